@@ -1,0 +1,83 @@
+# Everything runs in .venv, which is made on first use and brought up to date when pyproject.toml
+# changes. Needs Python 3.11 or newer, nothing else: no root, no Redis.
+#
+#   make test ARGS='-k cron'       pass arguments on
+#   make test PYTHON=python3.13    choose the interpreter of a new .venv
+#   make test VENV=.venv-3.13      keep several
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint format check clean
+
+help:  ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.demo  ## See the engine at work on a server of its own
+	@$(BIN)/workkit demo $(ARGS)
+
+test: $(VENV)/.test  ## Run the tests, in parallel, on servers of their own
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: $(VENV)/.dev  ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Format the code and mend what can be mended automatically
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint test  ## Lint, then test
+
+clean:  ## Remove environments, caches and builds
+	rm -rf .venv .venv-* build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp says that .venv holds what its target needs; the later ones include the earlier.
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.made
+	@echo 'Installing workkit into $(VENV) ...' >&2
+	@$(PIP) install -e '.[demo]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.made
+	@echo 'Installing workkit and what its tests need into $(VENV) ...' >&2
+	@$(PIP) install -e '.[demo]' --group test
+	@touch $(VENV)/.demo $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.made
+	@echo 'Installing workkit and what its developers need into $(VENV) ...' >&2
+	@$(PIP) install -e '.[demo]' --group dev
+	@touch $(VENV)/.demo $(VENV)/.test $@
+
+# An environment knows where it was made. One that was copied or moved here, or whose interpreter is
+# gone, is made again.
+ifneq ($(shell ($(BIN)/python -c 'print(open("$(VENV)/.made").read().strip())') 2>/dev/null),$(CURDIR))
+.PHONY: $(VENV)/.made
+endif
+
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
+SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+# Dependency groups need pip 25.1, which is newer than what most interpreters bring along.
+$(VENV)/.made:
+	@for python in $(CANDIDATES); do \
+	    if "$$python" -c '$(SUITABLE)' >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo 'workkit needs Python 3.11 or newer with venv and pip; tried: $(CANDIDATES).' >&2; \
+	    echo 'Debian and Ubuntu: apt install python3-venv. Elsewhere: make ... PYTHON=/path/to/python3' >&2; \
+	    exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$found" --version) ..." >&2; \
+	"$$found" -m venv --clear $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@echo '$(CURDIR)' > $@

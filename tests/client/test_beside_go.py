@@ -1,0 +1,139 @@
+"""The pages of both libraries over each other's jobs, and what is mended on either of them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from tests.client.stage import SETS, SetName, Stage
+from tests.client.test_pages import PAGES
+from tests.support.gopeer import GoJob, GoPeer
+from workkit import Job
+from workkit import job as wire
+
+ARGS: Final = {"text": "<é\u2028>", "list": [], "n": 1.5}
+
+
+def boom(job: Any) -> None:
+    raise RuntimeError('bad <thing> & "worse"\n\u2028 é')
+
+
+def go_peer(stage: Stage) -> GoPeer:
+    stage.scene.clock.now = stage.clock.now_s
+    return stage.scene.peer("go", mail=GoJob(handler=boom, max_fails=1), again=GoJob(handler=boom))
+
+
+def ours_everywhere(stage: Stage) -> dict[SetName, Job]:
+    """Put a job of ours into each set, by the way that it usually takes."""
+    stage.enqueuer.enqueue("mail", ARGS)
+    stage.pool(boom, max_fails=1).work()
+    stage.enqueuer.enqueue("again", ARGS)
+    stage.pool(boom, name="again").work()
+    stage.enqueuer.enqueue_in("mail", 60, ARGS)
+    return {place: stage.job_at(place)[1] for place in SETS}
+
+
+def test_go_reads_our_pages(stage: Stage) -> None:
+    jobs = ours_everywhere(stage)
+    go = go_peer(stage)
+    pages: dict[SetName, Any] = {
+        "scheduled": go.scheduled_jobs(), "retry": go.retry_jobs(), "dead": go.dead_jobs(),
+    }  # fmt: skip
+    for place, page in pages.items():
+        (shown,) = page.jobs
+        ours = jobs[place]
+        assert page.total == 1
+        assert (shown.job.name, shown.job.id, shown.job.args) == (ours.name, ours.id, ARGS)
+        assert (shown.job.fails, shown.job.err) == (ours.fails, ours.last_err)
+        assert shown.job.failed_at == ours.failed_at
+    assert [queue.job_name for queue in go.queues()] == ["again", "mail"]
+    assert {beat.worker_pool_id for beat in go.worker_pool_heartbeats()} == {
+        beat.worker_pool_id for beat in stage.client.worker_pool_heartbeats()
+    }
+
+
+def test_our_pages_show_what_go_shows(stage: Stage) -> None:
+    go = go_peer(stage)
+    go.enqueue("mail", ARGS)
+    go.enqueue("again", ARGS)
+    go.run_all()
+    go.enqueue_in("mail", 60, ARGS)
+    theirs: dict[SetName, Any] = {
+        "scheduled": go.scheduled_jobs(), "retry": go.retry_jobs(), "dead": go.dead_jobs(),
+    }  # fmt: skip
+    for place, page in theirs.items():
+        ours = PAGES[place](stage.client, 1)
+        assert ours.total == page.total == 1
+        (mine,), (other,) = ours.jobs, page.jobs
+        assert (mine.job.name, mine.job.id, mine.job.args) == (other.job.name, other.job.id, ARGS)
+        assert (mine.job.fails, mine.job.last_err) == (other.job.fails, other.job.err)
+        assert (mine.job.enqueued_at, mine.job.raw) == (other.job.enqueued_at, other.job.raw)
+
+
+def test_go_retries_and_deletes_what_died_here(stage: Stage) -> None:
+    stage.enqueuer.enqueue_many([("mail", {"n": n}) for n in range(3)])
+    stage.pool(boom, max_fails=1).work()
+    go = go_peer(stage)
+    first, second, third = go.dead_jobs().jobs
+    go.retry_dead_job(first.died_at, first.job.id)
+    go.delete_dead_job(second.died_at, second.job.id)
+    assert [job.job.id for job in stage.client.dead_jobs().jobs] == [third.job.id]
+    (queued,) = stage.client.queued_jobs("mail").jobs
+    assert (queued.job.id, queued.job.fails, queued.job.last_err) == (first.job.id, 0, "")
+    go.retry_all_dead_jobs()
+    assert stage.client.dead_jobs().total == 0
+    ran = [execution.job.id for execution in stage.pool().work()]
+    assert ran == [first.job.id, third.job.id]
+
+
+def test_go_runs_what_we_have_brought_back(stage: Stage) -> None:
+    ran: list[Any] = []
+    stage.enqueuer.enqueue_unique("mail", {"k": 1})
+    stage.enqueuer.enqueue("mail", ARGS)
+    stage.pool(boom, max_fails=1).work()
+    assert stage.client.retry_all_dead_jobs() == 2
+    go = stage.scene.peer("go", mail=GoJob(handler=lambda job: ran.append((job.args, job.fails))))
+    assert go.enqueue_unique("mail", {"k": 1}) is None
+    go.run_all()
+    assert sorted(ran, key=str) == sorted([({"k": 1}, 0), (ARGS, 0)], key=str)
+    assert go.enqueue_unique("mail", {"k": 1}) is not None
+    assert go.errors == []
+
+
+def test_go_deletes_our_scheduled_unique_job_and_lets_the_next_one_in(stage: Stage) -> None:
+    scheduled = stage.enqueuer.enqueue_unique_in("mail", 60, {"k": 1.0})
+    assert scheduled is not None
+    go_peer(stage).delete_scheduled_job(scheduled.run_at, scheduled.job.id)
+    assert stage.client.scheduled_jobs().total == 0
+    assert stage.enqueuer.enqueue_unique("mail", {"k": 1}) is not None
+
+
+def test_we_delete_and_retry_what_died_in_go(stage: Stage) -> None:
+    go = go_peer(stage)
+    jobs = [go.enqueue("mail", {"n": n}) for n in range(3)]
+    go.run_all()
+    stage.client.delete_dead_job(stage.clock.now_s, jobs[0].id)
+    stage.client.retry_dead_job(stage.clock.now_s, jobs[1].id)
+    assert [raw["id"] for raw in map(fields, stage.queued())] == [jobs[1].id]
+    assert [job.job.id for job in stage.client.dead_jobs().jobs] == [jobs[2].id]
+    assert go.fetch() is not None
+
+
+def fields(raw: bytes) -> dict[str, Any]:
+    job = wire.decode(raw)
+    return {"id": job.id, "fails": job.fails}
+
+
+@pytest.mark.parametrize("place", ["queued", "scheduled"])
+def test_what_a_pool_of_ours_buried_is_shown_by_go(stage: Stage, place: str) -> None:
+    if place == "queued":
+        stage.queue("mail", b"\xff junk")
+        stage.pool().work()
+    else:
+        stage.lay("scheduled", {b"\xff junk": 5})
+        stage.pool().duty("requeuer")
+    (dead,) = go_peer(stage).dead_jobs().jobs
+    assert "undecodable payload" in dead.job.err
+    assert dead.job.args is not None
+    assert dead.job.args["from"] == ("mail" if place == "queued" else "scheduled")

@@ -1,0 +1,188 @@
+"""Servers, namespaces and waiting, for every test.
+
+Each test process has its own Valkey and its own Redis, started when a test first asks for one. The
+tests of a process share them: every test has a namespace, whose keys are deleted after it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import threading
+import time
+from contextlib import ExitStack, suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+
+import pytest
+from redis import Redis
+
+from workkit.embedded import EmbeddedServer, find_server
+from workkit.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ServerKind: TypeAlias = Literal["valkey", "redis"]
+
+SERVER_KINDS: Final[tuple[ServerKind, ...]] = ("valkey", "redis")
+GOLDEN: Final = Path(__file__).parent / "golden"
+POLL_S: Final = 0.005
+DELETED_AT_ONCE: Final = 1000
+
+_namespace_numbers = itertools.count(1)
+
+
+class PrivateServer(Protocol):
+    """Start a server that belongs to one test, which may kill, restart and fill it."""
+
+    def __call__(self, kind: ServerKind | None = None, **options: Any) -> EmbeddedServer:
+        """Take the kind (by default the test's own) and what `EmbeddedServer` takes."""
+        ...
+
+
+class WaitUntil(Protocol):
+    """Wait for what no signal tells."""
+
+    def __call__(self, condition: Callable[[], object], timeout_s: float = 10) -> Any:
+        """Return the first true value of the condition, or fail the test."""
+        ...
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a server once a kind."""
+    if "server_kind" not in metafunc.fixturenames:
+        return
+    one = metafunc.definition.get_closest_marker("one_server") is not None
+    metafunc.parametrize("server_kind", SERVER_KINDS[:1] if one else SERVER_KINDS, indirect=True)
+
+
+@pytest.fixture
+def server_kind(request: pytest.FixtureRequest) -> ServerKind:
+    """The kind of server that this run of the test is about; "one_server" leaves only Valkey."""
+    kind: ServerKind = request.param
+    _binary_or_skip(kind)
+    return kind
+
+
+@pytest.fixture(scope="session")
+def _shared_servers() -> Iterator[dict[ServerKind, EmbeddedServer]]:
+    """The servers of this test process, by kind."""
+    servers: dict[ServerKind, EmbeddedServer] = {}
+    yield servers
+    for server in servers.values():
+        server.close()
+
+
+@pytest.fixture
+def server(
+    server_kind: ServerKind, namespace: str, _shared_servers: dict[ServerKind, EmbeddedServer]
+) -> Iterator[EmbeddedServer]:
+    """The server that the tests of this process share; not to be stopped, filled or flushed."""
+    shared = _shared_servers.get(server_kind)
+    if shared is None:
+        shared = EmbeddedServer(binary=_binary_or_skip(server_kind))
+        shared.start()
+        _shared_servers[server_kind] = shared
+    yield shared
+    _delete_keys(shared, namespace)
+
+
+@pytest.fixture
+def redis_url(server: EmbeddedServer) -> str:
+    """URL of the shared server."""
+    return server.url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[Redis]:
+    """A client of the shared server; replies are bytes."""
+    with Redis.from_url(redis_url, decode_responses=False) as client:
+        yield client
+
+
+@pytest.fixture
+def namespace(worker_id: str) -> str:
+    """A namespace that no other test of this run has; all keys that begin with it go afterwards."""
+    return f"t{next(_namespace_numbers)}-{worker_id}"
+
+
+@pytest.fixture
+def private_server(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
+    """Servers of the test's own, running, removed after it.
+
+    A test that also asks for `server_kind` runs on both kinds; by default it is Valkey.
+    """
+    own: ServerKind = SERVER_KINDS[0]
+    if "server_kind" in request.fixturenames:
+        own = request.getfixturevalue("server_kind")
+
+    with ExitStack() as stack:
+
+        def start(kind: ServerKind | None = None, **options: Any) -> EmbeddedServer:
+            binary = _binary_or_skip(kind or own)
+            return stack.enter_context(EmbeddedServer(binary=binary, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], Any]:
+    """Read what the original was seen to write: `golden("vectors")`, a fresh copy each time."""
+    texts = cache(lambda name: (GOLDEN / f"{name}.json").read_text("utf-8"))
+    return lambda name: json.loads(texts(name))
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> WaitUntil:
+    """Poll a condition: `wait_until(lambda: ..., timeout_s=10)`.
+
+    Only for what gives no signal, such as a key that another process writes.
+    """
+
+    def wait(condition: Callable[[], object], timeout_s: float = 10) -> Any:
+        pause = threading.Event()
+        deadline = time.monotonic() + timeout_s
+        while not (value := condition()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {timeout_s} s in vain, the last answer was {value!r}")
+            pause.wait(POLL_S)
+        return value
+
+    return wait
+
+
+def _binary_or_skip(kind: ServerKind) -> Path:
+    """Return the server of a kind; without it skip, or fail where all kinds are required."""
+    binary = _binary(kind)
+    if binary is not None:
+        return binary
+    trouble = f"there is no {kind} server here"
+    if os.environ.get("CI") or os.environ.get("WORKKIT_REQUIRE_ALL_SERVERS"):
+        pytest.fail(f"{trouble}, and CI or WORKKIT_REQUIRE_ALL_SERVERS wants all kinds")
+    pytest.skip(trouble)
+
+
+@cache
+def _binary(kind: ServerKind) -> Path | None:
+    found: list[Path] = []
+    with suppress(MissingExtra):
+        found.append(find_server())
+    found += [Path(path) for path in map(shutil.which, ("valkey-server", "redis-server")) if path]
+    for binary in found:
+        # Some systems install Valkey under the name of Redis, so the name is not believed.
+        if EmbeddedServer(binary=binary).version.startswith(f"{kind} "):
+            return binary
+    return None
+
+
+def _delete_keys(server: EmbeddedServer, prefix: str) -> None:
+    pattern = re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
+    with Redis.from_url(server.url) as client:
+        keys = client.scan_iter(match=pattern, count=DELETED_AT_ONCE)
+        while batch := list(itertools.islice(keys, DELETED_AT_ONCE)):
+            client.unlink(*batch)

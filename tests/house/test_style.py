@@ -1,0 +1,213 @@
+"""What linters cannot know: who may touch time, chance, Redis and its keys; how scripts look."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Final
+
+from tests.house.sources import LUA, MODULES, PACKAGE, ROOT, SCRIPTS, LuaScript
+from workkit.store.keys import Keys, QueueKeys
+
+MODULE_LINES: Final = 400
+FUNCTION_LINES: Final = 70
+
+CLOCK: Final = "workkit.clock"
+ENTROPY: Final = "workkit.entropy"
+STORE: Final = "workkit.store"
+KEYS: Final = "workkit.store.keys"
+
+DICE: Final = ("random", "secrets", "uuid", "numpy.random", "os.urandom", "os.getrandom")
+#: Methods of datetime and date that read the wall clock.
+NOW: Final = frozenset({"now", "today", "utcnow"})
+UNFINISHED: Final = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
+
+#: What a key begins with or ends in. A colon with a space beside it is prose.
+KEY_PART: Final = re.compile(
+    r"(?:\A|:)(jobs|worker_pools|worker|unique|slot|lease|history):(?=\S|\Z)"
+    r"|:(known_jobs|worker_pools|retry|scheduled|dead|history|recoveries|begun|periodic|limits"
+    r"|inprogress|lock|lock_info|paused|max_concurrency|last_periodic_enqueue)\b"
+)
+#: Keys whose names are no words that anybody needs for something else.
+WHOLE_KEYS: Final = frozenset({"known_jobs", "worker_pools", "last_periodic_enqueue", "lock_info"})
+
+#: What makes a script's effect depend on more than its arguments, or changes a job's bytes.
+IMPURE: Final = {
+    "the server's clock": re.compile(r"['\"]TIME['\"]", re.IGNORECASE),
+    "a random draw": re.compile(
+        r"['\"](RANDOMKEY|SPOP|SRANDMEMBER|HRANDFIELD|ZRANDMEMBER)['\"]|math\.random", re.IGNORECASE
+    ),
+    "an id of the server's": re.compile(r"['\"]XADD['\"][^)]*['\"]\*['\"]", re.IGNORECASE),
+    "an encoder that rounds numbers": re.compile(r"cjson\s*\.\s*encode|cmsgpack"),
+}
+INDEX: Final = re.compile(r"\b(KEYS|ARGV)\[(\d+)(?:\.\.[^\]]*)?\]")
+
+
+def is_within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+# Who may touch what
+
+
+def test_only_the_clock_module_knows_the_time_module() -> None:
+    assert not [
+        module.place(node)
+        for module in MODULES
+        for node, name in module.imports()
+        if is_within(name, "time") and module.name != CLOCK
+    ]
+
+
+def test_nobody_asks_datetime_for_the_present() -> None:
+    assert not [
+        module.place(node)
+        for module in MODULES
+        for node in module.attributes()
+        if node.attr in NOW and ast.unparse(node.value).rpartition(".")[2] in {"date", "datetime"}
+    ]
+
+
+def test_only_the_entropy_module_draws_random_numbers() -> None:
+    imported = [
+        module.place(node)
+        for module in MODULES
+        for node, name in module.imports()
+        if any(is_within(name, dice) for dice in DICE) and module.name != ENTROPY
+    ]
+    called = [
+        module.place(node)
+        for module in MODULES
+        for node in module.attributes()
+        if ast.unparse(node) in DICE and module.name != ENTROPY
+    ]
+    assert imported + called == []
+
+
+def test_only_the_store_talks_to_redis() -> None:
+    assert not [
+        module.place(node)
+        for module in MODULES
+        for node, name in module.imports()
+        if is_within(name, "redis") and not is_within(module.name, STORE)
+    ]
+
+
+def test_only_the_keys_module_builds_keys() -> None:
+    others = [module for module in MODULES if module.name != KEYS]
+    parts = [
+        f"{module.place(node)}: {text!r}"
+        for module in others
+        for node, text in module.strings()
+        if (text in WHOLE_KEYS and text not in module.exports) or KEY_PART.search(text)
+    ]
+    prefixes = [
+        module.place(node)
+        for module in others
+        for node in module.attributes()
+        if node.attr == "prefix" and ast.unparse(node.value).endswith("keys")
+    ]
+    assert parts + prefixes == []
+
+
+def test_the_rule_about_keys_knows_every_key() -> None:
+    keys = next(module for module in MODULES if module.name == KEYS)
+    parts = {text for _, text in keys.strings() if re.fullmatch(r"[a-z_]*:[a-z_:]+|[a-z_]+:", text)}
+    assert len(parts) > len(QueueKeys._fields)
+    assert {part for part in parts if not KEY_PART.search(part)} == set()
+
+
+# Size and state
+
+
+def test_a_module_can_be_read_in_one_sitting() -> None:
+    lengths = {module.name: len(module.text.splitlines()) for module in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > MODULE_LINES} == {}
+
+
+def test_a_function_can_be_seen_whole() -> None:
+    assert not [
+        f"{module.place(function)} {function.name}"
+        for module in MODULES
+        for function in module.functions()
+        if (function.end_lineno or 0) - function.lineno >= FUNCTION_LINES
+    ]
+
+
+def test_nothing_in_the_package_is_left_to_be_done() -> None:
+    assert not [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.suffix in {".py", ".lua", ".md", ".toml"}
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if UNFINISHED.search(line)
+    ]
+
+
+# Scripts
+
+
+def test_a_script_begins_with_its_contract() -> None:
+    for lua in SCRIPTS:
+        assert re.search(r"\.$", lua.header, re.MULTILINE), lua.name
+        assert "KEYS[" in lua.header, lua.name
+        assert "ARGV" in lua.header or "ARGV" not in lua.code, lua.name
+        assert re.search(r"^Returns\b", lua.header, re.MULTILINE), lua.name
+
+
+def test_the_contract_of_a_script_names_every_key_and_argument_it_uses() -> None:
+    unnamed = {}
+    for lua in SCRIPTS:
+        contract = lua.header
+        for other in re.findall(r"as in (\w+)\.lua", lua.header):
+            contract += LuaScript(LUA / f"{other}.lua").header
+        if missing := set(INDEX.findall(lua.code)) - set(INDEX.findall(contract)):
+            unnamed[lua.name] = missing
+    assert unnamed == {}
+
+
+def test_a_script_is_a_function_of_what_it_is_given() -> None:
+    assert not [
+        f"{lua.name} uses {impurity}"
+        for lua in SCRIPTS
+        for impurity, pattern in IMPURE.items()
+        if pattern.search(lua.code)
+    ]
+
+
+def test_every_script_is_used_and_every_used_script_exists() -> None:
+    used = {
+        node.args[0].value
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] == "script"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert used == {lua.name for lua in SCRIPTS}
+
+
+# The legend of the keyspace
+
+
+def test_the_legend_names_every_script() -> None:
+    legend = (LUA / "README.md").read_text("utf-8")
+    assert not [lua.name for lua in SCRIPTS if f"`{lua.name}`" not in legend]
+
+
+def test_the_legend_names_every_key() -> None:
+    keys = Keys("")
+    examples = [value.decode() for value in vars(keys).values() if isinstance(value, bytes)]
+    examples += [key.decode() for key in keys.queue("NAME", "NAME")]
+    examples += [
+        getattr(keys, function)("NAME").decode()
+        for function in ("jobs", "paused", "pool", "worker", "slot", "lease")
+    ]
+    examples.append(keys.unique("NAME", b"{}").partition("{")[0])
+    # The legend calls what varies NAME, POOL, WORKER and so on.
+    patterns = {example: re.escape(example).replace("NAME", r"\w+") for example in examples}
+
+    legend = (LUA / "README.md").read_text("utf-8")
+    missing = {example for example, found in patterns.items() if not re.search(f"`{found}", legend)}
+    assert missing == set()

@@ -1,0 +1,121 @@
+"""How many jobs a pool holds in advance, and how it behaves while Redis is away."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.steps import FakeClock
+from workkit.entropy import Entropy
+from workkit.errors import ServerUnavailable
+from workkit.outage import Outage
+from workkit.pace import AHEAD_S, MAX_AHEAD, Pace
+
+STEP_S = 0.01
+
+
+def finish(pace: Pace, clock: FakeClock, count: int, seconds: float = STEP_S) -> int:
+    """Let jobs finish while time passes, and ask how many to hold."""
+    for _ in range(count):
+        pace.finished()
+    clock.advance(seconds)
+    return pace.ahead(clock.read())
+
+
+def running_pace() -> tuple[Pace, FakeClock]:
+    pace, clock = Pace(prefetch=True), FakeClock()
+    pace.ahead(clock.read())
+    return pace, clock
+
+
+# In advance
+
+
+def test_nothing_is_held_before_anything_has_finished() -> None:
+    pace, clock = running_pace()
+    assert finish(pace, clock, 0) == 0
+
+
+def test_without_prefetch_nothing_is_held_however_fast_jobs_finish() -> None:
+    pace, clock = Pace(prefetch=False), FakeClock()
+    assert [finish(pace, clock, 10_000) for _ in range(9)] == [0] * 9
+
+
+def test_at_a_steady_rate_what_is_held_is_what_starts_within_five_milliseconds() -> None:
+    pace, clock = running_pace()
+    for _ in range(30):
+        held = finish(pace, clock, 100)
+    assert held == pytest.approx(100 / STEP_S * AHEAD_S, abs=1)
+
+
+def test_the_rate_rises_half_way_and_falls_at_once() -> None:
+    pace, clock = running_pace()
+    assert [finish(pace, clock, 200) for _ in range(3)] == [50, 75, 87]
+    assert finish(pace, clock, 2) == 1
+    assert finish(pace, clock, 0) == 0
+
+
+def test_jobs_that_last_seconds_are_not_held_in_advance() -> None:
+    pace, clock = running_pace()
+    assert [finish(pace, clock, 20, seconds=1.0) for _ in range(9)] == [0] * 9
+
+
+def test_between_two_measurements_the_rate_stays_as_it_was() -> None:
+    pace, clock = running_pace()
+    held = finish(pace, clock, 200)
+    assert finish(pace, clock, 0, seconds=AHEAD_S / 2) == held
+
+
+@given(st.lists(st.tuples(st.integers(0, 5_000), st.floats(0, 2)), max_size=30))
+def test_what_is_held_is_never_negative_and_never_above_its_bound(
+    course: list[tuple[int, float]],
+) -> None:
+    pace, clock = running_pace()
+    for count, seconds in course:
+        assert 0 <= finish(pace, clock, count, seconds) <= MAX_AHEAD
+
+
+def test_what_waits_is_looked_through_every_fifty_milliseconds() -> None:
+    pace, clock = running_pace()
+    told = []
+    for _ in range(20):
+        told.append(pace.patience_over(clock.read()))
+        clock.advance(1 / 32)
+    assert told == [True, False] * 10
+
+
+# Outages
+
+
+def test_the_waits_of_an_outage_double_up_to_two_seconds_with_jitter() -> None:
+    outage = Outage("the dispatcher", FakeClock(), Entropy(5))
+    waits = [outage.failed(ServerUnavailable("gone")) for _ in range(12)]
+    assert outage.lasting
+    for attempt, wait in enumerate(waits, 1):
+        ceiling = min(2.0, 0.05 * 2**attempt)
+        assert ceiling / 2 <= wait <= ceiling
+    assert len(set(waits)) == len(waits)
+
+
+def test_an_outage_is_logged_at_its_beginning_and_at_its_end_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = FakeClock()
+    outage = Outage("the dispatcher", clock, Entropy(5))
+    with caplog.at_level(logging.INFO, logger="workkit"):
+        outage.over()
+        for _ in range(4):
+            outage.failed(ServerUnavailable("no answer from Redis at h:1"))
+            clock.advance(1.5)
+        outage.over()
+        outage.over()
+    assert caplog.messages == [
+        "the dispatcher: no answer from Redis at h:1; trying again until it works",
+        "the dispatcher: Redis answers again after 6.0 s (4 attempts)",
+    ]
+    lasts_no_longer = not outage.lasting
+    assert lasts_no_longer
+    assert outage.failed(ServerUnavailable("again")) <= 0.1

@@ -1,0 +1,140 @@
+"""Background jobs on Redis.
+
+    from workkit import Enqueuer, WorkerPool
+
+    pool = WorkerPool("work", "redis://localhost:6379")
+
+    @pool.job
+    def send_email(job):
+        deliver(job.arg_str("address"))
+
+    Enqueuer("work", "redis://localhost:6379").enqueue("send_email", {"address": "a@example.com"})
+    pool.run()
+
+Names are loaded when they are first used, so that enqueuing does not pay for what processing needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from workkit._version import __version__
+
+if TYPE_CHECKING:
+    from workkit.client import Client
+    from workkit.clock import Clock, Instant, SystemClock
+    from workkit.enqueuer import AsyncEnqueuer, Enqueuer
+    from workkit.entropy import Entropy
+    from workkit.errors import (
+        InvalidArgs,
+        InvalidHandler,
+        InvalidName,
+        InvalidOption,
+        InvalidSpec,
+        JobTimeout,
+        MissingExtra,
+        NotDeleted,
+        NotRetried,
+        PoolState,
+        ServerError,
+        ServerRefused,
+        ServerUnavailable,
+        Undecodable,
+        WorkkitError,
+    )
+    from workkit.events import ReapedPool
+    from workkit.history_reader import HistoryExtent, HistoryRecord
+    from workkit.job import Job
+    from workkit.options import HistoryOptions, JobOptions
+    from workkit.pool import Drained, WorkerPool
+    from workkit.records import (
+        DeadJob,
+        Found,
+        Page,
+        Queue,
+        QueuedJob,
+        RetryJob,
+        ScheduledJob,
+        WorkerObservation,
+        WorkerPoolHeartbeat,
+    )
+
+__all__ = [
+    "AsyncEnqueuer",
+    "Client",
+    "Clock",
+    "DeadJob",
+    "Drained",
+    "Enqueuer",
+    "Entropy",
+    "Found",
+    "HistoryExtent",
+    "HistoryOptions",
+    "HistoryRecord",
+    "Instant",
+    "InvalidArgs",
+    "InvalidHandler",
+    "InvalidName",
+    "InvalidOption",
+    "InvalidSpec",
+    "Job",
+    "JobOptions",
+    "JobTimeout",
+    "MissingExtra",
+    "NotDeleted",
+    "NotRetried",
+    "Page",
+    "PoolState",
+    "Queue",
+    "QueuedJob",
+    "ReapedPool",
+    "RetryJob",
+    "ScheduledJob",
+    "ServerError",
+    "ServerRefused",
+    "ServerUnavailable",
+    "SystemClock",
+    "Undecodable",
+    "WorkerObservation",
+    "WorkerPool",
+    "WorkerPoolHeartbeat",
+    "WorkkitError",
+    "__version__",
+]
+
+_HOMES: Final = {
+    "client": ("Client",),
+    "clock": ("Clock", "Instant", "SystemClock"),
+    "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
+    "entropy": ("Entropy",),
+    "errors": (
+        "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidSpec",
+        "JobTimeout", "MissingExtra", "NotDeleted", "NotRetried", "PoolState", "ServerError",
+        "ServerRefused", "ServerUnavailable", "Undecodable", "WorkkitError",
+    ),
+    "events": ("ReapedPool",),
+    "history_reader": ("HistoryExtent", "HistoryRecord"),
+    "job": ("Job",),
+    "options": ("HistoryOptions", "JobOptions"),
+    "pool": ("Drained", "WorkerPool"),
+    "records": (
+        "DeadJob", "Found", "Page", "Queue", "QueuedJob", "RetryJob", "ScheduledJob",
+        "WorkerObservation", "WorkerPoolHeartbeat",
+    ),
+}  # fmt: skip
+_HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'workkit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"workkit.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return list(__all__)

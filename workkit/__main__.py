@@ -1,0 +1,8 @@
+"""`python -m workkit`."""
+
+from __future__ import annotations
+
+from workkit.cli import main
+
+if __name__ == "__main__":
+    main()

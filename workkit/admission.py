@@ -1,0 +1,190 @@
+"""From claimed bytes to an execution, or straight to a fate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from workkit import job as wire
+from workkit.clock import Instant
+from workkit.entropy import Entropy
+from workkit.errors import Undecodable
+from workkit.execution import Execution, Fate, quick_fate
+from workkit.handlers import Chain, Handler, Middleware, Registration
+from workkit.job import Job
+from workkit.options import JobOptions
+from workkit.slots import PeriodicEntry, split_slot
+from workkit.store.dispatching import Beginning
+from workkit.store.keys import Keys
+
+__all__ = ["Admission"]
+
+
+#: A slot may wait in its queue this long whatever its entry says, seconds.
+_SLACK_S: Final = 60
+
+
+def _no_handler(job: Job) -> None:
+    """Stand in for the handler of a job that will not run here."""
+
+
+class Admission:
+    """Knows the pool's handlers; decides what a claimed job is.
+
+    Args:
+        keys: The namespace.
+        registrations: Job name -> handler and options.
+        middleware: In the order in which they were registered.
+        context: Makes a context a job, or None.
+        periodic: Cron entries of this pool.
+        entropy: Where ids come from.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        registrations: Mapping[str, Registration],
+        middleware: Sequence[Middleware],
+        context: Callable[[], Any] | None,
+        periodic: Sequence[PeriodicEntry],
+        entropy: Entropy,
+    ) -> None:
+        self._catch_up_s = {entry.field: entry.catch_up_s for entry in periodic}
+        self._keys = keys
+        self._entropy = entropy
+        self._chains = {
+            name: (Chain(registration.handler, middleware, context), registration.options)
+            for name, registration in registrations.items()
+        }
+        self._nothing = Chain(Handler(_no_handler, is_async=False, takes_context=False), (), None)
+        self._defaults = JobOptions()
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some chains run on threads and some on the event loop."""
+        return len({chain.on_loop for chain, _ in self._chains.values()}) > 1
+
+    def placeholder(self, queue: str, raw: bytes, now: Instant) -> Execution:
+        """Make an execution for bytes that will not run here."""
+        try:
+            job = wire.decode(raw)
+        except Undecodable:
+            job = Job(queue, "", now.epoch_s, None, raw=raw)
+        return Execution(job, queue, self._nothing, self._defaults, now.monotonic_s)
+
+    def admit(self, queue: str, raw: bytes, now: Instant) -> tuple[Execution, Fate | None]:
+        """Read claimed bytes.
+
+        Args:
+            queue: The queue they came from.
+            raw: The bytes.
+            now: When they were claimed.
+
+        Returns:
+            The execution, and its fate if it cannot run: bytes that are no job and jobs without a
+            handler go to the dead set.
+        """
+        try:
+            job = wire.decode(raw)
+        except Undecodable as error:
+            return self._bury(queue, raw, str(error), now)
+        known = self._chains.get(job.name)
+        if known is None:
+            return self._stray(queue, raw, job, now)
+        chain, options = known
+        execution = Execution(job, queue, chain, options, now.monotonic_s)
+        if job.unique and job.unique_until == "done":
+            execution.release_key = self._keys.unique_of(job).encode()
+        return execution, None
+
+    def _bury(
+        self, queue: str, raw: bytes, reason: str, now: Instant
+    ) -> tuple[Execution, Fate | None]:
+        execution = self.placeholder(queue, raw, now)
+        execution.job.id = self._entropy.identifier()
+        dead = wire.bury_undecodable(raw, queue, reason, execution.job.id, now.epoch_s)
+        error = f"undecodable payload: {reason}"
+        return execution, quick_fate(
+            execution, "dead", now, error=error, dead=dead, reason="undecodable"
+        )
+
+    def _stray(
+        self, queue: str, raw: bytes, job: Job, now: Instant
+    ) -> tuple[Execution, Fate | None]:
+        execution = Execution(job, queue, self._nothing, self._defaults, now.monotonic_s)
+        job.fails += 1
+        error = (
+            f"stray job: queue {queue!r} held a job named {job.name!r}, which has no handler here"
+        )
+        dead = wire.failed(raw, job.fails, error, now.epoch_s)
+        return execution, quick_fate(execution, "dead", now, error=error, dead=dead, reason="stray")
+
+    def needs_beginning(self, execution: Execution) -> bool:
+        """Tell whether Redis has a last word before the job starts: unique and cron jobs.
+
+        A job that has failed before had its word; its unique key may belong to a newer job by now.
+        """
+        job = execution.job
+        if job.fails:
+            return False
+        return (job.unique and job.unique_until != "done") or bool(wire.slot_of(job))
+
+    @staticmethod
+    def job_id(raw: bytes) -> str:
+        """Return the id in some bytes; "" if they are no job."""
+        try:
+            return wire.decode(raw).id
+        except Undecodable:
+            return ""
+
+    def _is_late(self, job: Job, now: Instant) -> bool:
+        """Tell whether a slot is older than its entry allows, where this pool has the entry."""
+        field, due_s = split_slot(wire.slot_of(job), job.name)
+        catch_up_s = self._catch_up_s.get(field)
+        return catch_up_s is not None and now.epoch_s - due_s > max(catch_up_s, _SLACK_S)
+
+    def beginnings(
+        self, asked: Sequence[Execution], held: Collection[Execution], now: Instant
+    ) -> list[Beginning]:
+        """Say what Redis is to be asked about jobs that begin."""
+        running_slots = {execution.slot for execution in held if execution.slot}
+        beginnings = []
+        for execution in asked:
+            job = execution.job
+            if wire.slot_of(job):
+                key = self._keys.slot(job.id)
+                kind = "late" if self._is_late(job, now) else "slot"
+                kind = "held" if key in running_slots else kind
+                running_slots.add(key)
+            else:
+                key, kind = self._keys.unique_of(job).encode(), "unique"
+            beginnings.append(Beginning(kind, key, execution.queue, job.raw, job.id))
+        return beginnings
+
+    def begun(self, execution: Execution, answer: bytes, now: Instant) -> Fate | None:
+        """Take in the answer: the job keeps its bytes or has been replaced by an update.
+
+        Returns:
+            A fate if the update is no job, else None.
+        """
+        if not self.needs_beginning(execution):
+            return None
+        if wire.slot_of(execution.job):
+            execution.slot = self._keys.slot(execution.job.id)
+            return None
+        execution.began = True
+        if answer:
+            try:
+                execution.job = wire.decode(answer)
+            except Undecodable as error:
+                execution.job = Job(
+                    execution.queue, execution.job.id, now.epoch_s, None, raw=answer
+                )
+                reason = f"update of a unique job: {error}"
+                dead = wire.bury_undecodable(
+                    answer, execution.queue, reason, self._entropy.identifier(), now.epoch_s
+                )
+                return quick_fate(
+                    execution, "dead", now, error=reason, dead=dead, reason="undecodable"
+                )
+        return None

@@ -1,0 +1,111 @@
+"""`workkit history`: what ran."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from workkit.cli.nothing import explain
+from workkit.cli.options import Server, examples, json_option, now_s, server_options
+from workkit.cli.output import Column, note, print_records, print_table
+from workkit.cli.text import age, took
+from workkit.cli.values import to_count, to_past
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workkit.client import Client
+    from workkit.history_reader import HistoryRecord
+
+__all__ = ["history"]
+
+_COLUMNS: Final = (
+    Column("AGO", right=True),
+    Column("JOB ID"),
+    Column("NAME"),
+    Column("OUTCOME", colors={"dead": "red", "retry": "yellow", "discarded": "red"}),
+    Column("TOOK", right=True),
+    Column("ERROR"),
+)
+_OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced")
+
+
+@click.command(
+    epilog=examples(
+        "workkit history",
+        "workkit history --since 15m --outcome retry",
+        "workkit history --name send_email --limit 200",
+        "workkit history --job 6f1c0a6e5d9b4f3a8e7d2c1b --json",
+    )
+)
+@click.option(
+    "--since",
+    callback=to_past,
+    metavar="WHEN",
+    help="Ended at or after: 15m, 2h or 1d ago, a time with a zone, or epoch seconds.",
+)
+@click.option("--until", callback=to_past, metavar="WHEN", help="Ended before.")
+@click.option("--name", metavar="NAME", help="Only jobs of this name.")
+@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only this outcome.")
+@click.option("--job", "job_id", metavar="JOB_ID", help="Only this job.")
+@click.option(
+    "--limit",
+    type=int,
+    callback=to_count,
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="The newest N of what matches.",
+)
+@server_options
+@json_option
+def history(
+    server: Server,
+    *,
+    since: float | None,
+    until: float | None,
+    name: str | None,
+    outcome: str | None,
+    job_id: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show what ran, the newest last.
+
+    Each line is one execution, so a job that was retried has several. "returned" means given back
+    unfinished when a pool stopped, "fenced" that another pool had recovered the job meanwhile, so
+    that the result did not count.
+    """
+    with closing(server.client()) as client:
+        walk = client.history(since=since, until=until, name=name, outcome=outcome)
+        wanted = (record for record in walk if job_id is None or record.job_id == job_id)
+        records = list(islice(wanted, limit))[::-1]
+        if as_json:
+            print_records(records)
+        else:
+            now = now_s()
+            print_table(_COLUMNS, [_row(record, now) for record in records])
+        if not records:
+            explain(server, client, _no_match(client))
+        elif len(records) == limit and not as_json:
+            note(f"the newest {limit}; --limit N shows more")
+
+
+def _no_match(client: Client) -> str:
+    kept = client.history_extent().kept
+    return f"none of the {kept} executions that are kept matches" if kept else "nothing has run yet"
+
+
+def _row(record: HistoryRecord, now: int) -> Sequence[str]:
+    why = record.error or record.reason
+    return (
+        age(now - record.finished_ms // 1000),
+        record.job_id,
+        record.name,
+        record.outcome,
+        took(record.finished_ms - record.started_ms) if record.started_ms else "-",
+        why,
+    )

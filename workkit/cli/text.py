@@ -1,0 +1,109 @@
+"""Text for terminals: ages, columns, and what others wrote made harmless."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["age", "clean", "clip", "due", "headline", "pad", "stamp", "took", "width"]
+
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
+#: From here on hours say nothing any more, days.
+_LONG_DAYS: Final = 10
+
+
+def age(seconds: float) -> str:
+    """Return a span of time in at most two units, such as "3m 12s".
+
+    Args:
+        seconds: The span; less than none is none.
+    """
+    whole = max(int(seconds), 0)
+    if whole < _MINUTE_S:
+        return f"{whole}s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S}m {whole % _MINUTE_S}s"
+    if whole < _DAY_S:
+        return f"{whole // _HOUR_S}h {whole % _HOUR_S // _MINUTE_S}m"
+    days = whole // _DAY_S
+    return f"{days}d {whole % _DAY_S // _HOUR_S}h" if days < _LONG_DAYS else f"{days}d"
+
+
+def due(at_s: int, now_s: int) -> str:
+    """Say when something is due, such as "in 3m 12s"; what is overdue is "late".
+
+    Args:
+        at_s: Epoch seconds.
+        now_s: Epoch seconds.
+    """
+    return f"in {age(at_s - now_s)}" if at_s >= now_s else f"{age(now_s - at_s)} late"
+
+
+def took(milliseconds: int) -> str:
+    """Return how long something ran, such as "12 ms" or "1.5 s"."""
+    if milliseconds < 1_000:  # noqa: PLR2004 - a second
+        return f"{max(milliseconds, 0)} ms"
+    seconds = milliseconds / 1_000
+    return f"{seconds:.1f} s" if seconds < _MINUTE_S else age(seconds)
+
+
+def stamp(at_s: float) -> str:
+    """Return a point in time with the host's offset; what no calendar has, as epoch seconds."""
+    import datetime
+
+    try:
+        utc = datetime.datetime.fromtimestamp(int(at_s), tz=datetime.UTC)
+        return utc.astimezone().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return str(at_s)
+
+
+def clean(text: str) -> str:
+    """Make text from Redis harmless: control characters, which move the cursor, become escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def headline(error: str) -> str:
+    """Return the first line of an error that says something."""
+    return next((line.strip() for line in error.splitlines() if line.strip()), "")
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal text takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def pad(text: str, columns: int, *, right: bool = False) -> str:
+    """Fill text up with spaces.
+
+    Args:
+        text: The text.
+        columns: How wide it is to be at least.
+        right: Put the text to the right.
+    """
+    space = " " * (columns - width(text))
+    return space + text if right else text + space
+
+
+def clip(text: str, columns: int) -> str:
+    """Cut text to a width; what was cut ends in an ellipsis."""
+    if width(text) <= columns:
+        return text
+    kept, used = [], 1
+    for character in text:
+        used += width(character)
+        if used > columns:
+            break
+        kept.append(character)
+    return "".join(kept) + "…"

@@ -1,0 +1,171 @@
+"""Sets the stage for a run: server, namespace, signals, display; and clears it away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final, TextIO
+from urllib.parse import urlsplit, urlunsplit
+
+from workkit.demo.display import Display, PlainDisplay
+from workkit.demo.report import as_json
+from workkit.demo.session import Session
+from workkit.demo.sweep import remove_keys, require_free
+from workkit.demo.wording import headline, how_to_try, left_out
+from workkit.demo.workload import Workload, find_sources, source_roots
+from workkit.embedded import EmbeddedServer
+from workkit.entropy import Entropy
+from workkit.errors import MissingExtra
+
+__all__ = ["Options", "choose_display", "launch", "without_password"]
+
+_MISSING: Final = 1
+#: What a shell reports for a program that a signal ended.
+_SIGNALLED: Final = 128
+_ID_DIGITS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command was asked for.
+
+    Attributes:
+        redis: The server's URL; None for one of our own.
+        namespace: Prefix of all keys; None for a fresh one.
+        concurrency: How many jobs run at once.
+        limit: How many files are processed at most.
+        as_json: Whether the report is to be JSON.
+        keep: Whether server and pool are kept until a signal.
+    """
+
+    redis: str | None
+    namespace: str | None
+    concurrency: int
+    limit: int
+    as_json: bool
+    keep: bool
+
+
+def launch(options: Options) -> int:
+    """Run the demo.
+
+    Returns:
+        The exit code: 0, 1 if something does not add up, 128 and the signal after a signal.
+
+    Raises:
+        MissingExtra: There is no server to start, or no rich for the terminal.
+        InvalidOption: The namespace or the URL cannot be used.
+        InvalidName: The namespace cannot be one.
+        ServerError: The server does not answer or refuses.
+    """
+    with ExitStack() as stack:
+        stop = stack.enter_context(_signals())
+        display = choose_display(sys.stderr if options.as_json else sys.stdout)
+        roots = source_roots()
+        workload = Workload.choose(roots, find_sources(roots), options.limit)
+        url, namespace, label = _prepare(options, stack)
+        session = Session(url, namespace, workload, options.concurrency, display, stop)
+        stack.callback(session.close)
+        display.say(headline(workload))
+        if rest := left_out(workload):
+            display.say(rest)
+        display.say(f"on {label}, namespace {namespace}, {options.concurrency} jobs at once")
+        report = session.run()
+        if not report.complete:
+            display.say("stopped early; this is how far it came")
+        display.finish(report)
+        if options.as_json:
+            sys.stdout.write(f"{json.dumps(as_json(report), indent=2)}\n")
+            sys.stdout.flush()
+        if options.keep and report.complete:
+            display.say(how_to_try(without_password(url), namespace))
+            session.go_on()
+            display.say("")  # below the terminal's ^C
+        elif stop.number:
+            return _SIGNALLED + stop.number
+        return _MISSING if report.problems else 0
+
+
+def _prepare(options: Options, stack: ExitStack) -> tuple[str, str, str]:
+    """Get a server and a free namespace.
+
+    Returns:
+        The server's URL, the namespace, and the server as it may be shown.
+    """
+    namespace = options.namespace
+    if namespace is None:
+        namespace = f"demo-{Entropy().identifier()[:_ID_DIGITS]}"
+    if options.redis is None:
+        server = stack.enter_context(EmbeddedServer())
+        return server.url, namespace, f"a {server.version} of its own"
+    require_free(namespace, options.redis)
+    if not options.keep:
+        stack.callback(remove_keys, namespace, options.redis)
+    return options.redis, namespace, without_password(options.redis)
+
+
+class _Stop(threading.Event):
+    """Set by a signal.
+
+    Attributes:
+        number: The signal; 0 for none.
+    """
+
+    number = 0
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Take a signal."""
+        self.number = number
+        self.set()
+
+
+@contextmanager
+def _signals() -> Iterator[_Stop]:
+    """Turn SIGINT and SIGTERM into a request to stop, where this thread may."""
+    stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, stop.on_signal) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def choose_display(stream: TextIO) -> Display:
+    """Return a live view for a terminal that can move its cursor, plain lines for anything else.
+
+    Args:
+        stream: Where to show it.
+
+    Raises:
+        MissingExtra: It is a terminal, and rich is not installed.
+    """
+    if not stream.isatty() or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}:
+        return PlainDisplay(stream)
+    try:
+        from workkit.demo.terminal import TerminalDisplay
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "rich":
+            raise
+        raise MissingExtra("workkit demo on a terminal", "demo") from None
+    return TerminalDisplay(stream)
+
+
+def without_password(url: str) -> str:
+    """Return a URL that can be shown."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))

@@ -1,0 +1,175 @@
+"""Puts a pool together from its parts, without threads or connections.
+
+`WorkerPool` drives an engine with threads, the simulator with its own scheduler; the parts are the
+same objects.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workkit.admission import Admission
+from workkit.board import QueueBoard
+from workkit.clock import Clock
+from workkit.deadlines import Deadlines
+from workkit.dispatcher import Dispatcher
+from workkit.entropy import Entropy
+from workkit.events import Events
+from workkit.execution import Execution
+from workkit.handlers import Middleware, Registration
+from workkit.identity import Identity
+from workkit.ledger import Ledger
+from workkit.maintenance.heartbeat import Heartbeat
+from workkit.maintenance.observer import Observer
+from workkit.maintenance.periodic import Planner
+from workkit.maintenance.reaper import Reaper
+from workkit.maintenance.reconciler import Reconciler
+from workkit.maintenance.requeuer import Requeuer
+from workkit.options import HistoryOptions
+from workkit.runners.base import Runner
+from workkit.slots import PeriodicEntry
+from workkit.store.keys import Keys
+
+__all__ = ["Engine", "PoolSpec", "RunnerFactory"]
+
+#: Makes a runner from the worker ids and the function that takes what has ended.
+RunnerFactory = Callable[[Sequence[str], Callable[[Execution], None]], Runner]
+
+
+@dataclass(slots=True)
+class PoolSpec:
+    """What a pool is to be: everything that the user has registered and set.
+
+    Attributes:
+        namespace: Prefix of all keys.
+        concurrency: How many handlers run at once.
+        context: Makes a context a job, or None.
+        history: How much history to keep, or None.
+        max_recoveries: At how many recoveries from dead pools a job is dead itself.
+        registrations: Job name -> handler and options.
+        middleware: In the order of registration.
+        periodic: Cron entries.
+        events: Hooks.
+    """
+
+    namespace: str
+    concurrency: int
+    context: Callable[[], Any] | None
+    history: HistoryOptions | None
+    max_recoveries: int
+    registrations: dict[str, Registration] = field(default_factory=dict)
+    middleware: list[Middleware] = field(default_factory=list)
+    periodic: list[PeriodicEntry] = field(default_factory=list)
+    events: Events = field(default_factory=Events)
+
+
+class Engine:
+    """The parts of one running pool.
+
+    Args:
+        spec: What the pool is to be.
+        clock: Where times come from.
+        entropy: Where chance comes from.
+        make_runner: Makes the runner.
+        notify: Called, on whatever thread, when a handler has ended or the pool was reaped.
+
+    Attributes:
+        identity: The pool's ids.
+        ledger: What the pool holds.
+        runner: Where handlers run.
+        dispatcher: Claims and settles.
+        heartbeat: The duty that has a thread of its own.
+        observer: The duty that also clears up at the end.
+        requeuer: The duty that can be hurried.
+        duties: All other duties, in turn.
+    """
+
+    def __init__(
+        self,
+        spec: PoolSpec,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        make_runner: RunnerFactory,
+        notify: Callable[[], None],
+    ) -> None:
+        keys = Keys(spec.namespace)
+        names = list(spec.registrations)
+        limits = _limits(spec.registrations)
+        finished: deque[Execution] = deque()
+
+        def done(execution: Execution) -> None:
+            finished.append(execution)
+            notify()
+
+        self._notify = notify
+        self.keys = keys
+        self.identity = Identity(
+            job_names=names, limits=limits, concurrency=spec.concurrency, entropy=entropy
+        )
+        self.ledger = Ledger(clock, keep_records=spec.history is not None)
+        self.runner = make_runner(self.identity.worker_ids, done)
+        self.dispatcher = Dispatcher(
+            keys=keys,
+            identity=self.identity,
+            admission=Admission(
+                keys, spec.registrations, spec.middleware, spec.context, spec.periodic, entropy
+            ),
+            board=QueueBoard(
+                {name: item.options.priority for name, item in spec.registrations.items()},
+                limits,
+                entropy,
+            ),
+            ledger=self.ledger,
+            runner=self.runner,
+            deadlines=Deadlines(self.ledger, self.runner, clock, entropy),
+            finished=finished,
+            events=spec.events,
+            history=spec.history,
+            concurrency=spec.concurrency,
+            max_recoveries=spec.max_recoveries,
+            clock=clock,
+        )
+        self.heartbeat = Heartbeat(keys, self.identity, self.totals, self._reaped)
+        self.observer = Observer(keys, self.ledger.held)
+        self.requeuer = Requeuer(keys, entropy)
+        reaper = Reaper(
+            keys, self.identity, names, spec.max_recoveries, spec.events.reaped, entropy
+        )
+        self.duties = (
+            self.requeuer,
+            self.observer,
+            Planner(keys, spec.periodic, entropy),
+            reaper,
+            Reconciler(keys, self.identity, reaper, entropy),
+        )
+
+    def totals(self) -> Mapping[str, int]:
+        """Return what a heartbeat says beyond the original's fields."""
+        totals = self.ledger.totals
+        return {
+            "busy": self.ledger.running,
+            "abandoned": self.runner.abandoned(),
+            "done": totals["done"],
+            "retried": totals["retry"],
+            "died": totals["dead"],
+            "discarded": totals["discarded"],
+            "returned": totals["returned"],
+            "fenced": totals["fenced"],
+        }
+
+    def _reaped(self) -> None:
+        self.dispatcher.reaped()
+        self._notify()
+
+
+def _limits(registrations: Mapping[str, Registration]) -> dict[str, int]:
+    """Return the limits that the pool declares; a job without one has no say in it."""
+    return {
+        name: registration.options.max_concurrency
+        for name, registration in registrations.items()
+        if registration.options.max_concurrency
+    }

@@ -1,0 +1,260 @@
+"""One execution of a job: from the claim to its fate."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from workkit import fingerprint
+from workkit.backoff import default_backoff
+from workkit.clock import Clock, Instant
+from workkit.entropy import Entropy
+from workkit.errors import JobTimeout
+from workkit.handlers import Chain, Waits
+from workkit.history import Outcome, Record
+from workkit.job import Job, failed, opening
+from workkit.options import JobOptions
+from workkit.store.dispatching import Effect, Settlement
+
+__all__ = ["Execution", "Fate", "decide", "quick_fate"]
+
+_log = logging.getLogger("workkit")
+
+_HEADLINE_CHARS: Final = 300
+_MAX_DELAY_S: Final = 10 * 365 * 86_400
+
+
+#: A slot that failed is not done: it may be retried, or revived when it is dead.
+_SLOT_MARKS: Final = {"returned": "queued", "retry": "failed", "dead": "failed"}
+
+
+class Execution:
+    """A claimed job on its way through the pool.
+
+    Runners fill in what happens; everything else belongs to the dispatcher.
+
+    Attributes:
+        job: The job; `job.raw` are the bytes in the in-progress list.
+        queue: The queue it was claimed from.
+        chain: Middleware and handler.
+        options: The job's options.
+        claimed_s: When it was claimed, monotonic seconds.
+        worker_id: The worker that runs it; "" before it starts.
+        started: When the handler started, or None.
+        finished: When it ended, or None.
+        error: What the handler raised, or None.
+        error_text: The error as it is stored; "" for none.
+        retry_in_s: Seconds until the next try, if there is one.
+        interrupted: Whether its timeout has passed.
+        fenced: Whether the job belongs to somebody else by now; its result does not count.
+        began: Whether a unique key was freed for it.
+        slot: The Redis key of its cron slot, or b"".
+        release_key: The unique key to free at the end, or b"".
+        recovered: How often the job was recovered from dead pools.
+        checkin: Newest check-in and its time (epoch seconds), or None.
+        runner: What the runner needs to interrupt it.
+        waits: What its threads wait for on the event loop.
+    """
+
+    __slots__ = (
+        "began",
+        "chain",
+        "checkin",
+        "claimed_s",
+        "error",
+        "error_text",
+        "fenced",
+        "finished",
+        "interrupted",
+        "job",
+        "options",
+        "queue",
+        "recovered",
+        "release_key",
+        "retry_in_s",
+        "runner",
+        "slot",
+        "started",
+        "waits",
+        "worker_id",
+    )
+
+    def __init__(
+        self, job: Job, queue: str, chain: Chain, options: JobOptions, claimed_s: float
+    ) -> None:
+        self.job = job
+        self.queue = queue
+        self.chain = chain
+        self.options = options
+        self.claimed_s = claimed_s
+        self.worker_id = ""
+        self.started: Instant | None = None
+        self.finished: Instant | None = None
+        self.error: BaseException | None = None
+        self.error_text = ""
+        self.retry_in_s = 0
+        self.interrupted = False
+        self.fenced = False
+        self.began = False
+        self.slot = b""
+        self.release_key = b""
+        self.recovered = 0
+        self.checkin: tuple[str, int] | None = None
+        self.runner: Any = None
+        self.waits: Waits = []
+
+    def start(self, worker_id: str, clock: Clock) -> None:
+        """Take note that the handler starts now."""
+        self.worker_id = worker_id
+        self.started = clock.read()
+
+        def receive(message: str) -> None:
+            text = message.encode("utf-8", "replace").decode("utf-8")
+            self.checkin = (text, clock.read().epoch_s)
+
+        self.job.on_checkin(receive)
+
+    def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> None:
+        """Take note of how the handler ended, on the thread where it ran.
+
+        A user's backoff is called here, so that it can delay nobody else.
+        """
+        self.finished = clock.read()
+        if error is None:
+            return
+        if self.interrupted and (isinstance(error, JobTimeout) or not isinstance(error, Exception)):
+            # What was thrown into the handler carries no message; where it struck is worth keeping.
+            timeout = self.options.timeout
+            why = "the pool stopped" if timeout is None else f"timed out after {timeout:g} s"
+            text = str(error) or why
+            error = JobTimeout(text).with_traceback(error.__traceback__)
+        self.error = fingerprint.without_own_frames(error)
+        self.error_text = fingerprint.error_text(error)
+        self.job.fails += 1
+        self.job.last_err = self.error_text
+        self.job.failed_at = self.finished.epoch_s
+        if self.job.fails < self.options.max_fails:
+            self.retry_in_s = _delay(self.job, self.options.backoff, entropy)
+
+
+def _delay(job: Job, backoff: Callable[[Job], float] | None, entropy: Entropy) -> int:
+    """Return seconds until the next try; a broken backoff costs the user's delay, not the job."""
+    if backoff is not None:
+        try:
+            delay = float(backoff(job))
+            if math.isfinite(delay) and delay >= 0:
+                return math.ceil(min(delay, _MAX_DELAY_S))
+            _log.error("backoff of %r returned %r; using the default backoff", job.name, delay)
+        except BaseException:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing here
+            _log.exception("backoff of %r failed; using the default backoff", job.name)
+    return default_backoff(job.fails, entropy)
+
+
+class Fate(NamedTuple):
+    """What is to become of an execution.
+
+    Attributes:
+        execution: The execution.
+        settlement: What Redis is told.
+        record: What history is told.
+    """
+
+    execution: Execution
+    settlement: Settlement
+    record: Record
+
+
+def decide(execution: Execution) -> Fate:
+    """Decide the fate of a finished execution.
+
+    The rules are the original's: retry while there are tries left, else dead, unless the job skips
+    that.
+    """
+    assert execution.finished is not None  # noqa: S101 - the dispatcher collects finished ones
+    if execution.error is None:
+        return _settle(execution, "done", b"d")
+    job, options = execution.job, execution.options
+    now_s = execution.finished.epoch_s
+    if job.fails < options.max_fails:
+        new = failed(job.raw, job.fails, execution.error_text, now_s)
+        return _settle(execution, "retry", b"r", now_s + execution.retry_in_s, new)
+    if options.skip_dead:
+        return _settle(execution, "discarded", b"d")
+    new = failed(job.raw, job.fails, execution.error_text, now_s)
+    return _settle(execution, "dead", b"x", now_s, new)
+
+
+def quick_fate(
+    execution: Execution,
+    outcome: Outcome,
+    now: Instant,
+    *,
+    error: str = "",
+    dead: bytes = b"",
+    reason: str = "",
+) -> Fate:
+    """Decide the fate of an execution whose handler did not run to its end.
+
+    Args:
+        execution: The execution.
+        outcome: "returned", "discarded" or "dead".
+        now: When this was decided.
+        error: The error, for "dead".
+        dead: The bytes for the dead set, for "dead".
+        reason: For the history record.
+    """
+    execution.finished = execution.finished or now
+    execution.error_text = execution.error_text or error
+    fate = {"returned": b"b", "discarded": b"d", "dead": b"x"}[outcome]
+    return _settle(execution, outcome, fate, now.epoch_s, dead, reason)
+
+
+def _settle(
+    execution: Execution,
+    outcome: Outcome,
+    fate: bytes,
+    score: int = 0,
+    new: bytes = b"",
+    reason: str = "",
+) -> Fate:
+    job, finished = execution.job, execution.finished
+    assert finished is not None  # noqa: S101 - set by both callers
+    error = execution.error_text
+    settlement = Settlement(
+        execution.queue, job.raw, fate, score, new, _effects(execution, outcome)
+    )
+    record = Record(
+        job.id,
+        job.name,
+        job.enqueued_at,
+        execution.started.epoch_ms if execution.started else 0,
+        finished.epoch_ms,
+        outcome,
+        job.fails,
+        error.partition("\n")[0][:_HEADLINE_CHARS] if error else "",
+        fingerprint.fingerprint(error) if error else "",
+        execution.worker_id,
+        reason or ("timeout" if execution.interrupted and error else ""),
+    )
+    return Fate(execution, settlement, record)
+
+
+def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
+    """Return what else is to happen, in the same script and only if the job was still ours."""
+    job = execution.job
+    if not (job.unique or execution.slot or execution.recovered):
+        return ()
+    effects = []
+    if execution.slot:
+        mark = _SLOT_MARKS.get(outcome, "done")
+        effects.append(Effect("mark", execution.slot, mark))
+    if outcome != "returned":
+        if execution.recovered:
+            effects.append(Effect("recovered", b"", job.id))
+        if execution.began:
+            effects.append(Effect("begun", b"", job.id))
+        if execution.release_key and outcome != "retry":
+            effects.append(Effect("release", execution.release_key, opening(job)))
+    return tuple(effects)

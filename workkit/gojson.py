@@ -1,0 +1,166 @@
+r"""JSON with exactly the bytes that Go's encoding/json writes.
+
+The unique key of a job contains its args as JSON, so two services agree on uniqueness only if they
+agree on every byte: keys sorted, ``<``, ``>``, ``&``, U+2028 and U+2029 escaped, ``\b`` and ``\f``
+in the long form, and floats in Go's notation (`1.0` is ``1``, `1e21` is ``1e+21``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from workkit.errors import InvalidArgs
+
+__all__ = ["encode_args", "encode_text", "float_text"]
+
+#: Deeper args are refused: no reader of the wire needs them, and Redis's own cjson stops at 1000.
+MAX_DEPTH: Final = 200
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+_RARE: Final = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]|\\[bf\\]")
+_ESCAPES: Final = {
+    b"<": b"\\u003c",
+    b">": b"\\u003e",
+    b"&": b"\\u0026",
+    b"\xe2\x80\xa8": b"\\u2028",
+    b"\xe2\x80\xa9": b"\\u2029",
+    b"\\b": b"\\u0008",
+    b"\\f": b"\\u000c",
+    b"\\\\": b"\\\\",  # matched so that the b of an escaped backslash is not taken for \b
+}
+#: Python refuses to write integers of more than 4300 digits.
+_MAX_INT_BITS: Final = 14_000
+_LARGE: Final = 1e21
+_SMALL: Final = 1e-6
+
+
+def encode_args(args: Mapping[str, Any] | None) -> bytes:
+    """Encode a job's args.
+
+    Args:
+        args: A mapping with string keys and JSON values, or None.
+
+    Returns:
+        The bytes that Go would write for the same value.
+
+    Raises:
+        InvalidArgs: A value has no JSON form; the message names its path.
+    """
+    if args is None:
+        return b"null"
+    if not isinstance(args, Mapping):
+        raise InvalidArgs(
+            f"args must be a mapping with string keys or None, not {type(args).__name__}"
+        )
+    return _finish(_encode(_checked(args, "args", 0)))
+
+
+def encode_text(text: str) -> bytes:
+    """Encode one string; what UTF-8 cannot carry is replaced, as Go does."""
+    return _finish(_encode(text.encode("utf-8", "replace").decode("utf-8")))
+
+
+def float_text(value: float) -> str:
+    """Write a finite float in Go's notation.
+
+    Both languages choose the shortest digits that read back as the same float. Go writes them
+    plainly from 1e-6 up to 1e21, and outside with an exponent without a leading zero.
+    """
+    if value == 0:
+        return "-0" if math.copysign(1.0, value) < 0 else "0"
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101 - only NaN and infinities have letters there
+    text = "".join(map(str, digits)).rstrip("0")
+    exponent += len(digits) - len(text)
+    point = len(text) + exponent  # where the decimal point is, counted from the first digit
+    if _SMALL <= abs(value) < _LARGE:
+        if exponent >= 0:
+            plain = text + "0" * exponent
+        elif point > 0:
+            plain = f"{text[:point]}.{text[point:]}"
+        else:
+            plain = f"0.{'0' * -point}{text}"
+    else:
+        fraction = f".{text[1:]}" if len(text) > 1 else ""
+        plain = f"{text[0]}{fraction}e{point - 1:+d}"
+    return f"-{plain}" if sign else plain
+
+
+def _finish(encoded: bytes) -> bytes:
+    """Apply the escapes in which Go differs."""
+    if _RARE.search(encoded) is None:
+        return encoded
+    return _RARE.sub(lambda match: _ESCAPES[match.group()], encoded)
+
+
+def _checked(value: Any, path: str, depth: int) -> Any:
+    """Return the value ready for the encoder, or say where it cannot be encoded."""
+    kind = type(value)
+    if kind is str:
+        return _checked_text(value, path)
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        return _checked_int(value, path)
+    if kind is float:
+        return _checked_float(value, path)
+    if depth >= MAX_DEPTH:
+        raise InvalidArgs(f"{path}: nested more than {MAX_DEPTH} deep")
+    if isinstance(value, Mapping):
+        return {
+            _checked_key(key, path): _checked(item, f"{path}.{key}", depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_checked(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+    return _checked_subclass(value, path)
+
+
+def _checked_text(value: str, path: str) -> str:
+    """Refuse a string that UTF-8 cannot carry."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgs(f"{path}: the string holds a lone surrogate, which is no text") from None
+    return value
+
+
+def _checked_int(value: int, path: str) -> int:
+    """Refuse an integer that Python itself does not write out."""
+    if value.bit_length() > _MAX_INT_BITS:
+        raise InvalidArgs(
+            f"{path}: an integer of {value.bit_length()} bits is too long to be written"
+        )
+    return value
+
+
+def _checked_float(value: float, path: str) -> msgspec.Raw:
+    """Refuse NaN and infinities, write the rest as Go does."""
+    if not math.isfinite(value):
+        raise InvalidArgs(f"{path}: {value} cannot be written as JSON; send null or a string")
+    return msgspec.Raw(float_text(value).encode())
+
+
+def _checked_key(key: Any, path: str) -> str:
+    """Refuse keys that are no strings: they would come back as strings."""
+    if not isinstance(key, str):
+        raise InvalidArgs(f"{path}: the key {key!r} is {type(key).__name__}, not a string")
+    return _checked_text(str.__str__(key), path)
+
+
+def _checked_subclass(value: Any, path: str) -> Any:
+    """Take subclasses of JSON's types (enums, numpy floats) by value, refuse everything else."""
+    if isinstance(value, str):
+        return _checked_text(str.__str__(value), path)
+    for base in (int, float):
+        if isinstance(value, base):
+            return _checked(base(value), path, 0)
+    raise InvalidArgs(
+        f"{path}: {type(value).__name__} has no JSON form; convert it to a string or a number first"
+    )

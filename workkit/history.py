@@ -1,0 +1,73 @@
+"""Records of what ran, as the engine packs them into the history stream.
+
+One stream entry holds all that finished in one exchange: fields ``v`` (format), ``pool``, ``host``,
+``n`` (how many) and ``r``, a MessagePack array of records. A record is an array in the order of
+`Record`'s fields. The entry's id is ``MS-TOTAL``: when it was written, and how many records had
+been written since the stream began, so that a reader knows how many the cap took away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+__all__ = ["FORMAT", "Outcome", "Record", "pack", "unpack"]
+
+#: The value of an entry's ``v`` field.
+FORMAT: Final = "1"
+
+Outcome = Literal["done", "retry", "dead", "discarded", "returned", "fenced"]
+
+
+class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One execution of a job.
+
+    Attributes:
+        job_id: The job.
+        name: Its name.
+        enqueued_at: When it entered its queue, epoch seconds.
+        started_ms: When the handler started, epoch milliseconds; 0 if it did not.
+        finished_ms: When the execution ended, epoch milliseconds.
+        outcome: "done"; "retry", "dead", "discarded" after a failure; "returned" to its queue
+            unfinished; "fenced": somebody else had taken the job over, so this did not count.
+        fails: Failures of the job so far, this one included.
+        error: The headline of the error; "" for none.
+        fingerprint: Equal for equal failures; "" for none.
+        worker_id: The worker that ran it; "" if none did.
+        reason: What else there is to say: "timeout", "undecodable", "duplicate slot"; else "".
+    """
+
+    job_id: str
+    name: str
+    enqueued_at: int
+    started_ms: int
+    finished_ms: int
+    outcome: Outcome
+    fails: int = 0
+    error: str = ""
+    fingerprint: str = ""
+    worker_id: str = ""
+    reason: str = ""
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(list[Record]).decode
+
+
+def pack(records: Sequence[Record]) -> bytes:
+    """Write the ``r`` field of an entry."""
+    return _encode(records)
+
+
+def unpack(blob: bytes) -> list[Record]:
+    """Read the ``r`` field of an entry.
+
+    Raises:
+        msgspec.MsgspecError: It was not written by `pack`.
+    """
+    try:
+        return _decode(blob)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None

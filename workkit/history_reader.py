@@ -1,0 +1,149 @@
+"""Reading history: filters, and the walk over packed entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+import msgspec
+
+from workkit.errors import InvalidOption
+from workkit.history import FORMAT, Outcome, Record, unpack
+from workkit.store import reading
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+from workkit.store.reading import HistoryEntry
+
+__all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord"]
+
+_ENTRIES: Final = 200
+#: Later than any date a calendar shows, and still a stream id: epoch seconds.
+_LATEST_S: Final = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRecord:
+    """One execution, with where it ran.
+
+    Attributes:
+        job_id: The job.
+        name: Its name.
+        enqueued_at: When it entered its queue, epoch seconds.
+        started_ms: When the handler started, epoch milliseconds; 0 if it did not.
+        finished_ms: When the execution ended, epoch milliseconds.
+        outcome: See `workkit.history.Record`.
+        fails: Failures so far, this one included.
+        error: The headline of the error; "" for none.
+        fingerprint: Equal for equal failures; "" for none.
+        worker_id: The worker that ran it.
+        reason: What else there is to say; "" for nothing.
+        pool_id: The pool.
+        host: Its machine.
+    """
+
+    job_id: str
+    name: str
+    enqueued_at: int
+    started_ms: int
+    finished_ms: int
+    outcome: str
+    fails: int
+    error: str
+    fingerprint: str
+    worker_id: str
+    reason: str
+    pool_id: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryExtent:
+    """How much history there is.
+
+    Attributes:
+        written: Executions recorded since the stream began.
+        kept: How many of them the cap has left.
+    """
+
+    written: int
+    kept: int
+
+    @property
+    def trimmed(self) -> int:
+        """How many the cap took away."""
+        return self.written - self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which executions are wanted; see `Client.history`.
+
+    Raises:
+        InvalidOption: A filter makes no sense.
+    """
+
+    since: float | None
+    until: float | None
+    name: str | None
+    outcome: str | None
+    limit: int | None
+
+    def __post_init__(self) -> None:
+        if self.outcome is not None and self.outcome not in get_args(Outcome):
+            known = ", ".join(get_args(Outcome))
+            raise InvalidOption(f"there is no outcome {self.outcome!r}; there are {known}")
+        for name, at in (("since", self.since), ("until", self.until)):
+            if at is not None and not 0 <= at <= _LATEST_S:
+                raise InvalidOption(f"{name} must be epoch seconds, not {at!r}")
+        if self.limit is not None and self.limit < 0:
+            raise InvalidOption(f"limit must not be negative, not {self.limit}")
+
+    def walk(
+        self, run: Callable[[Step[list[HistoryEntry]]], list[HistoryEntry]], keys: Keys
+    ) -> Iterator[HistoryRecord]:
+        """Yield records, the newest first.
+
+        Args:
+            run: Carries out a step.
+            keys: The namespace.
+        """
+        low = f"{int(self.since * 1000)}" if self.since is not None else "-"
+        high, found = "+", 0
+        while True:
+            entries = run(
+                iter(reading.history_entries(keys, low, high, _ENTRIES, newest_first=True))
+            )
+            for entry in entries:
+                for record in reversed(_records(entry)):
+                    if found == self.limit:
+                        return
+                    if self._wants(record):
+                        found += 1
+                        yield _joined(record, entry)
+            if len(entries) < _ENTRIES:
+                return
+            high = f"({entries[-1].entry_id}"
+
+    def _wants(self, record: Record) -> bool:
+        return (
+            (self.name is None or record.name == self.name)
+            and (self.outcome is None or record.outcome == self.outcome)
+            and (self.since is None or record.finished_ms >= self.since * 1000)
+            and (self.until is None or record.finished_ms < self.until * 1000)
+        )
+
+
+def _records(entry: HistoryEntry) -> list[Record]:
+    """Unpack an entry; one of another format or of somebody else's making is passed over."""
+    if entry.version != FORMAT:
+        return []
+    try:
+        return unpack(entry.blob)
+    except msgspec.MsgspecError:
+        return []
+
+
+def _joined(record: Record, entry: HistoryEntry) -> HistoryRecord:
+    fields: dict[str, Any] = {name: getattr(record, name) for name in Record.__struct_fields__}
+    return HistoryRecord(**fields, pool_id=entry.pool_id, host=entry.host)

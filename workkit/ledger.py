@@ -1,0 +1,121 @@
+"""The books of a pool: which jobs it holds, and which fates Redis has not heard of yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from workkit.clock import Clock
+from workkit.execution import Execution, Fate
+from workkit.history import Record
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Every claimed job from its claim to the moment its fate stands in Redis.
+
+    A held job is open until its fate is decided; then the fate waits in the outbox; then Redis
+    confirms it and the job is forgotten. A job that somebody else has taken over is fenced off at
+    any point, and nothing more is said about it.
+
+    Args:
+        clock: For the records of fenced jobs.
+        keep_records: Whether history is wanted.
+    """
+
+    def __init__(self, clock: Clock, *, keep_records: bool) -> None:
+        self._clock = clock
+        self._keep_records = keep_records
+        self._held: dict[int, Execution] = {}  # by id(), so that equal payloads stay apart
+        self._open: set[int] = set()
+        self.ghosts: list[Execution] = []  # fenced off, and their handlers still run
+        self.fenced_waiting = False  # whether the runner still has fenced ones that must not start
+        self.outbox: list[Fate] = []
+        self.records: list[Record] = []  # of what has no settlement of its own
+        self.totals: Counter[str] = Counter()
+
+    @property
+    def running(self) -> int:
+        """How many workers are taken: by jobs without a fate, and by handlers of fenced ones."""
+        return len(self._open) + len(self.ghosts)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def held(self) -> list[Execution]:
+        """Return all held jobs; safe from any thread."""
+        return list(self._held.values())
+
+    def holds(self, execution: Execution) -> bool:
+        """Tell whether the pool still answers for a job."""
+        return id(execution) in self._held
+
+    def is_open(self, execution: Execution) -> bool:
+        """Tell whether a job's fate is undecided."""
+        return id(execution) in self._open
+
+    def ghosts_gone(self) -> list[str]:
+        """Forget fenced jobs whose handlers have ended; returns their queues."""
+        if not self.ghosts:
+            return []
+        gone = [ghost for ghost in self.ghosts if ghost.finished is not None]
+        self.ghosts = [ghost for ghost in self.ghosts if ghost.finished is None]
+        return [ghost.queue for ghost in gone]
+
+    def open(self) -> list[Execution]:
+        """Return the jobs without a fate."""
+        return [execution for key, execution in self._held.items() if key in self._open]
+
+    def hold(self, execution: Execution) -> None:
+        """Enter a claimed job."""
+        self._held[id(execution)] = execution
+        self._open.add(id(execution))
+
+    def conclude(self, fate: Fate) -> None:
+        """Put a job's fate into the outbox; its first fate stands, later ones do not count."""
+        key = id(fate.execution)
+        if key in self._open:
+            self._open.discard(key)
+            self.outbox.append(fate)
+
+    def take_outbox(self) -> list[Fate]:
+        """Return the fates to tell Redis, and empty the outbox."""
+        fates = [fate for fate in self.outbox if not fate.execution.fenced]
+        self.outbox = []
+        return fates
+
+    def put_back(self, fates: Iterable[Fate]) -> None:
+        """Return fates that Redis has not taken."""
+        self.outbox = [fate for fate in (*fates, *self.outbox) if not fate.execution.fenced]
+
+    def settled(self, fate: Fate) -> None:
+        """Forget a job whose fate stands in Redis."""
+        self._held.pop(id(fate.execution), None)
+        self.totals[fate.record.outcome] += 1
+
+    def fence_off(self, execution: Execution) -> None:
+        """Give up a job that somebody else has taken over."""
+        execution.fenced = True
+        self._open.discard(id(execution))
+        if self._held.pop(id(execution), None) is None:
+            return
+        self.totals["fenced"] += 1
+        if execution.started is None:
+            self.fenced_waiting = True
+        elif execution.finished is None:
+            self.ghosts.append(execution)
+        if self._keep_records:
+            job = execution.job
+            self.records.append(
+                Record(
+                    job.id,
+                    job.name,
+                    job.enqueued_at,
+                    execution.started.epoch_ms if execution.started else 0,
+                    self._clock.read().epoch_ms,
+                    "fenced",
+                    job.fails,
+                    worker_id=execution.worker_id,
+                )
+            )

@@ -1,0 +1,57 @@
+"""Says that the pool is alive.
+
+Go pools take a pool for dead 10 s after its last beat by their own wall clock, ours after 12 s
+without a change. A beat every 2.5 s leaves room for three that are late or lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from workkit.clock import Instant
+from workkit.identity import Identity
+from workkit.store import pools
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["BEAT_S", "Heartbeat"]
+
+#: Seconds between two beats.
+BEAT_S: Final = 2.5
+
+
+class Heartbeat:
+    """The heartbeat of one pool; runs on its own thread and connection.
+
+    Args:
+        keys: The namespace.
+        identity: The pool's ids.
+        totals: Returns the running totals to publish.
+        reaped: Called when the pool turns out not to be registered any more.
+    """
+
+    name = "heartbeat"
+
+    def __init__(
+        self,
+        keys: Keys,
+        identity: Identity,
+        totals: Callable[[], Mapping[str, int]],
+        reaped: Callable[[], None],
+    ) -> None:
+        self._keys = keys
+        self._identity = identity
+        self._totals = totals
+        self._reaped = reaped
+
+    def step(self, now: Instant) -> Step[float]:
+        """Beat once, unless the pool has yet to register."""
+        identity = self._identity
+        if identity.started_at:
+            pool_id = identity.pool_id
+            fields = identity.pulse(now.epoch_s, self._totals())
+            alive = yield from pools.beat(self._keys, pool_id, fields, identity.limits)
+            if not alive and pool_id == identity.pool_id:
+                self._reaped()
+        return BEAT_S

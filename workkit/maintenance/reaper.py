@@ -1,0 +1,140 @@
+"""Recovers the jobs of pools that died.
+
+A pool is dead when its `heartbeat_at` has not changed for 12 s on this reaper's monotonic clock,
+watched without a gap: wall clocks of two hosts are never compared, and a Redis that was away proves
+nothing about pools. The script that moves the jobs checks the heartbeat once more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from workkit import job as wire
+from workkit.clock import Instant
+from workkit.entropy import Entropy
+from workkit.errors import Undecodable
+from workkit.events import ReapedPool
+from workkit.identity import Identity
+from workkit.store import pools
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+from workkit.store.pools import Beat, Recoverable
+
+__all__ = ["DEAD_S", "Reaper"]
+
+_log = logging.getLogger("workkit")
+
+#: A heartbeat that has not changed for this long is that of a dead pool, seconds.
+DEAD_S: Final = 12.0
+_EVERY_S: Final = 2.5
+#: Two looks further apart than this prove nothing about what was between them, seconds.
+_GAP_S: Final = 5.0
+_BATCH: Final = 200
+
+
+class Reaper:
+    """Watches all pools of a namespace.
+
+    Args:
+        keys: The namespace.
+        identity: This pool, which does not watch itself.
+        job_names: This pool's job names.
+        max_recoveries: At how many recoveries a job goes to the dead set.
+        reaped: Told of each recovered pool.
+        entropy: Ids for buried members, and jitter.
+    """
+
+    name = "reaper"
+
+    def __init__(
+        self,
+        keys: Keys,
+        identity: Identity,
+        job_names: Iterable[str],
+        max_recoveries: int,
+        reaped: Callable[[ReapedPool], None],
+        entropy: Entropy,
+    ) -> None:
+        self._keys = keys
+        self._identity = identity
+        self._job_names = set(job_names)
+        self._max_recoveries = max_recoveries
+        self._reaped = reaped
+        self._entropy = entropy
+        self._watched: dict[str, tuple[str, float]] = {}
+        self._suspects: dict[str, set[str]] = {}
+        self._looked_at = float("-inf")
+
+    def suspect(self, pool_id: str, job_name: str) -> None:
+        """Watch a pool that holds jobs without being registered."""
+        self._suspects.setdefault(pool_id, set()).add(job_name)
+
+    def step(self, now: Instant) -> Step[float]:
+        """Look at every heartbeat; recover the jobs of pools that are dead by now."""
+        registered = yield from pools.registered(self._keys)
+        watched = (registered | set(self._suspects)) - {self._identity.pool_id}
+        beats = (yield from pools.heartbeats(self._keys, sorted(watched))) if watched else {}
+        if now.monotonic_s - self._looked_at > _GAP_S:
+            self._watched.clear()
+        self._looked_at = now.monotonic_s
+        dead = []
+        for pool_id, beat in beats.items():
+            before = self._watched.get(pool_id)
+            if before is None or before[0] != beat.heartbeat_at:
+                self._watched[pool_id] = (beat.heartbeat_at, now.monotonic_s)
+            elif now.monotonic_s - before[1] >= DEAD_S:
+                dead.append((pool_id, beat))
+        for pool_id in set(self._watched) - set(beats):
+            del self._watched[pool_id]
+        for pool_id, beat in dead:
+            yield from self._reap(pool_id, beat, now)
+        return _EVERY_S * self._entropy.uniform(0.8, 1.0)
+
+    def _reap(self, pool_id: str, beat: Beat, now: Instant) -> Step[None]:
+        known = yield from pools.known_jobs(self._keys)
+        names = known | self._job_names | self._suspects.get(pool_id, set())
+        names |= {name for name in beat.job_names.split(",") if name}
+        ordered = sorted(names)
+        held = yield from pools.in_progress(self._keys, pool_id, ordered)
+        requeued = died = 0
+        for name, raws in held.items():
+            jobs = [self._recoverable(raw, name, now) for raw in raws]
+            for start in range(0, len(jobs), _BATCH):
+                outcome = yield from pools.reap(
+                    self._keys,
+                    pool_id,
+                    name,
+                    jobs[start : start + _BATCH],
+                    heartbeat_at=beat.heartbeat_at,
+                    now_s=now.epoch_s,
+                    max_recoveries=self._max_recoveries,
+                )
+                if outcome.status == "alive":
+                    return
+                if outcome.status == "type":
+                    _log.error("queue %r: its key has a wrong type; jobs wait in progress", name)
+                requeued += outcome.requeued
+                died += outcome.died
+        left = yield from pools.forget(self._keys, pool_id, ordered, beat)
+        if left == 0:
+            self._watched.pop(pool_id, None)
+            self._suspects.pop(pool_id, None)
+        if requeued or died or left == 0:
+            self._reaped(ReapedPool(pool_id, requeued, died))
+
+    def _recoverable(self, raw: bytes, name: str, now: Instant) -> Recoverable:
+        try:
+            job = wire.decode(raw)
+        except Undecodable as reason:
+            job_id = self._entropy.identifier()
+            return Recoverable(
+                raw, "", wire.bury_undecodable(raw, name, str(reason), job_id, now.epoch_s)
+            )
+        error = (
+            f"PoolDied: the worker process died {self._max_recoveries} times while it held this "
+            "job; it may be what kills it"
+        )
+        dead = wire.failed(raw, job.fails + 1, error, now.epoch_s)
+        return Recoverable(raw, job.id, dead, wire.slot_of(job))

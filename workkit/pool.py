@@ -1,0 +1,397 @@
+"""The worker pool: registers handlers, runs the engine on threads, stops without losing a job."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final, Self, TypeVar, overload
+
+from workkit.backoff import Backoff
+from workkit.clock import Clock, SystemClock
+from workkit.driver import PoolDriver
+from workkit.engine import PoolSpec
+from workkit.entropy import Entropy
+from workkit.errors import InvalidOption, PoolState
+from workkit.events import EventName, call_hook
+from workkit.handlers import read_middleware
+from workkit.options import HistoryOptions, check_whole
+from workkit.registering import register_job, register_periodic
+from workkit.runners import HandlerRunner, Runner
+from workkit.store.keys import Keys
+from workkit.store.target import Target
+
+__all__ = ["Drained", "WorkerPool"]
+
+_log = logging.getLogger("workkit")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Waits between two looks where the server cannot wake us, milliseconds; as in the original.
+SLEEP_BACKOFFS_MS: Final = (0, 10, 100, 1_000, 5_000)
+_MAX_CONCURRENCY: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What `drain()` found.
+
+    Attributes:
+        complete: Whether every queue that is not paused was empty and nothing ran.
+        paused: Paused queues that still have jobs.
+        waiting: Queue -> jobs left, for queues that are not empty.
+    """
+
+    complete: bool
+    paused: tuple[str, ...]
+    waiting: Mapping[str, int]
+
+
+class WorkerPool:
+    """Processes jobs.
+
+    Handlers are registered first, then the pool is started::
+
+        pool = WorkerPool("work", "redis://localhost:6379", concurrency=20)
+
+        @pool.job(max_fails=3)
+        def send_email(job):
+            deliver(job.arg_str("address"))
+
+        pool.run()
+
+    Args:
+        namespace: Prefix of all Redis keys; the same as the enqueuer's.
+        redis: A redis-py client or a URL. The pool opens connections of its own to that server.
+        concurrency: How many handlers run at once, sync and async together; 1 to 10000.
+        context: Makes a fresh context for each job, for handlers that take ``(ctx, job)``.
+        history: What is remembered of jobs that ran; None for nothing.
+        sleep_backoffs: Waits between looks at empty queues, milliseconds; used only where the
+            server does not announce changes.
+        max_recoveries: A job that was running when its process died this many times is dead.
+        clock: Where times come from.
+        entropy: Where chance comes from.
+
+    Raises:
+        InvalidOption: An option is out of its range.
+        InvalidName: The namespace cannot be one.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        redis: object,
+        *,
+        concurrency: int = 10,
+        context: Callable[[], Any] | None = None,
+        history: HistoryOptions | None = HistoryOptions(),  # noqa: B008 - frozen
+        sleep_backoffs: Sequence[int] = SLEEP_BACKOFFS_MS,
+        max_recoveries: int = 3,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        Keys(namespace)
+        self._target = Target.of(redis)
+        check_whole("concurrency", concurrency, 1, _MAX_CONCURRENCY)
+        check_whole("max_recoveries", max_recoveries, 1, 1_000)
+        if context is not None and not callable(context):
+            raise InvalidOption(f"context must be a function without arguments, not {context!r}")
+        backoffs = tuple(sleep_backoffs)
+        if not backoffs or not all(isinstance(ms, int) and ms >= 0 for ms in backoffs):
+            raise InvalidOption(f"sleep_backoffs must be milliseconds, not {sleep_backoffs!r}")
+        self._backoffs_s = [ms / 1000 for ms in backoffs]
+        self._spec = PoolSpec(namespace, concurrency, context, history, max_recoveries)
+        self._clock = clock or SystemClock()
+        self._entropy = entropy or Entropy()
+        self._driver: PoolDriver | None = None
+        self._start_hooks: list[Callable[[], Any]] = []
+        self._stop_hooks: list[Callable[[], Any]] = []
+        self._lock = threading.Lock()
+
+    # Registering.
+
+    @property
+    def spec(self) -> PoolSpec:
+        """What has been registered and set; the simulator builds its pools from it."""
+        return self._spec
+
+    @overload
+    def job(self, name: str, handler: F, **options: Any) -> F: ...
+    @overload
+    def job(self, name: F) -> F: ...
+    @overload
+    def job(
+        self,
+        name: str | None = None,
+        handler: None = None,
+        *,
+        priority: int = 1,
+        max_fails: int = 4,
+        skip_dead: bool = False,
+        max_concurrency: int = 0,
+        backoff: Backoff | None = None,
+        timeout: float | None = None,
+    ) -> Callable[[F], F]: ...
+
+    def job(
+        self,
+        name: str | Callable[..., Any] | None = None,
+        handler: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Register a handler, by a call or as a decorator.
+
+        Args:
+            name: The job's name; as a decorator it may be left out for the function's own.
+            handler: ``def`` or ``async def`` with ``(job)`` or ``(ctx, job)``. It fails by raising.
+            **options: The fields of `JobOptions`.
+
+        Returns:
+            The handler, or a decorator.
+
+        Raises:
+            InvalidName: The name is empty or reserved.
+            InvalidHandler: The handler has another signature.
+            InvalidOption: An option is unknown or out of its range.
+            PoolState: The pool has been started, or the name is taken.
+        """
+        if callable(name):
+            return self.job()(name)
+        if handler is None:
+
+            def register(function: F) -> F:
+                own = name if name is not None else getattr(function, "__name__", "")
+                self._register(own, function, options)
+                return function
+
+            return register
+        self._register(name, handler, options)
+        return handler
+
+    def _register(self, name: str | None, function: object, options: dict[str, Any]) -> None:
+        self._refuse_if_started("register a job")
+        register_job(self._spec, name, function, options)
+
+    def middleware(self, function: F) -> F:
+        """Register a function around every job, by a call or as a decorator.
+
+        Args:
+            function: ``def`` or ``async def`` with ``(job, next)`` or ``(ctx, job, next)``; it
+                calls (or awaits) ``next()`` to go on, and the job fails if it raises. Async
+                handlers keep their speed only behind async middleware.
+
+        Returns:
+            The function.
+
+        Raises:
+            InvalidHandler: It has another signature.
+            PoolState: The pool has been started.
+        """
+        self._refuse_if_started("register middleware")
+        has_context = self._spec.context is not None
+        self._spec.middleware.append(read_middleware(function, has_context=has_context))
+        return function
+
+    def periodically_enqueue(
+        self,
+        spec: str,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        catch_up_s: int = 3_600,
+    ) -> None:
+        """Enqueue a job by the clock: each slot once, however many pools say so.
+
+        Args:
+            spec: Five fields, six with leading seconds, a descriptor such as ``@hourly``, or
+                ``@every 90s``; ``TZ=Europe/Berlin`` in front for another zone than the host's.
+            name: The job's name; this pool need not handle it.
+            args: The job's args. Go pools that plan the same slot know none.
+            catch_up_s: If no pool was running when slots were due, the newest of them still runs
+                when it is at most this old, in seconds; 0 to 86400. A slot that has waited in its
+                queue for longer, and for a minute, is dropped.
+
+        Raises:
+            InvalidSpec: The spec is outside the grammar.
+            InvalidName: The name is empty or reserved.
+            InvalidArgs: The args have no JSON form.
+            InvalidOption: `catch_up_s` is out of its range.
+            PoolState: The pool has been started, or has the same spec and name with other args.
+        """
+        self._refuse_if_started("register a cron job")
+        register_periodic(self._spec, spec, name, args, catch_up_s)
+
+    def on(self, event: EventName, hook: Callable[..., Any]) -> None:
+        """Call a function when something happens; outside the handlers' time, whatever it raises.
+
+        Args:
+            event: "failed" and "dead" call ``hook(job, error)``; "reaped", when this pool has
+                recovered the jobs of a dead one, calls ``hook(reaped_pool)``.
+            hook: The function, sync or async.
+
+        Raises:
+            InvalidOption: There is no such event.
+            InvalidHandler: The hook is no function.
+        """
+        self._spec.events.on(event, hook)
+
+    def on_start(self, hook: F) -> F:
+        """Call a function before the pool takes its first job; what it raises stops `start()`."""
+        self._refuse_if_started("register a start hook")
+        self._start_hooks.append(hook)
+        return hook
+
+    def on_stop(self, hook: F) -> F:
+        """Call a function after the pool has stopped."""
+        self._stop_hooks.append(hook)
+        return hook
+
+    def _refuse_if_started(self, what: str) -> None:
+        if self._driver is not None:
+            raise PoolState(f"cannot {what}: the pool has been started")
+
+    # Running.
+
+    @property
+    def pool_id(self) -> str:
+        """The id under which the pool holds jobs at present; "" before it was started.
+
+        It changes when the pool was taken for dead and goes on.
+        """
+        return self._driver.pool_id if self._driver else ""
+
+    @property
+    def running(self) -> bool:
+        """Whether the pool has been started and has not stopped."""
+        return self._driver is not None and self._driver.alive
+
+    def start(self) -> None:
+        """Start processing on background threads. Starting twice does nothing.
+
+        Raises:
+            PoolState: Nothing is registered, or the pool was stopped.
+            ServerError: Redis cannot be reached or refuses us; said at once rather than retried.
+        """
+        with self._lock:
+            if self._driver is not None:
+                if not self._driver.alive:
+                    raise PoolState("the pool was stopped; make a new one")
+                return
+            if not self._spec.registrations and not self._spec.periodic:
+                raise PoolState("the pool has no jobs; register some with pool.job(...)")
+            for hook in self._start_hooks:
+                _run_start_hook(hook)
+            driver = PoolDriver(
+                self._spec, self._target, self._clock, self._entropy, self._backoffs_s,
+                self._make_runner,
+            )  # fmt: skip
+            driver.start()
+            self._driver = driver
+
+    def _make_runner(self, worker_ids: Sequence[str], done: Callable[[Any], None]) -> Runner:
+        return HandlerRunner(worker_ids, done, self._clock, self._entropy)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Take no new job, wait for those that run, and return what is unfinished to its queue.
+
+        Stopping a pool that was not started, or twice, does nothing.
+
+        Args:
+            timeout: Seconds to wait for handlers; None to wait for as long as they take, 0 to
+                return everything at once. A sync handler that was given up runs on in the
+                background, and its job runs again elsewhere.
+        """
+        driver = self._driver
+        if driver is None:
+            return
+        if driver.stop(timeout):
+            self._spec.events.close(5.0)
+            for hook in self._stop_hooks:
+                call_hook(hook)
+
+    def drain(self, timeout: float | None = None) -> Drained:
+        """Wait until there is nothing left to do now: queues empty, nothing running.
+
+        Scheduled and retried jobs that are not due do not count, nor do paused queues. The pool
+        goes on running.
+
+        Args:
+            timeout: Seconds to wait at most; None for no limit.
+
+        Returns:
+            Whether all was done, and what is paused or still waiting.
+
+        Raises:
+            PoolState: The pool is not running.
+            ServerError: Redis does not answer, so that nobody can tell.
+        """
+        if self._driver is None or not self._driver.alive:
+            raise PoolState("only a running pool can be drained; call start() first")
+        paused, waiting, complete = self._driver.drain(timeout)
+        return Drained(complete, tuple(paused), waiting)
+
+    def run(self, timeout: float | None = 25.0) -> bool:
+        """Start, wait for SIGINT or SIGTERM, then stop.
+
+        A second signal stops at once: what is unfinished goes back to its queue.
+
+        Args:
+            timeout: Seconds that `stop` waits for handlers.
+
+        Returns:
+            True after a signal; False if the pool ended by itself, because too many handlers had to
+            be abandoned after their timeouts and the process is to be replaced.
+        """
+        asked = threading.Event()
+        signals: list[int] = []
+
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            signals.append(number)
+            asked.set()
+            if len(signals) > 1 and self._driver is not None:
+                self._driver.stop_now()
+
+        before = _install(on_signal)
+        try:
+            self.start()
+            assert self._driver is not None  # noqa: S101 - start has set it
+            self._driver.wait_ended(asked)
+            if signals:
+                _log.info("stopping after signal %s", signal.Signals(signals[0]).name)
+            self.stop(timeout)
+        finally:
+            _restore(before)
+        return bool(signals)
+
+    def __enter__(self) -> Self:
+        """Start the pool."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the pool, waiting for running handlers."""
+        self.stop()
+
+
+def _run_start_hook(hook: Callable[[], Any]) -> None:
+    import asyncio
+    import inspect
+
+    result = hook()
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+
+
+def _install(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Take over the signals, where this thread may."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
+def _restore(before: dict[int, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -1,0 +1,191 @@
+"""Runs sync handlers on threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from workkit.clock import Clock
+from workkit.entropy import Entropy
+from workkit.errors import JobTimeout
+from workkit.execution import Execution
+from workkit.interrupt import raise_in
+from workkit.runners.base import Slots
+
+__all__ = ["ThreadRunner"]
+
+_A_FEW = 1_000
+
+_log = logging.getLogger("workkit")
+
+
+class _Worker:
+    """One thread and what it runs.
+
+    Attributes:
+        thread: The thread.
+        lock: Held while `current` changes or is interrupted.
+        current: What it runs, or None.
+        struck: What was interrupted last, so that nothing is interrupted twice.
+        abandoned: Whether its pool has let go of it; it ends after its handler.
+    """
+
+    __slots__ = ("abandoned", "current", "lock", "struck", "thread")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.current: Execution | None = None
+        self.struck: Execution | None = None
+        self.abandoned = False
+        self.thread: threading.Thread | None = None
+
+
+class ThreadRunner:
+    """A group of threads fed from one queue; they start as they are needed.
+
+    Args:
+        slots: The pool's workers.
+        concurrency: Threads at most, abandoned ones not counted.
+        done: Takes each execution that ended.
+        clock: For start and end times.
+        entropy: For the jitter of backoffs.
+        loop: Returns the event loop on which async parts of a chain run.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        concurrency: int,
+        done: Callable[[Execution], None],
+        clock: Clock,
+        entropy: Entropy,
+        loop: Callable[[], asyncio.AbstractEventLoop],
+    ) -> None:
+        self._slots = slots
+        self._concurrency = concurrency
+        self._done = done
+        self._clock = clock
+        self._entropy = entropy
+        self._loop = loop
+        self._queue: SimpleQueue[Execution | None] = SimpleQueue()
+        self._workers: list[_Worker] = []
+        self._abandoned: list[_Worker] = []
+        self._unfinished = 0
+
+    def submit(self, executions: Sequence[Execution]) -> None:
+        """Queue executions, and start threads for them while there are fewer than allowed."""
+        for execution in executions:
+            self._queue.put(execution)
+        wanted = min(self._concurrency, len(self._workers) + self._queue.qsize())
+        while len(self._workers) < wanted:
+            self._add_worker()
+
+    def _add_worker(self) -> None:
+        worker = _Worker()
+        worker.thread = threading.Thread(
+            target=self._work, args=(worker,), name="workkit-worker", daemon=True
+        )
+        self._workers.append(worker)
+        worker.thread.start()
+
+    def withdraw(self) -> list[Execution]:
+        """Take back what has not started."""
+        taken = []
+        try:
+            while (execution := self._queue.get_nowait()) is not None:
+                taken.append(execution)
+            self._queue.put(None)
+        except Empty:
+            pass
+        return taken
+
+    def interrupt(self, execution: Execution) -> None:
+        """Raise `JobTimeout` in the handler's thread, between two of its bytecodes."""
+        worker: _Worker | None = execution.runner
+        if worker is None or worker.thread is None or worker.thread.ident is None:
+            return
+        with worker.lock:
+            if worker.current is execution and worker.struck is not execution:
+                worker.struck = execution
+                execution.interrupted = True
+                waits = execution.waits
+                if not (waits and waits[-1].cancel()):
+                    raise_in(worker.thread.ident, JobTimeout)
+
+    def abandon(self, execution: Execution) -> None:
+        """Let go of a thread and put a new one in its place; nothing if it has just ended."""
+        worker: _Worker | None = execution.runner
+        if worker is None:
+            return
+        with worker.lock:
+            if worker.current is not execution or worker.abandoned:
+                return
+            worker.abandoned = True
+        self._workers.remove(worker)
+        self._abandoned.append(worker)
+        self._slots.give(execution.worker_id)
+        self._add_worker()
+
+    def abandoned(self) -> int:
+        """Count the abandoned threads that still run."""
+        self._abandoned = [
+            w for w in self._abandoned if w.thread is not None and w.thread.is_alive()
+        ]
+        return len(self._abandoned)
+
+    def close(self, *, wait_s: float) -> None:
+        """Let idle threads end, and wait for them a while; busy ones are daemons."""
+        for _ in self._workers:
+            self._queue.put(None)
+        for worker in self._workers:
+            if worker.thread is not None and worker.current is None:
+                worker.thread.join(wait_s)
+
+    def _work(self, worker: _Worker) -> None:
+        while not worker.abandoned:
+            execution = self._queue.get()
+            if execution is None:
+                return
+            self._run(worker, execution)
+
+    def _run(self, worker: _Worker, execution: Execution) -> None:
+        execution.runner = worker
+        execution.start(self._slots.take(), self._clock)
+        worker.current = execution
+        outcome: list[BaseException | None] = []
+        try:
+            self._call(execution, outcome)
+            self._leave(worker, execution)
+        except JobTimeout as late:  # an interrupt struck on the way out; there is never a second
+            outcome.append(late)
+            self._leave(worker, execution)
+        if worker.abandoned:
+            _log.warning("abandoned handler of %r has ended", execution.job.name)
+            execution.finished = execution.finished or self._clock.read()
+            return
+        execution.finish(outcome[0], self._clock, self._entropy)
+        self._slots.give(execution.worker_id)
+        self._done(execution)
+
+    def _call(self, execution: Execution, outcome: list[BaseException | None]) -> None:
+        chain = execution.chain
+        try:
+            loop = self._loop() if chain.needs_loop else None
+            chain.run(execution.job, loop, execution.waits)
+            outcome.append(None)
+        except BaseException as raised:  # noqa: BLE001 - SystemExit ends the job, not the worker
+            outcome.append(raised)
+
+    @staticmethod
+    def _leave(worker: _Worker, execution: Execution) -> None:
+        """Leave the handler for good: an interrupt that comes too late must hit nobody else."""
+        with worker.lock:
+            worker.current = None
+        if execution.interrupted:
+            # It cannot be taken back (CPython 3.11 would look for it for ever after), but it
+            # strikes within a few bytecodes.
+            for _ in range(_A_FEW):
+                pass

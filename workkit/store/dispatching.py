@@ -1,0 +1,323 @@
+"""The dispatcher's exchanges: settle and claim, begin, look, resync, adopt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from workkit.store.exchange import Command, Exchange, call
+from workkit.store.keys import Keys
+from workkit.store.scripts import script
+from workkit.store.wire import number, text
+
+__all__ = [
+    "Beginning",
+    "Claimed",
+    "Effect",
+    "ExchangeReply",
+    "HistoryBlob",
+    "Look",
+    "Settlement",
+    "Word",
+    "adopt",
+    "begin",
+    "exchange",
+    "look",
+    "recovery_counts",
+    "resync",
+]
+
+#: How long marks of begun unique jobs, cron slots and recoveries are kept, seconds.
+MARKS_KEPT_S: Final = 3 * 86_400
+#: Claims of one queue in one exchange; Lua's stack bounds what can be unpacked at once.
+MAX_CLAIM: Final = 1_000
+
+
+class Effect(NamedTuple):
+    """What else happens when a job is settled; see exchange.lua.
+
+    Attributes:
+        op: "free", "release", "mark", "recovered" or "begun".
+        key: The Redis key it touches; b"" for the ops that have their own.
+        argument: The op's argument.
+    """
+
+    op: str
+    key: bytes
+    argument: str
+
+
+class Settlement(NamedTuple):
+    """The fate of one job.
+
+    Attributes:
+        queue: The queue that it was claimed from (its own name may say otherwise).
+        raw: The bytes that stand in the in-progress list.
+        fate: b"d" done or discarded, b"r" retry, b"x" dead, b"b" back to its queue.
+        score: When it is due or when it died, epoch seconds; for retry and dead.
+        new: The bytes to store there.
+        effects: What else happens.
+    """
+
+    queue: str
+    raw: bytes
+    fate: bytes
+    score: int = 0
+    new: bytes = b""
+    effects: tuple[Effect, ...] = ()
+
+
+class HistoryBlob(NamedTuple):
+    """Finished executions on their way to the history stream."""
+
+    max_records: int = 0
+    records: int = 0
+    blob: bytes = b""
+    host: str = ""
+
+
+class Claimed(NamedTuple):
+    """What one queue gave.
+
+    Attributes:
+        queue: Its name.
+        raws: The claimed jobs, oldest first.
+        stopped_by: Why there was no more: "" (more may wait), "empty", "paused", "limit", "type".
+    """
+
+    queue: str
+    raws: list[bytes]
+    stopped_by: str
+
+
+@dataclass(slots=True)
+class ExchangeReply:
+    """The outcome of an exchange.
+
+    Attributes:
+        status: "ok"; otherwise nothing was applied: "gone" (the pool is not registered), "fenced"
+            (out of step with the server), "type" (the retry or dead key has a wrong type).
+        applied: One flag a settlement, in the order they were given: False where somebody else
+            held the job by then.
+        recovering: How many jobs of the namespace have been recovered and are not settled.
+        claimed: One an asked queue.
+        detail: The key of a wrong type.
+    """
+
+    status: str
+    applied: list[bool] = field(default_factory=list)
+    recovering: int = 0
+    claimed: list[Claimed] = field(default_factory=list)
+    detail: str = ""
+
+
+def exchange(
+    keys: Keys,
+    pool_id: str,
+    fence: int,
+    now_ms: int,
+    settlements: Sequence[Settlement],
+    claims: Mapping[str, int],
+    history: HistoryBlob,
+) -> Exchange[ExchangeReply]:
+    """Settle finished jobs and claim new ones, in one script.
+
+    Args:
+        keys: The namespace.
+        pool_id: Who holds and claims.
+        fence: What the pool's fence is known to be; it becomes `fence` + 1.
+        now_ms: Epoch milliseconds.
+        settlements: Fates, in any order.
+        claims: Queue -> how many at most.
+        history: Executions to append.
+    """
+    order: dict[str, list[int]] = {name: [] for name in claims}
+    for index, settlement in enumerate(settlements):
+        order.setdefault(settlement.queue, []).append(index)
+    key_list: list[bytes] = [
+        keys.pool(pool_id), keys.retry, keys.dead, keys.history, keys.history_head,
+        keys.recoveries, keys.begun,
+    ]  # fmt: skip
+    args: list[Any] = [
+        pool_id, fence, fence + 1, now_ms, history.max_records, history.records, history.blob,
+        history.host, len(order),
+    ]  # fmt: skip
+    effects: list[tuple[int, Effect]] = []
+    position = 0
+    for name, indexes in order.items():
+        key_list.extend(keys.queue(name, pool_id))
+        args += (min(claims.get(name, 0), MAX_CLAIM), len(indexes))
+        for index in indexes:
+            settlement = settlements[index]
+            position += 1
+            args += (settlement.fate, settlement.raw)
+            if settlement.fate in {b"r", b"x"}:
+                args += (settlement.score, settlement.new)
+            effects.extend((position, effect) for effect in settlement.effects)
+    for position, effect in effects:
+        key_at = 1
+        if effect.key:
+            key_list.append(effect.key)
+            key_at = len(key_list)
+        args += (position, effect.op, key_at, effect.argument)
+    flat = [index for indexes in order.values() for index in indexes]
+    names = list(order)
+    return Exchange.one(
+        call(script("exchange"), key_list, args), lambda reply: _parse(reply, names, flat)
+    )
+
+
+def _parse(reply: Any, names: list[str], flat: list[int]) -> ExchangeReply:
+    status = reply[0].decode()
+    if status != "ok":
+        return ExchangeReply(status, detail=text(reply[1]) if len(reply) > 1 else "")
+    applied = [False] * len(flat)
+    for index, bit in zip(flat, reply[1], strict=True):
+        applied[index] = bit == ord("1")
+    claimed = [
+        Claimed(name, got[1:], got[0].decode()) for name, got in zip(names, reply[3:], strict=True)
+    ]
+    return ExchangeReply("ok", applied, int(reply[2]), claimed)
+
+
+class Beginning(NamedTuple):
+    """A claimed job that needs a last word before it starts.
+
+    Attributes:
+        kind: "unique", or for a cron job "slot", "held", "late" or "take"; see begin.lua.
+        key: The unique key or the slot key.
+        queue: Where it was claimed from.
+        raw: Its bytes.
+        job_id: Its id.
+    """
+
+    kind: str
+    key: bytes
+    queue: str
+    raw: bytes
+    job_id: str
+
+
+class Word(NamedTuple):
+    """Redis's last word on a job.
+
+    Attributes:
+        says: "run" it as it is; "swap": run `raw` instead, which has replaced it; "drop": its slot
+            was run; "late": it is too late for its slot; "busy": the pool `owner` has started it.
+        raw: The bytes to run, for "swap".
+        owner: A pool id, for "busy".
+    """
+
+    says: str = "run"
+    raw: bytes = b""
+    owner: str = ""
+
+
+def begin(
+    keys: Keys, pool_id: str, fence: int, now_s: int, jobs: Sequence[Beginning]
+) -> Exchange[list[Word] | None]:
+    """Free unique keys, take updates and cron slots.
+
+    Returns:
+        An exchange that gives a word a job; None if the pool is out of step.
+    """
+    key_list: list[bytes] = [keys.pool(pool_id), keys.worker_pools, keys.begun]
+    args: list[Any] = [pool_id, fence, now_s, MARKS_KEPT_S]
+    for job in jobs:
+        key_list += (job.key, keys.queue(job.queue, pool_id).inprogress)
+        args += (job.kind, job.raw, job.job_id)
+
+    def parse(reply: Any) -> list[Word] | None:
+        return [_word(item) for item in reply[1]] if reply[0] == b"ok" else None
+
+    return Exchange.one(call(script("begin"), key_list, args), parse)
+
+
+def _word(item: Any) -> Word:
+    if isinstance(item, bytes):
+        return Word()
+    says = text(item[0])
+    if says == "swap":
+        return Word(says, raw=item[1])
+    return Word(says, owner=text(item[1]) if len(item) > 1 else "")
+
+
+def recovery_counts(keys: Keys, job_ids: Sequence[str]) -> Exchange[list[int]]:
+    """Read how often jobs have been recovered from dead pools; a hash of a wrong type is empty."""
+    command: Command = ("HMGET", keys.recoveries, *job_ids)
+
+    def parse(replies: list[Any]) -> list[int]:
+        counts = replies[0] if isinstance(replies[0], list) else [None] * len(job_ids)
+        return [number(count) or 0 for count in counts]
+
+    return Exchange((command,), parse, tolerant=True)
+
+
+class Look(NamedTuple):
+    """What a pool depends on while it is idle.
+
+    Attributes:
+        next_due_s: Earliest score of the scheduled and the retry set, epoch seconds, or None.
+        ready: Queues with jobs that may be claimed.
+        broken: Queues with a key of a wrong type.
+    """
+
+    next_due_s: float | None
+    ready: list[str]
+    broken: list[str]
+
+
+def look(keys: Keys, pool_id: str, queues: Sequence[str]) -> Exchange[Look]:
+    """Read, without writing, all that could give the pool work."""
+    key_list: list[bytes] = [keys.scheduled, keys.retry]
+    for name in queues:
+        queue = keys.queue(name, pool_id)
+        key_list += (queue.jobs, queue.lock, queue.paused, queue.max_concurrency)
+
+    def parse(reply: Any) -> Look:
+        due, states = reply[0], reply[1].decode()
+        ready = [name for name, state in zip(queues, states, strict=True) if state == "1"]
+        broken = [name for name, state in zip(queues, states, strict=True) if state == "t"]
+        return Look(float(due) if due else None, ready, broken)
+
+    return Exchange.one(call(script("look"), key_list), parse)
+
+
+def resync(
+    keys: Keys, pool_id: str, fence: int, queues: Sequence[str]
+) -> Exchange[tuple[int, dict[str, list[bytes]]] | None]:
+    """Read what the pool holds and set a new fence.
+
+    Returns:
+        An exchange that gives the number of the last applied exchange and the in-progress list of
+        each queue, newest first; None if the pool is not registered.
+    """
+    key_list = [keys.pool(pool_id), *(keys.queue(name, pool_id).inprogress for name in queues)]
+
+    def parse(reply: Any) -> tuple[int, dict[str, list[bytes]]] | None:
+        if reply[0] != b"ok":
+            return None
+        return int(reply[1]), dict(zip(queues, reply[2:], strict=True))
+
+    return Exchange.one(call(script("resync"), key_list, [fence]), parse)
+
+
+def adopt(
+    keys: Keys, old_id: str, new_id: str, held: Mapping[str, Sequence[bytes]]
+) -> Exchange[None]:
+    """Carry jobs that are still running over to the pool's new id.
+
+    Args:
+        keys: The namespace.
+        old_id: The id that was reaped.
+        new_id: The id that is registered now.
+        held: Queue -> bytes of its running jobs.
+    """
+    key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
+    args: list[Any] = [old_id, new_id]
+    for name, raws in held.items():
+        old = keys.queue(name, old_id)
+        key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
+        args += (len(raws), *raws)
+    return Exchange.one(call(script("adopt"), key_list, args), lambda _: None)

@@ -1,0 +1,75 @@
+"""The enqueuer's exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from workkit.store.exchange import Exchange, call
+from workkit.store.keys import Keys
+from workkit.store.scripts import script
+
+__all__ = ["MAX_BATCH", "enqueue", "enqueue_unique", "schedule"]
+
+#: Jobs in one script call; Lua's stack bounds what can be unpacked at once.
+MAX_BATCH: Final = 1_000
+
+
+def enqueue(keys: Keys, batches: Mapping[str, Sequence[bytes]]) -> Exchange[None]:
+    """Put jobs into their queues, all or none.
+
+    Args:
+        keys: The namespace.
+        batches: Name -> jobs in the order in which they are to run; at most `MAX_BATCH` in all.
+    """
+    key_list = [keys.known_jobs, *(keys.jobs(name) for name in batches)]
+    args: list[Any] = []
+    for name, raws in batches.items():
+        args += (name, len(raws), *raws)
+    return Exchange.one(call(script("enqueue"), key_list, args), _nothing)
+
+
+def schedule(keys: Keys, name: str, run_at_s: int, raw: bytes) -> Exchange[None]:
+    """Put one job into the scheduled set."""
+    command = call(script("schedule"), (keys.known_jobs, keys.scheduled), (name, run_at_s, raw))
+    return Exchange.one(command, _nothing)
+
+
+def enqueue_unique(
+    keys: Keys,
+    name: str,
+    raw: bytes,
+    *,
+    unique_key: bytes,
+    value: bytes,
+    replaces: bool,
+    lives_s: int,
+    run_at_s: int | None,
+) -> Exchange[bool]:
+    """Put one job into its queue or the scheduled set unless its key is held.
+
+    Args:
+        keys: The namespace.
+        name: The job's name.
+        raw: The job.
+        unique_key: The key.
+        value: What the key holds: b"1", or the payload that is to run.
+        replaces: Whether a refused duplicate hands its value over to the job that waits.
+        lives_s: How long the key lives, seconds.
+        run_at_s: When the job is due, epoch seconds; None for now.
+
+    Returns:
+        An exchange that says whether the job was enqueued.
+    """
+    where = keys.jobs(name) if run_at_s is None else keys.scheduled
+    command = call(
+        script("enqueue_unique"),
+        (keys.known_jobs, where, unique_key),
+        (name, raw, value, lives_s, "" if run_at_s is None else run_at_s, int(replaces)),
+    )
+    return Exchange.one(command, bool)
+
+
+def _nothing(reply: object) -> None:
+    """Take a reply that says nothing."""
+    del reply

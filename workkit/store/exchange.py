@@ -1,0 +1,75 @@
+"""What the engine says to Redis: one round trip as a value.
+
+Engine code contains no socket. It yields an `Exchange` and is resumed with what came back; who
+carries it out (a thread, an event loop, the simulator) is not its business. An exchange is iterable
+so that it is typed at the place where it is used::
+
+    def count_due(keys: Keys, now_s: int) -> Step[int]:
+        due = yield from Exchange.one(("ZCOUNT", keys.retry, "-inf", now_s), int)
+        return due
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from workkit.errors import ServerError
+from workkit.store.scripts import Script
+
+__all__ = ["Command", "Exchange", "Step", "call"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+#: A command is a tuple whose first element is a verb or a script; see `call`.
+Command: TypeAlias = tuple[Any, ...]
+
+#: A piece of engine logic: yields exchanges, is resumed with their replies, returns a result. A
+#: `ServerError` is thrown in at the yield where the exchange failed.
+Step: TypeAlias = "Generator[Exchange[Any], list[Any], R]"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange(Generic[R]):
+    """One round trip.
+
+    Attributes:
+        commands: What is sent, in one go.
+        parse: Makes the result from the list of replies, one a command.
+        tolerant: Hand error replies to `parse` as `ServerRefused` values instead of raising.
+    """
+
+    commands: Sequence[Command]
+    parse: Callable[[list[Any]], R]
+    tolerant: bool = False
+
+    @classmethod
+    def one(cls, command: Command, parse: Callable[[Any], R]) -> Exchange[R]:
+        """Make an exchange of one command, whose only reply is parsed."""
+        return cls((command,), lambda replies: parse(replies[0]))
+
+    def __iter__(self) -> Generator[Exchange[Any], list[Any], R]:
+        """Yield this exchange and return its parsed result.
+
+        Raises:
+            ServerError: Thrown in by the driver, or the first error reply.
+        """
+        replies = yield self
+        if not self.tolerant:
+            for reply in replies:
+                if isinstance(reply, ServerError):
+                    raise reply
+        return self.parse(replies)
+
+
+def call(script: Script, keys: Sequence[Any], args: Sequence[Any] = ()) -> Command:
+    """Make the command that runs a script.
+
+    Args:
+        script: The script.
+        keys: Every key that it touches.
+        args: Its other arguments.
+    """
+    return (script, len(keys), *keys, *args)

@@ -1,0 +1,166 @@
+"""Every Redis key, by name: the only module that builds one.
+
+The first part is the original's keyspace and fixed; the second is ours, under names that the
+original never uses. `lua/README.md` is the legend with types and meanings.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from workkit import gojson
+from workkit.errors import InvalidName
+from workkit.job import Job
+
+__all__ = ["Keys", "QueueKeys", "check_name"]
+
+_RESERVED_SUFFIXES: Final = (":paused", ":lock", ":lock_info", ":max_concurrency", ":inprogress")
+_INPROGRESS: Final = re.compile(r":([^:]+):inprogress\Z")
+
+
+class QueueKeys(NamedTuple):
+    """The keys of one queue as one pool uses them, in the order in which scripts take them."""
+
+    jobs: bytes  # list: LPUSH, taken from the right
+    inprogress: bytes  # list: what the pool holds
+    lock: bytes  # string: how many are held, all pools
+    lock_info: bytes  # hash: pool id -> how many it holds
+    paused: bytes  # string: present while paused
+    max_concurrency: bytes  # string: limit, 0 or absent for none
+
+
+class Keys:
+    """The keys of one namespace.
+
+    Args:
+        namespace: Prefix of every key; a trailing colon is not doubled, "" has no prefix.
+
+    Raises:
+        InvalidName: The namespace is no string or holds a null byte.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        if not isinstance(namespace, str) or "\0" in namespace:
+            raise InvalidName(f"a namespace is a string without null bytes, not {namespace!r}")
+        _check_text("namespace", namespace)
+        self.namespace = namespace
+        self.prefix = namespace if not namespace or namespace.endswith(":") else f"{namespace}:"
+        self.known_jobs = self._key("known_jobs")  # set of job names
+        self.retry = self._key("retry")  # sorted set: job by when it is due
+        self.scheduled = self._key("scheduled")  # sorted set: job by when it is due
+        self.dead = self._key("dead")  # sorted set: job by when it died
+        self.worker_pools = self._key("worker_pools")  # set of pool ids
+        self.last_periodic_enqueue = self._key("last_periodic_enqueue")  # string: epoch seconds
+        self.history = self._key("history")  # stream of ours: packed executions
+        self.history_head = self._key("history:head")  # string of ours: "ms total" of the newest
+        self.recoveries = self._key("recoveries")  # hash of ours: job id -> how often recovered
+        self.begun = self._key("begun")  # hash of ours: id of a unique job that began -> when
+        self.periodic = self._key("periodic")  # hash of ours: cron -> scheduled until
+        self.periodic_seen = self._key("periodic_seen")  # hash of ours: cron -> last declared
+        self.limits = self._key("limits")  # hash of ours: job name -> limit that we wrote
+        self.queue = lru_cache(maxsize=100_000)(self._queue)
+
+    def _key(self, rest: str) -> bytes:
+        return (self.prefix + rest).encode()
+
+    def jobs(self, name: str) -> bytes:
+        """List: the queue of one job name."""
+        return self._key(f"jobs:{name}")
+
+    def paused(self, name: str) -> bytes:
+        """String: present while the queue is paused."""
+        return self._key(f"jobs:{name}:paused")
+
+    def _queue(self, name: str, pool_id: str) -> QueueKeys:
+        base = f"jobs:{name}"
+        return QueueKeys(
+            self._key(base),
+            self._key(f"{base}:{pool_id}:inprogress"),
+            self._key(f"{base}:lock"),
+            self._key(f"{base}:lock_info"),
+            self._key(f"{base}:paused"),
+            self._key(f"{base}:max_concurrency"),
+        )
+
+    def pool(self, pool_id: str) -> bytes:
+        """Hash: a pool's heartbeat."""
+        return self._key(f"worker_pools:{pool_id}")
+
+    def worker(self, worker_id: str) -> bytes:
+        """Hash: what one worker of a pool runs."""
+        return self._key(f"worker:{worker_id}")
+
+    def unique(self, name: str, args_json: bytes) -> str:
+        """String: held while a unique job waits.
+
+        Go's encoder ends what it writes with a newline, which is part of the key; for absent args
+        it is not called at all.
+        """
+        canonical = "" if args_json == b"null" else args_json.decode() + "\n"
+        return f"{self.prefix}unique:{name}:{canonical}"
+
+    def unique_of(self, job: Job) -> str:
+        """Return the key that holds a unique job.
+
+        Jobs name it; old ones that do not have the default key of their args. A name outside our
+        own unique keys is not believed, since the key is going to be deleted.
+        """
+        if job.unique_key.startswith(f"{self.prefix}unique:"):
+            return job.unique_key
+        return self.unique(job.name, gojson.encode_args(job.args))
+
+    def slot(self, periodic_id: str) -> bytes:
+        """String of ours: how far one cron slot has come."""
+        return self._key(f"slot:{periodic_id}")
+
+    def lease(self, duty: str) -> bytes:
+        """String of ours: which pool does a duty for all at present."""
+        return self._key(f"lease:{duty}")
+
+    def inprogress_pattern(self) -> str:
+        """Return a SCAN pattern that finds every pool's in-progress lists."""
+        escaped = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
+        return f"{escaped}jobs:*:inprogress"
+
+    def parse_inprogress(self, key: bytes) -> tuple[str, str] | None:
+        """Return the job name and the pool id of an in-progress list, or None for another key."""
+        text = key.decode("utf-8", "replace")
+        match = _INPROGRESS.search(text)
+        base = f"{self.prefix}jobs:"
+        if match is None or not text.startswith(base) or match.start() <= len(base):
+            return None
+        return text[len(base) : match.start()], match.group(1)
+
+
+def check_name(name: object) -> str:
+    """Return a job name that the keyspace can hold.
+
+    Args:
+        name: The name as the user gave it.
+
+    Raises:
+        InvalidName: It is empty, no text, holds a comma (heartbeats join names with commas) or a
+            null byte, or ends in a suffix that is another key of some queue.
+    """
+    if not isinstance(name, str):
+        raise InvalidName(f"a job name is a string, not {type(name).__name__}")
+    name = str.__str__(name)  # an enum's member by its value
+    if not name:
+        raise InvalidName("a job name may not be empty")
+    for character, label in ((",", "a comma"), ("\0", "a null byte")):
+        if character in name:
+            raise InvalidName(f"job name {name!r} holds {label}, which is reserved")
+    for suffix in _RESERVED_SUFFIXES:
+        if name.endswith(suffix):
+            raise InvalidName(f"job name {name!r} ends in {suffix!r}, which is reserved")
+    _check_text("job name", name)
+    return name
+
+
+def _check_text(what: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidName(f"{what} {text!r} holds a lone surrogate, which is no text") from None

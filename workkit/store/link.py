@@ -1,0 +1,292 @@
+"""Connections that carry exchanges, for threads.
+
+A `Link` is one connection used by one thread at a time; `Links` is a set of them for callers that
+come from any thread. Commands of an exchange go out packed in one write.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+from redis import exceptions as redis_errors
+
+from workkit.errors import ServerError, ServerRefused, ServerUnavailable
+from workkit.store.exchange import Command, Exchange, Step
+from workkit.store.scripts import Script
+from workkit.store.target import Target
+
+__all__ = ["NOT_NOW", "Link", "Links", "plain", "refusal", "unavailable"]
+
+R = TypeVar("R")
+
+#: Error replies after which the server may soon be willing again, so the loops wait and come back.
+NOT_NOW: Final = (
+    redis_errors.ConnectionError,  # BusyLoadingError and AuthenticationError among them
+    redis_errors.TimeoutError,
+    redis_errors.ClusterDownError,
+    redis_errors.InvalidResponse,  # what answers is no Redis
+)
+
+
+class Link:
+    """One connection of our own.
+
+    Args:
+        target: Where the server is.
+        timeout_s: For connecting and for each reply.
+        name: Shown by CLIENT LIST.
+    """
+
+    def __init__(self, target: Target, *, timeout_s: float = 5.0, name: str = "workkit") -> None:
+        self._target = target
+        self._connection = target.open(timeout_s=timeout_s, name=name)
+        self._pid = os.getpid()
+        self._tracking = False
+        self.armed = False
+
+    def run(self, step: Step[R]) -> R:
+        """Carry out a step.
+
+        Raises:
+            ServerError: What the step did not handle itself.
+        """
+        try:
+            exchange = next(step)
+            while True:
+                try:
+                    replies = self.send(exchange.commands)
+                except ServerError as error:
+                    exchange = step.throw(error)
+                else:
+                    exchange = step.send(replies)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+
+    def do(self, exchange: Exchange[R]) -> R:
+        """Carry out a single exchange."""
+        return self.run(iter(exchange))
+
+    def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands in one write and return their replies, errors as `ServerRefused` values.
+
+        Raises:
+            ServerUnavailable: The server was not reached or the replies were lost.
+        """
+        connection = self._connection
+        # Our own writes end the watch on what they touch, and are not announced to us.
+        self.armed = False
+        try:
+            connection.send_packed_command(_pack(connection, commands), check_health=False)
+            replies = [self._read() for _ in commands]
+        except NOT_NOW as error:
+            self.close()
+            raise unavailable(self._target, error) from None
+        except redis_errors.ResponseError as error:  # while the connection was made
+            self.close()
+            raise refusal(error) from None
+        except BaseException:
+            self.close()  # replies are still on their way; nobody may take them for theirs
+            raise
+        for i, reply in enumerate(replies):
+            if isinstance(reply, ServerRefused):
+                if reply.code == "NOSCRIPT":
+                    replies[i] = self._evaluate(commands[i], commands[i - 1] if i else ())
+                elif reply.code == "READONLY":
+                    self.close()  # demoted by a failover: the next connection asks who is master
+        return replies
+
+    def _read(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except redis_errors.ResponseError as error:
+            return refusal(error)
+
+    def _evaluate(self, command: Command, before: Command) -> Any:
+        """Run a script that the server did not know, by its source."""
+        script: Script = command[0]
+        try:
+            if before[:2] == ("CLIENT", "CACHING"):  # it counted for the failed attempt only
+                self._connection.send_command(*before, check_health=False)
+                self._read()
+            self._connection.send_command("EVAL", script.source, *command[1:], check_health=False)
+            return self._read()
+        except NOT_NOW as error:
+            self.close()
+            raise unavailable(self._target, error) from None
+
+    def usable(self) -> bool:
+        """Tell whether the link can be used: not inherited by a fork, not closed by the server."""
+        if self._pid != os.getpid():
+            return False
+        try:
+            if self._connection.is_connected and self._connection.can_read(timeout=0):
+                self.close()  # unasked-for bytes: the end of the stream
+        except redis_errors.RedisError:
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Close the connection; the next exchange opens it again."""
+        self._tracking = self.armed = False
+        self._connection.disconnect()
+
+    # Waiting for the server to speak up.
+
+    def arm(self, exchange: Exchange[R]) -> R | None:
+        """Read keys and ask the server to announce their next change.
+
+        Args:
+            exchange: A read-only look; what it reads is what is watched.
+
+        Returns:
+            What the exchange says; None where the server does not announce changes (no RESP3, no
+            permission), so that the caller has to poll.
+
+        Raises:
+            ServerError: As `run`.
+        """
+        if not self._tracking and not self._track():
+            return None
+        result = self.run(_watched(exchange))
+        self.armed = True
+        return result
+
+    def _track(self) -> bool:
+        (reply,) = self.send([("CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP")])
+        parser: Any = getattr(self._connection, "_parser", None)
+        if isinstance(reply, ServerError) or not hasattr(parser, "set_invalidation_push_handler"):
+            return False
+        parser.set_invalidation_push_handler(self._on_change)
+        self._tracking = True
+        return True
+
+    def _on_change(self, message: Any) -> Any:
+        """Take an announcement; that something changed is all that counts."""
+        self.armed = False
+        return message
+
+    def wait(self, timeout_s: float, waker: int) -> None:
+        """Wait until the server announces a change, the waker becomes readable, or time is up.
+
+        Args:
+            timeout_s: At most this long.
+            waker: A file descriptor; it is not read.
+
+        Raises:
+            ServerUnavailable: The connection broke.
+        """
+        connection = self._connection
+        try:
+            if not connection.can_read(timeout=0):
+                with selectors.DefaultSelector() as selector:
+                    selector.register(connection._sock, selectors.EVENT_READ)  # noqa: SLF001
+                    selector.register(waker, selectors.EVENT_READ)
+                    ready = selector.select(timeout_s)
+                if not any(key.fd != waker for key, _ in ready):
+                    return
+            while connection.can_read(timeout=0):
+                connection.read_response(push_request=True)
+        except (OSError, redis_errors.RedisError, ValueError) as error:
+            self.close()
+            raise unavailable(self._target, error) from None
+
+
+def _watched(exchange: Exchange[R]) -> Step[R]:
+    """Put the command in front that makes the server watch what the next one reads."""
+    return iter(
+        Exchange(
+            (("CLIENT", "CACHING", "YES"), *exchange.commands),
+            lambda replies: exchange.parse(replies[1:]),
+        )
+    )
+
+
+class Links:
+    """A set of links for callers on any thread; grows to the number of concurrent calls.
+
+    Args:
+        target: Where the server is.
+        timeout_s: As for `Link`.
+    """
+
+    def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
+        self._target = target
+        self._timeout_s = timeout_s
+        self._idle: deque[Link] = deque()
+
+    def run(self, step: Step[R]) -> R:
+        """Carry out a step on a link that nobody else uses meanwhile.
+
+        Raises:
+            ServerError: What the step did not handle itself.
+        """
+        link = self._take()
+        try:
+            return link.run(step)
+        finally:
+            self._idle.append(link)
+
+    def _take(self) -> Link:
+        while self._idle:
+            try:
+                link = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if link.usable():
+                return link
+        return Link(self._target, timeout_s=self._timeout_s)
+
+    def close(self) -> None:
+        """Close all idle links."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _pack(connection: Any, commands: Sequence[Command]) -> Any:
+    if len(commands) == 1:
+        return connection.pack_command(*plain(commands[0]))
+    return connection.pack_commands([plain(command) for command in commands])
+
+
+def plain(command: Command) -> Command:
+    """Name a script by its hash."""
+    first = command[0]
+    return ("EVALSHA", first.sha, *command[1:]) if isinstance(first, Script) else command
+
+
+def unavailable(target: Target, error: Exception) -> ServerUnavailable:
+    """Say that a server was not reached."""
+    reason = str(error).rstrip(".") or type(error).__name__
+    return ServerUnavailable(f"no answer from Redis at {target.label}: {reason}")
+
+
+def refusal(error: redis_errors.ResponseError) -> ServerRefused:
+    """Translate an error reply; redis-py strips the code from those that it has a class for."""
+    message = str(error)
+    code = _CODES.get(type(error)) or message.partition(" ")[0]
+    if isinstance(error, redis_errors.NoScriptError):
+        code = "NOSCRIPT"
+    hint = _HINTS.get(code, "")
+    return ServerRefused(code, f"Redis refused: {message}{hint}")
+
+
+_CODES: Final[dict[type[Exception], str]] = {
+    redis_errors.NoScriptError: "NOSCRIPT",
+    redis_errors.OutOfMemoryError: "OOM",
+    redis_errors.ReadOnlyError: "READONLY",
+    redis_errors.NoPermissionError: "NOPERM",
+    redis_errors.ExecAbortError: "EXECABORT",
+    redis_errors.ClusterCrossSlotError: "CROSSSLOT",
+}
+_HINTS: Final = {
+    "OOM": " (the server is at its maxmemory; free memory or raise the limit)",
+    "READONLY": " (this server is a replica; connect to the master)",
+    "NOPERM": " (the ACL user lacks a permission)",
+    "CROSSSLOT": " (on a cluster the namespace must be in braces, such as {work})",
+    "MISCONF": " (the server cannot save to disk)",
+}

@@ -1,0 +1,74 @@
+-- Last step before handlers start: free unique keys, take the newest update, take cron slots.
+--
+-- KEYS[1]  worker_pools:ID   hash   the pool's heartbeat, with its fence
+-- KEYS[2]  worker_pools      set
+-- KEYS[3]  begun             hash
+-- then a job: the unique key and the in-progress list, or the slot key and the in-progress list
+--
+-- ARGV[1]  pool id   ARGV[2] fence   ARGV[3] now, epoch s   ARGV[4] seconds that marks are kept
+-- then a job, three each: kind, raw, job id
+--   "unique"  a unique job that has not failed before
+--   "slot"    a cron job; "held" if this pool already runs the same slot; "late" if it is older than
+--             its entry allows; "take" if its owner was found not to hold it any more
+--
+-- Returns {"gone"} or {"fenced"} with nothing applied, else one reply a job: "" run it as it is,
+-- {"swap", raw} run these bytes, which now stand in the in-progress list, {"drop"} the slot was run
+-- before, {"late"} it is too late for it, {"busy", pool id} a registered pool has started it: to be
+-- looked up whether it still holds it.
+--
+-- A unique job frees its key only once: after a crash its bytes come back unchanged, and the key
+-- may then belong to a newer job.
+
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if not fence then return {'gone'} end
+if fence ~= ARGV[2] then return {'fenced'} end
+redis.call('HDEL', KEYS[1], 'unregistered')
+
+local function begin_unique(key, inprogress, raw, id)
+  if redis.pcall('HSETNX', KEYS[3], id, ARGV[3]) == 0 then return '' end
+  redis.call('EXPIRE', KEYS[3], ARGV[4])
+  local value = redis.pcall('GET', key)
+  redis.call('DEL', key)
+  if type(value) ~= 'string' or string.sub(value, 1, 1) ~= '{' or value == raw then return '' end
+  if redis.pcall('LREM', inprogress, -1, raw) ~= 1 then return '' end
+  redis.call('LPUSH', inprogress, value)
+  -- From here on the bytes carry the id of the update.
+  local new_id = string.match(value, '"id":"([^"\\]*)"')
+  if new_id and new_id ~= id then
+    redis.pcall('HDEL', KEYS[3], id)
+    redis.pcall('HSET', KEYS[3], new_id, ARGV[3])
+  end
+  return {'swap', value}
+end
+
+local function begin_slot(key, kind)
+  local state = redis.pcall('GET', key)
+  if type(state) == 'string' then
+    if state == 'done' then return {'drop'} end
+    local owner = string.match(state, '^started:(.+)$')
+    if owner == ARGV[1] then
+      if kind == 'held' then return {'drop'} end
+    elseif owner and kind ~= 'take' and redis.call('SISMEMBER', KEYS[2], owner) == 1 then
+      return {'busy', owner}
+    end
+    -- What has been started once is owed its run, however late it is.
+    if kind == 'late' and not owner and state ~= 'failed' then
+      redis.call('SET', key, 'done', 'EX', ARGV[4])
+      return {'late'}
+    end
+  end
+  redis.call('SET', key, 'started:' .. ARGV[1], 'EX', ARGV[4])
+  return ''
+end
+
+local reply, cursor = {}, 5
+for k = 4, #KEYS, 2 do
+  local kind = ARGV[cursor]
+  if kind == 'unique' then
+    reply[#reply + 1] = begin_unique(KEYS[k], KEYS[k + 1], ARGV[cursor + 1], ARGV[cursor + 2])
+  else
+    reply[#reply + 1] = begin_slot(KEYS[k], kind)
+  end
+  cursor = cursor + 3
+end
+return {'ok', reply}

@@ -1,0 +1,23 @@
+-- Put jobs into their queues, all or none.
+--
+-- KEYS[1]  known_jobs   set
+-- KEYS[2..] jobs:NAME   list
+--
+-- ARGV  a queue: name, number of jobs, the jobs in the order in which they are to run
+--
+-- Returns 1. One script, so that a queue is never filled without being known.
+
+for k = 2, #KEYS do
+  local found = redis.call('TYPE', KEYS[k])['ok']
+  if found ~= 'list' and found ~= 'none' then
+    return redis.error_reply('WRONGTYPE ' .. KEYS[k] .. ' holds a ' .. found)
+  end
+end
+local cursor = 1
+for k = 2, #KEYS do
+  local last = cursor + 1 + tonumber(ARGV[cursor + 1])
+  redis.call('SADD', KEYS[1], ARGV[cursor])
+  redis.call('LPUSH', KEYS[k], unpack(ARGV, cursor + 2, last))
+  cursor = last + 1
+end
+return 1

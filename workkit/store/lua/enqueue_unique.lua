@@ -1,0 +1,33 @@
+-- Put a unique job into its queue or the scheduled set unless its key is held.
+--
+-- KEYS[1]  known_jobs              set
+-- KEYS[2]  jobs:NAME or scheduled  list or zset
+-- KEYS[3]  the unique key          string
+-- ARGV[1]  name   ARGV[2] job   ARGV[3] value of the key: "1", or the job that is to run
+-- ARGV[4]  seconds that the key lives   ARGV[5] when it is due, epoch s; "" for now
+-- ARGV[6]  "1" if a refused duplicate hands its value over to the job that waits
+--
+-- Returns 1 if it was enqueued, 0 if the key was held. A refused duplicate never prolongs the key.
+
+-- Before anything is written: a wrong type must not leave a key without its job.
+local found = redis.call('TYPE', KEYS[2])['ok']
+if found ~= 'none' and found ~= (ARGV[5] == '' and 'list' or 'zset') then
+  return redis.error_reply('WRONGTYPE ' .. KEYS[2] .. ' holds a ' .. found)
+end
+redis.call('SADD', KEYS[1], ARGV[1])
+if not redis.call('SET', KEYS[3], ARGV[3], 'NX', 'EX', ARGV[4]) then
+  -- A job that holds its key until it is done keeps its args: its payload says whose the key is.
+  local until_done = ',"unique_until":"done"}'
+  local waiting = redis.pcall('GET', KEYS[3])
+  local fixed = type(waiting) == 'string' and string.sub(waiting, -#until_done) == until_done
+  if ARGV[6] == '1' and not fixed then
+    redis.call('SET', KEYS[3], ARGV[3], 'XX', 'KEEPTTL')
+  end
+  return 0
+end
+if ARGV[5] == '' then
+  redis.call('LPUSH', KEYS[2], ARGV[2])
+else
+  redis.call('ZADD', KEYS[2], ARGV[5], ARGV[2])
+end
+return 1

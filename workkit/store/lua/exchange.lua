@@ -1,0 +1,212 @@
+-- One dispatcher round trip: settle what finished, append history, claim new jobs.
+--
+-- KEYS[1]  worker_pools:ID   hash     the pool's heartbeat, with its fence
+-- KEYS[2]  retry             zset
+-- KEYS[3]  dead              zset
+-- KEYS[4]  history           stream
+-- KEYS[5]  history:head      string
+-- KEYS[6]  recoveries        hash
+-- KEYS[7]  begun             hash
+-- KEYS[8..] six a queue: jobs, inprogress, lock, lock_info, paused, max_concurrency
+-- then one a named effect (see below)
+--
+-- ARGV[1]  pool id
+-- ARGV[2]  fence expected    ARGV[3]  fence to set (also the number of this exchange)
+-- ARGV[4]  now, epoch ms
+-- ARGV[5]  history: records at most, 0 = none   ARGV[6] records in the blob   ARGV[7] blob
+-- ARGV[8]  host, for the history entry
+-- ARGV[9]  number of queues Q
+-- then a queue: how many to claim, how many are settled, and a settled job:
+--   "d" raw                  done or discarded: leaves the system
+--   "r" raw due_at_s new     to retry
+--   "x" raw died_at_s new    to dead
+--   "b" raw                  back to the front of its queue, untouched
+-- then the effects of settled jobs, applied only where the job was still held, four each:
+--   ordinal of the settled job (1-based, over all queues), op, key index (into KEYS), argument:
+--   "free" DEL key   "release" DEL key if its value begins with the argument
+--   "mark" SET key argument for 2 days   "recovered" HDEL recoveries argument
+--   "begun" HDEL begun argument
+--
+-- Returns {"gone"} if the pool is not registered (reaped, flushed), {"fenced", fence} if another
+-- exchange or a resync came between, {"type", key} if a set that is to be written has a wrong type;
+-- nothing is applied in these cases. Otherwise {"ok", applied, recoveries, claimed...}: applied is
+-- one "1" or "0" a settled job, recoveries the size of the hash, then for each queue a list whose
+-- first element says why it got no more ("" more may wait, "empty", "paused", "limit", "type").
+--
+-- The first write is one that a full server allows, so that a full server can be drained.
+
+local pool_id, now_ms = ARGV[1], tonumber(ARGV[4])
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if not fence then return {'gone'} end
+if fence ~= ARGV[2] then return {'fenced', fence} end
+
+local function has_type(key, wanted)
+  local found = redis.call('TYPE', key)['ok']
+  return found == wanted or found == 'none'
+end
+
+local queue_count = tonumber(ARGV[9])
+local cursor = 10
+
+-- Read the settled jobs first, so that a wrong type is found before anything is written.
+local queues, settled_count, retries, deaths = {}, 0, {}, {}
+for q = 1, queue_count do
+  local base = 8 + (q - 1) * 6
+  local queue = {base = base, claim = tonumber(ARGV[cursor]), settled = {}}
+  local n = tonumber(ARGV[cursor + 1])
+  cursor = cursor + 2
+  for i = 1, n do
+    settled_count = settled_count + 1
+    local fate, job = ARGV[cursor], {raw = ARGV[cursor + 1], fate = ARGV[cursor], at = settled_count}
+    cursor = cursor + 2
+    if fate == 'r' or fate == 'x' then
+      job.score, job.new = ARGV[cursor], ARGV[cursor + 1]
+      cursor = cursor + 2
+      if fate == 'r' then retries[1] = true else deaths[1] = true end
+    end
+    queue.settled[i] = job
+  end
+  queues[q] = queue
+end
+if retries[1] and not has_type(KEYS[2], 'zset') then return {'type', KEYS[2]} end
+if deaths[1] and not has_type(KEYS[3], 'zset') then return {'type', KEYS[3]} end
+
+redis.call('HDEL', KEYS[1], 'unregistered')
+redis.call('HSET', KEYS[1], 'fence', ARGV[3], 'applied', ARGV[3])
+
+local function hold(queue, delta)
+  if delta == 0 then return end
+  redis.pcall('INCRBY', KEYS[queue.base + 2], delta)
+  local left = redis.pcall('HINCRBY', KEYS[queue.base + 3], pool_id, delta)
+  if delta < 0 and type(left) == 'number' and left <= 0 then
+    redis.call('HDEL', KEYS[queue.base + 3], pool_id)
+  end
+end
+
+local applied, all_applied = {}, true
+for q = 1, queue_count do
+  local queue = queues[q]
+  local released, returned = 0, {}
+  for _, job in ipairs(queue.settled) do
+    -- The tail holds the oldest claims, which finish first.
+    local removed = redis.pcall('LREM', KEYS[queue.base + 1], -1, job.raw)
+    if removed == 1 then
+      released = released + 1
+      applied[job.at] = '1'
+      if job.fate == 'r' then
+        redis.call('ZADD', KEYS[2], job.score, job.new)
+      elseif job.fate == 'x' then
+        redis.call('ZADD', KEYS[3], job.score, job.new)
+      elseif job.fate == 'b' then
+        returned[#returned + 1] = job.raw
+      end
+    else
+      applied[job.at] = '0'
+      all_applied = false
+    end
+  end
+  for i = #returned, 1, -1 do
+    redis.call('RPUSH', KEYS[queue.base], returned[i])
+  end
+  queue.released = released
+end
+
+while ARGV[cursor] do
+  local op, key, argument = ARGV[cursor + 1], KEYS[tonumber(ARGV[cursor + 2])], ARGV[cursor + 3]
+  if applied[tonumber(ARGV[cursor])] == '1' then
+    if op == 'free' then
+      redis.call('DEL', key)
+    elseif op == 'release' then
+      local value = redis.pcall('GET', key)
+      if type(value) == 'string' and string.sub(value, 1, #argument) == argument then
+        redis.call('DEL', key)
+      end
+    elseif op == 'mark' then
+      redis.call('SET', key, argument, 'EX', 172800)
+    elseif op == 'recovered' then
+      redis.pcall('HDEL', KEYS[6], argument)
+    elseif op == 'begun' then
+      redis.pcall('HDEL', KEYS[7], argument)
+    end
+  end
+  cursor = cursor + 4
+end
+
+-- The id of a history entry is the time and the running total of records, so that readers know how
+-- many records the cap took away. The time never runs back, whatever the clocks of two pools say.
+if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stream') then
+  local head = redis.pcall('GET', KEYS[5])
+  local last_ms, last_total = string.match(type(head) == 'string' and head or '', '^(%d+) (%d+)$')
+  local ms, total
+  local function append()
+    ms = math.max(now_ms, tonumber(last_ms) or 0)
+    total = (tonumber(last_total) or 0) + tonumber(ARGV[6])
+    return redis.pcall('XADD', KEYS[4], string.format('%.0f-%.0f', ms, total), 'v', '1',
+      'pool', pool_id, 'host', ARGV[8], 'n', ARGV[6], 'r', ARGV[7])
+  end
+  local function go_on_after_newest()
+    local newest = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
+    last_ms, last_total = string.match(newest[1] and newest[1][1] or '', '^(%d+)-(%d+)$')
+  end
+  -- The head may be lost, or be older than the stream.
+  if not last_ms then go_on_after_newest() end
+  local added = append()
+  if type(added) == 'table' and added.err then
+    go_on_after_newest()
+    append()
+  end
+  redis.call('SET', KEYS[5], string.format('%.0f %.0f', ms, total))
+  -- The cap counts records, an entry holds many: look from time to time how many are kept.
+  local cap = tonumber(ARGV[5])
+  local step = math.max(math.floor(cap / 8), 1)
+  if math.floor(total / step) ~= math.floor((total - tonumber(ARGV[6])) / step) then
+    local first = redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 1)[1]
+    local first_total = tonumber(string.match(first[1], '-(%d+)$'))
+    local kept = total - first_total + (tonumber(first[2][8]) or 0)
+    if kept > cap then
+      local length = redis.call('XLEN', KEYS[4])
+      redis.call('XTRIM', KEYS[4], 'MAXLEN', math.max(math.floor(length * cap / kept), 1))
+    end
+  end
+end
+
+local function claim(queue, got)
+  local want = queue.claim
+  local paused = redis.pcall('GET', KEYS[queue.base + 4])
+  if type(paused) == 'table' then return 'type' end
+  if paused and paused ~= '0' then return 'paused' end
+  local why = ''
+  local limit = redis.pcall('GET', KEYS[queue.base + 5])
+  if type(limit) == 'table' then return 'type' end
+  limit = tonumber(limit) or 0
+  if limit > 0 then
+    local held = redis.pcall('GET', KEYS[queue.base + 2])
+    if type(held) == 'table' then return 'type' end
+    local room = limit - math.max((tonumber(held) or 0) - queue.released, 0)
+    if room < want then want, why = math.max(room, 0), 'limit' end
+    if want == 0 then return why end
+  end
+  local items = redis.pcall('RPOP', KEYS[queue.base], want)
+  if not items then return 'empty' end
+  if items.err then return 'type' end
+  local stored = redis.pcall('LPUSH', KEYS[queue.base + 1], unpack(items))
+  if type(stored) == 'table' then
+    for i = #items, 1, -1 do redis.call('RPUSH', KEYS[queue.base], items[i]) end
+    return 'type'
+  end
+  for i, item in ipairs(items) do got[i + 1] = item end
+  if #items < want then why = 'empty' end
+  return why
+end
+
+local bits = {}
+for i = 1, settled_count do bits[i] = applied[i] end
+local recovered = redis.pcall('HLEN', KEYS[6])
+local reply = {'ok', table.concat(bits), type(recovered) == 'number' and recovered or 0}
+for q = 1, queue_count do
+  local queue, got = queues[q], {''}
+  if queue.claim > 0 then got[1] = claim(queue, got) end
+  hold(queue, #got - 1 - queue.released)
+  reply[#reply + 1] = got
+end
+return reply

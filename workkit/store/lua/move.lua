@@ -1,0 +1,66 @@
+-- Move due jobs from the retry or scheduled set into their queues.
+--
+-- KEYS[1]  retry or scheduled   zset
+-- KEYS[2]  known_jobs           set
+-- KEYS[3]  dead                 zset
+-- KEYS[4]  periodic             hash
+-- KEYS[5..4+Q]  the queues; then slot keys of cron jobs
+--
+-- ARGV[1]  now, epoch s   ARGV[2] number of queues Q   ARGV[3] seconds that slot marks are kept
+-- ARGV[4..3+Q]  names of the queues
+-- then a job, five each: raw, new bytes, index of its queue (1-based; 0: it is no job, bury the new
+-- bytes in the dead set), index of its slot key (1-based; 0: no cron job), and when it was to run,
+-- epoch s, if it is a slot that nobody declares any more ("" if not). Such a slot is taken back: it
+-- counts as not planned, should its entry be declared again.
+--
+-- Returns {moved, buried, dropped, left}: dropped are second copies of a cron slot and slots that
+-- nobody declares, left are jobs whose queue's key has a wrong type. A job that is no longer in the set counts nowhere: somebody
+-- else moved it.
+
+local queue_count = tonumber(ARGV[2])
+local first_job = 4 + queue_count
+local usable, batches = {}, {}
+for q = 1, queue_count do
+  local found = redis.call('TYPE', KEYS[4 + q])['ok']
+  usable[q] = found == 'list' or found == 'none'
+  batches[q] = {}
+end
+
+local buried, dropped, left, moved = 0, 0, 0, 0
+for at = first_job, #ARGV, 5 do
+  local raw, new = ARGV[at], ARGV[at + 1]
+  local queue, slot = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  if queue > 0 and not usable[queue] then
+    left = left + 1
+  elseif redis.call('ZREM', KEYS[1], raw) == 1 then
+    local slot_key = KEYS[4 + queue_count + slot]
+    local known = slot > 0 and redis.pcall('GET', slot_key)
+    if queue == 0 then
+      redis.call('ZADD', KEYS[3], ARGV[1], new)
+      buried = buried + 1
+    elseif type(known) == 'string' and known ~= 'scheduled' then
+      dropped = dropped + 1
+    elseif ARGV[at + 4] ~= '' then
+      local field, due_at = new, tonumber(ARGV[at + 4])
+      redis.call('DEL', slot_key)
+      if (tonumber(redis.call('HGET', KEYS[4], field)) or 0) >= due_at then
+        redis.call('HSET', KEYS[4], field, due_at - 1)
+      end
+      dropped = dropped + 1
+    else
+      if slot > 0 then
+        redis.call('SET', slot_key, 'queued', 'EX', ARGV[3])
+      end
+      local batch = batches[queue]
+      batch[#batch + 1] = new
+    end
+  end
+end
+for q = 1, queue_count do
+  if #batches[q] > 0 then
+    redis.call('LPUSH', KEYS[4 + q], unpack(batches[q]))
+    redis.call('SADD', KEYS[2], ARGV[3 + q])
+    moved = moved + #batches[q]
+  end
+end
+return {moved, buried, dropped, left}

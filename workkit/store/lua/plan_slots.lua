@@ -1,0 +1,31 @@
+-- Schedule the next slots of one cron entry, each once.
+--
+-- KEYS[1]  scheduled               zset
+-- KEYS[2]  known_jobs              set
+-- KEYS[3]  periodic                hash
+-- KEYS[4]  last_periodic_enqueue   string
+-- KEYS[5]  periodic_seen           hash
+-- then one slot key a slot
+--
+-- ARGV[1]  job name   ARGV[2] field of the entry in `periodic`
+-- ARGV[3]  planned until, epoch s   ARGV[4] now, epoch s   ARGV[5] seconds that slot marks are kept
+-- then two a slot: epoch s, job
+--
+-- Returns how many slots were new. A slot is new while nobody has its key, whatever clock they go
+-- by. `last_periodic_enqueue` is kept for Go pools only; it decides nothing here.
+
+redis.call('SADD', KEYS[2], ARGV[1])
+local new = 0
+for k = 6, #KEYS do
+  local at = 6 + (k - 6) * 2
+  if redis.call('SET', KEYS[k], 'scheduled', 'NX', 'EX', ARGV[5]) then
+    redis.call('ZADD', KEYS[1], ARGV[at], ARGV[at + 1])
+    new = new + 1
+  end
+end
+local until_before = tonumber(redis.call('HGET', KEYS[3], ARGV[2]) or '0') or 0
+if tonumber(ARGV[3]) > until_before then redis.call('HSET', KEYS[3], ARGV[2], ARGV[3]) end
+redis.call('HSET', KEYS[5], ARGV[2], ARGV[4])
+-- Older than what would keep a Go pool from planning entries that only it has.
+redis.call('SET', KEYS[4], ARGV[4] - 3)
+return new

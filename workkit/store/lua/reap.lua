@@ -1,0 +1,52 @@
+-- Give back one queue's jobs of a pool that was found dead.
+--
+-- KEYS[1]  worker_pools:ID   hash   of the dead pool
+-- KEYS[2]  dead              zset
+-- KEYS[3]  recoveries        hash
+-- KEYS[4]  jobs:NAME  KEYS[5] inprogress of the dead pool  KEYS[6] lock  KEYS[7] lock_info
+-- then slot keys of cron jobs
+--
+-- ARGV[1]  id of the dead pool   ARGV[2] its heartbeat_at as it was watched, "" if it had none
+-- ARGV[3]  now, epoch s   ARGV[4] recoveries at most   ARGV[5] seconds that counts are kept
+-- then a job, four each, newest claim first: raw, id ("" = not counted), dead bytes ("" = requeue
+-- whatever the count), index of its slot key (1-based; 0: no cron job)
+--
+-- Returns {"alive"} if the heartbeat has changed, {"type"} if the queue has a wrong type, else
+-- {"ok", requeued, died}. Jobs that are no longer held count nowhere.
+
+if (redis.call('HGET', KEYS[1], 'heartbeat_at') or '') ~= ARGV[2] then return {'alive'} end
+local found = redis.call('TYPE', KEYS[4])['ok']
+if found ~= 'list' and found ~= 'none' then return {'type'} end
+
+local requeued, died = 0, 0
+for at = 6, #ARGV, 4 do
+  local raw, id, dead = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if redis.call('LREM', KEYS[5], 1, raw) == 1 then
+    local count = 0
+    if id ~= '' then
+      count = redis.call('HINCRBY', KEYS[3], id, 1)
+      redis.call('EXPIRE', KEYS[3], ARGV[5])
+    end
+    if dead ~= '' and (id == '' or count >= tonumber(ARGV[4])) then
+      redis.call('ZADD', KEYS[2], ARGV[3], dead)
+      if id ~= '' then redis.call('HDEL', KEYS[3], id) end
+      died = died + 1
+    else
+      redis.call('RPUSH', KEYS[4], raw)
+      -- It is started by nobody any more, so that whoever claims it may run it.
+      local slot = tonumber(ARGV[at + 3])
+      if slot > 0 then redis.call('SET', KEYS[7 + slot], 'queued', 'XX', 'KEEPTTL') end
+      requeued = requeued + 1
+    end
+  end
+end
+-- What it held beyond its count has released its lock before.
+local counted = redis.pcall('HGET', KEYS[7], ARGV[1])
+counted = type(counted) == 'string' and tonumber(counted) or 0
+local held = math.min(requeued + died, math.max(counted, 0))
+if held > 0 then
+  local left = redis.pcall('DECRBY', KEYS[6], held)
+  if type(left) == 'number' and left < 0 then redis.call('SET', KEYS[6], '0') end
+  redis.pcall('HINCRBY', KEYS[7], ARGV[1], -held)
+end
+return {'ok', requeued, died}

@@ -1,0 +1,34 @@
+-- Recompute one queue's lock from what is really in progress.
+--
+-- KEYS[1]  lock   KEYS[2] lock_info   then the in-progress list of each pool
+--
+-- ARGV  two a pool: pool id, kind: "ours" (its list is exact), "peer" (a Go pool: its list can hold
+-- entries that nobody runs, so its own count bounds it), "none" (not registered: left to the reaper)
+--
+-- Returns {lock before, lock after, fields dropped}, or {"changed"} if lock_info holds a pool that
+-- was not named: read again.
+
+local info = redis.call('HGETALL', KEYS[2])
+local counted = {}
+for i = 1, #info, 2 do counted[info[i]] = tonumber(info[i + 1]) or 0 end
+
+local total, dropped, named = 0, 0, {}
+for i = 1, #ARGV, 2 do named[ARGV[i]] = true end
+for id in pairs(counted) do
+  if not named[id] then return {'changed'} end
+end
+for i = 1, #ARGV, 2 do
+  local id, kind = ARGV[i], ARGV[i + 1]
+  local held = redis.call('LLEN', KEYS[2 + (i + 1) / 2])
+  if kind == 'peer' then held = math.min(held, math.max(counted[id] or 0, 0)) end
+  if held > 0 then
+    if counted[id] ~= held then redis.call('HSET', KEYS[2], id, held) end
+    total = total + held
+  elseif counted[id] then
+    redis.call('HDEL', KEYS[2], id)
+    dropped = dropped + 1
+  end
+end
+local before = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
+if before ~= total then redis.call('SET', KEYS[1], string.format('%.0f', total)) end
+return {before, total, dropped}

@@ -1,0 +1,20 @@
+-- Read what a pool holds, and shut out every exchange that is still under way.
+--
+-- KEYS[1]  worker_pools:ID   hash
+-- then one in-progress list a queue
+--
+-- ARGV[1]  fence to set
+--
+-- Returns {"gone"} if the pool is not registered, else {"ok", number of the last exchange that was
+-- applied, list...}. An exchange whose reply was lost may still be on its way; after this it finds
+-- another fence and changes nothing.
+
+if redis.call('HEXISTS', KEYS[1], 'fence') == 0 then return {'gone'} end
+redis.call('HDEL', KEYS[1], 'unregistered')
+redis.call('HSET', KEYS[1], 'fence', ARGV[1])
+local reply = {'ok', redis.call('HGET', KEYS[1], 'applied') or '0'}
+for k = 2, #KEYS do
+  local items = redis.pcall('LRANGE', KEYS[k], 0, -1)
+  reply[#reply + 1] = items.err and {} or items
+end
+return reply

@@ -1,0 +1,182 @@
+"""Exchanges that only read: pages, pools, single jobs, history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from workkit.errors import ServerError
+from workkit.store.exchange import Exchange
+from workkit.store.keys import Keys
+from workkit.store.wire import pairs, text
+
+__all__ = [
+    "HistoryEntry",
+    "SetName",
+    "history_entries",
+    "history_extent",
+    "members",
+    "members_at",
+    "observations",
+    "pools",
+    "queued",
+    "set_key",
+    "size",
+    "unique_values",
+]
+
+SetName = Literal["scheduled", "retry", "dead"]
+
+
+def set_key(keys: Keys, name: SetName) -> bytes:
+    """Return the key of a sorted set of jobs."""
+    return {"scheduled": keys.scheduled, "retry": keys.retry, "dead": keys.dead}[name]
+
+
+def members(key: bytes, start: int, count: int) -> Exchange[tuple[int, list[tuple[bytes, float]]]]:
+    """Read a page of a sorted set by rank: its total, and members with their scores."""
+
+    def parse(replies: list[Any]) -> tuple[int, list[tuple[bytes, float]]]:
+        return int(replies[0]), _scored(replies[1])
+
+    return Exchange(
+        [("ZCARD", key), ("ZRANGE", key, start, start + count - 1, "WITHSCORES")], parse
+    )
+
+
+def size(key: bytes) -> Exchange[int]:
+    """Read how many members a sorted set has."""
+    return Exchange.one(("ZCARD", key), int)
+
+
+def members_at(
+    key: bytes, low: float | str, high: float | str, *, offset: int, count: int
+) -> Exchange[list[tuple[bytes, float]]]:
+    """Read members of a sorted set by score."""
+    command = ("ZRANGEBYSCORE", key, low, high, "WITHSCORES", "LIMIT", offset, count)
+    return Exchange.one(command, _scored)
+
+
+def _scored(reply: Any) -> list[tuple[bytes, float]]:
+    """Read members with scores, which RESP3 sends as pairs and RESP2 as a flat list."""
+    if reply and isinstance(reply[0], list):
+        return [(member, float(score)) for member, score in reply]
+    return [(member, float(score)) for member, score in zip(reply[::2], reply[1::2], strict=True)]
+
+
+def queued(key: bytes, start: int, count: int) -> Exchange[tuple[int, list[bytes]]]:
+    """Read a page of a queue, the next to run first: its length, and jobs."""
+    # The queue is taken from its right end.
+    command = ("LRANGE", key, -start - count, -start - 1)
+    return Exchange(
+        [("LLEN", key), command],
+        lambda replies: (int(replies[0]), list(reversed(replies[1]))),
+    )
+
+
+def pools(keys: Keys, pool_ids: Sequence[str]) -> Exchange[dict[str, dict[str, str]]]:
+    """Read whole heartbeats; a missing one, or a key of a wrong type, is empty."""
+
+    def parse(replies: list[Any]) -> dict[str, dict[str, str]]:
+        return {
+            pool_id: {text(k): text(v) for k, v in pairs(reply)}
+            for pool_id, reply in zip(pool_ids, replies, strict=True)
+        }
+
+    return Exchange([("HGETALL", keys.pool(i)) for i in pool_ids], parse, tolerant=True)
+
+
+def observations(keys: Keys, worker_ids: Sequence[str]) -> Exchange[dict[str, dict[str, str]]]:
+    """Read what workers run; one that runs nothing is empty."""
+
+    def parse(replies: list[Any]) -> dict[str, dict[str, str]]:
+        return {
+            worker_id: {text(k): text(v) for k, v in pairs(reply)}
+            for worker_id, reply in zip(worker_ids, replies, strict=True)
+        }
+
+    return Exchange([("HGETALL", keys.worker(i)) for i in worker_ids], parse, tolerant=True)
+
+
+def unique_values(unique_keys: Sequence[str]) -> Exchange[Mapping[str, bytes | None]]:
+    """Read unique keys; one of a wrong type counts as free."""
+
+    def parse(replies: list[Any]) -> Mapping[str, bytes | None]:
+        return {
+            key: None if isinstance(reply, ServerError) else reply
+            for key, reply in zip(unique_keys, replies, strict=True)
+        }
+
+    return Exchange([("GET", key.encode()) for key in unique_keys], parse, tolerant=True)
+
+
+class HistoryEntry(NamedTuple):
+    """One packed entry of the history stream.
+
+    Attributes:
+        entry_id: Its id, ``MS-TOTAL``.
+        version: The format of the blob.
+        pool_id: Who wrote it.
+        host: On which machine.
+        blob: The packed records.
+    """
+
+    entry_id: str
+    version: str
+    pool_id: str
+    host: str
+    blob: bytes
+
+
+def history_entries(
+    keys: Keys, low: str, high: str, count: int, *, newest_first: bool
+) -> Exchange[list[HistoryEntry]]:
+    """Read entries of the history stream.
+
+    Args:
+        keys: The namespace.
+        low: Lowest id, "-" for the first; "(" in front excludes it.
+        high: Highest id, "+" for the last; "(" in front excludes it.
+        count: At most this many.
+        newest_first: The order.
+    """
+    command = (
+        ("XREVRANGE", keys.history, high, low, "COUNT", count)
+        if newest_first
+        else ("XRANGE", keys.history, low, high, "COUNT", count)
+    )
+
+    def parse(reply: Any) -> list[HistoryEntry]:
+        entries = []
+        for entry_id, fields in reply:
+            row = dict(pairs(fields))
+            entries.append(
+                HistoryEntry(
+                    text(entry_id),
+                    text(row.get(b"v")),
+                    text(row.get(b"pool")),
+                    text(row.get(b"host")),
+                    row.get(b"r", b""),
+                )
+            )
+        return entries
+
+    return Exchange.one(command, parse)
+
+
+def history_extent(keys: Keys) -> Exchange[tuple[int, int]]:
+    """Read how many records were written since the stream began, and how many are left of them."""
+
+    def parse(replies: list[Any]) -> tuple[int, int]:
+        head = text(replies[0]).split()
+        written = int(head[1]) if len(head) == 2 else 0  # noqa: PLR2004 - "ms total"
+        first = replies[1]
+        if not first:
+            return written, 0
+        entry_id, fields = first[0]
+        before = int(text(entry_id).partition("-")[2]) - int(dict(pairs(fields)).get(b"n", 0))
+        return written, max(written - before, 0)
+
+    return Exchange(
+        [("GET", keys.history_head), ("XRANGE", keys.history, "-", "+", "COUNT", 1)], parse
+    )

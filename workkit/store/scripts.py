@@ -1,0 +1,33 @@
+"""The Lua scripts, one a file in `lua/`, whose headers are their contracts."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+__all__ = ["Script", "script"]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as the server knows it.
+
+    Attributes:
+        name: The file's stem.
+        source: What EVAL takes.
+        sha: What EVALSHA takes.
+    """
+
+    name: str
+    source: bytes
+    sha: bytes
+
+
+@cache
+def script(name: str) -> Script:
+    """Load a script by the stem of its file."""
+    source = (resources.files("workkit.store") / "lua" / f"{name}.lua").read_bytes()
+    sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
+    return Script(name, source, sha)

@@ -1,0 +1,170 @@
+"""Where Redis is: turns what the user gave, a client or a URL, into connections of our own.
+
+The engine never borrows from the user's connection pool: each role (dispatcher, heartbeat,
+maintenance, every concurrent enqueue) has a connection with its own timeout, so no loop can starve
+another and no call waits for a second connection while it holds one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workkit.errors import InvalidOption
+
+__all__ = ["Target"]
+
+#: Settings of a user's client that our connections must not inherit.
+_NOT_INHERITED: Final = frozenset(
+    {
+        "cache_config",
+        "decode_responses",
+        "encoding",
+        "encoding_errors",
+        "event_dispatcher",
+        "health_check_interval",
+        "himport_registry",
+        "legacy_responses",
+        "max_connections",
+        "protocol",
+        "response_callbacks",
+        "retry",
+        "retry_on_error",
+        "retry_on_timeout",
+        "single_connection_client",
+        "socket_connect_timeout",
+        "socket_timeout",
+    }
+)
+_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server, and how to open connections to it.
+
+    Attributes:
+        connection_class: redis-py's connection class.
+        settings: Its arguments.
+        label: The server as it may be shown: without user and password.
+        keeper: The user's pool; Sentinel connections ask it for the current master.
+    """
+
+    connection_class: type[Any]
+    settings: dict[str, Any]
+    label: str
+    keeper: Any
+
+    @classmethod
+    def of(cls, redis: object) -> Target:
+        """Read a user's argument.
+
+        Args:
+            redis: A redis-py client (also one from Sentinel, or fakeredis), an asyncio client, or a
+                URL.
+
+        Raises:
+            InvalidOption: It is none of these.
+        """
+        if isinstance(redis, str):
+            pool = _pool_of_url(redis)
+        else:
+            pool = getattr(redis, "connection_pool", None)
+            if pool is None or not hasattr(pool, "connection_kwargs"):
+                raise InvalidOption(
+                    "redis must be a redis-py client or a URL such as redis://localhost:6379/0, "
+                    f"not {type(redis).__name__}"
+                )
+        settings = {
+            key: value
+            for key, value in pool.connection_kwargs.items()
+            if key not in _NOT_INHERITED and not key.startswith(("maint_notifications", "orig_"))
+        }
+        target = cls(_sync_class(pool.connection_class), settings, _label(settings), pool)
+        try:
+            target.open(timeout_s=1.0)
+        except TypeError as error:
+            raise InvalidOption(f"redis has a setting that no connection knows: {error}") from None
+        return target
+
+    def open(self, *, timeout_s: float, name: str = "") -> Any:
+        """Return a new connection object, not yet connected.
+
+        Args:
+            timeout_s: For connecting and for each read and write.
+            name: Shown by CLIENT LIST.
+        """
+        return self.connection_class(**self.arguments(timeout_s=timeout_s, name=name))
+
+    def open_async(self, *, timeout_s: float, name: str = "") -> Any:
+        """Return a new asyncio connection object, not yet connected."""
+        connection_class = _async_class(self.connection_class)
+        return connection_class(**self.arguments(timeout_s=timeout_s, name=name, is_async=True))
+
+    def arguments(
+        self, *, timeout_s: float, name: str = "", is_async: bool = False
+    ) -> dict[str, Any]:
+        """Return the arguments for a connection, of redis-py's threads or its asyncio side."""
+        from redis.asyncio.retry import Retry as AsyncRetry
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        settings = dict(self.settings)
+        if name and not settings.get("client_name"):
+            settings["client_name"] = name
+        return settings | {
+            "protocol": 3,
+            "decode_responses": False,
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "retry": (AsyncRetry if is_async else Retry)(NoBackoff(), 0),
+        }
+
+
+def _pool_of_url(url: str) -> Any:
+    if not url.startswith(_SCHEMES):
+        scheme = url.partition("://")[0] if "://" in url else ""
+        found = f"this one starts with {scheme}://" if scheme.isalpha() else "this one does not"
+        raise InvalidOption(f"a Redis URL starts with {', '.join(_SCHEMES)}; {found}")
+    from redis.connection import ConnectionPool
+
+    try:
+        return ConnectionPool.from_url(url)
+    except (ValueError, TypeError):
+        # The error quotes parts of the URL, among which may be the password.
+        raise InvalidOption(
+            "cannot read the Redis URL: its port, its database or an option is no number; "
+            "a password with / : @ or # in it is written percent-encoded"
+        ) from None
+
+
+def _sync_class(connection_class: type[Any]) -> type[Any]:
+    """Return the threaded twin of an asyncio connection class, or the class itself."""
+    if not connection_class.__module__.startswith("redis.asyncio"):
+        return connection_class
+    from redis import connection, sentinel
+
+    found = getattr(connection, connection_class.__name__, None) or getattr(
+        sentinel, connection_class.__name__, None
+    )
+    return found or connection.Connection
+
+
+def _async_class(connection_class: type[Any]) -> type[Any]:
+    """Return the asyncio twin of a threaded connection class."""
+    from redis.asyncio import connection, sentinel
+
+    name = connection_class.__name__
+    found = getattr(connection, name, None) or getattr(sentinel, name, None)
+    if found is None:
+        raise InvalidOption(f"AsyncEnqueuer has no use for connections of the class {name}")
+    twin: type[Any] = found
+    return twin
+
+
+def _label(settings: dict[str, Any]) -> str:
+    if path := settings.get("path"):
+        return f"unix://{path}"
+    return (
+        f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db', 0)}"
+    )

@@ -1,0 +1,35 @@
+"""Reading replies, whose form depends on the protocol's version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["number", "pairs", "text", "texts"]
+
+
+def pairs(reply: Any) -> Iterable[tuple[Any, Any]]:
+    """Read a hash, which RESP3 sends as a map and RESP2 as a flat list; nothing for an error."""
+    if isinstance(reply, dict):
+        return list(reply.items())
+    if isinstance(reply, list):
+        return list(zip(reply[::2], reply[1::2], strict=True))
+    return []
+
+
+def text(value: Any) -> str:
+    """Read a string; "" for what is missing or an error."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+
+
+def texts(reply: Iterable[Any]) -> set[str]:
+    """Read a set of strings."""
+    return {text(item) for item in reply}
+
+
+def number(value: Any) -> int | None:
+    """Read an integer; None for what is none."""
+    try:
+        return int(value) if isinstance(value, (bytes, str)) else None
+    except ValueError:
+        return None
