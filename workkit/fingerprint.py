@@ -58,11 +58,13 @@ def error_text(error: BaseException) -> str:
     name = type(error).__name__
     message = _message(error)
     headline = _as_text((f"{name}: {message}" if message else name)[:_HEADLINE_CHARS])
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_HERE)] or list(frames)
+    frames = list(traceback.walk_tb(error.__traceback__))
+    own = [at for at in frames if not at[0].f_code.co_filename.startswith(_HERE)] or frames
     if not own:
         return headline
-    lines = traceback.format_list(own[-_FRAMES:])
+    # Extracted this way, frames have no columns. To mark those, `traceback` parses each line again,
+    # and before Python 3.12.3 that breaks what another thread happens to parse at that moment.
+    lines = traceback.StackSummary.extract(iter(own[-_FRAMES:])).format()
     trace = _as_text("".join(lines).rstrip())
     return f"{headline}\n\nTraceback (innermost last):\n{trace}"
 
