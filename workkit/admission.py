@@ -11,7 +11,7 @@ from workkit.entropy import Entropy
 from workkit.errors import Undecodable
 from workkit.execution import Execution, Fate, quick_fate
 from workkit.handlers import Chain, Handler, Middleware, Registration
-from workkit.job import Job
+from workkit.job import Job, Payload
 from workkit.options import JobOptions
 from workkit.slots import PeriodicEntry, split_slot
 from workkit.store.dispatching import Beginning
@@ -67,10 +67,14 @@ class Admission:
     def placeholder(self, queue: str, raw: bytes, now: Instant) -> Execution:
         """Make an execution for bytes that will not run here."""
         try:
-            job = wire.decode(raw)
+            read = wire.read(raw)
         except Undecodable:
-            job = Job(queue, "", now.epoch_s, None, raw=raw)
-        return Execution(job, queue, self._nothing, self._defaults, now.monotonic_s)
+            return self._unread(queue, raw, "", now)
+        return Execution(read, raw, queue, self._nothing, self._defaults, now.monotonic_s)
+
+    def _unread(self, queue: str, raw: bytes, job_id: str, now: Instant) -> Execution:
+        read = Payload(queue, job_id, now.epoch_s), Job(queue, job_id, now.epoch_s, None, raw=raw)
+        return Execution(read, raw, queue, self._nothing, self._defaults, now.monotonic_s)
 
     def admit(self, queue: str, raw: bytes, now: Instant) -> tuple[Execution, Fate | None]:
         """Read claimed bytes.
@@ -85,38 +89,38 @@ class Admission:
             handler go to the dead set.
         """
         try:
-            job = wire.decode(raw)
+            read = wire.read(raw)
         except Undecodable as error:
             return self._bury(queue, raw, str(error), now)
-        known = self._chains.get(job.name)
+        payload, job = read
+        known = self._chains.get(payload.name)
         if known is None:
-            return self._stray(queue, raw, job, now)
+            return self._stray(queue, raw, read, now)
         chain, options = known
-        execution = Execution(job, queue, chain, options, now.monotonic_s)
-        if job.unique and job.unique_until == "done":
+        execution = Execution(read, raw, queue, chain, options, now.monotonic_s)
+        if payload.unique and payload.unique_until == "done":
             execution.release_key = self._keys.unique_of(job).encode()
         return execution, None
 
     def _bury(
         self, queue: str, raw: bytes, reason: str, now: Instant
     ) -> tuple[Execution, Fate | None]:
-        execution = self.placeholder(queue, raw, now)
-        execution.job.id = self._entropy.identifier()
-        dead = wire.bury_undecodable(raw, queue, reason, execution.job.id, now.epoch_s)
+        job_id = self._entropy.identifier()
+        execution = self._unread(queue, raw, job_id, now)
+        dead = wire.bury_undecodable(raw, queue, reason, job_id, now.epoch_s)
         error = f"undecodable payload: {reason}"
         return execution, quick_fate(
             execution, "dead", now, error=error, dead=dead, reason="undecodable"
         )
 
     def _stray(
-        self, queue: str, raw: bytes, job: Job, now: Instant
+        self, queue: str, raw: bytes, read: tuple[Payload, Job], now: Instant
     ) -> tuple[Execution, Fate | None]:
-        execution = Execution(job, queue, self._nothing, self._defaults, now.monotonic_s)
-        job.fails += 1
-        error = (
-            f"stray job: queue {queue!r} held a job named {job.name!r}, which has no handler here"
-        )
-        dead = wire.failed(raw, job.fails, error, now.epoch_s)
+        execution = Execution(read, raw, queue, self._nothing, self._defaults, now.monotonic_s)
+        execution.fails += 1
+        name = execution.payload.name
+        error = f"stray job: queue {queue!r} held a job named {name!r}, which has no handler here"
+        dead = wire.failed(raw, execution.fails, error, now.epoch_s)
         return execution, quick_fate(execution, "dead", now, error=error, dead=dead, reason="stray")
 
     def needs_beginning(self, execution: Execution) -> bool:
@@ -124,10 +128,10 @@ class Admission:
 
         A job that has failed before had its word; its unique key may belong to a newer job by now.
         """
-        job = execution.job
-        if job.fails:
+        payload = execution.payload
+        if payload.fails:
             return False
-        return (job.unique and job.unique_until != "done") or bool(wire.slot_of(job))
+        return (payload.unique and payload.unique_until != "done") or bool(wire.slot_of(payload))
 
     @staticmethod
     def job_id(raw: bytes) -> str:
@@ -137,7 +141,7 @@ class Admission:
         except Undecodable:
             return ""
 
-    def _is_late(self, job: Job, now: Instant) -> bool:
+    def _is_late(self, job: Payload, now: Instant) -> bool:
         """Tell whether a slot is older than its entry allows, where this pool has the entry."""
         field, due_s = split_slot(wire.slot_of(job), job.name)
         catch_up_s = self._catch_up_s.get(field)
@@ -150,15 +154,15 @@ class Admission:
         running_slots = {execution.slot for execution in held if execution.slot}
         beginnings = []
         for execution in asked:
-            job = execution.job
-            if wire.slot_of(job):
-                key = self._keys.slot(job.id)
-                kind = "late" if self._is_late(job, now) else "slot"
+            payload = execution.payload
+            if wire.slot_of(payload):
+                key = self._keys.slot(payload.id)
+                kind = "late" if self._is_late(payload, now) else "slot"
                 kind = "held" if key in running_slots else kind
                 running_slots.add(key)
             else:
-                key, kind = self._keys.unique_of(job).encode(), "unique"
-            beginnings.append(Beginning(kind, key, execution.queue, job.raw, job.id))
+                key, kind = self._keys.unique_of(execution.job).encode(), "unique"
+            beginnings.append(Beginning(kind, key, execution.queue, execution.raw, payload.id))
         return beginnings
 
     def begun(self, execution: Execution, answer: bytes, now: Instant) -> Fate | None:
@@ -169,17 +173,15 @@ class Admission:
         """
         if not self.needs_beginning(execution):
             return None
-        if wire.slot_of(execution.job):
-            execution.slot = self._keys.slot(execution.job.id)
+        if wire.slot_of(execution.payload):
+            execution.slot = self._keys.slot(execution.payload.id)
             return None
         execution.began = True
         if answer:
+            execution.raw = answer
             try:
-                execution.job = wire.decode(answer)
+                execution.payload, execution.job = wire.read(answer)
             except Undecodable as error:
-                execution.job = Job(
-                    execution.queue, execution.job.id, now.epoch_s, None, raw=answer
-                )
                 reason = f"update of a unique job: {error}"
                 dead = wire.bury_undecodable(
                     answer, execution.queue, reason, self._entropy.identifier(), now.epoch_s

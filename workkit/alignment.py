@@ -126,7 +126,7 @@ class Alignment:
         """
         held: dict[str, list[bytes]] = {}
         for execution in self._ledger.held():
-            held.setdefault(execution.queue, []).append(execution.job.raw)
+            held.setdefault(execution.queue, []).append(execution.raw)
         self._in_step = False
         for old_id in sorted(self._to_adopt):
             yield from store.adopt(self._keys, old_id, self._identity.pool_id, held)
@@ -162,8 +162,8 @@ class Alignment:
         present = {queue: Counter(raws) for queue, raws in lists.items()}
         for execution in self._ledger.held():
             counter = present.get(execution.queue)
-            if counter is not None and counter[execution.job.raw] > 0:
-                counter[execution.job.raw] -= 1
+            if counter is not None and counter[execution.raw] > 0:
+                counter[execution.raw] -= 1
             else:
                 self._ledger.fence_off(execution)
         for queue, counter in present.items():

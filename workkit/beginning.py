@@ -88,7 +88,7 @@ class Beginning:
         """
         self._waiting = [e for e in self._waiting if self._ledger.is_open(e)]
         if unknown := [e for e in self._waiting if e.recovered == _UNKNOWN]:
-            ids = [execution.job.id for execution in unknown]
+            ids = [execution.payload.id for execution in unknown]
             counts = yield from store.recovery_counts(self._keys, ids)
             for execution, count in zip(unknown, counts, strict=True):
                 execution.recovered = count
@@ -132,7 +132,7 @@ class Beginning:
         """Look whether another pool has a job in progress, whatever its bytes are by now."""
         held = yield from pools.in_progress(self._keys, owner, [execution.queue])
         raws = held.get(execution.queue, [])
-        return any(self._admission.job_id(raw) == execution.job.id for raw in raws)
+        return any(self._admission.job_id(raw) == execution.payload.id for raw in raws)
 
     def _may_start(self, execution: Execution, answers: Mapping[int, Word], now: Instant) -> bool:
         """Take in Redis's word on one job."""

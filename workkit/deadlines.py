@@ -76,12 +76,12 @@ class Deadlines:
 
     def _abandon(self, execution: Execution) -> None:
         """Settle a job as failed though its handler runs on; its worker is replaced."""
-        job, timeout = execution.job, execution.options.timeout
+        payload, timeout = execution.payload, execution.options.timeout
         _log.error(
             "job %r %s runs on %g s after its timeout of %g s; it is settled as failed and its "
             "worker replaced",
-            job.name,
-            job.id,
+            payload.name,
+            payload.id,
             GRACE_S,
             timeout,
         )

@@ -73,7 +73,7 @@ class Events:
         if outcome in {"done", "returned"}:
             return
         execution = fate.execution
-        job, text = execution.job, execution.error_text
+        payload, fails, text = execution.payload, execution.fails, execution.error_text
         if not text:
             return
         error = execution.error or RuntimeError(text)
@@ -83,15 +83,16 @@ class Events:
                 traceback = (type(error), error, error.__traceback__)
             else:
                 headline = text  # a log cannot take the error itself
-        facts = {"job_name": job.name, "job_id": job.id, "fails": job.fails, "outcome": outcome}
+        facts = {"job_name": payload.name, "job_id": payload.id, "fails": fails, "outcome": outcome}
         _log.warning(
             "job %r %s failed (%d of %d), %s: %s",
-            job.name, job.id, job.fails, execution.options.max_fails, _BECOMES[outcome], headline,
+            payload.name, payload.id, fails, execution.options.max_fails, _BECOMES[outcome],
+            headline,
             exc_info=traceback, extra=facts,
         )  # fmt: skip
-        self._tell("failed", job, error)
+        self._tell("failed", execution.job, error)
         if outcome == "dead":
-            self._tell("dead", job, error)
+            self._tell("dead", execution.job, error)
 
     def reaped(self, pool: ReapedPool) -> None:
         """Tell that a dead pool's jobs were recovered."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from workkit import fingerprint
@@ -14,7 +13,7 @@ from workkit.entropy import Entropy
 from workkit.errors import JobTimeout
 from workkit.handlers import Chain, Waits
 from workkit.history import Outcome, Record
-from workkit.job import Job, failed, opening
+from workkit.job import Job, Payload, failed, opening
 from workkit.options import JobOptions
 from workkit.store.dispatching import Effect, Settlement
 
@@ -36,7 +35,10 @@ class Execution:
     Runners fill in what happens; everything else belongs to the dispatcher.
 
     Attributes:
-        job: The job; `job.raw` are the bytes in the in-progress list.
+        payload: What its bytes say.
+        raw: The bytes in the in-progress list.
+        fails: How many times it has failed, this time included.
+        job: The job as its handler has it, who may do with it what they like.
         queue: The queue it was claimed from.
         chain: Middleware and handler.
         options: The job's options.
@@ -65,12 +67,15 @@ class Execution:
         "claimed_s",
         "error",
         "error_text",
+        "fails",
         "fenced",
         "finished",
         "interrupted",
         "job",
         "options",
+        "payload",
         "queue",
+        "raw",
         "recovered",
         "release_key",
         "retry_in_s",
@@ -82,9 +87,17 @@ class Execution:
     )
 
     def __init__(
-        self, job: Job, queue: str, chain: Chain, options: JobOptions, claimed_s: float
+        self,
+        read: tuple[Payload, Job],
+        raw: bytes,
+        queue: str,
+        chain: Chain,
+        options: JobOptions,
+        claimed_s: float,
     ) -> None:
-        self.job = job
+        self.payload, self.job = read
+        self.raw = raw
+        self.fails = self.payload.fails
         self.queue = queue
         self.chain = chain
         self.options = options
@@ -132,24 +145,25 @@ class Execution:
             error = JobTimeout(text).with_traceback(error.__traceback__)
         self.error = fingerprint.without_own_frames(error)
         self.error_text = fingerprint.error_text(error)
-        self.job.fails += 1
+        self.fails += 1
+        self.job.fails = self.fails
         self.job.last_err = self.error_text
         self.job.failed_at = self.finished.epoch_s
-        if self.job.fails < self.options.max_fails:
-            self.retry_in_s = _delay(self.job, self.options.backoff, entropy)
+        if self.fails < self.options.max_fails:
+            self.retry_in_s = self._delay(entropy)
 
-
-def _delay(job: Job, backoff: Callable[[Job], float] | None, entropy: Entropy) -> int:
-    """Return seconds until the next try; a broken backoff costs the user's delay, not the job."""
-    if backoff is not None:
-        try:
-            delay = float(backoff(job))
-            if math.isfinite(delay) and delay >= 0:
-                return math.ceil(min(delay, _MAX_DELAY_S))
-            _log.error("backoff of %r returned %r; using the default backoff", job.name, delay)
-        except BaseException:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing here
-            _log.exception("backoff of %r failed; using the default backoff", job.name)
-    return default_backoff(job.fails, entropy)
+    def _delay(self, entropy: Entropy) -> int:
+        """Return seconds until the next try; a broken backoff costs its delay, not the job."""
+        backoff, name = self.options.backoff, self.payload.name
+        if backoff is not None:
+            try:
+                delay = float(backoff(self.job))
+                if math.isfinite(delay) and delay >= 0:
+                    return math.ceil(min(delay, _MAX_DELAY_S))
+                _log.error("backoff of %r returned %r; using the default backoff", name, delay)
+            except BaseException:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing
+                _log.exception("backoff of %r failed; using the default backoff", name)
+        return default_backoff(self.fails, entropy)
 
 
 class Fate(NamedTuple):
@@ -175,14 +189,14 @@ def decide(execution: Execution) -> Fate:
     assert execution.finished is not None  # noqa: S101 - the dispatcher collects finished ones
     if execution.error is None:
         return _settle(execution, "done", b"d")
-    job, options = execution.job, execution.options
+    fails, options = execution.fails, execution.options
     now_s = execution.finished.epoch_s
-    if job.fails < options.max_fails:
-        new = failed(job.raw, job.fails, execution.error_text, now_s)
+    if fails < options.max_fails:
+        new = failed(execution.raw, fails, execution.error_text, now_s)
         return _settle(execution, "retry", b"r", now_s + execution.retry_in_s, new)
     if options.skip_dead:
         return _settle(execution, "discarded", b"d")
-    new = failed(job.raw, job.fails, execution.error_text, now_s)
+    new = failed(execution.raw, fails, execution.error_text, now_s)
     return _settle(execution, "dead", b"x", now_s, new)
 
 
@@ -219,20 +233,20 @@ def _settle(
     new: bytes = b"",
     reason: str = "",
 ) -> Fate:
-    job, finished = execution.job, execution.finished
+    payload, finished = execution.payload, execution.finished
     assert finished is not None  # noqa: S101 - set by both callers
     error = execution.error_text
     settlement = Settlement(
-        execution.queue, job.raw, fate, score, new, _effects(execution, outcome)
+        execution.queue, execution.raw, fate, score, new, _effects(execution, outcome)
     )
     record = Record(
-        job.id,
-        job.name,
-        job.enqueued_at,
+        payload.id,
+        payload.name,
+        payload.enqueued_at,
         execution.started.epoch_ms if execution.started else 0,
         finished.epoch_ms,
         outcome,
-        job.fails,
+        execution.fails,
         error.partition("\n")[0][:_HEADLINE_CHARS] if error else "",
         fingerprint.fingerprint(error) if error else "",
         execution.worker_id,
@@ -243,8 +257,8 @@ def _settle(
 
 def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
     """Return what else is to happen, in the same script and only if the job was still ours."""
-    job = execution.job
-    if not (job.unique or execution.slot or execution.recovered):
+    payload = execution.payload
+    if not (payload.unique or execution.slot or execution.recovered):
         return ()
     effects = []
     if execution.slot:
@@ -252,9 +266,9 @@ def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
         effects.append(Effect("mark", execution.slot, mark))
     if outcome != "returned":
         if execution.recovered:
-            effects.append(Effect("recovered", b"", job.id))
+            effects.append(Effect("recovered", b"", payload.id))
         if execution.began:
-            effects.append(Effect("begun", b"", job.id))
+            effects.append(Effect("begun", b"", payload.id))
         if execution.release_key and outcome != "retry":
-            effects.append(Effect("release", execution.release_key, opening(job)))
+            effects.append(Effect("release", execution.release_key, opening(payload)))
     return tuple(effects)

@@ -17,6 +17,7 @@ from workkit.errors import Undecodable
 
 __all__ = [
     "Job",
+    "Payload",
     "args_json",
     "bounded_error",
     "bury_undecodable",
@@ -24,6 +25,7 @@ __all__ = [
     "encode",
     "failed",
     "opening",
+    "read",
     "restore_undecodable",
     "slot_of",
     "splice",
@@ -40,22 +42,27 @@ _PERIODIC: Final = "periodic:"
 _EXACT_FLOAT: Final = 2**53
 
 
-class _Wire(msgspec.Struct, frozen=True, gc=False):
-    """The fields that the engine reads; anything else stays in the bytes."""
+class Payload(
+    msgspec.Struct, frozen=True, gc=False, rename={"enqueued_at": "t", "last_err": "err"}
+):
+    """What a job's bytes say: the engine's own copy, out of a handler's reach.
+
+    The fields are those of `Job`, in the bytes' own form; anything else stays in the bytes.
+    """
 
     name: str
     id: str
-    t: int
+    enqueued_at: int
     args: msgspec.Raw = msgspec.Raw(b"null")
     unique: bool = False
     unique_key: str = ""
     unique_until: str = ""
     fails: int = 0
-    err: str = ""
+    last_err: str = ""
     failed_at: int = 0
 
 
-_decode_wire: Final = msgspec.json.Decoder(_Wire).decode
+_decode_payload: Final = msgspec.json.Decoder(Payload).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_args: Final = msgspec.json.Decoder(dict[str, Any] | None).decode
 _encode_fields: Final = msgspec.json.encode
@@ -237,13 +244,18 @@ def encode(
 
 
 def decode(raw: bytes) -> Job:
+    """Read a job; as `read`, for those who need no payload."""
+    return read(raw)[1]
+
+
+def read(raw: bytes) -> tuple[Payload, Job]:
     """Read a job.
 
     Args:
         raw: Bytes from a queue or a sorted set.
 
     Returns:
-        The job; `job.raw` is `raw`.
+        What the bytes say, and a job for the user to work with; `job.raw` is `raw`.
 
     Raises:
         Undecodable: The bytes are no job: no JSON, a field of the wrong type, no name.
@@ -251,39 +263,39 @@ def decode(raw: bytes) -> Job:
     try:
         if not raw.isascii():
             raw.decode()  # msgspec does not look into what we leave as it is
-        wire = _decode_wire(raw)
-        if not wire.name:
+        payload = _decode_payload(raw)
+        if not payload.name:
             raise Undecodable(raw, "the job has no name")
-        args = _decode_args(wire.args)
+        args = _decode_args(payload.args)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise Undecodable(raw, f"not a job: {error}") from None
-    return Job(
-        wire.name,
-        wire.id,
-        wire.t,
+    return payload, Job(
+        payload.name,
+        payload.id,
+        payload.enqueued_at,
         args,
         raw=raw,
-        unique=wire.unique,
-        unique_key=wire.unique_key,
-        unique_until=wire.unique_until,
-        fails=wire.fails,
-        last_err=wire.err,
-        failed_at=wire.failed_at,
+        unique=payload.unique,
+        unique_key=payload.unique_key,
+        unique_until=payload.unique_until,
+        fails=payload.fails,
+        last_err=payload.last_err,
+        failed_at=payload.failed_at,
     )
 
 
 def args_json(job: Job) -> bytes:
     """Return a job's args as they stand in its bytes."""
-    return bytes(_decode_wire(job.raw).args)
+    return bytes(_decode_payload(job.raw).args)
 
 
-def opening(job: Job) -> str:
+def opening(job: Job | Payload) -> str:
     """Return how a job's bytes begin, its id included; tells whose payload a key holds."""
     name, job_id = gojson.encode_text(job.name).decode(), gojson.encode_text(job.id).decode()
     return f'{{"name":{name},"id":{job_id}'
 
 
-def slot_of(job: Job) -> str:
+def slot_of(job: Job | Payload) -> str:
     """Return the id of the cron slot that a job is the first try of; "" for other jobs."""
     return job.id if not job.fails and job.id.startswith(_PERIODIC) else ""
 

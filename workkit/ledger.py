@@ -106,16 +106,16 @@ class Ledger:
         elif execution.finished is None:
             self.ghosts.append(execution)
         if self._keep_records:
-            job = execution.job
+            payload = execution.payload
             self.records.append(
                 Record(
-                    job.id,
-                    job.name,
-                    job.enqueued_at,
+                    payload.id,
+                    payload.name,
+                    payload.enqueued_at,
                     execution.started.epoch_ms if execution.started else 0,
                     self._clock.read().epoch_ms,
                     "fenced",
-                    job.fails,
+                    execution.fails,
                     worker_id=execution.worker_id,
                 )
             )

@@ -104,8 +104,8 @@ def test_a_queue_with_a_limit_is_drawn_for_free_workers() -> None:
 def ghost_of(queue: str) -> Execution:
     """A handler that still runs for a job that somebody else has taken over."""
     handler = read_handler(repr, queue, has_context=False)
-    job = wire.decode(wire.encode(queue, "x", 1, b"null"))
-    return Execution(job, queue, Chain(handler, (), None), JobOptions(), 1.0)
+    raw = wire.encode(queue, "x", 1, b"null")
+    return Execution(wire.read(raw), raw, queue, Chain(handler, (), None), JobOptions(), 1.0)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ NUMBERS: Final = st.integers(-(10**300), 10**300).map(str) | st.sampled_from(
 )
 #: Names that a later version, or somebody else, may add.
 UNKNOWN: Final = st.text(min_size=1, max_size=6).filter(
-    lambda name: name not in wire._Wire.__struct_fields__
+    lambda name: name not in wire.Payload.__struct_encode_fields__
 )
 
 

@@ -30,7 +30,7 @@ def ledger(clock: FakeClock) -> Ledger:
 
 def execution(raw: bytes = RAW) -> Execution:
     handler = read_handler(repr, "mail", has_context=False)
-    return Execution(wire.decode(raw), "mail", Chain(handler, (), None), JobOptions(), 1.0)
+    return Execution(wire.read(raw), raw, "mail", Chain(handler, (), None), JobOptions(), 1.0)
 
 
 def held(ledger: Ledger, raw: bytes = RAW) -> Execution:

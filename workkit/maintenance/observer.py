@@ -11,7 +11,6 @@ from typing import Final
 
 from workkit.clock import Instant
 from workkit.execution import Execution
-from workkit.job import args_json
 from workkit.store import pools
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
@@ -48,7 +47,7 @@ class Observer:
             worker_id, started = execution.worker_id, execution.started
             if not worker_id or started is None or execution.finished is not None:
                 continue
-            version = (execution.job.id, started.epoch_ms, execution.checkin)
+            version = (execution.payload.id, started.epoch_ms, execution.checkin)
             before = self._written.get(worker_id)
             if before and before[0] == version and now.monotonic_s - before[1] < _RENEW_S:
                 state[worker_id] = before
@@ -69,12 +68,12 @@ class Observer:
 
 
 def _fields(execution: Execution, started: Instant) -> dict[str, str | int | bytes]:
-    job = execution.job
+    payload = execution.payload
     fields: dict[str, str | int | bytes] = {
-        "job_name": job.name,
-        "job_id": job.id,
+        "job_name": payload.name,
+        "job_id": payload.id,
         "started_at": started.epoch_s,
-        "args": args_json(job),
+        "args": bytes(payload.args),
     }
     if execution.checkin is not None:
         fields["checkin"], fields["checkin_at"] = execution.checkin

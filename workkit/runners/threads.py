@@ -163,7 +163,7 @@ class ThreadRunner:
             outcome.append(late)
             self._leave(worker, execution)
         if worker.abandoned:
-            _log.warning("abandoned handler of %r has ended", execution.job.name)
+            _log.warning("abandoned handler of %r has ended", execution.payload.name)
             execution.finished = execution.finished or self._clock.read()
             return
         execution.finish(outcome[0], self._clock, self._entropy)
