@@ -16,6 +16,8 @@ from workkit.entropy import Entropy
 from workkit.errors import ServerUnavailable
 from workkit.maintenance.loop import DutyLoop
 from workkit.maintenance.requeuer import Requeuer
+from workkit.serving import Serving
+from workkit.store.routine import Routine
 from workkit.store.target import Target
 from workkit.waker import Waker
 
@@ -147,7 +149,7 @@ def idle_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     def watched(waker: Waker, timeout_s: float) -> None:
         driver = drivers.get(id(waker))
-        if driver is not None and driver._stopping and not len(driver.engine.ledger):
+        if driver is not None and driver.stopping and not len(driver.engine.ledger):
             waits.append(timeout_s)
         else:
             wait(waker, timeout_s)
@@ -194,7 +196,7 @@ def test_d13_a_stop_ends_as_soon_as_the_last_job_is_settled(
     assert handler.started.wait(PATIENCE_S)
     stopping = threading.Thread(target=pool.stop)
     stopping.start()
-    wait_until(lambda: pool._driver is not None and pool._driver._stopping)
+    wait_until(lambda: pool._driver is not None and pool._driver.stopping)
 
     handler.release.set()
     stopping.join(PATIENCE_S)
@@ -207,14 +209,14 @@ def test_d13_a_stop_ends_as_soon_as_the_last_job_is_settled(
 def test_d13_a_stop_that_comes_just_before_a_wait_is_heard(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, idle_waits: list[float]
 ) -> None:
-    rest, rested = PoolDriver._rest, threading.Event()
+    rest, rested = Serving._rest, threading.Event()
 
-    def stop_and_rest(driver: PoolDriver, wanted: Rest) -> None:
-        driver._request_stop(None)
-        rest(driver, wanted)
+    def stop_and_rest(serving: Serving, wanted: Rest) -> Routine:
+        serving.request_stop(None)
+        yield from rest(serving, wanted)
         rested.set()
 
-    monkeypatch.setattr(PoolDriver, "_rest", stop_and_rest)
+    monkeypatch.setattr(Serving, "_rest", stop_and_rest)
     pool = WorkerPool(fleet.namespace, fleet.url)
     pool.job("a", lambda _job: None)
     pool.start()

@@ -1,0 +1,237 @@
+"""The life of a pool between its start and its end, without threads.
+
+What to do after a turn of the dispatcher: rest and listen, poll, back off while Redis is away, give
+back what has not ended in time, leave. `PoolDriver` carries it out on a thread, the simulator in
+virtual time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final
+
+from workkit.clock import Clock
+from workkit.dispatcher import Rest
+from workkit.engine import Engine
+from workkit.entropy import Entropy
+from workkit.errors import ServerError
+from workkit.outage import Outage
+from workkit.store import due, pools, queues
+from workkit.store.exchange import Exchange
+from workkit.store.routine import Alarm, Ear, Routine, Wait, Watch
+
+__all__ = ["Serving", "draining"]
+
+_log = logging.getLogger("workkit")
+
+#: While it listens for announcements, the dispatcher still looks by itself this often, seconds.
+_SAFETY_LOOK_S: Final = 5.0
+#: How long a pool that stops keeps trying to tell a silent Redis what it gives back, seconds.
+_LAST_WORDS_S: Final = 5.0
+_AFTER_BUG_S: Final = 1.0
+_DRAIN_LOOK_S: Final = 0.05
+
+
+class Serving:
+    """The dispatcher's loop.
+
+    Args:
+        engine: The pool's parts.
+        concurrency: How many handlers run at once.
+        clock: Where times come from.
+        entropy: For the jitter after failures.
+        sleep_backoffs_s: Waits between looks where the server does not announce changes, seconds.
+        alarm: Ends the loop's waits.
+        ear: The loop's connection.
+        hurry_requeuer: Told when the next job is due, monotonic seconds.
+
+    Attributes:
+        stopping: Whether the pool has been asked to stop, or stops by itself.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        concurrency: int,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        sleep_backoffs_s: Sequence[float],
+        alarm: Alarm,
+        ear: Ear,
+        hurry_requeuer: Callable[[float], None],
+    ) -> None:
+        self._engine = engine
+        self._concurrency = concurrency
+        self._clock = clock
+        self._sleeps = sleep_backoffs_s
+        self._alarm = alarm
+        self._ear = ear
+        self._hurry_requeuer = hurry_requeuer
+        self._outage = Outage("dispatcher", clock, entropy)
+        self._idle_turns = 0
+        self._give_back_at_s = float("inf")
+        self._gave_back = False
+        self.stopping = False
+
+    def request_stop(self, timeout_s: float | None) -> None:
+        """Ask the pool to stop; from any thread, and safe in a signal handler.
+
+        Args:
+            timeout_s: Seconds after which unfinished jobs are given back; None for never.
+        """
+        if timeout_s is not None:
+            at_s = self._clock.read().monotonic_s + timeout_s
+            self._give_back_at_s = min(self._give_back_at_s, at_s)
+        self._engine.dispatcher.stop_claiming()
+        self.stopping = True
+        self._alarm.wake()
+
+    def routine(self) -> Routine:
+        """Process jobs until the pool has been asked to stop and everything is settled."""
+        while not (self.stopping and self._is_done()):
+            yield from self._turn()
+        yield from self._leave()
+
+    def _turn(self) -> Routine:
+        try:
+            rest = yield from self._engine.dispatcher.turn()
+            self._outage.over()
+            if rest.for_s > 0:
+                yield from self._rest(rest)
+            else:
+                self._idle_turns = 0
+        except ServerError as error:
+            yield from self._pause(self._outage.failed(error))
+        except Exception:  # noqa: BLE001 - a bug of ours must not end the pool
+            _log.exception("the dispatcher failed; it goes on in %.0f s", _AFTER_BUG_S)
+            yield from self._pause(_AFTER_BUG_S)
+        self._check_abandoned()
+
+    def _rest(self, rest: Rest) -> Routine:
+        """Wait for a finished job, an announcement of the server, or the dispatcher's own time."""
+        dispatcher = self._engine.dispatcher
+        self._alarm.arm()
+        try:
+            wait_s = min(rest.for_s, self._until_give_back())
+            settled = self.stopping and not len(self._engine.ledger)
+            if settled or dispatcher.has_finished or wait_s <= 0:
+                return
+            if not rest.listen or self.stopping:
+                yield Wait(wait_s)
+                return
+            if not self._ear.armed:
+                look = yield Watch(dispatcher.look())
+                if look is None:
+                    yield self._poll(wait_s)
+                    return
+                hopeful = dispatcher.looked(look)
+                self._hurry(look.next_due_s)
+                if hopeful:
+                    return
+            yield Wait(min(wait_s, _SAFETY_LOOK_S), listen=True)
+        finally:
+            self._alarm.disarm()
+
+    def _poll(self, wait_s: float) -> Wait:
+        """Wait a little longer each time, where the server does not announce changes."""
+        at = min(self._idle_turns, len(self._sleeps) - 1)
+        self._idle_turns += 1
+        return Wait(min(wait_s, max(self._sleeps[at], 0.001)))
+
+    def _hurry(self, next_due_s: float | None) -> None:
+        if next_due_s is not None:
+            now = self._clock.read()
+            self._hurry_requeuer(now.monotonic_s + max(next_due_s - now.epoch_ms / 1000, 0))
+
+    def _pause(self, for_s: float) -> Routine:
+        self._alarm.arm()
+        if not self.stopping:
+            yield Wait(for_s)
+        elif for_s > 0:
+            yield Wait(min(for_s, max(self._until_give_back(), 0.05)))
+        self._alarm.disarm()
+
+    def _check_abandoned(self) -> None:
+        """End the pool when as many handlers were abandoned as it has workers."""
+        if not self.stopping and self._engine.runner.abandoned() >= self._concurrency:
+            _log.error(
+                "%d handlers were abandoned after their timeouts; the pool stops so that the "
+                "process can be replaced",
+                self._concurrency,
+            )
+            self.request_stop(_LAST_WORDS_S)
+
+    # The end.
+
+    def _until_give_back(self) -> float:
+        if self._gave_back:
+            return float("inf")
+        return self._give_back_at_s - self._clock.read().monotonic_s
+
+    def _is_done(self) -> bool:
+        """Tell whether everything is settled, giving back what has not ended in time."""
+        ledger = self._engine.ledger
+        if not len(ledger):
+            return True
+        if self._until_give_back() <= 0:
+            self._gave_back = True
+            running = self._engine.dispatcher.give_back()
+            if running:
+                _log.warning("%d jobs were unfinished and go back to their queues", len(running))
+            for execution in running:
+                self._engine.runner.interrupt(execution)
+        now_s = self._clock.read().monotonic_s
+        if self._outage.lasting and now_s > self._give_back_at_s + _LAST_WORDS_S:
+            _log.error(
+                "Redis does not answer, so %d jobs stay in progress; another pool recovers them",
+                len(ledger),
+            )
+            return True
+        return False
+
+    def _leave(self) -> Routine:
+        try:
+            held = yield from self._engine.dispatcher.leave()
+        except ServerError as error:
+            _log.warning("the pool could not sign off (%s); others will notice", error)
+            return
+        if held:
+            _log.warning("%d jobs stay in progress; another pool recovers them", held)
+
+
+def draining(
+    engine: Engine, names: Sequence[str], clock: Clock, timeout_s: float | None
+) -> Generator[Exchange[Any] | Wait, Any, tuple[list[str], dict[str, int], bool]]:
+    """Wait until nothing is left to do now.
+
+    Args:
+        engine: The pool's parts.
+        names: Its job names.
+        clock: Where times come from.
+        timeout_s: Seconds to wait at most; None for no limit.
+
+    Returns:
+        Paused queues with jobs, lengths of queues that are not empty, and whether all was done. A
+        wait is answered with True if the pool has ended.
+
+    Raises:
+        ServerError: Redis does not answer.
+    """
+    started_s = clock.read().monotonic_s
+    while True:
+        # In the order in which jobs move on, so that none slips through between two looks.
+        next_due_s = yield from due.next_due(engine.keys)
+        states = yield from queues.states(engine.keys, names)
+        held = yield from pools.in_progress(engine.keys, engine.identity.pool_id, names)
+        waiting = {state.name: state.length for state in states if state.length}
+        paused = [state.name for state in states if state.length and state.paused]
+        now = clock.read()
+        overdue = next_due_s is not None and next_due_s <= now.epoch_s
+        busy = overdue or held or len(engine.ledger) or set(waiting) - set(paused)
+        elapsed_s = now.monotonic_s - started_s
+        if not busy or (timeout_s is not None and elapsed_s >= timeout_s):
+            return paused, waiting, not busy
+        if (yield Wait(_DRAIN_LOOK_S)):
+            return paused, waiting, False
