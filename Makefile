@@ -14,10 +14,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format check clean
+.PHONY: help demo test lint format check bench bench-self clean
 
 help:  ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo  ## See the engine at work on a server of its own
 	@$(BIN)/workkit demo $(ARGS)
@@ -37,8 +37,14 @@ format: $(VENV)/.dev  ## Format the code and mend what can be mended automatical
 
 check: lint test  ## Lint, then test
 
+bench: $(VENV)/.bench  ## Measure workkit beside other libraries (ORIGINAL=PROGRAM for the Go library)
+	$(BIN)/python -m benchmarks.peers --write $(if $(ORIGINAL),--original $(ORIGINAL)) $(ARGS)
+
+bench-self: $(VENV)/.bench  ## Measure workkit alone
+	$(BIN)/python -m benchmarks --write $(ARGS)
+
 clean:  ## Remove environments, caches and builds
-	rm -rf .venv .venv-* build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis
+	rm -rf .venv .venv-* benchmarks/.venvs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp says that .venv holds what its target needs; the later ones include the earlier.
@@ -57,6 +63,11 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what its developers need into $(VENV) ...' >&2
 	@$(PIP) install -e '.[demo]' --group dev
 	@touch $(VENV)/.demo $(VENV)/.test $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.made
+	@echo 'Installing workkit and what draws its figures into $(VENV) ...' >&2
+	@$(PIP) install -e '.[demo]' --group bench
+	@touch $(VENV)/.demo $@
 
 # An environment knows where it was made. One that was copied or moved here, or whose interpreter is
 # gone, is made again.

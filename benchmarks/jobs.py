@@ -1,0 +1,142 @@
+"""The worker process of workkit that is measured: `python -m benchmarks.jobs`, or its `make_pool`.
+
+What it runs stands in the environment variable `BENCH_WORKER` as JSON, see `WorkerSpec`. Everything
+else is workkit's default. Every pool has one middleware.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, Self
+
+from benchmarks.meter import Meter
+from workkit import Job, WorkerPool
+
+__all__ = ["VARIABLE", "Kind", "WorkerSpec", "burn", "make_pool", "queue_names"]
+
+#: The environment variable that holds the spec.
+VARIABLE: Final = "BENCH_WORKER"
+
+Kind = Literal["sync", "async", "sleep", "burn", "lateness"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """What one worker process runs.
+
+    Attributes:
+        url: The server.
+        namespace: Prefix of all keys.
+        kind: What handlers do: "sync" and "async" read one argument; "sleep" sleeps 1 ms; "burn"
+            computes for about 1 ms; "lateness" records how long after its
+            second it started.
+        queues: How many job names.
+        concurrency: How many handlers run at once.
+        loops: For "burn".
+    """
+
+    url: str
+    namespace: str
+    kind: Kind = "sync"
+    queues: int = 10
+    concurrency: int = 20
+    loops: int = 0
+
+    def dump(self) -> str:
+        """Write the value of the environment variable."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment variable."""
+        return cls(**json.loads(os.environ[VARIABLE]))
+
+
+def queue_names(count: int) -> list[str]:
+    """Return the names of that many queues."""
+    return [f"job{i}" for i in range(count)]
+
+
+def burn(loops: int) -> int:
+    """Compute in pure Python."""
+    x = 1
+    for _ in range(loops):
+        x = (x * 31 + 7) % 1_000_003
+    return x
+
+
+def make_pool() -> WorkerPool:
+    """Make the pool that the environment asks for."""
+    spec = WorkerSpec.read()
+    pool = WorkerPool(spec.namespace, spec.url, concurrency=spec.concurrency)
+    if spec.kind == "async":
+        pool.middleware(_pass_on_async)
+    else:
+        pool.middleware(_pass_on)
+    handler = _handler(spec, Meter())
+    for name in queue_names(spec.queues):
+        pool.job(name, handler)
+    return pool
+
+
+def _pass_on(_job: Job, next: Callable[[], None]) -> None:  # noqa: A002 - as documented
+    next()
+
+
+async def _pass_on_async(
+    _job: Job,
+    next: Callable[[], Awaitable[None]],  # noqa: A002 - as documented
+) -> None:
+    await next()
+
+
+def _handler(spec: WorkerSpec, meter: Meter) -> Callable[[Job], Any]:
+    def read(job: Job) -> None:
+        job.arg_int("i")
+        meter.hit()
+
+    async def read_async(job: Job) -> None:
+        job.arg_int("i")
+        meter.hit()
+
+    def sleep(job: Job) -> None:
+        job.arg_int("i")
+        time.sleep(0.001)
+        meter.hit()
+
+    def compute(job: Job) -> None:
+        job.arg_int("i")
+        burn(spec.loops)
+        meter.hit()
+
+    def lateness(job: Job) -> None:
+        meter.record(time.time() - job.arg_int("run_at"))
+
+    handlers: dict[Kind, Callable[[Job], Any]] = {
+        "sync": read,
+        "async": read_async,
+        "sleep": sleep,
+        "burn": compute,
+        "lateness": lateness,
+    }
+    return handlers[spec.kind]
+
+
+def main() -> None:
+    """Run the pool until a line, or the end, of stdin; then print how long `stop` took, seconds."""
+    pool = make_pool()
+    pool.start()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    before = time.monotonic()
+    pool.stop()
+    print(time.monotonic() - before, flush=True)
+
+
+if __name__ == "__main__":
+    main()
