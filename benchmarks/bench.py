@@ -161,8 +161,10 @@ class Bench:
             workers.await_count(jobs)
             return rate(workers.values())
 
-    def await_true(self, condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
-        """Poll a condition every millisecond.
+    def await_true(
+        self, condition: Callable[[], Any], *, pause_s: float = 0.001, timeout_s: float = 60.0
+    ) -> None:
+        """Poll a condition.
 
         Raises:
             TimeoutError: It stayed false.
@@ -171,7 +173,7 @@ class Bench:
         while not condition():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {timeout_s} s in vain")
-            time.sleep(0.001)
+            time.sleep(pause_s)
 
 
 def _to_stderr(line: str) -> None:
