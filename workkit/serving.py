@@ -18,7 +18,7 @@ from workkit.entropy import Entropy
 from workkit.errors import ServerError
 from workkit.outage import Outage
 from workkit.store import due, pools, queues
-from workkit.store.exchange import Exchange
+from workkit.store.exchange import Exchange, ping
 from workkit.store.routine import Alarm, Ear, Routine, Wait, Watch
 
 __all__ = ["Serving", "draining"]
@@ -96,6 +96,8 @@ class Serving:
 
     def _turn(self) -> Routine:
         try:
+            if self._outage.lasting:
+                yield from ping()  # only an answer ends it; a turn may get by without one
             rest = yield from self._engine.dispatcher.turn()
             self._outage.over()
             if rest.for_s > 0:

@@ -112,7 +112,7 @@ def test_row_11_a_pool_that_is_told_to_stop_just_before_it_rests_does_not_rest(
     def stop_then_arm(waker: Waker) -> None:
         driver: Any = pool._driver
         if is_dispatcher() and driver.engine.ledger.totals["done"] and not told.is_set():
-            driver._request_stop(None)
+            driver._serving.request_stop(None)
             told.set()
         arm(waker)
 

@@ -11,6 +11,7 @@ from workkit.entropy import Entropy
 from workkit.errors import ServerError
 from workkit.maintenance.duty import Duty
 from workkit.outage import Outage
+from workkit.store.exchange import ping
 from workkit.store.routine import Alarm, Routine, Wait
 
 __all__ = ["Rota"]
@@ -61,6 +62,8 @@ class Rota:
     def _turn(self, duty: Duty, outage: Outage) -> Generator[Any, Any, None]:
         self._due_s[id(duty)] = float("inf")  # so that `hurry` during the step counts
         try:
+            if outage.lasting:
+                yield from ping()  # only an answer ends it; a step may get by without one
             delay_s = yield from duty.step(self._clock.read())
             outage.over()
         except ServerError as error:

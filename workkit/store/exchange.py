@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from workkit.errors import ServerError
 from workkit.store.scripts import Script
 
-__all__ = ["Command", "Exchange", "Step", "call"]
+__all__ = ["Command", "Exchange", "Step", "call", "ping"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -62,6 +62,11 @@ class Exchange(Generic[R]):
                 if isinstance(reply, ServerError):
                     raise reply
         return self.parse(replies)
+
+
+def ping() -> Exchange[None]:
+    """Ask the server whether it answers."""
+    return Exchange.one(("PING",), lambda _: None)
 
 
 def call(script: Script, keys: Sequence[Any], args: Sequence[Any] = ()) -> Command:
