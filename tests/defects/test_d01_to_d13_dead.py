@@ -28,7 +28,7 @@ CROWD = 1200
 PAGE = 500
 DIED_AT = 1_700_000_000
 JUNK = b"no job at all"
-TOO_DEEP = member("a", "deep", f'{{"v":{"[" * 1100}{"]" * 1100}}}')
+TOO_DEEP = member("a", "deep", f'{{"v":{"[" * 100_000}{"]" * 100_000}}}')
 
 
 @pytest.fixture
