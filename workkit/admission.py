@@ -67,14 +67,10 @@ class Admission:
     def placeholder(self, queue: str, raw: bytes, now: Instant) -> Execution:
         """Make an execution for bytes that will not run here."""
         try:
-            read = wire.read(raw)
+            payload = wire.read(raw)
         except Undecodable:
-            return self._unread(queue, raw, "", now)
-        return Execution(read, raw, queue, self._nothing, self._defaults, now.monotonic_s)
-
-    def _unread(self, queue: str, raw: bytes, job_id: str, now: Instant) -> Execution:
-        read = Payload(queue, job_id, now.epoch_s), Job(queue, job_id, now.epoch_s, None, raw=raw)
-        return Execution(read, raw, queue, self._nothing, self._defaults, now.monotonic_s)
+            payload = Payload(queue, "", now.epoch_s)
+        return Execution(payload, raw, queue, self._nothing, self._defaults, now.monotonic_s)
 
     def admit(self, queue: str, raw: bytes, now: Instant) -> tuple[Execution, Fate | None]:
         """Read claimed bytes.
@@ -89,24 +85,24 @@ class Admission:
             handler go to the dead set.
         """
         try:
-            read = wire.read(raw)
+            payload = wire.read(raw)
         except Undecodable as error:
             return self._bury(queue, raw, str(error), now)
-        payload, job = read
         known = self._chains.get(payload.name)
         if known is None:
-            return self._stray(queue, raw, read, now)
+            return self._stray(queue, raw, payload, now)
         chain, options = known
-        execution = Execution(read, raw, queue, chain, options, now.monotonic_s)
+        execution = Execution(payload, raw, queue, chain, options, now.monotonic_s)
         if payload.unique and payload.unique_until == "done":
-            execution.release_key = self._keys.unique_of(job).encode()
+            execution.release_key = self._keys.unique_of(payload).encode()
         return execution, None
 
     def _bury(
         self, queue: str, raw: bytes, reason: str, now: Instant
     ) -> tuple[Execution, Fate | None]:
         job_id = self._entropy.identifier()
-        execution = self._unread(queue, raw, job_id, now)
+        payload = Payload(queue, job_id, now.epoch_s)
+        execution = Execution(payload, raw, queue, self._nothing, self._defaults, now.monotonic_s)
         dead = wire.bury_undecodable(raw, queue, reason, job_id, now.epoch_s)
         error = f"undecodable payload: {reason}"
         return execution, quick_fate(
@@ -114,11 +110,11 @@ class Admission:
         )
 
     def _stray(
-        self, queue: str, raw: bytes, read: tuple[Payload, Job], now: Instant
+        self, queue: str, raw: bytes, payload: Payload, now: Instant
     ) -> tuple[Execution, Fate | None]:
-        execution = Execution(read, raw, queue, self._nothing, self._defaults, now.monotonic_s)
+        execution = Execution(payload, raw, queue, self._nothing, self._defaults, now.monotonic_s)
         execution.fails += 1
-        name = execution.payload.name
+        name = payload.name
         error = f"stray job: queue {queue!r} held a job named {name!r}, which has no handler here"
         dead = wire.failed(raw, execution.fails, error, now.epoch_s)
         return execution, quick_fate(execution, "dead", now, error=error, dead=dead, reason="stray")
@@ -161,7 +157,7 @@ class Admission:
                 kind = "held" if key in running_slots else kind
                 running_slots.add(key)
             else:
-                key, kind = self._keys.unique_of(execution.job).encode(), "unique"
+                key, kind = self._keys.unique_of(payload).encode(), "unique"
             beginnings.append(Beginning(kind, key, execution.queue, execution.raw, payload.id))
         return beginnings
 
@@ -180,7 +176,8 @@ class Admission:
         if answer:
             execution.raw = answer
             try:
-                execution.payload, execution.job = wire.read(answer)
+                execution.payload = wire.read(answer)
+                execution.fails = execution.payload.fails
             except Undecodable as error:
                 reason = f"update of a unique job: {error}"
                 dead = wire.bury_undecodable(

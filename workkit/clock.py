@@ -7,12 +7,14 @@ is what durations and deadlines are measured with. Wall clocks of two hosts are 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 __all__ = ["Clock", "Instant", "SystemClock"]
 
 
-class Instant(NamedTuple):
+class Instant(msgspec.Struct, frozen=True, gc=False):
     """One reading of both clocks.
 
     Attributes:

@@ -38,7 +38,6 @@ class Execution:
         payload: What its bytes say.
         raw: The bytes in the in-progress list.
         fails: How many times it has failed, this time included.
-        job: The job as its handler has it, who may do with it what they like.
         queue: The queue it was claimed from.
         chain: Middleware and handler.
         options: The job's options.
@@ -61,6 +60,8 @@ class Execution:
     """
 
     __slots__ = (
+        "_clock",
+        "_job",
         "began",
         "chain",
         "checkin",
@@ -71,7 +72,6 @@ class Execution:
         "fenced",
         "finished",
         "interrupted",
-        "job",
         "options",
         "payload",
         "queue",
@@ -88,16 +88,17 @@ class Execution:
 
     def __init__(
         self,
-        read: tuple[Payload, Job],
+        payload: Payload,
         raw: bytes,
         queue: str,
         chain: Chain,
         options: JobOptions,
         claimed_s: float,
     ) -> None:
-        self.payload, self.job = read
+        self.payload = payload
         self.raw = raw
-        self.fails = self.payload.fails
+        self.fails = payload.fails
+        self._job: Job | None = None
         self.queue = queue
         self.chain = chain
         self.options = options
@@ -118,16 +119,24 @@ class Execution:
         self.runner: Any = None
         self.waits: Waits = []
 
+    @property
+    def job(self) -> Job:
+        """The job as its handler has it, who may do with it what they like."""
+        job = self._job
+        if job is None:
+            job = self._job = self.payload.job(self.raw)
+        return job
+
     def start(self, worker_id: str, clock: Clock) -> None:
         """Take note that the handler starts now."""
         self.worker_id = worker_id
         self.started = clock.read()
+        self._clock = clock
+        self.job.on_checkin(self._receive)
 
-        def receive(message: str) -> None:
-            text = message.encode("utf-8", "replace").decode("utf-8")
-            self.checkin = (text, clock.read().epoch_s)
-
-        self.job.on_checkin(receive)
+    def _receive(self, message: str) -> None:
+        text = message.encode("utf-8", "replace").decode("utf-8")
+        self.checkin = (text, self._clock.read().epoch_s)
 
     def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> None:
         """Take note of how the handler ended, on the thread where it ran.
@@ -136,6 +145,7 @@ class Execution:
         """
         self.finished = clock.read()
         if error is None:
+            self._job = None  # the job knows us by its check-ins; without it, both go at once
             return
         if self.interrupted and (isinstance(error, JobTimeout) or not isinstance(error, Exception)):
             # What was thrown into the handler carries no message; where it struck is worth keeping.
@@ -146,9 +156,10 @@ class Execution:
         self.error = fingerprint.without_own_frames(error)
         self.error_text = fingerprint.error_text(error)
         self.fails += 1
-        self.job.fails = self.fails
-        self.job.last_err = self.error_text
-        self.job.failed_at = self.finished.epoch_s
+        job = self.job
+        job.fails = self.fails
+        job.last_err = self.error_text
+        job.failed_at = self.finished.epoch_s
         if self.fails < self.options.max_fails:
             self.retry_in_s = self._delay(entropy)
 

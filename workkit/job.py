@@ -45,15 +45,15 @@ _EXACT_FLOAT: Final = 2**53
 class Payload(
     msgspec.Struct, frozen=True, gc=False, rename={"enqueued_at": "t", "last_err": "err"}
 ):
-    """What a job's bytes say: the engine's own copy, out of a handler's reach.
+    """What a job's bytes say: the engine's own copy, out of a handler's reach but for the args.
 
-    The fields are those of `Job`, in the bytes' own form; anything else stays in the bytes.
+    The fields are those of `Job`; anything else stays in the bytes.
     """
 
     name: str
     id: str
     enqueued_at: int
-    args: msgspec.Raw = msgspec.Raw(b"null")
+    args: dict[str, Any] | None = None
     unique: bool = False
     unique_key: str = ""
     unique_until: str = ""
@@ -61,10 +61,30 @@ class Payload(
     last_err: str = ""
     failed_at: int = 0
 
+    def job(self, raw: bytes) -> Job:
+        """Return a job for the user to work with; `raw` are the bytes."""
+        return Job(
+            self.name,
+            self.id,
+            self.enqueued_at,
+            self.args,
+            raw=raw,
+            unique=self.unique,
+            unique_key=self.unique_key,
+            unique_until=self.unique_until,
+            fails=self.fails,
+            last_err=self.last_err,
+            failed_at=self.failed_at,
+        )
+
+
+class _Args(msgspec.Struct):
+    args: msgspec.Raw = msgspec.Raw(b"null")
+
 
 _decode_payload: Final = msgspec.json.Decoder(Payload).decode
+_decode_args: Final = msgspec.json.Decoder(_Args).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_args: Final = msgspec.json.Decoder(dict[str, Any] | None).decode
 _encode_fields: Final = msgspec.json.encode
 
 
@@ -152,7 +172,7 @@ class Job:
         if self._checkin is not None:
             self._checkin(str(message))
 
-    def on_checkin(self, receive: Callable[[str], None]) -> None:
+    def on_checkin(self, receive: Callable[[str], None] | None) -> None:
         """Name the function that takes this job's check-ins; called by the pool that runs it."""
         self._checkin = receive
 
@@ -245,17 +265,17 @@ def encode(
 
 def decode(raw: bytes) -> Job:
     """Read a job; as `read`, for those who need no payload."""
-    return read(raw)[1]
+    return read(raw).job(raw)
 
 
-def read(raw: bytes) -> tuple[Payload, Job]:
+def read(raw: bytes) -> Payload:
     """Read a job.
 
     Args:
         raw: Bytes from a queue or a sorted set.
 
     Returns:
-        What the bytes say, and a job for the user to work with; `job.raw` is `raw`.
+        What the bytes say.
 
     Raises:
         Undecodable: The bytes are no job: no JSON, a field of the wrong type, no name.
@@ -266,27 +286,14 @@ def read(raw: bytes) -> tuple[Payload, Job]:
         payload = _decode_payload(raw)
         if not payload.name:
             raise Undecodable(raw, "the job has no name")
-        args = _decode_args(payload.args)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise Undecodable(raw, f"not a job: {error}") from None
-    return payload, Job(
-        payload.name,
-        payload.id,
-        payload.enqueued_at,
-        args,
-        raw=raw,
-        unique=payload.unique,
-        unique_key=payload.unique_key,
-        unique_until=payload.unique_until,
-        fails=payload.fails,
-        last_err=payload.last_err,
-        failed_at=payload.failed_at,
-    )
+    return payload
 
 
-def args_json(job: Job) -> bytes:
+def args_json(raw: bytes) -> bytes:
     """Return a job's args as they stand in its bytes."""
-    return bytes(_decode_payload(job.raw).args)
+    return bytes(_decode_args(raw).args)
 
 
 def opening(job: Job | Payload) -> str:

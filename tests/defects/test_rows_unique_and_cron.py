@@ -12,6 +12,7 @@ import pytest
 from tests.defects.stage import PATIENCE_S, Stage, await_event, nothing
 from tests.support.gopeer import GoJob, GoJobRecord
 from workkit import Enqueuer, Job, SystemClock
+from workkit.clock import Instant
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -161,7 +162,7 @@ class SlowClock(SystemClock):
 
     def read(self) -> Any:
         now = super().read()
-        return now._replace(epoch_ms=now.epoch_ms - 10_000)
+        return Instant(now.epoch_ms - 10_000, now.monotonic_s)
 
 
 def test_row_08_a_slot_runs_once_though_a_late_host_plans_it_again(stage: Stage) -> None:

@@ -143,7 +143,7 @@ def _job_fields(job: Job) -> dict[str, Any]:
         "id": job.id,
         "enqueued_at": job.enqueued_at,
         # As they stand in Redis: decoding would round what no float can hold.
-        "args": msgspec.Raw(args_json(job)) if whole else job.args,
+        "args": msgspec.Raw(args_json(job.raw)) if whole else job.args,
         "unique": job.unique,
         "unique_key": job.unique_key,
         "unique_until": job.unique_until,

@@ -11,6 +11,7 @@ from typing import Final
 
 from workkit.clock import Instant
 from workkit.execution import Execution
+from workkit.job import args_json
 from workkit.store import pools
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
@@ -73,7 +74,7 @@ def _fields(execution: Execution, started: Instant) -> dict[str, str | int | byt
         "job_name": payload.name,
         "job_id": payload.id,
         "started_at": started.epoch_s,
-        "args": bytes(payload.args),
+        "args": args_json(execution.raw),
     }
     if execution.checkin is not None:
         fields["checkin"], fields["checkin_at"] = execution.checkin

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
 
 from workkit.clock import Clock
 from workkit.entropy import Entropy
@@ -31,12 +32,15 @@ class _Worker:
         current: What it runs, or None.
         struck: What was interrupted last, so that nothing is interrupted twice.
         abandoned: Whether its pool has let go of it; it ends after its handler.
+        gate: Closed; whoever takes the worker from the parked ones opens it once.
     """
 
-    __slots__ = ("abandoned", "current", "lock", "struck", "thread")
+    __slots__ = ("abandoned", "current", "gate", "lock", "struck", "thread")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.gate = threading.Lock()
+        self.gate.acquire()
         self.current: Execution | None = None
         self.struck: Execution | None = None
         self.abandoned = False
@@ -45,6 +49,10 @@ class _Worker:
 
 class ThreadRunner:
     """A group of threads fed from one queue; they start as they are needed.
+
+    Waking a thread costs more than a short job. So only one is woken for any number of executions,
+    and each that finds more than it takes itself wakes the next before it runs its own: where
+    handlers wait, all are soon at work; where they are done at once, one does it all.
 
     Args:
         slots: The pool's workers.
@@ -70,16 +78,18 @@ class ThreadRunner:
         self._clock = clock
         self._entropy = entropy
         self._loop = loop
-        self._queue: SimpleQueue[Execution | None] = SimpleQueue()
+        self._ready: deque[Execution] = deque()
+        self._parked: deque[_Worker] = deque()  # the one that parked last has the warmest caches
+        self._closed = False
         self._workers: list[_Worker] = []
         self._abandoned: list[_Worker] = []
         self._unfinished = 0
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Queue executions, and start threads for them while there are fewer than allowed."""
-        for execution in executions:
-            self._queue.put(execution)
-        wanted = min(self._concurrency, len(self._workers) + self._queue.qsize())
+        self._ready.extend(executions)
+        self._wake_one()
+        wanted = min(self._concurrency, len(self._workers) + len(self._ready))
         while len(self._workers) < wanted:
             self._add_worker()
 
@@ -94,12 +104,9 @@ class ThreadRunner:
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""
         taken = []
-        try:
-            while (execution := self._queue.get_nowait()) is not None:
-                taken.append(execution)
-            self._queue.put(None)
-        except Empty:
-            pass
+        with contextlib.suppress(IndexError):
+            while True:
+                taken.append(self._ready.popleft())
         return taken
 
     def interrupt(self, execution: Execution) -> None:
@@ -138,18 +145,44 @@ class ThreadRunner:
 
     def close(self, *, wait_s: float) -> None:
         """Let idle threads end, and wait for them a while; busy ones are daemons."""
-        for _ in self._workers:
-            self._queue.put(None)
+        self._closed = True
+        while self._wake_one():
+            pass
         for worker in self._workers:
             if worker.thread is not None and worker.current is None:
                 worker.thread.join(wait_s)
 
     def _work(self, worker: _Worker) -> None:
+        ready = self._ready
         while not worker.abandoned:
-            execution = self._queue.get()
-            if execution is None:
-                return
+            try:
+                execution = ready.popleft()
+            except IndexError:
+                if self._closed:
+                    return
+                self._park(worker)
+                continue
+            if ready and self._parked:
+                self._wake_one()
             self._run(worker, execution)
+
+    def _wake_one(self) -> bool:
+        """Wake a parked worker, if there is one."""
+        try:
+            worker = self._parked.pop()
+        except IndexError:
+            return False
+        worker.gate.release()
+        return True
+
+    def _park(self, worker: _Worker) -> None:
+        """Wait until there may be something to run."""
+        self._parked.append(worker)
+        if self._ready or self._closed:  # it came before it could know that somebody waits
+            with contextlib.suppress(ValueError):  # taken already, so the gate is about to open
+                self._parked.remove(worker)
+                return
+        worker.gate.acquire()
 
     def _run(self, worker: _Worker, execution: Execution) -> None:
         execution.runner = worker

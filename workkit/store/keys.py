@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from workkit import gojson
 from workkit.errors import InvalidName
-from workkit.job import Job
+from workkit.job import Job, Payload
 
 __all__ = ["Keys", "QueueKeys", "check_name"]
 
@@ -60,6 +60,10 @@ class Keys:
         self.periodic = self._key("periodic")  # hash of ours: cron -> scheduled until
         self.periodic_seen = self._key("periodic_seen")  # hash of ours: cron -> last declared
         self.limits = self._key("limits")  # hash of ours: job name -> limit that we wrote
+        self._expiring = frozenset({self.recoveries, self.begun})
+        self._expiring_kinds = tuple(
+            self._key(kind) for kind in ("unique:", "slot:", "lease:", "worker:")
+        )
         self.queue = lru_cache(maxsize=100_000)(self._queue)
 
     def _key(self, rest: str) -> bytes:
@@ -101,7 +105,7 @@ class Keys:
         canonical = "" if args_json == b"null" else args_json.decode() + "\n"
         return f"{self.prefix}unique:{name}:{canonical}"
 
-    def unique_of(self, job: Job) -> str:
+    def unique_of(self, job: Job | Payload) -> str:
         """Return the key that holds a unique job.
 
         Jobs name it; old ones that do not have the default key of their args. A name outside our
@@ -119,10 +123,21 @@ class Keys:
         """String of ours: which pool does a duty for all at present."""
         return self._key(f"lease:{duty}")
 
+    def may_expire(self, key: bytes) -> bool:
+        """Tell whether a key is of a kind that is given a time to live."""
+        return key in self._expiring or self.may_expire_as_string(key)
+
+    def may_expire_as_string(self, key: bytes) -> bool:
+        """Tell whether a key is a string or an observation that is given a time to live."""
+        return key.startswith(self._expiring_kinds)
+
+    def everything_pattern(self) -> str:
+        """Return a SCAN pattern that finds every key of the namespace."""
+        return re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix) + "*"
+
     def inprogress_pattern(self) -> str:
         """Return a SCAN pattern that finds every pool's in-progress lists."""
-        escaped = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
-        return f"{escaped}jobs:*:inprogress"
+        return self.everything_pattern()[:-1] + "jobs:*:inprogress"
 
     def parse_inprogress(self, key: bytes) -> tuple[str, str] | None:
         """Return the job name and the pool id of an in-progress list, or None for another key."""
