@@ -72,7 +72,7 @@ def _run(
             traceback.print_exc()
             failures[name] = f"{type(error).__name__}: {error}".splitlines()[0]
         else:
-            if show:
+            if show and results[name].rows:
                 print(f"\n{name}\n{report.self_table(results[name])}", flush=True)
     return results, failures
 

@@ -9,7 +9,16 @@ from typing import Final
 
 from benchmarks.result import Result, Row
 
-__all__ = ["RESULTS", "figure", "markdown_table", "self_section", "text_table", "write_section"]
+__all__ = [
+    "RESULTS",
+    "figure",
+    "markdown_table",
+    "row_cells",
+    "self_section",
+    "self_table",
+    "text_table",
+    "write_section",
+]
 
 RESULTS: Final = Path(__file__).parent / "RESULTS.md"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -21,25 +23,31 @@ __all__ = ["ROOT", "Metered", "Workers", "cli_takes_processes"]
 ROOT: Final = Path(__file__).parents[1]
 
 _POLL_S: Final = 0.02
-_STALLED_S: Final = 120.0
+_STALLED_S: Final = 60.0
+_STOP_S: Final = 5.0
 
 
 class Metered:
     """Programs whose handlers carry a meter; they end with this object.
 
     Args:
-        environment: Variables beside our own ones and the meter's.
+        variables: For their environment, beside our own and the meter's.
+
+    Attributes:
+        environment: All variables that they get.
+        readings: What their meters have.
+        processes: Those that were started.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str]) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="bench-")
         directory = Path(self._home.name)
         self.readings = Readings(directory / "meter")
         (directory / "meter").mkdir()
         self._log = (directory / "log").open("w+b")
-        self._environment = {
+        self.environment = {
             **os.environ,
-            **environment,
+            **variables,
             DIRECTORY: str(directory / "meter"),
             "PYTHONPATH": str(ROOT),
         }
@@ -54,7 +62,7 @@ class Metered:
             stderr=self._log,
             text=True,
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             start_new_session=True,
         )
         self.processes.append(process)
@@ -64,7 +72,7 @@ class Metered:
         """Wait until the meters have that many readings.
 
         Raises:
-            RuntimeError: A program has ended, or nothing has happened for two minutes.
+            RuntimeError: A program has ended, or nothing has happened for a minute.
         """
         seen, since = -1, time.monotonic()
         while (now := self.readings.count()) < count:
@@ -95,11 +103,11 @@ class Metered:
             _close(process.stdin)
             process.terminate()
         for process in self.processes:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)  # the session that it leads, and so its children
-                process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_S)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own
+            process.wait()
             _close(process.stdout)
         self._log.close()
         self._home.cleanup()

@@ -1,0 +1,1 @@
+"""workkit beside other libraries: `python -m benchmarks.peers`."""
