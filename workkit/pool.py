@@ -21,6 +21,7 @@ from workkit.handlers import read_middleware
 from workkit.options import HistoryOptions, check_whole
 from workkit.registering import register_job, register_periodic
 from workkit.runners import HandlerRunner, Runner
+from workkit.signals import signals_to
 from workkit.store.keys import Keys
 from workkit.store.target import Target
 
@@ -256,6 +257,11 @@ class WorkerPool:
     # Running.
 
     @property
+    def server(self) -> str:
+        """The server as it may be shown, such as ``localhost:6379/0``: never with a password."""
+        return self._target.label
+
+    @property
     def pool_id(self) -> str:
         """The id under which the pool holds jobs at present; "" before it was started.
 
@@ -267,6 +273,16 @@ class WorkerPool:
     def running(self) -> bool:
         """Whether the pool has been started and has not stopped."""
         return self._driver is not None and self._driver.alive
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """How many executions have ended since the start, by outcome; a copy, from any thread.
+
+        An execution counts when Redis has confirmed how it ended. The outcomes are those of
+        `HistoryRecord`, and those that have not occurred are left out. "returned" jobs were given
+        back unfinished, "fenced" ones had been recovered by another pool.
+        """
+        return dict(self._driver.engine.ledger.totals) if self._driver else {}
 
     def start(self) -> None:
         """Start processing on background threads. Starting twice does nothing.
@@ -354,16 +370,13 @@ class WorkerPool:
             if len(signals) > 1 and self._driver is not None:
                 self._driver.stop_now()
 
-        before = _install(on_signal)
-        try:
+        with signals_to(on_signal):
             self.start()
             assert self._driver is not None  # noqa: S101 - start has set it
             self._driver.wait_ended(asked)
             if signals:
                 _log.info("stopping after signal %s", signal.Signals(signals[0]).name)
             self.stop(timeout)
-        finally:
-            _restore(before)
         return bool(signals)
 
     def __enter__(self) -> Self:
@@ -383,15 +396,3 @@ def _run_start_hook(hook: Callable[[], Any]) -> None:
     result = hook()
     if inspect.iscoroutine(result):
         asyncio.run(result)
-
-
-def _install(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
-    """Take over the signals, where this thread may."""
-    if threading.current_thread() is not threading.main_thread():
-        return {}
-    return {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-
-
-def _restore(before: dict[int, Any]) -> None:
-    for number, handler in before.items():
-        signal.signal(number, handler)

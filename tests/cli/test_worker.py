@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -18,6 +18,7 @@ from tests.cli.shell import Shell, environment, spawn
 from tests.conftest import WaitUntil
 from workkit.cli.loading import LoadError, load_pool
 from workkit.cli.logs import WorkerLogging
+from workkit.cli.values import to_bytes
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -94,7 +95,7 @@ def test_a_worker_processes_jobs_and_stops_on_sigterm(
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert stdout == ""
-    assert f"starting {target}: namespace {shell.namespace!r}, 2 at once" in stderr
+    assert f"starting {target}: namespace {shell.namespace!r} on {shell.url}, 2 at once" in stderr
     assert "jobs: hold, note, stick" in stderr
     assert " INFO    shop: noting 7\n" in stderr
     assert "stopping after signal SIGTERM" in stderr
@@ -196,6 +197,20 @@ def test_a_module_that_does_not_load_is_told_by_the_process_itself(here: Path) -
 def test_a_timeout_that_is_none_is_refused(timeout: str) -> None:
     told = Shell("redis://", "x").complaint("worker", "tasks:pool", "--timeout", timeout, code=2)
     assert "is no span of time" in told
+
+
+@pytest.mark.parametrize("size", ["500", "0M", "-1M", "1.2.3G", "much", "1e3M"])
+def test_a_size_that_is_none_is_refused(size: str) -> None:
+    told = Shell("redis://", "x").complaint("worker", "tasks:pool", "--max-rss", size, code=2)
+    assert "is no size; write 500M or 1.5G" in told
+
+
+def test_sizes_are_read_as_people_write_them() -> None:
+    def read(text: str) -> int | None:
+        return to_bytes(cast("Any", None), cast("Any", None), text)
+
+    assert read("500M") == read("500mb") == read(" 500MiB ") == 500 << 20
+    assert read("1.5g") == 3 << 29
 
 
 # Loading

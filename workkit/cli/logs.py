@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import os
 
 __all__ = ["WorkerLogging"]
 
@@ -15,12 +16,13 @@ class WorkerLogging:
     Args:
         level: A level's name, or None for "info" where the application does not decide.
         as_json: One JSON object a line instead of text.
+        process: This process's number under a supervisor, for every line; None without one.
     """
 
-    def __init__(self, level: str | None, *, as_json: bool) -> None:
+    def __init__(self, level: str | None, *, as_json: bool, process: int | None = None) -> None:
         self._level = level.upper() if level else None
         self._handler = logging.StreamHandler()
-        self._handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
+        self._handler.setFormatter((_JsonFormatter if as_json else _TextFormatter)(process))
         self._workkit = logging.getLogger("workkit")
         self._workkit.addHandler(self._handler)
         self._workkit.setLevel(self._level or logging.INFO)
@@ -35,10 +37,11 @@ class WorkerLogging:
 
 
 class _TextFormatter(logging.Formatter):
-    """Time with the host's offset, level, logger, message."""
+    """Time with the host's offset, level, process and its id, logger, message."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    def __init__(self, process: int | None) -> None:
+        which = "" if process is None else f"[{process}:{os.getpid()}] "
+        super().__init__(f"%(asctime)s %(levelname)-7s {which}%(name)s: %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's own name
         del datefmt
@@ -48,10 +51,15 @@ class _TextFormatter(logging.Formatter):
 class _JsonFormatter(logging.Formatter):
     """The same, and the traceback, as one JSON object."""
 
+    def __init__(self, process: int | None) -> None:
+        super().__init__()
+        self._which = {} if process is None else {"process": process, "pid": os.getpid()}
+
     def format(self, record: logging.LogRecord) -> str:
-        fields = {
+        fields: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
+            **self._which,
             "logger": record.name,
             "message": record.getMessage(),
         }

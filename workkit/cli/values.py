@@ -14,12 +14,14 @@ from workkit.cli.options import now_s
 if TYPE_CHECKING:
     import datetime
 
-__all__ = ["to_count", "to_object", "to_past", "to_seconds", "to_time", "to_timeout"]
+__all__ = ["to_bytes", "to_count", "to_object", "to_past", "to_seconds", "to_time", "to_timeout"]
 
 _UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 #: No more digits than a float holds.
 _SPAN: Final = re.compile(r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})([smhdw]?)", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{0,9})?", re.ASCII)
+_SIZE: Final = re.compile(r"(\d{1,9}(?:\.\d{0,9})?)([mgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
+_UNITS_BYTES: Final = {"m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 #: A count above this is a slip rather than a wish.
 _MOST: Final = 1_000_000_000
 
@@ -29,6 +31,17 @@ def to_count(_ctx: click.Context, _param: click.Parameter, value: int | None) ->
     if value is not None and not 1 <= value <= _MOST:
         raise click.BadParameter(f"{value} is no whole number from 1 to {_MOST}")
     return value
+
+
+def to_bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Read a size such as 500M or 1.5G; returns bytes."""
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(value.strip())
+    size = int(float(match[1]) * _UNITS_BYTES[match[2].lower()]) if match else 0
+    if not size:
+        raise click.BadParameter(f"{value!r} is no size; write 500M or 1.5G")
+    return size
 
 
 def to_seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final, TextIO
@@ -23,6 +21,7 @@ from workkit.demo.workload import Workload, find_sources, source_roots
 from workkit.embedded import EmbeddedServer
 from workkit.entropy import Entropy
 from workkit.errors import MissingExtra
+from workkit.signals import signals_to
 
 __all__ = ["Options", "choose_display", "launch", "without_password"]
 
@@ -66,7 +65,8 @@ def launch(options: Options) -> int:
         ServerError: The server does not answer or refuses.
     """
     with ExitStack() as stack:
-        stop = stack.enter_context(_signals())
+        stop = _Stop()
+        stack.enter_context(signals_to(stop.on_signal))
         display = choose_display(sys.stderr if options.as_json else sys.stdout)
         roots = source_roots()
         workload = Workload.choose(roots, find_sources(roots), options.limit)
@@ -124,22 +124,6 @@ class _Stop(threading.Event):
         """Take a signal."""
         self.number = number
         self.set()
-
-
-@contextmanager
-def _signals() -> Iterator[_Stop]:
-    """Turn SIGINT and SIGTERM into a request to stop, where this thread may."""
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, stop.on_signal) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def choose_display(stream: TextIO) -> Display:
