@@ -8,12 +8,12 @@ from typing import Final
 
 from workkit import job as wire
 from workkit.errors import (
-    InvalidOption,
     ServerRefused,
     Undecodable,
 )
 from workkit.history_reader import HistoryExtent
 from workkit.job import Job
+from workkit.options import check_whole
 from workkit.records import Found, Page, Queue, QueuedJob, WorkerObservation, WorkerPoolHeartbeat
 from workkit.store import mending, pools, reading
 from workkit.store import queues as queue_store
@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 _BATCH: Final = 500
+#: No list or set is longer, and its jobs can still be counted.
+_LAST_PAGE: Final = 10**12
 #: How infinite scores are shown, epoch seconds.
 FOREVER: Final = 2**63 - 1
 _TOTALS: Final = (
@@ -59,9 +61,8 @@ def read_job(raw: bytes, name: str = "") -> Job:
         return Job(name, "", 0, None, raw=raw, undecodable=str(error))
 
 
-def _page_start(page: object, size: int) -> int:
-    if not isinstance(page, int) or isinstance(page, bool) or page < 1:
-        raise InvalidOption(f"page must be a whole number from 1, not {page!r}")
+def _page_start(page: int, size: int) -> int:
+    check_whole("page", page, 1, _LAST_PAGE)
     return (page - 1) * size
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from workkit.errors import InvalidOption
 from workkit.history import FORMAT, Outcome, Record, unpack
+from workkit.options import check_whole
 from workkit.store import reading
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
@@ -18,6 +19,8 @@ from workkit.store.reading import HistoryEntry
 __all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord"]
 
 _ENTRIES: Final = 200
+#: More records than any history keeps.
+_MOST: Final = 10**12
 #: Later than any date a calendar shows, and still a stream id: epoch seconds.
 _LATEST_S: Final = 10**12
 
@@ -96,8 +99,8 @@ class HistoryQuery:
         for name, at in (("since", self.since), ("until", self.until)):
             if at is not None and not 0 <= at <= _LATEST_S:
                 raise InvalidOption(f"{name} must be epoch seconds, not {at!r}")
-        if self.limit is not None and self.limit < 0:
-            raise InvalidOption(f"limit must not be negative, not {self.limit}")
+        if self.limit is not None:
+            check_whole("limit", self.limit, 0, _MOST)
 
     def walk(
         self, run: Callable[[Step[list[HistoryEntry]]], list[HistoryEntry]], keys: Keys

@@ -166,7 +166,7 @@ def test_a_server_that_was_never_there_is_named(
     [
         (f"password=wrong-{SECRET}", "password"),
         (f"username=nobody&password={SECRET}", "password"),
-        ("", "authenticate"),
+        ("", r"put it into the URL, as in unix:///PATH\?password=PASSWORD"),
     ],
 )
 def test_a_wrong_password_is_said_and_no_password_shown(

@@ -154,7 +154,8 @@ def test_what_the_cap_took_away_is_what_was_written_and_is_not_kept() -> None:
     ("filters", "why"),
     [
         ({"outcome": "lost"}, "there is no outcome 'lost'; there are done, retry, dead"),
-        ({"limit": -1}, "limit must not be negative, not -1"),
+        ({"limit": -1}, r"limit must be a whole number from 0 to \d+, not -1"),
+        ({"limit": 1.5}, r"limit must be a whole number from 0 to \d+, not 1\.5"),
     ],
 )
 def test_a_filter_that_makes_no_sense_is_refused(filters: dict[str, Any], why: str) -> None:

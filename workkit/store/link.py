@@ -262,6 +262,15 @@ def plain(command: Command) -> Command:
 def unavailable(target: Target, error: Exception) -> ServerUnavailable:
     """Say that a server was not reached."""
     reason = str(error).rstrip(".") or type(error).__name__
+    wrapped = error.__cause__  # by redis-py's asyncio side
+    if isinstance(error, _UNKNOWN_USER) or isinstance(wrapped, _UNKNOWN_USER):
+        remedy = f"{reason}; look at the user and the password in its URL"
+        if not target.settings.get("password"):
+            example = "redis://:PASSWORD@HOST or redis://USER:PASSWORD@HOST"
+            if target.settings.get("path"):
+                example = "unix:///PATH?password=PASSWORD"
+            remedy = f"put it into the URL, as in {example}"
+        return ServerUnavailable(f"Redis at {target.label} wants a password: {remedy}")
     return ServerUnavailable(f"no answer from Redis at {target.label}: {reason}")
 
 
@@ -275,6 +284,7 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
     return ServerRefused(code, f"Redis refused: {message}{hint}")
 
 
+_UNKNOWN_USER: Final = redis_errors.AuthenticationError
 _CODES: Final[dict[type[Exception], str]] = {
     redis_errors.NoScriptError: "NOSCRIPT",
     redis_errors.OutOfMemoryError: "OOM",
