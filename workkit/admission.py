@@ -125,9 +125,9 @@ class Admission:
         A job that has failed before had its word; its unique key may belong to a newer job by now.
         """
         payload = execution.payload
-        if payload.fails:
-            return False
-        return (payload.unique and payload.unique_until != "done") or bool(wire.slot_of(payload))
+        if payload.unique:
+            return not payload.fails and payload.unique_until != "done"
+        return bool(wire.slot_of(payload))
 
     @staticmethod
     def job_id(raw: bytes) -> str:

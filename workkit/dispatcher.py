@@ -197,7 +197,7 @@ class Dispatcher:
     def _rest(self, now: Instant) -> Rest:
         listen = self._may_claim()
         busy = self._ledger.outbox or self._finished or self._beginning.waiting
-        if busy or self._alignment.reaped or (listen and self._board.hopeful):
+        if busy or self._alignment.reaped or (self._board.hopeful and any(self._room(now))):
             return Rest(0.0, listen=False)
         ends = [self._alignment.next_s, self._deadlines.next_s(now), self._solo.next_s]
         if self._ledger.running > self._concurrency:
@@ -206,12 +206,13 @@ class Dispatcher:
 
     def _collect(self) -> None:
         """Take what has finished and decide what becomes of it."""
-        finished, ledger = self._finished, self._ledger
+        finished, ledger, count = self._finished, self._ledger, 0
         while finished:
             execution = finished.popleft()
             if ledger.is_open(execution):  # else fenced, abandoned or returned: it does not count
-                self._pace.finished()
+                count += 1
                 ledger.conclude(decide(execution))
+        self._pace.finished(count)
 
     def _return_impatient(self, now: Instant) -> None:
         """Return held jobs that have waited too long for a worker: others may have one free."""
@@ -234,13 +235,17 @@ class Dispatcher:
 
     def _draw(self, now: Instant) -> dict[str, int]:
         """Decide how many jobs to claim from which queues."""
-        if not self._claiming or self._solo.pending:
-            return {}
         self._board.wake(now.monotonic_s)
         self._board.hope(self._ledger.ghosts_gone())
-        free = self._concurrency - self._ledger.running
-        claims = self._board.draw(max(free, 0), self._pace.ahead(now) + min(free, 0))
+        claims = self._board.draw(*self._room(now))
         return self._board.without_overrun(claims, self._ledger.ghosts)
+
+    def _room(self, now: Instant) -> tuple[int, int]:
+        """Return how many jobs to claim for free workers, and how many to hold in advance."""
+        if not self._claiming or self._solo.pending:
+            return 0, 0
+        free = self._concurrency - self._ledger.running
+        return max(free, 0), self._pace.ahead(now, free)
 
     def _exchange(self, now: Instant, claims: Mapping[str, int]) -> Step[None]:
         ledger = self._ledger

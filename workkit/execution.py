@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from workkit import fingerprint
 from workkit.backoff import default_backoff
@@ -59,32 +61,23 @@ class Execution:
         waits: What its threads wait for on the event loop.
     """
 
-    __slots__ = (
-        "_clock",
-        "_job",
-        "began",
-        "chain",
-        "checkin",
-        "claimed_s",
-        "error",
-        "error_text",
-        "fails",
-        "fenced",
-        "finished",
-        "interrupted",
-        "options",
-        "payload",
-        "queue",
-        "raw",
-        "recovered",
-        "release_key",
-        "retry_in_s",
-        "runner",
-        "slot",
-        "started",
-        "waits",
-        "worker_id",
-    )
+    # What happens later, if at all, has its beginning here and costs nothing until then.
+    began = False
+    checkin: tuple[str, int] | None = None
+    error: BaseException | None = None
+    error_text = ""
+    fenced = False
+    finished: Instant | None = None
+    interrupted = False
+    recovered = 0
+    release_key = b""
+    retry_in_s = 0
+    runner: Any = None
+    slot = b""
+    started: Instant | None = None
+    worker_id = ""
+    _job: Job | None = None
+    _verdict: tuple[Settlement, Record]
 
     def __init__(
         self,
@@ -98,25 +91,10 @@ class Execution:
         self.payload = payload
         self.raw = raw
         self.fails = payload.fails
-        self._job: Job | None = None
         self.queue = queue
         self.chain = chain
         self.options = options
         self.claimed_s = claimed_s
-        self.worker_id = ""
-        self.started: Instant | None = None
-        self.finished: Instant | None = None
-        self.error: BaseException | None = None
-        self.error_text = ""
-        self.retry_in_s = 0
-        self.interrupted = False
-        self.fenced = False
-        self.began = False
-        self.slot = b""
-        self.release_key = b""
-        self.recovered = 0
-        self.checkin: tuple[str, int] | None = None
-        self.runner: Any = None
         self.waits: Waits = []
 
     @property
@@ -146,7 +124,11 @@ class Execution:
         self.finished = clock.read()
         if error is None:
             self._job = None  # the job knows us by its check-ins; without it, both go at once
-            return
+        else:
+            self._fail(error, self.finished, entropy)
+        self._verdict = _judge(self, self.finished)
+
+    def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
         if self.interrupted and (isinstance(error, JobTimeout) or not isinstance(error, Exception)):
             # What was thrown into the handler carries no message; where it struck is worth keeping.
             timeout = self.options.timeout
@@ -159,7 +141,7 @@ class Execution:
         job = self.job
         job.fails = self.fails
         job.last_err = self.error_text
-        job.failed_at = self.finished.epoch_s
+        job.failed_at = now.epoch_s
         if self.fails < self.options.max_fails:
             self.retry_in_s = self._delay(entropy)
 
@@ -177,7 +159,7 @@ class Execution:
         return default_backoff(self.fails, entropy)
 
 
-class Fate(NamedTuple):
+class Fate(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What is to become of an execution.
 
     Attributes:
@@ -195,20 +177,23 @@ def decide(execution: Execution) -> Fate:
     """Decide the fate of a finished execution.
 
     The rules are the original's: retry while there are tries left, else dead, unless the job skips
-    that.
+    that. They were applied where the handler ended, beside the waits of the dispatcher.
     """
-    assert execution.finished is not None  # noqa: S101 - the dispatcher collects finished ones
+    return Fate(execution, *execution._verdict)  # noqa: SLF001 - one thing in two halves
+
+
+def _judge(execution: Execution, finished: Instant) -> tuple[Settlement, Record]:
     if execution.error is None:
-        return _settle(execution, "done", b"d")
+        return _verdict(execution, finished, "done", b"d")
     fails, options = execution.fails, execution.options
-    now_s = execution.finished.epoch_s
+    now_s = finished.epoch_s
     if fails < options.max_fails:
         new = failed(execution.raw, fails, execution.error_text, now_s)
-        return _settle(execution, "retry", b"r", now_s + execution.retry_in_s, new)
+        return _verdict(execution, finished, "retry", b"r", now_s + execution.retry_in_s, new)
     if options.skip_dead:
-        return _settle(execution, "discarded", b"d")
+        return _verdict(execution, finished, "discarded", b"d")
     new = failed(execution.raw, fails, execution.error_text, now_s)
-    return _settle(execution, "dead", b"x", now_s, new)
+    return _verdict(execution, finished, "dead", b"x", now_s, new)
 
 
 def quick_fate(
@@ -233,28 +218,27 @@ def quick_fate(
     execution.finished = execution.finished or now
     execution.error_text = execution.error_text or error
     fate = {"returned": b"b", "discarded": b"d", "dead": b"x"}[outcome]
-    return _settle(execution, outcome, fate, now.epoch_s, dead, reason)
+    finished = execution.finished
+    return Fate(execution, *_verdict(execution, finished, outcome, fate, now.epoch_s, dead, reason))
 
 
-def _settle(
+def _verdict(
     execution: Execution,
+    finished: Instant,
     outcome: Outcome,
     fate: bytes,
     score: int = 0,
     new: bytes = b"",
     reason: str = "",
-) -> Fate:
-    payload, finished = execution.payload, execution.finished
-    assert finished is not None  # noqa: S101 - set by both callers
-    error = execution.error_text
-    settlement = Settlement(
+) -> tuple[Settlement, Record]:
+    payload, error, started = execution.payload, execution.error_text, execution.started
+    return Settlement(
         execution.queue, execution.raw, fate, score, new, _effects(execution, outcome)
-    )
-    record = Record(
+    ), Record(
         payload.id,
         payload.name,
         payload.enqueued_at,
-        execution.started.epoch_ms if execution.started else 0,
+        started.epoch_ms if started else 0,
         finished.epoch_ms,
         outcome,
         execution.fails,
@@ -263,7 +247,6 @@ def _settle(
         execution.worker_id,
         reason or ("timeout" if execution.interrupted and error else ""),
     )
-    return Fate(execution, settlement, record)
 
 
 def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:

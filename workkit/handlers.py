@@ -188,10 +188,18 @@ class Chain:
             Exception: Whatever the handler or a middleware raised.
         """
         context = self._context() if self._context is not None else None
-        if not self._middleware and not self._handler.is_async:
+        if self.needs_loop:
+            self._descend(context, job, 0, loop, waits if waits is not None else [])
+        else:
+            self._descend_sync(context, job, 0)
+
+    def _descend_sync(self, context: Any, job: Job, depth: int) -> None:
+        """Go down a chain without async parts, the most frequent kind."""
+        if depth == len(self._middleware):
             self._handler.call(context, job)
         else:
-            self._descend(context, job, 0, loop, waits if waits is not None else [])
+            proceed = functools.partial(self._descend_sync, context, job, depth + 1)
+            self._middleware[depth].call(context, job, proceed)
 
     def _descend(
         self,

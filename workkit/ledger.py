@@ -27,8 +27,8 @@ class Ledger:
     def __init__(self, clock: Clock, *, keep_records: bool) -> None:
         self._clock = clock
         self._keep_records = keep_records
-        self._held: dict[int, Execution] = {}  # by id(), so that equal payloads stay apart
-        self._open: set[int] = set()
+        self._held: dict[Execution, None] = {}  # in the order in which they were claimed
+        self._open: set[Execution] = set()
         self.ghosts: list[Execution] = []  # fenced off, and their handlers still run
         self.fenced_waiting = False  # whether the runner still has fenced ones that must not start
         self.outbox: list[Fate] = []
@@ -45,15 +45,15 @@ class Ledger:
 
     def held(self) -> list[Execution]:
         """Return all held jobs; safe from any thread."""
-        return list(self._held.values())
+        return list(self._held)
 
     def holds(self, execution: Execution) -> bool:
         """Tell whether the pool still answers for a job."""
-        return id(execution) in self._held
+        return execution in self._held
 
     def is_open(self, execution: Execution) -> bool:
         """Tell whether a job's fate is undecided."""
-        return id(execution) in self._open
+        return execution in self._open
 
     def ghosts_gone(self) -> list[str]:
         """Forget fenced jobs whose handlers have ended; returns their queues."""
@@ -65,18 +65,17 @@ class Ledger:
 
     def open(self) -> list[Execution]:
         """Return the jobs without a fate."""
-        return [execution for key, execution in self._held.items() if key in self._open]
+        return [execution for execution in self._held if execution in self._open]
 
     def hold(self, execution: Execution) -> None:
         """Enter a claimed job."""
-        self._held[id(execution)] = execution
-        self._open.add(id(execution))
+        self._held[execution] = None
+        self._open.add(execution)
 
     def conclude(self, fate: Fate) -> None:
         """Put a job's fate into the outbox; its first fate stands, later ones do not count."""
-        key = id(fate.execution)
-        if key in self._open:
-            self._open.discard(key)
+        if fate.execution in self._open:
+            self._open.discard(fate.execution)
             self.outbox.append(fate)
 
     def take_outbox(self) -> list[Fate]:
@@ -91,15 +90,16 @@ class Ledger:
 
     def settled(self, fate: Fate) -> None:
         """Forget a job whose fate stands in Redis."""
-        self._held.pop(id(fate.execution), None)
+        self._held.pop(fate.execution, None)
         self.totals[fate.record.outcome] += 1
 
     def fence_off(self, execution: Execution) -> None:
         """Give up a job that somebody else has taken over."""
         execution.fenced = True
-        self._open.discard(id(execution))
-        if self._held.pop(id(execution), None) is None:
+        self._open.discard(execution)
+        if execution not in self._held:
             return
+        del self._held[execution]
         self.totals["fenced"] += 1
         if execution.started is None:
             self.fenced_waiting = True

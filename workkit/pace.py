@@ -8,10 +8,13 @@ from workkit.clock import Instant
 
 __all__ = ["Pace"]
 
-#: Jobs held beyond the free workers are what the pool starts within this time, seconds.
-AHEAD_S: Final = 0.005
+#: Jobs held beyond the free workers are what the pool starts within this time, seconds. They are
+#: claimed in two halves: while Redis hands out one, the workers have the other.
+AHEAD_S: Final = 0.01
+#: How long jobs are counted for one measurement of the rate, seconds.
+WINDOW_S: Final = 0.02
 #: Jobs held beyond the free workers, at most.
-MAX_AHEAD: Final = 512
+MAX_AHEAD: Final = 1_024
 #: How often jobs that wait here are looked through, seconds.
 _LOOK_THROUGH_S: Final = 0.05
 
@@ -30,24 +33,30 @@ class Pace:
         self._count = 0
         self._looked_through_at = 0.0
 
-    def finished(self) -> None:
-        """Count a finished job."""
-        self._count += 1
+    def finished(self, count: int) -> None:
+        """Count jobs that have finished."""
+        self._count += count
 
-    def ahead(self, now: Instant) -> int:
-        """Return how many jobs to hold beyond free workers.
+    def ahead(self, now: Instant, free: int) -> int:
+        """Return how many jobs to claim beyond free workers.
 
         The rate falls at once and rises half-way, so that a change from short jobs to long ones is
         noticed before many have been held in advance.
+
+        Args:
+            now: The time.
+            free: Free workers; below zero, how many jobs wait for one already.
         """
         if not self._prefetch:
             return 0
         elapsed = now.monotonic_s - self._since_s
-        if elapsed >= AHEAD_S:
+        if elapsed >= WINDOW_S:
             newest = self._count / elapsed
             self._rate = newest if newest < self._rate else (self._rate + newest) / 2
             self._since_s, self._count = now.monotonic_s, 0
-        return min(int(self._rate * AHEAD_S), MAX_AHEAD)
+        most = min(int(self._rate * AHEAD_S), MAX_AHEAD)
+        half = (most + 1) // 2
+        return max(min(half - max(free, 0), most + min(free, 0)), 0)
 
     def patience_over(self, now: Instant) -> bool:
         """Tell, every so often, that it is time to look through what waits here."""

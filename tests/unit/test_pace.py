@@ -12,22 +12,21 @@ from tests.support.steps import FakeClock
 from workkit.entropy import Entropy
 from workkit.errors import ServerUnavailable
 from workkit.outage import Outage
-from workkit.pace import AHEAD_S, MAX_AHEAD, Pace
+from workkit.pace import AHEAD_S, MAX_AHEAD, WINDOW_S, Pace
 
-STEP_S = 0.01
+STEP_S = 1 / 32
 
 
 def finish(pace: Pace, clock: FakeClock, count: int, seconds: float = STEP_S) -> int:
-    """Let jobs finish while time passes, and ask how many to hold."""
-    for _ in range(count):
-        pace.finished()
+    """Let jobs finish while time passes, and ask how many to claim while no worker is free."""
+    pace.finished(count)
     clock.advance(seconds)
-    return pace.ahead(clock.read())
+    return pace.ahead(clock.read(), 0)
 
 
 def running_pace() -> tuple[Pace, FakeClock]:
     pace, clock = Pace(prefetch=True), FakeClock()
-    pace.ahead(clock.read())
+    pace.ahead(clock.read(), 0)
     return pace, clock
 
 
@@ -44,17 +43,29 @@ def test_without_prefetch_nothing_is_held_however_fast_jobs_finish() -> None:
     assert [finish(pace, clock, 10_000) for _ in range(9)] == [0] * 9
 
 
-def test_at_a_steady_rate_what_is_held_is_what_starts_within_five_milliseconds() -> None:
+def test_at_a_steady_rate_half_of_what_starts_within_ten_milliseconds_is_claimed_at_once() -> None:
     pace, clock = running_pace()
     for _ in range(30):
-        held = finish(pace, clock, 100)
-    assert held == pytest.approx(100 / STEP_S * AHEAD_S, abs=1)
+        claimed = finish(pace, clock, 200)
+    assert claimed == pytest.approx(200 / STEP_S * AHEAD_S / 2, abs=1)
+
+
+def test_free_workers_count_among_what_is_claimed_at_once() -> None:
+    pace, clock = running_pace()
+    assert finish(pace, clock, 1_000) == 80
+    assert [pace.ahead(clock.read(), free) for free in (20, 80, 90)] == [60, 0, 0]
+
+
+def test_what_waits_already_counts_among_what_is_held() -> None:
+    pace, clock = running_pace()
+    assert finish(pace, clock, 1_000) == 80
+    assert [pace.ahead(clock.read(), -waiting) for waiting in (70, 100, 160, 170)] == [80, 60, 0, 0]
 
 
 def test_the_rate_rises_half_way_and_falls_at_once() -> None:
     pace, clock = running_pace()
-    assert [finish(pace, clock, 200) for _ in range(3)] == [50, 75, 87]
-    assert finish(pace, clock, 2) == 1
+    assert [finish(pace, clock, 1_000) for _ in range(3)] == [80, 120, 140]
+    assert finish(pace, clock, 10) == 2
     assert finish(pace, clock, 0) == 0
 
 
@@ -66,7 +77,7 @@ def test_jobs_that_last_seconds_are_not_held_in_advance() -> None:
 def test_between_two_measurements_the_rate_stays_as_it_was() -> None:
     pace, clock = running_pace()
     held = finish(pace, clock, 200)
-    assert finish(pace, clock, 0, seconds=AHEAD_S / 2) == held
+    assert finish(pace, clock, 0, seconds=WINDOW_S / 2) == held
 
 
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.floats(0, 2)), max_size=30))

@@ -50,9 +50,9 @@ class _Worker:
 class ThreadRunner:
     """A group of threads fed from one queue; they start as they are needed.
 
-    Waking a thread costs more than a short job. So only one is woken for any number of executions,
-    and each that finds more than it takes itself wakes the next before it runs its own: where
-    handlers wait, all are soon at work; where they are done at once, one does it all.
+    Waking a thread costs more than a short job. So only one is woken for any number of executions.
+    Once it is there, and finds more than it takes itself, it wakes the next before it runs its own:
+    where handlers wait, all are soon at work; where they are done at once, one does it all.
 
     Args:
         slots: The pool's workers.
@@ -80,6 +80,7 @@ class ThreadRunner:
         self._loop = loop
         self._ready: deque[Execution] = deque()
         self._parked: deque[_Worker] = deque()  # the one that parked last has the warmest caches
+        self._waking = False  # whether one was woken and is not there yet
         self._closed = False
         self._workers: list[_Worker] = []
         self._abandoned: list[_Worker] = []
@@ -88,7 +89,8 @@ class ThreadRunner:
     def submit(self, executions: Sequence[Execution]) -> None:
         """Queue executions, and start threads for them while there are fewer than allowed."""
         self._ready.extend(executions)
-        self._wake_one()
+        if not self._waking:
+            self._wake_one()
         wanted = min(self._concurrency, len(self._workers) + len(self._ready))
         while len(self._workers) < wanted:
             self._add_worker()
@@ -162,7 +164,7 @@ class ThreadRunner:
                     return
                 self._park(worker)
                 continue
-            if ready and self._parked:
+            if ready and not self._waking and self._parked:
                 self._wake_one()
             self._run(worker, execution)
 
@@ -172,6 +174,7 @@ class ThreadRunner:
             worker = self._parked.pop()
         except IndexError:
             return False
+        self._waking = True
         worker.gate.release()
         return True
 
@@ -183,6 +186,7 @@ class ThreadRunner:
                 self._parked.remove(worker)
                 return
         worker.gate.acquire()
+        self._waking = False
 
     def _run(self, worker: _Worker, execution: Execution) -> None:
         execution.runner = worker

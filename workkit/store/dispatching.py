@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from workkit.store.exchange import Command, Exchange, call
 from workkit.store.keys import Keys
 from workkit.store.scripts import script
@@ -48,7 +50,7 @@ class Effect(NamedTuple):
     argument: str
 
 
-class Settlement(NamedTuple):
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """The fate of one job.
 
     Attributes:
@@ -134,7 +136,10 @@ def exchange(
     """
     order: dict[str, list[int]] = {name: [] for name in claims}
     for index, settlement in enumerate(settlements):
-        order.setdefault(settlement.queue, []).append(index)
+        if settlement.queue in order:
+            order[settlement.queue].append(index)
+        else:
+            order[settlement.queue] = [index]
     key_list: list[bytes] = [
         keys.pool(pool_id), keys.retry, keys.dead, keys.history, keys.history_head,
         keys.recoveries, keys.begun,
@@ -154,7 +159,8 @@ def exchange(
             args += (settlement.fate, settlement.raw)
             if settlement.fate in {b"r", b"x"}:
                 args += (settlement.score, settlement.new)
-            effects.extend((position, effect) for effect in settlement.effects)
+            if settlement.effects:
+                effects.extend((position, effect) for effect in settlement.effects)
     for position, effect in effects:
         key_at = 1
         if effect.key:
