@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
-import termios
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.cli.shell import Shell, environment, spawn
+from tests.cli.shell import START, Shell, environment, spawn
 from tests.conftest import WaitUntil
 
 if TYPE_CHECKING:
@@ -278,20 +277,31 @@ def test_a_hangup_replaces_all_processes_by_ones_that_have_loaded_the_module_ane
     assert ran(redis_client, shell.namespace) == {1: 1}
 
 
+#: Makes the terminal on stdin that of a new session, and becomes the program that is named.
+TAKE_TERMINAL: Final = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @contextmanager
 def on_a_terminal(shell: Shell, here: Path, *args: str) -> Iterator[tuple[Supervised, FileIO]]:
     """Run a worker in the foreground of a terminal; yields both, ours is what a person sees."""
-    ours, theirs = os.openpty()
-
-    def take_terminal() -> None:
-        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-
     (here / "tasks.py").write_text(TASKS)
-    options = {"stdin": theirs, "stdout": theirs, "cwd": here, "start_new_session": True}
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", START, "worker", "tasks:pool", *args]
     with (
         FileIO(ours, "r+") as terminal,
-        spawn(
-            "worker", "tasks:pool", *args, env=shell.env, preexec_fn=take_terminal, **options
+        subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL, *command],
+            env=shell.env,
+            cwd=here,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         ) as process,
     ):
         os.close(theirs)
