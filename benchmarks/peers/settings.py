@@ -28,9 +28,9 @@ _APPS: Final = "benchmarks.peers.apps"
 URL_MARK: Final = "{url}"
 CONCURRENCY_MARK: Final = "{concurrency}"
 
-#: Handlers on threads; and on an event loop, where a slot costs little.
-_THREADS: Final = 20
-_TASKS: Final = 100
+_CONCURRENCY: Final = 20
+#: Of our own async handlers. Others do not gain from more than 20.
+_ASYNC_CONCURRENCY: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ OURS: Final = (
         f"{_APPS}.workkit_app",
         ("workkit", "worker", f"{_APPS}.workkit_app:pool"),
         100_000,
-        _THREADS,
+        _CONCURRENCY,
         "sync, 10 queues; one middleware, history and all defaults",
         shown=("workkit", "redis"),
     ),
@@ -77,7 +77,7 @@ OURS: Final = (
         f"{_APPS}.workkit_app",
         ("workkit", "worker", f"{_APPS}.workkit_app:async_pool"),
         100_000,
-        _TASKS,
+        _ASYNC_CONCURRENCY,
         "async, 10 queues; one middleware, history and all defaults",
         shown=("workkit", "redis"),
     ),
@@ -94,7 +94,7 @@ PEERS: Final = (
         f"{_APPS}.dramatiq_app",
         ("dramatiq", f"{_APPS}.dramatiq_app", "--processes", "1", "--threads", CONCURRENCY_MARK),
         20_000,
-        _THREADS,
+        _CONCURRENCY,
         "sync, 10 queues; default middleware and prefetch; no results",
         "dramatiq",
         ("dramatiq[redis]", "hiredis"),
@@ -105,24 +105,24 @@ PEERS: Final = (
         f"{_APPS}.taskiq_app",
         _TASKIQ_WORKER,
         15_000,
-        _TASKS,
+        _CONCURRENCY,
         "async, 1 queue; RedisStreamBroker, which acknowledges "
         "when executed; no results",
         "taskiq",
-        ("taskiq", "taskiq-redis", "hiredis"),
-        ("taskiq", "taskiq-redis", "redis"),
+        ("taskiq", "taskiq-redis", "hiredis", "uvloop"),
+        ("taskiq", "taskiq-redis", "redis", "uvloop"),
     ),
     Peer(
         "taskiq, list",
         f"{_APPS}.taskiq_app",
         _TASKIQ_WORKER,
         15_000,
-        _TASKS,
+        _CONCURRENCY,
         "async, 1 queue; ListQueueBroker, which loses what a "
         "worker holds when it dies; no results",
         "taskiq",
-        ("taskiq", "taskiq-redis", "hiredis"),
-        ("taskiq", "taskiq-redis", "redis"),
+        ("taskiq", "taskiq-redis", "hiredis", "uvloop"),
+        ("taskiq", "taskiq-redis", "redis", "uvloop"),
         {"BENCH_TASKIQ": "list"},
     ),
     Peer(
@@ -130,7 +130,7 @@ PEERS: Final = (
         f"{_APPS}.huey_app",
         ("huey_consumer", f"{_APPS}.huey_app.huey", "-k", "thread", "-w", CONCURRENCY_MARK, "-q"),
         10_000,
-        _THREADS,
+        _CONCURRENCY,
         "sync, 1 queue; no results, no log line a job",
         "huey",
         ("huey", "redis[hiredis]"),
@@ -141,7 +141,7 @@ PEERS: Final = (
         f"{_APPS}.saq_app",
         ("saq", f"{_APPS}.saq_app.settings", "--quiet"),
         10_000,
-        _TASKS,
+        _CONCURRENCY,
         "async, 1 queue; finished jobs are not kept, no log line a job",
         "saq",
         ("saq[redis]", "hiredis", "typing-extensions"),  # which it imports without asking for it
@@ -155,7 +155,7 @@ PEERS: Final = (
             "--custom-log-dict", f"{_APPS}.arq_app.quiet_logs",
         ),
         8_000,
-        _TASKS,
+        _CONCURRENCY,
         "async, 1 queue; no results, no log line a job",
         "arq",
         ("arq",),
@@ -170,7 +170,7 @@ PEERS: Final = (
             "--loglevel", "WARNING",
         ),
         6_000,
-        _THREADS,
+        _CONCURRENCY,
         "sync, 10 queues; default prefetch (4 a thread) and early "
         "acknowledgement; no results",
         "celery",
@@ -182,7 +182,7 @@ PEERS: Final = (
         f"{_APPS}.streaq_app",
         ("streaq", "run", f"{_APPS}.streaq_app:worker"),
         6_000,
-        _TASKS,
+        _CONCURRENCY,
         "async, 1 queue; default prefetch; no results, no log line a job",
         "streaq",
         ("streaq",),
