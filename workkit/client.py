@@ -25,8 +25,7 @@ from workkit.records import (
     WorkerPoolHeartbeat,
 )
 from workkit.store.keys import Keys
-from workkit.store.link import Links
-from workkit.store.target import Target
+from workkit.store.link import carrier
 
 __all__ = ["Client"]
 
@@ -52,7 +51,7 @@ class Client:
 
     def __init__(self, namespace: str, redis: object, *, clock: Clock | None = None) -> None:
         self._keys = Keys(namespace)
-        self._links = Links(Target.of(redis))
+        self._links = carrier(redis)
         self._clock = clock or SystemClock()
 
     def close(self) -> None:

@@ -53,6 +53,8 @@ class PoolSpec:
         middleware: In the order of registration.
         periodic: Cron entries.
         events: Hooks.
+        start_hooks: Called before the pool takes its first job.
+        stop_hooks: Called after it has stopped.
     """
 
     namespace: str
@@ -64,6 +66,8 @@ class PoolSpec:
     middleware: list[Middleware] = field(default_factory=list)
     periodic: list[PeriodicEntry] = field(default_factory=list)
     events: Events = field(default_factory=Events)
+    start_hooks: list[Callable[[], Any]] = field(default_factory=list)
+    stop_hooks: list[Callable[[], Any]] = field(default_factory=list)
 
 
 class Engine:
@@ -75,6 +79,8 @@ class Engine:
         entropy: Where chance comes from.
         make_runner: Makes the runner.
         notify: Called, on whatever thread, when a handler has ended or the pool was reaped.
+        host: The name of the pool's host; by default this machine's.
+        pid: The pool's process id; by default this process's.
 
     Attributes:
         identity: The pool's ids.
@@ -95,6 +101,8 @@ class Engine:
         entropy: Entropy,
         make_runner: RunnerFactory,
         notify: Callable[[], None],
+        host: str | None = None,
+        pid: int | None = None,
     ) -> None:
         keys = Keys(spec.namespace)
         names = list(spec.registrations)
@@ -108,7 +116,12 @@ class Engine:
         self._notify = notify
         self.keys = keys
         self.identity = Identity(
-            job_names=names, limits=limits, concurrency=spec.concurrency, entropy=entropy
+            job_names=names,
+            limits=limits,
+            concurrency=spec.concurrency,
+            entropy=entropy,
+            host=host,
+            pid=pid,
         )
         self.ledger = Ledger(clock, keep_records=spec.history is not None)
         self.runner = make_runner(self.identity.worker_ids, done)

@@ -18,11 +18,10 @@ from workkit.errors import InvalidArgs, InvalidOption
 from workkit.job import Job
 from workkit.records import ScheduledJob
 from workkit.store import enqueuing as store
-from workkit.store.aio import AsyncLinks
+from workkit.store.aio import async_carrier
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys, check_name
-from workkit.store.link import Links
-from workkit.store.target import Target
+from workkit.store.link import carrier
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]
 
@@ -188,7 +187,7 @@ class Enqueuer:
         entropy: Entropy | None = None,
     ) -> None:
         self._planner = _Planner(namespace, clock or SystemClock(), entropy or Entropy())
-        self._links = Links(Target.of(redis))
+        self._links = carrier(redis)
 
     def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue.
@@ -328,7 +327,7 @@ class AsyncEnqueuer:
         entropy: Entropy | None = None,
     ) -> None:
         self._planner = _Planner(namespace, clock or SystemClock(), entropy or Entropy())
-        self._links = AsyncLinks(Target.of(redis))
+        self._links = async_carrier(redis)
 
     async def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue; see `Enqueuer.enqueue`."""

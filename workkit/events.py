@@ -43,10 +43,14 @@ class ReapedPool:
 
 
 class Events:
-    """Takes what happened and calls the hooks."""
+    """Takes what happened and calls the hooks.
+
+    Attributes:
+        hooks: Event -> what is called.
+    """
 
     def __init__(self) -> None:
-        self._hooks: dict[str, list[Callable[..., Any]]] = {name: [] for name in _NAMES}
+        self.hooks: dict[str, list[Callable[..., Any]]] = {name: [] for name in _NAMES}
         self._queue: SimpleQueue[tuple[str, tuple[Any, ...]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -61,11 +65,11 @@ class Events:
             InvalidOption: There is no such event.
             InvalidHandler: The hook is no function.
         """
-        if name not in self._hooks:
+        if name not in self.hooks:
             raise InvalidOption(f"there is no event {name!r}; there are {', '.join(_NAMES)}")
         if not callable(hook):
             raise InvalidHandler(f"a hook must be a function, not {hook!r}")
-        self._hooks[name].append(hook)
+        self.hooks[name].append(hook)
 
     def settled(self, fate: Fate) -> None:
         """Tell what became of a job."""
@@ -90,9 +94,9 @@ class Events:
             headline,
             exc_info=traceback, extra=facts,
         )  # fmt: skip
-        self._tell("failed", execution.job, error)
+        self.tell("failed", execution.job, error)
         if outcome == "dead":
-            self._tell("dead", execution.job, error)
+            self.tell("dead", execution.job, error)
 
     def reaped(self, pool: ReapedPool) -> None:
         """Tell that a dead pool's jobs were recovered."""
@@ -100,10 +104,11 @@ class Events:
             "recovered from dead pool %s: %d jobs requeued, %d dead",
             pool.pool_id, pool.requeued, pool.died, extra={"pool_id": pool.pool_id},
         )  # fmt: skip
-        self._tell("reaped", pool)
+        self.tell("reaped", pool)
 
-    def _tell(self, name: str, *arguments: Job | BaseException | ReapedPool) -> None:
-        if not self._hooks[name]:
+    def tell(self, name: str, *arguments: Job | BaseException | ReapedPool) -> None:
+        """Have the hooks of an event called; the simulator calls them in its own time."""
+        if not self.hooks[name]:
             return
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._serve, name="workkit-hooks", daemon=True)
@@ -113,7 +118,7 @@ class Events:
     def _serve(self) -> None:
         while (item := self._queue.get()) is not None:
             name, arguments = item
-            for hook in self._hooks[name]:
+            for hook in self.hooks[name]:
                 call_hook(hook, *arguments)
 
     def close(self, wait_s: float) -> None:

@@ -108,8 +108,6 @@ class WorkerPool:
         self._clock = clock or SystemClock()
         self._entropy = entropy or Entropy()
         self._driver: PoolDriver | None = None
-        self._start_hooks: list[Callable[[], Any]] = []
-        self._stop_hooks: list[Callable[[], Any]] = []
         self._lock = threading.Lock()
 
     # Registering.
@@ -242,12 +240,12 @@ class WorkerPool:
     def on_start(self, hook: F) -> F:
         """Call a function before the pool takes its first job; what it raises stops `start()`."""
         self._refuse_if_started("register a start hook")
-        self._start_hooks.append(hook)
+        self._spec.start_hooks.append(hook)
         return hook
 
     def on_stop(self, hook: F) -> F:
         """Call a function after the pool has stopped."""
-        self._stop_hooks.append(hook)
+        self._spec.stop_hooks.append(hook)
         return hook
 
     def _refuse_if_started(self, what: str) -> None:
@@ -298,7 +296,7 @@ class WorkerPool:
                 return
             if not self._spec.registrations and not self._spec.periodic:
                 raise PoolState("the pool has no jobs; register some with pool.job(...)")
-            for hook in self._start_hooks:
+            for hook in self._spec.start_hooks:
                 _run_start_hook(hook)
             driver = PoolDriver(
                 self._spec, self._target, self._clock, self._entropy, self._backoffs_s,
@@ -325,7 +323,7 @@ class WorkerPool:
             return
         if driver.stop(timeout):
             self._spec.events.close(5.0)
-            for hook in self._stop_hooks:
+            for hook in self._spec.stop_hooks:
                 call_hook(hook)
 
     def drain(self, timeout: float | None = None) -> Drained:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -54,7 +54,8 @@ def test_an_interrupted_call_leaves_its_answer_to_nobody(
 ) -> None:
     enqueuer = Enqueuer("n", held_up.url)
     assert enqueuer.enqueue_unique("held") is not None
-    (link,) = enqueuer._links._idle
+    links: Any = enqueuer._links
+    (link,) = links._idle
 
     def strike() -> None:
         raise KeyboardInterrupt

@@ -16,6 +16,7 @@ EXTRAS = (
     "click",
     "fakeredis",
     "ipywidgets",
+    "lupa",
     "pandas",
     "pyarrow",
     "rich",
@@ -25,6 +26,7 @@ EXTRAS = (
     "workkit.cli",
     "workkit.demo",
     "workkit.embedded",
+    "workkit.simulation",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from redis import exceptions as redis_errors
 
@@ -14,7 +14,7 @@ from workkit.store.link import NOT_NOW, plain, refusal, unavailable
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 
-__all__ = ["AsyncLink", "AsyncLinks"]
+__all__ = ["AsyncCarrier", "AsyncLink", "AsyncLinks", "async_carrier"]
 
 R = TypeVar("R")
 
@@ -100,6 +100,27 @@ class AsyncLink:
     async def close(self) -> None:
         """Close the connection; the next exchange opens it again."""
         await self._connection.disconnect(nowait=True)
+
+
+class AsyncCarrier(Protocol):
+    """What carries steps to a server for tasks."""
+
+    async def run(self, step: Step[R]) -> R:
+        """Carry out a step."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open; it opens again when it is needed."""
+        ...
+
+
+def async_carrier(redis: object) -> AsyncCarrier:
+    """Return what carries steps to the server that a user has named; see `link.carrier`."""
+    own = getattr(redis, "workkit_async_carrier", None)
+    if own is not None:
+        simulated: AsyncCarrier = own
+        return simulated
+    return AsyncLinks(Target.of(redis))
 
 
 class AsyncLinks:

@@ -10,7 +10,7 @@ import os
 import selectors
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from redis import exceptions as redis_errors
 
@@ -19,7 +19,7 @@ from workkit.store.exchange import Command, Exchange, Step
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 
-__all__ = ["NOT_NOW", "Link", "Links", "plain", "refusal", "unavailable"]
+__all__ = ["NOT_NOW", "Carrier", "Link", "Links", "carrier", "plain", "refusal", "unavailable"]
 
 R = TypeVar("R")
 
@@ -204,6 +204,34 @@ def _watched(exchange: Exchange[R]) -> Step[R]:
             lambda replies: exchange.parse(replies[1:]),
         )
     )
+
+
+class Carrier(Protocol):
+    """What carries steps to a server for callers on any thread."""
+
+    def run(self, step: Step[R]) -> R:
+        """Carry out a step."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open; it opens again when it is needed."""
+        ...
+
+
+def carrier(redis: object) -> Carrier:
+    """Return what carries steps to the server that a user has named.
+
+    Args:
+        redis: What `Target.of` takes. A simulated server brings a carrier of its own.
+
+    Raises:
+        InvalidOption: It names no server.
+    """
+    own = getattr(redis, "workkit_carrier", None)
+    if own is not None:
+        simulated: Carrier = own
+        return simulated
+    return Links(Target.of(redis))
 
 
 class Links:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-__all__ = ["Script", "script"]
+__all__ = ["Script", "all_scripts", "script"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +31,9 @@ def script(name: str) -> Script:
     source = (resources.files("workkit.store") / "lua" / f"{name}.lua").read_bytes()
     sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
     return Script(name, source, sha)
+
+
+def all_scripts() -> list[Script]:
+    """Load every script, by name."""
+    files = (resources.files("workkit.store") / "lua").iterdir()
+    return [script(file.name[:-4]) for file in sorted(files, key=str) if file.name.endswith(".lua")]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from workkit.errors import InvalidOption
 
-__all__ = ["Target"]
+__all__ = ["Target", "client_of"]
 
 #: Settings of a user's client that our connections must not inherit.
 _NOT_INHERITED: Final = frozenset(
@@ -119,6 +119,17 @@ class Target:
             "socket_connect_timeout": timeout_s,
             "retry": (AsyncRetry if is_async else Retry)(NoBackoff(), 0),
         }
+
+
+def client_of(url: str) -> Any:
+    """Return a redis-py client of a URL; replies are bytes.
+
+    Raises:
+        InvalidOption: The URL cannot be read.
+    """
+    from redis import Redis
+
+    return Redis(connection_pool=_pool_of_url(url))
 
 
 def _pool_of_url(url: str) -> Any:

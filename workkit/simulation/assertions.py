@@ -1,0 +1,110 @@
+"""What tests claim about a simulated world, with messages that show the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+from workkit.job import Job
+from workkit.records import ScheduledJob
+from workkit.simulation.trace import Event, Trace
+
+__all__ = ["Assertions"]
+
+_SHOWN: Final = 40
+
+
+class Assertions:
+    """The assertions of a simulation."""
+
+    trace: Trace
+    seed: int | str
+
+    def fail(self, message: str, *, name: str = "", job_id: str = "") -> NoReturn:
+        """Fail with the relevant part of the timeline.
+
+        Raises:
+            AssertionError: Always.
+        """
+        timeline = self.trace.timeline(name=name, job_id=job_id, last=_SHOWN)
+        raise AssertionError(
+            f"{message} (seed {self.seed!r})\n\n{timeline or '(nothing happened)'}"
+        )
+
+    def runs(self, job: Job | ScheduledJob | str) -> list[Event]:
+        """Return when a job's handler started: all starts of one job, or of a name."""
+        if isinstance(job, str):
+            return self.trace.of(kind="started", name=job)
+        return self.trace.of(kind="started", job_id=_job(job).id)
+
+    def retry_schedule(self, job: Job | ScheduledJob) -> list[int]:
+        """Return when a job was tried, in whole seconds since its first try."""
+        starts = [event.at_us for event in self.runs(job)]
+        return [round((at_us - starts[0]) / 1_000_000) for at_us in starts]
+
+    def assert_enqueued(
+        self, name: str, args: Mapping[str, Any] | None = None, *, times: int | None = None
+    ) -> None:
+        """Claim that a job was enqueued or scheduled, at any time so far.
+
+        Args:
+            name: The job's name.
+            args: Its args; None for any.
+            times: How often; None for at least once.
+
+        Raises:
+            AssertionError: It was not; the message shows what was.
+        """
+        found = [
+            event
+            for event in self.trace.of(name=name)
+            if event.kind in {"enqueued", "scheduled"}
+            and (args is None or event.detail.get("args") == dict(args))
+        ]
+        self._count(f"{name!r}{_with(args)} was enqueued", len(found), times, name)
+
+    def assert_ran(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        times: int | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Claim that handlers of a job were started.
+
+        Args:
+            name: The job's name.
+            args: Its args; None for any.
+            times: How often; None for at least once.
+            at: When, seconds since the world began, to the second; None for any time.
+
+        Raises:
+            AssertionError: They were not; the message shows what happened.
+        """
+        found = [
+            event
+            for event in self.runs(name)
+            if (args is None or event.detail.get("args") == dict(args))
+            and (at is None or abs(event.at - at) < 1)
+        ]
+        when = "" if at is None else f" at {at:g} s"
+        self._count(f"{name!r}{_with(args)} ran{when}", len(found), times, name)
+
+    def _count(self, what: str, found: int, times: int | None, name: str) -> None:
+        if found == times or (times is None and found):
+            return
+        wanted = "at least once" if times is None else _times(times)
+        self.fail(f"{what} {_times(found)}, expected {wanted}", name=name)
+
+
+def _job(job: Job | ScheduledJob) -> Job:
+    return job.job if isinstance(job, ScheduledJob) else job
+
+
+def _with(args: Mapping[str, Any] | None) -> str:
+    return "" if args is None else f" with {dict(args)!r}"
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")

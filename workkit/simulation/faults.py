@@ -1,0 +1,145 @@
+"""What goes wrong, as data: drawn from a seed, kept in a list, shrunk by leaving entries out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal
+
+from workkit.entropy import Entropy
+from workkit.errors import InvalidOption
+
+__all__ = ["Fault", "FaultKind", "Faults"]
+
+FaultKind = Literal[
+    "crash", "lose", "drop", "freeze", "step", "slow", "cut", "away", "wipe", "oom", "readonly"
+]
+#: Faults of the server; the others befall a pool.
+_OF_SERVER: Final = ("away", "wipe", "oom", "readonly")
+#: How long a fault lasts, seconds: least and most; of "crash", until the pool starts again.
+_LASTS: Final[dict[str, tuple[float, float]]] = {
+    "crash": (0.5, 40.0), "freeze": (1.0, 40.0), "slow": (1.0, 30.0), "cut": (0.5, 20.0),
+    "away": (0.1, 20.0), "oom": (1.0, 30.0), "readonly": (1.0, 30.0),
+}  # fmt: skip
+_STEPS_S: Final = (-3_600.0, 3_600.0)
+_SLOW_S: Final = (0.05, 8.0)
+_SOON: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        kind: "crash" a pool; "lose" the reply to a command of a pool, or "drop" the command; a pool
+            is "freeze"d; its wall clock is "step"ped; its connections are "slow" or "cut"; Redis is
+            "away", is "wipe"d, or refuses writes as one that is full ("oom") or a replica
+            ("readonly").
+        at_s: When, seconds since the world began.
+        pool: The pool's name; "" for faults of Redis.
+        before: Crash before so many further commands of the pool have passed; 0 for at once.
+        after: Crash, lose or drop at so many further commands; a crash comes after it.
+        for_s: How long it lasts; of "crash", when the pool starts again (0: never).
+        by_s: By how much a clock is stepped, or how long a slow connection takes for one way.
+    """
+
+    kind: FaultKind
+    at_s: float
+    pool: str = ""
+    before: int = 0
+    after: int = 0
+    for_s: float = 0.0
+    by_s: float = 0.0
+
+    def record(self) -> dict[str, Any]:
+        """Return what differs from the defaults, to be kept as JSON."""
+        return {
+            field.name: value
+            for field, value in zip(fields(self), asdict(self).values(), strict=True)
+            if value != field.default
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How often things go wrong, in times an hour of virtual time; a pool each, where it has one.
+
+    Attributes:
+        crash: Pools crash before or after a command, and start again after a while.
+        lose: Replies are lost after the command was carried out.
+        drop: Commands are lost before they were.
+        freeze: Pools stand still.
+        step: Wall clocks are stepped, up to an hour either way.
+        slow: Connections are slow, up to 8 s one way.
+        cut: Connections are cut without a word.
+        away: Redis is away and refuses connections.
+        wipe: Redis loses everything.
+        oom: Redis is full.
+        readonly: Redis is a replica.
+        latency: Least and most time that a request or a reply is under way, seconds.
+        within: Faults begin within so many seconds of the start of the world.
+    """
+
+    crash: float = 0.0
+    lose: float = 0.0
+    drop: float = 0.0
+    freeze: float = 0.0
+    step: float = 0.0
+    slow: float = 0.0
+    cut: float = 0.0
+    away: float = 0.0
+    wipe: float = 0.0
+    oom: float = 0.0
+    readonly: float = 0.0
+    latency: tuple[float, float] = (0.0001, 0.003)
+    within: float = 3_600.0
+
+    def __post_init__(self) -> None:
+        for name, rate in self._rates().items():
+            if not 0 <= rate < math.inf:
+                raise InvalidOption(f"faults: {name} must be times an hour, not {rate!r}")
+        if not 0 <= self.latency[0] <= self.latency[1] < math.inf:
+            raise InvalidOption(f"faults: latency must be (least, most), not {self.latency!r}")
+
+    def _rates(self) -> dict[FaultKind, float]:
+        kinds: tuple[FaultKind, ...] = FaultKind.__args__  # type: ignore[attr-defined]
+        return {kind: getattr(self, kind) for kind in kinds}
+
+    def draw(self, entropy: Entropy, pools: Sequence[str]) -> list[Fault]:
+        """Draw a plan.
+
+        Args:
+            entropy: Where chance comes from.
+            pools: The names of the pools.
+
+        Returns:
+            The faults in the order of their times.
+        """
+        plan: list[Fault] = []
+        for kind, rate in self._rates().items():
+            for pool in ("",) if kind in _OF_SERVER else pools:
+                at_s = 0.0
+                while rate:
+                    at_s += -math.log(1 - entropy.uniform(0, 1)) * 3_600 / rate
+                    if at_s >= self.within:
+                        break
+                    plan.append(_drawn(kind, round(at_s, 3), pool, entropy))
+        return sorted(plan, key=lambda fault: (fault.at_s, fault.kind, fault.pool))
+
+
+def _drawn(kind: FaultKind, at_s: float, pool: str, entropy: Entropy) -> Fault:
+    for_s = round(entropy.uniform(*_LASTS[kind]), 3) if kind in _LASTS else 0.0
+    before = after = 0
+    by_s = 0.0
+    if kind == "crash":
+        when = entropy.below(3)  # at once, before a command, after one
+        count = 1 + entropy.below(_SOON)
+        before, after = (0, count, 0)[when], (0, 0, count)[when]
+    elif kind in {"lose", "drop"}:
+        after = 1 + entropy.below(_SOON)
+    elif kind == "step":
+        by_s = round(entropy.uniform(*_STEPS_S), 3)
+    elif kind == "slow":
+        by_s = round(entropy.uniform(*_SLOW_S), 3)
+    return Fault(kind, at_s, pool, before, after, for_s, by_s)

@@ -1,0 +1,167 @@
+"""An event loop in virtual time: the async handlers of one simulated pool run on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from workkit.simulation.process import Host
+from workkit.simulation.world import microseconds
+
+__all__ = ["VirtualLoop"]
+
+
+class VirtualLoop(asyncio.AbstractEventLoop):
+    """Runs callbacks and timers of asyncio as events of the world.
+
+    Sleeping, timeouts, tasks, futures, locks and queues work; sockets, subprocesses and executors
+    are real, so they do not.
+
+    Args:
+        host: Where it runs; its end is the loop's.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._ready: deque[asyncio.Handle] = deque()
+        self._planned = False
+        self._closed = False
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+
+    def time(self) -> float:
+        """Return the host's monotonic time, seconds."""
+        return self._host.clock.read().monotonic_s
+
+    def call_soon(  # type: ignore[override] # ours are called with anything
+        self,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        """Have something called in this instant, behind what is due."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        if not self._planned:
+            self._planned = True
+            self._host.soon(self._run_ready)
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Have something called after a while."""
+        timer = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
+        self._host.later(microseconds(max(delay, 0)), self._fire, timer)
+        return timer
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Have something called at a time of this loop."""
+        return self.call_later(when - self.time(), callback, *args, context=context)
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Take note of a cancelled timer, as `TimerHandle` wants it; it does nothing when due."""
+
+    def _fire(self, timer: asyncio.TimerHandle) -> None:
+        if not timer.cancelled():
+            self._ready.append(timer)
+            self._run_ready()
+
+    def _run_ready(self) -> None:
+        self._planned = False
+        before = asyncio._get_running_loop()  # noqa: SLF001 - what run_forever of any loop does
+        asyncio._set_running_loop(self)  # noqa: SLF001
+        try:
+            while self._ready and not self._closed:
+                handle = self._ready.popleft()
+                if not handle.cancelled():
+                    handle._run()  # noqa: SLF001
+        finally:
+            asyncio._set_running_loop(before)  # noqa: SLF001
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future of this loop."""
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        """Have a coroutine run."""
+        name = options.pop("name", None)
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, **options)
+        task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - crashes leave them
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+
+    def get_debug(self) -> bool:
+        """Tell whether asyncio is to check more."""
+        return False
+
+    def is_running(self) -> bool:
+        """Tell whether the loop runs."""
+        return not self._closed
+
+    def is_closed(self) -> bool:
+        """Tell whether the loop is closed."""
+        return self._closed
+
+    def close(self) -> None:
+        """Run nothing any more."""
+        self._closed = True
+        self._ready.clear()
+
+    def unwind(self) -> None:
+        """End the coroutines of tasks that never came to their end, once the world is over."""
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks:
+            coroutine: Any = task.get_coro()
+            with contextlib.suppress(BaseException):
+                coroutine.close()
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report what nobody awaited."""
+        self.default_exception_handler(context)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report what nobody awaited."""
+        import logging
+
+        logging.getLogger("asyncio").error(
+            context.get("message", ""), exc_info=context.get("exception")
+        )
+
+    async def shutdown_asyncgens(self) -> None:
+        """Close async generators; they end with the world."""
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        """Run a function here and now: it may not wait for anything real.
+
+        Returns:
+            A future that has its result.
+        """
+        del executor
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits
+            future.set_exception(error)
+        return future

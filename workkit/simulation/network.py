@@ -1,0 +1,209 @@
+"""What is between simulated hosts and their server, and what goes wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from workkit.entropy import Entropy
+from workkit.errors import ServerError, ServerUnavailable
+from workkit.simulation.server import SimulatedServer
+from workkit.simulation.verbs import command_name, keys_of
+from workkit.simulation.world import World, microseconds
+from workkit.store.exchange import Command
+
+if TYPE_CHECKING:
+    from workkit.simulation.process import Connection
+
+__all__ = ["Line", "Network", "Trap"]
+
+#: How long a request is under way in a world without faults, microseconds; its reply comes with it.
+_LATENCY_US: Final = 200
+
+Then = Callable[[Any], None]
+Watch = Callable[[tuple[bytes, ...]], None]
+
+
+class Trap:
+    """Something that happens to a host at one of its next commands.
+
+    Args:
+        when: "before" the server has carried it out, or "after".
+        count: At so many commands that match from now on, 1 for the next.
+        command: The name of a command or a script; "" for any.
+        spring: What happens. It returns whether the reply comes all the same.
+    """
+
+    def __init__(
+        self,
+        when: Literal["before", "after"],
+        count: int,
+        command: str,
+        spring: Callable[[str], bool],
+    ) -> None:
+        self.when = when
+        self._left = count
+        self._command = command
+        self.spring = spring
+
+    def counts(self, name: str) -> bool:
+        """Count a command; tell whether it is the one."""
+        if self._command in {"", name}:
+            self._left -= 1
+            return self._left == 0
+        return False
+
+
+class Line:
+    """The state of a host's way to the server.
+
+    Attributes:
+        traps: What lies in wait.
+        cut_until_us: Nothing gets through before this time.
+        slow_until_us: Everything is slow before this time.
+        slow_us: What slow means, microseconds for one way.
+    """
+
+    def __init__(self) -> None:
+        self.traps: list[Trap] = []
+        self.cut_until_us = 0
+        self.slow_until_us = 0
+        self.slow_us = 0
+
+
+class Network:
+    """Carries requests to the server and replies back.
+
+    Args:
+        world: Where time passes.
+        server: Where requests go.
+        entropy: For latencies.
+
+    Attributes:
+        server: Where requests go.
+        latency: Least and most time for one way, seconds; None for a world without faults.
+        away_until_us: The server refuses connections before this time.
+    """
+
+    def __init__(self, world: World, server: SimulatedServer, entropy: Entropy) -> None:
+        self._world = world
+        self._entropy = entropy
+        self.server = server
+        self.latency: tuple[float, float] | None = None
+        self.away_until_us = 0
+
+    def carry(
+        self,
+        connection: Connection,
+        commands: Sequence[Command],
+        then: Then,
+        watch: Watch | None = None,
+    ) -> None:
+        """Carry a request.
+
+        Args:
+            connection: Whose it is.
+            commands: What it asks.
+            then: Told the replies or the error, on the connection's host.
+            watch: Told the keys of the request when it reaches the server.
+        """
+        line = connection.host.line
+        now_us = self._world.now_us
+        if self.away_until_us > now_us:
+            self._fail(connection, then, _LATENCY_US, "connection refused")
+            return
+        if line.cut_until_us > now_us:
+            self._fail(connection, then, connection.timeout_us, "timed out")
+            return
+        there_us = self._one_way(line)
+        back_us = self._one_way(line) if self.latency or line.slow_until_us > now_us else 0
+        if there_us + back_us > connection.timeout_us:
+            # The caller gives up, and the request arrives all the same.
+            self._fail(connection, then, connection.timeout_us, "timed out")
+            then, watch = _nobody, None
+        self._world.after(there_us, self._arrive, connection, commands, then, watch, back_us)
+
+    def _one_way(self, line: Line) -> int:
+        if line.slow_until_us > self._world.now_us:
+            return line.slow_us
+        return microseconds(self._entropy.uniform(*self.latency)) if self.latency else _LATENCY_US
+
+    def _fail(self, connection: Connection, then: Then, delay_us: int, why: str) -> None:
+        error = ServerUnavailable(f"no answer from the simulated Redis: {why}")
+        self._world.after(delay_us, connection.host.happen, then, error)
+
+    def _arrive(
+        self,
+        connection: Connection,
+        commands: Sequence[Command],
+        then: Then,
+        watch: Watch | None,
+        back_us: int,
+    ) -> None:
+        host = connection.host
+        if self.away_until_us > self._world.now_us:
+            self._fail(connection, then, 0, "the connection was closed")
+            return
+        outcome: list[Any] | None
+        if host.line.traps:
+            outcome = self._trapped(connection, commands)
+        else:
+            outcome = self.server.execute(commands, connection)
+        if watch is not None and outcome is not None:
+            watch(tuple(key for command in commands for key in keys_of(command)))
+        if outcome is None:
+            self._fail(connection, then, connection.timeout_us, "the reply was lost")
+        elif back_us:
+            self._world.after(back_us, self._return, connection, then, outcome)
+        else:
+            host.happen(then, outcome)
+
+    def _trapped(self, connection: Connection, commands: Sequence[Command]) -> list[Any] | None:
+        """Carry out commands one by one; None if the reply is lost on the way."""
+        line = connection.host.line
+        replies: list[Any] = []
+        answered = True
+        for command in commands:
+            name = command_name(command)
+            sprung = [trap for trap in line.traps if trap.counts(name)]
+            line.traps = [trap for trap in line.traps if trap not in sprung]
+            if not all(trap.spring(name) for trap in sprung if trap.when == "before"):
+                return None
+            replies += self.server.execute([command], connection)
+            if not all(trap.spring(name) for trap in sprung if trap.when == "after"):
+                answered = False
+            if connection.host.crashed:
+                return None
+        return replies if answered else None
+
+    def _return(self, connection: Connection, then: Then, outcome: list[Any]) -> None:
+        if connection.host.line.cut_until_us > self._world.now_us:
+            self._fail(connection, then, connection.timeout_us, "the reply was lost")
+        else:
+            connection.host.happen(then, outcome)
+
+    def announce(self, connection: Connection, announced: Callable[[], None]) -> None:
+        """Carry an announcement of the server."""
+        line = connection.host.line
+        if line.cut_until_us <= self._world.now_us:
+            self._world.after(self._one_way(line), connection.host.happen, announced)
+
+    def hang_up(self) -> None:
+        """Close the connections of everybody who listens; the others notice when they send."""
+        for connection in self.server.listeners():
+            connection.hung_up()
+
+    def at_once(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry a request that comes from outside the world; it takes no time.
+
+        Raises:
+            ServerUnavailable: The server is away.
+        """
+        if self.away_until_us > self._world.now_us:
+            raise ServerUnavailable("no answer from the simulated Redis: connection refused")
+        return self.server.execute(commands)
+
+
+def _nobody(outcome: list[Any] | ServerError) -> None:
+    """Take a reply that nobody waits for any more."""
+    del outcome

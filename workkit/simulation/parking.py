@@ -1,0 +1,181 @@
+"""Threads of which exactly one runs: the world's, or the one that it has let run.
+
+A sync handler needs a stack of its own, so that it can stop in the middle while time passes. Its
+thread is parked whenever it asks for something, and goes on when the world answers.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+from workkit.errors import WorkkitError
+
+__all__ = ["HandlerBlocked", "ParkedThreads", "Stack", "current_stack"]
+
+#: A handler that does not come back for this long really blocks, seconds of real time.
+BLOCKED_S: Final = 5.0
+
+#: How many attempts to go on a handler may make that is to end.
+_PATIENCE: Final = 10
+
+_here = threading.local()
+
+
+class HandlerBlocked(WorkkitError):
+    """A handler waits for something real, which never comes in virtual time."""
+
+
+class Abandoned(BaseException):
+    """Unwinds a stack whose process has crashed, once the world is over."""
+
+
+class Stack:
+    """A stack that runs a function, step by step.
+
+    Args:
+        body: What it runs.
+        what: What it is, for the report that it blocks.
+
+    Attributes:
+        ended: Whether the function has returned.
+        error: What it raised, or None.
+        request: What it has asked for, while it is parked.
+        abandoned: Whether nobody answers any more.
+    """
+
+    def __init__(self, body: Callable[[], object], what: str) -> None:
+        self._body = body
+        self._what = what
+        self._worker: _Worker | None = None
+        self._answer: Any = None
+        self._thrown: BaseException | None = None
+        self.ended = False
+        self.error: BaseException | None = None
+        self.request: Any = None
+        self.abandoned = False
+
+    def ask(self, request: Any) -> Any:
+        """Park this thread with a request until it is answered; called on the stack itself.
+
+        Raises:
+            BaseException: What the world throws in.
+        """
+        if self.abandoned:
+            raise Abandoned
+        assert self._worker is not None  # noqa: S101 - it runs on one
+        self.request = request
+        self._worker.hand_back()
+        thrown, self._thrown = self._thrown, None
+        if thrown is not None:
+            raise thrown
+        return self._answer
+
+    def go_on(
+        self, threads: ParkedThreads, answer: Any = None, error: BaseException | None = None
+    ) -> None:
+        """Let the stack run until it parks again or ends; called by the world.
+
+        Raises:
+            HandlerBlocked: It does not come back.
+        """
+        self._answer, self._thrown, self.request = answer, error, None
+        if self._worker is None:
+            self._worker = threads.take()
+            self._worker.stack = self
+        worker = self._worker
+        if not worker.run():
+            frames = sys._current_frames().get(worker.thread.ident or 0)  # noqa: SLF001 - the only way
+            where = "".join(traceback.format_stack(frames)) if frames is not None else ""
+            raise HandlerBlocked(
+                f"{self._what} has blocked for {BLOCKED_S:g} s of real time. In a simulation a "
+                "handler may wait only with sim.sleep, or asyncio.sleep if it is async; here is "
+                f"where it waits:\n{where}"
+            )
+        if self.ended:
+            threads.give(worker)
+
+    def unwind(self, threads: ParkedThreads) -> None:
+        """End the stack, whose requests are not answered any more; a stubborn one stays parked."""
+        self.abandoned = True
+        for _ in range(_PATIENCE):
+            if self.ended or self._worker is None:
+                return
+            self.go_on(threads, error=Abandoned())
+
+    def run(self) -> None:
+        """Run the function on the present thread."""
+        _here.stack = self
+        try:
+            self._body()
+        except BaseException as error:  # noqa: BLE001 - handed to the world
+            self.error = error
+        finally:
+            _here.stack = None
+            self.ended = True
+
+
+def current_stack() -> Stack | None:
+    """Return the stack that runs on this thread, or None on the world's own."""
+    stack: Stack | None = getattr(_here, "stack", None)
+    return stack
+
+
+class _Worker:
+    """A thread that runs one stack after another, and only when it is let."""
+
+    def __init__(self) -> None:
+        self._to_worker = threading.Lock()
+        self._to_world = threading.Lock()
+        self._to_worker.acquire()
+        self._to_world.acquire()
+        self.stack: Stack | None = None
+        self.thread = threading.Thread(target=self._work, name="workkit-handler", daemon=True)
+        self.thread.start()
+
+    def run(self) -> bool:
+        """Let the thread run; False if it does not come back."""
+        self._to_worker.release()
+        return self._to_world.acquire(timeout=BLOCKED_S)
+
+    def hand_back(self) -> None:
+        """Let the world run, and wait to be let again."""
+        self._to_world.release()
+        self._to_worker.acquire()
+
+    def _work(self) -> None:
+        while True:
+            self._to_worker.acquire()
+            if self.stack is None:
+                return
+            self.stack.run()
+            self.stack = None
+            self._to_world.release()
+
+    def end(self) -> None:
+        """Let an idle thread end."""
+        self.stack = None
+        self._to_worker.release()
+
+
+class ParkedThreads:
+    """Threads to be had and given back, so that a short handler does not cost a new one."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Worker] = []
+
+    def take(self) -> _Worker:
+        """Return an idle thread."""
+        return self._idle.pop() if self._idle else _Worker()
+
+    def give(self, worker: _Worker) -> None:
+        """Take a thread back."""
+        self._idle.append(worker)
+
+    def close(self) -> None:
+        """Let the idle threads end."""
+        while self._idle:
+            self._idle.pop().end()

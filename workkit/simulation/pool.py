@@ -1,0 +1,308 @@
+"""A worker pool in a simulated world: the engine of a real one, driven in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from workkit.engine import Engine, PoolSpec
+from workkit.entropy import Entropy
+from workkit.errors import PoolState, ServerError
+from workkit.events import Events, call_hook
+from workkit.execution import Execution
+from workkit.maintenance.rota import Rota
+from workkit.pool import WorkerPool
+from workkit.runners.base import Runner
+from workkit.serving import Serving
+from workkit.simulation.parking import ParkedThreads
+from workkit.simulation.process import Connection, Host, Process
+from workkit.simulation.runner import SimulatedRunner
+from workkit.simulation.takes import Takes, read_takes
+from workkit.simulation.world import HostClock
+from workkit.store.routine import Wait
+
+if TYPE_CHECKING:
+    from workkit.simulation.simulation import Simulation
+
+__all__ = ["SimulatedPool"]
+
+#: A process that cannot reach Redis when it starts is started again after this long, seconds.
+_STARTS_AGAIN_S: Final = 1.0
+#: Of dispatcher, heartbeat, maintenance and handlers, as in a real pool, seconds.
+_TIMEOUTS_S: Final = (5.0, 2.0, 5.0, 5.0)
+
+
+class _WorldEvents(Events):
+    """Calls the hooks of a pool in virtual time."""
+
+    def __init__(self, hooks: dict[str, list[Callable[..., Any]]], host: Host) -> None:
+        super().__init__()
+        self.hooks = hooks
+        self._host = host
+
+    def tell(self, name: str, *arguments: Any) -> None:
+        """Have the hooks of an event called."""
+        for hook in self.hooks[name]:
+            self._host.soon(call_hook, hook, *arguments)
+
+
+class _Life:
+    """One process of a pool, from its start to its end or its crash."""
+
+    def __init__(self, pool: SimulatedPool, sim: Simulation, number: int) -> None:
+        self.host = Host(sim.world, pool.name, pool.clock)
+        self._pool = pool
+        self._sim = sim
+        entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
+        spec = replace(
+            pool.spec,
+            namespace=sim.namespace,
+            events=_WorldEvents(pool.spec.events.hooks, self.host),
+        )
+        links = [Connection(self.host, sim.network, timeout_s=_TIMEOUTS_S[at]) for at in range(4)]
+        processes = [Process(self.host, link) for link in links[:3]]
+        self._dispatcher, self._heartbeat, self._maintenance = processes
+        self._links = links
+
+        def make_runner(worker_ids: Sequence[str], done: Callable[[Execution], None]) -> Runner:
+            self.runner = SimulatedRunner(
+                worker_ids, done, clock=pool.clock, entropy=entropy, host=self.host,
+                connection=links[3], threads=sim.threads, takes=pool.takes, witness=pool,
+            )  # fmt: skip
+            return self.runner
+
+        self.engine = Engine(
+            spec, clock=pool.clock, entropy=entropy, make_runner=make_runner,
+            notify=self._dispatcher.wake, host=pool.name, pid=number,
+        )  # fmt: skip
+        self._beats = Rota([self.engine.heartbeat], pool.clock, entropy, self._heartbeat)
+        self._rota = Rota(self.engine.duties, pool.clock, entropy, self._maintenance)
+        self.serving = Serving(
+            self.engine, spec.concurrency, clock=pool.clock, entropy=entropy,
+            sleep_backoffs_s=[1.0], alarm=self._dispatcher, ear=links[0],
+            hurry_requeuer=lambda at_s: self._rota.hurry(self.engine.requeuer, at_s),
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Register the pool, then run its loops."""
+
+        def serve() -> Any:
+            while True:
+                try:
+                    yield from self.engine.dispatcher.register()
+                    break
+                except ServerError:
+                    yield Wait(_STARTS_AGAIN_S)  # as whoever watches over the process would
+            self._heartbeat.start(self._beats.routine())
+            self._maintenance.start(self._rota.routine())
+            yield from self.serving.routine()
+
+        self._dispatcher.start(serve(), self._served)
+
+    def _served(self) -> None:
+        """Stop the other loops once the dispatcher has left."""
+        self._rota.stop()
+        self._beats.stop()
+
+        def clear() -> Any:
+            with suppress(ServerError):  # they expire
+                yield from self.engine.observer.clear()
+
+        self._dispatcher.start(clear(), self._gone)
+
+    def crash(self) -> None:
+        """End here and now: nothing that runs on this host happens any more."""
+        self.host.crashed = True
+        for link in self._links:
+            link.close()
+
+    def _gone(self) -> None:
+        self.engine.runner.close(wait_s=0.5)
+        self._pool.ended(self)
+
+
+class SimulatedPool:
+    """A worker pool in a simulated world.
+
+    It takes the same registrations as `WorkerPool` and starts when the world first runs.
+
+    Args:
+        sim: The world.
+        name: What the trace calls it.
+        pool: What is registered.
+        takes: Job name -> how long its handlers take.
+
+    Attributes:
+        name: What the trace calls it, and the name of its host.
+        clock: The clocks of its host.
+        takes: Job name -> how long its handlers take.
+    """
+
+    def __init__(
+        self, sim: Simulation, name: str, pool: WorkerPool, takes: Mapping[str, Takes]
+    ) -> None:
+        self._sim = sim
+        self._pool = pool
+        self._life: _Life | None = None
+        self._lives = 0
+        self._crashed: list[_Life] = []  # kept, so that nothing of them is unwound meanwhile
+        self.name = name
+        self.clock = HostClock(sim.world)
+        self.takes = {job: read_takes(each, job) for job, each in takes.items()}
+
+    # Registering.
+
+    @property
+    def spec(self) -> PoolSpec:
+        """What has been registered and set."""
+        return self._pool.spec
+
+    def job(
+        self,
+        name: str | Callable[..., Any] | None = None,
+        handler: Callable[..., Any] | None = None,
+        *,
+        takes: Takes | None = None,
+        **options: Any,
+    ) -> Any:
+        """Register a handler, by a call or as a decorator; see `WorkerPool.job`.
+
+        Args:
+            name: The job's name; as a decorator it may be left out for the function's own.
+            handler: The function.
+            takes: How long it takes in virtual time: seconds, a pair (least, most), or a function
+                of an `Entropy` that returns seconds. What it sleeps itself counts.
+            **options: The fields of `JobOptions`.
+        """
+        self._refuse_if_started()
+        if callable(name):
+            return self.job()(name)
+        if handler is None:
+
+            def register(function: Callable[..., Any]) -> Callable[..., Any]:
+                own = name if name is not None else getattr(function, "__name__", "")
+                self.job(own, function, takes=takes, **options)
+                return function
+
+            return register
+        self._pool.job(name or "", handler, **options)
+        if takes is not None:
+            self.takes[str(name)] = read_takes(takes, str(name))
+        return handler
+
+    def middleware(self, function: Any) -> Any:
+        """Register a function around every job; see `WorkerPool.middleware`."""
+        self._refuse_if_started()
+        return self._pool.middleware(function)
+
+    def periodically_enqueue(
+        self, spec: str, name: str, args: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
+        """Enqueue a job by the clock; see `WorkerPool.periodically_enqueue`."""
+        self._refuse_if_started()
+        self._pool.periodically_enqueue(spec, name, args, **options)
+
+    def on(self, event: Any, hook: Callable[..., Any]) -> None:
+        """Call a function when something happens; see `WorkerPool.on`."""
+        self._pool.on(event, hook)
+
+    def on_start(self, hook: Any) -> Any:
+        """Call a function before the pool takes its first job."""
+        return self._pool.on_start(hook)
+
+    def on_stop(self, hook: Any) -> Any:
+        """Call a function after the pool has stopped."""
+        return self._pool.on_stop(hook)
+
+    def _refuse_if_started(self) -> None:
+        if self._lives:
+            raise PoolState(f"cannot register with {self.name}: it has been started")
+
+    # Running.
+
+    @property
+    def running(self) -> bool:
+        """Whether the pool's process lives."""
+        return self._life is not None
+
+    @property
+    def started(self) -> bool:
+        """Whether the pool was ever started."""
+        return self._lives > 0
+
+    @property
+    def pool_id(self) -> str:
+        """The id under which the pool holds jobs at present; "" while it does not run."""
+        return self._life.engine.identity.pool_id if self._life else ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the pool holds jobs or runs handlers."""
+        return self._life is not None and self._life.engine.ledger.running > 0
+
+    def start(self) -> None:
+        """Start a process of the pool; nothing if one lives."""
+        if self._life is not None:
+            return
+        self._lives += 1
+        for hook in self.spec.start_hooks:
+            call_hook(hook)
+        self._life = _Life(self, self._sim, self._lives)
+        self._sim.trace.add("pool", self.name, does="start")
+        self._life.start()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Ask the pool to stop; it does while the world runs on.
+
+        Args:
+            timeout: Seconds until unfinished jobs go back to their queues; None to wait.
+        """
+        if self._life is not None:
+            self._sim.trace.add("pool", self.name, does="stop")
+            self._life.serving.request_stop(timeout)
+
+    @property
+    def host(self) -> Host:
+        """The host of the living process.
+
+        Raises:
+            PoolState: None lives.
+        """
+        if self._life is None:
+            raise PoolState(f"{self.name} does not run")
+        return self._life.host
+
+    def crash(self) -> None:
+        """End the process here and now; its stacks are abandoned where they stand."""
+        if self._life is not None:
+            life, self._life = self._life, None
+            self._crashed.append(life)
+            life.crash()
+
+    def unwind(self, threads: ParkedThreads) -> None:
+        """End all stacks, once the world is over; what they do has no effect any more."""
+        if self._life is not None:
+            self.crash()
+        for life in self._crashed:
+            life.runner.unwind(threads)
+        self._crashed.clear()
+
+    def ended(self, life: _Life) -> None:
+        """Take note that a process has ended by itself."""
+        if self._life is life:
+            self._life = None
+            self._sim.trace.add("pool", self.name, does="end")
+            for hook in self.spec.stop_hooks:
+                call_hook(hook)
+
+    # What the runner tells.
+
+    def handler_started(self, execution: Execution) -> None:
+        """Take note that a handler starts."""
+        self._sim.handler_started(self.name, execution)
+
+    def handler_ended(self, execution: Execution, error: BaseException | None) -> None:
+        """Take note that a handler has ended."""
+        self._sim.handler_ended(self.name, execution, error)

@@ -1,0 +1,234 @@
+"""Simulated hosts, their connections, and the loops that run on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from workkit.errors import ServerError, ServerUnavailable
+from workkit.simulation.network import Line, Network
+from workkit.simulation.world import HostClock, Timer, World, microseconds
+from workkit.store.exchange import Command, Exchange
+from workkit.store.routine import Routine, Wait, Watch
+
+__all__ = ["Connection", "Host", "Outcome", "Process"]
+
+#: What a request has come to: replies, or that there will be none.
+Outcome: TypeAlias = "list[Any] | ServerError"
+
+
+class Host:
+    """A machine with one process on it, from its start to its crash.
+
+    Args:
+        world: Where time passes.
+        name: What the trace calls it.
+        clock: Its clocks.
+
+    Attributes:
+        crashed: Whether it is gone; nothing happens on it any more.
+        frozen_until_us: Nothing happens on it before this time.
+        line: The state of its way to the server.
+    """
+
+    def __init__(self, world: World, name: str, clock: HostClock) -> None:
+        self.world = world
+        self.name = name
+        self.clock = clock
+        self.crashed = False
+        self.frozen_until_us = 0
+        self.line = Line()
+
+    def happen(self, action: Callable[..., object], *args: Any) -> None:
+        """Let something happen on this host: now, when it thaws, or never."""
+        if self.crashed:
+            return
+        if self.frozen_until_us > self.world.now_us:
+            self.world.at(self.frozen_until_us, self.happen, action, *args)
+            return
+        action(*args)
+
+    def soon(self, action: Callable[..., object], *args: Any) -> Timer:
+        """Have something happen on this host, behind all that is due now."""
+        return self.world.after(0, self.happen, action, *args)
+
+    def later(self, delay_us: int, action: Callable[..., object], *args: Any) -> Timer:
+        """Have something happen on this host after a while."""
+        return self.world.after(delay_us, self.happen, action, *args)
+
+
+class Connection:
+    """One connection of a host.
+
+    Args:
+        host: Whose it is.
+        network: What is between it and the server.
+        timeout_s: How long it waits for a reply, seconds.
+    """
+
+    def __init__(self, host: Host, network: Network, *, timeout_s: float = 5.0) -> None:
+        self.host = host
+        self.timeout_us = microseconds(timeout_s)
+        self._network = network
+        self._listening: tuple[bytes, ...] = ()
+        self._announced: Callable[[], None] | None = None
+        self._broken: Callable[[], None] | None = None
+
+    @property
+    def armed(self) -> bool:
+        """Whether the watch still stands: nothing announced, nothing sent since."""
+        return bool(self._listening)
+
+    def send(self, commands: Sequence[Command], then: Callable[[Outcome], None]) -> None:
+        """Send commands; `then` is told what came of them, on this host."""
+        self._disarm()
+        self._network.carry(self, commands, then)
+
+    def watch(
+        self,
+        exchange: Exchange[Any],
+        then: Callable[[Outcome], None],
+        announced: Callable[[], None],
+        broken: Callable[[], None],
+    ) -> None:
+        """Send a look; from the moment it reaches the server, changes are announced.
+
+        Args:
+            exchange: The look.
+            then: Told what came of it.
+            announced: Told of the first change.
+            broken: Told if the server closes the connection meanwhile.
+        """
+        self._disarm()
+        self._announced, self._broken = announced, broken
+        self._network.carry(self, exchange.commands, then, watch=self._arm)
+
+    def _arm(self, keys: tuple[bytes, ...]) -> None:
+        self._listening = keys
+        self._network.server.listen(self, keys, self._on_change)
+
+    def _on_change(self) -> None:
+        self._disarm()
+        if self._announced is not None:
+            self._network.announce(self, self._announced)
+
+    def hung_up(self) -> None:
+        """Take note that the server has closed the connection."""
+        self._disarm()
+        if self._broken is not None:
+            self.host.soon(self._broken)
+
+    def _disarm(self) -> None:
+        if self._listening:
+            self._network.server.unlisten(self, self._listening)
+            self._listening = ()
+
+    def close(self) -> None:
+        """Have nothing announced any more."""
+        self._disarm()
+
+
+class Process:
+    """A routine that is carried out in virtual time; it is the alarm of its loop as well.
+
+    Args:
+        host: Where it runs.
+        connection: What it sends on.
+    """
+
+    def __init__(self, host: Host, connection: Connection) -> None:
+        self._host = host
+        self._connection = connection
+        self._routine: Routine | None = None
+        self._ended: Callable[[], object] | None = None
+        self._waiting: Timer | None = None
+        self._listens = False
+        self._armed = False
+        self._roused = False
+
+    def start(self, routine: Routine, ended: Callable[[], object] | None = None) -> None:
+        """Begin.
+
+        Args:
+            routine: What is to be done.
+            ended: Called when it is done.
+        """
+        self._routine, self._ended = routine, ended
+        self._host.soon(self._advance, routine.send, None)
+
+    def _advance(self, resume: Callable[[Any], Any], value: Any) -> None:
+        try:
+            request = resume(value)
+        except StopIteration:
+            self._connection.close()
+            if self._ended is not None:
+                self._ended()
+            return
+        if type(request) is Wait:
+            self._wait(request)
+        elif type(request) is Watch:
+            exchange = request.exchange
+            self._connection.watch(
+                exchange,
+                lambda outcome: self._looked(exchange, outcome),
+                self._announced,
+                self._cut,
+            )
+        else:
+            self._connection.send(request.commands, self._answered)
+
+    def _answered(self, outcome: Outcome) -> None:
+        assert self._routine is not None  # noqa: S101 - it was started
+        resume = self._routine.throw if isinstance(outcome, ServerError) else self._routine.send
+        self._advance(resume, outcome)
+
+    def _looked(self, exchange: Exchange[Any], outcome: Outcome) -> None:
+        if not isinstance(outcome, ServerError):
+            errors = [reply for reply in outcome if isinstance(reply, ServerError)]
+            outcome = errors[0] if errors else exchange.parse(outcome)
+        self._answered(outcome)
+
+    # Waiting.
+
+    def _wait(self, wait: Wait) -> None:
+        self._listens = wait.listen
+        deaf = wait.listen and not self._connection.armed  # announced on the way here
+        # Never nothing, so that a time that is a rounding error away cannot hold the world up.
+        delay_us = 0 if self._roused or deaf else max(microseconds(wait.for_s), 1)
+        self._waiting = self._host.later(delay_us, self._waited)
+
+    def _waited(self) -> None:
+        if self._waiting is not None:
+            self._waiting = None
+            assert self._routine is not None  # noqa: S101 - it was started
+            self._advance(self._routine.send, None)
+
+    def _end_wait(self) -> None:
+        if self._waiting is not None:
+            World.call_off(self._waiting)
+            self._waiting = self._host.soon(self._waited)
+
+    def _announced(self) -> None:
+        if self._listens:
+            self._end_wait()
+
+    def _cut(self) -> None:
+        if self._listens and self._waiting is not None:
+            World.call_off(self._waiting)
+            self._waiting = None
+            self._answered(ServerUnavailable("the simulated Redis closed the connection"))
+
+    def wake(self) -> None:
+        """End the wait that is under way or announced."""
+        if self._waiting is not None:
+            self._end_wait()
+        elif self._armed:
+            self._roused = True
+
+    def arm(self) -> None:
+        """Announce a wait."""
+        self._armed, self._roused = True, False
+
+    def disarm(self) -> None:
+        """End a wait."""
+        self._armed = self._roused = False

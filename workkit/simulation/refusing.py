@@ -1,0 +1,80 @@
+"""Scripts on a server that refuses writes, as real servers do it, in the middle of a script."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from workkit.errors import ServerRefused
+from workkit.simulation.verbs import READS
+from workkit.store.exchange import Command
+from workkit.store.scripts import Script
+
+__all__ = ["Refusal", "guarded", "refused"]
+
+_MARK: Final = "workkit-refused"
+#: Writes that take no memory, which a full server allows.
+_FREEING: Final = frozenset(
+    {"DEL", "EXPIRE", "HDEL", "LREM", "PEXPIREAT", "RPOP", "SREM", "UNLINK", "XTRIM", "ZREM"}
+)
+_TEXTS: Final = {
+    "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
+    "READONLY": "READONLY You can't write against a read only replica.",
+}
+#: A full server asks before each command of a script, until the script has written: from then on
+#: it lets it finish. A replica refuses every write.
+_GUARD: Final = """
+local real, dirty, free, reads = redis, false, {%s}, {%s}
+local function denied(verb)
+  if reads[verb] or (dirty and %s) then return false end
+  if free[verb] and %s then dirty = true return false end
+  return true
+end
+local redis = {error_reply = real.error_reply, status_reply = real.status_reply}
+function redis.call(verb, ...)
+  if denied(verb) then error('workkit-refused') end
+  return real.call(verb, ...)
+end
+function redis.pcall(verb, ...)
+  if denied(verb) then return {err = 'workkit-refused'} end
+  return real.pcall(verb, ...)
+end
+"""
+
+
+class Refusal:
+    """A reason to refuse writes.
+
+    Args:
+        code: "OOM" or "READONLY".
+    """
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.is_full = code == "OOM"
+
+    def error(self) -> ServerRefused:
+        """Return the error reply."""
+        return ServerRefused(self.code, f"Redis refused: {_TEXTS[self.code]}")
+
+
+def guarded(command: Command, refusal: Refusal) -> Command | None:
+    """Return what a server that refuses writes can be sent; None if it is refused whole."""
+    first = command[0]
+    if isinstance(first, Script):
+        return ("EVAL", _guard(refusal.is_full) + first.source, *command[1:])
+    return command if refusal.is_full and first in _FREEING else None
+
+
+def refused(reply: object) -> bool:
+    """Tell whether a script was refused in the middle."""
+    return isinstance(reply, ServerRefused) and _MARK in str(reply)
+
+
+@cache
+def _guard(is_full: bool) -> bytes:
+    def table(verbs: frozenset[str]) -> str:
+        return ",".join(f"{verb}=true" for verb in sorted(verbs))
+
+    flag = "true" if is_full else "false"
+    return (_GUARD % (table(_FREEING), table(READS), flag, flag)).encode()

@@ -1,0 +1,281 @@
+"""Runs handlers in virtual time: sync ones on parked threads, async ones on a virtual loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from workkit.clock import Clock
+from workkit.entropy import Entropy
+from workkit.errors import JobTimeout, ServerError
+from workkit.execution import Execution
+from workkit.runners.base import Slots
+from workkit.simulation.loop import VirtualLoop
+from workkit.simulation.parking import ParkedThreads, Stack
+from workkit.simulation.process import Connection, Host
+from workkit.simulation.takes import Takes, draw
+from workkit.simulation.world import Timer, World, microseconds
+
+__all__ = ["HandlerWitness", "Send", "SimulatedRunner", "Sleep"]
+
+
+class Sleep:
+    """What a stack asks for: time.
+
+    Args:
+        seconds: How much.
+        interruptible: Whether a timeout ends it early.
+    """
+
+    def __init__(self, seconds: float, *, interruptible: bool) -> None:
+        self.seconds = seconds
+        self.interruptible = interruptible
+
+
+class Send:
+    """What a stack asks for: an exchange.
+
+    Args:
+        commands: What is sent.
+    """
+
+    def __init__(self, commands: Sequence[Any]) -> None:
+        self.commands = commands
+
+
+class HandlerWitness(Protocol):
+    """Told of starts and ends of handlers."""
+
+    def handler_started(self, execution: Execution) -> None:
+        """A handler starts."""
+        ...
+
+    def handler_ended(self, execution: Execution, error: BaseException | None) -> None:
+        """A handler has ended, or its timeout has given it up."""
+        ...
+
+
+class _Run:
+    """One execution that runs.
+
+    Attributes:
+        execution: The execution.
+        stack: Its stack, if it is sync.
+        task: Its task, if it is async.
+        sleeping: The timer of its sleep, or None.
+        interruptible: Whether its sleep can be ended.
+        struck: Whether it is to be interrupted as soon as it can be.
+        abandoned: Whether its pool has let go of it.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.stack: Stack | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.sleeping: Timer | None = None
+        self.interruptible = False
+        self.struck = False
+        self.abandoned = False
+
+
+class SimulatedRunner:
+    """The runner of a simulated pool.
+
+    Args:
+        worker_ids: The pool's workers.
+        done: Takes each execution that ended.
+        clock: For start and end times.
+        entropy: For the jitter of backoffs and what handlers take.
+        host: Where the pool runs.
+        connection: For what handlers send themselves.
+        threads: For sync handlers.
+        takes: Job name -> how long its handlers take.
+        witness: Told of starts and ends.
+    """
+
+    def __init__(
+        self,
+        worker_ids: Sequence[str],
+        done: Callable[[Execution], None],
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        host: Host,
+        connection: Connection,
+        threads: ParkedThreads,
+        takes: Mapping[str, Takes],
+        witness: HandlerWitness,
+    ) -> None:
+        self._slots = Slots(worker_ids)
+        self._done = done
+        self._clock = clock
+        self._entropy = entropy
+        self._host = host
+        self._connection = connection
+        self._threads = threads
+        self._takes = takes
+        self._witness = witness
+        self._waiting: deque[Execution] = deque()
+        self._running: dict[int, _Run] = {}
+        self._abandoned: list[_Run] = []
+        self.loop = VirtualLoop(host)  # type: ignore[abstract] # it has no sockets
+
+    # What the dispatcher asks.
+
+    def submit(self, executions: Sequence[Execution]) -> None:
+        """Start executions as workers become free, in this order."""
+        self._waiting.extend(executions)
+        self._host.soon(self._pump)
+
+    def withdraw(self) -> list[Execution]:
+        """Take back what has not started."""
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
+
+    def interrupt(self, execution: Execution) -> None:
+        """Make a running handler stop, as far as Python would allow."""
+        run = self._running.get(id(execution))
+        if run is None:
+            return
+        execution.interrupted = True
+        if run.task is not None:
+            self._host.soon(run.task.cancel)
+            return
+        run.struck = True
+        if run.sleeping is not None and run.interruptible:
+            World.call_off(run.sleeping)
+            run.sleeping = self._host.soon(self._slept, run)
+
+    def abandon(self, execution: Execution) -> None:
+        """Let go of a handler that does not stop; its worker is free."""
+        run = self._running.pop(id(execution), None)
+        if run is not None:
+            run.abandoned = True
+            self._abandoned.append(run)
+            self._slots.give(execution.worker_id)
+            self._host.soon(self._pump)
+
+    def abandoned(self) -> int:
+        """Count the abandoned handlers that still run."""
+        return len(self._abandoned)
+
+    def close(self, *, wait_s: float) -> None:
+        """Let the workers end."""
+        del wait_s
+        for run in self._running.values():
+            if run.task is not None:
+                run.task.cancel()
+
+    def unwind(self, threads: ParkedThreads) -> None:
+        """End all stacks once the world is over."""
+        self.loop.close()
+        for run in (*self._running.values(), *self._abandoned):
+            if run.stack is not None:
+                run.stack.unwind(threads)
+        self.loop.unwind()
+
+    # Running.
+
+    def _pump(self) -> None:
+        while self._waiting and (worker_id := self._slots.take()):
+            execution = self._waiting.popleft()
+            run = _Run(execution)
+            self._running[id(execution)] = run
+            execution.runner = run
+            execution.start(worker_id, self._clock)
+            self._witness.handler_started(execution)
+            if execution.chain.on_loop:
+                run.task = self.loop.create_task(self._run_task(run))
+            else:
+                name = execution.payload.name
+                run.stack = Stack(partial(self._run_sync, run), f"the handler of {name!r}")
+                self._go_on(run)
+
+    def _leftover_s(self, execution: Execution) -> float:
+        """Return how long a handler still takes after its code has run."""
+        takes = self._takes.get(execution.payload.name)
+        assert execution.started is not None  # noqa: S101 - it runs
+        passed_s = self._clock.read().monotonic_s - execution.started.monotonic_s
+        return draw(takes, self._entropy) - passed_s if takes is not None else 0.0
+
+    def _ended(self, run: _Run, error: BaseException | None) -> None:
+        execution = run.execution
+        if run.abandoned:
+            self._abandoned.remove(run)
+            execution.finished = execution.finished or self._clock.read()
+            self._witness.handler_ended(execution, error)
+            return
+        del self._running[id(execution)]
+        execution.finish(error, self._clock, self._entropy)
+        self._slots.give(execution.worker_id)
+        self._witness.handler_ended(execution, error)
+        self._done(execution)
+        self._pump()
+
+    # Async handlers.
+
+    async def _run_task(self, run: _Run) -> None:
+        error: BaseException | None = None
+        try:
+            await run.execution.chain.run_async(run.execution.job)
+        except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
+            error = raised
+        leftover_s = self._leftover_s(run.execution)
+        if leftover_s > 0 and not isinstance(error, asyncio.CancelledError):
+            try:
+                await asyncio.sleep(leftover_s)
+            except BaseException as raised:  # noqa: BLE001
+                error = raised
+        self._ended(run, error)
+
+    # Sync handlers.
+
+    def _run_sync(self, run: _Run) -> None:
+        """Run a handler, on its stack."""
+        execution, stack = run.execution, run.stack
+        assert stack is not None  # noqa: S101 - this is it
+        try:
+            execution.chain.run(execution.job, self.loop, execution.waits)
+        finally:
+            leftover_s = self._leftover_s(execution)
+            if leftover_s > 0 and not run.struck:
+                stack.ask(Sleep(leftover_s, interruptible=True))
+
+    def _go_on(self, run: _Run, answer: Any = None, error: BaseException | None = None) -> None:
+        stack = run.stack
+        assert stack is not None  # noqa: S101 - it is sync
+        stack.go_on(self._threads, answer, error)
+        if stack.ended:
+            self._ended(run, stack.error)
+        elif isinstance(stack.request, Sleep):
+            self._sleep(run, stack.request)
+        else:
+            self._connection.send(
+                stack.request.commands, lambda outcome: self._answered(run, outcome)
+            )
+
+    def _sleep(self, run: _Run, sleep: Sleep) -> None:
+        run.interruptible = sleep.interruptible
+        at_once = run.struck and sleep.interruptible
+        delay_us = 0 if at_once else microseconds(max(sleep.seconds, 0))
+        run.sleeping = self._host.later(delay_us, self._slept, run)
+
+    def _slept(self, run: _Run) -> None:
+        run.sleeping = None
+        self._go_on(run, error=self._strike(run))
+
+    def _answered(self, run: _Run, outcome: Any) -> None:
+        error = self._strike(run) or (outcome if isinstance(outcome, ServerError) else None)
+        self._go_on(run, outcome, error)
+
+    @staticmethod
+    def _strike(run: _Run) -> BaseException | None:
+        """Return the interrupt that is due; it strikes once."""
+        if not run.struck:
+            return None
+        run.struck = False
+        return JobTimeout()

@@ -1,0 +1,265 @@
+"""Redis as a simulated world sees it: a server whose keys live by virtual time.
+
+Behind it stands fakeredis or a real server, which carries out every command. What this module adds
+is the same on all of them: it takes over the expiry of keys, remembers replies until one of their
+keys is written, tells listeners what was written, and puts replies without an order into one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from workkit.errors import InvalidOption
+from workkit.simulation.backend import Backend
+from workkit.simulation.refusing import Refusal, guarded, refused
+from workkit.simulation.verbs import keys_of, nature_of
+from workkit.simulation.world import World
+from workkit.store.exchange import Command
+from workkit.store.keys import Keys
+from workkit.store.scripts import Script
+
+__all__ = ["Listener", "SimulatedServer"]
+
+#: Keys that live by virtual time expire in the server's own time in the year 9999, so that a key
+#: whose time to live was taken away can be told from one that kept it.
+_FAR_MS: Final = 253_402_300_799_000
+#: More than the longest life that anything is given, milliseconds.
+_LONG_MS: Final = 10**14
+_REMEMBERED: Final = 20_000
+
+#: Told that keys it listens for were written, and by whom.
+Listener = Callable[[], None]
+#: Told of commands that were carried out: by whom, the command, its reply.
+Witness = Callable[[object, Command, Any], None]
+
+
+class SimulatedServer:
+    """A server in virtual time.
+
+    Args:
+        world: Where time passes.
+        keys: The namespace; nothing else is touched.
+        backend: What carries out commands.
+        witness: Told of every command that may have written.
+
+    Raises:
+        InvalidOption: The namespace is not empty.
+
+    Attributes:
+        commands: How many commands were carried out.
+        asked: How many of them the backend was asked for.
+        refusal: Why the server refuses writes, or None.
+    """
+
+    def __init__(self, world: World, keys: Keys, backend: Backend, witness: Witness) -> None:
+        self._world = world
+        self._keys = keys
+        self._backend = backend
+        self._witness = witness
+        self._known: dict[bytes, None] = {}  # every key that was ever named
+        self._written: dict[bytes, int] = {}  # key -> number of its last write
+        self._writes = 0
+        self._remembered: dict[Command, tuple[int, tuple[bytes, ...], Any]] = {}
+        self._listeners: dict[bytes, dict[object, Listener]] = {}
+        self._ends: dict[bytes, int] = {}  # key -> when it expires, virtual microseconds
+        self.commands: Counter[str] = Counter()
+        self.asked = 0
+        self.refusal: Refusal | None = None
+        self._refuse_if_in_use()
+
+    def _refuse_if_in_use(self) -> None:
+        cursor: Any = 0
+        while True:
+            pattern = self._keys.everything_pattern()
+            cursor, found = self._send([("SCAN", cursor, "MATCH", pattern, "COUNT", 1_000)])[0]
+            if found:
+                raise InvalidOption(
+                    f"the namespace {self._keys.namespace!r} is not empty on this server "
+                    f"({found[0].decode('utf-8', 'replace')!r} is there); a simulation wants one "
+                    "of its own, whose keys it may delete"
+                )
+            if not int(cursor):
+                return
+
+    # Carrying out commands.
+
+    def execute(self, commands: Sequence[Command], who: object = None) -> list[Any]:
+        """Carry out commands now, in a row.
+
+        Args:
+            commands: The commands.
+            who: Whose they are; its own listener is not told.
+
+        Returns:
+            Their replies, errors as `ServerRefused` values.
+        """
+        if all(nature_of(command).reads for command in commands):
+            return [self.read(command) for command in commands]
+        return [self._one(command, who) for command in commands]
+
+    def _one(self, command: Command, who: object) -> Any:
+        if nature_of(command).reads:
+            return self.read(command)
+        return self._write(command, who)
+
+    def read(self, command: Command) -> Any:
+        """Carry out a command that changes nothing, if need be."""
+        verb = command[0]
+        if verb == "SCAN":
+            return self._scan(command)
+        if verb == "ZRANGEBYSCORE" and command[2] == "-inf" and not self._any_due(command):
+            return []
+        name = (verb.name if isinstance(verb, Script) else verb, *command[1:])
+        known = self._remembered.get(name)
+        if known is not None:
+            stamp, keys, reply = known
+            written = self._written
+            for key in keys:
+                if written.get(key, 0) > stamp:
+                    break
+            else:
+                return reply
+        keys = keys_of(command)
+        self._known.update(dict.fromkeys(keys))
+        reply = _ordered(verb, self._send([command])[0])
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[name] = self._writes, keys, reply
+        return reply
+
+    def _any_due(self, command: Command) -> bool:
+        """Tell whether a sorted set has a member up to a score, from its first one."""
+        head = self.read(("ZRANGE", command[1], 0, 0, "WITHSCORES"))
+        if not isinstance(head, list):
+            return True
+        if not head:
+            return False
+        return float(head[0][1] if isinstance(head[0], list) else head[1]) <= float(command[3])
+
+    def _scan(self, command: Command) -> Any:
+        """Walk all keys in one step and in the order of their names; servers walk in disorder."""
+        pattern = _regex(command[command.index("MATCH") + 1])
+        matching = sorted(key for key in self._known if pattern.fullmatch(key))
+        return [b"0", [key for key in matching if self.read(("EXISTS", key))]]
+
+    def _write(self, command: Command, who: object) -> Any:
+        keys = keys_of(command)
+        nature = nature_of(command)
+        self._known.update(dict.fromkeys(keys))
+        mortal = self._mortal(keys, nature.gives_life, nature.gives_hash_life)
+        if self.refusal is not None:
+            allowed = guarded(command, self.refusal)
+            if allowed is None:
+                return self.refusal.error()
+            command, asked = allowed, command
+        reply, *lives = self._send([command, *(("PTTL", key) for key in mortal)])
+        if self.refusal is not None:
+            command = asked
+            if refused(reply):
+                return self.refusal.error()
+        self._take_over(mortal, lives)
+        self._note(keys, who)
+        self._witness(who, command, reply)
+        return reply
+
+    def _note(self, keys: Sequence[bytes], who: object) -> None:
+        """Take note that keys were written, and tell who listens."""
+        self._writes += 1
+        told: dict[object, Listener] = {}
+        for key in keys:
+            self._written[key] = self._writes
+            told |= self._listeners.get(key, {})
+        told.pop(who, None)
+        for tell in told.values():
+            tell()
+
+    def _send(self, commands: Sequence[Command]) -> list[Any]:
+        self.asked += len(commands)
+        return self._backend.send(commands)
+
+    # Listening.
+
+    def listen(self, who: object, keys: Sequence[bytes], tell: Listener) -> None:
+        """Have somebody told of the next write to one of some keys by somebody else."""
+        for key in keys:
+            self._listeners.setdefault(key, {})[who] = tell
+
+    def unlisten(self, who: object, keys: Sequence[bytes]) -> None:
+        """Have somebody not told any more."""
+        for key in keys:
+            self._listeners.get(key, {}).pop(who, None)
+
+    def listeners(self) -> list[Any]:
+        """Return everybody who listens."""
+        return list(dict.fromkeys(who for told in self._listeners.values() for who in told))
+
+    # Expiry.
+
+    def _mortal(self, keys: Sequence[bytes], strings: bool, hashes: bool) -> list[bytes]:
+        if hashes:
+            return [key for key in dict.fromkeys(keys) if self._keys.may_expire(key)]
+        if strings:
+            return [key for key in dict.fromkeys(keys) if self._keys.may_expire_as_string(key)]
+        return []
+
+    def _take_over(self, keys: Sequence[bytes], lives: Sequence[Any]) -> None:
+        """Let keys that were given a time to live expire in virtual time instead."""
+        far: list[Command] = []
+        for key, life_ms in zip(keys, lives, strict=True):
+            if not isinstance(life_ms, int) or life_ms < 0:
+                self._ends.pop(key, None)
+            elif life_ms < _LONG_MS:
+                # All lives are whole seconds; some milliseconds of this one have passed already.
+                ends_us = self._world.now_us + -(-life_ms // 1000) * 1_000_000
+                self._ends[key] = ends_us
+                self._world.at(ends_us, self._expire, key)
+                far.append(("PEXPIREAT", key, _FAR_MS))
+        if far:
+            self._send(far)
+
+    def _expire(self, key: bytes) -> None:
+        if self._ends.get(key) == self._world.now_us:
+            del self._ends[key]
+            self._send([("DEL", key)])
+            self._note([key], None)
+
+    # The end.
+
+    def wipe(self) -> None:
+        """Delete every key of the world; nothing else."""
+        known = list(self._known)
+        for start in range(0, len(known), 1_000):
+            self._send([("DEL", *known[start : start + 1_000])])
+        self._ends.clear()
+        self._note(known, None)
+
+    def close(self) -> None:
+        """Delete every key of the world and let go of the server."""
+        self.wipe()
+        self._backend.close()
+
+
+def _ordered(verb: Any, reply: Any) -> Any:
+    """Put a reply without an order into one."""
+    if verb == "SMEMBERS" and isinstance(reply, (list, set, frozenset)):
+        return sorted(reply)
+    if verb == "HGETALL":
+        if isinstance(reply, list):
+            return dict(sorted(zip(reply[::2], reply[1::2], strict=True)))
+        if isinstance(reply, dict):
+            return dict(sorted(reply.items()))
+    return reply
+
+
+def _regex(glob: str) -> re.Pattern[bytes]:
+    """Translate a pattern of SCAN that holds stars and escapes."""
+    parts = re.findall(r"\\.|\*|[^\\*]+", glob)
+    return re.compile(
+        "".join(
+            ".*" if part == "*" else re.escape(part.removeprefix("\\")) for part in parts
+        ).encode(),
+        re.DOTALL,
+    )

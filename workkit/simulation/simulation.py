@@ -1,0 +1,310 @@
+"""A world to run workkit in: virtual time, a server, pools, faults, and a trace of it all."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Self
+
+from workkit.client import Client
+from workkit.enqueuer import AsyncEnqueuer, Enqueuer
+from workkit.entropy import Entropy
+from workkit.errors import InvalidOption, PoolState
+from workkit.execution import Execution
+from workkit.pool import WorkerPool
+from workkit.simulation.assertions import Assertions
+from workkit.simulation.backend import open_backend
+from workkit.simulation.carriers import SimulatedAsyncCarrier, SimulatedCarrier
+from workkit.simulation.faulting import Faulting
+from workkit.simulation.faults import Fault, Faults
+from workkit.simulation.network import Network
+from workkit.simulation.parking import ParkedThreads, current_stack
+from workkit.simulation.pool import SimulatedPool
+from workkit.simulation.runner import Sleep
+from workkit.simulation.server import SimulatedServer
+from workkit.simulation.takes import Takes
+from workkit.simulation.trace import Trace
+from workkit.simulation.witness import WireWitness
+from workkit.simulation.world import HostClock, World, microseconds
+from workkit.store.keys import Keys
+
+__all__ = ["Simulation"]
+
+#: 2027-01-15 08:00:00 UTC.
+_START_S: Final = 1_800_000_000.0
+
+
+class Simulation(Assertions, Faulting):
+    """A world in which the engine runs in virtual time.
+
+        with Simulation(seed=7) as sim:
+            pool = sim.pool()
+            pool.job("send_email", send_email, backoff=lambda job: 60)
+            job = sim.enqueuer.enqueue("send_email", {"address": "a@example.com"})
+            sim.run_for(hours=1)
+            assert sim.retry_schedule(job) == [0, 60, 120]
+
+    Everything that is left to chance comes from the seed, so the same seed gives the same trace.
+
+    Args:
+        seed: Where chance comes from.
+        faults: What goes wrong: how often, to be drawn from the seed, or a plan. Faults can be
+            made to happen by call as well.
+        server: None for fakeredis; a URL, a redis-py client or a running `EmbeddedServer`.
+        namespace: The namespace; it must be empty, and is deleted at the end.
+        start: When the world begins: a datetime with a time zone or epoch seconds.
+
+    Raises:
+        MissingExtra: fakeredis is not installed.
+        InvalidOption: The namespace is not empty, or an argument makes no sense.
+
+    Attributes:
+        seed: Where chance comes from.
+        namespace: The namespace.
+        redis: A redis-py client of the server. `Enqueuer`, `Client` and `WorkerPool` take it too.
+        enqueuer: An enqueuer on the world's true time.
+        async_enqueuer: The same for async handlers.
+        client: A client on the world's true time.
+        trace: What happened.
+    """
+
+    def __init__(
+        self,
+        seed: int | str = 0,
+        *,
+        faults: Faults | Sequence[Fault] | None = None,
+        server: object = None,
+        namespace: str = "simulation",
+        start: datetime.datetime | float = _START_S,
+    ) -> None:
+        self.seed = seed
+        self.namespace = namespace
+        self.world = World(_epoch_s(start))
+        self.trace = Trace(self.world)
+        self.clock = HostClock(self.world)
+        self.threads = ParkedThreads()
+        self.pools: list[SimulatedPool] = []
+        self.plan: list[Fault] = []
+        self._faults = faults
+        self._closed = False
+        self._running = False
+        keys = Keys(namespace)
+        backend = open_backend(server)
+        witness = WireWitness(self.trace, lambda: self.clock.read().epoch_ms / 1000)
+        self.server = SimulatedServer(
+            self.world, keys, backend,
+            lambda who, command, reply: witness.saw(_name_of(who), command, reply),
+        )  # fmt: skip
+        self.network = Network(self.world, self.server, Entropy(f"{seed}/network"))
+        self.redis = backend.client
+        self.redis.workkit_carrier = SimulatedCarrier(self.network)
+        self.redis.workkit_async_carrier = SimulatedAsyncCarrier(self.redis.workkit_carrier)
+        entropy = Entropy(f"{seed}/outside")
+        self.enqueuer = Enqueuer(namespace, self.redis, clock=self.clock, entropy=entropy)
+        self.async_enqueuer = AsyncEnqueuer(
+            namespace, self.redis, clock=self.clock, entropy=entropy
+        )
+        self.client = Client(namespace, self.redis, clock=self.clock)
+
+    # Who is in it.
+
+    def pool(
+        self,
+        pool: WorkerPool | None = None,
+        *,
+        name: str = "",
+        takes: Mapping[str, Takes] | None = None,
+        **options: Any,
+    ) -> SimulatedPool:
+        """Add a worker pool; it starts when the world first runs.
+
+        Args:
+            pool: The pool that you ship: what is registered with it runs here. It must not have
+                been started. Without it a new one is made, for you to register with.
+            name: What the trace calls it; by default "pool-1" and so on.
+            takes: Job name -> how long its handlers take; see `SimulatedPool.job`.
+            **options: The options of `WorkerPool` for a new one, such as `concurrency`.
+
+        Raises:
+            InvalidOption: There are options for a pool that is made already.
+        """
+        if pool is not None and options:
+            raise InvalidOption(
+                f"the pool is made already, so it takes no options: {', '.join(sorted(options))}"
+            )
+        if pool is None:
+            pool = WorkerPool(self.namespace, self.redis, **options)
+        name = name or f"pool-{len(self.pools) + 1}"
+        simulated = SimulatedPool(self, name, pool, takes or {})
+        self.pools.append(simulated)
+        return simulated
+
+    # Time.
+
+    @property
+    def now(self) -> float:
+        """Seconds since the world began."""
+        return self.world.now_us / 1_000_000
+
+    @property
+    def now_s(self) -> float:
+        """The true time, epoch seconds."""
+        return self.clock.read().epoch_ms / 1000
+
+    def at(self, seconds: float, action: Callable[..., object], *args: Any) -> None:
+        """Have something called when so many seconds of the world have passed."""
+        self.world.at(microseconds(seconds), action, *args)
+
+    def sleep(self, seconds: float, *, interruptible: bool = True) -> None:
+        """Let virtual time pass, in a sync handler.
+
+        Args:
+            seconds: How much.
+            interruptible: Whether the job's timeout can end it early, as it can end Python code;
+                False for what stands for a blocking call in C.
+
+        Raises:
+            PoolState: It was not called in a sync handler of a simulated pool.
+            JobTimeout: The job's timeout has passed.
+        """
+        stack = current_stack()
+        if stack is None:
+            raise PoolState(
+                "sim.sleep works in sync handlers; async ones await asyncio.sleep, and outside "
+                "of handlers sim.run_for lets time pass"
+            )
+        stack.ask(Sleep(seconds, interruptible=interruptible))
+
+    def run_for(
+        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
+    ) -> None:
+        """Let so much virtual time pass."""
+        total_s = seconds + 60 * minutes + 3_600 * hours + 86_400 * days
+        self._run(self.world.now_us + microseconds(total_s), None)
+
+    def run_until(
+        self,
+        when: float | datetime.datetime | Callable[[], object],
+        *,
+        within: float = 86_400,
+    ) -> None:
+        """Let virtual time pass until a time or until something is true.
+
+        Args:
+            when: Seconds since the world began, a datetime with a time zone, or a function that is
+                called after every event.
+            within: Give up after so many virtual seconds, if `when` is a function.
+
+        Raises:
+            AssertionError: The function has not become true in time.
+        """
+        if callable(when):
+            self._start_pools()
+            if not self._run(self.world.now_us + microseconds(within), when):
+                self.fail(f"{_name(when)} has not become true within {within:g} s")
+            return
+        if isinstance(when, datetime.datetime):
+            when = _epoch_s(when) - self.world.start_ms / 1000
+        self._run(microseconds(when), None)
+
+    def run_until_idle(self, *, within: float = 86_400) -> None:
+        """Let virtual time pass until nothing is queued, in progress, or due to be tried again.
+
+        Scheduled jobs and cron slots that are due later do not count, nor do paused queues.
+
+        Args:
+            within: Give up after so many virtual seconds.
+
+        Raises:
+            AssertionError: It takes longer.
+        """
+        self._start_pools()
+        if not self._run(self.world.now_us + microseconds(within), self._idle):
+            self.fail(f"the world has not come to rest within {within:g} s")
+
+    def _idle(self) -> bool:
+        if any(pool.busy for pool in self.pools):
+            return False
+        now_s = self.now_s
+        if self.client.retry_jobs().total:
+            return False
+        if any(job.run_at <= now_s for job in self.client.scheduled_jobs().jobs):
+            return False
+        return not any(queue.count and not queue.paused for queue in self.client.queues())
+
+    def _start_pools(self) -> None:
+        for pool in self.pools:
+            if not pool.started:
+                pool.start()
+
+    def _run(self, until_us: int, done: Callable[[], object] | None) -> bool:
+        if self._closed:
+            raise PoolState("the simulation is closed")
+        if self._running or current_stack() is not None:
+            raise PoolState("the world runs already; in handlers use sim.sleep")
+        self._start_pools()
+        self._plan_faults()
+        self._running = True
+        try:
+            if done is not None and done():
+                return True
+            while self.world.step(until_us):
+                if done is not None and done():
+                    return True
+            self.world.now_us = max(self.world.now_us, until_us) if done is None else until_us
+        finally:
+            self._running = False
+        return False
+
+    # What handlers do.
+
+    def handler_started(self, where: str, execution: Execution) -> None:
+        """Take note that a handler starts."""
+        payload = execution.payload
+        self.trace.add("started", where, payload.name, payload.id, args=execution.job.args)
+
+    def handler_ended(self, where: str, execution: Execution, error: BaseException | None) -> None:
+        """Take note that a handler has ended."""
+        payload = execution.payload
+        if error is None:
+            self.trace.add("succeeded", where, payload.name, payload.id)
+        else:
+            headline = execution.error_text.partition("\n")[0] or repr(error)
+            self.trace.add("failed", where, payload.name, payload.id, error=headline)
+
+    # The end.
+
+    def close(self) -> None:
+        """End the world and delete its keys."""
+        if self._closed:
+            return
+        self._closed = True
+        for pool in self.pools:
+            pool.unwind(self.threads)
+        self.threads.close()
+        self.server.close()
+
+    def __enter__(self) -> Self:
+        """Return the world."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the world."""
+        self.close()
+
+
+def _epoch_s(when: datetime.datetime | float) -> float:
+    if isinstance(when, datetime.datetime):
+        if when.tzinfo is None:
+            raise InvalidOption(f"{when!r} has no time zone; give it one, such as datetime.UTC")
+        return when.timestamp()
+    return float(when)
+
+
+def _name(function: Callable[..., object]) -> str:
+    return getattr(function, "__qualname__", repr(function))
+
+
+def _name_of(who: object) -> str:
+    host = getattr(who, "host", None)
+    return host.name if host is not None else ""

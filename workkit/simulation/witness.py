@@ -1,0 +1,149 @@
+"""Reads the wire: what each command has done to which job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from workkit import job as wire
+from workkit.errors import ServerError, Undecodable
+from workkit.job import Job
+from workkit.simulation.trace import Trace
+from workkit.simulation.verbs import command_name
+from workkit.store.exchange import Command
+
+__all__ = ["WireWitness"]
+
+_FATES: Final = {b"d": "done", b"r": "retried", b"x": "died", b"b": "returned"}
+
+
+class WireWitness:
+    """Adds to the trace what commands have done, from their arguments and replies alone.
+
+    Args:
+        trace: Where it goes.
+        now_s: Returns the true time, epoch seconds.
+    """
+
+    def __init__(self, trace: Trace, now_s: Callable[[], float]) -> None:
+        self._trace = trace
+        self._now_s = now_s
+        self._readers: dict[str, Callable[[str, tuple[Any, ...], list[Any], Any], None]] = {
+            "enqueue": self._enqueue,
+            "enqueue_unique": self._enqueue_unique,
+            "schedule": self._schedule,
+            "plan_slots": self._plan_slots,
+            "move": self._move,
+            "exchange": self._exchange,
+            "reap": self._reap,
+            "remove": self._remove,
+            "revive": self._revive,
+        }
+
+    def saw(self, where: str, command: Command, reply: Any) -> None:
+        """Take in a command that was carried out.
+
+        Args:
+            where: The pool that sent it, or "".
+            command: The command.
+            reply: Its reply.
+        """
+        if command[0] == "HSET" and "checkin" in command:
+            self._checkin(where, dict(zip(command[2::2], command[3::2], strict=True)))
+            return
+        reader = self._readers.get(command_name(command))
+        if reader is None or isinstance(reply, ServerError):
+            return
+        keys_end = 2 + command[1]
+        reader(where, command[2:keys_end], list(command[keys_end:]), reply)
+
+    def _job(self, kind: str, where: str, raw: bytes, **detail: Any) -> None:
+        job = _read(raw)
+        self._trace.add(kind, where, job.name, job.id, **detail)
+
+    def _checkin(self, where: str, fields: dict[str, Any]) -> None:
+        name, job_id = fields["job_name"], fields["job_id"]
+        self._trace.add("check-in", where, name, job_id, says=fields["checkin"])
+
+    def _in_s(self, at_s: Any) -> float:
+        return round(float(at_s) - self._now_s(), 3)
+
+    def _enqueue(self, where: str, _keys: Any, args: list[Any], _reply: Any) -> None:
+        at = 0
+        while at < len(args):
+            count = int(args[at + 1])
+            for raw in args[at + 2 : at + 2 + count]:
+                self._job("enqueued", where, raw, args=_read(raw).args)
+            at += 2 + count
+
+    def _enqueue_unique(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+        raw, due_s = args[1], args[4]
+        detail: dict[str, Any] = {"args": _read(raw).args}
+        if due_s != "":
+            detail["in_s"] = self._in_s(due_s)
+        kind = "scheduled" if due_s != "" else "enqueued"
+        self._job(kind if reply else "refused", where, raw, **detail, unique=True)
+
+    def _schedule(self, where: str, _keys: Any, args: list[Any], _reply: Any) -> None:
+        self._job("scheduled", where, args[2], args=_read(args[2]).args, in_s=self._in_s(args[1]))
+
+    def _plan_slots(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+        if reply:
+            self._trace.add("cron slot", where, args[0], "", planned=reply)
+
+    def _move(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+        first = 3 + int(args[1])
+        jobs = range(first, len(args), 5)
+        if sum(reply) == 0:
+            return
+        for at in jobs:
+            # Which of them were still there, a mixed reply does not say.
+            if int(args[at + 2]) and args[at + 4] == "":
+                self._job("due", where, args[at])
+
+    def _exchange(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+        if reply[0] != b"ok":
+            return
+        applied = iter(reply[1])
+        for fate, raw, score in _settlements(args):
+            if next(applied) == ord("1"):
+                detail = {"in_s": self._in_s(score)} if fate == b"r" else {}
+                self._job(_FATES[fate], where, raw, **detail)
+        for got in reply[3:]:
+            for raw in got[1:]:
+                self._job("claimed", where, raw)
+
+    def _reap(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+        if reply[0] == b"ok" and int(reply[1]) + int(reply[2]):
+            for at in range(5, len(args), 4):
+                self._job("recovered", where, args[at])
+
+    def _remove(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+        for at, bit in zip(range(1, len(args), 4), reply, strict=False):
+            if bit == ord("1"):
+                self._job("deleted", where, args[at])
+
+    def _revive(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+        for at, bit in zip(range(3 + int(args[1]), len(args), 7), reply, strict=False):
+            if bit == ord("1"):
+                self._job("revived", where, args[at])
+
+
+def _settlements(args: list[Any]) -> Iterator[tuple[bytes, bytes, Any]]:
+    """Walk the settled jobs in the arguments of exchange.lua: fate, bytes, score."""
+    at = 9
+    for _ in range(int(args[8])):
+        count = int(args[at + 1])
+        at += 2
+        for _ in range(count):
+            fate, raw = args[at], args[at + 1]
+            scored = fate in {b"r", b"x"}
+            yield fate, raw, args[at + 2] if scored else 0
+            at += 4 if scored else 2
+
+
+def _read(raw: bytes) -> Job:
+    try:
+        return wire.decode(raw)
+    except Undecodable:
+        return Job("?", "?", 0, None)

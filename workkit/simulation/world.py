@@ -1,0 +1,108 @@
+"""Virtual time: one queue of what is going to happen, ordered by time, then by who came first."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from workkit.clock import Instant
+
+__all__ = ["HostClock", "Timer", "World", "microseconds"]
+
+#: What is going to happen: when (microseconds), its number, what (None: called off), with what.
+Timer: TypeAlias = list[Any]
+
+_NEVER: Final = 2**62
+#: Longer than any simulation, seconds.
+_LONG_S: Final = 1e12
+
+
+def microseconds(seconds: float) -> int:
+    """Return whole microseconds, at most a few thousand centuries."""
+    return round(seconds * 1_000_000) if seconds < _LONG_S else _NEVER
+
+
+class World:
+    """The queue of events and the time of the last one.
+
+    Args:
+        start_s: When the world begins, epoch seconds.
+
+    Attributes:
+        now_us: Microseconds since the world began.
+        start_ms: When it began, epoch milliseconds.
+        steps: How many events have happened.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        self.start_ms = round(start_s * 1000)
+        self.now_us = 0
+        self.steps = 0
+        self._queue: list[Timer] = []
+        self._next_number = 0
+
+    def after(self, delay_us: int, action: Callable[..., object], *args: Any) -> Timer:
+        """Have something happen after a while; what is due at the same time keeps its order."""
+        self._next_number += 1
+        timer: Timer = [self.now_us + max(delay_us, 0), self._next_number, action, args]
+        heapq.heappush(self._queue, timer)
+        return timer
+
+    def at(self, at_us: int, action: Callable[..., object], *args: Any) -> Timer:
+        """Have something happen at a time."""
+        return self.after(at_us - self.now_us, action, *args)
+
+    @staticmethod
+    def call_off(timer: Timer) -> None:
+        """Have something not happen."""
+        timer[2] = None
+
+    def next_us(self) -> int | None:
+        """Return when the next thing happens, or None."""
+        while self._queue and self._queue[0][2] is None:
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
+    def step(self, until_us: int) -> bool:
+        """Let the next thing happen if it is due by a time.
+
+        Returns:
+            Whether there was one.
+        """
+        queue = self._queue
+        while queue:
+            timer = queue[0]
+            if timer[2] is not None and timer[0] > until_us:
+                return False
+            heapq.heappop(queue)
+            action = timer[2]
+            if action is None:
+                continue
+            self.now_us = max(self.now_us, timer[0])
+            self.steps += 1
+            action(*timer[3])
+            return True
+        return False
+
+
+class HostClock:
+    """The clocks of one simulated host.
+
+    Args:
+        world: Where time passes.
+
+    Attributes:
+        skew_us: How far the wall clock is ahead of true time; the monotonic clock never is.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.skew_us = 0
+
+    def read(self) -> Instant:
+        """Read both clocks."""
+        now_us = self._world.now_us
+        epoch_ms = self._world.start_ms + (now_us + self.skew_us) // 1000
+        # Far from zero, as on a machine that has been up for a while.
+        return Instant(epoch_ms, 1_000.0 + now_us / 1_000_000)
