@@ -150,8 +150,7 @@ class Alignment:
             self._lost = None
             if applied >= number:
                 found = fates
-                for fate in fates:
-                    self._ledger.settled(fate)
+                self._ledger.settled(fates)
             else:
                 self._ledger.put_back(fates)
         self._compare(lists, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from workkit.clock import Clock, Instant
@@ -39,10 +40,9 @@ class Deadlines:
         self._entropy = entropy
         self._timed: list[Execution] = []
 
-    def add(self, execution: Execution) -> None:
-        """Take a job that is about to start; one without a timeout is none of our business."""
-        if execution.options.timeout is not None:
-            self._timed.append(execution)
+    def add(self, executions: Sequence[Execution]) -> None:
+        """Take jobs that are about to start; those without a timeout are none of our business."""
+        self._timed += [e for e in executions if e.options.timeout is not None]
 
     def next_s(self, now: Instant) -> float:
         """Return when there is something to do, monotonic seconds; infinity for never."""

@@ -209,9 +209,8 @@ class Dispatcher:
         finished, ledger, count = self._finished, self._ledger, 0
         while finished:
             execution = finished.popleft()
-            if ledger.is_open(execution):  # else fenced, abandoned or returned: it does not count
-                count += 1
-                ledger.conclude(decide(execution))
+            # Else it was fenced, abandoned or returned meanwhile.
+            count += ledger.conclude(decide(execution))
         self._pace.finished(count)
 
     def _return_impatient(self, now: Instant) -> None:
@@ -269,17 +268,16 @@ class Dispatcher:
             return
         self._alignment.fence += 1
         ledger.records = []
-        for fate, ours in zip(fates, reply.applied, strict=True):
-            if ours:
-                self._settled(fate)
-            else:
-                ledger.fence_off(fate.execution)
-        if not all(reply.applied):
+        if all(reply.applied):
+            self._settled(fates)
+        else:
+            settled = [fate for fate, ours in zip(fates, reply.applied, strict=True) if ours]
+            self._settled(settled)
+            for fate, ours in zip(fates, reply.applied, strict=True):
+                if not ours:
+                    ledger.fence_off(fate.execution)
             # The script left history alone, since part of it was not so; say the rest again.
-            ledger.records += records
-            ledger.records += [
-                f.record for f, ours in zip(fates, reply.applied, strict=True) if ours
-            ]
+            ledger.records += [*records, *(fate.record for fate in settled)]
         self._admit(reply, now)
 
     def _out_of_step(self, reply: store.ExchangeReply) -> None:
@@ -303,11 +301,14 @@ class Dispatcher:
             self._history.max_records, len(records), pack(records), self._identity.host
         )
 
-    def _settled(self, fate: Fate) -> None:
-        self._ledger.settled(fate)
-        if fate.execution.options.max_concurrency:
-            self._board.hope([fate.execution.queue])
-        self._events.settled(fate)
+    def _settled(self, fates: list[Fate]) -> None:
+        self._ledger.settled(fates)
+        for fate in fates:
+            execution = fate.execution
+            if execution.options.max_concurrency:
+                self._board.hope([execution.queue])
+            if execution.error_text:
+                self._events.settled(fate)
 
     def _admit(self, reply: store.ExchangeReply, now: Instant) -> None:
         """Take in what was claimed and start what can start."""
@@ -342,8 +343,7 @@ class Dispatcher:
 
     def _submit(self, executions: list[Execution]) -> None:
         if executions:
-            for execution in executions:
-                self._deadlines.add(execution)
+            self._deadlines.add(executions)
             self._runner.submit(executions)
 
     # Stopping.

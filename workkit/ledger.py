@@ -72,11 +72,17 @@ class Ledger:
         self._held[execution] = None
         self._open.add(execution)
 
-    def conclude(self, fate: Fate) -> None:
-        """Put a job's fate into the outbox; its first fate stands, later ones do not count."""
-        if fate.execution in self._open:
-            self._open.discard(fate.execution)
-            self.outbox.append(fate)
+    def conclude(self, fate: Fate) -> bool:
+        """Put a job's fate into the outbox; its first fate stands, later ones do not count.
+
+        Returns:
+            Whether it was the first.
+        """
+        if fate.execution not in self._open:
+            return False
+        self._open.discard(fate.execution)
+        self.outbox.append(fate)
+        return True
 
     def take_outbox(self) -> list[Fate]:
         """Return the fates to tell Redis, and empty the outbox."""
@@ -88,10 +94,11 @@ class Ledger:
         """Return fates that Redis has not taken."""
         self.outbox = [fate for fate in (*fates, *self.outbox) if not fate.execution.fenced]
 
-    def settled(self, fate: Fate) -> None:
-        """Forget a job whose fate stands in Redis."""
-        self._held.pop(fate.execution, None)
-        self.totals[fate.record.outcome] += 1
+    def settled(self, fates: Iterable[Fate]) -> None:
+        """Forget jobs whose fates stand in Redis."""
+        for fate in fates:
+            self._held.pop(fate.execution, None)
+            self.totals[fate.record.outcome] += 1
 
     def fence_off(self, execution: Execution) -> None:
         """Give up a job that somebody else has taken over."""

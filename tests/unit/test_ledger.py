@@ -58,7 +58,7 @@ def test_a_job_is_open_until_its_fate_and_held_until_redis_knows_it(
     assert (len(ledger), ledger.running, ledger.open()) == (1, 0, [])
 
     assert ledger.take_outbox() == [fate]
-    ledger.settled(fate)
+    ledger.settled([fate])
     assert not ledger.holds(claimed)
     assert (len(ledger), ledger.held(), ledger.totals["done"]) == (0, [], 1)
 
@@ -72,7 +72,7 @@ def test_the_first_fate_of_a_job_stands(ledger: Ledger, clock: FakeClock) -> Non
     assert ledger.take_outbox() == [first]
     ledger.conclude(second)
     assert ledger.take_outbox() == []
-    ledger.settled(first)
+    ledger.settled([first])
     ledger.conclude(second)
     assert ledger.take_outbox() == []
     assert ledger.totals == {"returned": 1}
@@ -87,7 +87,7 @@ def test_equal_payloads_are_two_jobs(ledger: Ledger, clock: FakeClock) -> None:
     one, two = held(ledger), held(ledger)
     assert len(ledger) == 2
     ledger.conclude(fate := fate_of(one, clock))
-    ledger.settled(fate)
+    ledger.settled([fate])
     assert (ledger.holds(one), ledger.is_open(two)) == (False, True)
     assert ledger.held() == [two]
 
