@@ -78,8 +78,10 @@ def _run(
 
 
 def _command(options: argparse.Namespace) -> str:
-    words = ["python -m benchmarks", *options.names, f"--effort {options.effort}"]
-    return " ".join(words + [f"--rounds {options.rounds}"] * bool(options.rounds))
+    more = [*options.names, *(["--effort", options.effort] if options.effort != "full" else [])]
+    if options.rounds:
+        more.append(f"--rounds {options.rounds}")
+    return "make bench-self" + (f" ARGS='{' '.join(more)}'" if more else "")
 
 
 def _first_line(name: str) -> str:

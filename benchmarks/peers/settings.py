@@ -156,7 +156,7 @@ PEERS: Final = (
         ),
         8_000,
         _CONCURRENCY,
-        "async, 1 queue; no results, no log line a job",
+        "async, 1 queue; asks for jobs every 10 ms instead of 500; no results, no log line a job",
         "arq",
         ("arq",),
         ("arq", "redis"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from benchmarks.figures import Sample
 from benchmarks.peers.contest import Entry
 from benchmarks.report import figure, markdown_table, row_cells
 from benchmarks.result import Row, at_least
@@ -61,13 +63,14 @@ def goals(entries: Sequence[Entry]) -> list[Row]:
     if originals:
         best = max(originals, key=lambda entry: entry.rate.median)
         rows.append(Row(f"workkit over {best.name}", ours.rate.over(best.rate), "x", at_least(4)))
+        # Enqueuing does not depend on the concurrency, so each round has measured it several times.
+        rounds = zip(*(entry.enqueued_per_s for entry in originals), strict=True)
+        theirs = Sample.of([statistics.median(values) for values in rounds])
+        ratio = ours.enqueuing.over(theirs)
+        rows.append(Row("enqueuing one by one over the original", ratio, "x", at_least(1)))
     if peers:
         best = max(peers, key=lambda entry: entry.rate.median)
         rows.append(Row(f"workkit over {best.name}", ours.rate.over(best.rate), "x", at_least(10)))
-    if originals:
-        best = max(originals, key=lambda entry: entry.enqueuing.median)
-        ratio = ours.enqueuing.over(best.enqueuing)
-        rows.append(Row(f"enqueuing one by one over {best.name}", ratio, "x", at_least(1)))
     return rows
 
 
