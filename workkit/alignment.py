@@ -23,7 +23,7 @@ __all__ = ["Alignment"]
 _log = logging.getLogger("workkit")
 
 #: What the pool holds is compared with Redis this often, seconds.
-RESYNC_S: Final = 30.0
+RESYNC_S: Final = 60.0
 
 
 class Alignment:

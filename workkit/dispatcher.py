@@ -154,8 +154,11 @@ class Dispatcher:
         """
         yield from self._alignment.restore(self._clock.read())
 
-    def turn(self) -> Step[Rest]:
+    def turn(self, *, watched: bool = False) -> Step[Rest]:
         """Do what is to be done now: settle, claim, start.
+
+        Args:
+            watched: Whether the server was to announce changes since the last look, and has not.
 
         Returns:
             What to do until the next turn.
@@ -173,7 +176,7 @@ class Dispatcher:
         self._deadlines.watch(now)
         self._return_impatient(now)
         claims = self._draw(now)
-        if self._look_is_due(now, claims):
+        if not watched and self._look_is_due(now, claims):
             self.looked((yield from self.look()))
             claims = self._draw(now)
         if claims or self._ledger.outbox or self._ledger.records:

@@ -150,7 +150,13 @@ class Engine:
         self.observer = Observer(keys, self.ledger.held)
         self.requeuer = Requeuer(keys, entropy)
         reaper = Reaper(
-            keys, self.identity, names, spec.max_recoveries, spec.events.reaped, entropy
+            keys,
+            self.identity,
+            names,
+            spec.max_recoveries,
+            spec.events.reaped,
+            self._reaped,
+            entropy,
         )
         self.duties = (
             self.requeuer,

@@ -16,6 +16,7 @@ from workkit.dispatcher import Rest
 from workkit.engine import Engine
 from workkit.entropy import Entropy
 from workkit.errors import ServerError
+from workkit.maintenance.requeuer import UNTOLD_S
 from workkit.outage import Outage
 from workkit.store import due, pools, queues
 from workkit.store.exchange import Exchange, ping
@@ -25,8 +26,8 @@ __all__ = ["Serving", "draining"]
 
 _log = logging.getLogger("workkit")
 
-#: While it listens for announcements, the dispatcher still looks by itself this often, seconds.
-_SAFETY_LOOK_S: Final = 5.0
+#: A connection on which the server was to announce changes is tried after so much silence, seconds.
+_TRY_S: Final = 10.0
 #: How long a pool that stops keeps trying to tell a silent Redis what it gives back, seconds.
 _LAST_WORDS_S: Final = 5.0
 _AFTER_BUG_S: Final = 1.0
@@ -45,6 +46,7 @@ class Serving:
         alarm: Ends the loop's waits.
         ear: The loop's connection.
         hurry_requeuer: Told when the next job is due, monotonic seconds.
+        safety_look_s: How often to look while the server announces changes, seconds.
 
     Attributes:
         stopping: Whether the pool has been asked to stop, or stops by itself.
@@ -61,7 +63,9 @@ class Serving:
         alarm: Alarm,
         ear: Ear,
         hurry_requeuer: Callable[[float], None],
+        safety_look_s: float | None = None,
     ) -> None:
+        self._safety_look_s = safety_look_s
         self._engine = engine
         self._concurrency = concurrency
         self._clock = clock
@@ -98,7 +102,7 @@ class Serving:
         try:
             if self._outage.lasting:
                 yield from ping()  # only an answer ends it; a turn may get by without one
-            rest = yield from self._engine.dispatcher.turn()
+            rest = yield from self._engine.dispatcher.turn(watched=self._ear.armed)
             self._outage.over()
             if rest.for_s > 0:
                 yield from self._rest(rest)
@@ -132,9 +136,20 @@ class Serving:
                 self._hurry(look.next_due_s)
                 if hopeful:
                     return
-            yield Wait(min(wait_s, _SAFETY_LOOK_S), listen=True)
+            yield from self._listen(wait_s)
         finally:
             self._alarm.disarm()
+
+    def _listen(self, wait_s: float) -> Routine:
+        """Wait for an announcement; after a long silence, make sure that it could be heard."""
+        self._engine.requeuer.told = self._ear.armed
+        try_s, began = self._safety_look_s or _TRY_S, self._clock.read()
+        yield Wait(min(wait_s, try_s), listen=True)
+        if self._ear.armed and self._clock.read().monotonic_s - began.monotonic_s >= try_s:
+            yield from ping()
+        if not self._ear.armed:
+            self._engine.requeuer.told = False
+            self._hurry_requeuer(self._clock.read().monotonic_s + UNTOLD_S)
 
     def _poll(self, wait_s: float) -> Wait:
         """Wait a little longer each time, where the server does not announce changes."""

@@ -30,7 +30,7 @@ from workkit.store.target import Target
 
 @pytest.fixture(autouse=True)
 def _no_other_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workkit.serving._SAFETY_LOOK_S", 3_600.0)
+    monkeypatch.setattr("workkit.alignment.RESYNC_S", 3_600.0)
 
 
 def until_idle(pool: WorkerPool, wait_until: WaitUntil) -> None:

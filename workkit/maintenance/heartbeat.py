@@ -1,7 +1,7 @@
 """Says that the pool is alive.
 
 Go pools take a pool for dead 10 s after its last beat by their own wall clock, ours after 12 s
-without a change. A beat every 2.5 s leaves room for three that are late or lost.
+without a change. A beat every 4 s leaves room for one that is lost and another that is late.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from workkit.store.keys import Keys
 __all__ = ["BEAT_S", "Heartbeat"]
 
 #: Seconds between two beats.
-BEAT_S: Final = 2.5
+BEAT_S: Final = 4.0
 
 
 class Heartbeat:

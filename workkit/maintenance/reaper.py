@@ -28,9 +28,9 @@ _log = logging.getLogger("workkit")
 
 #: A heartbeat that has not changed for this long is that of a dead pool, seconds.
 DEAD_S: Final = 12.0
-_EVERY_S: Final = 2.5
+_EVERY_S: Final = 3.0
 #: Two looks further apart than this prove nothing about what was between them, seconds.
-_GAP_S: Final = 5.0
+_GAP_S: Final = 7.0
 _BATCH: Final = 200
 
 
@@ -43,6 +43,7 @@ class Reaper:
         job_names: This pool's job names.
         max_recoveries: At how many recoveries a job goes to the dead set.
         reaped: Told of each recovered pool.
+        expelled: Told that this pool is not registered any more.
         entropy: Ids for buried members, and jitter.
     """
 
@@ -55,6 +56,7 @@ class Reaper:
         job_names: Iterable[str],
         max_recoveries: int,
         reaped: Callable[[ReapedPool], None],
+        expelled: Callable[[], None],
         entropy: Entropy,
     ) -> None:
         self._keys = keys
@@ -62,6 +64,7 @@ class Reaper:
         self._job_names = set(job_names)
         self._max_recoveries = max_recoveries
         self._reaped = reaped
+        self._expelled = expelled
         self._entropy = entropy
         self._watched: dict[str, tuple[str, float]] = {}
         self._suspects: dict[str, set[str]] = {}
@@ -73,7 +76,11 @@ class Reaper:
 
     def step(self, now: Instant) -> Step[float]:
         """Look at every heartbeat; recover the jobs of pools that are dead by now."""
+        own_id = self._identity.pool_id
         registered = yield from pools.registered(self._keys)
+        taken_out = self._identity.started_at and own_id not in registered
+        if taken_out and own_id == self._identity.pool_id:
+            self._expelled()
         watched = (registered | set(self._suspects)) - {self._identity.pool_id}
         beats = (yield from pools.heartbeats(self._keys, sorted(watched))) if watched else {}
         if now.monotonic_s - self._looked_at > _GAP_S:

@@ -24,7 +24,9 @@ __all__ = ["Reconciler"]
 
 _log = logging.getLogger("workkit")
 
-_EVERY_S: Final = 30.0
+_EVERY_S: Final = 60.0
+#: Of so many passes, one looks at every lock; the others only at those that are not free.
+_ALL_EVERY: Final = 5
 _RETRY_RECOUNT: Final = 3
 
 
@@ -46,6 +48,7 @@ class Reconciler:
         self._reaper = reaper
         self._entropy = entropy
         self._cursor = 0
+        self._passes = 0
 
     def step(self, now: Instant) -> Step[float]:
         """Reconcile, if this pool is the one to do it."""
@@ -64,6 +67,9 @@ class Reconciler:
         names = sorted((yield from pools.known_jobs(self._keys)))
         if not names:
             return
+        if self._passes % _ALL_EVERY:
+            names = yield from pools.held_locks(self._keys, names)
+        self._passes += 1
         states = yield from pools.locks(self._keys, names)
         for name, state in states.items():
             for pool_id in state.info:

@@ -20,7 +20,7 @@ from workkit.store.due import Due
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
 
-__all__ = ["Requeuer"]
+__all__ = ["UNTOLD_S", "Requeuer"]
 
 _log = logging.getLogger("workkit")
 
@@ -29,8 +29,10 @@ _WATCH_S: Final = 30.0
 #: Two looks further apart than this prove nothing about what was between them, seconds.
 _GAP_S: Final = 75.0
 _BATCH: Final = 500
-#: The sets are looked at this often even if nothing in them seems due, seconds.
-_AT_LEAST_S: Final = 1.0
+#: The sets are looked at this often even if nothing in them seems due, seconds: the first where
+#: nobody would tell, the second where the server announces their changes.
+UNTOLD_S: Final = 1.0
+_TOLD_S: Final = 30.0
 
 
 class Requeuer:
@@ -39,6 +41,10 @@ class Requeuer:
     Args:
         keys: The namespace.
         entropy: Ids for buried members.
+
+    Attributes:
+        told: Whether the server announces changes of the sets to the pool at present, which then
+            has the requeuer hurry.
     """
 
     name = "requeuer"
@@ -48,6 +54,7 @@ class Requeuer:
         self._entropy = entropy
         self._declared: dict[str, tuple[str, float]] = {}  # entry -> value, unchanged since
         self._watched_at = float("-inf")
+        self.told = False
         self._skip = {keys.scheduled: 0, keys.retry: 0}
 
     def step(self, now: Instant) -> Step[float]:
@@ -59,9 +66,10 @@ class Requeuer:
         if more:
             return 0.0
         next_due_s = yield from due.next_due(self._keys)
+        at_least_s = _TOLD_S if self.told else UNTOLD_S
         if next_due_s is None:
-            return _AT_LEAST_S
-        return min(max(next_due_s - now.epoch_ms / 1000, 0.01), _AT_LEAST_S)
+            return at_least_s
+        return min(max(next_due_s - now.epoch_ms / 1000, 0.01), at_least_s)
 
     def _move(self, source: bytes, origin: str, now: Instant) -> Step[bool]:
         skip = self._skip[source]

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from workkit.errors import ServerError, ServerUnavailable
 from workkit.simulation.network import Line, Network
 from workkit.simulation.world import HostClock, Timer, World, microseconds
-from workkit.store.exchange import Command, Exchange
+from workkit.store.exchange import PING, Command, Exchange
 from workkit.store.routine import Routine, Wait, Watch
 
 __all__ = ["Connection", "Host", "Outcome", "Process"]
@@ -38,6 +38,14 @@ class Host:
         self.crashed = False
         self.frozen_until_us = 0
         self.line = Line()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the host runs and nothing is or will be wrong with its connections."""
+        now_us = self.world.now_us
+        line = self.line
+        troubled_until_us = max(self.frozen_until_us, line.cut_until_us, line.slow_until_us)
+        return not (self.crashed or line.traps or troubled_until_us > now_us)
 
     def happen(self, action: Callable[..., object], *args: Any) -> None:
         """Let something happen on this host: now, when it thaws, or never."""
@@ -81,7 +89,8 @@ class Connection:
 
     def send(self, commands: Sequence[Command], then: Callable[[Outcome], None]) -> None:
         """Send commands; `then` is told what came of them, on this host."""
-        self._disarm()
+        if commands is not PING:
+            self._disarm()
         self._network.carry(self, commands, then)
 
     def watch(

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from workkit.errors import ServerError
 from workkit.store.scripts import Script
 
-__all__ = ["Command", "Exchange", "Step", "call", "ping"]
+__all__ = ["PING", "Command", "Exchange", "Step", "call", "ping"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -64,9 +64,13 @@ class Exchange(Generic[R]):
         return self.parse(replies)
 
 
+#: What asks the server whether it answers, and ends no watch.
+PING: Final[tuple[Command, ...]] = (("PING",),)
+
+
 def ping() -> Exchange[None]:
     """Ask the server whether it answers."""
-    return Exchange.one(("PING",), lambda _: None)
+    return Exchange(PING, lambda _: None)
 
 
 def call(script: Script, keys: Sequence[Any], args: Sequence[Any] = ()) -> Command:

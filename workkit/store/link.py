@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError, ServerRefused, ServerUnavailable
-from workkit.store.exchange import Command, Exchange, Step
+from workkit.store.exchange import PING, Command, Exchange, Step
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 
@@ -78,8 +78,9 @@ class Link:
             ServerUnavailable: The server was not reached or the replies were lost.
         """
         connection = self._connection
-        # Our own writes end the watch on what they touch, and are not announced to us.
-        self.armed = False
+        if commands is not PING:
+            # Our own writes end the watch on what they touch, and are not announced to us.
+            self.armed = False
         try:
             connection.send_packed_command(_pack(connection, commands), check_health=False)
             replies = [self._read() for _ in commands]

@@ -19,6 +19,7 @@ __all__ = [
     "beat",
     "forget",
     "heartbeats",
+    "held_locks",
     "in_progress",
     "known_jobs",
     "lease",
@@ -62,9 +63,9 @@ def register(
 
 
 def beat(keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int]) -> Exchange[bool]:
-    """Say that the pool is alive; False if it is no longer registered."""
+    """Say that the pool is alive; False if its heartbeat is gone."""
     key_list, args = _beat_arguments(keys, pool_id, fields, limits)
-    return Exchange.one(call(script("beat"), key_list, args), bool)
+    return Exchange.one(call(script("beat"), key_list[1:], args[1:]), bool)
 
 
 def leave(keys: Keys, pool_id: str, queues: Sequence[str]) -> Exchange[int]:
@@ -143,6 +144,15 @@ def locks(keys: Keys, names: Sequence[str]) -> Exchange[dict[str, LockState]]:
         return states
 
     return Exchange(commands, parse, tolerant=True)
+
+
+def held_locks(keys: Keys, names: Sequence[str]) -> Exchange[list[str]]:
+    """Read which queues have a lock that is not free; one of a wrong type reads as free."""
+    command = ("MGET", *(keys.queue(name, "").lock for name in names))
+    return Exchange.one(
+        command,
+        lambda reply: [n for n, lock in zip(names, reply, strict=True) if lock not in {None, b"0"}],
+    )
 
 
 def in_progress(keys: Keys, pool_id: str, names: Sequence[str]) -> Exchange[dict[str, list[bytes]]]:

@@ -1,7 +1,8 @@
 -- What a pool depends on while it has nothing to do; read-only.
 --
 -- Sent right behind CLIENT CACHING YES, so that the server remembers every key read here and pushes
--- one message when any client changes one of them. Hence keys are read whatever the others say.
+-- one message when any client changes one of them. Hence the keys of a queue with jobs are read
+-- whatever the others say; of one without, it is enough to hear when a job comes.
 --
 -- KEYS[1]  scheduled   zset
 -- KEYS[2]  retry       zset
@@ -16,6 +17,16 @@ for i = 1, 2 do
   local score = not head.err and tonumber(head[2])
   if score and (not earliest or score < earliest) then earliest = score end
 end
+
+-- One command for all queues, where all of them are empty.
+local some = false
+for k = 3, #KEYS, 4000 do
+  local lists = {}
+  for at = k, math.min(k + 3999, #KEYS), 4 do lists[#lists + 1] = KEYS[at] end
+  some = redis.call('EXISTS', unpack(lists)) > 0 or some
+end
+local head = earliest and string.format('%.17g', earliest) or ''
+if not some then return {head, string.rep('0', (#KEYS - 2) / 4)} end
 
 local ready = {}
 for k = 3, #KEYS, 4 do
@@ -34,4 +45,4 @@ for k = 3, #KEYS, 4 do
   end
   ready[#ready + 1] = state
 end
-return {earliest and string.format('%.17g', earliest) or '', table.concat(ready)}
+return {head, table.concat(ready)}

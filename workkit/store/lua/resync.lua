@@ -13,8 +13,13 @@ if redis.call('HEXISTS', KEYS[1], 'fence') == 0 then return {'gone'} end
 redis.call('HDEL', KEYS[1], 'unregistered')
 redis.call('HSET', KEYS[1], 'fence', ARGV[1])
 local reply = {'ok', redis.call('HGET', KEYS[1], 'applied') or '0'}
+-- One command for all queues, where nothing is held.
+local some = false
+for k = 2, #KEYS, 1000 do
+  some = redis.call('EXISTS', unpack(KEYS, k, math.min(k + 999, #KEYS))) > 0 or some
+end
 for k = 2, #KEYS do
-  local items = redis.pcall('LRANGE', KEYS[k], 0, -1)
+  local items = some and redis.pcall('LRANGE', KEYS[k], 0, -1) or {}
   reply[#reply + 1] = items.err and {} or items
 end
 return reply
