@@ -39,7 +39,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
 def test_the_wheel_holds_nothing_but_packages_and_its_own_record(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in ZipFile(wheel).namelist()}
     (record,) = {top for top in tops if top.endswith(".dist-info")}
-    assert tops - {record} <= {"workkit", "workkit_tui", "workkit_notebook"}
+    assert tops - {record} <= {"pytest_workkit", "workkit", "workkit_tui", "workkit_notebook"}
     assert f"{record}/licenses/LICENSE" in ZipFile(wheel).namelist()
 
 

@@ -1,12 +1,20 @@
 """The engine in virtual time, for tests: deterministic, with faults, a day in seconds.
 
-    from workkit.simulation import Simulation
+from workkit.simulation import Simulation
 
-See `docs/simulation.md`.
+with Simulation(seed=7) as sim:
+    sim.pool().job("send_email", send_email, backoff=lambda job: 60)
+    job = sim.enqueuer.enqueue("send_email", {"address": "a@example.com"})
+    sim.run_for(hours=1)
+    assert sim.retry_schedule(job) == [0, 60, 120]
 """
 
 from __future__ import annotations
 
+from workkit.simulation.faults import Fault, Faults
+from workkit.simulation.parking import HandlerBlocked
+from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.simulation import Simulation
+from workkit.simulation.trace import Event, Trace
 
-__all__ = ["Simulation"]
+__all__ = ["Event", "Fault", "Faults", "HandlerBlocked", "SimulatedPool", "Simulation", "Trace"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from workkit.entropy import Entropy
 from workkit.errors import InvalidOption
@@ -133,7 +133,7 @@ class Faulting:
         self._lay(pool, "before", of, lambda command: self._struck(pool, "drop", command))
 
     def _struck(self, pool: SimulatedPool, fault: str, command: str) -> bool:
-        self.trace.add("fault", pool.name, fault=fault, at=command)
+        self._fault(pool.name, fault=fault, at=command)
         return False
 
     def _lay(
@@ -147,9 +147,19 @@ class Faulting:
         if count < 1:
             raise InvalidOption(f"commands are counted from 1, not {count}")
         self._start_pools()
+        self.rouse()
         pool.host.line.traps.append(Trap(when, count, name, spring))  # type: ignore[arg-type]
 
+    def _fault(self, where: str, **detail: Any) -> None:
+        """Add a fault to the trace, and end the calm."""
+        self.trace.add("fault", where, **detail)
+        self.rouse()
+
     def _start_pools(self) -> None:
+        raise NotImplementedError
+
+    def rouse(self) -> None:
+        """Let everything that was put off in a calm world have its turn."""
         raise NotImplementedError
 
     def restart(self, pool: SimulatedPool) -> None:
@@ -158,13 +168,13 @@ class Faulting:
 
     def freeze(self, pool: SimulatedPool, seconds: float) -> None:
         """Let a pool stand still: nothing happens on it, then everything that was due does."""
-        self.trace.add("fault", pool.name, fault="freeze", for_s=seconds)
+        self._fault(pool.name, fault="freeze", for_s=seconds)
         host = pool.host
         host.frozen_until_us = max(host.frozen_until_us, self.world.now_us + microseconds(seconds))
 
     def step_clock(self, pool: SimulatedPool, seconds: float) -> None:
         """Step the wall clock of a pool's host; its monotonic clock goes on."""
-        self.trace.add("fault", pool.name, fault="step", by_s=seconds)
+        self._fault(pool.name, fault="step", by_s=seconds)
         pool.clock.skew_us += microseconds(seconds)
 
     def slow(self, pool: SimulatedPool, seconds: float, *, by: float) -> None:
@@ -176,28 +186,28 @@ class Faulting:
             by: How long a request or a reply is under way, seconds. Who waits for more than its
                 timeout (5 s, heartbeats 2 s) gives up, and the request arrives all the same.
         """
-        self.trace.add("fault", pool.name, fault="slow", for_s=seconds, by_s=by)
+        self._fault(pool.name, fault="slow", for_s=seconds, by_s=by)
         line = pool.host.line
         line.slow_until_us = self.world.now_us + microseconds(seconds)
         line.slow_us = microseconds(by)
 
     def cut(self, pool: SimulatedPool, seconds: float) -> None:
         """Cut the connections of a pool without a word: requests and replies vanish."""
-        self.trace.add("fault", pool.name, fault="cut", for_s=seconds)
+        self._fault(pool.name, fault="cut", for_s=seconds)
         pool.host.line.cut_until_us = self.world.now_us + microseconds(seconds)
 
     # Redis.
 
     def stop_redis(self, seconds: float) -> None:
         """Let Redis be away for a while, as in a restart; it keeps its data."""
-        self.trace.add("fault", fault="away", for_s=seconds)
+        self._fault("", fault="away", for_s=seconds)
         until_us = self.world.now_us + microseconds(seconds)
         self.network.away_until_us = max(self.network.away_until_us, until_us)
         self.network.hang_up()
 
     def wipe_redis(self) -> None:
         """Let Redis lose everything."""
-        self.trace.add("fault", fault="wipe")
+        self._fault("", fault="wipe")
         self.server.wipe()
 
     def refuse_writes(self, seconds: float, code: Literal["OOM", "READONLY"] = "OOM") -> None:
@@ -208,7 +218,7 @@ class Faulting:
             code: "OOM" as a server that is full, which lets a script finish that has written what
                 takes no memory; "READONLY" as a replica.
         """
-        self.trace.add("fault", fault=code.lower(), for_s=seconds)
+        self._fault("", fault=code.lower(), for_s=seconds)
         refusal = Refusal(code)
         self.server.refusal = refusal
         self.world.after(microseconds(seconds), self._accept_writes, refusal)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from workkit.entropy import Entropy
 from workkit.errors import ServerError, ServerUnavailable
+from workkit.simulation.parking import Abandoned
 from workkit.simulation.server import SimulatedServer
 from workkit.simulation.verbs import command_name, keys_of
 from workkit.simulation.world import World, microseconds
@@ -83,6 +84,8 @@ class Network:
         server: Where requests go.
         latency: Least and most time for one way, seconds; None for a world without faults.
         away_until_us: The server refuses connections before this time.
+        over: Whether the world is over; who still asks for something is unwound.
+        before_outsiders: Told the keys that a request from outside the world names.
     """
 
     def __init__(self, world: World, server: SimulatedServer, entropy: Entropy) -> None:
@@ -91,6 +94,13 @@ class Network:
         self.server = server
         self.latency: tuple[float, float] | None = None
         self.away_until_us = 0
+        self.over = False
+        self.before_outsiders: Callable[[Sequence[bytes]], None] | None = None
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether anything is wrong for everybody."""
+        return self.latency is not None or self.away_until_us > self._world.now_us
 
     def carry(
         self,
@@ -199,8 +209,14 @@ class Network:
         Raises:
             ServerUnavailable: The server is away.
         """
+        if self.over:
+            raise Abandoned
         if self.away_until_us > self._world.now_us:
             raise ServerUnavailable("no answer from the simulated Redis: connection refused")
+        hook, self.before_outsiders = self.before_outsiders, None
+        if hook is not None:  # what it sends itself comes from outside too
+            hook([key for command in commands for key in keys_of(command)])
+            self.before_outsiders = hook
         return self.server.execute(commands)
 
 

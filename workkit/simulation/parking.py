@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from workkit.errors import WorkkitError
 
-__all__ = ["HandlerBlocked", "ParkedThreads", "Stack", "current_stack"]
+__all__ = ["Abandoned", "HandlerBlocked", "ParkedThreads", "Stack", "current_stack"]
 
 #: A handler that does not come back for this long really blocks, seconds of real time.
 BLOCKED_S: Final = 5.0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
+from workkit.clock import Instant
 from workkit.engine import Engine, PoolSpec
 from workkit.entropy import Entropy
 from workkit.errors import PoolState, ServerError
@@ -16,17 +18,21 @@ from workkit.maintenance.rota import Rota
 from workkit.pool import WorkerPool
 from workkit.runners.base import Runner
 from workkit.serving import Serving
+from workkit.simulation.calm import DOZE_S, Dozing
 from workkit.simulation.parking import ParkedThreads
 from workkit.simulation.process import Connection, Host, Process
 from workkit.simulation.runner import SimulatedRunner
 from workkit.simulation.takes import Takes, read_takes
 from workkit.simulation.world import HostClock
+from workkit.store.due import first_score
 from workkit.store.routine import Wait
 
 if TYPE_CHECKING:
     from workkit.simulation.simulation import Simulation
 
 __all__ = ["SimulatedPool"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: A process that cannot reach Redis when it starts is started again after this long, seconds.
 _STARTS_AGAIN_S: Final = 1.0
@@ -77,13 +83,20 @@ class _Life:
             spec, clock=pool.clock, entropy=entropy, make_runner=make_runner,
             notify=self._dispatcher.wake, host=pool.name, pid=number,
         )  # fmt: skip
-        self._beats = Rota([self.engine.heartbeat], pool.clock, entropy, self._heartbeat)
-        self._rota = Rota(self.engine.duties, pool.clock, entropy, self._maintenance)
+        duties = [Dozing(duty, partial(self._doze, duty.name)) for duty in self.engine.duties]
+        self._duties = {duty.name: duty for duty in duties}
+        self._beat = Dozing(self.engine.heartbeat, partial(self._doze, "heartbeat"))
+        self._beats = Rota([self._beat], pool.clock, entropy, self._heartbeat)
+        self._rota = Rota(duties, pool.clock, entropy, self._maintenance)
         self.serving = Serving(
             self.engine, spec.concurrency, clock=pool.clock, entropy=entropy,
             sleep_backoffs_s=[1.0], alarm=self._dispatcher, ear=links[0],
-            hurry_requeuer=lambda at_s: self._rota.hurry(self.engine.requeuer, at_s),
+            hurry_requeuer=partial(self._rota.hurry, self._duties["requeuer"]),
+            safety_look_s=DOZE_S if sim.jumps else None,
         )  # fmt: skip
+        if sim.jumps:
+            due = (self.engine.keys.scheduled, self.engine.keys.retry)
+            sim.server.listen(self, due, partial(self.hurry, "requeuer"))
 
     def start(self) -> None:
         """Register the pool, then run its loops."""
@@ -101,6 +114,44 @@ class _Life:
 
         self._dispatcher.start(serve(), self._served)
 
+    # Dozing.
+
+    def _doze(self, duty: str, now: Instant, delay_s: float) -> float:
+        """Say how long a duty can sleep, beyond what it wants itself."""
+        if not self._sim.is_calm():
+            return delay_s
+        if duty in {"heartbeat", "reaper"}:
+            return max(delay_s, DOZE_S)
+        if duty == "observer":
+            return delay_s if len(self.engine.ledger) else max(delay_s, DOZE_S)
+        if duty == "requeuer" and delay_s >= 1:
+            heads = [
+                self._sim.server.read(("ZRANGE", key, 0, 0, "WITHSCORES"))
+                for key in (self.engine.keys.scheduled, self.engine.keys.retry)
+            ]
+            scores = [first_score(head) for head in heads]
+            until_s = [score - now.epoch_ms / 1000 for score in scores if score is not None]
+            return max(delay_s, min([DOZE_S / 2, *until_s]))
+        return delay_s
+
+    def hurry(self, duty: str) -> None:
+        """Let a duty that dozes have its turn."""
+        self._rota.hurry(self._duties[duty], self._pool.clock.read().monotonic_s)
+
+    def rouse(self) -> None:
+        """Let all that dozes have its turn."""
+        self._beats.hurry(self._beat, self._pool.clock.read().monotonic_s)
+        for duty in ("reaper", "observer", "requeuer"):
+            self.hurry(duty)
+
+    def hung_up(self) -> None:
+        """Take note that the server has closed its connections; this listener has none."""
+
+    def beat(self) -> None:
+        """Beat here and now, before somebody from outside looks."""
+        with suppress(ServerError):
+            self._sim.redis.workkit_carrier.run(self.engine.heartbeat.step(self._pool.clock.read()))
+
     def _served(self) -> None:
         """Stop the other loops once the dispatcher has left."""
         self._rota.stop()
@@ -115,6 +166,8 @@ class _Life:
     def crash(self) -> None:
         """End here and now: nothing that runs on this host happens any more."""
         self.host.crashed = True
+        due = (self.engine.keys.scheduled, self.engine.keys.retry)
+        self._sim.server.unlisten(self, due)
         for link in self._links:
             link.close()
 
@@ -159,6 +212,20 @@ class SimulatedPool:
         """What has been registered and set."""
         return self._pool.spec
 
+    @overload
+    def job(self, name: F) -> F: ...
+    @overload
+    def job(self, name: str, handler: F, *, takes: Takes | None = None, **options: Any) -> F: ...
+    @overload
+    def job(
+        self,
+        name: str | None = None,
+        handler: None = None,
+        *,
+        takes: Takes | None = None,
+        **options: Any,
+    ) -> Callable[[F], F]: ...
+
     def job(
         self,
         name: str | Callable[..., Any] | None = None,
@@ -181,7 +248,7 @@ class SimulatedPool:
             return self.job()(name)
         if handler is None:
 
-            def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            def register(function: F) -> F:
                 own = name if name is not None else getattr(function, "__name__", "")
                 self.job(own, function, takes=takes, **options)
                 return function
@@ -238,6 +305,11 @@ class SimulatedPool:
         return self._life.engine.identity.pool_id if self._life else ""
 
     @property
+    def abandoned(self) -> int:
+        """How many handlers run on that were given up after their timeouts."""
+        return self._life.runner.abandoned() if self._life else 0
+
+    @property
     def busy(self) -> bool:
         """Whether the pool holds jobs or runs handlers."""
         return self._life is not None and self._life.engine.ledger.running > 0
@@ -249,6 +321,7 @@ class SimulatedPool:
         self._lives += 1
         for hook in self.spec.start_hooks:
             call_hook(hook)
+        self._sim.rouse()
         self._life = _Life(self, self._sim, self._lives)
         self._sim.trace.add("pool", self.name, does="start")
         self._life.start()
@@ -277,6 +350,7 @@ class SimulatedPool:
     def crash(self) -> None:
         """End the process here and now; its stacks are abandoned where they stand."""
         if self._life is not None:
+            self._sim.rouse()
             life, self._life = self._life, None
             self._crashed.append(life)
             life.crash()
@@ -297,10 +371,29 @@ class SimulatedPool:
             for hook in self.spec.stop_hooks:
                 call_hook(hook)
 
+    # Calm.
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong with the pool or its connections."""
+        return self._life is None or self._life.host.is_well
+
+    def rouse(self) -> None:
+        """Let all duties that doze have their turn."""
+        if self._life is not None:
+            self._life.rouse()
+
+    def beat(self) -> None:
+        """Beat here and now."""
+        if self._life is not None:
+            self._life.beat()
+
     # What the runner tells.
 
     def handler_started(self, execution: Execution) -> None:
         """Take note that a handler starts."""
+        if self._life is not None and self._sim.jumps:
+            self._life.hurry("observer")
         self._sim.handler_started(self.name, execution)
 
     def handler_ended(self, execution: Execution, error: BaseException | None) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from workkit.errors import InvalidOption
 from workkit.simulation.backend import Backend
 from workkit.simulation.refusing import Refusal, guarded, refused
-from workkit.simulation.verbs import keys_of, nature_of
+from workkit.simulation.verbs import changed_by, keys_of, nature_of
 from workkit.simulation.world import World
 from workkit.store.exchange import Command
 from workkit.store.keys import Keys
@@ -155,13 +155,15 @@ class SimulatedServer:
             if allowed is None:
                 return self.refusal.error()
             command, asked = allowed, command
-        reply, *lives = self._send([command, *(("PTTL", key) for key in mortal)])
+        reply = self._send([command])[0]
         if self.refusal is not None:
             command = asked
             if refused(reply):
                 return self.refusal.error()
-        self._take_over(mortal, lives)
-        self._note(keys, who)
+        changed = changed_by(command, reply)
+        if mortal := [key for key in mortal if key in changed]:
+            self._take_over(mortal, self._send([("PTTL", key) for key in mortal]))
+        self._note(changed, who)
         self._witness(who, command, reply)
         return reply
 

@@ -27,6 +27,8 @@ from workkit.simulation.trace import Trace
 from workkit.simulation.witness import WireWitness
 from workkit.simulation.world import HostClock, World, microseconds
 from workkit.store.keys import Keys
+from workkit.store.link import Carrier
+from workkit.store.pools import scan_in_progress
 
 __all__ = ["Simulation"]
 
@@ -53,6 +55,8 @@ class Simulation(Assertions, Faulting):
         server: None for fakeredis; a URL, a redis-py client or a running `EmbeddedServer`.
         namespace: The namespace; it must be empty, and is deleted at the end.
         start: When the world begins: a datetime with a time zone or epoch seconds.
+        jump: Whether heartbeats and looks that would find nothing new may be put off while nothing
+            goes wrong. A world with `faults` never jumps.
 
     Raises:
         MissingExtra: fakeredis is not installed.
@@ -76,6 +80,7 @@ class Simulation(Assertions, Faulting):
         server: object = None,
         namespace: str = "simulation",
         start: datetime.datetime | float = _START_S,
+        jump: bool = True,
     ) -> None:
         self.seed = seed
         self.namespace = namespace
@@ -88,7 +93,8 @@ class Simulation(Assertions, Faulting):
         self._faults = faults
         self._closed = False
         self._running = False
-        keys = Keys(namespace)
+        self.jumps = jump and faults is None
+        self.keys = keys = Keys(namespace)
         backend = open_backend(server)
         witness = WireWitness(self.trace, lambda: self.clock.read().epoch_ms / 1000)
         self.server = SimulatedServer(
@@ -96,6 +102,7 @@ class Simulation(Assertions, Faulting):
             lambda who, command, reply: witness.saw(_name_of(who), command, reply),
         )  # fmt: skip
         self.network = Network(self.world, self.server, Entropy(f"{seed}/network"))
+        self.network.before_outsiders = self._freshen
         self.redis = backend.client
         self.redis.workkit_carrier = SimulatedCarrier(self.network)
         self.redis.workkit_async_carrier = SimulatedAsyncCarrier(self.redis.workkit_carrier)
@@ -225,6 +232,9 @@ class Simulation(Assertions, Faulting):
     def _idle(self) -> bool:
         if any(pool.busy for pool in self.pools):
             return False
+        carrier: Carrier = self.redis.workkit_carrier
+        if carrier.run(iter(scan_in_progress(self.keys, 0)))[1]:
+            return False
         now_s = self.now_s
         if self.client.retry_jobs().total:
             return False
@@ -256,6 +266,29 @@ class Simulation(Assertions, Faulting):
             self._running = False
         return False
 
+    # Calm.
+
+    def is_calm(self) -> bool:
+        """Tell whether nothing is wrong and nothing is about to go wrong."""
+        if not self.jumps or self.server.refusal or self.network.is_troubled:
+            return False
+        if not all(pool.is_well for pool in self.pools):
+            return False
+        living = {pool.pool_id.encode() for pool in self.pools if pool.running}
+        return living == set(self.server.read(("SMEMBERS", self.keys.worker_pools)))
+
+    def rouse(self) -> None:
+        """Let everything that was put off in a calm world have its turn."""
+        if self.jumps:
+            for pool in self.pools:
+                pool.rouse()
+
+    def _freshen(self, keys: Sequence[bytes]) -> None:
+        """Make up for heartbeats that were put off, before somebody from outside reads them."""
+        if self.jumps and self.is_calm() and any(map(self.keys.is_pool, keys)):
+            for pool in self.pools:
+                pool.beat()
+
     # What handlers do.
 
     def handler_started(self, where: str, execution: Execution) -> None:
@@ -279,6 +312,7 @@ class Simulation(Assertions, Faulting):
         if self._closed:
             return
         self._closed = True
+        self.network.over = True
         for pool in self.pools:
             pool.unwind(self.threads)
         self.threads.close()

@@ -9,13 +9,13 @@ from typing import Any, Final, NamedTuple
 from workkit.store.exchange import Command
 from workkit.store.scripts import Script
 
-__all__ = ["Nature", "command_name", "keys_of", "nature_of"]
+__all__ = ["Nature", "changed_by", "command_name", "keys_of", "nature_of"]
 
 #: Commands that change nothing.
 READS: Final = frozenset(
     {
         "EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HVALS", "LINDEX", "LLEN",
-        "LRANGE", "PTTL", "SCAN", "SISMEMBER", "SMEMBERS", "TYPE", "XLEN", "XRANGE", "XREVRANGE",
+        "LRANGE", "PING", "PTTL", "SCAN", "SISMEMBER", "SMEMBERS", "TYPE", "XLEN", "XRANGE", "XREVRANGE",
         "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE",
     }
 )  # fmt: skip
@@ -60,7 +60,7 @@ def keys_of(command: Command) -> tuple[bytes, ...]:
     first = command[0]
     if isinstance(first, Script):
         return command[2 : 2 + command[1]]
-    if first in {"SCAN", "SCRIPT"}:
+    if first in {"PING", "SCAN", "SCRIPT"}:
         return ()
     return command[1:] if first in _MANY else command[1:2]
 
@@ -69,3 +69,36 @@ def command_name(command: Command) -> str:
     """Return what a command is called: a verb, or the name of its script."""
     first: Any = command[0]
     return first.name if isinstance(first, Script) else str(first)
+
+
+def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
+    """Return the keys that a command may have changed, as far as its reply tells.
+
+    The exchange names every key of its queues and changes few of them; all pools that listen to
+    those queues would be woken for nothing.
+    """
+    keys = keys_of(command)
+    if command_name(command) == "plan_slots" and reply == 0:
+        return keys[2:5]
+    if command_name(command) != "exchange" or not isinstance(reply, list) or reply[0] != b"ok":
+        return keys
+    args = command[2 + len(keys) :]
+    pool, retry, dead, *others = keys[:7]
+    changed = [pool, *others]
+    fates = set()
+    at = 9
+    for queue in range(int(args[8])):
+        queue_keys = keys[7 + 6 * queue : 13 + 6 * queue]
+        settled, at = int(args[at + 1]), at + 2
+        returned = False
+        for _ in range(settled):
+            fates.add(args[at])
+            returned = returned or args[at] == b"b"
+            at += 4 if args[at] in {b"r", b"x"} else 2
+        claimed = len(reply[3 + queue]) > 1
+        if claimed or returned:
+            changed.append(queue_keys[0])
+        if claimed or settled:
+            changed += queue_keys[1:4]
+    changed += [retry] * (b"r" in fates) + [dead] * (b"x" in fates)
+    return (*changed, *keys[7 + 6 * int(args[8]) :])

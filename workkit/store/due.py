@@ -11,7 +11,17 @@ from workkit.store.keys import Keys
 from workkit.store.scripts import script
 from workkit.store.wire import number, pairs, text
 
-__all__ = ["Due", "Moved", "declared", "due", "move", "next_due", "plan_slots", "planned_until"]
+__all__ = [
+    "Due",
+    "Moved",
+    "declared",
+    "due",
+    "first_score",
+    "move",
+    "next_due",
+    "plan_slots",
+    "planned_until",
+]
 
 
 def due(key: bytes, now_s: int, *, offset: int, count: int) -> Exchange[list[bytes]]:
@@ -23,7 +33,7 @@ def next_due(keys: Keys) -> Exchange[float | None]:
     """Read the earliest score of both sets, epoch seconds."""
 
     def parse(replies: list[Any]) -> float | None:
-        scores = [_first_score(reply) for reply in replies]
+        scores = [first_score(reply) for reply in replies]
         known = [score for score in scores if score is not None]
         return min(known) if known else None
 
@@ -34,7 +44,8 @@ def next_due(keys: Keys) -> Exchange[float | None]:
     )
 
 
-def _first_score(reply: Any) -> float | None:
+def first_score(reply: Any) -> float | None:
+    """Read the score of the first member of a sorted set; None where there is none."""
     if not isinstance(reply, list) or not reply:
         return None
     # RESP3 sends pairs, RESP2 a flat list.

@@ -123,6 +123,10 @@ class Keys:
         """String of ours: which pool does a duty for all at present."""
         return self._key(f"lease:{duty}")
 
+    def is_pool(self, key: bytes) -> bool:
+        """Tell whether a key is a pool's heartbeat."""
+        return key.startswith(self._key("worker_pools:"))
+
     def may_expire(self, key: bytes) -> bool:
         """Tell whether a key is of a kind that is given a time to live."""
         return key in self._expiring or self.may_expire_as_string(key)

@@ -1,0 +1,207 @@
+"""What goes wrong, and that the engine lives with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from workkit import InvalidOption, Job, ServerRefused, ServerUnavailable
+from workkit.simulation import Fault, Faults, Simulation
+
+
+@pytest.fixture
+def ran(sim: Simulation) -> list[int]:
+    """Two pools with a handler that notes the number of its job after ten seconds."""
+    ran: list[int] = []
+
+    def work(job: Job) -> None:
+        sim.sleep(10)
+        ran.append(job.arg_int("n"))
+
+    for _ in range(2):
+        sim.pool(concurrency=1).job("work", work)
+    return ran
+
+
+def places(sim: Simulation) -> dict[str, int]:
+    """Return how many jobs are where."""
+    return {
+        "queued": sum(queue.count for queue in sim.client.queues()),
+        "retry": sim.client.retry_jobs().total,
+        "dead": sim.client.dead_jobs().total,
+    }
+
+
+def test_the_jobs_of_a_crashed_pool_run_elsewhere(sim: Simulation, ran: list[int]) -> None:
+    for n in range(2):
+        sim.enqueuer.enqueue("work", {"n": n})
+    sim.run_for(5)
+    sim.crash(sim.pools[0])
+    sim.run_until_idle()
+    assert sorted(ran) == [0, 1]
+    sim.run_for(minutes=1)
+    assert len(sim.trace.of(kind="recovered")) == 1
+    assert len(sim.client.worker_pool_heartbeats()) == 1
+
+
+@pytest.mark.parametrize("script", ["exchange", "beat", "register", "look"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_at_any_command_loses_no_job(
+    sim: Simulation, ran: list[int], script: str, when: str
+) -> None:
+    options: dict[str, Any] = {when: script, "restart_after": 1}
+    sim.crash(sim.pools[0], **options)
+    for n in range(4):
+        sim.enqueuer.enqueue("work", {"n": n})
+    sim.run_until_idle()
+    sim.run_for(minutes=2)
+    assert set(ran) == {0, 1, 2, 3}
+    assert places(sim) == {"queued": 0, "retry": 0, "dead": 0}
+    assert [event.detail["at"] for event in sim.trace.of(kind="fault")] == [script]
+
+
+def test_a_lost_reply_settles_no_job_twice(sim: Simulation, ran: list[int]) -> None:
+    for pool in sim.pools:
+        sim.lose_reply(pool, "exchange")
+        sim.drop_request(pool, 20)
+    for n in range(6):
+        sim.enqueuer.enqueue("work", {"n": n})
+    sim.run_until_idle()
+    assert sorted(ran) == list(range(6))
+
+
+def test_a_crash_abandons_stacks_where_they_stand(sim: Simulation) -> None:
+    reached: list[str] = []
+
+    def sync(job: Job) -> None:
+        try:
+            sim.sleep(100)
+        finally:
+            reached.append("sync")
+            sim.enqueuer.enqueue("from_finally")
+
+    async def on_loop(job: Job) -> None:
+        try:
+            await asyncio.sleep(100)
+        finally:
+            reached.append("async")
+            await sim.async_enqueuer.enqueue("from_finally")
+
+    pool = sim.pool()
+    pool.job("sync", sync)
+    pool.job("async", on_loop)
+    sim.enqueuer.enqueue("sync")
+    sim.enqueuer.enqueue("async")
+    sim.run_for(5)
+    sim.crash(pool)
+    sim.run_for(minutes=10)
+    assert reached == []
+    assert places(sim)["queued"] == 0
+    sim.close()
+    assert sim.trace.of(name="from_finally") == []
+
+
+def test_a_frozen_pool_wakes_up_reaped_and_goes_on(sim: Simulation, ran: list[int]) -> None:
+    sim.enqueuer.enqueue("work", {"n": 1})
+    sim.run_for(5)
+    (holder,) = [pool for pool in sim.pools if pool.busy]
+    before = holder.pool_id
+    sim.freeze(holder, 60)
+    sim.run_for(minutes=2)
+    assert ran == [1, 1]  # at least once: it could not know
+    assert holder.pool_id not in {"", before}
+    assert len(sim.client.worker_pool_heartbeats()) == 2
+    assert len(sim.trace.of(kind="done")) == 1
+
+
+def test_a_wall_clock_that_is_wrong_by_an_hour_kills_nobody(
+    sim: Simulation, ran: list[int]
+) -> None:
+    sim.run_for(5)
+    sim.step_clock(sim.pools[0], 3_600)
+    sim.step_clock(sim.pools[1], -3_600)
+    sim.enqueuer.enqueue("work", {"n": 1})
+    sim.run_for(minutes=5)
+    assert ran == [1]
+    assert sim.trace.of(kind="recovered") == []
+
+
+def test_what_arrives_after_its_sender_has_given_up_changes_nothing(
+    sim: Simulation, ran: list[int]
+) -> None:
+    sim.run_for(1)
+    sim.slow(sim.pools[0], 20, by=7)
+    for n in range(4):
+        sim.enqueuer.enqueue("work", {"n": n})
+    sim.run_until_idle()
+    sim.run_for(minutes=2)
+    assert set(ran) == {0, 1, 2, 3}
+    assert places(sim) == {"queued": 0, "retry": 0, "dead": 0}
+
+
+def test_a_pool_that_is_cut_off_goes_on_afterwards(sim: Simulation, ran: list[int]) -> None:
+    sim.run_for(1)
+    for pool in sim.pools:
+        sim.cut(pool, 8)
+    sim.enqueuer.enqueue("work", {"n": 1})
+    sim.run_until_idle()
+    assert ran == [1]
+
+
+def test_redis_comes_back_with_its_data(sim: Simulation, ran: list[int]) -> None:
+    sim.enqueuer.enqueue("work", {"n": 1})
+    sim.run_for(1)
+    sim.stop_redis(30)
+    with pytest.raises(ServerUnavailable):
+        sim.enqueuer.enqueue("work", {"n": 2})
+    sim.run_for(29)
+    sim.run_for(5)
+    sim.enqueuer.enqueue("work", {"n": 3})
+    sim.run_until_idle()
+    assert ran == [1, 3]
+
+
+def test_pools_survive_a_redis_that_lost_everything(sim: Simulation, ran: list[int]) -> None:
+    sim.enqueuer.enqueue("work", {"n": 1})
+    sim.run_for(1)
+    sim.wipe_redis()
+    sim.run_for(minutes=1)
+    sim.enqueuer.enqueue("work", {"n": 2})
+    sim.run_until_idle()
+    assert ran == [1, 2]
+    assert len(sim.client.worker_pool_heartbeats()) == 2
+
+
+@pytest.mark.parametrize("code", ["OOM", "READONLY"])
+def test_a_redis_that_refuses_writes_says_so_and_is_drained_later(
+    sim: Simulation, ran: list[int], code: Any
+) -> None:
+    sim.enqueuer.enqueue("work", {"n": 1})
+    sim.run_for(1)
+    sim.refuse_writes(30, code)
+    with pytest.raises(ServerRefused, match="Redis refused") as refused:
+        sim.enqueuer.enqueue("work", {"n": 2})
+    assert refused.value.code == code
+    sim.run_for(minutes=2)
+    assert ran == [1]
+    assert places(sim) == {"queued": 0, "retry": 0, "dead": 0}
+
+
+def test_a_full_redis_is_drained_while_it_is_full(sim: Simulation, ran: list[int]) -> None:
+    for n in range(3):
+        sim.enqueuer.enqueue("work", {"n": n})
+    sim.run_for(1)
+    sim.refuse_writes(300, "OOM")
+    sim.run_for(minutes=2)
+    assert sorted(ran) == [0, 1, 2]
+
+
+def test_rates_and_plans_are_checked() -> None:
+    with pytest.raises(InvalidOption, match="crash must be times an hour"):
+        Faults(crash=-1)
+    with Simulation(faults=[Fault("freeze", 0.0, "pool-9", for_s=1.0)]) as sim:
+        sim.pool().job("work", lambda job: None)
+        with pytest.raises(InvalidOption, match="no pool 'pool-9'; there are pool-1"):
+            sim.run_for(1)

@@ -1,0 +1,40 @@
+"""Jumping over turns that would find nothing, while nothing is about to go wrong.
+
+In a calm world a heartbeat only repeats the last one and a reaper only sees that everybody is
+alive; a requeuer has nothing to do before the first job is due, an observer nothing before a
+handler starts. Their next turns are put off, and brought forward again as soon as that changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from workkit.clock import Instant
+from workkit.maintenance.duty import Duty
+from workkit.store.exchange import Step
+
+__all__ = ["DOZE_S", "Dozing"]
+
+#: How long turns are put off at most, seconds. A reaper that has not looked for so long starts to
+#: watch afresh, so that it takes nobody for dead whose heartbeats were put off.
+DOZE_S: Final = 60.0
+
+
+class Dozing:
+    """A duty whose next turn may be put off.
+
+    Args:
+        duty: The duty.
+        doze: Takes the time and the delay that the duty wants, and returns a delay.
+    """
+
+    def __init__(self, duty: Duty, doze: Callable[[Instant, float], float]) -> None:
+        self.name = duty.name
+        self._duty = duty
+        self._doze = doze
+
+    def step(self, now: Instant) -> Step[float]:
+        """Do what is due."""
+        delay_s = yield from self._duty.step(now)
+        return self._doze(now, delay_s)
