@@ -47,8 +47,21 @@ def measure(bench: Bench) -> Result:
 
             return run
 
-        bench.rounds("pick-up ms", {way: side(way) for way in ways})
-    rows = []
+        pings: list[list[float]] = []
+
+        def ping() -> float:
+            pings.append(_pings_ms(bench, jobs))
+            return percentile(pings[-1], 0.5)
+
+        bench.rounds("pick-up ms", {"PING": ping, **{way: side(way) for way in ways}})
+    rows = [
+        Row(
+            f"a bare PING: {label}",
+            Sample.of([percentile(values, share) for values in pings]),
+            "ms",
+        )
+        for label, share in (("median", 0.5), ("p99", 0.99))
+    ]
     for way, rounds in latencies.items():
         for label, share, bound in (("median", 0.5, 1.0), ("p99", 0.99, 5.0)):
             sample = Sample.of([percentile(values, share) for values in rounds])
@@ -61,9 +74,21 @@ def measure(bench: Bench) -> Result:
         "One idle worker process, concurrency 20, 10 queues. From before the job is sent until its "
         "handler has read its argument, so the sender's own round trip is part of it; "
         f"{jobs} jobs a round, one at a time, 5 to 30 ms apart. The raw socket sends what "
-        "a client in any language would: LPUSH of a payload made beforehand." + missing,
+        "a client in any language would: LPUSH of a payload. A PING after the same pauses shows what "
+        "one round trip alone takes here." + missing,
         rows,
     )
+
+
+def _pings_ms(bench: Bench, count: int) -> list[float]:
+    entropy = Entropy()
+    spent_ms = []
+    for _ in range(count):
+        time.sleep(entropy.uniform(*_PAUSES_S))
+        before = time.monotonic()
+        bench.client.ping()
+        spent_ms.append((time.monotonic() - before) * 1000)
+    return spent_ms
 
 
 def _latencies_ms(bench: Bench, jobs: int, push: _Push) -> list[float]:
