@@ -73,9 +73,9 @@ def measure(bench: Bench) -> Result:
     return Result(
         "One idle worker process, concurrency 20, 10 queues. From before the job is sent until its "
         "handler has read its argument, so the sender's own round trip is part of it; "
-        f"{jobs} jobs a round, one at a time, 5 to 30 ms apart. The raw socket sends what "
-        "a client in any language would: LPUSH of a payload. A PING after the same pauses shows what "
-        "one round trip alone takes here." + missing,
+        f"{jobs} jobs a round, one at a time, 5 to 30 ms apart. The raw socket sends what a client "
+        "in any language would: LPUSH of a payload. A PING after the same pauses shows what one "
+        "round trip alone takes here." + missing,
         rows,
     )
 
