@@ -67,6 +67,11 @@ class Alignment:
         """When the next resync is due, monotonic seconds."""
         return self._resynced_at + RESYNC_S
 
+    def due(self, now: Instant) -> bool:
+        """Tell whether `restore` has something to do."""
+        settled_in = self.registered and not self.reaped and not self._to_adopt
+        return not settled_in or not self._in_step or now.monotonic_s >= self.next_s
+
     def lost(self, fates: list[Fate]) -> None:
         """Take note that the reply to an exchange was lost."""
         self._lost = (self.fence + 1, fates)

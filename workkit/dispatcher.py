@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from workkit.admission import Admission
 from workkit.alignment import Alignment
@@ -24,7 +24,7 @@ from workkit.deadlines import Deadlines
 from workkit.errors import ServerError, ServerRefused
 from workkit.events import Events
 from workkit.execution import Execution, Fate, decide, quick_fate
-from workkit.history import pack
+from workkit.history import Record, pack
 from workkit.identity import Identity
 from workkit.ledger import Ledger
 from workkit.options import HistoryOptions
@@ -54,6 +54,15 @@ class Rest:
 
     for_s: float
     listen: bool
+
+
+class _Answer(NamedTuple):
+    """What an exchange has brought and nobody has looked at yet."""
+
+    reply: store.ExchangeReply
+    fates: list[Fate]
+    records: list[Record]
+    at: Instant
 
 
 class Dispatcher:
@@ -112,6 +121,7 @@ class Dispatcher:
         self._solo = Solo(ledger, board)
         self._looked_at = float("-inf")
         self._claiming = True
+        self._answer: _Answer | None = None
         self.next_due_s: float | None = None
 
     # What others ask and tell.
@@ -167,6 +177,8 @@ class Dispatcher:
             ServerError: Redis did not answer or refused; nothing is lost, call again later.
         """
         now = self._clock.read()
+        if self._answer is not None and self._alignment.due(now):
+            self._take_in()
         for fate in (yield from self._alignment.restore(now)):
             self._events.settled(fate)
         if self._ledger.fenced_waiting:
@@ -181,6 +193,8 @@ class Dispatcher:
             claims = self._draw(now)
         if claims or self._ledger.outbox or self._ledger.records:
             yield from self._exchange(now, claims)
+        if not self._is_pressed(now):
+            self._take_in()
         if self._beginning.waiting:
             yield from self._begin(now)
         self._submit(self._solo.next())
@@ -199,7 +213,7 @@ class Dispatcher:
 
     def _rest(self, now: Instant) -> Rest:
         listen = self._may_claim()
-        busy = self._ledger.outbox or self._finished or self._beginning.waiting
+        busy = self._ledger.outbox or self._finished or self._beginning.waiting or self._answer
         if busy or self._alignment.reaped or (self._board.hopeful and any(self._room(now))):
             return Rest(0.0, listen=False)
         ends = [self._alignment.next_s, self._deadlines.next_s(now), self._solo.next_s]
@@ -251,37 +265,59 @@ class Dispatcher:
 
     def _exchange(self, now: Instant, claims: Mapping[str, int]) -> Step[None]:
         ledger = self._ledger
-        fates, records = ledger.take_outbox(), ledger.records
+        fates = ledger.take_outbox()
+        records, ledger.records = ledger.records, []
+        exchange = store.exchange(
+            self._keys,
+            self._identity.pool_id,
+            self._alignment.fence,
+            now.epoch_ms,
+            [fate.settlement for fate in fates],
+            claims,
+            self._history_blob(fates, records),
+        )
         try:
-            reply = yield from store.exchange(
-                self._keys,
-                self._identity.pool_id,
-                self._alignment.fence,
-                now.epoch_ms,
-                [fate.settlement for fate in fates],
-                claims,
-                self._history_blob(fates),
-            )
+            reply = yield from replace(exchange, meanwhile=self._take_in)
         except BaseException:  # a bug of ours included: a resync shows what has happened
+            ledger.records = records + ledger.records
             self._alignment.lost(fates)
+            self._take_in()
             raise
+        self._take_in()
         if reply.status != "ok":
+            ledger.records = records + ledger.records
             ledger.put_back(fates)
             self._out_of_step(reply)
             return
         self._alignment.fence += 1
-        ledger.records = []
-        if all(reply.applied):
+        for queue, _, stopped_by in reply.claimed:
+            if stopped_by:
+                self._board.give_up(queue)
+        self._answer = _Answer(reply, fates, records, now)
+        ledger.expected = reply.jobs
+
+    def _is_pressed(self, now: Instant) -> bool:
+        """Tell whether another exchange follows at once, while which the last can be taken in."""
+        return bool(self._finished) or (self._board.hopeful and self._room(now)[1] > 0)
+
+    def _take_in(self) -> None:
+        """Take in what the last exchange has brought, unless that is done."""
+        if self._answer is None:
+            return
+        answer, self._answer = self._answer, None
+        ledger, fates, applied = self._ledger, answer.fates, answer.reply.applied
+        ledger.expected = 0
+        if all(applied):
             self._settled(fates)
         else:
-            settled = [fate for fate, ours in zip(fates, reply.applied, strict=True) if ours]
+            settled = [fate for fate, ours in zip(fates, applied, strict=True) if ours]
             self._settled(settled)
-            for fate, ours in zip(fates, reply.applied, strict=True):
+            for fate, ours in zip(fates, applied, strict=True):
                 if not ours:
                     ledger.fence_off(fate.execution)
             # The script left history alone, since part of it was not so; say the rest again.
-            ledger.records += [*records, *(fate.record for fate in settled)]
-        self._admit(reply, now)
+            ledger.records += [*answer.records, *(fate.record for fate in settled)]
+        self._admit(answer.reply, answer.at)
 
     def _out_of_step(self, reply: store.ExchangeReply) -> None:
         if reply.status == "gone":
@@ -295,9 +331,9 @@ class Dispatcher:
                 "settled; rename or delete it",
             )
 
-    def _history_blob(self, fates: list[Fate]) -> store.HistoryBlob:
+    def _history_blob(self, fates: list[Fate], others: list[Record]) -> store.HistoryBlob:
         """Pack what is to be remembered."""
-        records = [*self._ledger.records, *(fate.record for fate in fates)]
+        records = [*others, *(fate.record for fate in fates)]
         if self._history is None or not records:
             return store.HistoryBlob()
         return store.HistoryBlob(
@@ -317,9 +353,7 @@ class Dispatcher:
         """Take in what was claimed and start what can start."""
         ready: list[Execution] = []
         check = reply.recovering > 0
-        for queue, raws, stopped_by in reply.claimed:
-            if stopped_by:
-                self._board.give_up(queue)
+        for queue, raws, _ in reply.claimed:
             for raw in raws:
                 execution, fate = self._admission.admit(queue, raw, now)
                 self._ledger.hold(execution)
@@ -358,6 +392,7 @@ class Dispatcher:
             The executions whose handlers still run; what they do from now on does not count.
         """
         now = self._clock.read()
+        self._take_in()
         self._collect()
         self._runner.withdraw()
         unfinished = self._ledger.open()  # in the order in which they were claimed

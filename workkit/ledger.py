@@ -34,14 +34,15 @@ class Ledger:
         self.outbox: list[Fate] = []
         self.records: list[Record] = []  # of what has no settlement of its own
         self.totals: Counter[str] = Counter()
+        self.expected = 0  # claimed jobs that are about to be entered
 
     @property
     def running(self) -> int:
         """How many workers are taken: by jobs without a fate, and by handlers of fenced ones."""
-        return len(self._open) + len(self.ghosts)
+        return len(self._open) + len(self.ghosts) + self.expected
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._held) + self.expected
 
     def held(self) -> list[Execution]:
         """Return all held jobs; safe from any thread."""

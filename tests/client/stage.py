@@ -51,9 +51,11 @@ class BusyLink(FaultyLink):
         super().__init__(target)
         self._happens = happens
 
-    def send(self, commands: Sequence[Command]) -> list[Any]:
+    def send(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
         self._happens(len(self.sent))
-        return super().send(commands)
+        return super().send(commands, meanwhile)
 
 
 class Stage:

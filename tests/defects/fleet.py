@@ -45,11 +45,13 @@ class HookedLink(FaultyLink):
         """
         self._hooks[script] = do
 
-    def send(self, commands: Sequence[Command]) -> list[Any]:
+    def send(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
         for name in script_names(commands):
             if (hook := self._hooks.pop(name, None)) is not None:
                 hook()
-        return super().send(commands)
+        return super().send(commands, meanwhile)
 
 
 def script_names(commands: Sequence[Command]) -> list[str]:

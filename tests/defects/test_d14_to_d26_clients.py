@@ -81,7 +81,7 @@ def test_d14_a_queue_that_empties_between_two_looks_is_empty(
         empty_after(words[0])
         return reply
 
-    def send(link: Link, commands: Sequence[Command]) -> list[Any]:
+    def send(link: Link, commands: Sequence[Command], *_meanwhile: Any) -> list[Any]:
         """Send one by one what otherwise is one write: others may come in between anyway."""
         replies = []
         for command in commands:
@@ -238,7 +238,7 @@ def tap(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Command, Any]]:
     traffic: list[tuple[Command, Any]] = []
     whole: Any = Link.send
 
-    def send(link: Link, commands: Sequence[Command]) -> list[Any]:
+    def send(link: Link, commands: Sequence[Command], *_meanwhile: Any) -> list[Any]:
         replies: list[Any] = whole(link, commands)
         traffic.extend(zip(commands, replies, strict=True))
         return replies

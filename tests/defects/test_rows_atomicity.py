@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,7 +47,7 @@ def test_row_16_every_page_can_be_read_while_a_pool_empties_the_queue(
         pool.work()
         return reply
 
-    def send(link: Link, commands: Sequence[Command]) -> list[Any]:
+    def send(link: Link, commands: Sequence[Command], *_meanwhile: Any) -> list[Any]:
         if isinstance(link, FaultyLink):
             replies: list[Any] = whole(link, commands)
             return replies
@@ -94,12 +94,14 @@ class CrashingLink(FaultyLink):
         self._late = late
         self.broken = False
 
-    def send(self, commands: Sequence[Command]) -> list[Any]:
+    def send(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
         self._left -= 1
         if self.broken or self._left < 0:
             (self.lose_reply if self._late and not self.broken else self.drop)()
             self.broken = True
-        replies = super().send(commands)
+        replies = super().send(commands, meanwhile)
         assert len(places(self._stage)) <= 1
         return replies
 

@@ -53,8 +53,8 @@ def test_drain_does_not_miss_a_job_whose_claim_is_on_its_way_back(
     link: Any = pool._driver._link  # type: ignore[union-attr]
     send = link.send
 
-    def send_slowly(commands: Any) -> Any:
-        replies = send(commands)
+    def send_slowly(commands: Any, *meanwhile: Any) -> Any:
+        replies = send(commands, *meanwhile)
         if b'"slow"' in repr(replies).encode():
             held_up()
             go_on.wait(PATIENCE_S)

@@ -52,9 +52,9 @@ def numbers(stage: Stage, first: int) -> list[int]:
     return page[:first]
 
 
-def test_a_pool_holds_ahead_what_it_starts_within_5_ms_and_no_more(stage: Stage) -> None:
+def test_a_pool_holds_ahead_what_it_starts_within_10_ms_and_no_more(stage: Stage) -> None:
     pool = warm_pool(stage)
-    assert 1 < pool.engine.ledger.running <= 1 + 0.005 / QUICK_S
+    assert 1 < pool.engine.ledger.running <= 1 + 0.01 / QUICK_S
 
 
 def test_a_new_pool_holds_nothing_ahead(stage: Stage) -> None:

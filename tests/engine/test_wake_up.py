@@ -145,9 +145,9 @@ def test_an_idle_pool_says_nothing_to_the_server(
         driver: Any = pool._driver
         sent, send = Notes(), driver._link.send
 
-        def note_and_send(commands: Any) -> Any:
+        def note_and_send(commands: Any, *meanwhile: Any) -> Any:
             sent(commands)
-            return send(commands)
+            return send(commands, *meanwhile)
 
         monkeypatch.setattr(driver._link, "send", note_and_send)
         # Heartbeat and maintenance have connections of their own.

@@ -84,7 +84,9 @@ class FaultyLink(Link):
         """Let the delayed exchange happen now; nobody reads its reply but the test."""
         return super().send(self.late.pop(0))
 
-    def send(self, commands: Sequence[Command]) -> list[Any]:
+    def send(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
         fault, self._next = self._next, ""
         self.sent.append(commands)
         if fault == "drop":
@@ -92,7 +94,7 @@ class FaultyLink(Link):
         if fault == "delay":
             self.late.append(commands)
             raise ServerUnavailable("delayed by the test")
-        replies = super().send(commands)
+        replies = super().send(commands, meanwhile)
         if fault == "lose":
             raise ServerUnavailable("reply lost by the test")
         return replies

@@ -113,6 +113,11 @@ class ExchangeReply:
     claimed: list[Claimed] = field(default_factory=list)
     detail: str = ""
 
+    @property
+    def jobs(self) -> int:
+        """How many jobs were claimed."""
+        return sum(len(claimed.raws) for claimed in self.claimed)
+
 
 def exchange(
     keys: Keys,

@@ -39,11 +39,14 @@ class Exchange(Generic[R]):
         commands: What is sent, in one go.
         parse: Makes the result from the list of replies, one a command.
         tolerant: Hand error replies to `parse` as `ServerRefused` values instead of raising.
+        meanwhile: What there is to do while the server works, called between sending and reading.
+            A driver that has nothing to wait for may leave it out.
     """
 
     commands: Sequence[Command]
     parse: Callable[[list[Any]], R]
     tolerant: bool = False
+    meanwhile: Callable[[], None] | None = None
 
     @classmethod
     def one(cls, command: Command, parse: Callable[[Any], R]) -> Exchange[R]:

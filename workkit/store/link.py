@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import selectors
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from redis import exceptions as redis_errors
@@ -71,8 +71,14 @@ class Link:
         """Carry out a single exchange."""
         return self.run(iter(exchange))
 
-    def send(self, commands: Sequence[Command]) -> list[Any]:
+    def send(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
         """Send commands in one write and return their replies, errors as `ServerRefused` values.
+
+        Args:
+            commands: The commands.
+            meanwhile: Called while the server works.
 
         Raises:
             ServerUnavailable: The server was not reached or the replies were lost.
@@ -83,6 +89,8 @@ class Link:
             self.armed = False
         try:
             connection.send_packed_command(_pack(connection, commands), check_health=False)
+            if meanwhile is not None:
+                meanwhile()
             replies = [self._read() for _ in commands]
         except NOT_NOW as error:
             self.close()

@@ -92,8 +92,10 @@ def carry_out(routine: Generator[Any, Any, R], link: Link, wait: Callable[[Wait]
                     answer = wait(request)
                 elif type(request) is Watch:
                     answer = link.arm(request.exchange)
-                else:
+                elif request.meanwhile is None:
                     answer = link.send(request.commands)
+                else:
+                    answer = link.send(request.commands, request.meanwhile)
             except ServerError as error:
                 request = routine.throw(error)
             else:
