@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from typing import Final
 
 from workkit.entropy import Entropy
 from workkit.execution import Execution
 
 __all__ = ["QueueBoard"]
+
+
+#: Queues that one exchange claims from, at most (about).
+_WIDTH: Final = 20
 
 
 class QueueBoard:
@@ -101,8 +106,12 @@ class QueueBoard:
             if len(names) == 1:
                 claims[names[0]] = claims.get(names[0], 0) + count
             elif names:
-                for at in self._entropy.weighted(cumulative, count):
-                    claims[names[at]] = claims.get(names[at], 0) + 1
+                # Of very many queues, some give several jobs each: a queue costs more than a job.
+                each = -(-count // _WIDTH) if len(names) > _WIDTH else 1
+                drawn = self._entropy.weighted(cumulative, count // each)
+                for name, times in zip(names, drawn, strict=True):
+                    if times:
+                        claims[name] = claims.get(name, 0) + times * each
         return claims
 
     def without_overrun(

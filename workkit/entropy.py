@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from random import Random  # noqa: TID251 - here it is
 
@@ -39,16 +40,26 @@ class Entropy:
         return self._generator().randrange(bound)
 
     def weighted(self, cumulative: list[int], count: int) -> list[int]:
-        """Draw indexes with replacement.
+        """Draw indexes by their weights: with evenly spaced points, of which one is random.
+
+        Each index is drawn in proportion to its weight, as by independent draws, and the more are
+        drawn at once, the closer they come to it (systematic sampling).
 
         Args:
             cumulative: Running sums of the weights, one an index.
             count: How many to draw.
 
         Returns:
-            `count` indexes into `cumulative`.
+            How often each index was drawn; `count` in all.
         """
-        return self._generator().choices(range(len(cumulative)), cum_weights=cumulative, k=count)
+        offset, density = self._generator().random(), count / cumulative[-1]
+        drawn, before = [], 0
+        for end in cumulative:
+            points = min(max(math.ceil(end * density - offset), before), count)
+            drawn.append(points - before)
+            before = points
+        drawn[-1] += count - before  # a rounding error at the very end
+        return drawn
 
     def _generator(self) -> Random:
         """Return the generator, newly seeded where a fork would have copied its state."""

@@ -233,20 +233,16 @@ class Chain:
             Exception: Whatever the handler or a middleware raised.
         """
         context = self._context() if self._context is not None else None
-        if not self._middleware:
-            await self._handler.call(context, job)
-        else:
-            await self._descend_async(context, job, 0)
+        await self._descend_async(context, job, 0)
 
-    async def _descend_async(self, context: Any, job: Job, depth: int) -> None:
+    def _descend_async(self, context: Any, job: Job, depth: int) -> Awaitable[None]:
+        called: Awaitable[None]
         if depth == len(self._middleware):
-            await self._handler.call(context, job)
-            return
-
-        def proceed() -> Awaitable[None]:
-            return self._descend_async(context, job, depth + 1)
-
-        await self._middleware[depth].call(context, job, proceed)
+            called = self._handler.call(context, job)
+        else:
+            proceed = functools.partial(self._descend_async, context, job, depth + 1)
+            called = self._middleware[depth].call(context, job, proceed)
+        return called
 
 
 def _wait_for(coroutine: Any, loop: asyncio.AbstractEventLoop | None, waits: Waits) -> None:

@@ -288,7 +288,8 @@ from workkit.entropy import Entropy
 entropy = Entropy()
 def draw():
     delays = [default_backoff(40, entropy) for _ in range(16)]
-    return json.dumps([entropy.identifier(), delays, entropy.weighted([1, 2, 3], 64)])
+    draws = [entropy.weighted([1, 2, 3], 1) for _ in range(64)]
+    return json.dumps([entropy.identifier(), delays, draws])
 if os.fork() == 0:
     print(draw(), flush=True)
     os._exit(0)

@@ -220,3 +220,16 @@ def test_what_is_drawn_is_just_what_may_have_jobs(moves: list[tuple[str, str]]) 
         assert set(tested.draw(60, 0)) <= hopeful
         assert set(tested.draw(0, 60)) <= hopeful - {"a", "b"}
     assert set(tested.draw(600, 0)) == hopeful
+
+
+def test_of_very_many_queues_some_give_several_jobs_each_and_all_get_their_share() -> None:
+    names = [f"q{n}" for n in range(100)]
+    many = board(dict.fromkeys(names[:50], 1) | dict.fromkeys(names[50:], 3))
+    taken: Counter[str] = Counter()
+    for _ in range(400):
+        claims = many.draw(0, 140)
+        assert len(claims) <= 20
+        assert sum(claims.values()) == 140
+        taken.update(claims)
+    light = sum(taken[name] for name in names[:50])
+    assert light == pytest.approx(400 * 140 / 4, rel=0.05)

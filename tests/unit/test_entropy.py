@@ -20,7 +20,7 @@ def draw_all(entropy: Entropy) -> list[object]:
         entropy.identifier(),
         entropy.uniform(1, 2),
         entropy.below(10**9),
-        entropy.weighted([1, 3, 9], 20),
+        [entropy.weighted([1, 3, 9], 1) for _ in range(20)],
     ]
 
 
@@ -51,11 +51,19 @@ def test_draws_stay_within_their_bounds(low: float, width: float, bound: int) ->
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=8).filter(any), st.integers(0, 50))
-def test_a_weighted_draw_never_gives_what_weighs_nothing(weights: list[int], count: int) -> None:
+def test_a_weighted_draw_gives_each_its_share_to_within_one(weights: list[int], count: int) -> None:
     cumulative = [sum(weights[: i + 1]) for i in range(len(weights))]
     drawn = Entropy(1).weighted(cumulative, count)
-    assert len(drawn) == count
-    assert all(weights[at] > 0 for at in drawn)
+    assert sum(drawn) == count
+    for weight, times in zip(weights, drawn, strict=True):
+        assert abs(times - count * weight / sum(weights)) < 1 + 1e-9
+        assert times == 0 or weight > 0
+
+
+def test_single_draws_follow_the_weights_too() -> None:
+    entropy = Entropy(1)
+    drawn = [entropy.weighted([1, 4], 1) for _ in range(4_000)]
+    assert sum(first for first, _ in drawn) == pytest.approx(1_000, abs=120)
 
 
 def drawn_in_a_fork(entropy: Entropy) -> str:

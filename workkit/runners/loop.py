@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from workkit.clock import Clock
 from workkit.entropy import Entropy
@@ -45,6 +47,7 @@ class LoopRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._pumping = False
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, starting it if need be."""
@@ -81,16 +84,20 @@ class LoopRunner:
         self.loop().call_soon_threadsafe(self._pump)
 
     def _pump(self) -> None:
+        if self._pumping:
+            return  # called by a handler that ended where it was started, below
+        self._pumping = True
         while self._ready and (worker_id := self._slots.take()):
             try:
                 execution = self._ready.popleft()
             except IndexError:  # withdrawn meanwhile
                 self._slots.give(worker_id)
-                return
-            task = self.loop().create_task(self._run(execution, worker_id))
-            execution.runner = task
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+                break
+            task = _start(self._run(execution, worker_id))
+            if not task.done():
+                execution.runner = task
+                self._tasks.add(task)
+        self._pumping = False
 
     async def _run(self, execution: Execution, worker_id: str) -> None:
         execution.start(worker_id, self._clock)
@@ -99,6 +106,7 @@ class LoopRunner:
             await execution.chain.run_async(execution.job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
+        self._tasks.discard(execution.runner)
         if execution.runner in self._abandoned:
             self._abandoned.discard(execution.runner)
             return
@@ -119,9 +127,13 @@ class LoopRunner:
 
     def interrupt(self, execution: Execution) -> None:
         """Cancel the handler's task."""
-        task = execution.runner
-        if task is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(task.cancel)
+
+        def cancel() -> None:
+            if execution.runner is not None:
+                execution.runner.cancel()
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(cancel)
 
     def abandon(self, execution: Execution) -> None:
         """Let go of a task that swallows its cancellation."""
@@ -157,3 +169,10 @@ class LoopRunner:
         if tasks:
             await asyncio.wait(tasks, timeout=wait_s)
         asyncio.get_running_loop().stop()
+
+
+def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Start a task; where Python can, it runs at once up to its first wait."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+    return asyncio.create_task(coroutine)

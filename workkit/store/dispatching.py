@@ -139,41 +139,48 @@ def exchange(
         claims: Queue -> how many at most.
         history: Executions to append.
     """
-    order: dict[str, list[int]] = {name: [] for name in claims}
+    done: dict[str, list[int]] = {name: [] for name in claims}
+    others: dict[str, list[int]] = {}
     for index, settlement in enumerate(settlements):
-        if settlement.queue in order:
-            order[settlement.queue].append(index)
+        kind = done if settlement.fate == b"d" else others
+        if settlement.queue in kind:
+            kind[settlement.queue].append(index)
         else:
-            order[settlement.queue] = [index]
+            kind[settlement.queue] = [index]
+    names = list(done | others)
     key_list: list[bytes] = [
         keys.pool(pool_id), keys.retry, keys.dead, keys.history, keys.history_head,
         keys.recoveries, keys.begun,
     ]  # fmt: skip
     args: list[Any] = [
         pool_id, fence, fence + 1, now_ms, history.max_records, history.records, history.blob,
-        history.host, len(order),
+        history.host, len(names),
     ]  # fmt: skip
-    effects: list[tuple[int, Effect]] = []
-    position = 0
-    for name, indexes in order.items():
-        key_list.extend(keys.queue(name, pool_id))
-        args += (min(claims.get(name, 0), MAX_CLAIM), len(indexes))
-        for index in indexes:
+    flat: list[int] = []
+    for name in names:
+        leaving, staying = done.get(name, ()), others.get(name, ())
+        key_list += keys.queue(name, pool_id)
+        args += (min(claims.get(name, 0), MAX_CLAIM), len(leaving))
+        args += [settlements[index].raw for index in leaving]
+        args.append(len(staying))
+        for index in staying:
             settlement = settlements[index]
-            position += 1
             args += (settlement.fate, settlement.raw)
             if settlement.fate in {b"r", b"x"}:
                 args += (settlement.score, settlement.new)
-            if settlement.effects:
-                effects.extend((position, effect) for effect in settlement.effects)
+        flat += leaving
+        flat += staying
+    effects = [
+        (position, effect)
+        for position, index in enumerate(flat, 1)
+        for effect in settlements[index].effects
+    ]
     for position, effect in effects:
         key_at = 1
         if effect.key:
             key_list.append(effect.key)
             key_at = len(key_list)
         args += (position, effect.op, key_at, effect.argument)
-    flat = [index for indexes in order.values() for index in indexes]
-    names = list(order)
     return Exchange.one(
         call(script("exchange"), key_list, args), lambda reply: _parse(reply, names, flat)
     )
@@ -183,9 +190,10 @@ def _parse(reply: Any, names: list[str], flat: list[int]) -> ExchangeReply:
     status = reply[0].decode()
     if status != "ok":
         return ExchangeReply(status, detail=text(reply[1]) if len(reply) > 1 else "")
-    applied = [False] * len(flat)
-    for index, bit in zip(flat, reply[1], strict=True):
-        applied[index] = bit == ord("1")
+    applied = [True] * len(flat)
+    if b"0" in reply[1]:
+        for index, bit in zip(flat, reply[1], strict=True):
+            applied[index] = bit == ord("1")
     claimed = [
         Claimed(name, got[1:], got[0].decode()) for name, got in zip(names, reply[3:], strict=True)
     ]

@@ -16,8 +16,8 @@
 -- ARGV[5]  history: records at most, 0 = none   ARGV[6] records in the blob   ARGV[7] blob
 -- ARGV[8]  host, for the history entry
 -- ARGV[9]  number of queues Q
--- then a queue: how many to claim, how many are settled, and a settled job:
---   "d" raw                  done or discarded: leaves the system
+-- then a queue: how many to claim, how many leave the system (done or discarded), raw of each, how
+-- many are settled otherwise, and for each of those:
 --   "r" raw due_at_s new     to retry
 --   "x" raw died_at_s new    to dead
 --   "b" raw                  back to the front of its queue, untouched
@@ -52,10 +52,14 @@ local cursor = 10
 local queues, settled_count, retries, deaths = {}, 0, {}, {}
 for q = 1, queue_count do
   local base = 8 + (q - 1) * 6
-  local queue = {base = base, claim = tonumber(ARGV[cursor]), settled = {}}
-  local n = tonumber(ARGV[cursor + 1])
-  cursor = cursor + 2
-  for i = 1, n do
+  local done = tonumber(ARGV[cursor + 1])
+  local queue = {
+    base = base, claim = tonumber(ARGV[cursor]), settled = {},
+    first = cursor + 2, last = cursor + 1 + done, before = settled_count,
+  }
+  settled_count = settled_count + done
+  cursor = queue.last + 2
+  for i = 1, tonumber(ARGV[cursor - 1]) do
     settled_count = settled_count + 1
     local fate, job = ARGV[cursor], {raw = ARGV[cursor + 1], fate = ARGV[cursor], at = settled_count}
     cursor = cursor + 2
@@ -87,8 +91,13 @@ local applied, all_applied = {}, true
 for q = 1, queue_count do
   local queue = queues[q]
   local released, returned = 0, {}
+  -- The tail holds the oldest claims, which finish first.
+  for at = queue.first, queue.last do
+    local ours = redis.pcall('LREM', KEYS[queue.base + 1], -1, ARGV[at]) == 1
+    applied[queue.before + at - queue.first + 1] = ours and '1' or '0'
+    if ours then released = released + 1 else all_applied = false end
+  end
   for _, job in ipairs(queue.settled) do
-    -- The tail holds the oldest claims, which finish first.
     local removed = redis.pcall('LREM', KEYS[queue.base + 1], -1, job.raw)
     if removed == 1 then
       released = released + 1
