@@ -116,13 +116,9 @@ class Engine:
         self._notify = notify
         self.keys = keys
         self.identity = Identity(
-            job_names=names,
-            limits=limits,
-            concurrency=spec.concurrency,
-            entropy=entropy,
-            host=host,
-            pid=pid,
-        )
+            job_names=names, limits=limits, concurrency=spec.concurrency,
+            entropy=entropy, host=host, pid=pid,
+        )  # fmt: skip
         self.ledger = Ledger(clock, keep_records=spec.history is not None)
         self.runner = make_runner(self.identity.worker_ids, done)
         self.dispatcher = Dispatcher(

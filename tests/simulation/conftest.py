@@ -17,6 +17,6 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 def sim() -> Iterator[Simulation]:
-    """A world on fakeredis."""
+    """A world in memory."""
     with Simulation(seed=7) as sim:
         yield sim

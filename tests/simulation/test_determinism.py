@@ -11,7 +11,7 @@ import pytest
 from tests.house.sources import ROOT
 from tests.simulation.busy import STORM, busy
 from workkit.entropy import Entropy
-from workkit.simulation import Simulation
+from workkit.simulation import Faults, Simulation
 
 
 def test_the_same_seed_gives_the_same_trace_and_another_seed_another() -> None:
@@ -34,6 +34,11 @@ def test_every_process_gives_the_same_trace() -> None:
         )
         traces.append(shown.stdout)
     assert traces[0] == traces[1] == busy(3)
+
+
+@pytest.mark.parametrize("faults", [STORM, None], ids=["storm", "calm"])
+def test_fakeredis_gives_the_same_trace(faults: Faults | None) -> None:
+    assert busy(3, server="fakeredis", faults=faults) == busy(3, faults=faults)
 
 
 @pytest.mark.parametrize("seed", [4, 5])

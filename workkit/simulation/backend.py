@@ -1,4 +1,4 @@
-"""The servers that a simulated world can stand on: fakeredis, or a real one."""
+"""The servers that a simulated world can stand on: memory, fakeredis, or a real one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from workkit.errors import InvalidOption, MissingExtra, ServerRefused
+from workkit.simulation.memory import MemoryBackend
 from workkit.store.exchange import Command
 from workkit.store.link import Link
 from workkit.store.scripts import all_scripts
@@ -60,13 +61,16 @@ def open_backend(server: object) -> Backend:
     """Open what `Simulation(server=...)` names.
 
     Args:
-        server: None for fakeredis; a URL, a redis-py client, or an `EmbeddedServer` that runs.
+        server: None for one in memory, "fakeredis", a URL, a redis-py client, or an
+            `EmbeddedServer` that runs.
 
     Raises:
-        MissingExtra: fakeredis is not installed.
+        MissingExtra: What it needs is not installed.
         InvalidOption: It is none of these.
     """
     if server is None:
+        return MemoryBackend()
+    if server == "fakeredis":
         try:
             import lupa  # noqa: F401 - fakeredis runs scripts with it
             from fakeredis import FakeRedis, FakeServer
@@ -79,6 +83,6 @@ def open_backend(server: object) -> Backend:
     if hasattr(server, "connection_pool"):
         return LinkBackend(server)
     raise InvalidOption(
-        "server must be None, a URL, a redis-py client or an EmbeddedServer, "
+        'server must be None, "fakeredis", a URL, a redis-py client or an EmbeddedServer, '
         f"not {type(server).__name__}"
     )

@@ -1,8 +1,8 @@
 """Jumping over turns that would find nothing, while nothing is about to go wrong.
 
-In a calm world a heartbeat only repeats the last one and a reaper only sees that everybody is
-alive; a requeuer has nothing to do before the first job is due, an observer nothing before a
-handler starts. Their next turns are put off, and brought forward again as soon as that changes.
+In a calm world a heartbeat only repeats the last one, a reaper only sees that everybody is alive,
+and an observer has nothing to write before a handler starts. Their next turns are put off, and
+brought forward again as soon as that changes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Dozing:
 
     Args:
         duty: The duty.
-        doze: Takes the time and the delay that the duty wants, and returns a delay.
+        doze: Takes the delay that the duty wants, in seconds, and returns one.
     """
 
-    def __init__(self, duty: Duty, doze: Callable[[Instant, float], float]) -> None:
+    def __init__(self, duty: Duty, doze: Callable[[float], float]) -> None:
         self.name = duty.name
         self._duty = duty
         self._doze = doze
@@ -37,4 +37,4 @@ class Dozing:
     def step(self, now: Instant) -> Step[float]:
         """Do what is due."""
         delay_s = yield from self._duty.step(now)
-        return self._doze(now, delay_s)
+        return self._doze(delay_s)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from workkit.clock import Instant
 from workkit.engine import Engine, PoolSpec
 from workkit.entropy import Entropy
 from workkit.errors import PoolState, ServerError
@@ -24,7 +23,6 @@ from workkit.simulation.process import Connection, Host, Process
 from workkit.simulation.runner import SimulatedRunner
 from workkit.simulation.takes import Takes, read_takes
 from workkit.simulation.world import HostClock
-from workkit.store.due import first_score
 from workkit.store.routine import Wait
 
 if TYPE_CHECKING:
@@ -94,9 +92,6 @@ class _Life:
             hurry_requeuer=partial(self._rota.hurry, self._duties["requeuer"]),
             safety_look_s=DOZE_S if sim.jumps else None,
         )  # fmt: skip
-        if sim.jumps:
-            due = (self.engine.keys.scheduled, self.engine.keys.retry)
-            sim.server.listen(self, due, partial(self.hurry, "requeuer"))
 
     def start(self) -> None:
         """Register the pool, then run its loops."""
@@ -116,22 +111,13 @@ class _Life:
 
     # Dozing.
 
-    def _doze(self, duty: str, now: Instant, delay_s: float) -> float:
+    def _doze(self, duty: str, delay_s: float) -> float:
         """Say how long a duty can sleep, beyond what it wants itself."""
-        if not self._sim.is_calm():
-            return delay_s
-        if duty in {"heartbeat", "reaper"}:
+        can_doze = duty in {"heartbeat", "reaper"} or (
+            duty == "observer" and not len(self.engine.ledger)
+        )
+        if can_doze and self._sim.is_calm():
             return max(delay_s, DOZE_S)
-        if duty == "observer":
-            return delay_s if len(self.engine.ledger) else max(delay_s, DOZE_S)
-        if duty == "requeuer" and delay_s >= 1:
-            heads = [
-                self._sim.server.read(("ZRANGE", key, 0, 0, "WITHSCORES"))
-                for key in (self.engine.keys.scheduled, self.engine.keys.retry)
-            ]
-            scores = [first_score(head) for head in heads]
-            until_s = [score - now.epoch_ms / 1000 for score in scores if score is not None]
-            return max(delay_s, min([DOZE_S / 2, *until_s]))
         return delay_s
 
     def hurry(self, duty: str) -> None:
@@ -141,11 +127,8 @@ class _Life:
     def rouse(self) -> None:
         """Let all that dozes have its turn."""
         self._beats.hurry(self._beat, self._pool.clock.read().monotonic_s)
-        for duty in ("reaper", "observer", "requeuer"):
+        for duty in ("reaper", "observer"):
             self.hurry(duty)
-
-    def hung_up(self) -> None:
-        """Take note that the server has closed its connections; this listener has none."""
 
     def beat(self) -> None:
         """Beat here and now, before somebody from outside looks."""
@@ -166,8 +149,6 @@ class _Life:
     def crash(self) -> None:
         """End here and now: nothing that runs on this host happens any more."""
         self.host.crashed = True
-        due = (self.engine.keys.scheduled, self.engine.keys.retry)
-        self._sim.server.unlisten(self, due)
         for link in self._links:
             link.close()
 

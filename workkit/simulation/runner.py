@@ -147,8 +147,10 @@ class SimulatedRunner:
             return
         run.struck = True
         if run.sleeping is not None and run.interruptible:
+            # What was to happen at its end happens now.
+            action, args = run.sleeping[2], run.sleeping[3]
             World.call_off(run.sleeping)
-            run.sleeping = self._host.soon(self._slept, run)
+            run.sleeping = self._host.world.after(0, action, *args)
 
     def abandon(self, execution: Execution) -> None:
         """Let go of a handler that does not stop; its worker is free."""
@@ -192,7 +194,7 @@ class SimulatedRunner:
                 run.task = self.loop.create_task(self._run_task(run))
             else:
                 name = execution.payload.name
-                run.stack = Stack(partial(self._run_sync, run), f"the handler of {name!r}")
+                run.stack = Stack(partial(self._run_sync, execution), f"the handler of {name!r}")
                 self._go_on(run)
 
     def _leftover_s(self, execution: Execution) -> float:
@@ -234,23 +236,29 @@ class SimulatedRunner:
 
     # Sync handlers.
 
-    def _run_sync(self, run: _Run) -> None:
+    def _run_sync(self, execution: Execution) -> None:
         """Run a handler, on its stack."""
-        execution, stack = run.execution, run.stack
-        assert stack is not None  # noqa: S101 - this is it
-        try:
-            execution.chain.run(execution.job, self.loop, execution.waits)
-        finally:
-            leftover_s = self._leftover_s(execution)
-            if leftover_s > 0 and not run.struck:
-                stack.ask(Sleep(leftover_s, interruptible=True))
+        execution.chain.run(execution.job, self.loop, execution.waits)
+
+    def _sync_returned(self, run: _Run, error: BaseException | None) -> None:
+        """Let pass what a handler still takes; its stack is not needed for that."""
+        leftover_s = self._leftover_s(run.execution)
+        if leftover_s <= 0 or run.struck:
+            self._ended(run, error)
+            return
+        run.interruptible = True
+        run.sleeping = self._host.later(microseconds(leftover_s), self._sat_out, run, error)
+
+    def _sat_out(self, run: _Run, error: BaseException | None) -> None:
+        run.sleeping = None
+        self._ended(run, self._strike(run) or error)
 
     def _go_on(self, run: _Run, answer: Any = None, error: BaseException | None = None) -> None:
         stack = run.stack
         assert stack is not None  # noqa: S101 - it is sync
         stack.go_on(self._threads, answer, error)
         if stack.ended:
-            self._ended(run, stack.error)
+            self._sync_returned(run, stack.error)
         elif isinstance(stack.request, Sleep):
             self._sleep(run, stack.request)
         else:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from workkit.errors import InvalidOption
 from workkit.simulation.backend import Backend
 from workkit.simulation.refusing import Refusal, guarded, refused
-from workkit.simulation.verbs import changed_by, keys_of, nature_of
+from workkit.simulation.verbs import Nature, changed_by, keys_of, nature_of
 from workkit.simulation.world import World
 from workkit.store.exchange import Command
 from workkit.store.keys import Keys
@@ -60,6 +61,7 @@ class SimulatedServer:
         self._backend = backend
         self._witness = witness
         self._known: dict[bytes, None] = {}  # every key that was ever named
+        self._matching: dict[str, tuple[int, list[bytes]]] = {}  # known keys by SCAN pattern
         self._written: dict[bytes, int] = {}  # key -> number of its last write
         self._writes = 0
         self._remembered: dict[Command, tuple[int, tuple[bytes, ...], Any]] = {}
@@ -96,14 +98,11 @@ class SimulatedServer:
         Returns:
             Their replies, errors as `ServerRefused` values.
         """
-        if all(nature_of(command).reads for command in commands):
-            return [self.read(command) for command in commands]
-        return [self._one(command, who) for command in commands]
-
-    def _one(self, command: Command, who: object) -> Any:
-        if nature_of(command).reads:
-            return self.read(command)
-        return self._write(command, who)
+        return [
+            self.read(command) if (nature := nature_of(command)).reads
+            else self._write(command, nature, who)
+            for command in commands
+        ]  # fmt: skip
 
     def read(self, command: Command) -> Any:
         """Carry out a command that changes nothing, if need be."""
@@ -141,13 +140,17 @@ class SimulatedServer:
 
     def _scan(self, command: Command) -> Any:
         """Walk all keys in one step and in the order of their names; servers walk in disorder."""
-        pattern = _regex(command[command.index("MATCH") + 1])
-        matching = sorted(key for key in self._known if pattern.fullmatch(key))
+        glob = command[command.index("MATCH") + 1]
+        seen, matching = self._matching.get(glob, (0, []))
+        if seen < len(self._known):
+            pattern = _regex(glob)
+            fresh = islice(self._known, seen, None)
+            matching = sorted([*matching, *filter(pattern.fullmatch, fresh)])
+            self._matching[glob] = len(self._known), matching
         return [b"0", [key for key in matching if self.read(("EXISTS", key))]]
 
-    def _write(self, command: Command, who: object) -> Any:
+    def _write(self, command: Command, nature: Nature, who: object) -> Any:
         keys = keys_of(command)
-        nature = nature_of(command)
         self._known.update(dict.fromkeys(keys))
         mortal = self._mortal(keys, nature.gives_life, nature.gives_hash_life)
         if self.refusal is not None:

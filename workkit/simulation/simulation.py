@@ -52,20 +52,22 @@ class Simulation(Assertions, Faulting):
         seed: Where chance comes from.
         faults: What goes wrong: how often, to be drawn from the seed, or a plan. Faults can be
             made to happen by call as well.
-        server: None for fakeredis; a URL, a redis-py client or a running `EmbeddedServer`.
+        server: None for a server in memory; "fakeredis", a URL, a redis-py client or a running
+            `EmbeddedServer`.
         namespace: The namespace; it must be empty, and is deleted at the end.
         start: When the world begins: a datetime with a time zone or epoch seconds.
         jump: Whether heartbeats and looks that would find nothing new may be put off while nothing
             goes wrong. A world with `faults` never jumps.
 
     Raises:
-        MissingExtra: fakeredis is not installed.
+        MissingExtra: What the server needs is not installed.
         InvalidOption: The namespace is not empty, or an argument makes no sense.
 
     Attributes:
         seed: Where chance comes from.
         namespace: The namespace.
-        redis: A redis-py client of the server. `Enqueuer`, `Client` and `WorkerPool` take it too.
+        redis: The server, as `Enqueuer`, `Client` and `WorkerPool` take it; a redis-py client that
+            can be asked directly, unless the server is the one in memory.
         enqueuer: An enqueuer on the world's true time.
         async_enqueuer: The same for async handlers.
         client: A client on the world's true time.

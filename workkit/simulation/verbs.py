@@ -6,6 +6,7 @@ import re
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from workkit.simulation.exchanges import exchange_parts
 from workkit.store.exchange import Command
 from workkit.store.scripts import Script
 
@@ -15,12 +16,12 @@ __all__ = ["Nature", "changed_by", "command_name", "keys_of", "nature_of"]
 READS: Final = frozenset(
     {
         "EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HVALS", "LINDEX", "LLEN",
-        "LRANGE", "PING", "PTTL", "SCAN", "SISMEMBER", "SMEMBERS", "TYPE", "XLEN", "XRANGE", "XREVRANGE",
-        "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE",
+        "LRANGE", "MGET", "PING", "PTTL", "SCAN", "SISMEMBER", "SMEMBERS", "TYPE", "XLEN", "XRANGE",
+        "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE",
     }
 )  # fmt: skip
 #: Commands that name several keys.
-_MANY: Final = frozenset({"DEL", "EXISTS", "UNLINK"})
+_MANY: Final = frozenset({"DEL", "EXISTS", "MGET", "UNLINK"})
 _CALL: Final = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _COMMENT: Final = re.compile(r"--.*")
 _SETS_EXPIRY: Final = re.compile(r"'(EX|PX)'")
@@ -43,13 +44,16 @@ class Nature(NamedTuple):
 def nature_of(command: Command) -> Nature:
     """Say what a command can do to its keys."""
     first = command[0]
-    if isinstance(first, Script):
-        return _nature_of_script(first.name, first.source)
-    return Nature(first in READS, first == "SET", first in {"EXPIRE", "PEXPIRE"})
+    return _nature_of_verb(first) if type(first) is str else _nature_of_script(first.source)
 
 
 @cache
-def _nature_of_script(_name: str, source: bytes) -> Nature:
+def _nature_of_verb(verb: str) -> Nature:
+    return Nature(verb in READS, verb == "SET", verb in {"EXPIRE", "PEXPIRE"})
+
+
+@cache
+def _nature_of_script(source: bytes) -> Nature:
     code = _COMMENT.sub("", source.decode())
     verbs = set(_CALL.findall(code))
     return Nature(verbs <= READS, bool(_SETS_EXPIRY.search(code)), "EXPIRE" in verbs)
@@ -78,27 +82,20 @@ def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
     those queues would be woken for nothing.
     """
     keys = keys_of(command)
-    if command_name(command) == "plan_slots" and reply == 0:
+    name = command_name(command)
+    if name == "plan_slots" and reply == 0:
         return keys[2:5]
-    if command_name(command) != "exchange" or not isinstance(reply, list) or reply[0] != b"ok":
+    if name != "exchange" or not isinstance(reply, list) or reply[0] != b"ok":
         return keys
-    args = command[2 + len(keys) :]
     pool, retry, dead, *others = keys[:7]
     changed = [pool, *others]
-    fates = set()
-    at = 9
-    for queue in range(int(args[8])):
-        queue_keys = keys[7 + 6 * queue : 13 + 6 * queue]
-        settled, at = int(args[at + 1]), at + 2
-        returned = False
-        for _ in range(settled):
-            fates.add(args[at])
-            returned = returned or args[at] == b"b"
-            at += 4 if args[at] in {b"r", b"x"} else 2
-        claimed = len(reply[3 + queue]) > 1
-        if claimed or returned:
-            changed.append(queue_keys[0])
-        if claimed or settled:
-            changed += queue_keys[1:4]
+    fates: set[bytes] = set()
+    parts = exchange_parts(command)
+    for part, got in zip(parts, reply[3:], strict=True):
+        mine = {settled.fate for settled in part.settled}
+        claimed = len(got) > 1
+        changed += part.keys[:1] if claimed or b"b" in mine else ()
+        changed += part.keys[1:4] if claimed or mine else ()
+        fates |= mine
     changed += [retry] * (b"r" in fates) + [dead] * (b"x" in fates)
-    return (*changed, *keys[7 + 6 * int(args[8]) :])
+    return (*changed, *keys[7 + 6 * len(parts) :])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from workkit import job as wire
 from workkit.errors import ServerError, Undecodable
 from workkit.job import Job
+from workkit.simulation.exchanges import exchange_parts
 from workkit.simulation.trace import Trace
 from workkit.simulation.verbs import command_name
 from workkit.store.exchange import Command
@@ -34,7 +35,6 @@ class WireWitness:
             "schedule": self._schedule,
             "plan_slots": self._plan_slots,
             "move": self._move,
-            "exchange": self._exchange,
             "reap": self._reap,
             "remove": self._remove,
             "revive": self._revive,
@@ -51,8 +51,14 @@ class WireWitness:
         if command[0] == "HSET" and "checkin" in command:
             self._checkin(where, dict(zip(command[2::2], command[3::2], strict=True)))
             return
-        reader = self._readers.get(command_name(command))
-        if reader is None or isinstance(reply, ServerError):
+        name = command_name(command)
+        reader = self._readers.get(name)
+        if isinstance(reply, ServerError):
+            return
+        if name == "exchange":
+            self._exchange(where, command, reply)
+            return
+        if reader is None:
             return
         keys_end = 2 + command[1]
         reader(where, command[2:keys_end], list(command[keys_end:]), reply)
@@ -101,14 +107,16 @@ class WireWitness:
             if int(args[at + 2]) and args[at + 4] == "":
                 self._job("due", where, args[at])
 
-    def _exchange(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+    def _exchange(self, where: str, command: Command, reply: Any) -> None:
         if reply[0] != b"ok":
             return
         applied = iter(reply[1])
-        for fate, raw, score in _settlements(args):
-            if next(applied) == ord("1"):
-                detail = {"in_s": self._in_s(score)} if fate == b"r" else {}
-                self._job(_FATES[fate], where, raw, **detail)
+        for part in exchange_parts(command):
+            for settled in part.settled:
+                if next(applied) == ord("1"):
+                    due = settled.fate == b"r"
+                    detail = {"in_s": self._in_s(settled.score)} if due else {}
+                    self._job(_FATES[settled.fate], where, settled.raw, **detail)
         for got in reply[3:]:
             for raw in got[1:]:
                 self._job("claimed", where, raw)
@@ -127,19 +135,6 @@ class WireWitness:
         for at, bit in zip(range(3 + int(args[1]), len(args), 7), reply, strict=False):
             if bit == ord("1"):
                 self._job("revived", where, args[at])
-
-
-def _settlements(args: list[Any]) -> Iterator[tuple[bytes, bytes, Any]]:
-    """Walk the settled jobs in the arguments of exchange.lua: fate, bytes, score."""
-    at = 9
-    for _ in range(int(args[8])):
-        count = int(args[at + 1])
-        at += 2
-        for _ in range(count):
-            fate, raw = args[at], args[at + 1]
-            scored = fate in {b"r", b"x"}
-            yield fate, raw, args[at + 2] if scored else 0
-            at += 4 if scored else 2
 
 
 def _read(raw: bytes) -> Job:

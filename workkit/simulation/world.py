@@ -99,10 +99,16 @@ class HostClock:
     def __init__(self, world: World) -> None:
         self._world = world
         self.skew_us = 0
+        self._read_at = (-1, 0)
+        self._instant = Instant(0, 0.0)
 
     def read(self) -> Instant:
         """Read both clocks."""
         now_us = self._world.now_us
-        epoch_ms = self._world.start_ms + (now_us + self.skew_us) // 1000
-        # Far from zero, as on a machine that has been up for a while.
-        return Instant(epoch_ms, 1_000.0 + now_us / 1_000_000)
+        at = (now_us, self.skew_us)
+        if at != self._read_at:
+            epoch_ms = self._world.start_ms + (now_us + self.skew_us) // 1000
+            # Far from zero, as on a machine that has been up for a while.
+            self._instant = Instant(epoch_ms, 1_000.0 + now_us / 1_000_000)
+            self._read_at = at
+        return self._instant

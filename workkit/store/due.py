@@ -16,7 +16,6 @@ __all__ = [
     "Moved",
     "declared",
     "due",
-    "first_score",
     "move",
     "next_due",
     "plan_slots",
@@ -33,7 +32,7 @@ def next_due(keys: Keys) -> Exchange[float | None]:
     """Read the earliest score of both sets, epoch seconds."""
 
     def parse(replies: list[Any]) -> float | None:
-        scores = [first_score(reply) for reply in replies]
+        scores = [_first_score(reply) for reply in replies]
         known = [score for score in scores if score is not None]
         return min(known) if known else None
 
@@ -44,8 +43,7 @@ def next_due(keys: Keys) -> Exchange[float | None]:
     )
 
 
-def first_score(reply: Any) -> float | None:
-    """Read the score of the first member of a sorted set; None where there is none."""
+def _first_score(reply: Any) -> float | None:
     if not isinstance(reply, list) or not reply:
         return None
     # RESP3 sends pairs, RESP2 a flat list.

@@ -1,0 +1,115 @@
+"""What the simulator adds to a server, and that its own in memory is one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from workkit import InvalidOption, MissingExtra
+from workkit.errors import ServerError
+from workkit.simulation import Simulation
+from workkit.simulation.backend import LinkBackend, open_backend
+from workkit.simulation.memory import MemoryBackend
+from workkit.store.target import client_of
+
+KEYS = ("a", "b", "c")
+ITEMS = ("x", "y", "zz", "1", "20")
+key, item = st.sampled_from(KEYS), st.sampled_from(ITEMS)
+small = st.integers(-3, 3)
+score = st.sampled_from([0, 1, 2.5, -3, 1_800_000_000])
+bound = st.sampled_from(["-inf", "+inf", "(1", "2.5", "0", "(1800000000"])
+
+COMMANDS = st.one_of(
+    st.tuples(st.sampled_from(("GET", "TYPE", "DEL", "EXISTS", "LLEN", "HLEN", "SMEMBERS")), key),
+    st.tuples(st.sampled_from(("ZCARD", "XLEN", "PTTL", "HVALS", "RPOP")), key),
+    st.tuples(st.just("SET"), key, item),
+    st.tuples(st.just("SET"), key, item, st.sampled_from(("NX", "XX", "KEEPTTL"))),
+    st.tuples(st.sampled_from(("INCRBY", "DECRBY")), key, small),
+    st.tuples(st.sampled_from(("LPUSH", "RPUSH", "SADD", "SREM", "HDEL")), key, item, item),
+    st.tuples(st.sampled_from(("HGET", "HEXISTS", "SISMEMBER", "ZSCORE", "ZREM")), key, item),
+    st.tuples(st.sampled_from(("HSET", "HSETNX")), key, item, item),
+    st.tuples(st.just("HMGET"), key, item, item),
+    st.tuples(st.just("MGET"), key, key),
+    st.tuples(st.just("HINCRBY"), key, item, small),
+    st.tuples(st.just("LREM"), key, small, item),
+    st.tuples(st.just("LRANGE"), key, small, small),
+    st.tuples(st.just("LINDEX"), key, small),
+    st.tuples(st.just("RPOP"), key, st.integers(1, 3)),
+    st.tuples(st.just("ZADD"), key, score, item),
+    st.tuples(st.just("ZRANGE"), key, small, small),
+    st.tuples(st.just("ZCOUNT"), key, bound, bound),
+    st.tuples(st.just("ZRANGEBYSCORE"), key, bound, bound, st.just("LIMIT"), st.just(0), small),
+    st.tuples(st.just("XADD"), key, st.sampled_from(("1-1", "2-1", "2-7", "9-0")), item, item),
+    st.tuples(st.just("XRANGE"), key, st.sampled_from(("-", "2-1", "(2-1")), st.just("+")),
+    st.tuples(
+        st.just("XREVRANGE"), key, st.sampled_from(("+", "(2-7")), st.just("-"), st.just("COUNT"),
+        st.just(1),
+    ),
+    st.tuples(st.just("XTRIM"), key, st.just("MAXLEN"), st.integers(1, 2)),
+)  # fmt: skip
+
+
+def comparable(reply: Any) -> Any:
+    """Make replies of protocol versions and servers the same where they say the same."""
+    if isinstance(reply, ServerError):
+        return "error"
+    if isinstance(reply, (set, frozenset)):
+        return sorted(reply)
+    if isinstance(reply, float):
+        return f"{reply:.17g}".encode()
+    if reply is True or reply is False:
+        return int(reply)
+    return reply
+
+
+@given(commands=st.lists(COMMANDS, max_size=25))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_server_in_memory_answers_as_a_real_one(
+    redis_url: str, namespace: str, commands: list[tuple[Any, ...]]
+) -> None:
+    real, memory = LinkBackend(client_of(redis_url)), MemoryBackend()
+    try:
+        for verb, *arguments in commands:
+            names = 2 if verb == "MGET" else 1
+            keys = [f"{namespace}:{each}" for each in arguments[:names]]
+            command = (verb, *keys, *arguments[names:])
+            theirs, ours = real.send([command])[0], memory.send([command])[0]
+            if verb in {"SMEMBERS", "HVALS"}:
+                theirs, ours = (
+                    sorted(each) if not isinstance(each, ServerError) else each
+                    for each in (theirs, ours)
+                )
+            if not (verb == "SET" and ours is not None and theirs is not None):  # OK is OK
+                ours = getattr(ours, "text", ours)
+                assert comparable(ours) == comparable(theirs), command
+    finally:
+        real.send([("DEL", *(f"{namespace}:{each}" for each in KEYS))])
+        real.close()
+
+
+def test_what_is_no_server_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="server must be None"):
+        open_backend(7)
+    with pytest.raises(InvalidOption, match="URL"):
+        open_backend("nowhere")
+
+
+@pytest.mark.parametrize(("server", "module"), [(None, "lupa"), ("fakeredis", "fakeredis")])
+def test_a_missing_extra_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, server: Any, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra, match=r"pip install 'workkit\[simulation\]'"):
+        Simulation(server=server)
+
+
+def test_a_command_that_memory_does_not_know_is_refused_by_name() -> None:
+    (reply,) = MemoryBackend().send([("GEOADD", "a")])
+    assert isinstance(reply, ServerError)
+    assert "GEOADD" in str(reply)
