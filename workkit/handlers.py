@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from workkit.errors import InvalidHandler, JobTimeout
-from workkit.interrupt import run_on_thread
+from workkit.interrupt import Crossing, run_on_thread
 from workkit.job import Job
 from workkit.options import JobOptions
 
@@ -252,6 +252,9 @@ def _wait_for(coroutine: Any, loop: asyncio.AbstractEventLoop | None, waits: Wai
     into it could leave the locks of the future behind.
     """
     assert loop is not None  # noqa: S101 - the runner starts the loop for chains that need one
+    if isinstance(loop, Crossing):
+        loop.await_on_thread(coroutine)
+        return
     ready = asyncio.Event()
     future = asyncio.run_coroutine_threadsafe(_contained(coroutine, ready), loop)
     try:

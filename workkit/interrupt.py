@@ -5,11 +5,32 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from workkit.errors import JobTimeout
 
-__all__ = ["raise_in", "run_on_thread"]
+__all__ = ["Crossing", "raise_in", "run_on_thread"]
+
+
+class Crossing:
+    """An event loop that goes between coroutines and threads in its own way, as the simulator's."""
+
+    def await_on_thread(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine on the loop while the present thread waits.
+
+        Raises:
+            BaseException: Whatever the coroutine raised; `JobTimeout` if it was cancelled.
+        """
+        raise NotImplementedError
+
+    async def run_on_thread(self, function: Callable[[], None]) -> None:
+        """Run a function on a thread of its own; cancelling interrupts it.
+
+        Raises:
+            BaseException: Whatever the function raised.
+        """
+        raise NotImplementedError
 
 
 def raise_in(thread_id: int, error: type[BaseException]) -> None:
@@ -33,6 +54,9 @@ async def run_on_thread(function: Callable[[], None]) -> None:
         BaseException: Whatever the function raised.
     """
     loop = asyncio.get_running_loop()
+    if isinstance(loop, Crossing):
+        await loop.run_on_thread(function)
+        return
     done: asyncio.Future[BaseException | None] = loop.create_future()
 
     def conclude(error: BaseException | None) -> None:

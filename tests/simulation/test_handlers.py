@@ -163,6 +163,48 @@ def test_the_pool_that_is_shipped_is_the_one_that_is_tested() -> None:
     assert ran == ["start", "before", {"a": 1}, "after"]
 
 
+@pytest.mark.parametrize("outer", ["sync", "async"])
+def test_chains_that_are_sync_in_parts_run_and_are_interrupted(sim: Simulation, outer: str) -> None:
+    passed: list[str] = []
+
+    async def async_layer(job: Job, proceed: Any) -> None:
+        await asyncio.sleep(1)
+        try:
+            await proceed()
+        finally:
+            passed.append(f"async {sim.now:.0f}")
+
+    def sync_layer(job: Job, proceed: Any) -> None:
+        sim.sleep(1)
+        try:
+            proceed()
+        finally:
+            passed.append(f"sync {sim.now:.0f}")
+
+    async def async_handler(job: Job) -> None:
+        await asyncio.sleep(job.arg_float("s"))
+
+    def sync_handler(job: Job) -> None:
+        sim.sleep(job.arg_float("s"))
+
+    pool = sim.pool(concurrency=4)
+    layers: dict[str, Any] = {"sync": sync_layer, "async": async_layer}
+    pool.middleware(layers.pop(outer))
+    pool.middleware(*layers.values())
+    pool.job("async", async_handler, timeout=10, max_fails=1)
+    pool.job("sync", sync_handler, timeout=10, max_fails=1)
+    for name in ("async", "sync"):
+        sim.enqueuer.enqueue(name, {"s": 3})
+        sim.run_until_idle()
+        sim.enqueuer.enqueue(name, {"s": 300})
+        sim.run_until_idle(within=60)
+        dead = sim.client.dead_jobs().jobs[0].job
+        assert dead.last_err.startswith("JobTimeout: timed out after 10 s"), dead.last_err
+        sim.client.delete_all_dead_jobs()
+    assert len(passed) == 8
+    assert {line.split()[1] for line in passed[:2]} == {"5"}
+
+
 def test_hooks_are_called_in_virtual_time(sim: Simulation) -> None:
     told: list[Any] = []
     pool = sim.pool()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from workkit.errors import ServerError
 from workkit.simulation.parking import current_stack
-from workkit.simulation.runner import Send
+from workkit.simulation.strands import Send
 from workkit.store.exchange import Step
 
 if TYPE_CHECKING:

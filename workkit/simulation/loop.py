@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import contextvars
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from workkit.interrupt import Crossing
+from workkit.simulation.parking import current_stack
 from workkit.simulation.process import Host
+from workkit.simulation.strands import Await, Strand
 from workkit.simulation.world import microseconds
 
 __all__ = ["VirtualLoop"]
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
     """Runs callbacks and timers of asyncio as events of the world.
 
     Sleeping, timeouts, tasks, futures, locks and queues work; sockets, subprocesses and executors
@@ -23,10 +26,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     Args:
         host: Where it runs; its end is the loop's.
+        new_strand: Makes a strand for sync parts of a chain.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, new_strand: Callable[[], Strand]) -> None:
         self._host = host
+        self._new_strand = new_strand
+        self._strands: list[Strand] = []
         self._ready: deque[asyncio.Handle] = deque()
         self._planned = False
         self._closed = False
@@ -94,6 +100,36 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(before)  # noqa: SLF001
 
+    # Chains that are sync in parts.
+
+    def await_on_thread(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine on the loop while the present stack waits."""
+        stack = current_stack()
+        assert stack is not None  # noqa: S101 - sync parts run on stacks
+        stack.ask(Await(coroutine))
+
+    async def run_on_thread(self, function: Callable[[], None]) -> None:
+        """Run a function on a stack of its own; cancelling interrupts it."""
+        done: asyncio.Future[BaseException | None] = self.create_future()
+
+        def conclude(error: BaseException | None) -> None:
+            self._strands.remove(strand)
+            if not done.done():
+                done.set_result(error)
+
+        strand = self._new_strand()
+        self._strands.append(strand)
+        strand.start(function, "a sync part of a handler", conclude)
+        try:
+            error = await done
+        except asyncio.CancelledError:
+            strand.interrupt()
+            raise
+        if error is not None:
+            raise error
+
+    # What asyncio asks.
+
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""
         return asyncio.Future(loop=self)
@@ -129,6 +165,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def unwind(self) -> None:
         """End the coroutines of tasks that never came to their end, once the world is over."""
+        for strand in list(self._strands):
+            strand.unwind()
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
             coroutine: Any = task.get_coro()

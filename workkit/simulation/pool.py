@@ -18,7 +18,6 @@ from workkit.pool import WorkerPool
 from workkit.runners.base import Runner
 from workkit.serving import Serving
 from workkit.simulation.calm import DOZE_S, Dozing
-from workkit.simulation.parking import ParkedThreads
 from workkit.simulation.process import Connection, Host, Process
 from workkit.simulation.runner import SimulatedRunner
 from workkit.simulation.takes import Takes, read_takes
@@ -336,12 +335,12 @@ class SimulatedPool:
             self._crashed.append(life)
             life.crash()
 
-    def unwind(self, threads: ParkedThreads) -> None:
+    def unwind(self) -> None:
         """End all stacks, once the world is over; what they do has no effect any more."""
         if self._life is not None:
             self.crash()
         for life in self._crashed:
-            life.runner.unwind(threads)
+            life.runner.unwind()
         self._crashed.clear()
 
     def ended(self, life: _Life) -> None:

@@ -10,40 +10,17 @@ from typing import Any, Protocol
 
 from workkit.clock import Clock
 from workkit.entropy import Entropy
-from workkit.errors import JobTimeout, ServerError
+from workkit.errors import JobTimeout
 from workkit.execution import Execution
 from workkit.runners.base import Slots
 from workkit.simulation.loop import VirtualLoop
-from workkit.simulation.parking import ParkedThreads, Stack
+from workkit.simulation.parking import ParkedThreads
 from workkit.simulation.process import Connection, Host
+from workkit.simulation.strands import Strand
 from workkit.simulation.takes import Takes, draw
 from workkit.simulation.world import Timer, World, microseconds
 
-__all__ = ["HandlerWitness", "Send", "SimulatedRunner", "Sleep"]
-
-
-class Sleep:
-    """What a stack asks for: time.
-
-    Args:
-        seconds: How much.
-        interruptible: Whether a timeout ends it early.
-    """
-
-    def __init__(self, seconds: float, *, interruptible: bool) -> None:
-        self.seconds = seconds
-        self.interruptible = interruptible
-
-
-class Send:
-    """What a stack asks for: an exchange.
-
-    Args:
-        commands: What is sent.
-    """
-
-    def __init__(self, commands: Sequence[Any]) -> None:
-        self.commands = commands
+__all__ = ["HandlerWitness", "SimulatedRunner"]
 
 
 class HandlerWitness(Protocol):
@@ -63,21 +40,17 @@ class _Run:
 
     Attributes:
         execution: The execution.
-        stack: Its stack, if it is sync.
+        strand: Its stack, if it is sync.
         task: Its task, if it is async.
-        sleeping: The timer of its sleep, or None.
-        interruptible: Whether its sleep can be ended.
-        struck: Whether it is to be interrupted as soon as it can be.
+        sitting_out: The timer of what it still takes after its code has run, or None.
         abandoned: Whether its pool has let go of it.
     """
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
-        self.stack: Stack | None = None
+        self.strand: Strand | None = None
         self.task: asyncio.Task[Any] | None = None
-        self.sleeping: Timer | None = None
-        self.interruptible = False
-        self.struck = False
+        self.sitting_out: Timer | None = None
         self.abandoned = False
 
 
@@ -121,7 +94,7 @@ class SimulatedRunner:
         self._waiting: deque[Execution] = deque()
         self._running: dict[int, _Run] = {}
         self._abandoned: list[_Run] = []
-        self.loop = VirtualLoop(host)  # type: ignore[abstract] # it has no sockets
+        self.loop = VirtualLoop(host, self._new_strand)  # type: ignore[abstract] # it has no sockets
 
     # What the dispatcher asks.
 
@@ -144,13 +117,11 @@ class SimulatedRunner:
         execution.interrupted = True
         if run.task is not None:
             self._host.soon(run.task.cancel)
-            return
-        run.struck = True
-        if run.sleeping is not None and run.interruptible:
-            # What was to happen at its end happens now.
-            action, args = run.sleeping[2], run.sleeping[3]
-            World.call_off(run.sleeping)
-            run.sleeping = self._host.world.after(0, action, *args)
+        elif run.sitting_out is not None:
+            World.call_off(run.sitting_out)
+            run.sitting_out = self._host.soon(self._ended, run, JobTimeout())
+        elif run.strand is not None:
+            run.strand.interrupt()
 
     def abandon(self, execution: Execution) -> None:
         """Let go of a handler that does not stop; its worker is free."""
@@ -172,12 +143,12 @@ class SimulatedRunner:
             if run.task is not None:
                 run.task.cancel()
 
-    def unwind(self, threads: ParkedThreads) -> None:
+    def unwind(self) -> None:
         """End all stacks once the world is over."""
         self.loop.close()
         for run in (*self._running.values(), *self._abandoned):
-            if run.stack is not None:
-                run.stack.unwind(threads)
+            if run.strand is not None:
+                run.strand.unwind()
         self.loop.unwind()
 
     # Running.
@@ -194,8 +165,12 @@ class SimulatedRunner:
                 run.task = self.loop.create_task(self._run_task(run))
             else:
                 name = execution.payload.name
-                run.stack = Stack(partial(self._run_sync, execution), f"the handler of {name!r}")
-                self._go_on(run)
+                run.strand = self._new_strand()
+                run.strand.start(
+                    partial(execution.chain.run, execution.job, self.loop, execution.waits),
+                    f"the handler of {name!r}",
+                    partial(self._returned, run),
+                )
 
     def _leftover_s(self, execution: Execution) -> float:
         """Return how long a handler still takes after its code has run."""
@@ -236,54 +211,13 @@ class SimulatedRunner:
 
     # Sync handlers.
 
-    def _run_sync(self, execution: Execution) -> None:
-        """Run a handler, on its stack."""
-        execution.chain.run(execution.job, self.loop, execution.waits)
-
-    def _sync_returned(self, run: _Run, error: BaseException | None) -> None:
+    def _returned(self, run: _Run, error: BaseException | None) -> None:
         """Let pass what a handler still takes; its stack is not needed for that."""
         leftover_s = self._leftover_s(run.execution)
-        if leftover_s <= 0 or run.struck:
+        if leftover_s <= 0 or isinstance(error, JobTimeout):
             self._ended(run, error)
-            return
-        run.interruptible = True
-        run.sleeping = self._host.later(microseconds(leftover_s), self._sat_out, run, error)
-
-    def _sat_out(self, run: _Run, error: BaseException | None) -> None:
-        run.sleeping = None
-        self._ended(run, self._strike(run) or error)
-
-    def _go_on(self, run: _Run, answer: Any = None, error: BaseException | None = None) -> None:
-        stack = run.stack
-        assert stack is not None  # noqa: S101 - it is sync
-        stack.go_on(self._threads, answer, error)
-        if stack.ended:
-            self._sync_returned(run, stack.error)
-        elif isinstance(stack.request, Sleep):
-            self._sleep(run, stack.request)
         else:
-            self._connection.send(
-                stack.request.commands, lambda outcome: self._answered(run, outcome)
-            )
+            run.sitting_out = self._host.later(microseconds(leftover_s), self._ended, run, error)
 
-    def _sleep(self, run: _Run, sleep: Sleep) -> None:
-        run.interruptible = sleep.interruptible
-        at_once = run.struck and sleep.interruptible
-        delay_us = 0 if at_once else microseconds(max(sleep.seconds, 0))
-        run.sleeping = self._host.later(delay_us, self._slept, run)
-
-    def _slept(self, run: _Run) -> None:
-        run.sleeping = None
-        self._go_on(run, error=self._strike(run))
-
-    def _answered(self, run: _Run, outcome: Any) -> None:
-        error = self._strike(run) or (outcome if isinstance(outcome, ServerError) else None)
-        self._go_on(run, outcome, error)
-
-    @staticmethod
-    def _strike(run: _Run) -> BaseException | None:
-        """Return the interrupt that is due; it strikes once."""
-        if not run.struck:
-            return None
-        run.struck = False
-        return JobTimeout()
+    def _new_strand(self) -> Strand:
+        return Strand(self._host, self._connection, self._threads, self.loop)

@@ -109,7 +109,8 @@ class SimulatedServer:
         verb = command[0]
         if verb == "SCAN":
             return self._scan(command)
-        if verb == "ZRANGEBYSCORE" and command[2] == "-inf" and not self._any_due(command):
+        asks_for_due = verb == "ZRANGEBYSCORE" and command[2] == "-inf" and type(command[3]) is int
+        if asks_for_due and not self._any_due(command):
             return []
         name = (verb.name if isinstance(verb, Script) else verb, *command[1:])
         known = self._remembered.get(name)

@@ -20,8 +20,8 @@ from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.network import Network
 from workkit.simulation.parking import ParkedThreads, current_stack
 from workkit.simulation.pool import SimulatedPool
-from workkit.simulation.runner import Sleep
 from workkit.simulation.server import SimulatedServer
+from workkit.simulation.strands import Sleep
 from workkit.simulation.takes import Takes
 from workkit.simulation.trace import Trace
 from workkit.simulation.witness import WireWitness
@@ -316,7 +316,7 @@ class Simulation(Assertions, Faulting):
         self._closed = True
         self.network.over = True
         for pool in self.pools:
-            pool.unwind(self.threads)
+            pool.unwind()
         self.threads.close()
         self.server.close()
 

@@ -9,8 +9,8 @@ from typing import Final
 from workkit.errors import ServerRefused
 
 __all__ = [
-    "OK", "PREFIX", "SortedSet", "Status", "Stream", "bound", "integer", "read_id", "refused", "span",
-    "with_scores", "written",
+    "OK", "PREFIX", "SortedSet", "Status", "Stream", "bound", "integer", "read_id", "refused",
+    "span", "with_scores", "written",
 ]  # fmt: skip
 
 #: What is put in front of a server's own words.

@@ -1,0 +1,145 @@
+"""Stacks that run in virtual time: what they ask for is answered when its time has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from workkit.errors import JobTimeout, ServerError
+from workkit.simulation.parking import ParkedThreads, Stack
+from workkit.simulation.process import Connection, Host
+from workkit.simulation.world import Timer, World, microseconds
+
+__all__ = ["Await", "Send", "Sleep", "Strand"]
+
+
+class Sleep:
+    """What a stack asks for: time.
+
+    Args:
+        seconds: How much.
+        interruptible: Whether a timeout ends it early.
+    """
+
+    def __init__(self, seconds: float, *, interruptible: bool) -> None:
+        self.seconds = seconds
+        self.interruptible = interruptible
+
+
+class Send:
+    """What a stack asks for: an exchange.
+
+    Args:
+        commands: What is sent.
+    """
+
+    def __init__(self, commands: Sequence[Any]) -> None:
+        self.commands = commands
+
+
+class Await:
+    """What a stack asks for: the end of a coroutine on the pool's event loop.
+
+    Args:
+        coroutine: The coroutine.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.coroutine = coroutine
+
+
+class Strand:
+    """One stack of a host.
+
+    Args:
+        host: Where it runs.
+        connection: For what it sends.
+        threads: Where stacks come from.
+        loop: For what it awaits.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        connection: Connection,
+        threads: ParkedThreads,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._host = host
+        self._connection = connection
+        self._threads = threads
+        self._loop = loop
+        self._stack: Stack | None = None
+        self._ended: Callable[[BaseException | None], None] | None = None
+        self._sleeping: Timer | None = None
+        self._awaiting: asyncio.Task[Any] | None = None
+        self._struck = False
+
+    def start(
+        self, body: Callable[[], object], what: str, ended: Callable[[BaseException | None], None]
+    ) -> None:
+        """Run a function on a stack.
+
+        Args:
+            body: The function.
+            what: What it is, for the report that it blocks.
+            ended: Told what it raised, or None.
+        """
+        self._stack, self._ended = Stack(body, what), ended
+        self._go_on()
+
+    def interrupt(self) -> None:
+        """Throw `JobTimeout` in as soon as Python would."""
+        self._struck = True
+        if self._sleeping is not None:
+            World.call_off(self._sleeping)
+            self._sleeping = self._host.soon(self._slept)
+        elif self._awaiting is not None:
+            self._awaiting.cancel()
+
+    def unwind(self) -> None:
+        """End the stack, once the world is over."""
+        if self._stack is not None:
+            self._stack.unwind(self._threads)
+
+    def _go_on(self, answer: Any = None, error: BaseException | None = None) -> None:
+        stack = self._stack
+        assert stack is not None  # noqa: S101 - it was started
+        assert self._ended is not None  # noqa: S101
+        stack.go_on(self._threads, answer, error)
+        request = stack.request
+        if stack.ended:
+            self._ended(stack.error)
+        elif isinstance(request, Sleep):
+            self._sleep(request)
+        elif isinstance(request, Await):
+            self._awaiting = self._loop.create_task(request.coroutine)
+            self._awaiting.add_done_callback(self._awaited)
+        else:
+            self._connection.send(request.commands, self._answered)
+
+    def _sleep(self, sleep: Sleep) -> None:
+        delay_us = microseconds(max(sleep.seconds, 0))
+        if not sleep.interruptible:
+            self._host.later(delay_us, self._slept)
+        else:
+            self._sleeping = self._host.later(0 if self._struck else delay_us, self._slept)
+
+    def _slept(self) -> None:
+        self._sleeping = None
+        self._go_on(error=self._strike())
+
+    def _awaited(self, task: asyncio.Task[Any]) -> None:
+        self._awaiting = None
+        error = JobTimeout() if task.cancelled() else task.exception()
+        self._go_on(error=self._strike() or error)
+
+    def _answered(self, outcome: Any) -> None:
+        error = self._strike() or (outcome if isinstance(outcome, ServerError) else None)
+        self._go_on(outcome, error)
+
+    def _strike(self) -> BaseException | None:
+        """Return the interrupt that is due; it strikes once."""
+        struck, self._struck = self._struck, False
+        return JobTimeout() if struck else None
