@@ -16,7 +16,13 @@ from typing import Any, Final
 from workkit.errors import InvalidOption
 from workkit.simulation.backend import Backend
 from workkit.simulation.refusing import Refusal, guarded, refused
-from workkit.simulation.verbs import Nature, changed_by, keys_of, nature_of
+from workkit.simulation.verbs import (
+    Nature,
+    changed_by,
+    command_name,
+    keys_of,
+    nature_of,
+)
 from workkit.simulation.world import World
 from workkit.store.exchange import Command
 from workkit.store.keys import Keys
@@ -122,13 +128,24 @@ class SimulatedServer:
                     break
             else:
                 return reply
-        keys = keys_of(command)
+        keys = self.keys_read(command)
         self._known.update(dict.fromkeys(keys))
         reply = _ordered(verb, self._send([command])[0])
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[name] = self._writes, keys, reply
         return reply
+
+    def keys_read(self, command: Command) -> tuple[bytes, ...]:
+        """Return the keys that a command reads now: a look reads a lock only where it decides."""
+        keys = keys_of(command)
+        if command_name(command) != "look":
+            return keys
+        read = list(keys[:2])
+        for jobs, lock, paused, limit in zip(*[iter(keys[2:])] * 4, strict=True):
+            decides = self.read(("GET", limit)) not in (None, b"0")
+            read += (jobs, lock, paused, limit) if decides else (jobs, paused, limit)
+        return tuple(read)
 
     def _any_due(self, command: Command) -> bool:
         """Tell whether a sorted set has a member up to a score, from its first one."""
