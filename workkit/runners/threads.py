@@ -19,6 +19,7 @@ from workkit.runners.base import Slots
 __all__ = ["ThreadRunner"]
 
 _A_FEW = 1_000
+_MOST_ON_THEIR_WAY = 16
 
 _log = logging.getLogger("workkit")
 
@@ -51,8 +52,9 @@ class ThreadRunner:
     """A group of threads fed from one queue; they start as they are needed.
 
     Waking a thread costs more than a short job. So only one is woken for any number of executions.
-    Once it is there, and finds more than it takes itself, it wakes the next before it runs its own:
-    where handlers wait, all are soon at work; where they are done at once, one does it all.
+    Once it is there, and finds more than it takes itself, it wakes the next ones before it runs its
+    own, twice as many each time: where handlers wait, all are soon at work; where they are done at
+    once, one does it all.
 
     Args:
         slots: The pool's workers.
@@ -80,7 +82,8 @@ class ThreadRunner:
         self._loop = loop
         self._ready: deque[Execution] = deque()
         self._parked: deque[_Worker] = deque()  # the one that parked last has the warmest caches
-        self._waking = False  # whether one was woken and is not there yet
+        self._woken: set[_Worker] = set()  # and not there yet
+        self._stride = 1  # how many may be on their way at once
         self._closed = False
         self._workers: list[_Worker] = []
         self._abandoned: list[_Worker] = []
@@ -89,8 +92,7 @@ class ThreadRunner:
     def submit(self, executions: Sequence[Execution]) -> None:
         """Queue executions, and start threads for them while there are fewer than allowed."""
         self._ready.extend(executions)
-        if not self._waking:
-            self._wake_one()
+        self._wake_some()
         wanted = min(self._concurrency, len(self._workers) + len(self._ready))
         while len(self._workers) < wanted:
             self._add_worker()
@@ -164,9 +166,14 @@ class ThreadRunner:
                     return
                 self._park(worker)
                 continue
-            if ready and not self._waking and self._parked:
-                self._wake_one()
+            if ready and self._parked:
+                self._wake_some()
             self._run(worker, execution)
+
+    def _wake_some(self) -> None:
+        """Wake as many as may be on their way."""
+        while len(self._woken) < self._stride and self._wake_one():
+            pass
 
     def _wake_one(self) -> bool:
         """Wake a parked worker, if there is one."""
@@ -174,7 +181,7 @@ class ThreadRunner:
             worker = self._parked.pop()
         except IndexError:
             return False
-        self._waking = True
+        self._woken.add(worker)
         worker.gate.release()
         return True
 
@@ -186,7 +193,8 @@ class ThreadRunner:
                 self._parked.remove(worker)
                 return
         worker.gate.acquire()
-        self._waking = False
+        self._woken.discard(worker)
+        self._stride = min(2 * self._stride, _MOST_ON_THEIR_WAY) if self._ready else 1
 
     def _run(self, worker: _Worker, execution: Execution) -> None:
         execution.runner = worker

@@ -96,7 +96,7 @@ def carry_out(routine: Generator[Any, Any, R], link: Link, wait: Callable[[Wait]
                     answer = link.send(request.commands)
                 else:
                     answer = link.send(request.commands, request.meanwhile)
-            except ServerError as error:
+            except Exception as error:  # noqa: BLE001 - the routine knows what to do, bugs included
                 request = routine.throw(error)
             else:
                 request = routine.send(answer)
