@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from workkit.admission import Admission
 from workkit.alignment import Alignment
@@ -26,6 +26,7 @@ from workkit.events import Events
 from workkit.execution import Execution, Fate, decide, quick_fate
 from workkit.history import Record, pack
 from workkit.identity import Identity
+from workkit.intake import Intake
 from workkit.ledger import Ledger
 from workkit.options import HistoryOptions
 from workkit.pace import Pace
@@ -54,15 +55,6 @@ class Rest:
 
     for_s: float
     listen: bool
-
-
-class _Answer(NamedTuple):
-    """What an exchange has brought and nobody has looked at yet."""
-
-    reply: store.ExchangeReply
-    fates: list[Fate]
-    records: list[Record]
-    at: Instant
 
 
 class Dispatcher:
@@ -121,7 +113,15 @@ class Dispatcher:
         self._solo = Solo(ledger, board)
         self._looked_at = float("-inf")
         self._claiming = True
-        self._answer: _Answer | None = None
+        self._intake = Intake(
+            admission=admission,
+            beginning=self._beginning,
+            board=board,
+            ledger=ledger,
+            events=events,
+            deadlines=deadlines,
+            runner=runner,
+        )
         self.next_due_s: float | None = None
 
     # What others ask and tell.
@@ -177,8 +177,8 @@ class Dispatcher:
             ServerError: Redis did not answer or refused; nothing is lost, call again later.
         """
         now = self._clock.read()
-        if self._answer is not None and self._alignment.due(now):
-            self._take_in()
+        if self._intake.waiting and self._alignment.due(now):
+            self._intake.take()
         for fate in (yield from self._alignment.restore(now)):
             self._events.settled(fate)
         if self._ledger.fenced_waiting:
@@ -194,10 +194,10 @@ class Dispatcher:
         if claims or self._ledger.outbox or self._ledger.records:
             yield from self._exchange(now, claims)
         if not self._is_pressed(now):
-            self._take_in()
+            self._intake.take()
         if self._beginning.waiting:
             yield from self._begin(now)
-        self._submit(self._solo.next())
+        self._intake.start(self._solo.next())
         self._return(self._solo.impatient(now), now)
         return self._rest(self._clock.read())
 
@@ -213,7 +213,9 @@ class Dispatcher:
 
     def _rest(self, now: Instant) -> Rest:
         listen = self._may_claim()
-        busy = self._ledger.outbox or self._finished or self._beginning.waiting or self._answer
+        busy = (
+            self._ledger.outbox or self._finished or self._beginning.waiting or self._intake.waiting
+        )
         if busy or self._alignment.reaped or (self._board.hopeful and any(self._room(now))):
             return Rest(0.0, listen=False)
         ends = [self._alignment.next_s, self._deadlines.next_s(now), self._solo.next_s]
@@ -277,47 +279,24 @@ class Dispatcher:
             self._history_blob(fates, records),
         )
         try:
-            reply = yield from replace(exchange, meanwhile=self._take_in)
+            reply = yield from replace(exchange, meanwhile=self._intake.take)
         except BaseException:  # a bug of ours included: a resync shows what has happened
             ledger.records = records + ledger.records
             self._alignment.lost(fates)
-            self._take_in()
+            self._intake.take()
             raise
-        self._take_in()
+        self._intake.take()
         if reply.status != "ok":
             ledger.records = records + ledger.records
             ledger.put_back(fates)
             self._out_of_step(reply)
             return
         self._alignment.fence += 1
-        for queue, _, stopped_by in reply.claimed:
-            if stopped_by:
-                self._board.give_up(queue)
-        self._answer = _Answer(reply, fates, records, now)
-        ledger.expected = reply.jobs
+        self._intake.receive(reply, fates, records, now)
 
     def _is_pressed(self, now: Instant) -> bool:
         """Tell whether another exchange follows at once, while which the last can be taken in."""
         return bool(self._finished) or (self._board.hopeful and self._room(now)[1] > 0)
-
-    def _take_in(self) -> None:
-        """Take in what the last exchange has brought, unless that is done."""
-        if self._answer is None:
-            return
-        answer, self._answer = self._answer, None
-        ledger, fates, applied = self._ledger, answer.fates, answer.reply.applied
-        ledger.expected = 0
-        if all(applied):
-            self._settled(fates)
-        else:
-            settled = [fate for fate, ours in zip(fates, applied, strict=True) if ours]
-            self._settled(settled)
-            for fate, ours in zip(fates, applied, strict=True):
-                if not ours:
-                    ledger.fence_off(fate.execution)
-            # The script left history alone, since part of it was not so; say the rest again.
-            ledger.records += [*answer.records, *(fate.record for fate in settled)]
-        self._admit(answer.reply, answer.at)
 
     def _out_of_step(self, reply: store.ExchangeReply) -> None:
         if reply.status == "gone":
@@ -340,31 +319,6 @@ class Dispatcher:
             self._history.max_records, len(records), pack(records), self._identity.host
         )
 
-    def _settled(self, fates: list[Fate]) -> None:
-        self._ledger.settled(fates)
-        for fate in fates:
-            execution = fate.execution
-            if execution.options.max_concurrency:
-                self._board.hope([execution.queue])
-            if execution.error_text:
-                self._events.settled(fate)
-
-    def _admit(self, reply: store.ExchangeReply, now: Instant) -> None:
-        """Take in what was claimed and start what can start."""
-        ready: list[Execution] = []
-        check = reply.recovering > 0
-        for queue, raws, _ in reply.claimed:
-            for raw in raws:
-                execution, fate = self._admission.admit(queue, raw, now)
-                self._ledger.hold(execution)
-                if fate is not None:
-                    self._ledger.conclude(fate)
-                elif check or self._admission.needs_beginning(execution):
-                    self._beginning.add(execution, ask_recoveries=check)
-                else:
-                    ready.append(execution)
-        self._submit(ready)
-
     def _begin(self, now: Instant) -> Step[None]:
         """Start jobs about which Redis has a last word."""
         try:
@@ -376,12 +330,7 @@ class Dispatcher:
             self._alignment.doubt()
             return
         self._return(self._solo.add(begun.suspects), now)
-        self._submit(begun.ready)
-
-    def _submit(self, executions: list[Execution]) -> None:
-        if executions:
-            self._deadlines.add(executions)
-            self._runner.submit(executions)
+        self._intake.start(begun.ready)
 
     # Stopping.
 
@@ -392,7 +341,7 @@ class Dispatcher:
             The executions whose handlers still run; what they do from now on does not count.
         """
         now = self._clock.read()
-        self._take_in()
+        self._intake.take()
         self._collect()
         self._runner.withdraw()
         unfinished = self._ledger.open()  # in the order in which they were claimed
