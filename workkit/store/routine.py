@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from workkit.errors import ServerError
 from workkit.store.exchange import Exchange
 from workkit.store.link import Link
 
