@@ -11,6 +11,7 @@ from workkit.entropy import Entropy
 from workkit.errors import ServerError
 from workkit.maintenance.loop import DutyLoop
 from workkit.serving import Serving, draining
+from workkit.signals import SignalEvent
 from workkit.store.link import Link
 from workkit.store.routine import Wait, carry_out
 from workkit.store.target import Target
@@ -129,7 +130,7 @@ class PoolDriver:
         """Cut a stop short; safe in a signal handler."""
         self._serving.request_stop(0.0)
 
-    def wait_ended(self, asked: threading.Event) -> None:
+    def wait_ended(self, asked: SignalEvent) -> None:
         """Wait for a request to stop, or for the pool's own end."""
         while not asked.wait(0.2) and not self._serving.stopping:
             pass

@@ -21,7 +21,7 @@ from workkit.handlers import read_middleware
 from workkit.options import HistoryOptions, check_whole
 from workkit.registering import register_job, register_periodic
 from workkit.runners import HandlerRunner, Runner
-from workkit.signals import signals_to
+from workkit.signals import SignalEvent, signals_to
 from workkit.store.keys import Keys
 from workkit.store.target import Target
 
@@ -359,7 +359,7 @@ class WorkerPool:
             True after a signal; False if the pool ended by itself, because too many handlers had to
             be abandoned after their timeouts and the process is to be replaced.
         """
-        asked = threading.Event()
+        asked = SignalEvent()
         signals: list[int] = []
 
         def on_signal(number: int, _frame: FrameType | None) -> None:

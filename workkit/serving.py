@@ -113,6 +113,9 @@ class Serving:
         except Exception:  # noqa: BLE001 - a bug of ours must not end the pool
             _log.exception("the dispatcher failed; it goes on in %.0f s", _AFTER_BUG_S)
             yield from self._pause(_AFTER_BUG_S)
+        if self._engine.requeuer.told and not self._ear.armed:
+            self._engine.requeuer.told = False
+            self._hurry_requeuer(self._clock.read().monotonic_s + UNTOLD_S)
         self._check_abandoned()
 
     def _rest(self, rest: Rest) -> Routine:
@@ -147,9 +150,6 @@ class Serving:
         yield Wait(min(wait_s, try_s), listen=True)
         if self._ear.armed and self._clock.read().monotonic_s - began.monotonic_s >= try_s:
             yield from ping()
-        if not self._ear.armed:
-            self._engine.requeuer.told = False
-            self._hurry_requeuer(self._clock.read().monotonic_s + UNTOLD_S)
 
     def _poll(self, wait_s: float) -> Wait:
         """Wait a little longer each time, where the server does not announce changes."""

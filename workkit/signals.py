@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Final
 
-__all__ = ["STOPPING", "signals_to"]
+__all__ = ["STOPPING", "SignalEvent", "signals_to"]
 
 #: The signals that ask a program to stop.
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class SignalEvent:
+    """A `threading.Event` that a signal handler may set, for one thread that waits.
+
+    A handler runs between two bytecodes of the main thread. If that is waiting for an `Event` just
+    then, it may hold the event's lock, and a handler that sets the event waits for it for ever. The
+    queue of this one is made for that: its `put` takes no lock.
+    """
+
+    def __init__(self) -> None:
+        self._raised: SimpleQueue[None] = SimpleQueue()
+        self._is_set = False
+
+    def set(self) -> None:
+        """Set it; safe in a signal handler."""
+        self._is_set = True
+        self._raised.put(None)
+
+    def is_set(self) -> bool:
+        """Tell whether it is set."""
+        return self._is_set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set.
+
+        Args:
+            timeout: Seconds, at most; None for no limit.
+
+        Returns:
+            Whether it is set.
+        """
+        if not self._is_set:
+            with contextlib.suppress(Empty):
+                self._raised.get(timeout=timeout)
+        return self._is_set
 
 
 @contextmanager
@@ -23,7 +61,8 @@ def signals_to(
     """Send signals to a function; does nothing on any thread but the main one.
 
     Args:
-        handler: Called with the signal's number and the frame, on the main thread.
+        handler: Called with the signal's number and the frame, on the main thread. It must not use
+            a lock that the main thread uses elsewhere; see `SignalEvent`.
         numbers: Which signals.
     """
     if threading.current_thread() is not threading.main_thread():

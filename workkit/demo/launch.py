@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import FrameType
@@ -21,7 +20,7 @@ from workkit.demo.workload import Workload, find_sources, source_roots
 from workkit.embedded import EmbeddedServer
 from workkit.entropy import Entropy
 from workkit.errors import MissingExtra
-from workkit.signals import signals_to
+from workkit.signals import SignalEvent, signals_to
 
 __all__ = ["Options", "choose_display", "launch", "without_password"]
 
@@ -111,7 +110,7 @@ def _prepare(options: Options, stack: ExitStack) -> tuple[str, str, str]:
     return options.redis, namespace, without_password(options.redis)
 
 
-class _Stop(threading.Event):
+class _Stop(SignalEvent):
     """Set by a signal.
 
     Attributes:

@@ -26,6 +26,7 @@ from workkit.enqueuer import Enqueuer
 from workkit.errors import PoolState, ServerError
 from workkit.pool import WorkerPool
 from workkit.records import WorkerPoolHeartbeat
+from workkit.signals import SignalEvent
 
 __all__ = ["Session"]
 
@@ -62,7 +63,7 @@ class Session:
     workload: Workload
     concurrency: int
     display: Display
-    stop: threading.Event
+    stop: threading.Event | SignalEvent
     clock: Clock = field(default_factory=SystemClock)
     _desk: Desk = field(init=False)
     _log: _HeldLog = field(init=False)
