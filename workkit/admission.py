@@ -12,7 +12,7 @@ from workkit.errors import Undecodable
 from workkit.execution import Execution, Fate, quick_fate
 from workkit.handlers import Chain, Handler, Middleware, Registration
 from workkit.job import Job, Payload
-from workkit.options import JobOptions
+from workkit.options import HistoryOptions, JobOptions
 from workkit.slots import PeriodicEntry, split_slot
 from workkit.store.dispatching import Beginning
 from workkit.store.keys import Keys
@@ -38,6 +38,7 @@ class Admission:
         context: Makes a context a job, or None.
         periodic: Cron entries of this pool.
         entropy: Where ids come from.
+        details: What history keeps of each job beyond the usual; None for nothing.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Admission:
         context: Callable[[], Any] | None,
         periodic: Sequence[PeriodicEntry],
         entropy: Entropy,
+        details: HistoryOptions | None = None,
     ) -> None:
+        self._details = details
         self._catch_up_s = {entry.field: entry.catch_up_s for entry in periodic}
         self._keys = keys
         self._entropy = entropy
@@ -93,6 +96,8 @@ class Admission:
             return self._stray(queue, raw, payload, now)
         chain, options = known
         execution = Execution(payload, raw, queue, chain, options, now.monotonic_s)
+        if self._details is not None:
+            execution.details = self._details
         if payload.unique and payload.unique_until == "done":
             execution.release_key = self._keys.unique_of(payload).encode()
         return execution, None
@@ -115,6 +120,7 @@ class Admission:
         execution = Execution(payload, raw, queue, self._nothing, self._defaults, now.monotonic_s)
         execution.fails += 1
         name = payload.name
+        execution.details = self._details
         error = f"stray job: queue {queue!r} held a job named {name!r}, which has no handler here"
         dead = wire.failed(raw, execution.fails, error, now.epoch_s)
         return execution, quick_fate(execution, "dead", now, error=error, dead=dead, reason="stray")

@@ -249,5 +249,4 @@ def _find_waiting(keys: Keys, job_id: str) -> Step[Found | None]:
 
 def extent(keys: Keys) -> Step[HistoryExtent]:
     """Return how much history there is."""
-    written, left = yield from reading.history_extent(keys)
-    return HistoryExtent(written, left)
+    return HistoryExtent(*(yield from reading.history_extent(keys)))

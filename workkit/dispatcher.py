@@ -136,8 +136,8 @@ class Dispatcher:
 
     @property
     def has_finished(self) -> bool:
-        """Whether a handler has ended since the last turn."""
-        return bool(self._finished)
+        """Whether a handler has ended since the last turn, or something was reported."""
+        return bool(self._finished) or self._ledger.has_reports
 
     def look(self) -> Exchange[store.Look]:
         """Return a look at everything that could give this pool work; `looked` takes it in."""
@@ -198,7 +198,7 @@ class Dispatcher:
         if self._beginning.waiting:
             yield from self._begin(now)
         self._intake.start(self._solo.next())
-        self._return(self._solo.impatient(now), now)
+        self._return(self._solo.impatient(now), now, "runs alone")
         return self._rest(self._clock.read())
 
     def _look_is_due(self, now: Instant, claims: Mapping[str, int]) -> bool:
@@ -214,7 +214,11 @@ class Dispatcher:
     def _rest(self, now: Instant) -> Rest:
         listen = self._may_claim()
         busy = (
-            self._ledger.outbox or self._finished or self._beginning.waiting or self._intake.waiting
+            self._ledger.outbox
+            or self._ledger.records
+            or self.has_finished
+            or self._beginning.waiting
+            or self._intake.waiting
         )
         if busy or self._alignment.reaped or (self._board.hopeful and any(self._room(now))):
             return Rest(0.0, listen=False)
@@ -231,11 +235,14 @@ class Dispatcher:
             # Else it was fenced, abandoned or returned meanwhile.
             count += ledger.conclude(decide(execution))
         self._pace.finished(count)
+        if ledger.has_reports:
+            ledger.take_reports()
 
     def _return_impatient(self, now: Instant) -> None:
         """Return held jobs that have waited too long for a worker: others may have one free."""
         if not self._claiming:
-            self._return(self._runner.withdraw(), now)  # a pool that stops starts nothing
+            # A pool that stops starts nothing.
+            self._return(self._runner.withdraw(), now, "stopping")
             return
         if self._ledger.running <= self._concurrency or not self._pace.patience_over(now):
             return
@@ -243,11 +250,11 @@ class Dispatcher:
         late = [e for e in waiting if now.monotonic_s - e.claimed_s >= PATIENCE_S]
         if len(late) < len(waiting):
             self._runner.submit([e for e in waiting if now.monotonic_s - e.claimed_s < PATIENCE_S])
-        self._return(late, now)
+        self._return(late, now, "no free worker")
 
-    def _return(self, executions: Iterable[Execution], now: Instant) -> None:
+    def _return(self, executions: Iterable[Execution], now: Instant, reason: str) -> None:
         for execution in executions:
-            self._ledger.conclude(quick_fate(execution, "returned", now))
+            self._ledger.conclude(quick_fate(execution, "returned", now, reason=reason))
 
     # The exchange.
 
@@ -315,8 +322,14 @@ class Dispatcher:
         records = [*others, *(fate.record for fate in fates)]
         if self._history is None or not records:
             return store.HistoryBlob()
+        options = self._history
         return store.HistoryBlob(
-            self._history.max_records, len(records), pack(records), self._identity.host
+            options.max_records,
+            len(records),
+            pack(records),
+            self._identity.host,
+            options.max_bytes,
+            options.version,
         )
 
     def _begin(self, now: Instant) -> Step[None]:
@@ -329,7 +342,7 @@ class Dispatcher:
         if begun is None:
             self._alignment.doubt()
             return
-        self._return(self._solo.add(begun.suspects), now)
+        self._return(self._solo.add(begun.suspects), now, "runs alone")
         self._intake.start(begun.ready)
 
     # Stopping.
@@ -345,7 +358,7 @@ class Dispatcher:
         self._collect()
         self._runner.withdraw()
         unfinished = self._ledger.open()  # in the order in which they were claimed
-        self._return(unfinished, now)
+        self._return(unfinished, now, "stopping")
         return [execution for execution in unfinished if execution.started is not None]
 
     def leave(self) -> Step[int]:

@@ -20,14 +20,17 @@ from workkit.entropy import Entropy
 from workkit.events import Events
 from workkit.execution import Execution
 from workkit.handlers import Middleware, Registration
+from workkit.history import Record
 from workkit.identity import Identity
 from workkit.ledger import Ledger
+from workkit.maintenance.duty import Duty
 from workkit.maintenance.heartbeat import Heartbeat
 from workkit.maintenance.observer import Observer
 from workkit.maintenance.periodic import Planner
 from workkit.maintenance.reaper import Reaper
 from workkit.maintenance.reconciler import Reconciler
 from workkit.maintenance.requeuer import Requeuer
+from workkit.maintenance.trimmer import Trimmer
 from workkit.options import HistoryOptions
 from workkit.runners.base import Runner
 from workkit.slots import PeriodicEntry
@@ -125,7 +128,13 @@ class Engine:
             keys=keys,
             identity=self.identity,
             admission=Admission(
-                keys, spec.registrations, spec.middleware, spec.context, spec.periodic, entropy
+                keys,
+                spec.registrations,
+                spec.middleware,
+                spec.context,
+                spec.periodic,
+                entropy,
+                details=_details(spec.history),
             ),
             board=QueueBoard(
                 {name: item.options.priority for name, item in spec.registrations.items()},
@@ -145,22 +154,31 @@ class Engine:
         self.heartbeat = Heartbeat(keys, self.identity, self.totals, self._reaped)
         self.observer = Observer(keys, self.ledger.held)
         self.requeuer = Requeuer(keys, entropy)
+        self.duties: tuple[Duty, ...] = self._duties(spec, entropy)
+
+    def _duties(self, spec: PoolSpec, entropy: Entropy) -> tuple[Duty, ...]:
+        """Put together what maintenance takes turns among."""
+        keys, history = self.keys, spec.history
         reaper = Reaper(
             keys,
             self.identity,
-            names,
+            list(spec.registrations),
             spec.max_recoveries,
             spec.events.reaped,
             self._reaped,
             entropy,
+            self._remember,
         )
-        self.duties = (
+        duties: tuple[Duty, ...] = (
             self.requeuer,
             self.observer,
             Planner(keys, spec.periodic, entropy),
             reaper,
             Reconciler(keys, self.identity, reaper, entropy),
         )
+        if history is None or history.max_age_s is None:
+            return duties
+        return (*duties, Trimmer(keys, history.max_age_s))
 
     def totals(self) -> Mapping[str, int]:
         """Return what a heartbeat says beyond the original's fields."""
@@ -176,6 +194,10 @@ class Engine:
             "fenced": totals["fenced"],
         }
 
+    def _remember(self, record: Record) -> None:
+        self.ledger.report(record)
+        self._notify()
+
     def _reaped(self) -> None:
         self.dispatcher.reaped()
         self._notify()
@@ -188,3 +210,8 @@ def _limits(registrations: Mapping[str, Registration]) -> dict[str, int]:
         for name, registration in registrations.items()
         if registration.options.max_concurrency
     }
+
+
+def _details(history: HistoryOptions | None) -> HistoryOptions | None:
+    """Return the options if something is kept that costs each job a little."""
+    return history if history is not None and (history.args or history.checkins) else None

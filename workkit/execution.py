@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from typing import Any, Final
 
 import msgspec
@@ -14,17 +15,21 @@ from workkit.clock import Clock, Instant
 from workkit.entropy import Entropy
 from workkit.errors import JobTimeout
 from workkit.handlers import Chain, Waits
-from workkit.history import Outcome, Record
-from workkit.job import Job, Payload, failed, opening
-from workkit.options import JobOptions
+from workkit.history import DetailedRecord, Outcome, Record
+from workkit.job import Job, Payload, args_json, failed, opening
+from workkit.options import HistoryOptions, JobOptions
 from workkit.store.dispatching import Effect, Settlement
 
-__all__ = ["Execution", "Fate", "decide", "quick_fate"]
+__all__ = ["Execution", "Fate", "decide", "headline", "quick_fate", "remember"]
 
 _log = logging.getLogger("workkit")
 
 _HEADLINE_CHARS: Final = 300
 _MAX_DELAY_S: Final = 10 * 365 * 86_400
+#: What history keeps of a job on request.
+_MAX_ARGS_BYTES: Final = 4_096
+_MAX_CHECKINS: Final = 20
+_CHECKIN_CHARS: Final = 200
 
 
 #: A slot that failed is not done: it may be retried, or revived when it is dead.
@@ -57,6 +62,8 @@ class Execution:
         release_key: The unique key to free at the end, or b"".
         recovered: How often the job was recovered from dead pools.
         checkin: Newest check-in and its time (epoch seconds), or None.
+        trail: The newest check-ins and their times (epoch milliseconds), if history keeps them.
+        details: What history keeps beyond the usual, if anything.
         runner: What the runner needs to interrupt it.
         waits: What its threads wait for on the event loop.
     """
@@ -64,6 +71,7 @@ class Execution:
     # What happens later, if at all, has its beginning here and costs nothing until then.
     began = False
     checkin: tuple[str, int] | None = None
+    details: HistoryOptions | None = None
     error: BaseException | None = None
     error_text = ""
     fenced = False
@@ -75,6 +83,7 @@ class Execution:
     runner: Any = None
     slot = b""
     started: Instant | None = None
+    trail: deque[tuple[int, str]] | None = None
     worker_id = ""
     _job: Job | None = None
     _verdict: tuple[Settlement, Record]
@@ -114,7 +123,12 @@ class Execution:
 
     def _receive(self, message: str) -> None:
         text = message.encode("utf-8", "replace").decode("utf-8")
-        self.checkin = (text, self._clock.read().epoch_s)
+        now = self._clock.read()
+        self.checkin = (text, now.epoch_s)
+        if self.details is not None and self.details.checkins:
+            if self.trail is None:
+                self.trail = deque(maxlen=_MAX_CHECKINS)
+            self.trail.append((now.epoch_ms, text[:_CHECKIN_CHARS]))
 
     def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> None:
         """Take note of how the handler ended, on the thread where it ran.
@@ -231,22 +245,54 @@ def _verdict(
     new: bytes = b"",
     reason: str = "",
 ) -> tuple[Settlement, Record]:
-    payload, error, started = execution.payload, execution.error_text, execution.started
     return Settlement(
         execution.queue, execution.raw, fate, score, new, _effects(execution, outcome)
-    ), Record(
+    ), remember(execution, outcome, finished.epoch_ms, reason)
+
+
+def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: str = "") -> Record:
+    """Write what history is told of an execution.
+
+    Args:
+        execution: The execution.
+        outcome: How it ended.
+        finished_ms: When, epoch milliseconds.
+        reason: What else there is to say.
+    """
+    payload, error, started = execution.payload, execution.error_text, execution.started
+    record = Record(
         payload.id,
         payload.name,
         payload.enqueued_at,
         started.epoch_ms if started else 0,
-        finished.epoch_ms,
+        finished_ms,
         outcome,
         execution.fails,
-        error.partition("\n")[0][:_HEADLINE_CHARS] if error else "",
+        headline(error) if error else "",
         fingerprint.fingerprint(error) if error else "",
         execution.worker_id,
         reason or ("timeout" if execution.interrupted and error else ""),
     )
+    return record if execution.details is None else _detailed(record, execution, execution.details)
+
+
+def headline(error: str) -> str:
+    """Return what history keeps of an error text."""
+    return error.partition("\n")[0][:_HEADLINE_CHARS]
+
+
+def _detailed(record: Record, execution: Execution, details: HistoryOptions) -> Record:
+    args = None
+    if details.args:
+        try:
+            json = args_json(execution.raw)
+        except msgspec.MsgspecError:  # bytes that are no job
+            json = b""
+        if 0 < len(json) <= _MAX_ARGS_BYTES:
+            args = json.decode("utf-8", "replace")
+    trail = tuple(execution.trail) if execution.trail else ()
+    fields: tuple[Any, ...] = (*msgspec.structs.astuple(record), args, trail)
+    return DetailedRecord(*fields)
 
 
 def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:

@@ -1,9 +1,11 @@
 """Records of what ran, as the engine packs them into the history stream.
 
 One stream entry holds all that finished in one exchange: fields ``v`` (format), ``pool``, ``host``,
-``n`` (how many) and ``r``, a MessagePack array of records. A record is an array in the order of
-`Record`'s fields. The entry's id is ``MS-TOTAL``: when it was written, and how many records had
-been written since the stream began, so that a reader knows how many the cap took away.
+``n`` (how many), ``r``, a MessagePack array of records, ``b``, how many bytes had been written, and
+``ver``, the version of the program. A record is an array in the order of `Record`'s fields, then
+those of `DetailedRecord` where a pool was asked to keep them. The entry's id is ``MS-TOTAL``: when
+it was written, and how many records had been written since the stream began, so that a reader knows
+how many the cap took away.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["FORMAT", "Outcome", "Record", "pack", "unpack"]
+__all__ = ["FORMAT", "DetailedRecord", "Outcome", "Record", "pack", "unpack"]
 
 #: The value of an entry's ``v`` field.
 FORMAT: Final = "1"
 
-Outcome = Literal["done", "retry", "dead", "discarded", "returned", "fenced"]
+Outcome = Literal["done", "retry", "dead", "discarded", "returned", "fenced", "recovered"]
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -31,12 +33,17 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
         started_ms: When the handler started, epoch milliseconds; 0 if it did not.
         finished_ms: When the execution ended, epoch milliseconds.
         outcome: "done"; "retry", "dead", "discarded" after a failure; "returned" to its queue
-            unfinished; "fenced": somebody else had taken the job over, so this did not count.
+            unfinished; "fenced": somebody else had taken the job over, so this did not count;
+            "recovered": its pool died, and the pool that found out put it back into its queue.
         fails: Failures of the job so far, this one included.
         error: The headline of the error; "" for none.
         fingerprint: Equal for equal failures; "" for none.
         worker_id: The worker that ran it; "" if none did.
-        reason: What else there is to say: "timeout", "undecodable", "duplicate slot"; else "".
+        reason: What else there is to say, "" for nothing. After a failure: "timeout". Dead without
+            having run: "undecodable", "stray" (its queue is another's), "pool died" (once too
+            often). Discarded without having run: "duplicate slot", "late slot". Returned:
+            "stopping", "no free worker", "runs alone" (on its last recovery), "unreceived" (the
+            reply with it was lost). Recovered: "pool died".
     """
 
     job_id: str
@@ -52,8 +59,20 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     reason: str = ""
 
 
+class DetailedRecord(Record, frozen=True, gc=False):
+    """A record of a pool that was asked for more; see `HistoryOptions`.
+
+    Attributes:
+        args: The args as JSON; None if they were not asked for, or are too long.
+        checkins: The newest check-ins: epoch milliseconds and message.
+    """
+
+    args: str | None = None
+    checkins: tuple[tuple[int, str], ...] = ()
+
+
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(list[Record]).decode
+_decode: Final = msgspec.msgpack.Decoder(list[DetailedRecord]).decode
 
 
 def pack(records: Sequence[Record]) -> bytes:
@@ -61,7 +80,7 @@ def pack(records: Sequence[Record]) -> bytes:
     return _encode(records)
 
 
-def unpack(blob: bytes) -> list[Record]:
+def unpack(blob: bytes) -> list[DetailedRecord]:
     """Read the ``r`` field of an entry.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from workkit.errors import InvalidOption
-from workkit.history import FORMAT, Outcome, Record, unpack
+from workkit.history import FORMAT, DetailedRecord, Outcome, Record, unpack
 from workkit.options import check_whole
 from workkit.store import reading
 from workkit.store.exchange import Step
@@ -41,8 +41,11 @@ class HistoryRecord:
         fingerprint: Equal for equal failures; "" for none.
         worker_id: The worker that ran it.
         reason: What else there is to say; "" for nothing.
-        pool_id: The pool.
+        pool_id: The pool that recorded it.
         host: Its machine.
+        version: The version of its program; "" if that has none.
+        args: The args as JSON; None where the pool does not keep them, see `HistoryOptions`.
+        checkins: The newest check-ins, epoch milliseconds and message, where the pool keeps them.
     """
 
     job_id: str
@@ -58,6 +61,9 @@ class HistoryRecord:
     reason: str
     pool_id: str
     host: str
+    version: str = ""
+    args: str | None = None
+    checkins: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +72,17 @@ class HistoryExtent:
 
     Attributes:
         written: Executions recorded since the stream began.
-        kept: How many of them the cap has left.
+        kept: How many of them the bounds have left; see `HistoryOptions`.
+        since_ms: When the oldest of these was recorded, epoch milliseconds; 0 if there is none.
     """
 
     written: int
     kept: int
+    since_ms: int = 0
 
     @property
     def trimmed(self) -> int:
-        """How many the cap took away."""
+        """How many the bounds took away."""
         return self.written - self.kept
 
 
@@ -137,7 +145,7 @@ class HistoryQuery:
         )
 
 
-def _records(entry: HistoryEntry) -> list[Record]:
+def _records(entry: HistoryEntry) -> list[DetailedRecord]:
     """Unpack an entry; one of another format or of somebody else's making is passed over."""
     if entry.version != FORMAT:
         return []
@@ -147,6 +155,6 @@ def _records(entry: HistoryEntry) -> list[Record]:
         return []
 
 
-def _joined(record: Record, entry: HistoryEntry) -> HistoryRecord:
-    fields: dict[str, Any] = {name: getattr(record, name) for name in Record.__struct_fields__}
-    return HistoryRecord(**fields, pool_id=entry.pool_id, host=entry.host)
+def _joined(record: DetailedRecord, entry: HistoryEntry) -> HistoryRecord:
+    fields: dict[str, Any] = {name: getattr(record, name) for name in record.__struct_fields__}
+    return HistoryRecord(**fields, pool_id=entry.pool_id, host=entry.host, version=entry.program)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from workkit.clock import Clock
-from workkit.execution import Execution, Fate
+from workkit.execution import Execution, Fate, remember
 from workkit.history import Record
 
 __all__ = ["Ledger"]
@@ -33,6 +33,7 @@ class Ledger:
         self.fenced_waiting = False  # whether the runner still has fenced ones that must not start
         self.outbox: list[Fate] = []
         self.records: list[Record] = []  # of what has no settlement of its own
+        self._reported: deque[Record] = deque()  # as such, from other threads
         self.totals: Counter[str] = Counter()
         self.expected = 0  # claimed jobs that are about to be entered
 
@@ -114,16 +115,19 @@ class Ledger:
         elif execution.finished is None:
             self.ghosts.append(execution)
         if self._keep_records:
-            payload = execution.payload
-            self.records.append(
-                Record(
-                    payload.id,
-                    payload.name,
-                    payload.enqueued_at,
-                    execution.started.epoch_ms if execution.started else 0,
-                    self._clock.read().epoch_ms,
-                    "fenced",
-                    execution.fails,
-                    worker_id=execution.worker_id,
-                )
-            )
+            self.records.append(remember(execution, "fenced", self._clock.read().epoch_ms))
+
+    def report(self, record: Record) -> None:
+        """Take a record of what another part of the pool has done; safe from any thread."""
+        if self._keep_records:
+            self._reported.append(record)
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether there are reports that `take_reports` has not taken."""
+        return bool(self._reported)
+
+    def take_reports(self) -> None:
+        """Put what was reported among the records."""
+        while self._reported:
+            self.records.append(self._reported.popleft())

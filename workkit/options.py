@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from workkit.backoff import Backoff
@@ -56,17 +57,47 @@ class JobOptions:
 class HistoryOptions:
     """How much of what ran is remembered.
 
+    What is over a bound is trimmed, the oldest first; `Client.history_extent` tells how much that
+    was. `workkit archive` keeps what is to outlive the bounds.
+
     Attributes:
-        max_records: The stream is trimmed to about this many executions.
+        max_records: About this many executions are kept.
+        max_mb: About this much memory of the server is used for them, MiB; None for no bound.
+        max_age_s: What is older, in seconds, is deleted within two minutes while a pool with this
+            option runs; None for no bound.
+        args: Whether the args of jobs are kept as well, up to 4 KiB of JSON each.
+        checkins: Whether the newest 20 check-ins of a job are kept as well.
+        version: The version of your program, kept with each execution, so that what fails since the
+            last release can be told from the rest.
 
     Raises:
         InvalidOption: A value is out of its range.
     """
 
     max_records: int = 100_000
+    max_mb: float | None = 64
+    max_age_s: float | None = None
+    args: bool = False
+    checkins: bool = False
+    version: str = ""
 
     def __post_init__(self) -> None:
         check_whole("max_records", self.max_records, 1, 10**9)
+        _check_bound("max_mb", self.max_mb, 2**20)
+        _check_bound("max_age_s", self.max_age_s, 10**10)
+        if not isinstance(self.version, str):
+            raise InvalidOption(f"version must be a text, not {self.version!r}")
+
+    @property
+    def max_bytes(self) -> int:
+        """`max_mb` in bytes; 0 for no bound."""
+        return math.ceil(self.max_mb * 2**20) if self.max_mb is not None else 0
+
+
+def _check_bound(name: str, value: object, most: int) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is not None and not (number and 0 < value <= most):  # type: ignore[operator]
+        raise InvalidOption(f"{name} must be a number above 0 and up to {most}, not {value!r}")
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:

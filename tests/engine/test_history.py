@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,7 @@ def test_a_job_that_somebody_else_took_over_is_remembered_as_fenced_and_does_not
     slow.runner.end(running)
     slow.work()
     records = {record.outcome: record for record in stage.history()}
-    assert records.keys() == {"done", "fenced"}
+    assert records.keys() == {"recovered", "done", "fenced"}
     assert records["done"].pool_id == quick.id
     assert records["fenced"].worker_id == running.worker_id
     assert slow.engine.totals()["fenced"] == 1
@@ -175,6 +176,111 @@ def test_a_claim_whose_reply_was_lost_is_remembered_as_unreceived(stage: Stage) 
         ("returned", "unreceived"),
         ("done", ""),
     ]
+
+
+def dead_pool(stage: Stage, jobs: int) -> StepPool:
+    """Start a pool that holds jobs, and let its heart stand still for good."""
+    worker = stage.pool(concurrency=jobs)
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(jobs)])
+    pool.turn()
+    return pool
+
+
+def test_jobs_of_a_dead_pool_are_remembered_as_recovered(stage: Stage) -> None:
+    dead = dead_pool(stage, 3)
+    worker = stage.pool(concurrency=1)
+    worker.job("work", nothing)
+    reaper = stage.stepped(worker)
+    started_ms = stage.clock.epoch_ms
+    reaper.watch(14)
+    reaper.turn()
+    records = stage.history()
+    assert [(r.outcome, r.reason, r.fails) for r in records] == [("recovered", "pool died", 0)] * 3
+    assert {r.error for r in records} == {f"PoolDied: pool {dead.id} died while it held this job"}
+    assert started_ms + 12_000 <= records[0].finished_ms <= stage.clock.epoch_ms
+    assert {r.pool_id for r in records} == {reaper.id}
+    assert {r.started_ms for r in records} == {0}
+    reaper.work()
+    assert {r.job_id for r in records} == {r.job_id for r in stage.history()[3:]}
+
+
+def test_a_job_whose_pools_die_too_often_is_remembered_as_dead_of_that(stage: Stage) -> None:
+    dead_pool(stage, 1)
+    stage.redis.lpush(stage.key("jobs:work"), b"{junk")
+    worker = stage.pool(concurrency=1, max_recoveries=1)
+    worker.job("work", nothing)
+    reaper = stage.stepped(worker)
+    reaper.watch(14)
+    reaper.turn()
+    dead = stage.history()[0]
+    assert (dead.outcome, dead.reason, dead.fails) == ("dead", "pool died", 1)
+    assert dead.error.startswith("PoolDied: the worker process died 1 times")
+
+
+def test_what_was_recovered_is_told_though_the_pool_has_nothing_else_to_say(stage: Stage) -> None:
+    dead_pool(stage, 1)
+    stage.redis.set(stage.key("jobs:work:paused"), "1")
+    worker = stage.pool()
+    worker.job("work", nothing)
+    reaper = stage.stepped(worker)
+    reaper.watch(14)
+    assert reaper.engine.dispatcher.has_finished  # which ends its rest
+    reaper.turn()
+    assert stage.outcomes() == ["recovered"]
+
+
+def test_without_history_recoveries_are_not_collected(stage: Stage) -> None:
+    dead_pool(stage, 1)
+    worker = stage.pool(history=None)
+    worker.job("work", nothing)
+    reaper = stage.stepped(worker)
+    reaper.watch(14)
+    assert not reaper.engine.ledger.has_reports
+    reaper.work()
+    assert stage.history() == []
+
+
+def test_args_and_check_ins_are_remembered_on_request(stage: Stage) -> None:
+    options = HistoryOptions(args=True, checkins=True, version="2026.11")
+    worker = stage.pool(concurrency=1, history=options)
+
+    @worker.job("work")
+    def work(job: Job) -> None:
+        for page in range(job.arg_int("pages")):
+            stage.clock.advance(1)
+            job.checkin(f"page {page}")
+
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue("work", {"pages": 2, "big": 2**70})
+    stage.enqueuer.enqueue("work", {"pages": 30})
+    stage.enqueuer.enqueue("work", {"long": "x" * 5_000})
+    start_ms = stage.clock.epoch_ms
+    pool.work()
+    two, thirty, long = stage.history()
+    assert two.args == '{"big":1180591620717411303424,"pages":2}'
+    assert two.checkins == ((start_ms + 1_000, "page 0"), (start_ms + 2_000, "page 1"))
+    assert [message for _, message in thirty.checkins] == [f"page {n}" for n in range(10, 30)]
+    assert (long.args, long.checkins) == (None, ())
+    assert {record.version for record in (two, thirty, long)} == {"2026.11"}
+
+
+def test_args_are_not_kept_unless_they_were_asked_for(stage: Stage) -> None:
+    worker = stage.pool()
+    worker.job("work", lambda job: job.checkin("secret"))
+    run_jobs(stage, stage.stepped(worker), 1)
+    record = one_record(stage)
+    assert (record.args, record.checkins, record.version) == (None, (), "")
+    assert b"secret" not in stage.redis.xrange(stage.key("history"))[0][1][b"r"]
+
+
+def test_pools_that_keep_more_and_pools_that_do_not_share_one_history(stage: Stage) -> None:
+    for options in (HistoryOptions(args=True), HistoryOptions()):
+        worker = stage.pool(history=options)
+        worker.job("work", nothing)
+        run_jobs(stage, stage.stepped(worker), 1)
+    assert [record.args for record in stage.history()] == ['{"n":0}', None]
 
 
 # How it is kept.
@@ -241,6 +347,88 @@ def test_the_cap_counts_executions_however_many_there_are_in_an_entry(stage: Sta
     extent = stage.client.history_extent()
     assert extent.written == 8_000
     assert 500 <= extent.kept <= 1_500  # the server trims by whole nodes
+
+
+def kept_bytes(stage: Stage) -> int:
+    return sum(len(fields[b"r"]) for _, fields in stage.redis.xrange(stage.key("history")))
+
+
+def test_the_bound_in_mb_takes_the_oldest_and_the_extent_says_how_many(stage: Stage) -> None:
+    worker = stage.pool(concurrency=10, history=HistoryOptions(max_mb=0.1, args=True))
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    for _ in range(20):
+        stage.enqueuer.enqueue_many([("work", {"text": "x" * 2_000})] * 10)
+        pool.work()
+    extent = stage.client.history_extent()
+    assert extent.written == 200
+    assert 20 <= extent.kept < 80
+    assert 50_000 < kept_bytes(stage) < 125_000
+    assert stage.client.history_extent().kept == len(stage.history())
+
+
+@pytest.mark.one_server
+def test_the_bound_in_mb_is_about_what_the_server_uses(stage: Stage) -> None:
+    worker = stage.pool(concurrency=50, history=HistoryOptions(max_mb=0.5))
+    worker.job("work", fail, max_fails=1)
+    run_jobs(stage, stage.stepped(worker), 8_000)
+    assert stage.client.history_extent().trimmed > 1_000
+    used = stage.redis.memory_usage(stage.key("history"), samples=0)
+    assert 0.3 * 2**20 < used < 0.7 * 2**20
+
+
+def test_a_stream_from_before_there_was_a_bound_in_mb_goes_on(stage: Stage) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    run_jobs(stage, pool, 5)
+    head = stage.redis.get(stage.key("history:head")).split()
+    stage.redis.set(stage.key("history:head"), b" ".join(head[:2]))
+    run_jobs(stage, pool, 5)
+    assert len(stage.history()) == stage.client.history_extent().written == 10
+
+
+def test_what_is_too_old_is_deleted_though_nothing_runs_any_more(stage: Stage) -> None:
+    worker = stage.pool(history=HistoryOptions(max_age_s=3_600))
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    run_jobs(stage, pool, 3)
+    stage.clock.advance(1_800)
+    run_jobs(stage, pool, 2)
+    pool.duty("trimmer")
+    assert len(stage.history()) == 5
+    stage.clock.advance(1_801)
+    pool.duty("trimmer")
+    assert len(stage.history()) == 2
+    extent = stage.client.history_extent()
+    assert (extent.written, extent.trimmed) == (5, 3)
+    assert extent.since_ms == stage.clock.epoch_ms - 1_801_000
+    stage.clock.advance(1_800)
+    pool.duty("trimmer")
+    assert stage.client.history_extent().trimmed == 5
+
+
+def test_a_bound_by_age_leaves_a_key_of_a_wrong_type_alone(stage: Stage) -> None:
+    worker = stage.pool(history=HistoryOptions(max_age_s=3_600))
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    stage.redis.set(stage.key("history"), "mine")
+    pool.duty("trimmer")
+    assert stage.redis.get(stage.key("history")) == b"mine"
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("bound", ["max_mb", "max_age_s"])
+@pytest.mark.parametrize("value", [0, -1, "1", True, float("nan"), float("inf")])
+def test_a_bound_out_of_its_range_is_refused(bound: str, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=bound):
+        HistoryOptions(**{bound: value})
+
+
+@pytest.mark.one_server
+def test_a_version_is_a_text() -> None:
+    with pytest.raises(InvalidOption, match="version"):
+        HistoryOptions(version=2)  # type: ignore[arg-type]
 
 
 @pytest.mark.one_server

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workkit.errors import InvalidOption
-from workkit.history import Outcome, Record, pack, unpack
+from workkit.history import DetailedRecord, Outcome, Record, pack, unpack
 from workkit.history_reader import HistoryExtent, HistoryQuery
 from workkit.job import Job
 
@@ -131,12 +131,16 @@ def test_a_unique_job_is_unique_until_its_start_unless_it_says_otherwise(
     )
 )
 def test_records_are_unpacked_as_they_were_packed(records: list[Record]) -> None:
-    assert unpack(pack(records)) == records
+    fields: Any = [msgspec.structs.astuple(record) for record in records]
+    assert unpack(pack(records)) == [DetailedRecord(*values) for values in fields]
 
 
 def test_a_record_of_a_later_version_with_more_fields_is_read() -> None:
-    longer = msgspec.msgpack.encode([["x", "mail", 1, 2, 3, "done", 0, "", "", "w", "", "more"]])
-    assert unpack(longer) == [Record("x", "mail", 1, 2, 3, "done", worker_id="w")]
+    longer = msgspec.msgpack.encode(
+        [["x", "mail", 1, 2, 3, "done", 0, "", "", "w", "", "{}", [[1, "in"]], "more"]]
+    )
+    fields: Any = ("x", "mail", 1, 2, 3, "done", 0, "", "", "w", "", "{}", ((1, "in"),))
+    assert unpack(longer) == [DetailedRecord(*fields)]
 
 
 @given(st.binary())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workkit.client import Client
-    from workkit.history_reader import HistoryRecord
+    from workkit.history_reader import HistoryExtent, HistoryRecord
 
 __all__ = ["history"]
 
@@ -30,7 +30,8 @@ _COLUMNS: Final = (
     Column("TOOK", right=True),
     Column("ERROR"),
 )
-_OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced")
+#: As in `workkit.history`, which help does not load.
+_OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced", "recovered")
 
 
 @click.command(
@@ -77,7 +78,7 @@ def history(
 
     Each line is one execution, so a job that was retried has several. "returned" means given back
     unfinished when a pool stopped, "fenced" that another pool had recovered the job meanwhile, so
-    that the result did not count.
+    that the result did not count, "recovered" that the pool which had the job died.
     """
     with closing(server.client()) as client:
         walk = client.history(since=since, until=until, name=name, outcome=outcome)
@@ -90,13 +91,28 @@ def history(
             print_table(_COLUMNS, [_row(record, now) for record in records])
         if not records:
             explain(server, client, _no_match(client))
-        elif len(records) == limit and not as_json:
+        elif as_json:
+            return
+        elif len(records) == limit:
             note(f"the newest {limit}; --limit N shows more")
+        elif lost := _lost(client.history_extent(), since):
+            note(lost)
 
 
 def _no_match(client: Client) -> str:
-    kept = client.history_extent().kept
-    return f"none of the {kept} executions that are kept matches" if kept else "nothing has run yet"
+    extent = client.history_extent()
+    if not extent.kept:
+        return "nothing has run yet" if not extent.written else "all history has been trimmed"
+    lost = _lost(extent, None)
+    return f"none of the {extent.kept} executions that are kept matches" + (lost and f"; {lost}")
+
+
+def _lost(extent: HistoryExtent, since: float | None) -> str:
+    """Say what the bounds of history have taken away, if it could have been asked for."""
+    if not extent.trimmed or (since is not None and since * 1_000 > extent.since_ms > 0):
+        return ""
+    reaches = f"history reaches back {age(now_s() - extent.since_ms // 1_000)}"
+    return f"{reaches}; {extent.trimmed} older executions were trimmed"
 
 
 def _row(record: HistoryRecord, now: int) -> Sequence[str]:

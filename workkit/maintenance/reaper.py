@@ -16,6 +16,9 @@ from workkit.clock import Instant
 from workkit.entropy import Entropy
 from workkit.errors import Undecodable
 from workkit.events import ReapedPool
+from workkit.execution import headline
+from workkit.fingerprint import fingerprint
+from workkit.history import Record
 from workkit.identity import Identity
 from workkit.store import pools
 from workkit.store.exchange import Step
@@ -45,6 +48,7 @@ class Reaper:
         reaped: Told of each recovered pool.
         expelled: Told that this pool is not registered any more.
         entropy: Ids for buried members, and jitter.
+        remember: Takes what history is to be told.
     """
 
     name = "reaper"
@@ -58,6 +62,7 @@ class Reaper:
         reaped: Callable[[ReapedPool], None],
         expelled: Callable[[], None],
         entropy: Entropy,
+        remember: Callable[[Record], None],
     ) -> None:
         self._keys = keys
         self._identity = identity
@@ -66,6 +71,7 @@ class Reaper:
         self._reaped = reaped
         self._expelled = expelled
         self._entropy = entropy
+        self._remember = remember
         self._watched: dict[str, tuple[str, float]] = {}
         self._suspects: dict[str, set[str]] = {}
         self._looked_at = float("-inf")
@@ -109,11 +115,12 @@ class Reaper:
         for name, raws in held.items():
             jobs = [self._recoverable(raw, name, now) for raw in raws]
             for start in range(0, len(jobs), _BATCH):
+                batch = jobs[start : start + _BATCH]
                 outcome = yield from pools.reap(
                     self._keys,
                     pool_id,
                     name,
-                    jobs[start : start + _BATCH],
+                    batch,
                     heartbeat_at=beat.heartbeat_at,
                     now_s=now.epoch_s,
                     max_recoveries=self._max_recoveries,
@@ -122,6 +129,9 @@ class Reaper:
                     return
                 if outcome.status == "type":
                     _log.error("queue %r: its key has a wrong type; jobs wait in progress", name)
+                for job, fate in zip(batch, outcome.fates, strict=False):
+                    if fate != "-":
+                        self._remember(_record(job, fate == "d", pool_id, now))
                 requeued += outcome.requeued
                 died += outcome.died
         left = yield from pools.forget(self._keys, pool_id, ordered, beat)
@@ -145,3 +155,21 @@ class Reaper:
         )
         dead = wire.failed(raw, job.fails + 1, error, now.epoch_s)
         return Recoverable(raw, job.id, dead, wire.slot_of(job))
+
+
+def _record(job: Recoverable, died: bool, pool_id: str, now: Instant) -> Record:
+    """Write what history is told of a job that a dead pool held: its bytes say what it was."""
+    known = wire.decode(job.dead)
+    error = known.last_err if died else f"PoolDied: pool {pool_id} died while it held this job"
+    return Record(
+        known.id,
+        known.name,
+        known.enqueued_at,
+        0,
+        now.epoch_ms,
+        "dead" if died else "recovered",
+        known.fails if died else known.fails - 1,
+        headline(error),
+        fingerprint(error),
+        reason="pool died" if job.job_id else "undecodable",
+    )

@@ -44,8 +44,8 @@ def exchange_parts(command: Command) -> list[QueuePart]:
     keys = command[2 : 2 + command[1]]
     args = command[2 + command[1] :]
     parts = []
-    at = 9
-    for queue in range(int(args[8])):
+    at = 11
+    for queue in range(int(args[10])):
         done = int(args[at + 1])
         at += 2
         settled = [Settled(b"d", raw) for raw in args[at : at + done]]

@@ -355,9 +355,14 @@ class Store:
         ][::step]
         return found[: int(options[1])] if options else found
 
-    def do_xtrim(self, key: bytes, _how: bytes, *most: bytes) -> int:
+    def do_xtrim(self, key: bytes, how: bytes, *most: bytes) -> int:
         value = self._read(key, Stream)
-        gone = max(len(value) - int(most[-1]), 0) if value else 0
-        if value:
-            del value.entries[:gone]
+        if value is None:
+            return 0
+        if how == b"MINID":
+            least = read_id(most[-1], 0)
+            gone = sum(number < least for number, _ in value.entries)
+        else:
+            gone = max(len(value) - int(most[-1]), 0)
+        del value.entries[:gone]
         return gone

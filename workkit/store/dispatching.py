@@ -71,12 +71,23 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
 
 
 class HistoryBlob(NamedTuple):
-    """Finished executions on their way to the history stream."""
+    """Finished executions on their way to the history stream.
+
+    Attributes:
+        max_records: How many the stream keeps; 0 to append nothing.
+        records: How many there are.
+        blob: They, packed.
+        host: Where they ran.
+        max_bytes: How many bytes the stream keeps; 0 for no bound.
+        version: The program's version.
+    """
 
     max_records: int = 0
     records: int = 0
     blob: bytes = b""
     host: str = ""
+    max_bytes: int = 0
+    version: str = ""
 
 
 class Claimed(NamedTuple):
@@ -154,7 +165,7 @@ def exchange(
     ]  # fmt: skip
     args: list[Any] = [
         pool_id, fence, fence + 1, now_ms, history.max_records, history.records, history.blob,
-        history.host, len(names),
+        history.host, history.max_bytes, history.version, len(names),
     ]  # fmt: skip
     flat: list[int] = []
     for name in names:

@@ -32,6 +32,7 @@ __all__ = [
     "register",
     "registered",
     "scan_in_progress",
+    "trim_history",
     "written_limits",
 ]
 
@@ -187,11 +188,19 @@ class Recoverable(NamedTuple):
 
 
 class Reaped(NamedTuple):
-    """What became of a dead pool's jobs of one queue; `status` is "ok", "alive" or "type"."""
+    """What became of a dead pool's jobs of one queue.
+
+    Attributes:
+        status: "ok", "alive" or "type".
+        requeued: How many went back.
+        died: How many are dead.
+        fates: One letter a job: "r" went back, "d" is dead, "-" was not there any more.
+    """
 
     status: str
-    requeued: int
-    died: int
+    requeued: int = 0
+    died: int = 0
+    fates: str = ""
 
 
 def reap(
@@ -219,9 +228,17 @@ def reap(
 
     def parse(reply: Any) -> Reaped:
         status = reply[0].decode()
-        return Reaped(status, *map(int, reply[1:3])) if status == "ok" else Reaped(status, 0, 0)
+        if status != "ok":
+            return Reaped(status)
+        return Reaped(status, int(reply[1]), int(reply[2]), text(reply[3]))
 
     return Exchange.one(call(script("reap"), key_list, args), parse)
+
+
+def trim_history(keys: Keys, before_ms: int) -> Exchange[None]:
+    """Delete history that was written before a time; a key of a wrong type is left alone."""
+    command = ("XTRIM", keys.history, "MINID", before_ms)
+    return Exchange((command,), lambda _: None, tolerant=True)
 
 
 def forget(keys: Keys, pool_id: str, names: Sequence[str], beat: Beat) -> Exchange[int]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from workkit.errors import ServerError
 from workkit.store.exchange import Exchange
 from workkit.store.keys import Keys
-from workkit.store.wire import pairs, text
+from workkit.store.wire import number, pairs, text
 
 __all__ = [
     "HistoryEntry",
@@ -119,6 +119,8 @@ class HistoryEntry(NamedTuple):
         pool_id: Who wrote it.
         host: On which machine.
         blob: The packed records.
+        records: How many they are.
+        program: The version of the program that ran them.
     """
 
     entry_id: str
@@ -126,6 +128,8 @@ class HistoryEntry(NamedTuple):
     pool_id: str
     host: str
     blob: bytes
+    records: int
+    program: str
 
 
 def history_entries(
@@ -157,6 +161,8 @@ def history_entries(
                     text(row.get(b"pool")),
                     text(row.get(b"host")),
                     row.get(b"r", b""),
+                    number(row.get(b"n")) or 0,
+                    text(row.get(b"ver")),
                 )
             )
         return entries
@@ -164,18 +170,24 @@ def history_entries(
     return Exchange.one(command, parse)
 
 
-def history_extent(keys: Keys) -> Exchange[tuple[int, int]]:
-    """Read how many records were written since the stream began, and how many are left of them."""
+def history_extent(keys: Keys) -> Exchange[tuple[int, int, int]]:
+    """Read how much history there is.
 
-    def parse(replies: list[Any]) -> tuple[int, int]:
+    Returns:
+        An exchange that gives how many records were written since the stream began, how many are
+        left of them, and when the oldest entry was written, epoch milliseconds.
+    """
+
+    def parse(replies: list[Any]) -> tuple[int, int, int]:
         head = text(replies[0]).split()
-        written = int(head[1]) if len(head) == 2 else 0  # noqa: PLR2004 - "ms total"
+        written = (number(head[1]) if len(head) > 1 else None) or 0
         first = replies[1]
         if not first:
-            return written, 0
+            return written, 0, 0
         entry_id, fields = first[0]
-        before = int(text(entry_id).partition("-")[2]) - int(dict(pairs(fields)).get(b"n", 0))
-        return written, max(written - before, 0)
+        ms, _, total = text(entry_id).partition("-")
+        before = int(total) - (number(dict(pairs(fields)).get(b"n")) or 0)
+        return written, max(written - before, 0), int(ms)
 
     return Exchange(
         [("GET", keys.history_head), ("XRANGE", keys.history, "-", "+", "COUNT", 1)], parse

@@ -15,7 +15,8 @@
 -- ARGV[4]  now, epoch ms
 -- ARGV[5]  history: records at most, 0 = none   ARGV[6] records in the blob   ARGV[7] blob
 -- ARGV[8]  host, for the history entry
--- ARGV[9]  number of queues Q
+-- ARGV[9]  history: bytes at most, 0 = no bound   ARGV[10] the program's version
+-- ARGV[11] number of queues Q
 -- then a queue: how many to claim, how many leave the system (done or discarded), raw of each, how
 -- many are settled otherwise, and for each of those:
 --   "r" raw due_at_s new     to retry
@@ -35,6 +36,9 @@
 --
 -- The first write is one that a full server allows, so that a full server can be drained.
 
+-- What the server needs for an entry beside its records, about.
+local ENTRY_BYTES = 100
+
 local pool_id, now_ms = ARGV[1], tonumber(ARGV[4])
 local fence = redis.call('HGET', KEYS[1], 'fence')
 if not fence then return {'gone'} end
@@ -45,8 +49,8 @@ local function has_type(key, wanted)
   return found == wanted or found == 'none'
 end
 
-local queue_count = tonumber(ARGV[9])
-local cursor = 10
+local queue_count = tonumber(ARGV[11])
+local cursor = 12
 
 -- Read the settled jobs first, so that a wrong type is found before anything is written.
 local queues, settled_count, retries, deaths = {}, 0, {}, {}
@@ -142,20 +146,26 @@ while ARGV[cursor] do
 end
 
 -- The id of a history entry is the time and the running total of records, so that readers know how
--- many records the cap took away. The time never runs back, whatever the clocks of two pools say.
+-- many records the cap took away; `b` is the running total of bytes, for the same purpose. The time
+-- never runs back, whatever the clocks of two pools say.
 if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stream') then
   local head = redis.pcall('GET', KEYS[5])
-  local last_ms, last_total = string.match(type(head) == 'string' and head or '', '^(%d+) (%d+)$')
-  local ms, total
+  local last_ms, last_total, last_bytes =
+    string.match(type(head) == 'string' and head or '', '^(%d+) (%d+) ?(%d*)$')
+  local size = #ARGV[7] + ENTRY_BYTES
+  local ms, total, bytes
   local function append()
     ms = math.max(now_ms, tonumber(last_ms) or 0)
     total = (tonumber(last_total) or 0) + tonumber(ARGV[6])
+    bytes = (tonumber(last_bytes) or 0) + size
     return redis.pcall('XADD', KEYS[4], string.format('%.0f-%.0f', ms, total), 'v', '1',
-      'pool', pool_id, 'host', ARGV[8], 'n', ARGV[6], 'r', ARGV[7])
+      'pool', pool_id, 'host', ARGV[8], 'n', ARGV[6], 'r', ARGV[7],
+      'b', string.format('%.0f', bytes), 'ver', ARGV[10])
   end
   local function go_on_after_newest()
-    local newest = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
-    last_ms, last_total = string.match(newest[1] and newest[1][1] or '', '^(%d+)-(%d+)$')
+    local newest = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
+    last_ms, last_total = string.match(newest and newest[1] or '', '^(%d+)-(%d+)$')
+    last_bytes = newest and newest[2][12]
   end
   -- The head may be lost, or be older than the stream.
   if not last_ms then go_on_after_newest() end
@@ -164,17 +174,25 @@ if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stre
     go_on_after_newest()
     append()
   end
-  redis.call('SET', KEYS[5], string.format('%.0f %.0f', ms, total))
-  -- The cap counts records, an entry holds many: look from time to time how many are kept.
-  local cap = tonumber(ARGV[5])
-  local step = math.max(math.floor(cap / 8), 1)
-  if math.floor(total / step) ~= math.floor((total - tonumber(ARGV[6])) / step) then
+  redis.call('SET', KEYS[5], string.format('%.0f %.0f %.0f', ms, total, bytes))
+  -- The caps count records and bytes, an entry holds many: look from time to time what is kept.
+  local function passes(sum, added, cap)
+    local step = math.max(math.floor(cap / 8), 1)
+    return cap > 0 and math.floor(sum / step) ~= math.floor((sum - added) / step)
+  end
+  local cap, byte_cap = tonumber(ARGV[5]), tonumber(ARGV[9])
+  if passes(total, tonumber(ARGV[6]), cap) or passes(bytes, size, byte_cap) then
     local first = redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 1)[1]
-    local first_total = tonumber(string.match(first[1], '-(%d+)$'))
-    local kept = total - first_total + (tonumber(first[2][8]) or 0)
-    if kept > cap then
-      local length = redis.call('XLEN', KEYS[4])
-      redis.call('XTRIM', KEYS[4], 'MAXLEN', math.max(math.floor(length * cap / kept), 1))
+    local first_total, fields = tonumber(string.match(first[1], '-(%d+)$')), first[2]
+    local length = redis.call('XLEN', KEYS[4])
+    local most = length * cap / (total - first_total + (tonumber(fields[8]) or 0))
+    local first_bytes = tonumber(fields[12])
+    if byte_cap > 0 and first_bytes then
+      local kept = bytes - first_bytes + #fields[10] + ENTRY_BYTES
+      most = math.min(most, length * byte_cap / kept)
+    end
+    if most < length then
+      redis.call('XTRIM', KEYS[4], 'MAXLEN', math.max(math.floor(most), 1))
     end
   end
 end

@@ -12,15 +12,16 @@
 -- whatever the count), index of its slot key (1-based; 0: no cron job)
 --
 -- Returns {"alive"} if the heartbeat has changed, {"type"} if the queue has a wrong type, else
--- {"ok", requeued, died}. Jobs that are no longer held count nowhere.
+-- {"ok", requeued, died, fates}: fates has "r", "d" or "-" (no longer held, counts nowhere) a job.
 
 if (redis.call('HGET', KEYS[1], 'heartbeat_at') or '') ~= ARGV[2] then return {'alive'} end
 local found = redis.call('TYPE', KEYS[4])['ok']
 if found ~= 'list' and found ~= 'none' then return {'type'} end
 
-local requeued, died = 0, 0
+local requeued, died, fates = 0, 0, {}
 for at = 6, #ARGV, 4 do
   local raw, id, dead = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local fate = '-'
   if redis.call('LREM', KEYS[5], 1, raw) == 1 then
     local count = 0
     if id ~= '' then
@@ -30,15 +31,16 @@ for at = 6, #ARGV, 4 do
     if dead ~= '' and (id == '' or count >= tonumber(ARGV[4])) then
       redis.call('ZADD', KEYS[2], ARGV[3], dead)
       if id ~= '' then redis.call('HDEL', KEYS[3], id) end
-      died = died + 1
+      died, fate = died + 1, 'd'
     else
       redis.call('RPUSH', KEYS[4], raw)
       -- It is started by nobody any more, so that whoever claims it may run it.
       local slot = tonumber(ARGV[at + 3])
       if slot > 0 then redis.call('SET', KEYS[7 + slot], 'queued', 'XX', 'KEEPTTL') end
-      requeued = requeued + 1
+      requeued, fate = requeued + 1, 'r'
     end
   end
+  fates[#fates + 1] = fate
 end
 -- What it held beyond its count has released its lock before.
 local counted = redis.pcall('HGET', KEYS[7], ARGV[1])
@@ -49,4 +51,4 @@ if held > 0 then
   if type(left) == 'number' and left < 0 then redis.call('SET', KEYS[6], '0') end
   redis.pcall('HINCRBY', KEYS[7], ARGV[1], -held)
 end
-return {'ok', requeued, died}
+return {'ok', requeued, died, table.concat(fates)}
