@@ -24,10 +24,13 @@ from workkit.store.reading import SetName
 __all__ = [
     "FOREVER",
     "SetName",
+    "epoch",
     "extent",
     "find",
     "heartbeats",
+    "heartbeats_of",
     "observations",
+    "observe_queues",
     "pause",
     "queued",
     "queued_page",
@@ -66,7 +69,7 @@ def _page_start(page: int, size: int) -> int:
     return (page - 1) * size
 
 
-def _epoch(score: float) -> int:
+def epoch(score: float) -> int:
     """Return a score as whole seconds; infinities, which only junk has, as the ends of an int64."""
     if math.isfinite(score):
         return math.floor(score)
@@ -78,7 +81,11 @@ def _epoch(score: float) -> int:
 
 def queues(keys: Keys, now_s: int) -> Step[list[Queue]]:
     """Return all queues, by name."""
-    names = sorted((yield from pools.known_jobs(keys)))
+    return (yield from observe_queues(keys, sorted((yield from pools.known_jobs(keys))), now_s))
+
+
+def observe_queues(keys: Keys, names: Sequence[str], now_s: int) -> Step[list[Queue]]:
+    """Return some queues, in the order of their names."""
     if not names:
         return []
     states = yield from queue_store.states(keys, names)
@@ -99,7 +106,11 @@ def queues(keys: Keys, now_s: int) -> Step[list[Queue]]:
 
 def heartbeats(keys: Keys) -> Step[list[WorkerPoolHeartbeat]]:
     """Return all registered pools, by id."""
-    pool_ids = sorted((yield from pools.registered(keys)))
+    return (yield from heartbeats_of(keys, sorted((yield from pools.registered(keys)))))
+
+
+def heartbeats_of(keys: Keys, pool_ids: Sequence[str]) -> Step[list[WorkerPoolHeartbeat]]:
+    """Return some pools, in the order of their ids."""
     if not pool_ids:
         return []
     rows = yield from reading.pools(keys, pool_ids)
@@ -128,9 +139,12 @@ def _int(row: dict[str, str], field: str) -> int:
         return 0
 
 
-def observations(keys: Keys) -> Step[list[WorkerObservation]]:
-    """Return what every worker runs."""
-    worker_ids = [w for beat in (yield from heartbeats(keys)) for w in beat.worker_ids]
+def observations(
+    keys: Keys, worker_ids: Sequence[str] | None = None
+) -> Step[list[WorkerObservation]]:
+    """Return what workers run: those named, or every worker of every registered pool."""
+    if worker_ids is None:
+        worker_ids = [w for beat in (yield from heartbeats(keys)) for w in beat.worker_ids]
     if not worker_ids:
         return []
     rows = yield from reading.observations(keys, worker_ids)
@@ -182,7 +196,7 @@ def read_set(
 ) -> Step[tuple[int, list[tuple[int, Job]]]]:
     """Return the size of a sorted set and some of its jobs."""
     total, rows = yield from reading.members(reading.set_key(keys, name), start, count)
-    return total, [(_epoch(score), read_job(raw)) for raw, score in rows]
+    return total, [(epoch(score), read_job(raw)) for raw, score in rows]
 
 
 def set_page(keys: Keys, name: SetName, page: int, size: int) -> Step[Page[tuple[int, Job]]]:

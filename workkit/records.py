@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar, get_args
 
+from workkit.errors import InvalidOption
 from workkit.job import Job
 
 __all__ = [
+    "Batch",
+    "CronEntry",
     "DeadJob",
     "Found",
+    "Kind",
+    "Overview",
     "Page",
+    "Place",
+    "Placed",
     "Queue",
     "QueuedJob",
     "RetryJob",
@@ -21,6 +28,57 @@ __all__ = [
 ]
 
 J = TypeVar("J")
+J_co = TypeVar("J_co", covariant=True)
+
+#: Kinds of places in which jobs wait.
+Kind = Literal["queued", "scheduled", "retry", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where jobs wait: a queue, or one of the sorted sets.
+
+    Attributes:
+        kind: "queued", "scheduled", "retry" or "dead".
+        queue: The name of the queue; "" for a set.
+
+    Raises:
+        InvalidOption: There is no such place.
+    """
+
+    kind: Kind
+    queue: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise InvalidOption(
+                f"there is no place {self.kind!r}; there are {', '.join(get_args(Kind))}"
+            )
+        if bool(self.queue) != (self.kind == "queued"):
+            raise InvalidOption("a place of kind 'queued', and no other, names its queue")
+
+    def __str__(self) -> str:
+        """Return it as people call it."""
+        return f"queue {self.queue!r}" if self.queue else f"the {self.kind} set"
+
+
+class Placed(Protocol):
+    """What all records of waiting jobs have in common."""
+
+    @property
+    def place(self) -> str:
+        """The kind of place: "queued", "running", "scheduled", "retry" or "dead"."""
+        ...
+
+    @property
+    def at(self) -> int | None:
+        """When it is due or died, epoch seconds; None in a queue."""
+        ...
+
+    @property
+    def job(self) -> Job:
+        """The job."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +90,15 @@ class ScheduledJob:
         job: The job.
     """
 
+    place: ClassVar[Kind] = "scheduled"
+
     run_at: int
     job: Job
+
+    @property
+    def at(self) -> int:
+        """As `run_at`."""
+        return self.run_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +110,15 @@ class RetryJob:
         job: The job.
     """
 
+    place: ClassVar[Kind] = "retry"
+
     retry_at: int
     job: Job
+
+    @property
+    def at(self) -> int:
+        """As `retry_at`."""
+        return self.retry_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +130,15 @@ class DeadJob:
         job: The job.
     """
 
+    place: ClassVar[Kind] = "dead"
+
     died_at: int
     job: Job
+
+    @property
+    def at(self) -> int:
+        """As `died_at`."""
+        return self.died_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +150,15 @@ class QueuedJob:
         job: The job.
     """
 
+    place: ClassVar[Kind] = "queued"
+
     position: int
     job: Job
+
+    @property
+    def at(self) -> None:
+        """None: it waits for no time."""
+        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +171,21 @@ class Page(Generic[J]):
     """
 
     jobs: list[J]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[J_co]):
+    """One step of a walk over a whole place.
+
+    Attributes:
+        jobs: What it brought, in the order of the walk.
+        seen: How many jobs the walk has brought so far, these included.
+        total: How many the place held when this was read.
+    """
+
+    jobs: Sequence[J_co]
+    seen: int
     total: int
 
 
@@ -181,3 +282,73 @@ class Found:
     job: Job
     at: int | None = None
     pool_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A namespace at a glance, read in a constant number of round trips.
+
+    Attributes:
+        taken_at: When it was read, epoch seconds.
+        queues: All queues, by name.
+        pools: All registered pools, by id.
+        scheduled: How many jobs wait for their time.
+        retry: How many failed jobs will be tried again.
+        dead: How many jobs are not tried any more.
+        next_scheduled_at: When the earliest scheduled job is due, epoch seconds; None without one.
+        next_retry_at: When the earliest retry is due, epoch seconds; None without one.
+        executions: How many executions history has recorded since it began.
+    """
+
+    taken_at: float
+    queues: list[Queue]
+    pools: list[WorkerPoolHeartbeat]
+    scheduled: int
+    retry: int
+    dead: int
+    next_scheduled_at: int | None = None
+    next_retry_at: int | None = None
+    executions: int = 0
+
+    @property
+    def queued(self) -> int:
+        """How many jobs wait in queues."""
+        return sum(queue.count for queue in self.queues)
+
+    @property
+    def running(self) -> int:
+        """How many jobs pools hold at present."""
+        return sum(queue.running for queue in self.queues)
+
+    def size(self, place: Place) -> int:
+        """Return how many jobs wait in a place."""
+        if place.kind == "queued":
+            return next((q.count for q in self.queues if q.job_name == place.queue), 0)
+        size: int = getattr(self, place.kind)
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class CronEntry:
+    """A job that is enqueued by the clock, as pools have declared it.
+
+    Attributes:
+        job_name: The job's name.
+        spec: Its cron spec.
+        seen_at: When a pool last declared it, epoch seconds.
+        planned_until: Up to when its slots are scheduled, epoch seconds.
+        next_slots: When it is due next, epoch seconds; a spec without a zone is read in the zone of
+            the reading host. Empty if the spec cannot be read.
+        last_slot: Its newest slot that is known to have been planned, epoch seconds; None if none
+            is known (what is known of slots is kept for three days).
+        last_state: How far that slot has come: "scheduled", "queued", "started", "failed", "done";
+            "" if none is known.
+    """
+
+    job_name: str
+    spec: str
+    seen_at: int
+    planned_until: int
+    next_slots: tuple[int, ...] = ()
+    last_slot: int | None = None
+    last_state: str = ""

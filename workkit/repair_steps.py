@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from workkit import job as wire
+from workkit.circumstance_steps import unique_key_of
 from workkit.client_steps import FOREVER, queued, read_job
-from workkit.errors import InvalidArgs, NotDeleted, NotRetried
+from workkit.errors import NotDeleted, NotRetried
 from workkit.job import Job
 from workkit.store import mending, reading
 from workkit.store.exchange import Step
@@ -32,20 +33,10 @@ def _removal(keys: Keys, job: Job) -> Removal:
     A job that has failed gave its key back when it began, so the key may belong to a newer one;
     then it is freed only if it names this very job.
     """
-    unique_key = _unique_key(keys, job)
+    unique_key = unique_key_of(keys, job)
     if job.fails or job.unique_until == "done":
         return Removal(job.raw, unique_key, "own", wire.opening(job))
     return Removal(job.raw, unique_key, "free", job.id)
-
-
-def _unique_key(keys: Keys, job: Job) -> str:
-    """Return the key of a unique job; "" for others, and for one whose args no key can hold."""
-    if not job.unique or job.undecodable:
-        return ""
-    try:
-        return keys.unique_of(job)
-    except InvalidArgs:
-        return ""
 
 
 def delete_queued(keys: Keys, name: str, job_id: str) -> Step[None]:
@@ -104,7 +95,7 @@ def _revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
         return Revival(job.raw, original, b"", job.name, keys.jobs(job.name))
     fresh: dict[str, Any] = {"t": now_s, "fails": None, "failed_at": None, "err": None}
     new = wire.splice(job.raw, **fresh)
-    unique_key = _unique_key(keys, job)
+    unique_key = unique_key_of(keys, job)
     if not unique_key:
         return Revival(job.raw, new, b"", job.name, keys.jobs(job.name))
     plain = wire.splice(new, unique=None, unique_key=None, unique_until=None)

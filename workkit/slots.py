@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from workkit import job as wire
 from workkit.cron import Schedule
 
-__all__ = ["PeriodicEntry", "split_slot"]
+__all__ = ["PeriodicEntry", "slot_id", "split_slot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,27 @@ class PeriodicEntry:
 
     def slot(self, at_s: int) -> tuple[str, int, bytes]:
         """Return id, due time and job of the slot at a time (epoch seconds)."""
-        slot_id = f"periodic:{self.name}:{self.spec}:{at_s}"
-        return slot_id, at_s, wire.encode(self.name, slot_id, at_s, self.args_json)
+        name = slot_id(self.name, self.spec, at_s)
+        return name, at_s, wire.encode(self.name, name, at_s, self.args_json)
 
 
-def split_slot(slot_id: str, name: str) -> tuple[str, int]:
+def slot_id(name: str, spec: str, at_s: int) -> str:
+    """Return the id of a slot, which is also the id of its job.
+
+    Args:
+        name: The job's name.
+        spec: The cron spec as the user wrote it.
+        at_s: When it is due, epoch seconds.
+    """
+    return f"periodic:{name}:{spec}:{at_s}"
+
+
+def split_slot(job_id: str, name: str) -> tuple[str, int]:
     """Return the name in the `periodic` hash and the time (epoch seconds) of a slot's id.
 
     An id that has no time at its end belongs to no entry: then the name is "".
     """
-    spec, _, at_s = slot_id.removeprefix(f"periodic:{name}:").rpartition(":")
+    spec, _, at_s = job_id.removeprefix(f"periodic:{name}:").rpartition(":")
     return (_field(name, spec), int(at_s)) if at_s.isdecimal() else ("", 0)
 
 

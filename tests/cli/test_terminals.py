@@ -8,7 +8,7 @@ import pty
 import pytest
 
 from tests.cli.shell import Shell, spawn
-from workkit.cli.text import width
+from workkit.text import width
 
 pytestmark = pytest.mark.one_server
 

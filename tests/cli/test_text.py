@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workkit import history as history_format
-from workkit.cli import history, text, values
+from workkit import text
+from workkit.cli import history, values
 from workkit.cli.options import Server
 
 CONTEXT = click.Context(click.Command("x"))

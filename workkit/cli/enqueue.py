@@ -11,8 +11,8 @@ import click
 
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
 from workkit.cli.output import note, print_record, print_records
-from workkit.cli.text import clean, due, stamp
 from workkit.cli.values import to_count, to_object, to_seconds, to_time
+from workkit.text import clean, due, stamp
 
 if TYPE_CHECKING:
     import datetime

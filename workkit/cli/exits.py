@@ -58,7 +58,7 @@ def code_of(error: WorkkitError) -> int:
 
 def complain(message: object) -> None:
     """Write one line about what went wrong to stderr."""
-    from workkit.cli.text import clean
+    from workkit.text import clean
 
     click.echo(f"workkit: {clean(str(message))}", err=True)
 

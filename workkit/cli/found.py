@@ -8,7 +8,7 @@ import click
 
 from workkit.cli.options import now_s
 from workkit.cli.output import compact
-from workkit.cli.text import age, clean, due, stamp
+from workkit.text import age, clean, due, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

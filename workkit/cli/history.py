@@ -11,8 +11,8 @@ import click
 from workkit.cli.nothing import explain
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
 from workkit.cli.output import Column, note, print_records, print_table
-from workkit.cli.text import age, took
 from workkit.cli.values import to_count, to_past
+from workkit.text import age, took
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ from workkit.cli.found import print_found
 from workkit.cli.nothing import explain
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
 from workkit.cli.output import Column, compact, note, print_record, print_records, print_table
-from workkit.cli.text import age, due, headline
 from workkit.cli.values import to_count
+from workkit.text import age, due, headline
 
 if TYPE_CHECKING:
     from workkit.job import Job

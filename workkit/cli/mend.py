@@ -13,8 +13,8 @@ from workkit.cli import exits
 from workkit.cli.nothing import explain, unknown
 from workkit.cli.options import Server, examples, server_options
 from workkit.cli.output import note
-from workkit.cli.text import clean
 from workkit.errors import NotDeleted, NotRetried
+from workkit.text import clean
 
 if TYPE_CHECKING:
     from workkit.client import Client

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from workkit.cli.text import clean, clip, pad, width
+from workkit.text import clean, clip, pad, width
 
 if TYPE_CHECKING:
     from workkit.job import Job

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from workkit.cli.options import now_s
+from workkit.text import read_span
 
 if TYPE_CHECKING:
     import datetime
 
 __all__ = ["to_bytes", "to_count", "to_object", "to_past", "to_seconds", "to_time", "to_timeout"]
 
-_UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-#: No more digits than a float holds.
-_SPAN: Final = re.compile(r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})([smhdw]?)", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{0,9})?", re.ASCII)
 _SIZE: Final = re.compile(r"(\d{1,9}(?:\.\d{0,9})?)([mgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
 _UNITS_BYTES: Final = {"m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -48,10 +46,10 @@ def to_seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     """Read a span of time such as 90, 1.5, 15m, 2h or 1d; returns seconds."""
     if value is None:
         return None
-    match = _SPAN.fullmatch(value.strip())
-    if match is None:
+    span = read_span(value.strip())
+    if span is None:
         raise click.BadParameter(f"{value!r} is no span of time; write 90, 15m, 2h, 1d or 1w")
-    return float(match[1]) * _UNITS_S[match[2]]
+    return span[0]
 
 
 def to_timeout(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -70,9 +68,9 @@ def to_past(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     """Read a point in time, or a span with a unit that ends now; returns epoch seconds."""
     if value is None:
         return None
-    span = _SPAN.fullmatch(value.strip())
-    if span is not None and span[2]:
-        return max(now_s() - float(span[1]) * _UNITS_S[span[2]], 0.0)
+    span = read_span(value.strip())
+    if span is not None and span[1]:
+        return max(now_s() - span[0], 0.0)
     time = _time(value.strip())
     return time if isinstance(time, float) else max(time.timestamp(), 0.0)
 

@@ -30,6 +30,11 @@ class SimulatedCarrier:
     def __init__(self, network: Network) -> None:
         self._network = network
 
+    @property
+    def label(self) -> str:
+        """A name for people."""
+        return "a simulated server"
+
     def run(self, step: Step[R]) -> R:
         """Carry out a step.
 

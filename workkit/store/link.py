@@ -218,6 +218,11 @@ def _watched(exchange: Exchange[R]) -> Step[R]:
 class Carrier(Protocol):
     """What carries steps to a server for callers on any thread."""
 
+    @property
+    def label(self) -> str:
+        """The server as it may be shown: without user and password."""
+        ...
+
     def run(self, step: Step[R]) -> R:
         """Carry out a step."""
         ...
@@ -255,6 +260,11 @@ class Links:
         self._target = target
         self._timeout_s = timeout_s
         self._idle: deque[Link] = deque()
+
+    @property
+    def label(self) -> str:
+        """The server as it may be shown: without user and password."""
+        return self._target.label
 
     def run(self, step: Step[R]) -> R:
         """Carry out a step on a link that nobody else uses meanwhile.

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from workkit.errors import ServerError
-from workkit.store.exchange import Exchange
+from workkit.store.exchange import Exchange, call
 from workkit.store.keys import Keys
+from workkit.store.scripts import script
 from workkit.store.wire import number, pairs, text
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "history_entries",
     "history_extent",
     "members",
+    "members_after",
     "members_at",
     "observations",
     "pools",
     "queued",
+    "scored",
     "set_key",
     "size",
     "unique_values",
@@ -33,15 +36,28 @@ def set_key(keys: Keys, name: SetName) -> bytes:
     return {"scheduled": keys.scheduled, "retry": keys.retry, "dead": keys.dead}[name]
 
 
-def members(key: bytes, start: int, count: int) -> Exchange[tuple[int, list[tuple[bytes, float]]]]:
+def members(
+    key: bytes, start: int, count: int, *, reverse: bool = False
+) -> Exchange[tuple[int, list[tuple[bytes, float]]]]:
     """Read a page of a sorted set by rank: its total, and members with their scores."""
 
     def parse(replies: list[Any]) -> tuple[int, list[tuple[bytes, float]]]:
-        return int(replies[0]), _scored(replies[1])
+        return int(replies[0]), scored(replies[1])
 
-    return Exchange(
-        [("ZCARD", key), ("ZRANGE", key, start, start + count - 1, "WITHSCORES")], parse
-    )
+    command = "ZREVRANGE" if reverse else "ZRANGE"
+    return Exchange([("ZCARD", key), (command, key, start, start + count - 1, "WITHSCORES")], parse)
+
+
+def members_after(
+    key: bytes, member: bytes, score: float, count: int, *, reverse: bool = False
+) -> Exchange[tuple[int, list[tuple[bytes, float]]]]:
+    """Read the members that follow one, even if that is gone; otherwise as `members`."""
+
+    def parse(reply: Any) -> tuple[int, list[tuple[bytes, float]]]:
+        return int(reply[0]), scored(reply[1:])
+
+    arguments = [member, repr(score), count, int(reverse)]
+    return Exchange.one(call(script("page_after"), [key], arguments), parse)
 
 
 def size(key: bytes) -> Exchange[int]:
@@ -54,18 +70,25 @@ def members_at(
 ) -> Exchange[list[tuple[bytes, float]]]:
     """Read members of a sorted set by score."""
     command = ("ZRANGEBYSCORE", key, low, high, "WITHSCORES", "LIMIT", offset, count)
-    return Exchange.one(command, _scored)
+    return Exchange.one(command, scored)
 
 
-def _scored(reply: Any) -> list[tuple[bytes, float]]:
+def scored(reply: Any) -> list[tuple[bytes, float]]:
     """Read members with scores, which RESP3 sends as pairs and RESP2 as a flat list."""
     if reply and isinstance(reply[0], list):
         return [(member, float(score)) for member, score in reply]
     return [(member, float(score)) for member, score in zip(reply[::2], reply[1::2], strict=True)]
 
 
-def queued(key: bytes, start: int, count: int) -> Exchange[tuple[int, list[bytes]]]:
+def queued(
+    key: bytes, start: int, count: int, *, reverse: bool = False
+) -> Exchange[tuple[int, list[bytes]]]:
     """Read a page of a queue, the next to run first: its length, and jobs."""
+    if reverse:
+        return Exchange(
+            [("LLEN", key), ("LRANGE", key, start, start + count - 1)],
+            lambda replies: (int(replies[0]), list(replies[1])),
+        )
     # The queue is taken from its right end.
     command = ("LRANGE", key, -start - count, -start - 1)
     return Exchange(

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-__all__ = ["age", "clean", "clip", "due", "headline", "pad", "stamp", "took", "width"]
+__all__ = [
+    "age",
+    "clean",
+    "clip",
+    "due",
+    "headline",
+    "pad",
+    "read_span",
+    "stamp",
+    "took",
+    "width",
+]
 
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 #: From here on hours say nothing any more, days.
 _LONG_DAYS: Final = 10
+_UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+#: No more digits than a float holds.
+_SPAN: Final = re.compile(r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})([smhdw]?)", re.ASCII)
 
 
 def age(seconds: float) -> str:
@@ -28,6 +43,16 @@ def age(seconds: float) -> str:
         return f"{whole // _HOUR_S}h {whole % _HOUR_S // _MINUTE_S}m"
     days = whole // _DAY_S
     return f"{days}d {whole % _DAY_S // _HOUR_S}h" if days < _LONG_DAYS else f"{days}d"
+
+
+def read_span(text: str) -> tuple[float, str] | None:
+    """Read a span of time such as 90, 1.5, 15m, 2h, 1d or 1w.
+
+    Returns:
+        Seconds, and the unit that was written ("" for none); None for what is no span.
+    """
+    match = _SPAN.fullmatch(text)
+    return (float(match[1]) * _UNITS_S[match[2]], match[2]) if match else None
 
 
 def due(at_s: int, now_s: int) -> str:

@@ -1,0 +1,33 @@
+-- Read the members of a sorted set that follow a given one, whether or not it is still there.
+--
+-- KEYS[1]  retry, scheduled or dead   zset
+--
+-- ARGV[1]  the member   ARGV[2] its score   ARGV[3] how many at most   ARGV[4] "1" to go backwards
+--
+-- Returns {how many the set holds, member, score, member, score, ...}. Nothing is written.
+--
+-- Between two pages others may come and go, so ranks do not tell where a reader was; a member and
+-- its score do. One that is gone would stand among those of its score, which are sorted by bytes.
+
+local set, member, score = KEYS[1], ARGV[1], ARGV[2]
+local back = ARGV[4] == '1'
+local total = redis.call('ZCARD', set)
+
+local at = redis.call('ZRANK', set, member)
+local first
+if at then
+  first = back and total - at or at + 1
+else
+  local low = redis.call('ZCOUNT', set, '-inf', '(' .. score)
+  local high = low + redis.call('ZCOUNT', set, score, score)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if redis.call('ZRANGE', set, middle, middle)[1] < member then low = middle + 1 else high = middle end
+  end
+  first = back and total - low or low
+end
+
+local command = back and 'ZREVRANGE' or 'ZRANGE'
+local rows = redis.call(command, set, first, first + tonumber(ARGV[3]) - 1, 'WITHSCORES')
+table.insert(rows, 1, total)
+return rows

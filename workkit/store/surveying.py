@@ -1,0 +1,92 @@
+"""Exchanges that read a whole namespace at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from workkit.errors import ServerError
+from workkit.store.exchange import Exchange
+from workkit.store.keys import Keys
+from workkit.store.reading import scored
+from workkit.store.wire import number, pairs, text, texts
+
+__all__ = ["Survey", "cron_entries", "slot_states", "survey"]
+
+
+class Survey(NamedTuple):
+    """What tells how much there is, and what has to be looked at more closely.
+
+    Attributes:
+        names: All job names.
+        pool_ids: All registered pools.
+        scheduled: Size of the scheduled set.
+        retry: Size of the retry set.
+        dead: Size of the dead set.
+        next_scheduled: Lowest score of the scheduled set; None if it is empty.
+        next_retry: Lowest score of the retry set; None if it is empty.
+        executions: How many executions history has recorded.
+    """
+
+    names: set[str]
+    pool_ids: set[str]
+    scheduled: int
+    retry: int
+    dead: int
+    next_scheduled: float | None
+    next_retry: float | None
+    executions: int
+
+
+def survey(keys: Keys) -> Exchange[Survey]:
+    """Read names, pools and sizes in one round trip."""
+    commands = (
+        ("SMEMBERS", keys.known_jobs),
+        ("SMEMBERS", keys.worker_pools),
+        ("ZCARD", keys.scheduled),
+        ("ZCARD", keys.retry),
+        ("ZCARD", keys.dead),
+        ("ZRANGE", keys.scheduled, 0, 0, "WITHSCORES"),
+        ("ZRANGE", keys.retry, 0, 0, "WITHSCORES"),
+        ("GET", keys.history_head),
+    )
+
+    def parse(replies: list[Any]) -> Survey:
+        names, pool_ids, scheduled, retry, dead, first_scheduled, first_retry, head = replies
+        return Survey(
+            texts(names), texts(pool_ids), scheduled, retry, dead,
+            _lowest(first_scheduled), _lowest(first_retry), _total(head),
+        )  # fmt: skip
+
+    return Exchange(commands, parse)
+
+
+def _lowest(reply: Any) -> float | None:
+    rows = scored(reply)
+    return rows[0][1] if rows else None
+
+
+def _total(head: Any) -> int:
+    """Read the number of records from "ms total"."""
+    return number(text(head).partition(" ")[2]) or 0
+
+
+def cron_entries(keys: Keys) -> Exchange[tuple[dict[str, int], dict[str, int]]]:
+    """Read cron entries, by their field: when a pool last declared them, until when planned."""
+
+    def parse(replies: list[Any]) -> tuple[dict[str, int], dict[str, int]]:
+        seen, planned = (
+            {text(field): number(value) or 0 for field, value in pairs(reply)} for reply in replies
+        )
+        return seen, planned
+
+    return Exchange([("HGETALL", keys.periodic_seen), ("HGETALL", keys.periodic)], parse)
+
+
+def slot_states(keys: Keys, slot_ids: Sequence[str]) -> Exchange[list[str]]:
+    """Read how far cron slots have come; "" for one that nobody knows."""
+
+    def parse(replies: list[Any]) -> list[str]:
+        return ["" if isinstance(reply, ServerError) else text(reply) for reply in replies]
+
+    return Exchange([("GET", keys.slot(slot_id)) for slot_id in slot_ids], parse, tolerant=True)
