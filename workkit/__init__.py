@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         InvalidHandler,
         InvalidName,
         InvalidOption,
+        InvalidQuery,
         InvalidSpec,
         JobTimeout,
         MissingExtra,
@@ -48,10 +49,16 @@ if TYPE_CHECKING:
     from workkit.job import Job
     from workkit.options import HistoryOptions, JobOptions
     from workkit.pool import Drained, WorkerPool
+    from workkit.query import Query
+    from workkit.reader import Reader
     from workkit.records import (
+        Batch,
+        CronEntry,
         DeadJob,
         Found,
+        Overview,
         Page,
+        Place,
         Queue,
         QueuedJob,
         RetryJob,
@@ -62,8 +69,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncEnqueuer",
+    "Batch",
     "Client",
     "Clock",
+    "CronEntry",
     "DeadJob",
     "Drained",
     "Enqueuer",
@@ -77,6 +86,7 @@ __all__ = [
     "InvalidHandler",
     "InvalidName",
     "InvalidOption",
+    "InvalidQuery",
     "InvalidSpec",
     "Job",
     "JobOptions",
@@ -84,10 +94,14 @@ __all__ = [
     "MissingExtra",
     "NotDeleted",
     "NotRetried",
+    "Overview",
     "Page",
+    "Place",
     "PoolState",
+    "Query",
     "Queue",
     "QueuedJob",
+    "Reader",
     "ReapedPool",
     "RetryJob",
     "ScheduledJob",
@@ -109,7 +123,8 @@ _HOMES: Final = {
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
     "entropy": ("Entropy",),
     "errors": (
-        "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidSpec",
+        "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidQuery",
+        "InvalidSpec",
         "JobTimeout", "MissingExtra", "NotDeleted", "NotRetried", "PoolState", "ServerError",
         "ServerRefused", "ServerUnavailable", "Undecodable", "WorkkitError",
     ),
@@ -118,9 +133,11 @@ _HOMES: Final = {
     "job": ("Job",),
     "options": ("HistoryOptions", "JobOptions"),
     "pool": ("Drained", "WorkerPool"),
+    "query": ("Query",),
+    "reader": ("Reader",),
     "records": (
-        "DeadJob", "Found", "Page", "Queue", "QueuedJob", "RetryJob", "ScheduledJob",
-        "WorkerObservation", "WorkerPoolHeartbeat",
+        "Batch", "CronEntry", "DeadJob", "Found", "Overview", "Page", "Place", "Queue",
+        "QueuedJob", "RetryJob", "ScheduledJob", "WorkerObservation", "WorkerPoolHeartbeat",
     ),
 }  # fmt: skip
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}

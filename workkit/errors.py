@@ -6,6 +6,7 @@
     ├── InvalidOption      an option out of its range
     ├── InvalidHandler     a handler, middleware or hook of the wrong shape
     ├── InvalidSpec        a cron spec outside the grammar
+    ├── InvalidQuery       a query that picks jobs and cannot be read
     ├── Undecodable        bytes in Redis that are no job
     ├── NotDeleted         nothing matched what was to be deleted
     ├── NotRetried         nothing matched what was to be retried
@@ -26,6 +27,7 @@ __all__ = [
     "InvalidHandler",
     "InvalidName",
     "InvalidOption",
+    "InvalidQuery",
     "InvalidSpec",
     "JobTimeout",
     "MissingExtra",
@@ -62,6 +64,22 @@ class InvalidHandler(WorkkitError, TypeError):
 
 class InvalidSpec(WorkkitError, ValueError):
     """A cron spec is outside the grammar."""
+
+
+class InvalidQuery(WorkkitError, ValueError):
+    """A query that picks jobs cannot be read.
+
+    Attributes:
+        query: The query.
+        at: Where the trouble is, characters from its beginning.
+        reason: What it is.
+    """
+
+    def __init__(self, query: str, at: int, reason: str) -> None:
+        super().__init__(f"{reason}\n  {query}\n  {' ' * at}^")
+        self.query = query
+        self.at = at
+        self.reason = reason
 
 
 class Undecodable(WorkkitError, ValueError):

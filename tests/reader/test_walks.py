@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def lay(stage: Stage, place: SetName) -> None:
     stage.lay(place, {raw_job(job_id): score for job_id, score in SCORES.items()})
 
 
-def ids(batches: list[Batch]) -> list[str]:
+def ids(batches: list[Batch[Any]]) -> list[str]:
     return [item.job.id for batch in batches for item in batch.jobs]
 
 

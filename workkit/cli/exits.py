@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from workkit.errors import (
+    InvalidQuery,
     NotDeleted,
     NotRetried,
     ServerRefused,
@@ -57,10 +58,11 @@ def code_of(error: WorkkitError) -> int:
 
 
 def complain(message: object) -> None:
-    """Write one line about what went wrong to stderr."""
+    """Write one line about what went wrong to stderr; below a query, where it went wrong."""
     from workkit.text import clean
 
-    click.echo(f"workkit: {clean(str(message))}", err=True)
+    lines = str(message).split("\n") if isinstance(message, InvalidQuery) else [str(message)]
+    click.echo("\n".join(["workkit: " + clean(lines[0]), *map(clean, lines[1:])]), err=True)
 
 
 def silence_stdout() -> None:

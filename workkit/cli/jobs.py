@@ -15,12 +15,15 @@ from workkit.cli.found import print_found
 from workkit.cli.nothing import explain
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
 from workkit.cli.output import Column, compact, note, print_record, print_records, print_table
+from workkit.cli.picking import filter_option, pick
 from workkit.cli.values import to_count
 from workkit.text import age, due, headline
 
 if TYPE_CHECKING:
+    from workkit.client import Client
     from workkit.job import Job
-    from workkit.records import DeadJob, Page, QueuedJob, RetryJob, ScheduledJob
+    from workkit.query import Query
+    from workkit.records import DeadJob, Kind, Page, QueuedJob, RetryJob, ScheduledJob
 
 __all__ = ["jobs"]
 
@@ -36,25 +39,36 @@ _ARGS: Final = Column("ARGS")
 
 
 class _Extent:
-    """Which part of a set is wanted; see `_extent_options`."""
+    """Which part of a place is wanted; see `_extent_options`."""
 
-    def __init__(self, page: int | None, limit: int | None, *, everything: bool) -> None:
+    def __init__(
+        self, page: int | None, limit: int | None, query: Query | None, *, everything: bool
+    ) -> None:
         if sum((page is not None, limit is not None, everything)) > 1:
             raise click.UsageError("give only one of --page, --limit and --all")
         self.page = None if everything or limit is not None else page or 1
         self.limit = limit
+        self.query = query
 
     def select(
-        self, read_page: Callable[[int], Page[Any]], walk: Callable[[], Iterator[Any]]
+        self, client: Client, kind: Kind, read_page: Callable[[int], Page[Any]], queue: str = ""
     ) -> tuple[Iterable[Any], str]:
         """Return the records, and what to say under them.
 
         Args:
+            client: Reads them.
+            kind: In what kind of place they are.
             read_page: Returns a page by its number.
-            walk: Returns all.
+            queue: The name of the queue, if it is one.
         """
+        from workkit.records import Place
+
+        place = Place(kind, queue)
+        if self.query is not None:
+            return self._picked(pick(client.walk(place), self.query))
         if self.page is None:
-            return islice(walk(), self.limit), ""
+            walk = (record for batch in client.walk(place) for record in batch.jobs)
+            return islice(walk, self.limit), ""
         found = read_page(self.page)
         pages = -(-found.total // _PAGE)
         if not pages or pages == self.page == 1:
@@ -62,15 +76,34 @@ class _Extent:
         more = f"; next: --page {self.page + 1}" if self.page < pages else ""
         return found.jobs, f"page {self.page} of {pages}, {found.total} jobs in all{more}"
 
+    def _picked(self, walk: Iterator[Any]) -> tuple[Iterable[Any], str]:
+        """Take a page of what matches; how many do is known only at the end of the walk."""
+        if self.page is None:
+            return islice(walk, self.limit), ""
+        start = (self.page - 1) * _PAGE
+        found = list(islice(walk, start, start + _PAGE + 1))
+        more = f"more match; next: --page {self.page + 1}" if len(found) > _PAGE else ""
+        return found[:_PAGE], more
+
+    def nothing(self, message: str) -> str:
+        """Say that there is nothing, or nothing that matches."""
+        return f"{message} that match {self.query.text!r}" if self.query else message
+
 
 def _extent_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command --page, --limit and --all, as one `extent`."""
+    """Give a command --filter, --page, --limit and --all, as one `extent`."""
 
     @functools.wraps(command)
     def with_extent(
-        *args: Any, page: int | None, limit: int | None, everything: bool, **options: Any
+        *args: Any,
+        page: int | None,
+        limit: int | None,
+        query: Query | None,
+        everything: bool,
+        **options: Any,
     ) -> R:
-        return command(*args, extent=_Extent(page, limit, everything=everything), **options)
+        extent = _Extent(page, limit, query, everything=everything)
+        return command(*args, extent=extent, **options)
 
     for option in (
         click.option("--all", "everything", is_flag=True, help="All jobs."),
@@ -84,7 +117,7 @@ def _extent_options(command: Callable[..., R]) -> Callable[..., R]:
         ),
     ):
         with_extent = option(with_extent)
-    return with_extent
+    return filter_option(with_extent)
 
 
 def _show(
@@ -155,10 +188,11 @@ def queued(server: Server, *, name: str, extent: _Extent, as_json: bool) -> None
     columns = (Column("#", right=True), _ID, Column("WAITED", right=True), _ARGS)
     with closing(server.client()) as client:
         selected = extent.select(
-            lambda page: client.queued_jobs(name, page), lambda: client.iter_queued_jobs(name)
+            client, "queued", lambda page: client.queued_jobs(name, page), name
         )
         if not _show(columns, row, selected, as_json=as_json):
-            explain(server, client, f"no jobs wait in queue {name!r}", name=name)
+            message = extent.nothing(f"no jobs wait in queue {name!r}")
+            explain(server, client, message, name=name)
 
 
 @jobs.command(
@@ -177,9 +211,9 @@ def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
 
     columns = (Column("DUE", right=True), _ID, _NAME, _ARGS)
     with closing(server.client()) as client:
-        selected = extent.select(client.scheduled_jobs, client.iter_scheduled_jobs)
+        selected = extent.select(client, "scheduled", client.scheduled_jobs)
         if not _show(columns, row, selected, as_json=as_json):
-            explain(server, client, "no jobs are scheduled")
+            explain(server, client, extent.nothing("no jobs are scheduled"))
 
 
 @jobs.command(
@@ -202,15 +236,16 @@ def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
 
     columns = (Column("DUE", right=True), _ID, _NAME, _FAILS, _ERROR)
     with closing(server.client()) as client:
-        selected = extent.select(client.retry_jobs, client.iter_retry_jobs)
+        selected = extent.select(client, "retry", client.retry_jobs)
         if not _show(columns, row, selected, as_json=as_json):
-            explain(server, client, "no jobs wait to be tried again")
+            explain(server, client, extent.nothing("no jobs wait to be tried again"))
 
 
 @jobs.command(
     short_help="Show the jobs that are not tried any more.",
     epilog=examples(
         "workkit jobs dead",
+        "workkit jobs dead --filter 'queue:send_email error:timeout age:<1h'",
         "workkit jobs dead --all --json > dead.json",
         "workkit jobs dead --all --json |",
         "  jq -r '.[] | select(.job.name == \"send_email\") | .job.id' | xargs workkit retry",
@@ -229,9 +264,9 @@ def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
 
     columns = (Column("AGO", right=True), _ID, _NAME, _ERROR)
     with closing(server.client()) as client:
-        selected = extent.select(client.dead_jobs, client.iter_dead_jobs)
+        selected = extent.select(client, "dead", client.dead_jobs)
         if not _show(columns, row, selected, as_json=as_json):
-            explain(server, client, "no jobs are dead")
+            explain(server, client, extent.nothing("no jobs are dead"))
 
 
 @jobs.command(

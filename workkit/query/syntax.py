@@ -1,0 +1,219 @@
+"""Reads a query: words into tokens, tokens into a tree, complaints that point at the place.
+
+    either  = both { "or" both }
+    both    = one { ["and"] one }
+    one     = "not" one | "-" one | "(" either ")" | term
+    term    = [ field ":" ] value { "," value }
+
+A value is a bare word or a text in double quotes, in which a backslash escapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+from workkit.errors import InvalidQuery
+
+__all__ = ["All", "Any", "Node", "Not", "Term", "Value", "read"]
+
+_SPACE: Final = " \t\r\n"
+_WORDS: Final = frozenset({"and", "or", "not"})
+#: Deeper than anybody writes by hand, and far from the interpreter's own limit.
+_DEEPEST: Final = 50
+
+
+class Value(NamedTuple):
+    """One value of a term.
+
+    Attributes:
+        text: What is looked for.
+        at: Where it begins in the query.
+        quoted: Whether it stood in quotes, so that ``*``, ``>`` and the like mean themselves.
+    """
+
+    text: str
+    at: int
+    quoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A field and the values of which one has to match; the field is "" for bare words."""
+
+    field: str
+    values: tuple[Value, ...]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """What must not match."""
+
+    part: Node
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Parts that must all match; none match everything."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """Parts of which one must match."""
+
+    parts: tuple[Node, ...]
+
+
+Node: TypeAlias = Term | Not | All | Any
+
+
+def read(text: str) -> Node:
+    """Read a query.
+
+    Raises:
+        InvalidQuery: It is none; the error points at the place.
+    """
+    reader = _Reader(text)
+    tree = reader.either(0)
+    if not reader.at_end():
+        raise InvalidQuery(text, reader.at, "this ')' closes nothing")
+    return tree
+
+
+class _Reader:
+    """Goes through a query once, from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.at = 0
+
+    def at_end(self) -> bool:
+        self._skip_space()
+        return self.at == len(self._text)
+
+    def either(self, depth: int) -> Node:
+        parts = [self._both(depth)]
+        while self._sees_word("or"):
+            if parts[-1] == All(()):
+                break
+            self._take_word("or")
+            parts.append(self._both(depth))
+        if self._sees_word("or") or (len(parts) > 1 and parts[-1] == All(())):
+            raise InvalidQuery(self._text, self.at, "'or' needs something on both sides")
+        return parts[0] if len(parts) == 1 else Any(tuple(parts))
+
+    def _both(self, depth: int) -> Node:
+        parts: list[Node] = []
+        while True:
+            joined = self._take_word("and")
+            if joined and not parts:
+                raise InvalidQuery(self._text, self.at - 3, "'and' needs something before it")
+            if self.at_end() or self._text[self.at] == ")" or self._sees_word("or"):
+                if joined:
+                    raise InvalidQuery(self._text, self.at, "'and' needs something after it")
+                return parts[0] if len(parts) == 1 else All(tuple(parts))
+            parts.append(self._one(depth))
+
+    def _one(self, depth: int) -> Node:
+        start = self.at
+        if depth > _DEEPEST:
+            raise InvalidQuery(self._text, start, "this is nested too deeply")
+        if self._take_word("not") or self._take("-"):
+            if self.at_end() or self._text[self.at] == ")":
+                raise InvalidQuery(self._text, start, "'not' needs something after it")
+            if any(map(self._sees_word, ("and", "or"))):
+                raise InvalidQuery(self._text, self.at, "'not' needs something after it")
+            return Not(self._one(depth + 1))
+        if not self._take("("):
+            return self._term()
+        if self.at_end() or self._text[self.at] == ")":
+            raise InvalidQuery(self._text, start, "there is nothing in these parentheses")
+        inner = self.either(depth + 1)
+        if not self._take(")"):
+            raise InvalidQuery(self._text, start, "this '(' is never closed")
+        return inner
+
+    def _term(self) -> Term:
+        start = self.at
+        name = "" if self._text[start] == '"' else self._field()
+        if name and (self.at == len(self._text) or self._text[self.at] in _SPACE + ")"):
+            raise InvalidQuery(self._text, self.at, f"{name}: needs a value right after the colon")
+        values = [self._value()]
+        while self.at < len(self._text) and self._text[self.at] == ",":
+            self.at += 1
+            values.append(self._value())
+        return Term(name, tuple(values), start)
+
+    def _field(self) -> str:
+        """Take a field and its colon, if there is one before the next space or quote."""
+        end = self.at
+        while end < len(self._text) and self._text[end] not in _SPACE + '":(),':
+            end += 1
+        if end == len(self._text) or self._text[end] != ":":
+            return ""
+        name = self._text[self.at : end]
+        if not name:
+            raise InvalidQuery(self._text, self.at, "a field's name is missing before the colon")
+        self.at = end + 1
+        return name
+
+    def _value(self) -> Value:
+        start = self.at
+        if start == len(self._text) or self._text[start] in _SPACE + "),":
+            raise InvalidQuery(self._text, start, "a value is missing here")
+        if self._text[start] == '"':
+            return self._quoted()
+        end = start
+        while end < len(self._text) and self._text[end] not in _SPACE + '(),"':
+            end += 1
+        if end < len(self._text) and self._text[end] in '("':
+            raise InvalidQuery(
+                self._text, end, f"put the whole value into quotes to use {self._text[end]} in it"
+            )
+        self.at = end
+        return Value(self._text[start:end], start, quoted=False)
+
+    def _quoted(self) -> Value:
+        start = self.at
+        characters: list[str] = []
+        self.at += 1
+        while self.at < len(self._text):
+            character = self._text[self.at]
+            self.at += 1
+            if character == '"':
+                return Value("".join(characters), start, quoted=True)
+            if character == "\\" and self.at < len(self._text):
+                character = self._text[self.at]
+                self.at += 1
+            characters.append(character)
+        raise InvalidQuery(self._text, start, "this quote is never closed")
+
+    # Words and signs.
+
+    def _skip_space(self) -> None:
+        while self.at < len(self._text) and self._text[self.at] in _SPACE:
+            self.at += 1
+
+    def _take(self, sign: str) -> bool:
+        self._skip_space()
+        if not self._text.startswith(sign, self.at):
+            return False
+        self.at += len(sign)
+        return True
+
+    def _sees_word(self, word: str) -> bool:
+        """Tell whether a word of the language comes next, as a word of its own."""
+        self._skip_space()
+        end = self.at + len(word)
+        if self._text[self.at : end].lower() != word:
+            return False
+        return end == len(self._text) or self._text[end] in _SPACE + "()"
+
+    def _take_word(self, word: str) -> bool:
+        if not self._sees_word(word):
+            return False
+        self.at += len(word)
+        return True
