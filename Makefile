@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format check bench bench-self clean
+.PHONY: help demo test lint format check bench bench-self chaos clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ bench: $(VENV)/.bench  ## Measure workkit beside other libraries (ORIGINAL=PROGR
 
 bench-self: $(VENV)/.bench  ## Measure workkit alone
 	$(BIN)/python -m benchmarks --write $(ARGS)
+
+chaos: $(VENV)/.test  ## Break workers, servers and networks under load, count what is lost (minutes)
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:  ## Remove environments, caches and builds
 	rm -rf .venv .venv-* benchmarks/.venvs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis

@@ -13,7 +13,8 @@ __all__ = ["Outage"]
 _log = logging.getLogger("workkit")
 
 _FIRST_S: Final = 0.05
-_LAST_S: Final = 2.0
+#: A pool is back at work within 2 s of the server's return: one wait, one connection, one claim.
+_LAST_S: Final = 1.0
 
 
 class Outage:
@@ -41,7 +42,7 @@ class Outage:
         """Take note of a failure; the first of a row is logged.
 
         Returns:
-            Seconds to wait: doubling from 50 ms up to 2 s, each between half and all of it.
+            Seconds to wait: doubling from 100 ms up to 1 s, each between half and all of it.
         """
         if not self._failures:
             self._since_s = self._clock.read().monotonic_s

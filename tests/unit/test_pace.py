@@ -101,12 +101,12 @@ def test_what_waits_is_looked_through_every_fifty_milliseconds() -> None:
 # Outages
 
 
-def test_the_waits_of_an_outage_double_up_to_two_seconds_with_jitter() -> None:
+def test_the_waits_of_an_outage_double_up_to_a_second_with_jitter() -> None:
     outage = Outage("the dispatcher", FakeClock(), Entropy(5))
     waits = [outage.failed(ServerUnavailable("gone")) for _ in range(12)]
     assert outage.lasting
     for attempt, wait in enumerate(waits, 1):
-        ceiling = min(2.0, 0.05 * 2**attempt)
+        ceiling = min(1.0, 0.05 * 2**attempt)
         assert ceiling / 2 <= wait <= ceiling
     assert len(set(waits)) == len(waits)
 

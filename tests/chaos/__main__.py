@@ -1,0 +1,42 @@
+"""`make chaos`: every scenario at full size, and the table."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tests.chaos.scenarios import SCENARIOS
+from tests.chaos.stage import LONG, SHORT
+from tests.chaos.verdict import Verdict, table
+
+
+@click.command()
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1, type=click.Choice(list(SCENARIOS)))
+@click.option("--short", is_flag=True, help="As the tests run them, in a few minutes.")
+@click.option("--jobs", type=int, help="How many jobs there are at the beginning.")
+def main(names: tuple[str, ...], *, short: bool, jobs: int | None) -> None:
+    """Break processes, servers and networks under load, and count what is lost.
+
+    Runs the given scenarios, or all. The exit code is 1 if a job was lost, if more were run twice
+    than were held at the faults, or if half the slots were idle at the faults.
+    """
+    scale = SHORT if short else LONG
+    if jobs is not None:
+        from dataclasses import replace
+
+        scale = replace(scale, jobs=jobs)
+    verdicts: list[Verdict] = []
+    for name in names or SCENARIOS:
+        click.echo(f"{name} ...", err=True)
+        found = SCENARIOS[name](scale, lambda line: click.echo(f"  {line}", err=True))
+        verdicts.append(found)
+        for line in found.notes:
+            click.echo(f"  {line}", err=True)
+    click.echo(table(verdicts))
+    failed = [v for v in verdicts if v.lost or v.duplicates > v.duplicates_at_most or not v.counts]
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

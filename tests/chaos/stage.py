@@ -1,0 +1,200 @@
+"""What every scenario stands on: a place, a journal, enqueuers, and the counting at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from redis import Redis
+
+from tests.chaos.fleet import Fleet
+from tests.chaos.journal import Journal
+from tests.chaos.load import Load
+from tests.chaos.place import Place
+from tests.chaos.verdict import Verdict
+from workkit import Client
+from workkit.embedded import EmbeddedServer
+from workkit.entropy import Entropy
+
+__all__ = ["LONG", "SHORT", "Say", "Scale", "Stage", "on_one_server", "silent", "wait_s"]
+
+Say = Callable[[str], None]
+
+#: A run that gets nowhere for so long is over, seconds: recovery takes up to 20.
+_STALLED_S: Final = 60.0
+_LOOK_S: Final = 0.1
+_NAMES: Final = ("note", "limited", "unique", "scheduled", "tick")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is done.
+
+    Attributes:
+        jobs: How many jobs there are at the beginning.
+        work_ms: How long a handler takes, milliseconds.
+        faults: How often something is broken.
+        frozen_s: How long a frozen process stays so.
+        processes: How many worker processes there are.
+    """
+
+    jobs: int
+    work_ms: float
+    faults: int
+    frozen_s: float
+    processes: int = 3
+
+
+#: For every change: seconds of faults.
+SHORT: Final = Scale(jobs=5_000, work_ms=40, faults=4, frozen_s=15)
+#: By hand: what the promises are made on.
+LONG: Final = Scale(jobs=100_000, work_ms=10, faults=20, frozen_s=15)
+
+
+def silent(_line: str) -> None:
+    """Say nothing."""
+
+
+def wait_s(seconds: float) -> None:
+    """Let time pass between faults."""
+    time.sleep(seconds)  # noqa: TID251 -- real time is what these runs are made of
+
+
+class Stage:
+    """One run.
+
+    Args:
+        place: Where the jobs are.
+        directory: For journal and logs.
+        scenario: What the verdict is called.
+        say: Takes a line of progress.
+        client: A client of the server that the jobs are on; for looking.
+    """
+
+    def __init__(
+        self, place: Place, directory: Path, scenario: str, say: Say, client: Callable[[], Any]
+    ) -> None:
+        self.place = place
+        self.directory = directory
+        self.say = say
+        self.client = client
+        (directory / "journal").mkdir()
+        self.journal = Journal(directory / "journal")
+        self.load = Load(place)
+        self.verdict = Verdict(scenario)
+        self.entropy = Entropy()
+
+    def move(self, place: Place) -> None:
+        """Let workers and enqueuers go another way to the same server."""
+        self.place = place
+        self.load = Load(place)
+
+    def pick(self, workers: Fleet) -> subprocess.Popen[bytes]:
+        """Choose a victim among those that have begun to work."""
+        workers.check()
+        ready = [process for process in workers.processes if workers.works(process)]
+        return ready[self.entropy.below(len(ready))]
+
+    def held(self, pid: int) -> list[int]:
+        """Return the numbers of the jobs that a process holds, as Redis has it."""
+        client = Client(self.place.namespace, self.place.redis())
+        numbers: list[int] = []
+        with self.client() as redis:
+            for beat in client.worker_pool_heartbeats():
+                for name in _NAMES if beat.pid == pid else ():
+                    key = f"{self.place.namespace}:jobs:{name}:{beat.worker_pool_id}:inprogress"
+                    numbers += [_number(raw) for raw in redis.lrange(key, 0, -1)]
+        client.close()
+        return [number for number in numbers if number]
+
+    def note_recoveries(self, pid: int, held: list[int], at: float) -> None:
+        """Note how long the jobs of a victim took to be taken up again."""
+        found = (self.journal.recovery_s(number, pid, at) for number in held)
+        self.verdict.recoveries_s += [seconds for seconds in found if seconds is not None]
+
+    def give_up_what_waits(self) -> None:
+        """Expect nothing any more of jobs that were accepted and have not run."""
+        self.journal.read()
+        self.load.accepted.intersection_update(self.journal.ends)
+
+    def await_condition(self, condition: Callable[[], object], within_s: float) -> None:
+        """Wait for something.
+
+        Raises:
+            RuntimeError: It does not come.
+        """
+        deadline = time.monotonic() + within_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.verdict.scenario}: waited {within_s} s in vain")
+            wait_s(_LOOK_S)
+
+    def finish(self, workers: Fleet) -> Verdict:
+        """Wait until all that was accepted has run, end the workers, and count."""
+        accepted = self.load.accepted
+        self._watch(workers, lambda: not self.journal.missing(accepted))
+        workers.stop()
+        self.journal.read()
+        verdict = self.verdict
+        verdict.accepted = len(accepted)
+        missing = self.journal.missing(accepted)
+        verdict.lost = len(missing)
+        verdict.ran = verdict.accepted - verdict.lost
+        verdict.duplicates = self.journal.duplicates()
+        verdict.duplicates_at_most += self.load.unsure
+        if missing:
+            verdict.notes.append(f"never ran: {sorted(missing)[:20]}; {workers.log_tail()}")
+        if verdict.duplicates > verdict.duplicates_at_most:
+            verdict.notes.append(f"started most often: {self.journal.most_started()}")
+        return verdict
+
+    def _watch(self, workers: Fleet, done: Callable[[], bool]) -> None:
+        seen, since = -1, time.monotonic()
+        said = since
+        while True:
+            self.journal.read()
+            if done():
+                return
+            workers.check()
+            ran, now = self.journal.ran(), time.monotonic()
+            if ran != seen:
+                seen, since = ran, now
+            if now - since > _STALLED_S:
+                return
+            if now - said > 2:
+                said = now
+                self.say(f"{self.verdict.scenario}: {ran:,} jobs have run")
+            wait_s(_LOOK_S)
+
+
+@contextmanager
+def on_one_server(
+    scenario: str, say: Say, **options: Any
+) -> Iterator[tuple[Stage, EmbeddedServer]]:
+    """Set the stage on a server of the run's own.
+
+    Args:
+        scenario: What the verdict is called.
+        say: Takes a line of progress.
+        **options: What `EmbeddedServer` takes.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as directory,
+        EmbeddedServer(**options) as server,
+    ):
+        place = Place("chaos", server.url)
+        stage = Stage(place, Path(directory), scenario, say, lambda: Redis.from_url(server.url))
+        yield stage, server
+
+
+def _number(raw: bytes) -> int:
+    head, _, tail = raw.partition(b'"n":')
+    del head
+    digits = tail.split(b"}")[0].split(b",")[0]
+    return int(digits) if digits.isdigit() else 0
