@@ -100,7 +100,7 @@ def test_a_frozen_process_is_recovered_and_what_it_finishes_later_does_not_count
                 assert process.wait(30) == 0
 
     outcomes = Counter(record.outcome for record in Client(namespace, redis_url).history())
-    assert outcomes == {"done": 1, "fenced": 1}
+    assert outcomes == {"done": 1, "fenced": 1, "recovered": 1}
     assert redis_client.get(f"{namespace}:jobs:hold:lock") == b"0"
 
 
