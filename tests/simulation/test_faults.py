@@ -198,6 +198,15 @@ def test_a_full_redis_is_drained_while_it_is_full(sim: Simulation, ran: list[int
     assert sorted(ran) == [0, 1, 2]
 
 
+def test_a_plan_is_carried_out_once_however_often_the_world_runs() -> None:
+    with Simulation(faults=[Fault("step", 1.0, "pool-1", by_s=60.0)]) as sim:
+        pool = sim.pool()
+        for _ in range(3):
+            sim.run_for(10)
+        assert pool.clock.skew_us == 60_000_000
+        assert len(sim.trace.of(kind="fault")) == 1
+
+
 def test_rates_and_plans_are_checked() -> None:
     with pytest.raises(InvalidOption, match="crash must be times an hour"):
         Faults(crash=-1)

@@ -9,9 +9,10 @@ from workkit.job import Job
 from workkit.records import ScheduledJob
 from workkit.simulation.trace import Event, Trace
 
-__all__ = ["Assertions"]
+__all__ = ["SHOWN", "Assertions"]
 
-_SHOWN: Final = 40
+#: Lines of a timeline that go with a failure.
+SHOWN: Final = 40
 
 
 class Assertions:
@@ -26,7 +27,9 @@ class Assertions:
         Raises:
             AssertionError: Always.
         """
-        timeline = self.trace.timeline(name=name, job_id=job_id, last=_SHOWN)
+        known = any(event.name == name for event in self.trace)
+        # Of a name that nothing has, the timeline would be empty; show what there is instead.
+        timeline = self.trace.timeline(name=name if known else "", job_id=job_id, last=SHOWN)
         raise AssertionError(
             f"{message} (seed {self.seed!r})\n\n{timeline or '(nothing happened)'}"
         )

@@ -13,7 +13,7 @@ from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.refusing import Refusal
 from workkit.simulation.server import SimulatedServer
 from workkit.simulation.trace import Trace
-from workkit.simulation.world import World, microseconds
+from workkit.simulation.world import Timer, World, microseconds
 
 __all__ = ["Faulting"]
 
@@ -32,19 +32,46 @@ class Faulting:
     trace: Trace
     pools: list[SimulatedPool]
     plan: list[Fault]
+    jumps: bool
     _faults: Faults | Sequence[Fault] | None
+    _swarm: bool
+    _only_faults: Sequence[int] | None
+    _planned: list[Timer]
 
     def _plan_faults(self) -> None:
         """Draw the plan once the pools are known, and lay it out in time."""
         faults, self._faults = self._faults, None
+        if faults is None:
+            return
         if isinstance(faults, Faults):
+            if self._swarm:
+                faults = faults.swarm(Entropy(f"{self.seed}/swarm"))
             self.network.latency = faults.latency
             names = [pool.name for pool in self.pools]
             self.plan = faults.draw(Entropy(f"{self.seed}/faults"), names)
-        elif faults is not None:
+        else:
             self.plan = list(faults)
-        for fault in self.plan:
-            self.world.at(microseconds(fault.at_s), self.inject, fault)
+        for at, fault in enumerate(self.plan):
+            if self._only_faults is None or at in self._only_faults:
+                self._planned.append(self.world.at(microseconds(fault.at_s), self.inject, fault))
+
+    def end_faults(self) -> None:
+        """Let nothing go wrong from now on: for the phase in which everything must come to rest.
+
+        Planned faults do not happen, clocks are put right, pools that have crashed start again, and
+        what is frozen, cut, slow or away recovers when its time has come.
+        """
+        for timer in self._planned:
+            World.call_off(timer)
+        self._planned.clear()
+        self.network.latency = None
+        self.jumps = True
+        for pool in self.pools:
+            pool.clock.skew_us = 0
+            if pool.running:
+                pool.host.line.traps.clear()
+            elif pool.started and not pool.asked_to_stop:
+                pool.start()
 
     def inject(self, fault: Fault) -> None:
         """Let a fault happen now, whatever its `at_s` says; a pool that does not run has none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal
 
 from workkit.entropy import Entropy
@@ -51,6 +51,17 @@ class Fault:
     after: int = 0
     for_s: float = 0.0
     by_s: float = 0.0
+
+    def __str__(self) -> str:
+        rest = [self.pool or "redis"]
+        if self.before or self.after:
+            count, when = (self.before, "before") if self.before else (self.after, "after")
+            rest.append(f"{when} command {count} from then")
+        if self.by_s:
+            rest.append(f"by {self.by_s:g} s")
+        if self.for_s:
+            rest.append(f"{'back after' if self.kind == 'crash' else 'for'} {self.for_s:g} s")
+        return f"at {self.at_s:g} s: {self.kind} {', '.join(rest)}"
 
     def record(self) -> dict[str, Any]:
         """Return what differs from the defaults, to be kept as JSON."""
@@ -105,6 +116,24 @@ class Faults:
     def _rates(self) -> dict[FaultKind, float]:
         kinds: tuple[FaultKind, ...] = FaultKind.__args__  # type: ignore[attr-defined]
         return {kind: getattr(self, kind) for kind in kinds}
+
+    def within_s(self, seconds: float) -> Faults:
+        """Return the same rates for another stretch of time."""
+        return replace(self, within=seconds)
+
+    def swarm(self, entropy: Entropy) -> Faults:
+        """Draw rates below these, about half of them none at all.
+
+        Worlds in which few kinds of faults are frequent find more than worlds in which all kinds
+        are a little frequent ("swarm testing").
+        """
+        rates = {
+            kind: round(entropy.uniform(0, most), 3) if entropy.below(2) else 0.0
+            for kind, most in self._rates().items()
+        }
+        slowest_s = self.latency[1] * 10 ** entropy.uniform(0, 2)
+        latency = (self.latency[0], round(slowest_s, 6))
+        return replace(self, **rates, latency=latency)
 
     def draw(self, entropy: Entropy, pools: Sequence[str]) -> list[Fault]:
         """Draw a plan.

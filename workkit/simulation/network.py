@@ -100,7 +100,12 @@ class Network:
     @property
     def is_troubled(self) -> bool:
         """Whether anything is wrong for everybody."""
-        return self.latency is not None or self.away_until_us > self._world.now_us
+        return self.latency is not None or self.is_away
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server refuses connections."""
+        return self.away_until_us > self._world.now_us
 
     def carry(
         self,
@@ -154,6 +159,7 @@ class Network:
         if self.away_until_us > self._world.now_us:
             self._fail(connection, then, 0, "the connection was closed")
             return
+        host.sent += len(commands)
         outcome: list[Any] | None
         if host.line.traps:
             outcome = self._trapped(connection, commands)

@@ -171,6 +171,7 @@ class SimulatedPool:
         name: What the trace calls it, and the name of its host.
         clock: The clocks of its host.
         takes: Job name -> how long its handlers take.
+        asked_to_stop: Whether it was asked to stop and not started since.
     """
 
     def __init__(
@@ -182,6 +183,8 @@ class SimulatedPool:
         self._lives = 0
         self._crashed: list[_Life] = []  # kept, so that nothing of them is unwound meanwhile
         self.name = name
+        self.asked_to_stop = False
+        self._hosts: list[Host] = []
         self.clock = HostClock(sim.world)
         self.takes = {job: read_takes(each, job) for job, each in takes.items()}
 
@@ -290,6 +293,11 @@ class SimulatedPool:
         return self._life.runner.abandoned() if self._life else 0
 
     @property
+    def commands(self) -> int:
+        """How many of its commands have reached the server, in all its lives."""
+        return sum(host.sent for host in self._hosts)
+
+    @property
     def busy(self) -> bool:
         """Whether the pool holds jobs or runs handlers."""
         return self._life is not None and self._life.engine.ledger.running > 0
@@ -299,10 +307,12 @@ class SimulatedPool:
         if self._life is not None:
             return
         self._lives += 1
+        self.asked_to_stop = False
         for hook in self.spec.start_hooks:
             call_hook(hook)
         self._sim.rouse()
         self._life = _Life(self, self._sim, self._lives)
+        self._hosts.append(self._life.host)
         self._sim.trace.add("pool", self.name, does="start")
         self._life.start()
 
@@ -314,6 +324,7 @@ class SimulatedPool:
         """
         if self._life is not None:
             self._sim.trace.add("pool", self.name, does="stop")
+            self.asked_to_stop = True
             self._life.serving.request_stop(timeout)
 
     @property
@@ -334,6 +345,7 @@ class SimulatedPool:
             life, self._life = self._life, None
             self._crashed.append(life)
             life.crash()
+            self._sim.pool_crashed(self)
 
     def unwind(self) -> None:
         """End all stacks, once the world is over; what they do has no effect any more."""

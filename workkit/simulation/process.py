@@ -29,6 +29,7 @@ class Host:
         crashed: Whether it is gone; nothing happens on it any more.
         frozen_until_us: Nothing happens on it before this time.
         line: The state of its way to the server.
+        sent: How many of its commands have reached the server.
     """
 
     def __init__(self, world: World, name: str, clock: HostClock) -> None:
@@ -38,6 +39,7 @@ class Host:
         self.crashed = False
         self.frozen_until_us = 0
         self.line = Line()
+        self.sent = 0
 
     @property
     def is_well(self) -> bool:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from workkit.errors import InvalidOption
 from workkit.simulation.backend import Backend
@@ -27,6 +27,9 @@ from workkit.simulation.world import World
 from workkit.store.exchange import Command
 from workkit.store.keys import Keys
 from workkit.store.scripts import Script
+
+if TYPE_CHECKING:
+    from workkit.simulation.checkers.scene import Scene
 
 __all__ = ["Listener", "SimulatedServer"]
 
@@ -56,36 +59,40 @@ class SimulatedServer:
         InvalidOption: The namespace is not empty.
 
     Attributes:
+        keys: The namespace.
         commands: How many commands were carried out.
         asked: How many of them the backend was asked for.
         refusal: Why the server refuses writes, or None.
+        audience: Told of everything that changes, or None.
+        writes: How many commands have written.
     """
 
     def __init__(self, world: World, keys: Keys, backend: Backend, witness: Witness) -> None:
         self._world = world
-        self._keys = keys
+        self.keys = keys
         self._backend = backend
         self._witness = witness
         self._known: dict[bytes, None] = {}  # every key that was ever named
         self._matching: dict[str, tuple[int, list[bytes]]] = {}  # known keys by SCAN pattern
         self._written: dict[bytes, int] = {}  # key -> number of its last write
-        self._writes = 0
+        self.writes = 0
         self._remembered: dict[Command, tuple[int, tuple[bytes, ...], Any]] = {}
         self._listeners: dict[bytes, dict[object, Listener]] = {}
         self._ends: dict[bytes, int] = {}  # key -> when it expires, virtual microseconds
         self.commands: Counter[str] = Counter()
         self.asked = 0
         self.refusal: Refusal | None = None
+        self.audience: Scene | None = None
         self._refuse_if_in_use()
 
     def _refuse_if_in_use(self) -> None:
         cursor: Any = 0
         while True:
-            pattern = self._keys.everything_pattern()
+            pattern = self.keys.everything_pattern()
             cursor, found = self._send([("SCAN", cursor, "MATCH", pattern, "COUNT", 1_000)])[0]
             if found:
                 raise InvalidOption(
-                    f"the namespace {self._keys.namespace!r} is not empty on this server "
+                    f"the namespace {self.keys.namespace!r} is not empty on this server "
                     f"({found[0].decode('utf-8', 'replace')!r} is there); a simulation wants one "
                     "of its own, whose keys it may delete"
                 )
@@ -133,8 +140,12 @@ class SimulatedServer:
         reply = _ordered(verb, self._send([command])[0])
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
-        self._remembered[name] = self._writes, keys, reply
+        self._remembered[name] = self.writes, keys, reply
         return reply
+
+    def peek(self, command: Command) -> Any:
+        """Carry out a command that changes nothing, and remember nothing of it."""
+        return self._backend.send([command])[0]
 
     def keys_read(self, command: Command) -> tuple[bytes, ...]:
         """Return the keys that a command reads now: a look reads a lock only where it decides."""
@@ -186,14 +197,16 @@ class SimulatedServer:
             self._take_over(mortal, self._send([("PTTL", key) for key in mortal]))
         self._note(changed, who)
         self._witness(who, command, reply)
+        if self.audience is not None:
+            self.audience.wrote(who, command, changed)
         return reply
 
     def _note(self, keys: Sequence[bytes], who: object) -> None:
         """Take note that keys were written, and tell who listens."""
-        self._writes += 1
+        self.writes += 1
         told: dict[object, Listener] = {}
         for key in keys:
-            self._written[key] = self._writes
+            self._written[key] = self.writes
             told |= self._listeners.get(key, {})
         told.pop(who, None)
         for tell in told.values():
@@ -223,9 +236,9 @@ class SimulatedServer:
 
     def _mortal(self, keys: Sequence[bytes], strings: bool, hashes: bool) -> list[bytes]:
         if hashes:
-            return [key for key in dict.fromkeys(keys) if self._keys.may_expire(key)]
+            return [key for key in dict.fromkeys(keys) if self.keys.may_expire(key)]
         if strings:
-            return [key for key in dict.fromkeys(keys) if self._keys.may_expire_as_string(key)]
+            return [key for key in dict.fromkeys(keys) if self.keys.may_expire_as_string(key)]
         return []
 
     def _take_over(self, keys: Sequence[bytes], lives: Sequence[Any]) -> None:
@@ -248,6 +261,8 @@ class SimulatedServer:
             del self._ends[key]
             self._send([("DEL", key)])
             self._note([key], None)
+            if self.audience is not None:
+                self.audience.expired(key)
 
     # The end.
 
@@ -258,9 +273,12 @@ class SimulatedServer:
             self._send([("DEL", *known[start : start + 1_000])])
         self._ends.clear()
         self._note(known, None)
+        if self.audience is not None:
+            self.audience.wiped()
 
     def close(self) -> None:
         """Delete every key of the world and let go of the server."""
+        self.audience = None
         self.wipe()
         self._backend.close()
 

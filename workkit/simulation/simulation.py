@@ -9,12 +9,12 @@ from typing import Any, Final, Self
 from workkit.client import Client
 from workkit.enqueuer import AsyncEnqueuer, Enqueuer
 from workkit.entropy import Entropy
-from workkit.errors import InvalidOption, PoolState
-from workkit.execution import Execution
+from workkit.errors import InvalidOption, PoolState, ServerError
 from workkit.pool import WorkerPool
 from workkit.simulation.assertions import Assertions
 from workkit.simulation.backend import open_backend
 from workkit.simulation.carriers import SimulatedAsyncCarrier, SimulatedCarrier
+from workkit.simulation.checkers import Checker
 from workkit.simulation.faulting import Faulting
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.network import Network
@@ -24,8 +24,9 @@ from workkit.simulation.server import SimulatedServer
 from workkit.simulation.strands import Sleep
 from workkit.simulation.takes import Takes
 from workkit.simulation.trace import Trace
+from workkit.simulation.watching import Watching
 from workkit.simulation.witness import WireWitness
-from workkit.simulation.world import HostClock, World, microseconds
+from workkit.simulation.world import HostClock, Timer, World, microseconds
 from workkit.store.keys import Keys
 from workkit.store.link import Carrier
 from workkit.store.pools import scan_in_progress
@@ -36,7 +37,7 @@ __all__ = ["Simulation"]
 _START_S: Final = 1_800_000_000.0
 
 
-class Simulation(Assertions, Faulting):
+class Simulation(Assertions, Faulting, Watching):
     """A world in which the engine runs in virtual time.
 
         with Simulation(seed=7) as sim:
@@ -57,7 +58,11 @@ class Simulation(Assertions, Faulting):
         namespace: The namespace; it must be empty, and is deleted at the end.
         start: When the world begins: a datetime with a time zone or epoch seconds.
         jump: Whether heartbeats and looks that would find nothing new may be put off while nothing
-            goes wrong. A world with `faults` never jumps.
+            goes wrong. A world with `faults` never jumps, until they are over.
+        checkers: Rules to be watched, such as `workkit.simulation.checkers.all_checkers()`; when
+            one is broken, the run that is under way raises a `Violation`.
+        swarm: Whether the rates of `faults` are upper bounds, below which the seed draws its own.
+        only_faults: Which faults of the plan happen, by their index; None for all.
 
     Raises:
         MissingExtra: What the server needs is not installed.
@@ -83,6 +88,9 @@ class Simulation(Assertions, Faulting):
         namespace: str = "simulation",
         start: datetime.datetime | float = _START_S,
         jump: bool = True,
+        checkers: Sequence[Checker] = (),
+        swarm: bool = False,
+        only_faults: Sequence[int] | None = None,
     ) -> None:
         self.seed = seed
         self.namespace = namespace
@@ -93,6 +101,9 @@ class Simulation(Assertions, Faulting):
         self.pools: list[SimulatedPool] = []
         self.plan: list[Fault] = []
         self._faults = faults
+        self._swarm = swarm
+        self._only_faults = only_faults
+        self._planned: list[Timer] = []
         self._closed = False
         self._running = False
         self.jumps = jump and faults is None
@@ -114,6 +125,7 @@ class Simulation(Assertions, Faulting):
             namespace, self.redis, clock=self.clock, entropy=entropy
         )
         self.client = Client(namespace, self.redis, clock=self.clock)
+        self.scene = self.watched_by(checkers) if checkers else None
 
     # Who is in it.
 
@@ -161,8 +173,17 @@ class Simulation(Assertions, Faulting):
         return self.clock.read().epoch_ms / 1000
 
     def at(self, seconds: float, action: Callable[..., object], *args: Any) -> None:
-        """Have something called when so many seconds of the world have passed."""
-        self.world.at(microseconds(seconds), action, *args)
+        """Have something called when so many seconds of the world have passed.
+
+        If Redis does not answer it, or refuses, then the trace says so and the world goes on.
+        """
+        self.world.at(microseconds(seconds), self._act, action, *args)
+
+    def _act(self, action: Callable[..., object], *args: Any) -> None:
+        try:
+            action(*args)
+        except ServerError as error:
+            self.trace.add("unanswered", error=str(error))
 
     def sleep(self, seconds: float, *, interruptible: bool = True) -> None:
         """Let virtual time pass, in a sync handler.
@@ -228,11 +249,20 @@ class Simulation(Assertions, Faulting):
             AssertionError: It takes longer.
         """
         self._start_pools()
-        if not self._run(self.world.now_us + microseconds(within), self._idle):
+        writes = -1
+
+        def idle() -> bool:
+            nonlocal writes
+            if writes == self.server.writes:
+                return False  # nothing has moved since it was not
+            writes = self.server.writes
+            return self._idle()
+
+        if not self._run(self.world.now_us + microseconds(within), idle):
             self.fail(f"the world has not come to rest within {within:g} s")
 
     def _idle(self) -> bool:
-        if any(pool.busy for pool in self.pools):
+        if self.network.is_away or any(pool.busy for pool in self.pools):
             return False
         carrier: Carrier = self.redis.workkit_carrier
         if carrier.run(iter(scan_in_progress(self.keys, 0)))[1]:
@@ -257,10 +287,13 @@ class Simulation(Assertions, Faulting):
         self._start_pools()
         self._plan_faults()
         self._running = True
+        scene = self.scene
         try:
             if done is not None and done():
                 return True
             while self.world.step(until_us):
+                if scene is not None and scene.violation is not None:
+                    self.report(scene.violation)
                 if done is not None and done():
                     return True
             self.world.now_us = max(self.world.now_us, until_us) if done is None else until_us
@@ -290,22 +323,6 @@ class Simulation(Assertions, Faulting):
         if self.jumps and self.is_calm() and any(map(self.keys.is_pool, keys)):
             for pool in self.pools:
                 pool.beat()
-
-    # What handlers do.
-
-    def handler_started(self, where: str, execution: Execution) -> None:
-        """Take note that a handler starts."""
-        payload = execution.payload
-        self.trace.add("started", where, payload.name, payload.id, args=execution.job.args)
-
-    def handler_ended(self, where: str, execution: Execution, error: BaseException | None) -> None:
-        """Take note that a handler has ended."""
-        payload = execution.payload
-        if error is None:
-            self.trace.add("succeeded", where, payload.name, payload.id)
-        else:
-            headline = execution.error_text.partition("\n")[0] or repr(error)
-            self.trace.add("failed", where, payload.name, payload.id, error=headline)
 
     # The end.
 

@@ -24,7 +24,7 @@ class Event:
         kind: What: "enqueued", "scheduled", "refused" (a unique job), "cron slot", "due" (moved
             to its queue), "claimed", "started", "check-in", "succeeded", "failed", "done",
             "retried", "died", "returned", "recovered", "revived", "deleted", "reaped", "pool",
-            "fault".
+            "fault", "unanswered" (what `Simulation.at` called).
         where: The pool, or "" for what comes from outside.
         name: The job's name, or "".
         job_id: The job's id, or "".

@@ -252,7 +252,9 @@ def begin(
     Returns:
         An exchange that gives a word a job; None if the pool is out of step.
     """
-    key_list: list[bytes] = [keys.pool(pool_id), keys.worker_pools, keys.begun]
+    key_list: list[bytes] = [
+        keys.pool(pool_id), keys.worker_pools, keys.begun, keys.recoveries,
+    ]  # fmt: skip
     args: list[Any] = [pool_id, fence, now_s, MARKS_KEPT_S]
     for job in jobs:
         key_list += (job.key, keys.queue(job.queue, pool_id).inprogress)

@@ -152,6 +152,21 @@ class Keys:
             return None
         return text[len(base) : match.start()], match.group(1)
 
+    def parse_jobs(self, key: bytes) -> str | None:
+        """Return the job name of a queue, or None for another key."""
+        text, base = key.decode("utf-8", "replace"), f"{self.prefix}jobs:"
+        if not text.startswith(base) or text.endswith(_RESERVED_SUFFIXES):
+            return None
+        return text.removeprefix(base)
+
+    def parse_lock(self, key: bytes) -> str | None:
+        """Return the job name of a `lock` or `lock_info`, or None for another key."""
+        text, base = key.decode("utf-8", "replace"), f"{self.prefix}jobs:"
+        name, _, suffix = text.rpartition(":")
+        if not text.startswith(base) or suffix not in {"lock", "lock_info"}:
+            return None
+        return name.removeprefix(base)
+
 
 def check_name(name: object) -> str:
     """Return a job name that the keyspace can hold.

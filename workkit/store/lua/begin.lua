@@ -3,6 +3,7 @@
 -- KEYS[1]  worker_pools:ID   hash   the pool's heartbeat, with its fence
 -- KEYS[2]  worker_pools      set
 -- KEYS[3]  begun             hash
+-- KEYS[4]  recoveries        hash
 -- then a job: the unique key and the in-progress list, or the slot key and the in-progress list
 --
 -- ARGV[1]  pool id   ARGV[2] fence   ARGV[3] now, epoch s   ARGV[4] seconds that marks are kept
@@ -37,6 +38,11 @@ local function begin_unique(key, inprogress, raw, id)
   if new_id and new_id ~= id then
     redis.pcall('HDEL', KEYS[3], id)
     redis.pcall('HSET', KEYS[3], new_id, ARGV[3])
+    local count = redis.pcall('HGET', KEYS[4], id)
+    if type(count) == 'string' then
+      redis.call('HDEL', KEYS[4], id)
+      redis.call('HSET', KEYS[4], new_id, count)
+    end
   end
   return {'swap', value}
 end
@@ -62,7 +68,7 @@ local function begin_slot(key, kind)
 end
 
 local reply, cursor = {}, 5
-for k = 4, #KEYS, 2 do
+for k = 5, #KEYS, 2 do
   local kind = ARGV[cursor]
   if kind == 'unique' then
     reply[#reply + 1] = begin_unique(KEYS[k], KEYS[k + 1], ARGV[cursor + 1], ARGV[cursor + 2])

@@ -49,6 +49,10 @@ local held = math.min(requeued + died, math.max(counted, 0))
 if held > 0 then
   local left = redis.pcall('DECRBY', KEYS[6], held)
   if type(left) == 'number' and left < 0 then redis.call('SET', KEYS[6], '0') end
-  redis.pcall('HINCRBY', KEYS[7], ARGV[1], -held)
+  if counted > held then
+    redis.pcall('HINCRBY', KEYS[7], ARGV[1], -held)
+  else
+    redis.pcall('HDEL', KEYS[7], ARGV[1])
+  end
 end
 return {'ok', requeued, died, table.concat(fates)}

@@ -1,0 +1,128 @@
+"""Checkers see what is wrong, and users add their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workkit import Job
+from workkit.simulation import Checker, Simulation, Violation
+from workkit.simulation.checkers import Change, Run, all_checkers
+
+
+@pytest.fixture
+def watched() -> Any:
+    """A world in memory with all checkers and a pool whose handlers take 10 s."""
+    with Simulation(seed=7, checkers=all_checkers()) as sim:
+        sim.pool().job("work", lambda job: None, takes=10)
+        yield sim
+
+
+def write(sim: Simulation, *command: Any) -> None:
+    """Do something to the namespace that nobody should do."""
+    sim.server.execute([command])
+
+
+def test_a_world_in_which_nothing_is_wrong_passes(watched: Simulation) -> None:
+    watched.enqueuer.enqueue("work", {"n": 1})
+    watched.enqueuer.enqueue_unique_in("work", 60, {"n": 2})
+    watched.run_for(minutes=5)
+    watched.check_at_rest()
+
+
+@pytest.mark.parametrize(
+    ("command", "rule"),
+    [
+        (("INCRBY", "simulation:jobs:work:lock", 1), "locks equal"),
+        (("LPUSH", "simulation:jobs:work", "{raw}"), "none is in two places"),
+        (("DEL", "simulation:unique:work:{key}\n"), "a unique key is held"),
+    ],
+)
+def test_what_breaks_a_rule_is_found_at_once(
+    watched: Simulation, command: tuple[Any, ...], rule: str
+) -> None:
+    job = watched.enqueuer.enqueue_unique_in("work", 60, {"n": 2})
+    assert job is not None
+    words = {"raw": job.job.raw.decode(), "key": '{"n":2}'}
+    filled = tuple(
+        each.replace("{raw}", words["raw"]).replace("{key}", words["key"])
+        if isinstance(each, str)
+        else each
+        for each in command
+    )
+    write(watched, filled[0], filled[1].encode(), *filled[2:])
+    with pytest.raises(Violation, match=rule):
+        watched.run_for(1)
+
+
+def test_a_violation_shows_the_job_and_its_timeline(watched: Simulation) -> None:
+    watched.enqueuer.enqueue("other")
+    job = watched.enqueuer.enqueue("work", {"n": 1})
+    write(watched, "LPUSH", b"simulation:jobs:other", job.raw)
+    with pytest.raises(Violation) as caught:
+        watched.run_for(1)
+    text = str(caught.value)
+    assert f"job {job.id}: LPUSH put it in two places" in text
+    assert "enqueued   work" in text
+    assert "other " not in caught.value.timeline
+
+
+def test_what_is_stuck_at_rest_is_found(watched: Simulation) -> None:
+    watched.enqueuer.enqueue("nobody_handles_this")
+    watched.run_for(60)
+    with pytest.raises(Violation, match="stays in the queue 'nobody_handles_this' for ever"):
+        watched.check_at_rest()
+
+
+class AtMostTwoWait(Checker):
+    """A rule of a user."""
+
+    rule = "at most two wait"
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def changed(self, change: Change) -> None:
+        self.seen.append(change.command)
+        if len(self.scene.standing("queued", "work")) > 2:
+            self.violated("there are more")
+
+    def started(self, run: Run) -> None:
+        self.seen.append(f"started {run.name} in {run.pool}")
+
+    def ended(self, run: Run, error: BaseException | None) -> None:
+        self.seen.append(f"ended {run.name} with {error!r}")
+
+    def crashed(self, pool: str) -> None:
+        self.seen.append(f"crashed {pool}")
+
+    def wiped(self) -> None:
+        self.seen.append("wiped")
+
+
+def test_users_write_checkers_of_their_own() -> None:
+    checker = AtMostTwoWait()
+
+    def work(job: Job) -> None:
+        raise ValueError("no")
+
+    with Simulation(checkers=[checker]) as sim:
+        pool = sim.pool()
+        pool.job("work", work, max_fails=1)
+        sim.enqueuer.enqueue("work")
+        sim.run_for(1)
+        sim.wipe_redis()
+        sim.crash(pool)
+        seen = [each for each in checker.seen if " " in each or each == "wiped"]
+        assert seen == [
+            "started work in pool-1",
+            "ended work with ValueError('no')",
+            "wiped",
+            "crashed pool-1",
+        ]
+        assert "enqueue" in checker.seen
+        for _ in range(3):
+            sim.enqueuer.enqueue("work")
+        with pytest.raises(Violation, match="there are more"):
+            sim.run_for(1)

@@ -1,0 +1,62 @@
+"""Checkers: rules that hold in every world, whatever goes wrong in it."""
+
+from __future__ import annotations
+
+from workkit.simulation.checkers.base import Checker, Violation
+from workkit.simulation.checkers.conservation import ArgsAreKept, NothingIsLeft, NothingIsLost
+from workkit.simulation.checkers.running import (
+    LimitsHold,
+    LocksAreTrue,
+    OneRunForAClaim,
+    PausedMeansPaused,
+)
+from workkit.simulation.checkers.scene import Change, Move, Place, Run, Scene, Standing
+from workkit.simulation.checkers.timing import (
+    CronSlots,
+    NobodyAliveIsReaped,
+    NothingEarly,
+    RetriesKeepTheRules,
+)
+from workkit.simulation.checkers.uniqueness import UniqueKeysHold
+
+__all__ = [
+    "ArgsAreKept",
+    "Change",
+    "Checker",
+    "CronSlots",
+    "LimitsHold",
+    "LocksAreTrue",
+    "Move",
+    "NobodyAliveIsReaped",
+    "NothingEarly",
+    "NothingIsLeft",
+    "NothingIsLost",
+    "OneRunForAClaim",
+    "PausedMeansPaused",
+    "Place",
+    "RetriesKeepTheRules",
+    "Run",
+    "Scene",
+    "Standing",
+    "UniqueKeysHold",
+    "Violation",
+    "all_checkers",
+]
+
+
+def all_checkers() -> list[Checker]:
+    """Make one of each; a world takes its own."""
+    return [
+        NothingIsLost(),
+        NothingIsLeft(),
+        OneRunForAClaim(),
+        UniqueKeysHold(),
+        LimitsHold(),
+        LocksAreTrue(),
+        RetriesKeepTheRules(),
+        CronSlots(),
+        NothingEarly(),
+        PausedMeansPaused(),
+        NobodyAliveIsReaped(),
+        ArgsAreKept(),
+    ]

@@ -1,0 +1,162 @@
+"""Jobs are neither lost nor doubled nor changed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from workkit import job as wire
+from workkit.job import Payload
+from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.scene import Change, Move, Run, Standing
+
+__all__ = ["ArgsAreKept", "NothingIsLeft", "NothingIsLost"]
+
+#: Scripts that move jobs about; they bring none into the namespace and take none out of it.
+_MOVING: Final = frozenset(
+    {"adopt", "begin", "exchange", "forget", "leave", "move", "reap", "recount", "register",
+     "resync", "revive"}
+)  # fmt: skip
+#: How long a job that is due may wait for a requeuer, seconds.
+_OVERDUE_S: Final = 120
+_PERIODIC: Final = "periodic:"
+
+
+class NothingIsLost(Checker):
+    """Every accepted job is in one place until a handler has finished it.
+
+    It is in a queue, in progress, waiting for its time or its retry, or dead. It leaves Redis only
+    when its handler has succeeded, when it has failed for the last time and skips the dead set,
+    when an operator deletes it, or when a newer version of a unique job replaces it; then it never
+    comes back. Cron jobs may be dropped without a run, as second copies of a slot: `CronSlots` has
+    its own rule for those.
+    """
+
+    rule = "no job is lost, and none is in two places"
+
+    def __init__(self) -> None:
+        self._over: set[str] = set()
+        self._finished: set[tuple[str, str]] = set()
+
+    def ended(self, run: Run, error: BaseException | None) -> None:
+        """Note what may leave."""
+        # Kept when the pool crashes: what it has sent may still be under way.
+        last = run.fails + 1 >= run.options.max_fails and run.options.skip_dead
+        if error is None or last:
+            self._finished.add((run.pool, run.job_id))
+
+    def wiped(self) -> None:
+        """Forget everything: jobs that are lost with their Redis are not our fault."""
+        self._over.clear()
+
+    def changed(self, change: Change) -> None:
+        """Check all jobs that were moved."""
+        for move in change.moves:
+            if move.before is None:
+                self._came(move, change)
+            elif move.after is None:
+                self._left(move.before, change)
+            elif move.is_update:
+                self._over.add(move.before.job_id)
+            if len(self.scene.where(move.job_id)) > 1:
+                places = " and ".join(_where(each) for each in self.scene.where(move.job_id))
+                self.violated(f"{change.command} put it in two places: {places}", move.job_id)
+
+    def _came(self, move: Move, change: Change) -> None:
+        if move.job_id.startswith(_PERIODIC):
+            return
+        if move.job_id in self._over:
+            self.violated(
+                f"{change.command} brought it back after it had left Redis for good", move.job_id
+            )
+        if change.command in _MOVING:
+            self.violated(f"{change.command} made it out of nothing", move.job_id)
+
+    def _left(self, before: Standing, change: Change) -> None:
+        job_id = before.job_id
+        if job_id.startswith(_PERIODIC):
+            return
+        self._over.add(job_id)
+        if change.command == "exchange":
+            if (change.pool, job_id) not in self._finished:
+                self.violated("it left Redis though no handler has finished it", job_id)
+            self._finished.discard((change.pool, job_id))
+        elif change.command in _MOVING:
+            self.violated(f"{change.command} took it away from {_where(before)}", job_id)
+
+    def at_rest(self) -> None:
+        """Nothing may wait for nobody."""
+        for standings in self.scene.jobs.values():
+            for each in standings:
+                if each.place.kind == "in progress":
+                    self.violated(f"it stays {_where(each)}, where nobody runs it", each.job_id)
+                if each.place.kind == "scheduled" and each.score < self.scene.true_s() - _OVERDUE_S:
+                    self.violated("it was due long ago and is not moved", each.job_id)
+                if each.place.kind == "retry" or (
+                    each.place.kind == "queued" and not self.scene.is_paused(each.place.queue)
+                ):
+                    self.violated(f"it stays {_where(each)} for ever", each.job_id)
+
+
+class NothingIsLeft(Checker):
+    """At rest there is nothing left of pools that are gone, nor of jobs that are over."""
+
+    rule = "nothing is left behind"
+
+    def at_rest(self) -> None:
+        """Look at what is kept beside the jobs."""
+        scene, keys = self.scene, self.scene.keys
+        hosts = [scene.host(pool.decode()) for pool in scene.read("SMEMBERS", keys.worker_pools)]
+        twice = {host for host in hosts if hosts.count(host) > 1}
+        if twice:
+            self.violated(f"{min(twice)} is registered twice")
+        for what, key in (("begun", keys.begun), ("recovered", keys.recoveries)):
+            for job_id in scene.read("HGETALL", key):
+                if not scene.where(job_id.decode()):
+                    self.violated(f"a job that is over is still noted as {what}", job_id.decode())
+
+
+class ArgsAreKept(Checker):
+    """The args of a job stay as they were accepted, byte for byte, and so its handler has them."""
+
+    rule = "the args of a job never change"
+
+    def __init__(self) -> None:
+        self._args: dict[str, bytes] = {}
+        self._values: dict[str, Any] = {}
+
+    def changed(self, change: Change) -> None:
+        """Compare the args of jobs that were moved."""
+        for move in change.moves:
+            after = move.after
+            if after is None or after.job is None or after.job_id != after.job.id:
+                continue
+            if move.before is not None and move.before.raw == after.raw:
+                continue
+            self._compare(after, after.job)
+
+    def _compare(self, after: Standing, job: Payload) -> None:
+        args = wire.args_json(after.raw)
+        known = self._args.setdefault(job.id, args)
+        self._values.setdefault(job.id, job.args)
+        if known != args:
+            self.violated(f"they were {known!r:.200} and are {args!r:.200}", job.id)
+
+    def started(self, run: Run) -> None:
+        """Compare what the handler is given."""
+        known = self._values.get(run.job_id, run.args)
+        if known != run.args:
+            self.violated(
+                f"they were {known!r:.200}, its handler has {run.args!r:.200}", run.job_id
+            )
+
+    def wiped(self) -> None:
+        """Keep what is known: handlers may still be about to start."""
+
+
+def _where(standing: Standing) -> str:
+    place = standing.place
+    if place.kind == "queued":
+        return f"in the queue {place.queue!r}"
+    if place.kind == "in progress":
+        return f"in progress in pool {place.pool_id[-6:]}"
+    return f"in the {place.kind} set"

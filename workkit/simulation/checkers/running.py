@@ -1,0 +1,128 @@
+"""Handlers run what their pools hold, once a claim, and not more at once than allowed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.scene import Change, Run
+
+__all__ = ["LimitsHold", "LocksAreTrue", "OneRunForAClaim", "PausedMeansPaused"]
+
+
+class OneRunForAClaim(Checker):
+    """A handler starts only with a job that its pool has claimed, and once for each claim.
+
+    So a job that is settled never runs again. A pool that was taken for dead may still start what
+    it had claimed before: it could not know. That is all that a crash, a freeze or a lost
+    connection excuses.
+    """
+
+    rule = "a job runs once for each claim"
+
+    def __init__(self) -> None:
+        self._claims: Counter[tuple[str, str]] = Counter()
+
+    def changed(self, change: Change) -> None:
+        """Count claims."""
+        scene, claims = self.scene, self._claims
+        for move in change.moves:
+            before, after = move.before, move.after
+            if after is not None and after.place.kind == "in progress":
+                host = scene.host(after.place.pool_id)
+                if before is None or before.place.kind != "in progress":
+                    claims[host, after.job_id] += 1
+                elif move.is_update:
+                    claims[host, after.job_id] = claims.pop((host, before.job_id), 0)
+            elif before is not None and before.place.kind == "in progress" and change.pool:
+                host = scene.host(before.place.pool_id)
+                if host == change.pool:  # settled or given back by the pool itself
+                    claims.pop((host, before.job_id), None)
+
+    def started(self, run: Run) -> None:
+        """Use a claim up."""
+        key = run.pool, run.job_id
+        if self._claims[key] < 1:
+            self.violated(f"{run.pool} starts it without holding it", run.job_id)
+        self._claims[key] -= 1
+
+    def crashed(self, pool: str) -> None:
+        """Forget the claims of a process that is gone."""
+        for key in [key for key in self._claims if key[0] == pool]:
+            del self._claims[key]
+
+
+class LimitsHold(Checker):
+    """No more jobs of a name are in progress than its `max_concurrency` allows.
+
+    What a crash excuses: the handlers of a pool that was taken for dead may run on while its jobs
+    run elsewhere, and a pool that takes its own jobs along to a new id may be over the limit until
+    the first of them is done. No job is claimed while the limit is reached.
+    """
+
+    rule = "max_concurrency is never exceeded"
+
+    def changed(self, change: Change) -> None:
+        """Count after each claim."""
+        if change.command != "exchange":
+            return
+        for move in change.moves:
+            if move.came_from("queued") and move.went_to("in progress"):
+                assert move.after is not None  # noqa: S101 - it stands in progress
+                queue = move.after.place.queue
+                limit = self.scene.limit_of(queue)
+                held = sum(self.scene.held(queue).values())
+                if limit and held > limit:
+                    self.violated(f"{held} of {queue!r} are held, {limit} may be", move.job_id)
+
+
+class LocksAreTrue(Checker):
+    """`lock` and `lock_info` say exactly what is in progress, after every command."""
+
+    rule = "locks equal what is in progress"
+
+    def __init__(self) -> None:
+        self._of: dict[bytes, str] = {}
+
+    def changed(self, change: Change) -> None:
+        """Compare the locks of all queues that the command has touched."""
+        for key in change.keys:
+            queue = self._of.get(key)
+            if queue is None:
+                queue = self._of[key] = self._queue(key)
+            if queue:
+                self._compare(queue, change.command)
+
+    def _queue(self, key: bytes) -> str:
+        """Return the queue that a key of in-progress jobs or a lock belongs to; "" for others."""
+        keys = self.scene.keys
+        held = keys.parse_inprogress(key)
+        name = held[0] if held is not None else keys.parse_lock(key)
+        return name or ""
+
+    def _compare(self, queue: str, command: str) -> None:
+        scene = self.scene
+        keys = scene.keys.queue(queue, "")
+        held = scene.held(queue)
+        lock = int(scene.read("GET", keys.lock) or 0)
+        info = scene.read("HGETALL", keys.lock_info)
+        counted = {pool.decode(): int(count) for pool, count in info.items()}
+        if lock != sum(held.values()) or counted != held:
+            self.violated(
+                f"after {command} the lock of {queue!r} is {lock}, pools hold {held} and "
+                f"lock_info says {counted}"
+            )
+
+
+class PausedMeansPaused(Checker):
+    """Nobody claims jobs of a paused queue."""
+
+    rule = "paused means paused"
+
+    def changed(self, change: Change) -> None:
+        """Look at each claim."""
+        for move in change.moves:
+            if move.came_from("queued") and move.went_to("in progress"):
+                assert move.after is not None  # noqa: S101 - it stands in progress
+                if self.scene.is_paused(move.after.place.queue):
+                    self.violated(f"{change.pool} claims a job", move.job_id)

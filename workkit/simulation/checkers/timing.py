@@ -1,0 +1,207 @@
+"""Retries, dead jobs, due times and cron slots."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from workkit.job import Payload
+from workkit.options import JobOptions
+from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.scene import Change, Move, Run, Standing
+
+__all__ = ["CronSlots", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules"]
+
+_PERIODIC: Final = "periodic:"
+#: A pool is dead when its heartbeat has not changed for this long, seconds.
+_DEAD_S: Final = 12.0
+#: How old a reading of a clock can be when what was decided by it reaches Redis, seconds.
+_OLD_NEWS_S: Final = 30.0
+#: At how many recoveries a job is dead itself.
+_RECOVERIES: Final = 3
+
+
+class RetriesKeepTheRules(Checker):
+    """A job is tried again only after a failure, within its backoff, at most `max_fails` times.
+
+    A failure counts one. A job is dead after its last try, or when its pool has died with it too
+    often, or at once when there is nothing that could run it.
+
+    Args:
+        backoff: Job name -> least and most seconds between a failure and the next try, for jobs
+            with a backoff of their own; those without have the default's bounds.
+    """
+
+    rule = "retries keep to backoff and max_fails"
+
+    def __init__(self, backoff: Mapping[str, tuple[float, float]] | None = None) -> None:
+        self._backoff = dict(backoff or {})
+        self._failed: dict[tuple[str, str], JobOptions] = {}
+        self._recoveries: Counter[str] = Counter()
+
+    def ended(self, run: Run, error: BaseException | None) -> None:
+        """Note what may be tried again, also by a message that a crash leaves under way."""
+        if error is not None:
+            self._failed[run.pool, run.job_id] = run.options
+
+    def started(self, run: Run) -> None:
+        """Note what may be given up without an end: a handler with a timeout."""
+        if run.options.timeout is not None:
+            self._failed[run.pool, run.job_id] = run.options
+
+    def wiped(self) -> None:
+        """Redis has forgotten how often jobs were recovered."""
+        self._recoveries.clear()
+
+    def changed(self, change: Change) -> None:
+        """Look at retries and deaths."""
+        for move in change.moves:
+            before, after = move.before, move.after
+            if before is None or after is None or before.job is None or after.job is None:
+                continue
+            if change.command == "reap":
+                self._recoveries[move.job_id] += 1
+                if after.place.kind == "dead":
+                    self._died_with_pool(move.job_id)
+            elif change.command == "exchange" and after.place.kind in {"retry", "dead"}:
+                self._settled(move, before.job, after, after.job, change.pool)
+
+    def _died_with_pool(self, job_id: str) -> None:
+        count = self._recoveries[job_id]
+        if count < _RECOVERIES:
+            self.violated(f"it is dead though its pools died with it only {count} times", job_id)
+        self._recoveries[job_id] = 0
+
+    def _settled(
+        self, move: Move, before: Payload, after: Standing, job: Payload, pool: str
+    ) -> None:
+        self._recoveries[move.job_id] = 0
+        options = self._failed.pop((pool, move.job_id), None)
+        if options is None:
+            if after.place.kind == "retry":
+                self.violated("it is to be tried again though it has not failed", move.job_id)
+            if "stray job" not in job.last_err and "undecodable" not in job.last_err:
+                self.violated("it is dead though it has not failed", move.job_id)
+            return
+        if job.fails != before.fails + 1:
+            self.violated(f"a failure took its fails from {before.fails} to {job.fails}", job.id)
+        if after.place.kind == "dead":
+            if job.fails < options.max_fails:
+                self.violated(f"it is dead after {job.fails} of {options.max_fails} tries", job.id)
+            return
+        if job.fails >= options.max_fails:
+            self.violated(f"it is to be tried again after {job.fails} tries", job.id)
+        least, most = self._bounds(job, options)
+        delay_s = after.score - job.failed_at
+        if not least <= delay_s <= most:
+            self.violated(f"it waits {delay_s:g} s, not {least:g} to {most:g} s", job.id)
+
+    def _bounds(self, job: Payload, options: JobOptions) -> tuple[float, float]:
+        if job.name in self._backoff:
+            return self._backoff[job.name]
+        if options.backoff is not None:
+            return 0.0, float("inf")
+        least = job.fails**4 + 15
+        return least, least + 29 * (job.fails + 1)
+
+
+class NothingEarly(Checker):
+    """No job goes to its queue before it is due, by the clock of the pool that moves it.
+
+    What a step of that clock excuses: the pool goes by what it read last, up to half a minute ago
+    if its connection is slow.
+    """
+
+    rule = "nothing runs before its time"
+
+    def __init__(self) -> None:
+        self._ahead: dict[str, tuple[float, float, float]] = {}
+
+    def changed(self, change: Change) -> None:
+        """Look at jobs that were moved."""
+        ahead_s = change.clock_s - self.scene.true_s()
+        now, before, _ = self._ahead.get(change.pool, (ahead_s, ahead_s, 0.0))
+        if ahead_s != now:
+            self._ahead[change.pool] = (ahead_s, now, self.scene.now_s())
+        elif change.pool not in self._ahead:
+            self._ahead[change.pool] = (ahead_s, ahead_s, 0.0)
+        if change.command != "move":
+            return
+        _, before, stepped_at = self._ahead[change.pool]
+        if self.scene.now_s() - stepped_at > _OLD_NEWS_S:
+            before = ahead_s
+        known_s = self.scene.true_s() + max(before, ahead_s)
+        for move in change.moves:
+            if move.before is not None and move.went_to("queued"):
+                early_s = move.before.score - known_s
+                if early_s > 1:  # whole seconds of two clocks
+                    self.violated(f"it is queued {early_s:g} s before it is due", move.job_id)
+
+
+class NobodyAliveIsReaped(Checker):
+    """Jobs are taken only from a pool whose heartbeat has not changed for 12 s."""
+
+    rule = "nobody alive is taken for dead"
+
+    def __init__(self) -> None:
+        self._beats: dict[str, float] = {}
+
+    def changed(self, change: Change) -> None:
+        """Note heartbeats; look at recoveries."""
+        if change.command in {"beat", "register"}:
+            for key in change.keys:
+                if self.scene.keys.is_pool(key):
+                    self._beats[key.decode().rpartition(":")[2]] = self.scene.now_s()
+        elif change.command == "reap":
+            for move in change.moves:
+                if move.before is not None:
+                    self._look(move, move.before.place.pool_id)
+
+    def _look(self, move: Move, pool_id: str) -> None:
+        silent_s = self.scene.now_s() - self._beats.get(pool_id, float("-inf"))
+        if silent_s < _DEAD_S:
+            self.violated(
+                f"its pool {pool_id[-6:]} lost it {silent_s:.3f} s after a heartbeat", move.job_id
+            )
+
+
+class CronSlots(Checker):
+    """A slot that has run is settled for good: no copy of it runs again, whoever adds one."""
+
+    rule = "a cron slot runs once"
+
+    def __init__(self) -> None:
+        self._succeeded: set[tuple[str, str]] = set()
+        self._done: set[str] = set()
+        self._held: set[tuple[str, str]] = set()
+
+    def ended(self, run: Run, error: BaseException | None) -> None:
+        """Note slots that have run."""
+        if error is None and run.job_id.startswith(_PERIODIC):
+            self._succeeded.add((run.pool, run.job_id))
+
+    def changed(self, change: Change) -> None:
+        """Note slots that are settled, and who had them before."""
+        if not self._succeeded and not self._done:
+            return
+        for move in change.moves:
+            before = move.before
+            if before is None or move.after is not None or change.command != "exchange":
+                continue
+            if (change.pool, before.job_id) in self._succeeded:
+                self._succeeded.discard((change.pool, before.job_id))
+                self._done.add(before.job_id)
+                # Who runs it still was taken for dead with it; that is not a second run.
+                for run in self.scene.running.values():
+                    self._held.add((run.pool, run.job_id))
+
+    def started(self, run: Run) -> None:
+        """Look whether it has run before."""
+        if run.job_id in self._done and not run.fails:
+            self.violated(f"{run.pool} runs it again", run.job_id)
+
+    def wiped(self) -> None:
+        """Redis has forgotten which slots have run."""
+        self._done.clear()
+        self._succeeded.clear()

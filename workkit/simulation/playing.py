@@ -1,0 +1,160 @@
+"""Plays a scenario once: with faults first, then without, while checkers watch."""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from workkit.simulation.checkers import Checker, Violation, all_checkers
+from workkit.simulation.faults import Fault, Faults
+from workkit.simulation.simulation import Simulation
+
+__all__ = ["DEFAULT_FAULTS", "Case", "Failure", "Outcome", "Scenario", "Stage", "play"]
+
+#: Builds a world: adds pools, enqueues jobs, plans what else is to happen.
+Scenario: TypeAlias = Callable[[Simulation], Any]
+
+#: How often things go wrong at most, where a scenario does not say, in times an hour. Redis does
+#: not lose everything: then jobs are lost, and that is not what is looked for.
+DEFAULT_FAULTS: Final = Faults(
+    crash=40, lose=80, drop=80, freeze=25, step=12, slow=25, cut=25, away=20, oom=15, readonly=10
+)
+#: How long duties that recover from anything need at most to have their turns, seconds.
+_AFTERMATH_S: Final = 180.0
+_TRACEBACK_LINES: Final = 15
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How a scenario is played.
+
+    Attributes:
+        scenario: Builds the world.
+        faults: How often things go wrong at most; each seed draws its own rates below these. None
+            for a world without faults but those of the scenario.
+        checkers: Who watches; every world has copies of its own.
+        trouble_s: How long things go wrong, seconds of virtual time.
+        settle_s: How long the world may then take to come to rest, seconds of virtual time.
+        server: Where it is played, as `Simulation` takes it.
+        counts_only: Whether the commands are counted when trouble would be over.
+    """
+
+    scenario: Scenario
+    faults: Faults | None = DEFAULT_FAULTS
+    checkers: Sequence[Checker] = field(default_factory=all_checkers)
+    trouble_s: float = 180.0
+    settle_s: float = 21_600.0
+    server: Any = None
+    counts_only: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One world to play.
+
+    Attributes:
+        seed: Where chance comes from.
+        plan: What goes wrong; None to draw it from the seed.
+        only: Which faults of the plan happen, by their index; None for all.
+    """
+
+    seed: int
+    plan: tuple[Fault, ...] | None = None
+    only: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What was wrong in one world.
+
+    Attributes:
+        case: Which world.
+        rule: What did not hold.
+        what: What happened instead.
+        job_id: The job concerned, or "".
+        plan: All faults of the world.
+        timeline: What happened around it.
+    """
+
+    case: Case
+    rule: str
+    what: str
+    job_id: str
+    plan: tuple[Fault, ...]
+    timeline: str
+
+    @property
+    def faults(self) -> list[tuple[int, Fault]]:
+        """The faults that happened, with their indexes in the plan."""
+        only = self.case.only
+        return [(at, each) for at, each in enumerate(self.plan) if only is None or at in only]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What has become of one world.
+
+    Attributes:
+        case: Which.
+        failure: What was wrong, or None.
+        jobs: How many handlers were started.
+        faults: How many faults happened.
+        virtual_s: How much virtual time has passed, seconds.
+        commands: Pool -> how many commands it has sent.
+    """
+
+    case: Case
+    failure: Failure | None
+    jobs: int
+    faults: int
+    virtual_s: float
+    commands: dict[str, int]
+
+
+def play(stage: Stage, case: Case) -> Outcome:
+    """Play a scenario once."""
+    faults: Any = case.plan
+    if case.plan is None and stage.faults is not None:
+        faults = stage.faults.within_s(stage.trouble_s)
+    sim = Simulation(
+        case.seed, faults=faults, swarm=case.plan is None, only_faults=case.only,
+        checkers=copy.deepcopy(stage.checkers), server=stage.server,
+    )  # fmt: skip
+    failure = None
+    with sim:
+        try:
+            _play(stage, sim)
+        except Violation as error:
+            failure = Failure(
+                case, error.rule, error.what, error.job_id, tuple(sim.plan), error.timeline
+            )
+        except AssertionError as error:
+            what, _, timeline = str(error).partition("\n\n")
+            failure = Failure(case, "the world comes to rest", what, "", tuple(sim.plan), timeline)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
+            # An error of Python has its place; show it.
+            lines = traceback.format_exc().splitlines()[-_TRACEBACK_LINES:]
+            failure = Failure(
+                case, "nothing fails unexpectedly", repr(error), "", tuple(sim.plan),
+                "\n".join(lines),
+            )  # fmt: skip
+        return Outcome(
+            case, failure, len(sim.trace.of(kind="started")), len(sim.trace.of(kind="fault")),
+            sim.now, {pool.name: pool.commands for pool in sim.pools},
+        )  # fmt: skip
+
+
+def _play(stage: Stage, sim: Simulation) -> None:
+    stage.scenario(sim)
+    if sim.now < stage.trouble_s:
+        sim.run_until(stage.trouble_s)
+    if stage.counts_only:
+        return
+    sim.end_faults()
+    sim.run_until_idle(within=stage.settle_s)
+    sim.run_for(_AFTERMATH_S)
+    sim.run_until_idle(within=stage.settle_s)
+    sim.check_at_rest()

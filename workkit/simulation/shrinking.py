@@ -1,0 +1,58 @@
+"""Leaves out faults of a world that fails, as long as it goes on failing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from workkit.simulation.playing import Case, Failure, Outcome, Stage, play
+
+__all__ = ["shrink"]
+
+#: A world is played again at most so often.
+_MOST: Final = 200
+
+
+def shrink(
+    stage: Stage, failure: Failure, play_again: Callable[[Stage, Case], Outcome] = play
+) -> Failure:
+    """Return the same failure with as few faults as can be.
+
+    Halves are left out first, then quarters, and so on down to single faults ("delta debugging"). A
+    world counts as failing in the same way if it breaks the same rule.
+
+    Args:
+        stage: How it is played.
+        failure: What was wrong.
+        play_again: Plays a world.
+    """
+    tried = 0
+
+    def fails(only: tuple[int, ...]) -> Failure | None:
+        nonlocal tried
+        tried += 1
+        found = play_again(stage, replace(failure.case, only=only)).failure
+        return found if found is not None and found.rule == failure.rule else None
+
+    best = failure
+    kept = tuple(at for at, _ in failure.faults)
+    without = fails(())
+    if without is not None:
+        return without
+    size = max(len(kept) // 2, 1)
+    while kept and tried < _MOST:
+        shorter = False
+        for start in range(0, len(kept), size):
+            rest = kept[:start] + kept[start + size :]
+            found = fails(rest) if rest else None
+            if found is not None:
+                best, kept, shorter = found, rest, True
+                break
+            if tried >= _MOST:
+                break
+        if not shorter:
+            if size == 1:
+                break
+            size = max(size // 2, 1)
+    return best

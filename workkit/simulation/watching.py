@@ -1,0 +1,95 @@
+"""Who watches a simulated world: its trace and its checkers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from workkit.execution import Execution
+from workkit.simulation.assertions import SHOWN
+from workkit.simulation.checkers import Checker, Scene, Violation
+from workkit.simulation.pool import SimulatedPool
+from workkit.simulation.server import SimulatedServer
+from workkit.simulation.trace import Trace
+from workkit.simulation.world import HostClock, World
+
+__all__ = ["Watching"]
+
+
+class Watching:
+    """What a simulation tells those who watch it.
+
+    Attributes:
+        scene: What the checkers see; None if there are none.
+    """
+
+    world: World
+    trace: Trace
+    clock: HostClock
+    server: SimulatedServer
+    pools: list[SimulatedPool]
+    scene: Scene | None
+
+    def watched_by(self, checkers: Sequence[Checker]) -> Scene:
+        """Have checkers see everything from now on."""
+        scene = Scene(
+            self.server, self.server.keys, checkers, clock_s=self._clock_s,
+            limit_of=self._limit_of, now_s=lambda: self.world.now_us / 1_000_000,
+        )  # fmt: skip
+        self.server.audience = scene
+        return scene
+
+    def _clock_s(self, pool_name: str) -> float:
+        """Return the time on a pool's wall clock; "" is nobody's."""
+        clock = next((pool.clock for pool in self.pools if pool.name == pool_name), self.clock)
+        return clock.read().epoch_s
+
+    def _limit_of(self, job_name: str) -> int:
+        """Return the highest limit that a pool declares for a job; 0 for none."""
+        known = (pool.spec.registrations.get(job_name) for pool in self.pools)
+        return max((each.options.max_concurrency for each in known if each), default=0)
+
+    def check_at_rest(self) -> None:
+        """Have the checkers look at a world that should have come to rest.
+
+        Raises:
+            Violation: Something is left that should not be.
+        """
+        if self.scene is not None:
+            self.scene.come_to_rest()
+            if self.scene.violation is not None:
+                self.report(self.scene.violation)
+
+    def report(self, violation: Violation) -> NoReturn:
+        """Raise a violation with what happened around it.
+
+        Raises:
+            Violation: Always.
+        """
+        violation.timeline = self.trace.timeline(job_id=violation.job_id, last=SHOWN)
+        raise violation
+
+    # What handlers do.
+
+    def handler_started(self, where: str, execution: Execution) -> None:
+        """Take note that a handler starts."""
+        payload = execution.payload
+        self.trace.add("started", where, payload.name, payload.id, args=execution.job.args)
+        if self.scene is not None:
+            self.scene.started(where, execution)
+
+    def handler_ended(self, where: str, execution: Execution, error: BaseException | None) -> None:
+        """Take note that a handler has ended."""
+        payload = execution.payload
+        if error is None:
+            self.trace.add("succeeded", where, payload.name, payload.id)
+        else:
+            headline = execution.error_text.partition("\n")[0] or repr(error)
+            self.trace.add("failed", where, payload.name, payload.id, error=headline)
+        if self.scene is not None:
+            self.scene.ended(execution, error)
+
+    def pool_crashed(self, pool: SimulatedPool) -> None:
+        """Take note that a pool's process is gone."""
+        if self.scene is not None:
+            self.scene.crashed(pool.name)
