@@ -122,9 +122,10 @@ class WireWitness:
                 self._job("claimed", where, raw)
 
     def _reap(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
-        if reply[0] == b"ok" and int(reply[1]) + int(reply[2]):
-            for at in range(5, len(args), 4):
-                self._job("recovered", where, args[at])
+        if reply[0] == b"ok":
+            for at, fate in zip(range(5, len(args), 6), reply[3], strict=True):
+                if fate != ord("-"):
+                    self._job("died" if fate == ord("d") else "recovered", where, args[at])
 
     def _remove(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
         for at, bit in zip(range(1, len(args), 4), reply, strict=False):

@@ -179,12 +179,17 @@ class Recoverable(NamedTuple):
         dead: What to put into the dead set if this was one recovery too many (or, uncounted, at
             once).
         slot: The id of its cron slot; "" for other jobs.
+        unique_key: The key that is to be free if it is dead; "" if it is not unique.
+        opening: How the value of that key begins if it is this job's; "" if it is this job's unless
+            the job has begun once.
     """
 
     raw: bytes
     job_id: str
     dead: bytes
     slot: str = ""
+    unique_key: str = ""
+    opening: str = ""
 
 
 class Reaped(NamedTuple):
@@ -216,14 +221,15 @@ def reap(
     """Give one queue's jobs of a dead pool back, newest claim first."""
     queue = keys.queue(name, pool_id)
     args: list[Any] = [pool_id, heartbeat_at, now_s, max_recoveries, MARKS_KEPT_S]
-    slots = list(dict.fromkeys(job.slot for job in jobs if job.slot))
-    slot_at = {slot: at for at, slot in enumerate(slots, 1)} | {"": 0}
+    named = [key for job in jobs for key in (_slot_key(keys, job), job.unique_key.encode()) if key]
+    at = {key: index for index, key in enumerate(dict.fromkeys(named), 1)} | {b"": 0}
     for job in jobs:
-        args += (job.raw, job.job_id, job.dead, slot_at[job.slot])
+        slot, unique = at[_slot_key(keys, job)], at[job.unique_key.encode()]
+        args += (job.raw, job.job_id, job.dead, slot, unique, job.opening)
     key_list = (
         keys.pool(pool_id), keys.dead, keys.recoveries,
-        queue.jobs, queue.inprogress, queue.lock, queue.lock_info,
-        *(keys.slot(slot) for slot in slots),
+        queue.jobs, queue.inprogress, queue.lock, queue.lock_info, keys.begun,
+        *dict.fromkeys(named),
     )  # fmt: skip
 
     def parse(reply: Any) -> Reaped:
@@ -233,6 +239,10 @@ def reap(
         return Reaped(status, int(reply[1]), int(reply[2]), text(reply[3]))
 
     return Exchange.one(call(script("reap"), key_list, args), parse)
+
+
+def _slot_key(keys: Keys, job: Recoverable) -> bytes:
+    return keys.slot(job.slot) if job.slot else b""
 
 
 def trim_history(keys: Keys, before_ms: int) -> Exchange[None]:

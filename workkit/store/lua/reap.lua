@@ -4,12 +4,15 @@
 -- KEYS[2]  dead              zset
 -- KEYS[3]  recoveries        hash
 -- KEYS[4]  jobs:NAME  KEYS[5] inprogress of the dead pool  KEYS[6] lock  KEYS[7] lock_info
--- then slot keys of cron jobs
+-- KEYS[8]  begun             hash
+-- then slot keys of cron jobs and unique keys
 --
 -- ARGV[1]  id of the dead pool   ARGV[2] its heartbeat_at as it was watched, "" if it had none
 -- ARGV[3]  now, epoch s   ARGV[4] recoveries at most   ARGV[5] seconds that counts are kept
--- then a job, four each, newest claim first: raw, id ("" = not counted), dead bytes ("" = requeue
--- whatever the count), index of its slot key (1-based; 0: no cron job)
+-- then a job, six each, newest claim first: raw, id ("" = not counted), dead bytes ("" = requeue
+-- whatever the count), index of its slot key (1-based; 0: no cron job), index of its unique key
+-- (1-based; 0: not unique), how the value of that key begins if it is this job's ("" = it is this
+-- job's unless the job has begun once)
 --
 -- Returns {"alive"} if the heartbeat has changed, {"type"} if the queue has a wrong type, else
 -- {"ok", requeued, died, fates}: fates has "r", "d" or "-" (no longer held, counts nowhere) a job.
@@ -18,8 +21,26 @@ if (redis.call('HGET', KEYS[1], 'heartbeat_at') or '') ~= ARGV[2] then return {'
 local found = redis.call('TYPE', KEYS[4])['ok']
 if found ~= 'list' and found ~= 'none' then return {'type'} end
 
+-- From here on the pool is not registered: were it to come back now, it could claim again what is
+-- taken from it, and settle the second claim with the first run.
+redis.call('HDEL', KEYS[1], 'fence')
+
+-- The key of a job that is dead waits for nobody any more.
+local function free_unique(at, opening, id)
+  if at == 0 then return end
+  local key = KEYS[8 + at]
+  if opening == '' then
+    if redis.pcall('HDEL', KEYS[8], id) == 0 then redis.call('DEL', key) end
+    return
+  end
+  local value = redis.pcall('GET', key)
+  if type(value) == 'string' and string.sub(value, 1, #opening) == opening then
+    redis.call('DEL', key)
+  end
+end
+
 local requeued, died, fates = 0, 0, {}
-for at = 6, #ARGV, 4 do
+for at = 6, #ARGV, 6 do
   local raw, id, dead = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local fate = '-'
   if redis.call('LREM', KEYS[5], 1, raw) == 1 then
@@ -31,12 +52,13 @@ for at = 6, #ARGV, 4 do
     if dead ~= '' and (id == '' or count >= tonumber(ARGV[4])) then
       redis.call('ZADD', KEYS[2], ARGV[3], dead)
       if id ~= '' then redis.call('HDEL', KEYS[3], id) end
+      free_unique(tonumber(ARGV[at + 4]), ARGV[at + 5], id)
       died, fate = died + 1, 'd'
     else
       redis.call('RPUSH', KEYS[4], raw)
       -- It is started by nobody any more, so that whoever claims it may run it.
       local slot = tonumber(ARGV[at + 3])
-      if slot > 0 then redis.call('SET', KEYS[7 + slot], 'queued', 'XX', 'KEEPTTL') end
+      if slot > 0 then redis.call('SET', KEYS[8 + slot], 'queued', 'XX', 'KEEPTTL') end
       requeued, fate = requeued + 1, 'r'
     end
   end

@@ -1,0 +1,84 @@
+"""What the simulator has found in the engine; each failed before it was mended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.simulation.fleet import everything
+from tests.simulation.test_exploring import short
+from workkit import Job
+from workkit.simulation import Fault, Simulation, explore
+from workkit.simulation.checkers import all_checkers
+from workkit.simulation.playing import Case, Stage, play
+
+
+@pytest.mark.parametrize(
+    ("enqueue", "arguments"),
+    [
+        ("enqueue_unique", {"until": "start"}),
+        ("enqueue_unique", {"until": "done"}),
+        ("enqueue_unique_by_key", {"key": {"k": 1}}),
+    ],
+)
+def test_a_job_that_dies_with_its_pools_leaves_no_unique_key(
+    enqueue: str, arguments: dict[str, Any]
+) -> None:
+    with Simulation(checkers=all_checkers()) as sim:
+
+        def kill(job: Job) -> None:
+            sim.sleep(1)
+            for pool in sim.pools:
+                if pool.busy:
+                    sim.crash(pool, restart_after=1)
+            sim.sleep(100)
+
+        for _ in range(2):
+            sim.pool(concurrency=1).job("poison", kill)
+        assert getattr(sim.enqueuer, enqueue)("poison", {"n": 1}, **arguments) is not None
+        sim.run_until(lambda: sim.client.dead_jobs().total, within=600)
+        assert getattr(sim.enqueuer, enqueue)("poison", {"n": 1}, **arguments) is not None
+
+
+def test_a_job_that_dies_before_it_begins_leaves_no_unique_key() -> None:
+    with Simulation(checkers=all_checkers()) as sim:
+        for _ in range(2):
+            sim.pool(concurrency=1).job("work", lambda job: None)
+
+        def crash_before_begin() -> None:
+            for pool in sim.pools:
+                if pool.running and not pool.host.line.traps:
+                    sim.crash(pool, before="begin", restart_after=1)
+
+        for second in range(100):
+            sim.at(second, crash_before_begin)
+        assert sim.enqueuer.enqueue_unique("work", {"n": 1}) is not None
+        sim.run_until(lambda: sim.client.dead_jobs().total, within=600)
+        assert sim.runs("work") == []
+        assert sim.enqueuer.enqueue_unique("work", {"n": 1}) is not None
+
+
+def test_recoveries_go_with_an_update_that_replaces_a_recovered_job() -> None:
+    crash = Fault("crash", 0.0, "pool-2", after=28, for_s=2.0)
+    for at in range(1, 40):
+        for seed in (0, 1):
+            plan = (Fault(crash.kind, 0.0, crash.pool, after=at, for_s=crash.for_s),)
+            outcome = play(Stage(short, None, trouble_s=6), Case(seed, plan))
+            assert outcome.failure is None, outcome.failure
+
+
+def test_a_pool_that_comes_back_while_it_is_reaped_does_not_run_a_settled_job_again() -> None:
+    explore(everything, [552])
+    with Simulation(seed=3, checkers=all_checkers()) as sim:
+        for _ in range(2):
+            sim.pool(concurrency=1).job("work", lambda job: None, takes=20)
+        sim.enqueuer.enqueue("work")
+        sim.run_for(1)
+        (holder,) = [pool for pool in sim.pools if pool.busy]
+        (reaper,) = [pool for pool in sim.pools if pool is not holder]
+        sim.freeze(holder, 30)
+        sim.slow(reaper, 60, by=1.5)  # so that much happens between reaping and forgetting
+        sim.run_for(minutes=3)
+        sim.run_until_idle()
+        sim.check_at_rest()
