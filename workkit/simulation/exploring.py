@@ -20,7 +20,7 @@ from workkit.simulation.playing import (
 )
 from workkit.simulation.shrinking import shrink
 
-__all__ = ["Explored", "ScenarioFailed", "explore", "report", "sweep_crashes"]
+__all__ = ["Explored", "ScenarioFailed", "crash_points", "explore", "report", "sweep_crashes"]
 
 _BACK_AFTER_S: Final = 2.0
 _SHOWN: Final = 25
@@ -213,12 +213,12 @@ def report(failure: Failure, again: str = "") -> str:
         *failure.timeline.splitlines()[-_SHOWN:],
         "",
         "To see it again:",
-        f"  {again or again_in_python(failure)}",
+        f"  {again or _again_in_python(failure)}",
     ]
     return "\n".join(lines)
 
 
-def again_in_python(failure: Failure) -> str:
+def _again_in_python(failure: Failure) -> str:
     """Return the line of Python that shows a failure again."""
     case = failure.case
     if case.plan is not None:
