@@ -5,9 +5,15 @@ Pools never use it. Junk in Redis never breaks a page: bytes that are no job are
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from workkit import client_steps as steps
 from workkit import repair_steps as repair
 from workkit.live_reader import LiveReader
+
+if TYPE_CHECKING:
+    from workkit.actions import Actions
 
 __all__ = ["Client"]
 
@@ -110,6 +116,14 @@ class Client(LiveReader):
         self._links.run(repair.retry_dead(self._keys, died_at, job_id, self._now_s()))
 
     # All at once.
+
+    @cached_property
+    def actions(self) -> Actions:
+        """Plans that delete or retry many jobs, with a trash from which that can be undone."""
+        from workkit.actions import Actions
+        from workkit.entropy import Entropy
+
+        return Actions(self._keys, self._links.run, self, self._clock, Entropy())
 
     def retry_all_dead_jobs(self) -> int:
         """Put every job that is dead now back to work, in bounded batches.

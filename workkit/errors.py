@@ -10,6 +10,7 @@
     ├── Undecodable        bytes in Redis that are no job
     ├── NotDeleted         nothing matched what was to be deleted
     ├── NotRetried         nothing matched what was to be retried
+    ├── NotUndone          there is no such action, or it can be undone no more
     ├── JobTimeout         a handler ran longer than its timeout
     ├── PoolState          a call that the pool's state does not allow
     ├── MissingExtra       an optional dependency is not installed
@@ -33,6 +34,7 @@ __all__ = [
     "MissingExtra",
     "NotDeleted",
     "NotRetried",
+    "NotUndone",
     "PoolState",
     "ServerError",
     "ServerRefused",
@@ -100,6 +102,10 @@ class NotDeleted(WorkkitError):
 
 class NotRetried(WorkkitError):
     """No job matched what was to be retried: it was retried or deleted by somebody else."""
+
+
+class NotUndone(WorkkitError):
+    """No bulk action matched what was to be undone: it was undone already, or has expired."""
 
 
 class JobTimeout(WorkkitError):

@@ -11,9 +11,10 @@ import hashlib
 import os
 import re
 import traceback
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-__all__ = ["ErrorParts", "error_text", "fingerprint", "parts", "without_own_frames"]
+__all__ = ["ErrorParts", "error_text", "fingerprint", "of_parts", "parts", "without_own_frames"]
 
 _HERE: Final = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - compared with frames' names
 _FRAMES: Final = 20
@@ -98,16 +99,25 @@ def parts(text: str) -> ErrorParts:
     message = headline[match.end() :] if match else headline
     for pattern, blank in _VARIABLE:
         message = pattern.sub(blank, message)
+    return ErrorParts(kind, " ".join(message.split()), _own_frame(text[len(headline) :]))
+
+
+@lru_cache(maxsize=1_024)
+def _own_frame(trace: str) -> str:
+    """Find the innermost frame of the user's own code; failures of a kind share their traceback."""
     own = ""
-    for frame in _FRAME.finditer(text):
+    for frame in _FRAME.finditer(trace):
         if not _FOREIGN.search(frame["file"]):
             own = f"{frame['file'].rpartition('/')[2]}:{frame['function']}"
-    return ErrorParts(kind, " ".join(message.split()), own)
+    return own
 
 
 def fingerprint(text: str) -> str:
     """Return 12 hexadecimal digits that are equal for equal failures; "" for no error."""
-    if not text:
-        return ""
-    joined = "\0".join(parts(text))
+    return of_parts(parts(text)) if text else ""
+
+
+def of_parts(found: ErrorParts) -> str:
+    """Return the fingerprint of an error that was taken apart."""
+    joined = "\0".join(found)
     return hashlib.sha256(joined.encode("utf-8", "replace")).hexdigest()[:_DIGITS]

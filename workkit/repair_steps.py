@@ -20,14 +20,16 @@ __all__ = [
     "delete_all_dead",
     "delete_member",
     "delete_queued",
+    "removal",
     "retry_all_dead",
     "retry_dead",
+    "revival",
 ]
 
 _BATCH: Final = 500
 
 
-def _removal(keys: Keys, job: Job) -> Removal:
+def removal(keys: Keys, job: Job) -> Removal:
     """Say how to delete a job so that its unique key ends up right.
 
     A job that has failed gave its key back when it began, so the key may belong to a newer one;
@@ -46,7 +48,7 @@ def delete_queued(keys: Keys, name: str, job_id: str) -> Step[None]:
     while batch := (yield from queued(keys, name, start, _BATCH))[1]:
         for item in batch:
             if item.job.id == job_id and not item.job.undecodable:
-                removed = yield from mending.remove(keys, key, "list", [_removal(keys, item.job)])
+                removed = yield from mending.remove(keys, key, "list", [removal(keys, item.job)])
                 if removed[0]:
                     return
         start += len(batch)
@@ -58,7 +60,7 @@ def delete_member(keys: Keys, name: SetName, at_s: int, job_id: str) -> Step[Non
     job = yield from _member(keys, name, at_s, job_id)
     if job is not None:
         key = reading.set_key(keys, name)
-        removed = yield from mending.remove(keys, key, "zset", [_removal(keys, job)])
+        removed = yield from mending.remove(keys, key, "zset", [removal(keys, job)])
         if removed[0]:
             return
     raise NotDeleted(f"the {name} set holds no job {job_id} at {at_s}")
@@ -82,7 +84,7 @@ def _member(keys: Keys, name: SetName, at_s: int, job_id: str) -> Step[Job | Non
 # The dead.
 
 
-def _revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
+def revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
     """Say how a dead job comes back; None for bytes that are no job."""
     if job.undecodable:
         return None
@@ -114,13 +116,13 @@ def _revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
 def retry_dead(keys: Keys, died_at_s: int, job_id: str, now_s: int) -> Step[None]:
     """Put one dead job back to work."""
     job = yield from _member(keys, "dead", died_at_s, job_id)
-    revival = _revival(keys, job, now_s) if job is not None else None
-    if revival is None:
+    comeback = revival(keys, job, now_s) if job is not None else None
+    if comeback is None:
         raise NotRetried(f"the dead set holds no job {job_id} at {died_at_s}")
-    outcome = yield from mending.revive(keys, [revival], now_s)
+    outcome = yield from mending.revive(keys, keys.dead, [comeback], now_s)
     if outcome == "t":
         raise NotRetried(
-            f"the key of queue {revival.queue!r} has a wrong type; rename or delete it"
+            f"the key of queue {comeback.queue!r} has a wrong type; rename or delete it"
         )
     if outcome != "1":
         raise NotRetried(f"job {job_id} was retried or deleted by somebody else")
@@ -143,8 +145,8 @@ def retry_all_dead(keys: Keys, now_s: int) -> Step[int]:
     revived = offset = 0
     while left > 0 and (jobs := (yield from _dead_batch(keys, now_s, offset, left))):
         left -= len(jobs)
-        revivals = [r for r in (_revival(keys, job, now_s) for job in jobs) if r is not None]
-        outcome = (yield from mending.revive(keys, revivals, now_s)) if revivals else ""
+        revivals = [r for r in (revival(keys, job, now_s) for job in jobs) if r is not None]
+        outcome = (yield from mending.revive(keys, keys.dead, revivals, now_s)) if revivals else ""
         revived += outcome.count("1")
         offset += len(jobs) - len(revivals) + outcome.count("t")
     return revived
@@ -162,6 +164,6 @@ def delete_all_dead(keys: Keys, now_s: int) -> Step[int]:
 
 def _remove_dead(keys: Keys, jobs: Sequence[Job]) -> Step[int]:
     removed = yield from mending.remove(
-        keys, keys.dead, "zset", [_removal(keys, job) for job in jobs]
+        keys, keys.dead, "zset", [removal(keys, job) for job in jobs]
     )
     return sum(removed)

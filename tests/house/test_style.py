@@ -24,8 +24,8 @@ UNFINISHED: Final = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
 #: What a key begins with or ends in. A colon with a space beside it is prose.
 KEY_PART: Final = re.compile(
-    r"(?:\A|:)(jobs|worker_pools|worker|unique|slot|lease|history):(?=\S|\Z)"
-    r"|:(known_jobs|worker_pools|retry|scheduled|dead|history|recoveries|begun|periodic|limits"
+    r"(?:\A|:)(jobs|worker_pools|worker|unique|slot|lease|history|trash|trashed):(?=\S|\Z)"
+    r"|:(known_jobs|worker_pools|retry|scheduled|dead|history|recoveries|begun|periodic|limits|trash"
     r"|inprogress|lock|lock_info|paused|max_concurrency|last_periodic_enqueue)\b"
 )
 #: Keys whose names are no words that anybody needs for something else.
@@ -202,7 +202,16 @@ def test_the_legend_names_every_key() -> None:
     examples += [key.decode() for key in keys.queue("NAME", "NAME")]
     examples += [
         getattr(keys, function)("NAME").decode()
-        for function in ("jobs", "paused", "pool", "worker", "slot", "lease")
+        for function in (
+            "jobs",
+            "paused",
+            "pool",
+            "worker",
+            "slot",
+            "lease",
+            "operation",
+            "trashed",
+        )
     ]
     examples.append(keys.unique("NAME", b"{}").partition("{")[0])
     # The legend calls what varies NAME, POOL, WORKER and so on.

@@ -12,6 +12,7 @@ from workkit.errors import (
     InvalidQuery,
     NotDeleted,
     NotRetried,
+    NotUndone,
     ServerRefused,
     ServerUnavailable,
     WorkkitError,
@@ -47,6 +48,7 @@ PIPE_CLOSED: Final = 141
 _CODES: Final[tuple[tuple[type[WorkkitError], int], ...]] = (
     (NotDeleted, NOT_FOUND),
     (NotRetried, NOT_FOUND),
+    (NotUndone, NOT_FOUND),
     (ServerUnavailable, UNAVAILABLE),
     (ServerRefused, REFUSED),
 )

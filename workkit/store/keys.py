@@ -59,6 +59,7 @@ class Keys:
         self.begun = self._key("begun")  # hash of ours: id of a unique job that began -> when
         self.periodic = self._key("periodic")  # hash of ours: cron -> scheduled until
         self.periodic_seen = self._key("periodic_seen")  # hash of ours: cron -> last declared
+        self.trash = self._key("trash")  # sorted set of ours: operation by when it expires
         self.limits = self._key("limits")  # hash of ours: job name -> limit that we wrote
         self._expiring = frozenset({self.recoveries, self.begun})
         self._expiring_kinds = tuple(
@@ -123,13 +124,22 @@ class Keys:
         """String of ours: which pool does a duty for all at present."""
         return self._key(f"lease:{duty}")
 
+    def operation(self, operation_id: str) -> bytes:
+        """Hash of ours: what a bulk action was."""
+        return self._key(f"trash:{operation_id}")
+
+    def trashed(self, operation_id: str) -> bytes:
+        """List of ours: the jobs that a bulk action deleted or put to work, as they were."""
+        return self._key(f"trashed:{operation_id}")
+
     def is_pool(self, key: bytes) -> bool:
         """Tell whether a key is a pool's heartbeat."""
         return key.startswith(self._key("worker_pools:"))
 
     def may_expire(self, key: bytes) -> bool:
         """Tell whether a key is of a kind that is given a time to live."""
-        return key in self._expiring or self.may_expire_as_string(key)
+        trashed = (self._key("trash:"), self._key("trashed:"))
+        return key.startswith(trashed) or key in self._expiring or self.may_expire_as_string(key)
 
     def may_expire_as_string(self, key: bytes) -> bool:
         """Tell whether a key is a string or an observation that is given a time to live."""

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
+from workkit.errors import ServerRefused
 from workkit.store.exchange import Exchange, call
 from workkit.store.keys import Keys
 from workkit.store.scripts import script
 
-__all__ = ["Removal", "Revival", "pause", "remove", "revive", "unpause"]
+__all__ = [
+    "UNIQUE_LIVES_S",
+    "Removal",
+    "Revival",
+    "Trash",
+    "pause",
+    "remove",
+    "revive",
+    "unpause",
+]
 
-_UNIQUE_LIVES_S = 86_400
+#: How long a unique key lives after its job is due, seconds.
+UNIQUE_LIVES_S: Final = 86_400
 
 
 class Removal(NamedTuple):
@@ -31,26 +42,58 @@ class Removal(NamedTuple):
     mark: str
 
 
+class Trash(NamedTuple):
+    """Where deleted and retried jobs are kept, so that it can be undone.
+
+    Attributes:
+        operation: The id of the operation; "" keeps nothing.
+        kept_s: For how long, seconds.
+    """
+
+    operation: str = ""
+    kept_s: int = 0
+
+
+_NO_TRASH: Final = Trash()
+
+
 def remove(
-    keys: Keys, key: bytes, kind: Literal["list", "zset"], jobs: Sequence[Removal]
+    keys: Keys,
+    key: bytes,
+    kind: Literal["list", "zset"],
+    jobs: Sequence[Removal],
+    *,
+    trash: Trash = _NO_TRASH,
+    now_s: int = 0,
 ) -> Exchange[list[bool]]:
-    """Delete jobs from a queue or a set; says, a job, whether it was there."""
+    """Delete jobs from a queue or a set; says, a job, whether it was there.
+
+    Args:
+        keys: The namespace.
+        key: The queue or the set.
+        kind: Which of them it is.
+        jobs: What to delete.
+        trash: Where to keep it.
+        now_s: Epoch seconds, for the trash.
+    """
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
     at = {unique: i for i, unique in enumerate(uniques, 1)} | {"": 0}
-    args: list[Any] = [kind]
+    args: list[Any] = [kind, trash.kept_s, now_s]
     for job in jobs:
         args += (job.raw, at[job.unique_key], job.rule, job.mark)
-    key_list = [key, keys.begun, *(unique.encode() for unique in uniques)]
+    trashed = keys.trashed(trash.operation)
+    key_list = [key, keys.begun, trashed, *(unique.encode() for unique in uniques)]
     return Exchange.one(call(script("remove"), key_list, args), _bits)
 
 
 class Revival(NamedTuple):
-    """A dead job to put back to work.
+    """A dead or waiting job to put to work.
 
     Attributes:
-        raw: The member of the dead set.
+        raw: The member of the set.
         new: The bytes to run.
-        plain: The bytes to run if its unique key is held by another job; b"" if it is not unique.
+        plain: The bytes to run if its unique key is held by another job; b"" if the key is not its
+            business.
         queue: Its queue; "" to put it into the scheduled or retry set `target`.
         target: The key it goes to.
         unique_key: Its unique key; "" for none.
@@ -68,20 +111,36 @@ class Revival(NamedTuple):
     job_id: str = ""
 
 
-def revive(keys: Keys, jobs: Sequence[Revival], now_s: int) -> Exchange[str]:
-    """Put dead jobs back to work; says, a job, "1" revived, "0" not there, "t" wrong type."""
+def revive(
+    keys: Keys,
+    source: bytes,
+    jobs: Sequence[Revival],
+    now_s: int,
+    *,
+    trash: Trash = _NO_TRASH,
+) -> Exchange[str]:
+    """Put jobs of a set to work; says, a job, "1" revived, "0" not there, "t" wrong type.
+
+    Args:
+        keys: The namespace.
+        source: The set.
+        jobs: What to put to work.
+        now_s: Epoch seconds.
+        trash: Where to remember how they were.
+    """
     targets = list(dict.fromkeys((job.target, job.queue) for job in jobs))
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
     target_at = {target: at for at, target in enumerate(targets, 1)}
     unique_at = {unique: at for at, unique in enumerate(uniques, 1)} | {"": 0}
-    args: list[Any] = [now_s, len(targets), _UNIQUE_LIVES_S, *(queue for _, queue in targets)]
+    args: list[Any] = [now_s, len(targets), UNIQUE_LIVES_S, trash.kept_s]
+    args += (queue for _, queue in targets)
     for job in jobs:
         args += (
             job.raw, job.new, job.plain,
             target_at[job.target, job.queue], unique_at[job.unique_key], job.value, job.job_id,
         )  # fmt: skip
     key_list = [
-        keys.dead, keys.known_jobs, keys.begun,
+        source, keys.known_jobs, keys.begun, keys.trashed(trash.operation),
         *(target for target, _ in targets), *(unique.encode() for unique in uniques),
     ]  # fmt: skip
     return Exchange.one(call(script("revive"), key_list, args), lambda reply: reply.decode())
@@ -98,4 +157,6 @@ def unpause(keys: Keys, name: str) -> Exchange[bool]:
 
 
 def _bits(reply: bytes) -> list[bool]:
+    if reply == b"t":
+        raise ServerRefused("WRONGTYPE", "the key of the trash has a wrong type; move it")
     return [bit == ord("1") for bit in reply]

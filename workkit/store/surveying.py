@@ -67,8 +67,9 @@ def _lowest(reply: Any) -> float | None:
 
 
 def _total(head: Any) -> int:
-    """Read the number of records from "ms total"."""
-    return number(text(head).partition(" ")[2]) or 0
+    """Read how many records were written from a head, whose second word says it."""
+    words = text(head).split()
+    return (number(words[1]) if len(words) > 1 else None) or 0
 
 
 def cron_entries(keys: Keys) -> Exchange[tuple[dict[str, int], dict[str, int]]]:

@@ -1,37 +1,58 @@
 -- Delete jobs from a queue or a sorted set and keep their unique keys right.
 --
 -- KEYS[1]  list or zset
--- KEYS[2]  begun   hash
+-- KEYS[2]  begun          hash
+-- KEYS[3]  trashed:OP     list
 -- then unique keys
 --
 -- ARGV[1]  "list" or "zset"
+-- ARGV[2]  seconds that the trash is kept; 0 to delete for good   ARGV[3] now, epoch s
 -- then a job, four each: raw, index of its unique key (1-based; 0: none), what to do with it, and
 -- with what:
 --   "free"    DEL it, unless the job (its id) has begun once, when it may belong to a newer one
 --   "own"     DEL it if its value is this job's payload (how the payload begins)
 --
--- Returns a string with one "1" or "0" a job: whether it was there.
+-- Returns a string with one "1" or "0" a job: whether it was there. "t" alone: the key of the trash
+-- has a wrong type, and nothing was done.
+--
+-- An entry of the trash is "MARK SCORE NOW LENGTH RAW" and, right behind it, the value that the
+-- unique key had. LENGTH is that of RAW. The mark is "k" if the key was freed, "b" if the job had
+-- begun, "-" otherwise. The score of a job from a queue is 0.
 
-local bits = {}
-for at = 2, #ARGV, 4 do
-  local raw, key, id = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 3]
-  local removed
+local function free(unique, rule, id)
+  if rule == 'free' and redis.call('HDEL', KEYS[2], id) == 1 then return 'b', '' end
+  local value = redis.pcall('GET', unique)
+  local known = type(value) == 'string'
+  if rule == 'free' or (known and string.sub(value, 1, #id) == id) then
+    redis.call('DEL', unique)
+    return 'k', known and value or ''
+  end
+  return '-', ''
+end
+
+local found = redis.call('TYPE', KEYS[3])['ok']
+if ARGV[2] ~= '0' and found ~= 'none' and found ~= 'list' then return 't' end
+
+local bits, entries = {}, {}
+for at = 4, #ARGV, 4 do
+  local raw, key = ARGV[at], tonumber(ARGV[at + 1])
+  local removed, score
   if ARGV[1] == 'list' then
-    removed = redis.call('LREM', KEYS[1], 1, raw)
+    removed, score = redis.call('LREM', KEYS[1], 1, raw), '0'
   else
+    score = redis.call('ZSCORE', KEYS[1], raw)
     removed = redis.call('ZREM', KEYS[1], raw)
   end
   bits[#bits + 1] = removed == 1 and '1' or '0'
-  if removed == 1 and key > 0 then
-    local unique = KEYS[2 + key]
-    if ARGV[at + 2] == 'free' then
-      if redis.call('HDEL', KEYS[2], id) == 0 then redis.call('DEL', unique) end
-    else
-      local value = redis.pcall('GET', unique)
-      if type(value) == 'string' and string.sub(value, 1, #id) == id then
-        redis.call('DEL', unique)
-      end
-    end
+  if removed == 1 then
+    local mark, value = '-', ''
+    if key > 0 then mark, value = free(KEYS[3 + key], ARGV[at + 2], ARGV[at + 3]) end
+    local head = table.concat({mark, score, ARGV[3], #raw, ''}, ' ')
+    entries[#entries + 1] = head .. raw .. value
   end
+end
+if ARGV[2] ~= '0' and #entries > 0 then
+  redis.call('RPUSH', KEYS[3], unpack(entries))
+  redis.call('EXPIRE', KEYS[3], ARGV[2])
 end
 return table.concat(bits)
