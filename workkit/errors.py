@@ -16,6 +16,7 @@
     ├── MissingExtra       an optional dependency is not installed
     └── ServerError        Redis did not do what was asked
         ├── ServerUnavailable   not reached, or the reply was lost
+        │   └── NotConfirmed    done, but not known to be as durable as was asked for
         └── ServerRefused       reached, and it said no
 
 All messages name the thing and, where there is one, the remedy.
@@ -32,6 +33,7 @@ __all__ = [
     "InvalidSpec",
     "JobTimeout",
     "MissingExtra",
+    "NotConfirmed",
     "NotDeleted",
     "NotRetried",
     "NotUndone",
@@ -141,6 +143,13 @@ class ServerUnavailable(ServerError):
 
     Whether the command ran is unknown. Enqueuing again can run a plain job twice; it is safe for a
     unique job.
+    """
+
+
+class NotConfirmed(ServerUnavailable):
+    """A durable enqueue was done, but fewer than asked for have the job; it may yet be lost.
+
+    Enqueuing again is what to do, and as safe as after any lost reply.
     """
 
 

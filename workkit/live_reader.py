@@ -56,7 +56,7 @@ class LiveReader:
 
     def __init__(self, namespace: str, redis: object, *, clock: Clock | None = None) -> None:
         self._keys = Keys(namespace)
-        self._links = carrier(redis)
+        self._links = carrier(redis, namespace)
         self._clock = clock or SystemClock()
 
     def close(self) -> None:

@@ -95,7 +95,7 @@ class WorkerPool:
         entropy: Entropy | None = None,
     ) -> None:
         Keys(namespace)
-        self._target = Target.of(redis)
+        self._target = Target.of(redis, namespace)
         check_whole("concurrency", concurrency, 1, _MAX_CONCURRENCY)
         check_whole("max_recoveries", max_recoveries, 1, 1_000)
         if context is not None and not callable(context):

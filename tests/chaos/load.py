@@ -25,28 +25,32 @@ class Load:
         place: Where to.
 
     Attributes:
-        durable: Options of each call: what it is to wait for.
+        enqueuer: What enqueues.
         accepted: Numbers of jobs whose enqueue has returned.
         unsure: How many calls ended without an answer, and were made again.
         errors: What callers were told, without numbers.
     """
 
     def __init__(self, place: Place) -> None:
-        self.enqueuer = Enqueuer(place.namespace, place.redis())
+        self._plain = self.enqueuer = Enqueuer(place.namespace, place.redis())
         self.accepted: set[int] = set()
         self.unsure = 0
-        self.durable: dict[str, Any] = {}
         self.errors: Counter[str] = Counter()
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
+    def wait_for(self, **wanted: Any) -> None:
+        """Let each call wait until the jobs are safe; see `Enqueuer.durably`."""
+        self.enqueuer = self._plain.durably(**wanted)
+
     def prefill(self, jobs: int, name: str = "note") -> None:
-        """Enqueue many jobs at once."""
+        """Enqueue many jobs at once, again until they are accepted."""
         for start in range(0, jobs, _BATCH):
             numbers = [next(self._numbers) for _ in range(min(_BATCH, jobs - start))]
-            self.enqueuer.enqueue_many([(name, {"n": n}) for n in numbers])
-            self.accepted.update(numbers)
+            batch = [(name, {"n": n}) for n in numbers]
+            while not self._accepted(lambda: self.enqueuer.enqueue_many(batch), numbers):  # noqa: B023 -- called at once
+                self._stop.wait(_AFTER_ERROR_S)
 
     def run(self, rate: float) -> None:
         """Enqueue one job after another until `stop`, each until it is accepted."""
@@ -62,19 +66,23 @@ class Load:
 
     def _insist(self, enqueue: Callable[[int], object], number: int) -> None:
         while not self._stop.is_set():
-            try:
-                enqueue(number)
-            except ServerError as error:
-                with self._lock:
-                    # What was refused has changed nothing; what got no answer may have been done.
-                    self.unsure += isinstance(error, ServerUnavailable)
-                    self.errors[f"{type(error).__name__}: {str(error)[:60]}"] += 1
-                self._stop.wait(_AFTER_ERROR_S)
-            else:
-                # None from a unique call: the first attempt got through, and its job waits.
-                with self._lock:
-                    self.accepted.add(number)
+            if self._accepted(lambda: enqueue(number), [number]):
                 return
+            self._stop.wait(_AFTER_ERROR_S)
+
+    def _accepted(self, enqueue: Callable[[], object], numbers: list[int]) -> bool:
+        try:
+            enqueue()
+        except ServerError as error:
+            with self._lock:
+                # What was refused has changed nothing; what got no answer may have been done.
+                self.unsure += len(numbers) * isinstance(error, ServerUnavailable)
+                self.errors[f"{type(error).__name__}: {str(error)[:60]}"] += 1
+            return False
+        # None from a unique call: the first attempt got through, and its job waits.
+        with self._lock:
+            self.accepted.update(numbers)
+        return True
 
     def stop(self) -> None:
         """Let the enqueuers end; what they have in hand and is not accepted does not count."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.chaos import servers, workers
+from tests.chaos import clustered, failover, servers, workers
 from tests.chaos.stage import Say, Scale
 from tests.chaos.verdict import Verdict
 
@@ -22,4 +22,6 @@ SCENARIOS: Final[Mapping[str, Callable[[Scale, Say], Verdict]]] = {
     "connections-killed": servers.cut_off,
     "network-slow": servers.slow,
     "network-stalled": servers.stalled,
+    "sentinel-failover": failover.failover,
+    "cluster": clustered.moved,
 }

@@ -130,8 +130,7 @@ def stalled(scale: Scale, say: Say) -> Verdict:
             wait_s(10)
             return time.monotonic()
 
-        fewer = replace(scale, faults=scale.faults // 2, jobs=2 * scale.jobs)
-        verdict = at_each_fault(stage, fewer, stall)
+        verdict = at_each_fault(stage, replace(scale, faults=scale.faults // 2), stall)
         verdict.notes.append(f"{between.stalled} replies were cut")
         return verdict
 
@@ -159,7 +158,8 @@ def at_each_fault(
         **durable: What each enqueue is to wait for.
     """
     verdict, load = stage.verdict, stage.load
-    load.durable = durable
+    if durable:
+        load.wait_for(**durable)
     load.prefill(scale.jobs)
     with fleet(
         stage.place, stage.journal, stage.directory, processes=_PROCESSES, work_ms=scale.work_ms
@@ -168,6 +168,9 @@ def at_each_fault(
         verdict.slots = _PROCESSES * workers.concurrency
         with enqueuing(load, rate=rate):
             for _ in range(scale.faults):
+                stage.journal.read()
+                if len(load.accepted) - stage.journal.ran() < scale.jobs // 2:
+                    load.prefill(scale.jobs)
                 wait_s(stage.entropy.uniform(*_CALM_S))
                 running = sum(stage.journal.running(p.pid) for p in workers.processes)
                 verdict.in_flight.append(running)

@@ -98,7 +98,8 @@ class Stage:
     def pick(self, workers: Fleet) -> subprocess.Popen[bytes]:
         """Choose a victim among those that have begun to work."""
         workers.check()
-        ready = [process for process in workers.processes if workers.works(process)]
+        while not (ready := [p for p in workers.processes if workers.works(p)]):
+            wait_s(_LOOK_S)
         return ready[self.entropy.below(len(ready))]
 
     def held(self, pid: int) -> list[int]:

@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError, ServerRefused
-from workkit.store.exchange import Command, Step
+from workkit.store.cluster import FOLLOWED, Moved
+from workkit.store.exchange import CONFIRMING, Command, Step
 from workkit.store.link import NOT_NOW, plain, refusal, unavailable
 from workkit.store.scripts import Script
 from workkit.store.target import Target
@@ -30,6 +31,7 @@ class AsyncLink:
     def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
         self._target = target
         self._connection = target.open_async(timeout_s=timeout_s, name="workkit")
+        self._followed = 0  # how often in a row the slot was on another node of a cluster
 
     async def run(self, step: Step[R]) -> R:
         """Carry out a step.
@@ -58,16 +60,11 @@ class AsyncLink:
         """
         connection = self._connection
         try:
-            await connection.connect()
+            await self._connect()
             packed = connection.pack_commands([plain(command) for command in commands])
             await connection.send_packed_command(packed, check_health=False)
             replies = [await self._read() for _ in commands]
-            for i, reply in enumerate(replies):
-                if isinstance(reply, ServerRefused):
-                    if reply.code == "NOSCRIPT":
-                        replies[i] = await self._evaluate(commands[i])
-                    elif reply.code == "READONLY":
-                        await self.close()
+            return await self._mended(commands, replies)
         except (*NOT_NOW, OSError) as error:
             await self.close()
             raise unavailable(self._target, error) from None
@@ -77,6 +74,35 @@ class AsyncLink:
         except BaseException:
             await self.close()  # replies are still on their way; nobody may take them for theirs
             raise
+
+    async def _connect(self) -> None:
+        connection, route = self._connection, self._target.route
+        if route is not None and route.clustered and not connection.is_connected:
+            # Asking nodes blocks; it is done when a slot has moved or a node has gone.
+            known = route.known
+            found = known if known is not None else await asyncio.to_thread(route.find)
+            connection.host, connection.port = found
+        await connection.connect()
+
+    async def _mended(self, commands: Any, replies: list[Any]) -> list[Any]:
+        """Do what error replies ask for."""
+        was_new = False
+        for i, reply in enumerate(replies):
+            if not isinstance(reply, ServerRefused):
+                continue
+            if reply.code == "NOSCRIPT":
+                replies[i] = await self._evaluate(commands[i])
+                was_new = True
+            elif reply.code == "READONLY":
+                await self.close()
+            elif isinstance(reply, Moved) and self._followed < FOLLOWED and self._target.route:
+                await self.close()
+                self._target.route.moved(reply.where)
+                self._followed += 1
+                return await self.send(commands)
+        self._followed = 0
+        if was_new and commands[-1][0] in CONFIRMING:
+            replies[-1] = (await self.send(commands[-1:]))[0]
         return replies
 
     async def _read(self) -> Any:
@@ -114,13 +140,13 @@ class AsyncCarrier(Protocol):
         ...
 
 
-def async_carrier(redis: object) -> AsyncCarrier:
+def async_carrier(redis: object, namespace: str = "") -> AsyncCarrier:
     """Return what carries steps to the server that a user has named; see `link.carrier`."""
     own = getattr(redis, "workkit_async_carrier", None)
     if own is not None:
         simulated: AsyncCarrier = own
         return simulated
-    return AsyncLinks(Target.of(redis))
+    return AsyncLinks(Target.of(redis, namespace))
 
 
 class AsyncLinks:

@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from workkit.errors import ServerError
 from workkit.store.scripts import Script
 
-__all__ = ["PING", "Command", "Exchange", "Step", "call", "ping"]
+__all__ = ["CONFIRMING", "PING", "Command", "Exchange", "Step", "call", "ping"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -29,6 +29,9 @@ Command: TypeAlias = tuple[Any, ...]
 #: A piece of engine logic: yields exchanges, is resumed with their replies, returns a result. A
 #: `ServerError` is thrown in at the yield where the exchange failed.
 Step: TypeAlias = "Generator[Exchange[Any], list[Any], R]"
+
+#: Verbs that wait for what the connection has written before to be safe.
+CONFIRMING: Final = frozenset({"WAIT", "WAITAOF"})
 
 
 @dataclass(frozen=True, slots=True)

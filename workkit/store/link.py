@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol, TypeVar
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError, ServerRefused, ServerUnavailable
-from workkit.store.exchange import PING, Command, Exchange, Step
+from workkit.store.cluster import FOLLOWED, Moved
+from workkit.store.exchange import CONFIRMING, PING, Command, Exchange, Step
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 
@@ -46,6 +47,7 @@ class Link:
         self._connection = target.open(timeout_s=timeout_s, name=name)
         self._pid = os.getpid()
         self._tracking = False
+        self._followed = 0  # how often in a row the slot was on another node of a cluster
         self.armed = False
 
     def run(self, step: Step[R]) -> R:
@@ -87,7 +89,13 @@ class Link:
         if commands is not PING:
             # Our own writes end the watch on what they touch, and are not announced to us.
             self.armed = False
+        route = self._target.route
         try:
+            if not connection.is_connected:
+                if route is not None and route.clustered:
+                    connection.host, connection.port = route.find()
+                # Not left to the first command, which would pass Sentinel by.
+                connection.connect()
             connection.send_packed_command(_pack(connection, commands), check_health=False)
             if meanwhile is not None:
                 meanwhile()
@@ -101,12 +109,27 @@ class Link:
         except BaseException:
             self.close()  # replies are still on their way; nobody may take them for theirs
             raise
+        return self._mended(commands, replies)
+
+    def _mended(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
+        """Do what error replies ask for."""
+        was_new = False
         for i, reply in enumerate(replies):
-            if isinstance(reply, ServerRefused):
-                if reply.code == "NOSCRIPT":
-                    replies[i] = self._evaluate(commands[i], commands[i - 1] if i else ())
-                elif reply.code == "READONLY":
-                    self.close()  # demoted by a failover: the next connection asks who is master
+            if not isinstance(reply, ServerRefused):
+                continue
+            if reply.code == "NOSCRIPT":
+                replies[i] = self._evaluate(commands[i], commands[i - 1] if i else ())
+                was_new = True
+            elif reply.code == "READONLY":
+                self.close()  # demoted by a failover: the next connection asks who is master
+            elif isinstance(reply, Moved) and self._followed < FOLLOWED and self._target.route:
+                self.close()
+                self._target.route.moved(reply.where)
+                self._followed += 1
+                return self.send(commands)
+        self._followed = 0
+        if was_new and commands[-1][0] in CONFIRMING:  # it was about what came before the script
+            replies[-1] = self.send(commands[-1:])[0]
         return replies
 
     def _read(self) -> Any:
@@ -232,11 +255,12 @@ class Carrier(Protocol):
         ...
 
 
-def carrier(redis: object) -> Carrier:
+def carrier(redis: object, namespace: str = "") -> Carrier:
     """Return what carries steps to the server that a user has named.
 
     Args:
         redis: What `Target.of` takes. A simulated server brings a carrier of its own.
+        namespace: Prefix of all keys.
 
     Raises:
         InvalidOption: It names no server.
@@ -245,7 +269,7 @@ def carrier(redis: object) -> Carrier:
     if own is not None:
         simulated: Carrier = own
         return simulated
-    return Links(Target.of(redis))
+    return Links(Target.of(redis, namespace))
 
 
 class Links:
@@ -308,6 +332,8 @@ def plain(command: Command) -> Command:
 
 def unavailable(target: Target, error: Exception) -> ServerUnavailable:
     """Say that a server was not reached."""
+    if target.route is not None:
+        target.route.lost()
     reason = str(error).rstrip(".") or type(error).__name__
     wrapped = error.__cause__  # by redis-py's asyncio side
     if isinstance(error, _UNKNOWN_USER) or isinstance(wrapped, _UNKNOWN_USER):
@@ -327,6 +353,8 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
     code = _CODES.get(type(error)) or message.partition(" ")[0]
     if isinstance(error, redis_errors.NoScriptError):
         code = "NOSCRIPT"
+    if isinstance(error, redis_errors.MovedError):
+        return Moved(f"{error.host}:{error.port}")
     hint = _HINTS.get(code, "")
     return ServerRefused(code, f"Redis refused: {message}{hint}")
 
@@ -339,11 +367,15 @@ _CODES: Final[dict[type[Exception], str]] = {
     redis_errors.NoPermissionError: "NOPERM",
     redis_errors.ExecAbortError: "EXECABORT",
     redis_errors.ClusterCrossSlotError: "CROSSSLOT",
+    redis_errors.AskError: "ASK",
+    redis_errors.TryAgainError: "TRYAGAIN",
 }
 _HINTS: Final = {
     "OOM": " (the server is at its maxmemory; free memory or raise the limit)",
     "READONLY": " (this server is a replica; connect to the master)",
     "NOPERM": " (the ACL user lacks a permission)",
     "CROSSSLOT": " (on a cluster the namespace must be in braces, such as {work})",
+    "ASK": " (the cluster is moving the namespace to another node; try again in a moment)",
+    "TRYAGAIN": " (the cluster is moving the namespace to another node; try again in a moment)",
     "MISCONF": " (the server cannot save to disk)",
 }

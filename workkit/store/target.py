@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from workkit.errors import InvalidOption
+from workkit.store.cluster import Address, Route, needs_braces, shares_a_slot
 
 __all__ = ["Target", "client_of"]
 
@@ -36,6 +37,12 @@ _NOT_INHERITED: Final = frozenset(
         "socket_timeout",
     }
 )
+#: Settings of a cluster's client that our connections inherit, beside those of TLS.
+_OF_A_CLUSTER: Final = frozenset(
+    {"client_name", "credential_provider", "password", "socket_keepalive", "username"}
+)
+#: How long a node may take to say where a slot is, seconds.
+_ASK_S: Final = 2.0
 _SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 
@@ -48,24 +55,29 @@ class Target:
         settings: Its arguments.
         label: The server as it may be shown: without user and password.
         keeper: The user's pool; Sentinel connections ask it for the current master.
+        route: Which node to go to, should this be a cluster; None where it cannot be one.
     """
 
     connection_class: type[Any]
     settings: dict[str, Any]
     label: str
     keeper: Any
+    route: Route | None = None
 
     @classmethod
-    def of(cls, redis: object) -> Target:
+    def of(cls, redis: object, namespace: str = "") -> Target:
         """Read a user's argument.
 
         Args:
-            redis: A redis-py client (also one from Sentinel, or fakeredis), an asyncio client, or a
-                URL.
+            redis: A redis-py client (also one of a cluster, from Sentinel, or fakeredis), an
+                asyncio client, or a URL; of a cluster, that of any node.
+            namespace: Prefix of all keys that it is for.
 
         Raises:
-            InvalidOption: It is none of these.
+            InvalidOption: It is none of these, or a cluster that cannot hold the namespace.
         """
+        if hasattr(redis, "nodes_manager"):
+            return cls._of_cluster(redis, namespace)
         if isinstance(redis, str):
             pool = _pool_of_url(redis)
         else:
@@ -80,12 +92,53 @@ class Target:
             for key, value in pool.connection_kwargs.items()
             if key not in _NOT_INHERITED and not key.startswith(("maint_notifications", "orig_"))
         }
-        target = cls(_sync_class(pool.connection_class), settings, _label(settings), pool)
+        target = cls._made(_sync_class(pool.connection_class), settings, pool, namespace)
         try:
             target.open(timeout_s=1.0)
         except TypeError as error:
             raise InvalidOption(f"redis has a setting that no connection knows: {error}") from None
         return target
+
+    @classmethod
+    def _made(
+        cls,
+        connection_class: type[Any],
+        settings: dict[str, Any],
+        pool: Any,
+        namespace: str,
+        nodes: list[Address] | None = None,
+    ) -> Target:
+        route = None
+        # Sentinel's connections find their server themselves, and a socket's path is no address.
+        if connection_class.__module__ == "redis.connection" and "path" not in settings:
+
+            def connect(node: Address) -> Any:
+                at = {"host": node[0], "port": node[1]}
+                return connection_class(**(target.arguments(timeout_s=_ASK_S) | at))
+
+            known = nodes or [(settings.get("host", "localhost"), settings.get("port", 6379))]
+            route = Route(known, namespace, connect, clustered=nodes is not None)
+        target = cls(connection_class, settings, _label(settings, pool), pool, route)
+        return target
+
+    @classmethod
+    def _of_cluster(cls, cluster: Any, namespace: str) -> Target:
+        """Read a client of a cluster, of redis-py's threads or its asyncio side."""
+        from redis.connection import Connection, SSLConnection
+
+        if not shares_a_slot(namespace):
+            raise InvalidOption(needs_braces(namespace))
+        manager = cluster.nodes_manager
+        given = getattr(cluster, "connection_kwargs", None) or manager.connection_kwargs
+        nodes = [(node.host, int(node.port)) for node in manager.startup_nodes.values()]
+        kept = _OF_A_CLUSTER | {name for name in given if name.startswith("ssl_")}
+        settings = {name: given[name] for name in kept if given.get(name) is not None}
+        settings |= {"host": nodes[0][0], "port": nodes[0][1]}
+        secure = given.get("ssl") or "SSL" in getattr(given.get("connection_class"), "__name__", "")
+        if not secure:
+            settings = {k: v for k, v in settings.items() if not k.startswith("ssl_")}
+        kind = SSLConnection if secure else Connection
+        return cls._made(kind, settings, cluster, namespace, nodes)
 
     def open(self, *, timeout_s: float, name: str = "") -> Any:
         """Return a new connection object, not yet connected.
@@ -173,7 +226,9 @@ def _async_class(connection_class: type[Any]) -> type[Any]:
     return twin
 
 
-def _label(settings: dict[str, Any]) -> str:
+def _label(settings: dict[str, Any], pool: Any) -> str:
+    if service := getattr(pool, "service_name", None):
+        return f"Sentinel's master {service!r}"
     if path := settings.get("path"):
         return f"unix://{path}"
     return (
