@@ -59,17 +59,17 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.made
 
 $(VENV)/.test: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what its tests need into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,simulation]' --group test
+	@$(PIP) install -e '.[demo,pandas,simulation]' --group test
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what its developers need into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,simulation]' --group dev
+	@$(PIP) install -e '.[demo,pandas,simulation]' --group dev
 	@touch $(VENV)/.demo $(VENV)/.test $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what draws its figures into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo]' --group bench
+	@$(PIP) install -e '.[demo,pandas]' --group bench
 	@touch $(VENV)/.demo $@
 
 # An environment knows where it was made. One that was copied or moved here, or whose interpreter is

@@ -11,11 +11,11 @@ how many the cap took away.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-__all__ = ["FORMAT", "DetailedRecord", "Outcome", "Record", "pack", "unpack"]
+__all__ = ["FORMAT", "DetailedRecord", "Outcome", "PackedHistory", "Record", "pack", "unpack"]
 
 #: The value of an entry's ``v`` field.
 FORMAT: Final = "1"
@@ -69,6 +69,28 @@ class DetailedRecord(Record, frozen=True, gc=False):
 
     args: str | None = None
     checkins: tuple[tuple[int, str], ...] = ()
+
+
+class PackedHistory(NamedTuple):
+    """One entry of the history stream, as it is stored.
+
+    Attributes:
+        entry_id: Its id, ``MS-TOTAL``.
+        version: The format of the blob.
+        pool_id: Who wrote it.
+        host: On which machine.
+        blob: The packed records.
+        records: How many they are.
+        program: The version of the program that ran them.
+    """
+
+    entry_id: str
+    version: str
+    pool_id: str
+    host: str
+    blob: bytes
+    records: int
+    program: str
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

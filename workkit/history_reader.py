@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 import msgspec
 
 from workkit.errors import InvalidOption
-from workkit.history import FORMAT, DetailedRecord, Outcome, Record, unpack
+from workkit.history import FORMAT, DetailedRecord, Outcome, PackedHistory, unpack
 from workkit.options import check_whole
 from workkit.store import reading
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
-from workkit.store.reading import HistoryEntry
 
-__all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord"]
+__all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord", "id_pair", "packed"]
+
+_Run: TypeAlias = "Callable[[Step[list[PackedHistory]]], list[PackedHistory]]"
 
 _ENTRIES: Final = 200
+_ENTRY_ID: Final = re.compile(r"\d{1,15}-\d{1,18}", re.ASCII)
 #: More records than any history keeps.
 _MOST: Final = 10**12
 #: Later than any date a calendar shows, and still a stream id: epoch seconds.
@@ -74,11 +77,13 @@ class HistoryExtent:
         written: Executions recorded since the stream began.
         kept: How many of them the bounds have left; see `HistoryOptions`.
         since_ms: When the oldest of these was recorded, epoch milliseconds; 0 if there is none.
+        last_id: The id of the newest entry, for `Client.packed_history`; "" without one.
     """
 
     written: int
     kept: int
     since_ms: int = 0
+    last_id: str = ""
 
     @property
     def trimmed(self) -> int:
@@ -110,33 +115,38 @@ class HistoryQuery:
         if self.limit is not None:
             check_whole("limit", self.limit, 0, _MOST)
 
-    def walk(
-        self, run: Callable[[Step[list[HistoryEntry]]], list[HistoryEntry]], keys: Keys
-    ) -> Iterator[HistoryRecord]:
-        """Yield records, the newest first.
+    @property
+    def since_ms(self) -> int:
+        """No older entry can hold a wanted execution, epoch milliseconds."""
+        return int(self.since * 1000) if self.since is not None else 0
+
+    def walk(self, run: _Run, keys: Keys) -> Iterator[HistoryRecord]:
+        """Yield records from a server, the newest first.
 
         Args:
             run: Carries out a step.
             keys: The namespace.
         """
-        low = f"{int(self.since * 1000)}" if self.since is not None else "-"
-        high, found = "+", 0
-        while True:
-            entries = run(
-                iter(reading.history_entries(keys, low, high, _ENTRIES, newest_first=True))
-            )
-            for entry in entries:
-                for record in reversed(_records(entry)):
+        return self.pick(_newest_first(run, keys, self.since_ms))
+
+    def pick(self, entries: Iterable[PackedHistory]) -> Iterator[HistoryRecord]:
+        """Yield records, in the reverse order of the entries' own.
+
+        Args:
+            entries: Those since `since_ms`, the newest first.
+        """
+        found = 0
+        if not self.limit and self.limit is not None:
+            return
+        for entry in entries:
+            for record in reversed(_records(entry)):
+                if self._wants(record):
+                    yield _joined(record, entry)
+                    found += 1
                     if found == self.limit:
                         return
-                    if self._wants(record):
-                        found += 1
-                        yield _joined(record, entry)
-            if len(entries) < _ENTRIES:
-                return
-            high = f"({entries[-1].entry_id}"
 
-    def _wants(self, record: Record) -> bool:
+    def _wants(self, record: DetailedRecord) -> bool:
         return (
             (self.name is None or record.name == self.name)
             and (self.outcome is None or record.outcome == self.outcome)
@@ -145,7 +155,55 @@ class HistoryQuery:
         )
 
 
-def _records(entry: HistoryEntry) -> list[DetailedRecord]:
+def _newest_first(run: _Run, keys: Keys, since_ms: int) -> Iterator[PackedHistory]:
+    low, high = f"{since_ms}" if since_ms else "-", "+"
+    while True:
+        step = iter(reading.history_entries(keys, low, high, _ENTRIES, newest_first=True))
+        entries = run(step)
+        yield from entries
+        if len(entries) < _ENTRIES:
+            return
+        high = f"({entries[-1].entry_id}"
+
+
+def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequence[PackedHistory]]:
+    """Yield entries as they are stored, the oldest first, in batches.
+
+    Args:
+        run: Carries out a step.
+        keys: The namespace.
+        after: The id of the last entry that is not wanted; "" to begin with the oldest.
+        since_ms: Written at or after, epoch milliseconds.
+
+    Raises:
+        InvalidOption: `after` is no id.
+    """
+    low = "({}-{}".format(*id_pair(after)) if after else f"{since_ms}"
+    while True:
+        step = iter(reading.history_entries(keys, low, "+", _ENTRIES, newest_first=False))
+        entries = run(step)
+        if entries:
+            yield entries
+        if len(entries) < _ENTRIES:
+            return
+        low = f"({entries[-1].entry_id}"
+
+
+def id_pair(entry_id: str) -> tuple[int, int]:
+    """Return milliseconds and total of an entry's id: entries sort by these.
+
+    Raises:
+        InvalidOption: It is no id.
+    """
+    if not _ENTRY_ID.fullmatch(entry_id):
+        raise InvalidOption(
+            f"after must be the id of an entry such as 1800000000000-17, not {entry_id!r}"
+        )
+    ms, _, total = entry_id.partition("-")
+    return int(ms), int(total)
+
+
+def _records(entry: PackedHistory) -> list[DetailedRecord]:
     """Unpack an entry; one of another format or of somebody else's making is passed over."""
     if entry.version != FORMAT:
         return []
@@ -155,6 +213,6 @@ def _records(entry: HistoryEntry) -> list[DetailedRecord]:
         return []
 
 
-def _joined(record: DetailedRecord, entry: HistoryEntry) -> HistoryRecord:
+def _joined(record: DetailedRecord, entry: PackedHistory) -> HistoryRecord:
     fields: dict[str, Any] = {name: getattr(record, name) for name in record.__struct_fields__}
     return HistoryRecord(**fields, pool_id=entry.pool_id, host=entry.host, version=entry.program)

@@ -9,7 +9,8 @@ from workkit import circumstance_steps, survey_steps, walk_steps
 from workkit import client_steps as steps
 from workkit.clock import Clock, SystemClock
 from workkit.explain import Circumstances
-from workkit.history_reader import HistoryExtent, HistoryQuery, HistoryRecord
+from workkit.history import PackedHistory
+from workkit.history_reader import HistoryExtent, HistoryQuery, HistoryRecord, packed
 from workkit.options import check_whole
 from workkit.records import (
     Batch,
@@ -253,6 +254,21 @@ class LiveReader:
         """
         query = HistoryQuery(since, until, name, outcome, limit)
         return query.walk(self._links.run, self._keys)
+
+    def packed_history(
+        self, *, after: str = "", since: float | None = None
+    ) -> Iterator[Sequence[PackedHistory]]:
+        """Walk history as it is stored, the oldest first, for those who read very much of it.
+
+        Args:
+            after: The id of the last entry that is not wanted; "" to begin with the oldest.
+            since: Written at or after, epoch seconds; what finished then was written then or later.
+
+        Raises:
+            InvalidOption: `after` is no id, or `since` no time.
+        """
+        query = HistoryQuery(since, None, None, None, None)
+        return packed(self._links.run, self._keys, after, query.since_ms)
 
     def job_history(self, job_id: str) -> list[HistoryRecord]:
         """Return all executions of one job that history still has, the oldest first."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from workkit.explain import Circumstances
+from workkit.history import PackedHistory
 from workkit.history_reader import HistoryExtent, HistoryRecord
 from workkit.records import (
     Batch,
@@ -126,6 +127,12 @@ class Reader(Protocol):
         limit: int | None = None,
     ) -> Iterator[HistoryRecord]:
         """Walk what ran, the newest first; see `Client.history`."""
+        ...
+
+    def packed_history(
+        self, *, after: str = "", since: float | None = None
+    ) -> Iterator[Sequence[PackedHistory]]:
+        """Walk history as it is stored, the oldest first; see `Client.packed_history`."""
         ...
 
     def job_history(self, job_id: str) -> list[HistoryRecord]:

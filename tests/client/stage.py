@@ -78,6 +78,10 @@ class Stage:
     def close(self) -> None:
         self._open.close()
 
+    def on_close(self, close: Callable[[], object]) -> None:
+        """Have something closed at the end."""
+        self._open.callback(close)
+
     # Laying out.
 
     def lay(self, place: SetName, members: Mapping[bytes, float]) -> None:

@@ -193,7 +193,9 @@ def test_a_walk_reads_only_as_far_as_it_is_followed(stage: Stage) -> None:
 
 
 def test_the_extent_counts_what_was_written_and_what_is_kept(lived: Stage) -> None:
-    assert lived.client.history_extent() == HistoryExtent(9, 9, START_MS + 250)
+    assert lived.client.history_extent() == HistoryExtent(
+        9, 9, START_MS + 250, f"{START_MS + 8_250}-9"
+    )
 
 
 @pytest.mark.parametrize("kept", [8, 3, 1])
@@ -221,7 +223,7 @@ def test_after_trimming_packed_entries_their_records_are_counted(stage: Stage) -
 
 def test_a_stream_that_was_deleted_has_nothing_left(lived: Stage) -> None:
     lived.redis.delete(f"{lived.namespace}:history")
-    assert lived.client.history_extent() == HistoryExtent(9, 0)
+    assert lived.client.history_extent() == HistoryExtent(9, 0, 0, f"{START_MS + 8_250}-9")
     lived.redis.delete(f"{lived.namespace}:history:head")
     assert lived.client.history_extent() == HistoryExtent(0, 0)
 

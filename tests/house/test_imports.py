@@ -66,8 +66,9 @@ def test_processing_does_not_load_the_client() -> None:
     assert "workkit.client" not in loaded_by("from workkit import WorkerPool")
 
 
-def test_the_store_knows_of_the_rest_only_errors_and_jobs() -> None:
-    known = {"workkit.errors", "workkit.gojson", "workkit.job", "workkit.store"}
+def test_the_store_knows_of_the_rest_only_errors_and_what_is_stored() -> None:
+    known = {"errors", "gojson", "history", "job", "store"}
+    known = {f"workkit.{name}" for name in known}
     assert not [
         f"{module.place(node)}: {name}"
         for module in MODULES

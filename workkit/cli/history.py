@@ -10,9 +10,9 @@ import click
 
 from workkit.cli.nothing import explain
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
-from workkit.cli.output import Column, note, print_records, print_table
+from workkit.cli.output import Column, note, print_record, print_records, print_table
 from workkit.cli.values import to_count, to_past
-from workkit.text import age, took
+from workkit.text import age, clean, pad, stamp, took
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +34,16 @@ _COLUMNS: Final = (
 _OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced", "recovered")
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[tail ...]",
     epilog=examples(
         "workkit history",
         "workkit history --since 15m --outcome retry",
         "workkit history --name send_email --limit 200",
         "workkit history --job 6f1c0a6e5d9b4f3a8e7d2c1b --json",
-    )
+        "workkit history tail --outcome dead",
+    ),
 )
 @click.option(
     "--since",
@@ -63,7 +66,9 @@ _OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced", 
 )
 @server_options
 @json_option
+@click.pass_context
 def history(
+    ctx: click.Context,
     server: Server,
     *,
     since: float | None,
@@ -80,6 +85,8 @@ def history(
     unfinished when a pool stopped, "fenced" that another pool had recovered the job meanwhile, so
     that the result did not count, "recovered" that the pool which had the job died.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     with closing(server.client()) as client:
         walk = client.history(since=since, until=until, name=name, outcome=outcome)
         wanted = (record for record in walk if job_id is None or record.job_id == job_id)
@@ -97,6 +104,42 @@ def history(
             note(f"the newest {limit}; --limit N shows more")
         elif lost := _lost(client.history_extent(), since):
             note(lost)
+
+
+@history.command(
+    epilog=examples(
+        "workkit history tail",
+        "workkit history tail --outcome dead",
+        "workkit history tail --name send_email --lines 0 --json | jq .error",
+    )
+)
+@click.option("--name", metavar="NAME", help="Only jobs of this name.")
+@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only this outcome.")
+@click.option(
+    "--lines",
+    type=click.IntRange(0, 10_000),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Begin with the newest N.",
+)
+@server_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def tail(
+    server: Server, *, name: str | None, outcome: str | None, lines: int, as_json: bool
+) -> None:
+    """Show what runs, as it ends, until Ctrl-C.
+
+    History is looked at once a second; what a pool did appears when it has told the server.
+    """
+    from workkit.cli.following import follow
+
+    with closing(server.client()) as client:
+        for record in follow(client, name, outcome, lines):
+            if as_json:
+                print_record(record)
+            else:
+                click.echo(_line(record))
 
 
 def _no_match(client: Client) -> str:
@@ -124,4 +167,14 @@ def _row(record: HistoryRecord, now: int) -> Sequence[str]:
         record.outcome,
         took(record.finished_ms - record.started_ms) if record.started_ms else "-",
         why,
+    )
+
+
+def _line(record: HistoryRecord) -> str:
+    at = stamp(record.finished_ms / 1_000)[11:19]
+    ran = took(record.finished_ms - record.started_ms) if record.started_ms else "-"
+    outcome = click.style(pad(record.outcome, 9), fg=_COLUMNS[3].colors.get(record.outcome))
+    why = record.error or record.reason
+    return f"{at}  {pad(record.job_id, 24)}  {outcome}  {pad(ran, 8, right=True)}  " + clean(
+        f"{record.name}  {why}".rstrip()
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from workkit.errors import ServerError
+from workkit.history import PackedHistory
 from workkit.store.exchange import Exchange, call
 from workkit.store.keys import Keys
 from workkit.store.scripts import script
 from workkit.store.wire import number, pairs, text
 
 __all__ = [
-    "HistoryEntry",
     "SetName",
     "history_entries",
     "history_extent",
@@ -133,31 +133,9 @@ def unique_values(unique_keys: Sequence[str]) -> Exchange[Mapping[str, bytes | N
     return Exchange([("GET", key.encode()) for key in unique_keys], parse, tolerant=True)
 
 
-class HistoryEntry(NamedTuple):
-    """One packed entry of the history stream.
-
-    Attributes:
-        entry_id: Its id, ``MS-TOTAL``.
-        version: The format of the blob.
-        pool_id: Who wrote it.
-        host: On which machine.
-        blob: The packed records.
-        records: How many they are.
-        program: The version of the program that ran them.
-    """
-
-    entry_id: str
-    version: str
-    pool_id: str
-    host: str
-    blob: bytes
-    records: int
-    program: str
-
-
 def history_entries(
     keys: Keys, low: str, high: str, count: int, *, newest_first: bool
-) -> Exchange[list[HistoryEntry]]:
+) -> Exchange[list[PackedHistory]]:
     """Read entries of the history stream.
 
     Args:
@@ -173,12 +151,12 @@ def history_entries(
         else ("XRANGE", keys.history, low, high, "COUNT", count)
     )
 
-    def parse(reply: Any) -> list[HistoryEntry]:
+    def parse(reply: Any) -> list[PackedHistory]:
         entries = []
         for entry_id, fields in reply:
             row = dict(pairs(fields))
             entries.append(
-                HistoryEntry(
+                PackedHistory(
                     text(entry_id),
                     text(row.get(b"v")),
                     text(row.get(b"pool")),
@@ -193,24 +171,26 @@ def history_entries(
     return Exchange.one(command, parse)
 
 
-def history_extent(keys: Keys) -> Exchange[tuple[int, int, int]]:
+def history_extent(keys: Keys) -> Exchange[tuple[int, int, int, str]]:
     """Read how much history there is.
 
     Returns:
         An exchange that gives how many records were written since the stream began, how many are
-        left of them, and when the oldest entry was written, epoch milliseconds.
+        left of them, when the oldest entry was written (epoch milliseconds), and the id of the
+        newest.
     """
 
-    def parse(replies: list[Any]) -> tuple[int, int, int]:
+    def parse(replies: list[Any]) -> tuple[int, int, int, str]:
         head = text(replies[0]).split()
         written = (number(head[1]) if len(head) > 1 else None) or 0
+        last_id = "-".join(head[:2]) if written else ""
         first = replies[1]
         if not first:
-            return written, 0, 0
+            return written, 0, 0, last_id
         entry_id, fields = first[0]
         ms, _, total = text(entry_id).partition("-")
         before = int(total) - (number(dict(pairs(fields)).get(b"n")) or 0)
-        return written, max(written - before, 0), int(ms)
+        return written, max(written - before, 0), int(ms), last_id
 
     return Exchange(
         [("GET", keys.history_head), ("XRANGE", keys.history, "-", "+", "COUNT", 1)], parse

@@ -1,0 +1,212 @@
+"""History that outlives its bounds."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tests.client.stage import Stage
+from workkit import InvalidOption, frames
+from workkit.history import FORMAT, PackedHistory, Record, pack
+
+DAY_MS = 86_400_000
+NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
+
+
+@pytest.fixture
+def writer(stage: Stage) -> Writer:
+    return Writer(stage)
+
+
+class Writer:
+    """Appends to history as pools do."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.key = f"{stage.namespace}:history"
+        self.ids: list[str] = []
+
+    def write(self, count: int, at_ms: int = NOON_MS) -> None:
+        total = len(self.ids) + count
+        jobs = [f"job-{n}" for n in range(len(self.ids), total)]
+        self.ids += jobs
+        records = pack([Record(job, "mail", 1, at_ms - 5, at_ms - 2, "done") for job in jobs])
+        fields: dict[Any, Any] = {
+            "v": FORMAT, "pool": "p", "host": "h", "n": count, "r": records, "b": 0, "ver": "",
+        }  # fmt: skip
+        self.stage.redis.xadd(self.key, fields, id=f"{at_ms}-{total}")
+
+    def trim(self, entries: int) -> None:
+        self.stage.redis.xtrim(self.key, maxlen=entries, approximate=False)
+
+
+def archived(directory: Path) -> list[str]:
+    ids: list[str] = frames.history(directory)["job_id"].to_list()
+    return ids
+
+
+def test_each_record_is_archived_exactly_once_however_often_it_runs(
+    writer: Writer, tmp_path: Path
+) -> None:
+    client = writer.stage.client
+    assert frames.archive(client, tmp_path).records == 0
+    added = []
+    for count in (3, 1, 7):
+        writer.write(count)
+        writer.write(2)
+        added.append(frames.archive(client, tmp_path).records)
+        assert frames.archive(client, tmp_path).records == 0
+    assert added == [5, 3, 9]
+    assert archived(tmp_path) == writer.ids
+    assert frames.archive_gaps(tmp_path) == []
+
+
+def test_what_an_archive_has_is_what_the_server_had(past: Stage, tmp_path: Path) -> None:
+    frames.archive(past.client, tmp_path / "new" / "archive")
+    live = frames.history(past.client)
+    pd.testing.assert_frame_equal(frames.history(tmp_path / "new" / "archive"), live)
+    past.redis.delete(f"{past.namespace}:history")
+    assert len(frames.history(str(tmp_path / "new" / "archive"), outcome="dead")) == 2
+
+
+def test_files_are_partitioned_by_the_day(writer: Writer, tmp_path: Path) -> None:
+    for day in range(3):
+        writer.write(2, NOON_MS + day * DAY_MS)
+    run = frames.archive(writer.stage.client, tmp_path)
+    assert (run.records, run.files) == (6, 3)
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*"))
+    assert [name.partition("/")[0] for name in names] == [
+        "day=2024-10-04",
+        "day=2024-10-05",
+        "day=2024-10-06",
+    ]
+    # Any reader of Parquet finds the day as a column.
+    assert pq.read_table(tmp_path).column("day").to_pylist()[0] == "2024-10-04"
+    since = (NOON_MS + DAY_MS) / 1_000
+    assert archived(tmp_path) == writer.ids
+    assert frames.history(tmp_path, since=since)["job_id"].to_list() == writer.ids[4:]
+
+
+def test_what_was_trimmed_before_it_could_be_read_is_named(writer: Writer, tmp_path: Path) -> None:
+    for _ in range(4):
+        writer.write(5)
+    writer.trim(2)
+    (gap,) = frames.archive(writer.stage.client, tmp_path).gaps
+    assert (gap.after, gap.records) == ("", 10)
+    assert (
+        str(gap) == "10 records before the archive began were trimmed before they could be archived"
+    )
+    for n in range(3):
+        writer.write(5, NOON_MS + 1_000 * n + 1_000)
+    writer.trim(1)
+    (gap,) = frames.archive(writer.stage.client, tmp_path).gaps
+    assert (gap.after, gap.before, gap.records) == (
+        f"{NOON_MS}-20",
+        f"{NOON_MS + 3_000}-35",
+        10,
+    )
+    assert str(gap).startswith("10 records after 2024-10-04T12:00:00Z were trimmed")
+    assert [found.records for found in frames.archive_gaps(tmp_path)] == [10, 10]
+    assert archived(tmp_path) == writer.ids[10:20] + writer.ids[30:]
+
+
+def test_a_history_that_has_begun_anew_is_named(writer: Writer, tmp_path: Path) -> None:
+    writer.write(5)
+    frames.archive(writer.stage.client, tmp_path)
+    writer.stage.redis.delete(writer.key)
+    writer.ids.clear()
+    writer.write(2, NOON_MS + 60_000)
+    (gap,) = frames.archive(writer.stage.client, tmp_path).gaps
+    assert gap.records is None
+    assert "has begun anew" in str(gap)
+    assert len(archived(tmp_path)) == 7
+
+
+class Torn:
+    """A client whose history ends with a power cut."""
+
+    def __init__(self, stage: Stage, after: int) -> None:
+        self._client = stage.client
+        self._after = after
+        self.label = stage.client.label
+
+    def packed_history(self, *, after: str) -> Iterator[Sequence[PackedHistory]]:
+        for batch in self._client.packed_history(after=after):
+            for number, entry in enumerate(batch):
+                if number == self._after:
+                    raise KeyboardInterrupt
+                yield [entry]
+
+
+def test_a_run_that_was_cut_short_is_taken_up_where_it_was(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workkit.frames.archiving._FILE_RECORDS", 4)
+    for _ in range(10):
+        writer.write(2)
+    torn: Any = Torn(writer.stage, 7)
+    with pytest.raises(KeyboardInterrupt):
+        frames.archive(torn, tmp_path)
+    assert archived(tmp_path) == writer.ids[:12]
+    assert frames.archive(writer.stage.client, tmp_path).records == 8
+    assert archived(tmp_path) == writer.ids
+
+
+def test_a_file_that_was_not_finished_is_cleared_away(writer: Writer, tmp_path: Path) -> None:
+    writer.write(1)
+    frames.archive(writer.stage.client, tmp_path)
+    left = next(tmp_path.glob("day=*")) / "1-1.2-2.partial"
+    left.write_bytes(b"PAR1 and no more")
+    frames.archive(writer.stage.client, tmp_path)
+    assert not left.exists()
+    assert archived(tmp_path) == writer.ids
+
+
+def test_unreadable_entries_are_counted_and_passed(writer: Writer, tmp_path: Path) -> None:
+    writer.write(1)
+    fields: dict[Any, Any] = {"v": FORMAT, "n": 3, "r": b"junk"}
+    writer.stage.redis.xadd(writer.key, fields, id=f"{NOON_MS}-4")
+    run = frames.archive(writer.stage.client, tmp_path)
+    assert (run.records, run.unreadable, run.gaps) == (1, 3, [])
+    assert frames.archive(writer.stage.client, tmp_path).records == 0
+
+
+def test_two_archivers_do_not_write_one_archive(writer: Writer, tmp_path: Path) -> None:
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InvalidOption, match="is being written by another process"):
+            frames.archive(writer.stage.client, tmp_path)
+
+
+def test_an_archive_of_another_namespace_is_left_alone(writer: Writer, tmp_path: Path) -> None:
+    writer.write(2)
+    frames.archive(writer.stage.client, tmp_path)
+
+    class Other(Torn):
+        label = "other at elsewhere"
+
+    other: Any = Other(writer.stage, 99)
+    other.label = "other at elsewhere"
+    with pytest.raises(
+        InvalidOption, match=r"and this is other at elsewhere; use another .*--adopt"
+    ):
+        frames.archive(other, tmp_path)
+    writer.write(1, NOON_MS + 1)
+    assert frames.archive(other, tmp_path, adopt=True).records == 1
+
+
+@pytest.mark.one_server
+def test_other_peoples_files_are_not_taken_for_an_archive(writer: Writer, tmp_path: Path) -> None:
+    (tmp_path / "day=2024-10-04").mkdir()
+    (tmp_path / "day=2024-10-04" / "data.parquet").write_bytes(b"x")
+    with pytest.raises(InvalidOption, match="is no file of an archive"):
+        frames.archive(writer.stage.client, tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InvalidOption, match="cannot be an archive"):
+        frames.archive(writer.stage.client, tmp_path / "file")

@@ -1,0 +1,79 @@
+"""Frames in files are the same frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.client.stage import Stage
+from tests.frames.test_schema import DTYPES, MAKE
+from workkit import InvalidOption, frames
+from workkit.frames.schema import empty
+from workkit.snapshot import Redaction, write_snapshot
+
+pytestmark = pytest.mark.one_server
+
+FORMATS = ("parquet", "arrow", "csv", "jsonl")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("name", DTYPES)
+def test_a_frame_comes_back_from_a_file_as_it_was(
+    past: Stage, tmp_path: Path, name: str, kind: str
+) -> None:
+    frame = MAKE[name](past.client)
+    path = tmp_path / f"frame.{kind}"
+    frames.write(frame, path, name)
+    pd.testing.assert_frame_equal(frames.read(path, name), frame)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("name", DTYPES)
+def test_so_does_an_empty_one(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / f"frame.{kind}"
+    frames.write(empty(name), path, name)
+    pd.testing.assert_frame_equal(frames.read(path, name), empty(name))
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_a_snapshot_gives_the_frame_of_the_server(past: Stage, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "state.workkit"
+    write_snapshot(past.client, path, redaction=Redaction(()))
+    pd.testing.assert_frame_equal(MAKE[name](path), MAKE[name](past.client))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_odd_texts_survive(tmp_path: Path, stage: Stage, kind: str) -> None:
+    odd = 'a,"b"\n\tc\r\nNA null é\u2028'
+    frame = _one_row(stage, odd)
+    frames.write(frame, tmp_path / "x", "retry", kind)
+    back = frames.read(tmp_path / "x", "retry", kind)
+    pd.testing.assert_frame_equal(back, frame)
+    assert back["error"].to_list() == ['a,"b"']
+
+
+def _one_row(stage: Stage, text: str) -> Any:
+    from tests.client.stage import raw_job
+
+    stage.lay("retry", {raw_job("NA", name="null", err=text, fails=1, args={"k": text}): 1e9})
+    return frames.retry_jobs(stage.client)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    frames.write(empty("queues"), tmp_path / "x.parquet", "queues")
+    frames.write(empty("queues"), tmp_path / "x.csv", "queues")
+    (tmp_path / "y.parquet").write_bytes(b"junk")
+    for name in ("x.parquet", "x.csv"):
+        with pytest.raises(InvalidOption, match="is no frame of dead: no died_at"):
+            frames.read(tmp_path / name, "dead")
+    with pytest.raises(InvalidOption, match="cannot be read as parquet"):
+        frames.read(tmp_path / "y.parquet", "dead")
+    with pytest.raises(InvalidOption, match="no format 'xls'"):
+        frames.read(tmp_path / "y.parquet", "dead", "xls")
+    with pytest.raises(InvalidOption, match="does not end in"):
+        frames.write(empty("queues"), tmp_path / "x.xls", "queues")
+    with pytest.raises(InvalidOption, match="it has no name"):
+        frames.write(empty("queues")[["count"]], tmp_path / "x.csv", "queues")

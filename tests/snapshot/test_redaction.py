@@ -1,0 +1,134 @@
+"""What is left out of a snapshot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.client.stage import JUNK, SETS, Stage, raw_job
+from workkit import job as wire
+from workkit.history import DetailedRecord, PackedHistory, pack, unpack
+from workkit.records import Place, WorkerObservation
+from workkit.snapshot import Redaction, Snapshot, write_snapshot
+
+SECRET = "hunter-2-hunter"  # noqa: S105 - the tests' own
+KEYS = st.sampled_from(["password", "Api_Token", "user", "n", 'odd"key', "pass\u0077ord"])
+VALUES: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+def args_of(raw: bytes) -> Any:
+    return json.loads(wire.args_json(raw))
+
+
+def expected(value: Any) -> Any:
+    if isinstance(value, dict):
+        hidden = {key for key in value if "password" in key.lower() or "token" in key.lower()}
+        return {k: "[redacted]" if k in hidden else expected(v) for k, v in value.items()}
+    return [expected(item) for item in value] if isinstance(value, list) else value
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4), st.booleans())
+def test_values_are_left_out_by_the_names_of_their_keys_and_nothing_else(
+    args: dict[str, Any], ascii_only: bool
+) -> None:
+    raw = json.dumps({"name": "a", "id": "x", "t": 1, "args": args}, ensure_ascii=ascii_only)
+    assert args_of(Redaction().job(raw.encode())) == expected(args)
+
+
+def test_bytes_of_what_stays_are_untouched() -> None:
+    args = b'{"big": 12345678901234567890123 ,"f":1.0,"token":"s"}'
+    raw = b'{"name":"a","id":"x","t":1,"args":%b,"own":1.50}' % args
+    clean = Redaction().job(raw)
+    assert b"12345678901234567890123" in clean
+    assert b'"f":1.0' in clean
+    assert b'"own":1.50' in clean
+    plain = b'{ "name":"a","id":"x", "t":1, "args":{"n":1} }'
+    assert Redaction().job(plain) is plain
+
+
+def test_keys_that_are_written_with_escapes_do_not_escape() -> None:
+    raw = b'{"name":"a","id":"x","t":1,"args":{"p\\u0061ssword":"hunter2"}}'
+    assert args_of(Redaction().job(raw)) == {"password": "[redacted]"}
+
+
+def test_values_are_left_out_of_errors_and_unique_keys_as_well() -> None:
+    raw = raw_job(
+        "x",
+        args={"auth": {"token": SECRET}, "n": 1},
+        unique=True,
+        unique_key=f'ns:unique:mail:{{"token":"{SECRET}"}}\n',
+        err=f"ValueError: {SECRET} is wrong\n\nTraceback",
+        fails=1,
+    )
+    clean = Redaction().job(raw)
+    job = wire.decode(clean)
+    assert SECRET.encode() not in clean
+    assert job.last_err == "ValueError: [redacted] is wrong\n\nTraceback"
+    assert job.unique_key.startswith("redacted:")
+    assert job.args == {"auth": {"token": "[redacted]"}, "n": 1}
+
+
+def test_further_patterns_are_taken_and_none_leave_everything() -> None:
+    raw = raw_job("x", args={"Email": "a@example.com", "password": "p"})
+    assert args_of(Redaction(["*mail"]).job(raw)) == {"Email": "[redacted]", "password": "p"}
+    assert Redaction(()).job(raw) is raw
+
+
+@pytest.mark.parametrize("raw", JUNK)
+def test_bytes_that_are_no_job_are_left_out_whole(raw: bytes) -> None:
+    assert Redaction().job(raw) == b"[redacted: %d bytes that are no job]" % len(raw)
+
+
+def test_bytes_that_were_buried_in_a_dead_job_are_left_out() -> None:
+    raw = wire.bury_undecodable(SECRET.encode(), "mail", "no job", "x", 1)
+    clean = wire.decode(Redaction().job(raw))
+    assert clean.args == {"from": "mail", "workkit_undecodable": "[redacted]"}
+
+
+def test_what_workers_run_is_redacted() -> None:
+    found = WorkerObservation(
+        "w", is_busy=True, args_json=f'{{"token":"{SECRET}"}}', checkin=f"sent {SECRET}"
+    )
+    clean = Redaction().worker(found)
+    assert clean.args_json == '{"token":"[redacted]"}'
+    assert clean.checkin == "sent [redacted]"
+    broken = Redaction().worker(WorkerObservation("w", is_busy=True, args_json='{"token'))
+    assert broken.args_json == '"[redacted]"'
+
+
+def test_history_is_redacted() -> None:
+    record = DetailedRecord(
+        "x", "mail", 1, 2, 3, "dead", 1, f"ValueError: {SECRET}", "f", "w", "",
+        f'{{"token":"{SECRET}"}}', ((1, f"with {SECRET}"),),
+    )  # fmt: skip
+    plain = DetailedRecord("y", "mail", 1, 2, 3, "done")
+    entry = PackedHistory("1-1", "1", "p", "h", pack([record, plain]), 2, "")
+    clean, same = unpack(Redaction().history(entry).blob)
+    assert clean.args == '{"token":"[redacted]"}'
+    assert clean.error == "ValueError: [redacted]"
+    assert clean.checkins == ((1, "with [redacted]"),)
+    assert same == plain
+    junk = entry._replace(blob=b'"token":')
+    assert Redaction().history(junk).blob == b""
+
+
+def test_a_snapshot_holds_no_secret_anywhere(stage: Stage, tmp_path: Path) -> None:
+    for place in SETS:
+        stage.lay(place, {raw_job(place, args={"password": SECRET}, err=SECRET, fails=1): 1})
+    stage.queue("mail", raw_job("q", args={"list": [{"api_key": SECRET}]}))
+    write_snapshot(stage.client, tmp_path / "s")
+    snapshot = Snapshot(tmp_path / "s")
+    assert "*password*" in snapshot.about.redacted
+    for where in (*map(Place, SETS), Place("queued", "mail")):
+        (placed,) = snapshot.jobs(where).jobs
+        assert SECRET.encode() not in placed.job.raw
+        assert b"[redacted]" in placed.job.raw

@@ -1,0 +1,82 @@
+"""`workkit archive`: history that outlives its bounds."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from workkit.cli.options import Server, examples, json_option, server_options
+from workkit.cli.output import note, print_record
+from workkit.cli.progress import Progress
+from workkit.cli.values import to_seconds
+
+if TYPE_CHECKING:
+    from workkit.frames import Archived
+
+__all__ = ["archive"]
+
+
+@click.command(
+    epilog=examples(
+        "workkit archive --to /var/lib/workkit/history",
+        "workkit archive --to history --every 10m",
+        """python -c 'from workkit import frames; print(frames.history("history"))'""",
+    )
+)
+@click.option(
+    "--to",
+    "directory",
+    required=True,
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="The archive; made if it does not exist.",
+)
+@click.option(
+    "--every",
+    "every_s",
+    callback=to_seconds,
+    metavar="SPAN",
+    help="Go on, once in this span of time (10m), until Ctrl-C.",
+)
+@click.option(
+    "--adopt", is_flag=True, help="Go on with an archive that was made under another name."
+)
+@server_options
+@json_option
+def archive(
+    server: Server, *, directory: str, every_s: float | None, adopt: bool, as_json: bool
+) -> None:
+    """Append history to Parquet files, a folder a day, so that it outlives its bounds.
+
+    Each record is archived exactly once, however often this runs and however it ends. Records that
+    history has lost before they could be archived are named. History itself stays as it is.
+    """
+    from workkit import frames
+
+    with closing(server.client()) as client:
+        while True:
+            with Progress() as progress:
+                told = partial(progress.tell, "archiving")
+                run = frames.archive(client, directory, adopt=adopt, told=told)
+            if as_json:
+                print_record(run)
+            elif run.records or every_s is None:
+                _say(run, directory)
+            if every_s is None:
+                return
+            threading.Event().wait(every_s)
+
+
+def _say(run: Archived, directory: str) -> None:
+    files = "1 file" if run.files == 1 else f"{run.files} files"
+    click.echo(f"archived {run.records} executions to {directory} ({files})")
+    for gap in run.gaps:
+        note(f"gap: {gap}")
+    if run.unreadable:
+        note(
+            f"{run.unreadable} executions could not be read: they are of a later format, or damaged"
+        )

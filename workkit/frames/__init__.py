@@ -1,0 +1,49 @@
+"""Jobs and history as pandas DataFrames, from a live server, a snapshot or an archive.
+
+    from workkit import Client
+    from workkit import frames
+
+    ran = frames.history(Client("work", "redis://localhost:6379"), since="2026-11-25T00:00Z")
+    frames.latency_quantiles(ran, by="name")
+    frames.compare(ran[ran.outcome == "dead"], ran[ran.outcome == "done"])
+
+Columns and dtypes of each frame are documented in ``docs/analysis.md``, under a version, `VERSION`.
+"""
+
+from __future__ import annotations
+
+from workkit.frames.archive_files import Gap, archive_gaps
+from workkit.frames.archiving import Archived, archive
+from workkit.frames.args import flatten_args
+from workkit.frames.executions import history
+from workkit.frames.failures import errors
+from workkit.frames.files import read, write
+from workkit.frames.jobs import dead_jobs, retry_jobs, scheduled_jobs
+from workkit.frames.measures import compare, latency_quantiles, retry_delays, throughput
+from workkit.frames.schema import VERSION, Column, Schema, schema
+from workkit.frames.state import queues, workers
+
+__all__ = [
+    "VERSION",
+    "Archived",
+    "Column",
+    "Gap",
+    "Schema",
+    "archive",
+    "archive_gaps",
+    "compare",
+    "dead_jobs",
+    "errors",
+    "flatten_args",
+    "history",
+    "latency_quantiles",
+    "queues",
+    "read",
+    "retry_delays",
+    "retry_jobs",
+    "scheduled_jobs",
+    "schema",
+    "throughput",
+    "workers",
+    "write",
+]

@@ -1,0 +1,190 @@
+"""Writes history to an archive, so that it outlives the bounds of the stream."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from workkit.errors import InvalidOption
+from workkit.frames.archive_files import ABOUT, About, ArchiveFile, Gap, day_of, files_of
+from workkit.frames.extra import pa
+from workkit.frames.packed import Unpacker
+from workkit.frames.schema import schema
+from workkit.history import PackedHistory
+from workkit.reader import Reader
+
+__all__ = ["Archived", "archive"]
+
+#: Records in a file at most, about; those of an entry stay together.
+_FILE_RECORDS: Final = 250_000
+
+
+@dataclass(slots=True)
+class Archived:
+    """What a run has added to an archive.
+
+    Attributes:
+        records: How many records.
+        files: In how many files.
+        unreadable: How many records could not be read.
+        gaps: What was trimmed before it could be read.
+    """
+
+    records: int = 0
+    files: int = 0
+    unreadable: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+
+
+def archive(
+    reader: Reader,
+    directory: str | os.PathLike[str],
+    *,
+    adopt: bool = False,
+    told: Callable[[int], None] | None = None,
+) -> Archived:
+    """Append what history has beyond an archive to it; each record that is read exactly once.
+
+    It can be stopped at any point, by a power cut as well, and goes on where it was. The stream is
+    only read: its bounds go on trimming it.
+
+    Args:
+        reader: Whose history.
+        directory: The archive; made if it does not exist.
+        adopt: Go on though the archive was made from something of another name.
+        told: Called with how many records were read so far.
+
+    Raises:
+        InvalidOption: The directory is no archive, that of another namespace, or in use.
+        ServerError: Redis did not answer or refused; what was written so far is whole.
+    """
+    root = Path(directory)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidOption(f"{root} cannot be an archive: {error.strerror}") from None
+    with _locked(root):
+        files = files_of(root)
+        newest = files[-1] if files else None
+        if newest is not None and not adopt:
+            _check_label(root, newest, reader.label)
+        run = _Run(reader.label, root, newest, told)
+        run.take(reader.packed_history(after=newest.last_id if newest else ""))
+        return run.archived
+
+
+def _check_label(root: Path, newest: ArchiveFile, label: str) -> None:
+    known = newest.about().label
+    if known != label:
+        raise InvalidOption(
+            f"{root} has the history of {known}, and this is {label}; use another directory, or "
+            "--adopt if they are the same"
+        )
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Keep others from writing the same archive, and clear away what one that was killed left."""
+    with (root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InvalidOption(f"{root} is being written by another process") from None
+        for left in root.glob("day=*/*.partial"):
+            left.unlink()
+        yield
+
+
+class _Run:
+    def __init__(
+        self,
+        label: str,
+        root: Path,
+        newest: ArchiveFile | None,
+        told: Callable[[int], None] | None,
+    ) -> None:
+        self.archived = Archived()
+        self._label = label
+        self._root = root
+        self._told = told
+        self._last_id = newest.last_id if newest else ""
+        self._total = newest.last[1] if newest else 0
+        self._entries: list[PackedHistory] = []
+        self._records = 0
+        self._gaps: list[Gap] = []
+
+    def take(self, batches: Iterator[Any]) -> None:
+        """Write all entries, a file for some hundred thousand records of a day."""
+        for batch in batches:
+            for entry in batch:
+                ms = int(entry.entry_id.partition("-")[0])
+                full = self._records >= _FILE_RECORDS
+                if self._entries and (full or day_of(ms) != self._day()):
+                    self._write()
+                self._add(entry)
+        if self._entries:
+            self._write()
+
+    def _add(self, entry: PackedHistory) -> None:
+        total = int(entry.entry_id.partition("-")[2])
+        before = total - entry.records
+        if before > self._total:
+            self._gaps.append(Gap(self._last_id, entry.entry_id, before - self._total))
+        elif before < self._total:
+            self._gaps.append(Gap(self._last_id, entry.entry_id, None))
+        self._last_id, self._total = entry.entry_id, total
+        self._entries.append(entry)
+        self._records += entry.records
+
+    def _day(self) -> str:
+        return day_of(int(self._entries[0].entry_id.partition("-")[0]))
+
+    def _write(self) -> None:
+        import pyarrow.parquet as pq
+
+        unpacker = Unpacker()
+        tables = unpacker.tables([self._entries])
+        first, last = self._entries[0].entry_id, self._entries[-1].entry_id
+        folder = self._root / f"day={self._day()}"
+        folder.mkdir(exist_ok=True)
+        partial = folder / f"{first}.{last}.partial"
+        table = _joined(tables)
+        about = About(self._label, unpacker.read, unpacker.unreadable, tuple(self._gaps))
+        metadata = {**(table.schema.metadata or {}), ABOUT: msgspec.json.encode(about)}
+        with partial.open("wb") as file:
+            pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(partial.with_suffix(".parquet"))
+        _sync(folder)
+        done = self.archived
+        done.records += unpacker.read
+        done.unreadable += unpacker.unreadable
+        done.files += 1
+        done.gaps += self._gaps
+        self._entries, self._records, self._gaps = [], 0, []
+        if self._told is not None:
+            self._told(done.records)
+
+
+def _joined(tables: Iterator[Any]) -> Any:
+    found = list(tables)
+    if not found:
+        return schema("history").arrow().empty_table()
+    return pa.concat_tables(found).unify_dictionaries()
+
+
+def _sync(folder: Path) -> None:
+    """Make the new name last."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

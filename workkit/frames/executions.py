@@ -1,0 +1,149 @@
+"""The frame of what ran."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from workkit.errors import InvalidOption
+from workkit.frames.archive_files import tables_of
+from workkit.frames.args import flatten_args
+from workkit.frames.extra import pa, pd
+from workkit.frames.packed import Unpacker
+from workkit.frames.schema import schema, to_frame
+from workkit.frames.sources import Source, as_reader, is_archive
+from workkit.history_reader import HistoryQuery
+
+__all__ = ["ArgsForm", "Time", "history", "history_tables"]
+
+#: Epoch seconds, a time with a zone, or ISO 8601 with one.
+Time: TypeAlias = float | datetime.datetime | str
+ArgsForm: TypeAlias = Literal["json", "columns"]
+#: Told how many records have been read.
+Told: TypeAlias = Callable[[int], None]
+
+
+def history(
+    source: Source,
+    *,
+    since: Time | None = None,
+    until: Time | None = None,
+    name: str | None = None,
+    outcome: str | None = None,
+    args: ArgsForm = "json",
+) -> Any:
+    """Return what ran, the oldest first: one row an execution.
+
+    Args:
+        source: A `Client`, a snapshot or its path, or the directory of an archive.
+        since: Finished at or after; epoch seconds, a time with a zone, or ISO 8601 with one.
+        until: Finished before.
+        name: Only jobs of this name.
+        outcome: Only this outcome.
+        args: "json" keeps the args as they are, "columns" adds a column an arg; both only where the
+            pools keep them, see `HistoryOptions`.
+
+    Returns:
+        A DataFrame; its columns are those of `schema("history")`. `attrs` say how many records
+        could not be read ("unreadable") and how many the bounds of history have taken away
+        ("trimmed", "written"; not for an archive, see `archive_gaps`).
+
+    Raises:
+        InvalidOption: A filter makes no sense, or the source is none.
+        ServerError: Redis did not answer or refused.
+    """
+    about: dict[str, Any] = {}
+    tables = list(
+        history_tables(source, since=since, until=until, name=name, outcome=outcome, about=about)
+    )
+    wanted = schema("history").arrow()
+    table = pa.concat_tables(tables).unify_dictionaries() if tables else wanted.empty_table()
+    del tables
+    frame = to_frame(table, "history")
+    frame.attrs |= about
+    return flatten_args(frame) if args == "columns" else frame
+
+
+def history_tables(
+    source: Source,
+    *,
+    since: Time | None = None,
+    until: Time | None = None,
+    name: str | None = None,
+    outcome: str | None = None,
+    about: dict[str, Any] | None = None,
+    told: Told | None = None,
+) -> Iterator[Any]:
+    """Yield what `history` returns, piece by piece, as Arrow tables.
+
+    Args:
+        source: As for `history`.
+        since: As for `history`.
+        until: As for `history`.
+        name: As for `history`.
+        outcome: As for `history`.
+        about: Takes what `history` has in `attrs`.
+        told: Called with the number of records that were read so far.
+    """
+    query = HistoryQuery(_epoch_s(since), _epoch_s(until), name, outcome, None)
+    about = about if about is not None else {}
+    if is_archive(source):
+        pieces, count = tables_of(Path(str(source)), query), 0
+        for table in pieces:
+            count += table.num_rows
+            if told is not None:
+                told(count)
+            if kept := _pick(table, query):
+                yield kept
+        return
+    reader, unpacker = as_reader(source), Unpacker()
+    for table in unpacker.tables(reader.packed_history(since=query.since)):
+        if told is not None:
+            told(unpacker.read)
+        if kept := _pick(table, query):
+            yield kept
+    extent = reader.history_extent()
+    about |= {
+        "unreadable": unpacker.unreadable,
+        "trimmed": extent.trimmed,
+        "written": extent.written,
+    }
+
+
+def _pick(table: Any, query: HistoryQuery) -> Any:
+    """Return the rows that are wanted; None for none."""
+    import pyarrow.compute as pc
+
+    mask = None
+    times = pc.cast(table["finished_at"], pa.int64())
+    for wanted in (
+        pc.greater_equal(times, int(query.since * 1_000)) if query.since is not None else None,
+        pc.less(times, int(query.until * 1_000)) if query.until is not None else None,
+        pc.equal(table["name"], query.name) if query.name is not None else None,
+        pc.equal(table["outcome"], query.outcome) if query.outcome is not None else None,
+    ):
+        if wanted is not None:
+            mask = wanted if mask is None else pc.and_(mask, wanted)
+    picked = table if mask is None else table.filter(mask)
+    return picked if picked.num_rows else None
+
+
+def _epoch_s(time: Time | None) -> float | None:
+    """Read a time.
+
+    Raises:
+        InvalidOption: It is none, or has no zone.
+    """
+    if time is None or (isinstance(time, (int, float)) and not isinstance(time, bool)):
+        return time
+    try:
+        stamp = pd.Timestamp(time)
+    except (ValueError, TypeError):
+        raise InvalidOption(
+            f"{time!r} is no time; write 2030-01-31T08:00Z or epoch seconds"
+        ) from None
+    if stamp.tzinfo is None:
+        raise InvalidOption(f"{time!r} has no time zone; add Z for UTC or an offset such as +01:00")
+    return float(stamp.timestamp())

@@ -1,0 +1,106 @@
+"""The frame of errors: which failures there are, how many of each, since when."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from workkit.fingerprint import parts
+from workkit.frames.executions import Time, history
+from workkit.frames.extra import pd
+from workkit.frames.jobs import dead_jobs, retry_jobs
+from workkit.frames.schema import conform, empty, schema
+from workkit.frames.sources import Source, is_archive
+
+__all__ = ["errors"]
+
+_FAILED: Final = ("retry", "dead", "discarded")
+
+
+def errors(source: Source, *, since: Time | None = None) -> Any:
+    """Return the failures of dead jobs, of jobs that wait to be tried again, and of history.
+
+    Failures are the same if the exception's type, its message without numbers, ids, quoted texts
+    and paths, and the innermost frame of your own code are the same; the console groups by that.
+
+    Args:
+        source: A `Client`, a snapshot or its path, or an archive, which has history only.
+        since: Only what failed then or later.
+
+    Returns:
+        A DataFrame, the most frequent first; its columns are those of `schema("errors")`.
+
+    Raises:
+        InvalidOption: The source is none.
+        ServerError: Redis did not answer or refused.
+    """
+    found = [_of_history(history(source, since=since))]
+    if not is_archive(source):
+        for frame, count in ((dead_jobs(source), "dead"), (retry_jobs(source), "retry")):
+            found.append(_of_jobs(frame, count, since))
+    rows = pd.concat([part for part in found if len(part)]) if any(map(len, found)) else None
+    return empty("errors") if rows is None else _grouped(rows)
+
+
+def _of_jobs(frame: Any, count: str, since: Time | None) -> Any:
+    failed = frame[frame["fingerprint"].notna()]
+    at = failed["failed_at"].fillna(failed.iloc[:, 0])
+    rows = pd.DataFrame(
+        {
+            "fingerprint": failed["fingerprint"].astype("str"),
+            "error_type": failed["error_type"].astype("str"),
+            "error_message": failed["error_message"].astype("str"),
+            "error_frame": failed["error_frame"].astype("str"),
+            "name": failed["name"].astype("str"),
+            "error": failed["error"],
+            "at": at,
+            count: 1,
+        }
+    )
+    if since is None:
+        return rows
+    moment = pd.Timestamp(since, unit="s", tz="UTC") if isinstance(since, (int, float)) else since
+    return rows[rows["at"] >= pd.Timestamp(moment)]
+
+
+def _of_history(frame: Any) -> Any:
+    failed = frame[frame["outcome"].isin(_FAILED) & frame["fingerprint"].notna()]
+    heads = {text: parts(text) for text in failed["error"].dropna().unique()}
+    known = failed["error"].map(heads)
+    return pd.DataFrame(
+        {
+            "fingerprint": failed["fingerprint"].astype("str"),
+            "error_type": known.map(lambda found: found.type, na_action="ignore").astype("str"),
+            "error_message": known.map(lambda it: it.message, na_action="ignore").astype("str"),
+            "name": failed["name"].astype("str"),
+            "error": failed["error"],
+            "at": failed["finished_at"],
+            "failures": 1,
+        }
+    )
+
+
+def _grouped(rows: Any) -> Any:
+    for column in ("dead", "retry", "failures", "error_frame"):
+        if column not in rows:
+            rows[column] = pd.NA if column == "error_frame" else 0
+    rows = rows.sort_values("at", kind="stable")
+    made = (
+        rows.groupby("fingerprint", sort=False)
+        .agg(
+            error_type=("error_type", "last"),
+            error_message=("error_message", "last"),
+            error_frame=("error_frame", "last"),
+            names=("name", lambda names: ",".join(sorted(set(names.dropna())))),
+            dead=("dead", "sum"),
+            retry=("retry", "sum"),
+            failures=("failures", "sum"),
+            first_at=("at", "min"),
+            last_at=("at", "max"),
+            example=("error", "last"),
+        )
+        .reset_index()
+    )
+    weight = made["dead"] + made["retry"] + made["failures"]
+    order = weight.sort_values(ascending=False, kind="stable").index
+    made = made.loc[order].reset_index(drop=True)[schema("errors").names]
+    return conform(made, "errors")

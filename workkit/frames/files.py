@@ -1,0 +1,241 @@
+"""Frames in files: Parquet, Arrow, CSV and JSON lines, and back to the same frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+from workkit.errors import InvalidOption
+from workkit.frames.extra import pa
+from workkit.frames.schema import schema, to_frame, to_table
+
+__all__ = ["FORMATS", "format_of", "read", "write", "write_tables"]
+
+#: Format -> how its files end.
+FORMATS: Final = {"parquet": ".parquet", "arrow": ".arrow", "csv": ".csv", "jsonl": ".jsonl"}
+_MS_A_SECOND: Final = 1_000
+
+
+class _Sink(Protocol):
+    def write_table(self, table: Any) -> None: ...
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """Return the format that the end of a file's name tells.
+
+    Raises:
+        InvalidOption: It tells none.
+    """
+    for name, suffix in FORMATS.items():
+        if os.fspath(path).endswith(suffix):
+            return name
+    raise InvalidOption(
+        f"{os.fspath(path)!r} does not end in {', '.join(FORMATS.values())}; name the format"
+    )
+
+
+def write(frame: Any, path: str | os.PathLike[str], name: str, format: str | None = None) -> None:  # noqa: A002 - the word that everybody uses
+    """Write a frame to a file.
+
+    Args:
+        frame: The frame; columns beyond its schema are left out.
+        path: The file.
+        name: Which frame it is, such as "dead".
+        format: "parquet", "arrow", "csv" or "jsonl"; by default as the file's name ends.
+
+    Raises:
+        InvalidOption: There is no such frame or format.
+    """
+    with Path(path).open("wb") as file:
+        write_tables([to_table(frame, name)], file, name, format or format_of(path))
+
+
+def write_tables(tables: Iterable[Any], file: IO[bytes], name: str, format: str) -> int:  # noqa: A002
+    """Write Arrow tables one after the other, so that not all need be in memory.
+
+    Args:
+        tables: Tables with the schema of the frame.
+        file: Where to.
+        name: Which frame it is.
+        format: "parquet", "arrow", "csv" or "jsonl".
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        InvalidOption: There is no such frame or format.
+    """
+    if format not in FORMATS:
+        raise InvalidOption(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+    wanted, rows = schema(name).arrow(), 0
+    with _SINKS[format](file, wanted) as sink:
+        for table in tables:
+            sink.write_table(table)
+            rows += table.num_rows
+    return rows
+
+
+@contextmanager
+def _parquet(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(file, wanted, compression="zstd") as writer:
+        yield writer
+
+
+@contextmanager
+def _arrow(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
+    # A file cannot replace a dictionary, a stream can; readers tell them apart.
+    with pa.ipc.new_stream(file, wanted) as writer:
+        yield writer
+
+
+@contextmanager
+def _csv(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
+    from pyarrow import csv
+
+    with csv.CSVWriter(file, _plain_schema(wanted)) as writer:
+        yield _Plain(writer.write_table)
+
+
+@contextmanager
+def _jsonl(file: IO[bytes], _wanted: Any) -> Iterator[_Sink]:
+    import msgspec
+
+    encode = msgspec.json.encode
+
+    def write_rows(table: Any) -> None:
+        for batch in table.to_batches(max_chunksize=10_000):
+            file.write(b"".join(encode(row) + b"\n" for row in batch.to_pylist()))
+
+    yield _Plain(write_rows)
+
+
+class _Plain:
+    """Writes tables as texts and numbers: times in ISO 8601, spans in seconds."""
+
+    def __init__(self, write_table: Any) -> None:
+        self._write = write_table
+
+    def write_table(self, table: Any) -> None:
+        """Write a table."""
+        self._write(_plainly(table))
+
+
+_SINKS: Final = {"parquet": _parquet, "arrow": _arrow, "csv": _csv, "jsonl": _jsonl}
+
+
+def _plain_schema(wanted: Any) -> Any:
+    return pa.schema([pa.field(field.name, _plain_type(field.type)) for field in wanted])
+
+
+def _plain_type(type_: Any) -> Any:
+    if pa.types.is_duration(type_):
+        return pa.float64()
+    if pa.types.is_timestamp(type_) or pa.types.is_dictionary(type_):
+        return pa.string()
+    return type_
+
+
+def _plainly(table: Any) -> Any:
+    import pyarrow.compute as pc
+
+    columns = []
+    for field in table.schema:
+        values = table[field.name]
+        if pa.types.is_duration(field.type):
+            values = pc.divide(pc.cast(pc.cast(values, pa.int64()), pa.float64()), _MS_A_SECOND)
+        elif pa.types.is_timestamp(field.type):
+            values = pc.strftime(pc.cast(values, pa.timestamp("ms")), format="%Y-%m-%dT%H:%M:%SZ")
+        elif pa.types.is_dictionary(field.type):
+            values = pc.cast(values, pa.string())
+        columns.append(values)
+    return pa.Table.from_arrays(columns, schema=_plain_schema(table.schema))
+
+
+def read(path: str | os.PathLike[str], name: str, format: str | None = None) -> Any:  # noqa: A002
+    """Read a frame from a file that `write` or `workkit export` has written.
+
+    Args:
+        path: The file.
+        name: Which frame it is, such as "dead".
+        format: Its format; by default as the file's name ends.
+
+    Returns:
+        The same frame.
+
+    Raises:
+        InvalidOption: There is no such frame or format, or the file holds another one.
+        OSError: The file cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    kind = format or format_of(path)
+    wanted = schema(name)
+    try:
+        if kind == "parquet":
+            table = pq.ParquetFile(path).read()
+        elif kind == "arrow":
+            with pa.OSFile(os.fspath(path), "rb") as file:
+                table = pa.ipc.open_stream(file).read_all()
+        elif kind in FORMATS:
+            return _read_plain(path, name, kind)
+        else:
+            raise InvalidOption(f"there is no format {kind!r}; there are {', '.join(FORMATS)}")
+    except pa.ArrowInvalid as error:
+        raise InvalidOption(f"{os.fspath(path)} cannot be read as {kind}: {error}") from None
+    if missing := [column for column in wanted.names if column not in table.column_names]:
+        raise InvalidOption(f"{os.fspath(path)} is no frame of {name}: no {', '.join(missing)}")
+    return to_frame(table.select(wanted.names).unify_dictionaries(), name)
+
+
+def _read_plain(path: str | os.PathLike[str], name: str, kind: str) -> Any:
+    wanted = schema(name)
+    types = _plain_schema(wanted.arrow())
+    table = _read_csv(path, types) if kind == "csv" else _read_jsonl(path, types)
+    if missing := [column for column in wanted.names if column not in table.column_names]:
+        raise InvalidOption(f"{os.fspath(path)} is no frame of {name}: no {', '.join(missing)}")
+    columns = [_typed(table[field.name], field.type) for field in wanted.arrow()]
+    return to_frame(pa.Table.from_arrays(columns, schema=wanted.arrow()), name)
+
+
+def _read_csv(path: str | os.PathLike[str], types: Any) -> Any:
+    from pyarrow import csv
+
+    return csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False,
+            null_values=[""],
+        ),
+    )  # fmt: skip
+
+
+def _read_jsonl(path: str | os.PathLike[str], types: Any) -> Any:
+    import msgspec
+
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    try:
+        with Path(path).open("rb") as file:
+            rows = [decode(line) for line in file]
+        return pa.Table.from_pylist(rows, schema=types)
+    except (msgspec.MsgspecError, pa.ArrowTypeError) as error:
+        raise InvalidOption(f"{os.fspath(path)} cannot be read as jsonl: {error}") from None
+
+
+def _typed(values: Any, type_: Any) -> Any:
+    """Turn texts and numbers back into what they stand for."""
+    import pyarrow.compute as pc
+
+    if pa.types.is_duration(type_):
+        ms = pc.round(pc.multiply(values, _MS_A_SECOND))
+        return pc.cast(pc.cast(ms, pa.int64()), type_)
+    if pa.types.is_timestamp(type_):
+        return pc.cast(values, type_)
+    if pa.types.is_dictionary(type_):
+        return pc.dictionary_encode(values)
+    return values

@@ -1,0 +1,217 @@
+"""What history adds up to: throughput, quantiles of latency, and what sets the dead apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from workkit.errors import InvalidOption
+from workkit.frames.args import flattened
+from workkit.frames.extra import np, pd
+
+__all__ = ["compare", "latency_quantiles", "retry_delays", "throughput"]
+
+_QUANTILES: Final = (0.5, 0.9, 0.99)
+#: Values of a number that are too many to be looked at one by one are looked at by quarters.
+_MANY: Final = 20
+_QUARTERS: Final = 4
+#: Columns that say what happened rather than under which circumstances.
+_CIRCUMSTANCES: Final = ("name", "host", "version", "fails", "reason")
+
+
+def throughput(history: Any, freq: str = "1min", *, by: str | None = None) -> Any:
+    """Count how many executions ended, per span of time.
+
+    Args:
+        history: A frame of history.
+        freq: How long a span is, such as "10s", "1min" or "1h".
+        by: A column such as "outcome" or "name", for a column each of its values.
+
+    Returns:
+        A DataFrame, indexed by the beginning of each span, without gaps. Without `by` it has the
+        columns "executions" and "per_s".
+
+    Raises:
+        InvalidOption: `freq` is no span, or there is no such column.
+    """
+    try:
+        spans = history["finished_at"].dt.floor(freq)
+        step = pd.Timedelta(pd.tseries.frequencies.to_offset(freq))
+    except ValueError as error:
+        raise InvalidOption(f"freq must be a span such as 10s, 1min or 1h: {error}") from None
+    index = pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name="finished_at")
+    if len(spans):
+        index = pd.date_range(spans.min(), spans.max(), freq=freq, name="finished_at", unit="ms")
+    if by is not None:
+        _check_column(history, by)
+        keys = history[by].cat.remove_unused_categories() if _is_label(history[by]) else history[by]
+        counts = history.groupby([spans, keys], observed=True).size().unstack(fill_value=0)
+        counts.columns = [str(value) for value in counts.columns]
+        return counts.reindex(index, fill_value=0).astype("int64")
+    counts = spans.value_counts().reindex(index, fill_value=0).astype("int64")
+    return pd.DataFrame({"executions": counts, "per_s": counts / step.total_seconds()})
+
+
+def latency_quantiles(
+    history: Any, by: str | None = "name", *, quantiles: Sequence[float] = _QUANTILES
+) -> Any:
+    """Return how long jobs waited, ran, and were delayed between two tries.
+
+    Args:
+        history: A frame of history.
+        by: A column; one row each of its values. None for one row.
+        quantiles: Which, from 0 to 1.
+
+    Returns:
+        A DataFrame of timedeltas with columns of two levels: "wait", "run" and "retry_delay", and
+        the quantiles; "executions" counts what ran.
+
+    Raises:
+        InvalidOption: There is no such column, or a quantile is none.
+    """
+    if any(not 0 <= quantile <= 1 for quantile in quantiles):
+        raise InvalidOption(f"quantiles go from 0 to 1, not {list(quantiles)!r}")
+    ran = history[history["started_at"].notna()]
+    spans = pd.DataFrame(
+        {
+            "wait": ran["wait"],
+            "run": ran["run"],
+            "retry_delay": retry_delays(history).reindex(ran.index),
+        }
+    )
+    if by is None:
+        keys = pd.Series("all", index=ran.index)
+    else:
+        _check_column(ran, by)
+        keys = ran[by]
+    groups = spans.groupby(keys, observed=True)
+    columns = {
+        (name, f"p{quantile * 100:g}"): groups[name].quantile(quantile)
+        for name in spans
+        for quantile in quantiles
+    }
+    made = pd.DataFrame(columns).astype("timedelta64[ms]")
+    made.insert(0, ("executions", ""), groups.size().astype("int64"))
+    made.columns = pd.MultiIndex.from_tuples(made.columns)
+    made.index.name = by
+    return made
+
+
+def retry_delays(history: Any) -> Any:
+    """Return, for each execution that follows a failed one of the same job, the time between.
+
+    Args:
+        history: A frame of history.
+
+    Returns:
+        A Series with the frame's index; NaT for first tries.
+    """
+    ran = history[history["started_at"].notna()].sort_values("started_at", kind="stable")
+    jobs = ran.groupby("job_id", sort=False)
+    ended = jobs["finished_at"].shift()
+    delays = (ran["started_at"] - ended).where(jobs["outcome"].shift() == "retry")
+    return delays.astype("timedelta64[ms]").reindex(history.index)
+
+
+def compare(dead: Any, done: Any, *, least: int = 5) -> Any:
+    """Say which circumstances are over-represented among jobs that died.
+
+    Looks at each arg, at host, version and hour of the day, and at the job's name, as far as both
+    frames have them; two frames of history have most. A number with many values is looked at by
+    quarters of its range.
+
+    Args:
+        dead: A frame of jobs or executions that went wrong.
+        done: One of those that did not.
+        least: How many jobs must share a value for it to count.
+
+    Returns:
+        A DataFrame, the most telling first: "attribute", "value", how many of each frame have it
+        ("dead", "done"), their shares, and "lift", how many times as frequent the value is among
+        the dead; above 1 it is over-represented. "score" orders them: twice the log-likelihood
+        ratio, so that much more of a rare value and a little more of a common one can be compared.
+    """
+    bad, good = dict(_circumstances(dead)), dict(_circumstances(done))
+    rows: list[dict[str, Any]] = []
+    for attribute in (name for name in bad if name in good):
+        rows += _lifts(attribute, bad[attribute], good[attribute], least)
+    made = pd.DataFrame(
+        rows,
+        columns=["attribute", "value", "dead", "done", "dead_share", "done_share", "lift", "score"],
+    )
+    types = {"attribute": "str", "value": "str", "dead": "int64", "done": "int64"}
+    floats = dict.fromkeys(("dead_share", "done_share", "lift", "score"), "float64")
+    made = made.astype(types | floats)
+    return made.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _circumstances(frame: Any) -> Iterator[tuple[str, Any]]:
+    for name in _CIRCUMSTANCES:
+        if name in frame and frame[name].notna().any():
+            yield name, frame[name]
+    at = next((name for name in ("finished_at", "died_at") if name in frame), None)
+    if at is not None:
+        yield "hour", frame[at].dt.hour.astype("Int64").astype("category")
+    if "args" in frame:
+        for key, values in flattened(frame["args"]).items():
+            yield f"args.{key}", values
+
+
+def _lifts(attribute: str, bad: Any, good: Any, least: int) -> list[dict[str, Any]]:
+    """Return a row for each value that is frequent enough."""
+    all_bad, all_good = len(bad), len(good)
+    bad, good = _comparable(bad, good)
+    counts = pd.DataFrame({"dead": bad.value_counts(), "done": good.value_counts()}).fillna(0)
+    rows = []
+    for value, dead, done in counts.itertuples():
+        if dead + done < least or dead + done == all_bad + all_good:
+            continue
+        # Half a job more on either side: a value that nobody else has is no infinity.
+        lift = ((dead + 0.5) / (all_bad + 1)) / ((done + 0.5) / (all_good + 1))
+        rows.append(
+            {
+                "attribute": attribute,
+                "value": str(value),
+                "dead": int(dead),
+                "done": int(done),
+                "dead_share": dead / all_bad,
+                "done_share": done / all_good,
+                "lift": lift,
+                "score": _g(dead, all_bad, done, all_good),
+            }
+        )
+    return rows
+
+
+def _comparable(bad: Any, good: Any) -> tuple[Any, Any]:
+    """Cut numbers with many values into quarters; leave the rest as texts."""
+    both = pd.concat([pd.Series(bad.to_numpy()), pd.Series(good.to_numpy())], ignore_index=True)
+    numbers = pd.api.types.is_numeric_dtype(bad) and pd.api.types.is_numeric_dtype(good)
+    boolean = pd.api.types.is_bool_dtype(bad) or pd.api.types.is_bool_dtype(good)
+    if numbers and not boolean and both.nunique() > _MANY:
+        values = pd.to_numeric(both).astype("float64")
+        cut = pd.qcut(values, _QUARTERS, duplicates="drop").astype("str")
+        cut = cut.where(values.notna())
+    else:
+        cut = both.astype("str").where(both.notna())
+    return cut.iloc[: len(bad)].dropna(), cut.iloc[len(bad) :].dropna()
+
+
+def _g(dead: float, all_dead: int, done: float, all_done: int) -> float:
+    """Return twice the log-likelihood ratio of a value's counts against independence."""
+    rate = (dead + done) / (all_dead + all_done)
+    seen = np.array([dead, all_dead - dead, done, all_done - done], float)
+    expected = np.array(
+        [all_dead * rate, all_dead * (1 - rate), all_done * rate, all_done * (1 - rate)], float
+    )
+    told = seen > 0
+    return float(2 * np.sum(seen[told] * np.log(seen[told] / expected[told])))
+
+
+def _is_label(series: Any) -> bool:
+    return isinstance(series.dtype, pd.CategoricalDtype)
+
+
+def _check_column(frame: Any, name: str) -> None:
+    if name not in frame:
+        raise InvalidOption(f"there is no column {name!r}; there are {', '.join(frame.columns)}")

@@ -1,0 +1,281 @@
+"""What each frame looks like: names, types and meaning of its columns, under a version.
+
+The types are those of Arrow, from which the dtypes of pandas follow, so that a frame is the same
+whether it was read from Redis, a snapshot, Parquet, Arrow, JSON lines or CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Literal, get_args
+
+from workkit.errors import InvalidOption
+from workkit.frames.extra import np, pa, pd
+from workkit.history import Outcome
+
+__all__ = ["VERSION", "Column", "Schema", "conform", "empty", "schema", "to_frame", "to_table"]
+
+#: Goes up when a column is renamed, removed or changes its type; new columns leave it.
+VERSION: Final = 1
+
+Kind = Literal["text", "label", "time", "span", "count", "flag"]
+
+#: Kind -> what a frame has. All but text may be missing everywhere: NaT, NaN or NA.
+DTYPES: Final[Mapping[Kind, str]] = {
+    "text": "str",
+    "label": "category",
+    "time": "datetime64[ms, UTC]",
+    "span": "timedelta64[ms]",
+    "count": "Int64",
+    "flag": "boolean",
+}
+#: The key under which files say what they hold.
+_METADATA: Final = b"workkit"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a frame.
+
+    Attributes:
+        name: Its name.
+        kind: "text"; "label", a text with few values; "time", in UTC; "span", of time; "count", a
+            whole number; "flag".
+        meaning: What it says.
+        values: What a label can be, in order; () where that is not fixed.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    values: tuple[str, ...] = ()
+
+    @property
+    def dtype(self) -> str:
+        """What pandas calls its type."""
+        return DTYPES[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of a frame.
+
+    Attributes:
+        name: The frame's name.
+        columns: Its columns, in order.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [column.name for column in self.columns]
+
+    def arrow(self) -> Any:
+        """Return the schema as Arrow has it, with the frame's name and the version."""
+        return _arrow(self)
+
+
+_OUTCOMES: Final = get_args(Outcome)
+
+_HISTORY: Final = (
+    Column("job_id", "text", "the job"),
+    Column("name", "label", "its name"),
+    Column("outcome", "label", "how the execution ended", _OUTCOMES),
+    Column("reason", "label", "what else there is to say of that"),
+    Column("enqueued_at", "time", "when it entered its queue (whole seconds)"),
+    Column("started_at", "time", "when the handler started; NaT if it did not"),
+    Column("finished_at", "time", "when the execution ended"),
+    Column("wait", "span", "from the queue to the handler; up to a second too long"),
+    Column("run", "span", "how long the handler ran"),
+    Column("fails", "count", "failures so far, this one included"),
+    Column("error", "text", "the headline of the error"),
+    Column("fingerprint", "label", "equal for equal failures"),
+    Column("worker_id", "label", "the worker"),
+    Column("pool_id", "label", "the pool"),
+    Column("host", "label", "its machine"),
+    Column("version", "label", "the version of its program"),
+    Column("args", "text", "the args as JSON, where the pool keeps them"),
+    Column("checkins", "text", "the newest check-ins as JSON: [[epoch ms, message], ...]"),
+)
+_JOB: Final = (
+    Column("job_id", "text", "the job; missing where the bytes are none"),
+    Column("name", "label", "its name"),
+    Column("args", "text", "its args as JSON"),
+    Column("enqueued_at", "time", "when it entered its queue"),
+    Column("unique", "flag", "whether it is a unique job"),
+    Column("unique_key", "text", "the key that holds its uniqueness"),
+)
+_FAILURE: Final = (
+    Column("failed_at", "time", "when it failed last"),
+    Column("fails", "count", "how often it has failed"),
+    Column("error", "text", "the headline of its last error"),
+    Column("error_type", "label", "the exception's type"),
+    Column("error_message", "label", "its message with what varies blanked"),
+    Column("error_frame", "label", "the innermost frame of your own code, file:function"),
+    Column("fingerprint", "label", "equal for equal failures: type, message and frame"),
+    Column("traceback", "text", "the traceback of its last error"),
+)
+_PROBLEM: Final = Column("problem", "text", "why the bytes are no job; missing for jobs")
+
+_SCHEMAS: Final = {
+    found.name: found
+    for found in (
+        Schema("history", _HISTORY),
+        Schema("dead", (Column("died_at", "time", "when it died"), *_JOB, *_FAILURE, _PROBLEM)),
+        Schema(
+            "retry",
+            (Column("retry_at", "time", "when it is tried again"), *_JOB, *_FAILURE, _PROBLEM),
+        ),
+        Schema("scheduled", (Column("run_at", "time", "when it is due"), *_JOB, _PROBLEM)),
+        Schema(
+            "queues",
+            (
+                Column("name", "label", "the name of the jobs in it"),
+                Column("count", "count", "how many wait"),
+                Column("latency", "span", "how long the next one has waited"),
+                Column("paused", "flag", "whether it is paused"),
+                Column("running", "count", "how many of its jobs pools hold"),
+                Column("max_concurrency", "count", "how many may run at once; NA for no limit"),
+                Column("broken", "flag", "whether one of its keys has a wrong type"),
+            ),
+        ),
+        Schema(
+            "workers",
+            (
+                Column("worker_id", "text", "the worker"),
+                Column("pool_id", "label", "its pool"),
+                Column("host", "label", "its machine"),
+                Column("pid", "count", "its process"),
+                Column("workkit", "label", "the version of workkit; missing for a Go pool"),
+                Column("pool_started_at", "time", "when the pool started"),
+                Column("heartbeat_at", "time", "when the pool was last heard of"),
+                Column("busy", "flag", "whether it runs a job"),
+                Column("name", "label", "the name of that job"),
+                Column("job_id", "text", "its id"),
+                Column("started_at", "time", "since when it runs"),
+                Column("args", "text", "its args as JSON"),
+                Column("checkin", "text", "its newest check-in"),
+                Column("checkin_at", "time", "when that was"),
+            ),
+        ),
+        Schema(
+            "errors",
+            (
+                Column("fingerprint", "label", "the failure"),
+                Column("error_type", "label", "the exception's type"),
+                Column("error_message", "text", "its message with what varies blanked"),
+                Column("error_frame", "text", "the innermost frame of your own code"),
+                Column("names", "text", "the names of the jobs that fail with it, comma-separated"),
+                Column("dead", "count", "how many jobs are dead of it"),
+                Column("retry", "count", "how many jobs wait to be tried again after it"),
+                Column("failures", "count", "how many executions of history ended with it"),
+                Column("first_at", "time", "the earliest that is known"),
+                Column("last_at", "time", "the latest"),
+                Column("example", "text", "the headline of the latest"),
+            ),
+        ),
+    )
+}  # fmt: skip
+
+
+def schema(name: str) -> Schema:
+    """Return the schema of a frame.
+
+    Args:
+        name: "history", "dead", "retry", "scheduled", "queues", "workers" or "errors".
+
+    Raises:
+        InvalidOption: There is no such frame.
+    """
+    if name not in _SCHEMAS:
+        raise InvalidOption(f"there is no frame {name!r}; there are {', '.join(_SCHEMAS)}")
+    return _SCHEMAS[name]
+
+
+@cache
+def _arrow(wanted: Schema) -> Any:
+    types = {
+        "text": pa.string(),
+        "label": pa.dictionary(pa.int32(), pa.string()),
+        "time": pa.timestamp("ms", tz="UTC"),
+        "span": pa.duration("ms"),
+        "count": pa.int64(),
+        "flag": pa.bool_(),
+    }
+    fields = [pa.field(column.name, types[column.kind]) for column in wanted.columns]
+    return pa.schema(fields, metadata={_METADATA: f"{wanted.name}/{VERSION}".encode()})
+
+
+def empty(name: str) -> Any:
+    """Return a frame without rows, whose columns have the right types."""
+    return to_frame(schema(name).arrow().empty_table(), name)
+
+
+def to_frame(table: Any, name: str) -> Any:
+    """Turn an Arrow table with the columns of a schema into a frame.
+
+    Args:
+        table: The table; further columns are kept, after those of the schema.
+        name: The frame's name.
+    """
+    mapping = {
+        pa.int64(): pd.Int64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+        pa.string(): pd.StringDtype(na_value=np.nan),
+    }
+    frame = table.to_pandas(types_mapper=mapping.get, ignore_metadata=True, self_destruct=True)
+    return conform(frame, name)
+
+
+def conform(frame: Any, name: str) -> Any:
+    """Give a frame the order of columns, the types and the categories of its schema.
+
+    Args:
+        frame: A frame with the columns of the schema, whose types may be looser.
+        name: The frame's name.
+
+    Raises:
+        InvalidOption: A column is missing, or does not hold what it should.
+    """
+    wanted = schema(name)
+    if missing := [column for column in wanted.names if column not in frame.columns]:
+        raise InvalidOption(f"this is no frame of {name}: it has no {', '.join(missing)}")
+    columns = {}
+    for column in wanted.columns:
+        try:
+            columns[column.name] = _conform(frame[column.name], column)
+        except (ValueError, TypeError) as error:
+            raise InvalidOption(f"column {column.name} of {name}: {error}") from None
+    further = [other for other in frame.columns if other not in columns]
+    made = pd.DataFrame(columns | {other: frame[other] for other in further}, copy=False)
+    made.attrs = {**frame.attrs, "workkit": f"{name}/{VERSION}"}
+    return made
+
+
+def _conform(series: Any, column: Column) -> Any:
+    if column.kind != "label":
+        return series if str(series.dtype) == column.dtype else series.astype(column.dtype)
+    if not isinstance(series.dtype, pd.CategoricalDtype) or column.values:
+        text = series.astype(pd.StringDtype(na_value=np.nan)).astype("category")
+    else:
+        text = series.cat.remove_unused_categories()
+    values = list(column.values) or sorted(text.cat.categories)
+    dtype = pd.CategoricalDtype(pd.Index(values, dtype=pd.StringDtype(na_value=np.nan)))
+    return text.astype(dtype)
+
+
+def to_table(frame: Any, name: str) -> Any:
+    """Turn a frame into an Arrow table with exactly its schema, for a file.
+
+    Raises:
+        InvalidOption: A column is missing.
+    """
+    wanted = schema(name)
+    if missing := [column for column in wanted.names if column not in frame.columns]:
+        raise InvalidOption(f"this is no frame of {name}: it has no {', '.join(missing)}")
+    return pa.Table.from_pandas(frame[wanted.names], schema=wanted.arrow(), preserve_index=False)

@@ -1,0 +1,95 @@
+"""The frames of queues and workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workkit.frames.extra import pa
+from workkit.frames.schema import schema, to_frame
+from workkit.frames.sources import Source, as_reader
+from workkit.reader import Reader
+from workkit.records import WorkerObservation
+
+__all__ = ["queues", "state_table", "workers"]
+
+
+def queues(source: Source) -> Any:
+    """Return all queues that were ever used, by name.
+
+    Args:
+        source: A `Client`, or a snapshot or its path.
+
+    Returns:
+        A DataFrame; its columns are those of `schema("queues")`.
+    """
+    return to_frame(state_table(as_reader(source), "queues"), "queues")
+
+
+def workers(source: Source) -> Any:
+    """Return the workers of all registered pools, and what they run.
+
+    Args:
+        source: A `Client`, or a snapshot or its path.
+
+    Returns:
+        A DataFrame; its columns are those of `schema("workers")`.
+    """
+    return to_frame(state_table(as_reader(source), "workers"), "workers")
+
+
+def state_table(reader: Reader, name: str) -> Any:
+    """Return queues or workers as an Arrow table."""
+    rows = _queues(reader) if name == "queues" else _workers(reader)
+    return pa.Table.from_pylist(rows, schema=schema(name).arrow())
+
+
+def _queues(reader: Reader) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": queue.job_name,
+            "count": queue.count,
+            "latency": queue.latency * 1_000,
+            "paused": queue.paused,
+            "running": queue.running,
+            "max_concurrency": queue.max_concurrency or None,
+            "broken": queue.broken,
+        }
+        for queue in reader.queues()
+    ]
+
+
+def _workers(reader: Reader) -> list[dict[str, Any]]:
+    beats = reader.worker_pool_heartbeats()
+    seen = {found.worker_id: found for found in reader.worker_observations()}
+    return [
+        {
+            "worker_id": worker_id,
+            "pool_id": beat.worker_pool_id,
+            "host": beat.host or None,
+            "pid": beat.pid or None,
+            "workkit": beat.version or None,
+            "pool_started_at": _ms(beat.started_at),
+            "heartbeat_at": _ms(beat.heartbeat_at),
+            **_running(seen.get(worker_id)),
+        }
+        for beat in beats
+        for worker_id in beat.worker_ids
+    ]
+
+
+def _running(found: WorkerObservation | None) -> dict[str, Any]:
+    if found is None or not found.is_busy:
+        return {"busy": False}
+    return {
+        "busy": True,
+        "name": found.job_name or None,
+        "job_id": found.job_id or None,
+        "started_at": _ms(found.started_at),
+        "args": found.args_json or None,
+        "checkin": found.checkin or None,
+        "checkin_at": _ms(found.checkin_at),
+    }
+
+
+def _ms(at_s: int) -> int | None:
+    return at_s * 1_000 or None

@@ -1,0 +1,178 @@
+"""Leaves values out of what is to be shared, by the names of their keys."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from workkit import job as wire
+from workkit.errors import Undecodable
+from workkit.history import DetailedRecord, PackedHistory, pack, unpack
+from workkit.job import UNDECODABLE
+from workkit.records import WorkerObservation
+
+__all__ = ["SECRETS", "Redaction"]
+
+#: Keys that hold secrets almost everywhere.
+SECRETS: Final = (
+    "*password*", "*passwd*", "*passphrase*", "*secret*", "*token*", "*api_key*", "*apikey*",
+    "*authorization*", "*cookie*", "*credential*", "*private_key*", "*card_number*", "*cvv*",
+    "*iban*", "*ssn*",
+)  # fmt: skip
+
+_GONE: Final = msgspec.Raw(b'"[redacted]"')
+#: Shorter values occur in texts by chance.
+_LEAST_CHARS: Final = 4
+_SPACE: Final = b" \t\r\n"
+_decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_any: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.encode
+
+
+class Redaction:
+    """Takes the values of some keys out of args, wherever args are.
+
+    A key counts at any depth of the args, in any case. Where a value was left out, it is left out
+    of the job's error as well, and the unique key, which is made from the args, becomes a hash.
+    Bytes that are no job cannot be looked into, so they are left out whole.
+
+    Args:
+        patterns: Names of keys with ``*`` and ``?``; none at all leaves everything as it is.
+    """
+
+    def __init__(self, patterns: Iterable[str] = SECRETS) -> None:
+        self.patterns = tuple(dict.fromkeys(pattern.lower() for pattern in patterns))
+        keys = (*self.patterns, UNDECODABLE)
+        self._key = re.compile("|".join(fnmatch.translate(key) for key in keys), re.IGNORECASE)
+        rough = "|".join(_anywhere(key) for key in keys)
+        self._hint = re.compile(rf'"(?:{rough})"\s*:'.encode(), re.IGNORECASE)
+
+    def job(self, raw: bytes) -> bytes:
+        """Return a job's bytes without the values."""
+        if not self.patterns or not self._may_hold(raw):
+            return raw
+        try:
+            job = wire.decode(raw)
+            args = wire.args_json(raw)
+        except (Undecodable, msgspec.MsgspecError):
+            return b"[redacted: %d bytes that are no job]" % len(raw)
+        gone: set[str] = set()
+        clean = self._clean(args, gone)
+        if clean == args:
+            return raw
+        fields = _decode_object(raw)
+        fields["args"] = msgspec.Raw(clean)
+        if job.last_err:
+            fields["err"] = msgspec.Raw(_encode(_without(job.last_err, gone)))
+        if job.unique_key:
+            fields["unique_key"] = msgspec.Raw(_encode(_hashed(job.unique_key)))
+        return _encode(fields)
+
+    def _may_hold(self, raw: bytes) -> bool:
+        """Tell whether bytes are worth a closer look; most are not."""
+        whole = raw[:1] == b"{" and raw[-1:] == b"}"
+        return not whole or b"\\" in raw or self._hint.search(raw) is not None or not _is_job(raw)
+
+    def worker(self, found: WorkerObservation) -> WorkerObservation:
+        """Return what a worker runs without the values."""
+        if not self.patterns or not found.args_json:
+            return found
+        gone: set[str] = set()
+        args = self._text(found.args_json, gone)
+        return replace(found, args_json=args, checkin=_without(found.checkin, gone))
+
+    def history(self, entry: PackedHistory) -> PackedHistory:
+        """Return an entry of history without the values."""
+        if not self.patterns or not (b"\\" in entry.blob or self._hint.search(entry.blob)):
+            return entry
+        try:
+            records = unpack(entry.blob)
+        except msgspec.MsgspecError:
+            return entry._replace(blob=b"")
+        return entry._replace(blob=pack([self._record(record) for record in records]))
+
+    def _record(self, record: DetailedRecord) -> DetailedRecord:
+        if record.args is None:
+            return record
+        gone: set[str] = set()
+        args = self._text(record.args, gone)
+        if not gone and args == record.args:
+            return record
+        checkins = tuple((at, _without(message, gone)) for at, message in record.checkins)
+        return msgspec.structs.replace(
+            record, args=args, error=_without(record.error, gone), checkins=checkins
+        )
+
+    def _text(self, args: str, gone: set[str]) -> str:
+        try:
+            return self._clean(args.encode(), gone).decode()
+        except msgspec.MsgspecError:
+            return _encode("[redacted]").decode()
+
+    def _clean(self, json: bytes, gone: set[str]) -> bytes:
+        """Return JSON without the values; adds those that are texts to `gone`.
+
+        Raises:
+            msgspec.MsgspecError: It is no JSON.
+        """
+        first = json.lstrip(_SPACE)[:1]
+        if first == b"{":
+            fields = _decode_object(json)
+            found = {key: self._value(key, value, gone) for key, value in fields.items()}
+            return json if found == fields else _encode(found)
+        if first == b"[":
+            items = _decode_list(json)
+            clean = [msgspec.Raw(self._clean(bytes(item), gone)) for item in items]
+            return json if clean == items else _encode(clean)
+        return json
+
+    def _value(self, key: str, value: msgspec.Raw, gone: set[str]) -> msgspec.Raw:
+        if not self._key.fullmatch(key):
+            return msgspec.Raw(self._clean(bytes(value), gone))
+        _collect(_decode_any(value), gone)
+        return _GONE
+
+
+def _is_job(raw: bytes) -> bool:
+    try:
+        wire.read(raw)
+    except Undecodable:
+        return False
+    return True
+
+
+def _anywhere(pattern: str) -> str:
+    """Return what a key looks like inside JSON, as a regular expression."""
+    special = {"*": '[^"]*', "?": '[^"]'}
+    return "".join(special.get(char, re.escape(char)) for char in pattern)
+
+
+def _collect(value: Any, gone: set[str]) -> None:
+    if isinstance(value, dict):
+        for item in value.values():
+            _collect(item, gone)
+    elif isinstance(value, list):
+        for item in value:
+            _collect(item, gone)
+    elif isinstance(value, str) or (
+        isinstance(value, (int, float)) and not isinstance(value, bool)
+    ):
+        gone.add(str(value))
+
+
+def _without(text: str, gone: Iterable[str]) -> str:
+    for value in sorted(gone, key=len, reverse=True):
+        if len(value) >= _LEAST_CHARS:
+            text = text.replace(value, "[redacted]")
+    return text
+
+
+def _hashed(key: str) -> str:
+    return f"redacted:{hashlib.sha256(key.encode()).hexdigest()[:16]}"

@@ -1,0 +1,157 @@
+"""Writes snapshots, part by part, so that a million jobs need no more memory than a thousand."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from workkit._version import __version__
+from workkit.errors import InvalidOption
+from workkit.history_reader import id_pair
+from workkit.reader import Reader
+from workkit.records import Kind, Place
+from workkit.snapshot.format import FORMAT, SCHEMA, About, State, pack
+from workkit.snapshot.redaction import Redaction
+
+__all__ = ["Progress", "write_snapshot"]
+
+#: Told what is being read, how much of it so far, and how much there is.
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+_BLOCK: Final = 500
+_SETS: Final[tuple[Kind, ...]] = ("scheduled", "retry", "dead")
+
+
+def write_snapshot(
+    reader: Reader,
+    path: str | os.PathLike[str],
+    *,
+    redaction: Redaction | None = None,
+    replace: bool = False,
+    told: Progress | None = None,
+) -> About:
+    """Write all that a reader can see into one file.
+
+    The parts are read one after the other, so jobs that move meanwhile may be in two of them or in
+    none; the snapshot says when each part was read. The file is readable by its owner only, and
+    appears when it is whole.
+
+    Args:
+        reader: What to read.
+        path: The file.
+        redaction: What to leave out; None for the values of keys that look like secrets.
+        replace: Whether a file that exists may be replaced.
+        told: Called now and then with what is being read.
+
+    Returns:
+        What the snapshot says of itself.
+
+    Raises:
+        InvalidOption: The file exists, or cannot be written.
+        ServerError: Redis did not answer or refused; no file is left behind.
+    """
+    target = Path(path)
+    if target.exists() and not replace:
+        raise InvalidOption(f"{target} exists; --force replaces it")
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)
+        with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as database:
+            database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}")
+            database.execute("BEGIN")
+            about = _Writer(reader, database, redaction or Redaction(), told).write()
+            database.execute("COMMIT")
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidOption(f"{target} cannot be written: {reason}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return about
+
+
+class _Writer:
+    def __init__(
+        self,
+        reader: Reader,
+        database: sqlite3.Connection,
+        redaction: Redaction,
+        told: Progress | None,
+    ) -> None:
+        self._reader = reader
+        self._database = database
+        self._redaction = redaction
+        self._told = told
+
+    def write(self) -> About:
+        from_s = self._reader.now_s()
+        state = self._state()
+        for place in self._places(state):
+            self._jobs(place)
+        self._history(state.extent.kept)
+        about = About(
+            FORMAT,
+            __version__,
+            self._reader.label,
+            from_s,
+            self._reader.now_s(),
+            self._redaction.patterns,
+        )
+        self._database.execute("INSERT INTO about VALUES (?)", (pack(about),))
+        return about
+
+    def _state(self) -> State:
+        reader = self._reader
+        workers = [self._redaction.worker(found) for found in reader.worker_observations()]
+        state = State(reader.overview(), workers, reader.cron(), reader.history_extent())
+        self._database.execute("INSERT INTO state VALUES (?)", (pack(state),))
+        return state
+
+    def _places(self, state: State) -> Iterator[Place]:
+        for kind in _SETS:
+            yield Place(kind)
+        for queue in state.overview.queues:
+            if not queue.broken:  # what has a wrong type holds no jobs
+                yield Place("queued", queue.job_name)
+
+    def _jobs(self, place: Place) -> None:
+        from_s, jobs = self._reader.now_s(), 0
+        row = self._database.execute(
+            "INSERT INTO places (kind, queue, jobs, from_s, until_s) VALUES (?, ?, 0, 0, 0)",
+            (place.kind, place.queue),
+        )
+        place_id = row.lastrowid
+        reverse = place.kind == "queued"
+        for batch in self._reader.walk(place, reverse=reverse, size=_BLOCK):
+            block = [(placed.at or 0, self._redaction.job(placed.job.raw)) for placed in batch.jobs]
+            self._database.execute(
+                "INSERT INTO blocks VALUES (?, ?, ?, ?)", (place_id, jobs, len(block), pack(block))
+            )
+            jobs += len(block)
+            if self._told is not None:
+                self._told(str(place), jobs, max(batch.total, jobs))
+        self._database.execute(
+            "UPDATE places SET jobs = ?, from_s = ?, until_s = ? WHERE id = ?",
+            (jobs, from_s, self._reader.now_s(), place_id),
+        )
+
+    def _history(self, total: int) -> None:
+        read = 0
+        for batch in self._reader.packed_history():
+            entries = [self._redaction.history(entry) for entry in batch]
+            last_ms, last_total = id_pair(entries[-1].entry_id)
+            self._database.execute(
+                "INSERT INTO history (last_ms, last_total, data) VALUES (?, ?, ?)",
+                (last_ms, last_total, pack(entries)),
+            )
+            read += sum(entry.records for entry in entries)
+            if self._told is not None:
+                self._told("history", read, max(total, read))
