@@ -11,7 +11,7 @@ recovered jobs: Redis has a last word), is submitted, finishes, and is settled b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -111,6 +111,7 @@ class Dispatcher:
         self._alignment = Alignment(keys, identity, admission, ledger, board)
         self._beginning = Beginning(keys, identity, admission, ledger, max_recoveries)
         self._solo = Solo(ledger, board)
+        self._queues = {keys.jobs(name): name for name in board.names}
         self._looked_at = float("-inf")
         self._claiming = True
         self._intake = Intake(
@@ -164,11 +165,13 @@ class Dispatcher:
         """
         yield from self._alignment.restore(self._clock.read())
 
-    def turn(self, *, watched: bool = False) -> Step[Rest]:
+    def turn(self, *, watched: bool = False, heard: Sequence[bytes] = ()) -> Step[Rest]:
         """Do what is to be done now: settle, claim, start.
 
         Args:
             watched: Whether the server was to announce changes since the last look, and has not.
+            heard: Keys whose change it has announced. A claim from their queues does what a look
+                would do, in one round trip less; before the next rest there is a look at all.
 
         Returns:
             What to do until the next turn.
@@ -187,8 +190,10 @@ class Dispatcher:
         self._collect()
         self._deadlines.watch(now)
         self._return_impatient(now)
+        self._board.hope([self._queues[key] for key in heard if key in self._queues])
         claims = self._draw(now)
-        if not watched and self._look_is_due(now, claims):
+        told = heard and claims
+        if not watched and not told and self._look_is_due(now, claims):
             self.looked((yield from self.look()))
             claims = self._draw(now)
         if claims or self._ledger.outbox or self._ledger.records:

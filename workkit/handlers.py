@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -53,6 +53,11 @@ class Handler:
         """Call the function; an async one returns its coroutine."""
         return self.function(context, job) if self.takes_context else self.function(job)
 
+    def in_chain(self) -> Callable[[Any, Job], Any]:
+        """Return the innermost part of a chain."""
+        function = self.function
+        return function if self.takes_context else lambda _, job: function(job)
+
 
 @dataclass(frozen=True, slots=True)
 class Middleware:
@@ -73,6 +78,13 @@ class Middleware:
         if self.takes_context:
             return self.function(context, job, proceed)
         return self.function(job, proceed)
+
+    def around(self, inner: Callable[[Any, Job], Any]) -> Callable[[Any, Job], Any]:
+        """Return a part of a chain: this middleware around what is further in."""
+        function, partial = self.function, functools.partial
+        if self.takes_context:
+            return lambda context, job: function(context, job, partial(inner, context, job))
+        return lambda context, job: function(job, partial(inner, context, job))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +185,7 @@ class Chain:
         parts = [handler.is_async, *(layer.is_async for layer in middleware)]
         self.on_loop = all(parts)
         self.needs_loop = any(parts)
+        self._call = _nested(handler, middleware)
 
     def run(
         self, job: Job, loop: asyncio.AbstractEventLoop | None, waits: Waits | None = None
@@ -191,15 +204,7 @@ class Chain:
         if self.needs_loop:
             self._descend(context, job, 0, loop, waits if waits is not None else [])
         else:
-            self._descend_sync(context, job, 0)
-
-    def _descend_sync(self, context: Any, job: Job, depth: int) -> None:
-        """Go down a chain without async parts, the most frequent kind."""
-        if depth == len(self._middleware):
-            self._handler.call(context, job)
-        else:
-            proceed = functools.partial(self._descend_sync, context, job, depth + 1)
-            self._middleware[depth].call(context, job, proceed)
+            self._call(context, job)
 
     def _descend(
         self,
@@ -233,16 +238,19 @@ class Chain:
             Exception: Whatever the handler or a middleware raised.
         """
         context = self._context() if self._context is not None else None
-        await self._descend_async(context, job, 0)
+        await self._call(context, job)
 
-    def _descend_async(self, context: Any, job: Job, depth: int) -> Awaitable[None]:
-        called: Awaitable[None]
-        if depth == len(self._middleware):
-            called = self._handler.call(context, job)
-        else:
-            proceed = functools.partial(self._descend_async, context, job, depth + 1)
-            called = self._middleware[depth].call(context, job, proceed)
-        return called
+
+def _nested(handler: Handler, middleware: Sequence[Middleware]) -> Callable[[Any, Job], Any]:
+    """Put all layers into one function of context and job.
+
+    It serves chains whose parts are all sync, and those whose parts are all async: then each call
+    returns what is to be awaited.
+    """
+    nested = handler.in_chain()
+    for layer in reversed(middleware):
+        nested = layer.around(nested)
+    return nested
 
 
 def _wait_for(coroutine: Any, loop: asyncio.AbstractEventLoop | None, waits: Waits) -> None:

@@ -71,7 +71,7 @@ class Payload(
             raw,
             self.unique,
             self.unique_key,
-            self.unique_until,
+            self.unique_until or ("start" if self.unique else ""),
             self.fails,
             self.last_err,
             self.failed_at,
@@ -88,7 +88,7 @@ _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode_fields: Final = msgspec.json.encode
 
 
-class Job:
+class Job(msgspec.Struct, eq=False):
     """A job as a handler or a client sees it.
 
     Attributes:
@@ -108,52 +108,20 @@ class Job:
         undecodable: Why the bytes are no job, else None. Only a `Client` shows such jobs.
     """
 
-    __slots__ = (
-        "_checkin",
-        "arg_error",
-        "args",
-        "enqueued_at",
-        "failed_at",
-        "fails",
-        "id",
-        "last_err",
-        "name",
-        "raw",
-        "undecodable",
-        "unique",
-        "unique_key",
-        "unique_until",
-    )
-
-    def __init__(
-        self,
-        name: str,
-        id: str,  # noqa: A002 - the wire's own word
-        enqueued_at: int,
-        args: dict[str, Any] | None,
-        raw: bytes = b"",
-        unique: bool = False,
-        unique_key: str = "",
-        unique_until: str = "",
-        fails: int = 0,
-        last_err: str = "",
-        failed_at: int = 0,
-        undecodable: str | None = None,
-    ) -> None:
-        self.name = name
-        self.id = id
-        self.enqueued_at = enqueued_at
-        self.args = args
-        self.raw = raw
-        self.unique = unique
-        self.unique_key = unique_key
-        self.unique_until = unique_until or ("start" if unique else "")
-        self.fails = fails
-        self.last_err = last_err
-        self.failed_at = failed_at
-        self.undecodable = undecodable
-        self.arg_error: str | None = None
-        self._checkin: Callable[[str], None] | None = None
+    name: str
+    id: str
+    enqueued_at: int
+    args: dict[str, Any] | None
+    raw: bytes = b""
+    unique: bool = False
+    unique_key: str = ""
+    unique_until: str = ""
+    fails: int = 0
+    last_err: str = ""
+    failed_at: int = 0
+    undecodable: str | None = None
+    arg_error: str | None = None
+    _checkin: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
         state = f", fails={self.fails}" if self.fails else ""

@@ -102,7 +102,9 @@ class Serving:
         try:
             if self._outage.lasting:
                 yield from ping()  # only an answer ends it; a turn may get by without one
-            rest = yield from self._engine.dispatcher.turn(watched=self._ear.armed)
+            rest = yield from self._engine.dispatcher.turn(
+                watched=self._ear.armed, heard=self._ear.take_heard()
+            )
             self._outage.over()
             if rest.for_s > 0:
                 yield from self._rest(rest)

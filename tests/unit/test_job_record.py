@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from workkit.errors import InvalidOption
 from workkit.history import DetailedRecord, Outcome, Record, pack, unpack
 from workkit.history_reader import HistoryExtent, HistoryQuery
-from workkit.job import Job
+from workkit.job import Job, decode
 
 
 def job_with(**args: Any) -> Job:
@@ -108,7 +108,8 @@ def test_a_job_shows_its_name_its_id_its_args_and_its_failures() -> None:
 def test_a_unique_job_is_unique_until_its_start_unless_it_says_otherwise(
     unique: bool, until: str, seen: str
 ) -> None:
-    assert Job("a", "x", 1, None, unique=unique, unique_until=until).unique_until == seen
+    fields = {"name": "a", "id": "x", "t": 1, "unique": unique, "unique_until": until}
+    assert decode(msgspec.json.encode(fields)).unique_until == seen
 
 
 # History

@@ -81,6 +81,7 @@ class Connection:
         self.timeout_us = microseconds(timeout_s)
         self._network = network
         self._listening: tuple[bytes, ...] = ()
+        self._heard: list[bytes] = []
         self._announced: Callable[[], None] | None = None
         self._broken: Callable[[], None] | None = None
 
@@ -118,10 +119,16 @@ class Connection:
         self._listening = keys
         self._network.server.listen(self, keys, self._on_change)
 
-    def _on_change(self) -> None:
+    def _on_change(self, keys: Sequence[bytes]) -> None:
+        self._heard += [key for key in keys if key in self._listening]
         self._disarm()
         if self._announced is not None:
             self._network.announce(self, self._announced)
+
+    def take_heard(self) -> list[bytes]:
+        """Return the keys whose change was announced since the last call."""
+        heard, self._heard = self._heard, []
+        return heard
 
     def hung_up(self) -> None:
         """Take note that the server has closed the connection."""

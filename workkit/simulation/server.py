@@ -40,8 +40,8 @@ _FAR_MS: Final = 253_402_300_799_000
 _LONG_MS: Final = 10**14
 _REMEMBERED: Final = 20_000
 
-#: Told that keys it listens for were written, and by whom.
-Listener = Callable[[], None]
+#: Told that keys were written, of which it listens for one at least.
+Listener = Callable[[Sequence[bytes]], None]
 #: Told of commands that were carried out: by whom, the command, its reply.
 Witness = Callable[[object, Command, Any], None]
 
@@ -210,7 +210,7 @@ class SimulatedServer:
             told |= self._listeners.get(key, {})
         told.pop(who, None)
         for tell in told.values():
-            tell()
+            tell(keys)
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         self.asked += len(commands)

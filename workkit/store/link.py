@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+from hiredis import pack_command
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError, ServerRefused, ServerUnavailable
@@ -48,6 +49,7 @@ class Link:
         self._pid = os.getpid()
         self._tracking = False
         self._followed = 0  # how often in a row the slot was on another node of a cluster
+        self._heard: list[bytes] = []
         self.armed = False
 
     def run(self, step: Step[R]) -> R:
@@ -96,7 +98,7 @@ class Link:
                     connection.host, connection.port = route.find()
                 # Not left to the first command, which would pass Sentinel by.
                 connection.connect()
-            connection.send_packed_command(_pack(connection, commands), check_health=False)
+            connection.send_packed_command(_pack(commands), check_health=False)
             if meanwhile is not None:
                 meanwhile()
             replies = [self._read() for _ in commands]
@@ -198,9 +200,15 @@ class Link:
         return True
 
     def _on_change(self, message: Any) -> Any:
-        """Take an announcement; that something changed is all that counts."""
+        """Take an announcement: ``invalidate`` and the keys, or None where all were flushed."""
         self.armed = False
+        self._heard += message[1] or ()
         return message
+
+    def take_heard(self) -> list[bytes]:
+        """Return the keys whose change was announced since the last call; a hint, not a list."""
+        heard, self._heard = self._heard, []
+        return heard
 
     def wait(self, timeout_s: float, waker: int) -> None:
         """Wait until the server announces a change, the waker becomes readable, or time is up.
@@ -318,10 +326,12 @@ class Links:
             self._idle.pop().close()
 
 
-def _pack(connection: Any, commands: Sequence[Command]) -> Any:
-    if len(commands) == 1:
-        return connection.pack_command(*plain(commands[0]))
-    return connection.pack_commands([plain(command) for command in commands])
+def _pack(commands: Sequence[Command]) -> list[bytes]:
+    """Write commands as they go over the wire.
+
+    Not by the connection's own packer: that looks at every argument for types that ours never have.
+    """
+    return [pack_command(plain(command)) for command in commands]
 
 
 def plain(command: Command) -> Command:

@@ -70,6 +70,10 @@ class Ear(Protocol):
         """Whether the watch still stands: nothing announced, nothing sent since."""
         ...
 
+    def take_heard(self) -> list[bytes]:
+        """Return the keys whose change was announced since the last call; a hint, not a list."""
+        ...
+
 
 def carry_out(routine: Generator[Any, Any, R], link: Link, wait: Callable[[Wait], object]) -> R:
     """Carry out a routine on this thread, to its end.
