@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
+import hypothesis
 import pytest
 from redis import Redis
 
@@ -35,6 +36,10 @@ POLL_S: Final = 0.005
 DELETED_AT_ONCE: Final = 1000
 
 _namespace_numbers = itertools.count(1)
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("workkit", deadline=None)
+hypothesis.settings.load_profile("workkit")
 
 
 class PrivateServer(Protocol):

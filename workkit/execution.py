@@ -130,17 +130,21 @@ class Execution:
                 self.trail = deque(maxlen=_MAX_CHECKINS)
             self.trail.append((now.epoch_ms, text[:_CHECKIN_CHARS]))
 
-    def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> None:
+    def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> Instant:
         """Take note of how the handler ended, on the thread where it ran.
 
         A user's backoff is called here, so that it can delay nobody else.
+
+        Returns:
+            When that was.
         """
-        self.finished = clock.read()
+        now = self.finished = clock.read()
         if error is None:
             self._job = None  # the job knows us by its check-ins; without it, both go at once
         else:
-            self._fail(error, self.finished, entropy)
-        self._verdict = _judge(self, self.finished)
+            self._fail(error, now, entropy)
+        self._verdict = _judge(self, now)
+        return now
 
     def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
         if self.interrupted and (isinstance(error, JobTimeout) or not isinstance(error, Exception)):

@@ -67,9 +67,7 @@ def comparable(reply: Any) -> Any:
 
 
 @given(commands=st.lists(COMMANDS, max_size=25))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_server_in_memory_answers_as_a_real_one(
     redis_url: str, namespace: str, commands: list[tuple[Any, ...]]
 ) -> None:

@@ -49,6 +49,11 @@ class Slots:
     def __init__(self, worker_ids: Sequence[str]) -> None:
         self._free = deque(worker_ids)
 
+    @property
+    def free(self) -> bool:
+        """Whether there is a free worker."""
+        return bool(self._free)
+
     def take(self) -> str:
         """Return a free worker's id; "" if there is none."""
         try:

@@ -38,10 +38,12 @@ class HandlerRunner:
     def submit(self, executions: Sequence[Execution]) -> None:
         """Start executions as workers become free, in this order."""
         on_loop = [execution for execution in executions if execution.chain.on_loop]
+        if not on_loop:
+            self._threads.submit(executions)
+            return
+        self._loop.submit(on_loop)
         if len(on_loop) < len(executions):
             self._threads.submit([e for e in executions if not e.chain.on_loop])
-        if on_loop:
-            self._loop.submit(on_loop)
 
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""

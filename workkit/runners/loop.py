@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from workkit.clock import Clock
 from workkit.entropy import Entropy
@@ -19,9 +19,39 @@ __all__ = ["LoopRunner"]
 
 _log = logging.getLogger("workkit")
 
+#: A worker that goes from job to job without a wait lets others run after this long, seconds.
+_STINT_S: Final = 0.001
+_MOST_AT_ONCE: Final = 16
+
+
+class _Worker:
+    """One task and what it runs.
+
+    Attributes:
+        task: The task.
+        current: What it runs, or None.
+        abandoned: Whether its pool has let go of it; it ends after its handler.
+        gate: Done when there may be something to run; there while it is parked.
+    """
+
+    __slots__ = ("abandoned", "current", "gate", "task")
+
+    task: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.current: Execution | None = None
+        self.abandoned = False
+        self.gate: asyncio.Future[None] | None = None
+
 
 class LoopRunner:
     """An event loop on a thread; both start when they are first needed.
+
+    A task a job would cost more than a short job. So workers are tasks that go from job to job, and
+    those that are not needed are parked. As with threads, one is woken for any number of
+    executions, and when it waits, the next ones, twice as many each time. A worker in whose context
+    a handler has left something, or which was cancelled, ends, and a new one takes its place: jobs
+    know nothing of each other.
 
     Args:
         slots: The pool's workers.
@@ -42,12 +72,14 @@ class LoopRunner:
         self._clock = clock
         self._entropy = entropy
         self._ready: deque[Execution] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._abandoned: set[asyncio.Task[None]] = set()
+        self._workers: set[_Worker] = set()
+        self._parked: list[_Worker] = []
+        self._stride = 1  # how many are woken at once
+        self._pump_due = False
+        self._abandoned: set[_Worker] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._pumping = False
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, starting it if need be."""
@@ -84,36 +116,100 @@ class LoopRunner:
         self.loop().call_soon_threadsafe(self._pump)
 
     def _pump(self) -> None:
-        if self._pumping:
-            return  # called by a handler that ended where it was started, below
-        self._pumping = True
-        while self._ready and (worker_id := self._slots.take()):
-            try:
-                execution = self._ready.popleft()
-            except IndexError:  # withdrawn meanwhile
-                self._slots.give(worker_id)
-                break
-            task = _start(self._run(execution, worker_id))
-            if not task.done():
-                execution.runner = task
-                self._tasks.add(task)
-        self._pumping = False
+        """Wake workers, or make some, while there is something for them to run."""
+        self._pump_due = False
+        for _ in range(min(self._stride, len(self._ready))):
+            if self._parked:
+                gate = self._parked.pop().gate
+                if gate is not None and not gate.done():
+                    gate.set_result(None)
+            elif self._slots.free:
+                self._add_worker()
 
-    async def _run(self, execution: Execution, worker_id: str) -> None:
-        execution.start(worker_id, self._clock)
+    def _add_worker(self) -> None:
+        assert self._loop is not None  # noqa: S101 - it runs this
+        worker = _Worker()
+        self._workers.add(worker)
+        # In a context of its own, not in that of the handler which may have led here.
+        context = contextvars.Context()
+        worker.task = context.run(self._loop.create_task, self._work(worker))
+
+    async def _work(self, worker: _Worker) -> None:
+        """Run jobs, parked while there are none, until this worker is to be replaced."""
+        pristine = contextvars.copy_context()
+        stint_ends_s = 0.0
+        try:
+            while not worker.abandoned:
+                execution = self._next()
+                if execution is None:
+                    await self._park(worker)
+                    stint_ends_s = 0.0
+                    continue
+                now_s = await self._run(worker, execution)
+                if worker.task.cancelling() or contextvars.copy_context() != pristine:
+                    return
+                if now_s >= stint_ends_s:
+                    if stint_ends_s:
+                        await asyncio.sleep(0)
+                    stint_ends_s = now_s + _STINT_S
+        finally:
+            self._workers.discard(worker)
+            self._abandoned.discard(worker)
+            self._wake_next()
+
+    def _next(self) -> Execution | None:
+        """Return an execution that has a slot by now, or None."""
+        worker_id = self._slots.take() if self._ready else ""
+        if not worker_id:
+            return None
+        try:
+            execution = self._ready.popleft()
+        except IndexError:  # withdrawn meanwhile
+            self._slots.give(worker_id)
+            return None
+        execution.worker_id = worker_id
+        return execution
+
+    async def _park(self, worker: _Worker) -> None:
+        self._stride = 1
+        worker.gate = worker.task.get_loop().create_future()
+        self._parked.append(worker)
+        try:
+            await worker.gate
+        finally:
+            worker.gate = None
+            if worker in self._parked:
+                self._parked.remove(worker)
+
+    def _wake_next(self) -> None:
+        """Have others woken as soon as this worker waits."""
+        if self._ready and not self._pump_due and self._loop is not None:
+            self._pump_due = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._ready:
+            self._stride = min(2 * self._stride, _MOST_AT_ONCE)
+        self._pump()
+
+    async def _run(self, worker: _Worker, execution: Execution) -> float:
+        """Run a handler; returns when it ended, monotonic seconds."""
+        worker.current = execution
+        execution.runner = worker
+        self._wake_next()
+        execution.start(execution.worker_id, self._clock)
         error: BaseException | None = None
         try:
             await execution.chain.run_async(execution.job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
-        self._tasks.discard(execution.runner)
-        if execution.runner in self._abandoned:
-            self._abandoned.discard(execution.runner)
-            return
-        execution.finish(error, self._clock, self._entropy)
-        self._slots.give(worker_id)
+        worker.current = None
+        if worker.abandoned:
+            return 0.0
+        ended = execution.finish(error, self._clock, self._entropy)
+        self._slots.give(execution.worker_id)
         self._done(execution)
-        self._pump()
+        return ended.monotonic_s
 
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""
@@ -126,31 +222,32 @@ class LoopRunner:
         return taken
 
     def interrupt(self, execution: Execution) -> None:
-        """Cancel the handler's task."""
+        """Cancel the handler."""
 
         def cancel() -> None:
-            if execution.runner is not None:
-                execution.runner.cancel()
+            worker: _Worker | None = execution.runner
+            if worker is not None and worker.current is execution:
+                worker.task.cancel()
 
         if self._loop is not None:
             self._loop.call_soon_threadsafe(cancel)
 
     def abandon(self, execution: Execution) -> None:
-        """Let go of a task that swallows its cancellation."""
-        task = execution.runner
-        if task is None or self._loop is None:
-            return
+        """Let go of a handler that swallows its cancellation."""
 
         def let_go() -> None:
-            if not task.done():
-                self._abandoned.add(task)
+            worker: _Worker | None = execution.runner
+            if worker is not None and worker.current is execution and not worker.abandoned:
+                worker.abandoned = True
+                self._abandoned.add(worker)
                 self._slots.give(execution.worker_id)
                 self._pump()
 
-        self._loop.call_soon_threadsafe(let_go)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(let_go)
 
     def abandoned(self) -> int:
-        """Count the abandoned tasks that still run."""
+        """Count the abandoned handlers that still run."""
         return len(self._abandoned)
 
     def close(self, *, wait_s: float) -> None:
@@ -163,16 +260,9 @@ class LoopRunner:
         thread.join(wait_s + 1)
 
     async def _cancel_all(self, wait_s: float) -> None:
-        tasks = [task for task in self._tasks if not task.done()]
+        tasks = [worker.task for worker in self._workers]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=wait_s)
         asyncio.get_running_loop().stop()
-
-
-def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Start a task; where Python can, it runs at once up to its first wait."""
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
-    return asyncio.create_task(coroutine)
