@@ -107,7 +107,7 @@ class Dispatcher:
         self._clock = clock
         # Sync and async handlers share the workers, so what one kind holds in advance could keep
         # the other from starting.
-        self._pace = Pace(prefetch=not admission.mixed)
+        self._pace = Pace(prefetch=not admission.mixed, concurrency=concurrency)
         self._alignment = Alignment(keys, identity, admission, ledger, board)
         self._beginning = Beginning(keys, identity, admission, ledger, max_recoveries)
         self._solo = Solo(ledger, board)
@@ -235,13 +235,17 @@ class Dispatcher:
     def _collect(self) -> None:
         """Take what has finished and decide what becomes of it."""
         finished, ledger, count = self._finished, self._ledger, 0
+        if ledger.has_reports:
+            ledger.take_reports()
+        if not finished:
+            return
         while finished:
             execution = finished.popleft()
             # Else it was fenced, abandoned or returned meanwhile.
             count += ledger.conclude(decide(execution))
-        self._pace.finished(count)
-        if ledger.has_reports:
-            ledger.take_reports()
+        started, ended = execution.started, execution.finished
+        run_s = ended.monotonic_s - started.monotonic_s if started and ended else 0.0
+        self._pace.finished(count, run_s)
 
     def _return_impatient(self, now: Instant) -> None:
         """Return held jobs that have waited too long for a worker: others may have one free."""
@@ -305,6 +309,11 @@ class Dispatcher:
             return
         self._alignment.fence += 1
         self._intake.receive(reply, fates, records, now)
+        in_time = self._runner.waiting > 0
+        if claims:
+            self._pace.supplied(in_time=in_time)
+        if not in_time:
+            self._intake.take()
 
     def _is_pressed(self, now: Instant) -> bool:
         """Tell whether another exchange follows at once, while which the last can be taken in."""

@@ -11,6 +11,8 @@ __all__ = ["Pace"]
 #: Jobs held beyond the free workers are what the pool starts within this time, seconds. They are
 #: claimed in two halves: while Redis hands out one, the workers have the other.
 AHEAD_S: Final = 0.01
+#: Where workers run out of jobs all the same, up to this much more is held.
+MOST_STRETCH: Final = 8.0
 #: How long jobs are counted for one measurement of the rate, seconds.
 WINDOW_S: Final = 0.02
 #: Jobs held beyond the free workers, at most.
@@ -20,22 +22,40 @@ _LOOK_THROUGH_S: Final = 0.05
 
 
 class Pace:
-    """Measures how many jobs finish a second.
+    """Measures how many jobs finish a second, and how long they run.
+
+    The rate alone would not do: workers that run out of jobs lower it, so less would be held, and
+    they would run out sooner. So where they do, more is held, up to what they could start in the
+    same time if they always had one.
 
     Args:
         prefetch: Whether to hold jobs in advance at all.
+        concurrency: How many jobs run at once.
     """
 
-    def __init__(self, *, prefetch: bool) -> None:
+    def __init__(self, *, prefetch: bool, concurrency: int) -> None:
         self._prefetch = prefetch
+        self._concurrency = concurrency
+        self._stretch = 1.0
+        self._run_s = 0.0
         self._rate = 0.0
         self._since_s = 0.0
         self._count = 0
         self._looked_through_at = 0.0
 
-    def finished(self, count: int) -> None:
-        """Count jobs that have finished."""
+    def finished(self, count: int, run_s: float) -> None:
+        """Count jobs that have finished.
+
+        Args:
+            count: How many.
+            run_s: How long one of them ran, seconds.
+        """
         self._count += count
+        self._run_s += (run_s - self._run_s) / 8 if run_s < self._run_s else (run_s - self._run_s) / 2
+
+    def supplied(self, *, in_time: bool) -> None:
+        """Take note that claimed jobs have come, and whether workers had others until then."""
+        self._stretch = max(0.98 * self._stretch, 1.0) if in_time else min(2 * self._stretch, MOST_STRETCH)
 
     def ahead(self, now: Instant, free: int) -> int:
         """Return how many jobs to claim beyond free workers.
@@ -54,7 +74,8 @@ class Pace:
             newest = self._count / elapsed
             self._rate = newest if newest < self._rate else (self._rate + newest) / 2
             self._since_s, self._count = now.monotonic_s, 0
-        most = min(int(self._rate * AHEAD_S), MAX_AHEAD)
+        at_most = self._concurrency / max(self._run_s, 1e-6)
+        most = min(int(min(self._rate * self._stretch, max(at_most,self._rate)) * AHEAD_S), MAX_AHEAD)
         half = (most + 1) // 2
         return max(min(half - max(free, 0), most + min(free, 0)), 0)
 

@@ -18,6 +18,11 @@ class Runner(Protocol):
         """Start executions as workers become free, in this order."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many executions have not started."""
+        ...
+
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""
         ...

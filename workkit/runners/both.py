@@ -45,6 +45,11 @@ class HandlerRunner:
         if len(on_loop) < len(executions):
             self._threads.submit([e for e in executions if not e.chain.on_loop])
 
+    @property
+    def waiting(self) -> int:
+        """How many executions have not started."""
+        return self._threads.waiting + self._loop.waiting
+
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""
         return self._threads.withdraw() + self._loop.withdraw()

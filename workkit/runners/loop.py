@@ -211,6 +211,11 @@ class LoopRunner:
         self._done(execution)
         return ended.monotonic_s
 
+    @property
+    def waiting(self) -> int:
+        """How many executions have not started."""
+        return len(self._ready)
+
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""
         taken = []

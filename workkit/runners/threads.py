@@ -105,6 +105,11 @@ class ThreadRunner:
         self._workers.append(worker)
         worker.thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many executions have not started."""
+        return len(self._ready)
+
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""
         taken = []

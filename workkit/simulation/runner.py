@@ -103,6 +103,11 @@ class SimulatedRunner:
         self._waiting.extend(executions)
         self._host.soon(self._pump)
 
+    @property
+    def waiting(self) -> int:
+        """How many executions have not started."""
+        return len(self._waiting)
+
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""
         taken = list(self._waiting)
