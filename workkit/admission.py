@@ -73,7 +73,7 @@ class Admission:
             payload = wire.read(raw)
         except Undecodable:
             payload = Payload(queue, "", now.epoch_s)
-        return Execution(payload, raw, queue, self._nothing, self._defaults, now.monotonic_s)
+        return self._strange(payload, raw, queue, now)
 
     def admit(self, queue: str, raw: bytes, now: Instant) -> tuple[Execution, Fate | None]:
         """Read claimed bytes.
@@ -95,19 +95,25 @@ class Admission:
         if known is None:
             return self._stray(queue, raw, payload, now)
         chain, options = known
-        execution = Execution(payload, raw, queue, chain, options, now.monotonic_s)
+        execution = Execution(payload, raw, queue, chain, options, now.monotonic_s, payload.fails)
         if self._details is not None:
             execution.details = self._details
         if payload.unique and payload.unique_until == "done":
             execution.release_key = self._keys.unique_of(payload).encode()
         return execution, None
 
+    def _strange(self, payload: Payload, raw: bytes, queue: str, now: Instant) -> Execution:
+        """Make an execution of what has no handler here."""
+        return Execution(
+            payload, raw, queue, self._nothing, self._defaults, now.monotonic_s, payload.fails
+        )
+
     def _bury(
         self, queue: str, raw: bytes, reason: str, now: Instant
     ) -> tuple[Execution, Fate | None]:
         job_id = self._entropy.identifier()
         payload = Payload(queue, job_id, now.epoch_s)
-        execution = Execution(payload, raw, queue, self._nothing, self._defaults, now.monotonic_s)
+        execution = self._strange(payload, raw, queue, now)
         dead = wire.bury_undecodable(raw, queue, reason, job_id, now.epoch_s)
         error = f"undecodable payload: {reason}"
         return execution, quick_fate(
@@ -117,7 +123,7 @@ class Admission:
     def _stray(
         self, queue: str, raw: bytes, payload: Payload, now: Instant
     ) -> tuple[Execution, Fate | None]:
-        execution = Execution(payload, raw, queue, self._nothing, self._defaults, now.monotonic_s)
+        execution = self._strange(payload, raw, queue, now)
         execution.fails += 1
         name = payload.name
         execution.details = self._details

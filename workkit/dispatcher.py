@@ -290,7 +290,7 @@ class Dispatcher:
             self._identity.pool_id,
             self._alignment.fence,
             now.epoch_ms,
-            [fate.settlement for fate in fates],
+            fates,
             claims,
             self._history_blob(fates, records),
         )

@@ -36,7 +36,7 @@ _CHECKIN_CHARS: Final = 200
 _SLOT_MARKS: Final = {"returned": "queued", "retry": "failed", "dead": "failed"}
 
 
-class Execution:
+class Execution(msgspec.Struct, eq=False):
     """A claimed job on its way through the pool.
 
     Runners fill in what happens; everything else belongs to the dispatcher.
@@ -57,6 +57,7 @@ class Execution:
         retry_in_s: Seconds until the next try, if there is one.
         interrupted: Whether its timeout has passed.
         fenced: Whether the job belongs to somebody else by now; its result does not count.
+        fingerprint: That of the error; "" for none.
         began: Whether a unique key was freed for it.
         slot: The Redis key of its cron slot, or b"".
         release_key: The unique key to free at the end, or b"".
@@ -65,46 +66,36 @@ class Execution:
         trail: The newest check-ins and their times (epoch milliseconds), if history keeps them.
         details: What history keeps beyond the usual, if anything.
         runner: What the runner needs to interrupt it.
-        waits: What its threads wait for on the event loop.
+        waits: What its threads wait for on the event loop, if they can.
     """
 
-    # What happens later, if at all, has its beginning here and costs nothing until then.
-    began = False
+    payload: Payload
+    raw: bytes
+    queue: str
+    chain: Chain
+    options: JobOptions
+    claimed_s: float
+    fails: int = 0
+    began: bool = False
     checkin: tuple[str, int] | None = None
     details: HistoryOptions | None = None
     error: BaseException | None = None
-    error_text = ""
-    fenced = False
+    error_text: str = ""
+    fenced: bool = False
+    fingerprint: str = ""
     finished: Instant | None = None
-    interrupted = False
-    recovered = 0
-    release_key = b""
-    retry_in_s = 0
+    interrupted: bool = False
+    recovered: int = 0
+    release_key: bytes = b""
+    retry_in_s: int = 0
     runner: Any = None
-    slot = b""
+    slot: bytes = b""
     started: Instant | None = None
     trail: deque[tuple[int, str]] | None = None
-    worker_id = ""
+    waits: Waits | None = None
+    worker_id: str = ""
     _job: Job | None = None
-    _verdict: tuple[Settlement, Record]
-
-    def __init__(
-        self,
-        payload: Payload,
-        raw: bytes,
-        queue: str,
-        chain: Chain,
-        options: JobOptions,
-        claimed_s: float,
-    ) -> None:
-        self.payload = payload
-        self.raw = raw
-        self.fails = payload.fails
-        self.queue = queue
-        self.chain = chain
-        self.options = options
-        self.claimed_s = claimed_s
-        self.waits: Waits = []
+    _clock: Clock | None = None
 
     @property
     def job(self) -> Job:
@@ -114,15 +105,22 @@ class Execution:
             job = self._job = self.payload.job(self.raw)
         return job
 
-    def start(self, worker_id: str, clock: Clock) -> None:
-        """Take note that the handler starts now."""
+    def start(self, worker_id: str, clock: Clock, now: Instant | None = None) -> None:
+        """Take note that the handler starts.
+
+        Args:
+            worker_id: The worker that runs it.
+            clock: For the times of check-ins.
+            now: The time, if it was read a moment ago.
+        """
         self.worker_id = worker_id
-        self.started = clock.read()
+        self.started = now or clock.read()
         self._clock = clock
         self.job.on_checkin(self._receive)
 
     def _receive(self, message: str) -> None:
         text = message.encode("utf-8", "replace").decode("utf-8")
+        assert self._clock is not None  # noqa: S101 - it has started
         now = self._clock.read()
         self.checkin = (text, now.epoch_s)
         if self.details is not None and self.details.checkins:
@@ -143,7 +141,6 @@ class Execution:
             self._job = None  # the job knows us by its check-ins; without it, both go at once
         else:
             self._fail(error, now, entropy)
-        self._verdict = _judge(self, now)
         return now
 
     def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
@@ -155,6 +152,7 @@ class Execution:
             error = JobTimeout(text).with_traceback(error.__traceback__)
         self.error = fingerprint.without_own_frames(error)
         self.error_text = fingerprint.error_text(error)
+        self.fingerprint = fingerprint.fingerprint(self.error_text)
         self.fails += 1
         job = self.job
         job.fails = self.fails
@@ -177,17 +175,15 @@ class Execution:
         return default_backoff(self.fails, entropy)
 
 
-class Fate(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """What is to become of an execution.
+class Fate(Settlement, frozen=True, eq=False, gc=False):
+    """What is to become of an execution: what Redis is told, and more.
 
     Attributes:
         execution: The execution.
-        settlement: What Redis is told.
         record: What history is told.
     """
 
     execution: Execution
-    settlement: Settlement
     record: Record
 
 
@@ -195,23 +191,20 @@ def decide(execution: Execution) -> Fate:
     """Decide the fate of a finished execution.
 
     The rules are the original's: retry while there are tries left, else dead, unless the job skips
-    that. They were applied where the handler ended, beside the waits of the dispatcher.
+    that.
     """
-    return Fate(execution, *execution._verdict)  # noqa: SLF001 - one thing in two halves
-
-
-def _judge(execution: Execution, finished: Instant) -> tuple[Settlement, Record]:
+    finished = execution.finished
+    assert finished is not None  # noqa: S101 - that is what is decided about
     if execution.error is None:
-        return _verdict(execution, finished, "done", b"d")
+        return _fate(execution, finished, "done", b"d")
     fails, options = execution.fails, execution.options
     now_s = finished.epoch_s
-    if fails < options.max_fails:
-        new = failed(execution.raw, fails, execution.error_text, now_s)
-        return _verdict(execution, finished, "retry", b"r", now_s + execution.retry_in_s, new)
-    if options.skip_dead:
-        return _verdict(execution, finished, "discarded", b"d")
+    if fails >= options.max_fails and options.skip_dead:
+        return _fate(execution, finished, "discarded", b"d")
     new = failed(execution.raw, fails, execution.error_text, now_s)
-    return _verdict(execution, finished, "dead", b"x", now_s, new)
+    if fails < options.max_fails:
+        return _fate(execution, finished, "retry", b"r", now_s + execution.retry_in_s, new)
+    return _fate(execution, finished, "dead", b"x", now_s, new)
 
 
 def quick_fate(
@@ -233,14 +226,15 @@ def quick_fate(
         dead: The bytes for the dead set, for "dead".
         reason: For the history record.
     """
-    execution.finished = execution.finished or now
-    execution.error_text = execution.error_text or error
+    execution.finished = finished = execution.finished or now
+    if error and not execution.error_text:
+        execution.error_text = error
+        execution.fingerprint = fingerprint.fingerprint(error)
     fate = {"returned": b"b", "discarded": b"d", "dead": b"x"}[outcome]
-    finished = execution.finished
-    return Fate(execution, *_verdict(execution, finished, outcome, fate, now.epoch_s, dead, reason))
+    return _fate(execution, finished, outcome, fate, now.epoch_s, dead, reason)
 
 
-def _verdict(
+def _fate(
     execution: Execution,
     finished: Instant,
     outcome: Outcome,
@@ -248,10 +242,19 @@ def _verdict(
     score: int = 0,
     new: bytes = b"",
     reason: str = "",
-) -> tuple[Settlement, Record]:
-    return Settlement(
-        execution.queue, execution.raw, fate, score, new, _effects(execution, outcome)
-    ), remember(execution, outcome, finished.epoch_ms, reason)
+) -> Fate:
+    payload = execution.payload
+    plain = not (payload.unique or execution.slot or execution.recovered)
+    return Fate(
+        execution.queue,
+        execution.raw,
+        fate,
+        score,
+        new,
+        () if plain else _effects(execution, outcome),
+        execution,
+        remember(execution, outcome, finished.epoch_ms, reason),
+    )
 
 
 def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: str = "") -> Record:
@@ -273,7 +276,7 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
         outcome,
         execution.fails,
         headline(error) if error else "",
-        fingerprint.fingerprint(error) if error else "",
+        execution.fingerprint,
         execution.worker_id,
         reason or ("timeout" if execution.interrupted and error else ""),
     )
@@ -301,10 +304,7 @@ def _detailed(record: Record, execution: Execution, details: HistoryOptions) -> 
 
 def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
     """Return what else is to happen, in the same script and only if the job was still ours."""
-    payload = execution.payload
-    if not (payload.unique or execution.slot or execution.recovered):
-        return ()
-    effects = []
+    payload, effects = execution.payload, []
     if execution.slot:
         mark = _SLOT_MARKS.get(outcome, "done")
         effects.append(Effect("mark", execution.slot, mark))

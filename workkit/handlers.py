@@ -188,7 +188,10 @@ class Chain:
         self._call = _nested(handler, middleware)
 
     def run(
-        self, job: Job, loop: asyncio.AbstractEventLoop | None, waits: Waits | None = None
+        self,
+        job: Job,
+        loop: asyncio.AbstractEventLoop | None = None,
+        waits: Waits | None = None,
     ) -> None:
         """Run one job on this thread.
 

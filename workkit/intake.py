@@ -113,18 +113,19 @@ class Intake:
 
     def _admit(self, reply: ExchangeReply, now: Instant) -> None:
         """Take in what was claimed and start what can start."""
+        admission, check = self._admission, reply.recovering > 0
+        admitted = [
+            admission.admit(queue, raw, now) for queue, raws, _ in reply.claimed for raw in raws
+        ]
+        self._ledger.hold(*[execution for execution, _ in admitted])
         ready: list[Execution] = []
-        check = reply.recovering > 0
-        for queue, raws, _ in reply.claimed:
-            for raw in raws:
-                execution, fate = self._admission.admit(queue, raw, now)
-                self._ledger.hold(execution)
-                if fate is not None:
-                    self._ledger.conclude(fate)
-                elif check or self._admission.needs_beginning(execution):
-                    self._beginning.add(execution, ask_recoveries=check)
-                else:
-                    ready.append(execution)
+        for execution, fate in admitted:
+            if fate is not None:
+                self._ledger.conclude(fate)
+            elif check or admission.needs_beginning(execution):
+                self._beginning.add(execution, ask_recoveries=check)
+            else:
+                ready.append(execution)
         self.start(ready)
 
     def start(self, executions: list[Execution]) -> None:

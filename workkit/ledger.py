@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from workkit.clock import Clock
 from workkit.execution import Execution, Fate, remember
@@ -69,10 +69,10 @@ class Ledger:
         """Return the jobs without a fate."""
         return [execution for execution in self._held if execution in self._open]
 
-    def hold(self, execution: Execution) -> None:
-        """Enter a claimed job."""
-        self._held[execution] = None
-        self._open.add(execution)
+    def hold(self, *executions: Execution) -> None:
+        """Enter claimed jobs."""
+        self._held.update(dict.fromkeys(executions))
+        self._open.update(executions)
 
     def conclude(self, fate: Fate) -> bool:
         """Put a job's fate into the outbox; its first fate stands, later ones do not count.
@@ -80,9 +80,10 @@ class Ledger:
         Returns:
             Whether it was the first.
         """
-        if fate.execution not in self._open:
+        execution = fate.execution
+        if execution not in self._open:
             return False
-        self._open.discard(fate.execution)
+        self._open.remove(execution)
         self.outbox.append(fate)
         return True
 
@@ -96,11 +97,12 @@ class Ledger:
         """Return fates that Redis has not taken."""
         self.outbox = [fate for fate in (*fates, *self.outbox) if not fate.execution.fenced]
 
-    def settled(self, fates: Iterable[Fate]) -> None:
+    def settled(self, fates: Collection[Fate]) -> None:
         """Forget jobs whose fates stand in Redis."""
+        held = self._held
         for fate in fates:
-            self._held.pop(fate.execution, None)
-            self.totals[fate.record.outcome] += 1
+            held.pop(fate.execution, None)
+        self.totals.update([fate.record.outcome for fate in fates])
 
     def fence_off(self, execution: Execution) -> None:
         """Give up a job that somebody else has taken over."""

@@ -11,14 +11,15 @@ __all__ = ["Pace"]
 #: Jobs held beyond the free workers are what the pool starts within this time, seconds. They are
 #: claimed in two halves: while Redis hands out one, the workers have the other.
 AHEAD_S: Final = 0.01
-#: Where workers run out of jobs all the same, up to this much more is held.
-MOST_STRETCH: Final = 8.0
+#: Where workers run out of jobs all the same, up to so many times as much is held.
+MOST_STRETCH: Final = 4.0
 #: How long jobs are counted for one measurement of the rate, seconds.
 WINDOW_S: Final = 0.02
 #: Jobs held beyond the free workers, at most.
 MAX_AHEAD: Final = 1_024
 #: How often jobs that wait here are looked through, seconds.
 _LOOK_THROUGH_S: Final = 0.05
+_NO_TIME_S: Final = 1e-6
 
 
 class Pace:
@@ -51,11 +52,15 @@ class Pace:
             run_s: How long one of them ran, seconds.
         """
         self._count += count
-        self._run_s += (run_s - self._run_s) / 8 if run_s < self._run_s else (run_s - self._run_s) / 2
+        weight = 1 / 8 if run_s < self._run_s else 1 / 2  # long ones are believed sooner
+        self._run_s += (run_s - self._run_s) * weight
 
     def supplied(self, *, in_time: bool) -> None:
         """Take note that claimed jobs have come, and whether workers had others until then."""
-        self._stretch = max(0.98 * self._stretch, 1.0) if in_time else min(2 * self._stretch, MOST_STRETCH)
+        if in_time:
+            self._stretch = max(0.98 * self._stretch, 1.0)
+        else:
+            self._stretch = min(2 * self._stretch, MOST_STRETCH)
 
     def ahead(self, now: Instant, free: int) -> int:
         """Return how many jobs to claim beyond free workers.
@@ -74,8 +79,9 @@ class Pace:
             newest = self._count / elapsed
             self._rate = newest if newest < self._rate else (self._rate + newest) / 2
             self._since_s, self._count = now.monotonic_s, 0
-        at_most = self._concurrency / max(self._run_s, 1e-6)
-        most = min(int(min(self._rate * self._stretch, max(at_most,self._rate)) * AHEAD_S), MAX_AHEAD)
+        never_idle = self._concurrency / max(self._run_s, _NO_TIME_S)
+        rate = min(self._rate * self._stretch, max(never_idle, self._rate))
+        most = min(int(rate * AHEAD_S), MAX_AHEAD)
         half = (most + 1) // 2
         return max(min(half - max(free, 0), most + min(free, 0)), 0)
 

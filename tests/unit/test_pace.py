@@ -12,20 +12,20 @@ from tests.support.steps import FakeClock
 from workkit.entropy import Entropy
 from workkit.errors import ServerUnavailable
 from workkit.outage import Outage
-from workkit.pace import AHEAD_S, MAX_AHEAD, WINDOW_S, Pace
+from workkit.pace import AHEAD_S, MAX_AHEAD, MOST_STRETCH, WINDOW_S, Pace
 
 STEP_S = 1 / 32
 
 
 def finish(pace: Pace, clock: FakeClock, count: int, seconds: float = STEP_S) -> int:
     """Let jobs finish while time passes, and ask how many to claim while no worker is free."""
-    pace.finished(count)
+    pace.finished(count, run_s=0.0)
     clock.advance(seconds)
     return pace.ahead(clock.read(), 0)
 
 
-def running_pace() -> tuple[Pace, FakeClock]:
-    pace, clock = Pace(prefetch=True), FakeClock()
+def running_pace(concurrency: int = 20) -> tuple[Pace, FakeClock]:
+    pace, clock = Pace(prefetch=True, concurrency=concurrency), FakeClock()
     pace.ahead(clock.read(), 0)
     return pace, clock
 
@@ -39,7 +39,7 @@ def test_nothing_is_held_before_anything_has_finished() -> None:
 
 
 def test_without_prefetch_nothing_is_held_however_fast_jobs_finish() -> None:
-    pace, clock = Pace(prefetch=False), FakeClock()
+    pace, clock = Pace(prefetch=False, concurrency=20), FakeClock()
     assert [finish(pace, clock, 10_000) for _ in range(9)] == [0] * 9
 
 
@@ -67,6 +67,29 @@ def test_the_rate_rises_half_way_and_falls_at_once() -> None:
     assert [finish(pace, clock, 1_000) for _ in range(3)] == [80, 120, 140]
     assert finish(pace, clock, 10) == 2
     assert finish(pace, clock, 0) == 0
+
+
+def test_workers_that_run_out_of_jobs_get_more_of_them_and_less_again_once_they_do_not() -> None:
+    pace, clock = running_pace()
+    steady = [finish(pace, clock, 200) for _ in range(30)][-1]
+    pace.supplied(in_time=False)
+    assert pace.ahead(clock.read(), 0) == pytest.approx(2 * steady, abs=1)
+    for _ in range(9):
+        pace.supplied(in_time=False)
+    assert pace.ahead(clock.read(), 0) == pytest.approx(MOST_STRETCH * steady, abs=4)
+    for _ in range(200):
+        pace.supplied(in_time=True)
+    assert pace.ahead(clock.read(), 0) == steady
+
+
+def test_workers_that_run_out_of_jobs_get_no_more_than_they_could_start() -> None:
+    pace, clock = running_pace(concurrency=10)
+    for _ in range(30):
+        pace.finished(200, run_s=0.001)
+        pace.supplied(in_time=False)
+        clock.advance(STEP_S)
+        held = pace.ahead(clock.read(), 0)
+    assert held == pytest.approx(10 / 0.001 * AHEAD_S / 2, abs=1)
 
 
 def test_jobs_that_last_seconds_are_not_held_in_advance() -> None:

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from workkit.clock import Clock
+from workkit.clock import Clock, Instant
 from workkit.entropy import Entropy
 from workkit.errors import JobTimeout
 from workkit.execution import Execution
@@ -163,6 +163,7 @@ class ThreadRunner:
 
     def _work(self, worker: _Worker) -> None:
         ready = self._ready
+        now: Instant | None = None  # as long as it is fresh
         while not worker.abandoned:
             try:
                 execution = ready.popleft()
@@ -170,10 +171,11 @@ class ThreadRunner:
                 if self._closed:
                     return
                 self._park(worker)
+                now = None
                 continue
             if ready and self._parked:
                 self._wake_some()
-            self._run(worker, execution)
+            now = self._run(worker, execution, now)
 
     def _wake_some(self) -> None:
         """Wake as many as may be on their way."""
@@ -201,33 +203,46 @@ class ThreadRunner:
         self._woken.discard(worker)
         self._stride = min(2 * self._stride, _MOST_ON_THEIR_WAY) if self._ready else 1
 
-    def _run(self, worker: _Worker, execution: Execution) -> None:
+    def _run(self, worker: _Worker, execution: Execution, now: Instant | None) -> Instant | None:
+        """Run a handler.
+
+        Args:
+            worker: On whose thread this is.
+            execution: What to run.
+            now: The time, if it was read a moment ago.
+
+        Returns:
+            When the handler ended; None if the pool has let go of it.
+        """
+        chain = execution.chain
         execution.runner = worker
-        execution.start(self._slots.take(), self._clock)
+        execution.start(self._slots.take(), self._clock, now)
         worker.current = execution
-        outcome: list[BaseException | None] = []
+        error: BaseException | None = None
+        over = False
         try:
-            self._call(execution, outcome)
+            try:
+                if chain.needs_loop:
+                    execution.waits = []
+                    chain.run(execution.job, self._loop(), execution.waits)
+                else:
+                    chain.run(execution.job)
+                over = True
+            except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
+                error, over = raised, True
             self._leave(worker, execution)
         except JobTimeout as late:  # an interrupt struck on the way out; there is never a second
-            outcome.append(late)
+            if not over:
+                error = late
             self._leave(worker, execution)
         if worker.abandoned:
             _log.warning("abandoned handler of %r has ended", execution.payload.name)
             execution.finished = execution.finished or self._clock.read()
-            return
-        execution.finish(outcome[0], self._clock, self._entropy)
+            return None
+        ended = execution.finish(error, self._clock, self._entropy)
         self._slots.give(execution.worker_id)
         self._done(execution)
-
-    def _call(self, execution: Execution, outcome: list[BaseException | None]) -> None:
-        chain = execution.chain
-        try:
-            loop = self._loop() if chain.needs_loop else None
-            chain.run(execution.job, loop, execution.waits)
-            outcome.append(None)
-        except BaseException as raised:  # noqa: BLE001 - SystemExit ends the job, not the worker
-            outcome.append(raised)
+        return ended
 
     @staticmethod
     def _leave(worker: _Worker, execution: Execution) -> None:

@@ -172,7 +172,7 @@ class SimulatedRunner:
                 name = execution.payload.name
                 run.strand = self._new_strand()
                 run.strand.start(
-                    partial(execution.chain.run, execution.job, self.loop, execution.waits),
+                    partial(execution.chain.run, execution.job, self.loop),
                     f"the handler of {name!r}",
                     partial(self._returned, run),
                 )

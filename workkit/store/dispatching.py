@@ -65,9 +65,9 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     queue: str
     raw: bytes
     fate: bytes
-    score: int = 0
-    new: bytes = b""
-    effects: tuple[Effect, ...] = ()
+    score: int
+    new: bytes
+    effects: tuple[Effect, ...]
 
 
 class HistoryBlob(NamedTuple):
