@@ -309,10 +309,10 @@ class Dispatcher:
             return
         self._alignment.fence += 1
         self._intake.receive(reply, fates, records, now)
-        in_time = self._runner.waiting > 0
+        starved = self._runner.starved
         if claims:
-            self._pace.supplied(in_time=in_time)
-        if not in_time:
+            self._pace.supplied(in_time=not starved)
+        if starved:
             self._intake.take()
 
     def _is_pressed(self, now: Instant) -> bool:

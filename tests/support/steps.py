@@ -122,6 +122,10 @@ class ManualRunner:
     def submit(self, executions: Sequence[Execution]) -> None:
         self.waiting.extend(executions)
 
+    @property
+    def starved(self) -> bool:
+        return not self.waiting
+
     def withdraw(self) -> list[Execution]:
         taken = list(self.waiting)
         self.waiting.clear()

@@ -19,8 +19,8 @@ class Runner(Protocol):
         ...
 
     @property
-    def waiting(self) -> int:
-        """How many executions have not started."""
+    def starved(self) -> bool:
+        """Whether there is nothing that a free worker could start."""
         ...
 
     def withdraw(self) -> list[Execution]:

@@ -46,9 +46,9 @@ class HandlerRunner:
             self._threads.submit([e for e in executions if not e.chain.on_loop])
 
     @property
-    def waiting(self) -> int:
-        """How many executions have not started."""
-        return self._threads.waiting + self._loop.waiting
+    def starved(self) -> bool:
+        """Whether there is nothing that a free worker could start."""
+        return self._threads.starved and self._loop.starved
 
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""

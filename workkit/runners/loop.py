@@ -212,9 +212,9 @@ class LoopRunner:
         return ended.monotonic_s
 
     @property
-    def waiting(self) -> int:
-        """How many executions have not started."""
-        return len(self._ready)
+    def starved(self) -> bool:
+        """Whether there is nothing that a free worker could start."""
+        return not self._ready
 
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""

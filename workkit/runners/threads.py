@@ -106,9 +106,9 @@ class ThreadRunner:
         worker.thread.start()
 
     @property
-    def waiting(self) -> int:
-        """How many executions have not started."""
-        return len(self._ready)
+    def starved(self) -> bool:
+        """Whether there is nothing that a free worker could start."""
+        return not self._ready
 
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""

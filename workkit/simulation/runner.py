@@ -104,9 +104,9 @@ class SimulatedRunner:
         self._host.soon(self._pump)
 
     @property
-    def waiting(self) -> int:
-        """How many executions have not started."""
-        return len(self._waiting)
+    def starved(self) -> bool:
+        """Whether there is nothing that a free worker could start."""
+        return not self._waiting
 
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""
