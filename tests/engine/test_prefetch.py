@@ -29,8 +29,9 @@ def run_quickly(stage: Stage, pool: StepPool, turns: int = 80) -> int:
         pool.turn()
         most = max(most, pool.engine.ledger.running)
         for _ in range(len(pool.runner.waiting)):
+            execution = pool.runner.begin()
             stage.clock.advance(QUICK_S)
-            pool.runner.run()
+            pool.runner.run(execution)
     pool.turn()
     return most
 
