@@ -58,7 +58,7 @@ class Pace:
     def supplied(self, *, in_time: bool) -> None:
         """Take note that claimed jobs have come, and whether workers had others until then."""
         if in_time:
-            self._stretch = max(0.98 * self._stretch, 1.0)
+            self._stretch = max(0.95 * self._stretch, 1.0)
         else:
             self._stretch = min(2 * self._stretch, MOST_STRETCH)
 
@@ -77,6 +77,8 @@ class Pace:
         elapsed = now.monotonic_s - self._since_s
         if elapsed >= WINDOW_S:
             newest = self._count / elapsed
+            if newest < self._rate / 2:
+                self._stretch = 1.0  # jobs have become longer, or few
             self._rate = newest if newest < self._rate else (self._rate + newest) / 2
             self._since_s, self._count = now.monotonic_s, 0
         never_idle = self._concurrency / max(self._run_s, _NO_TIME_S)
