@@ -128,12 +128,12 @@ class WireWitness:
                     self._job("died" if fate == ord("d") else "recovered", where, args[at])
 
     def _remove(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
-        for at, bit in zip(range(1, len(args), 4), reply, strict=False):
+        for at, bit in zip(range(3, len(args), 4), reply, strict=False):
             if bit == ord("1"):
                 self._job("deleted", where, args[at])
 
     def _revive(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
-        for at, bit in zip(range(3 + int(args[1]), len(args), 7), reply, strict=False):
+        for at, bit in zip(range(4 + int(args[1]), len(args), 7), reply, strict=False):
             if bit == ord("1"):
                 self._job("revived", where, args[at])
 
