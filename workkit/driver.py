@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from workkit.engine import Engine, PoolSpec, RunnerFactory
 from workkit.entropy import Entropy
 from workkit.errors import ServerError
 from workkit.maintenance.loop import DutyLoop
+from workkit.server_facts import warn_of_eviction
 from workkit.serving import Serving, draining
 from workkit.signals import SignalEvent
 from workkit.store.link import Link
@@ -18,6 +20,8 @@ from workkit.store.target import Target
 from workkit.waker import Waker
 
 __all__ = ["PoolDriver"]
+
+_log = logging.getLogger("workkit")
 
 
 class PoolDriver:
@@ -107,6 +111,8 @@ class PoolDriver:
             self._heartbeat.discard()
             self._maintenance.discard()
             raise
+        if warning := self._link.run(warn_of_eviction()):
+            _log.warning("%s", warning)
         self._heartbeat.start()
         self._maintenance.start()
         self._thread.start()

@@ -13,13 +13,14 @@ from tests.chaos.verdict import Verdict
 __all__ = ["frozen", "killed", "terminated"]
 
 _EVERY_S: Final = 1.0
-#: Faults go on while at least so many jobs are left, so that the slots are at work at each.
+#: Faults go on while at least so many jobs wait, so that the slots are at work at each.
 _LEFT: Final = 300
 
 
-def _faults_go_on(stage: Stage, jobs: int) -> bool:
-    stage.journal.read()
-    return stage.journal.ran() + _LEFT < jobs
+def _faults_go_on(stage: Stage) -> bool:
+    with stage.client() as redis:
+        waiting: int = redis.llen(f"{stage.place.namespace}:jobs:note")
+    return waiting > _LEFT
 
 
 def killed(scale: Scale, say: Say) -> Verdict:
@@ -32,7 +33,7 @@ def killed(scale: Scale, say: Say) -> Verdict:
             processes=scale.processes, work_ms=scale.work_ms,
         ) as workers:  # fmt: skip
             workers.await_work()
-            while _faults_go_on(stage, scale.jobs):
+            while _faults_go_on(stage):
                 wait_s(stage.entropy.uniform(0.5, 1.5) * _EVERY_S)
                 victim = stage.pick(workers)
                 victim.kill()
@@ -57,7 +58,7 @@ def frozen(scale: Scale, say: Say) -> Verdict:
             processes=scale.processes, work_ms=scale.work_ms,
         ) as workers:  # fmt: skip
             workers.await_work()
-            while _faults_go_on(stage, scale.jobs):
+            while _faults_go_on(stage):
                 wait_s(stage.entropy.uniform(0.5, 1.5) * _EVERY_S)
                 victim = stage.pick(workers)
                 victim.send_signal(signal.SIGSTOP)
@@ -80,7 +81,7 @@ def terminated(scale: Scale, say: Say) -> Verdict:
             processes=scale.processes, work_ms=scale.work_ms,
         ) as workers:  # fmt: skip
             workers.await_work()
-            while _faults_go_on(stage, scale.jobs):
+            while _faults_go_on(stage):
                 wait_s(stage.entropy.uniform(0.5, 1.5) * _EVERY_S)
                 victim = stage.pick(workers)
                 stage.verdict.in_flight.append(stage.journal.running(victim.pid))

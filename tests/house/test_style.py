@@ -24,7 +24,7 @@ UNFINISHED: Final = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
 #: What a key begins with or ends in. A colon with a space beside it is prose.
 KEY_PART: Final = re.compile(
-    r"(?:\A|:)(jobs|worker_pools|worker|unique|slot|lease|history|trash|trashed):(?=\S|\Z)"
+    r"(?:\A|:)(jobs|worker_pools|worker|unique|slot|lease|history|trash|trashed|aside):(?=\S|\Z)"
     r"|:(known_jobs|worker_pools|retry|scheduled|dead|history|recoveries|begun|periodic|limits|trash"
     r"|inprogress|lock|lock_info|paused|max_concurrency|last_periodic_enqueue)\b"
 )

@@ -41,6 +41,7 @@ _COMMANDS: Final = {
     "delete": _Home("workkit.cli.mend", "delete", "Delete jobs that wait or are dead."),
     "pause": _Home("workkit.cli.mend", "pause", "Keep all pools from taking jobs of a name."),
     "unpause": _Home("workkit.cli.mend", "unpause", "Let pools take jobs of a name again."),
+    "doctor": _Home("workkit.cli.doctor", "doctor", "Check a namespace and mend it."),
     "demo": _Home("workkit.demo.command", "demo", "See it work, with a server of its own."),
 }
 

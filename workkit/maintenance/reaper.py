@@ -102,10 +102,17 @@ class Reaper:
         for pool_id in set(self._watched) - set(beats):
             del self._watched[pool_id]
         for pool_id, beat in dead:
-            yield from self._reap(pool_id, beat, now)
+            yield from self.recover(pool_id, beat, now)
         return _EVERY_S * self._entropy.uniform(0.8, 1.0)
 
-    def _reap(self, pool_id: str, beat: Beat, now: Instant) -> Step[None]:
+    def recover(self, pool_id: str, beat: Beat, now: Instant) -> Step[None]:
+        """Give back what a dead pool holds and forget it, unless its heartbeat has changed.
+
+        Args:
+            pool_id: The pool.
+            beat: Its heartbeat, as it was watched.
+            now: The time.
+        """
         known = yield from pools.known_jobs(self._keys)
         names = known | self._job_names | self._suspects.get(pool_id, set())
         names |= {name for name in beat.job_names.split(",") if name}

@@ -20,6 +20,40 @@ _RESERVED_SUFFIXES: Final = (":paused", ":lock", ":lock_info", ":max_concurrency
 _INPROGRESS: Final = re.compile(r":([^:]+):inprogress\Z")
 
 
+_TYPES: Final = {
+    "known_jobs": "set",
+    "worker_pools": "set",
+    "retry": "zset",
+    "scheduled": "zset",
+    "dead": "zset",
+    "last_periodic_enqueue": "string",
+    "history": "stream",
+    "history:head": "string",
+    "recoveries": "hash",
+    "begun": "hash",
+    "periodic": "hash",
+    "periodic_seen": "hash",
+    "limits": "hash",
+    "trash": "zset",
+}
+_TYPES_OF_QUEUES: Final = {
+    ":inprogress": "list",
+    ":lock": "string",
+    ":lock_info": "hash",
+    ":paused": "string",
+    ":max_concurrency": "string",
+}
+_TYPES_OF_KINDS: Final = {
+    "worker_pools:": "hash",
+    "worker:": "hash",
+    "unique:": "string",
+    "slot:": "string",
+    "lease:": "string",
+    "trash:": "hash",
+    "trashed:": "list",
+}
+
+
 class QueueKeys(NamedTuple):
     """The keys of one queue as one pool uses them, in the order in which scripts take them."""
 
@@ -144,6 +178,33 @@ class Keys:
     def may_expire_as_string(self, key: bytes) -> bool:
         """Tell whether a key is a string or an observation that is given a time to live."""
         return key.startswith(self._expiring_kinds)
+
+    def type_of(self, key: bytes) -> str | None:
+        """Return the type that a key must have; None for one that is not of this keyspace."""
+        if not key.startswith(self.prefix.encode()):
+            return None
+        rest = key[len(self.prefix.encode()) :].decode("utf-8", "replace")
+        if rest.startswith("jobs:"):
+            ends = (kind for suffix, kind in _TYPES_OF_QUEUES.items() if rest.endswith(suffix))
+            return next(ends, "list")
+        if rest in _TYPES:
+            return _TYPES[rest]
+        starts = (kind for start, kind in _TYPES_OF_KINDS.items() if rest.startswith(start))
+        return next(starts, None)
+
+    def queue_of(self, key: bytes) -> str | None:
+        """Return the name of a queue by the key of its list; None for any other key."""
+        rest = key.decode("utf-8", "replace").removeprefix(f"{self.prefix}jobs:")
+        is_list = self.type_of(key) == "list" and not rest.endswith(":inprogress")
+        return rest if is_list and key == self.jobs(rest) else None
+
+    def is_unique(self, key: bytes) -> bool:
+        """Tell whether a key is one that a unique job holds."""
+        return key.startswith(self._key("unique:"))
+
+    def aside(self, key: bytes, now_s: int) -> bytes:
+        """Any type, of ours: where a key of a wrong type is put."""
+        return self._key(f"aside:{now_s}:") + key[len(self.prefix.encode()) :]
 
     def everything_pattern(self) -> str:
         """Return a SCAN pattern that finds every key of the namespace."""

@@ -1,0 +1,14 @@
+"""What the tests of the doctor start from."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from tests.doctor.ward import Ward
+
+
+@pytest.fixture
+def ward(redis_url: str, redis_client: Redis, namespace: str) -> Ward:
+    """A namespace to be examined."""
+    return Ward(redis_url, redis_client, namespace)

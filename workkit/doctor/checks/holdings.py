@@ -1,0 +1,106 @@
+"""Locks that do not say what is held, and entries that nobody runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workkit.client_steps import read_job
+from workkit.doctor.checks.pools import silent
+from workkit.doctor.findings import Case, Finding
+from workkit.doctor.look import Look
+from workkit.doctor.repairs import Repairs
+from workkit.store.inspecting import Tally
+
+__all__ = ["check", "suspects"]
+
+
+def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
+    """Compare locks with what is held, and what Go pools hold with what their workers run."""
+    for name, tally in sorted(now.tallies.items()):
+        total = sum(_believed(now, tally).values())
+        stale = sorted(set(tally.info) - set(now.beats) - _holders(tally))
+        if tally.lock != total:
+            yield Case(
+                Finding(
+                    "lock", "broken", name,
+                    f"the lock of queue {name!r} says {tally.lock}, but {total} of its jobs are "
+                    "held" + _consequence(now, name, tally, total),
+                    "it is counted anew; a live workkit pool does that every few minutes",
+                    repairable=True,
+                ),
+                lambda name=name: repairs.recount(name),  # type: ignore[misc]
+                (tally.lock, total),
+            )  # fmt: skip
+        elif stale:
+            yield Case(
+                Finding(
+                    "lock-info", "note", name,
+                    f"lock_info of queue {name!r} names {len(stale)} pools that are gone",
+                    "the fields are removed", repairable=True,
+                ),
+                lambda name=name: repairs.recount(name),  # type: ignore[misc]
+                tuple(stale),
+            )  # fmt: skip
+    yield from _ghosts(before, now, repairs)
+
+
+def suspects(now: Look) -> dict[tuple[str, str], list[bytes]]:
+    """Return what living Go pools hold and no worker of theirs is seen to run.
+
+    A workkit pool compares what it holds with Redis itself.
+    """
+    still = silent(now)
+    go = {pool for pool, beat in now.beats.items() if not beat.get("workkit")} - still
+    return {
+        (pool_id, name): ghosts
+        for (pool_id, name), raws in now.held.items()
+        if pool_id in go
+        if (ghosts := [raw for raw in raws if read_job(raw, name).id not in now.observed])
+    }
+
+
+def _ghosts(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
+    then = suspects(before)
+    for owner, raws in sorted(suspects(now).items()):
+        pool_id, name = owner
+        still = [raw for raw in raws if raw in then.get(owner, [])]
+        if still:
+            yield Case(
+                Finding(
+                    "ghost", "broken", pool_id,
+                    f"Go pool {pool_id} holds {len(still)} jobs of queue {name!r} that none of its "
+                    "workers runs",
+                    "they go to the front of their queue; one that Go has run, and did not remove, "
+                    "runs again", repairable=True,
+                ),
+                lambda pool_id=pool_id, name=name, still=still: repairs.give_back(  # type: ignore[misc]
+                    pool_id, name, still
+                ),
+                (name, tuple(still)),
+            )  # fmt: skip
+
+
+def _believed(now: Look, tally: Tally) -> dict[str, int]:
+    """Return how many jobs each registered or orphaned pool holds; see recount.lua."""
+    believed = {}
+    for pool_id in {*tally.info, *now.beats}:
+        held = tally.held.get(pool_id, 0)
+        beat = now.beats.get(pool_id)
+        is_go = beat is not None and not beat.get("workkit")
+        believed[pool_id] = min(held, max(tally.info.get(pool_id, 0), 0)) if is_go else held
+    return believed
+
+
+def _holders(tally: Tally) -> set[str]:
+    return {pool_id for pool_id, held in tally.held.items() if held}
+
+
+def _consequence(now: Look, name: str, tally: Tally, total: int) -> str:
+    state = now.states.get(name)
+    if state is None or not state.max_concurrency or tally.lock is None:
+        return ""
+    if tally.lock >= state.max_concurrency > total:
+        return f", so with a limit of {state.max_concurrency} none of it runs"
+    if tally.lock < total:
+        return f", so its limit of {state.max_concurrency} is exceeded"
+    return ""

@@ -1,0 +1,83 @@
+"""Pools that died, and pools whose clocks are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from workkit.doctor.findings import Case, Finding
+from workkit.doctor.look import Look
+from workkit.doctor.repairs import Repairs
+
+__all__ = ["WATCH_S", "check", "is_silent", "silent"]
+
+#: How long a heartbeat has to stand still for its pool to be dead; more than the reaper's 12 s.
+WATCH_S: Final = 13.0
+#: A heartbeat older than this by the server's clock is watched, ms. Pools beat every 4 or 5 s.
+_SILENT_MS: Final = 8_000
+#: How much a clock may differ: beats carry whole seconds and are up to 5 s old.
+_SKEW_MS: Final = 10_000
+_AHEAD_MS: Final = 2_000
+
+
+def silent(now: Look) -> set[str]:
+    """Return pools that may be dead: to be watched."""
+    return {
+        pool_id
+        for pool_id in {*now.beats, *(pool for pool, _ in now.held)}
+        if is_silent(now.beats.get(pool_id, {}), now.server_ms)
+    }
+
+
+def is_silent(beat: Mapping[str, str], server_ms: int) -> bool:
+    """Tell whether a heartbeat is missing, old, or of a clock that cannot be compared."""
+    age_ms = server_ms - _beat_ms(beat)
+    return not server_ms or age_ms > _SILENT_MS or age_ms < -_AHEAD_MS
+
+
+def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
+    """Compare heartbeats of two looks, a watch apart."""
+    for pool_id in sorted(silent(before) & silent(now)):
+        beat = now.beats.get(pool_id, {})
+        stood_still = beat.get("heartbeat_at") == before.beats.get(pool_id, {}).get("heartbeat_at")
+        if stood_still:
+            yield _dead(pool_id, beat, now, repairs)
+        else:
+            off_s = (_beat_ms(beat) - now.server_ms) // 1000
+            if abs(off_s * 1000) > _SKEW_MS or off_s * 1000 > _AHEAD_MS:
+                yield Case(
+                    Finding(
+                        "clock-skew", "risk", pool_id,
+                        f"the clock of host {beat.get('host', '?')} differs from the server's by "
+                        f"about {off_s:+d} s",
+                        "let the host synchronize its clock: scheduled jobs and cron follow it, "
+                        "and Go pools take a pool for dead by it",
+                    )
+                )  # fmt: skip
+
+
+def _dead(pool_id: str, beat: Mapping[str, str], now: Look, repairs: Repairs) -> Case:
+    held = sum(len(raws) for (owner, _), raws in now.held.items() if owner == pool_id)
+    names = {name for owner, name in now.held if owner == pool_id}
+    if pool_id not in now.beats:
+        check_name, says = "orphan", f"{held} jobs are held by a pool that is not registered"
+    elif beat.get("heartbeat_at") is None:
+        check_name, says = "dead-pool", f"the pool has no heartbeat and holds {held} jobs"
+    else:
+        age_s = max(now.server_ms - _beat_ms(beat), 0) // 1000
+        where = f"{beat.get('host', '?')}, process {beat.get('pid', '?')}"
+        check_name = "dead-pool"
+        says = f"the pool ({where}) has not beaten for {age_s} s and holds {held} jobs"
+    return Case(
+        Finding(
+            check_name, "broken" if held else "note", pool_id, says,
+            "its jobs go to the front of their queues, and it is forgotten; a live workkit pool "
+            "does that by itself within 20 s", repairable=True,
+        ),
+        lambda: repairs.recover(pool_id, beat.get("heartbeat_at", ""), names),
+    )  # fmt: skip
+
+
+def _beat_ms(beat: Mapping[str, str]) -> int:
+    at = beat.get("heartbeat_at", "")
+    return int(at) * 1000 if at.isdecimal() else 0

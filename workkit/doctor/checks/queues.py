@@ -1,0 +1,112 @@
+"""Queues whose jobs nobody can run, and keys that are not what they should be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from workkit.doctor.checks.pools import silent
+from workkit.doctor.findings import Case, Finding
+from workkit.doctor.look import Look
+from workkit.doctor.repairs import Repairs
+from workkit.store.keys import Keys
+
+__all__ = ["check"]
+
+
+def check(now: Look, keys: Keys, repairs: Repairs) -> Iterator[Case]:
+    """Look at queues, limits, unique keys and types."""
+    yield from _types(now, keys, repairs)
+    yield from _waiting(now, repairs)
+    yield from _limits(now, repairs)
+    if now.claimed is not None:
+        yield from _uniques(now, repairs, now.claimed)
+
+
+def _types(now: Look, keys: Keys, repairs: Repairs) -> Iterator[Case]:
+    for key, kind in sorted(now.types.items()):
+        wanted = keys.type_of(key)
+        if wanted is not None and kind != wanted:
+            name = key.decode("utf-8", "replace")
+            yield Case(
+                Finding(
+                    "wrong-type", "broken", name, f"the key {name!r} is a {kind}, not a {wanted}",
+                    f"it is renamed to {keys.aside(key, 0).decode('utf-8', 'replace')!r}, with the "
+                    "time for 0; its value is kept", repairable=True,
+                ),
+                lambda key=key, kind=kind: repairs.set_aside(key, kind),  # type: ignore[misc]
+                kind,
+            )  # fmt: skip
+
+
+def _waiting(now: Look, repairs: Repairs) -> Iterator[Case]:
+    dead = silent(now)
+    handled = {
+        name
+        for pool_id, beat in now.beats.items()
+        if pool_id not in dead
+        for name in beat.get("job_names", "").split(",")
+    }
+    for name, state in sorted(now.states.items()):
+        if state.length and name not in now.known:
+            yield Case(
+                Finding(
+                    "unknown-queue", "broken", name,
+                    f"queue {name!r} has {state.length} jobs but is not among the known jobs, so "
+                    "consoles do not show it", "its name is added", repairable=True,
+                ),
+                lambda name=name: repairs.know(name),  # type: ignore[misc]
+            )  # fmt: skip
+        if state.length and name not in handled:
+            yield Case(
+                Finding(
+                    "no-handler", "broken", name,
+                    f"{state.length} jobs wait in queue {name!r}, and no live pool has a handler "
+                    "for them", "start a pool that has one, or delete them (`workkit delete`)",
+                )
+            )  # fmt: skip
+        if state.length and state.paused:
+            yield Case(
+                Finding(
+                    "paused", "note", name, f"queue {name!r} is paused with {state.length} jobs",
+                    f"`workkit unpause {name}` lets them run",
+                )
+            )  # fmt: skip
+
+
+def _limits(now: Look, repairs: Repairs) -> Iterator[Case]:
+    declared = {name for beat in now.beats.values() for name in _declared(beat)}
+    for name, limit in sorted(now.limits.items()):
+        if name not in declared:
+            yield Case(
+                Finding(
+                    "limit", "note", name,
+                    f"queue {name!r} has a limit of {limit} that no registered pool declares",
+                    "it is lifted; a live workkit pool does that within a minute", repairable=True,
+                ),
+                lambda name=name, limit=limit: repairs.lift(name, limit),  # type: ignore[misc]
+            )  # fmt: skip
+
+
+def _declared(beat: Mapping[str, str]) -> list[str]:
+    try:
+        return list(json.loads(beat.get("limits") or "{}"))
+    except (ValueError, TypeError):
+        return []
+
+
+def _uniques(now: Look, repairs: Repairs, claimed: frozenset[str]) -> Iterator[Case]:
+    for key, value in sorted(now.uniques.items()):
+        name = key.decode("utf-8", "surrogateescape")
+        if name not in claimed:
+            shown = key.decode("utf-8", "replace").rstrip("\n")
+            yield Case(
+                Finding(
+                    "unique-key", "broken", shown,
+                    f"the unique key {shown!r} is held by no job, so jobs with it are refused",
+                    "it is deleted; by itself it expires within a day of the job's time",
+                    repairable=True,
+                ),
+                lambda key=key, value=value: repairs.free(key, value),  # type: ignore[misc]
+                value,
+            )  # fmt: skip

@@ -1,0 +1,133 @@
+"""Examines a namespace twice, and repairs what both looks have shown."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Final
+
+from workkit.clock import Clock, SystemClock
+from workkit.doctor.checks import holdings, queues, server
+from workkit.doctor.checks import pools as pool_checks
+from workkit.doctor.findings import Case, Finding
+from workkit.doctor.look import Look, look
+from workkit.doctor.repairs import Repairs
+from workkit.entropy import Entropy
+from workkit.store.keys import Keys
+from workkit.store.link import carrier
+
+__all__ = ["Doctor"]
+
+_ORDER: Final = {"broken": 0, "risk": 1, "note": 2}
+
+Say = Callable[[str], None]
+
+
+def _silent(_line: str) -> None:
+    """Say nothing."""
+
+
+class Doctor:
+    """Checks one namespace and mends it.
+
+    An example::
+
+        doctor = Doctor("work", "redis://localhost:6379")
+        for finding in doctor.examine():
+            print(finding.says)
+        doctor.repair(finding)
+
+    Args:
+        namespace: Prefix of all Redis keys.
+        redis: A redis-py client or a URL.
+        clock: Where times come from.
+        wait: Lets seconds pass while pools are watched.
+
+    Raises:
+        InvalidOption: `redis` is neither a client nor a URL.
+        InvalidName: The namespace cannot be one.
+
+    Every method raises `ServerError` if Redis does not answer or refuses.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        redis: object,
+        *,
+        clock: Clock | None = None,
+        wait: Callable[[float], object] | None = None,
+    ) -> None:
+        self._keys = Keys(namespace)
+        self._links = carrier(redis, namespace)
+        self._repairs = Repairs(self._keys, clock or SystemClock(), Entropy())
+        self._wait = wait or threading.Event().wait
+        self._cases: dict[Finding, Case] = {}
+
+    def close(self) -> None:
+        """Close the connections; they open again when they are needed."""
+        self._links.close()
+
+    def examine(self, say: Say = _silent) -> Sequence[Finding]:
+        """Look for what is wrong, without changing anything.
+
+        Takes as long as it takes to read all keys and, where unique keys are held, all jobs; and 13
+        s more if a pool has to be watched, since a pool is dead only when it has been silent for so
+        long.
+
+        Args:
+            say: Takes lines of progress.
+
+        Returns:
+            What is wrong: what is broken first, then what is a risk, then what is worth knowing.
+        """
+        say("reading the namespace ...")
+        before = now = self._links.run(look(self._keys))
+        if watched := pool_checks.silent(before) | {pool for pool, _ in holdings.suspects(before)}:
+            say(
+                f"watching {len(watched)} pools for {pool_checks.WATCH_S:g} s, since a pool that "
+                "is silent for a moment is not dead ..."
+            )
+            self._wait(pool_checks.WATCH_S)
+        first = {_mark(case) for case in self._check(before, before)}
+        if watched or first:
+            now = self._links.run(look(self._keys))
+        twice = [
+            case
+            for case in self._check(before, now)
+            if case.fingerprint is None or _mark(case) in first or case.finding.check == "ghost"
+        ]
+        twice.sort(key=lambda case: _ORDER[case.finding.severity])
+        self._cases = {case.finding: case for case in twice}
+        return list(self._cases)
+
+    def repair(self, finding: Finding) -> str:
+        """Mend what the last examination has found, if it is still so.
+
+        Args:
+            finding: One of its findings, with a repair.
+
+        Returns:
+            What was done.
+
+        Raises:
+            KeyError: The last examination did not find it.
+            ValueError: There is no repair for it.
+        """
+        case = self._cases[finding]
+        if case.repair is None:
+            raise ValueError(f"{finding.check} has no repair: {finding.remedy}")
+        return self._links.run(case.repair())
+
+    def _check(self, before: Look, now: Look) -> Iterator[Case]:
+        return chain(
+            server.check(now),
+            pool_checks.check(before, now, self._repairs),
+            holdings.check(before, now, self._repairs),
+            queues.check(now, self._keys, self._repairs),
+        )
+
+
+def _mark(case: Case) -> tuple[str, str, object]:
+    return (case.finding.check, case.finding.subject, case.fingerprint)

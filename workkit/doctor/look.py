@@ -1,0 +1,193 @@
+"""Reads all that checks need of a namespace, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from workkit.circumstance_steps import unique_key_of
+from workkit.client_steps import read_job
+from workkit.errors import ServerRefused
+from workkit.job import Job
+from workkit.store import inspecting, pools, queues, reading
+from workkit.store.exchange import Exchange, Step
+from workkit.store.inspecting import Tally
+from workkit.store.keys import Keys
+from workkit.store.queues import QueueState
+
+__all__ = ["Look", "look"]
+
+_PAGE: Final = 1_000
+_QUEUES_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A namespace as it was at one time; parts are read one after another.
+
+    Attributes:
+        server_ms: The server's clock, epoch ms; 0 if it does not tell.
+        info: What the server says of itself; empty if it does not tell.
+        save: Its setting "save"; None if it does not tell.
+        types: All keys of the namespace with their types.
+        known: Names of known jobs.
+        beats: Registered pool -> its heartbeat; empty if it has none.
+        held: (pool, queue) -> what the pool holds, newest claim first, registered or not.
+        observed: Ids of jobs that workers are seen to run.
+        tallies: Queue -> its lock and what is held.
+        states: Queue -> how many wait, and what keeps them.
+        limits: Queue -> the limit that workkit pools have written.
+        uniques: Unique key -> its value.
+        claimed: Unique keys that some job names; None if there are no unique keys.
+    """
+
+    server_ms: int
+    info: Mapping[str, str]
+    save: str | None
+    types: Mapping[bytes, str]
+    known: frozenset[str]
+    beats: Mapping[str, Mapping[str, str]]
+    held: Mapping[tuple[str, str], list[bytes]]
+    observed: frozenset[str]
+    tallies: Mapping[str, Tally]
+    states: Mapping[str, QueueState]
+    limits: Mapping[str, str]
+    uniques: Mapping[bytes, bytes]
+    claimed: frozenset[str] | None
+
+
+def look(keys: Keys) -> Step[Look]:
+    """Read everything once."""
+    types = yield from _types(keys)
+    uniques = yield from _uniques(types, keys)
+    known = yield from _members(keys.known_jobs, types, pools.known_jobs(keys))
+    registered = yield from _members(keys.worker_pools, types, pools.registered(keys))
+    beats = (yield from reading.pools(keys, sorted(registered))) if registered else {}
+    owners = [
+        owner for key in types if (owner := keys.parse_inprogress(key)) and types[key] == "list"
+    ]
+    names = sorted(known | {name for name, _ in owners} | _queued_names(keys, types))
+    held: dict[tuple[str, str], list[bytes]] = {}
+    for name, pool_id in owners:
+        found = yield from pools.in_progress(keys, pool_id, [name])
+        held[pool_id, name] = found.get(name, [])
+    tallies = yield from _tallies(keys, names, {pool for _, pool in owners} | registered)
+    states: dict[str, QueueState] = {}
+    for start in range(0, len(names), _QUEUES_AT_ONCE):
+        for state in (yield from queues.states(keys, names[start : start + _QUEUES_AT_ONCE])):
+            states[state.name] = state
+    server_ms, info, save = yield from _server()
+    return Look(
+        server_ms, info, save, types, frozenset(known), beats, held,
+        (yield from _observed(keys, beats)), tallies, states,
+        (yield from _limits(keys, types)), uniques,
+        (yield from _claimed(keys, names, types, held)) if uniques else None,
+    )  # fmt: skip
+
+
+def _types(keys: Keys) -> Step[dict[bytes, str]]:
+    found: dict[bytes, str] = {}
+    cursor = -1
+    while cursor:
+        cursor, page = yield from inspecting.scan(keys, max(cursor, 0))
+        if page:
+            found |= yield from inspecting.types(page)
+    return {key: kind for key, kind in found.items() if kind != "none"}
+
+
+def _uniques(types: Mapping[bytes, str], keys: Keys) -> Step[dict[bytes, bytes]]:
+    names = [key for key, kind in types.items() if kind == "string" and keys.is_unique(key)]
+    found: dict[bytes, bytes] = {}
+    for start in range(0, len(names), _PAGE):
+        page = [key.decode("utf-8", "surrogateescape") for key in names[start : start + _PAGE]]
+        values = yield from reading.unique_values(page)
+        found |= {
+            key.encode("utf-8", "surrogateescape"): value
+            for key, value in values.items()
+            if value is not None
+        }
+    return found
+
+
+def _members(
+    key: bytes, types: Mapping[bytes, str], exchange: Exchange[set[str]]
+) -> Step[set[str]]:
+    """Read a set, unless its key has a wrong type."""
+    if types.get(key, "set") != "set":
+        return set()
+    return (yield from exchange)
+
+
+def _queued_names(keys: Keys, types: Mapping[bytes, str]) -> set[str]:
+    names = (keys.queue_of(key) for key, kind in types.items() if kind == "list")
+    return {name for name in names if name is not None}
+
+
+def _tallies(keys: Keys, names: list[str], pool_ids: set[str]) -> Step[dict[str, Tally]]:
+    states = yield from pools.locks(keys, names)
+    found: dict[str, Tally] = {}
+    for name in names:
+        ids = sorted(pool_ids | set(states[name].info))
+        tally = yield from inspecting.tally(keys, name, ids)
+        if tally is not None:
+            found[name] = tally
+    return found
+
+
+def _observed(keys: Keys, beats: Mapping[str, Mapping[str, str]]) -> Step[frozenset[str]]:
+    workers = [w for beat in beats.values() for w in beat.get("worker_ids", "").split(",") if w]
+    rows = (yield from reading.observations(keys, workers)) if workers else {}
+    return frozenset(row["job_id"] for row in rows.values() if row.get("job_id"))
+
+
+def _limits(keys: Keys, types: Mapping[bytes, str]) -> Step[dict[str, str]]:
+    if types.get(keys.limits, "hash") != "hash":
+        return {}
+    return (yield from pools.written_limits(keys))
+
+
+def _server() -> Step[tuple[int, dict[str, str], str | None]]:
+    """Ask the server about itself; a user may not be allowed to."""
+    server_ms, info = 0, {}
+    try:
+        server_ms = yield from inspecting.server_time()
+        info = yield from inspecting.info()
+    except ServerRefused:
+        pass
+    return server_ms, info, (yield from inspecting.setting("save"))
+
+
+def _claimed(
+    keys: Keys,
+    names: list[str],
+    types: Mapping[bytes, str],
+    held: Mapping[tuple[str, str], list[bytes]],
+) -> Step[frozenset[str]]:
+    """Collect the unique keys of all jobs, in the order in which jobs move on."""
+    claimed: set[str] = set()
+
+    def note(jobs: Iterable[Job]) -> None:
+        claimed.update(key for job in jobs if (key := unique_key_of(keys, job)))
+
+    for key in (keys.scheduled, keys.retry, keys.dead):
+        start = 0
+        while types.get(key) == "zset":
+            _, rows = yield from reading.members(key, start, _PAGE)
+            if not rows:
+                break
+            note(read_job(raw) for raw, _ in rows)
+            start += len(rows)
+    for name in names:
+        start = 0
+        while types.get(keys.jobs(name)) == "list":
+            _, raws = yield from reading.queued(keys.jobs(name), start, _PAGE)
+            if not raws:
+                break
+            note(read_job(raw, name) for raw in raws)
+            start += len(raws)
+    note(read_job(raw, name) for (_, name), raws in held.items() for raw in raws)
+    for pool_id, name in held:
+        again = yield from pools.in_progress(keys, pool_id, [name])
+        note(read_job(raw, name) for raw in again.get(name, []))
+    return frozenset(claimed)

@@ -1,0 +1,113 @@
+"""The repairs: each checks on the server that things are as they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from workkit.clock import Clock
+from workkit.entropy import Entropy
+from workkit.events import ReapedPool
+from workkit.identity import Identity
+from workkit.maintenance.reaper import Reaper
+from workkit.store import inspecting, pools
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+from workkit.store.pools import Beat
+
+__all__ = ["Repairs"]
+
+_NOT_SO: Final = "it is not so any more; nothing was changed"
+#: As a pool's default.
+_MAX_RECOVERIES: Final = 3
+_ATTEMPTS: Final = 3
+
+
+class Repairs:
+    """Mends a namespace.
+
+    Args:
+        keys: The namespace.
+        clock: Where times come from.
+        entropy: Ids for bytes that have to be buried.
+    """
+
+    def __init__(self, keys: Keys, clock: Clock, entropy: Entropy) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._entropy = entropy
+
+    def recover(self, pool_id: str, heartbeat_at: str, names: Iterable[str]) -> Step[str]:
+        """Give back what a dead pool holds, and forget it."""
+        reaped: list[ReapedPool] = []
+        nobody = Identity(job_names=[], limits={}, concurrency=0, entropy=self._entropy)
+        reaper = Reaper(
+            self._keys, nobody, names, _MAX_RECOVERIES,
+            reaped.append, _nothing, self._entropy, _no_record,
+        )  # fmt: skip
+        beats = yield from pools.heartbeats(self._keys, [pool_id])
+        if beats[pool_id].heartbeat_at != heartbeat_at:
+            return _NOT_SO
+        yield from reaper.recover(pool_id, beats[pool_id], self._clock.read())
+        if not reaped:
+            return _NOT_SO
+        return f"{reaped[0].requeued} jobs were given back, {reaped[0].died} went to the dead set"
+
+    def recount(self, name: str) -> Step[str]:
+        """Count a queue's lock anew."""
+        for _ in range(_ATTEMPTS):
+            registered = yield from pools.registered(self._keys)
+            beats = yield from pools.heartbeats(self._keys, sorted(registered))
+            states = yield from pools.locks(self._keys, [name])
+            kinds = {
+                pool_id: _kind(beats.get(pool_id))
+                for pool_id in sorted(registered | set(states[name].info))
+            }
+            result = yield from pools.recount(self._keys, name, kinds)
+            if result is not None:
+                before, after, dropped = result
+                return f"the lock went from {before} to {after}, {dropped} fields were removed"
+        return "pools came and went meanwhile; nothing was changed"
+
+    def give_back(self, pool_id: str, name: str, raws: Iterable[bytes]) -> Step[str]:
+        """Put entries that nobody runs back into their queue, the oldest first to run."""
+        returned = 0
+        for raw in raws:
+            returned += yield from inspecting.return_ghost(self._keys, pool_id, name, raw)
+        return f"{returned} jobs were given back"
+
+    def know(self, name: str) -> Step[str]:
+        """Add a name to the known jobs."""
+        yield from inspecting.know(self._keys, name)
+        return "the name was added"
+
+    def lift(self, name: str, limit: str) -> Step[str]:
+        """Remove a limit that nobody declares."""
+        lifted = yield from pools.lift_limit(self._keys, name, limit)
+        return "the limit was lifted" if lifted else _NOT_SO
+
+    def set_aside(self, key: bytes, wrong: str) -> Step[str]:
+        """Rename a key that has a wrong type."""
+        to = self._keys.aside(key, self._clock.read().epoch_s)
+        moved = yield from inspecting.set_aside(key, to, wrong)
+        return f"it is {to.decode('utf-8', 'replace')!r} now" if moved else _NOT_SO
+
+    def free(self, key: bytes, value: bytes) -> Step[str]:
+        """Delete a unique key that nobody holds."""
+        freed = yield from inspecting.free_unique(key, value)
+        return "it was deleted" if freed else _NOT_SO
+
+
+def _kind(beat: Beat | None) -> str:
+    """Say how far a pool's list is to be believed; see recount.lua."""
+    if beat is None:
+        return "none"
+    return "ours" if beat.limits else "peer"
+
+
+def _nothing() -> None:
+    """Take note of nothing."""
+
+
+def _no_record(_record: object) -> None:
+    """Leave history to pools."""

@@ -1,0 +1,20 @@
+-- Put one entry that a pool does not run back to the front of its queue.
+--
+-- KEYS[1]  jobs:NAME   list   KEYS[2] in-progress list of the pool   KEYS[3] lock   KEYS[4] lock_info
+-- ARGV[1]  pool id   ARGV[2] the entry
+--
+-- Returns 1, or 0 if it is not there any more. The lock is given back if the pool was counted for
+-- more than it holds then; a job whose lock was given back before left an entry alone.
+
+local found = redis.call('TYPE', KEYS[1])['ok']
+if found ~= 'list' and found ~= 'none' then return 0 end
+if redis.call('LREM', KEYS[2], 1, ARGV[2]) == 0 then return 0 end
+redis.call('RPUSH', KEYS[1], ARGV[2])
+local counted = redis.pcall('HGET', KEYS[4], ARGV[1])
+counted = type(counted) == 'string' and tonumber(counted) or 0
+if counted > redis.call('LLEN', KEYS[2]) then
+  redis.call('HINCRBY', KEYS[4], ARGV[1], -1)
+  local left = redis.pcall('DECRBY', KEYS[3], 1)
+  if type(left) == 'number' and left < 0 then redis.call('SET', KEYS[3], '0') end
+end
+return 1
