@@ -214,3 +214,17 @@ def test_rates_and_plans_are_checked() -> None:
         sim.pool().job("work", lambda job: None)
         with pytest.raises(InvalidOption, match="no pool 'pool-9'; there are pool-1"):
             sim.run_for(1)
+
+
+def test_what_is_called_off_while_a_pool_is_frozen_does_not_happen_when_it_thaws() -> None:
+    with Simulation() as sim:
+        pool = sim.pool(concurrency=2)
+        pool.job("work", lambda job: None, takes=20)
+        for _ in range(2):
+            sim.enqueuer.enqueue("work")
+        sim.run_for(18)
+        pool.stop(timeout=3)  # interrupts the handlers after the thaw, before what was due happens
+        sim.freeze(pool, 10)
+        sim.run_for(minutes=1)
+        assert [event.kind for event in sim.trace.of(kind="failed")] == ["failed"] * 2
+        assert not pool.running

@@ -82,3 +82,17 @@ def test_a_pool_that_comes_back_while_it_is_reaped_does_not_run_a_settled_job_ag
         sim.run_for(minutes=3)
         sim.run_until_idle()
         sim.check_at_rest()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nobody_is_taken_for_dead_because_redis_was_a_replica_for_a_while(seed: int) -> None:
+    with Simulation(seed, checkers=all_checkers()) as sim:
+        for _ in range(3):
+            sim.pool(concurrency=1).job("work", lambda job: None, takes=120)
+        for _ in range(3):
+            sim.enqueuer.enqueue("work")
+        sim.run_for(10)
+        sim.refuse_writes(40, "READONLY")
+        sim.run_for(minutes=10)
+        sim.assert_ran("work", times=3)
+        assert sim.trace.of(kind="recovered") == []

@@ -42,6 +42,9 @@ _COMMANDS: Final = {
     "pause": _Home("workkit.cli.mend", "pause", "Keep all pools from taking jobs of a name."),
     "unpause": _Home("workkit.cli.mend", "unpause", "Let pools take jobs of a name again."),
     "doctor": _Home("workkit.cli.doctor", "doctor", "Check a namespace and mend it."),
+    "simulate": _Home(
+        "workkit.cli.simulate", "simulate", "Play a scenario in virtual time; look for what breaks."
+    ),
     "demo": _Home("workkit.demo.command", "demo", "See it work, with a server of its own."),
 }
 

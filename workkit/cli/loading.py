@@ -15,10 +15,12 @@ import click
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
 
-__all__ = ["LoadError", "load_pool"]
+__all__ = ["LoadError", "failure_text", "load_pool"]
 
 #: Lines of the user's traceback that are shown.
 _TRACEBACK_LINES: Final = 12
+#: Where our own code is, which says nothing about a mistake in the user's.
+_OURS: Final = str(Path(__file__).parents[1])
 
 
 class LoadError(click.ClickException):
@@ -82,9 +84,9 @@ def _import(module_name: str) -> ModuleType:
                 f"there is no module {error.name!r} in {here} or where Python looks for modules "
                 "(PYTHONPATH, installed packages)"
             ) from None
-        raise LoadError(_failure(f"importing {module_name!r} failed", error)) from None
+        raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-        raise LoadError(_failure(f"importing {module_name!r} failed", error)) from None
+        raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
 
 
 def _as_pool(found: Any, target: str, module: ModuleType) -> WorkerPool:
@@ -100,7 +102,7 @@ def _as_pool(found: Any, target: str, module: ModuleType) -> WorkerPool:
     try:
         made = found()
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-        raise LoadError(_failure(f"{target!r} failed when it was called", error)) from None
+        raise LoadError(failure_text(f"{target!r} failed when it was called", error)) from None
     if not isinstance(made, WorkerPool):
         raise LoadError(
             f"{target!r} returned {_article(made)}, not a WorkerPool.{_suggest(module)}"
@@ -123,14 +125,19 @@ def _suggest(module: ModuleType) -> str:
     return f" Try {commands}"
 
 
-def _failure(what: str, error: BaseException) -> str:
-    """Return the end of a traceback, without the frames of the import system."""
+def failure_text(what: str, error: BaseException) -> str:
+    """Return the end of a traceback, without the frames of the import system and of workkit.
+
+    Args:
+        what: What has failed.
+        error: With what.
+    """
     trace = error.__traceback__
     frames = [
         frame
         for frame in traceback.extract_tb(trace)
-        if frame.filename not in {importlib.__file__, __file__}
-        and not frame.filename.startswith("<frozen importlib")
+        if frame.filename != importlib.__file__
+        and not frame.filename.startswith(("<frozen importlib", _OURS))
     ]
     lines = [*traceback.format_list(frames), *traceback.format_exception_only(error)]
     text = "".join(lines).rstrip().splitlines()

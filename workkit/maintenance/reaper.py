@@ -2,7 +2,9 @@
 
 A pool is dead when its `heartbeat_at` has not changed for 12 s on this reaper's monotonic clock,
 watched without a gap: wall clocks of two hosts are never compared, and a Redis that was away proves
-nothing about pools. The script that moves the jobs checks the heartbeat once more.
+nothing about pools. Nor does one that refuses writes, as a replica does in the middle of a
+failover: silence counts only while the reaper's own heartbeat arrives. The script that moves the
+jobs checks the heartbeat once more.
 """
 
 from __future__ import annotations
@@ -74,6 +76,7 @@ class Reaper:
         self._remember = remember
         self._watched: dict[str, tuple[str, float]] = {}
         self._suspects: dict[str, set[str]] = {}
+        self._own = ("", float("-inf"))  # the own heartbeat, and when it was first seen
         self._looked_at = float("-inf")
 
     def suspect(self, pool_id: str, job_name: str) -> None:
@@ -87,9 +90,15 @@ class Reaper:
         taken_out = self._identity.started_at and own_id not in registered
         if taken_out and own_id == self._identity.pool_id:
             self._expelled()
-        watched = (registered | set(self._suspects)) - {self._identity.pool_id}
-        beats = (yield from pools.heartbeats(self._keys, sorted(watched))) if watched else {}
-        if now.monotonic_s - self._looked_at > _GAP_S:
+        own_id = self._identity.pool_id
+        watched = (registered | set(self._suspects)) - {own_id}
+        names = sorted(watched | {own_id}) if watched else []
+        beats = (yield from pools.heartbeats(self._keys, names)) if names else {}
+        own_beat = beats.pop(own_id, None)
+        if own_beat is None or own_beat.heartbeat_at != self._own[0]:
+            self._own = (own_beat.heartbeat_at if own_beat is not None else "", now.monotonic_s)
+        is_heard = now.monotonic_s - self._own[1] <= _GAP_S
+        if now.monotonic_s - self._looked_at > _GAP_S or not is_heard:
             self._watched.clear()
         self._looked_at = now.monotonic_s
         dead = []

@@ -14,11 +14,13 @@ from workkit.clock import Instant
 from workkit.maintenance.duty import Duty
 from workkit.store.exchange import Step
 
-__all__ = ["DOZE_S", "Dozing"]
+__all__ = ["DOZE_S", "NAP_S", "Dozing"]
 
 #: How long turns are put off at most, seconds. A reaper that has not looked for so long starts to
 #: watch afresh, so that it takes nobody for dead whose heartbeats were put off.
-DOZE_S: Final = 60.0
+DOZE_S: Final = 600.0
+#: The same for duties whose word is good for a minute and a half: who declares which cron entry.
+NAP_S: Final = 60.0
 
 
 class Dozing:

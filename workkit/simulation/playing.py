@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from workkit.simulation.checkers import Checker, Violation, all_checkers
 from workkit.simulation.faults import Fault, Faults
-from workkit.simulation.simulation import Simulation
+from workkit.simulation.simulation import START_S, Simulation
 
 __all__ = ["DEFAULT_FAULTS", "Case", "Failure", "Outcome", "Scenario", "Stage", "play"]
 
@@ -39,6 +40,7 @@ class Stage:
         trouble_s: How long things go wrong, seconds of virtual time.
         settle_s: How long the world may then take to come to rest, seconds of virtual time.
         server: Where it is played, as `Simulation` takes it.
+        start: When the world begins.
         counts_only: Whether the commands are counted when trouble would be over.
     """
 
@@ -48,6 +50,7 @@ class Stage:
     trouble_s: float = 180.0
     settle_s: float = 21_600.0
     server: Any = None
+    start: datetime.datetime | float = START_S
     counts_only: bool = False
 
 
@@ -122,6 +125,7 @@ def play(stage: Stage, case: Case) -> Outcome:
     sim = Simulation(
         case.seed, faults=faults, swarm=case.plan is None, only_faults=case.only,
         checkers=copy.deepcopy(stage.checkers), server=stage.server,
+        start=stage.start,
     )  # fmt: skip
     failure = None
     with sim:

@@ -60,11 +60,20 @@ class Host:
 
     def soon(self, action: Callable[..., object], *args: Any) -> Timer:
         """Have something happen on this host, behind all that is due now."""
-        return self.world.after(0, self.happen, action, *args)
+        return self.world.after(0, self._due, action, args)
 
     def later(self, delay_us: int, action: Callable[..., object], *args: Any) -> Timer:
         """Have something happen on this host after a while."""
-        return self.world.after(delay_us, self.happen, action, *args)
+        return self.world.after(delay_us, self._due, action, args)
+
+    def _due(self, action: Callable[..., object], args: tuple[Any, ...]) -> None:
+        """Let something happen that was planned, and may still be called off while it is frozen."""
+        if self.crashed:
+            return
+        if self.frozen_until_us > self.world.now_us:
+            self.world.put_off(self.frozen_until_us)
+        else:
+            action(*args)
 
 
 class Connection:

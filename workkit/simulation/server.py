@@ -63,6 +63,7 @@ class SimulatedServer:
         commands: How many commands were carried out.
         asked: How many of them the backend was asked for.
         refusal: Why the server refuses writes, or None.
+        due_changed: Called when a job was put where it waits for its time, or taken from there.
         audience: Told of everything that changes, or None.
         writes: How many commands have written.
     """
@@ -82,6 +83,8 @@ class SimulatedServer:
         self.commands: Counter[str] = Counter()
         self.asked = 0
         self.refusal: Refusal | None = None
+        self.due_changed: Callable[[], object] | None = None
+        self._due_keys = frozenset({keys.scheduled, keys.retry})
         self.audience: Scene | None = None
         self._refuse_if_in_use()
 
@@ -160,12 +163,20 @@ class SimulatedServer:
 
     def _any_due(self, command: Command) -> bool:
         """Tell whether a sorted set has a member up to a score, from its first one."""
-        head = self.read(("ZRANGE", command[1], 0, 0, "WITHSCORES"))
+        return self._head_s(command[1]) <= float(command[3])
+
+    def next_due_s(self) -> float:
+        """Return when the next scheduled job or retry is due, epoch seconds; infinity for never."""
+        return min(self._head_s(self.keys.scheduled), self._head_s(self.keys.retry))
+
+    def _head_s(self, key: bytes) -> float:
+        """Return the lowest score of a sorted set; of what is none, a time that has passed."""
+        head = self.read(("ZRANGE", key, 0, 0, "WITHSCORES"))
         if not isinstance(head, list):
-            return True
+            return 0.0
         if not head:
-            return False
-        return float(head[0][1] if isinstance(head[0], list) else head[1]) <= float(command[3])
+            return float("inf")
+        return float(head[0][1] if isinstance(head[0], list) else head[1])
 
     def _scan(self, command: Command) -> Any:
         """Walk all keys in one step and in the order of their names; servers walk in disorder."""
@@ -208,6 +219,8 @@ class SimulatedServer:
         for key in keys:
             self._written[key] = self.writes
             told |= self._listeners.get(key, {})
+            if key in self._due_keys and self.due_changed is not None:
+                self.due_changed()
         told.pop(who, None)
         for tell in told.values():
             tell(keys)
@@ -278,7 +291,7 @@ class SimulatedServer:
 
     def close(self) -> None:
         """Delete every key of the world and let go of the server."""
-        self.audience = None
+        self.audience = self.due_changed = None
         self.wipe()
         self._backend.close()
 

@@ -31,10 +31,10 @@ from workkit.store.keys import Keys
 from workkit.store.link import Carrier
 from workkit.store.pools import scan_in_progress
 
-__all__ = ["Simulation"]
+__all__ = ["START_S", "Simulation"]
 
-#: 2027-01-15 08:00:00 UTC.
-_START_S: Final = 1_800_000_000.0
+#: When a world begins that is not told otherwise: 2027-01-15 08:00:00 UTC.
+START_S: Final = 1_800_000_000.0
 
 
 class Simulation(Assertions, Faulting, Watching):
@@ -86,7 +86,7 @@ class Simulation(Assertions, Faulting, Watching):
         faults: Faults | Sequence[Fault] | None = None,
         server: object = None,
         namespace: str = "simulation",
-        start: datetime.datetime | float = _START_S,
+        start: datetime.datetime | float = START_S,
         jump: bool = True,
         checkers: Sequence[Checker] = (),
         swarm: bool = False,
@@ -114,6 +114,7 @@ class Simulation(Assertions, Faulting, Watching):
             self.world, keys, backend,
             lambda who, command, reply: witness.saw(_name_of(who), command, reply),
         )  # fmt: skip
+        self.server.due_changed = self._due_changed
         self.network = Network(self.world, self.server, Entropy(f"{seed}/network"))
         self.network.before_outsiders = self._freshen
         self.redis = backend.client
@@ -317,6 +318,12 @@ class Simulation(Assertions, Faulting, Watching):
         if self.jumps:
             for pool in self.pools:
                 pool.rouse()
+
+    def _due_changed(self) -> None:
+        """Let requeuers that doze know when the next job is due."""
+        if self.is_calm():
+            for pool in self.pools:
+                pool.due_changed()
 
     def _freshen(self, keys: Sequence[bytes]) -> None:
         """Make up for heartbeats that were put off, before somebody from outside reads them."""

@@ -41,8 +41,13 @@ class Watching:
 
     def _clock_s(self, pool_name: str) -> float:
         """Return the time on a pool's wall clock; "" is nobody's."""
-        clock = next((pool.clock for pool in self.pools if pool.name == pool_name), self.clock)
-        return clock.read().epoch_s
+        now_us = self.world.now_us
+        if pool_name:
+            for pool in self.pools:
+                if pool.name == pool_name:
+                    now_us += pool.clock.skew_us
+                    break
+        return (self.world.start_ms + now_us // 1000) // 1000
 
     def _limit_of(self, job_name: str) -> int:
         """Return the highest limit that a pool declares for a job; 0 for none."""

@@ -41,6 +41,7 @@ class World:
         self.steps = 0
         self._queue: list[Timer] = []
         self._next_number = 0
+        self._current: Timer = []
 
     def after(self, delay_us: int, action: Callable[..., object], *args: Any) -> Timer:
         """Have something happen after a while; what is due at the same time keeps its order."""
@@ -52,6 +53,13 @@ class World:
     def at(self, at_us: int, action: Callable[..., object], *args: Any) -> Timer:
         """Have something happen at a time."""
         return self.after(at_us - self.now_us, action, *args)
+
+    def put_off(self, until_us: int) -> None:
+        """Have what is happening now happen later instead; it can still be called off."""
+        timer = self._current
+        self._next_number += 1
+        timer[0], timer[1] = until_us, self._next_number
+        heapq.heappush(self._queue, timer)
 
     @staticmethod
     def call_off(timer: Timer) -> None:
@@ -81,6 +89,7 @@ class World:
                 continue
             self.now_us = max(self.now_us, timer[0])
             self.steps += 1
+            self._current = timer
             action(*timer[3])
             return True
         return False

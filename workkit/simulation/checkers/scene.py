@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from workkit import job as wire
 from workkit.errors import Undecodable
@@ -20,7 +20,10 @@ from workkit.store.keys import Keys
 if TYPE_CHECKING:
     from workkit.simulation.server import SimulatedServer
 
-__all__ = ["Change", "Kind", "Move", "Place", "Run", "Scene", "Standing"]
+__all__ = ["EXPIRED", "Change", "Kind", "Move", "Place", "Run", "Scene", "Standing"]
+
+#: What the end of a key's life is called, as the command of a change.
+EXPIRED: Final = "(expired)"
 
 Kind = Literal["queued", "in progress", "retry", "scheduled", "dead"]
 
@@ -95,7 +98,7 @@ class Change:
     """What one command has changed, all at once.
 
     Attributes:
-        command: The name of the script or command.
+        command: The name of the script or command; `EXPIRED` where a key has come to its end.
         pool: The pool that sent it, or "" for somebody outside.
         clock_s: The time on the sender's wall clock, epoch seconds.
         moves: What it did to jobs.
@@ -176,7 +179,6 @@ class Scene:
         self._hosts: dict[str, str] = {}
         self._runs: dict[int, Run] = {}
         self._next_number = 0
-        self._expired: set[bytes] = set()
         self._checkers = list(checkers)
         for checker in self._checkers:
             checker.watch(self)
@@ -228,10 +230,6 @@ class Scene:
         """Tell whether a queue is paused."""
         return self.read("GET", self.keys.paused(queue)) not in {None, b"0"}
 
-    def has_expired(self, key: str) -> bool:
-        """Tell whether a unique key has come to the end of its life."""
-        return key.encode() in self._expired
-
     # What the server tells.
 
     def wrote(self, who: object, sent: Command, keys: Sequence[bytes]) -> None:
@@ -243,8 +241,6 @@ class Scene:
         pool = "" if host is None else host.name
         if command == "register":
             self._hosts[str(sent[2 + sent[1]])] = pool
-        elif command in {"enqueue_unique", "revive"}:
-            self._expired.difference_update(keys)
         gone: list[Standing] = []
         came: list[Standing] = []
         for key in keys:
@@ -319,7 +315,7 @@ class Scene:
 
     def expired(self, key: bytes) -> None:
         """Take note that a key has come to the end of its life."""
-        self._expired.add(key)
+        self._tell("changed", Change(EXPIRED, "", self._clock_s(""), (), (key,)))
 
     def wiped(self) -> None:
         """Take note that the server has lost everything."""

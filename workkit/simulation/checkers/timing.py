@@ -145,21 +145,25 @@ class NobodyAliveIsReaped(Checker):
     rule = "nobody alive is taken for dead"
 
     def __init__(self) -> None:
-        self._beats: dict[str, float] = {}
+        self._beats: dict[bytes, tuple[bytes, float]] = {}
 
     def changed(self, change: Change) -> None:
         """Note heartbeats; look at recoveries."""
+        scene = self.scene
         if change.command in {"beat", "register"}:
             for key in change.keys:
-                if self.scene.keys.is_pool(key):
-                    self._beats[key.decode().rpartition(":")[2]] = self.scene.now_s()
+                if scene.keys.is_pool(key):
+                    said = scene.read("HGET", key, "heartbeat_at")
+                    if said is not None and said != self._beats.get(key, (b"", 0))[0]:
+                        self._beats[key] = (said, scene.now_s())
         elif change.command == "reap":
             for move in change.moves:
                 if move.before is not None:
                     self._look(move, move.before.place.pool_id)
 
     def _look(self, move: Move, pool_id: str) -> None:
-        silent_s = self.scene.now_s() - self._beats.get(pool_id, float("-inf"))
+        said_at = self._beats.get(self.scene.keys.pool(pool_id), (b"", float("-inf")))[1]
+        silent_s = self.scene.now_s() - said_at
         if silent_s < _DEAD_S:
             self.violated(
                 f"its pool {pool_id[-6:]} lost it {silent_s:.3f} s after a heartbeat", move.job_id

@@ -1,0 +1,172 @@
+"""One process of a pool in a simulated world: the engine, and the loops that drive it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from workkit.engine import Engine
+from workkit.entropy import Entropy
+from workkit.errors import ServerError
+from workkit.events import Events, call_hook
+from workkit.execution import Execution
+from workkit.maintenance.rota import Rota
+from workkit.runners.base import Runner
+from workkit.serving import Serving
+from workkit.simulation.calm import DOZE_S, NAP_S, Dozing
+from workkit.simulation.process import Connection, Host, Process
+from workkit.simulation.runner import SimulatedRunner
+from workkit.store.routine import Wait
+
+if TYPE_CHECKING:
+    from workkit.simulation.pool import SimulatedPool
+    from workkit.simulation.simulation import Simulation
+
+__all__ = ["Life"]
+
+#: A process that cannot reach Redis when it starts is started again after this long, seconds.
+_STARTS_AGAIN_S: Final = 1.0
+#: Of dispatcher, heartbeat, maintenance and handlers, as in a real pool, seconds.
+_TIMEOUTS_S: Final = (5.0, 2.0, 5.0, 5.0)
+
+
+class _WorldEvents(Events):
+    """Calls the hooks of a pool in virtual time."""
+
+    def __init__(self, hooks: dict[str, list[Callable[..., Any]]], host: Host) -> None:
+        super().__init__()
+        self.hooks = hooks
+        self._host = host
+
+    def tell(self, name: str, *arguments: Any) -> None:
+        """Have the hooks of an event called."""
+        for hook in self.hooks[name]:
+            self._host.soon(call_hook, hook, *arguments)
+
+
+class Life:
+    """One process of a pool, from its start to its end or its crash."""
+
+    def __init__(self, pool: SimulatedPool, sim: Simulation, number: int) -> None:
+        self.host = Host(sim.world, pool.name, pool.clock)
+        self._pool = pool
+        self._sim = sim
+        entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
+        spec = replace(
+            pool.spec,
+            namespace=sim.namespace,
+            events=_WorldEvents(pool.spec.events.hooks, self.host),
+        )
+        links = [Connection(self.host, sim.network, timeout_s=_TIMEOUTS_S[at]) for at in range(4)]
+        processes = [Process(self.host, link) for link in links[:3]]
+        self._dispatcher, self._heartbeat, self._maintenance = processes
+        self._links = links
+
+        def make_runner(worker_ids: Sequence[str], done: Callable[[Execution], None]) -> Runner:
+            self.runner = SimulatedRunner(
+                worker_ids, done, clock=pool.clock, entropy=entropy, host=self.host,
+                connection=links[3], threads=sim.threads, takes=pool.takes, witness=pool,
+            )  # fmt: skip
+            return self.runner
+
+        self.engine = Engine(
+            spec, clock=pool.clock, entropy=entropy, make_runner=make_runner,
+            notify=self._dispatcher.wake, host=pool.name, pid=number,
+        )  # fmt: skip
+        duties = [Dozing(duty, partial(self._doze, duty.name)) for duty in self.engine.duties]
+        self._duties = {duty.name: duty for duty in duties}
+        self._beat = Dozing(self.engine.heartbeat, partial(self._doze, "heartbeat"))
+        self._beats = Rota([self._beat], pool.clock, entropy, self._heartbeat)
+        self._rota = Rota(duties, pool.clock, entropy, self._maintenance)
+        self.serving = Serving(
+            self.engine, spec.concurrency, clock=pool.clock, entropy=entropy,
+            sleep_backoffs_s=[1.0], alarm=self._dispatcher, ear=links[0],
+            hurry_requeuer=self._hurry_requeuer,
+            safety_look_s=DOZE_S if sim.jumps else None,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Register the pool, then run its loops."""
+
+        def serve() -> Any:
+            while True:
+                try:
+                    yield from self.engine.dispatcher.register()
+                    break
+                except ServerError:
+                    yield Wait(_STARTS_AGAIN_S)  # as whoever watches over the process would
+            self._heartbeat.start(self._beats.routine())
+            self._maintenance.start(self._rota.routine())
+            yield from self.serving.routine()
+
+        self._dispatcher.start(serve(), self._served)
+
+    # Dozing.
+
+    def _doze(self, duty: str, delay_s: float) -> float:
+        """Say how long a duty can sleep, beyond what it wants itself."""
+        if duty == "requeuer":
+            put_off_s = min(NAP_S, self._until_due_s()) if delay_s else 0.0
+        elif duty == "periodic":
+            put_off_s = NAP_S
+        elif duty == "observer" and len(self.engine.ledger):
+            put_off_s = 0.0
+        else:
+            put_off_s = DOZE_S
+        if put_off_s > delay_s and self._sim.is_calm():
+            return put_off_s
+        return delay_s
+
+    def _until_due_s(self) -> float:
+        """Return how long until a job is due, by the clock of this host, seconds."""
+        now_s = self._pool.clock.read().epoch_ms / 1000
+        return max(self._sim.server.next_due_s() - now_s, 0.0)
+
+    def _hurry_requeuer(self, at_s: float) -> None:
+        """Let the requeuer have its turn at a time; in a calm world not before a job is due."""
+        if self._sim.is_calm():
+            at_s = max(at_s, self._pool.clock.read().monotonic_s + self._until_due_s())
+        self._rota.hurry(self._duties["requeuer"], at_s)
+
+    def hurry_if_calm(self) -> None:
+        """Let the requeuer have its turn when the next job is due, whatever it dozes over."""
+        self._hurry_requeuer(self._pool.clock.read().monotonic_s)
+
+    def hurry(self, duty: str) -> None:
+        """Let a duty that dozes have its turn."""
+        self._rota.hurry(self._duties[duty], self._pool.clock.read().monotonic_s)
+
+    def rouse(self) -> None:
+        """Let all that dozes have its turn."""
+        self._beats.hurry(self._beat, self._pool.clock.read().monotonic_s)
+        for duty in self._duties:
+            self.hurry(duty)
+
+    def beat(self) -> None:
+        """Beat here and now, before somebody from outside looks."""
+        with suppress(ServerError):
+            self._sim.redis.workkit_carrier.run(self.engine.heartbeat.step(self._pool.clock.read()))
+
+    def _served(self) -> None:
+        """Stop the other loops once the dispatcher has left."""
+        self._rota.stop()
+        self._beats.stop()
+
+        def clear() -> Any:
+            with suppress(ServerError):  # they expire
+                yield from self.engine.observer.clear()
+
+        self._dispatcher.start(clear(), self._gone)
+
+    def crash(self) -> None:
+        """End here and now: nothing that runs on this host happens any more."""
+        self.host.crashed = True
+        for link in self._links:
+            link.close()
+
+    def _gone(self) -> None:
+        self.engine.runner.close(wait_s=0.5)
+        self._pool.ended(self)
