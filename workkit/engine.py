@@ -168,6 +168,7 @@ class Engine:
             self._reaped,
             entropy,
             self._remember,
+            lambda: self.heartbeat.is_heard,
         )
         duties: tuple[Duty, ...] = (
             self.requeuer,

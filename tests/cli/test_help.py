@@ -18,7 +18,7 @@ from workkit.cli.app import cli
 CONTEXT = click.Context(cli, info_name="workkit")
 COMMANDS = cli.list_commands(CONTEXT)
 #: These decide themselves where they work.
-ELSEWHERE = {("worker",), ("jobs",), ("demo",)}
+ELSEWHERE = {("worker",), ("jobs",), ("simulate",), ("demo",)}
 LOADED = """
 import json, sys
 from workkit.cli import main
@@ -54,7 +54,8 @@ def test_help_lists_what_there_is_and_nothing_else() -> None:
     listed = text.partition("Commands:\n")[2].partition("\n\n")[0]
     assert [line.split()[0] for line in listed.splitlines()] == [
         "worker", "enqueue", "queues", "pools", "jobs", "history",
-        "archive", "export", "snapshot", "retry", "delete", "pause", "unpause", "doctor", "demo",
+        "archive", "export", "snapshot", "retry", "delete", "pause", "unpause", "doctor",
+        "simulate", "demo",
     ]  # fmt: skip
 
 

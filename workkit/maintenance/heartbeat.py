@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from workkit.clock import Instant
+from workkit.errors import ServerError
 from workkit.identity import Identity
 from workkit.store import pools
 from workkit.store.exchange import Step
@@ -29,6 +30,9 @@ class Heartbeat:
         identity: The pool's ids.
         totals: Returns the running totals to publish.
         reaped: Called when the pool turns out not to be registered any more.
+
+    Attributes:
+        is_heard: Whether the last beat has arrived.
     """
 
     name = "heartbeat"
@@ -44,6 +48,7 @@ class Heartbeat:
         self._identity = identity
         self._totals = totals
         self._reaped = reaped
+        self.is_heard = True
 
     def step(self, now: Instant) -> Step[float]:
         """Beat once, unless the pool has yet to register."""
@@ -51,7 +56,12 @@ class Heartbeat:
         if identity.started_at:
             pool_id = identity.pool_id
             fields = identity.pulse(now.epoch_s, self._totals())
-            alive = yield from pools.beat(self._keys, pool_id, fields, identity.limits)
+            try:
+                alive = yield from pools.beat(self._keys, pool_id, fields, identity.limits)
+            except ServerError:
+                self.is_heard = False
+                raise
+            self.is_heard = True
             if not alive and pool_id == identity.pool_id:
                 self._reaped()
         return BEAT_S

@@ -51,6 +51,7 @@ class Reaper:
         expelled: Told that this pool is not registered any more.
         entropy: Ids for buried members, and jitter.
         remember: Takes what history is to be told.
+        is_heard: Tells whether the last heartbeat of this pool has arrived.
     """
 
     name = "reaper"
@@ -65,18 +66,19 @@ class Reaper:
         expelled: Callable[[], None],
         entropy: Entropy,
         remember: Callable[[Record], None],
+        is_heard: Callable[[], bool] = lambda: True,
     ) -> None:
         self._keys = keys
         self._identity = identity
         self._job_names = set(job_names)
         self._max_recoveries = max_recoveries
         self._reaped = reaped
+        self._is_heard = is_heard
         self._expelled = expelled
         self._entropy = entropy
         self._remember = remember
         self._watched: dict[str, tuple[str, float]] = {}
         self._suspects: dict[str, set[str]] = {}
-        self._own = ("", float("-inf"))  # the own heartbeat, and when it was first seen
         self._looked_at = float("-inf")
 
     def suspect(self, pool_id: str, job_name: str) -> None:
@@ -90,15 +92,9 @@ class Reaper:
         taken_out = self._identity.started_at and own_id not in registered
         if taken_out and own_id == self._identity.pool_id:
             self._expelled()
-        own_id = self._identity.pool_id
-        watched = (registered | set(self._suspects)) - {own_id}
-        names = sorted(watched | {own_id}) if watched else []
-        beats = (yield from pools.heartbeats(self._keys, names)) if names else {}
-        own_beat = beats.pop(own_id, None)
-        if own_beat is None or own_beat.heartbeat_at != self._own[0]:
-            self._own = (own_beat.heartbeat_at if own_beat is not None else "", now.monotonic_s)
-        is_heard = now.monotonic_s - self._own[1] <= _GAP_S
-        if now.monotonic_s - self._looked_at > _GAP_S or not is_heard:
+        watched = (registered | set(self._suspects)) - {self._identity.pool_id}
+        beats = (yield from pools.heartbeats(self._keys, sorted(watched))) if watched else {}
+        if now.monotonic_s - self._looked_at > _GAP_S or not self._is_heard():
             self._watched.clear()
         self._looked_at = now.monotonic_s
         dead = []
