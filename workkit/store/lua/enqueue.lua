@@ -7,7 +7,8 @@
 --
 -- Returns 1. One script, so that a queue is never filled without being known.
 
-for k = 2, #KEYS do
+-- A queue alone needs no look ahead: if its push is refused, nothing has happened.
+for k = 2, #KEYS > 2 and #KEYS or 0 do
   local found = redis.call('TYPE', KEYS[k])['ok']
   if found ~= 'list' and found ~= 'none' then
     return redis.error_reply('WRONGTYPE ' .. KEYS[k] .. ' holds a ' .. found)
