@@ -163,13 +163,13 @@ class Admission:
         beginnings = []
         for execution in asked:
             payload = execution.payload
-            if wire.slot_of(payload):
+            if payload.unique:
+                key, kind = self._keys.unique_of(payload).encode(), "unique"
+            else:
                 key = self._keys.slot(payload.id)
                 kind = "late" if self._is_late(payload, now) else "slot"
                 kind = "held" if key in running_slots else kind
                 running_slots.add(key)
-            else:
-                key, kind = self._keys.unique_of(payload).encode(), "unique"
             beginnings.append(Beginning(kind, key, execution.queue, execution.raw, payload.id))
         return beginnings
 
@@ -181,7 +181,7 @@ class Admission:
         """
         if not self.needs_beginning(execution):
             return None
-        if wire.slot_of(execution.payload):
+        if not execution.payload.unique:
             execution.slot = self._keys.slot(execution.payload.id)
             return None
         execution.began = True

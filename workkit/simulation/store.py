@@ -123,6 +123,11 @@ class Store:
     def do_get(self, key: bytes) -> bytes | None:
         return self._read(key, bytes)
 
+    def do_getdel(self, key: bytes) -> bytes | None:
+        value = self._read(key, bytes)
+        self._drop(key)
+        return value
+
     def do_mget(self, *keys: bytes) -> list[Any]:
         values = [self._values.get(key) for key in keys]
         return [value if type(value) is bytes else None for value in values]
@@ -176,13 +181,6 @@ class Store:
         before = len(value)
         value.update(zip(pairs[::2], pairs[1::2], strict=True))
         return len(value) - before
-
-    def do_hsetnx(self, key: bytes, field: bytes, value: bytes) -> int:
-        fields = self._open(key, dict)
-        if field in fields:
-            return 0
-        fields[field] = value
-        return 1
 
     def do_hdel(self, key: bytes, *fields: bytes) -> int:
         value = self._read(key, dict)

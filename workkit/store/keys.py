@@ -99,6 +99,7 @@ class Keys:
         self._expiring_kinds = tuple(
             self._key(kind) for kind in ("unique:", "slot:", "lease:", "worker:")
         )
+        self._unique_prefix = f"{self.prefix}unique:"
         self.queue = lru_cache(maxsize=100_000)(self._queue)
 
     def _key(self, rest: str) -> bytes:
@@ -146,7 +147,7 @@ class Keys:
         Jobs name it; old ones that do not have the default key of their args. A name outside our
         own unique keys is not believed, since the key is going to be deleted.
         """
-        if job.unique_key.startswith(f"{self.prefix}unique:"):
+        if job.unique_key.startswith(self._unique_prefix):
             return job.unique_key
         return self.unique(job.name, gojson.encode_args(job.args))
 

@@ -25,11 +25,30 @@ if not fence then return {'gone'} end
 if fence ~= ARGV[2] then return {'fenced'} end
 redis.call('HDEL', KEYS[1], 'unregistered')
 
-local function begin_unique(key, inprogress, raw, id)
-  if redis.pcall('HSETNX', KEYS[3], id, ARGV[3]) == 0 then return '' end
+-- Which unique jobs have begun before, and a mark for the others, in two commands for all of them.
+local begun, ids, marks = {}, {}, {}
+for k = 5, #KEYS, 2 do
+  local at = 5 + (k - 5) / 2 * 3
+  if ARGV[at] == 'unique' then ids[#ids + 1] = ARGV[at + 2] end
+end
+if #ids > 0 then
+  local found = redis.pcall('HMGET', KEYS[3], unpack(ids))
+  for i, id in ipairs(ids) do
+    if found.err or not found[i] then
+      marks[#marks + 1], marks[#marks + 2] = id, ARGV[3]
+    else
+      begun[id] = true
+    end
+  end
+  if #marks > 0 then redis.pcall('HSET', KEYS[3], unpack(marks)) end
   redis.call('EXPIRE', KEYS[3], ARGV[4])
-  local value = redis.pcall('GET', key)
-  redis.call('DEL', key)
+end
+
+local function begin_unique(key, inprogress, raw, id)
+  if begun[id] then return '' end
+  begun[id] = true
+  local value = redis.pcall('GETDEL', key)
+  if type(value) == 'table' then redis.call('DEL', key) end
   if type(value) ~= 'string' or string.sub(value, 1, 1) ~= '{' or value == raw then return '' end
   if redis.pcall('LREM', inprogress, -1, raw) ~= 1 then return '' end
   redis.call('LPUSH', inprogress, value)

@@ -124,6 +124,7 @@ for q = 1, queue_count do
   queue.released = released
 end
 
+local ended = {}  -- ids of unique jobs that had begun
 while ARGV[cursor] do
   local op, key, argument = ARGV[cursor + 1], KEYS[tonumber(ARGV[cursor + 2])], ARGV[cursor + 3]
   if applied[tonumber(ARGV[cursor])] == '1' then
@@ -139,10 +140,13 @@ while ARGV[cursor] do
     elseif op == 'recovered' then
       redis.pcall('HDEL', KEYS[6], argument)
     elseif op == 'begun' then
-      redis.pcall('HDEL', KEYS[7], argument)
+      ended[#ended + 1] = argument
     end
   end
   cursor = cursor + 4
+end
+for first = 1, #ended, 1000 do
+  redis.pcall('HDEL', KEYS[7], unpack(ended, first, math.min(first + 999, #ended)))
 end
 
 -- The id of a history entry is the time and the running total of records, so that readers know how
