@@ -24,8 +24,8 @@ score = st.sampled_from([0, 1, 2.5, -3, 1_800_000_000])
 bound = st.sampled_from(["-inf", "+inf", "(1", "2.5", "0", "(1800000000"])
 
 COMMANDS = st.one_of(
-    st.tuples(st.sampled_from(("GET", "GETDEL", "TYPE", "DEL", "EXISTS", "LLEN", "HLEN", "SMEMBERS")), key),
-    st.tuples(st.sampled_from(("ZCARD", "XLEN", "PTTL", "HVALS", "RPOP")), key),
+    st.tuples(st.sampled_from(("GET", "TYPE", "DEL", "EXISTS", "LLEN", "HLEN", "SMEMBERS")), key),
+    st.tuples(st.sampled_from(("GETDEL", "ZCARD", "XLEN", "PTTL", "HVALS", "RPOP")), key),
     st.tuples(st.just("SET"), key, item),
     st.tuples(st.just("SET"), key, item, st.sampled_from(("NX", "XX", "KEEPTTL"))),
     st.tuples(st.sampled_from(("INCRBY", "DECRBY")), key, small),
