@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format check bench bench-self chaos clean
+.PHONY: help demo test lint format check bench bench-self chaos fuzz clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,11 @@ bench-self: $(VENV)/.bench  ## Measure workkit alone
 chaos: $(VENV)/.test  ## Break workers, servers and networks under load, count what is lost (minutes)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+fuzz: $(VENV)/.fuzz  ## Throw a million mangled payloads at the codec and 50,000 at a server (minutes)
+	$(BIN)/python -m tests.fuzz codec
+	$(BIN)/python -m tests.fuzz coverage
+	$(BIN)/python -m tests.fuzz live
+
 clean:  ## Remove environments, caches and builds
 	rm -rf .venv .venv-* benchmarks/.venvs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -71,6 +76,11 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what draws its figures into $(VENV) ...' >&2
 	@$(PIP) install -e '.[demo,pandas]' --group bench
 	@touch $(VENV)/.demo $@
+
+$(VENV)/.fuzz: pyproject.toml $(VENV)/.made
+	@echo 'Installing workkit and its fuzzers into $(VENV) ...' >&2
+	@$(PIP) install -e '.[demo,simulation]' --group fuzz
+	@touch $@
 
 # An environment knows where it was made. One that was copied or moved here, or whose interpreter is
 # gone, is made again.

@@ -93,13 +93,27 @@ class PackedHistory(NamedTuple):
     program: str
 
 
+#: What every reader of MessagePack can hold.
+_MOST: Final = 2**63 - 1
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[DetailedRecord]).decode
 
 
 def pack(records: Sequence[Record]) -> bytes:
-    """Write the ``r`` field of an entry."""
-    return _encode(records)
+    """Write the ``r`` field of an entry; numbers that its format cannot hold as the nearest."""
+    try:
+        return _encode(records)
+    except OverflowError:  # from a payload that somebody else wrote
+        return _encode([msgspec.structs.replace(record, **_fitting(record)) for record in records])
+
+
+def _fitting(record: Record) -> dict[str, int]:
+    fields = msgspec.structs.asdict(record)
+    return {
+        name: max(min(value, _MOST), -_MOST)
+        for name, value in fields.items()
+        if isinstance(value, int) and not isinstance(value, bool)
+    }
 
 
 def unpack(blob: bytes) -> list[DetailedRecord]:

@@ -75,6 +75,7 @@ class Serving:
         self._hurry_requeuer = hurry_requeuer
         self._outage = Outage("dispatcher", clock, entropy)
         self._idle_turns = 0
+        self._is_failing = False
         self._give_back_at_s = float("inf")
         self._gave_back = False
         self.stopping = False
@@ -106,6 +107,7 @@ class Serving:
                 watched=self._ear.armed, heard=self._ear.take_heard()
             )
             self._outage.over()
+            self._is_failing = False
             if rest.for_s > 0:
                 yield from self._rest(rest)
             else:
@@ -114,6 +116,7 @@ class Serving:
             yield from self._pause(self._outage.failed(error))
         except Exception:  # noqa: BLE001 - a bug of ours must not end the pool
             _log.exception("the dispatcher failed; it goes on in %.0f s", _AFTER_BUG_S)
+            self._is_failing = True
             yield from self._pause(_AFTER_BUG_S)
         if self._engine.requeuer.told and not self._ear.armed:
             self._engine.requeuer.told = False
@@ -202,9 +205,10 @@ class Serving:
             for execution in running:
                 self._engine.runner.interrupt(execution)
         now_s = self._clock.read().monotonic_s
-        if self._outage.lasting and now_s > self._give_back_at_s + _LAST_WORDS_S:
+        is_stuck = self._outage.lasting or self._is_failing
+        if is_stuck and now_s > self._give_back_at_s + _LAST_WORDS_S:
             _log.error(
-                "Redis does not answer, so %d jobs stay in progress; another pool recovers them",
+                "%d jobs could not be given back and stay in progress; another pool recovers them",
                 len(ledger),
             )
             return True

@@ -330,7 +330,8 @@ def resync(
     def parse(reply: Any) -> tuple[int, dict[str, list[bytes]]] | None:
         if reply[0] != b"ok":
             return None
-        return int(reply[1]), dict(zip(queues, reply[2:], strict=True))
+        # A number that is none counts as old: what was settled once is not settled twice.
+        return number(reply[1]) or 0, dict(zip(queues, reply[2:], strict=True))
 
     return Exchange.one(call(script("resync"), key_list, [fence]), parse)
 

@@ -11,7 +11,7 @@
 -- nothing is written: a reaped pool must not come back under its id. (That it was only taken out of
 -- the set of pools, its own reaper notices.)
 
-if redis.call('HEXISTS', KEYS[1], 'fence') == 0 then return 0 end
+if redis.pcall('HEXISTS', KEYS[1], 'fence') ~= 1 then return 0 end
 local limits = tonumber(ARGV[1])
 redis.call('HDEL', KEYS[1], 'unregistered')
 for i = 1, limits do

@@ -20,8 +20,8 @@
 -- A unique job frees its key only once: after a crash its bytes come back unchanged, and the key
 -- may then belong to a newer job.
 
-local fence = redis.call('HGET', KEYS[1], 'fence')
-if not fence then return {'gone'} end
+local fence = redis.pcall('HGET', KEYS[1], 'fence')
+if type(fence) ~= 'string' then return {'gone'} end
 if fence ~= ARGV[2] then return {'fenced'} end
 redis.call('HDEL', KEYS[1], 'unregistered')
 

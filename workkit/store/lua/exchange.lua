@@ -21,7 +21,8 @@
 -- many are settled otherwise, and for each of those:
 --   "r" raw due_at_s new     to retry
 --   "x" raw died_at_s new    to dead
---   "b" raw                  back to the front of its queue, untouched
+--   "b" raw                  back to the front of its queue, untouched (to retry, due at once, if
+--                            the queue's key has a wrong type)
 -- then the effects of settled jobs, applied only where the job was still held, four each:
 --   ordinal of the settled job (1-based, over all queues), op, key index (into KEYS), argument:
 --   "free" DEL key   "release" DEL key if its value begins with the argument
@@ -40,8 +41,8 @@
 local ENTRY_BYTES = 100
 
 local pool_id, now_ms = ARGV[1], tonumber(ARGV[4])
-local fence = redis.call('HGET', KEYS[1], 'fence')
-if not fence then return {'gone'} end
+local fence = redis.pcall('HGET', KEYS[1], 'fence')
+if type(fence) ~= 'string' then return {'gone'} end
 if fence ~= ARGV[2] then return {'fenced', fence} end
 
 local function has_type(key, wanted)
@@ -71,10 +72,15 @@ for q = 1, queue_count do
       job.score, job.new = ARGV[cursor], ARGV[cursor + 1]
       cursor = cursor + 2
       if fate == 'r' then retries[1] = true else deaths[1] = true end
+    else
+      queue.returns = true
     end
     queue.settled[i] = job
   end
   queues[q] = queue
+end
+for _, queue in ipairs(queues) do
+  if queue.returns and not has_type(KEYS[queue.base], 'list') then retries[1] = true end
 end
 if retries[1] and not has_type(KEYS[2], 'zset') then return {'type', KEYS[2]} end
 if deaths[1] and not has_type(KEYS[3], 'zset') then return {'type', KEYS[3]} end
@@ -119,7 +125,10 @@ for q = 1, queue_count do
     end
   end
   for i = #returned, 1, -1 do
-    redis.call('RPUSH', KEYS[queue.base], returned[i])
+    -- Where the queue's key has got a wrong type, they wait in the retry set until it is mended.
+    if type(redis.pcall('RPUSH', KEYS[queue.base], returned[i])) == 'table' then
+      redis.call('ZADD', KEYS[2], math.floor(now_ms / 1000), returned[i])
+    end
   end
   queue.released = released
 end

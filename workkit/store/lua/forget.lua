@@ -9,7 +9,9 @@
 --
 -- Returns how many jobs are still held in its name (then it stays), or -1 if it came back to life.
 
-if (redis.call('HGET', KEYS[2], 'heartbeat_at') or '') ~= ARGV[2] then return -1 end
+-- A heartbeat of a wrong type is none; it must not keep others from being looked at.
+local beat = redis.pcall('HGET', KEYS[2], 'heartbeat_at')
+if (type(beat) == 'string' and beat or '') ~= ARGV[2] then return -1 end
 local last = 2 + 3 * tonumber(ARGV[3])
 local held = 0
 for k = 3, last, 3 do

@@ -17,7 +17,8 @@
 -- Returns {"alive"} if the heartbeat has changed, {"type"} if the queue has a wrong type, else
 -- {"ok", requeued, died, fates}: fates has "r", "d" or "-" (no longer held, counts nowhere) a job.
 
-if (redis.call('HGET', KEYS[1], 'heartbeat_at') or '') ~= ARGV[2] then return {'alive'} end
+local beat = redis.pcall('HGET', KEYS[1], 'heartbeat_at')
+if (type(beat) == 'string' and beat or '') ~= ARGV[2] then return {'alive'} end
 local found = redis.call('TYPE', KEYS[4])['ok']
 if found ~= 'list' and found ~= 'none' then return {'type'} end
 

@@ -9,7 +9,7 @@
 -- applied, list...}. An exchange whose reply was lost may still be on its way; after this it finds
 -- another fence and changes nothing.
 
-if redis.call('HEXISTS', KEYS[1], 'fence') == 0 then return {'gone'} end
+if redis.pcall('HEXISTS', KEYS[1], 'fence') ~= 1 then return {'gone'} end
 redis.call('HDEL', KEYS[1], 'unregistered')
 redis.call('HSET', KEYS[1], 'fence', ARGV[1])
 local reply = {'ok', redis.call('HGET', KEYS[1], 'applied') or '0'}
