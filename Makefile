@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format check bench bench-self chaos fuzz clean
+.PHONY: help demo test lint format check bench bench-self chaos fuzz audit clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ bench-self: $(VENV)/.bench  ## Measure workkit alone
 chaos: $(VENV)/.test  ## Break workers, servers and networks under load, count what is lost (minutes)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+audit: $(VENV)/.audit  ## Ask for known vulnerabilities of what is installed
+	@$(BIN)/python .ci/audit
+
 fuzz: $(VENV)/.fuzz  ## Throw a million mangled payloads at the codec and 50,000 at a server (minutes)
 	$(BIN)/python -m tests.fuzz codec
 	$(BIN)/python -m tests.fuzz coverage
@@ -76,6 +79,10 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what draws its figures into $(VENV) ...' >&2
 	@$(PIP) install -e '.[demo,pandas]' --group bench
 	@touch $(VENV)/.demo $@
+
+$(VENV)/.audit: pyproject.toml $(VENV)/.dev
+	@$(PIP) install --group audit
+	@touch $@
 
 $(VENV)/.fuzz: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and its fuzzers into $(VENV) ...' >&2

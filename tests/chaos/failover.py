@@ -62,49 +62,47 @@ class Sentinels:
                     client.execute_command("SENTINEL", "SET", _MASTER, name, value)
         self.await_whole()
 
-    def master(self) -> EmbeddedServer:
-        """Return the server that the sentinels take for the master.
-
-        Raises:
-            RuntimeError: They know none of ours.
-        """
+    def master(self) -> EmbeddedServer | None:
+        """Return the server that all sentinels take for the master; None while they differ."""
+        ports = set()
         for port in self.ports:
             with Redis(port=port) as client:
                 reply: Any = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", _MASTER)
-            found = [server for server in self.servers if server.port == int(reply[1])]
-            if found:
-                return found[0]
-        raise RuntimeError("the sentinels know no master")
+            ports.add(int(reply[1]))
+        return next((s for s in self.servers if ports == {s.port}), None)
 
-    def await_whole(self) -> None:
-        """Wait until there is a master with two replicas, and the sentinels know each other."""
-        _await(self._is_whole, "the replicas do not follow")
+    def await_whole(self, replicas: int = 2) -> None:
+        """Wait until all sentinels know the same master, and so many replicas follow it."""
+        _await(lambda: self._followers() >= replicas, "the replicas do not follow")
 
-    def _is_whole(self) -> bool:
+    def _followers(self) -> int:
         with Redis(port=self.ports[0]) as sentinel:
-            ((known, *_),) = [list(sentinel.sentinel_masters().values())]
-        with Redis(port=self.master().port) as master:
-            info: Any = master.info("replication")
-        online = [
-            replica
-            for name, replica in info.items()
-            if name.startswith("slave")
-            and isinstance(replica, dict)
-            and replica["state"] == "online"
-        ]
-        return len(online) == 2 and known["num-other-sentinels"] == 2 and known["num-slaves"] == 2
+            (known,) = sentinel.sentinel_masters().values()
+        master = self.master()
+        if master is None or known["num-other-sentinels"] != len(self.ports) - 1:
+            return 0
+        with Redis(port=master.port) as client:
+            info: Any = client.info("replication")
+        replicas = (value for name, value in info.items() if name.startswith("slave"))
+        return sum(isinstance(r, dict) and r["state"] == "online" for r in replicas)
 
     def fail_over(self) -> float:
         """Kill the master, wait for another, start the old one again as its replica.
+
+        The old one is started only when all sentinels and the other replica know the new one.
+        Before that it would come back as a second master, to which a sentinel that is behind may
+        send clients; what it takes, even confirmed by a replica that is behind, is thrown away when
+        it is made a replica.
 
         Returns:
             When the new master was known, monotonic seconds.
         """
         old = self.master()
+        assert old is not None
         old.kill()
-        _await(lambda: self.master() is not old, "nobody was promoted")
+        _await(lambda: self.master() not in {None, old}, "nobody was promoted")
         promoted_at = time.monotonic()
-        wait_s(1)
+        self.await_whole(replicas=1)
         old.start()
         self.await_whole()
         return promoted_at
