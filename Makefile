@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format check bench bench-self chaos fuzz audit clean
+.PHONY: help demo test lint format check bench bench-self chaos fuzz endurance many audit clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,12 @@ bench-self: $(VENV)/.bench  ## Measure workkit alone
 
 chaos: $(VENV)/.test  ## Break workers, servers and networks under load, count what is lost (minutes)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+endurance: $(VENV)/.bench  ## Work for an hour on jobs of all kinds, and see what grows
+	$(BIN)/python -m tests.endurance.long $(ARGS)
+
+many: $(VENV)/.test  ## Measure fifty pools on one server
+	$(BIN)/python -m tests.endurance.many $(ARGS)
 
 audit: $(VENV)/.audit  ## Ask for known vulnerabilities of what is installed
 	@$(BIN)/python .ci/audit

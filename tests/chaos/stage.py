@@ -95,10 +95,14 @@ class Stage:
         self.place = place
         self.load = Load(place)
 
-    def pick(self, workers: Fleet) -> subprocess.Popen[bytes]:
+    def pick(
+        self, workers: Fleet, sparing: subprocess.Popen[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Choose a victim among those that have begun to work."""
         workers.check()
-        while not (ready := [p for p in workers.processes if workers.works(p)]):
+        while not (
+            ready := [p for p in workers.processes if workers.works(p) and p is not sparing]
+        ):
             wait_s(_LOOK_S)
         return ready[self.entropy.below(len(ready))]
 
