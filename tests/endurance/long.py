@@ -25,7 +25,6 @@ from workkit.embedded import EmbeddedServer
 
 _PROCESSES: Final = 2
 _SLOTS: Final = 10
-_EVERY_S: Final = 10.0
 _CLEAR_S: Final = 20.0
 #: How much the last quarter may be above the second one and still be called flat.
 _FLAT: Final = 0.05
@@ -36,9 +35,10 @@ _NAMES: Final = [name for name, share in MIX.items() for _ in range(share)]
 @click.option("--minutes", default=60.0, show_default=True)
 @click.option("--rate", default=200, show_default=True, help="Jobs a second.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("endurance"), show_default=True
+    "--out", type=click.Path(path_type=Path), default=Path("build/endurance"), show_default=True
 )
-def main(*, minutes: float, rate: int, out: Path) -> None:
+@click.option("--every", "every_s", default=10.0, show_default=True, help="Seconds a sample.")
+def main(*, minutes: float, rate: int, out: Path, every_s: float) -> None:
     """Let two processes work for an hour on jobs of all kinds, and see what grows."""
     out.mkdir(parents=True, exist_ok=True)
     over = threading.Event()
@@ -54,7 +54,7 @@ def main(*, minutes: float, rate: int, out: Path) -> None:
         enqueuing.start()
         began = time.monotonic()
         while (passed := time.monotonic() - began) < minutes * 60:
-            over.wait(_EVERY_S)
+            over.wait(every_s)
             rows.append(_sample(passed, [process.pid for process in started], client))
             if len(rows) % 30 == 0:
                 click.echo(f"{passed / 60:.0f} min, {rows[-1]}", err=True)

@@ -22,13 +22,16 @@ _QUEUES: Final = ("plain", "waits", "unique", "tick")
 @click.option("--jobs", default=50_000, show_default=True, help="To run, per size.")
 @click.option("--idle", "idle_s", default=10.0, show_default=True, help="Seconds to idle.")
 @click.option("--slots", default=20, show_default=True, help="Of each pool.")
-def main(*, jobs: int, idle_s: float, slots: int) -> None:
+@click.option("--largest", default=10, show_default=True, help="Processes at most.")
+def main(*, jobs: int, idle_s: float, slots: int, largest: int) -> None:
     """Measure pools, idle and at work, as their number grows."""
     click.echo(
         "| processes x pools x slots | connections | idle: commands/s | per pool "
         "| server CPU, idle | jobs/s | server CPU, µs a job |\n|---|---|---|---|---|---|---|"
     )
     for count, pools in _SIZES:
+        if count > largest:
+            continue
         with EmbeddedServer() as server, Redis.from_url(server.url) as client:
             with processes(server.url, "many", count=count, pools=pools, concurrency=slots):
                 time.sleep(_SETTLE_S)  # noqa: TID251 -- real time is what is measured
