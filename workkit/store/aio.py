@@ -77,7 +77,7 @@ class AsyncLink:
 
     async def _connect(self) -> None:
         connection, route = self._connection, self._target.route
-        if route is not None and route.clustered and not connection.is_connected:
+        if route is not None and route.asks and not connection.is_connected:
             # Asking nodes blocks; it is done when a slot has moved or a node has gone.
             known = route.known
             found = known if known is not None else await asyncio.to_thread(route.find)

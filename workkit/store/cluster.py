@@ -67,7 +67,7 @@ class Route:
             it says otherwise.
 
     Attributes:
-        clustered: Whether a node has to be chosen.
+        asks: Whether it has to be asked for the node before a connection is opened.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Route:
         self._connect = connect
         self._lock = threading.Lock()
         self._address: Address | None = None
-        self.clustered = clustered
+        self.asks = clustered
 
     def moved(self, to: str) -> None:
         """Take note that the slot is elsewhere.
@@ -100,7 +100,7 @@ class Route:
         with self._lock:
             asked = self._address or self._nodes[0]
             self._remember([(host or asked[0], int(port))])
-            self._address, self.clustered = None, True
+            self._address, self.asks = None, True
 
     def lost(self) -> None:
         """Take note that the node does not answer: another may have taken over."""

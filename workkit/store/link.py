@@ -94,7 +94,7 @@ class Link:
         route = self._target.route
         try:
             if not connection.is_connected:
-                if route is not None and route.clustered:
+                if route is not None and route.asks:
                     connection.host, connection.port = route.find()
                 # Not left to the first command, which would pass Sentinel by.
                 connection.connect()

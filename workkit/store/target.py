@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from workkit.errors import InvalidOption
+from workkit.store import sentinel
 from workkit.store.cluster import Address, Route, needs_braces, shares_a_slot
 
 __all__ = ["Target", "client_of"]
@@ -54,15 +55,15 @@ class Target:
         connection_class: redis-py's connection class.
         settings: Its arguments.
         label: The server as it may be shown: without user and password.
-        keeper: The user's pool; Sentinel connections ask it for the current master.
-        route: Which node to go to, should this be a cluster; None where it cannot be one.
+        keeper: The user's pool or client, which is kept.
+        route: Whom to ask which server to go to; None for a socket.
     """
 
     connection_class: type[Any]
     settings: dict[str, Any]
     label: str
     keeper: Any
-    route: Route | None = None
+    route: Route | sentinel.MasterRoute | None = None
 
     @classmethod
     def of(cls, redis: object, namespace: str = "") -> Target:
@@ -108,9 +109,11 @@ class Target:
         namespace: str,
         nodes: list[Address] | None = None,
     ) -> Target:
-        route = None
-        # Sentinel's connections find their server themselves, and a socket's path is no address.
-        if connection_class.__module__ == "redis.connection" and "path" not in settings:
+        route: Route | sentinel.MasterRoute | None = sentinel.route_of(pool)
+        if route is not None:
+            settings.pop("connection_pool", None)
+            connection_class = _plain_class(connection_class)
+        elif connection_class.__module__ == "redis.connection" and "path" not in settings:
 
             def connect(node: Address) -> Any:
                 at = {"host": node[0], "port": node[1]}
@@ -186,6 +189,8 @@ def client_of(url: str) -> Any:
 
 
 def _pool_of_url(url: str) -> Any:
+    if url.startswith(sentinel.SCHEME):
+        return sentinel.pool_of(url)
     if not url.startswith(_SCHEMES):
         scheme = url.partition("://")[0] if "://" in url else ""
         found = f"this one starts with {scheme}://" if scheme.isalpha() else "this one does not"
@@ -200,6 +205,13 @@ def _pool_of_url(url: str) -> Any:
             "cannot read the Redis URL: its port, its database or an option is no number; "
             "a password with / : @ or # in it is written percent-encoded"
         ) from None
+
+
+def _plain_class(connection_class: type[Any]) -> type[Any]:
+    """Return the class of the connections that Sentinel's hand out, without its own ways."""
+    from redis.connection import Connection, SSLConnection
+
+    return SSLConnection if "SSL" in connection_class.__name__ else Connection
 
 
 def _sync_class(connection_class: type[Any]) -> type[Any]:
