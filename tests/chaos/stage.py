@@ -118,11 +118,6 @@ class Stage:
         client.close()
         return [number for number in numbers if number]
 
-    def note_recoveries(self, pid: int, held: list[int], at: float) -> None:
-        """Note how long the jobs of a victim took to be taken up again."""
-        found = (self.journal.recovery_s(number, pid, at) for number in held)
-        self.verdict.recoveries_s += [seconds for seconds in found if seconds is not None]
-
     def give_up_what_waits(self) -> None:
         """Expect nothing any more of jobs that were accepted and have not run."""
         self.journal.read()

@@ -48,8 +48,7 @@ def killed(scale: Scale, say: Say) -> Verdict:
                 workers.replace(victim)
             _settle(stage, victims, workers.concurrency)
             verdict = stage.finish(workers)
-        for pid, held, at in victims:
-            stage.note_recoveries(pid, held, at)
+        _note_recoveries(stage, victims)
     return verdict
 
 
@@ -72,8 +71,7 @@ def frozen(scale: Scale, say: Say) -> Verdict:
                 victim.send_signal(signal.SIGCONT)
             _settle(stage, victims, workers.concurrency)
             verdict = stage.finish(workers)
-        for pid, held, at in victims:
-            stage.note_recoveries(pid, held, at)
+        _note_recoveries(stage, victims)
     return verdict
 
 
@@ -97,6 +95,23 @@ def terminated(scale: Scale, say: Say) -> Verdict:
                 workers.replace(victim)
             stage.verdict.slots = workers.concurrency
             return stage.finish(workers)
+
+
+def _note_recoveries(stage: Stage, victims: list[tuple[int, list[int], float]]) -> None:
+    """Note how long jobs took to be taken up again.
+
+    From the last fault that hit them: some are taken by a process that is the next victim before it
+    has started them.
+    """
+    for at_all, (pid, held, at) in enumerate(victims):
+        for number in held:
+            took_s = stage.journal.recovery_s(number, pid, at)
+            hit_again = any(
+                number in others and took_s is not None and later < at + took_s
+                for _, others, later in victims[at_all + 1 :]
+            )
+            if took_s is not None and not hit_again:
+                stage.verdict.recoveries_s.append(took_s)
 
 
 def _note(stage: Stage, pid: int, at: float, victims: list[tuple[int, list[int], float]]) -> None:
