@@ -234,7 +234,7 @@ def test_it_ends_with_the_program_that_owns_it() -> None:
 def test_it_ends_with_a_program_that_is_killed(wait_until: WaitUntil) -> None:
     _, port, directory = run_owner("die")
     wait_until(lambda: not directory.exists())
-    assert not listens(port)
+    wait_until(lambda: not listens(port))
 
 
 def test_it_outlives_a_fork_that_ends() -> None:

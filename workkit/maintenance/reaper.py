@@ -10,6 +10,7 @@ jobs checks the heartbeat once more.
 from __future__ import annotations
 
 import logging
+from bisect import bisect
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -37,6 +38,11 @@ _EVERY_S: Final = 3.0
 #: Two looks further apart than this prove nothing about what was between them, seconds.
 _GAP_S: Final = 7.0
 _BATCH: Final = 200
+#: Of many pools each watches so many others, or what they cost would grow with their square.
+_NEIGHBOURS: Final = 8
+#: A pool that is silent for so long makes those that watch it watch all others too: where one host
+#: has died, all that watched a pool may be among the dead. Live ones beat every 4 or 5 s, seconds.
+_SILENT_S: Final = 8.0
 
 
 class Reaper:
@@ -86,13 +92,13 @@ class Reaper:
         self._suspects.setdefault(pool_id, set()).add(job_name)
 
     def step(self, now: Instant) -> Step[float]:
-        """Look at every heartbeat; recover the jobs of pools that are dead by now."""
+        """Look at heartbeats; recover the jobs of pools that are dead by now."""
         own_id = self._identity.pool_id
         registered = yield from pools.registered(self._keys)
         taken_out = self._identity.started_at and own_id not in registered
         if taken_out and own_id == self._identity.pool_id:
             self._expelled()
-        watched = (registered | set(self._suspects)) - {self._identity.pool_id}
+        watched = self._watchlist(registered, now) | set(self._suspects)
         beats = (yield from pools.heartbeats(self._keys, sorted(watched))) if watched else {}
         if now.monotonic_s - self._looked_at > _GAP_S or not self._is_heard():
             self._watched.clear()
@@ -109,6 +115,16 @@ class Reaper:
         for pool_id, beat in dead:
             yield from self.recover(pool_id, beat, now)
         return _EVERY_S * self._entropy.uniform(0.8, 1.0)
+
+    def _watchlist(self, registered: set[str], now: Instant) -> set[str]:
+        """Choose whom to watch: the next ones in the ring of ids, or all where one is silent."""
+        own_id = self._identity.pool_id
+        others = sorted(registered - {own_id})
+        silent = any(now.monotonic_s - since >= _SILENT_S for _, since in self._watched.values())
+        if len(others) > _NEIGHBOURS and not silent:
+            at = bisect(others, own_id)
+            others = [*others[at:], *others[:at]][:_NEIGHBOURS]
+        return set(others)
 
     def recover(self, pool_id: str, beat: Beat, now: Instant) -> Step[None]:
         """Give back what a dead pool holds and forget it, unless its heartbeat has changed.
