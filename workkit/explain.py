@@ -33,6 +33,7 @@ class Circumstances:
         unique_holder: What its unique key holds: b"1" or the payload that is to run; None if the
             job is not unique or its key is free.
         ahead: How many jobs of its queue run before it; None if unknown.
+        there: Whether it still is where its record says; None if unknown.
     """
 
     now_s: float
@@ -41,6 +42,7 @@ class Circumstances:
     pools: Sequence[WorkerPoolHeartbeat]
     unique_holder: bytes | None = None
     ahead: int | None = None
+    there: bool | None = None
 
 
 def why(placed: Placed, around: Circumstances) -> list[str]:
@@ -55,6 +57,8 @@ def why(placed: Placed, around: Circumstances) -> list[str]:
     """
     if placed.place == "running":
         return []
+    if around.there is False:
+        return [f"it is not in the {placed.place} set any more: it was moved, retried or deleted"]
     if placed.place == "dead":
         return list(_dead(placed, around))
     if placed.at is not None:

@@ -129,6 +129,17 @@ class HistoryQuery:
         """
         return self.pick(_newest_first(run, keys, self.since_ms))
 
+    def newest(self, run: _Run, keys: Keys, entries: int) -> list[HistoryRecord]:
+        """Return what the newest entries hold, in one round trip: a sample of what runs now.
+
+        Args:
+            run: Carries out a step.
+            keys: The namespace.
+            entries: How many entries; each holds what finished in one exchange.
+        """
+        step = iter(reading.history_entries(keys, "-", "+", entries, newest_first=True))
+        return list(self.pick(run(step)))
+
     def pick(self, entries: Iterable[PackedHistory]) -> Iterator[HistoryRecord]:
         """Yield records, in the reverse order of the entries' own.
 

@@ -225,9 +225,14 @@ class LiveReader:
         """
         return self._links.run(steps.find(self._keys, job_id))
 
-    def circumstances(self, placed: Placed) -> Circumstances:
-        """Return what decides whether a job runs, for `workkit.explain.why`."""
-        return self._links.run(circumstance_steps.around(self._keys, placed, self._now_s()))
+    def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
+        """Return what decides whether a job runs, for `workkit.explain.why`.
+
+        Args:
+            placed: The job.
+            seen: An overview, if one was read just now; then one round trip does.
+        """
+        return self._links.run(circumstance_steps.around(self._keys, placed, self._now_s(), seen))
 
     # History.
 
@@ -269,6 +274,19 @@ class LiveReader:
         """
         query = HistoryQuery(since, None, None, None, None)
         return packed(self._links.run, self._keys, after, query.since_ms)
+
+    def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
+        """Return a sample of what ran last, the newest first, in one round trip.
+
+        Args:
+            entries: How many entries of the history stream; each holds what finished together.
+
+        Raises:
+            InvalidOption: `entries` is none.
+        """
+        check_whole("entries", entries, 1, _MOST_AT_ONCE)
+        query = HistoryQuery(None, None, None, None, None)
+        return query.newest(self._links.run, self._keys, entries)
 
     def job_history(self, job_id: str) -> list[HistoryRecord]:
         """Return all executions of one job that history still has, the oldest first."""

@@ -109,8 +109,13 @@ class Reader(Protocol):
         """Look for a job by its id, everywhere; reads every queue and set."""
         ...
 
-    def circumstances(self, placed: Placed) -> Circumstances:
-        """Return what decides whether a job runs; `workkit.explain.why` puts it in words."""
+    def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
+        """Return what decides whether a job runs; `workkit.explain.why` puts it in words.
+
+        Args:
+            placed: The job.
+            seen: An overview, if one was read just now; it saves reading that again.
+        """
         ...
 
     def cron(self) -> list[CronEntry]:
@@ -133,6 +138,10 @@ class Reader(Protocol):
         self, *, after: str = "", since: float | None = None
     ) -> Iterator[Sequence[PackedHistory]]:
         """Walk history as it is stored, the oldest first; see `Client.packed_history`."""
+        ...
+
+    def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
+        """Return a sample of what ran last, the newest first, in one round trip."""
         ...
 
     def job_history(self, job_id: str) -> list[HistoryRecord]:

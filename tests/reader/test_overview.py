@@ -156,6 +156,8 @@ def test_the_time_is_a_reason(stage: Stage) -> None:
     stage.pool()
     now = stage.clock.now_s
     job = wire.decode(raw_job("x"))
+    stage.lay("scheduled", {job.raw: now + 90})
+    stage.lay("retry", {job.raw: now + 90})
     assert reasons(stage, ScheduledJob(now + 90, job)) == "it is due in 1m 30s"
     assert reasons(stage, RetryJob(now + 90, job)) == "it is tried again in 1m 30s"
     assert "about to be moved" in reasons(stage, ScheduledJob(now - 3, job))
@@ -165,6 +167,7 @@ def test_the_time_is_a_reason(stage: Stage) -> None:
 
 def test_a_dead_job_says_how_it_died(stage: Stage) -> None:
     dead = DeadJob(stage.clock.now_s - 60, wire.decode(raw_job("x", fails=4)))
+    stage.lay("dead", {dead.job.raw: dead.died_at})
     assert reasons(stage, dead).startswith("it died 1m 0s ago after it had failed 4 times")
 
 
@@ -177,6 +180,7 @@ def test_a_unique_key_held_by_another_job_is_a_reason(stage: Stage) -> None:
     stage.hold(key, raw_job("other"))
     assert "its unique key holds a newer payload" in reasons(stage, mine)
     failed = raw_job("x", args={"k": 1}, unique=True, unique_key=key, fails=2)
+    stage.lay("dead", {failed: 1})
     assert "its unique key is held by another job" in reasons(
         stage, DeadJob(1, wire.decode(failed))
     )
@@ -191,3 +195,16 @@ def test_a_broken_queue_is_a_reason(stage: Stage) -> None:
     stage.redis.set(stage.keys.jobs("mail"), "no list")
     stage.redis.sadd(stage.keys.known_jobs, "mail")
     assert "has a wrong type" in reasons(stage, QueuedJob(0, wire.decode(raw_job("x"))))
+
+
+def test_a_job_that_has_left_its_place_is_said_to_be_gone(stage: Stage) -> None:
+    dead = DeadJob(5, wire.decode(raw_job("x", fails=4)))
+    assert reasons(stage, dead).startswith("it is not in the dead set any more")
+
+
+def test_an_overview_that_was_read_just_now_saves_reading_it_again(stage: Stage) -> None:
+    stage.enqueuer.enqueue("mail")
+    stage.client.pause("mail")
+    placed, seen = first(stage, Place("queued", "mail")), stage.client.overview()
+    stage.client.unpause("mail")
+    assert "queue 'mail' is paused" in why(placed, stage.client.circumstances(placed, seen))

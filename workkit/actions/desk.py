@@ -183,6 +183,14 @@ class Actions:
         found = [_operation(name, fields, count) for name, (fields, count) in rows.items() if count]
         return sorted(found, key=lambda each: each.at, reverse=True)
 
+    def forget(self, operation_id: str) -> None:
+        """Empty the trash of an operation at once; it cannot be undone any more.
+
+        Args:
+            operation_id: Which one, see `operations`.
+        """
+        self._run(iter(trash.forget(self._keys, operation_id)))
+
     def undo(
         self, operation_id: str, *, report: Report = _silent, stop: Stop | None = None
     ) -> Undone:

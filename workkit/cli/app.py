@@ -28,6 +28,7 @@ class _Home(NamedTuple):
 
 
 _COMMANDS: Final = {
+    "top": _Home("workkit.cli.top", "top", "See what is stuck and why, and mend it."),
     "worker": _Home("workkit.cli.worker", "worker", "Process jobs with a pool of yours."),
     "enqueue": _Home("workkit.cli.enqueue", "enqueue", "Enqueue or schedule a job."),
     "queues": _Home("workkit.cli.overview", "queues", "Show all queues."),

@@ -205,8 +205,9 @@ class Snapshot:
         pools = self._state.overview.pools
         return next((p.worker_pool_id for p in pools if worker_id in p.worker_ids), "")
 
-    def circumstances(self, placed: Placed) -> Circumstances:
+    def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
         """Return what decided whether a job ran, but for its unique key, which no snapshot has."""
+        del seen  # there is only one
         name = placed.job.name
         held = Counter(
             self._pool_of(worker.worker_id)
@@ -235,6 +236,11 @@ class Snapshot:
         """Walk what ran, the newest first; see `Client.history`."""
         query = HistoryQuery(since, until, name, outcome, limit)
         return query.pick(self._newest_first(query.since_ms))
+
+    def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
+        """Return a sample of what ran last, the newest first."""
+        query = HistoryQuery(None, None, None, None, None)
+        return list(query.pick(islice(self._newest_first(0), entries)))
 
     def _newest_first(self, since_ms: int) -> Iterator[PackedHistory]:
         for (row_id,) in self._all(

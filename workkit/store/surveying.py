@@ -11,7 +11,14 @@ from workkit.store.keys import Keys
 from workkit.store.reading import scored
 from workkit.store.wire import number, pairs, text, texts
 
-__all__ = ["Survey", "cron_entries", "slot_states", "survey"]
+__all__ = [
+    "Standing",
+    "Survey",
+    "cron_entries",
+    "slot_states",
+    "standing",
+    "survey",
+]
 
 
 class Survey(NamedTuple):
@@ -70,6 +77,46 @@ def _total(head: Any) -> int:
     """Read how many records were written from a head, whose second word says it."""
     words = text(head).split()
     return (number(words[1]) if len(words) > 1 else None) or 0
+
+
+class Standing(NamedTuple):
+    """How one job stands.
+
+    Attributes:
+        holders: Pool id → how many jobs of its queue that pool holds.
+        unique_holder: What its unique key holds; None if it is free, or there is none.
+        there: Whether it still is in its set; None if it was not asked.
+    """
+
+    holders: dict[str, int]
+    unique_holder: bytes | None
+    there: bool | None
+
+
+def standing(
+    keys: Keys, name: str, unique_key: str, place: bytes | None, raw: bytes
+) -> Exchange[Standing]:
+    """Read how a job stands, in one round trip.
+
+    Args:
+        keys: The namespace.
+        name: The job's name.
+        unique_key: Its unique key; "" for none.
+        place: The set that it was in; None if it was elsewhere.
+        raw: Its bytes.
+    """
+    commands: list[tuple[Any, ...]] = [("HGETALL", keys.queue(name, "").lock_info)]
+    commands.append(("GET", unique_key or keys.queue(name, "").lock))
+    if place is not None:
+        commands.append(("ZSCORE", place, raw))
+
+    def parse(replies: list[Any]) -> Standing:
+        holders = {text(pool): number(held) or 0 for pool, held in pairs(replies[0])}
+        value = replies[1] if unique_key and isinstance(replies[1], bytes) else None
+        there = None if place is None else replies[2] is not None
+        return Standing({pool: held for pool, held in holders.items() if held}, value, there)
+
+    return Exchange(commands, parse, tolerant=True)
 
 
 def cron_entries(keys: Keys) -> Exchange[tuple[dict[str, int], dict[str, int]]]:

@@ -206,7 +206,7 @@ def forget(keys: Keys, operation_id: str) -> Exchange[None]:
     """Drop an operation of which nothing is left."""
     return Exchange(
         (
-            ("DEL", keys.operation(operation_id), keys.trashed(operation_id)),
+            ("UNLINK", keys.operation(operation_id), keys.trashed(operation_id)),
             ("ZREM", keys.trash, operation_id),
         ),
         lambda _: None,

@@ -1,0 +1,111 @@
+"""Keys as data: what a key does, how it is shown, and what it may not do.
+
+A screen lists its keys; footer, help and bindings are made from that list. Capital letters are for
+what cannot be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from textual.binding import Binding
+
+__all__ = ["COMMON", "MOVING", "TABS", "Key", "bindings", "changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a screen.
+
+    Attributes:
+        keys: Textual's names of the keys that do it, the one that is shown first.
+        action: The action that it calls.
+        label: A word for the footer; "" to be in the help only.
+        help: What it does, in a sentence without a full stop.
+        acts: Whether it changes something in Redis, so that read-only consoles refuse it.
+    """
+
+    keys: tuple[str, ...]
+    action: str
+    label: str
+    help: str
+    acts: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The key as people write it."""
+        return _NAMES.get(self.keys[0], self.keys[0])
+
+    @property
+    def all_shown(self) -> str:
+        """All keys that do it."""
+        return " ".join(_NAMES.get(key, key) for key in self.keys)
+
+
+_NAMES: Final = {
+    "enter": "⏎", "escape": "esc", "slash": "/", "colon": ":", "question_mark": "?",
+    "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp", "pagedown": "PgDn",
+    "home": "Home", "end": "End", "plus": "+", "minus": "-", "tab": "⇥", "shift+tab": "⇤",
+    "ctrl+d": "^d", "ctrl+u": "^u", "ctrl+f": "^f", "ctrl+b": "^b", "ctrl+r": "^r",
+    "ctrl+t": "^t", "ctrl+p": "^p", "ctrl+c": "^c",
+}  # fmt: skip
+
+#: How one moves in every list.
+MOVING: Final = (
+    Key(("j", "down"), "cursor_down", "", "Go down"),
+    Key(("k", "up"), "cursor_up", "", "Go up"),
+    Key(("ctrl+d", "ctrl+f", "pagedown"), "page_down", "", "A page down"),
+    Key(("ctrl+u", "ctrl+b", "pageup"), "page_up", "", "A page up"),
+    Key(("g", "home"), "cursor_first", "", "To the first row"),
+    Key(("G", "end"), "cursor_last", "", "To the last row"),
+)
+
+#: The screens that have a number, in their order: name of the screen, its title.
+TABS: Final = (
+    ("overview", "Overview"),
+    ("queues", "Queues"),
+    ("workers", "Workers"),
+    ("retry", "Retry"),
+    ("scheduled", "Scheduled"),
+    ("dead", "Dead"),
+    ("errors", "Errors"),
+    ("cron", "Cron"),
+    ("undo", "Undo"),
+)
+
+#: What every screen understands.
+COMMON: Final = (
+    *(
+        Key((str(at),), f"app.tab('{name}')", "", f"{title}")
+        for at, (name, title) in enumerate(TABS, 1)
+    ),
+    Key(("l", "right", "tab"), "app.next_tab(1)", "", "The next screen"),
+    Key(("h", "left", "shift+tab"), "app.next_tab(-1)", "", "The screen before"),
+    Key(("colon",), "app.jump", "", "Jump to a screen, a queue or a job by its name or id"),
+    Key(("ctrl+r", "f5"), "app.refresh_now", "", "Look now"),
+    Key(("plus",), "app.faster(0.5)", "", "Look twice as often"),
+    Key(("minus",), "app.faster(2)", "", "Look half as often"),
+    Key(("z",), "app.freeze", "", "Hold what is on the screen, or go on"),
+    Key(("ctrl+t",), "app.next_theme", "", "The next theme"),
+    Key(("escape", "backspace"), "back", "", "Back; out of a filter first"),
+    Key(("ctrl+p",), "app.command_palette", "", "All commands, by name"),
+    Key(("question_mark", "f1"), "app.help", "help", "This help"),
+    Key(("q", "ctrl+c"), "app.quit", "quit", "Quit"),
+)
+
+
+def bindings(keys: Iterable[Key]) -> list[Binding]:
+    """Make Textual's bindings from keys."""
+    return [
+        Binding(name, key.action, key.label or key.help, show=False)
+        for key in keys
+        for name in key.keys
+    ]
+
+
+def changed(keys: Sequence[Key], *others: Key) -> tuple[Key, ...]:
+    """Return keys with some replaced: those whose action another one has."""
+    replaced = {key.action: key for key in others}
+    return tuple(replaced.get(key.action, key) for key in keys)

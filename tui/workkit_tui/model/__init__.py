@@ -1,0 +1,1 @@
+"""What the console computes; none of it knows a terminal."""

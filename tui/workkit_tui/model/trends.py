@@ -1,0 +1,171 @@
+"""What changes: rates and series, from one overview to the next."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from workkit.history_reader import HistoryRecord
+from workkit.records import Overview, Queue
+
+__all__ = ["Flow", "Trends"]
+
+#: Points of a series: at two seconds each, four minutes.
+POINTS: Final = 120
+#: Rates are those of the last seconds.
+_WINDOW_S: Final = 15.0
+#: Outcomes of handlers that ran to their end.
+_BAD: Final = frozenset({"retry", "dead", "discarded"})
+_FAILED: Final = ("retried", "died", "discarded")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How a queue moves.
+
+    Attributes:
+        out_per_s: Jobs that end a second, estimated from a sample of history; None if unknown.
+        in_per_s: Jobs that come a second; None if unknown.
+        drain_s: How long until it is empty at that pace; None if it is not getting shorter.
+    """
+
+    out_per_s: float | None = None
+    in_per_s: float | None = None
+    drain_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """One overview, reduced to what rates need."""
+
+    at_s: float
+    done: Mapping[str, int]
+    failed: Mapping[str, int]
+    executions: int
+    depths: Mapping[str, int]
+    dead: int
+
+
+class Trends:
+    """Remembers overviews for some minutes."""
+
+    def __init__(self) -> None:
+        self._samples: deque[_Sample] = deque(maxlen=POINTS)
+        self._names: deque[tuple[float, Counter[str]]] = deque(maxlen=POINTS)
+        self.done: deque[float] = deque(maxlen=POINTS)
+        self.failed: deque[float] = deque(maxlen=POINTS)
+        self.queued: deque[float] = deque(maxlen=POINTS)
+        self.wait_ms: deque[float] = deque(maxlen=POINTS)
+        self.run_ms: deque[float] = deque(maxlen=POINTS)
+        self._newest_ms = 0
+        #: What failed last, the newest first.
+        self.failures: deque[HistoryRecord] = deque(maxlen=POINTS)
+
+    def add(self, seen: Overview, recent: Sequence[HistoryRecord]) -> None:
+        """Take in what was read.
+
+        Args:
+            seen: The overview.
+            recent: What ran last, the newest first.
+        """
+        sample = _Sample(
+            seen.taken_at,
+            {pool.worker_pool_id: pool.totals.get("done", 0) for pool in seen.pools},
+            {
+                pool.worker_pool_id: sum(pool.totals.get(name, 0) for name in _FAILED)
+                for pool in seen.pools
+            },
+            seen.executions,
+            {queue.job_name: queue.count for queue in seen.queues},
+            seen.dead,
+        )
+        if self._samples and sample.at_s <= self._samples[-1].at_s:
+            return
+        self._samples.append(sample)
+        self.done.append(self.done_per_s or 0)
+        self.failed.append(self.failed_per_s or 0)
+        self.queued.append(seen.queued)
+        self._take(sample.at_s, recent)
+
+    def _take(self, at_s: float, recent: Sequence[HistoryRecord]) -> None:
+        """Take in executions that were not seen before."""
+        fresh = [record for record in recent if record.finished_ms > self._newest_ms]
+        if recent:
+            self._newest_ms = max(self._newest_ms, *(record.finished_ms for record in recent))
+        self.failures.extendleft(r for r in reversed(fresh) if r.outcome in _BAD)
+        ran = [record for record in fresh if record.started_ms]
+        self._names.append((at_s, Counter(record.name for record in ran)))
+        self.wait_ms.append(_median([max(r.started_ms - r.enqueued_at * 1_000, 0) for r in ran]))
+        self.run_ms.append(_median([r.finished_ms - r.started_ms for r in ran]))
+
+    # Rates.
+
+    def _window(self) -> tuple[_Sample, _Sample] | None:
+        """Return the ends of the window that rates are taken over."""
+        if len(self._samples) < 2:  # noqa: PLR2004 - a rate needs two
+            return None
+        last = self._samples[-1]
+        first = next(s for s in self._samples if s.at_s >= last.at_s - _WINDOW_S or s is last)
+        return (self._samples[-2], last) if first is last else (first, last)
+
+    def _rate(self, totals: str) -> float | None:
+        window = self._window()
+        if window is None:
+            return None
+        first, last = window
+        before, after = getattr(first, totals), getattr(last, totals)
+        # A pool that is new began at nought; one that is gone says nothing more.
+        grown = sum(max(n - before.get(pool, 0), 0) for pool, n in after.items())
+        return float(grown / (last.at_s - first.at_s))
+
+    @property
+    def done_per_s(self) -> float | None:
+        """Jobs that succeed a second; None before there are two looks."""
+        return self._rate("done")
+
+    @property
+    def failed_per_s(self) -> float | None:
+        """Executions that fail a second; None before there are two looks."""
+        return self._rate("failed")
+
+    @property
+    def executions_per_s(self) -> float | None:
+        """Executions that history records a second; None before there are two looks."""
+        window = self._window()
+        if window is None:
+            return None
+        first, last = window
+        return max(last.executions - first.executions, 0) / (last.at_s - first.at_s)
+
+    @property
+    def died_lately(self) -> int:
+        """By how much the dead set has grown in the time that is remembered."""
+        return self._samples[-1].dead - self._samples[0].dead if self._samples else 0
+
+    @property
+    def remembered_s(self) -> float:
+        """How far back that is, seconds."""
+        return self._samples[-1].at_s - self._samples[0].at_s if self._samples else 0.0
+
+    def flow(self, queue: Queue) -> Flow:
+        """Return how a queue moves."""
+        window, total = self._window(), self.executions_per_s
+        if window is None or total is None:
+            return Flow()
+        first, last = window
+        seen: Counter[str] = Counter()
+        for at_s, names in self._names:
+            if at_s > first.at_s:
+                seen.update(names)
+        sampled = sum(seen.values())
+        out = total * seen[queue.job_name] / sampled if sampled else 0.0
+        grown = queue.count - first.depths.get(queue.job_name, 0)
+        per_s = grown / (last.at_s - first.at_s)
+        drain = queue.count / -per_s if per_s < 0 and queue.count else None
+        return Flow(out, max(out + per_s, 0.0), drain)
+
+
+def _median(numbers: list[int]) -> float:
+    return float(sorted(numbers)[len(numbers) // 2]) if numbers else 0.0

@@ -1,0 +1,82 @@
+"""Numbers and times as the console writes them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any, Final
+
+from workkit.text import age, clean, due, headline
+
+__all__ = ["ago", "args_text", "clock", "count", "error_text", "per_s", "share", "short", "until"]
+
+_THOUSAND: Final = 1_000
+_TEN_THOUSAND: Final = 10_000
+_MINUTE_S: Final = 60
+_DAY_S: Final = 86_400
+_SMALL: Final = 10
+_TINY: Final = 0.005
+
+
+def count(number: float) -> str:
+    """Return a whole number with separators; 1,204."""
+    return f"{int(number):,}"
+
+
+def short(number: float) -> str:
+    """Return a number in at most five characters; 1,204 and 1.2M."""
+    for limit, unit, name in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if number >= limit:
+            scaled = number / unit
+            return f"{scaled:.1f}{name}" if scaled < 100 else f"{scaled:.0f}{name}"  # noqa: PLR2004
+    return f"{int(number):,}"
+
+
+def per_s(rate: float | None) -> str:
+    """Return a rate a second, in few characters; "-" for one that is unknown."""
+    if rate is None:
+        return "-"
+    if rate < _TINY:
+        return "0"
+    if rate < _SMALL:
+        return f"{rate:.2f}" if rate < 1 else f"{rate:.1f}"
+    return short(rate)
+
+
+def share(part: float, whole: float) -> str:
+    """Return a share in per cent; "-" of nothing."""
+    return f"{100 * part / whole:.0f}%" if whole else "-"
+
+
+def ago(at_s: float, now_s: float) -> str:
+    """Return how long something is ago; "-" for what was never."""
+    return age(now_s - at_s) if at_s else "-"
+
+
+def until(at_s: int | None, now_s: float) -> str:
+    """Return when something is due."""
+    return "-" if at_s is None else due(at_s, int(now_s))
+
+
+def clock(at_s: float, now_s: float) -> str:
+    """Return a point in time in the host's zone: the time of day, with the date if not today."""
+    try:
+        at = datetime.datetime.fromtimestamp(at_s, tz=datetime.UTC).astimezone()
+        now = datetime.datetime.fromtimestamp(now_s, tz=datetime.UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return str(int(at_s))
+    if at.date() == now.date():
+        return at.strftime("%H:%M:%S")
+    return at.strftime("%d %b %H:%M" if abs(at_s - now_s) < 300 * _DAY_S else "%Y-%m-%d")
+
+
+def args_text(args: Any) -> str:
+    """Return args as short JSON; "" for none."""
+    if args is None:
+        return ""
+    return clean(json.dumps(args, ensure_ascii=False, separators=(",", ":")))
+
+
+def error_text(error: str) -> str:
+    """Return the headline of an error, harmless for a terminal."""
+    return clean(headline(error))

@@ -1,0 +1,28 @@
+"""Cells that several lists of jobs have in common."""
+
+from __future__ import annotations
+
+from workkit.job import Job
+from workkit.text import clean
+from workkit_tui.model.masks import Masks
+from workkit_tui.model.words import args_text, error_text
+from workkit_tui.widgets.table import Cell
+
+__all__ = ["args_cell", "error_cell", "name_cell"]
+
+
+def name_cell(job: Job) -> Cell:
+    """Return the job's name; bytes that are no job stand out."""
+    return ("(no job)", "bad") if job.undecodable else clean(job.name)
+
+
+def error_cell(job: Job) -> Cell:
+    """Return the headline of the error."""
+    if job.undecodable:
+        return clean(job.undecodable), "bad"
+    return error_text(job.last_err)
+
+
+def args_cell(job: Job, masks: Masks) -> Cell:
+    """Return the args as short JSON, secrets hidden."""
+    return "" if job.undecodable else args_text(masks.hide(job.args))

@@ -1,0 +1,110 @@
+"""Cron: what is enqueued by the clock, when next, and how the last slot went."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+
+from workkit.reader import Reader
+from workkit.records import CronEntry, Overview
+from workkit.text import clean
+from workkit_tui.feed import View
+from workkit_tui.keys import MOVING, Key
+from workkit_tui.model.words import ago, clock, until
+from workkit_tui.screens.base import ListScreen
+from workkit_tui.widgets.table import Column, Row, Table
+
+__all__ = ["CronScreen"]
+
+#: Pools declare their entries twice a minute; one not heard of for so long is retired, seconds.
+_RETIRED_S: Final = 90
+_COLUMNS: Final = (
+    Column("Job", 14, grows=1),
+    Column("Spec", 14, grows=3),
+    Column("Next", 11, right=True),
+    Column("At", 12, right=True, needs=86),
+    Column("Then", 30, needs=130),
+    Column("Last", 8, right=True),
+    Column("It is", 9),
+    Column("Declared", 9, right=True, needs=96),
+)
+_COLORS: Final = {"failed": "bad", "started": "accent", "done": "good", "queued": "accent"}
+
+
+class CronScreen(ListScreen):
+    """All cron entries that pools have declared."""
+
+    TAB = "cron"
+    TITLE_SHOWN = "Cron"
+    KEYS: ClassVar = (
+        Key(("enter",), "open", "slots", "Show the scheduled jobs of the entry"),
+        Key(("e",), "app.export", "export", "Write what is listed to a file"),
+        *MOVING,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: list[CronEntry] = []
+        self._now_s = 0.0
+
+    def body(self) -> ComposeResult:
+        """Build the table."""
+        yield Table(_COLUMNS, self._row, name="cron")
+
+    def gather(self, reader: Reader, seen: Overview) -> list[CronEntry]:
+        """Read the entries."""
+        del seen
+        return reader.cron()
+
+    def show(self, view: View) -> None:
+        """Draw the entries, the next one first."""
+        self._now_s = view.seen.taken_at
+        entries: list[CronEntry] = view.gathered or []
+        self._entries = sorted(
+            entries, key=lambda e: (self._is_retired(e), e.next_slots[:1] or (2**60,), e.job_name)
+        )
+        self.table.total = len(self._entries)
+        self.table.empty = "no pool has declared a cron job"
+        self.table.refresh_rows()
+        retired = sum(map(self._is_retired, self._entries))
+        self.head(
+            (self.plural(len(self._entries) - retired, "cron job"), "secondary"),
+            (f" · {retired} that no pool declares any more" if retired else "", "secondary"),
+        )
+
+    def _is_retired(self, entry: CronEntry) -> bool:
+        return self._now_s - entry.seen_at > _RETIRED_S
+
+    def _row(self, at: int) -> Row | None:
+        if at >= len(self._entries):
+            return None
+        entry = self._entries[at]
+        retired = self._is_retired(entry)
+        upcoming = entry.next_slots if not retired else ()
+        return Row(
+            [
+                clean(entry.job_name),
+                clean(entry.spec),
+                until(upcoming[0], self._now_s) if upcoming else "-",
+                clock(upcoming[0], self._now_s) if upcoming else "-",
+                ", ".join(clock(slot, self._now_s) for slot in upcoming[1:4]),
+                ago(entry.last_slot or 0, self._now_s),
+                (entry.last_state, _COLORS.get(entry.last_state, "")) if entry.last_state else "-",
+                "retired" if retired else ago(entry.seen_at, self._now_s),
+            ],
+            dim=retired,
+        )
+
+    def action_open(self) -> None:
+        """Show the scheduled jobs of the entry."""
+        if self.table.cursor < len(self._entries):
+            from workkit_tui.screens.scheduled import ScheduledScreen
+
+            name = self._entries[self.table.cursor].job_name.replace("\\", "\\\\")
+            quoted = name.replace('"', '\\"')
+            self.console.open_screen(ScheduledScreen(f'queue:"{quoted}" is:cron'))
+
+    def exported(self) -> tuple[str, list[object]]:
+        """Return the name and the records of what is listed."""
+        return "cron", list(self._entries)

@@ -1,0 +1,249 @@
+"""Errors: dead and retrying jobs, grouped by what went wrong."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+
+from workkit.actions import Throttle, Verb
+from workkit.errors import ServerError
+from workkit.grouping import ErrorGroup, group_errors
+from workkit.query import Query
+from workkit.records import Place
+from workkit.text import clean
+from workkit_tui.feed import View
+from workkit_tui.keys import MOVING, Key
+from workkit_tui.model.words import ago, count
+from workkit_tui.screens.base import ListScreen
+from workkit_tui.widgets.spark import blocks
+from workkit_tui.widgets.table import Column, Row, Table
+
+__all__ = ["ErrorsScreen"]
+
+_TREND: Final = 12
+_SPANS: Final = ((3_600, "hour"), (86_400, "day"))
+_COLUMNS: Final = (
+    Column("Jobs", 7, right=True),
+    Column("Trend", _TREND),
+    Column("Last", 8, right=True),
+    Column("First", 8, right=True, needs=96),
+    Column("Error", 30, grows=4),
+    Column("Where", 14, grows=1, needs=120),
+    Column("Queues", 14, grows=1, needs=84),
+)
+
+
+class ErrorsScreen(ListScreen):
+    """Groups of failures; they are counted in the background, page by page."""
+
+    TAB = "errors"
+    TITLE_SHOWN = "Errors"
+    KEYS: ClassVar = (
+        Key(("enter",), "open", "jobs", "Open the group: its jobs"),
+        Key(("r",), "retry", "retry", "Retry the dead jobs of the group", acts=True),
+        Key(("t",), "careful", "careful", "The same with care: 1, then 10, then 50 a second, and "
+            "stop if too many fail", acts=True),
+        Key(("d",), "delete", "delete", "Delete the dead jobs of the group; undo brings them back",
+            acts=True),
+        Key(("slash",), "filter", "filter", "Group only what a query picks"),
+        Key(("s",), "span", "hour/day", "Show the trend of the last hour, or of the last day"),
+        Key(("c",), "again", "count", "Count anew"),
+        Key(("e",), "app.export", "export", "Write what is listed to a file"),
+        *MOVING,
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._groups: list[ErrorGroup] = []
+        self._query = Query("")
+        self._span = 0
+        self._walking: Event | None = None
+        self._seen = self._total = 0
+        self._sizes = (-1, -1)
+        self._counted_s = self._now_s = 0.0
+
+    def body(self) -> ComposeResult:
+        """Build the table."""
+        yield Table(_COLUMNS, self._row, name="errors")
+
+    def on_unmount(self) -> None:
+        """End the count with the screen."""
+        self._stop()
+
+    def show(self, view: View) -> None:
+        """Count once, and anew when the sets have changed and a count is cheap."""
+        self._now_s = view.seen.taken_at
+        sizes = (view.seen.dead, view.seen.retry)
+        small = sum(sizes) <= 20_000  # noqa: PLR2004 - less than a second
+        if self._counted_s == 0 or (small and sizes != self._sizes and self._walking is None):
+            self._sizes = sizes
+            self.action_again()
+        self._redraw()
+
+    # Counting.
+
+    def action_again(self) -> None:
+        """Count anew."""
+        self._stop()
+        stop = self._walking = Event()
+        self._counted_s = self._now_s or 1.0
+        query = self._query
+        self.run_worker(lambda: self._count(query, stop), thread=True, group="walk", exclusive=True)
+
+    def _stop(self) -> None:
+        if self._walking is not None:
+            self._walking.set()
+            self._walking = None
+
+    def _count(self, query: Query, stop: Event) -> None:
+        reader, app = self.console.reader, self.app
+        try:
+            for at, found in enumerate(group_errors(reader, query)):
+                if stop.is_set() or not app.is_running:
+                    return
+                ended = found.seen >= found.total
+                if at % 5 == 0 or ended:
+                    groups = found.groups.groups()
+                    app.call_from_thread(self._counted, stop, groups, found.seen, found.total)
+        except ServerError as error:
+            app.call_from_thread(self.notify, clean(str(error)), severity="error")
+        if not stop.is_set() and app.is_running:
+            app.call_from_thread(self._ended, stop)
+
+    def _counted(self, stop: Event, groups: list[ErrorGroup], seen: int, total: int) -> None:
+        if stop is self._walking:
+            here = self.current
+            self._groups, self._seen, self._total = groups, seen, total
+            self._redraw()
+            if here is not None and self.table.cursor:
+                names = [group.fingerprint for group in groups]
+                if here.fingerprint in names:
+                    self.table.cursor = names.index(here.fingerprint)
+
+    def _ended(self, stop: Event) -> None:
+        if stop is self._walking:
+            self._walking = None
+            self._redraw()
+
+    # Drawing.
+
+    def _redraw(self) -> None:
+        table = self.table
+        table.total = len(self._groups)
+        table.empty = (
+            "counting …" if self._walking else "nothing is dead or waits to be tried again"
+        )
+        table.refresh_rows()
+        jobs = sum(group.count for group in self._groups)
+        busy = self._walking is not None
+        self.head(
+            (f"{self.plural(len(self._groups), 'kind')} of failure in ", "secondary"),
+            (self.plural(jobs, "job"), "secondary"),
+            (f" · {count(self._seen)} of {count(self._total)} read" if busy else "", "warning"),
+            (f" · trend of the last {_SPANS[self._span][1]}", "secondary"),
+            (f" · /{clean(self._query.text)}" if self._query else "", "primary"),
+        )
+
+    def _row(self, at: int) -> Row | None:
+        if at >= len(self._groups):
+            return None
+        group = self._groups[at]
+        trend = group.trend(self._now_s, _TREND, _SPANS[self._span][0])
+        kind = f"{group.type}: " if group.type and group.message else group.type
+        rising = sum(trend[-3:]) > sum(trend[:-3])
+        return Row(
+            [
+                count(group.count),
+                (blocks(trend, _TREND)[0], "bad" if rising else "accent"),
+                ago(group.last_at, self._now_s),
+                ago(group.first_at, self._now_s),
+                clean(f"{kind}{group.message}"),
+                clean(group.frame),
+                clean(" ".join(group.queues)),
+            ]
+        )
+
+    # Keys.
+
+    @property
+    def current(self) -> ErrorGroup | None:
+        """The group under the cursor."""
+        at = self.table.cursor
+        return self._groups[at] if at < len(self._groups) else None
+
+    def _picks(self, group: ErrorGroup) -> Query:
+        """Return the query that picks the jobs of a group, within the filter."""
+        own = f"fingerprint:{group.fingerprint}" if group.fingerprint else "not error:*"
+        return Query(f"({self._query.text}) {own}" if self._query else own)
+
+    def action_open(self) -> None:
+        """Open the jobs of a group, where most of them are."""
+        group = self.current
+        if group is None:
+            return
+        from workkit_tui.screens.dead import DeadScreen
+        from workkit_tui.screens.retry import RetryScreen
+
+        query = self._picks(group).text
+        mostly_dead = group.places.get("dead", 0) >= group.places.get("retry", 0)
+        about = f"{group.type}: {group.message}" if group.type else group.message
+        screen = DeadScreen(query, about) if mostly_dead else RetryScreen(query, about)
+        self.console.open_screen(screen)
+
+    def action_retry(self) -> None:
+        """Retry the dead jobs of a group."""
+        self._act("retry", None)
+
+    def action_careful(self) -> None:
+        """Retry them with care."""
+        self._act("retry", Throttle())
+
+    def action_delete(self) -> None:
+        """Delete the dead jobs of a group."""
+        self._act("delete", None)
+
+    def _act(self, verb: Verb, throttle: Throttle | None) -> None:
+        from workkit_tui.screens.plan import PlanScreen, Wanted
+
+        group = self.current
+        if group is None or not self.console.may_act():
+            return
+        place = Place("dead") if group.places.get("dead") else Place("retry")
+        wanted = Wanted(verb, place, self._picks(group), None, throttle)
+        self.app.push_screen(PlanScreen(wanted), self._acted)
+
+    def _acted(self, done: object) -> None:
+        if done:
+            self.action_again()
+            self.console.action_refresh_now()
+
+    def action_span(self) -> None:
+        """Show the trend of another span."""
+        self._span = (self._span + 1) % len(_SPANS)
+        self._redraw()
+
+    def action_filter(self) -> None:
+        """Ask for a query."""
+        self.prompt.ask(
+            "/", self._filter, value=self._query.text, hint="queue:mail fails:>3 died:<1h"
+        )
+
+    def _filter(self, text: str) -> None:
+        self._query = Query(text)
+        self.close_prompt()
+        self._groups = []
+        self.action_again()
+        self._redraw()
+
+    def action_back(self) -> None:
+        """Leave the prompt, then the filter."""
+        if not self.prompt.open and self._query:
+            self._filter("")
+        else:
+            super().action_back()
+
+    def exported(self) -> tuple[str, list[object]]:
+        """Return the name and the records of what is listed."""
+        return "errors", list(self._groups)

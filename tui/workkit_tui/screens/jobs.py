@@ -1,0 +1,367 @@
+"""The base of all screens that list the jobs of a place, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.worker import get_current_worker
+
+from workkit.actions import Throttle, Verb
+from workkit.errors import ServerError
+from workkit.query import Query
+from workkit.reader import Reader
+from workkit.records import Overview, Page, Place
+from workkit.text import clean
+from workkit_tui.feed import View
+from workkit_tui.keys import MOVING, Key
+from workkit_tui.model.pages import Matches, Pages, Rows
+from workkit_tui.model.words import count
+from workkit_tui.screens.base import ListScreen
+from workkit_tui.widgets.table import Column, Row, Table
+
+from workkit.walk_steps import WaitingJob  # isort: skip
+
+__all__ = ["JOB_KEYS", "JobsScreen"]
+
+#: Keys of a list of jobs.
+JOB_KEYS = (
+    Key(("enter",), "open", "job", "Open the job: args, error, history, why it does not run"),
+    Key(("space",), "mark", "mark", "Mark the job, and go down"),
+    Key(("a",), "mark_all", "all", "Act on all jobs that are listed, or that match the filter"),
+    Key(("u",), "unmark", "", "Take all marks away"),
+    Key(("r",), "retry", "retry", "Put the marked jobs to work, or the one under the cursor",
+        acts=True),
+    Key(("t",), "careful", "careful", "The same with care: 1, then 10, then 50 a second, and stop "
+        "if too many fail", acts=True),
+    Key(("d",), "delete", "delete", "Delete the marked jobs, or the one under the cursor; undo "
+        "brings them back", acts=True),
+    Key(("slash",), "filter", "filter", "Show what a query picks: queue:mail error:timeout "
+        "fails:>3 age:<1h not args.tenant:acme"),
+    Key(("o",), "order", "", "Begin at the other end"),
+    Key(("y",), "copy", "", "Copy the job's id"),
+    Key(("e",), "app.export", "export", "Write what is listed to a file"),
+    *MOVING,
+)  # fmt: skip
+
+
+class JobsScreen(ListScreen):
+    """Lists a place, page by page, or what a query picks from it.
+
+    Class attributes:
+        COLUMNS: Those of the table.
+        FROM_END: Whether the list begins at the end of the place.
+    """
+
+    COLUMNS: ClassVar[Sequence[Column]] = ()
+    FROM_END: ClassVar[bool] = False
+    KEYS: ClassVar[tuple[Key, ...]] = JOB_KEYS
+
+    def __init__(self, place: Place, query: str = "", about: str = "") -> None:
+        super().__init__()
+        self.place = place
+        #: What the query means, if somebody else has written it.
+        self._about = about
+        self._reverse = self.FROM_END
+        self._pages = Pages(place, reverse=self._reverse)
+        self._matches: Matches | None = None
+        self._query = Query(query)
+        self._marked: dict[bytes, WaitingJob] = {}
+        self._all = False
+        self._walking: Event | None = None
+        #: The rows in sight, for the thread that reads them.
+        self._sight = (0, 50)
+        self.now_s = 0.0
+
+    # What a subclass says.
+
+    def cells(self, record: WaitingJob) -> Row:
+        """Draw a job."""
+        raise NotImplementedError
+
+    def order_words(self) -> str:
+        """Say in which order the jobs are."""
+        raise NotImplementedError
+
+    # Building.
+
+    def body(self) -> ComposeResult:
+        """Build the table."""
+        yield Table([Column("", 1), *self.COLUMNS], self._row, name="jobs")
+
+    def on_mount(self) -> None:
+        """Begin the walk if there is a query from the start."""
+        super().on_mount()
+        if self._query:
+            self._start_walk()
+
+    @property
+    def rows(self) -> Rows:
+        """What is listed."""
+        return self._matches if self._matches is not None else self._pages
+
+    def _row(self, at: int) -> Row | None:
+        record = self.rows.get(at)
+        if record is None:
+            return None
+        row = self.cells(record)
+        marked = self._all or record.job.raw in self._marked
+        sign = ("●", "accent") if marked else ""
+        return Row([sign, *row.cells], dim=row.dim, marked=marked, loud=row.loud)
+
+    # A view arrives.
+
+    def gather(self, reader: Reader, seen: Overview) -> list[tuple[int, Page[WaitingJob]]]:
+        """Read the pages that are in sight."""
+        del seen
+        if self._matches is not None:
+            return []
+        wanted = self._pages.keep_only(*self._sight)
+        return [(number, self._read(reader, number)) for number in wanted]
+
+    def _read(self, reader: Reader, number: int) -> Page[WaitingJob]:
+        from workkit_tui.model.pages import PAGE
+
+        return reader.jobs(self.place, number * PAGE, PAGE, reverse=self._reverse)
+
+    def show(self, view: View) -> None:
+        """Draw the pages; the cursor stays on its job where that is still in sight."""
+        self.now_s = view.seen.taken_at
+        at, here = self.table.cursor, self.rows.get(self.table.cursor)
+        for number, page in view.gathered or []:
+            self._pages.put(number, page)
+        self._redraw()
+        if here is not None and at:
+            found = self.rows.find(here.job.raw, at)
+            if found is not None and found != at:
+                self.table.cursor = found
+
+    def _redraw(self) -> None:
+        table = self.table
+        table.total = self.rows.total
+        table.empty = "nothing matches" if self._matches is not None else "there are no jobs here"
+        table.refresh_rows()
+        self._say()
+
+    def _say(self) -> None:
+        matches = self._matches
+        picked = f"{count(len(self._marked))} marked" if self._marked else ""
+        if self._all:
+            picked = "all are marked"
+        if matches is None:
+            said = f"{self.plural(self._pages.total, 'job')} · {self.order_words()}"
+            self.head((said, "secondary"), (f" · {picked}" if picked else "", "primary"))
+            return
+        kept = f", the first {count(matches.total)} are listed"
+        more = kept if matches.total < matches.matched else ""
+        read = "" if matches.complete else f" · {count(matches.seen)} of {count(matches.of)} read"
+        self.head(
+            (clean(self._about) or f"/{clean(self._query.text)}", "primary"),
+            (f" · {self.plural(matches.matched, 'match').replace('matchs', 'matches')}{more}",
+             "foreground"),
+            (read, "warning"),
+            (f" · {picked}" if picked else "", "primary"),
+        )  # fmt: skip
+
+    def on_table_seen(self, event: Table.Seen) -> None:
+        """Read the pages that have come into sight."""
+        event.stop()
+        self._say()
+        self._sight = self.table.first, self.table.first + self.table.room
+        missing = self._pages.missing(*self._sight)
+        if self._matches is None and missing:
+            self.run_worker(
+                lambda: self._fetch(missing), thread=True, group="pages", exclusive=True
+            )
+
+    def _fetch(self, numbers: list[int]) -> None:
+        worker = get_current_worker()
+        try:
+            read = [(number, self._read(self.console.reader, number)) for number in numbers]
+        except ServerError:
+            return  # the feed says what is wrong
+        if not worker.is_cancelled and self.app.is_running:
+            self.app.call_from_thread(self._fetched, read)
+
+    def _fetched(self, read: list[tuple[int, Page[WaitingJob]]]) -> None:
+        for number, page in read:
+            self._pages.put(number, page)
+        self._redraw()
+
+    # Filtering.
+
+    def action_filter(self) -> None:
+        """Ask for a query."""
+        self.prompt.ask(
+            "/", self._filter, value=self._query.text, hint="queue:mail error:timeout fails:>3"
+        )
+
+    def _filter(self, text: str) -> None:
+        self._query, self._about = Query(text), ""
+        self.close_prompt()
+        self.action_unmark()
+        self.table.cursor = 0
+        self._stop_walk()
+        if self._query:
+            self._start_walk()
+        else:
+            self._matches = None
+            self._redraw()
+            self.console.action_refresh_now()
+
+    def _start_walk(self) -> None:
+        self._matches = Matches()
+        stop = self._walking = Event()
+        self._redraw()
+        self.run_worker(
+            lambda: self._walk(self._query, stop), thread=True, group="walk", exclusive=True
+        )
+
+    def _stop_walk(self) -> None:
+        if self._walking is not None:
+            self._walking.set()
+            self._walking = None
+
+    def _walk(self, query: Query, stop: Event) -> None:
+        """Go through the place and hand over what matches, on a thread."""
+        reader, app = self.console.reader, self.app
+        try:
+            for batch in reader.walk(self.place, reverse=self._reverse):
+                picked = list(query.pick(batch.jobs, reader.now_s()))
+                if stop.is_set() or not app.is_running:
+                    return
+                app.call_from_thread(self._matched, stop, picked, batch.seen, batch.total)
+        except ServerError as error:
+            app.call_from_thread(self.notify, clean(str(error)), severity="error")
+            return
+        if not stop.is_set() and app.is_running:
+            app.call_from_thread(self._walked, stop)
+
+    def _matched(self, stop: Event, picked: list[WaitingJob], seen: int, total: int) -> None:
+        if self._matches is not None and stop is self._walking:
+            self._matches.add(picked, seen, total)
+            self._redraw()
+
+    def _walked(self, stop: Event) -> None:
+        if self._matches is not None and stop is self._walking:
+            self._matches.complete = True
+            self._redraw()
+
+    def on_unmount(self) -> None:
+        """End the walk with the screen."""
+        self._stop_walk()
+
+    def action_back(self) -> None:
+        """Leave the prompt, the marks, the filter, then the screen."""
+        if self.prompt.open:
+            self.close_prompt()
+        elif self._marked or self._all:
+            self.action_unmark()
+        elif self._query and len(self.app.screen_stack) <= 2:  # noqa: PLR2004 - a tab
+            self._filter("")
+        else:
+            super().action_back()
+
+    # Marks.
+
+    @property
+    def current(self) -> WaitingJob | None:
+        """The job under the cursor."""
+        return self.rows.get(self.table.cursor)
+
+    def action_mark(self) -> None:
+        """Mark the job under the cursor, or take its mark away."""
+        record = self.current
+        if record is not None:
+            self._all = False
+            if self._marked.pop(record.job.raw, None) is None:
+                self._marked[record.job.raw] = record
+            self.table.move(1)
+            self._redraw()
+
+    def action_mark_all(self) -> None:
+        """Mark all that match, read or not."""
+        self._all = not self._all
+        self._marked.clear()
+        self._redraw()
+
+    def action_unmark(self) -> None:
+        """Take all marks away."""
+        self._marked.clear()
+        self._all = False
+        self._redraw()
+
+    # Acting.
+
+    def action_open(self) -> None:
+        """Open the job under the cursor."""
+        if self.current is not None:
+            from workkit_tui.screens.job import JobScreen
+
+            self.console.open_screen(JobScreen(self.current, self.place))
+
+    def action_retry(self) -> None:
+        """Put jobs to work."""
+        self._act("retry", None)
+
+    def action_careful(self) -> None:
+        """Put jobs to work with care."""
+        self._act("retry", Throttle())
+
+    def action_delete(self) -> None:
+        """Delete jobs."""
+        self._act("delete", None)
+
+    def _act(self, verb: Verb, throttle: Throttle | None) -> None:
+        console = self.console
+        if not console.may_act():
+            return
+        from workkit_tui.screens.plan import PlanScreen, Wanted
+
+        if self._all:
+            wanted = Wanted(verb, self.place, self._query, None, throttle)
+        elif self._marked:
+            wanted = Wanted(verb, self.place, Query(""), list(self._marked.values()), throttle)
+        elif self.current is not None:
+            wanted = Wanted(verb, self.place, Query(""), [self.current], throttle)
+        else:
+            return
+        self.app.push_screen(PlanScreen(wanted), self._acted)
+
+    def _acted(self, done: object) -> None:
+        """See what is left after an act."""
+        if not done:
+            return
+        self.action_unmark()
+        if self._matches is not None:
+            self._stop_walk()
+            self._start_walk()
+        self.console.action_refresh_now()
+
+    def action_order(self) -> None:
+        """Begin at the other end."""
+        self._reverse = not self._reverse
+        self._pages = Pages(self.place, reverse=self._reverse)
+        self.table.cursor = 0
+        if self._matches is not None:
+            self._stop_walk()
+            self._start_walk()
+        self.console.action_refresh_now()
+
+    def action_copy(self) -> None:
+        """Copy the id of the job under the cursor."""
+        if self.current is not None:
+            self.app.copy_to_clipboard(self.current.job.id)
+            self.notify(f"Copied {clean(self.current.job.id)}")
+
+    def exported(self) -> tuple[str, list[Any]]:
+        """Return the name and the records of what is listed and read."""
+        marked = list(self._marked.values())
+        name = self.place.queue or self.place.kind
+        return name, marked or [record for _, record in sorted(self.rows.loaded(), key=_first)]
+
+
+def _first(pair: tuple[int, WaitingJob]) -> int:
+    return pair[0]

@@ -1,0 +1,72 @@
+"""One queue: its waiting jobs, the one that runs next first."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from workkit.records import Place, QueuedJob
+from workkit.text import age, clean
+from workkit.walk_steps import WaitingJob
+from workkit_tui.feed import View
+from workkit_tui.keys import Key
+from workkit_tui.model.words import count
+from workkit_tui.screens.columns import args_cell, name_cell
+from workkit_tui.screens.jobs import JOB_KEYS, JobsScreen
+from workkit_tui.widgets.table import Column, Row
+
+__all__ = ["QueueScreen"]
+
+
+class QueueScreen(JobsScreen):
+    """A queue."""
+
+    TAB = "queues"
+    TITLE_SHOWN = "Queue"
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        *(key for key in JOB_KEYS if key.action not in {"retry", "careful"}),
+        Key(("p",), "pause", "pause", "Pause the queue, or let it go on", acts=True),
+    )
+    COLUMNS: ClassVar = (
+        Column("#", 7, right=True),
+        Column("Waited", 8, right=True),
+        Column("Name", 12, needs=100),
+        Column("Fails", 5, right=True),
+        Column("Job", 24),
+        Column("Args", 16, grows=1),
+    )
+
+    def __init__(self, name: str, query: str = "") -> None:
+        super().__init__(Place("queued", name), query)
+        self._state = ""
+        self._paused = False
+
+    def cells(self, record: WaitingJob) -> Row:
+        """Draw a job."""
+        job = record.job
+        at = record.position + 1 if isinstance(record, QueuedJob) else 0
+        waited = age(self.now_s - job.enqueued_at) if job.enqueued_at else "-"
+        cells = [
+            count(at), waited, name_cell(job), count(job.fails), clean(job.id),
+            args_cell(job, self.console.masks),
+        ]  # fmt: skip
+        return Row(cells)
+
+    def show(self, view: View) -> None:
+        """Draw the jobs, and say how the queue stands."""
+        queue = next((q for q in view.seen.queues if q.job_name == self.place.queue), None)
+        self._paused = queue is not None and queue.paused
+        self._state = ", paused" if self._paused else ""
+        super().show(view)
+
+    def order_words(self) -> str:
+        """Say in which order the jobs are."""
+        order = "the newest first" if self._reverse else "the next one first"
+        return f"queue {clean(self.place.queue)}{self._state} · {order}"
+
+    def action_pause(self) -> None:
+        """Pause the queue, or let it go on."""
+        console = self.console
+        if console.may_act() and console.pause_queue is not None:
+            console.pause_queue(self.place.queue, not self._paused)
+            self.notify("It goes on." if self._paused else "It is paused; what runs goes on.")
+            console.action_refresh_now()

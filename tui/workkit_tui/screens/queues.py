@@ -1,0 +1,196 @@
+"""Queues: how deep, how old, how fast, and whether they are paused."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+
+from workkit.errors import WorkkitError
+from workkit.records import Queue
+from workkit.text import age, clean
+from workkit_tui.feed import View
+from workkit_tui.keys import MOVING, Key
+from workkit_tui.model.listing import Order, narrowed, ordered
+from workkit_tui.model.trends import Flow
+from workkit_tui.model.words import count, per_s
+from workkit_tui.screens.base import ListScreen
+from workkit_tui.widgets.table import Column, Row, Table
+
+__all__ = ["QueuesScreen"]
+
+_SLOW_S: Final = 300
+_COLUMNS: Final = (
+    Column("Queue", 14, grows=1, sorts=True),
+    Column("Waiting", 9, right=True, sorts=True),
+    Column("Oldest", 8, right=True, sorts=True),
+    Column("Running", 9, right=True, sorts=True),
+    Column("In/s", 6, right=True, sorts=True, needs=78),
+    Column("Out/s", 6, right=True, sorts=True, needs=70),
+    Column("Drains in", 9, right=True, sorts=True, needs=90),
+    Column("State", 7),
+)
+
+
+class QueuesScreen(ListScreen):
+    """All queues."""
+
+    TAB = "queues"
+    TITLE_SHOWN = "Queues"
+    KEYS: ClassVar = (
+        Key(("enter",), "open", "jobs", "Open the queue and page through its jobs"),
+        Key(("p",), "pause", "pause", "Pause the queue, or let it go on", acts=True),
+        Key(("slash",), "filter", "filter", "Show the queues whose names hold these words"),
+        Key(("s",), "sort", "sort", "Sort by the next column; a click on its head does the same"),
+        Key(("i",), "invert", "", "Sort the other way round"),
+        Key(("e",), "app.export", "export", "Write what is listed to a file"),
+        *MOVING,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[Queue] = []
+        self._flows: dict[str, Flow] = {}
+        self._words = ""
+        self._orders: tuple[Order[Queue], ...] = (
+            Order("Waiting", lambda queue: queue.count, falling=True),
+            Order("Oldest", lambda queue: queue.latency, falling=True),
+            Order("Running", lambda queue: queue.running, falling=True),
+            Order("In/s", lambda queue: self._flow(queue).in_per_s or 0, falling=True),
+            Order("Out/s", lambda queue: self._flow(queue).out_per_s or 0, falling=True),
+            Order("Drains in", lambda queue: self._flow(queue).drain_s or 1e12, falling=True),
+            Order("Queue", lambda queue: queue.job_name),
+        )
+        self._order = self._orders[0]
+        self._inverted = False
+
+    def _flow(self, queue: Queue) -> Flow:
+        return self._flows.get(queue.job_name, Flow())
+
+    def body(self) -> ComposeResult:
+        """Build the table."""
+        yield Table(_COLUMNS, self._row, name="queues")
+
+    def show(self, view: View) -> None:
+        """Draw the queues; the cursor stays on its queue."""
+        at = self.table.cursor
+        name = self._rows[at].job_name if at < len(self._rows) else ""
+        self._flows = {queue.job_name: view.trends.flow(queue) for queue in view.seen.queues}
+        self._arrange(view.seen.queues)
+        where = next((at for at, q in enumerate(self._rows) if q.job_name == name), None)
+        if where is not None and at:
+            self.table.cursor = where
+        paused = sum(queue.paused for queue in view.seen.queues)
+        said = f"{len(self._rows)} of " if self._words else ""
+        self.head(
+            (f"{said}{self.plural(len(view.seen.queues), 'queue')}", "secondary"),
+            (f" · {count(view.seen.queued)} jobs wait", "secondary"),
+            (f" · {paused} paused" if paused else "", "warning"),
+            (f" · /{self._words}" if self._words else "", "primary"),
+        )
+
+    def _arrange(self, queues: list[Queue]) -> None:
+        rows = narrowed(queues, self._words, lambda queue: queue.job_name)
+        by_name = sorted(rows, key=lambda queue: queue.job_name)
+        self._rows = ordered(by_name, self._order, inverted=self._inverted)
+        self.table.sorted_by, self.table.inverted = self._order.title, self._inverted
+        self.table.total = len(self._rows)
+        self.table.empty = "no queue's name holds that" if self._words else "no queue is known yet"
+        self.table.refresh_rows()
+
+    def _row(self, at: int) -> Row | None:
+        if at >= len(self._rows):
+            return None
+        queue = self._rows[at]
+        flow = self._flow(queue)
+        full = bool(queue.max_concurrency) and queue.running >= queue.max_concurrency
+        limit = f"/{queue.max_concurrency}" if queue.max_concurrency else ""
+        late = queue.latency > _SLOW_S and queue.count
+        state, color = ("broken", "bad") if queue.broken else ("paused", "warn")
+        return Row(
+            [
+                clean(queue.job_name),
+                count(queue.count),
+                (age(queue.latency), "warn" if late else "") if queue.count else "-",
+                (f"{count(queue.running)}{limit}", "warn" if full and queue.count else ""),
+                per_s(flow.in_per_s),
+                per_s(flow.out_per_s),
+                age(flow.drain_s) if flow.drain_s is not None else "-",
+                (state, color) if queue.broken or queue.paused else ("", ""),
+            ],
+            dim=not queue.count and not queue.running,
+        )
+
+    # Keys.
+
+    @property
+    def current(self) -> Queue | None:
+        """The queue under the cursor."""
+        at = self.table.cursor
+        return self._rows[at] if at < len(self._rows) else None
+
+    def action_open(self) -> None:
+        """Open the queue under the cursor."""
+        if self.current is not None:
+            from workkit_tui.screens.queue import QueueScreen
+
+            self.console.open_screen(QueueScreen(self.current.job_name))
+
+    def action_pause(self) -> None:
+        """Pause the queue under the cursor, or let it go on."""
+        queue, console = self.current, self.console
+        if queue is None or not console.may_act() or console.pause_queue is None:
+            return
+        try:
+            console.pause_queue(queue.job_name, not queue.paused)
+        except WorkkitError as error:
+            self.notify(clean(str(error)), severity="error")
+            return
+        did = "goes on" if queue.paused else "is paused; what runs goes on"
+        self.notify(f"Queue {clean(queue.job_name)} {did}.")
+        console.action_refresh_now()
+
+    def action_filter(self) -> None:
+        """Ask for words."""
+        self.prompt.ask("/", self._narrow, value=self._words, hint="words; -word leaves out")
+
+    def _narrow(self, words: str) -> None:
+        self._words = words
+        self.close_prompt()
+        self.table.cursor = 0
+        self._again()
+
+    def action_back(self) -> None:
+        """Leave the prompt, then the filter."""
+        if not self.prompt.open and self._words:
+            self._narrow("")
+        else:
+            super().action_back()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        at = self._orders.index(self._order)
+        self._order, self._inverted = self._orders[(at + 1) % len(self._orders)], False
+        self._again()
+
+    def action_invert(self) -> None:
+        """Sort the other way round."""
+        self._inverted = not self._inverted
+        self._again()
+
+    def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
+        """Sort by a column, or the other way round."""
+        if event.title == self._order.title:
+            self._inverted = not self._inverted
+        else:
+            self._order = next(order for order in self._orders if order.title == event.title)
+            self._inverted = False
+        self._again()
+
+    def _again(self) -> None:
+        if self.console.view is not None:
+            self.show(self.console.view)
+
+    def exported(self) -> tuple[str, list[object]]:
+        """Return the name and the records of what is listed."""
+        return "queues", list(self._rows)

@@ -1,0 +1,117 @@
+"""Undo: what was deleted or retried lately, by anybody, and can be brought back."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+
+from workkit.actions import Operation
+from workkit.reader import Reader
+from workkit.records import Overview
+from workkit.text import age, clean
+from workkit_tui.feed import View
+from workkit_tui.keys import MOVING, Key
+from workkit_tui.model.words import ago, count
+from workkit_tui.screens.base import ListScreen
+from workkit_tui.widgets.table import Column, Row, Table
+
+__all__ = ["UndoScreen"]
+
+_COLUMNS: Final = (
+    Column("Done", 8, right=True),
+    Column("What", 9),
+    Column("Jobs", 9, right=True),
+    Column("From", 12, grows=1),
+    Column("Picked by", 16, grows=2),
+    Column("By", 14, grows=1, needs=96),
+    Column("Kept for", 8, right=True),
+    Column("Id", 12, needs=84),
+)
+_DID: Final = {"delete": "deleted", "retry": "retried"}
+
+
+class UndoScreen(ListScreen):
+    """The trash."""
+
+    TAB = "undo"
+    TITLE_SHOWN = "Undo"
+    KEYS: ClassVar = (
+        Key(("enter", "u"), "undo", "undo", "Bring back what was deleted; what was retried and has "
+            "not begun goes back", acts=True),
+        Key(("X",), "forget", "FORGET", "Empty this trash at once, to free memory; it cannot be "
+            "undone any more", acts=True),
+        *MOVING,
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._operations: list[Operation] = []
+        self._now_s = 0.0
+
+    def body(self) -> ComposeResult:
+        """Build the table."""
+        yield Table(_COLUMNS, self._row, name="undo")
+
+    def gather(self, reader: Reader, seen: Overview) -> list[Operation]:
+        """Read what can be undone."""
+        del reader, seen
+        actions = self.console.actions
+        return actions.operations() if actions is not None else []
+
+    def show(self, view: View) -> None:
+        """Draw the operations, the newest first."""
+        self._now_s = view.seen.taken_at
+        self._operations = view.gathered or []
+        self.table.total = len(self._operations)
+        self.table.empty = "nothing was deleted or retried lately"
+        self.table.refresh_rows()
+        jobs = sum(each.undoable for each in self._operations)
+        self.head((f"{self.plural(jobs, 'job')} can be brought back", "secondary"))
+
+    def _row(self, at: int) -> Row | None:
+        if at >= len(self._operations):
+            return None
+        each = self._operations[at]
+        return Row(
+            [
+                ago(each.at, self._now_s),
+                _DID.get(each.verb, each.verb),
+                count(each.undoable),
+                str(each.place).removeprefix("the "),
+                clean(each.query) or "marks",
+                clean(each.by) or "-",
+                age(each.expires_at - self._now_s),
+                each.operation_id,
+            ]
+        )
+
+    @property
+    def current(self) -> Operation | None:
+        """The operation under the cursor."""
+        at = self.table.cursor
+        return self._operations[at] if at < len(self._operations) else None
+
+    def action_open(self) -> None:
+        """Undo the operation that was clicked twice."""
+        self.action_undo()
+
+    def action_undo(self) -> None:
+        """Bring back what an operation took away."""
+        if self.current is not None and self.console.may_act():
+            from workkit_tui.screens.undoing import UndoingScreen
+
+            self.app.push_screen(UndoingScreen(self.current.operation_id), self._acted)
+
+    def action_forget(self) -> None:
+        """Empty the trash of an operation."""
+        console, current = self.console, self.current
+        if current is None or not console.may_act() or console.actions is None:
+            return
+        console.actions.forget(current.operation_id)
+        self.notify(f"{self.plural(current.undoable, 'job')} are gone for good.")
+        self._acted(True)
+
+    def _acted(self, done: object) -> None:
+        if done:
+            self.console.action_refresh_now()

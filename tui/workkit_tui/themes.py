@@ -1,0 +1,40 @@
+"""Colours that mean something: green is well, yellow needs a look, red is broken, blue is here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.theme import Theme
+
+__all__ = ["THEMES"]
+
+THEMES: Final = (
+    Theme(
+        name="workkit",
+        primary="#6cb6ff",
+        secondary="#8b949e",
+        accent="#6cb6ff",
+        foreground="#d5dae1",
+        background="#0f1419",
+        surface="#151b22",
+        panel="#1c242d",
+        success="#57ab5a",
+        warning="#d4a72c",
+        error="#f47067",
+        dark=True,
+    ),
+    Theme(
+        name="workkit-light",
+        primary="#0a5fb4",
+        secondary="#57606a",
+        accent="#0a5fb4",
+        foreground="#1f2328",
+        background="#ffffff",
+        surface="#f6f8fa",
+        panel="#eaeef2",
+        success="#1a7f37",
+        warning="#8a6100",
+        error="#c2262e",
+        dark=False,
+    ),
+)

@@ -1,0 +1,139 @@
+"""The lines above and below each screen: where one is, what is wrong, which keys there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.text import Text
+from textual import events
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from workkit.text import clip, width
+from workkit_tui.keys import TABS, Key
+
+__all__ = ["Banner", "Footer", "Status", "Tabs"]
+
+_BETWEEN: Final = "  "
+
+
+class Status(Widget):
+    """The top line: what is looked at, how it is doing, how fresh that is."""
+
+    left: reactive[Text] = reactive(Text(), layout=False)
+    right: reactive[Text] = reactive(Text(), layout=False)
+
+    def render(self) -> Text:
+        """Draw both sides; the left one gives way."""
+        right = self.right.copy()
+        room = self.size.width - right.cell_len - 1
+        left = self.left.copy()
+        left.truncate(max(room, 0), overflow="ellipsis")
+        gap = max(self.size.width - left.cell_len - right.cell_len, 0)
+        return Text.assemble(left, " " * gap, right, no_wrap=True)
+
+
+class Tabs(Widget):
+    """The screens that have a number, with how much is in them."""
+
+    current = reactive("")
+    counts: reactive[dict[str, str]] = reactive(dict)
+
+    def render(self) -> Text:
+        """Draw all, without their counts, or with numbers only, where there is no room."""
+        for names, counts in ((True, True), (True, False), (False, False)):
+            text, _ = self._draw(names=names, counts=counts)
+            if text.cell_len <= self.size.width:
+                return text
+        text.truncate(self.size.width)
+        return text
+
+    def _draw(self, *, names: bool, counts: bool) -> tuple[Text, list[tuple[int, str]]]:
+        text, ends = Text(no_wrap=True), []
+        for at, (name, title) in enumerate(TABS, 1):
+            here = name == self.current
+            label = self._style("tabs--current" if here else "tabs--other")
+            number = self._style("tabs--current" if here else "tabs--number")
+            amount = self._style("tabs--current" if here else "tabs--count")
+            edge = " " if counts else ""
+            text.append(f"{edge}{at}", number)
+            if names or here:
+                text.append(f" {title}", label)
+            if counts and (count := self.counts.get(name, "")):
+                text.append(f" {count}", amount)
+            text.append(edge, label)
+            ends.append((text.cell_len, name))
+            if not counts and at < len(TABS):
+                text.append(" ")
+        return text, ends
+
+    def _style(self, name: str) -> str:
+        return str(self.get_component_rich_style(name, partial=True))
+
+    COMPONENT_CLASSES = {  # noqa: RUF012 - as Textual declares it
+        "tabs--current", "tabs--other", "tabs--number", "tabs--count",
+    }  # fmt: skip
+
+    async def on_click(self, event: events.Click) -> None:
+        """Go to the screen that was clicked."""
+        for names, counts in ((True, True), (True, False), (False, False)):
+            text, ends = self._draw(names=names, counts=counts)
+            if text.cell_len <= self.size.width:
+                break
+        for end, name in ends:
+            if event.x < end:
+                await self.run_action(f"app.tab('{name}')")
+                return
+
+
+class Banner(Widget):
+    """What is wrong with what is on the screen; out of the way while nothing is."""
+
+    text = reactive("", layout=False)
+
+    def watch_text(self) -> None:
+        """Show it only if it says something."""
+        self.display = bool(self.text)
+
+    def render(self) -> Text:
+        """Draw it on one line."""
+        return Text(clip(f" {self.text}", self.size.width), no_wrap=True)
+
+
+class Footer(Widget):
+    """The keys of a screen, as many as there is room for."""
+
+    keys: reactive[tuple[Key, ...]] = reactive(tuple)
+    note = reactive("")
+
+    COMPONENT_CLASSES = {"footer--key", "footer--label", "footer--note"}  # noqa: RUF012 - Textual
+
+    def render(self) -> Text:
+        """Draw keys from the left; the last ones, help and quit, are never left out."""
+        labelled = [key for key in self.keys if key.label]
+        kept = self._fitting(labelled)
+        text = Text(no_wrap=True)
+        for key in kept:
+            text.append(f" {key.shown} ", self._style("footer--key"))
+            text.append(f"{key.label} ", self._style("footer--label"))
+        if self.note:
+            room = self.size.width - text.cell_len - width(self.note) - 1
+            if room > 0:
+                text.append(" " * room)
+                text.append(self.note, self._style("footer--note"))
+        return text
+
+    def _fitting(self, keys: Sequence[Key]) -> list[Key]:
+        room = self.size.width - (width(self.note) + 2 if self.note else 0)
+        always, others = list(keys[-2:]), list(keys[:-2])
+
+        def broad(chosen: Sequence[Key]) -> int:
+            return sum(width(key.shown) + width(key.label) + 3 for key in chosen)
+
+        while others and broad([*others, *always]) > room:
+            others.pop()
+        return [*others, *always]
+
+    def _style(self, name: str) -> str:
+        return str(self.get_component_rich_style(name, partial=True))

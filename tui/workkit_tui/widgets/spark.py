@@ -1,0 +1,72 @@
+"""A series as one or two lines of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.text import Text
+from textual.reactive import reactive
+from textual.widget import Widget
+
+__all__ = ["Spark", "blocks"]
+
+_BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+_STEPS: Final = 8
+
+
+def blocks(points: Sequence[float], columns: int, lines: int = 1) -> list[str]:
+    """Draw the newest points of a series, the newest at the right.
+
+    Args:
+        points: The series.
+        columns: How wide.
+        lines: How high.
+
+    Returns:
+        The lines, the upper one first. What is above nought is never invisible.
+    """
+    shown = list(points)[-columns:]
+    top = max(shown, default=0) or 1
+    heights = [max(round(point / top * lines * _STEPS), 1) if point > 0 else 0 for point in shown]
+    drawn = []
+    for line in range(lines - 1, -1, -1):
+        cells = [_BLOCKS[min(max(height - line * _STEPS, 0), _STEPS)] for height in heights]
+        if line == 0:
+            cells = [cell if cell != " " else "▁" for cell in cells]
+        drawn.append("".join(cells).rjust(columns))
+    return drawn
+
+
+class Spark(Widget):
+    """A titled series with its newest value."""
+
+    COMPONENT_CLASSES = {  # noqa: RUF012 - as Textual declares it
+        "spark--title", "spark--value", "spark--line", "spark--alarm", "spark--bad",
+    }  # fmt: skip
+
+    points: reactive[tuple[float, ...]] = reactive(tuple)
+    value = reactive("")
+    alarm = reactive(default=False)
+
+    def __init__(self, title: str, *, unit: str = "", id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._title = title
+        self._unit = unit
+
+    def render(self) -> Text:
+        """Draw the title, the value, and the series below."""
+        text = Text(no_wrap=True)
+        text.append(f"{self._title}  ", self._style("spark--title"))
+        value_style = self._style("spark--bad" if self.alarm else "spark--value")
+        text.append(self.value or "-", value_style)
+        if self._unit and self.value not in {"", "-"}:
+            text.append(f" {self._unit}", self._style("spark--title"))
+        style = self._style("spark--alarm" if self.alarm else "spark--line")
+        high = max(self.size.height - 1, 1)
+        for line in blocks(self.points, self.size.width, high):
+            text.append(f"\n{line}", style)
+        return text
+
+    def _style(self, name: str) -> str:
+        return str(self.get_component_rich_style(name, partial=True))
