@@ -68,17 +68,17 @@ clean:  ## Remove environments, caches and builds
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo]'
+	@$(PIP) install -e '.[demo,tui]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what its tests need into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,pandas,simulation]' --group test
+	@$(PIP) install -e '.[demo,pandas,simulation,serve]' --group test
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what its developers need into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,pandas,simulation]' --group dev
+	@$(PIP) install -e '.[demo,pandas,simulation,serve]' --group dev
 	@touch $(VENV)/.demo $(VENV)/.test $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.made

@@ -80,8 +80,11 @@ class Stage:
         """Run a console, and a play on it."""
         client = self.client
 
-        def pause(name: str, wanted: bool) -> object:
-            return client.pause(name) if wanted else client.unpause(name)
+        def pause(name: str, wanted: bool) -> None:
+            if wanted:
+                client.pause(name)
+            else:
+                client.unpause(name)
 
         async def run() -> None:
             app = Console(
@@ -160,7 +163,9 @@ class Stage:
         self.redis.xadd(self.keys.history, fields, id=f"{self.clock.epoch_ms}-{len(records)}")
         self.redis.set(self.keys.history_head, f"{self.clock.epoch_ms} {len(records)}")
 
-    def dead(self, job_id: str, ago_s: int, error: str = "", name: str = "mail", **more: Any) -> bytes:
+    def dead(
+        self, job_id: str, ago_s: int, error: str = "", name: str = "mail", **more: Any
+    ) -> bytes:
         """Lay a dead job."""
         raw = raw_job(
             job_id, name, t=self.now - ago_s - 90, fails=4, err=error or f"Timeout: 30 s{TRACE}",
@@ -207,9 +212,7 @@ class Stage:
                 "Timeout: 30 s", "f" * 12, "w", "",
             ),
         )  # fmt: skip
-        made = self.client.actions.plan_for(
-            "delete", *self._first_scheduled()
-        )
+        made = self.client.actions.plan_for("delete", *self._first_scheduled())
         self.client.actions.apply(made, by="bob@web-2")
 
     def _first_scheduled(self) -> Any:

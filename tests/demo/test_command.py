@@ -72,7 +72,8 @@ class Screen:
 
 @contextmanager
 def screen(*args: str, rich: bool = True, **env: str) -> Iterator[Screen]:
-    """Run `workkit` on a terminal."""
+    """Run `workkit` on a terminal, without the console."""
+    args = (*args, "--no-console") if args[0] == "demo" else args
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     kept = environment(TERM="xterm-256color", **env)

@@ -30,6 +30,7 @@ class Module:
     def name(self) -> str:
         """Dotted name."""
         parts = self.path.relative_to(ROOT).with_suffix("").parts
+        parts = parts[1:] if parts[0] == "tui" else parts
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     @cached_property
@@ -121,5 +122,9 @@ class LuaScript:
         return _LUA_COMMENT.sub("", self.path.read_text("utf-8"))
 
 
-MODULES: Final = tuple(Module(path) for path in sorted(PACKAGE.rglob("*.py")))
+#: What ships beside it, from folders of their own.
+CONSOLE: Final = ROOT / "tui" / "workkit_tui"
+MODULES: Final = tuple(
+    Module(path) for folder in (PACKAGE, CONSOLE) for path in sorted(folder.rglob("*.py"))
+)
 SCRIPTS: Final = tuple(LuaScript(path) for path in sorted(LUA.glob("*.lua")))

@@ -27,7 +27,7 @@ from workkit_tui.themes import THEMES
 if TYPE_CHECKING:
     from workkit.actions import Actions
 
-__all__ = ["Console"]
+__all__ = ["Console", "KeyCommands"]
 
 _TICK_S: Final = 0.2
 _FASTEST_S: Final = 0.2
@@ -325,5 +325,4 @@ class Console(App[None]):
             return f"last seen {seen}", "error"
         if not self.reader.live:
             return "snapshot", "warning"
-        wait_s = self.feed.wait_s
-        return f"every {wait_s:.2g} s", "success"
+        return f"every {self.feed.refresh_s:g} s", "success"

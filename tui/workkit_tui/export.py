@@ -72,9 +72,9 @@ def write(path: Path, records: Sequence[Any], masks: Masks) -> int:
         with path.expanduser().open("xb") as file:
             file.write(_encode(path.suffix, rows))
     except FileExistsError:
-        raise ValueError(f"{path} exists") from None
+        raise ValueError("that file exists; choose another name") from None
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise ValueError(f"it cannot be written: {error.strerror}") from None
     return len(rows)
 
 

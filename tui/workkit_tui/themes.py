@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from textual.app import App
 from textual.theme import Theme
 
-__all__ = ["THEMES"]
+__all__ = ["THEMES", "color"]
 
 THEMES: Final = (
     Theme(
@@ -38,3 +39,16 @@ THEMES: Final = (
         dark=False,
     ),
 )
+
+
+def color(app: App[Any], name: str) -> str:
+    """Return a colour of the present theme as Rich calls it.
+
+    Args:
+        app: The application.
+        name: "primary", "secondary", "success", "warning", "error" or "foreground".
+    """
+    value = app.theme_variables.get(name, "")
+    if value.startswith("#"):
+        return value
+    return value.removeprefix("ansi_") if value.startswith("ansi_") else "default"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workkit.client import Client
     from workkit.enqueuer import Enqueuer
 
-__all__ = ["Server", "examples", "json_option", "now_s", "server_options", "who_am_i"]
+__all__ = ["Server", "examples", "json_option", "now_s", "server_options"]
 
 R = TypeVar("R")
 
@@ -102,15 +102,3 @@ def now_s() -> int:
     from workkit.clock import SystemClock
 
     return SystemClock().read().epoch_s
-
-
-def who_am_i() -> str:
-    """Return who acts, for others who look at what can be undone: user@host."""
-    import getpass
-    import socket
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container without names
-        user = "somebody"
-    return f"{user}@{socket.gethostname()}"

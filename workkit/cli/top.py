@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from workkit.cli import exits
-from workkit.cli.options import Server, examples, json_option, server_options, who_am_i
+from workkit.cli.options import Server, examples, json_option, server_options
 from workkit.errors import MissingExtra
 
-if TYPE_CHECKING:
-    from workkit.reader import Reader
-
-__all__ = ["open_console", "top"]
+__all__ = ["serve_console", "top"]
 
 _PORT: Final = 8_000
 
@@ -96,46 +93,14 @@ def top(
     in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
     if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the console needs a terminal; --once prints an overview")
+    from workkit.console import open_console
+
     client = server.client()
     try:
         client.overview()  # a wrong address is told in the shell, not on a screen that is gone
         open_console(client, **options)
     finally:
         client.close()
-
-
-def open_console(reader: Reader, **options: Any) -> None:
-    """Open the console on the terminal, until it is left.
-
-    Args:
-        reader: What it shows; acts are offered if it has actions.
-        **options: See `workkit_tui.Settings`.
-
-    Raises:
-        MissingExtra: Textual is not installed.
-        InvalidOption: An option is out of its range.
-    """
-    try:
-        from workkit_tui.app import Console
-        from workkit_tui.settings import Settings
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] not in {"textual", "rich", "workkit_tui"}:
-            raise
-        raise MissingExtra("workkit top", "tui") from None
-    client: Any = reader
-    pause = None
-    if hasattr(reader, "pause"):
-
-        def pause(name: str, wanted: bool) -> object:
-            return client.pause(name) if wanted else client.unpause(name)
-
-    console = Console(
-        reader,
-        actions=getattr(reader, "actions", None),
-        pause=pause,
-        settings=Settings(by=who_am_i(), **options),
-    )
-    console.run()
 
 
 def serve_console(
@@ -171,7 +136,7 @@ def serve_console(
         client.close()
     from workkit_tui.settings import Settings
 
-    Settings(by=who_am_i(), **options)  # checked here rather than in every browser
+    Settings(**options)  # checked here rather than in every browser
     try:
         ConsoleServer(server.redis, server.namespace, options, host, port, token).serve()
     except OSError as error:

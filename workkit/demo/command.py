@@ -55,6 +55,11 @@ _CONCURRENCY: Final = 8
     help="Keep the server and a pool until Ctrl-C, to try other commands on them. With --redis the "
     "keys stay even after that.",
 )
+@click.option(
+    "--console/--no-console",
+    default=True,
+    help="On a terminal, open the console while it runs, until you leave it with q.",
+)
 @click.pass_context
 def demo(
     ctx: click.Context,
@@ -64,6 +69,7 @@ def demo(
     limit: int,
     as_json: bool,
     keep: bool,
+    console: bool,
 ) -> None:
     """Process the source code of this Python installation, one job a file.
 
@@ -73,4 +79,5 @@ def demo(
     """
     from workkit.demo.launch import Options, launch
 
-    ctx.exit(launch(Options(redis, namespace, concurrency, limit, as_json, keep)))
+    console = console and not keep
+    ctx.exit(launch(Options(redis, namespace, concurrency, limit, as_json, keep, console)))

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Final, TextIO
 from urllib.parse import urlsplit, urlunsplit
 
+from workkit.console import console_fits
 from workkit.demo.display import Display, PlainDisplay
 from workkit.demo.report import as_json
 from workkit.demo.session import Session
@@ -41,6 +42,7 @@ class Options:
         limit: How many files are processed at most.
         as_json: Whether the report is to be JSON.
         keep: Whether server and pool are kept until a signal.
+        console: Whether the console is opened, if there is a terminal for it.
     """
 
     redis: str | None
@@ -49,6 +51,7 @@ class Options:
     limit: int
     as_json: bool
     keep: bool
+    console: bool = False
 
 
 def launch(options: Options) -> int:
@@ -70,6 +73,8 @@ def launch(options: Options) -> int:
         roots = source_roots()
         workload = Workload.choose(roots, find_sources(roots), options.limit)
         url, namespace, label = _prepare(options, stack)
+        if options.console and not options.as_json and console_fits():
+            return _in_console(options, stack, stop, display, (url, namespace, workload))
         session = Session(url, namespace, workload, options.concurrency, display, stop)
         stack.callback(session.close)
         display.say(headline(workload))
@@ -90,6 +95,29 @@ def launch(options: Options) -> int:
         elif stop.number:
             return _SIGNALLED + stop.number
         return _MISSING if report.problems else 0
+
+
+def _in_console(
+    options: Options,
+    stack: ExitStack,
+    stop: _Stop,
+    display: Display,
+    on: tuple[str, str, Workload],
+) -> int:
+    """Run while the console shows it, and account for everything when it is left."""
+    from workkit.demo.in_console import Unseen, run_in_console
+
+    url, namespace, workload = on
+    session = Session(url, namespace, workload, options.concurrency, Unseen(), stop)
+    stack.callback(session.close)
+    report = run_in_console(session, stop)
+    if report is None:
+        return _MISSING
+    display.say(headline(workload))
+    if not report.complete:
+        display.say("left early; this is how far it came")
+    display.finish(report)
+    return _MISSING if report.problems else 0
 
 
 def _prepare(options: Options, stack: ExitStack) -> tuple[str, str, str]:

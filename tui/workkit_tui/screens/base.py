@@ -18,6 +18,7 @@ from workkit.text import clean
 from workkit_tui.feed import View
 from workkit_tui.keys import COMMON, Key, bindings
 from workkit_tui.model.words import count, per_s, short
+from workkit_tui.themes import color
 from workkit_tui.widgets.bars import Banner, Footer, Status, Tabs
 from workkit_tui.widgets.prompt import Prompt
 from workkit_tui.widgets.table import Table
@@ -128,7 +129,7 @@ class ConsoleScreen(Screen[None]):
         if not self.query(Footer):
             return
         console = self.console
-        words, color = console.state_words()
+        words, meaning = console.state_words()
         left = Text.assemble(
             ("workkit ", "bold"), (clean(console.reader.label), self._color("primary"))
         )
@@ -140,18 +141,17 @@ class ConsoleScreen(Screen[None]):
             right.append(f"{per_s(trends.done_per_s)} done/s  ", self._color("secondary"))
             if trends.failed_per_s:
                 right.append(f"{per_s(trends.failed_per_s)} failed/s  ", self._color("error"))
-        right.append("● ", self._color(color))
-        right.append(words, self._color(color if color != "success" else "secondary"))
+        right.append("● ", self._color(meaning))
+        right.append(words, self._color(meaning if meaning != "success" else "secondary"))
         status = self.query_one(Status)
         if status.left != left or status.right != right:
             status.left, status.right = left, right
         banner = self.query_one(Banner)
-        banner.text = (
-            f"{clean(console.trouble)}; shown is what was {words}" if console.trouble else ""
-        )
+        trouble = clean(console.trouble)
+        banner.text = f"{words[0].upper()}{words[1:]} · {trouble}" if trouble else ""
 
     def _color(self, name: str) -> str:
-        return self.app.theme_variables.get(name, "") or "default"
+        return color(self.app, name)
 
     def head(self, *parts: str | tuple[str, str]) -> None:
         """Write the line above the body.

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from workkit_tui.keys import TABS, Key, bindings
+from workkit_tui.themes import color
 
 __all__ = ["HelpScreen"]
 
@@ -50,18 +51,18 @@ class HelpScreen(ModalScreen[None]):
             yield Static("esc closes", classes="keys")
 
     def _grid(self) -> Grid:
-        color = self.app.theme_variables.get("primary", "")
+        shade = color(self.app, "primary")
         grid = Grid.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column(ratio=1)
         grid.add_row(
-            Text(f"1 … {len(TABS)}", f"bold {color}"),
+            Text(f"1 … {len(TABS)}", f"bold {shade}"),
             Text("Go to " + ", ".join(title for _, title in TABS)),
         )
         for key in self._keys:
             if key.action.startswith("app.tab("):
                 continue
-            grid.add_row(Text(key.all_shown, f"bold {color}"), Text(key.help))
+            grid.add_row(Text(key.all_shown, f"bold {shade}"), Text(key.help))
         return grid
 
     def action_scroll(self, by: int) -> None:

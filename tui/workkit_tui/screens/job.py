@@ -30,7 +30,7 @@ from workkit_tui.keys import Key
 from workkit_tui.model.words import ago, clock, count, until
 from workkit_tui.screens.base import ConsoleScreen
 
-__all__ = ["JobScreen"]
+__all__ = ["JobScreen", "Scroll"]
 
 _TABS = {
     "queued": "queues", "running": "workers", "scheduled": "scheduled", "retry": "retry",

@@ -30,19 +30,19 @@ __all__ = ["JOB_KEYS", "JobsScreen"]
 JOB_KEYS = (
     Key(("enter",), "open", "job", "Open the job: args, error, history, why it does not run"),
     Key(("space",), "mark", "mark", "Mark the job, and go down"),
-    Key(("a",), "mark_all", "all", "Act on all jobs that are listed, or that match the filter"),
-    Key(("u",), "unmark", "", "Take all marks away"),
     Key(("r",), "retry", "retry", "Put the marked jobs to work, or the one under the cursor",
         acts=True),
-    Key(("t",), "careful", "careful", "The same with care: 1, then 10, then 50 a second, and stop "
-        "if too many fail", acts=True),
     Key(("d",), "delete", "delete", "Delete the marked jobs, or the one under the cursor; undo "
         "brings them back", acts=True),
     Key(("slash",), "filter", "filter", "Show what a query picks: queue:mail error:timeout "
         "fails:>3 age:<1h not args.tenant:acme"),
+    Key(("a",), "mark_all", "all", "Mark all that are listed, or that match the filter"),
+    Key(("t",), "careful", "careful", "Retry with care: 1, then 10, then 50 a second, and stop "
+        "if too many fail", acts=True),
+    Key(("e",), "app.export", "export", "Write what is listed to a file"),
+    Key(("u",), "unmark", "", "Take all marks away"),
     Key(("o",), "order", "", "Begin at the other end"),
     Key(("y",), "copy", "", "Copy the job's id"),
-    Key(("e",), "app.export", "export", "Write what is listed to a file"),
     *MOVING,
 )  # fmt: skip
 

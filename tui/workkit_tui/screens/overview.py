@@ -170,8 +170,8 @@ class OverviewScreen(ListScreen):
         upper, lower = [], []
         for title, number, note in cells:
             grid.add_column(ratio=1, no_wrap=True)
-            color = "error" if title == "Dead" and number else "foreground"
-            over = Text(count(number), f"bold {self._color(color)}")
+            shade = "error" if title == "Dead" and number else "foreground"
+            over = Text(count(number), f"bold {self._color(shade)}")
             if note not in {"", "-"}:
                 over.append(f" {note}", f"not bold {self._color('secondary')}")
             upper.append(over)

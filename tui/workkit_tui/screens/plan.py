@@ -21,6 +21,7 @@ from workkit.text import clean
 from workkit.walk_steps import WaitingJob
 from workkit_tui.keys import Key, bindings
 from workkit_tui.model.words import args_text, count, error_text
+from workkit_tui.themes import color
 
 __all__ = ["PlanScreen", "Wanted"]
 
@@ -137,8 +138,8 @@ class PlanScreen(ModalScreen[bool]):
         self._say(title, self._describe(plan), "y goes ahead   esc cancels")
 
     def _describe(self, plan: Plan) -> Text:
-        quiet = self.app.theme_variables.get("secondary", "")
-        warning = self.app.theme_variables.get("warning", "")
+        quiet = color(self.app, "secondary")
+        warning = color(self.app, "warning")
         text = Text()
         if plan.query:
             text.append(f"picked by {clean(plan.query)}\n", quiet)

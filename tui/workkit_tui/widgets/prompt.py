@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.widgets import Input, Label
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Label, Static
 
 from workkit.errors import InvalidQuery
 from workkit.text import clean
@@ -15,7 +15,7 @@ from workkit.text import clean
 __all__ = ["Prompt"]
 
 
-class Prompt(Horizontal):
+class Prompt(Vertical):
     """Asks for a line of text below a screen; hidden until it is needed.
 
     What was typed is handed over with Enter; if it is refused, the reason is shown and it can be
@@ -29,9 +29,10 @@ class Prompt(Horizontal):
 
     def compose(self) -> ComposeResult:
         """Build the line."""
-        yield Label("", id="prompt-sign")
-        yield Input(id="prompt-input", compact=True, select_on_focus=False)
-        yield Label("", id="prompt-complaint")
+        yield Static("", id="prompt-complaint")
+        with Horizontal():
+            yield Label("", id="prompt-sign")
+            yield Input(id="prompt-input", compact=True, select_on_focus=False)
 
     @property
     def open(self) -> bool:
@@ -51,7 +52,7 @@ class Prompt(Horizontal):
         """
         self._take = take
         self.query_one("#prompt-sign", Label).update(f" {sign} ")
-        self.query_one("#prompt-complaint", Label).update("")
+        self._complain("")
         field = self.query_one(Input)
         field.value, field.placeholder = value, hint
         field.cursor_position = len(value)
@@ -64,7 +65,7 @@ class Prompt(Horizontal):
 
     def on_input_changed(self) -> None:
         """Take the complaint away once something is mended."""
-        self.query_one("#prompt-complaint", Label).update("")
+        self._complain("")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Hand the line over."""
@@ -78,4 +79,7 @@ class Prompt(Horizontal):
             self._complain(str(error))
 
     def _complain(self, reason: str) -> None:
-        self.query_one("#prompt-complaint", Label).update(Text(f" {clean(reason)} "))
+        """Say what is wrong above the line; "" takes it away."""
+        line = self.query_one("#prompt-complaint", Static)
+        line.update(Text(f" {clean(reason)}", overflow="ellipsis", no_wrap=True))
+        line.display = bool(reason)

@@ -63,7 +63,7 @@ class Row:
     loud: bool = False
 
 
-class Table(ScrollView, can_focus=True):
+class Table(ScrollView, can_focus=True, inherit_bindings=False):
     """A table; its rows come from a function.
 
     Args:

@@ -1,0 +1,83 @@
+"""A run that is watched in the console: it works on a thread, and goes on until one leaves."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from workkit.client import Client
+from workkit.console import open_console
+from workkit.demo.display import Progress
+from workkit.demo.report import Report
+from workkit.demo.session import Session
+from workkit.signals import SignalEvent
+
+__all__ = ["Unseen", "run_in_console"]
+
+
+class Unseen:
+    """A display that shows nothing; the console does."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        """Take text."""
+
+    def note(self, text: str) -> None:
+        """Take a line."""
+
+    def show(self, progress: Progress) -> None:
+        """Take how far the run is."""
+
+    def finish(self, report: Report) -> None:
+        """Take the end."""
+
+
+def run_in_console(session: Session, stop: threading.Event | SignalEvent) -> Report | None:
+    """Run a session while the console shows it; ends when the console is left.
+
+    Args:
+        session: What is to run; its display should be `Unseen`.
+        stop: What ends the session.
+
+    Returns:
+        The report, or None if the session did not come to one.
+
+    Raises:
+        WorkkitError: What ended the session.
+    """
+    reports: list[Report] = []
+    troubles: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            reports.append(session.run())
+            if not stop.wait(0):
+                session.go_on()
+        except BaseException as error:  # noqa: BLE001 - raised again on the thread that waits
+            troubles.append(error)
+
+    worker = threading.Thread(target=work, name="demo")
+    worker.start()
+    try:
+        client = Client(session.namespace, session.redis)
+        try:
+            open_console(client, refresh_s=1.0)
+        finally:
+            client.close()
+    finally:
+        stop.set()
+        worker.join()
+    if troubles:
+        raise troubles[0]
+    return reports[0] if reports else None
