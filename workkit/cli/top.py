@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from workkit.cli import exits
 from workkit.cli.options import Server, examples, json_option, server_options
 from workkit.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from workkit.reader import Reader
 
 __all__ = ["serve_console", "top"]
 
@@ -24,10 +29,17 @@ _PORT: Final = 8_000
         "workkit top --once",
         "workkit top --json | jq .counts",
         "workkit top --mask '*iban*' --mask '*ssn*'",
+        "workkit top --snapshot night.wks",
         "workkit top --serve",
     )
 )
 @server_options
+@click.option(
+    "--snapshot",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Look into a file of `workkit snapshot` instead of a server.",
+)
 @click.option("--read-only", is_flag=True, help="Refuse everything that changes something.")
 @click.option(
     "--refresh",
@@ -60,6 +72,7 @@ _PORT: Final = 8_000
 def top(
     server: Server,
     *,
+    snapshot: str | None,
     read_only: bool,
     refresh_s: float,
     masks: tuple[str, ...],
@@ -77,17 +90,17 @@ def top(
     this machine only, unless --read-only or a token is given.
     """
     if once or as_json:
-        from contextlib import closing
-
         from workkit.cli.glance import print_glance
 
-        with closing(server.client()) as client:
-            print_glance(client, as_json=as_json)
+        with _reader(server, snapshot) as reader:
+            print_glance(reader, as_json=as_json)
         return
     options: dict[str, Any] = {"read_only": read_only, "refresh_s": refresh_s, "theme": theme}
     if masks:
         options["masks"] = masks
     if serve:
+        if snapshot:
+            raise click.UsageError("--serve shows a server; open the snapshot on a terminal")
         serve_console(server, options, host, port, token)
         return
     in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
@@ -95,12 +108,20 @@ def top(
         raise click.UsageError("the console needs a terminal; --once prints an overview")
     from workkit.console import open_console
 
-    client = server.client()
-    try:
-        client.overview()  # a wrong address is told in the shell, not on a screen that is gone
-        open_console(client, **options)
-    finally:
-        client.close()
+    with _reader(server, snapshot) as reader:
+        reader.overview()  # a wrong address is told in the shell, not on a screen that is gone
+        open_console(reader, **options)
+
+
+def _reader(server: Server, snapshot: str | None) -> AbstractContextManager[Reader]:
+    """Open what is looked at: a server, or the file of a snapshot."""
+    from contextlib import closing
+
+    if snapshot is None:
+        return closing(server.client())
+    from workkit.snapshot import Snapshot
+
+    return closing(Snapshot(snapshot))
 
 
 def serve_console(
