@@ -31,6 +31,7 @@ from workkit.records import (
 from workkit.store.keys import Keys
 from workkit.store.link import carrier
 from workkit.walk_steps import WaitingJob
+from workkit.watch import LiveWatch, Watch
 
 __all__ = ["LiveReader"]
 
@@ -38,6 +39,20 @@ __all__ = ["LiveReader"]
 PAGE: Final = 20
 _WALK: Final = 500
 _MOST_AT_ONCE: Final = 10_000
+
+
+class _Plain:
+    """A watch for servers that name no changes, such as simulated ones."""
+
+    def __init__(self, reader: LiveReader) -> None:
+        self._reader = reader
+
+    def overview(self) -> Overview:
+        """Return an overview."""
+        return self._reader.overview()
+
+    def close(self) -> None:
+        """Close nothing; the connections are the reader's."""
 
 
 class LiveReader:
@@ -87,6 +102,11 @@ class LiveReader:
     def overview(self) -> Overview:
         """Return queues, pools and sizes in three round trips, however much there is."""
         return self._links.run(survey_steps.overview(self._keys, self._clock.read().epoch_ms))
+
+    def watch(self) -> Watch:
+        """Return what reads overviews again and again, at the cost of what has changed."""
+        link = self._links.watcher()
+        return LiveWatch(self._keys, link, self._clock) if link is not None else _Plain(self)
 
     def queues(self) -> list[Queue]:
         """Return all queues that were ever used, by name."""

@@ -25,6 +25,7 @@ from workkit.records import (
     WorkerPoolHeartbeat,
 )
 from workkit.walk_steps import WaitingJob
+from workkit.watch import Watch
 
 __all__ = ["Reader"]
 
@@ -52,6 +53,10 @@ class Reader(Protocol):
 
     def overview(self) -> Overview:
         """Return queues, pools and sizes in a constant number of round trips."""
+        ...
+
+    def watch(self) -> Watch:
+        """Return what reads overviews again and again, at the cost of what has changed."""
         ...
 
     def queues(self) -> list[Queue]:

@@ -117,6 +117,10 @@ class Console(App[None]):
         self.push_screen(TABS[0][0])
         self.set_interval(_TICK_S, self._tick)
 
+    def on_unmount(self) -> None:
+        """Let go of the server."""
+        self.feed.close()
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer screens by name beside Textual's own commands."""
         yield from super().get_system_commands(screen)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from workkit.history_reader import HistoryRecord
 from workkit.reader import Reader
 from workkit.records import Overview
+from workkit.watch import Watch
 from workkit_tui.model.attention import Concern, concerns
 from workkit_tui.model.trends import Trends
 
@@ -17,8 +18,6 @@ __all__ = ["Feed", "View"]
 #: While nothing changes, looks become rarer, up to this many seconds apart.
 _SLOWEST_S: Final = 10.0
 _SLOWER: Final = 1.5
-#: What a look may cost the server while nothing changes, commands a second.
-_IDLE_COMMANDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,8 @@ class Feed:
     reader: Reader
     refresh_s: float
     trends: Trends = field(default_factory=Trends)
+    _watch: Watch | None = None
+    _executions: int = 0
     _quiet: int = 0
     _before: tuple[Any, ...] = ()
 
@@ -65,14 +66,23 @@ class Feed:
         Raises:
             ServerError: The server does not answer, or refuses.
         """
-        seen = self.reader.overview()
-        recent = self.reader.recent_history()
+        if self._watch is None:
+            self._watch = self.reader.watch()
+        seen = self._watch.overview()
+        recent: list[HistoryRecord] = []
+        if seen.executions != self._executions:
+            recent, self._executions = self.reader.recent_history(), seen.executions
         self.trends.add(seen, recent)
         gathered = gather(self.reader, seen)
         now = _substance(seen)
         self._quiet = self._quiet + 1 if now == self._before else 0
         self._before = now
         return View(seen, self.trends, concerns(seen, self.trends), recent, gathered)
+
+    def close(self) -> None:
+        """Let go of the server."""
+        if self._watch is not None:
+            self._watch.close()
 
     def wake(self) -> None:
         """Look as often as asked for again, since somebody is at the keyboard."""

@@ -114,6 +114,10 @@ class Snapshot:
         """Return queues, pools and sizes."""
         return self._state.overview
 
+    def watch(self) -> Snapshot:
+        """Return itself: nothing changes."""
+        return self
+
     def queues(self) -> list[Queue]:
         """Return all queues that were ever used, by name."""
         return self._state.overview.queues

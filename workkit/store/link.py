@@ -10,7 +10,7 @@ import os
 import selectors
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from hiredis import pack_command
 from redis import exceptions as redis_errors
@@ -20,6 +20,9 @@ from workkit.store.cluster import FOLLOWED, Moved
 from workkit.store.exchange import CONFIRMING, PING, Command, Exchange, Step
 from workkit.store.scripts import Script
 from workkit.store.target import Target
+
+if TYPE_CHECKING:
+    from workkit.store.watching import WatchLink
 
 __all__ = ["NOT_NOW", "Carrier", "Link", "Links", "carrier", "plain", "refusal", "unavailable"]
 
@@ -262,6 +265,10 @@ class Carrier(Protocol):
         """Close what is open; it opens again when it is needed."""
         ...
 
+    def watcher(self) -> WatchLink | None:
+        """Return a link of its own on which changes are named; None where there is no such."""
+        ...
+
 
 def carrier(redis: object, namespace: str = "") -> Carrier:
     """Return what carries steps to the server that a user has named.
@@ -319,6 +326,12 @@ class Links:
             if link.usable():
                 return link
         return Link(self._target, timeout_s=self._timeout_s)
+
+    def watcher(self) -> WatchLink | None:
+        """Return a link of its own on which changes are named."""
+        from workkit.store.watching import WatchLink
+
+        return WatchLink(self._target, timeout_s=self._timeout_s)
 
     def close(self) -> None:
         """Close all idle links."""

@@ -49,6 +49,8 @@ class Pages(Rows):
     def __init__(self, place: Place, *, reverse: bool) -> None:
         self.place = place
         self.reverse = reverse
+        #: Whether anything has been read yet.
+        self.known = False
         self._pages: OrderedDict[int, list[WaitingJob]] = OrderedDict()
 
     def get(self, at: int) -> WaitingJob | None:
@@ -70,7 +72,7 @@ class Pages(Rows):
 
     def put(self, number: int, page: Page[WaitingJob]) -> None:
         """Keep a page that was read."""
-        self.total = page.total
+        self.total, self.known = page.total, True
         self._pages[number] = page.jobs
         self._pages.move_to_end(number)
         while len(self._pages) > _KEPT:

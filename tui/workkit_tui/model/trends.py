@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -149,22 +149,26 @@ class Trends:
         """How far back that is, seconds."""
         return self._samples[-1].at_s - self._samples[0].at_s if self._samples else 0.0
 
-    def flow(self, queue: Queue) -> Flow:
-        """Return how a queue moves."""
+    def flows(self, queues: Iterable[Queue]) -> dict[str, Flow]:
+        """Return how queues move, by name."""
         window, total = self._window(), self.executions_per_s
         if window is None or total is None:
-            return Flow()
+            return {}
         first, last = window
+        passed_s = last.at_s - first.at_s
         seen: Counter[str] = Counter()
         for at_s, names in self._names:
             if at_s > first.at_s:
                 seen.update(names)
-        sampled = sum(seen.values())
-        out = total * seen[queue.job_name] / sampled if sampled else 0.0
-        grown = queue.count - first.depths.get(queue.job_name, 0)
-        per_s = grown / (last.at_s - first.at_s)
-        drain = queue.count / -per_s if per_s < 0 and queue.count else None
-        return Flow(out, max(out + per_s, 0.0), drain)
+        share = total / (seen.total() or 1)
+        found = {}
+        for queue in queues:
+            name = queue.job_name
+            out = share * seen[name]
+            grows = (queue.count - first.depths.get(name, 0)) / passed_s
+            drain = queue.count / -grows if grows < 0 and queue.count else None
+            found[name] = Flow(out, max(out + grows, 0.0), drain)
+        return found
 
 
 def _median(numbers: list[int]) -> float:

@@ -141,7 +141,10 @@ class JobsScreen(ListScreen):
     def _redraw(self) -> None:
         table = self.table
         table.total = self.rows.total
-        table.empty = "nothing matches" if self._matches is not None else "there are no jobs here"
+        if self._matches is not None:
+            table.empty = "nothing matches" if self._matches.complete else "looking …"
+        else:
+            table.empty = "there are no jobs here" if self._pages.known else "reading …"
         table.refresh_rows()
         self._say()
 
@@ -151,7 +154,8 @@ class JobsScreen(ListScreen):
         if self._all:
             picked = "all are marked"
         if matches is None:
-            said = f"{self.plural(self._pages.total, 'job')} · {self.order_words()}"
+            jobs = self.plural(self._pages.total, "job") if self._pages.known else "reading …"
+            said = f"{jobs} · {self.order_words()}"
             self.head((said, "secondary"), (f" · {picked}" if picked else "", "primary"))
             return
         kept = f", the first {count(matches.total)} are listed"

@@ -16,6 +16,7 @@ from workkit.text import age, clean
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.attention import Concern
+from workkit_tui.model.trends import Flow
 from workkit_tui.model.words import ago, count, per_s, until
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.widgets.spark import Spark
@@ -26,6 +27,7 @@ __all__ = ["OverviewScreen"]
 #: Terminals with so many lines show queues and failures as well.
 _TALL: Final = 34
 _MOST: Final = 100
+_STILL: Final = Flow()
 _QUEUES: Final = (
     Column("Queue", 14, grows=1),
     Column("Waiting", 8, right=True),
@@ -59,6 +61,7 @@ class OverviewScreen(ListScreen):
         self._busiest: list[Queue] = []
         self._failures: list[HistoryRecord] = []
         self._view: View | None = None
+        self._flows: dict[str, Flow] = {}
 
     def on_resize(self) -> None:
         """Show more where there is room for it."""
@@ -94,7 +97,7 @@ class OverviewScreen(ListScreen):
         if at >= len(self._busiest) or self._view is None:
             return None
         queue = self._busiest[at]
-        flow = self._view.trends.flow(queue)
+        flow = self._flows.get(queue.job_name, Flow())
         return Row(
             [
                 clean(queue.job_name), count(queue.count),
@@ -114,10 +117,12 @@ class OverviewScreen(ListScreen):
     def _show_more(self, view: View) -> None:
         """Draw what is seen in tall terminals only."""
         self._view = view
-        flows = {queue.job_name: view.trends.flow(queue) for queue in view.seen.queues}
+        if not self.query_one("#more").display:
+            return
+        flows = self._flows = view.trends.flows(view.seen.queues)
         self._busiest = sorted(
             view.seen.queues,
-            key=lambda q: (-(flows[q.job_name].out_per_s or 0), -q.count, q.job_name),
+            key=lambda q: (-(flows.get(q.job_name, _STILL).out_per_s or 0), -q.count, q.job_name),
         )[:_MOST]
         self._failures = list(view.trends.failures)
         _, busiest, failures = self.query(Table)

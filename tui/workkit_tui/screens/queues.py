@@ -75,7 +75,7 @@ class QueuesScreen(ListScreen):
         """Draw the queues; the cursor stays on its queue."""
         at = self.table.cursor
         name = self._rows[at].job_name if at < len(self._rows) else ""
-        self._flows = {queue.job_name: view.trends.flow(queue) for queue in view.seen.queues}
+        self._flows = view.trends.flows(view.seen.queues)
         self._arrange(view.seen.queues)
         where = next((at for at, q in enumerate(self._rows) if q.job_name == name), None)
         if where is not None and at:

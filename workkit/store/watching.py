@@ -1,0 +1,76 @@
+"""A connection whose server tells which of the keys that were read on it have changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import exceptions as redis_errors
+
+from workkit.errors import ServerError
+from workkit.store.link import Link
+from workkit.store.target import Target
+
+__all__ = ["WatchLink"]
+
+
+class WatchLink(Link):
+    """Reads keys, and collects the names of those that change.
+
+    The server remembers each key that was read since, and names it once when it changes; it is to
+    be read again to be watched further. Nothing is sent for that, so waiting costs nothing.
+
+    Args:
+        target: Where the server is.
+        timeout_s: As for `Link`.
+    """
+
+    def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
+        super().__init__(target, timeout_s=timeout_s, name="workkit-top")
+        self._changed: set[bytes] = set()
+        self._lost = True
+
+    def watches(self) -> bool:
+        """Tell whether the server names changes, and ask it to if it is not asked yet.
+
+        Returns:
+            False where it refuses (no RESP3, no permission).
+
+        Raises:
+            ServerError: It was not reached.
+        """
+        if self._tracking:
+            return True
+        (reply,) = self.send([("CLIENT", "TRACKING", "ON", "NOLOOP")])
+        parser: Any = getattr(self._connection, "_parser", None)
+        if isinstance(reply, ServerError) or not hasattr(parser, "set_invalidation_push_handler"):
+            return False
+        parser.set_invalidation_push_handler(self._on_change)
+        self._tracking = self._lost = True
+        return True
+
+    def _on_change(self, message: Any) -> Any:
+        """Take the names of keys; None for all, as after a flush."""
+        keys = message[1] if len(message) > 1 else None
+        if keys is None:
+            self._lost = True
+        else:
+            self._changed.update(keys)
+        return message
+
+    def changed(self) -> set[bytes] | None:
+        """Return the keys that have changed since the last call; None if that is not known.
+
+        Raises:
+            ServerError: The connection broke; the next read opens it again.
+        """
+        if not self._tracking:
+            return None
+        try:
+            while self._connection.can_read(timeout=0):
+                self._connection.read_response(push_request=True)
+        except (OSError, redis_errors.RedisError, ValueError):
+            self.close()
+            return None
+        lost, self._lost = self._lost, False
+        found, self._changed = self._changed, set()
+        return None if lost else found
