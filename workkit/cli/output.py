@@ -115,18 +115,18 @@ def print_record(record: object) -> None:
 
 
 def _encode(record: object) -> bytes:
+    import dataclasses
+
     import msgspec
 
-    return msgspec.json.encode(record, enc_hook=_plain)
-
-
-def _plain(value: Any) -> Any:
-    """Give the encoder what it has no form for itself: a job."""
     from workkit.job import Job
 
-    if isinstance(value, Job):
-        return _job_fields(value)
-    raise TypeError(f"no JSON form for {type(value).__name__}")
+    if not dataclasses.is_dataclass(record):
+        return msgspec.json.encode(record)
+    # A job has a form of its own: its args as they stand in Redis.
+    fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    plain = {n: _job_fields(v) if isinstance(v, Job) else v for n, v in fields.items()}
+    return msgspec.json.encode(plain)
 
 
 def _job_fields(job: Job) -> dict[str, Any]:
