@@ -30,6 +30,7 @@ from workkit.records import (
 )
 from workkit.store.keys import Keys
 from workkit.store.link import carrier
+from workkit.store.watching import watch_link
 from workkit.walk_steps import WaitingJob
 from workkit.watch import LiveWatch, Watch
 
@@ -105,7 +106,7 @@ class LiveReader:
 
     def watch(self) -> Watch:
         """Return what reads overviews again and again, at the cost of what has changed."""
-        link = self._links.watcher()
+        link = watch_link(self._links)
         return LiveWatch(self._keys, link, self._clock) if link is not None else _Plain(self)
 
     def queues(self) -> list[Queue]:

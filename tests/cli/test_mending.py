@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from tests.cli.shell import Shell, spawn
+from workkit import Job, WorkerPool
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -82,7 +83,7 @@ def test_what_cannot_be_retried_is_counted(
 ) -> None:
     redis_client.zadd(f"{shell.namespace}:dead", {b"{junk": 7})
     assert shell.run("retry", "--all", "--yes").stdout == (
-        f"retried {len(dead)} dead jobs; 1 are dead now\n"
+        f"retried {len(dead)} dead jobs; 1 cannot be retried and stay where they are\n"
     )
 
 
@@ -215,13 +216,14 @@ def test_all_of_no_jobs_is_no_question_and_no_error(shell: Shell, command: tuple
 @pytest.mark.parametrize(
     ("command", "why"),
     [
-        (("retry",), "give job ids, or --all"),
-        (("retry", "x", "--all"), "--all goes without job ids"),
+        (("retry",), "give job ids, --filter or --all"),
+        (("retry", "x", "--all"), "--all and --filter go without job ids"),
         (("retry", "x", "y", "--at", "7"), "give one job id"),
-        (("delete",), "give job ids, or --all"),
-        (("delete", "--all"), "--all needs --from dead"),
-        (("delete", "--all", "--from", "retry"), "--all needs --from dead"),
-        (("delete", "--all", "--queue", "charge"), "--all needs --from dead"),
+        (("delete",), "give job ids, --filter or --all"),
+        (("delete", "--all"), "need --from or --queue"),
+        (("delete", "--filter", "fails:1"), "need --from or --queue"),
+        (("retry", "x", "--dry-run"), "with job ids there is no --dry-run"),
+        (("retry", "--all", "--max-failures", "5"), "--max-failures needs --per-second"),
         (("delete", "x", "--at", "7"), "--at needs --from"),
         (("delete", "x", "--from", "dead", "--queue", "charge"), "either --from or --queue"),
         (("pause",), "NAME"),
@@ -252,3 +254,74 @@ def test_a_name_that_nobody_has_used_is_paused_with_a_warning(shell: Shell) -> N
     assert "no queue 'chrage' is known in namespace" in result.stderr
     assert "did you mean 'charge'?; it is paused all the same" in result.stderr
     assert "no queue 'chagre' is known" in shell.complaint("unpause", "chagre", code=0)
+
+
+# Many jobs at once
+
+
+def test_only_what_a_filter_picks_is_retried(shell: Shell, dead: list[str]) -> None:
+    result = shell.run("retry", "--filter", f"id:{dead[1]}", "--yes")
+    assert result.stdout == "retried 1 dead job\n"
+    assert waiting(shell) == [dead[1]]
+
+
+def test_a_dry_run_says_what_would_be_done(shell: Shell, dead: list[str]) -> None:
+    assert shell.run("delete", "--all", "--from", "dead", "--dry-run").stdout == (
+        "would delete 3 dead jobs\n"
+    )
+    plan = shell.json("retry", "--filter", "fails:4", "--dry-run")
+    assert (plan["verb"], plan["count"], plan["queues"]) == ("retry", 3, {"charge": 3})
+    assert plan["sample"] == dead
+    assert dead_left(shell) == dead
+
+
+def test_what_was_deleted_is_undone_by_another_command(shell: Shell, dead: list[str]) -> None:
+    result = shell.run("delete", "--filter", "queue:charge", "--from", "dead", "--yes")
+    operation = result.stderr.split()[-1]
+    assert dead_left(shell) == []
+    (listed,) = shell.json("undo")
+    assert (listed["operation_id"], listed["undoable"]) == (operation, 3)
+    assert listed["query"] == "queue:charge"
+    assert operation in shell.lines("undo")[1]
+    assert shell.run("undo", operation).stdout == "3 jobs are back\n"
+    assert dead_left(shell) == dead
+    assert "there is no action" in shell.complaint("undo", operation, code=1)
+    assert shell.complaint("undo", code=0) == "nothing was deleted or retried lately\n"
+
+
+def test_retried_jobs_are_taken_back_and_json_tells_the_outcome(
+    shell: Shell, dead: list[str]
+) -> None:
+    outcome = shell.json("retry", "--all", "--yes")
+    assert (outcome["done"], outcome["gone"], outcome["left"]) == (3, 0, 0)
+    undone = shell.json("undo", outcome["operation_id"])
+    assert undone == {"back": 3, "without_key": 0, "gone_on": 0, "left": 0}
+    assert dead_left(shell) == dead
+
+
+def test_jobs_of_a_queue_are_deleted_by_a_filter(shell: Shell) -> None:
+    shell.enqueuer.enqueue_many([("charge", {"n": n}) for n in range(5)])
+    shell.run("delete", "--queue", "charge", "--filter", "args.n:>2", "--yes")
+    assert len(waiting(shell)) == 3
+
+
+def test_waiting_jobs_run_now(shell: Shell) -> None:
+    shell.enqueuer.enqueue_in("charge", 900)
+    assert shell.run("retry", "--all", "--from", "scheduled", "--yes").stdout == (
+        "retried 1 scheduled job\n"
+    )
+    assert len(waiting(shell)) == 1
+
+
+def test_a_cure_is_tried_on_one_job_first(shell: Shell, dead: list[str]) -> None:
+    pool = WorkerPool(shell.namespace, shell.url, concurrency=1)
+
+    @pool.job(max_fails=1)
+    def charge(job: Job) -> None:
+        raise ValueError("still declined")
+
+    with pool:
+        result = shell.run("retry", "--all", "--yes", "--per-second", "50", code=1)
+    assert result.stdout == (
+        "retried 1 dead job; 2 are left alone: 1 of 1 retried jobs that have ended failed\n"
+    )

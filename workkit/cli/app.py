@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "snapshot": _Home("workkit.cli.snapshot", "snapshot", "Write a whole namespace to a file."),
     "retry": _Home("workkit.cli.mend", "retry", "Put dead jobs back to work."),
     "delete": _Home("workkit.cli.mend", "delete", "Delete jobs that wait or are dead."),
+    "undo": _Home("workkit.cli.bulk", "undo", "Bring back what was deleted or retried."),
     "pause": _Home("workkit.cli.mend", "pause", "Keep all pools from taking jobs of a name."),
     "unpause": _Home("workkit.cli.mend", "unpause", "Let pools take jobs of a name again."),
     "doctor": _Home("workkit.cli.doctor", "doctor", "Check a namespace and mend it."),

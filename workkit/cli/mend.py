@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from workkit.cli import exits
-from workkit.cli.nothing import explain, unknown
+from workkit.cli.bulk import act, bulk_options, to_throttle
+from workkit.cli.nothing import unknown
 from workkit.cli.options import Server, examples, server_options
 from workkit.cli.output import note
 from workkit.errors import NotDeleted, NotRetried
@@ -19,6 +19,8 @@ from workkit.text import clean
 if TYPE_CHECKING:
     from workkit.client import Client
     from workkit.job import Job
+    from workkit.query import Query
+    from workkit.records import Kind
 
 __all__ = ["delete", "pause", "retry", "unpause"]
 
@@ -31,8 +33,9 @@ _SETS: Final = ("scheduled", "retry", "dead")
 @click.command(
     epilog=examples(
         "workkit retry 6f1c0a6e5d9b4f3a8e7d2c1b",
-        "workkit retry --all",
-        "workkit retry --all --yes",
+        "workkit retry --filter 'queue:mail error:timeout age:<1h'",
+        "workkit retry --all --per-second 20",
+        "workkit retry --all --from retry --dry-run",
     )
 )
 @click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1)
@@ -42,26 +45,58 @@ _SETS: Final = ("scheduled", "retry", "dead")
     metavar="EPOCH",
     help="When it died (`died_at` of `jobs dead --json`); saves a walk through a large set.",
 )
-@click.option("--all", "everything", is_flag=True, help="Every job that is dead now.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--from",
+    "place",
+    type=click.Choice(_SETS),
+    help="With --filter or --all: the set. [default: dead]",
+)
+@click.option(
+    "--per-second",
+    "per_s",
+    type=float,
+    metavar="N",
+    help="With --filter or --all: first 1, then 10, then N a second.",
+)
+@click.option(
+    "--max-failures",
+    type=float,
+    metavar="PERCENT",
+    help="With --per-second: stop if more of them fail. [default: 20]",
+)
+@bulk_options
 @server_options
 def retry(
-    server: Server, *, job_ids: tuple[str, ...], at: int | None, everything: bool, yes: bool
+    server: Server,
+    *,
+    job_ids: tuple[str, ...],
+    at: int | None,
+    place: Kind | None,
+    per_s: float | None,
+    max_failures: float | None,
+    query: Query | None,
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Put dead jobs back into their queues, as if they had never failed.
 
     A unique job takes its key again; where a newer job holds it, it runs without being unique. The
-    exit code is 1 if one of the jobs is not dead any more.
+    exit code is 1 if one of the jobs is not dead any more. With --from retry or scheduled, jobs run
+    now instead of later. `workkit undo` takes back those that have not begun.
     """
-    _check_choice(job_ids, at, everything=everything)
+    many = everything or query is not None
+    _check_choice(job_ids, at, many=many)
+    throttle = to_throttle(per_s, max_failures)
+    if many:
+        act(
+            server, "retry", place or "dead", query=query, dry_run=dry_run, yes=yes,
+            as_json=as_json, throttle=throttle,
+        )  # fmt: skip
+        return
+    _check_single(place or throttle, dry_run=dry_run, as_json=as_json)
     with closing(server.client()) as client:
-        if everything:
-            total = client.dead_jobs().total
-            if _goes_ahead(server, client, "retry", "retrying", total, yes=yes):
-                done = client.retry_all_dead_jobs()
-                left = client.dead_jobs().total
-                click.echo(f"retried {done} dead jobs" + (f"; {left} are dead now" if left else ""))
-            return
 
         def revive(died_at: int, job_id: str) -> None:
             client.retry_dead_job(died_at, job_id)
@@ -76,9 +111,9 @@ def retry(
 @click.command(
     epilog=examples(
         "workkit delete 6f1c0a6e5d9b4f3a8e7d2c1b",
-        "workkit delete 6f1c0a6e5d9b4f3a8e7d2c1b --from dead",
         "workkit delete 6f1c0a6e5d9b4f3a8e7d2c1b --queue send_email",
-        "workkit delete --all --from dead",
+        "workkit delete --from dead --filter 'queue:mail died:>30d'",
+        "workkit delete --all --from dead --dry-run",
     )
 )
 @click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1)
@@ -95,31 +130,37 @@ def retry(
     metavar="EPOCH",
     help="With --from: its time in the set, as `jobs ... --json` shows it; saves the walk.",
 )
-@click.option("--all", "everything", is_flag=True, help="With --from dead: every dead job.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@bulk_options
 @server_options
 def delete(
     server: Server,
     *,
     job_ids: tuple[str, ...],
-    place: str | None,
+    place: Kind | None,
     queue: str | None,
     at: int | None,
+    query: Query | None,
     everything: bool,
+    dry_run: bool,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Delete jobs that wait in a queue or a set, and free their unique keys.
 
-    A running job cannot be deleted. The exit code is 1 if one of the jobs was not found.
+    A running job cannot be deleted. The exit code is 1 if one of the jobs was not found. What
+    --filter or --all deletes is kept for a day, and `workkit undo` brings it back.
     """
-    _check_choice(job_ids, at, everything=everything)
-    _check_place(place, queue, at, everything=everything)
+    many = everything or query is not None
+    _check_choice(job_ids, at, many=many)
+    _check_place(place, queue, at, many=many)
+    if many:
+        act(
+            server, "delete", place or "queued", queue=queue or "", query=query,
+            dry_run=dry_run, yes=yes, as_json=as_json,
+        )  # fmt: skip
+        return
+    _check_single(None, dry_run=dry_run, as_json=as_json)
     with closing(server.client()) as client:
-        if everything:
-            total = client.dead_jobs().total
-            if _goes_ahead(server, client, "delete", "deleting", total, yes=yes):
-                click.echo(f"deleted {client.delete_all_dead_jobs()} dead jobs")
-            return
         if place is None:
             _each(job_ids, lambda job_id: _delete_anywhere(client, job_id, queue))
             return
@@ -132,13 +173,13 @@ def delete(
         _each_member(client, in_set, job_ids, at, remove, NotDeleted)
 
 
-def _check_place(place: str | None, queue: str | None, at: int | None, *, everything: bool) -> None:
+def _check_place(place: str | None, queue: str | None, at: int | None, *, many: bool) -> None:
     if place is not None and queue is not None:
         raise click.UsageError("give either --from or --queue")
     if at is not None and place is None:
         raise click.UsageError("--at needs --from: it is the time in a set")
-    if everything and place != "dead":
-        raise click.UsageError("--all needs --from dead; nothing else is deleted as a whole")
+    if many and place is None and queue is None:
+        raise click.UsageError("--all and --filter need --from or --queue")
 
 
 def _delete_anywhere(client: Client, job_id: str, queue: str | None) -> None:
@@ -177,31 +218,22 @@ def _say_deleted(job_id: str, place: str) -> None:
 # What both share.
 
 
-def _check_choice(job_ids: Sequence[str], at: int | None, *, everything: bool) -> None:
-    if everything and (job_ids or at is not None):
-        raise click.UsageError("--all goes without job ids and without --at")
-    if not everything and not job_ids:
-        raise click.UsageError("give job ids, or --all")
+def _check_choice(job_ids: Sequence[str], at: int | None, *, many: bool) -> None:
+    if many and (job_ids or at is not None):
+        raise click.UsageError("--all and --filter go without job ids and without --at")
+    if not many and not job_ids:
+        raise click.UsageError("give job ids, --filter or --all")
     if at is not None and len(job_ids) != 1:
         raise click.UsageError("--at is the time of one job; give one job id")
 
 
-def _goes_ahead(
-    server: Server, client: Client, verb: str, doing: str, total: int, *, yes: bool
-) -> bool:
-    """Ask before all dead jobs are touched, and say that it begins; False if there are none."""
-    if not total:
-        explain(server, client, "no jobs are dead")
-        return False
-    where = f"{total} dead jobs of namespace {server.namespace!r} on {server.label}"
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError(f"there is no terminal to ask at; give --yes to {verb} {where}")
-        if not click.confirm(f"{verb.capitalize()} {where}?", err=True):
-            note("nothing was changed")
-            click.get_current_context().exit(exits.NOT_FOUND)
-    note(f"{doing} {where} ...")
-    return True
+def _check_single(of_many: object, *, dry_run: bool, as_json: bool) -> None:
+    """Refuse what makes sense for many jobs only."""
+    if of_many or dry_run or as_json:
+        raise click.UsageError(
+            "with job ids there is no --dry-run, --json, --per-second or --from of retry; "
+            "--filter id:... has them"
+        )
 
 
 def _each(job_ids: Sequence[str], act: Callable[[str], None]) -> None:

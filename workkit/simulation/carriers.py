@@ -59,9 +59,6 @@ class SimulatedCarrier:
             result: R = stop.value
             return result
 
-    def watcher(self) -> None:
-        """Return None: a simulated server is cheap to read."""
-
     def close(self) -> None:
         """Close nothing; there are no sockets."""
 

@@ -10,7 +10,7 @@ import os
 import selectors
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from hiredis import pack_command
 from redis import exceptions as redis_errors
@@ -20,9 +20,6 @@ from workkit.store.cluster import FOLLOWED, Moved
 from workkit.store.exchange import CONFIRMING, PING, Command, Exchange, Step
 from workkit.store.scripts import Script
 from workkit.store.target import Target
-
-if TYPE_CHECKING:
-    from workkit.store.watching import WatchLink
 
 __all__ = ["NOT_NOW", "Carrier", "Link", "Links", "carrier", "plain", "refusal", "unavailable"]
 
@@ -265,10 +262,6 @@ class Carrier(Protocol):
         """Close what is open; it opens again when it is needed."""
         ...
 
-    def watcher(self) -> WatchLink | None:
-        """Return a link of its own on which changes are named; None where there is no such."""
-        ...
-
 
 def carrier(redis: object, namespace: str = "") -> Carrier:
     """Return what carries steps to the server that a user has named.
@@ -296,14 +289,15 @@ class Links:
     """
 
     def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
-        self._target = target
+        #: Where the server is.
+        self.target = target
         self._timeout_s = timeout_s
         self._idle: deque[Link] = deque()
 
     @property
     def label(self) -> str:
         """The server as it may be shown: without user and password."""
-        return self._target.label
+        return self.target.label
 
     def run(self, step: Step[R]) -> R:
         """Carry out a step on a link that nobody else uses meanwhile.
@@ -325,13 +319,7 @@ class Links:
                 break
             if link.usable():
                 return link
-        return Link(self._target, timeout_s=self._timeout_s)
-
-    def watcher(self) -> WatchLink | None:
-        """Return a link of its own on which changes are named."""
-        from workkit.store.watching import WatchLink
-
-        return WatchLink(self._target, timeout_s=self._timeout_s)
+        return Link(self.target, timeout_s=self._timeout_s)
 
     def close(self) -> None:
         """Close all idle links."""

@@ -7,10 +7,10 @@ from typing import Any
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError
-from workkit.store.link import Link
+from workkit.store.link import Carrier, Link, Links
 from workkit.store.target import Target
 
-__all__ = ["WatchLink"]
+__all__ = ["WatchLink", "watch_link"]
 
 
 class WatchLink(Link):
@@ -74,3 +74,8 @@ class WatchLink(Link):
         lost, self._lost = self._lost, False
         found, self._changed = self._changed, set()
         return None if lost else found
+
+
+def watch_link(carrier: Carrier) -> WatchLink | None:
+    """Return a connection of its own to the server of a carrier; None to a simulated one."""
+    return WatchLink(carrier.target) if isinstance(carrier, Links) else None
