@@ -73,12 +73,12 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.made
 
 $(VENV)/.test: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what its tests need into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,pandas,simulation,serve]' --group test
+	@$(PIP) install -e '.[demo,notebook,simulation,serve]' --group test
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and what its developers need into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,pandas,simulation,serve]' --group dev
+	@$(PIP) install -e '.[demo,notebook,simulation,serve]' --group dev
 	@touch $(VENV)/.demo $(VENV)/.test $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.made

@@ -15,14 +15,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Self
 
 from benchmarks.meter import Meter
-from workkit import Job, WorkerPool
+from workkit import HistoryOptions, Job, WorkerPool
 
-__all__ = ["VARIABLE", "Kind", "WorkerSpec", "burn", "make_pool", "queue_names"]
+__all__ = ["VARIABLE", "Kind", "Remembering", "WorkerSpec", "burn", "make_pool", "queue_names"]
 
 #: The environment variable that holds the spec.
 VARIABLE: Final = "BENCH_WORKER"
 
 Kind = Literal["sync", "async", "sleep", "burn", "lateness"]
+Remembering = Literal["default", "args", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class WorkerSpec:
         queues: How many job names.
         concurrency: How many handlers run at once.
         loops: For "burn".
+        remembering: What history keeps: its defaults, args and check-ins as well, or nothing.
     """
 
     url: str
@@ -46,6 +48,7 @@ class WorkerSpec:
     queues: int = 10
     concurrency: int = 20
     loops: int = 0
+    remembering: Remembering = "default"
 
     def dump(self) -> str:
         """Write the value of the environment variable."""
@@ -73,7 +76,12 @@ def burn(loops: int) -> int:
 def make_pool() -> WorkerPool:
     """Make the pool that the environment asks for."""
     spec = WorkerSpec.read()
-    pool = WorkerPool(spec.namespace, spec.url, concurrency=spec.concurrency)
+    history = {
+        "default": HistoryOptions(),
+        "args": HistoryOptions(args=True, checkins=True),
+        "nothing": None,
+    }[spec.remembering]
+    pool = WorkerPool(spec.namespace, spec.url, concurrency=spec.concurrency, history=history)
     if spec.kind == "async":
         pool.middleware(_pass_on_async)
     else:

@@ -1,0 +1,210 @@
+"""Acting on dead jobs: preview, confirm, apply with a progress bar, undo."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from workkit.actions import Outcome, Plan, Progress
+from workkit.errors import InvalidOption, WorkkitError
+from workkit.walk_steps import WaitingJob
+from workkit_notebook import html
+from workkit_notebook.deadset import DEAD
+from workkit_notebook.extra import widgets
+from workkit_notebook.pages import job_row
+
+__all__ = ["Acting"]
+
+_BY: Final = "notebook"
+#: Verb -> what a confirmed action is called, and how its button looks.
+_STYLES: Final = {"retry": "warning", "delete": "danger"}
+
+
+class Acting:
+    """The lower part of the view of dead jobs.
+
+    Args:
+        client: A client; its `actions` plan, apply and undo.
+        selected: Returns the jobs to act on.
+        acted: Called when something was done.
+
+    Attributes:
+        box: The widgets.
+
+    Raises:
+        InvalidOption: The client can only read.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        selected: Callable[[], Sequence[WaitingJob]],
+        acted: Callable[[], None],
+    ) -> None:
+        if not hasattr(client, "actions"):
+            raise InvalidOption(
+                f"{client.label} can only be looked at; leave write=True out, or give a Client"
+            )
+        self._client = client
+        self._selected = selected
+        self._acted = acted
+        self._plan: Plan | None = None
+        self._operation_id = ""
+        self._worker: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._make()
+        self.box = widgets.VBox(
+            [
+                widgets.HBox([self._retry, self._delete, self._undo]),
+                self._preview,
+                widgets.HBox([self._typed, self._confirm, self._cancel]),
+                widgets.HBox([self._progress, self._halt]),
+                self._said,
+            ]
+        )
+        self._hide()
+
+    def _make(self) -> None:
+        self._retry = widgets.Button(description="Retry ...", icon="play")
+        self._delete = widgets.Button(description="Delete ...", icon="trash")
+        self._undo = widgets.Button(description="Undo", icon="undo")
+        self._preview = widgets.HTML()
+        self._typed = widgets.Text(layout=widgets.Layout(width="360px"))
+        self._typed.style.description_width = "initial"
+        self._confirm = widgets.Button(layout=widgets.Layout(width="220px"))
+        self._cancel = widgets.Button(description="Cancel")
+        self._progress = widgets.IntProgress(layout=widgets.Layout(width="420px"))
+        self._halt = widgets.Button(description="Stop", icon="stop")
+        self._said = widgets.HTML()
+        self._retry.on_click(lambda _: self.preview("retry"))
+        self._delete.on_click(lambda _: self.preview("delete"))
+        self._undo.on_click(lambda _: self.undo())
+        self._confirm.on_click(lambda _: self.confirm())
+        self._cancel.on_click(lambda _: self._hide())
+        self._halt.on_click(lambda _: self._stop.set())
+        self._typed.observe(lambda _: self._allow(), "value")
+
+    def show(self) -> None:
+        """Say how many jobs the buttons are about; a preview of others is taken away."""
+        count = len(self._selected())
+        self._retry.description, self._delete.description = (
+            f"Retry {count:,} ...",
+            f"Delete {count:,} ...",
+        )
+        busy = self._worker is not None
+        self._retry.disabled = self._delete.disabled = busy or not count
+        self._undo.layout.display = None if self._operation_id else "none"
+        if self._plan is not None and not busy:
+            self._hide()
+
+    def _hide(self) -> None:
+        self._plan = None
+        self._preview.value = ""
+        for part in (self._typed, self._confirm, self._cancel, self._progress, self._halt):
+            part.layout.display = "none"
+
+    # Preview and confirm.
+
+    def preview(self, verb: Any) -> None:
+        """Pin the selected jobs, and say what acting on them will do."""
+        self._said.value = ""
+        try:
+            plan = self._client.actions.plan_for(verb, DEAD, self._selected())
+        except WorkkitError as error:
+            self._said.value = html.notice(str(error))
+            return
+        self._plan = plan
+        self._preview.value = _plan_page(plan, self._client.now_s())
+        self._confirm.description = f"{verb.capitalize()} {plan.count:,} jobs"
+        self._confirm.button_style = _STYLES[verb]
+        self._typed.value = ""
+        self._typed.description = f"type {plan.count} to delete:"
+        self._typed.layout.display = None if verb == "delete" else "none"
+        self._confirm.layout.display = self._cancel.layout.display = None
+        self._allow()
+
+    def _allow(self) -> None:
+        """Let a deletion be confirmed only by who has typed how many jobs it takes."""
+        plan = self._plan
+        wrong = plan is not None and plan.verb == "delete" and self._typed.value != str(plan.count)
+        self._confirm.disabled = wrong
+
+    def confirm(self) -> None:
+        """Act on the jobs of the preview, beside the kernel."""
+        plan = self._plan
+        if plan is None or self._confirm.disabled or self._worker is not None:
+            return
+        self._hide()
+        self._progress.max, self._progress.value = max(plan.count, 1), 0
+        self._progress.layout.display = self._halt.layout.display = None
+        self._stop.clear()
+        self._start(lambda: self._apply(plan))
+
+    def _start(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            except WorkkitError as error:
+                self._said.value = html.notice(str(error))
+            finally:
+                self._worker = None
+                self._hide()
+                self._acted()
+
+        self._worker = threading.Thread(target=run, name="workkit-notebook", daemon=True)
+        self.show()
+        self._worker.start()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait until what was confirmed is done, for programs."""
+        worker = self._worker
+        if worker is not None:
+            worker.join(timeout_s)
+
+    def _apply(self, plan: Plan) -> None:
+        outcome = self._client.actions.apply(plan, by=_BY, report=self._report, stop=self._stop)
+        self._operation_id = outcome.operation_id
+        self._said.value = html.muted(_said(plan, outcome))
+
+    def _report(self, progress: Progress) -> None:
+        self._progress.max = max(progress.total, 1)
+        self._progress.value = progress.done
+
+    def undo(self) -> None:
+        """Bring back what the last action took away."""
+        operation_id, self._operation_id = self._operation_id, ""
+        if not operation_id or self._worker is not None:
+            return
+
+        def bring_back() -> None:
+            undone = self._client.actions.undo(operation_id)
+            begun = f"; {undone.gone_on:,} had begun" if undone.gone_on else ""
+            self._said.value = html.muted(f"brought back {undone.back:,} jobs{begun}")
+
+        self._start(bring_back)
+
+
+def _plan_page(plan: Plan, now_s: float) -> str:
+    queues = ", ".join(f"{count:,} {name or '(no name)'}" for name, count in plan.queues.items())
+    effects = "".join(f"<li>{html.escape(effect)}</li>" for effect in plan.effects())
+    sample = "<br>".join(html.escape(job_row(record, now_s)) for record in plan.sample)
+    rest = plan.count - len(plan.sample)
+    more = f"<br>{html.muted(f'and {rest:,} more')}" if rest else ""
+    return (
+        f"<b>{plan.verb.capitalize()} {plan.count:,} dead jobs: {html.escape(queues)}</b>"
+        f'<ul style="margin: 0">{effects}</ul>'
+        f'<div style="font-family: monospace; font-size: 12px">{sample}{more}</div>'
+    )
+
+
+def _said(plan: Plan, outcome: Outcome) -> str:
+    word = {"retry": "retried", "delete": "deleted"}[plan.verb]
+    parts = [f"{word} {outcome.done:,} jobs"]
+    if outcome.gone:
+        parts.append(f"{outcome.gone:,} were gone already")
+    if outcome.refused:
+        parts.append(f"{outcome.refused:,} could not be")
+    if outcome.left:
+        parts.append(f"{outcome.left:,} not reached: {outcome.stopped}")
+    return "; ".join(parts)

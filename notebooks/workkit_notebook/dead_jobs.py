@@ -1,0 +1,241 @@
+"""The view of dead jobs: groups, times, a filter, one job in full, and the way to act on them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from workkit.errors import InvalidQuery, WorkkitError
+from workkit.query import Query
+from workkit.reader import Reader
+from workkit.walk_steps import WaitingJob
+from workkit_notebook import html
+from workkit_notebook.acting import Acting
+from workkit_notebook.deadset import DeadSet, buckets, fingerprint_of
+from workkit_notebook.extra import widgets
+from workkit_notebook.pages import group_head, group_line, job_page, job_row, static_page
+
+__all__ = ["DeadJobs"]
+
+_BUCKETS: Final = 60
+_GROUPS: Final = 12
+_ROWS: Final = 500
+_WIDE: Final = "980px"
+#: The list's columns line up.
+_STYLE: Final = (
+    "<style>.workkit-jobs select, .workkit-jobs option { font-family: monospace; "
+    "font-size: 12px }</style>"
+)
+
+
+class DeadJobs(widgets.VBox):  # type: ignore[misc]
+    """Dead jobs to look into and, with `write=True`, to retry or delete.
+
+    Groups of failures and a part of the time are chosen by hand, anything else by the query
+    language; see docs/query.md. What is acted on are exactly the jobs that the preview counted:
+    one that died since is left alone, whatever it looks like.
+
+    Args:
+        client: A `Client`, or any reader such as a `Snapshot`, which can only be looked at.
+        write: Whether jobs may be retried and deleted.
+        query: What the filter begins with.
+        most: How many dead jobs are looked at, at most; the newest.
+
+    Raises:
+        InvalidOption: `write` is asked for where nothing can be written.
+        ServerError: Redis did not answer or refused.
+    """
+
+    def __init__(
+        self, client: Reader, *, write: bool = False, query: str = "", most: int = 100_000
+    ) -> None:
+        self._reader = client
+        self._dead = DeadSet(client, most)
+        self._dead.read()
+        self._kinds: set[str] = set()
+        self._rows: list[WaitingJob] = []
+        self._quiet = False
+        self._make(query)
+        self._acting = Acting(client, self.selected, self.refresh) if write else None
+        parts: list[Any] = [
+            self._head,
+            widgets.HBox([self._query, self._reload]),
+            self._trouble,
+            self._histogram,
+            self._brush,
+            self._span,
+            self._group_box,
+            self._count,
+            self._list,
+            self._detail,
+        ]
+        if self._acting is not None:
+            parts.append(self._acting.box)
+        super().__init__(parts, layout=widgets.Layout(width="100%", max_width=_WIDE))
+        self.add_class("workkit-dead-jobs")
+        self._fill_brush()
+        self._show()
+
+    def _make(self, query: str) -> None:
+        """Make the widgets and say what follows from them."""
+        wide = widgets.Layout(width="calc(100% - 6px)")
+        self._head = widgets.HTML()
+        self._query = widgets.Text(
+            query,
+            placeholder="queue:mail error:Timeout fails:>3 died:<1h",
+            description="filter",
+            continuous_update=False,
+            layout=widgets.Layout(flex="1 1 auto", width="auto"),
+        )
+        self._query.style.description_width = "40px"
+        self._reload = widgets.Button(
+            description="Read again", icon="refresh", layout=widgets.Layout(flex="0 0 auto")
+        )
+        self._trouble = widgets.HTML()
+        self._histogram = widgets.HTML()
+        self._brush = widgets.SelectionRangeSlider(
+            options=[("-", 0), ("-", 1)],
+            index=(0, 1),
+            readout=False,
+            continuous_update=False,
+            layout=widgets.Layout(width="736px", margin="0 0 0 -6px"),
+        )
+        self._span = widgets.HTML()
+        self._group_box = widgets.VBox()
+        self._count = widgets.HTML()
+        self._list = widgets.SelectMultiple(rows=8, layout=wide)
+        self._list.add_class("workkit-jobs")
+        self._detail = widgets.HTML(layout=wide)
+        self._query.observe(lambda _: self._show(), "value")
+        self._brush.observe(lambda _: self._show(), "index")
+        self._list.observe(lambda _: self._show_job(), "index")
+        self._reload.on_click(lambda _: self.refresh())
+
+    # What it shows, for programs.
+
+    @property
+    def query(self) -> str:
+        """The filter; setting it filters."""
+        return str(self._query.value)
+
+    @query.setter
+    def query(self, text: str) -> None:
+        self._query.value = text
+
+    @property
+    def jobs(self) -> list[WaitingJob]:
+        """The jobs that filter, brush and groups leave, the newest first."""
+        return self._rows
+
+    def selected(self) -> list[WaitingJob]:
+        """Return the jobs to act on: those marked in the list, or all that are left."""
+        marked = [self._rows[at] for at in self._list.index if at < len(self._rows)]
+        return marked or self._rows
+
+    def refresh(self) -> None:
+        """Read the dead jobs anew; filter and groups stay."""
+        try:
+            self._dead.read()
+        except WorkkitError as error:
+            self._trouble.value = html.notice(str(error))
+            return
+        self._fill_brush()
+        self._show()
+
+    # Filling in.
+
+    def _fill_brush(self) -> None:
+        start, end = self._dead.span
+        width = (end - start + 1) / _BUCKETS
+        edges = [start + at * width for at in range(_BUCKETS)] + [end]
+        self._quiet = True
+        self._brush.options = [(html.clock_time(edge), at) for at, edge in enumerate(edges)]
+        self._brush.index = (0, _BUCKETS)
+        self._edges = edges
+        self._quiet = False
+
+    def _show(self) -> None:
+        if self._quiet:
+            return
+        try:
+            query = Query(self._query.value)
+        except InvalidQuery as error:
+            self._trouble.value = f"<pre>{html.escape(error)}</pre>"
+            return
+        self._trouble.value = ""
+        low, high = self._brush.index
+        # All of the brush means any time: junk may have odd ones.
+        whole = (low, high) == (0, _BUCKETS)
+        span = None if whole else (self._edges[low], self._edges[high])
+        matching = self._dead.pick(query)
+        self._show_times(matching, low, high)
+        times = " to ".join(html.clock_time(self._edges[at], seconds=True) for at in (low, high))
+        self._span.value = html.muted(f"died {times} UTC")
+        in_span = matching if whole else self._dead.pick(query, span=span)
+        self._show_groups(in_span)
+        kinds = self._kinds
+        self._rows = [r for r in in_span if not kinds or fingerprint_of(r) in kinds]
+        self._show_rows()
+
+    def _show_times(self, matching: list[WaitingJob], low: int, high: int) -> None:
+        counts = buckets([r.at or 0 for r in matching], *self._dead.span, _BUCKETS)
+        inside = [low <= at < max(high, low + 1) for at in range(_BUCKETS)]
+        self._histogram.value = html.histogram(counts, inside, "dead jobs over time")
+
+    def _show_groups(self, records: list[WaitingJob]) -> None:
+        groups = self._dead.groups(records)
+        known = {group.fingerprint for group in groups}
+        self._kinds &= known
+        rows: list[Any] = [group_head()] if groups else []
+        for group in groups[:_GROUPS]:
+            mark = widgets.Checkbox(
+                group.fingerprint in self._kinds,
+                indent=False,
+                layout=widgets.Layout(width="28px", margin="0"),
+            )
+            mark.tooltip = f"only {group.fingerprint}"
+            mark.observe(self._toggler(group.fingerprint), "value")
+            rows.append(widgets.HBox([mark, group_line(group, self._dead.now_s)]))
+        if len(groups) > _GROUPS:
+            rows.append(widgets.HTML(html.muted(f"and {len(groups) - _GROUPS} further groups")))
+        self._group_box.children = rows
+
+    def _toggler(self, kind: str) -> Any:
+        def toggle(change: Any) -> None:
+            (self._kinds.add if change["new"] else self._kinds.discard)(kind)
+            self._show()
+
+        return toggle
+
+    def _show_rows(self) -> None:
+        dead, rows = self._dead, self._rows
+        held = len(dead.records)
+        older = (
+            f"; the newest {held:,} of {dead.total:,} are looked at" if held < dead.total else ""
+        )
+        access = "" if self._acting is not None else "; read-only"
+        about = html.muted(f"{self._reader.label}{access}{older}")
+        self._head.value = f"{_STYLE}<b>{dead.total:,} dead jobs</b> {about}"
+        shown = f", the newest {_ROWS} are listed" if len(rows) > _ROWS else ""
+        self._count.value = html.muted(f"{len(rows):,} match{shown}; mark one to see it whole")
+        self._list.options = [job_row(record, self._dead.now_s) for record in rows[:_ROWS]]
+        self._list.index = ()
+        self._show_job()
+        if self._acting is not None:
+            self._acting.show()
+
+    def _show_job(self) -> None:
+        marked = [self._rows[at] for at in self._list.index if at < len(self._rows)]
+        self._detail.value = job_page(marked[0], self._dead.now_s) if len(marked) == 1 else ""
+        if self._acting is not None:
+            self._acting.show()
+
+    # Where no kernel runs.
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Return the widget, and a page for those who cannot have it."""
+        bundle = super()._repr_mimebundle_(**options)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None:
+            groups = self._dead.groups(self._rows)
+            data["text/html"] = static_page(self._head.value, groups, self._rows, self._dead.now_s)
+        return bundle

@@ -1,0 +1,12 @@
+"""The library of the extra, or what to type to have it."""
+
+from __future__ import annotations
+
+from workkit.errors import MissingExtra
+
+__all__ = ["widgets"]
+
+try:
+    import ipywidgets as widgets
+except ImportError:
+    raise MissingExtra("workkit_notebook", "notebook") from None

@@ -1,0 +1,263 @@
+"""The view of dead jobs, driven without a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.notebooks.conftest import Morgue
+from workkit import Client, InvalidOption, ServerUnavailable
+from workkit.snapshot import Snapshot, write_snapshot
+from workkit_notebook import DeadJobs
+from workkit_notebook.acting import Acting
+from workkit_notebook.deadset import buckets
+
+pytestmark = pytest.mark.one_server
+
+
+def numbers(view: DeadJobs) -> list[int]:
+    return sorted(record.job.arg_int("n") for record in view.jobs)
+
+
+def parts(view: Any, kind: str) -> list[Any]:
+    """Return the widgets of a kind, from top to bottom."""
+    found = [view] if type(view).__name__ == kind else []
+    for child in getattr(view, "children", ()):
+        found += parts(child, kind)
+    return found
+
+
+def button(view: DeadJobs, says: str) -> Any:
+    return next(b for b in parts(view, "Button") if b.description.startswith(says))
+
+
+def acting(view: DeadJobs) -> Acting:
+    assert view._acting is not None
+    return view._acting
+
+
+def text(view: DeadJobs) -> str:
+    return " ".join(part.value for part in parts(view, "HTML"))
+
+
+def mark(view: DeadJobs, *rows: int) -> None:
+    parts(view, "SelectMultiple")[0].index = rows
+
+
+ALL = sorted({n for n in range(1, 31) if n % 3 == 0 or n % 7 == 0})
+
+
+# Looking
+
+
+def test_it_shows_groups_and_jobs(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client)
+    assert numbers(view) == ALL
+    assert "<b>13 dead jobs</b>" in text(view)
+    assert "ValueError: no luck with &lt;n&gt;" in text(view)
+    assert "TimeoutError: db-&lt;n&gt; did not answer" in text(view)
+    rows = parts(view, "SelectMultiple")[0].options
+    assert len(rows) == len(ALL)
+
+
+def test_the_query_language_filters(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, query="error:answer")
+    assert numbers(view) == [7, 14, 28]
+    view.query = "args.n:>20 -type:TimeoutError"
+    assert numbers(view) == [21, 24, 27, 30]
+    view.query = "nothing:such"
+    assert "there is no field &#x27;nothing&#x27;" in text(view)
+    assert numbers(view) == [21, 24, 27, 30]
+    view.query = ""
+    assert numbers(view) == ALL
+    assert "there is no field" not in text(view)
+
+
+def test_groups_are_chosen(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client)
+    parts(view, "Checkbox")[1].value = True
+    assert numbers(view) == [7, 14, 28]
+    parts(view, "Checkbox")[0].value = True
+    assert numbers(view) == ALL
+    view.query = "args.n:<10"
+    assert numbers(view) == [3, 6, 7, 9]
+    parts(view, "Checkbox")[0].value = False
+    assert numbers(view) == [7]
+
+
+def test_the_brush_takes_a_part_of_the_time(morgue: Morgue) -> None:
+    raws = morgue.client.dead_jobs().jobs
+    first = min(dead.died_at for dead in raws)
+    redis: Any = __import__("redis").Redis.from_url(morgue.url)
+    for dead in raws:  # ten minutes apart
+        redis.zadd(f"{morgue.namespace}:dead", {dead.job.raw: first + 600 * dead.job.arg_int("n")})
+    view = DeadJobs(morgue.client)
+    brush = parts(view, "SelectionRangeSlider")[0]
+    brush.index = (0, 30)
+    half = numbers(view)
+    assert 0 < len(half) < len(ALL)
+    assert max(half) < 20
+    brush.index = (30, 60)
+    assert numbers(view) == sorted(set(ALL) - set(half))
+    brush.index = (0, 60)
+    assert numbers(view) == ALL
+
+
+def test_one_job_is_shown_whole_and_its_texts_are_harmless(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, query="args.n:7")
+    mark(view, 0)
+    shown = text(view)
+    assert view.jobs[0].job.id in shown
+    assert "&lt;b&gt;odd&lt;/b&gt;" in shown
+    assert "<b>odd</b>" not in shown
+    assert "Traceback (innermost last):" in shown
+    assert "in fetch" in shown
+    mark(view)
+    assert "Traceback" not in text(view)
+
+
+def test_junk_is_shown_with_its_reason(morgue: Morgue) -> None:
+    redis: Any = __import__("redis").Redis.from_url(morgue.url)
+    redis.zadd(f"{morgue.namespace}:dead", {b"{junk<b>": 17, b"\xff": float("inf")})
+    view = DeadJobs(morgue.client, query="is:junk", write=True)
+    assert len(view.jobs) == 2
+    mark(view, 1)
+    assert "no job: not a job" in text(view)
+    assert "{junk&lt;b&gt;" in text(view)
+
+
+def test_without_dead_jobs_it_says_so(redis_url: str, namespace: str) -> None:
+    view = DeadJobs(Client(namespace, redis_url), write=True)
+    assert "<b>0 dead jobs</b>" in text(view)
+    assert view.jobs == []
+    assert button(view, "Retry").disabled
+    assert "no dead jobs" in view._repr_mimebundle_()["text/html"]
+
+
+def test_it_reads_again_and_keeps_the_filter(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, query="args.n:>29")
+    morgue.kill(33)
+    assert numbers(view) == [30]
+    button(view, "Read again").click()
+    assert numbers(view) == [30, 33]
+
+
+def test_only_the_newest_are_looked_at_if_there_are_too_many(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, most=5)
+    assert len(view.jobs) == 5
+    assert "the newest 5 of 13 are looked at" in text(view)
+
+
+def test_where_no_kernel_runs_it_is_a_page(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, query="args.n:7")
+    bundle = view._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    page = bundle["text/html"]
+    assert view.jobs[0].job.id in page
+    assert "TimeoutError: db-7 did not answer" in page
+    assert "<table" in page
+    assert "<script" not in page
+
+
+def test_a_server_that_is_gone_is_said_and_the_rest_stays(
+    morgue: Morgue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = DeadJobs(morgue.client)
+
+    def gone(*_: Any, **__: Any) -> Any:
+        raise ServerUnavailable("localhost does not answer")
+
+    monkeypatch.setattr(morgue.client, "walk", gone)
+    button(view, "Read again").click()
+    assert "localhost does not answer" in text(view)
+    assert numbers(view) == ALL
+
+
+def test_a_snapshot_is_looked_at_the_same_way(morgue: Morgue, tmp_path: Path) -> None:
+    write_snapshot(morgue.client, tmp_path / "s")
+    view = DeadJobs(Snapshot(tmp_path / "s"), query="error:answer")
+    assert numbers(view) == [7, 14, 28]
+    with pytest.raises(InvalidOption, match="can only be looked at; leave write=True out"):
+        DeadJobs(Snapshot(tmp_path / "s"), write=True)
+
+
+# Acting
+
+
+def test_it_only_looks_unless_it_may_write(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client)
+    assert "read-only" in text(view)
+    assert [b.description for b in parts(view, "Button")] == ["Read again"]
+
+
+def test_marked_jobs_are_retried_after_a_preview_and_run(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, write=True, query="error:answer")
+    mark(view, 0, 2)
+    chosen = {view.jobs[0].job.id, view.jobs[2].job.id}
+    button(view, "Retry 2").click()
+    assert "Retry 2 dead jobs: 2 mail" in text(view)
+    assert len(morgue.dead()) == 13
+    button(view, "Retry 2 jobs").click()
+    acting(view).wait(20)
+    assert morgue.pool.drain(20).complete
+    assert set(morgue.ran) == chosen
+    assert "retried 2 jobs" in text(view)
+    assert len(view.jobs) == 1
+
+
+def test_exactly_the_jobs_of_the_preview_are_taken(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, write=True, query="type:ValueError")
+    button(view, "Delete 10").click()
+    late = morgue.kill(33)
+    gone = view.jobs[0]
+    morgue.client.delete_dead_job(gone.at or 0, gone.job.id)
+    confirm = button(view, "Delete 10 jobs")
+    assert confirm.disabled
+    typed = parts(view, "Text")[1]
+    typed.value = "9"
+    assert confirm.disabled
+    typed.value = "10"
+    assert not confirm.disabled
+    confirm.click()
+    acting(view).wait(20)
+    assert "deleted 9 jobs; 1 were gone already" in text(view)
+    assert morgue.numbers() == [7, 14, 28, 33]
+    assert late.id in morgue.dead()
+
+
+def test_what_was_deleted_can_be_brought_back(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, write=True, query="error:answer")
+    before = morgue.dead()
+    button(view, "Delete 3").click()
+    parts(view, "Text")[1].value = "3"
+    button(view, "Delete 3 jobs").click()
+    acting(view).wait(20)
+    assert len(morgue.dead()) == 10
+    button(view, "Undo").click()
+    acting(view).wait(20)
+    assert morgue.dead() == before
+    assert "brought back 3 jobs" in text(view)
+    assert len(view.jobs) == 3
+
+
+def test_a_preview_is_dropped_by_cancel_and_by_choosing_others(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, write=True)
+    for give_up in (button(view, "Cancel").click, lambda: mark(view, 1)):
+        mark(view)
+        button(view, "Retry 13").click()
+        assert "Retry 13 dead jobs" in text(view)
+        give_up()
+        assert "Retry 13 dead jobs" not in text(view)
+        acting(view).confirm()
+    assert len(morgue.dead()) == 13
+
+
+# Parts
+
+
+def test_times_are_counted_in_buckets_of_equal_width() -> None:
+    assert buckets([0, 1, 9, 10, 19, 20, -1], 0, 19, 2) == [3, 2]
+    assert buckets([], 0, 0, 3) == [0, 0, 0]
+    assert buckets([5, 5], 5, 5, 4) == [2, 0, 0, 0]

@@ -1,0 +1,71 @@
+"""The views in JupyterLab, in a real browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.notebooks.conftest import Morgue
+from tests.notebooks.lab import Lab, find_chromium
+
+pytestmark = [pytest.mark.one_server, pytest.mark.slow, pytest.mark.timeout(500)]
+
+
+@pytest.fixture(autouse=True)
+def chromium() -> None:
+    if find_chromium() is None:
+        if os.environ.get("CI") or os.environ.get("WORKKIT_REQUIRE_ALL_SERVERS"):
+            pytest.fail("there is no chromium on PATH, and CI wants one")
+        pytest.skip("there is no chromium on PATH")
+
+
+def test_jobs_are_filtered_marked_confirmed_and_run(
+    morgue: Morgue, tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
+    with Lab.started(tmp_path) as lab:
+        lab.open(
+            "from workkit import Client\nfrom workkit_notebook import DeadJobs, Live\n"
+            f"client = Client({morgue.namespace!r}, {morgue.url!r})",
+            "view = DeadJobs(client, write=True)\nview",
+            "live = Live(client, every_s=0.2)\nlive",
+            "print('the kernel is', 'free')",
+        )
+        page = lab.page
+        view = page.locator(".workkit-dead-jobs")
+        view.wait_for()
+        page.get_by_text("the kernel is free", exact=True).wait_for()
+        view.get_by_text("13 match").wait_for()
+        lab.screenshot("dead-jobs")
+
+        view.locator("input[type=text]").first.fill("error:answer")
+        page.keyboard.press("Enter")
+        view.get_by_text("3 match").wait_for()
+        options = view.locator(".workkit-jobs option")
+        options.nth(0).click()
+        options.nth(1).click(modifiers=["Control"])
+        view.get_by_role("button", name="Retry 2 ...").click()
+        view.get_by_text("Retry 2 dead jobs: 2 mail").wait_for()
+        lab.screenshot("preview")
+        assert len(morgue.dead()) == 13
+
+        view.get_by_role("button", name="Retry 2 jobs").click()
+        view.get_by_text("retried 2 jobs").wait_for()
+        assert wait_until(lambda: len(morgue.ran) == 2, timeout_s=60)
+        assert len(morgue.dead()) == 11
+        view.get_by_text("1 match").wait_for()
+        page.locator(".workkit-live").get_by_text("11 dead").wait_for()
+        lab.screenshot("retried")
+
+        # A live view ends when its cell is run again, and the new one goes on.
+        lab.run_again("live = Live(client, every_s=0.2)")
+        lab.run_new(
+            "import threading, time\n"
+            "def count(): return sum(t.name == 'workkit-live' for t in threading.enumerate())\n"
+            "\nwhile count() != 1: time.sleep(0.1)\n"
+            "\nprint('live views:', count())"
+        )
+        page.get_by_text("live views: 1", exact=True).wait_for()

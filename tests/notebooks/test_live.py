@@ -1,0 +1,85 @@
+"""The live view, driven without a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.notebooks.conftest import Morgue
+from workkit import ServerUnavailable
+from workkit.snapshot import Snapshot, write_snapshot
+from workkit_notebook import Live
+
+pytestmark = pytest.mark.one_server
+
+
+def page(view: Live) -> str:
+    text: str = view.children[0].value
+    return text
+
+
+def test_it_shows_sizes_latencies_queues_and_workers(morgue: Morgue) -> None:
+    view = Live(morgue.client)
+    assert "0 queued, 0 running, 0 scheduled, 0 to retry, 13 dead" in page(view)
+    assert "no worker is busy" in page(view)
+    assert ">mail<" in page(view)
+    assert "30" in page(view)
+
+
+def test_what_ends_later_is_counted(morgue: Morgue) -> None:
+    view = Live(morgue.client)
+    morgue.kill(33)
+    morgue.client.retry_all_dead_jobs()
+    assert morgue.pool.drain(20).complete
+    view.refresh()
+    assert "1 failed since it is shown" in page(view)
+    assert 'aria-label="executions a second"' in page(view)
+    assert ">45<" in page(view)  # 30 before, one that failed, 14 that were retried
+
+
+def test_it_is_renewed_while_it_is_looked_at_and_ends_with_its_cell(
+    morgue: Morgue, wait_until: Callable[..., Any]
+) -> None:
+    view = Live(morgue.client, every_s=0.01)
+    assert not view.running
+    view._view_count = 1  # as the page says when it shows the widget
+    assert view.running
+    before = page(view)
+    morgue.kill(33)
+    wait_until(lambda: "1 failed" in page(view))
+    assert page(view) != before
+    view._view_count = 0  # and when the cell is cleared
+    wait_until(lambda: not view.running)
+    view._view_count = 2
+    assert view.running
+    view.close()
+    wait_until(lambda: not view.running)
+
+
+def test_a_server_that_is_gone_is_said_until_it_is_back(
+    morgue: Morgue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = Live(morgue.client)
+    with monkeypatch.context() as patch:
+
+        def gone() -> Any:
+            raise ServerUnavailable("localhost does not answer")
+
+        patch.setattr(morgue.client, "overview", gone)
+        view.refresh()
+        assert "localhost does not answer" in page(view)
+    view.refresh()
+    assert "13 dead" in page(view)
+
+
+def test_where_no_kernel_runs_it_is_a_page(morgue: Morgue) -> None:
+    view = Live(morgue.client)
+    assert view._repr_mimebundle_()["text/html"] == page(view)
+
+
+def test_a_snapshot_is_shown_as_it_was(morgue: Morgue, tmp_path: Path) -> None:
+    write_snapshot(morgue.client, tmp_path / "s")
+    assert "13 dead" in page(Live(Snapshot(tmp_path / "s")))
