@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import demo_plot
 from benchmarks.bench import TINY, Bench
 from benchmarks.figures import Sample, rate
 from benchmarks.peers import venvs
@@ -139,3 +140,16 @@ def test_a_section_of_the_report_is_replaced_and_the_other_kept(tmp_path: Path) 
     assert "### first" not in text
     assert "| speed | 2.00 x | 2.00 to 2.00 | ≥ 1.00 x | yes |" in text
     assert "### third\n\nFailed: broken" in text
+
+
+# The plot of the README
+
+
+@pytest.mark.slow
+def test_the_plot_of_the_readme_is_drawn_from_the_history_of_a_demo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "demo.png"
+    assert demo_plot.main(["--limit", "60", "--out", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out == f"{picture}\n"

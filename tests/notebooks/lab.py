@@ -11,12 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import nbformat
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright  # noqa: A004 - its own
 
 __all__ = ["CHROMIUM", "Lab", "find_chromium"]
 
@@ -68,20 +68,25 @@ class Lab:
         self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(
             state="attached"
         )
-        self.page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
-        for _ in cells:
-            self.page.keyboard.press("Shift+Enter")
+        for number in range(len(cells)):
+            self._run(number)
+
+    def _run(self, number: int) -> None:
+        """Run a cell; a page that is not ready yet loses keys, so make sure."""
+        cell = self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+        for _ in range(20):
+            cell.locator(".cm-content").first.click()
+            self.page.keyboard.press("Control+Enter")
+            with suppress(TimeoutError):
+                fresh = cell.locator(".jp-InputPrompt", has_text="[ ]:")
+                fresh.wait_for(state="hidden", timeout=5_000)
+                return
+        raise AssertionError(f"cell {number} does not run")
 
     def run_again(self, says: str) -> None:
         """Run a cell once more."""
         cell = self.page.locator(".jp-CodeCell", has_text=says).first
         cell.locator(".cm-content").first.click()
-        self.page.keyboard.press("Control+Enter")
-
-    def run_new(self, code: str) -> None:
-        """Run something in a new cell at the end."""
-        self.page.locator(".jp-CodeCell .cm-content").last.click()
-        self.page.keyboard.type(code)
         self.page.keyboard.press("Control+Enter")
 
     def screenshot(self, name: str) -> None:

@@ -15,6 +15,17 @@ from tests.notebooks.lab import Lab, find_chromium
 pytestmark = [pytest.mark.one_server, pytest.mark.slow, pytest.mark.timeout(500)]
 
 
+#: Says how many live views are being renewed, once it is one.
+COUNT = """
+import threading, time
+def count():
+    return sum(thread.name == "workkit-live" for thread in threading.enumerate())
+while count() != 1:
+    time.sleep(0.1)
+print('live views:', count())
+"""
+
+
 @pytest.fixture(autouse=True)
 def chromium() -> None:
     if find_chromium() is None:
@@ -33,17 +44,19 @@ def test_jobs_are_filtered_marked_confirmed_and_run(
             "view = DeadJobs(client, write=True)\nview",
             "live = Live(client, every_s=0.2)\nlive",
             "print('the kernel is', 'free')",
+            COUNT,
         )
         page = lab.page
         view = page.locator(".workkit-dead-jobs")
         view.wait_for()
         page.get_by_text("the kernel is free", exact=True).wait_for()
-        view.get_by_text("13 match").wait_for()
+        view.get_by_text("13 match; mark one to see it whole", exact=True).wait_for()
         lab.screenshot("dead-jobs")
 
-        view.locator("input[type=text]").first.fill("error:answer")
-        page.keyboard.press("Enter")
-        view.get_by_text("3 match").wait_for()
+        box = view.locator("input[type=text]").first
+        box.fill("error:answer")
+        box.press("Enter")
+        view.get_by_text("3 match; mark one to see it whole", exact=True).wait_for()
         options = view.locator(".workkit-jobs option")
         options.nth(0).click()
         options.nth(1).click(modifiers=["Control"])
@@ -56,16 +69,11 @@ def test_jobs_are_filtered_marked_confirmed_and_run(
         view.get_by_text("retried 2 jobs").wait_for()
         assert wait_until(lambda: len(morgue.ran) == 2, timeout_s=60)
         assert len(morgue.dead()) == 11
-        view.get_by_text("1 match").wait_for()
+        view.get_by_text("1 match; mark one to see it whole", exact=True).wait_for()
         page.locator(".workkit-live").get_by_text("11 dead").wait_for()
         lab.screenshot("retried")
 
         # A live view ends when its cell is run again, and the new one goes on.
         lab.run_again("live = Live(client, every_s=0.2)")
-        lab.run_new(
-            "import threading, time\n"
-            "def count(): return sum(t.name == 'workkit-live' for t in threading.enumerate())\n"
-            "\nwhile count() != 1: time.sleep(0.1)\n"
-            "\nprint('live views:', count())"
-        )
+        lab.run_again("print('live views:'")
         page.get_by_text("live views: 1", exact=True).wait_for()

@@ -16,7 +16,7 @@ _QUANTILES: Final = (0.5, 0.9, 0.99)
 _MANY: Final = 20
 _QUARTERS: Final = 4
 #: Columns that say what happened rather than under which circumstances.
-_CIRCUMSTANCES: Final = ("name", "host", "version", "fails", "reason")
+_CIRCUMSTANCES: Final = ("name", "host", "version")
 
 
 def throughput(history: Any, freq: str = "1min", *, by: str | None = None) -> Any:
