@@ -23,7 +23,7 @@ __all__ = ["CHROMIUM", "Lab", "find_chromium"]
 CHROMIUM: Final = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
 _START_S: Final = 120
 #: Machines that run tests are busy.
-_PATIENCE_MS: Final = 120_000
+_PATIENCE_MS: Final = 240_000
 _FLAGS: Final = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",

@@ -12,7 +12,7 @@ import pytest
 from tests.notebooks.conftest import Morgue
 from tests.notebooks.lab import Lab, find_chromium
 
-pytestmark = [pytest.mark.one_server, pytest.mark.slow, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.one_server, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 #: Says how many live views are being renewed, once it is one.
