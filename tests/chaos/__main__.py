@@ -31,11 +31,17 @@ def main(names: tuple[str, ...], *, short: bool, jobs: int | None) -> None:
         click.echo(f"{name} ...", err=True)
         found = SCENARIOS[name](scale, lambda line: click.echo(f"  {line}", err=True))
         verdicts.append(found)
-        for line in found.notes:
+        for line in (*found.notes, *found.unmended):
             click.echo(f"  {line}", err=True)
     click.echo(table(verdicts))
-    failed = [v for v in verdicts if v.lost or v.duplicates > v.duplicates_at_most or not v.counts]
+    failed = [v for v in verdicts if is_bad(v)]
     sys.exit(1 if failed else 0)
+
+
+def is_bad(verdict: Verdict) -> bool:
+    """Tell whether a promise was broken, or the run does not count."""
+    too_many = verdict.duplicates > verdict.duplicates_at_most
+    return bool(verdict.lost or too_many or verdict.unmended or not verdict.counts)
 
 
 if __name__ == "__main__":

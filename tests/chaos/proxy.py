@@ -11,6 +11,7 @@ from typing import Final
 __all__ = ["Proxy", "proxy"]
 
 _LOCALHOST: Final = "127.0.0.1"
+_TURNS_TO_CLOSE: Final = 5
 _CHUNK: Final = 65_536
 
 
@@ -67,6 +68,8 @@ class Proxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(_TURNS_TO_CLOSE):
+            await asyncio.sleep(0)  # closed transports let go of their sockets in a later turn
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -87,7 +90,7 @@ class Proxy:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
             for end in (writer, behind[1]):
-                end.close()
+                end.transport.abort()
 
     async def _pass(
         self, source: asyncio.StreamReader, to: asyncio.StreamWriter, *, replies: bool

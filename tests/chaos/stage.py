@@ -19,6 +19,7 @@ from tests.chaos.load import Load
 from tests.chaos.place import Place
 from tests.chaos.verdict import Verdict
 from workkit import Client
+from workkit.doctor import Doctor
 from workkit.embedded import EmbeddedServer
 from workkit.entropy import Entropy
 
@@ -148,11 +149,23 @@ class Stage:
         verdict.ran = verdict.accepted - verdict.lost
         verdict.duplicates = self.journal.duplicates()
         verdict.duplicates_at_most += self.load.unsure
+        verdict.unmended = self._unmended()
         if missing:
             verdict.notes.append(f"never ran: {sorted(missing)[:20]}; {workers.log_tail()}")
         if verdict.duplicates > verdict.duplicates_at_most:
             verdict.notes.append(f"started most often: {self.journal.most_started()}")
         return verdict
+
+    def _unmended(self) -> list[str]:
+        """Let the doctor mend what the faults have left, and return what is broken after that."""
+        # Nobody lives any more, so nobody has to be watched.
+        doctor = Doctor(self.place.namespace, self.place.redis(), wait=lambda _seconds: None)
+        for finding in doctor.examine():
+            if finding.repairable:
+                doctor.repair(finding)
+        left = [f"{f.check}: {f.says}" for f in doctor.examine() if f.severity == "broken"]
+        doctor.close()
+        return left
 
     def _watch(self, workers: Fleet, done: Callable[[], bool]) -> None:
         seen, since = -1, time.monotonic()

@@ -26,6 +26,7 @@ class Verdict:
         in_flight: How many they ran at each fault; at faults of the server, all workers together.
         recoveries_s: How long each job that was held at a fault took to be taken up again; at
             faults of the server, how long it took after its return until a job started.
+        unmended: What `workkit doctor` finds broken in the end and cannot repair.
         notes: What else was seen.
     """
 
@@ -39,6 +40,7 @@ class Verdict:
     slots: int = 0
     in_flight: list[int] = field(default_factory=list)
     recoveries_s: list[float] = field(default_factory=list)
+    unmended: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property

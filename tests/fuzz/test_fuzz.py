@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tests.conftest import PrivateServer, ServerKind
 from tests.fuzz.codec import examine
-from tests.fuzz.live import bombard
+from tests.fuzz.live import NAMESPACE, bombard
 from tests.fuzz.payloads import JUNK, SEEDS, Mutator
+from workkit.doctor import Doctor
 from workkit.entropy import Entropy
 
 FIELDS = ("name", "id", "t", "args", "unique", "unique_key", "fails", "err", "failed_at", "x")
@@ -45,12 +46,19 @@ def test_what_the_fuzzers_begin_with_are_jobs(raw: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_pools_and_clients_survive_what_is_thrown_at_them_and_nothing_is_dropped(
+def test_pools_and_clients_survive_what_is_thrown_at_them_and_the_doctor_mends_the_rest(
     private_server: PrivateServer, server_kind: ServerKind
 ) -> None:
-    outcome = bombard(private_server(server_kind).url, 2_000, "a test")
+    server = private_server(server_kind)
+    outcome = bombard(server.url, 2_000, "a test")
     assert outcome.crashes == []
     assert outcome.stuck == 0
     assert outcome.missing == []
     assert outcome.ran > 0
     assert outcome.dead > 0
+
+    doctor = Doctor(NAMESPACE, server.url, wait=lambda _seconds: None)
+    for finding in doctor.examine():
+        if finding.repairable:
+            doctor.repair(finding)
+    assert [finding for finding in doctor.examine() if finding.repairable] == []

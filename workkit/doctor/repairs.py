@@ -46,7 +46,8 @@ class Repairs:
             reaped.append, _nothing, self._entropy, _no_record,
         )  # fmt: skip
         beats = yield from pools.heartbeats(self._keys, [pool_id])
-        if beats[pool_id].heartbeat_at != heartbeat_at:
+        now = beats[pool_id].heartbeat_at.encode("utf-8", "surrogateescape")
+        if now.decode("utf-8", "replace") != heartbeat_at:  # as it is shown
             return _NOT_SO
         yield from reaper.recover(pool_id, beats[pool_id], self._clock.read())
         if not reaped:

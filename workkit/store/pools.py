@@ -109,12 +109,19 @@ def heartbeats(keys: Keys, pool_ids: Sequence[str]) -> Exchange[dict[str, Beat]]
 
     def parse(replies: list[Any]) -> dict[str, Beat]:
         return {
-            pool_id: Beat(*map(text, reply)) if isinstance(reply, list) else Beat("", "", "", "")
+            pool_id: Beat(_exact(reply[0]), *map(text, reply[1:]))
+            if isinstance(reply, list)
+            else Beat("", "", "", "")
             for pool_id, reply in zip(pool_ids, replies, strict=True)
         }
 
     commands = [("HMGET", keys.pool(pool_id), *Beat._fields) for pool_id in pool_ids]
     return Exchange(commands, parse, tolerant=True)
+
+
+def _exact(value: Any) -> str:
+    """Read a string of which each byte counts, since it is compared with what stands in Redis."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
 
 
 class LockState(NamedTuple):
@@ -220,7 +227,8 @@ def reap(
 ) -> Exchange[Reaped]:
     """Give one queue's jobs of a dead pool back, newest claim first."""
     queue = keys.queue(name, pool_id)
-    args: list[Any] = [pool_id, heartbeat_at, now_s, max_recoveries, MARKS_KEPT_S]
+    watched = heartbeat_at.encode("utf-8", "surrogateescape")
+    args: list[Any] = [pool_id, watched, now_s, max_recoveries, MARKS_KEPT_S]
     named = [key for job in jobs for key in (_slot_key(keys, job), job.unique_key.encode()) if key]
     at = {key: index for index, key in enumerate(dict.fromkeys(named), 1)} | {b"": 0}
     for job in jobs:
@@ -259,7 +267,7 @@ def forget(keys: Keys, pool_id: str, names: Sequence[str], beat: Beat) -> Exchan
         queue = keys.queue(name, pool_id)
         key_list += (queue.inprogress, queue.lock, queue.lock_info)
     key_list += workers
-    args = [pool_id, beat.heartbeat_at, len(names)]
+    args = [pool_id, beat.heartbeat_at.encode("utf-8", "surrogateescape"), len(names)]
     return Exchange.one(call(script("forget"), key_list, args), int)
 
 

@@ -15,7 +15,11 @@ for i = 1, #info, 2 do counted[info[i]] = tonumber(info[i + 1]) or 0 end
 local total, dropped, named = 0, 0, {}
 for i = 1, #ARGV, 2 do named[ARGV[i]] = true end
 for id in pairs(counted) do
-  if not named[id] then return {'changed'} end
+  if not named[id] then
+    if string.find(id, '^[%w-]+$') then return {'changed'} end
+    redis.call('HDEL', KEYS[2], id)  -- no pool has such an id
+    dropped = dropped + 1
+  end
 end
 for i = 1, #ARGV, 2 do
   local id, kind = ARGV[i], ARGV[i + 1]
@@ -29,6 +33,9 @@ for i = 1, #ARGV, 2 do
     dropped = dropped + 1
   end
 end
-local before = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
-if before ~= total then redis.call('SET', KEYS[1], string.format('%.0f', total)) end
+local lock = redis.call('GET', KEYS[1]) or '0'
+local before = tonumber(lock) or 0
+-- What is no whole number is written anew, too: it could not be counted on.
+if lock ~= string.format('%.0f', total) then redis.call('SET', KEYS[1], string.format('%.0f', total)) end
+if before ~= before or math.abs(before) > 1e15 then before = -1 end
 return {before, total, dropped}
