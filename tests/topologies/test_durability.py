@@ -12,6 +12,7 @@ from redis import Redis
 from tests.conftest import PrivateServer, WaitUntil
 from workkit import AsyncEnqueuer, Client, Enqueuer, InvalidOption, NotConfirmed, ServerRefused
 from workkit.embedded import EmbeddedServer
+from workkit.simulation import Simulation
 
 
 def ways(enqueuer: Enqueuer) -> list[Callable[[], Any]]:
@@ -143,3 +144,11 @@ def test_a_refused_job_is_refused_not_unconfirmed(private_server: PrivateServer)
 def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidOption, match=r"replicas|timeout"):
         Enqueuer("work", "redis://h").durably(**options)
+
+
+def test_in_a_simulated_world_replicas_and_disk_have_every_job() -> None:
+    with Simulation(seed=1) as sim:
+        for way in ways(sim.enqueuer.durably(replicas=2)):
+            way()
+        for way in ways(sim.enqueuer.durably(replicas=1, fsync=True)):
+            way()

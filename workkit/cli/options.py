@@ -67,7 +67,7 @@ def server_options(command: Callable[..., R]) -> Callable[..., R]:
         show_default=True,
         show_envvar=True,
         metavar="URL",
-        help="The server: redis://, rediss:// or unix://.",
+        help="The server: redis://, rediss://, unix:// or redis+sentinel://.",
     )
     add_namespace = click.option(
         "--namespace",

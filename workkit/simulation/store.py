@@ -59,6 +59,14 @@ class Store:
             raise refused(f"ERR unknown command '{verb.decode()}' in memory; use another server")
         return command(*arguments)
 
+    def do_wait(self, replicas: bytes, _timeout_ms: bytes) -> int:
+        """Have as many replicas as are asked for, none of which is behind."""
+        return int(replicas)
+
+    def do_waitaof(self, local: bytes, replicas: bytes, _timeout_ms: bytes) -> list[int]:
+        """Have a disk as well."""
+        return [int(local), int(replicas)]
+
     def clear(self) -> None:
         """Forget everything."""
         self._values.clear()

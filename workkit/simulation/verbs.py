@@ -17,7 +17,7 @@ READS: Final = frozenset(
     {
         "EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HVALS", "LINDEX", "LLEN",
         "LRANGE", "MGET", "PING", "PTTL", "SCAN", "SISMEMBER", "SMEMBERS", "TYPE", "XLEN", "XRANGE",
-        "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE",
+        "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE", "WAIT", "WAITAOF",
     }
 )  # fmt: skip
 #: Commands that name several keys.
@@ -64,7 +64,7 @@ def keys_of(command: Command) -> tuple[bytes, ...]:
     first = command[0]
     if isinstance(first, Script):
         return command[2 : 2 + command[1]]
-    if first in {"PING", "SCAN", "SCRIPT"}:
+    if first in {"PING", "SCAN", "SCRIPT", "WAIT", "WAITAOF"}:
         return ()
     return command[1:] if first in _MANY else command[1:2]
 
