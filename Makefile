@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format check bench bench-self notebooks plot chaos fuzz endurance many audit clean
+.PHONY: help demo test lint format check bench bench-self notebooks plot chaos fuzz endurance many audit screenshots clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ notebooks: $(VENV)/.dev  ## Run the notebooks and keep what they show
 
 plot: $(VENV)/.dev  ## Draw the README's plot from the history of a demo
 	$(BIN)/python -m benchmarks.demo_plot
+
+screenshots: $(VENV)/.demo  ## Take the README's pictures of the console, from the demo
+	$(BIN)/python docs/screenshots.py
 
 clean:  ## Remove environments, caches and builds
 	rm -rf .venv .venv-* benchmarks/.venvs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis

@@ -143,3 +143,12 @@ def test_what_is_no_part_of_a_place_is_refused(stage: Stage) -> None:
         Place("queued")
     assert str(Place("queued", "mail")) == "queue 'mail'"
     assert str(dead) == "the dead set"
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_no_jobs_are_read_where_only_their_number_is_asked_for(stage: Stage, reverse: bool) -> None:
+    lay(stage, "dead")
+    stage.queue("mail", *(raw_job(f"{n}") for n in range(9)))
+    for place, total in ((Place("dead"), 100), (Place("queued", "mail"), 9)):
+        page = stage.client.jobs(place, 0, 0, reverse=reverse)
+        assert (page.jobs, page.total) == ([], total)

@@ -45,7 +45,9 @@ def members(
         return int(replies[0]), scored(replies[1])
 
     command = "ZREVRANGE" if reverse else "ZRANGE"
-    return Exchange([("ZCARD", key), (command, key, start, start + count - 1, "WITHSCORES")], parse)
+    # A stop of -1 would be the last one.
+    first, last = (start, start + count - 1) if count else (1, 0)
+    return Exchange([("ZCARD", key), (command, key, first, last, "WITHSCORES")], parse)
 
 
 def members_after(
@@ -84,6 +86,8 @@ def queued(
     key: bytes, start: int, count: int, *, reverse: bool = False
 ) -> Exchange[tuple[int, list[bytes]]]:
     """Read a page of a queue, the next to run first: its length, and jobs."""
+    if not count:
+        return Exchange([("LLEN", key)], lambda replies: (int(replies[0]), []))
     if reverse:
         return Exchange(
             [("LLEN", key), ("LRANGE", key, start, start + count - 1)],

@@ -40,7 +40,7 @@ _FAILURES: Final = (
     Column("Ago", 7, right=True),
     Column("Name", 12, grows=1),
     Column("Outcome", 9),
-    Column("Error", 20, grows=3),
+    Column("Error", 10, grows=3),
 )
 _SIGNS: Final = {"bad": "✖", "warn": "▲", "info": "·"}
 
