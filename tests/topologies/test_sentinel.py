@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import redis.sentinel
 from tests.chaos.failover import Sentinels
 from tests.conftest import WaitUntil
 from workkit import AsyncEnqueuer, Client, Enqueuer, InvalidOption, ServerUnavailable, WorkerPool
+from workkit.store.sentinel import MasterRoute
 from workkit.store.target import Target
 
 pytestmark = pytest.mark.slow
@@ -100,3 +102,31 @@ def test_a_url_says_who_and_which_database() -> None:
     assert (target.settings["username"], target.settings["password"]) == ("u@x", SECRET)
     assert target.settings["db"] == 3
     assert target.label == "Sentinel's master 'main'"
+
+
+class Saying:
+    """A sentinel that says who is master, or does not answer."""
+
+    def __init__(self, port: int | None) -> None:
+        self.port = port
+
+    def sentinel_get_master_addr_by_name(self, _service: str) -> tuple[str, int] | None:
+        if self.port is None:
+            raise redis.exceptions.ConnectionError("no answer")
+        return ("m", self.port) if self.port else None
+
+
+@pytest.mark.parametrize(
+    ("ports", "master"),
+    [([1, 2, 2], 2), ([2, 1, 2], 2), ([None, 2, 2], 2), ([None, None, 2], 2), ([0, 0, 2], 2)],
+)
+def test_a_sentinel_that_is_behind_is_outvoted(ports: list[int | None], master: int) -> None:
+    known: Any = SimpleNamespace(sentinels=[Saying(port) for port in ports])
+    assert MasterRoute(known, "main").find() == ("m", master)
+
+
+@pytest.mark.parametrize("ports", [[None, None], [0, None], []])
+def test_where_no_sentinel_knows_the_master_it_is_named(ports: list[int | None]) -> None:
+    known: Any = SimpleNamespace(sentinels=[Saying(port) for port in ports])
+    with pytest.raises(redis.exceptions.ConnectionError, match="no sentinel knows a master 'main'"):
+        MasterRoute(known, "main").find()

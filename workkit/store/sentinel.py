@@ -6,8 +6,12 @@ master; a connection to a server that was demoted is closed at its first refusal
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis import exceptions as redis_errors
 
 from workkit.errors import InvalidOption
 from workkit.store.cluster import Address
@@ -41,13 +45,25 @@ class MasterRoute:
         self._service = service
 
     def find(self) -> Address:
-        """Ask the sentinels.
+        """Ask the sentinels, until more than half of them agree.
 
         Raises:
             redis.exceptions.ConnectionError: None of them knows a master.
         """
-        host, port = self._sentinel.discover_master(self._service)
-        return host, int(port)
+        said: Counter[Address] = Counter()
+        for sentinel in self._sentinel.sentinels:
+            with suppress(redis_errors.RedisError, OSError):
+                # Not SENTINEL MASTERS, which redis-py asks: in the middle of a failover it still
+                # shows the old master, even one that has just come back with old data.
+                found = sentinel.sentinel_get_master_addr_by_name(self._service)
+                if found:
+                    master = (found[0], int(found[1]))
+                    said[master] += 1
+                    if said[master] > len(self._sentinel.sentinels) // 2:
+                        return master  # the others may be behind, but are outvoted
+        if not said:
+            raise redis_errors.ConnectionError(f"no sentinel knows a master {self._service!r}")
+        return said.most_common(1)[0][0]
 
     def moved(self, to: str) -> None:
         """Take note of nothing: a sentinel's master is no cluster."""
