@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from redis import Redis
+from redis.exceptions import BusyLoadingError
 
 from tests.chaos.fleet import Fleet
 from tests.chaos.place import Place
@@ -82,10 +83,7 @@ class Sentinels:
         master = self.master()
         if master is None or known["num-other-sentinels"] != len(self.ports) - 1:
             return 0
-        with Redis(port=master.port) as client:
-            info: Any = client.info("replication")
-        replicas = (value for name, value in info.items() if name.startswith("slave"))
-        return sum(isinstance(r, dict) and r["state"] == "online" for r in replicas)
+        return sum(_follows(server, master) for server in self.servers if server is not master)
 
     def fail_over(self) -> float:
         """Kill the master, wait for another, start the old one again as its replica.
@@ -107,6 +105,22 @@ class Sentinels:
         old.start()
         self.await_whole()
         return promoted_at
+
+
+def _follows(server: EmbeddedServer, master: EmbeddedServer) -> bool:
+    """Tell whether a replica has all that its master has; the master believes it too early."""
+    if server.pid is None:
+        return False
+    with Redis(port=server.port) as client:
+        try:
+            info: Any = client.info("replication")
+        except BusyLoadingError:
+            return False
+    return bool(
+        info["role"] == "slave"
+        and info["master_port"] == master.port
+        and info["master_link_status"] == "up"
+    )
 
 
 def failover(scale: Scale, say: Say, *, replicas: int = 1) -> Verdict:
