@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format check bench bench-self notebooks plot chaos fuzz endurance many audit screenshots clean
+.PHONY: help demo test lint format check simulated mutants bench bench-self notebooks plot chaos fuzz endurance many audit screenshots clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,12 @@ format: $(VENV)/.dev  ## Format the code and mend what can be mended automatical
 	$(BIN)/ruff format .
 
 check: lint test  ## Lint, then test
+
+mutants: $(VENV)/.test  ## Break the engine in small ways and see that the simulator notices (ARGS=NAME...)
+	$(BIN)/python -m tests.simulation.mutants $(ARGS)
+
+simulated: $(VENV)/.test  ## Measure how much of the engine runs in simulation alone
+	$(BIN)/python -m tests.simulation.measuring $(ARGS)
 
 bench: $(VENV)/.bench  ## Measure workkit beside other libraries (ORIGINAL=PROGRAM for the Go library)
 	$(BIN)/python -m benchmarks.peers --write $(if $(ORIGINAL),--original $(ORIGINAL)) $(ARGS)

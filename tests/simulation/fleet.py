@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from workkit import Job
-from workkit.simulation import SimulatedPool, Simulation
+from workkit.simulation import Faults, SimulatedPool, Simulation
+from workkit.simulation.playing import DEFAULT_FAULTS
 
-__all__ = ["everything", "two_hundred_jobs"]
+__all__ = ["SCENARIOS", "everything", "poison", "reaping", "two_hundred_jobs", "updates"]
 
 
 def _add_pool(sim: Simulation) -> SimulatedPool:  # noqa: C901 - a handler a kind of job
@@ -52,7 +53,9 @@ def _add_pool(sim: Simulation) -> SimulatedPool:  # noqa: C901 - a handler a kin
     return pool
 
 
-def everything(sim: Simulation, *, jobs: int = 120, within_s: float = 100) -> None:
+def everything(  # noqa: C901 - a line a kind of job
+    sim: Simulation, *, jobs: int = 120, within_s: float = 100
+) -> None:
     """Two pools and all kinds of jobs, spread over some time."""
     for _ in range(2):
         _add_pool(sim)
@@ -61,7 +64,7 @@ def everything(sim: Simulation, *, jobs: int = 120, within_s: float = 100) -> No
         at_s = within_s * n / jobs
         kind = n % 8
         if kind in {0, 1}:
-            sim.at(at_s, enqueuer.enqueue, "plain", {"n": n})
+            sim.at(at_s, enqueuer.enqueue, "plain", {"n": n, "list": []})
         elif kind == 2:
             sim.at(at_s, enqueuer.enqueue, "limited", {"n": n})
         elif kind == 3:
@@ -78,6 +81,24 @@ def everything(sim: Simulation, *, jobs: int = 120, within_s: float = 100) -> No
     sim.at(60, sim.client.unpause, "plain")
     sim.at(within_s - 1, sim.client.unpause, "plain")
     sim.at(90, sim.client.retry_all_dead_jobs)
+    for at_s in (15, 35, 55):
+        sim.at(at_s, _copy_a_slot, sim)
+    for at_s in (45, 75):
+        sim.at(at_s, _expel, sim)
+
+
+def _copy_a_slot(sim: Simulation) -> None:
+    """Queue what is scheduled for a cron slot once more when it has run, as a Go pool may do."""
+    for job in sim.client.scheduled_jobs().jobs:
+        if job.job.id.startswith("periodic:"):
+            again = ("LPUSH", sim.keys.jobs("tick"), job.job.raw)
+            sim.at(sim.now + job.run_at - sim.now_s + 8, sim.server.execute, [again])
+            return
+
+
+def _expel(sim: Simulation) -> None:
+    """Take a pool out of the set of pools, as a Go pool does that takes it for dead."""
+    sim.server.execute([("SREM", sim.keys.worker_pools, sim.pools[0].pool_id)])
 
 
 def _until_done(sim: Simulation, args: dict[str, int]) -> None:
@@ -87,3 +108,64 @@ def _until_done(sim: Simulation, args: dict[str, int]) -> None:
 def two_hundred_jobs(sim: Simulation) -> None:
     """The same with 200 jobs."""
     everything(sim, jobs=200)
+
+
+def poison(sim: Simulation) -> None:
+    """Two pools that are started again whenever one of the jobs has killed them."""
+
+    def work(job: Job) -> None:
+        sim.sleep(2)
+        if job.arg_int("n") == 3:
+            holder = next(pool for pool in sim.pools if pool.name == sim.runs(job)[-1].where)
+            sim.crash(holder, restart_after=3)
+            sim.sleep(1)
+
+    for _ in range(2):
+        sim.pool(concurrency=3).job("work", work)
+    for n in range(8):
+        sim.at(n, sim.enqueuer.enqueue, "work", {"n": n})
+
+
+def updates(sim: Simulation) -> None:
+    """Jobs that are updated while they wait; the newest args are those that run."""
+    newest: dict[int, int] = {}
+
+    def work(job: Job) -> None:
+        key = job.arg_int("k")
+        if job.arg_int("n") < newest.get(key, 0):
+            raise RuntimeError(f"{job.args} is older than what was accepted: {newest[key]}")
+
+    for _ in range(2):
+        sim.pool(concurrency=2).job("work", work, max_fails=1, takes=(0, 2))
+
+    def update(n: int) -> None:
+        key = n % 4
+        sim.enqueuer.enqueue_unique_in_by_key("work", 5, {"k": key, "n": n}, {"k": key})
+        newest[key] = n
+
+    for n in range(60):
+        sim.at(n, update, n)
+
+
+def reaping(sim: Simulation) -> None:
+    """Pools that hold jobs of many names, so that it takes a while to take them away."""
+    names = [f"work{n}" for n in range(6)]
+    for _ in range(3):
+        pool = sim.pool(concurrency=6)
+        for name in names:
+            pool.job(name, nothing, takes=(5, 30))
+    for n in range(60):
+        sim.at(2 * n, sim.enqueuer.enqueue, names[n % 6], {"n": n})
+
+
+def nothing(job: Job) -> None:
+    """Do nothing."""
+
+
+#: By name, with what goes wrong most, for those who look for mutants.
+SCENARIOS = {
+    "everything": (everything, DEFAULT_FAULTS),
+    "poison": (poison, DEFAULT_FAULTS),
+    "updates": (updates, DEFAULT_FAULTS),
+    "reaping": (reaping, Faults(freeze=120, slow=80, cut=80, crash=20)),
+}

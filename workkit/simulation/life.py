@@ -110,7 +110,7 @@ class Life:
         """Say how long a duty can sleep, beyond what it wants itself."""
         if duty == "requeuer":
             put_off_s = min(NAP_S, self._until_due_s()) if delay_s else 0.0
-        elif duty == "periodic":
+        elif duty in {"periodic", "trimmer"}:
             put_off_s = NAP_S
         elif duty == "observer" and len(self.engine.ledger):
             put_off_s = 0.0

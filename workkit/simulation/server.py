@@ -269,6 +269,10 @@ class SimulatedServer:
         if far:
             self._send(far)
 
+    def ends_us(self, key: bytes) -> float:
+        """Return when a key expires, virtual microseconds; infinity for never."""
+        return self._ends.get(key, float("inf"))
+
     def _expire(self, key: bytes) -> None:
         if self._ends.get(key) == self._world.now_us:
             del self._ends[key]

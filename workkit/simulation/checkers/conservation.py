@@ -57,7 +57,8 @@ class NothingIsLost(Checker):
                 self._left(move.before, change)
             elif move.is_update:
                 self._over.add(move.before.job_id)
-            if len(self.scene.where(move.job_id)) > 1:
+            doubled = len(self.scene.where(move.job_id)) > 1
+            if doubled and not move.job_id.startswith(_PERIODIC):
                 places = " and ".join(_where(each) for each in self.scene.where(move.job_id))
                 self.violated(f"{change.command} put it in two places: {places}", move.job_id)
 

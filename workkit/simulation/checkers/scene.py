@@ -222,6 +222,10 @@ class Scene:
         places = (place for place in self._places.values() if place is not None)
         return sorted({place.queue for place in places if place.queue})
 
+    def ends_s(self, key: bytes) -> float:
+        """Return when a key comes to its end, seconds since the world began; infinity for never."""
+        return self._server.ends_us(key) / 1_000_000
+
     def true_s(self) -> float:
         """Return the true time, epoch seconds, which pools may have wrong."""
         return self._clock_s("")

@@ -116,22 +116,19 @@ class NothingEarly(Checker):
     rule = "nothing runs before its time"
 
     def __init__(self) -> None:
-        self._ahead: dict[str, tuple[float, float, float]] = {}
+        self._ahead: dict[str, list[tuple[float, float]]] = {}  # pool -> when, by how much
 
     def changed(self, change: Change) -> None:
         """Look at jobs that were moved."""
-        ahead_s = change.clock_s - self.scene.true_s()
-        now, before, _ = self._ahead.get(change.pool, (ahead_s, ahead_s, 0.0))
-        if ahead_s != now:
-            self._ahead[change.pool] = (ahead_s, now, self.scene.now_s())
-        elif change.pool not in self._ahead:
-            self._ahead[change.pool] = (ahead_s, ahead_s, 0.0)
+        now_s, true_s = self.scene.now_s(), self.scene.true_s()
+        ahead = self._ahead.setdefault(change.pool, [])
+        if not ahead or ahead[-1][1] != change.clock_s - true_s:
+            ahead.append((now_s, change.clock_s - true_s))
+        while len(ahead) > 1 and ahead[1][0] < now_s - _OLD_NEWS_S:
+            del ahead[0]  # the next one was true already when the oldest news was read
         if change.command != "move":
             return
-        _, before, stepped_at = self._ahead[change.pool]
-        if self.scene.now_s() - stepped_at > _OLD_NEWS_S:
-            before = ahead_s
-        known_s = self.scene.true_s() + max(before, ahead_s)
+        known_s = true_s + max(each for _, each in ahead)
         for move in change.moves:
             if move.before is not None and move.went_to("queued"):
                 early_s = move.before.score - known_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from workkit.job import Payload
 from workkit.simulation.checkers.base import Checker
@@ -10,12 +11,15 @@ from workkit.simulation.checkers.scene import EXPIRED, Change, Move, Standing
 
 __all__ = ["UniqueKeysHold"]
 
+_DAY_S: Final = 86_400
+
 
 class UniqueKeysHold(Checker):
     """A unique key is there as long as its job waits, no longer, and one job has it.
 
     A job waits until it begins; with `until="done"`, until it is done or dead. A key that has
-    outlived its time, a day after its job was due, is nobody's until that job has gone its way.
+    outlived its time, a day after its job was due, is nobody's until that job has gone its way. A
+    refused duplicate does not make it live longer, and what it has handed over is what runs.
     """
 
     rule = "a unique key is held by the one job that waits"
@@ -23,6 +27,8 @@ class UniqueKeysHold(Checker):
     def __init__(self) -> None:
         self._owners: dict[str, dict[str, Standing]] = {}
         self._outlived: dict[str, set[str]] = {}
+        self._ends: dict[str, float] = {}
+        self._values: dict[str, bytes] = {}
 
     def changed(self, change: Change) -> None:
         """Look at all unique keys that the command could concern."""
@@ -34,7 +40,31 @@ class UniqueKeysHold(Checker):
         if change.command in {"begin", "enqueue_unique", "DEL", "UNLINK"}:
             concerned |= written & self._owners.keys()
         for key in concerned:
+            if change.command == "enqueue_unique":
+                self._accepted_or_refused(key, accepted=bool(change.moves))
+            elif change.command == "begin":
+                self._begun(key)
             self._look(key, change.command)
+
+    def _accepted_or_refused(self, key: str, *, accepted: bool) -> None:
+        """Compare when the key ends, and remember what is to run."""
+        ends_s = self.scene.ends_s(key.encode())
+        if accepted and ends_s < self.scene.now_s() + _DAY_S - 1:
+            self.violated(f"{key!r} lives for less than a day")
+        if not accepted and ends_s > self._ends.get(key, ends_s):
+            self.violated(f"a refused duplicate makes {key!r} live longer")
+        self._ends[key] = ends_s
+        value = self.scene.read("GET", key.encode())
+        self._values[key] = value if isinstance(value, bytes) else b""
+
+    def _begun(self, key: str) -> None:
+        """Look whether what has been handed over by the key is what will run."""
+        if self.scene.read("EXISTS", key.encode()):
+            return
+        value = self._values.pop(key, b"")
+        held = [each.raw for each in self._owners.get(key, {}).values()]
+        if value.startswith(b"{") and value not in held:
+            self.violated(f"the newest version of the job of {key!r} is gone with its key")
 
     def _follow(self, move: Move) -> Iterator[str]:
         """Take in where a job stands now; yields the keys that this concerns."""
@@ -76,3 +106,5 @@ class UniqueKeysHold(Checker):
         """Start afresh."""
         self._owners.clear()
         self._outlived.clear()
+        self._ends.clear()
+        self._values.clear()

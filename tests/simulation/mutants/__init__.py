@@ -1,0 +1,1 @@
+"""Small breakages of the engine, and whether the simulator finds them."""

@@ -1,0 +1,29 @@
+"""Plays worlds of the engine beside it: `python -m tests.simulation.mutants.hunting ...`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.simulation.fleet import SCENARIOS
+from workkit.simulation.crew import play_all
+from workkit.simulation.playing import Case, Stage
+
+if __name__ == "__main__":
+    import workkit
+
+    here = Path.cwd()
+    assert Path(workkit.__file__).is_relative_to(here), f"{workkit.__file__} is not in {here}"
+    name, processes, *seeds = sys.argv[1:]
+    played, kill = 0, None
+    cases = [Case(int(seed)) for seed in seeds]
+    for outcome in play_all(
+        Stage(*SCENARIOS[name]), cases, count=len(cases), processes=int(processes)
+    ):
+        played += 1
+        failure = outcome.failure
+        if failure is not None:
+            kill = {"seed": failure.case.seed, "rule": failure.rule, "what": failure.what}
+            break
+    sys.stdout.write(json.dumps({"played": played, "kill": kill}) + "\n")
