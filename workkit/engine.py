@@ -154,9 +154,9 @@ class Engine:
         self.heartbeat = Heartbeat(keys, self.identity, self.totals, self._reaped)
         self.observer = Observer(keys, self.ledger.held)
         self.requeuer = Requeuer(keys, entropy)
-        self.duties: tuple[Duty, ...] = self._duties(spec, entropy)
+        self.duties: tuple[Duty, ...] = self._duties(spec, clock, entropy)
 
-    def _duties(self, spec: PoolSpec, entropy: Entropy) -> tuple[Duty, ...]:
+    def _duties(self, spec: PoolSpec, clock: Clock, entropy: Entropy) -> tuple[Duty, ...]:
         """Put together what maintenance takes turns among."""
         keys, history = self.keys, spec.history
         reaper = Reaper(
@@ -169,6 +169,7 @@ class Engine:
             entropy,
             self._remember,
             lambda: self.heartbeat.is_heard,
+            clock,
         )
         duties: tuple[Duty, ...] = (
             self.requeuer,

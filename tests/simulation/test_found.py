@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.fleet import everything
+from tests.simulation.fleet import SCENARIOS, everything
 from tests.simulation.test_exploring import short
 from workkit import Job
 from workkit.simulation import Fault, Simulation, explore
@@ -96,3 +96,20 @@ def test_nobody_is_taken_for_dead_because_redis_was_a_replica_for_a_while(seed: 
         sim.run_for(minutes=10)
         sim.assert_ran("work", times=3)
         assert sim.trace.of(kind="recovered") == []
+
+
+def test_a_reaper_whose_connection_is_slow_waits_no_less_for_a_heartbeat() -> None:
+    scenario, faults = SCENARIOS["reaping"]
+    explore(scenario, [35], faults=faults)
+    with Simulation(seed=5, checkers=all_checkers()) as sim:
+        for _ in range(2):
+            sim.pool(concurrency=1).job("work", lambda job: None, takes=100)
+        sim.enqueuer.enqueue("work")
+        sim.run_for(5)
+        (holder,) = [pool for pool in sim.pools if pool.busy]
+        (reaper,) = [pool for pool in sim.pools if pool is not holder]
+        sim.slow(reaper, 120, by=0.8)
+        sim.run_for(7)
+        sim.crash(holder)
+        sim.run_for(minutes=2)
+        assert len(sim.trace.of(kind="recovered")) == 1

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from workkit import job as wire
-from workkit.clock import Instant
+from workkit.clock import Clock, Instant
 from workkit.entropy import Entropy
 from workkit.errors import Undecodable
 from workkit.events import ReapedPool
@@ -58,6 +58,7 @@ class Reaper:
         entropy: Ids for buried members, and jitter.
         remember: Takes what history is to be told.
         is_heard: Tells whether the last heartbeat of this pool has arrived.
+        clock: Tells when heartbeats have been read; by default it took no time.
     """
 
     name = "reaper"
@@ -73,6 +74,7 @@ class Reaper:
         entropy: Entropy,
         remember: Callable[[Record], None],
         is_heard: Callable[[], bool] = lambda: True,
+        clock: Clock | None = None,
     ) -> None:
         self._keys = keys
         self._identity = identity
@@ -80,6 +82,7 @@ class Reaper:
         self._max_recoveries = max_recoveries
         self._reaped = reaped
         self._is_heard = is_heard
+        self._clock = clock
         self._expelled = expelled
         self._entropy = entropy
         self._remember = remember
@@ -103,11 +106,13 @@ class Reaper:
         if now.monotonic_s - self._looked_at > _GAP_S or not self._is_heard():
             self._watched.clear()
         self._looked_at = now.monotonic_s
+        # What was read may have been written while the reply was under way.
+        read_s = (self._clock.read() if self._clock is not None else now).monotonic_s
         dead = []
         for pool_id, beat in beats.items():
             before = self._watched.get(pool_id)
             if before is None or before[0] != beat.heartbeat_at:
-                self._watched[pool_id] = (beat.heartbeat_at, now.monotonic_s)
+                self._watched[pool_id] = (beat.heartbeat_at, read_s)
             elif now.monotonic_s - before[1] >= DEAD_S:
                 dead.append((pool_id, beat))
         for pool_id in set(self._watched) - set(beats):

@@ -10,6 +10,9 @@ from tests.simulation.fleet import SCENARIOS
 from workkit.simulation.crew import play_all
 from workkit.simulation.playing import Case, Stage
 
+#: Long enough for what a clock that was an hour ahead has put off.
+_SETTLE_S = 5_400.0
+
 if __name__ == "__main__":
     import workkit
 
@@ -19,7 +22,10 @@ if __name__ == "__main__":
     played, kill = 0, None
     cases = [Case(int(seed)) for seed in seeds]
     for outcome in play_all(
-        Stage(*SCENARIOS[name]), cases, count=len(cases), processes=int(processes)
+        Stage(*SCENARIOS[name], settle_s=_SETTLE_S),
+        cases,
+        count=len(cases),
+        processes=int(processes),
     ):
         played += 1
         failure = outcome.failure
