@@ -79,7 +79,7 @@ class Lab:
             self.page.keyboard.press("Control+Enter")
             with suppress(TimeoutError):
                 fresh = cell.locator(".jp-InputPrompt", has_text="[ ]:")
-                fresh.wait_for(state="hidden", timeout=5_000)
+                fresh.wait_for(state="hidden", timeout=30_000)
                 return
         raise AssertionError(f"cell {number} does not run")
 
