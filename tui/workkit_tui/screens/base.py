@@ -43,6 +43,9 @@ class ConsoleScreen(Screen[None]):
     KEYS: ClassVar[tuple[Key, ...]] = ()
     AUTO_FOCUS = "Table"
 
+    #: Kept, for threads that end after the screen has been closed.
+    _owner: Console | None = None
+
     def __init_subclass__(cls, **options: Any) -> None:
         """Make bindings of the keys before Textual collects them."""
         cls.BINDINGS = bindings((*cls.KEYS, *COMMON))  # type: ignore[assignment]
@@ -51,11 +54,13 @@ class ConsoleScreen(Screen[None]):
     @property
     def console(self) -> Console:
         """The application."""
-        from workkit_tui.app import Console
+        if self._owner is None:
+            from workkit_tui.app import Console
 
-        app = self.app
-        assert isinstance(app, Console)  # noqa: S101 - it has no other screens
-        return app
+            app = self.app
+            assert isinstance(app, Console)  # noqa: S101 - it has no other screens
+            self._owner = app
+        return self._owner
 
     # Building.
 

@@ -98,7 +98,7 @@ class ErrorsScreen(ListScreen):
             self._walking = None
 
     def _count(self, query: Query, stop: Event) -> None:
-        reader, app = self.console.reader, self.app
+        reader, app = self.console.reader, self.console
         try:
             for at, found in enumerate(group_errors(reader, query)):
                 if stop.is_set() or not app.is_running:

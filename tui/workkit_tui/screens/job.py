@@ -114,8 +114,8 @@ class JobScreen(ConsoleScreen):
             attempts = self.console.reader.job_history(self._placed.job.id)
         except ServerError:
             return  # the feed says what is wrong
-        if self.app.is_running:
-            self.app.call_from_thread(self._attempted, attempts)
+        if self.console.is_running:
+            self.console.call_from_thread(self._attempted, attempts)
 
     def _attempted(self, attempts: list[HistoryRecord]) -> None:
         self._attempts = attempts
@@ -297,8 +297,8 @@ class JobScreen(ConsoleScreen):
             found = self.console.reader.find(self._placed.job.id)
         except ServerError as error:
             trouble = str(error)
-        if self.app.is_running:
-            self.app.call_from_thread(self._found, found, trouble)
+        if self.console.is_running:
+            self.console.call_from_thread(self._found, found, trouble)
 
     def _found(self, found: Found | None, trouble: str) -> None:
         if trouble:

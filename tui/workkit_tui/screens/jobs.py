@@ -186,8 +186,8 @@ class JobsScreen(ListScreen):
             read = [(number, self._read(self.console.reader, number)) for number in numbers]
         except ServerError:
             return  # the feed says what is wrong
-        if not worker.is_cancelled and self.app.is_running:
-            self.app.call_from_thread(self._fetched, read)
+        if not worker.is_cancelled and self.console.is_running:
+            self.console.call_from_thread(self._fetched, read)
 
     def _fetched(self, read: list[tuple[int, Page[WaitingJob]]]) -> None:
         for number, page in read:
@@ -230,7 +230,7 @@ class JobsScreen(ListScreen):
 
     def _walk(self, query: Query, stop: Event) -> None:
         """Go through the place and hand over what matches, on a thread."""
-        reader, app = self.console.reader, self.app
+        reader, app = self.console.reader, self.console
         try:
             for batch in reader.walk(self.place, reverse=self._reverse):
                 picked = list(query.pick(batch.jobs, reader.now_s()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Literal
+from typing import Any, Literal
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -66,6 +66,8 @@ class PlanScreen(ModalScreen[bool]):
         super().__init__()
         self._wanted = wanted
         self._stop = Event()
+        #: Kept, for threads that end after the screen has been closed.
+        self._app: Any = None
         self.stage: Stage = "planning"
         self.plan: Plan | None = None
         self.outcome: Outcome | None = None
@@ -80,13 +82,14 @@ class PlanScreen(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         """Begin to plan."""
+        self._app = self.app
         self._say(f"Looking at {self._wanted.place} …", Text(""), "esc gives up")
         self.run_worker(self._make_plan, thread=True, group="plan", exclusive=True)
 
     # Planning.
 
     def _make_plan(self) -> None:
-        wanted, actions = self._wanted, self.app.actions  # type: ignore[attr-defined]
+        wanted, actions = self._wanted, self._app.actions
         try:
             if wanted.records is not None:
                 plan = actions.plan_for(wanted.verb, wanted.place, wanted.records)
@@ -103,8 +106,8 @@ class PlanScreen(ModalScreen[bool]):
         self._later(self._progress, progress)
 
     def _later(self, function: object, *args: object) -> None:
-        if self.app.is_running:
-            self.app.call_from_thread(function, *args)  # type: ignore[arg-type]
+        if self._app.is_running:
+            self._app.call_from_thread(function, *args)
 
     def _progress(self, progress: Progress) -> None:
         if not self.is_attached:
@@ -185,11 +188,11 @@ class PlanScreen(ModalScreen[bool]):
             self.run_worker(self._apply, thread=True, group="apply", exclusive=True)
 
     def _apply(self) -> None:
-        console, plan = self.app, self.plan
+        console, plan = self._app, self.plan
         try:
-            outcome = console.actions.apply(  # type: ignore[attr-defined]
+            outcome = console.actions.apply(
                 plan,
-                by=console.settings.by,  # type: ignore[attr-defined]
+                by=console.settings.by,
                 throttle=self._wanted.throttle,
                 report=self._report,
                 stop=self._stop,

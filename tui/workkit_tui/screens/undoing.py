@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Event
+from typing import Any
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -30,6 +31,8 @@ class UndoingScreen(ModalScreen[bool]):
         super().__init__()
         self._operation_id = operation_id
         self._stop = Event()
+        #: Kept, for threads that end after the screen has been closed.
+        self._app: Any = None
         self.undone: Undone | None = None
         self._over = False
 
@@ -43,14 +46,13 @@ class UndoingScreen(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         """Begin."""
+        self._app = self.app
         self.run_worker(self._undo, thread=True, group="undo", exclusive=True)
 
     def _undo(self) -> None:
-        app = self.app
+        app = self._app
         try:
-            undone = app.actions.undo(  # type: ignore[attr-defined]
-                self._operation_id, report=self._report, stop=self._stop
-            )
+            undone = app.actions.undo(self._operation_id, report=self._report, stop=self._stop)
         except WorkkitError as error:
             if app.is_running:
                 app.call_from_thread(self._end, "It was not undone", clean(str(error)))
@@ -59,8 +61,8 @@ class UndoingScreen(ModalScreen[bool]):
             app.call_from_thread(self._ended, undone)
 
     def _report(self, progress: Progress) -> None:
-        if self.app.is_running:
-            self.app.call_from_thread(self._progress, progress)
+        if self._app.is_running:
+            self._app.call_from_thread(self._progress, progress)
 
     def _progress(self, progress: Progress) -> None:
         if self.is_attached:
