@@ -87,7 +87,6 @@ class ThreadRunner:
         self._closed = False
         self._workers: list[_Worker] = []
         self._abandoned: list[_Worker] = []
-        self._unfinished = 0
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Queue executions, and start threads for them while there are fewer than allowed."""
