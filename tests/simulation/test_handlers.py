@@ -225,6 +225,7 @@ def test_a_handler_that_really_blocks_is_reported_with_its_stack(
 
     def hang_here(job: Job) -> None:
         release.wait()
+        sim.sleep(1)  # too late to ask for anything
 
     sim.pool().job("work", hang_here)
     sim.enqueuer.enqueue("work")
@@ -232,7 +233,10 @@ def test_a_handler_that_really_blocks_is_reported_with_its_stack(
         parking.HandlerBlocked, match=r"handler of 'work' has blocked[\s\S]*hang_here"
     ):
         sim.run_for(1)
+    (blocked,) = [t for t in threading.enumerate() if t.name == "simulated-handler"]
     release.set()
+    blocked.join(timeout=10)
+    assert not blocked.is_alive()
 
 
 def test_sim_sleep_outside_of_a_handler_says_what_to_use(sim: Simulation) -> None:

@@ -102,7 +102,7 @@ class Stack:
         """End the stack, whose requests are not answered any more; a stubborn one stays parked."""
         self.abandoned = True
         for _ in range(_PATIENCE):
-            if self.ended or self._worker is None:
+            if self.ended or self._worker is None or self._worker.given_up:
                 return
             self.go_on(threads, error=Abandoned())
 
@@ -132,17 +132,28 @@ class _Worker:
         self._to_world = threading.Lock()
         self._to_worker.acquire()
         self._to_world.acquire()
+        self.given_up = False
         self.stack: Stack | None = None
-        self.thread = threading.Thread(target=self._work, name="workkit-handler", daemon=True)
+        # Not "workkit-...": one that blocks for good outlives its world and is no engine's.
+        self.thread = threading.Thread(target=self._work, name="simulated-handler", daemon=True)
         self.thread.start()
 
     def run(self) -> bool:
-        """Let the thread run; False if it does not come back."""
+        """Let the thread run; False if it does not come back, and then nobody waits for it."""
         self._to_worker.release()
-        return self._to_world.acquire(timeout=BLOCKED_S)
+        if self._to_world.acquire(timeout=BLOCKED_S):
+            return True
+        self.given_up = True
+        return False
 
     def hand_back(self) -> None:
-        """Let the world run, and wait to be let again."""
+        """Let the world run, and wait to be let again.
+
+        Raises:
+            Abandoned: The world has given up this thread.
+        """
+        if self.given_up:
+            raise Abandoned
         self._to_world.release()
         self._to_worker.acquire()
 
@@ -153,6 +164,8 @@ class _Worker:
                 return
             self.stack.run()
             self.stack = None
+            if self.given_up:
+                return
             self._to_world.release()
 
     def end(self) -> None:
