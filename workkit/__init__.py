@@ -24,6 +24,7 @@ from workkit._version import __version__
 if TYPE_CHECKING:
     from workkit.client import Client
     from workkit.clock import Clock, Instant, SystemClock
+    from workkit.engine.events import ReapedPool
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.entropy import Entropy
     from workkit.errors import (
@@ -46,13 +47,11 @@ if TYPE_CHECKING:
         Undecodable,
         WorkkitError,
     )
-    from workkit.events import ReapedPool
-    from workkit.history_reader import HistoryExtent, HistoryRecord
     from workkit.job import Job
     from workkit.options import HistoryOptions, JobOptions
     from workkit.pool import Drained, WorkerPool
     from workkit.query import Query
-    from workkit.reader import Reader
+    from workkit.reading.reader import Reader
     from workkit.records import (
         Batch,
         CronEntry,
@@ -68,6 +67,7 @@ if TYPE_CHECKING:
         WorkerObservation,
         WorkerPoolHeartbeat,
     )
+    from workkit.steps.history import HistoryExtent, HistoryRecord
 
 __all__ = [
     "AsyncEnqueuer",
@@ -132,13 +132,13 @@ _HOMES: Final = {
         "NotUndone", "PoolState", "ServerError", "ServerRefused", "ServerUnavailable",
         "Undecodable", "WorkkitError",
     ),
-    "events": ("ReapedPool",),
-    "history_reader": ("HistoryExtent", "HistoryRecord"),
+    "engine.events": ("ReapedPool",),
+    "steps.history": ("HistoryExtent", "HistoryRecord"),
     "job": ("Job",),
     "options": ("HistoryOptions", "JobOptions"),
     "pool": ("Drained", "WorkerPool"),
     "query": ("Query",),
-    "reader": ("Reader",),
+    "reading.reader": ("Reader",),
     "records": (
         "Batch", "CronEntry", "DeadJob", "Found", "Overview", "Page", "Place", "Queue",
         "QueuedJob", "RetryJob", "ScheduledJob", "WorkerObservation", "WorkerPoolHeartbeat",

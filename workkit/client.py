@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workkit import client_steps as steps
-from workkit import repair_steps as repair
-from workkit.live_reader import LiveReader
+from workkit.reading.live import LiveReader
+from workkit.steps import client as steps
+from workkit.steps import repair
 
 if TYPE_CHECKING:
     from workkit.actions import Actions

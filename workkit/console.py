@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workkit.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from workkit.reader import Reader
+    from workkit.reading.reader import Reader
 
 __all__ = ["console_fits", "open_console", "who_am_i"]
 

@@ -8,11 +8,11 @@ from copy import copy
 from typing import Self
 
 from workkit.clock import Clock, SystemClock
-from workkit.durability import Confirming, Durability
-from workkit.enqueue_steps import Args, EnqueueSteps, Until
 from workkit.entropy import Entropy
 from workkit.job import Job
 from workkit.records import ScheduledJob
+from workkit.steps.durability import Confirming, Durability
+from workkit.steps.enqueue import Args, EnqueueSteps, Until
 from workkit.store.aio import AsyncCarrier, async_carrier
 from workkit.store.link import Carrier, carrier
 

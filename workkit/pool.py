@@ -12,16 +12,16 @@ from typing import Any, Final, Self, TypeVar, overload
 
 from workkit.backoff import Backoff
 from workkit.clock import Clock, SystemClock
-from workkit.driver import PoolDriver
-from workkit.engine import PoolSpec
+from workkit.engine.driver import PoolDriver
+from workkit.engine.engine import PoolSpec
+from workkit.engine.events import EventName, call_hook
+from workkit.engine.handlers import read_middleware
+from workkit.engine.registering import register_job, register_periodic
+from workkit.engine.signals import SignalEvent, signals_to
 from workkit.entropy import Entropy
 from workkit.errors import InvalidOption, PoolState
-from workkit.events import EventName, call_hook
-from workkit.handlers import read_middleware
 from workkit.options import HistoryOptions, check_whole
-from workkit.registering import register_job, register_periodic
 from workkit.runners import HandlerRunner, Runner
-from workkit.signals import SignalEvent, signals_to
 from workkit.store.keys import Keys
 from workkit.store.target import Target
 

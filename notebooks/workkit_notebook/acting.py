@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from workkit.actions import Outcome, Plan, Progress
 from workkit.errors import InvalidOption, WorkkitError
-from workkit.walk_steps import WaitingJob
+from workkit.steps.walk import WaitingJob
 from workkit_notebook import html
 from workkit_notebook.deadset import DEAD
 from workkit_notebook.extra import widgets

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from workkit.errors import InvalidQuery, WorkkitError
 from workkit.query import Query
-from workkit.reader import Reader
-from workkit.walk_steps import WaitingJob
+from workkit.reading.reader import Reader
+from workkit.steps.walk import WaitingJob
 from workkit_notebook import html
 from workkit_notebook.acting import Acting
 from workkit_notebook.deadset import DeadSet, buckets, fingerprint_of

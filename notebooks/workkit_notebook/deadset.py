@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import Final
 
 from workkit.fingerprint import fingerprint
-from workkit.grouping import ErrorGroup, ErrorGroups
 from workkit.query import Query
-from workkit.reader import Reader
+from workkit.reading.grouping import ErrorGroup, ErrorGroups
+from workkit.reading.reader import Reader
 from workkit.records import Place
-from workkit.walk_steps import WaitingJob
+from workkit.steps.walk import WaitingJob
 
 __all__ = ["DEAD", "DeadSet", "buckets", "fingerprint_of"]
 
@@ -24,7 +24,7 @@ _LATEST_S: Final = 253_402_300_799
 
 
 def fingerprint_of(record: WaitingJob) -> str:
-    """Return what failures of the kind have in common, as `workkit.grouping` has it."""
+    """Return what failures of the kind have in common, as `workkit.reading.grouping` has it."""
     return _known(record.job.undecodable or record.job.last_err)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from workkit.errors import WorkkitError
-from workkit.history_reader import HistoryQuery, HistoryRecord
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Overview, WorkerObservation
+from workkit.steps.history import HistoryQuery, HistoryRecord
 from workkit.text import age, clean, clip, took
 from workkit_notebook import html
 from workkit_notebook.extra import widgets

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from workkit.grouping import ErrorGroup
+from workkit.reading.grouping import ErrorGroup
+from workkit.steps.walk import WaitingJob
 from workkit.text import age, clean, clip, headline, pad
-from workkit.walk_steps import WaitingJob
 from workkit_notebook import html
 from workkit_notebook.extra import widgets
 

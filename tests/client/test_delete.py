@@ -9,7 +9,8 @@ import pytest
 
 from tests.client.stage import SETS, BusyLink, SetName, Stage, raw_job
 from tests.client.test_junk import DELETE
-from workkit import Job, NotDeleted, repair_steps
+from workkit import Job, NotDeleted
+from workkit.steps import repair as repair_steps
 from workkit.store.target import Target
 
 Key = dict[str, Any]

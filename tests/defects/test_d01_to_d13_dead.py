@@ -10,8 +10,8 @@ import pytest
 from tests.defects.fleet import Fleet, boom, member, script_names
 from tests.support.gopeer import GoJob, GoReplyError
 from tests.support.gopeer.errors import GoDecodeError
-from workkit import repair_steps as steps
 from workkit.errors import NotDeleted, ServerRefused
+from workkit.steps import repair as steps
 from workkit.store.reading import SetName
 
 if TYPE_CHECKING:

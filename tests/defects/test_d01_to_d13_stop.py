@@ -11,15 +11,15 @@ import pytest
 from tests.defects.fleet import Fleet, HookedLink, boom, member, script_names
 from tests.support.gopeer import GoJob
 from workkit import Enqueuer, WorkerPool
-from workkit.driver import PoolDriver
+from workkit.engine.driver import PoolDriver
+from workkit.engine.serving import Serving
+from workkit.engine.waker import Waker
 from workkit.entropy import Entropy
 from workkit.errors import ServerUnavailable
 from workkit.maintenance.loop import DutyLoop
 from workkit.maintenance.requeuer import Requeuer
-from workkit.serving import Serving
 from workkit.store.routine import Routine
 from workkit.store.target import Target
-from workkit.waker import Waker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import PrivateServer, ServerKind, WaitUntil
     from workkit import Job
-    from workkit.dispatcher import Rest
+    from workkit.engine.dispatcher import Rest
 
 BACKLOG = 60_000
 BATCH = 500

@@ -22,10 +22,10 @@ from tests.defects.stage import Stage, await_event, nothing
 from tests.support.gopeer import GoJob, GoJobRecord
 from tests.support.steps import FakeClock, FaultyLink
 from workkit import Job
+from workkit.engine.outage import Outage
+from workkit.engine.waker import Waker
 from workkit.entropy import Entropy
-from workkit.outage import Outage
 from workkit.store.target import Target
-from workkit.waker import Waker
 
 DAY_S = 86_400
 HOUR_S = 3_600

@@ -14,9 +14,9 @@ import pytest
 from tests.defects.stage import PATIENCE_S, Stage, await_event, nothing
 from tests.support.gopeer import GoJob, GoJobRecord
 from workkit import Job, ReapedPool
-from workkit.dispatcher import Dispatcher
+from workkit.engine.dispatcher import Dispatcher
+from workkit.engine.waker import Waker
 from workkit.maintenance import reaper as reaper_module
-from workkit.waker import Waker
 
 if TYPE_CHECKING:
     from redis import Redis

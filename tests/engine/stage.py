@@ -11,8 +11,8 @@ from redis import Redis
 from tests.engine.signals import PATIENCE_S
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, HistoryRecord, WorkerPool
-from workkit.dispatcher import Rest
-from workkit.engine import Engine
+from workkit.engine.dispatcher import Rest
+from workkit.engine.engine import Engine
 from workkit.entropy import Entropy
 from workkit.runners import HandlerRunner
 from workkit.store.exchange import Step

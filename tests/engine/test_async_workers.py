@@ -12,9 +12,9 @@ from tests.engine.signals import PATIENCE_S, Notes
 from workkit import Enqueuer, Job
 from workkit import job as wire
 from workkit.clock import SystemClock
+from workkit.engine.execution import Execution
+from workkit.engine.handlers import Chain, read_handler
 from workkit.entropy import Entropy
-from workkit.execution import Execution
-from workkit.handlers import Chain, read_handler
 from workkit.options import JobOptions
 from workkit.runners import HandlerRunner
 

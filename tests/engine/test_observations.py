@@ -13,7 +13,7 @@ from tests.engine.signals import Gate, Notes
 from tests.engine.stage import Stage
 from tests.support.gopeer import Clock, Scene
 from workkit import Client, Enqueuer, Job
-from workkit.execution import Execution
+from workkit.engine.execution import Execution
 
 DAY_S = 86_400
 

@@ -11,7 +11,7 @@ from tests.engine.signals import PATIENCE_S, Gate, Notes, await_event
 from tests.engine.stage import Stage
 from tests.support.steps import StepPool
 from workkit import Client, Enqueuer, Job
-from workkit.dispatcher import PATIENCE_S as HELD_S
+from workkit.engine.dispatcher import PATIENCE_S as HELD_S
 
 QUICK_S = 0.0005
 

@@ -13,7 +13,7 @@ from tests.support.gopeer import Claim, Clock, GoJob, Scene
 from tests.support.gopeer.worker import weighted_order
 from tests.support.steps import StepPool
 from workkit import Job
-from workkit.execution import Execution
+from workkit.engine.execution import Execution
 from workkit.job import encode
 
 WEIGHTS = {"rare": 1, "low": 2, "middle": 5, "high": 20}

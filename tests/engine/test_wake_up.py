@@ -18,7 +18,7 @@ from tests.engine.signals import Gate, Notes
 from tests.support.gopeer import Clock, Scene
 from workkit import Client, Enqueuer, Job, WorkerPool
 from workkit.clock import SystemClock
-from workkit.engine import Engine
+from workkit.engine.engine import Engine
 from workkit.entropy import Entropy
 from workkit.job import encode
 from workkit.runners import HandlerRunner
@@ -30,7 +30,7 @@ from workkit.store.target import Target
 
 @pytest.fixture(autouse=True)
 def _no_other_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workkit.alignment.RESYNC_S", 3_600.0)
+    monkeypatch.setattr("workkit.engine.alignment.RESYNC_S", 3_600.0)
 
 
 def until_idle(pool: WorkerPool, wait_until: WaitUntil) -> None:

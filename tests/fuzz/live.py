@@ -17,8 +17,8 @@ from redis.exceptions import ResponseError
 from tests.fuzz.payloads import Mutator
 from workkit import Client, Enqueuer, HistoryOptions, Job, ServerRefused, WorkerPool
 from workkit import job as wire
-from workkit.client_steps import read_job
 from workkit.entropy import Entropy
+from workkit.steps.client import read_job
 
 __all__ = ["Outcome", "bombard"]
 

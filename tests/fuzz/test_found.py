@@ -124,8 +124,8 @@ def test_a_pool_whose_dispatcher_fails_can_be_stopped(
         started.set()
         over.wait(30)
 
-    monkeypatch.setattr("workkit.serving._LAST_WORDS_S", 0.1)
-    monkeypatch.setattr("workkit.serving._AFTER_BUG_S", 0.01)
+    monkeypatch.setattr("workkit.engine.serving._LAST_WORDS_S", 0.1)
+    monkeypatch.setattr("workkit.engine.serving._AFTER_BUG_S", 0.01)
     Enqueuer("work", server.url).enqueue("hold")
     pool.start()
     assert started.wait(10)

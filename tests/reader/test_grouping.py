@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.client.stage import Stage, raw_job
 from workkit import DeadJob, Job, Query, RetryJob
 from workkit.fingerprint import fingerprint
-from workkit.grouping import ErrorGroups, group_errors
+from workkit.reading.grouping import ErrorGroups, group_errors
 
 NOW = 1_800_000_000
 

@@ -10,9 +10,9 @@ from tests.client.stage import Stage, raw_job
 from workkit import Client, DeadJob, Found, QueuedJob, RetryJob, ScheduledJob
 from workkit import job as wire
 from workkit.explain import why
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Place, Placed
-from workkit.survey_steps import overview
+from workkit.steps.survey import overview
 
 CRON = "*/10 * * * * *"
 

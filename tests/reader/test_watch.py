@@ -10,8 +10,8 @@ import pytest
 from tests.client.stage import Stage, raw_job
 from tests.conftest import WaitUntil
 from workkit import Overview
+from workkit.reading.watch import LiveWatch
 from workkit.store.exchange import Command
-from workkit.watch import LiveWatch
 
 Change = Callable[[Stage], object]
 

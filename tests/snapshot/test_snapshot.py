@@ -12,7 +12,7 @@ from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
 from workkit import InvalidOption, ServerError
 from workkit.explain import why
 from workkit.history import FORMAT, Record, pack
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Place
 from workkit.snapshot import Redaction, Snapshot, write_snapshot
 

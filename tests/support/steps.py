@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from workkit import WorkerPool
 from workkit.clock import Instant
-from workkit.dispatcher import Rest
-from workkit.engine import Engine
+from workkit.engine.dispatcher import Rest
+from workkit.engine.engine import Engine
+from workkit.engine.execution import Execution
 from workkit.entropy import Entropy
 from workkit.errors import ServerUnavailable
-from workkit.execution import Execution
 from workkit.maintenance.duty import Duty
 from workkit.store.exchange import Command, Exchange, Step
 from workkit.store.link import Link

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workkit import job as wire
-from workkit.board import QueueBoard
+from workkit.engine.board import QueueBoard
+from workkit.engine.execution import Execution
+from workkit.engine.handlers import Chain, read_handler
 from workkit.entropy import Entropy
-from workkit.execution import Execution
-from workkit.handlers import Chain, read_handler
 from workkit.options import JobOptions
 
 DRAWS: Final = 100_000

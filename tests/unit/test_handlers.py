@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
+from workkit.engine.handlers import Chain, Handler, Middleware, read_handler, read_middleware
 from workkit.errors import InvalidHandler, WorkkitError
-from workkit.handlers import Chain, Handler, Middleware, read_handler, read_middleware
 from workkit.job import Job
 
 HANDLER_SHAPES: Final = "def handler(job), def handler(ctx, job), or the same with async def"

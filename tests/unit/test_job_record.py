@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from workkit.errors import InvalidOption
 from workkit.history import DetailedRecord, Outcome, Record, pack, unpack
-from workkit.history_reader import HistoryExtent, HistoryQuery
 from workkit.job import Job, decode
+from workkit.steps.history import HistoryExtent, HistoryQuery
 
 
 def job_with(**args: Any) -> Job:

@@ -8,11 +8,11 @@ import pytest
 
 from tests.support.steps import FakeClock
 from workkit import job as wire
+from workkit.engine.execution import Execution, Fate, decide, quick_fate
+from workkit.engine.handlers import Chain, read_handler
+from workkit.engine.ledger import Ledger
 from workkit.entropy import Entropy
-from workkit.execution import Execution, Fate, decide, quick_fate
-from workkit.handlers import Chain, read_handler
 from workkit.history import Outcome
-from workkit.ledger import Ledger
 from workkit.options import JobOptions
 
 RAW: Final = wire.encode("mail", "0123456789abcdef01234567", 17, b'{"n":1}')

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.steps import FakeClock
+from workkit.engine.outage import Outage
+from workkit.engine.pace import AHEAD_S, MAX_AHEAD, MOST_STRETCH, WINDOW_S, Pace
 from workkit.entropy import Entropy
 from workkit.errors import ServerUnavailable
-from workkit.outage import Outage
-from workkit.pace import AHEAD_S, MAX_AHEAD, MOST_STRETCH, WINDOW_S, Pace
 
 STEP_S = 1 / 32
 

@@ -13,8 +13,8 @@ from workkit import gojson
 from workkit import job as wire
 from workkit.backoff import default_backoff
 from workkit.cron import parse
+from workkit.engine.slots import PeriodicEntry
 from workkit.entropy import Entropy
-from workkit.slots import PeriodicEntry
 from workkit.store.keys import Keys
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"

@@ -14,7 +14,7 @@ from textual.worker import get_current_worker
 
 from workkit.clock import Clock, SystemClock
 from workkit.errors import ServerError
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Overview
 from workkit.text import age, clean
 from workkit_tui.feed import Feed, View

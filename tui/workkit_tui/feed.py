@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from workkit.history_reader import HistoryRecord
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
+from workkit.reading.watch import Watch
 from workkit.records import Overview
-from workkit.watch import Watch
+from workkit.steps.history import HistoryRecord
 from workkit_tui.model.attention import Concern, concerns
 from workkit_tui.model.trends import Trends
 

@@ -9,7 +9,7 @@ from workkit.actions import steps
 from workkit.actions.outcomes import Outcome, Progress
 from workkit.actions.plan import digest
 from workkit.actions.throttle import STAGES, Watch
-from workkit.client_steps import read_job
+from workkit.steps.client import read_job
 from workkit.store import trash
 from workkit.store.mending import Trash
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workkit.actions.plan import Plan
     from workkit.actions.throttle import Throttle
     from workkit.clock import Clock
-    from workkit.reader import Reader
+    from workkit.reading.reader import Reader
     from workkit.store.keys import Keys
 
 __all__ = ["KEPT_S", "Application"]

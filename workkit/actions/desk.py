@@ -15,12 +15,12 @@ from workkit.clock import Clock
 from workkit.entropy import Entropy
 from workkit.errors import NotUndone
 from workkit.query import Query
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Kind, Place
+from workkit.steps.walk import WaitingJob
 from workkit.store import trash
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
-from workkit.walk_steps import WaitingJob
 
 __all__ = ["Actions", "Run"]
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from workkit.errors import InvalidOption
 from workkit.records import Place, Placed
-from workkit.walk_steps import WaitingJob
+from workkit.steps.walk import WaitingJob
 
 __all__ = ["SAMPLE", "Draft", "Pins", "Plan", "Verb", "check_verb", "digest"]
 

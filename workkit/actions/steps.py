@@ -7,12 +7,12 @@ from typing import Final, Literal, NamedTuple
 
 from workkit import job as wire
 from workkit.actions.plan import Verb
-from workkit.circumstance_steps import unique_key_of
-from workkit.client_steps import FOREVER, epoch, read_job
 from workkit.errors import ServerRefused
 from workkit.job import Job
 from workkit.records import Place
-from workkit.repair_steps import removal, revival
+from workkit.steps.circumstance import unique_key_of
+from workkit.steps.client import FOREVER, epoch, read_job
+from workkit.steps.repair import removal, revival
 from workkit.store import mending, reading, trash
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys

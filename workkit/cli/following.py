@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from workkit.history_reader import HistoryQuery, HistoryRecord
+from workkit.steps.history import HistoryQuery, HistoryRecord
 
 if TYPE_CHECKING:
-    from workkit.reader import Reader
+    from workkit.reading.reader import Reader
 
 __all__ = ["follow"]
 

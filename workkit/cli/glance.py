@@ -11,7 +11,7 @@ from workkit.cli.output import Column, print_table
 from workkit.text import age, clean
 
 if TYPE_CHECKING:
-    from workkit.reader import Reader
+    from workkit.reading.reader import Reader
     from workkit.records import Overview
 
 __all__ = ["print_glance"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workkit.client import Client
-    from workkit.history_reader import HistoryExtent, HistoryRecord
+    from workkit.steps.history import HistoryExtent, HistoryRecord
 
 __all__ = ["history"]
 

@@ -15,7 +15,7 @@ from workkit.errors import MissingExtra
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from workkit.reader import Reader
+    from workkit.reading.reader import Reader
 
 __all__ = ["serve_console", "top"]
 

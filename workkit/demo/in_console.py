@@ -11,7 +11,7 @@ from workkit.console import open_console
 from workkit.demo.display import Progress
 from workkit.demo.report import Report
 from workkit.demo.session import Session
-from workkit.signals import SignalEvent
+from workkit.engine.signals import SignalEvent
 
 __all__ = ["Unseen", "run_in_console"]
 

@@ -19,9 +19,9 @@ from workkit.demo.sweep import remove_keys, require_free
 from workkit.demo.wording import headline, how_to_try, left_out
 from workkit.demo.workload import Workload, find_sources, source_roots
 from workkit.embedded import EmbeddedServer
+from workkit.engine.signals import SignalEvent, signals_to
 from workkit.entropy import Entropy
 from workkit.errors import MissingExtra
-from workkit.signals import SignalEvent, signals_to
 
 __all__ = ["Options", "choose_display", "launch", "without_password"]
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 from workkit.demo.handlers import AT_ONCE, CRON_JOB, JOB_NAMES
 from workkit.demo.tally import Tally, Totals
 from workkit.demo.workload import Workload
-from workkit.history_reader import HistoryExtent, HistoryRecord
 from workkit.records import DeadJob, WorkerPoolHeartbeat
+from workkit.steps.history import HistoryExtent, HistoryRecord
 
 __all__ = [
     "ErrorRow",

@@ -22,11 +22,11 @@ from workkit.demo.tally import Tally
 from workkit.demo.watch import Snapshot, take_snapshot
 from workkit.demo.wording import printable
 from workkit.demo.workload import Workload
+from workkit.engine.signals import SignalEvent
 from workkit.enqueuer import Enqueuer
 from workkit.errors import PoolState, ServerError
 from workkit.pool import WorkerPool
 from workkit.records import WorkerPoolHeartbeat
-from workkit.signals import SignalEvent
 
 __all__ = ["Session"]
 

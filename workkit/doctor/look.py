@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from workkit.circumstance_steps import unique_key_of
-from workkit.client_steps import read_job
 from workkit.errors import ServerRefused
 from workkit.job import Job
+from workkit.steps.circumstance import unique_key_of
+from workkit.steps.client import read_job
 from workkit.store import inspecting, pools, queues, reading
 from workkit.store.exchange import Exchange, Step
 from workkit.store.inspecting import Tally

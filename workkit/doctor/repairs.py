@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from workkit.clock import Clock
+from workkit.engine.events import ReapedPool
+from workkit.engine.identity import Identity
 from workkit.entropy import Entropy
-from workkit.events import ReapedPool
-from workkit.identity import Identity
 from workkit.maintenance.reaper import Reaper
 from workkit.store import inspecting, pools
 from workkit.store.exchange import Step

@@ -19,7 +19,7 @@ import msgspec
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema
-from workkit.history_reader import HistoryQuery, id_pair
+from workkit.steps.history import HistoryQuery, id_pair
 
 __all__ = [
     "ABOUT",

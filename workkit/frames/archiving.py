@@ -18,7 +18,7 @@ from workkit.frames.extra import pa
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema
 from workkit.history import PackedHistory
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 
 __all__ = ["Archived", "archive"]
 

@@ -14,7 +14,7 @@ from workkit.frames.extra import pa, pd
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader, is_archive
-from workkit.history_reader import HistoryQuery
+from workkit.steps.history import HistoryQuery
 
 __all__ = ["ArgsForm", "Time", "history", "history_tables"]
 

@@ -14,7 +14,7 @@ from workkit.frames.extra import pa
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader
 from workkit.job import Job, args_json
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Place, Placed
 
 __all__ = ["dead_jobs", "job_tables", "retry_jobs", "scheduled_jobs"]

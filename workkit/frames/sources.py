@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from workkit.errors import InvalidOption
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.snapshot import Snapshot
 
 __all__ = ["Source", "as_reader", "is_archive"]

@@ -7,7 +7,7 @@ from typing import Any
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import WorkerObservation
 
 __all__ = ["queues", "state_table", "workers"]

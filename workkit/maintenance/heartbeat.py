@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from workkit.clock import Instant
+from workkit.engine.identity import Identity
 from workkit.errors import ServerError
-from workkit.identity import Identity
 from workkit.store import pools
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Sequence
 
 from workkit.clock import Clock
+from workkit.engine.waker import Waker
 from workkit.entropy import Entropy
 from workkit.maintenance.duty import Duty
 from workkit.maintenance.rota import Rota
 from workkit.store.link import Link
 from workkit.store.routine import carry_out
-from workkit.waker import Waker
 
 __all__ = ["DutyLoop"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from workkit.clock import Instant
-from workkit.execution import Execution
+from workkit.engine.execution import Execution
 from workkit.job import args_json
 from workkit.store import pools
 from workkit.store.exchange import Step

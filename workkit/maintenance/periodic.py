@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from workkit.clock import Instant
+from workkit.engine.slots import PeriodicEntry
 from workkit.entropy import Entropy
-from workkit.slots import PeriodicEntry
 from workkit.store import due
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys

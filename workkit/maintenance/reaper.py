@@ -16,13 +16,13 @@ from typing import Final
 
 from workkit import job as wire
 from workkit.clock import Clock, Instant
+from workkit.engine.events import ReapedPool
+from workkit.engine.execution import headline
+from workkit.engine.identity import Identity
 from workkit.entropy import Entropy
 from workkit.errors import Undecodable
-from workkit.events import ReapedPool
-from workkit.execution import headline
 from workkit.fingerprint import fingerprint
 from workkit.history import Record
-from workkit.identity import Identity
 from workkit.store import pools
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from workkit.clock import Instant
+from workkit.engine.identity import Identity
 from workkit.entropy import Entropy
-from workkit.identity import Identity
 from workkit.maintenance.reaper import Reaper
 from workkit.store import pools
 from workkit.store.exchange import Step

@@ -11,10 +11,10 @@ from typing import Final
 
 from workkit import job as wire
 from workkit.clock import Instant
+from workkit.engine.slots import split_slot
 from workkit.entropy import Entropy
 from workkit.errors import Undecodable
 from workkit.maintenance.periodic import RETIRED_S
-from workkit.slots import split_slot
 from workkit.store import due
 from workkit.store.due import Due
 from workkit.store.exchange import Step

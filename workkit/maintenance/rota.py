@@ -7,10 +7,10 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final
 
 from workkit.clock import Clock
+from workkit.engine.outage import Outage
 from workkit.entropy import Entropy
 from workkit.errors import ServerError
 from workkit.maintenance.duty import Duty
-from workkit.outage import Outage
 from workkit.store.exchange import ping
 from workkit.store.routine import Alarm, Routine, Wait
 

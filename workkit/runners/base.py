@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from workkit.execution import Execution
+from workkit.engine.execution import Execution
 
 __all__ = ["Runner", "Slots"]
 

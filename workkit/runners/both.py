@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from workkit.clock import Clock
+from workkit.engine.execution import Execution
 from workkit.entropy import Entropy
-from workkit.execution import Execution
 from workkit.runners.base import Slots
 from workkit.runners.loop import LoopRunner
 from workkit.runners.threads import ThreadRunner

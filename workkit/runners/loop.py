@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from workkit.clock import Clock
+from workkit.engine.execution import Execution
 from workkit.entropy import Entropy
-from workkit.execution import Execution
 from workkit.runners.base import Slots
 
 __all__ = ["LoopRunner"]

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from workkit.clock import Clock, Instant
+from workkit.engine.execution import Execution
+from workkit.engine.interrupt import raise_in
 from workkit.entropy import Entropy
 from workkit.errors import JobTimeout
-from workkit.execution import Execution
-from workkit.interrupt import raise_in
 from workkit.runners.base import Slots
 
 __all__ = ["ThreadRunner"]

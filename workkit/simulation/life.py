@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from workkit.engine import Engine
+from workkit.engine.engine import Engine
+from workkit.engine.events import Events, call_hook
+from workkit.engine.execution import Execution
+from workkit.engine.serving import Serving
 from workkit.entropy import Entropy
 from workkit.errors import ServerError
-from workkit.events import Events, call_hook
-from workkit.execution import Execution
 from workkit.maintenance.rota import Rota
 from workkit.runners.base import Runner
-from workkit.serving import Serving
 from workkit.simulation.calm import DOZE_S, NAP_S, Dozing
 from workkit.simulation.process import Connection, Host, Process
 from workkit.simulation.runner import SimulatedRunner

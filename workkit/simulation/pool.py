@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from workkit.engine import PoolSpec
+from workkit.engine.engine import PoolSpec
+from workkit.engine.events import call_hook
+from workkit.engine.execution import Execution
 from workkit.errors import PoolState
-from workkit.events import call_hook
-from workkit.execution import Execution
 from workkit.pool import WorkerPool
 from workkit.simulation.life import Life
 from workkit.simulation.process import Host

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from workkit.clock import Clock
+from workkit.engine.execution import Execution
 from workkit.entropy import Entropy
 from workkit.errors import JobTimeout
-from workkit.execution import Execution
 from workkit.runners.base import Slots
 from workkit.simulation.loop import VirtualLoop
 from workkit.simulation.parking import ParkedThreads

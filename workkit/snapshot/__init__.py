@@ -1,6 +1,6 @@
 """The state of a namespace in one file, to be looked at without its server.
 
-`Snapshot` meets `workkit.reader.Reader`, so whatever reads a live namespace reads a snapshot.
+`Snapshot` meets `workkit.Reader`, so whatever reads a live namespace reads a snapshot.
 """
 
 from __future__ import annotations

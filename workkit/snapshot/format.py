@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from workkit.history_reader import HistoryExtent
 from workkit.records import CronEntry, Overview, WorkerObservation
+from workkit.steps.history import HistoryExtent
 
 __all__ = ["APPLICATION_ID", "FORMAT", "SCHEMA", "About", "State", "pack", "unpack"]
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 from workkit.errors import InvalidOption
 from workkit.explain import Circumstances
 from workkit.history import PackedHistory
-from workkit.history_reader import HistoryExtent, HistoryQuery, HistoryRecord, id_pair
 from workkit.job import Job
 from workkit.options import check_whole
 from workkit.records import (
@@ -31,7 +30,8 @@ from workkit.records import (
     WorkerPoolHeartbeat,
 )
 from workkit.snapshot.format import APPLICATION_ID, FORMAT, About, State, unpack
-from workkit.walk_steps import WaitingJob, record
+from workkit.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, id_pair
+from workkit.steps.walk import WaitingJob, record
 
 __all__ = ["Snapshot"]
 

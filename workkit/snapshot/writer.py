@@ -11,11 +11,11 @@ from typing import Final, TypeAlias
 
 from workkit._version import __version__
 from workkit.errors import InvalidOption
-from workkit.history_reader import id_pair
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Kind, Place
 from workkit.snapshot.format import FORMAT, SCHEMA, About, State, pack
 from workkit.snapshot.redaction import Redaction
+from workkit.steps.history import id_pair
 
 __all__ = ["Progress", "write_snapshot"]
 

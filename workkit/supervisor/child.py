@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from workkit.signals import STOPPING, signals_to
+from workkit.engine.signals import STOPPING, signals_to
 from workkit.supervisor.channel import READY, Lines, Report, inherited
 
 if TYPE_CHECKING:

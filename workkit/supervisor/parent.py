@@ -18,8 +18,8 @@ from contextlib import ExitStack, suppress
 from typing import Final
 
 from workkit.clock import Clock, SystemClock
+from workkit.engine.signals import STOPPING, signals_to
 from workkit.entropy import Entropy
-from workkit.signals import STOPPING, signals_to
 from workkit.supervisor.channel import READY, Lines, Report, announce
 from workkit.supervisor.policy import Action, End, Limits, Policy, Say, Send, Start
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from workkit.records import Page, Place
-from workkit.walk_steps import WaitingJob
+from workkit.steps.walk import WaitingJob
 
 __all__ = ["PAGE", "Matches", "Pages", "Rows"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from workkit.history_reader import HistoryRecord
 from workkit.records import Overview, Queue
+from workkit.steps.history import HistoryRecord
 
 __all__ = ["Flow", "Trends"]
 

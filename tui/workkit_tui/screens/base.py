@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Overview
 from workkit.text import clean
 from workkit_tui.feed import View

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import CronEntry, Overview
 from workkit.text import clean
 from workkit_tui.feed import View

@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 
 from workkit.actions import Throttle, Verb
 from workkit.errors import ServerError
-from workkit.grouping import ErrorGroup, group_errors
 from workkit.query import Query
+from workkit.reading.grouping import ErrorGroup, group_errors
 from workkit.records import Place
 from workkit.text import clean
 from workkit_tui.feed import View

@@ -18,13 +18,13 @@ from textual.widgets import Static
 from workkit.actions import Throttle, Verb
 from workkit.errors import ServerError
 from workkit.explain import Circumstances, why
-from workkit.history_reader import HistoryRecord
 from workkit.job import Job
 from workkit.query import Query
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Found, Overview, Place, Placed, WorkerObservation
+from workkit.steps.history import HistoryRecord
+from workkit.steps.walk import WaitingJob
 from workkit.text import age, clean, stamp, took
-from workkit.walk_steps import WaitingJob
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
 from workkit_tui.model.words import ago, clock, count, until
@@ -337,6 +337,6 @@ def _place_of(placed: Any) -> Place | None:
 
 def _record(placed: Any, place: Place) -> WaitingJob:
     """Return the record of a waiting job, also of one that was found."""
-    from workkit.walk_steps import record
+    from workkit.steps.walk import record
 
     return record(place, placed.job.raw, placed.at or 0) if isinstance(placed, Found) else placed

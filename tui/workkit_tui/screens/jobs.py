@@ -12,7 +12,7 @@ from textual.worker import get_current_worker
 from workkit.actions import Throttle, Verb
 from workkit.errors import ServerError
 from workkit.query import Query
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Overview, Page, Place
 from workkit.text import clean
 from workkit_tui.feed import View
@@ -22,7 +22,7 @@ from workkit_tui.model.words import count
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.widgets.table import Column, Row, Table
 
-from workkit.walk_steps import WaitingJob  # isort: skip
+from workkit.steps.walk import WaitingJob  # isort: skip
 
 __all__ = ["JOB_KEYS", "JobsScreen"]
 

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from workkit.history_reader import HistoryRecord
 from workkit.records import Queue
+from workkit.steps.history import HistoryRecord
 from workkit.text import age, clean
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key

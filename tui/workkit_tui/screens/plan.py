@@ -17,8 +17,8 @@ from workkit.actions import Outcome, Plan, Progress, Throttle, Verb
 from workkit.errors import WorkkitError
 from workkit.query import Query
 from workkit.records import Place
+from workkit.steps.walk import WaitingJob
 from workkit.text import clean
-from workkit.walk_steps import WaitingJob
 from workkit_tui.keys import Key, bindings
 from workkit_tui.model.words import args_text, count, error_text
 from workkit_tui.themes import color

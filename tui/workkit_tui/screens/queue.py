@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from workkit.records import Place, QueuedJob
+from workkit.steps.walk import WaitingJob
 from workkit.text import age, clean
-from workkit.walk_steps import WaitingJob
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
 from workkit_tui.model.words import count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from workkit.records import Place
-from workkit.walk_steps import WaitingJob
+from workkit.steps.walk import WaitingJob
 from workkit_tui.keys import Key, changed
 from workkit_tui.model.words import count, until
 from workkit_tui.screens.columns import args_cell, error_cell, name_cell

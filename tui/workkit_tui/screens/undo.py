@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from textual.app import ComposeResult
 
 from workkit.actions import Operation
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Overview
 from workkit.text import age, clean
 from workkit_tui.feed import View

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from workkit.explain import is_silent
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Overview, WorkerObservation, WorkerPoolHeartbeat
 from workkit.text import age, clean
 from workkit_tui.feed import View

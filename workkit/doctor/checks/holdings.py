@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workkit.client_steps import read_job
 from workkit.doctor.checks.pools import silent
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Look
 from workkit.doctor.repairs import Repairs
+from workkit.steps.client import read_job
 from workkit.store.inspecting import Tally
 
 __all__ = ["check", "suspects"]

@@ -7,7 +7,7 @@ from typing import Final
 
 from workkit.doctor.findings import Case, Finding, Severity
 from workkit.doctor.look import Look
-from workkit.server_facts import EVICTS, evicts
+from workkit.steps.server import EVICTS, evicts
 
 __all__ = ["check"]
 

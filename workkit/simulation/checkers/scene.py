@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from workkit import job as wire
+from workkit.engine.execution import Execution
 from workkit.errors import Undecodable
-from workkit.execution import Execution
 from workkit.job import Payload
 from workkit.options import JobOptions
 from workkit.simulation.checkers.base import Checker, Violation

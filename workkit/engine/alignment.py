@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from workkit.admission import Admission
-from workkit.board import QueueBoard
 from workkit.clock import Instant
-from workkit.execution import Fate, quick_fate
-from workkit.identity import Identity
-from workkit.ledger import Ledger
+from workkit.engine.admission import Admission
+from workkit.engine.board import QueueBoard
+from workkit.engine.execution import Fate, quick_fate
+from workkit.engine.identity import Identity
+from workkit.engine.ledger import Ledger
 from workkit.store import dispatching as store
 from workkit.store import pools
 from workkit.store.exchange import Step

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from workkit import circumstance_steps, survey_steps, walk_steps
-from workkit import client_steps as steps
 from workkit.clock import Clock, SystemClock
 from workkit.explain import Circumstances
 from workkit.history import PackedHistory
-from workkit.history_reader import HistoryExtent, HistoryQuery, HistoryRecord, packed
 from workkit.options import check_whole
+from workkit.reading.watch import LiveWatch, Watch
 from workkit.records import (
     Batch,
     CronEntry,
@@ -28,11 +26,15 @@ from workkit.records import (
     WorkerObservation,
     WorkerPoolHeartbeat,
 )
+from workkit.steps import circumstance as circumstance_steps
+from workkit.steps import client as steps
+from workkit.steps import survey as survey_steps
+from workkit.steps import walk as walk_steps
+from workkit.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, packed
+from workkit.steps.walk import WaitingJob
 from workkit.store.keys import Keys
 from workkit.store.link import carrier
 from workkit.store.watching import watch_link
-from workkit.walk_steps import WaitingJob
-from workkit.watch import LiveWatch, Watch
 
 __all__ = ["LiveReader"]
 
@@ -57,7 +59,7 @@ class _Plain:
 
 
 class LiveReader:
-    """Reads a namespace; safe to share among threads. Meets `workkit.reader.Reader`.
+    """Reads a namespace; safe to share among threads. Meets `workkit.Reader`.
 
     Args:
         namespace: Prefix of all Redis keys.

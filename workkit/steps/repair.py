@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from workkit import job as wire
-from workkit.circumstance_steps import unique_key_of
-from workkit.client_steps import FOREVER, queued, read_job
 from workkit.errors import NotDeleted, NotRetried
 from workkit.job import Job
+from workkit.steps.circumstance import unique_key_of
+from workkit.steps.client import FOREVER, queued, read_job
 from workkit.store import mending, reading
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys, check_name

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Final
 
+from workkit.engine.execution import Execution
 from workkit.entropy import Entropy
-from workkit.execution import Execution
 
 __all__ = ["QueueBoard"]
 

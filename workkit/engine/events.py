@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final, Literal
 
+from workkit.engine.execution import Fate
 from workkit.errors import InvalidHandler, InvalidOption
-from workkit.execution import Fate
 from workkit.job import Job
 
 __all__ = ["EventName", "Events", "ReapedPool", "call_hook"]

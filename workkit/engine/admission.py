@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from workkit import job as wire
 from workkit.clock import Instant
+from workkit.engine.execution import Execution, Fate, quick_fate
+from workkit.engine.handlers import Chain, Handler, Middleware, Registration
+from workkit.engine.slots import PeriodicEntry, split_slot
 from workkit.entropy import Entropy
 from workkit.errors import Undecodable
-from workkit.execution import Execution, Fate, quick_fate
-from workkit.handlers import Chain, Handler, Middleware, Registration
 from workkit.job import Job, Payload
 from workkit.options import HistoryOptions, JobOptions
-from workkit.slots import PeriodicEntry, split_slot
 from workkit.store.dispatching import Beginning
 from workkit.store.keys import Keys
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
-from workkit import survey_steps
-from workkit.client_steps import epoch, heartbeats_of, observe_queues
 from workkit.clock import Clock
 from workkit.records import Overview, Queue, WorkerPoolHeartbeat
+from workkit.steps import survey as survey_steps
+from workkit.steps.client import epoch, heartbeats_of, observe_queues
 from workkit.store import surveying
 from workkit.store.keys import Keys
 from workkit.store.surveying import Survey

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from workkit.explain import Circumstances
 from workkit.history import PackedHistory
-from workkit.history_reader import HistoryExtent, HistoryRecord
+from workkit.reading.watch import Watch
 from workkit.records import (
     Batch,
     CronEntry,
@@ -24,8 +24,8 @@ from workkit.records import (
     WorkerObservation,
     WorkerPoolHeartbeat,
 )
-from workkit.walk_steps import WaitingJob
-from workkit.watch import Watch
+from workkit.steps.history import HistoryExtent, HistoryRecord
+from workkit.steps.walk import WaitingJob
 
 __all__ = ["Reader"]
 

@@ -12,9 +12,9 @@ import msgspec
 from workkit import fingerprint
 from workkit.backoff import default_backoff
 from workkit.clock import Clock, Instant
+from workkit.engine.handlers import Chain, Waits
 from workkit.entropy import Entropy
 from workkit.errors import JobTimeout
-from workkit.handlers import Chain, Waits
 from workkit.history import DetailedRecord, Outcome, Record
 from workkit.job import Job, Payload, args_json, failed, opening
 from workkit.options import HistoryOptions, JobOptions

@@ -7,11 +7,11 @@ from itertools import islice
 from typing import Final
 
 from workkit import cron
-from workkit.client_steps import epoch, heartbeats_of, observe_queues
 from workkit.cron import Schedule
+from workkit.engine.slots import slot_id
 from workkit.errors import InvalidSpec
 from workkit.records import CronEntry, Overview
-from workkit.slots import slot_id
+from workkit.steps.client import epoch, heartbeats_of, observe_queues
 from workkit.store import surveying
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys

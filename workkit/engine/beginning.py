@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from workkit.admission import Admission
-from workkit.board import QueueBoard
 from workkit.clock import Instant
-from workkit.execution import Execution, Fate, quick_fate
-from workkit.identity import Identity
-from workkit.ledger import Ledger
+from workkit.engine.admission import Admission
+from workkit.engine.board import QueueBoard
+from workkit.engine.execution import Execution, Fate, quick_fate
+from workkit.engine.identity import Identity
+from workkit.engine.ledger import Ledger
 from workkit.store import dispatching as store
 from workkit.store import pools
 from workkit.store.dispatching import Word

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from workkit.client_steps import epoch, read_job
 from workkit.options import check_whole
 from workkit.records import DeadJob, Page, Place, QueuedJob, RetryJob, ScheduledJob
+from workkit.steps.client import epoch, read_job
 from workkit.store import reading
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys, check_name

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable
 
 from workkit.clock import Clock
-from workkit.execution import Execution, Fate, remember
+from workkit.engine.execution import Execution, Fate, remember
 from workkit.history import Record
 
 __all__ = ["Ledger"]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from workkit.clock import Clock, Instant
+from workkit.engine.execution import Execution, decide
+from workkit.engine.ledger import Ledger
 from workkit.entropy import Entropy
 from workkit.errors import JobTimeout
-from workkit.execution import Execution, decide
-from workkit.ledger import Ledger
 from workkit.runners.base import Runner
 
 __all__ = ["GRACE_S", "Deadlines"]

@@ -12,12 +12,12 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 from workkit.clock import Clock
-from workkit.dispatcher import Rest
-from workkit.engine import Engine
+from workkit.engine.dispatcher import Rest
+from workkit.engine.engine import Engine
+from workkit.engine.outage import Outage
 from workkit.entropy import Entropy
 from workkit.errors import ServerError
 from workkit.maintenance.requeuer import UNTOLD_S
-from workkit.outage import Outage
 from workkit.store import due, pools, queues
 from workkit.store.exchange import Exchange, ping
 from workkit.store.routine import Alarm, Ear, Routine, Wait, Watch

@@ -13,9 +13,9 @@ from typing import Final
 
 from workkit import fingerprint
 from workkit.query import Query
-from workkit.reader import Reader
+from workkit.reading.reader import Reader
 from workkit.records import Place, Placed
-from workkit.walk_steps import WaitingJob
+from workkit.steps.walk import WaitingJob
 
 __all__ = ["ErrorGroup", "ErrorGroups", "Grouped", "group_errors"]
 

@@ -7,17 +7,17 @@ import threading
 from collections.abc import Sequence
 
 from workkit.clock import Clock
-from workkit.engine import Engine, PoolSpec, RunnerFactory
+from workkit.engine.engine import Engine, PoolSpec, RunnerFactory
+from workkit.engine.serving import Serving, draining
+from workkit.engine.signals import SignalEvent
+from workkit.engine.waker import Waker
 from workkit.entropy import Entropy
 from workkit.errors import ServerError
 from workkit.maintenance.loop import DutyLoop
-from workkit.server_facts import warn_of_eviction
-from workkit.serving import Serving, draining
-from workkit.signals import SignalEvent
+from workkit.steps.server import warn_of_eviction
 from workkit.store.link import Link
 from workkit.store.routine import Wait, carry_out
 from workkit.store.target import Target
-from workkit.waker import Waker
 
 __all__ = ["PoolDriver"]
 

@@ -11,10 +11,10 @@ from workkit.errors import (
     ServerRefused,
     Undecodable,
 )
-from workkit.history_reader import HistoryExtent
 from workkit.job import Job
 from workkit.options import check_whole
 from workkit.records import Found, Page, Queue, QueuedJob, WorkerObservation, WorkerPoolHeartbeat
+from workkit.steps.history import HistoryExtent
 from workkit.store import mending, pools, reading
 from workkit.store import queues as queue_store
 from workkit.store.exchange import Step

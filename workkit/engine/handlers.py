@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from workkit.engine.interrupt import Crossing, run_on_thread
 from workkit.errors import InvalidHandler, JobTimeout
-from workkit.interrupt import Crossing, run_on_thread
 from workkit.job import Job
 from workkit.options import JobOptions
 

@@ -15,21 +15,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from workkit.admission import Admission
-from workkit.alignment import Alignment
-from workkit.beginning import Beginning, Solo
-from workkit.board import QueueBoard
 from workkit.clock import Clock, Instant
-from workkit.deadlines import Deadlines
+from workkit.engine.admission import Admission
+from workkit.engine.alignment import Alignment
+from workkit.engine.beginning import Beginning, Solo
+from workkit.engine.board import QueueBoard
+from workkit.engine.deadlines import Deadlines
+from workkit.engine.events import Events
+from workkit.engine.execution import Execution, Fate, decide, quick_fate
+from workkit.engine.identity import Identity
+from workkit.engine.intake import Intake
+from workkit.engine.ledger import Ledger
+from workkit.engine.pace import Pace
 from workkit.errors import ServerError, ServerRefused
-from workkit.events import Events
-from workkit.execution import Execution, Fate, decide, quick_fate
 from workkit.history import Record, pack
-from workkit.identity import Identity
-from workkit.intake import Intake
-from workkit.ledger import Ledger
 from workkit.options import HistoryOptions
-from workkit.pace import Pace
 from workkit.runners.base import Runner
 from workkit.store import dispatching as store
 from workkit.store import pools

@@ -11,18 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workkit.admission import Admission
-from workkit.board import QueueBoard
 from workkit.clock import Clock
-from workkit.deadlines import Deadlines
-from workkit.dispatcher import Dispatcher
+from workkit.engine.admission import Admission
+from workkit.engine.board import QueueBoard
+from workkit.engine.deadlines import Deadlines
+from workkit.engine.dispatcher import Dispatcher
+from workkit.engine.events import Events
+from workkit.engine.execution import Execution
+from workkit.engine.handlers import Middleware, Registration
+from workkit.engine.identity import Identity
+from workkit.engine.ledger import Ledger
+from workkit.engine.slots import PeriodicEntry
 from workkit.entropy import Entropy
-from workkit.events import Events
-from workkit.execution import Execution
-from workkit.handlers import Middleware, Registration
 from workkit.history import Record
-from workkit.identity import Identity
-from workkit.ledger import Ledger
 from workkit.maintenance.duty import Duty
 from workkit.maintenance.heartbeat import Heartbeat
 from workkit.maintenance.observer import Observer
@@ -33,7 +34,6 @@ from workkit.maintenance.requeuer import Requeuer
 from workkit.maintenance.trimmer import Trimmer
 from workkit.options import HistoryOptions
 from workkit.runners.base import Runner
-from workkit.slots import PeriodicEntry
 from workkit.store.keys import Keys
 
 __all__ = ["Engine", "PoolSpec", "RunnerFactory"]

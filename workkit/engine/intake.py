@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from workkit.admission import Admission
-from workkit.beginning import Beginning
-from workkit.board import QueueBoard
 from workkit.clock import Instant
-from workkit.deadlines import Deadlines
-from workkit.events import Events
-from workkit.execution import Execution, Fate
+from workkit.engine.admission import Admission
+from workkit.engine.beginning import Beginning
+from workkit.engine.board import QueueBoard
+from workkit.engine.deadlines import Deadlines
+from workkit.engine.events import Events
+from workkit.engine.execution import Execution, Fate
+from workkit.engine.ledger import Ledger
 from workkit.history import Record
-from workkit.ledger import Ledger
 from workkit.runners.base import Runner
 from workkit.store.dispatching import ExchangeReply
 

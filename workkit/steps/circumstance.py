@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from workkit.client_steps import heartbeats, observe_queues
 from workkit.errors import InvalidArgs
 from workkit.explain import Circumstances
 from workkit.job import Job
 from workkit.records import Overview, Placed, QueuedJob
+from workkit.steps.client import heartbeats, observe_queues
 from workkit.store import pools, surveying
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from workkit import gojson
 from workkit.cron import host_is_utc, host_zone_name, parse
-from workkit.engine import PoolSpec
+from workkit.engine.engine import PoolSpec
+from workkit.engine.handlers import Registration, read_handler
+from workkit.engine.slots import PeriodicEntry
 from workkit.errors import InvalidOption, PoolState
-from workkit.handlers import Registration, read_handler
 from workkit.options import JobOptions, check_whole
-from workkit.slots import PeriodicEntry
 from workkit.store.keys import check_name
 
 __all__ = ["register_job", "register_periodic"]
