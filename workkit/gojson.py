@@ -24,6 +24,7 @@ MAX_DEPTH: Final = 200
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 _RARE: Final = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]|\\[bf\\]")
+_SUSPECT: Final = b"<>&\xe2\\"  # every match of it holds one of them
 _ESCAPES: Final = {
     b"<": b"\\u003c",
     b">": b"\\u003e",
@@ -36,6 +37,9 @@ _ESCAPES: Final = {
 }
 #: Python refuses to write integers of more than 4300 digits.
 _MAX_INT_BITS: Final = 14_000
+#: What needs no check; text is checked by the encoder.
+_PLAIN: Final = frozenset({str, bool, type(None)})
+_WORD_BITS: Final = 64
 _LARGE: Final = 1e21
 _SMALL: Final = 1e-6
 
@@ -54,6 +58,11 @@ def encode_args(args: Mapping[str, Any] | None) -> bytes:
     """
     if args is None:
         return b"null"
+    if type(args) is dict and _is_plain(args):
+        try:
+            return _finish(_encode(args))
+        except UnicodeEncodeError:
+            pass  # what comes next says where
     if not isinstance(args, Mapping):
         raise InvalidArgs(
             f"args must be a mapping with string keys or None, not {type(args).__name__}"
@@ -63,7 +72,11 @@ def encode_args(args: Mapping[str, Any] | None) -> bytes:
 
 def encode_text(text: str) -> bytes:
     """Encode one string; what UTF-8 cannot carry is replaced, as Go does."""
-    return _finish(_encode(text.encode("utf-8", "replace").decode("utf-8")))
+    try:
+        encoded = _encode(text)
+    except UnicodeEncodeError:
+        encoded = _encode(text.encode("utf-8", "replace").decode("utf-8"))
+    return _finish(encoded)
 
 
 def float_text(value: float) -> str:
@@ -92,9 +105,21 @@ def float_text(value: float) -> str:
     return f"-{plain}" if sign else plain
 
 
+def _is_plain(args: dict[Any, Any]) -> bool:
+    """Tell whether the encoder writes flat args as they are, but for lone surrogates."""
+    for key, value in args.items():
+        if type(key) is not str:
+            return False
+        kind = type(value)
+        if kind not in _PLAIN and (kind is not int or value.bit_length() >= _WORD_BITS):
+            return False
+    return True
+
+
 def _finish(encoded: bytes) -> bytes:
     """Apply the escapes in which Go differs."""
-    if _RARE.search(encoded) is None:
+    # Most text has none of these bytes, and to see that takes a tenth of what the expression does.
+    if len(encoded.translate(None, _SUSPECT)) == len(encoded):
         return encoded
     return _RARE.sub(lambda match: _ESCAPES[match.group()], encoded)
 

@@ -8,6 +8,7 @@ change are replaced in place, every other byte stays as it was, fields that we d
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -222,12 +223,18 @@ def encode(
         if unique_until == "done":
             tail += b',"unique_until":"done"'
     return b'{"name":%b,"id":%b,"t":%d,"args":%b%b}' % (
-        gojson.encode_text(name),
+        _encoded_name(name),
         gojson.encode_text(job_id),
         enqueued_at,
         args_json,
         tail,
     )
+
+
+@lru_cache(maxsize=10_000)
+def _encoded_name(name: str) -> bytes:
+    """Write a name, of which there are few and which come again and again."""
+    return gojson.encode_text(name)
 
 
 def decode(raw: bytes) -> Job:

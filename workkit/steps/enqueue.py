@@ -53,7 +53,7 @@ class EnqueueSteps:
     def enqueue(self, name: str, args: Args) -> Step[Job]:
         """Put a job into its queue."""
         job = self._job(name, args)
-        yield from store.enqueue(self.keys, {job.name: [job.raw]})
+        yield from store.enqueue_one(self.keys, job.name, job.raw)
         return job
 
     def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> Step[list[Job]]:

@@ -9,10 +9,16 @@ from workkit.store.exchange import Exchange, call
 from workkit.store.keys import Keys
 from workkit.store.scripts import script
 
-__all__ = ["MAX_BATCH", "enqueue", "enqueue_unique", "schedule"]
+__all__ = ["MAX_BATCH", "enqueue", "enqueue_one", "enqueue_unique", "schedule"]
 
 #: Jobs in one script call; Lua's stack bounds what can be unpacked at once.
 MAX_BATCH: Final = 1_000
+
+
+def enqueue_one(keys: Keys, name: str, raw: bytes) -> Exchange[None]:
+    """Put one job into its queue."""
+    command = (script("enqueue"), 2, keys.known_jobs, keys.jobs(name), name, 1, raw)
+    return Exchange((command,), _nothing)
 
 
 def enqueue(keys: Keys, batches: Mapping[str, Sequence[bytes]]) -> Exchange[None]:

@@ -12,8 +12,9 @@ so that it is typed at the place where it is used::
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+import msgspec
 
 from workkit.errors import ServerError
 from workkit.store.scripts import Script
@@ -34,8 +35,7 @@ Step: TypeAlias = "Generator[Exchange[Any], list[Any], R]"
 CONFIRMING: Final = frozenset({"WAIT", "WAITAOF"})
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange(Generic[R]):
+class Exchange(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """One round trip.
 
     Attributes:

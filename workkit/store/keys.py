@@ -101,11 +101,12 @@ class Keys:
         )
         self._unique_prefix = f"{self.prefix}unique:"
         self.queue = lru_cache(maxsize=100_000)(self._queue)
+        self.jobs = lru_cache(maxsize=100_000)(self._jobs)
 
     def _key(self, rest: str) -> bytes:
         return (self.prefix + rest).encode()
 
-    def jobs(self, name: str) -> bytes:
+    def _jobs(self, name: str) -> bytes:
         """List: the queue of one job name."""
         return self._key(f"jobs:{name}")
 
