@@ -62,7 +62,7 @@ def test_an_interrupted_call_leaves_its_answer_to_nobody(
 
     held_up.hold()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(link, "_read", strike)
+        patch.setattr(link._line, "read", strike)
         with pytest.raises(KeyboardInterrupt):
             enqueuer.enqueue_unique("held")
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from workkit.clock import Clock, Instant
 from workkit.engine.admission import Admission
@@ -295,7 +297,7 @@ class Dispatcher:
             self._history_blob(fates, records),
         )
         try:
-            reply = yield from replace(exchange, meanwhile=self._intake.take)
+            reply = yield from msgspec.structs.replace(exchange, meanwhile=self._intake.take)
         except BaseException:  # a bug of ours included: a resync shows what has happened
             ledger.records = records + ledger.records
             self._alignment.lost(fates)

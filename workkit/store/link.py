@@ -18,6 +18,7 @@ from redis import exceptions as redis_errors
 from workkit.errors import ServerError, ServerRefused, ServerUnavailable
 from workkit.store.cluster import FOLLOWED, Moved
 from workkit.store.exchange import CONFIRMING, PING, Command, Exchange, Step
+from workkit.store.line import Line, line_of
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 
@@ -50,6 +51,7 @@ class Link:
         self._tracking = False
         self._followed = 0  # how often in a row the slot was on another node of a cluster
         self._heard: list[bytes] = []
+        self._line: Line | None = None
         self.armed = False
 
     def run(self, step: Step[R]) -> R:
@@ -87,21 +89,15 @@ class Link:
         Raises:
             ServerUnavailable: The server was not reached or the replies were lost.
         """
-        connection = self._connection
         if commands is not PING:
             # Our own writes end the watch on what they touch, and are not announced to us.
             self.armed = False
-        route = self._target.route
         try:
-            if not connection.is_connected:
-                if route is not None and route.asks:
-                    connection.host, connection.port = route.find()
-                # Not left to the first command, which would pass Sentinel by.
-                connection.connect()
-            connection.send_packed_command(_pack(commands), check_health=False)
+            line = self._line or self._open()
+            line.write(_pack(commands))
             if meanwhile is not None:
                 meanwhile()
-            replies = [self._read() for _ in commands]
+            replies = [line.read() for _ in commands]
         except NOT_NOW as error:
             self.close()
             raise unavailable(self._target, error) from None
@@ -111,14 +107,28 @@ class Link:
         except BaseException:
             self.close()  # replies are still on their way; nobody may take them for theirs
             raise
-        return self._mended(commands, replies)
+        for reply in replies:
+            if isinstance(reply, redis_errors.ResponseError):
+                return self._mended(commands, replies)
+        self._followed = 0
+        return replies
+
+    def _open(self) -> Line:
+        """Connect."""
+        connection, route = self._connection, self._target.route
+        if route is not None and route.asks:
+            connection.host, connection.port = route.find()
+        connection.connect()
+        self._line = line = line_of(connection, self._on_change)
+        return line
 
     def _mended(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
         """Do what error replies ask for."""
         was_new = False
-        for i, reply in enumerate(replies):
-            if not isinstance(reply, ServerRefused):
+        for i, found in enumerate(replies):
+            if not isinstance(found, redis_errors.ResponseError):
                 continue
+            reply = replies[i] = refusal(found)
             if reply.code == "NOSCRIPT":
                 replies[i] = self._evaluate(commands[i], commands[i - 1] if i else ())
                 was_new = True
@@ -134,39 +144,29 @@ class Link:
             replies[-1] = self.send(commands[-1:])[0]
         return replies
 
-    def _read(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except redis_errors.ResponseError as error:
-            return refusal(error)
-
     def _evaluate(self, command: Command, before: Command) -> Any:
         """Run a script that the server did not know, by its source."""
         script: Script = command[0]
-        try:
-            if before[:2] == ("CLIENT", "CACHING"):  # it counted for the failed attempt only
-                self._connection.send_command(*before, check_health=False)
-                self._read()
-            self._connection.send_command("EVAL", script.source, *command[1:], check_health=False)
-            return self._read()
-        except NOT_NOW as error:
-            self.close()
-            raise unavailable(self._target, error) from None
+        commands: list[Command] = [("EVAL", script.source, *command[1:])]
+        if before[:2] == ("CLIENT", "CACHING"):  # it counted for the failed attempt only
+            commands.insert(0, before)
+        return self.send(commands)[-1]
 
     def usable(self) -> bool:
         """Tell whether the link can be used: not inherited by a fork, not closed by the server."""
         if self._pid != os.getpid():
             return False
         try:
-            if self._connection.is_connected and self._connection.can_read(timeout=0):
+            if self._line is not None and self._line.has_input():
                 self.close()  # unasked-for bytes: the end of the stream
-        except redis_errors.RedisError:
+        except (OSError, redis_errors.RedisError):
             self.close()
         return True
 
     def close(self) -> None:
         """Close the connection; the next exchange opens it again."""
         self._tracking = self.armed = False
+        self._line = None
         self._connection.disconnect()
 
     # Waiting for the server to speak up.
@@ -192,18 +192,18 @@ class Link:
 
     def _track(self) -> bool:
         (reply,) = self.send([("CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP")])
-        parser: Any = getattr(self._connection, "_parser", None)
-        if isinstance(reply, ServerError) or not hasattr(parser, "set_invalidation_push_handler"):
-            return False
-        parser.set_invalidation_push_handler(self._on_change)
-        self._tracking = True
-        return True
+        self._tracking = not isinstance(reply, ServerError) and self.hears
+        return self._tracking
 
-    def _on_change(self, message: Any) -> Any:
-        """Take an announcement: ``invalidate`` and the keys, or None where all were flushed."""
+    @property
+    def hears(self) -> bool:
+        """Whether it is connected in a way in which the server can speak up."""
+        return self._line is not None and self._line.hears
+
+    def _on_change(self, keys: list[bytes] | None) -> None:
+        """Take an announcement: keys, or None where all were flushed."""
         self.armed = False
-        self._heard += message[1] or ()
-        return message
+        self._heard += keys or ()
 
     def take_heard(self) -> list[bytes]:
         """Return the keys whose change was announced since the last call; a hint, not a list."""
@@ -220,17 +220,17 @@ class Link:
         Raises:
             ServerUnavailable: The connection broke.
         """
-        connection = self._connection
         try:
-            if not connection.can_read(timeout=0):
+            line = self._line or self._open()
+            if not line.has_input():
                 with selectors.DefaultSelector() as selector:
-                    selector.register(connection._sock, selectors.EVENT_READ)  # noqa: SLF001
+                    selector.register(line, selectors.EVENT_READ)
                     selector.register(waker, selectors.EVENT_READ)
                     ready = selector.select(timeout_s)
                 if not any(key.fd != waker for key, _ in ready):
                     return
-            while connection.can_read(timeout=0):
-                connection.read_response(push_request=True)
+            while line.has_input():
+                line.hear()
         except (OSError, redis_errors.RedisError, ValueError) as error:
             self.close()
             raise unavailable(self._target, error) from None
@@ -327,12 +327,15 @@ class Links:
             self._idle.pop().close()
 
 
-def _pack(commands: Sequence[Command]) -> list[bytes]:
+def _pack(commands: Sequence[Command]) -> bytes:
     """Write commands as they go over the wire.
 
     Not by the connection's own packer: that looks at every argument for types that ours never have.
     """
-    return [pack_command(plain(command)) for command in commands]
+    if len(commands) == 1:
+        packed: bytes = pack_command(plain(commands[0]))
+        return packed
+    return b"".join([pack_command(plain(command)) for command in commands])
 
 
 def plain(command: Command) -> Command:

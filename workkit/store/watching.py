@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError
@@ -41,21 +39,17 @@ class WatchLink(Link):
         if self._tracking:
             return True
         (reply,) = self.send([("CLIENT", "TRACKING", "ON", "NOLOOP")])
-        parser: Any = getattr(self._connection, "_parser", None)
-        if isinstance(reply, ServerError) or not hasattr(parser, "set_invalidation_push_handler"):
+        if isinstance(reply, ServerError) or not self.hears:
             return False
-        parser.set_invalidation_push_handler(self._on_change)
         self._tracking = self._lost = True
         return True
 
-    def _on_change(self, message: Any) -> Any:
+    def _on_change(self, keys: list[bytes] | None) -> None:
         """Take the names of keys; None for all, as after a flush."""
-        keys = message[1] if len(message) > 1 else None
         if keys is None:
             self._lost = True
         else:
             self._changed.update(keys)
-        return message
 
     def changed(self) -> set[bytes] | None:
         """Return the keys that have changed since the last call; None if that is not known.
@@ -63,11 +57,12 @@ class WatchLink(Link):
         Raises:
             ServerError: The connection broke; the next read opens it again.
         """
-        if not self._tracking:
+        line = self._line
+        if not self._tracking or line is None:
             return None
         try:
-            while self._connection.can_read(timeout=0):
-                self._connection.read_response(push_request=True)
+            while line.has_input():
+                line.hear()
         except (OSError, redis_errors.RedisError, ValueError):
             self.close()
             return None

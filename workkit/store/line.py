@@ -1,0 +1,176 @@
+"""What goes over a connection once redis-py has opened it.
+
+redis-py connects: addresses, TLS, credentials, the handshake. After that its layers look at every
+reply for what ours never are, which was a third of the time of a short exchange; so commands and
+replies go straight to the socket and through hiredis.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeAlias
+
+import hiredis
+from redis import exceptions as redis_errors
+
+__all__ = ["Announced", "Line", "line_of"]
+
+#: Told the keys that the server says have changed; None where all were flushed.
+Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
+
+_BUFFER_BYTES: Final = 65_536
+_MORE: Final = object()  # what hiredis returns when it needs more bytes
+_INVALIDATE: Final = b"invalidate"
+
+
+class Line(Protocol):
+    """An open connection. Every method raises redis-py's errors where it breaks."""
+
+    @property
+    def hears(self) -> bool:
+        """Whether what the server says unasked is understood."""
+        ...
+
+    def write(self, packed: bytes) -> None:
+        """Send packed commands."""
+        ...
+
+    def read(self) -> Any:
+        """Return the next reply, an error reply as an exception."""
+        ...
+
+    def has_input(self) -> bool:
+        """Tell whether something has come, if only the end of the stream; does not wait."""
+        ...
+
+    def hear(self) -> None:
+        """Read what has come unasked; waits for it if it has not."""
+        ...
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        ...
+
+
+def line_of(connection: Any, announced: Announced) -> Line:
+    """Return the line over a connection that redis-py has opened.
+
+    Args:
+        connection: redis-py's connection; fakeredis brings one without a socket.
+        announced: Told what has changed.
+    """
+    if isinstance(connection._sock, socket.socket):  # noqa: SLF001 - redis-py has no other name for it
+        return _SocketLine(connection, announced)
+    return _ConnectionLine(connection, announced)
+
+
+class _SocketLine:
+    """A line over a socket of our own."""
+
+    hears = True
+
+    def __init__(self, connection: Any, announced: Announced) -> None:
+        self._socket = connection._sock  # noqa: SLF001
+        self._announced = announced
+        self._reader = hiredis.Reader(
+            protocolError=redis_errors.InvalidResponse,
+            replyError=connection._parser.parse_error,  # noqa: SLF001 - its classes of errors
+            notEnoughData=_MORE,
+        )
+        self._buffer = bytearray(_BUFFER_BYTES)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        self._is_tls = hasattr(self._socket, "pending")
+
+    def write(self, packed: bytes) -> None:
+        try:
+            self._socket.sendall(packed)
+        except TimeoutError:
+            raise redis_errors.TimeoutError("Timeout writing to socket") from None
+        except OSError as error:
+            raise redis_errors.ConnectionError(f"Error writing to socket: {error}") from None
+
+    def read(self) -> Any:
+        gets = self._reader.gets
+        while True:
+            reply = gets()
+            if reply is _MORE:
+                self._receive()
+            elif isinstance(reply, hiredis.PushNotification):
+                self._take(reply)
+            elif isinstance(reply, redis_errors.ConnectionError):  # such as LOADING
+                raise reply
+            else:
+                return reply
+
+    def has_input(self) -> bool:
+        waiting = self._reader.has_data() or (self._is_tls and self._socket.pending() > 0)
+        return waiting or bool(self._poll.poll(0))
+
+    def hear(self) -> None:
+        gets, heard = self._reader.gets, False
+        while True:
+            reply = gets()
+            if isinstance(reply, hiredis.PushNotification):
+                self._take(reply)
+                heard = True
+            elif reply is not _MORE:
+                raise redis_errors.ConnectionError(f"a reply that nobody asked for: {reply!r:.80}")
+            elif heard:
+                return
+            else:
+                self._receive()
+
+    def fileno(self) -> int:
+        descriptor: int = self._socket.fileno()
+        return descriptor
+
+    def _receive(self) -> None:
+        try:
+            count = self._socket.recv_into(self._buffer)
+        except TimeoutError:
+            raise redis_errors.TimeoutError("Timeout reading from socket") from None
+        except OSError as error:
+            raise redis_errors.ConnectionError(
+                f"Error while reading from socket: {error}"
+            ) from None
+        if not count:
+            raise redis_errors.ConnectionError("Connection closed by server.")
+        # The stub of hiredis forgets buffers.
+        self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
+
+    def _take(self, push: Any) -> None:
+        if push[0] == _INVALIDATE:
+            self._announced(push[1])
+
+
+class _ConnectionLine:
+    """A line through redis-py's own methods."""
+
+    def __init__(self, connection: Any, announced: Announced) -> None:
+        self._connection = connection
+        parser = getattr(connection, "_parser", None)
+        self.hears = hasattr(parser, "set_invalidation_push_handler")
+        if self.hears:
+            parser.set_invalidation_push_handler(lambda push: announced(push[1]))  # type: ignore[union-attr]
+
+    def write(self, packed: bytes) -> None:
+        self._connection.send_packed_command([packed], check_health=False)
+
+    def read(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except redis_errors.ResponseError as error:
+            return error
+
+    def has_input(self) -> bool:
+        return bool(self._connection.can_read(timeout=0))
+
+    def hear(self) -> None:
+        self._connection.read_response(push_request=True)
+
+    def fileno(self) -> int:
+        descriptor: int = self._connection._sock.fileno()  # noqa: SLF001
+        return descriptor
