@@ -10,7 +10,7 @@ import pytest
 from redis import exceptions as redis_errors
 
 from workkit import errors
-from workkit.store.link import refusal
+from workkit.store.refusals import refusal
 
 TREE = re.findall(
     r"^ {4}[│ ]*[├└]── (\w+)|^ {4}(WorkkitError)$", errors.__doc__ or "", re.MULTILINE

@@ -10,7 +10,7 @@ import redis
 import redis.asyncio
 
 from workkit.errors import InvalidOption
-from workkit.store.link import unavailable
+from workkit.store.refusals import unavailable
 from workkit.store.target import Target
 
 SECRET = "hunter2"  # noqa: S105 - a stand-in, which must not turn up anywhere

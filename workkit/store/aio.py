@@ -11,7 +11,8 @@ from redis import exceptions as redis_errors
 from workkit.errors import ServerError, ServerRefused
 from workkit.store.cluster import FOLLOWED, Moved
 from workkit.store.exchange import CONFIRMING, Command, Step
-from workkit.store.link import NOT_NOW, plain, refusal, unavailable
+from workkit.store.link import plain
+from workkit.store.refusals import NOT_NOW, refusal, unavailable
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 

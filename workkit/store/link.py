@@ -10,29 +10,22 @@ import os
 import selectors
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from hiredis import pack_command
 from redis import exceptions as redis_errors
 
-from workkit.errors import ServerError, ServerRefused, ServerUnavailable
+from workkit.errors import ServerError
 from workkit.store.cluster import FOLLOWED, Moved
 from workkit.store.exchange import CONFIRMING, PING, Command, Exchange, Step
 from workkit.store.line import Line, line_of
+from workkit.store.refusals import NOT_NOW, refusal, unavailable
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 
-__all__ = ["NOT_NOW", "Carrier", "Link", "Links", "carrier", "plain", "refusal", "unavailable"]
+__all__ = ["Carrier", "Link", "Links", "carrier", "plain"]
 
 R = TypeVar("R")
-
-#: Error replies after which the server may soon be willing again, so the loops wait and come back.
-NOT_NOW: Final = (
-    redis_errors.ConnectionError,  # BusyLoadingError and AuthenticationError among them
-    redis_errors.TimeoutError,
-    redis_errors.ClusterDownError,
-    redis_errors.InvalidResponse,  # what answers is no Redis
-)
 
 
 class Link:
@@ -92,6 +85,17 @@ class Link:
         if commands is not PING:
             # Our own writes end the watch on what they touch, and are not announced to us.
             self.armed = False
+        replies = self._converse(commands, meanwhile)
+        for reply in replies:
+            if isinstance(reply, redis_errors.ResponseError):
+                return self._mended(commands, replies)
+        self._followed = 0
+        return replies
+
+    def _converse(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
+        """Send commands and return the replies as redis-py has them; as `send`."""
         try:
             line = self._line or self._open()
             line.write(_pack(commands))
@@ -107,10 +111,6 @@ class Link:
         except BaseException:
             self.close()  # replies are still on their way; nobody may take them for theirs
             raise
-        for reply in replies:
-            if isinstance(reply, redis_errors.ResponseError):
-                return self._mended(commands, replies)
-        self._followed = 0
         return replies
 
     def _open(self) -> Line:
@@ -150,7 +150,8 @@ class Link:
         commands: list[Command] = [("EVAL", script.source, *command[1:])]
         if before[:2] == ("CLIENT", "CACHING"):  # it counted for the failed attempt only
             commands.insert(0, before)
-        return self.send(commands)[-1]
+        last = self._converse(commands)[-1]
+        return refusal(last) if isinstance(last, redis_errors.ResponseError) else last
 
     def usable(self) -> bool:
         """Tell whether the link can be used: not inherited by a fork, not closed by the server."""
@@ -342,54 +343,3 @@ def plain(command: Command) -> Command:
     """Name a script by its hash."""
     first = command[0]
     return ("EVALSHA", first.sha, *command[1:]) if isinstance(first, Script) else command
-
-
-def unavailable(target: Target, error: Exception) -> ServerUnavailable:
-    """Say that a server was not reached."""
-    if target.route is not None:
-        target.route.lost()
-    reason = str(error).rstrip(".") or type(error).__name__
-    wrapped = error.__cause__  # by redis-py's asyncio side
-    if isinstance(error, _UNKNOWN_USER) or isinstance(wrapped, _UNKNOWN_USER):
-        remedy = f"{reason}; look at the user and the password in its URL"
-        if not target.settings.get("password"):
-            example = "redis://:PASSWORD@HOST or redis://USER:PASSWORD@HOST"
-            if target.settings.get("path"):
-                example = "unix:///PATH?password=PASSWORD"
-            remedy = f"put it into the URL, as in {example}"
-        return ServerUnavailable(f"Redis at {target.label} wants a password: {remedy}")
-    return ServerUnavailable(f"no answer from Redis at {target.label}: {reason}")
-
-
-def refusal(error: redis_errors.ResponseError) -> ServerRefused:
-    """Translate an error reply; redis-py strips the code from those that it has a class for."""
-    message = str(error)
-    code = _CODES.get(type(error)) or message.partition(" ")[0]
-    if isinstance(error, redis_errors.NoScriptError):
-        code = "NOSCRIPT"
-    if isinstance(error, redis_errors.MovedError):
-        return Moved(f"{error.host}:{error.port}")
-    hint = _HINTS.get(code, "")
-    return ServerRefused(code, f"Redis refused: {message}{hint}")
-
-
-_UNKNOWN_USER: Final = redis_errors.AuthenticationError
-_CODES: Final[dict[type[Exception], str]] = {
-    redis_errors.NoScriptError: "NOSCRIPT",
-    redis_errors.OutOfMemoryError: "OOM",
-    redis_errors.ReadOnlyError: "READONLY",
-    redis_errors.NoPermissionError: "NOPERM",
-    redis_errors.ExecAbortError: "EXECABORT",
-    redis_errors.ClusterCrossSlotError: "CROSSSLOT",
-    redis_errors.AskError: "ASK",
-    redis_errors.TryAgainError: "TRYAGAIN",
-}
-_HINTS: Final = {
-    "OOM": " (the server is at its maxmemory; free memory or raise the limit)",
-    "READONLY": " (this server is a replica; connect to the master)",
-    "NOPERM": " (the ACL user lacks a permission)",
-    "CROSSSLOT": " (on a cluster the namespace must be in braces, such as {work})",
-    "ASK": " (the cluster is moving the namespace to another node; try again in a moment)",
-    "TRYAGAIN": " (the cluster is moving the namespace to another node; try again in a moment)",
-    "MISCONF": " (the server cannot save to disk)",
-}
