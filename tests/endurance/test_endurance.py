@@ -17,6 +17,7 @@ def test_an_hour_of_load_in_two_seconds(tmp_path: Path) -> None:
     shown = CliRunner().invoke(long.main, options, catch_exceptions=False)
     assert shown.exit_code == 0
     assert "process 2: file descriptors" in shown.output
+    assert "| grow for two days |" in shown.output
     assert (tmp_path / "long.csv").read_text().count("\n") > 2
 
 
