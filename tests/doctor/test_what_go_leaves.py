@@ -84,17 +84,21 @@ def test_d6_the_ghost_of_a_unique_job_by_key_is_given_back(ward: Ward) -> None:
 
 
 def test_d12_locks_under_two_names_are_counted_anew(ward: Ward) -> None:
-    """A job that was renamed on its way (here by a peer's queue) releases another lock."""
-    peer = ward.scene.peer(a=GoJob())
+    """A job whose name makes its queue the list of what a pool holds is given to another queue."""
+    dead, peer = ward.scene.peer("p1", a=GoJob()), ward.scene.peer("p2", a=GoJob())
     beats(ward, peer)
-    raw = peer.enqueue("zzz").encode()
-    peer.enqueue("a")
-    assert raw
-    ward.redis.rename(f"{ward.namespace}:jobs:zzz", f"{ward.namespace}:jobs:a")
-    peer.run_all()
-    assert (ward.scene.lock("a"), ward.scene.lock("zzz")) == (1, -1)
+    strange = "a:p1:inprogress"
+    peer.enqueue(strange)
+    dead.crash()
+    ward.scene.clock.now += 10
+    peer.heartbeat()
+    assert peer.reap_step() == ["p1"]
+    ward.scene.clock.now -= 10
+    peer.heartbeat()
+    assert peer.run_all() == 1
+    assert (ward.scene.lock("a"), ward.scene.lock(strange)) == (1, -1)
     ward.mend("lock", "lock")
-    assert (ward.scene.lock("a"), ward.scene.lock("zzz")) == (0, 0)
+    assert (ward.scene.lock("a"), ward.scene.lock(strange)) == (0, 0)
 
 
 def test_d16b_zero_fields_of_stopped_pools_are_removed(ward: Ward) -> None:
