@@ -107,7 +107,7 @@ $(VENV)/.audit: pyproject.toml $(VENV)/.dev
 
 $(VENV)/.fuzz: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and its fuzzers into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,simulation]' --group fuzz
+	@$(PIP) install -e '.[demo,simulation,tui]' --group fuzz
 	@touch $@
 
 # An environment knows where it was made. One that was copied or moved here, or whose interpreter is

@@ -50,7 +50,7 @@ def coverage(seconds: int) -> None:
 @click.option("--count", default=50_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 def live(count: int, seed: int) -> None:
-    """Throw mutations at a server while pools and clients are at work."""
+    """Throw mutations at a server while pools, a client and a console are at work."""
     with EmbeddedServer() as server:
         outcome = bombard(server.url, count, seed, lambda line: click.echo(line, err=True))
     kinds = ", ".join(f"{times:,} {kind}" for kind, times in outcome.thrown.most_common())
@@ -60,6 +60,8 @@ def live(count: int, seed: int) -> None:
         f"{outcome.waiting:,} waiting, {len(outcome.missing)} missing; "
         f"{outcome.stuck} stuck, {len(outcome.crashes)} crashes"
     )
+    pressed = ", ".join(f"{times:,} {name}" for name, times in outcome.screens.most_common())
+    click.echo(f"keys pressed in the console: {pressed}")
     for line in (*outcome.crashes[:5], *map(repr, outcome.missing[:5])):
         click.echo(line, err=True)
     sys.exit(bool(outcome.missing or outcome.stuck or outcome.crashes))

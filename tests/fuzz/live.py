@@ -14,8 +14,9 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from tests.fuzz.onlookers import look_on, pressing
 from tests.fuzz.payloads import Mutator
-from workkit import Client, Enqueuer, HistoryOptions, Job, ServerRefused, WorkerPool
+from workkit import Client, Enqueuer, HistoryOptions, Job, WorkerPool
 from workkit import job as wire
 from workkit.entropy import Entropy
 from workkit.steps.client import read_job
@@ -44,7 +45,9 @@ class Outcome:
         waiting: Jobs that wait at the end: not due, or in queues that nobody serves.
         missing: Payloads that are nowhere: they have not run, are not dead and do not wait, and
             history does not say what became of them.
-        crashes: Log lines about exceptions in a pool, and errors that the client did not expect.
+        crashes: Log lines about exceptions in a pool, errors that the client did not expect, what
+            ended the console.
+        screens: Screen of the console -> how many keys were pressed there.
         stuck: Jobs that should have run at the end, and did not.
     """
 
@@ -55,6 +58,7 @@ class Outcome:
     waiting: int = 0
     missing: list[bytes] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
+    screens: Counter[str] = field(default_factory=Counter)
     stuck: int = 0
 
 
@@ -194,7 +198,7 @@ class _Thrower:
 def bombard(
     url: str, count: int, seed: int | str, say: Callable[[str], None] = lambda _line: None
 ) -> Outcome:
-    """Throw mutations at pools and clients at work, and count what became of all payloads.
+    """Throw mutations at pools, client and console at work, and count what became of payloads.
 
     Args:
         url: A server that nobody else uses.
@@ -250,7 +254,7 @@ def _account(url: str, outcome: Outcome, ran: set[str]) -> None:
 
 @contextmanager
 def _at_work(url: str, ran: Counter[str], outcome: Outcome) -> Iterator[list[WorkerPool]]:
-    """Let two pools work and clients look on."""
+    """Let two pools work; a client and a console look on."""
     log = logging.getLogger("workkit")
     handler = _Crashes(outcome.crashes)
     log.addHandler(handler)
@@ -266,35 +270,17 @@ def _at_work(url: str, ran: Counter[str], outcome: Outcome) -> Iterator[list[Wor
         for name in (*_HANDLED, *_VICTIMS):
             pool.job(name, note)
         pool.start()
-    looking = threading.Thread(target=_look_on, args=(url, over, outcome.crashes))
+    looking = threading.Thread(target=look_on, args=(url, NAMESPACE, over, outcome.crashes))
     looking.start()
     try:
-        yield pools
+        with pressing(url, NAMESPACE, outcome.crashes, outcome.screens):
+            yield pools
     finally:
         over.set()
         looking.join()
         for pool in pools:
             pool.stop(20)
         log.removeHandler(handler)
-
-
-def _look_on(url: str, over: threading.Event, crashes: list[str]) -> None:
-    """Read all that a console reads, again and again."""
-    client = Client(NAMESPACE, url)
-    looks: tuple[Callable[[], Any], ...] = (
-        client.overview, client.queues, client.worker_pool_heartbeats, client.worker_observations,
-        client.scheduled_jobs, client.retry_jobs, client.dead_jobs, client.history_extent,
-        lambda: list(client.history(limit=50)), lambda: client.find("nobody"),
-    )  # fmt: skip
-    while not over.wait(0.02):
-        for look in looks:
-            try:
-                look()
-            except ServerRefused as error:
-                if error.code != "WRONGTYPE":
-                    crashes.append(f"client: {error}")
-            except Exception as error:  # noqa: BLE001 -- that there is none is what is tested
-                crashes.append(f"client: {type(error).__name__}: {error}")
 
 
 def _release_queues(redis: Any) -> None:

@@ -13,6 +13,8 @@ from tests.conftest import PrivateServer, WaitUntil
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, WorkerPool
 from workkit.maintenance.reaper import DEAD_S
+from workkit_tui.model.attention import concerns
+from workkit_tui.model.trends import Trends
 
 BIG = 2**70
 
@@ -141,3 +143,22 @@ def test_a_pool_whose_dispatcher_fails_can_be_stopped(
     assert not pool.running
     with Redis.from_url(server.url) as client:
         assert client.keys("work:jobs:hold:*:inprogress")
+
+
+@pytest.mark.parametrize("junk", [b"9" * 400, b"-" + b"9" * 400, b"9" * 5_000])
+def test_numbers_that_no_float_can_hold_are_none_to_those_who_look(
+    redis_client: Redis, redis_url: str, namespace: str, junk: bytes
+) -> None:
+    redis_client.sadd(f"{namespace}:worker_pools", "strange")
+    redis_client.hset(f"{namespace}:worker_pools:strange", "heartbeat_at", junk)
+    redis_client.hset(f"{namespace}:worker_pools:strange", "worker_ids", "w")
+    redis_client.hset(f"{namespace}:worker:w", "started_at", junk)
+    for key in ("lock", "max_concurrency"):
+        redis_client.set(f"{namespace}:jobs:a:{key}", junk)
+    redis_client.sadd(f"{namespace}:known_jobs", "a")
+    client = Client(namespace, redis_url)
+    seen = client.overview()
+    assert concerns(seen, Trends())
+    assert [pool.heartbeat_at for pool in seen.pools] == [0]
+    assert [(queue.running, queue.max_concurrency) for queue in client.queues()] == [(0, 0)]
+    assert [observation.started_at for observation in client.worker_observations()] == [0]

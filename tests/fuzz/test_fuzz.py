@@ -12,6 +12,7 @@ from tests.fuzz.live import NAMESPACE, bombard
 from tests.fuzz.payloads import JUNK, SEEDS, Mutator
 from workkit.doctor import Doctor
 from workkit.entropy import Entropy
+from workkit_tui.keys import TABS
 
 FIELDS = ("name", "id", "t", "args", "unique", "unique_key", "fails", "err", "failed_at", "x")
 VALUES = st.one_of(
@@ -46,7 +47,7 @@ def test_what_the_fuzzers_begin_with_are_jobs(raw: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_pools_and_clients_survive_what_is_thrown_at_them_and_the_doctor_mends_the_rest(
+def test_pools_client_and_console_survive_what_is_thrown_at_them_and_the_doctor_mends_the_rest(
     private_server: PrivateServer, server_kind: ServerKind
 ) -> None:
     server = private_server(server_kind)
@@ -56,6 +57,7 @@ def test_pools_and_clients_survive_what_is_thrown_at_them_and_the_doctor_mends_t
     assert outcome.missing == []
     assert outcome.ran > 0
     assert outcome.dead > 0
+    assert {f"{name.title()}Screen" for name, _ in TABS} < outcome.screens.keys()
 
     doctor = Doctor(NAMESPACE, server.url, wait=lambda _seconds: None)
     for finding in doctor.examine():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from threading import Event
 from typing import Any, Final, Protocol
 
@@ -21,6 +21,7 @@ from workkit.steps.walk import WaitingJob
 from workkit.store import trash
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.wire import number
 
 __all__ = ["Actions", "Run"]
 
@@ -236,15 +237,14 @@ class Actions:
 def _operation(operation_id: str, fields: dict[str, str], undoable: int) -> Operation:
     kinds: dict[str, Kind] = {"queued": "queued", "scheduled": "scheduled", "retry": "retry"}
     kind = kinds.get(fields.get("kind", ""), "dead")
-    number: Callable[[str], int] = lambda name: int(fields.get(name) or 0)  # noqa: E731
     return Operation(
         operation_id,
         fields.get("verb", ""),
         Place(kind, fields.get("queue", "") if kind == "queued" else ""),
         fields.get("query", ""),
         fields.get("by", ""),
-        number("at"),
-        number("expires_at"),
-        number("planned"),
+        number(fields.get("at")) or 0,
+        number(fields.get("expires_at")) or 0,
+        number(fields.get("planned")) or 0,
         undoable,
     )

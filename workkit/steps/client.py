@@ -20,6 +20,7 @@ from workkit.store import queues as queue_store
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys, check_name
 from workkit.store.reading import SetName
+from workkit.store.wire import number
 
 __all__ = [
     "FOREVER",
@@ -133,10 +134,7 @@ def _heartbeat(pool_id: str, row: dict[str, str]) -> WorkerPoolHeartbeat:
 
 
 def _int(row: dict[str, str], field: str) -> int:
-    try:
-        return int(row.get(field, 0))
-    except ValueError:
-        return 0
+    return number(row.get(field)) or 0
 
 
 def observations(

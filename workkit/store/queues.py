@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from workkit.store.exchange import Exchange
 from workkit.store.keys import Keys
+from workkit.store.wire import number
 
 __all__ = ["QueueState", "states"]
 
@@ -59,14 +60,7 @@ def _state(name: str, count: Any, oldest: Any, paused: Any, lock: Any, limit: An
         count if isinstance(count, int) else 0,
         oldest if isinstance(oldest, bytes) else None,
         isinstance(paused, bytes) and paused != b"0",
-        max(_number(lock), 0),
-        max(_number(limit), 0),
+        max(number(lock) or 0, 0),
+        max(number(limit) or 0, 0),
         broken,
     )
-
-
-def _number(value: Any) -> int:
-    try:
-        return int(value) if isinstance(value, bytes) else 0
-    except ValueError:
-        return 0

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["number", "pairs", "text", "texts"]
+
+#: A server's own integers have 64 bits; beyond a float's range they cannot even be subtracted from
+#: a time.
+_NUMBERS: Final = 2**63
 
 
 def pairs(reply: Any) -> Iterable[tuple[Any, Any]]:
@@ -28,8 +32,9 @@ def texts(reply: Iterable[Any]) -> set[str]:
 
 
 def number(value: Any) -> int | None:
-    """Read an integer; None for what is none."""
+    """Read an integer; None for what is none, and for one that no server would count up to."""
     try:
-        return int(value) if isinstance(value, (bytes, str)) else None
+        found = int(value) if isinstance(value, (bytes, str)) else None
     except ValueError:
         return None
+    return found if found is not None and -_NUMBERS <= found < _NUMBERS else None
