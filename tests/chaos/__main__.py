@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -15,17 +17,16 @@ from tests.chaos.verdict import Verdict, table
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1, type=click.Choice(list(SCENARIOS)))
 @click.option("--short", is_flag=True, help="As the tests run them, in a few minutes.")
 @click.option("--jobs", type=int, help="How many jobs there are at the beginning.")
-def main(names: tuple[str, ...], *, short: bool, jobs: int | None) -> None:
+@click.option("--replicas", type=int, help="How many of two each enqueue waits for (Sentinel).")
+@click.option("--work-ms", type=float, help="How long a handler takes.")
+def main(names: tuple[str, ...], *, short: bool, **given: float | None) -> None:
     """Break processes, servers and networks under load, and count what is lost.
 
     Runs the given scenarios, or all. The exit code is 1 if a job was lost, if more were run twice
     than were held at the faults, or if half the slots were idle at the faults.
     """
-    scale = SHORT if short else LONG
-    if jobs is not None:
-        from dataclasses import replace
-
-        scale = replace(scale, jobs=jobs)
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    scale = replace(SHORT if short else LONG, **changes)
     verdicts: list[Verdict] = []
     for name in names or SCENARIOS:
         click.echo(f"{name} ...", err=True)

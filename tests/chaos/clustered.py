@@ -15,14 +15,14 @@ from redis.crc import key_slot
 from tests.chaos.fleet import Fleet
 from tests.chaos.place import Place
 from tests.chaos.servers import at_each_fault
-from tests.chaos.stage import Say, Scale, Stage, wait_s
+from tests.chaos.stage import Say, Scale, Stage
 from tests.chaos.verdict import Verdict
+from tests.chaos.waiting import await_that, wait_s
 from workkit.embedded import EmbeddedServer
 
 __all__ = ["Cluster", "moved"]
 
 _SLOTS: Final = 16_384
-_WITHIN_S: Final = 60.0
 _KEYS_AT_ONCE: Final = 100
 
 
@@ -80,15 +80,14 @@ class Cluster:
         Raises:
             RuntimeError: It does not become so.
         """
-        deadline = time.monotonic() + _WITHIN_S
-        while not all(
+        await_that(self._is_whole, "the cluster does not come together")
+
+    def _is_whole(self) -> bool:
+        return all(
             b"cluster_state:ok" in self._ask(node, "CLUSTER", "INFO")
             and self._ask(node, "CLUSTER", "NODES").count(b"connected") == len(self.nodes)
             for node in self.nodes
-        ):
-            if time.monotonic() > deadline:
-                raise RuntimeError("the cluster does not come together")
-            wait_s(0.05)
+        )
 
     def move(self) -> None:
         """Move the namespace to another node, as an operator's tools do."""

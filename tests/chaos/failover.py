@@ -15,18 +15,18 @@ from redis.exceptions import BusyLoadingError
 
 from tests.chaos.fleet import Fleet
 from tests.chaos.place import Place
-from tests.chaos.servers import at_each_fault
-from tests.chaos.stage import Say, Scale, Stage, wait_s
+from tests.chaos.servers import BreakIt, at_each_fault
+from tests.chaos.stage import REPLICAS, Say, Scale, Stage
 from tests.chaos.verdict import Verdict
+from tests.chaos.waiting import await_that
 from workkit.embedded import EmbeddedServer, find_server
 
-__all__ = ["Sentinels", "failover", "sentinels"]
+__all__ = ["Sentinels", "failover", "sentinels", "switchover"]
 
 _MASTER: Final = "chaos"
 _QUORUM: Final = 2
 #: Shorter than usual, but long enough that a busy machine is not taken for a dead server.
 _DOWN_MS: Final = 4_000
-_WITHIN_S: Final = 60.0
 
 
 class Sentinels:
@@ -44,7 +44,10 @@ class Sentinels:
         follow = settings | {"replicaof": f"127.0.0.1 {master.port}"}
         self.servers = [
             master,
-            *(start(EmbeddedServer(port="any", appendonly=True, config=follow)) for _ in range(2)),
+            *(
+                start(EmbeddedServer(port="any", appendonly=True, config=follow))
+                for _ in range(REPLICAS)
+            ),
         ]
         # The server looks at the name by which it was called.
         server = find_server()
@@ -73,9 +76,9 @@ class Sentinels:
             ports.add(int(reply[1]))
         return next((s for s in self.servers if ports == {s.port}), None)
 
-    def await_whole(self, replicas: int = 2) -> None:
+    def await_whole(self, replicas: int = REPLICAS) -> None:
         """Wait until all sentinels know the same master, and so many replicas follow it."""
-        _await(lambda: self._followers() >= replicas, "the replicas do not follow")
+        await_that(lambda: self._followers() >= replicas, "the replicas do not follow")
 
     def _followers(self) -> int:
         with Redis(port=self.ports[0]) as sentinel:
@@ -99,12 +102,28 @@ class Sentinels:
         old = self.master()
         assert old is not None
         old.kill()
-        _await(lambda: self.master() not in {None, old}, "nobody was promoted")
+        await_that(lambda: self.master() not in {None, old}, "nobody was promoted")
         promoted_at = time.monotonic()
         self.await_whole(replicas=1)
         old.start()
         self.await_whole()
         return promoted_at
+
+    def switch_over(self) -> float:
+        """Let a replica take the place of a master that lives, and is told of it seconds later.
+
+        That is what happens to a master that is taken for dead: to sentinels a busy one looks like
+        that, or one that they cannot reach.
+
+        Returns:
+            When the old master was a replica of the new one, monotonic seconds.
+        """
+        old = self.master()
+        with Redis(port=self.ports[0]) as sentinel:
+            sentinel.execute_command("SENTINEL", "FAILOVER", _MASTER)
+        await_that(lambda: self.master() not in {None, old}, "nobody was promoted")
+        self.await_whole()
+        return time.monotonic()
 
 
 def _follows(server: EmbeddedServer, master: EmbeddedServer) -> bool:
@@ -123,37 +142,46 @@ def _follows(server: EmbeddedServer, master: EmbeddedServer) -> bool:
     )
 
 
-def failover(scale: Scale, say: Say, *, replicas: int = 1) -> Verdict:
-    """Kill the master under load; each enqueue waits for a number of replicas."""
-    name = f"Sentinel: master killed, enqueue waits for {replicas} replica"
-    if not replicas:
-        name = "Sentinel: master killed, enqueue waits for no replica"
-    with sentinels(name, say) as (stage, group):
+def failover(scale: Scale, say: Say) -> Verdict:
+    """Kill the master under load; each enqueue waits for replicas."""
+    with sentinels("Sentinel: master killed", scale, say) as (stage, group):
+        return _at_each_fault(stage, scale, lambda _workers: group.fail_over())
 
-        def kill_master(_workers: Fleet) -> float:
-            return group.fail_over()
 
-        durable = {"replicas": replicas} if replicas else {}
-        fewer = replace(scale, faults=scale.faults // 2)
-        verdict = at_each_fault(stage, fewer, kill_master, **durable)
-        if not replicas:
-            verdict.notes.append("asynchronous replication may lose jobs here; that is no failure")
-        return verdict
+def switchover(scale: Scale, say: Say) -> Verdict:
+    """Promote a replica while the master lives; each enqueue waits for replicas.
+
+    The old master goes on until it is told, or until it finds that nobody follows it any more. What
+    it takes meanwhile is thrown away, and what it hands out runs again.
+    """
+    with sentinels("Sentinel: living master replaced", scale, say) as (stage, group):
+        for server in group.servers:
+            with Redis.from_url(server.url) as client:
+                client.config_set("min-replicas-to-write", 1)
+
+        def replace_master(_workers: Fleet) -> float:
+            began = time.monotonic()
+            done_at = group.switch_over()
+            stage.verdict.duplicates_at_most += stage.journal.starts_between(began, done_at)
+            return done_at
+
+        return _at_each_fault(stage, scale, replace_master)
+
+
+def _at_each_fault(stage: Stage, scale: Scale, break_it: BreakIt) -> Verdict:
+    durable = {"replicas": scale.replicas, "timeout": 0.2} if scale.replicas else {}
+    verdict = at_each_fault(stage, replace(scale, faults=scale.faults // 2), break_it, **durable)
+    if scale.replicas < REPLICAS:
+        verdict.notes.append("not all replicas were waited for; jobs may be lost, as documented")
+    return verdict
 
 
 @contextmanager
-def sentinels(name: str, say: Say) -> Iterator[tuple[Stage, Sentinels]]:
+def sentinels(name: str, scale: Scale, say: Say) -> Iterator[tuple[Stage, Sentinels]]:
     """Set the stage on servers that sentinels watch."""
+    name = f"{name}, enqueue waits for {scale.replicas} of {REPLICAS} replicas"
     with tempfile.TemporaryDirectory(prefix="chaos-") as home, ExitStack() as stack:
         directory = Path(home)
         group = Sentinels(stack, directory)
         place = Place("chaos", sentinels=group.ports, master=_MASTER)
         yield Stage(place, directory, name, say, place.redis), group
-
-
-def _await(condition: Any, trouble: str) -> None:
-    deadline = time.monotonic() + _WITHIN_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError(trouble)
-        wait_s(0.05)

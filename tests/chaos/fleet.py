@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Final
 
 from tests.chaos.journal import Journal
 from tests.chaos.place import Place
+from tests.chaos.waiting import await_that
 
 __all__ = ["Fleet", "fleet"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-_START_S: Final = 60.0
 
 
 class Fleet:
@@ -122,12 +121,12 @@ class Fleet:
         Raises:
             RuntimeError: One has ended, or has not done so for a minute.
         """
-        deadline = time.monotonic() + _START_S
-        while not all(map(self.works, self.processes)):
+
+        def all_work() -> bool:
             self.check()
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"the workers do not work; {self.log_tail()}")
-            time.sleep(0.02)  # noqa: TID251 -- nothing tells
+            return all(map(self.works, self.processes))
+
+        await_that(all_work, lambda: f"the workers do not work; {self.log_tail()}")
 
 
 @contextmanager

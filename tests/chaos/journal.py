@@ -128,6 +128,11 @@ class Journal:
         later = (at for runs in self.starts.values() for _, at in runs if at > moment)
         return min(later, default=None)
 
+    def starts_between(self, moment: float, later: float) -> int:
+        """Count handlers that have started between two moments, monotonic seconds."""
+        self.read()
+        return sum(moment < at < later for runs in self.starts.values() for _, at in runs)
+
     def started_since(self, number: int, moment: float) -> bool:
         """Tell whether a handler of a job has started after a moment, monotonic seconds."""
         self.read()

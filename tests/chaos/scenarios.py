@@ -23,5 +23,6 @@ SCENARIOS: Final[Mapping[str, Callable[[Scale, Say], Verdict]]] = {
     "network-slow": servers.slow,
     "network-stalled": servers.stalled,
     "sentinel-failover": failover.failover,
+    "sentinel-switchover": failover.switchover,
     "cluster": clustered.moved,
 }

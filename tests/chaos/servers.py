@@ -15,10 +15,21 @@ from tests.chaos.journal import TICK
 from tests.chaos.load import enqueuing
 from tests.chaos.place import Place
 from tests.chaos.proxy import Proxy, proxy
-from tests.chaos.stage import Say, Scale, Stage, on_one_server, wait_s
+from tests.chaos.stage import Say, Scale, Stage, on_one_server
 from tests.chaos.verdict import Verdict
+from tests.chaos.waiting import await_that, wait_s
 
-__all__ = ["at_each_fault", "cut_off", "demoted", "emptied", "full", "killed", "slow", "stalled"]
+__all__ = [
+    "BreakIt",
+    "at_each_fault",
+    "cut_off",
+    "demoted",
+    "emptied",
+    "full",
+    "killed",
+    "slow",
+    "stalled",
+]
 
 #: Breaks something once, and returns when it was well again (monotonic seconds) if it was away.
 BreakIt = Callable[[Fleet], float | None]
@@ -103,7 +114,7 @@ def emptied(scale: Scale, say: Say) -> Verdict:
                     lambda: stage.journal.started_since(TICK, at),
                 )
                 for condition in wait_for:
-                    stage.await_condition(condition, _STARTED_WITHIN_S)
+                    await_that(condition, "pools, limits or cron do not return", _STARTED_WITHIN_S)
             return at
 
         return at_each_fault(stage, replace(scale, faults=scale.faults // 2), empty)

@@ -18,12 +18,13 @@ from tests.chaos.journal import Journal
 from tests.chaos.load import Load
 from tests.chaos.place import Place
 from tests.chaos.verdict import Verdict
+from tests.chaos.waiting import await_that, wait_s
 from workkit import Client
 from workkit.doctor import Doctor
 from workkit.embedded import EmbeddedServer
 from workkit.entropy import Entropy
 
-__all__ = ["LONG", "SHORT", "Say", "Scale", "Stage", "on_one_server", "silent", "wait_s"]
+__all__ = ["LONG", "REPLICAS", "SHORT", "Say", "Scale", "Stage", "on_one_server", "silent"]
 
 Say = Callable[[str], None]
 
@@ -31,6 +32,8 @@ Say = Callable[[str], None]
 _STALLED_S: Final = 60.0
 _LOOK_S: Final = 0.1
 _NAMES: Final = ("note", "limited", "unique", "scheduled", "tick")
+#: How many replicas there are under Sentinel.
+REPLICAS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Scale:
         faults: How often something is broken.
         frozen_s: How long a frozen process stays so.
         processes: How many worker processes there are.
+        replicas: Under Sentinel, for how many replicas each enqueue waits.
     """
 
     jobs: int
@@ -50,6 +54,7 @@ class Scale:
     faults: int
     frozen_s: float
     processes: int = 3
+    replicas: int = REPLICAS
 
 
 #: For every change: seconds of faults.
@@ -60,11 +65,6 @@ LONG: Final = Scale(jobs=100_000, work_ms=10, faults=20, frozen_s=15)
 
 def silent(_line: str) -> None:
     """Say nothing."""
-
-
-def wait_s(seconds: float) -> None:
-    """Let time pass between faults."""
-    time.sleep(seconds)  # noqa: TID251 -- real time is what these runs are made of
 
 
 class Stage:
@@ -101,11 +101,13 @@ class Stage:
     ) -> subprocess.Popen[bytes]:
         """Choose a victim among those that have begun to work."""
         workers.check()
-        while not (
-            ready := [p for p in workers.processes if workers.works(p) and p is not sparing]
-        ):
-            wait_s(_LOOK_S)
-        return ready[self.entropy.below(len(ready))]
+
+        def ready() -> list[subprocess.Popen[bytes]]:
+            return [p for p in workers.processes if workers.works(p) and p is not sparing]
+
+        await_that(ready, "no worker works")
+        found = ready()
+        return found[self.entropy.below(len(found))]
 
     def held(self, pid: int) -> list[int]:
         """Return the numbers of the jobs that a process holds, as Redis has it."""
@@ -123,18 +125,6 @@ class Stage:
         """Expect nothing any more of jobs that were accepted and have not run."""
         self.journal.read()
         self.load.accepted.intersection_update(self.journal.ends)
-
-    def await_condition(self, condition: Callable[[], object], within_s: float) -> None:
-        """Wait for something.
-
-        Raises:
-            RuntimeError: It does not come.
-        """
-        deadline = time.monotonic() + within_s
-        while not condition():
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.verdict.scenario}: waited {within_s} s in vain")
-            wait_s(_LOOK_S)
 
     def finish(self, workers: Fleet) -> Verdict:
         """Wait until all that was accepted has run, end the workers, and count."""

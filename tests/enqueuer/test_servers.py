@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from redis import Redis
 
-from tests.conftest import PrivateServer, ServerKind
+from tests.conftest import PrivateServer, ServerKind, WaitUntil
 from tests.enqueuer.faces import on_one_loop
 from tests.support.gopeer import Scene
 from workkit import Enqueuer, ServerError, ServerRefused, ServerUnavailable
@@ -91,6 +91,19 @@ def test_a_replica_refuses_until_it_is_the_master(make: Make, own: Callable[...,
         redis.execute_command("REPLICAOF", "NO", "ONE")
         enqueuer.enqueue("mail")
         assert redis.llen("n:jobs:mail") == 1
+
+
+def test_a_master_that_its_replicas_have_left_is_asked_no_more(
+    make: Make, own: Callable[..., Any], wait_until: WaitUntil
+) -> None:
+    server = own(config={"min-replicas-to-write": "1"})
+    enqueuer = make(server.url)
+    with pytest.raises(ServerRefused, match="fewer replicas follow this server") as no:
+        enqueuer.enqueue("mail")
+    assert no.value.code == "NOREPLICAS"
+    # The next call opens another connection, and asks sentinels first who is master by then.
+    with Redis.from_url(server.url) as redis:
+        wait_until(lambda: not any(c["name"] == "workkit" for c in redis.client_list()))
 
 
 def test_a_user_without_the_permission_is_told_so(make: Make, own: Callable[..., Any]) -> None:

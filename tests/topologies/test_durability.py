@@ -29,17 +29,31 @@ def ways(enqueuer: Enqueuer) -> list[Callable[[], Any]]:
     ]
 
 
+MakeGroup = Callable[[int], list[EmbeddedServer]]
+
+
 @pytest.fixture
-def replicated(
-    private_server: PrivateServer, wait_until: WaitUntil
-) -> tuple[EmbeddedServer, EmbeddedServer]:
+def make_group(private_server: PrivateServer, wait_until: WaitUntil) -> MakeGroup:
+    """Makes a master with some replicas, which follow it."""
+
+    def make(replicas: int) -> list[EmbeddedServer]:
+        settings = {"repl-diskless-sync-delay": "0"}
+        master = private_server(port="any", appendonly=True, config=settings)
+        follow = settings | {"replicaof": f"127.0.0.1 {master.port}"}
+        group = [
+            private_server(port="any", appendonly=True, config=follow) for _ in range(replicas)
+        ]
+        with Redis.from_url(master.url) as client:
+            wait_until(lambda: _replication(client).count(b"state=online") == replicas, 30)
+        return [master, *group]
+
+    return make
+
+
+@pytest.fixture
+def replicated(make_group: MakeGroup) -> tuple[EmbeddedServer, EmbeddedServer]:
     """A master and a replica that follows it."""
-    settings = {"repl-diskless-sync-delay": "0"}
-    master = private_server(port="any", appendonly=True, config=settings)
-    follow = settings | {"replicaof": f"127.0.0.1 {master.port}"}
-    replica = private_server(port="any", appendonly=True, config=follow)
-    with Redis.from_url(master.url) as client:
-        wait_until(lambda: b"state=online" in _replication(client), 30)
+    master, replica = make_group(1)
     return master, replica
 
 
@@ -47,6 +61,13 @@ def _replication(client: Any) -> bytes:
     client.response_callbacks.clear()
     said: bytes = client.execute_command("INFO", "replication")
     return said
+
+
+def _follow(server: EmbeddedServer, master: EmbeddedServer | None) -> None:
+    """Do to a server what sentinels do: promote it, or let it follow another."""
+    with Redis.from_url(server.url) as client:
+        to = ("127.0.0.1", master.port) if master else ("NO", "ONE")
+        client.execute_command("REPLICAOF", *to)
 
 
 def test_what_was_durably_enqueued_is_on_the_replica(
@@ -62,6 +83,40 @@ def test_what_was_durably_enqueued_is_on_the_replica(
     with Redis.from_url(replica.url) as client:
         assert client.llen("work:jobs:a") == 4
         assert client.zcard("work:scheduled") == 6
+
+
+def test_what_all_replicas_have_outlives_the_master_whichever_is_promoted(
+    make_group: MakeGroup,
+) -> None:
+    master, *replicas = make_group(2)
+    Enqueuer("work", master.url).durably(replicas=2, timeout=4).enqueue("a")
+    master.kill()
+    for replica in replicas:
+        with Redis.from_url(replica.url) as client:
+            assert client.llen("work:jobs:a") == 1
+
+
+def test_what_one_of_two_replicas_has_is_lost_where_the_other_one_was_promoted(
+    make_group: MakeGroup, wait_until: WaitUntil
+) -> None:
+    master, promoted, other = make_group(2)
+    _follow(promoted, None)
+    # The master lives, nobody has told it or the other replica yet.
+    Enqueuer("work", master.url).durably(replicas=1, timeout=4).enqueue("a")
+    for server in (master, other):
+        _follow(server, promoted)
+        with Redis.from_url(server.url) as client:
+            wait_until(lambda: b"master_link_status:up" in _replication(client), 30)
+            assert client.llen("work:jobs:a") == 0
+
+
+def test_a_master_that_one_of_its_replicas_has_left_confirms_nothing_for_all(
+    make_group: MakeGroup,
+) -> None:
+    master, promoted, _ = make_group(2)
+    _follow(promoted, None)
+    with pytest.raises(NotConfirmed, match="[01] of 2 replicas"):
+        Enqueuer("work", master.url).durably(replicas=2, timeout=0.2).enqueue("a")
 
 
 def test_from_asyncio_as_well(replicated: tuple[EmbeddedServer, EmbeddedServer]) -> None:

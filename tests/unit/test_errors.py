@@ -80,6 +80,11 @@ def test_undecodable_keeps_the_bytes() -> None:
             "READONLY",
             "connect to the master",
         ),
+        (
+            redis_errors.ResponseError("NOREPLICAS Not enough good replicas to write."),
+            "NOREPLICAS",
+            "min-replicas-to-write",
+        ),
         (redis_errors.NoPermissionError("no permissions"), "NOPERM", "lacks a permission"),
         (redis_errors.NoScriptError("No matching script."), "NOSCRIPT", ""),
         (redis_errors.ResponseError("CROSSSLOT Keys in request"), "CROSSSLOT", "such as {work}"),

@@ -12,7 +12,7 @@ from workkit.errors import ServerError, ServerRefused
 from workkit.store.cluster import FOLLOWED, Moved
 from workkit.store.exchange import CONFIRMING, Command, Step
 from workkit.store.link import plain
-from workkit.store.refusals import NOT_NOW, refusal, unavailable
+from workkit.store.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 
@@ -88,13 +88,16 @@ class AsyncLink:
     async def _mended(self, commands: Any, replies: list[Any]) -> list[Any]:
         """Do what error replies ask for."""
         was_new = False
-        for i, reply in enumerate(replies):
+        for i, first in enumerate(replies):
+            if not isinstance(first, ServerRefused):
+                continue
+            reply: Any = first
+            if first.code == "NOSCRIPT":
+                reply = replies[i] = await self._evaluate(commands[i])
+                was_new = True
             if not isinstance(reply, ServerRefused):
                 continue
-            if reply.code == "NOSCRIPT":
-                replies[i] = await self._evaluate(commands[i])
-                was_new = True
-            elif reply.code == "READONLY":
+            if reply.code in DEMOTED:
                 await self.close()
             elif isinstance(reply, Moved) and self._followed < FOLLOWED and self._target.route:
                 await self.close()
@@ -102,7 +105,7 @@ class AsyncLink:
                 self._followed += 1
                 return await self.send(commands)
         self._followed = 0
-        if was_new and commands[-1][0] in CONFIRMING:
+        if was_new and commands[-1][0] in CONFIRMING and self._connection.is_connected:
             replies[-1] = (await self.send(commands[-1:]))[0]
         return replies
 

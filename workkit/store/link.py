@@ -15,11 +15,11 @@ from typing import Any, Protocol, TypeVar
 from hiredis import pack_command
 from redis import exceptions as redis_errors
 
-from workkit.errors import ServerError
+from workkit.errors import ServerError, ServerRefused
 from workkit.store.cluster import FOLLOWED, Moved
 from workkit.store.exchange import CONFIRMING, PING, Command, Exchange, Step
 from workkit.store.line import Line, line_of
-from workkit.store.refusals import NOT_NOW, refusal, unavailable
+from workkit.store.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.scripts import Script
 from workkit.store.target import Target
 
@@ -128,19 +128,23 @@ class Link:
         for i, found in enumerate(replies):
             if not isinstance(found, redis_errors.ResponseError):
                 continue
-            reply = replies[i] = refusal(found)
+            reply: Any = refusal(found)
             if reply.code == "NOSCRIPT":
-                replies[i] = self._evaluate(commands[i], commands[i - 1] if i else ())
+                reply = self._evaluate(commands[i], commands[i - 1] if i else ())
                 was_new = True
-            elif reply.code == "READONLY":
-                self.close()  # demoted by a failover: the next connection asks who is master
+            replies[i] = reply
+            if not isinstance(reply, ServerRefused):
+                continue
+            if reply.code in DEMOTED:
+                self.close()
             elif isinstance(reply, Moved) and self._followed < FOLLOWED and self._target.route:
                 self.close()
                 self._target.route.moved(reply.where)
                 self._followed += 1
                 return self.send(commands)
         self._followed = 0
-        if was_new and commands[-1][0] in CONFIRMING:  # it was about what came before the script
+        # It was about what came before the script; another connection would know of no write.
+        if was_new and commands[-1][0] in CONFIRMING and self._line is not None:
             replies[-1] = self.send(commands[-1:])[0]
         return replies
 

@@ -10,7 +10,7 @@ from workkit.errors import ServerRefused, ServerUnavailable
 from workkit.store.cluster import Moved
 from workkit.store.target import Target
 
-__all__ = ["NOT_NOW", "refusal", "unavailable"]
+__all__ = ["DEMOTED", "NOT_NOW", "refusal", "unavailable"]
 
 #: Error replies after which the server may soon be willing again, so the loops wait and come back.
 NOT_NOW: Final = (
@@ -19,6 +19,8 @@ NOT_NOW: Final = (
     redis_errors.ClusterDownError,
     redis_errors.InvalidResponse,  # what answers is no Redis
 )
+#: Codes of a server that may be master no more: the next connection asks who is.
+DEMOTED: Final = frozenset({"READONLY", "NOREPLICAS"})
 
 
 def unavailable(target: Target, error: Exception) -> ServerUnavailable:
@@ -64,6 +66,7 @@ _CODES: Final[dict[type[Exception], str]] = {
 _HINTS: Final = {
     "OOM": " (the server is at its maxmemory; free memory or raise the limit)",
     "READONLY": " (this server is a replica; connect to the master)",
+    "NOREPLICAS": " (fewer replicas follow this server than its min-replicas-to-write)",
     "NOPERM": " (the ACL user lacks a permission)",
     "CROSSSLOT": " (on a cluster the namespace must be in braces, such as {work})",
     "ASK": " (the cluster is moving the namespace to another node; try again in a moment)",
