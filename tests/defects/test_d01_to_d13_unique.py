@@ -8,6 +8,7 @@ import pytest
 
 from tests.defects.fleet import Fleet, boom
 from tests.support.gopeer import GoJob, GoJobRecord
+from workkit import job as wire
 from workkit.errors import ServerUnavailable
 
 if TYPE_CHECKING:
@@ -314,3 +315,25 @@ def test_d6c_a_crash_after_the_beginning_runs_the_update_and_spares_a_newer_job(
 
     assert runs.seen == [2, 4]
     assert is_clean(fleet)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"{", b"{}", b'{"name":"a"}', b'{"a":' * 300, b'{"name":"a","id":"x","t":1,"args":{"v":2'],
+)
+def test_d6c_an_update_that_is_no_job_is_buried_and_the_job_runs_as_it_was(
+    fleet: Fleet, junk: bytes
+) -> None:
+    runs = Runs()
+    pool = fleet.pool({"a": runs})
+    job = fleet.enqueuer.enqueue_unique_by_key("a", {"v": 1}, KEY)
+    assert job is not None
+    fleet.redis.set(job.unique_key, junk)
+
+    pool.work()
+
+    assert runs.seen == [1]
+    (buried,) = fleet.members("dead")
+    assert wire.restore_undecodable(wire.decode(buried)) == junk
+    assert is_clean(fleet)
+    assert fleet.redis.exists(job.unique_key) == 0

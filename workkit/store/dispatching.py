@@ -257,7 +257,8 @@ def begin(
     ]  # fmt: skip
     args: list[Any] = [pool_id, fence, now_s, MARKS_KEPT_S]
     for job in jobs:
-        key_list += (job.key, keys.queue(job.queue, pool_id).inprogress)
+        queue = keys.queue(job.queue, pool_id)
+        key_list += (job.key, queue.inprogress, queue.jobs)
         args += (job.kind, job.raw, job.job_id)
 
     def parse(reply: Any) -> list[Word] | None:

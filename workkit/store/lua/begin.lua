@@ -4,7 +4,7 @@
 -- KEYS[2]  worker_pools      set
 -- KEYS[3]  begun             hash
 -- KEYS[4]  recoveries        hash
--- then a job: the unique key and the in-progress list, or the slot key and the in-progress list
+-- then a job, three each: its unique key or slot key, the in-progress list, its queue
 --
 -- ARGV[1]  pool id   ARGV[2] fence   ARGV[3] now, epoch s   ARGV[4] seconds that marks are kept
 -- then a job, three each: kind, raw, job id
@@ -18,7 +18,8 @@
 -- looked up whether it still holds it.
 --
 -- A unique job frees its key only once: after a crash its bytes come back unchanged, and the key
--- may then belong to a newer job.
+-- may then belong to a newer job. An update that is no job does not replace the one that waited: it
+-- goes to the queue, and with its next claim to the dead set, as all bytes there that are no job.
 
 local fence = redis.pcall('HGET', KEYS[1], 'fence')
 if type(fence) ~= 'string' then return {'gone'} end
@@ -27,8 +28,7 @@ redis.call('HDEL', KEYS[1], 'unregistered')
 
 -- Which unique jobs have begun before, and a mark for the others, in two commands for all of them.
 local begun, ids, marks = {}, {}, {}
-for k = 5, #KEYS, 2 do
-  local at = 5 + (k - 5) / 2 * 3
+for at = 5, #ARGV, 3 do
   if ARGV[at] == 'unique' then ids[#ids + 1] = ARGV[at + 2] end
 end
 if #ids > 0 then
@@ -44,12 +44,22 @@ if #ids > 0 then
   redis.call('EXPIRE', KEYS[3], ARGV[4])
 end
 
-local function begin_unique(key, inprogress, raw, id)
+-- Whether bytes have the form of a job, as far as can be told without a decoder.
+local function is_job(value)
+  return string.sub(value, -1) == '}' and string.find(value, '"name"%s*:%s*"')
+    and string.find(value, '"id"%s*:%s*"')
+end
+
+local function begin_unique(key, inprogress, queue, raw, id)
   if begun[id] then return '' end
   begun[id] = true
   local value = redis.pcall('GETDEL', key)
   if type(value) == 'table' then redis.call('DEL', key) end
   if type(value) ~= 'string' or string.sub(value, 1, 1) ~= '{' or value == raw then return '' end
+  if not is_job(value) then
+    redis.pcall('LPUSH', queue, value)
+    return ''
+  end
   if redis.pcall('LREM', inprogress, -1, raw) ~= 1 then return '' end
   redis.call('LPUSH', inprogress, value)
   -- From here on the bytes carry the id of the update.
@@ -86,14 +96,13 @@ local function begin_slot(key, kind)
   return ''
 end
 
-local reply, cursor = {}, 5
-for k = 5, #KEYS, 2 do
-  local kind = ARGV[cursor]
+local reply = {}
+for at = 5, #ARGV, 3 do  -- keys and arguments of a job are at the same places
+  local kind = ARGV[at]
   if kind == 'unique' then
-    reply[#reply + 1] = begin_unique(KEYS[k], KEYS[k + 1], ARGV[cursor + 1], ARGV[cursor + 2])
+    reply[#reply + 1] = begin_unique(KEYS[at], KEYS[at + 1], KEYS[at + 2], ARGV[at + 1], ARGV[at + 2])
   else
-    reply[#reply + 1] = begin_slot(KEYS[k], kind)
+    reply[#reply + 1] = begin_slot(KEYS[at], kind)
   end
-  cursor = cursor + 3
 end
 return {'ok', reply}
