@@ -68,6 +68,42 @@ def test_sync_handlers_sleep_in_virtual_time_and_overlap(sim: Simulation) -> Non
     assert 20 <= sim.now < 20.1
 
 
+def _nothing(job: Job) -> None:
+    """Do nothing."""
+
+
+def _threads_of_handlers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "simulated-handler"]
+
+
+def test_only_what_runs_something_has_a_stack_of_its_own(sim: Simulation) -> None:
+    ran: list[float] = []
+    pool = sim.pool()
+    pool.job("nothing", _nothing, takes=3)
+    pool.job("something", lambda job: ran.append(sim.now))
+    sim.enqueuer.enqueue("nothing")
+    sim.run_until_idle()
+    assert sim.now == pytest.approx(3, abs=0.1)
+    assert _threads_of_handlers() == []
+    sim.enqueuer.enqueue("something")
+    sim.run_until_idle()
+    assert len(_threads_of_handlers()) == len(ran) == 1
+
+
+def test_what_is_around_a_handler_that_does_nothing_can_sleep(sim: Simulation) -> None:
+    pool = sim.pool()
+    pool.job("nothing", _nothing)
+
+    @pool.middleware
+    def sleepy(job: Job, proceed: Any) -> None:
+        sim.sleep(7)
+        proceed()
+
+    sim.enqueuer.enqueue("nothing")
+    sim.run_until_idle()
+    assert sim.now == pytest.approx(7, abs=0.1)
+
+
 def test_what_a_handler_takes_is_said_where_it_is_registered(sim: Simulation) -> None:
     pool = sim.pool(concurrency=1)
     pool.job("fixed", lambda job: None, takes=7)
@@ -233,7 +269,7 @@ def test_a_handler_that_really_blocks_is_reported_with_its_stack(
         parking.HandlerBlocked, match=r"handler of 'work' has blocked[\s\S]*hang_here"
     ):
         sim.run_for(1)
-    (blocked,) = [t for t in threading.enumerate() if t.name == "simulated-handler"]
+    (blocked,) = _threads_of_handlers()
     release.set()
     blocked.join(timeout=10)
     assert not blocked.is_alive()

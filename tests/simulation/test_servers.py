@@ -91,6 +91,33 @@ def test_the_server_in_memory_answers_as_a_real_one(
         real.close()
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "7", "7.9", "'text'", "true", "false", "nil", "{}", "{{}}", "{1, {'a', {}, {2, 'b'}}, 'c'}",
+        "{1, false, 'a'}", "{1, nil, 'a'}", "redis.status_reply('FINE')", "{KEYS[1], ARGV[2]}",
+        "redis.error_reply('BAD luck')", "{'a', redis.status_reply('FINE'), 1}",
+        "error('out of luck')", "redis.call('NOTHING')", "redis.call('TYPE', KEYS[1])",
+        "redis.pcall('INCRBY', KEYS[1], 'x')",
+    ],
+)  # fmt: skip
+def test_scripts_in_memory_answer_as_on_a_real_server(
+    redis_url: str, namespace: str, reply: str
+) -> None:
+    real, memory = LinkBackend(client_of(redis_url)), MemoryBackend()
+    command = ("EVAL", f"return {reply}".encode(), 1, f"{namespace}:a", "x", 2)
+    try:
+        assert comparable(memory.send([command])[0]) == comparable(real.send([command])[0])
+    finally:
+        real.close()
+
+
+def test_a_script_in_memory_answers_with_any_number_of_items() -> None:
+    script = b"local all = {} for i = 1, 30000 do all[i] = {i, 'x'} end return all"
+    (reply,) = MemoryBackend().send([("EVAL", script, 0)])
+    assert reply == [[number, b"x"] for number in range(1, 30_001)]
+
+
 def test_what_is_no_server_is_refused() -> None:
     with pytest.raises(InvalidOption, match="server must be None"):
         open_backend(7)

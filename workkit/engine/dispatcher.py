@@ -15,8 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from workkit.clock import Clock, Instant
 from workkit.engine.admission import Admission
 from workkit.engine.alignment import Alignment
@@ -295,9 +293,10 @@ class Dispatcher:
             fates,
             claims,
             self._history_blob(fates, records),
+            self._intake.take,
         )
         try:
-            reply = yield from msgspec.structs.replace(exchange, meanwhile=self._intake.take)
+            reply = yield from exchange
         except BaseException:  # a bug of ours included: a resync shows what has happened
             ledger.records = records + ledger.records
             self._alignment.lost(fates)

@@ -40,9 +40,13 @@ class Rota:
         self._duties = [(duty, Outage(duty.name, clock, entropy)) for duty in duties]
         self._stopping = False
 
+    def is_due_by(self, duty: Duty, at_s: float) -> bool:
+        """Tell whether a duty is due at a time (monotonic seconds), or earlier."""
+        return self._due_s[id(duty)] <= at_s
+
     def hurry(self, duty: Duty, at_s: float) -> None:
         """Make a duty due at a time (monotonic seconds) if it is not earlier; from any thread."""
-        if at_s < self._due_s[id(duty)]:
+        if not self.is_due_by(duty, at_s):
             self._due_s[id(duty)] = at_s
             self._alarm.wake()
 

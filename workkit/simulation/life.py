@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
-from workkit.engine.engine import Engine
+from workkit.engine.engine import Engine, PoolSpec
 from workkit.engine.events import Events, call_hook
 from workkit.engine.execution import Execution
 from workkit.engine.serving import Serving
@@ -31,6 +33,8 @@ __all__ = ["Life"]
 _STARTS_AGAIN_S: Final = 1.0
 #: Of dispatcher, heartbeat, maintenance and handlers, as in a real pool, seconds.
 _TIMEOUTS_S: Final = (5.0, 2.0, 5.0, 5.0)
+#: Of what an empty function consists.
+_NOTHING: Final = frozenset({"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"})
 
 
 class _WorldEvents(Events):
@@ -68,7 +72,8 @@ class Life:
         def make_runner(worker_ids: Sequence[str], done: Callable[[Execution], None]) -> Runner:
             self.runner = SimulatedRunner(
                 worker_ids, done, clock=pool.clock, entropy=entropy, host=self.host,
-                connection=links[3], threads=sim.threads, takes=pool.takes, witness=pool,
+                connection=links[3], threads=sim.threads, takes=pool.takes, idle=_idle(spec),
+                witness=pool,
             )  # fmt: skip
             return self.runner
 
@@ -127,9 +132,12 @@ class Life:
 
     def _hurry_requeuer(self, at_s: float) -> None:
         """Let the requeuer have its turn at a time; in a calm world not before a job is due."""
+        requeuer = self._duties["requeuer"]
+        if self._rota.is_due_by(requeuer, at_s):
+            return  # often, and then it does not matter whether the world is calm
         if self._sim.is_calm():
             at_s = max(at_s, self._pool.clock.read().monotonic_s + self._until_due_s())
-        self._rota.hurry(self._duties["requeuer"], at_s)
+        self._rota.hurry(requeuer, at_s)
 
     def hurry_if_calm(self) -> None:
         """Let the requeuer have its turn when the next job is due, whatever it dozes over."""
@@ -170,3 +178,19 @@ class Life:
     def _gone(self) -> None:
         self.engine.runner.close(wait_s=0.5)
         self._pool.ended(self)
+
+
+def _idle(spec: PoolSpec) -> frozenset[str]:
+    """Return the names of jobs of which nothing runs but an empty function."""
+    if spec.middleware or spec.context is not None:
+        return frozenset()
+    return frozenset(
+        name for name, each in spec.registrations.items() if _is_empty(each.handler.function)
+    )
+
+
+def _is_empty(function: object) -> bool:
+    """Tell whether a function does nothing but return: it can ask for nothing, nor wait."""
+    if type(function) is not FunctionType:
+        return False
+    return {each.opname for each in dis.get_instructions(function)} <= _NOTHING

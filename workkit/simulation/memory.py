@@ -8,7 +8,7 @@ has no clock: keys live by virtual time, which the simulator keeps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from workkit.errors import MissingExtra, ServerRefused
@@ -29,16 +29,37 @@ function(call, pcall)
   redis.status_reply = function(message) return {ok = message} end
 end
 """
+#: Makes of a script what returns its reply in a row, since what costs is each step from Lua to
+#: Python. In front of the items of a table stand `true` and their number, or -1 of an error's, or
+#: -2 of a status's.
+_FLATTENED: Final = """
+function(script)
+  local function append(row, value)
+    if type(value) ~= 'table' then
+      row[#row + 1] = value == true and 1 or value or false
+    elseif value.err or value.ok then
+      row[#row + 1], row[#row + 2] = true, value.err and -1 or -2
+      row[#row + 1] = value.err or value.ok
+    else
+      local count_at = #row + 2
+      row[count_at - 1], row[count_at] = true, 0
+      for number, item in ipairs(value) do
+        row[count_at] = number
+        append(row, item)
+      end
+    end
+  end
 
-
-#: Takes a reply apart.
-_OPEN: Final = """
-function(reply)
-  if reply.err then return 'err', reply.err end
-  if reply.ok then return 'ok', reply.ok end
-  return 'list', unpack(reply)
+  return function(keys, arguments)
+    local row = {}
+    append(row, script(keys, arguments))
+    if #row > 4000 then return row end  -- more than a call can return
+    return unpack(row)
+  end
 end
 """
+_ERROR: Final = -1
+_STATUS: Final = -2
 
 
 class MemoryBackend:
@@ -57,7 +78,7 @@ class MemoryBackend:
         self._store = Store()
         self._lua = lua51.LuaRuntime(encoding=None, unpack_returned_tuples=True)
         self._lua.eval(_SETUP)(self._call, self._pcall)
-        self._open = self._lua.eval(_OPEN)
+        self._flattened = self._lua.eval(_FLATTENED)
         self._compiled: dict[bytes, Any] = {}
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
@@ -70,7 +91,7 @@ class MemoryBackend:
 
     def _carry_out(self, command: Command) -> Any:
         first = command[0]
-        if isinstance(first, Script):
+        if type(first) is Script:
             return self._run(first.source, command[1], command[2:])
         if first == "EVAL":
             return self._run(command[1], command[2], command[3:])
@@ -84,16 +105,19 @@ class MemoryBackend:
     def _run(self, source: bytes, key_count: int, arguments: Sequence[Any]) -> Any:
         function = self._compiled.get(source)
         if function is None:
-            function = self._lua.eval(b"function(KEYS, ARGV)\n" + source + b"\nend")
-            self._compiled[source] = function
+            script = self._lua.eval(b"function(KEYS, ARGV)\n" + source + b"\nend")
+            function = self._compiled[source] = self._flattened(script)
         given = _all_bytes(arguments)
         table = self._lua.table_from
         try:
-            return self._from_lua(function(table(given[:key_count]), table(given[key_count:])))
+            row = function(table(given[:key_count]), table(given[key_count:]))
         except ServerRefused as error:
             return error
         except Exception as error:  # noqa: BLE001 - an error of Lua, which servers reply
             return ServerRefused("ERR", f"{PREFIX}ERR {error}")
+        if type(row) is tuple:
+            return _read(iter(row))
+        return _read(iter(row.values() if hasattr(row, "values") else (row,)))
 
     def _call(self, verb: bytes, *arguments: Any) -> Any:
         """Carry out what a script calls."""
@@ -126,24 +150,24 @@ class MemoryBackend:
             return self._lua.table_from({b"ok": reply.text})
         return self._lua.table_from([self._to_lua(each) for each in reply])
 
-    def _from_lua(self, value: Any) -> Any:
-        kind = type(value)
-        if kind is bytes or kind is int:
-            return value
-        if kind is float:
-            return int(value)
-        if value is None or kind is bool:
-            return 1 if value else None
-        opened = self._open(value)  # all at once: a step from Lua to Python is what costs
-        if opened == b"list":
-            return []
-        what, *items = opened
-        if what == b"err":
-            text = items[0].decode()
-            return ServerRefused(text.partition(" ")[0], f"{PREFIX}{text}")
-        if what == b"ok":
-            return items[0]
-        return [each if type(each) is bytes else self._from_lua(each) for each in items]
+
+def _read(row: Iterator[Any]) -> Any:
+    """Read the next value of a reply in a row."""
+    value = next(row)
+    kind = type(value)
+    if kind is bytes or kind is int:
+        return value
+    if kind is float:
+        return int(value)
+    if value is not True:
+        return None
+    count = next(row)
+    if count == _ERROR:
+        text = next(row).decode()
+        return ServerRefused(text.partition(" ")[0], f"{PREFIX}{text}")
+    if count == _STATUS:
+        return next(row)
+    return [_read(row) for _ in range(count)]
 
 
 def _all_bytes(values: Sequence[Any]) -> list[bytes]:

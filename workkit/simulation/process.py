@@ -46,8 +46,13 @@ class Host:
         """Whether the host runs and nothing is or will be wrong with its connections."""
         now_us = self.world.now_us
         line = self.line
-        troubled_until_us = max(self.frozen_until_us, line.cut_until_us, line.slow_until_us)
-        return not (self.crashed or line.traps or troubled_until_us > now_us)
+        return not (
+            self.crashed
+            or line.traps
+            or self.frozen_until_us > now_us
+            or line.cut_until_us > now_us
+            or line.slow_until_us > now_us
+        )
 
     def happen(self, action: Callable[..., object], *args: Any) -> None:
         """Let something happen on this host: now, when it thaws, or never."""

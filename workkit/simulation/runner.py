@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Protocol
 
@@ -66,6 +67,7 @@ class SimulatedRunner:
         connection: For what handlers send themselves.
         threads: For sync handlers.
         takes: Job name -> how long its handlers take.
+        idle: Names of jobs whose handlers do nothing, and so need no stack of their own.
         witness: Told of starts and ends.
     """
 
@@ -80,6 +82,7 @@ class SimulatedRunner:
         connection: Connection,
         threads: ParkedThreads,
         takes: Mapping[str, Takes],
+        idle: AbstractSet[str],
         witness: HandlerWitness,
     ) -> None:
         self._slots = Slots(worker_ids)
@@ -90,6 +93,7 @@ class SimulatedRunner:
         self._connection = connection
         self._threads = threads
         self._takes = takes
+        self._idle = idle
         self._witness = witness
         self._waiting: deque[Execution] = deque()
         self._running: dict[int, _Run] = {}
@@ -168,8 +172,10 @@ class SimulatedRunner:
             self._witness.handler_started(execution)
             if execution.chain.on_loop:
                 run.task = self.loop.create_task(self._run_task(run))
+            elif (name := execution.payload.name) in self._idle:
+                execution.chain.run(execution.job)
+                self._returned(run, None)
             else:
-                name = execution.payload.name
                 run.strand = self._new_strand()
                 run.strand.start(
                     partial(execution.chain.run, execution.job, self.loop),

@@ -26,7 +26,6 @@ from workkit.simulation.verbs import (
 from workkit.simulation.world import World
 from workkit.store.exchange import Command
 from workkit.store.keys import Keys
-from workkit.store.scripts import Script
 
 if TYPE_CHECKING:
     from workkit.simulation.checkers.scene import Scene
@@ -128,10 +127,13 @@ class SimulatedServer:
         asks_for_due = verb == "ZRANGEBYSCORE" and command[2] == "-inf" and type(command[3]) is int
         if asks_for_due and not self._any_due(command):
             return []
-        name = (verb.name if isinstance(verb, Script) else verb, *command[1:])
+        # A script by its name, since its hash is that of its whole text.
+        name = command if type(verb) is str else (verb.name, *command[1:])
         known = self._remembered.get(name)
         if known is not None:
             stamp, keys, reply = known
+            if stamp == self.writes:
+                return reply
             written = self._written
             for key in keys:
                 if written.get(key, 0) > stamp:
@@ -139,12 +141,18 @@ class SimulatedServer:
             else:
                 return reply
         keys = self.keys_read(command)
-        self._known.update(dict.fromkeys(keys))
+        self._note_names(keys)
         reply = _ordered(verb, self._send([command])[0])
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[name] = self.writes, keys, reply
         return reply
+
+    def _note_names(self, keys: Sequence[bytes]) -> None:
+        known = self._known
+        for key in keys:
+            if key not in known:
+                known[key] = None
 
     def peek(self, command: Command) -> Any:
         """Carry out a command that changes nothing, and remember nothing of it."""
@@ -191,7 +199,7 @@ class SimulatedServer:
 
     def _write(self, command: Command, nature: Nature, who: object) -> Any:
         keys = keys_of(command)
-        self._known.update(dict.fromkeys(keys))
+        self._note_names(keys)
         mortal = self._mortal(keys, nature.gives_life, nature.gives_hash_life)
         if self.refusal is not None:
             allowed = guarded(command, self.refusal)

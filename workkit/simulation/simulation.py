@@ -108,6 +108,7 @@ class Simulation(Assertions, Faulting, Watching):
         self._running = False
         self.jumps = jump and faults is None
         self.keys = keys = Keys(namespace)
+        self._asks_who_is_registered = ("SMEMBERS", keys.worker_pools)
         backend = open_backend(server)
         witness = WireWitness(self.trace, lambda: self.clock.read().epoch_ms / 1000)
         self.server = SimulatedServer(
@@ -308,10 +309,16 @@ class Simulation(Assertions, Faulting, Watching):
         """Tell whether nothing is wrong and nothing is about to go wrong."""
         if not self.jumps or self.server.refusal or self.network.is_troubled:
             return False
-        if not all(pool.is_well for pool in self.pools):
-            return False
-        living = {pool.pool_id.encode() for pool in self.pools if pool.running}
-        return living == set(self.server.read(("SMEMBERS", self.keys.worker_pools)))
+        living = 0
+        registered = self.server.read(self._asks_who_is_registered)
+        for pool in self.pools:
+            if not pool.is_well:
+                return False
+            if pool.running:
+                living += 1
+                if pool.pool_id.encode() not in registered:
+                    return False
+        return living == len(registered)
 
     def rouse(self) -> None:
         """Let everything that was put off in a calm world have its turn."""

@@ -46,7 +46,8 @@ class World:
     def after(self, delay_us: int, action: Callable[..., object], *args: Any) -> Timer:
         """Have something happen after a while; what is due at the same time keeps its order."""
         self._next_number += 1
-        timer: Timer = [self.now_us + max(delay_us, 0), self._next_number, action, args]
+        at_us = self.now_us + delay_us if delay_us > 0 else self.now_us
+        timer: Timer = [at_us, self._next_number, action, args]
         heapq.heappush(self._queue, timer)
         return timer
 

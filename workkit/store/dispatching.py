@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -138,6 +138,7 @@ def exchange(
     settlements: Sequence[Settlement],
     claims: Mapping[str, int],
     history: HistoryBlob,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Exchange[ExchangeReply]:
     """Settle finished jobs and claim new ones, in one script.
 
@@ -149,6 +150,7 @@ def exchange(
         settlements: Fates, in any order.
         claims: Queue -> how many at most.
         history: Executions to append.
+        meanwhile: What there is to do while the server works.
     """
     done: dict[str, list[int]] = {name: [] for name in claims}
     others: dict[str, list[int]] = {}
@@ -192,8 +194,10 @@ def exchange(
             key_list.append(effect.key)
             key_at = len(key_list)
         args += (position, effect.op, key_at, effect.argument)
-    return Exchange.one(
-        call(script("exchange"), key_list, args), lambda reply: _parse(reply, names, flat)
+    return Exchange(
+        (call(script("exchange"), key_list, args),),
+        lambda replies: _parse(replies[0], names, flat),
+        meanwhile=meanwhile,
     )
 
 
