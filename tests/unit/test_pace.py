@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.steps import FakeClock
 from workkit.engine.outage import Outage
-from workkit.engine.pace import AHEAD_S, MAX_AHEAD, MOST_STRETCH, WINDOW_S, Pace
+from workkit.engine.pace import AHEAD_S, MAX_AHEAD, MOST_AHEAD_S, MOST_STRETCH, WINDOW_S, Pace
 from workkit.entropy import Entropy
 from workkit.errors import ServerUnavailable
 
@@ -77,7 +77,7 @@ def test_workers_that_run_out_of_jobs_get_more_of_them_and_less_again_once_they_
     for _ in range(9):
         pace.supplied(in_time=False)
     assert pace.ahead(clock.read(), 0) == pytest.approx(MOST_STRETCH * steady, abs=4)
-    for _ in range(200):
+    for _ in range(400):
         pace.supplied(in_time=True)
     assert pace.ahead(clock.read(), 0) == steady
 
@@ -89,7 +89,7 @@ def test_workers_that_run_out_of_jobs_get_no_more_than_they_could_start() -> Non
         pace.supplied(in_time=False)
         clock.advance(STEP_S)
         held = pace.ahead(clock.read(), 0)
-    assert held == pytest.approx(10 / 0.001 * AHEAD_S / 2, abs=1)
+    assert held == pytest.approx(10 / 0.001 * MOST_AHEAD_S / 2, abs=1)
 
 
 def test_jobs_that_last_seconds_are_not_held_in_advance() -> None:

@@ -11,8 +11,12 @@ __all__ = ["Pace"]
 #: Jobs held beyond the free workers are what the pool starts within this time, seconds. They are
 #: claimed in two halves: while Redis hands out one, the workers have the other.
 AHEAD_S: Final = 0.01
-#: Where workers run out of jobs all the same, up to so many times as much is held.
-MOST_STRETCH: Final = 4.0
+#: Where workers run out of jobs all the same, up to so many times as much is held: an exchange may
+#: take longer than that, and on a busy machine it does.
+MOST_STRETCH: Final = 16.0
+#: But no more than what they could start within this time if they always had one, seconds. What
+#: has not started after twice that goes back.
+MOST_AHEAD_S: Final = 0.05
 #: How long jobs are counted for one measurement of the rate, seconds.
 WINDOW_S: Final = 0.02
 #: Jobs held beyond the free workers, at most.
@@ -58,7 +62,7 @@ class Pace:
     def supplied(self, *, in_time: bool) -> None:
         """Take note that claimed jobs have come, and whether workers had others until then."""
         if in_time:
-            self._stretch = max(0.95 * self._stretch, 1.0)
+            self._stretch = max(0.98 * self._stretch, 1.0)
         else:
             self._stretch = min(2 * self._stretch, MOST_STRETCH)
 
@@ -82,8 +86,9 @@ class Pace:
             self._rate = newest if newest < self._rate else (self._rate + newest) / 2
             self._since_s, self._count = now.monotonic_s, 0
         never_idle = self._concurrency / max(self._run_s, _NO_TIME_S)
-        rate = min(self._rate * self._stretch, max(never_idle, self._rate))
-        most = min(int(rate * AHEAD_S), MAX_AHEAD)
+        planned = self._rate * AHEAD_S
+        stretched = min(planned * self._stretch, never_idle * MOST_AHEAD_S)
+        most = min(int(max(planned, stretched)), MAX_AHEAD)
         half = (most + 1) // 2
         return max(min(half - max(free, 0), most + min(free, 0)), 0)
 
