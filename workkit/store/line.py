@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -83,11 +84,13 @@ class _SocketLine:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._is_tls = hasattr(self._socket, "pending")
+        if not self._is_tls:
+            _let_the_kernel_time(self._socket)
 
     def write(self, packed: bytes) -> None:
         try:
             self._socket.sendall(packed)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             raise redis_errors.TimeoutError("Timeout writing to socket") from None
         except OSError as error:
             raise redis_errors.ConnectionError(f"Error writing to socket: {error}") from None
@@ -130,7 +133,7 @@ class _SocketLine:
     def _receive(self) -> None:
         try:
             count = self._socket.recv_into(self._buffer)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             raise redis_errors.TimeoutError("Timeout reading from socket") from None
         except OSError as error:
             raise redis_errors.ConnectionError(
@@ -144,6 +147,24 @@ class _SocketLine:
     def _take(self, push: Any) -> None:
         if push[0] == _INVALIDATE:
             self._announced(push[1])
+
+
+def _let_the_kernel_time(connected: socket.socket) -> None:
+    """Leave the timeout of a socket to the kernel: Python's own asks before each read and write.
+
+    What takes too long then fails with EAGAIN, a `BlockingIOError`.
+    """
+    timeout_s = connected.gettimeout()
+    if not timeout_s:
+        return
+    seconds, part = divmod(timeout_s, 1)
+    interval = struct.pack("@ll", int(seconds), int(part * 1e6))
+    try:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
+    except OSError:
+        return  # a system with another idea of an interval; Python's way does it too
+    connected.settimeout(None)
 
 
 class _ConnectionLine:
