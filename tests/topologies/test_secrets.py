@@ -29,7 +29,7 @@ COMMANDS: Final = (
 
 
 def said(url: str, directory: Path, *command: str) -> str:
-    """Run a command and return all that it says; a worker is told to stop after a while."""
+    """Run a command and return all that it says; a worker is told to stop soon after it spoke."""
     process = subprocess.Popen(
         [sys.executable, "-m", "workkit", *command],
         env=os.environ | {"WORKKIT_REDIS_URL": url, "PYTHONPATH": str(ROOT)},
@@ -39,11 +39,15 @@ def said(url: str, directory: Path, *command: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    if command[0] != "worker":
+        return process.communicate(timeout=60)[0]
+    assert process.stdout is not None
+    first = process.stdout.readline()
     try:
-        return process.communicate(timeout=3 if command[0] == "worker" else 60)[0]
+        return first + process.communicate(timeout=3)[0]
     except subprocess.TimeoutExpired:
         process.terminate()
-        return process.communicate(timeout=30)[0]
+        return first + process.communicate(timeout=30)[0]
 
 
 @pytest.mark.slow
