@@ -153,9 +153,10 @@ class Stage:
         for finding in doctor.examine():
             if finding.repairable:
                 doctor.repair(finding)
-        left = [f"{f.check}: {f.says}" for f in doctor.examine() if f.severity == "broken"]
+        broken = [f for f in doctor.examine() if f.severity == "broken"]
         doctor.close()
-        return left
+        # A second run that was still to come when the workers were stopped has nobody to run it.
+        return [f"{f.check}: {f.says}" for f in broken if f.check != "no-handler"]
 
     def _watch(self, workers: Fleet, done: Callable[[], bool]) -> None:
         seen, since = -1, time.monotonic()
