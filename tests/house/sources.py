@@ -30,7 +30,7 @@ class Module:
     def name(self) -> str:
         """Dotted name."""
         parts = self.path.relative_to(ROOT).with_suffix("").parts
-        parts = parts[1:] if parts[0] == "tui" else parts
+        parts = parts[1:] if parts[0] in {"tui", "notebooks"} else parts
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     @cached_property
@@ -123,8 +123,8 @@ class LuaScript:
 
 
 #: What ships beside it, from folders of their own.
-CONSOLE: Final = ROOT / "tui" / "workkit_tui"
+BESIDE: Final = (ROOT / "tui" / "workkit_tui", ROOT / "notebooks" / "workkit_notebook")
 MODULES: Final = tuple(
-    Module(path) for folder in (PACKAGE, CONSOLE) for path in sorted(folder.rglob("*.py"))
+    Module(path) for folder in (PACKAGE, *BESIDE) for path in sorted(folder.rglob("*.py"))
 )
 SCRIPTS: Final = tuple(LuaScript(path) for path in sorted(LUA.glob("*.lua")))
