@@ -169,7 +169,8 @@ class Enqueuer:
         the server's side for this to mean something is in docs/reliability.md.
 
         Args:
-            replicas: How many replicas must have the job (``WAIT``).
+            replicas: How many replicas must have the job (``WAIT``); it outlives every failover if
+                that is all of those that may be promoted.
             fsync: Whether the master must have it on disk, and those replicas on theirs
                 (``WAITAOF``: Redis 7.2 or newer, or Valkey).
             timeout: Seconds to wait for them, at most 4.

@@ -340,7 +340,7 @@ class CronEntry:
         next_slots: When it is due next, epoch seconds; a spec without a zone is read in the zone of
             the reading host. Empty if the spec cannot be read.
         last_slot: Its newest slot that is known to have been planned, epoch seconds; None if none
-            is known (what is known of slots is kept for three days).
+            is known (what is known of slots is kept for two days after they have run).
         last_state: How far that slot has come: "scheduled", "queued", "started", "failed", "done";
             "" if none is known.
     """

@@ -95,8 +95,8 @@ def _sample(passed_s: float, pids: Sequence[int], client: Redis) -> Mapping[str,
     row: dict[str, float] = {
         "minute": passed_s / 60,
         _MARKS: marks,
-        "server memory without them, MiB": (takes.memory - marks * _MARK_BYTES) / 2**20,
-        "keys without them": client.dbsize() - marks,
+        f"server memory without {_MARKS}, MiB": (takes.memory - marks * _MARK_BYTES) / 2**20,
+        f"keys without {_MARKS}": client.dbsize() - marks,
         "connections": takes.connections,
     }
     for at, pid in enumerate(pids, 1):
@@ -129,6 +129,10 @@ def _write(rows: Sequence[Mapping[str, float]], out: Path) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+    _plot(rows, out)
+
+
+def _plot(rows: Sequence[Mapping[str, float]], out: Path) -> None:
     try:
         import matplotlib as mpl
 
@@ -143,7 +147,7 @@ def _write(rows: Sequence[Mapping[str, float]], out: Path) -> None:
         for name in rows[0]:
             if kind in name:
                 axis.plot([row["minute"] for row in rows], [row[name] for row in rows], label=name)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, axis.get_ylim()[1] * 1.1)
         axis.legend(loc="lower right", fontsize=7)
     axes[-1].set_xlabel("minutes")
     figure.tight_layout()

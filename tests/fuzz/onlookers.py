@@ -45,7 +45,9 @@ _WORDS: Final = (
 _KEYS_A_TAB: Final = 12
 #: A console that needs longer than this for all its screens is stuck, seconds.
 _ROUND_S: Final = 120.0
-#: And one that does not look for so long.
+#: From wherever one is, so often is enough to be back.
+_ESCAPES: Final = 50
+#: And so is one that does not look for so long.
 _LOOK_S: Final = 20.0
 
 
@@ -93,9 +95,13 @@ def pressing(url: str, namespace: str, crashes: list[str], seen: Counter[str]) -
         try:
             yield
         finally:
-            told, trouble = process.communicate(timeout=_ROUND_S)
+            stuck = threading.Timer(_ROUND_S, process.kill)
+            stuck.start()
+            told, trouble = process.communicate()
+            stuck.cancel()
         if process.returncode:
-            crashes.append(f"console: {trouble.decode(errors='replace')}")
+            said = trouble.decode(errors="replace")
+            crashes.append(f"console ended with {process.returncode}: {said}")
         else:
             seen.update(json.loads(told))
 
@@ -121,8 +127,12 @@ async def _press(url: str, namespace: str, over: threading.Event, seen: Counter[
                 await pilot.press(key)
                 if isinstance(app.focused, Input):  # a screen asks for words
                     await pilot.press(*_WORDS[entropy.below(len(_WORDS))], "enter")
-            while len(app.screen_stack) > 2:  # Textual's own, and the tab
+            for _ in range(_ESCAPES):
+                if len(app.screen_stack) <= 2:  # Textual's own, and the tab
+                    break
                 await pilot.press("escape")
+            else:
+                raise RuntimeError(f"{app.screen} stays, with {app.focused} in focus")
     client.close()
 
 
