@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workkit.records import Placed, Queue, WorkerPoolHeartbeat
-from workkit.text import age
+from workkit.text import age, counted
 
 __all__ = ["SILENT_S", "Circumstances", "is_silent", "why"]
 
@@ -149,5 +149,7 @@ def _unique(placed: Placed, around: Circumstances) -> Iterator[str]:
 
 def _next_in_line(around: Circumstances) -> str:
     if around.ahead:
-        return f"{around.ahead:,} jobs of its queue run before it"
+        return (
+            f"{counted(around.ahead, 'job of its queue runs', 'jobs of its queue run')} before it"
+        )
     return "nothing holds it: a pool takes it as soon as a worker is free"

@@ -9,6 +9,7 @@ __all__ = [
     "age",
     "clean",
     "clip",
+    "counted",
     "due",
     "headline",
     "pad",
@@ -43,6 +44,17 @@ def age(seconds: float) -> str:
         return f"{whole // _HOUR_S}h {whole % _HOUR_S // _MINUTE_S}m"
     days = whole // _DAY_S
     return f"{days}d {whole % _DAY_S // _HOUR_S}h" if days < _LONG_DAYS else f"{days}d"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, such as "1 job", "1,204 jobs" or "2 jobs wait".
+
+    Args:
+        number: How many.
+        noun: What one of them is called, with its verb if there is one.
+        plural: What several are called; without it, the noun with an s.
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def read_span(text: str) -> tuple[float, str] | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from workkit.actions import Outcome, Plan, Progress
 from workkit.errors import InvalidOption, WorkkitError
 from workkit.steps.walk import WaitingJob
+from workkit.text import counted
 from workkit_notebook import html
 from workkit_notebook.deadset import DEAD
 from workkit_notebook.extra import widgets
@@ -116,7 +117,7 @@ class Acting:
             return
         self._plan = plan
         self._preview.value = _plan_page(plan, self._client.now_s())
-        self._confirm.description = f"{verb.capitalize()} {plan.count:,} jobs"
+        self._confirm.description = f"{verb.capitalize()} {counted(plan.count, 'job')}"
         self._confirm.button_style = _STYLES[verb]
         self._typed.value = ""
         self._typed.description = f"type {plan.count} to delete:"
@@ -180,7 +181,7 @@ class Acting:
         def bring_back() -> None:
             undone = self._client.actions.undo(operation_id)
             begun = f"; {undone.gone_on:,} had begun" if undone.gone_on else ""
-            self._said.value = html.muted(f"brought back {undone.back:,} jobs{begun}")
+            self._said.value = html.muted(f"brought back {counted(undone.back, 'job')}{begun}")
 
         self._start(bring_back)
 
@@ -192,7 +193,7 @@ def _plan_page(plan: Plan, now_s: float) -> str:
     rest = plan.count - len(plan.sample)
     more = f"<br>{html.muted(f'and {rest:,} more')}" if rest else ""
     return (
-        f"<b>{plan.verb.capitalize()} {plan.count:,} dead jobs: {html.escape(queues)}</b>"
+        f"<b>{plan.verb.capitalize()} {counted(plan.count, 'dead job')}: {html.escape(queues)}</b>"
         f'<ul style="margin: 0">{effects}</ul>'
         f'<div style="font-family: monospace; font-size: 12px">{sample}{more}</div>'
     )
@@ -200,7 +201,7 @@ def _plan_page(plan: Plan, now_s: float) -> str:
 
 def _said(plan: Plan, outcome: Outcome) -> str:
     word = {"retry": "retried", "delete": "deleted"}[plan.verb]
-    parts = [f"{word} {outcome.done:,} jobs"]
+    parts = [f"{word} {counted(outcome.done, 'job')}"]
     if outcome.gone:
         parts.append(f"{outcome.gone:,} were gone already")
     if outcome.refused:

@@ -8,6 +8,7 @@ from workkit.errors import InvalidQuery, WorkkitError
 from workkit.query import Query
 from workkit.reading.reader import Reader
 from workkit.steps.walk import WaitingJob
+from workkit.text import counted
 from workkit_notebook import html
 from workkit_notebook.acting import Acting
 from workkit_notebook.deadset import DeadSet, buckets, fingerprint_of
@@ -196,7 +197,9 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             mark.observe(self._toggler(group.fingerprint), "value")
             rows.append(widgets.HBox([mark, group_line(group, self._dead.now_s)]))
         if len(groups) > _GROUPS:
-            rows.append(widgets.HTML(html.muted(f"and {len(groups) - _GROUPS} further groups")))
+            rows.append(
+                widgets.HTML(html.muted(f"and {counted(len(groups) - _GROUPS, 'further group')}"))
+            )
         self._group_box.children = rows
 
     def _toggler(self, kind: str) -> Any:
@@ -214,7 +217,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         )
         access = "" if self._acting is not None else "; read-only"
         about = html.muted(f"{self._reader.label}{access}{older}")
-        self._head.value = f"{_STYLE}<b>{dead.total:,} dead jobs</b> {about}"
+        self._head.value = f"{_STYLE}<b>{counted(dead.total, 'dead job')}</b> {about}"
         shown = f", the newest {_ROWS} are listed" if len(rows) > _ROWS else ""
         self._count.value = html.muted(f"{len(rows):,} match{shown}; mark one to see it whole")
         self._list.options = [job_row(record, self._dead.now_s) for record in rows[:_ROWS]]

@@ -12,7 +12,7 @@ from workkit.errors import WorkkitError
 from workkit.reading.reader import Reader
 from workkit.records import Overview, WorkerObservation
 from workkit.steps.history import HistoryQuery, HistoryRecord
-from workkit.text import age, clean, clip, took
+from workkit.text import age, clean, clip, counted, took
 from workkit_notebook import html
 from workkit_notebook.extra import widgets
 
@@ -192,5 +192,5 @@ def _workers(busy: Sequence[WorkerObservation], now_s: float) -> str:
         )
         for worker in sorted(busy, key=lambda worker: worker.started_at)[:_ROWS]
     ]
-    head = (f"{len(busy)} busy workers", "job", "for", "check-in")
+    head = (counted(len(busy), "busy worker"), "job", "for", "check-in")
     return html.table(head, rows, "no worker is busy")

@@ -97,17 +97,17 @@ def test_retrying_says_which_jobs_will_not_be_unique_any_more(stage: Stage) -> N
     assert (plan.unique, plan.contested) == (3, 1)
     assert plan.effects() == [
         "takes 2 unique keys again",
-        "1 run without being unique: a newer job holds their key",
+        "runs 1 that are not unique: a newer job holds the key",
     ]
     leaving = planned(stage.client.actions.plan("delete", DEAD))
-    assert leaving.effects() == ["leaves 1 unique keys alone: another job holds them"]
+    assert leaving.effects() == ["leaves 1 unique key alone: another job holds it"]
 
 
 def test_members_that_are_no_jobs_are_counted(stage: Stage) -> None:
     stage.lay("dead", {b"junk": 1, raw_job("x"): 2})
     plan = planned(stage.client.actions.plan("retry", DEAD))
     assert (plan.count, plan.junk) == (2, 1)
-    assert plan.effects() == ["leaves 1 members alone that are no jobs"]
+    assert plan.effects() == ["leaves 1 member alone: no job"]
     assert planned(stage.client.actions.plan("delete", DEAD, "is:junk")).count == 1
 
 

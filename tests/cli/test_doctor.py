@@ -32,9 +32,7 @@ def test_findings_are_listed_with_what_can_be_done(leaky: Shell) -> None:
     assert re.search(
         r"^broken unique-key: the unique key .* is held by no job", result.stdout, re.MULTILINE
     )
-    assert re.search(
-        r"^note lock-info: .* names 1 pools that are gone", result.stdout, re.MULTILINE
-    )
+    assert re.search(r"^note lock-info: .* names 1 pool that is gone", result.stdout, re.MULTILINE)
     assert "  repair: it is deleted" in result.stdout
     assert "3 findings, 2 of them can be mended with --repair" in result.stderr
 
@@ -54,7 +52,7 @@ def test_json_has_every_field_and_what_was_repaired(leaky: Shell) -> None:
 
 def test_repairs_are_told_and_the_next_look_is_clean(leaky: Shell) -> None:
     said = leaky.run("doctor", "--repair", "--yes", code=1).stdout
-    assert "1 fields were removed" in said
+    assert "1 field was removed" in said
     assert "unique-key" not in leaky.run("doctor", code=1).stdout
 
 

@@ -102,7 +102,7 @@ def test_a_job_with_a_key_hands_its_args_to_the_one_that_waits(
 
 def test_many_equal_jobs_can_be_enqueued(shell: Shell) -> None:
     printed = shell.run("enqueue", "noop", USER, "--count", "2500").stdout
-    assert printed == "enqueued 2500 jobs noop\n"
+    assert printed == "enqueued 2,500 jobs noop\n"
     assert shell.client.queued_jobs("noop").total == 2_500
     assert len({job["id"] for job in shell.json("enqueue", "noop", "--count", "3")}) == 3
 

@@ -105,7 +105,7 @@ def test_history_says_when_there_is_more_or_nothing(shell: Shell) -> None:
     run_some(shell, 3)
     assert shell.run("history", "--limit", "2").stderr == "the newest 2; --limit N shows more\n"
     assert shell.complaint("history", "--name", "nobody", code=0) == (
-        "none of the 4 executions that are kept matches\n"
+        "none of 4 executions kept matches\n"
     )
 
 

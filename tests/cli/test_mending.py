@@ -83,7 +83,7 @@ def test_what_cannot_be_retried_is_counted(
 ) -> None:
     redis_client.zadd(f"{shell.namespace}:dead", {b"{junk": 7})
     assert shell.run("retry", "--all", "--yes").stdout == (
-        f"retried {len(dead)} dead jobs; 1 cannot be retried and stay where they are\n"
+        f"retried {len(dead)} dead jobs; 1 left in place: no job\n"
     )
 
 
@@ -323,5 +323,5 @@ def test_a_cure_is_tried_on_one_job_first(shell: Shell, dead: list[str]) -> None
     with pool:
         result = shell.run("retry", "--all", "--yes", "--per-second", "50", code=1)
     assert result.stdout == (
-        "retried 1 dead job; 2 are left alone: 1 of 1 retried jobs that have ended failed\n"
+        "retried 1 dead job; 2 left alone: 1 failed of 1 retried job that ended\n"
     )

@@ -80,7 +80,7 @@ def test_pools_and_what_their_workers_run(shell: Shell, wait_until: WaitUntil) -
         assert "page 12 of 40 (" in workers.stdout
         assert '{"n":7}' in workers.stdout
         assert len(workers.stdout.splitlines()) == 2
-        assert workers.stderr == "1 of 2 workers run a job\n"
+        assert workers.stderr == "1 of 2 workers busy\n"
 
         (record,) = shell.json("pools")
         assert record["worker_pool_id"] == pool.pool_id

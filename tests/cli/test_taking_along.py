@@ -15,6 +15,7 @@ from workkit import frames
 from workkit.cli.following import follow
 from workkit.records import Place
 from workkit.snapshot import Snapshot
+from workkit.text import counted
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -32,7 +33,7 @@ def test_history_is_archived_once_and_gone_on_with(shell: Shell, tmp_path: Path)
     archive = str(tmp_path / "archive")
     count = shell.client.history_extent().written
     first = shell.run("archive", "--to", archive)
-    assert first.stdout == f"archived {count} executions to {archive} (1 file)\n"
+    assert first.stdout == f"archived {count:,} executions to {archive} (1 file)\n"
     again = shell.run("archive", "--to", archive).stdout
     assert again == f"archived 0 executions to {archive} (0 files)\n"
     pd.testing.assert_frame_equal(frames.history(archive), frames.history(shell.client))
@@ -123,7 +124,7 @@ def test_a_frame_is_exported(
     out = tmp_path / f"out.{form}"
     result = shell.run("export", what, "--out", str(out))
     frame = frames.read(out, what)
-    assert f"wrote {len(frame)} rows to {out}\n" in result.stderr
+    assert f"wrote {counted(len(frame), 'row')} to {out}\n" in result.stderr
     assert len(frame) or what == "workers"
     assert out.stat().st_mode & 0o777 == 0o600
 

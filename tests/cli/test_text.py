@@ -51,6 +51,20 @@ def test_an_age_fits_its_column(seconds: int) -> None:
     assert text.age(seconds).isascii()
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (text.counted(0, "job"), "0 jobs"),
+        (text.counted(1, "job"), "1 job"),
+        (text.counted(1_204, "job"), "1,204 jobs"),
+        (text.counted(1, "job waits", "jobs wait"), "1 job waits"),
+        (text.counted(2, "job waits", "jobs wait"), "2 jobs wait"),
+    ],
+)
+def test_a_number_agrees_with_its_noun(said: str, shown: str) -> None:
+    assert said == shown
+
+
 def test_what_is_due_is_ahead_and_what_is_overdue_is_late() -> None:
     assert text.due(160, 100) == "in 1m 0s"
     assert text.due(100, 100) == "in 0s"

@@ -137,7 +137,7 @@ def test_after_a_rolled_back_server_locks_are_counted_anew(
         beside = Ward(replica.url, client, "work")
         dead, *_ = beside.findings()
         said = beside.doctor.repair(dead)
-        assert said == "1 jobs were given back, 0 went to the dead set"
+        assert said == "1 job was given back, 0 went to the dead set"
         beside.mend("limit")
         assert client.llen("work:jobs:a") == 2
 

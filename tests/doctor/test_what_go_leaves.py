@@ -25,7 +25,7 @@ def test_d1_a_claim_that_a_living_pool_has_forgotten_is_given_back(ward: Ward) -
     assert claim is not None
     peer.forget(claim)
     assert peer.fetch() is None
-    assert ward.mend("ghost") == ["1 jobs were given back"]
+    assert ward.mend("ghost") == ["1 job was given back"]
     assert ward.scene.lock("a") == 0
     assert peer.run_all() == 1
 
@@ -79,7 +79,7 @@ def test_d6_the_ghost_of_a_unique_job_by_key_is_given_back(ward: Ward) -> None:
     assert peer.run_all() == 1
     peer.observe()
     assert len(ward.scene.in_progress("a")) == 1
-    assert ward.mend("ghost") == ["1 jobs were given back"]
+    assert ward.mend("ghost") == ["1 job was given back"]
     assert ward.scene.in_progress("a") == []
 
 

@@ -99,9 +99,7 @@ def test_what_was_trimmed_before_it_could_be_read_is_named(writer: Writer, tmp_p
     writer.trim(2)
     (gap,) = frames.archive(writer.stage.client, tmp_path).gaps
     assert (gap.after, gap.records) == ("", 10)
-    assert (
-        str(gap) == "10 records before the archive began were trimmed before they could be archived"
-    )
+    assert str(gap) == "10 records before the archive began were trimmed before being archived"
     for n in range(3):
         writer.write(5, NOON_MS + 1_000 * n + 1_000)
     writer.trim(1)

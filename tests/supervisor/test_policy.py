@@ -196,7 +196,7 @@ def test_a_process_is_replaced_after_its_jobs_by_one_that_runs_already() -> None
     assert stage.sent == [(1, "retire")]
     stage.exit(1)
     assert stage.said[1:] == [
-        "process 1 (pid 101) has run 1101 jobs and is to be replaced",
+        "process 1 (pid 101) has run 1,101 jobs and is to be replaced",
         "process 1 (pid 102) runs; process 1 (pid 101) takes no more jobs",
         "process 1 (pid 101) ended",
     ]

@@ -12,6 +12,7 @@ from workkit.actions.throttle import STAGES, Watch
 from workkit.steps.client import read_job
 from workkit.store import trash
 from workkit.store.mending import Trash
+from workkit.text import counted
 
 if TYPE_CHECKING:
     from workkit.actions.desk import Run
@@ -183,14 +184,14 @@ class Application:
             self._look()
             if watch.ended and watch.failure_rate > throttle.max_failure_rate:
                 self._stopped = (
-                    f"{watch.failed} of {watch.ended} retried jobs that have ended failed"
+                    f"{watch.failed:,} failed of {counted(watch.ended, 'retried job')} that ended"
                 )
                 return False
             waited_s = self._clock.read().monotonic_s - began
             if not watch.open if first else waited_s >= throttle.every_s:
                 return True
             if first and waited_s > throttle.patience_s:
-                self._stopped = f"{watch.open} of the first jobs have not ended in time"
+                self._stopped = f"{counted(watch.open, 'job')} of the first did not end in time"
                 return False
             self._tell(f"waiting for the outcome of {watch.open}" if first else "")
             left_s = throttle.every_s - waited_s

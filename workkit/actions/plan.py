@@ -12,6 +12,7 @@ from typing import Final, Literal
 from workkit.errors import InvalidOption
 from workkit.records import Place, Placed
 from workkit.steps.walk import WaitingJob
+from workkit.text import counted
 
 __all__ = ["SAMPLE", "Draft", "Pins", "Plan", "Verb", "check_verb", "digest"]
 
@@ -118,17 +119,19 @@ class Plan:
         """Say what the plan does beside the obvious, one sentence each without a full stop."""
         said = []
         free = self.unique - self.contested
-        keys = "unique key" if free == 1 else "unique keys"
+        keys = counted(free, "unique key")
         if self.verb == "delete" and free:
-            said.append(f"frees {free:,} {keys}, so such jobs can be enqueued again")
+            said.append(f"frees {keys}, so such jobs can be enqueued again")
         if self.verb == "retry" and free and self.place.kind == "dead":
-            said.append(f"takes {free:,} {keys} again")
+            said.append(f"takes {keys} again")
         if self.verb == "retry" and self.contested and self.place.kind == "dead":
-            said.append(f"{self.contested:,} run without being unique: a newer job holds their key")
+            said.append(f"runs {self.contested:,} that are not unique: a newer job holds the key")
         if self.verb == "delete" and self.contested:
-            said.append(f"leaves {self.contested:,} unique keys alone: another job holds them")
+            said.append(
+                f"leaves {counted(self.contested, 'unique key')} alone: another job holds it"
+            )
         if self.junk and self.verb == "retry":
-            said.append(f"leaves {self.junk:,} members alone that are no jobs")
+            said.append(f"leaves {counted(self.junk, 'member')} alone: no job")
         return said
 
 

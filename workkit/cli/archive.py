@@ -13,6 +13,7 @@ from workkit.cli.options import Server, examples, json_option, server_options
 from workkit.cli.output import note, print_record
 from workkit.cli.progress import Progress
 from workkit.cli.values import to_seconds
+from workkit.text import counted
 
 if TYPE_CHECKING:
     from workkit.frames import Archived
@@ -72,11 +73,10 @@ def archive(
 
 
 def _say(run: Archived, directory: str) -> None:
-    files = "1 file" if run.files == 1 else f"{run.files} files"
-    click.echo(f"archived {run.records} executions to {directory} ({files})")
+    ran, files = counted(run.records, "execution"), counted(run.files, "file")
+    click.echo(f"archived {ran} to {directory} ({files})")
     for gap in run.gaps:
         note(f"gap: {gap}")
     if run.unreadable:
-        note(
-            f"{run.unreadable} executions could not be read: they are of a later format, or damaged"
-        )
+        lost = counted(run.unreadable, "execution")
+        note(f"{lost} could not be read: of a later format, or damaged")

@@ -15,7 +15,7 @@ from workkit.cli.nothing import explain
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
 from workkit.cli.output import Column, note, print_records, print_table
 from workkit.cli.picking import Progress, filter_option
-from workkit.text import age, clean
+from workkit.text import age, clean, counted
 
 if TYPE_CHECKING:
     from workkit.actions import Outcome, Plan, Throttle, Verb
@@ -126,9 +126,8 @@ def _nothing(kind: str, queue: str) -> str:
 
 def _what(plan: Plan) -> str:
     """Say which jobs a plan is about, such as "131 dead jobs"."""
-    jobs = "job" if plan.count == 1 else "jobs"
     where = f" of queue {plan.place.queue!r}" if plan.place.queue else ""
-    return f"{plan.count} {plan.place.kind} {jobs}{where}"
+    return counted(plan.count, f"{plan.place.kind} job") + where
 
 
 def _describe(plan: Plan) -> list[str]:
@@ -199,15 +198,14 @@ def _apply(client: Client, plan: Plan, throttle: Throttle | None, *, as_json: bo
 
 
 def _print_outcome(plan: Plan, outcome: Outcome) -> None:
-    jobs = "job" if outcome.done == 1 else "jobs"
-    said = f"{_DONE[plan.verb]} {outcome.done} {plan.place.kind} {jobs}"
+    said = f"{_DONE[plan.verb]} {counted(outcome.done, f'{plan.place.kind} job')}"
     for number, what in (
-        (outcome.gone, "were gone already"),
-        (outcome.refused, "cannot be retried and stay where they are"),
-        (outcome.left, f"are left alone: {outcome.stopped}"),
+        (outcome.gone, "gone already"),
+        (outcome.refused, "left in place: no job"),
+        (outcome.left, f"left alone: {outcome.stopped}"),
     ):
         if number:
-            said += f"; {number} {what}"
+            said += f"; {number:,} {what}"
     click.echo(said)
     if outcome.operation_id:
         note(f"to undo it: workkit undo {outcome.operation_id}")
@@ -240,11 +238,11 @@ def undo(server: Server, *, operation: str | None, as_json: bool) -> None:
 
             click.echo(msgspec.json.encode(asdict(undone)))
             return
-        said = f"{undone.back} jobs are back" if undone.back != 1 else "1 job is back"
+        said = f"{counted(undone.back, 'job is', 'jobs are')} back"
         if undone.gone_on:
-            said += f"; {undone.gone_on} had begun"
+            said += f"; {undone.gone_on:,} had begun"
         if undone.without_key:
-            said += f"; {undone.without_key} are not unique any more: newer jobs hold their keys"
+            said += f"; {undone.without_key:,} not unique any more: a newer job holds the key"
         click.echo(said)
 
 

@@ -12,7 +12,7 @@ import click
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
 from workkit.cli.output import note, print_record, print_records
 from workkit.cli.values import to_count, to_object, to_seconds, to_time
-from workkit.text import clean, due, stamp
+from workkit.text import clean, counted, due, stamp
 
 if TYPE_CHECKING:
     import datetime
@@ -165,7 +165,7 @@ def _send_many(enqueuer: Enqueuer, order: _Order, count: int, *, as_json: bool) 
         print_records(batches())
     else:
         made = sum(1 for _ in batches())
-        click.echo(f"enqueued {made} jobs {clean(order.name)}")
+        click.echo(f"enqueued {counted(made, 'job')} {clean(order.name)}")
 
 
 def _tell(order: _Order, made: Job | ScheduledJob | None) -> None:

@@ -15,6 +15,7 @@ from workkit.cli.options import Server, examples, server_options
 from workkit.cli.output import note
 from workkit.cli.progress import Progress
 from workkit.cli.values import to_past
+from workkit.text import counted
 
 if TYPE_CHECKING:
     from workkit.frames.sources import Source
@@ -90,7 +91,7 @@ def export(
         with nullcontext(sys.stdout.buffer) if out == "-" else _file(Path(out)) as file:
             rows = write_tables(tables, file, what, kind)
     if out != "-":
-        note(f"wrote {rows} rows to {out}")
+        note(f"wrote {counted(rows, 'row')} to {out}")
 
 
 @contextmanager

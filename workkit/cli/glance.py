@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workkit.cli.output import Column, print_table
-from workkit.text import age, clean
+from workkit.text import age, clean, counted
 
 if TYPE_CHECKING:
     from workkit.reading.reader import Reader
@@ -27,7 +27,8 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
         return
     click.echo(click.style(clean(reader.label), bold=True))
     counts = _counts(seen)
-    click.echo("   ".join(f"{number:,} {name}" for name, number in counts.items()))
+    figures = [f"{number:,} {name}" for name, number in counts.items() if name != "pools"]
+    click.echo("   ".join([*figures, counted(counts["pools"], "pool")]))
     for line in _troubles(seen):
         click.echo(click.style(f"! {line}", fg="yellow"))
     queues = [queue for queue in seen.queues if queue.count or queue.running or queue.paused]
@@ -59,10 +60,10 @@ def _counts(seen: Overview) -> dict[str, int]:
 
 
 def _troubles(seen: Overview) -> list[str]:
-    from workkit_tui.model.attention import concerns
+    from workkit_tui.model.attention import concerns, takers
     from workkit_tui.model.trends import Trends
 
-    return [concern.text for concern in concerns(seen, Trends())]
+    return [concern.text for concern in concerns(seen, Trends(), takers(seen))]
 
 
 def _document(reader: Reader, seen: Overview) -> dict[str, Any]:

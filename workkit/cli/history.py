@@ -12,7 +12,7 @@ from workkit.cli.nothing import explain
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
 from workkit.cli.output import Column, note, print_record, print_records, print_table
 from workkit.cli.values import to_count, to_past
-from workkit.text import age, clean, pad, stamp, took
+from workkit.text import age, clean, counted, pad, stamp, took
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,7 @@ def _no_match(client: Client) -> str:
     if not extent.kept:
         return "nothing has run yet" if not extent.written else "all history has been trimmed"
     lost = _lost(extent, None)
-    return f"none of the {extent.kept} executions that are kept matches" + (lost and f"; {lost}")
+    return f"none of {counted(extent.kept, 'execution')} kept matches" + (lost and f"; {lost}")
 
 
 def _lost(extent: HistoryExtent, since: float | None) -> str:
@@ -155,7 +155,8 @@ def _lost(extent: HistoryExtent, since: float | None) -> str:
     if not extent.trimmed or (since is not None and since * 1_000 > extent.since_ms > 0):
         return ""
     reaches = f"history reaches back {age(now_s() - extent.since_ms // 1_000)}"
-    return f"{reaches}; {extent.trimmed} older executions were trimmed"
+    trimmed = counted(extent.trimmed, "older execution was", "older executions were")
+    return f"{reaches}; {trimmed} trimmed"
 
 
 def _row(record: HistoryRecord, now: int) -> Sequence[str]:

@@ -74,7 +74,7 @@ class _Extent:
         if not pages or pages == self.page == 1:
             return found.jobs, ""
         more = f"; next: --page {self.page + 1}" if self.page < pages else ""
-        return found.jobs, f"page {self.page} of {pages}, {found.total} jobs in all{more}"
+        return found.jobs, f"page {self.page} of {pages}, {found.total:,} jobs in all{more}"
 
     def _picked(self, walk: Iterator[Any]) -> tuple[Iterable[Any], str]:
         """Take a page of what matches; how many do is known only at the end of the walk."""

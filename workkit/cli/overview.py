@@ -10,7 +10,7 @@ import click
 from workkit.cli.nothing import explain
 from workkit.cli.options import Server, examples, json_option, now_s, server_options
 from workkit.cli.output import Column, note, print_records, print_table
-from workkit.text import age
+from workkit.text import age, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ def _print_workers(observations: Sequence[WorkerObservation]) -> None:
     busy = [worker for worker in observations if worker.is_busy]
     print_table(_WORKERS, [_worker_row(worker, now) for worker in busy])
     if observations:
-        note(f"{len(busy)} of {len(observations)} workers run a job")
+        note(f"{len(busy):,} of {counted(len(observations), 'worker')} busy")
 
 
 def _worker_row(worker: WorkerObservation, now: int) -> Sequence[str]:

@@ -13,6 +13,7 @@ import click
 
 from workkit.cli.options import examples, json_option
 from workkit.cli.values import to_seconds
+from workkit.text import counted
 
 if TYPE_CHECKING:
     from workkit.simulation.files import ScenarioFile
@@ -220,7 +221,7 @@ def _sum(seed: int, sim: Simulation) -> str:
     started, faults = (len(sim.trace.of(kind=kind)) for kind in ("started", "fault"))
     return (
         f"seed {seed}: {duration(sim.world.now_us).partition('.')[0]} of virtual time, "
-        f"{started:,} handlers started, {faults:,} faults"
+        f"{counted(started, 'handler')} started, {counted(faults, 'fault')}"
     )
 
 
@@ -292,9 +293,9 @@ def _conclude(loaded: ScenarioFile, explored: Any, failure: Failure | None, as_j
         click.echo(report(failure, _again(loaded, failure.case)))
     else:
         click.echo(
-            f"{loaded.title}\n\n{explored.worlds:,} worlds, {explored.jobs:,} handlers started, "
-            f"{explored.faults:,} faults, {explored.virtual_s / 3600:,.1f} h of virtual time: "
-            "all rules hold"
+            f"{loaded.title}\n\n{counted(explored.worlds, 'world')}, "
+            f"{counted(explored.jobs, 'handler')} started, {counted(explored.faults, 'fault')}, "
+            f"{explored.virtual_s / 3600:,.1f} h of virtual time: all rules hold"
         )
     return _BROKEN if failure is not None else 0
 

@@ -15,6 +15,7 @@ from workkit.demo.tally import Tally, Totals
 from workkit.demo.workload import Workload
 from workkit.records import DeadJob, WorkerPoolHeartbeat
 from workkit.steps.history import HistoryExtent, HistoryRecord
+from workkit.text import counted
 
 __all__ = [
     "ErrorRow",
@@ -288,15 +289,16 @@ def _problems(evidence: Evidence, at_once: int) -> list[str]:
     problems = []
     outcomes = Counter(record.outcome for record in evidence.history)
     if evidence.extent.trimmed:
-        problems.append(f"history has lost {evidence.extent.trimmed:,} executions")
+        problems.append(f"history has lost {counted(evidence.extent.trimmed, 'execution')}")
     problems += _uncounted(evidence)
     if len(evidence.dead) != outcomes["dead"]:
         problems.append(
-            f"{len(evidence.dead):,} jobs are in the dead set, {outcomes['dead']:,} have died"
+            f"{counted(len(evidence.dead), 'job is', 'jobs are')} in the dead set, "
+            f"{counted(outcomes['dead'], 'has', 'have')} died"
         )
     endings = Counter(r.job_id for r in evidence.history if r.outcome in _FINAL)
     if twice := [job_id for job_id, times in endings.items() if times > 1]:
-        problems.append(f"{len(twice):,} jobs have ended more than once: {_some(twice)}")
+        problems.append(f"{counted(len(twice), 'job')} ended more than once: {_some(twice)}")
     if at_once > AT_ONCE:
         problems.append(f"parse_large_file ran {at_once} at once, {AT_ONCE} are allowed")
     return problems
@@ -327,7 +329,7 @@ def _gaps(evidence: Evidence) -> list[str]:
         if job_id not in ended:
             missing[name].append(job_id)
     for name, ids in missing.items():
-        gaps.append(f"{len(ids):,} {name} jobs were accepted and have not ended: {_some(ids)}")
+        gaps.append(f"{counted(len(ids), f'{name} job')} accepted that did not end: {_some(ids)}")
     done = sum(r.outcome == "done" for r in evidence.history if r.name.startswith("parse_"))
     reported = sum(totals.files for totals in tally.reports.values())
     if not done == reported == tally.total.files:

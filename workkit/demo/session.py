@@ -20,13 +20,13 @@ from workkit.demo.handlers import PARSING, Desk, build_pool
 from workkit.demo.report import Evidence, Report, build_report, short_error
 from workkit.demo.tally import Tally
 from workkit.demo.watch import Snapshot, take_snapshot
-from workkit.demo.wording import printable
 from workkit.demo.workload import Workload
 from workkit.engine.signals import SignalEvent
 from workkit.enqueuer import Enqueuer
 from workkit.errors import PoolState, ServerError
 from workkit.pool import WorkerPool
 from workkit.records import WorkerPoolHeartbeat
+from workkit.text import clean
 
 __all__ = ["Session"]
 
@@ -174,9 +174,9 @@ class Session:
         for job, error in self._desk.tally.new_deaths():
             name = job.arg_str("name") or job.name
             what = short_error(f"{type(error).__name__}: {error}")
-            self.display.note(printable(f"dead after {job.fails} tries: {name}: {what}"))
+            self.display.note(clean(f"dead after {job.fails} tries: {name}: {what}"))
         for line in self._log.take():
-            self.display.note(printable(f"log: {line}"))
+            self.display.note(clean(f"log: {line}"))
 
     def _beat(self) -> WorkerPoolHeartbeat | None:
         return next(iter(self._desk.client.worker_pool_heartbeats()), None)

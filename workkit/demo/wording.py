@@ -10,8 +10,9 @@ from typing import Final
 
 from workkit.demo.report import ErrorRow, JobRow, Report
 from workkit.demo.workload import MAX_BYTES, Workload
+from workkit.text import clean, counted
 
-__all__ = ["Grid", "facts", "grids", "headline", "how_to_try", "left_out", "printable"]
+__all__ = ["Grid", "facts", "grids", "headline", "how_to_try", "left_out"]
 
 _PACKAGES: Final = 4
 _ERRORS: Final = 8
@@ -38,7 +39,7 @@ class Grid:
 def headline(workload: Workload) -> str:
     """Say what is processed."""
     return (
-        f"{_files(len(workload.files))} of Python {platform.python_version()}, "
+        f"{counted(len(workload.files), 'file')} of Python {platform.python_version()}, "
         f"{workload.packages:,} packages, {workload.suspects} kept for tests of wrong source"
     )
 
@@ -47,9 +48,9 @@ def left_out(workload: Workload) -> str:
     """Say what is not processed; "" for nothing."""
     reasons = []
     if workload.over_limit:
-        reasons.append(f"{_files(workload.over_limit)} over the limit")
+        reasons.append(f"{counted(workload.over_limit, 'file')} over the limit")
     if workload.over_size:
-        reasons.append(f"{_files(workload.over_size)} larger than {MAX_BYTES // 1024} KiB")
+        reasons.append(f"{counted(workload.over_size, 'file')} larger than {MAX_BYTES // 1024} KiB")
     return f"left out: {', '.join(reasons)}" if reasons else ""
 
 
@@ -69,8 +70,8 @@ def _errors(errors: Sequence[ErrorRow]) -> Grid:
         (
             f"{row.failures:,}",
             f"{row.dead:,}",
-            printable(row.error),
-            printable(row.example.rpartition("/")[2]),
+            clean(row.error),
+            clean(row.example.rpartition("/")[2]),
         )
         for row in errors[:_ERRORS]
     ]
@@ -129,7 +130,7 @@ def _findings(report: Report) -> Iterator[tuple[str, str]]:
         yield "largest", f"{shown} lines"
     name, took_s = report.slowest
     if name:
-        yield "slowest", f"{printable(name)}, {took_s * 1000:,.0f} ms"
+        yield "slowest", f"{clean(name)}, {took_s * 1000:,.0f} ms"
     if report.digest:
         yield "sha256", f"{report.digest[:_DIGEST_DIGITS]}… of all files in their order"
 
@@ -149,12 +150,3 @@ def how_to_try(url: str, namespace: str) -> str:
         "  workkit jobs dead\n"
         "  workkit retry --all\n"
     )
-
-
-def printable(text: str) -> str:
-    """Return text that cannot move the cursor: file names and error messages are anybody's."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file" if count == 1 else f"{count:,} files"

@@ -16,6 +16,7 @@ from workkit.doctor.repairs import Repairs
 from workkit.entropy import Entropy
 from workkit.store.keys import Keys
 from workkit.store.link import carrier
+from workkit.text import counted
 
 __all__ = ["Doctor"]
 
@@ -86,8 +87,8 @@ class Doctor:
         before = now = self._links.run(look(self._keys))
         if watched := pool_checks.silent(before) | {pool for pool, _ in holdings.suspects(before)}:
             say(
-                f"watching {len(watched)} pools for {pool_checks.WATCH_S:g} s, since a pool that "
-                "is silent for a moment is not dead ..."
+                f"watching {counted(len(watched), 'pool')} for {pool_checks.WATCH_S:g} s, since "
+                "one that is silent for a moment is not dead ..."
             )
             self._wait(pool_checks.WATCH_S)
         first = {_mark(case) for case in self._check(before, before)}

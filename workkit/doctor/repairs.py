@@ -14,6 +14,7 @@ from workkit.store import inspecting, pools
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
 from workkit.store.pools import Beat
+from workkit.text import counted
 
 __all__ = ["Repairs"]
 
@@ -52,7 +53,8 @@ class Repairs:
         yield from reaper.recover(pool_id, beats[pool_id], self._clock.read())
         if not reaped:
             return _NOT_SO
-        return f"{reaped[0].requeued} jobs were given back, {reaped[0].died} went to the dead set"
+        back = counted(reaped[0].requeued, "job was", "jobs were")
+        return f"{back} given back, {reaped[0].died} went to the dead set"
 
     def recount(self, name: str) -> Step[str]:
         """Count a queue's lock anew."""
@@ -67,7 +69,8 @@ class Repairs:
             result = yield from pools.recount(self._keys, name, kinds)
             if result is not None:
                 before, after, dropped = result
-                return f"the lock went from {before} to {after}, {dropped} fields were removed"
+                gone = counted(dropped, "field was", "fields were")
+                return f"the lock went from {before} to {after}, {gone} removed"
         return "pools came and went meanwhile; nothing was changed"
 
     def give_back(self, pool_id: str, name: str, raws: Iterable[bytes]) -> Step[str]:
@@ -75,7 +78,7 @@ class Repairs:
         returned = 0
         for raw in raws:
             returned += yield from inspecting.return_ghost(self._keys, pool_id, name, raw)
-        return f"{returned} jobs were given back"
+        return f"{counted(returned, 'job was', 'jobs were')} given back"
 
     def know(self, name: str) -> Step[str]:
         """Add a name to the known jobs."""

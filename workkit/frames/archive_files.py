@@ -20,6 +20,7 @@ from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema
 from workkit.steps.history import HistoryQuery, id_pair
+from workkit.text import counted
 
 __all__ = [
     "ABOUT",
@@ -55,7 +56,8 @@ class Gap(msgspec.Struct, frozen=True):
         since = f"after {_when(self.after)}" if self.after else "before the archive began"
         if self.records is None:
             return f"history was deleted and has begun anew {since}, before {_when(self.before)}"
-        return f"{self.records} records {since} were trimmed before they could be archived"
+        were = "was" if self.records == 1 else "were"
+        return f"{counted(self.records, 'record')} {since} {were} trimmed before being archived"
 
 
 class About(msgspec.Struct, frozen=True):

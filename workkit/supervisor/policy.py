@@ -17,6 +17,7 @@ from enum import Enum, auto
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workkit.entropy import Entropy
+from workkit.text import counted
 
 __all__ = ["KILLED", "Action", "End", "Limits", "Policy", "Say", "Send", "Start"]
 
@@ -204,7 +205,7 @@ class Policy:
             return []
         max_rss_bytes = self._limits.max_rss_bytes
         if jobs >= told.max_jobs:
-            self._say(logging.INFO, f"{told} has run {jobs} jobs and is to be replaced")
+            self._say(logging.INFO, f"{told} has run {counted(jobs, 'job')} and is to be replaced")
             told.worn = True
         elif max_rss_bytes is not None and rss_bytes > max_rss_bytes:
             self._outgrown(told, rss_bytes, now_s)

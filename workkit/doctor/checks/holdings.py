@@ -10,6 +10,7 @@ from workkit.doctor.look import Look
 from workkit.doctor.repairs import Repairs
 from workkit.steps.client import read_job
 from workkit.store.inspecting import Tally
+from workkit.text import counted
 
 __all__ = ["check", "suspects"]
 
@@ -23,8 +24,8 @@ def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
             yield Case(
                 Finding(
                     "lock", "broken", name,
-                    f"the lock of queue {name!r} says {tally.lock}, but {total} of its jobs are "
-                    "held" + _consequence(now, name, tally, total),
+                    f"the lock of queue {name!r} says {tally.lock}, but pools hold "
+                    f"{counted(total, 'job')} of it" + _consequence(now, name, tally, total),
                     "it is counted anew; a live workkit pool does that every few minutes",
                     repairable=True,
                 ),
@@ -35,7 +36,8 @@ def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
             yield Case(
                 Finding(
                     "lock-info", "note", name,
-                    f"lock_info of queue {name!r} names {len(stale)} pools that are gone",
+                    f"lock_info of queue {name!r} names "
+                    f"{counted(len(stale), 'pool that is', 'pools that are')} gone",
                     "the fields are removed", repairable=True,
                 ),
                 lambda name=name: repairs.recount(name),  # type: ignore[misc]
@@ -68,8 +70,8 @@ def _ghosts(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
             yield Case(
                 Finding(
                     "ghost", "broken", pool_id,
-                    f"Go pool {pool_id} holds {len(still)} jobs of queue {name!r} that none of its "
-                    "workers runs",
+                    f"Go pool {pool_id} holds {counted(len(still), 'job')} of queue {name!r} that "
+                    "none of its workers runs",
                     "they go to the front of their queue; one that Go has run, and did not remove, "
                     "runs again", repairable=True,
                 ),

@@ -8,6 +8,7 @@ from typing import Final
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Look
 from workkit.doctor.repairs import Repairs
+from workkit.text import counted
 
 __all__ = ["WATCH_S", "check", "is_silent", "silent"]
 
@@ -58,16 +59,17 @@ def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
 
 def _dead(pool_id: str, beat: Mapping[str, str], now: Look, repairs: Repairs) -> Case:
     held = sum(len(raws) for (owner, _), raws in now.held.items() if owner == pool_id)
+    jobs = counted(held, "job")
     names = {name for owner, name in now.held if owner == pool_id}
     if pool_id not in now.beats:
-        check_name, says = "orphan", f"{held} jobs are held by a pool that is not registered"
+        check_name, says = "orphan", f"{jobs} held by a pool that is not registered"
     elif beat.get("heartbeat_at") is None:
-        check_name, says = "dead-pool", f"the pool has no heartbeat and holds {held} jobs"
+        check_name, says = "dead-pool", f"the pool has no heartbeat and holds {jobs}"
     else:
         age_s = max(now.server_ms - _beat_ms(beat), 0) // 1000
         where = f"{beat.get('host', '?')}, process {beat.get('pid', '?')}"
         check_name = "dead-pool"
-        says = f"the pool ({where}) has not beaten for {age_s} s and holds {held} jobs"
+        says = f"the pool ({where}) has not beaten for {age_s} s and holds {jobs}"
     return Case(
         Finding(
             check_name, "broken" if held else "note", pool_id, says,

@@ -10,6 +10,7 @@ from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Look
 from workkit.doctor.repairs import Repairs
 from workkit.store.keys import Keys
+from workkit.text import counted
 
 __all__ = ["check"]
 
@@ -52,8 +53,8 @@ def _waiting(now: Look, repairs: Repairs) -> Iterator[Case]:
             yield Case(
                 Finding(
                     "unknown-queue", "broken", name,
-                    f"queue {name!r} has {state.length} jobs but is not among the known jobs, so "
-                    "consoles do not show it", "its name is added", repairable=True,
+                    f"queue {name!r} has {counted(state.length, 'job')} but is not among the known "
+                    "jobs, so consoles do not show it", "its name is added", repairable=True,
                 ),
                 lambda name=name: repairs.know(name),  # type: ignore[misc]
             )  # fmt: skip
@@ -61,14 +62,16 @@ def _waiting(now: Look, repairs: Repairs) -> Iterator[Case]:
             yield Case(
                 Finding(
                     "no-handler", "broken", name,
-                    f"{state.length} jobs wait in queue {name!r}, and no live pool has a handler "
-                    "for them", "start a pool that has one, or delete them (`workkit delete`)",
+                    f"{counted(state.length, 'job waits', 'jobs wait')} in queue {name!r}, and no "
+                    "live pool has a handler for that", "start one that has, or delete what waits "
+                    "(`workkit delete`)",
                 )
             )  # fmt: skip
         if state.length and state.paused:
             yield Case(
                 Finding(
-                    "paused", "note", name, f"queue {name!r} is paused with {state.length} jobs",
+                    "paused", "note", name,
+                    f"queue {name!r} is paused with {counted(state.length, 'job')}",
                     f"`workkit unpause {name}` lets them run",
                 )
             )  # fmt: skip
