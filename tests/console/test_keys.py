@@ -295,10 +295,15 @@ def test_queues_are_paused_filtered_sorted_and_opened(stage: Stage) -> None:
 
     async def play(pilot: P, app: App) -> None:
         await stage.press(pilot, app, "2")
-        await stage.press(pilot, app, "p")
-        assert [q.job_name for q in stage.client.queues() if q.paused] == ["charge", "mail"]
-        await stage.press(pilot, app, "p")
-        assert [q.job_name for q in stage.client.queues() if q.paused] == ["charge"]
+
+        def paused() -> list[str]:
+            return [queue.job_name for queue in stage.client.queues() if queue.paused]
+
+        await pilot.press("p")
+        await stage.until(pilot, lambda: paused() == ["charge", "mail"])
+        await stage.look(pilot, app)
+        await pilot.press("p")
+        await stage.until(pilot, lambda: paused() == ["charge"])
         await pilot.press("slash", *"xp", "enter")
         await pilot.pause()
         assert table(app).total == 1
@@ -442,7 +447,11 @@ def test_retrying_with_care_says_what_it_will_do(stage: Stage) -> None:
     async def play(pilot: P, app: App) -> None:
         await stage.press(pilot, app, "6")
         await pilot.press("t")
-        await stage.until(pilot, lambda: "First 1, then 10" in shown(app))
+        await stage.until(pilot, lambda: "First 1, then 10, then 50 a second" in shown(app))
+        await pilot.press("plus", "plus")
+        await stage.until(pilot, lambda: "then 200 a second" in shown(app))
+        await pilot.press(*["minus"] * 20)
+        await stage.until(pilot, lambda: "then 1 a second" in shown(app))
         await pilot.press("n")
         await pilot.pause()
         assert not isinstance(app.screen, PlanScreen)
@@ -606,7 +615,11 @@ def test_what_was_done_is_undone_or_forgotten(stage: Stage) -> None:
         await stage.press(pilot, app, "5")
         await carry_out(stage, pilot, app, "d")
         await stage.press(pilot, app, "escape", "9")
-        await stage.press(pilot, app, "X")
+        await pilot.press("X", "n")
+        await stage.look(pilot, app)
+        assert len(stage.client.actions.operations()) == 1, "it asks first"
+        await pilot.press("X", "y")
+        await stage.until(pilot, lambda: "gone for good" in shown(app))
         assert stage.client.actions.operations() == []
         assert stage.client.jobs(scheduled).total == total
 

@@ -7,6 +7,7 @@ from textual.pilot import Pilot
 
 from tests.conftest import PrivateServer
 from tests.console.stage import Stage, shown
+from workkit.errors import ServerRefused
 from workkit_tui.app import Console
 from workkit_tui.screens.plan import PlanScreen
 
@@ -45,3 +46,22 @@ def test_an_outage_is_shown_acts_are_refused_and_it_recovers_by_itself(
 
         stage.drive(play)
         stage.close()
+
+
+@pytest.mark.parametrize("keys", [("2",), ("2", "enter"), ("6", "enter")])
+def test_a_pause_that_is_refused_is_said_and_ends_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
+) -> None:
+    def refuse(name: str) -> None:
+        raise ServerRefused("OOM", f"{name} cannot be written")
+
+    stage.busy()
+    monkeypatch.setattr(stage.client, "pause", refuse)
+
+    async def play(pilot: Pilot[None], app: Console) -> None:
+        for key in keys:
+            await stage.press(pilot, app, key)
+        await pilot.press("p")
+        await stage.until(pilot, lambda: "mail cannot be written" in shown(app))
+
+    stage.drive(play)

@@ -13,7 +13,7 @@ from tests.conftest import PrivateServer, WaitUntil
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, WorkerPool
 from workkit.maintenance.reaper import DEAD_S
-from workkit_tui.model.attention import concerns
+from workkit_tui.model.attention import concerns, takers
 from workkit_tui.model.trends import Trends
 
 BIG = 2**70
@@ -158,7 +158,7 @@ def test_numbers_that_no_float_can_hold_are_none_to_those_who_look(
     redis_client.sadd(f"{namespace}:known_jobs", "a")
     client = Client(namespace, redis_url)
     seen = client.overview()
-    assert concerns(seen, Trends())
+    assert concerns(seen, Trends(), takers(seen))
     assert [pool.heartbeat_at for pool in seen.pools] == [0]
     assert [(queue.running, queue.max_concurrency) for queue in client.queues()] == [(0, 0)]
     assert [observation.started_at for observation in client.worker_observations()] == [0]

@@ -13,10 +13,10 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from workkit.clock import Clock, SystemClock
-from workkit.errors import ServerError
+from workkit.errors import ServerError, WorkkitError
 from workkit.reading.reader import Reader
 from workkit.records import Overview
-from workkit.text import age, clean
+from workkit.text import age, clean, counted
 from workkit_tui.feed import Feed, View
 from workkit_tui.keys import TABS
 from workkit_tui.model.masks import Masks
@@ -221,6 +221,32 @@ class Console(App[None]):
             return True
         return False
 
+    def pause(self, name: str, *, wanted: bool) -> None:
+        """Pause a queue, or let it go on, and say so; refuses where nothing may be done.
+
+        Args:
+            name: The queue's.
+            wanted: Whether it is to be paused.
+        """
+        if self.may_act():
+            self.run_worker(lambda: self._pause(name, wanted), thread=True, group="pause")
+
+    def _pause(self, name: str, wanted: bool) -> None:
+        assert self.pause_queue is not None  # noqa: S101 - it may be acted
+        trouble = ""
+        try:
+            self.pause_queue(name, wanted)
+        except WorkkitError as error:
+            trouble = clean(str(error))
+        if self.is_running:
+            self.call_from_thread(self._paused, name, wanted, trouble)
+
+    def _paused(self, name: str, wanted: bool, trouble: str) -> None:
+        did = "is paused; what runs goes on" if wanted else "goes on"
+        severity: Any = "error" if trouble else "information"
+        self.notify(trouble or f"Queue {clean(name)} {did}.", severity=severity)
+        self.action_refresh_now()
+
     # Actions of all screens.
 
     def action_tab(self, name: str) -> None:
@@ -318,7 +344,7 @@ class Console(App[None]):
         _, records = screen.exported()
         written = write(Path(text), records, self.masks)
         screen.close_prompt()
-        self.notify(f"Wrote {written:,} records to {clean(text)}")
+        self.notify(f"Wrote {counted(written, 'record')} to {clean(text)}")
 
     def state_words(self) -> tuple[str, str]:
         """Return how fresh the screen is, in words, and the name of a colour."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from workkit.reading.reader import Reader
 from workkit.reading.watch import Watch
 from workkit.records import Overview
 from workkit.steps.history import HistoryRecord
-from workkit_tui.model.attention import Concern, concerns
+from workkit_tui.model.attention import Concern, concerns, takers
 from workkit_tui.model.trends import Trends
 
 __all__ = ["Feed", "View"]
@@ -28,6 +28,7 @@ class View:
         seen: What was read.
         trends: What has changed until then.
         concerns: What needs attention, the worst first.
+        takers: Name → how many workers of live pools take jobs of it.
         recent: A sample of what ran last, the newest first.
         gathered: What the screen asked for beside it.
     """
@@ -35,6 +36,7 @@ class View:
     seen: Overview
     trends: Trends
     concerns: list[Concern]
+    takers: Mapping[str, int]
     recent: list[HistoryRecord] = field(default_factory=list)
     gathered: Any = None
 
@@ -77,7 +79,9 @@ class Feed:
         now = _substance(seen)
         self._quiet = self._quiet + 1 if now == self._before else 0
         self._before = now
-        return View(seen, self.trends, concerns(seen, self.trends), recent, gathered)
+        taken = takers(seen)
+        found = concerns(seen, self.trends, taken)
+        return View(seen, self.trends, found, taken, recent, gathered)
 
     def close(self) -> None:
         """Let go of the server."""

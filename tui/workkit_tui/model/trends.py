@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from workkit.records import Overview, Queue
 from workkit.steps.history import HistoryRecord
 
-__all__ = ["Flow", "Trends"]
+__all__ = ["Flow", "Flows", "Trends"]
 
 #: Points of a series: at two seconds each, four minutes.
 POINTS: Final = 120
@@ -34,6 +34,30 @@ class Flow:
     out_per_s: float | None = None
     in_per_s: float | None = None
     drain_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """How queues move; worked out where it is drawn, since few of a thousand are.
+
+    Attributes:
+        out_per_s: Name → jobs that end a second; what is not in it has not moved.
+        before: Name → how many jobs waited at the begin of the time that rates are taken over.
+        passed_s: How long that time is, seconds; 0 before there are two looks.
+    """
+
+    out_per_s: Mapping[str, float] = field(default_factory=dict)
+    before: Mapping[str, int] = field(default_factory=dict)
+    passed_s: float = 0.0
+
+    def of(self, queue: Queue) -> Flow:
+        """Return how a queue moves."""
+        if not self.passed_s:
+            return Flow()
+        out = self.out_per_s.get(queue.job_name, 0.0)
+        grows = (queue.count - self.before.get(queue.job_name, 0)) / self.passed_s
+        drain = queue.count / -grows if grows < 0 and queue.count else None
+        return Flow(out, max(out + grows, 0.0), drain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,26 +173,23 @@ class Trends:
         """How far back that is, seconds."""
         return self._samples[-1].at_s - self._samples[0].at_s if self._samples else 0.0
 
-    def flows(self, queues: Iterable[Queue]) -> dict[str, Flow]:
-        """Return how queues move, by name."""
+    def flows(self) -> Flows:
+        """Return how queues move."""
         window, total = self._window(), self.executions_per_s
         if window is None or total is None:
-            return {}
+            return Flows()
         first, last = window
-        passed_s = last.at_s - first.at_s
         seen: Counter[str] = Counter()
         for at_s, names in self._names:
             if at_s > first.at_s:
                 seen.update(names)
         share = total / (seen.total() or 1)
-        found = {}
-        for queue in queues:
-            name = queue.job_name
-            out = share * seen[name]
-            grows = (queue.count - first.depths.get(name, 0)) / passed_s
-            drain = queue.count / -grows if grows < 0 and queue.count else None
-            found[name] = Flow(out, max(out + grows, 0.0), drain)
-        return found
+        out_per_s = {name: share * number for name, number in seen.items()}
+        return Flows(out_per_s, first.depths, last.at_s - first.at_s)
+
+    def depths(self, name: str) -> list[int]:
+        """Return how many jobs have waited in a queue, look by look."""
+        return [sample.depths.get(name, 0) for sample in self._samples]
 
 
 def _median(numbers: list[int]) -> float:

@@ -6,13 +6,21 @@ import datetime
 import json
 from typing import Any, Final
 
+from workkit.records import WorkerPoolHeartbeat
 from workkit.text import age, clean, due, headline
 
-__all__ = ["ago", "args_text", "clock", "count", "error_text", "per_s", "share", "short", "until"]
+__all__ = [
+    "ago",
+    "args_text",
+    "clock",
+    "count",
+    "error_text",
+    "per_s",
+    "pool_name",
+    "short",
+    "until",
+]
 
-_THOUSAND: Final = 1_000
-_TEN_THOUSAND: Final = 10_000
-_MINUTE_S: Final = 60
 _DAY_S: Final = 86_400
 _SMALL: Final = 10
 _TINY: Final = 0.005
@@ -43,11 +51,6 @@ def per_s(rate: float | None) -> str:
     return short(rate)
 
 
-def share(part: float, whole: float) -> str:
-    """Return a share in per cent; "-" of nothing."""
-    return f"{100 * part / whole:.0f}%" if whole else "-"
-
-
 def ago(at_s: float, now_s: float) -> str:
     """Return how long something is ago; "-" for what was never."""
     return age(now_s - at_s) if at_s else "-"
@@ -68,6 +71,11 @@ def clock(at_s: float, now_s: float) -> str:
     if at.date() == now.date():
         return at.strftime("%H:%M:%S")
     return at.strftime("%d %b %H:%M" if abs(at_s - now_s) < 300 * _DAY_S else "%Y-%m-%d")
+
+
+def pool_name(pool: WorkerPoolHeartbeat) -> str:
+    """Return what people call a pool: its host and process, or its id if it does not say."""
+    return clean(f"{pool.host}:{pool.pid}") if pool.host else pool.worker_pool_id
 
 
 def args_text(args: Any) -> str:

@@ -17,7 +17,7 @@ from workkit.records import Overview
 from workkit.text import clean
 from workkit_tui.feed import View
 from workkit_tui.keys import COMMON, Key, bindings
-from workkit_tui.model.words import count, per_s, short
+from workkit_tui.model.words import per_s, short
 from workkit_tui.themes import color
 from workkit_tui.widgets.bars import Banner, Footer, Status, Tabs
 from workkit_tui.widgets.prompt import Prompt
@@ -170,7 +170,18 @@ class ConsoleScreen(Screen[None]):
                 text.append(part)
             else:
                 text.append(part[0], self._color(part[1]))
-        self.query_one("#heading", Static).update(text)
+        self.write("#heading", text)
+
+    def write(self, where: str, text: Text) -> None:
+        """Write a text of one size, if it is not there already.
+
+        Args:
+            where: The selector of its widget.
+            text: What it says.
+        """
+        widget = self.query_one(where, Static)
+        if widget.content != text:
+            widget.update(text, layout=False)
 
     # The prompt.
 
@@ -239,7 +250,3 @@ class ListScreen(ConsoleScreen):
 
     def action_open(self) -> None:
         """Open the row under the cursor."""
-
-    def plural(self, number: int, noun: str) -> str:
-        """Return a number with its noun."""
-        return f"{count(number)} {noun}" + ("" if number == 1 else "s")

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from workkit.reading.reader import Reader
 from workkit.records import CronEntry, Overview
-from workkit.text import clean
+from workkit.text import clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, clock, until
@@ -21,12 +21,12 @@ __all__ = ["CronScreen"]
 _RETIRED_S: Final = 90
 _COLUMNS: Final = (
     Column("Job", 14, grows=1),
-    Column("Spec", 14, grows=3),
+    Column("Spec", 16, grows=1),
     Column("Next", 11, right=True),
     Column("At", 12, right=True, needs=86),
-    Column("Then", 30, needs=130),
+    Column("Then", 42, grows=1, needs=130),
     Column("Last", 8, right=True),
-    Column("It is", 9),
+    Column("State", 9),
     Column("Declared", 9, right=True, needs=96),
 )
 _COLORS: Final = {"failed": "bad", "started": "accent", "done": "good", "queued": "accent"}
@@ -69,7 +69,7 @@ class CronScreen(ListScreen):
         self.table.refresh_rows()
         retired = sum(map(self._is_retired, self._entries))
         self.head(
-            (self.plural(len(self._entries) - retired, "cron job"), "secondary"),
+            (counted(len(self._entries) - retired, "cron job"), "secondary"),
             (f" · {retired} that no pool declares any more" if retired else "", "secondary"),
         )
 

@@ -5,34 +5,46 @@ from __future__ import annotations
 from threading import Event
 from typing import ClassVar, Final
 
+from rich.text import Text
 from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
 
 from workkit.actions import Throttle, Verb
 from workkit.errors import ServerError
 from workkit.query import Query
 from workkit.reading.grouping import ErrorGroup, group_errors
 from workkit.records import Place
-from workkit.text import clean
+from workkit.text import clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, count
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.traceback import traceback
 from workkit_tui.widgets.spark import blocks
 from workkit_tui.widgets.table import Column, Row, Table
 
 __all__ = ["ErrorsScreen"]
 
 _TREND: Final = 12
-_SPANS: Final = ((3_600, "hour"), (86_400, "day"))
-_COLUMNS: Final = (
-    Column("Jobs", 7, right=True),
-    Column("Trend", _TREND),
-    Column("Last", 8, right=True),
-    Column("First", 8, right=True, needs=96),
-    Column("Error", 30, grows=4),
-    Column("Where", 14, grows=1, needs=120),
-    Column("Queues", 14, grows=1, needs=84),
-)
+#: What a trend is about: its column's title, and how far it reaches back, seconds.
+_SPANS: Final = (("Trend, hour", 3_600), ("Trend, day", 86_400))
+#: Terminals with so many lines show more of the group under the cursor.
+_TALL: Final = 34
+_NAMED: Final = 6
+
+
+def _columns(span: int) -> list[Column]:
+    """Return the columns; one of them is named for the span of the trend."""
+    return [
+        Column("Jobs", 7, right=True),
+        Column(_SPANS[span][0], _TREND),
+        Column("Last", 8, right=True),
+        Column("First", 8, right=True, needs=96),
+        Column("Error", 30, grows=4),
+        Column("Where", 14, grows=1, needs=120),
+        Column("Queues", 14, grows=1, needs=84),
+    ]
 
 
 class ErrorsScreen(ListScreen):
@@ -43,7 +55,7 @@ class ErrorsScreen(ListScreen):
     KEYS: ClassVar = (
         Key(("enter",), "open", "jobs", "Open the group: its jobs"),
         Key(("r",), "retry", "retry", "Retry the dead jobs of the group", acts=True),
-        Key(("t",), "careful", "careful", "The same with care: 1, then 10, then 50 a second, and "
+        Key(("t",), "careful", "careful", "The same with care: 1, then 10, then some a second, and "
             "stop if too many fail", acts=True),
         Key(("d",), "delete", "delete", "Delete the dead jobs of the group; undo brings them back",
             acts=True),
@@ -62,11 +74,23 @@ class ErrorsScreen(ListScreen):
         self._walking: Event | None = None
         self._seen = self._total = 0
         self._sizes = (-1, -1)
+        self._told = Text()
         self._counted_s = self._now_s = 0.0
 
     def body(self) -> ComposeResult:
-        """Build the table."""
-        yield Table(_COLUMNS, self._row, name="errors")
+        """Build the table, and what says more about one group."""
+        yield Table(_columns(self._span), self._row, name="errors")
+        with VerticalScroll(id="group"):
+            yield Static("", id="group-text")
+
+    def on_resize(self) -> None:
+        """Say more about a group where there is room for it."""
+        self.query_one("#group").display = self.size.height >= _TALL
+
+    def on_table_seen(self, event: Table.Seen) -> None:
+        """Say more about the group under the cursor."""
+        event.stop()
+        self._tell()
 
     def on_unmount(self) -> None:
         """End the count with the screen."""
@@ -136,13 +160,13 @@ class ErrorsScreen(ListScreen):
             "counting …" if self._walking else "nothing is dead or waits to be tried again"
         )
         table.refresh_rows()
+        self._tell()
         jobs = sum(group.count for group in self._groups)
         busy = self._walking is not None
         self.head(
-            (f"{self.plural(len(self._groups), 'kind')} of failure in ", "secondary"),
-            (self.plural(jobs, "job"), "secondary"),
+            (f"{counted(len(self._groups), 'kind')} of failure in ", "secondary"),
+            (counted(jobs, "job"), "secondary"),
             (f" · {count(self._seen)} of {count(self._total)} read" if busy else "", "warning"),
-            (f" · trend of the last {_SPANS[self._span][1]}", "secondary"),
             (f" · /{clean(self._query.text)}" if self._query else "", "primary"),
         )
 
@@ -150,7 +174,7 @@ class ErrorsScreen(ListScreen):
         if at >= len(self._groups):
             return None
         group = self._groups[at]
-        trend = group.trend(self._now_s, _TREND, _SPANS[self._span][0])
+        trend = group.trend(self._now_s, _TREND, _SPANS[self._span][1])
         kind = f"{group.type}: " if group.type and group.message else group.type
         rising = sum(trend[-3:]) > sum(trend[:-3])
         return Row(
@@ -164,6 +188,22 @@ class ErrorsScreen(ListScreen):
                 clean(" ".join(group.queues)),
             ]
         )
+
+    def _tell(self) -> None:
+        """Say where the jobs of a group are, and show the newest of their errors."""
+        group, text = self.current, Text()
+        if group is not None and self.query_one("#group").display:
+            dead, waiting = (group.places.get(name, 0) for name in ("dead", "retry"))
+            names = [f"{clean(name)} {count(n)}" for name, n in group.queues.items()]
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            where = f"{count(dead)} dead, {count(waiting)} to be tried again"
+            text.append(
+                f"{where} · {', '.join(names[:_NAMED])}{more}\n\n", self._color("secondary")
+            )
+            text.append_text(traceback(self.app, group.sample.job.last_err))
+        if text != self._told:
+            self._told = text
+            self.query_one("#group-text", Static).update(text)
 
     # Keys.
 
@@ -222,6 +262,7 @@ class ErrorsScreen(ListScreen):
     def action_span(self) -> None:
         """Show the trend of another span."""
         self._span = (self._span + 1) % len(_SPANS)
+        self.table.columns = _columns(self._span)
         self._redraw()
 
     def action_filter(self) -> None:

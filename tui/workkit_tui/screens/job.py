@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from workkit.actions import Throttle, Verb
+from workkit.actions import Verb
 from workkit.errors import ServerError
 from workkit.explain import Circumstances, why
 from workkit.job import Job
@@ -29,6 +29,7 @@ from workkit_tui.feed import View
 from workkit_tui.keys import Key
 from workkit_tui.model.words import ago, clock, count, until
 from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.traceback import traceback
 
 __all__ = ["JobScreen", "Scroll"]
 
@@ -139,7 +140,7 @@ class JobScreen(ConsoleScreen):
         self.head((f"{clean(job.name) or '(no job)'}  ", "primary"), (clean(job.id), "secondary"))
         parts: list[Any] = [self._facts(), *self._reasons(), *self._section("Args", self._args())]
         if job.last_err:
-            parts += self._section("Error", self._error())
+            parts += self._section("Error", traceback(self.app, job.last_err))
         parts += self._section("Executions", self._history())
         self.query_one("#job-text", Static).update(Group(*parts))
 
@@ -209,15 +210,6 @@ class JobScreen(ConsoleScreen):
         hidden = self.console.masks.hide(job.args)
         return JSON(json.dumps(hidden, ensure_ascii=True, default=str), indent=2)
 
-    def _error(self) -> Text:
-        first, *rest = self._placed.job.last_err.rstrip().splitlines() or [""]
-        text = Text()
-        text.append(clean(first), f"bold {self._color('error')}")
-        quiet = self._color("secondary")
-        for line in rest:
-            text.append(f"\n{clean(line)}", quiet if line.startswith("    ") else "default")
-        return text
-
     def _history(self) -> Any:
         if self._attempts is None:
             return Text("reading …", self._color("secondary"))
@@ -270,7 +262,7 @@ class JobScreen(ConsoleScreen):
         """Delete the job."""
         self._act("delete")
 
-    def _act(self, verb: Verb, throttle: Throttle | None = None) -> None:
+    def _act(self, verb: Verb) -> None:
         if not self.console.may_act():
             return
         if self._place is None:
@@ -279,7 +271,7 @@ class JobScreen(ConsoleScreen):
         from workkit_tui.screens.plan import PlanScreen, Wanted
 
         record: WaitingJob = _record(self._placed, self._place)
-        wanted = Wanted(verb, self._place, Query(""), [record], throttle)
+        wanted = Wanted(verb, self._place, Query(""), [record], None)
         self.app.push_screen(PlanScreen(wanted), self._acted)
 
     def _acted(self, done: object) -> None:
@@ -312,13 +304,10 @@ class JobScreen(ConsoleScreen):
 
     def action_pause(self) -> None:
         """Pause the job's queue, or let it go on."""
-        console, around = self.console, self._around
-        if not console.may_act() or console.pause_queue is None or around is None:
-            return
-        paused = around.queue is not None and around.queue.paused
-        console.pause_queue(self._placed.job.name, not paused)
-        self.notify("Its queue goes on." if paused else "Its queue is paused; what runs goes on.")
-        console.action_refresh_now()
+        around = self._around
+        if around is not None:
+            paused = around.queue is not None and around.queue.paused
+            self.console.pause(self._placed.job.name, wanted=not paused)
 
     def exported(self) -> tuple[str, list[object]]:
         """Return the name and the records of what is shown."""

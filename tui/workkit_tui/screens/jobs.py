@@ -14,7 +14,7 @@ from workkit.errors import ServerError
 from workkit.query import Query
 from workkit.reading.reader import Reader
 from workkit.records import Overview, Page, Place
-from workkit.text import clean
+from workkit.text import clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.pages import Matches, Pages, Rows
@@ -37,8 +37,8 @@ JOB_KEYS = (
     Key(("slash",), "filter", "filter", "Show what a query picks: queue:mail error:timeout "
         "fails:>3 age:<1h not args.tenant:acme"),
     Key(("a",), "mark_all", "all", "Mark all that are listed, or that match the filter"),
-    Key(("t",), "careful", "careful", "Retry with care: 1, then 10, then 50 a second, and stop "
-        "if too many fail", acts=True),
+    Key(("t",), "careful", "careful", "Retry with care: 1, then 10, then some a second, and "
+        "stop if too many fail", acts=True),
     Key(("e",), "app.export", "export", "Write what is listed to a file"),
     Key(("u",), "unmark", "", "Take all marks away"),
     Key(("o",), "order", "", "Begin at the other end"),
@@ -154,7 +154,7 @@ class JobsScreen(ListScreen):
         if self._all:
             picked = "all are marked"
         if matches is None:
-            jobs = self.plural(self._pages.total, "job") if self._pages.known else "reading …"
+            jobs = counted(self._pages.total, "job") if self._pages.known else "reading …"
             said = f"{jobs} · {self.order_words()}"
             self.head((said, "secondary"), (f" · {picked}" if picked else "", "primary"))
             return
@@ -163,7 +163,7 @@ class JobsScreen(ListScreen):
         read = "" if matches.complete else f" · {count(matches.seen)} of {count(matches.of)} read"
         self.head(
             (clean(self._about) or f"/{clean(self._query.text)}", "primary"),
-            (f" · {self.plural(matches.matched, 'match').replace('matchs', 'matches')}{more}",
+            (f" · {counted(matches.matched, 'match', 'matches')}{more}",
              "foreground"),
             (read, "warning"),
             (f" · {picked}" if picked else "", "primary"),

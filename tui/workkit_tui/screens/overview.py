@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from rich.table import Table as Grid
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
+from workkit.explain import is_silent
 from workkit.records import Queue
 from workkit.steps.history import HistoryRecord
-from workkit.text import age, clean
+from workkit.text import age, clean, counted, took
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.attention import Concern
-from workkit_tui.model.trends import Flow
-from workkit_tui.model.words import ago, count, per_s, until
+from workkit_tui.model.trends import Flows
+from workkit_tui.model.words import ago, count, per_s, short, until
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.widgets.spark import Spark
 from workkit_tui.widgets.table import Column, Row, Table
@@ -27,7 +27,7 @@ __all__ = ["OverviewScreen"]
 #: Terminals with so many lines show queues and failures as well.
 _TALL: Final = 34
 _MOST: Final = 100
-_STILL: Final = Flow()
+_FIGURES: Final = ("Queued", "Running", "Scheduled", "Retrying", "Dead")
 _QUEUES: Final = (
     Column("Queue", 14, grows=1),
     Column("Waiting", 8, right=True),
@@ -61,20 +61,25 @@ class OverviewScreen(ListScreen):
         self._busiest: list[Queue] = []
         self._failures: list[HistoryRecord] = []
         self._view: View | None = None
-        self._flows: dict[str, Flow] = {}
+        self._flows = Flows()
 
     def on_resize(self) -> None:
         """Show more where there is room for it."""
-        self.query_one("#more").display = self.size.height >= _TALL
+        tall = self.size.height >= _TALL
+        self.query_one("#more").display = tall
+        self.query_one("#figures").set_class(tall, "apart")
 
     def body(self) -> ComposeResult:
         """Build figures, series and concerns."""
-        yield Static("", id="figures")
+        with Horizontal(id="figures"):
+            for title in _FIGURES:
+                yield Static("", id=f"figure-{title.lower()}")
         with Horizontal(id="sparks"):
-            yield Spark("Done", unit="/s", id="spark-done")
-            yield Spark("Failed", unit="/s", id="spark-failed")
-            yield Spark("Waiting", unit="jobs", id="spark-queued")
-            yield Spark("Wait", id="spark-wait")
+            yield Spark("Done", id="spark-done")
+            yield Spark("Failed", id="spark-failed")
+            yield Spark("Waiting", note="jobs", id="spark-queued")
+            yield Spark("Wait", note="median", id="spark-wait")
+            yield Spark("Run", note="median", id="spark-run")
         yield Static("", classes="heading", id="attention")
         yield Table(
             [Column("", 1), Column("", 10, grows=1)], self._row, name="concerns", head=False
@@ -97,7 +102,7 @@ class OverviewScreen(ListScreen):
         if at >= len(self._busiest) or self._view is None:
             return None
         queue = self._busiest[at]
-        flow = self._flows.get(queue.job_name, Flow())
+        flow = self._flows.of(queue)
         return Row(
             [
                 clean(queue.job_name), count(queue.count),
@@ -119,15 +124,15 @@ class OverviewScreen(ListScreen):
         self._view = view
         if not self.query_one("#more").display:
             return
-        flows = self._flows = view.trends.flows(view.seen.queues)
-        self._busiest = sorted(
-            view.seen.queues,
-            key=lambda q: (-(flows.get(q.job_name, _STILL).out_per_s or 0), -q.count, q.job_name),
-        )[:_MOST]
+        self._flows = view.trends.flows()
+        out_per_s = self._flows.out_per_s
+        moving = [q for q in view.seen.queues if q.count or q.running or q.job_name in out_per_s]
+        moving.sort(key=lambda q: (-out_per_s.get(q.job_name, 0), -q.count, q.job_name))
+        self._busiest = moving[:_MOST]
         self._failures = list(view.trends.failures)
         _, busiest, failures = self.query(Table)
         busiest.total, failures.total = len(self._busiest), len(self._failures)
-        failures.empty = "nothing has failed lately"
+        busiest.empty, failures.empty = "nothing waits or runs", "nothing has failed lately"
         busiest.refresh_rows()
         failures.refresh_rows()
 
@@ -135,55 +140,45 @@ class OverviewScreen(ListScreen):
         """Draw everything."""
         self._show_more(view)
         seen, trends = view.seen, view.trends
-        self.query_one("#figures", Static).update(self._figures(view))
-        self._spark("done", trends.done, per_s(trends.done_per_s))
+        self._figure("Queued", seen.queued)
+        self._figure("Running", seen.running)
+        self._figure("Scheduled", seen.scheduled, until(seen.next_scheduled_at, seen.taken_at))
+        self._figure("Retrying", seen.retry, until(seen.next_retry_at, seen.taken_at))
+        self._figure("Dead", seen.dead, bad=seen.dead > 0)
+        self._spark("done", trends.done, _rate(trends.done_per_s))
         failed = trends.failed_per_s or 0
-        self._spark("failed", trends.failed, per_s(trends.failed_per_s), alarm=failed > 0)
-        self._spark("queued", trends.queued, count(seen.queued))
-        waits = [wait for wait in trends.wait_ms if wait]
-        self._spark("wait", trends.wait_ms, _ms(waits[-1]) if waits else "-")
+        self._spark("failed", trends.failed, _rate(trends.failed_per_s), alarm=failed > 0)
+        self._spark("queued", trends.queued, short(seen.queued))
+        for name, spans_ms in (("wait", trends.wait_ms), ("run", trends.run_ms)):
+            known = [span for span in spans_ms if span]
+            self._spark(name, spans_ms, took(round(known[-1])) if known else "-")
         self._concerns = view.concerns
         self.table.total = len(self._concerns)
         self.table.refresh_rows()
         bad = sum(concern.level == "bad" for concern in self._concerns)
-        heading = self.query_one("#attention", Static)
         if self._concerns:
             color = self._color("error" if bad else "warning")
             text = Text.assemble("Needs attention  ", (f"{len(self._concerns)}", f"bold {color}"))
         else:
             text = Text("✔ Nothing needs attention", self._color("success"))
-        heading.update(text)
-        alive = sum(view.seen.taken_at - pool.heartbeat_at <= 12 for pool in seen.pools)  # noqa: PLR2004
+        self.write("#attention", text)
+        alive = sum(not is_silent(pool, seen.taken_at) for pool in seen.pools)
         busy = sum(pool.totals.get("busy", 0) for pool in seen.pools)
         workers = sum(pool.concurrency for pool in seen.pools)
         self.head(
-            (f"{self.plural(len(seen.queues), 'queue')} · ", "secondary"),
-            (f"{alive} of {self.plural(len(seen.pools), 'pool')} alive · ", "secondary"),
-            (f"{count(busy)} of {self.plural(workers, 'worker')} busy", "secondary"),
+            (f"{counted(len(seen.queues), 'queue')} · ", "secondary"),
+            (f"{alive} of {counted(len(seen.pools), 'pool')} alive · ", "secondary"),
+            (f"{count(busy)} of {counted(workers, 'worker')} busy", "secondary"),
         )
 
-    def _figures(self, view: View) -> Grid:
-        seen = view.seen
-        grid = Grid.grid(expand=True)
-        cells = (
-            ("Queued", seen.queued, ""),
-            ("Running", seen.running, ""),
-            ("Scheduled", seen.scheduled, until(seen.next_scheduled_at, seen.taken_at)),
-            ("Retrying", seen.retry, until(seen.next_retry_at, seen.taken_at)),
-            ("Dead", seen.dead, ""),
-        )
-        upper, lower = [], []
-        for title, number, note in cells:
-            grid.add_column(ratio=1, no_wrap=True)
-            shade = "error" if title == "Dead" and number else "foreground"
-            over = Text(count(number), f"bold {self._color(shade)}")
-            if note not in {"", "-"}:
-                over.append(f" {note}", f"not bold {self._color('secondary')}")
-            upper.append(over)
-            lower.append(Text(title, self._color("secondary")))
-        grid.add_row(*upper)
-        grid.add_row(*lower)
-        return grid
+    def _figure(self, title: str, number: int, note: str = "-", *, bad: bool = False) -> None:
+        """Draw a number below its title; the note is left out where it does not fit."""
+        figure, quiet = self.query_one(f"#figure-{title.lower()}", Static), self._color("secondary")
+        number_color = self._color("error" if bad else "foreground")
+        text = Text.assemble((f"{title}\n", quiet), (count(number), f"bold {number_color}"))
+        if note != "-" and len(count(number)) + 1 + len(note) <= figure.content_size.width:
+            text.append(f" {note}", quiet)
+        self.write(f"#{figure.id}", text)
 
     def _spark(self, name: str, points: object, value: str, *, alarm: bool = False) -> None:
         spark = self.query_one(f"#spark-{name}", Spark)
@@ -204,8 +199,5 @@ class OverviewScreen(ListScreen):
             self.console.action_tab(concern.goes_to)
 
 
-def _ms(milliseconds: float) -> str:
-    """Return a short span, such as 12 ms, 1.5 s or 3m 2s."""
-    if milliseconds < 1_000:  # noqa: PLR2004 - a second
-        return f"{milliseconds:.0f} ms"
-    return f"{milliseconds / 1_000:.1f} s" if milliseconds < 60_000 else age(milliseconds / 1_000)  # noqa: PLR2004
+def _rate(per_second: float | None) -> str:
+    return "-" if per_second is None else f"{per_s(per_second)}/s"

@@ -10,7 +10,7 @@ from workkit.text import age, clean
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
 from workkit_tui.model.words import count
-from workkit_tui.screens.columns import args_cell, name_cell
+from workkit_tui.screens.columns import args_cell
 from workkit_tui.screens.jobs import JOB_KEYS, JobsScreen
 from workkit_tui.widgets.table import Column, Row
 
@@ -29,7 +29,6 @@ class QueueScreen(JobsScreen):
     COLUMNS: ClassVar = (
         Column("#", 7, right=True),
         Column("Waited", 8, right=True),
-        Column("Name", 12, needs=100),
         Column("Fails", 5, right=True),
         Column("Job", 24),
         Column("Args", 16, grows=1),
@@ -46,7 +45,7 @@ class QueueScreen(JobsScreen):
         at = record.position + 1 if isinstance(record, QueuedJob) else 0
         waited = age(self.now_s - job.enqueued_at) if job.enqueued_at else "-"
         cells = [
-            count(at), waited, name_cell(job), count(job.fails), clean(job.id),
+            count(at), waited, count(job.fails), clean(job.id) or "(no job)",
             args_cell(job, self.console.masks),
         ]  # fmt: skip
         return Row(cells)
@@ -65,8 +64,4 @@ class QueueScreen(JobsScreen):
 
     def action_pause(self) -> None:
         """Pause the queue, or let it go on."""
-        console = self.console
-        if console.may_act() and console.pause_queue is not None:
-            console.pause_queue(self.place.queue, not self._paused)
-            self.notify("It goes on." if self._paused else "It is paused; what runs goes on.")
-            console.action_refresh_now()
+        self.console.pause(self.place.queue, wanted=not self._paused)

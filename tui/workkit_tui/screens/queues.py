@@ -6,29 +6,34 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from workkit.errors import WorkkitError
 from workkit.records import Queue
-from workkit.text import age, clean
+from workkit.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.listing import Order, narrowed, ordered
-from workkit_tui.model.trends import Flow
+from workkit_tui.model.trends import Flows
 from workkit_tui.model.words import count, per_s
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.widgets.spark import blocks
 from workkit_tui.widgets.table import Column, Row, Table
 
 __all__ = ["QueuesScreen"]
 
 _SLOW_S: Final = 300
+_TREND: Final = 30
+_NOBODY: Final = ("no worker", "bad")
+_FULL: Final = ("full", "warn")
 _COLUMNS: Final = (
-    Column("Queue", 14, grows=1, sorts=True),
+    Column("Queue", 14, grows=2, sorts=True),
     Column("Waiting", 9, right=True, sorts=True),
+    Column("Lately", _TREND, grows=1, needs=140),
     Column("Oldest", 8, right=True, sorts=True),
     Column("Running", 9, right=True, sorts=True),
-    Column("In/s", 6, right=True, sorts=True, needs=78),
+    Column("In/s", 6, right=True, sorts=True, needs=84),
     Column("Out/s", 6, right=True, sorts=True, needs=70),
-    Column("Drains in", 9, right=True, sorts=True, needs=90),
-    Column("State", 7),
+    Column("Drains in", 10, right=True, sorts=True, needs=96),
+    Column("Workers", 8, right=True, sorts=True, needs=110),
+    Column("State", 9),
 )
 
 
@@ -50,22 +55,25 @@ class QueuesScreen(ListScreen):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[Queue] = []
-        self._flows: dict[str, Flow] = {}
+        self._view: View | None = None
+        self._flows = Flows()
         self._words = ""
         self._orders: tuple[Order[Queue], ...] = (
             Order("Waiting", lambda queue: queue.count, falling=True),
             Order("Oldest", lambda queue: queue.latency, falling=True),
             Order("Running", lambda queue: queue.running, falling=True),
-            Order("In/s", lambda queue: self._flow(queue).in_per_s or 0, falling=True),
-            Order("Out/s", lambda queue: self._flow(queue).out_per_s or 0, falling=True),
-            Order("Drains in", lambda queue: self._flow(queue).drain_s or 1e12, falling=True),
+            Order("In/s", lambda queue: self._flows.of(queue).in_per_s or 0, falling=True),
+            Order("Out/s", lambda queue: self._flows.of(queue).out_per_s or 0, falling=True),
+            Order("Drains in", lambda queue: self._flows.of(queue).drain_s or 1e12, falling=True),
+            Order("Workers", self._takers, falling=True),
             Order("Queue", lambda queue: queue.job_name),
         )
         self._order = self._orders[0]
         self._inverted = False
 
-    def _flow(self, queue: Queue) -> Flow:
-        return self._flows.get(queue.job_name, Flow())
+    def _takers(self, queue: Queue) -> int:
+        """Return how many workers of live pools take jobs of a queue."""
+        return self._view.takers.get(queue.job_name, 0) if self._view is not None else 0
 
     def body(self) -> ComposeResult:
         """Build the table."""
@@ -75,7 +83,7 @@ class QueuesScreen(ListScreen):
         """Draw the queues; the cursor stays on its queue."""
         at = self.table.cursor
         name = self._rows[at].job_name if at < len(self._rows) else ""
-        self._flows = view.trends.flows(view.seen.queues)
+        self._view, self._flows = view, view.trends.flows()
         self._arrange(view.seen.queues)
         where = next((at for at, q in enumerate(self._rows) if q.job_name == name), None)
         if where is not None and at:
@@ -83,8 +91,8 @@ class QueuesScreen(ListScreen):
         paused = sum(queue.paused for queue in view.seen.queues)
         said = f"{len(self._rows)} of " if self._words else ""
         self.head(
-            (f"{said}{self.plural(len(view.seen.queues), 'queue')}", "secondary"),
-            (f" · {count(view.seen.queued)} jobs wait", "secondary"),
+            (f"{said}{counted(len(view.seen.queues), 'queue')}", "secondary"),
+            (f" · {counted(view.seen.queued, 'job waits', 'jobs wait')}", "secondary"),
             (f" · {paused} paused" if paused else "", "warning"),
             (f" · /{self._words}" if self._words else "", "primary"),
         )
@@ -99,27 +107,47 @@ class QueuesScreen(ListScreen):
         self.table.refresh_rows()
 
     def _row(self, at: int) -> Row | None:
-        if at >= len(self._rows):
+        if at >= len(self._rows) or self._view is None:
             return None
         queue = self._rows[at]
-        flow = self._flow(queue)
-        full = bool(queue.max_concurrency) and queue.running >= queue.max_concurrency
+        flow = self._flows.of(queue)
         limit = f"/{queue.max_concurrency}" if queue.max_concurrency else ""
         late = queue.latency > _SLOW_S and queue.count
-        state, color = ("broken", "bad") if queue.broken else ("paused", "warn")
+        state = self._state(queue)
+        moves = queue.count or queue.running or flow.out_per_s or flow.in_per_s
         return Row(
             [
                 clean(queue.job_name),
-                count(queue.count),
+                (count(queue.count), "bad" if state == _NOBODY else ""),
+                (self._lately(queue), "series"),
                 (age(queue.latency), "warn" if late else "") if queue.count else "-",
-                (f"{count(queue.running)}{limit}", "warn" if full and queue.count else ""),
+                (f"{count(queue.running)}{limit}", "warn" if state == _FULL else ""),
                 per_s(flow.in_per_s),
                 per_s(flow.out_per_s),
                 age(flow.drain_s) if flow.drain_s is not None else "-",
-                (state, color) if queue.broken or queue.paused else ("", ""),
+                count(self._takers(queue)),
+                state,
             ],
-            dim=not queue.count and not queue.running,
+            dim=not moves,
         )
+
+    def _lately(self, queue: Queue) -> str:
+        """Draw how many jobs have waited, as many looks back as there is room for."""
+        room = self.table.broad("Lately")
+        depths = self._view.trends.depths(queue.job_name) if room and self._view else []
+        return blocks(depths, room)[0] if any(depths) else ""
+
+    def _state(self, queue: Queue) -> tuple[str, str]:
+        """Say what keeps the jobs of a queue from running, if anything does."""
+        if queue.broken:
+            return "broken", "bad"
+        if queue.paused:
+            return "paused", "warn"
+        if queue.count and not self._takers(queue):
+            return _NOBODY
+        if queue.count and 0 < queue.max_concurrency <= queue.running:
+            return _FULL
+        return "", ""
 
     # Keys.
 
@@ -138,17 +166,8 @@ class QueuesScreen(ListScreen):
 
     def action_pause(self) -> None:
         """Pause the queue under the cursor, or let it go on."""
-        queue, console = self.current, self.console
-        if queue is None or not console.may_act() or console.pause_queue is None:
-            return
-        try:
-            console.pause_queue(queue.job_name, not queue.paused)
-        except WorkkitError as error:
-            self.notify(clean(str(error)), severity="error")
-            return
-        did = "goes on" if queue.paused else "is paused; what runs goes on"
-        self.notify(f"Queue {clean(queue.job_name)} {did}.")
-        console.action_refresh_now()
+        if self.current is not None:
+            self.console.pause(self.current.job_name, wanted=not self.current.paused)
 
     def action_filter(self) -> None:
         """Ask for words."""

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from workkit.actions import Operation
 from workkit.reading.reader import Reader
 from workkit.records import Overview
-from workkit.text import age, clean
+from workkit.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, count
@@ -67,7 +67,7 @@ class UndoScreen(ListScreen):
         self.table.empty = "nothing was deleted or retried lately"
         self.table.refresh_rows()
         jobs = sum(each.undoable for each in self._operations)
-        self.head((f"{self.plural(jobs, 'job')} can be brought back", "secondary"))
+        self.head((f"{counted(jobs, 'job')} can be brought back", "secondary"))
 
     def _row(self, at: int) -> Row | None:
         if at >= len(self._operations):
@@ -105,12 +105,10 @@ class UndoScreen(ListScreen):
 
     def action_forget(self) -> None:
         """Empty the trash of an operation."""
-        console, current = self.console, self.current
-        if current is None or not console.may_act() or console.actions is None:
-            return
-        console.actions.forget(current.operation_id)
-        self.notify(f"{self.plural(current.undoable, 'job')} are gone for good.")
-        self._acted(True)
+        if self.current is not None and self.console.may_act():
+            from workkit_tui.screens.undoing import ForgettingScreen
+
+            self.app.push_screen(ForgettingScreen(self.current), self._acted)
 
     def _acted(self, done: object) -> None:
         if done:

@@ -1,27 +1,25 @@
-"""Undoing one operation, with progress."""
+"""Undoing one operation, and giving up what could be undone."""
 
 from __future__ import annotations
 
-from threading import Event
-from typing import Any
+from typing import ClassVar
 
-from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import ProgressBar, Static
-
-from workkit.actions import Progress, Undone
+from workkit.actions import Operation, Undone
 from workkit.errors import WorkkitError
-from workkit.text import clean
+from workkit.text import clean, counted
 from workkit_tui.keys import Key, bindings
 from workkit_tui.model.words import count
+from workkit_tui.screens.box import BoxScreen
 
-__all__ = ["UndoingScreen"]
+__all__ = ["ForgettingScreen", "UndoingScreen"]
 
 
-class UndoingScreen(ModalScreen[bool]):
-    """Brings jobs back; gives back whether any are."""
+class UndoingScreen(BoxScreen):
+    """Brings jobs back.
+
+    Args:
+        operation_id: What took them away.
+    """
 
     BINDINGS = bindings(  # type: ignore[assignment]
         (Key(("escape", "enter", "q"), "cancel", "", "Stop, or close"),)
@@ -30,43 +28,23 @@ class UndoingScreen(ModalScreen[bool]):
     def __init__(self, operation_id: str) -> None:
         super().__init__()
         self._operation_id = operation_id
-        self._stop = Event()
-        #: Kept, for threads that end after the screen has been closed.
-        self._app: Any = None
         self.undone: Undone | None = None
         self._over = False
 
-    def compose(self) -> ComposeResult:
-        """Build the box."""
-        with Vertical(classes="box"):
-            yield Static(f"Undoing {self._operation_id} …", id="undo-title", classes="title")
-            yield Static("", id="undo-text")
-            yield ProgressBar(id="plan-bar", show_eta=False)
-            yield Static("esc stops after this batch", id="undo-keys", classes="keys")
-
     def on_mount(self) -> None:
         """Begin."""
-        self._app = self.app
-        self.run_worker(self._undo, thread=True, group="undo", exclusive=True)
+        self.say(f"Undoing {self._operation_id} …", "", "esc stops after this batch", busy=True)
+        self.work(self._undo)
 
     def _undo(self) -> None:
-        app = self._app
+        actions = self.console.actions
+        assert actions is not None  # noqa: S101 - whoever opens the box has asked
         try:
-            undone = app.actions.undo(self._operation_id, report=self._report, stop=self._stop)
+            undone = actions.undo(self._operation_id, report=self.report, stop=self.stop)
         except WorkkitError as error:
-            if app.is_running:
-                app.call_from_thread(self._end, "It was not undone", clean(str(error)))
+            self.later(self._end, "It was not undone", clean(str(error)))
             return
-        if app.is_running:
-            app.call_from_thread(self._ended, undone)
-
-    def _report(self, progress: Progress) -> None:
-        if self._app.is_running:
-            self._app.call_from_thread(self._progress, progress)
-
-    def _progress(self, progress: Progress) -> None:
-        if self.is_attached:
-            self.query_one(ProgressBar).update(total=max(progress.total, 1), progress=progress.done)
+        self.later(self._ended, undone)
 
     def _ended(self, undone: Undone) -> None:
         self.undone = undone
@@ -74,25 +52,73 @@ class UndoingScreen(ModalScreen[bool]):
         if undone.gone_on:
             lines.append(f"{count(undone.gone_on)} had begun and could not be taken back")
         if undone.without_key:
-            lines.append(
-                f"{count(undone.without_key)} are not unique any more: a newer job holds their key"
-            )
+            lost = counted(undone.without_key, "is", "are")
+            lines.append(f"{lost} not unique any more: a newer job holds the key")
         if undone.left:
-            lines.append(f"{count(undone.left)} are left in the trash")
-        jobs = "job is" if undone.back == 1 else "jobs are"
-        self._end(f"{count(undone.back)} {jobs} back", "\n".join(lines))
+            lines.append(f"{counted(undone.left, 'is', 'are')} left in the trash")
+        self._end(f"{counted(undone.back, 'job is', 'jobs are')} back", "\n".join(lines))
 
     def _end(self, title: str, text: str) -> None:
         self._over = True
-        if self.is_attached:
-            self.query_one(ProgressBar).display = False
-            self.query_one("#undo-title", Static).update(Text(title))
-            self.query_one("#undo-text", Static).update(Text(text))
-            self.query_one("#undo-keys", Static).update("esc closes")
+        self.say(title, text, "esc closes")
 
     def action_cancel(self) -> None:
         """Stop, or close."""
         if self._over:
             self.dismiss(result=True)
         else:
-            self._stop.set()
+            self.stop.set()
+
+
+class ForgettingScreen(BoxScreen):
+    """Asks before a trash is emptied, which nothing brings back.
+
+    Args:
+        operation: The one whose trash it is.
+    """
+
+    DANGER: ClassVar = True
+    BINDINGS = bindings(  # type: ignore[assignment]
+        (
+            Key(("y",), "go", "", "Empty it"),
+            Key(("escape", "n", "q"), "cancel", "", "Cancel, or close"),
+        )
+    )
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__()
+        self._operation = operation
+        self._asks = True
+
+    def on_mount(self) -> None:
+        """Ask."""
+        each = self._operation
+        jobs = counted(each.undoable, "job is", "jobs are")
+        by = f" by {clean(each.by)}" if each.by else ""
+        text = f"{jobs} in it, taken from {each.place}{by}. Nothing brings them back then."
+        self.say("Empty this trash?", text, "y empties it   esc cancels")
+
+    def action_go(self) -> None:
+        """Empty it."""
+        if self._asks and self.console.may_act():
+            self._asks = False
+            self.work(self._forget)
+
+    def _forget(self) -> None:
+        actions = self.console.actions
+        assert actions is not None  # noqa: S101 - it may be acted
+        try:
+            actions.forget(self._operation.operation_id)
+        except WorkkitError as error:
+            self.later(self.say, "It was not emptied", clean(str(error)), "esc closes")
+            return
+        self.later(self._gone)
+
+    def _gone(self) -> None:
+        jobs = counted(self._operation.undoable, "job is", "jobs are")
+        self.notify(f"{jobs} gone for good.")
+        self.dismiss(result=True)
+
+    def action_cancel(self) -> None:
+        """Leave everything as it is."""
+        self.dismiss(result=False)

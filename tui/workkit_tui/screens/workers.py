@@ -11,19 +11,19 @@ from textual.widgets import Static
 from workkit.explain import is_silent
 from workkit.reading.reader import Reader
 from workkit.records import Overview, WorkerObservation, WorkerPoolHeartbeat
-from workkit.text import age, clean
+from workkit.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.listing import narrowed
-from workkit_tui.model.words import ago, args_text, count
+from workkit_tui.model.words import ago, args_text, count, pool_name
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.widgets.table import Column, Row, Table
 
 __all__ = ["WorkersScreen"]
 
 _POOLS: Final = (
-    Column("Pool", 18, grows=2),
-    Column("Busy", 9, right=True),
+    Column("Pool", 28, grows=2),
+    Column("Busy", 7, right=True),
     Column("Beat", 7, right=True),
     Column("Up", 8, right=True),
     Column("Done", 8, right=True, needs=100),
@@ -110,6 +110,8 @@ class WorkersScreen(ListScreen):
         )
         pools, workers = self.query(Table)
         pools.total, workers.total = len(self._pools), len(self._busy)
+        # What a few pools leave of their half is the workers'.
+        pools.styles.max_height = max(pools.total, 2) + 2
         pools.empty = "no pool fits that" if self._words else "no pool is running"
         workers.empty = "nobody is busy"
         pools.refresh_rows()
@@ -118,16 +120,15 @@ class WorkersScreen(ListScreen):
         busy = sum(pool.totals.get("busy", 0) for pool in view.seen.pools)
         size = sum(pool.concurrency for pool in view.seen.pools)
         self.head(
-            (self.plural(len(view.seen.pools), "pool"), "secondary"),
-            (f" · {count(busy)} of {self.plural(size, 'worker')} busy", "secondary"),
+            (counted(len(view.seen.pools), "pool"), "secondary"),
+            (f" · {count(busy)} of {counted(size, 'worker')} busy", "secondary"),
             (f" · {silent} silent" if silent else "", "error"),
             (f" · /{self._words}" if self._words else "", "primary"),
         )
         pool = self._pools[min(pools.cursor, len(self._pools) - 1)] if self._pools else None
-        whose = "all pools" if self._everywhere or pool is None else _name(pool)
-        self.query_one("#whose", Static).update(
-            Text(f"Busy workers of {whose}, the longest first", self._color("secondary"))
-        )
+        whose = "all pools" if self._everywhere or pool is None else pool_name(pool)
+        text = f"Busy workers of {whose}, the longest first"
+        self.write("#whose", Text.assemble((text, self._color("secondary"))))
 
     def _pool_row(self, at: int) -> Row | None:
         if at >= len(self._pools):
@@ -135,16 +136,16 @@ class WorkersScreen(ListScreen):
         pool = self._pools[at]
         silent = is_silent(pool, self._now_s)
         totals = pool.totals
-        busy = count(totals["busy"]) if "busy" in totals else "?"
+        busy = count(totals["busy"]) if "busy" in totals else "-"
         failed = totals.get("retried", 0) + totals.get("died", 0) + totals.get("discarded", 0)
         return Row(
             [
-                (_name(pool), "bad" if silent else ""),
+                (pool_name(pool), "bad" if silent else ""),
                 f"{busy}/{pool.concurrency}",
                 (ago(pool.heartbeat_at, self._now_s), "bad" if silent else ""),
                 ago(pool.started_at, self._now_s),
-                count(totals["done"]) if "done" in totals else "?",
-                (count(failed), "warn" if failed else "") if totals else "?",
+                count(totals["done"]) if "done" in totals else "-",
+                (count(failed), "warn" if failed else "") if totals else "-",
                 pool.version or "Go",
                 clean(" ".join(pool.job_names)),
             ],
@@ -234,7 +235,3 @@ class WorkersScreen(ListScreen):
     def exported(self) -> tuple[str, list[object]]:
         """Return the name and the records of what is listed."""
         return ("workers", list(self._busy)) if self._below else ("pools", list(self._pools))
-
-
-def _name(pool: WorkerPoolHeartbeat) -> str:
-    return clean(f"{pool.host}:{pool.pid}") if pool.host else pool.worker_pool_id

@@ -9,6 +9,8 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from workkit.text import width
+
 __all__ = ["Spark", "blocks"]
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
@@ -49,19 +51,24 @@ class Spark(Widget):
     value = reactive("")
     alarm = reactive(default=False)
 
-    def __init__(self, title: str, *, unit: str = "", id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, title: str, *, note: str = "", id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._title = title
-        self._unit = unit
+        self._note = note
 
     def render(self) -> Text:
-        """Draw the title, the value, and the series below."""
+        """Draw the title and the value, a note if there is room for it, and the series below."""
         text = Text(no_wrap=True)
-        text.append(f"{self._title}  ", self._style("spark--title"))
+        text.append(f"{self._title} ", self._style("spark--title"))
         value_style = self._style("spark--bad" if self.alarm else "spark--value")
         text.append(self.value or "-", value_style)
-        if self._unit and self.value not in {"", "-"}:
-            text.append(f" {self._unit}", self._style("spark--title"))
+        if (
+            self._note
+            and self.value not in {"", "-"}
+            and text.cell_len + 1 + width(self._note) <= self.size.width
+        ):
+            text.append(f" {self._note}", self._style("spark--title"))
+        text.truncate(self.size.width)
         style = self._style("spark--alarm" if self.alarm else "spark--line")
         high = max(self.size.height - 1, 1)
         for line in blocks(self.points, self.size.width, high):

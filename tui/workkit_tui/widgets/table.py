@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rich.segment import Segment
 from rich.style import Style
@@ -23,6 +23,7 @@ __all__ = ["Cell", "Column", "Row", "Table"]
 Cell: TypeAlias = "str | tuple[str, str]"
 
 _GAP: Final = "  "
+_LOUD: Final = Style(bold=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     COMPONENT_CLASSES = {  # noqa: RUF012 - as Textual declares it
         "table--head", "table--cursor", "table--dim", "table--marked", "table--bad", "table--warn",
-        "table--good", "table--accent", "table--quiet",
+        "table--good", "table--accent", "table--series", "table--quiet",
     }  # fmt: skip
 
-    cursor = reactive(0, repaint=True)
+    #: Moving it draws two rows, not all.
+    cursor = reactive(0, repaint=False)
     total = reactive(0, repaint=True)
     sorted_by: str = ""
     inverted: bool = False
@@ -117,6 +119,13 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self.columns = list(columns)
         self._row = row
         self._head_lines = int(head)
+        #: Line → the row that was drawn there last.
+        self._drawn: dict[int, Row | None] = {}
+        #: What all lines have in common, as it was drawn last.
+        self._common: tuple[Any, ...] = ()
+        #: While lines are drawn: their style, and the columns with their places in a row.
+        self._base = Style.null()
+        self._shown: list[tuple[int, Column, int]] = []
 
     # What is in sight.
 
@@ -147,13 +156,17 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """Keep the cursor on a row."""
         return max(min(cursor, self.total - 1), 0)
 
-    def watch_cursor(self) -> None:
-        """Keep the cursor in sight."""
+    def watch_cursor(self, before: int, now: int) -> None:
+        """Draw the rows that the cursor goes between, and keep it in sight."""
+        lines = [at - self.first + self._head_lines for at in (before, now)]
+        self.refresh(*(Region(0, line, self.size.width, 1) for line in lines if line >= 0))
+        self._follow()
+
+    def _follow(self) -> None:
         if self.cursor < self.first:
             self.scroll_to(y=self.cursor, animate=False, immediate=True)
         elif self.cursor >= self.first + self.room:
             self.scroll_to(y=self.cursor - self.room + 1, animate=False, immediate=True)
-        self.refresh()
         self.post_message(self.Seen())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -167,7 +180,8 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(
             self.scrollable_content_region.width, self.total + self._head_lines
         )
-        self.watch_cursor()
+        self.refresh()
+        self._follow()
 
     # Moving.
 
@@ -210,13 +224,24 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """Return the columns that fit, and how wide they are."""
         whole = self.scrollable_content_region.width
         shown = [column for column in self.columns if column.needs <= whole]
-        left = whole - sum(column.width for column in shown) - len(_GAP) * len(shown)
+        left = whole - sum(column.width for column in shown) - len(_GAP) * (len(shown) - 1)
         shares = sum(column.grows for column in shown)
         result = []
         for column in shown:
             more = left * column.grows // shares if shares and left > 0 else 0
             result.append((column, column.width + more))
         return result
+
+    def broad(self, title: str) -> int:
+        """Return how wide a column is; 0 for one that is left out."""
+        return next((wide for column, wide in self._layout() if column.title == title), 0)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw lines; what they have in common is worked out once."""
+        self._base = self.rich_style
+        places = {id(column): place for place, column in enumerate(self.columns)}
+        self._shown = [(places[id(column)], column, wide) for column, wide in self._layout()]
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """Draw the head, or a row."""
@@ -225,59 +250,74 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             return self._head(broad)
         at = self.first + y - self._head_lines
         if at >= self.total:
+            self._drawn.pop(y, None)
             blank = self.empty if self.total == 0 and y == 1 + self._head_lines else ""
             style = self.get_component_rich_style("table--quiet", partial=True)
             text = pad(clip("  " + blank, broad), broad)
-            return Strip([Segment(text, self.rich_style + style)])
-        row = self._row(at)
+            return Strip([Segment(text, self._base + style)])
+        row = self._drawn[y] = self._row(at)
         return self._line(row, at, broad)
 
     def _head(self, broad: int) -> Strip:
-        style = self.get_component_rich_style("table--head")
-        segments = []
-        for column, wide in self._layout():
+        titles = []
+        for _, column, wide in self._shown:
             title = column.title
             if title and title == self.sorted_by:
                 title += "▲" if self.inverted else "▼"
-            segments.append(Segment(_fit(title, wide, right=column.right) + _GAP, style))
-        return _filled(segments, broad, style)
+            titles.append(_fit(title, wide, right=column.right))
+        return _filled([(_GAP.join(titles), self.get_component_rich_style("table--head"))], broad)
 
     def _line(self, row: Row | None, at: int, broad: int) -> Strip:
-        base = self.rich_style
+        base = self._base
         cursor = at == self.cursor
         if cursor and self.has_focus:
             base += self.get_component_rich_style("table--cursor", partial=True)
         if row is None:
             quiet = self.get_component_rich_style("table--quiet", partial=True)
-            return _filled([Segment("  …", base + quiet)], broad, base)
+            return _filled([("  …", base + quiet)], broad)
         if row.marked:
             base += self.get_component_rich_style("table--marked", partial=True)
         if row.dim:
             base += self.get_component_rich_style("table--dim", partial=True)
-        positions = {id(column): i for i, column in enumerate(self.columns)}
-        segments = []
-        for column, wide in self._layout():
-            cell = row.cells[positions[id(column)]]
+        if row.loud:
+            base += _LOUD
+        runs: list[tuple[str, Style]] = []
+        last = self._shown[-1][1] if self._shown else None
+        for place, column, wide in self._shown:
+            cell = row.cells[place]
             text, kind = cell if isinstance(cell, tuple) else (cell, "")
-            style = base
+            fitted = _fit(text, wide, right=column.right) + ("" if column is last else _GAP)
             if kind:
-                style += self.get_component_rich_style(f"table--{kind}", partial=True)
-            if row.loud:
-                style += Style(bold=True)
-            segments.append(Segment(_fit(text, wide, right=column.right), style))
-            segments.append(Segment(_GAP, base))
-        return _filled(segments, broad, base)
+                style = base + self.get_component_rich_style(f"table--{kind}", partial=True)
+                runs.append((fitted, style))
+            elif runs and runs[-1][1] is base:  # the fewer pieces, the quicker
+                runs[-1] = (runs[-1][0] + fitted, base)
+            else:
+                runs.append((fitted, base))
+        return _filled(runs, broad)
 
     def refresh_rows(self) -> None:
-        """Draw the rows anew."""
-        self.refresh(Region(0, 0, self.size.width, self.size.height))
+        """Draw the rows that are not as they were drawn last."""
+        common = (self.total, self.sorted_by, self.inverted, self.empty, *self.columns)
+        if common != self._common:
+            self._common = common
+            self.refresh()
+            return
+        start = self.first - self._head_lines
+        changed = [y for y, row in self._drawn.items() if self._row(start + y) != row]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
 
 def _fit(text: str, columns: int, *, right: bool) -> str:
     return pad(clip(text, columns), columns, right=right) if columns > 0 else ""
 
 
-def _filled(segments: list[Segment], broad: int, style: Style) -> Strip:
+def _filled(runs: list[tuple[str, Style]], broad: int) -> Strip:
     """Make a line of exactly the width."""
-    used = sum(width(segment.text) for segment in segments)
-    return Strip([*segments, Segment(" " * max(broad - used, 0), style)]).crop(0, broad)
+    used = sum(width(text) for text, _ in runs)
+    if used < broad and runs:
+        text, style = runs[-1]
+        runs[-1] = (text + " " * (broad - used), style)
+    strip = Strip([Segment(text, style) for text, style in runs], max(used, broad))
+    return strip if used <= broad else strip.crop(0, broad)
