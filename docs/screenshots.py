@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from workkit.client import Client
-from workkit.demo.in_console import Unseen
+from workkit.demo.display import UnseenDisplay
 from workkit.demo.session import Session
 from workkit.demo.workload import Workload, find_sources, source_roots
 from workkit.embedded import EmbeddedServer
@@ -84,7 +84,7 @@ def main() -> None:
     workload = Workload.choose(roots, find_sources(roots), _FILES)
     stop = threading.Event()
     with EmbeddedServer() as server:
-        session = Session(server.url, "demo", workload, 8, Unseen(), stop)
+        session = Session(server.url, "demo", workload, 8, UnseenDisplay(), stop)
 
         def work() -> None:
             session.run()

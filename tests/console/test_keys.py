@@ -491,7 +491,7 @@ def test_groups_are_opened_retried_and_deleted(stage: Stage) -> None:
         await stage.until(pilot, lambda: table(app).total == 3)
         await pilot.press("s")
         await pilot.pause()
-        assert "trend of the last day" in shown(app)
+        assert "Trend, day" in shown(app)
         await carry_out(stage, pilot, app, "G", "r")
         await pilot.press("escape")
         await stage.until(pilot, lambda: table(app).total == 2)
@@ -631,13 +631,17 @@ def test_a_concern_leads_to_where_it_is_mended(stage: Stage) -> None:
 
     async def play(pilot: P, app: App) -> None:
         await stage.look(pilot, app)
+        assert app.view is not None
+        texts = [concern.text for concern in app.view.concerns]
+        assert "no pool is alive" in texts[0], "what is wrong with the whole comes first"
+        odd = next(at for at, text in enumerate(texts) if text.startswith("queue odd"))
         await pilot.press("enter")
-        await stage.until(pilot, lambda: isinstance(app.screen, QueueScreen))
-        await pilot.press("1")
-        await stage.look(pilot, app)
-        await pilot.press("j", "enter")
         await pilot.pause()
         assert app.console_screen is app.get_screen("workers")
+        await pilot.press("1")
+        await stage.look(pilot, app)
+        await pilot.press(*["j"] * odd, "enter")
+        await stage.until(pilot, lambda: isinstance(app.screen, QueueScreen))
 
     stage.drive(play)
 
@@ -660,8 +664,8 @@ def test_what_is_listed_is_written_to_a_file(
         await pilot.pause()
         app.screen.query_one("#prompt-input").value = str(path)  # type: ignore[attr-defined]
         await pilot.press("enter")
-        await stage.until(pilot, path.exists)
-        await stage.until(pilot, lambda: not app.screen.query_one("Prompt").display)
+        await stage.until(pilot, lambda: "Wrote" in shown(app))
+        assert not app.screen.query_one("Prompt").display
         await pilot.press("e")
         app.screen.query_one("#prompt-input").value = str(path)  # type: ignore[attr-defined]
         await pilot.press("enter")
@@ -678,6 +682,30 @@ def test_what_is_listed_is_written_to_a_file(
         assert all(json.loads(line) for line in lines)
     else:
         assert len(lines) > 1
+
+
+def test_jobs_that_were_not_looked_at_are_written_as_well(stage: Stage, tmp_path: Path) -> None:
+    for n in range(250):
+        stage.dead(f"{n:024x}", n, "Timeout: 30 s" if n % 2 else "KeyError: 'to'")
+    paths = tmp_path / "all.jsonl", tmp_path / "some.jsonl"
+
+    async def play(pilot: P, app: App) -> None:
+        await stage.press(pilot, app, "6")
+        for at, path in enumerate(paths, 1):
+            await pilot.press("e")
+            app.screen.query_one("#prompt-input").value = str(path)  # type: ignore[attr-defined]
+            await pilot.press("enter")
+            await stage.until(pilot, lambda: said(app).count("Wrote") == at)  # noqa: B023
+            await pilot.press("slash", *"error:keyerror", "enter")
+            await stage.until(pilot, lambda: "125 matches" in shown(app))
+
+    stage.drive(play)
+    assert [len(path.read_text().splitlines()) for path in paths] == [250, 125]
+
+
+def said(app: App) -> str:
+    """Return what the console has notified of."""
+    return " ".join(notification.message for notification in app._notifications)
 
 
 # What may not be done

@@ -2,19 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from tests.support.staged import stage
 
-import pytest
-
-from tests.client.stage import Stage
-
-if TYPE_CHECKING:
-    from redis import Redis
-
-
-@pytest.fixture
-def stage(redis_client: Redis, namespace: str, redis_url: str) -> Iterator[Stage]:
-    made = Stage(redis_client, namespace, redis_url)
-    yield made
-    made.close()
+__all__ = ["stage"]

@@ -338,13 +338,29 @@ class Console(App[None]):
     def _write(self, text: str) -> None:
         from pathlib import Path
 
-        from workkit_tui.export import write
+        from workkit_tui.export import MOST, check, write
 
         screen: Any = self.console_screen
         _, records = screen.exported()
-        written = write(Path(text), records, self.masks)
+        check(Path(text))
         screen.close_prompt()
-        self.notify(f"Wrote {counted(written, 'record')} to {clean(text)}")
+
+        def work() -> None:
+            try:
+                written = write(Path(text), records, self.masks)
+            except (ServerError, ValueError) as error:
+                self._say_later(clean(str(error)), "error")
+            else:
+                more = "; it is full, workkit export writes the rest" if written == MOST else ""
+                said = f"Wrote {counted(written, 'record')} to {clean(text)}{more}"
+                self._say_later(said, "warning" if more else "information")
+
+        self.run_worker(work, thread=True, group="export")
+
+    def _say_later(self, text: str, severity: Any) -> None:
+        """Say something from a thread."""
+        if self.is_running:
+            self.call_from_thread(self.notify, text, severity=severity)
 
     def state_words(self) -> tuple[str, str]:
         """Return how fresh the screen is, in words, and the name of a colour."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +14,12 @@ import msgspec
 from workkit.job import Job
 from workkit_tui.model.masks import Masks
 
-__all__ = ["FORMATS", "as_record", "write"]
+__all__ = ["FORMATS", "MOST", "as_record", "check", "write"]
 
 #: Suffixes of files that can be written.
 FORMATS: Final = (".csv", ".json", ".jsonl")
+#: Jobs that a file gets at most; `workkit export` writes any number, without holding them.
+MOST: Final = 20_000
 
 
 def as_record(value: Any, masks: Masks) -> Any:
@@ -51,11 +53,26 @@ def as_record(value: Any, masks: Masks) -> Any:
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
-def write(path: Path, records: Sequence[Any], masks: Masks) -> int:
+def check(path: Path) -> None:
+    """Refuse the name of a file that cannot be written.
+
+    Args:
+        path: Its suffix says in which form.
+
+    Raises:
+        ValueError: The suffix is none of `FORMATS`, or the file exists.
+    """
+    if path.suffix not in FORMATS:
+        raise ValueError(f"end the name in {', '.join(FORMATS)}")
+    if path.expanduser().exists():
+        raise ValueError("that file exists; choose another name")
+
+
+def write(path: Path, records: Iterable[Any], masks: Masks) -> int:
     """Write records to a file that does not exist yet.
 
     Args:
-        path: Where; its suffix says in which form.
+        path: Where, see `check`.
         records: Records of a reader.
         masks: What to hide.
 
@@ -63,16 +80,13 @@ def write(path: Path, records: Sequence[Any], masks: Masks) -> int:
         How many were written.
 
     Raises:
-        ValueError: The suffix is none of `FORMATS`, or the file cannot be written.
+        ValueError: The file cannot be written.
+        ServerError: The records cannot be read.
     """
-    if path.suffix not in FORMATS:
-        raise ValueError(f"end the name in {', '.join(FORMATS)}")
     rows = [as_record(record, masks) for record in records]
     try:
         with path.expanduser().open("xb") as file:
             file.write(_encode(path.suffix, rows))
-    except FileExistsError:
-        raise ValueError("that file exists; choose another name") from None
     except OSError as error:
         raise ValueError(f"it cannot be written: {error.strerror}") from None
     return len(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from workkit.records import Overview
 
 __all__ = ["print_glance"]
+
+_COLORS: Final = {"paused": "yellow", "full": "yellow", "no worker": "red", "broken": "red"}
 
 
 def print_glance(reader: Reader, *, as_json: bool) -> None:
@@ -33,15 +35,18 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
         click.echo(click.style(f"! {line}", fg="yellow"))
     queues = [queue for queue in seen.queues if queue.count or queue.running or queue.paused]
     if queues:
+        from workkit_tui.model.attention import held_up, takers
+
+        taken = takers(seen)
         click.echo()
         columns = (
             Column("QUEUE"), Column("WAITING", right=True), Column("OLDEST", right=True),
-            Column("RUNNING", right=True), Column("STATE", colors={"paused": "yellow"}),
+            Column("RUNNING", right=True), Column("STATE", colors=_COLORS),
         )  # fmt: skip
         rows = (
             (
-                queue.job_name, f"{queue.count}", age(queue.latency) if queue.count else "-",
-                f"{queue.running}", "paused" if queue.paused else "",
+                queue.job_name, f"{queue.count:,}", age(queue.latency) if queue.count else "-",
+                f"{queue.running:,}", held_up(queue, taken)[0],
             )
             for queue in sorted(queues, key=lambda queue: -queue.count)
         )  # fmt: skip

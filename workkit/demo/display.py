@@ -11,7 +11,7 @@ from workkit.demo.report import Report
 from workkit.demo.watch import Snapshot
 from workkit.demo.wording import Grid, facts, grids
 
-__all__ = ["Display", "PlainDisplay", "Progress"]
+__all__ = ["Display", "PlainDisplay", "Progress", "UnseenDisplay"]
 
 #: A line of progress at most this often, seconds.
 _EVERY_S: Final = 2.0
@@ -67,16 +67,8 @@ class Display(Protocol):
         ...
 
 
-class PlainDisplay:
-    """Lines for logs and pipes.
-
-    Args:
-        stream: Where to write.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._next_s = _EVERY_S
+class UnseenDisplay:
+    """Shows nothing, where something else does."""
 
     def __enter__(self) -> Self:
         return self
@@ -88,6 +80,30 @@ class PlainDisplay:
         trace: TracebackType | None,
     ) -> None:
         pass
+
+    def say(self, text: str) -> None:
+        """Take text."""
+
+    def note(self, text: str) -> None:
+        """Take a line."""
+
+    def show(self, progress: Progress) -> None:
+        """Take how far the run is."""
+
+    def finish(self, report: Report) -> None:
+        """Take the end."""
+
+
+class PlainDisplay(UnseenDisplay):
+    """Lines for logs and pipes.
+
+    Args:
+        stream: Where to write.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._next_s = _EVERY_S
 
     def say(self, text: str) -> None:
         """Write text."""

@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import Self
 
 from workkit.client import Client
 from workkit.console import open_console
-from workkit.demo.display import Progress
 from workkit.demo.report import Report
 from workkit.demo.session import Session
 from workkit.engine.signals import SignalEvent
 
-__all__ = ["Unseen", "run_in_console"]
-
-
-class Unseen:
-    """A display that shows nothing; the console does."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        """Take text."""
-
-    def note(self, text: str) -> None:
-        """Take a line."""
-
-    def show(self, progress: Progress) -> None:
-        """Take how far the run is."""
-
-    def finish(self, report: Report) -> None:
-        """Take the end."""
+__all__ = ["run_in_console"]
 
 
 def run_in_console(session: Session, stop: threading.Event | SignalEvent) -> Report | None:
     """Run a session while the console shows it; ends when the console is left.
 
     Args:
-        session: What is to run; its display should be `Unseen`.
+        session: What is to run; its display should be an `UnseenDisplay`.
         stop: What ends the session.
 
     Returns:

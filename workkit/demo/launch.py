@@ -105,10 +105,11 @@ def _in_console(
     on: tuple[str, str, Workload],
 ) -> int:
     """Run while the console shows it, and account for everything when it is left."""
-    from workkit.demo.in_console import Unseen, run_in_console
+    from workkit.demo.display import UnseenDisplay
+    from workkit.demo.in_console import run_in_console
 
     url, namespace, workload = on
-    session = Session(url, namespace, workload, options.concurrency, Unseen(), stop)
+    session = Session(url, namespace, workload, options.concurrency, UnseenDisplay(), stop)
     stack.callback(session.close)
     report = run_in_console(session, stop)
     if report is None:

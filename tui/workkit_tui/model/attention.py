@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from workkit.explain import SILENT_S, is_silent
-from workkit.records import Overview
+from workkit.records import Overview, Queue
 from workkit.text import age, clean, counted
 from workkit_tui.model.trends import Trends
 from workkit_tui.model.words import pool_name
 
-__all__ = ["Concern", "concerns", "takers"]
+__all__ = ["Concern", "concerns", "held_up", "takers"]
 
 Level = Literal["bad", "warn"]
 
@@ -71,6 +71,27 @@ def takers(seen: Overview) -> Counter[str]:
             for name in pool.job_names:
                 found[name] += pool.concurrency
     return found
+
+
+def held_up(queue: Queue, taken: Mapping[str, int]) -> tuple[str, Level | Literal[""]]:
+    """Say in a word what keeps the jobs of a queue from running, and how bad that is.
+
+    Args:
+        queue: The queue.
+        taken: How many workers take jobs of a name, as `takers` says.
+
+    Returns:
+        Two empty texts if nothing does.
+    """
+    if queue.broken:
+        return "broken", "bad"
+    if queue.paused:
+        return "paused", "warn"
+    if queue.count and not taken.get(queue.job_name):
+        return "no worker", "bad"
+    if queue.count and 0 < queue.max_concurrency <= queue.running:
+        return "full", "warn"
+    return "", ""
 
 
 def _queues(seen: Overview, taken: Mapping[str, int]) -> Iterator[Concern]:

@@ -138,9 +138,9 @@ class ConsoleScreen(Screen[None]):
         left = Text.assemble(
             ("workkit ", "bold"), (clean(console.reader.label), self._color("primary"))
         )
-        if console.settings.read_only:
-            left.append("  read-only", self._color("warning"))
         right = Text()
+        if console.settings.read_only:
+            right.append("read-only  ", self._color("warning"))
         if console.view is not None:
             trends = console.view.trends
             right.append(f"{per_s(trends.done_per_s)} done/s  ", self._color("secondary"))

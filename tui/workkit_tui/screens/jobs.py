@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from threading import Event
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.worker import get_current_worker
@@ -15,6 +16,7 @@ from workkit.query import Query
 from workkit.reading.reader import Reader
 from workkit.records import Overview, Page, Place
 from workkit.text import clean, counted
+from workkit_tui.export import MOST
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.pages import Matches, Pages, Rows
@@ -360,12 +362,16 @@ class JobsScreen(ListScreen):
             self.app.copy_to_clipboard(self.current.job.id)
             self.notify(f"Copied {clean(self.current.job.id)}")
 
-    def exported(self) -> tuple[str, list[Any]]:
-        """Return the name and the records of what is listed and read."""
+    def exported(self) -> tuple[str, Iterable[WaitingJob]]:
+        """Return the name and the records of what is marked, or else of all that is listed.
+
+        They are read while they are taken, on whatever thread that is.
+        """
         marked = list(self._marked.values())
-        name = self.place.queue or self.place.kind
-        return name, marked or [record for _, record in sorted(self.rows.loaded(), key=_first)]
+        return self.place.queue or self.place.kind, marked or self._all_listed(self._query)
 
-
-def _first(pair: tuple[int, WaitingJob]) -> int:
-    return pair[0]
+    def _all_listed(self, query: Query) -> Iterator[WaitingJob]:
+        reader = self.console.reader
+        walk = reader.walk(self.place, reverse=self._reverse)
+        picked = (r for batch in walk for r in query.pick(batch.jobs, reader.now_s()))
+        yield from islice(picked, MOST)

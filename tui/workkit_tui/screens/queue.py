@@ -9,6 +9,7 @@ from workkit.steps.walk import WaitingJob
 from workkit.text import age, clean
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
+from workkit_tui.model.attention import held_up
 from workkit_tui.model.words import count
 from workkit_tui.screens.columns import args_cell
 from workkit_tui.screens.jobs import JOB_KEYS, JobsScreen
@@ -54,7 +55,8 @@ class QueueScreen(JobsScreen):
         """Draw the jobs, and say how the queue stands."""
         queue = next((q for q in view.seen.queues if q.job_name == self.place.queue), None)
         self._paused = queue is not None and queue.paused
-        self._state = ", paused" if self._paused else ""
+        state = held_up(queue, view.takers)[0] if queue is not None else ""
+        self._state = f", {state}" if state else ""
         super().show(view)
 
     def order_words(self) -> str:

@@ -10,6 +10,7 @@ from workkit.records import Queue
 from workkit.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
+from workkit_tui.model.attention import held_up
 from workkit_tui.model.listing import Order, narrowed, ordered
 from workkit_tui.model.trends import Flows
 from workkit_tui.model.words import count, per_s
@@ -21,8 +22,6 @@ __all__ = ["QueuesScreen"]
 
 _SLOW_S: Final = 300
 _TREND: Final = 30
-_NOBODY: Final = ("no worker", "bad")
-_FULL: Final = ("full", "warn")
 _COLUMNS: Final = (
     Column("Queue", 14, grows=2, sorts=True),
     Column("Waiting", 9, right=True, sorts=True),
@@ -113,15 +112,15 @@ class QueuesScreen(ListScreen):
         flow = self._flows.of(queue)
         limit = f"/{queue.max_concurrency}" if queue.max_concurrency else ""
         late = queue.latency > _SLOW_S and queue.count
-        state = self._state(queue)
+        state = held_up(queue, self._view.takers)
         moves = queue.count or queue.running or flow.out_per_s or flow.in_per_s
         return Row(
             [
                 clean(queue.job_name),
-                (count(queue.count), "bad" if state == _NOBODY else ""),
+                (count(queue.count), "bad" if state[0] == "no worker" else ""),
                 (self._lately(queue), "series"),
                 (age(queue.latency), "warn" if late else "") if queue.count else "-",
-                (f"{count(queue.running)}{limit}", "warn" if state == _FULL else ""),
+                (f"{count(queue.running)}{limit}", "warn" if state[0] == "full" else ""),
                 per_s(flow.in_per_s),
                 per_s(flow.out_per_s),
                 age(flow.drain_s) if flow.drain_s is not None else "-",
@@ -136,18 +135,6 @@ class QueuesScreen(ListScreen):
         room = self.table.broad("Lately")
         depths = self._view.trends.depths(queue.job_name) if room and self._view else []
         return blocks(depths, room)[0] if any(depths) else ""
-
-    def _state(self, queue: Queue) -> tuple[str, str]:
-        """Say what keeps the jobs of a queue from running, if anything does."""
-        if queue.broken:
-            return "broken", "bad"
-        if queue.paused:
-            return "paused", "warn"
-        if queue.count and not self._takers(queue):
-            return _NOBODY
-        if queue.count and 0 < queue.max_concurrency <= queue.running:
-            return _FULL
-        return "", ""
 
     # Keys.
 

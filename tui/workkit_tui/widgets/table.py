@@ -222,7 +222,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _layout(self) -> list[tuple[Column, int]]:
         """Return the columns that fit, and how wide they are."""
-        whole = self.scrollable_content_region.width
+        whole = self.scrollable_content_region.width - int(self.show_vertical_scrollbar)
         shown = [column for column in self.columns if column.needs <= whole]
         left = whole - sum(column.width for column in shown) - len(_GAP) * (len(shown) - 1)
         shares = sum(column.grows for column in shown)
