@@ -1,4 +1,4 @@
-"""What is rare."""
+"""What is rare, what happens at the worst moment, and what comes in many shapes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.simulation.mishaps import MISHAPS
 from tests.simulation.oddities import ODDITIES
+from tests.simulation.shapes import SHAPES
 
 
-@pytest.mark.parametrize("oddity", ODDITIES, ids=lambda oddity: oddity.__name__)
-def test_what_is_rare(oddity: Callable[[], None]) -> None:
-    oddity()
+@pytest.mark.parametrize("world", [*ODDITIES, *MISHAPS, *SHAPES], ids=lambda world: world.__name__)
+def test_a_world(world: Callable[[], None]) -> None:
+    world()

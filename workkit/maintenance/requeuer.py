@@ -56,15 +56,18 @@ class Requeuer:
         self._watched_at = float("-inf")
         self.told = False
         self._skip = {keys.scheduled: 0, keys.retry: 0}
+        self._stuck = False
 
     def step(self, now: Instant) -> Step[float]:
         """Move one batch of each set; wants to go on at once while there is more."""
         yield from self._watch_entries(now)
-        more = False
+        more, self._stuck = False, False
         for source, origin in ((self._keys.scheduled, "scheduled"), (self._keys.retry, "retry")):
             more = (yield from self._move(source, origin, now)) or more
         if more:
             return 0.0
+        if self._stuck:
+            return UNTOLD_S  # the first one is due for as long as its queue is broken
         next_due_s = yield from due.next_due(self._keys)
         at_least_s = _TOLD_S if self.told else UNTOLD_S
         if next_due_s is None:
@@ -90,6 +93,7 @@ class Requeuer:
                 "%d due jobs cannot be moved: the keys of their queues have a wrong type",
                 moved.left,
             )
+        self._stuck = self._stuck or moved.left > 0
         # What cannot be moved stays at the head; go on behind it.
         more = len(raws) == _BATCH
         self._skip[source] = skip + moved.left if more else 0

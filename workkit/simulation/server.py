@@ -198,6 +198,10 @@ class SimulatedServer:
         return [b"0", [key for key in matching if self.read(("EXISTS", key))]]
 
     def _write(self, command: Command, nature: Nature, who: object) -> Any:
+        if command[0] == "EXPIREAT":  # by the clock of the server, which is not the world's
+            now_s = self._world.start_ms // 1000 + self._world.now_us // 1_000_000
+            command = ("EXPIRE", command[1], max(command[2] - now_s, 1))
+            nature = nature_of(command)
         keys = keys_of(command)
         self._note_names(keys)
         mortal = self._mortal(keys, nature.gives_life, nature.gives_hash_life)

@@ -302,12 +302,21 @@ class Store:
         score = value.scores.get(member) if value else None
         return None if score is None else written(score)
 
+    def do_zrank(self, key: bytes, member: bytes) -> int | None:
+        value = self._read(key, SortedSet)
+        return value.rank(member) if value else None
+
     def do_zcount(self, key: bytes, low: bytes, high: bytes) -> int:
         return len(self._between(key, low, high))
 
     def do_zrange(self, key: bytes, start: bytes, stop: bytes, *options: bytes) -> list[bytes]:
         value = self._read(key, SortedSet)
         found = value.order[span(len(value), start, stop)] if value else []
+        return with_scores(found, options)
+
+    def do_zrevrange(self, key: bytes, start: bytes, stop: bytes, *options: bytes) -> list[bytes]:
+        value = self._read(key, SortedSet)
+        found = value.order[::-1][span(len(value), start, stop)] if value else []
         return with_scores(found, options)
 
     def do_zrangebyscore(self, key: bytes, low: bytes, high: bytes, *options: bytes) -> list[bytes]:
@@ -318,6 +327,9 @@ class Store:
             first, count = int(options[at + 1]), int(options[at + 2])
             found = found[first : first + count if count >= 0 else None]
         return with_scores(found, options)
+
+    def do_zremrangebyscore(self, key: bytes, low: bytes, high: bytes) -> int:
+        return self.do_zrem(key, *(member for _, member in self._between(key, low, high)))
 
     def _between(self, key: bytes, low: bytes, high: bytes) -> list[tuple[float, bytes]]:
         value = self._read(key, SortedSet)

@@ -42,6 +42,11 @@ class SortedSet:
     def __len__(self) -> int:
         return len(self.order)
 
+    def rank(self, member: bytes) -> int | None:
+        """Return how many members are before one; None if it is not there."""
+        score = self.scores.get(member)
+        return None if score is None else bisect_left(self.order, (score, member))
+
     def add(self, member: bytes, score: float) -> int:
         """Add or move a member; 1 if it is new."""
         new = self.remove(member) == 0

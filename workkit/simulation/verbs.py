@@ -17,7 +17,8 @@ READS: Final = frozenset(
     {
         "EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HVALS", "LINDEX", "LLEN",
         "LRANGE", "MGET", "PING", "PTTL", "SCAN", "SISMEMBER", "SMEMBERS", "TYPE", "XLEN", "XRANGE",
-        "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE", "WAIT", "WAITAOF",
+        "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZRANK", "ZREVRANGE", "ZSCORE",
+        "WAIT", "WAITAOF",
     }
 )  # fmt: skip
 #: Commands that name several keys.
@@ -85,6 +86,8 @@ def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
     name = command_name(command)
     if name == "plan_slots" and reply == 0:
         return keys[2:5]
+    if name == "move" and isinstance(reply, list) and not any(reply[:3]):
+        return ()  # the queues of all that is due have wrong types
     if name != "exchange" or not isinstance(reply, list) or reply[0] != b"ok":
         return keys
     pool, retry, dead, *others = keys[:7]
