@@ -113,3 +113,22 @@ def test_a_reaper_whose_connection_is_slow_waits_no_less_for_a_heartbeat() -> No
         sim.crash(holder)
         sim.run_for(minutes=2)
         assert len(sim.trace.of(kind="recovered")) == 1
+
+
+def test_a_slot_that_ran_in_a_process_that_crashed_runs_again_though_its_copy_was_dropped() -> None:
+    explore(everything, [24])
+    with Simulation(checkers=all_checkers()) as sim:
+        pool = sim.pool(concurrency=1)
+        pool.job("tick", lambda job: None, takes=1)
+        pool.periodically_enqueue("CRON_TZ=UTC 0 */5 * * * *", "tick")
+        sim.run_for(120)
+        (slot,) = sim.client.scheduled_jobs().jobs
+        sim.run_until(lambda: sim.runs("tick"))
+        sim.crash(pool, before="exchange", restart_after=2)
+        sim.run_for(4)
+        sim.server.execute([("LPUSH", sim.keys.jobs("tick"), slot.job.raw)])
+        sim.run_until(lambda: len(sim.runs("tick")) == 2, within=120)
+        kinds = [event.kind for event in sim.trace if event.job_id == slot.job.id]
+        assert kinds.count("claimed") == 3  # the copy that was dropped among them
+        assert kinds.index("recovered") > kinds.index("done")
+        sim.run_for(30)

@@ -175,7 +175,6 @@ class CronSlots(Checker):
     def __init__(self) -> None:
         self._succeeded: set[tuple[str, str]] = set()
         self._done: set[str] = set()
-        self._held: set[tuple[str, str]] = set()
 
     def ended(self, run: Run, error: BaseException | None) -> None:
         """Note slots that have run."""
@@ -193,9 +192,10 @@ class CronSlots(Checker):
             if (change.pool, before.job_id) in self._succeeded:
                 self._succeeded.discard((change.pool, before.job_id))
                 self._done.add(before.job_id)
-                # Who runs it still was taken for dead with it; that is not a second run.
-                for run in self.scene.running.values():
-                    self._held.add((run.pool, run.job_id))
+
+    def crashed(self, pool: str) -> None:
+        """Forget what has run in a process that has not told Redis: it runs again elsewhere."""
+        self._succeeded = {each for each in self._succeeded if each[0] != pool}
 
     def started(self, run: Run) -> None:
         """Look whether it has run before."""
