@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.fleet import SCENARIOS, everything
+from tests.simulation.fleet import SCENARIOS, everything, two_hundred_jobs
 from tests.simulation.test_exploring import short
 from workkit import Job
 from workkit.simulation import Fault, Simulation, explore
@@ -132,3 +132,23 @@ def test_a_slot_that_ran_in_a_process_that_crashed_runs_again_though_its_copy_wa
         assert kinds.count("claimed") == 3  # the copy that was dropped among them
         assert kinds.index("recovered") > kinds.index("done")
         sim.run_for(30)
+
+
+def test_a_copy_of_a_slot_that_has_run_does_not_run_though_its_pool_dies_with_it() -> None:
+    explore(two_hundred_jobs, [507])
+    with Simulation(checkers=all_checkers()) as sim:
+        first, second = (sim.pool(concurrency=1) for _ in range(2))
+        for pool in (first, second):
+            pool.job("tick", lambda job: None)
+            pool.periodically_enqueue("CRON_TZ=UTC 0 */5 * * * *", "tick")
+        sim.run_for(120)
+        (slot,) = sim.client.scheduled_jobs().jobs
+        sim.run_until(lambda: sim.trace.of(kind="done"))
+        sim.crash(first)
+        sim.crash(second, after="exchange", restart_after=60)
+        sim.server.execute([("LPUSH", sim.keys.jobs("tick"), slot.job.raw)])
+        sim.run_for(20)
+        sim.restart(first)
+        sim.run_until(lambda: sim.trace.of(kind="recovered"), within=120)
+        sim.run_for(60)
+        sim.assert_ran("tick", times=1)

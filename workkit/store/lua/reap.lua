@@ -57,9 +57,12 @@ for at = 6, #ARGV, 6 do
       died, fate = died + 1, 'd'
     else
       redis.call('RPUSH', KEYS[4], raw)
-      -- It is started by nobody any more, so that whoever claims it may run it.
+      -- What it had started nobody runs any more, so whoever claims it may. It may as well have
+      -- held a copy of a slot that others have started or done.
       local slot = tonumber(ARGV[at + 3])
-      if slot > 0 then redis.call('SET', KEYS[8 + slot], 'queued', 'XX', 'KEEPTTL') end
+      if slot > 0 and redis.pcall('GET', KEYS[8 + slot]) == 'started:' .. ARGV[1] then
+        redis.call('SET', KEYS[8 + slot], 'queued', 'KEEPTTL')
+      end
       requeued, fate = requeued + 1, 'r'
     end
   end
