@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -273,6 +274,51 @@ def test_a_handler_that_really_blocks_is_reported_with_its_stack(
     release.set()
     blocked.join(timeout=10)
     assert not blocked.is_alive()
+
+
+def test_a_handler_that_works_for_long_is_not_taken_for_one_that_blocks(
+    sim: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parking, "BLOCKED_S", 0.02)
+    steps = 0
+
+    def works(job: Job) -> None:
+        nonlocal steps
+        until_s = time.thread_time() + 0.2
+        while time.thread_time() < until_s:
+            steps += 1
+
+    sim.pool().job("work", works)
+    sim.enqueuer.enqueue("work")
+    sim.run_until_idle()
+    sim.assert_ran("work", times=1)
+
+
+class _Late:
+    """A lock whose release comes through later, as where a thread gets no processor."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+
+    def acquire(self) -> bool:
+        return bool(self._lock.acquire())
+
+    def release(self) -> None:
+        threading.Timer(0.1, self._lock.release).start()
+
+
+def test_a_thread_that_gets_no_processor_is_not_taken_for_a_handler_that_blocks(
+    sim: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parking, "BLOCKED_S", 0.05)
+    ran: list[float] = []
+    sim.pool().job("work", lambda job: ran.append(sim.now))
+    for _ in range(2):
+        sim.enqueuer.enqueue("work")
+        sim.run_until_idle()
+        (idle,) = sim.threads._idle
+        monkeypatch.setattr(idle, "_to_worker", _Late(idle._to_worker))
+    assert len(ran) == 2
 
 
 def test_sim_sleep_outside_of_a_handler_says_what_to_use(sim: Simulation) -> None:

@@ -12,12 +12,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
+from workkit.clock import processor_s
 from workkit.errors import WorkkitError
 
 __all__ = ["Abandoned", "HandlerBlocked", "ParkedThreads", "Stack", "current_stack"]
 
-#: A handler that does not come back for this long really blocks, seconds of real time.
+#: A handler that does not come back for this long, and stands still, really blocks; seconds of real
+#: time.
 BLOCKED_S: Final = 5.0
+#: One that does not stand still may take so many times as long.
+_WORKING: Final = 20
 
 #: How many attempts to go on a handler may make that is to end.
 _PATIENCE: Final = 10
@@ -141,10 +145,27 @@ class _Worker:
     def run(self) -> bool:
         """Let the thread run; False if it does not come back, and then nobody waits for it."""
         self._to_worker.release()
-        if self._to_world.acquire(timeout=BLOCKED_S):
-            return True
+        before: tuple[int, int, float] | None = None
+        for _ in range(2 * _WORKING):
+            if self._to_world.acquire(timeout=BLOCKED_S / 2):
+                return True
+            place = self._place()
+            if place is not None and place == before:
+                break
+            before = place
         self.given_up = True
         return False
+
+    def _place(self) -> tuple[int, int, float] | None:
+        """Return how far the handler has come: its instruction, and its thread's processor time.
+
+        None while a busy machine keeps it waiting: then its thread is still where it was parked.
+        """
+        ident = self.thread.ident or 0
+        frame = sys._current_frames().get(ident)  # noqa: SLF001 - the only way
+        if frame is None or frame.f_code.co_filename == __file__:
+            return None
+        return id(frame), frame.f_lasti, processor_s(ident)
 
     def hand_back(self) -> None:
         """Let the world run, and wait to be let again.
