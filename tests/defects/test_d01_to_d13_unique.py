@@ -319,7 +319,7 @@ def test_d6c_a_crash_after_the_beginning_runs_the_update_and_spares_a_newer_job(
 
 @pytest.mark.parametrize(
     "junk",
-    [b"{", b"{}", b'{"name":"a"}', b'{"a":' * 300, b'{"name":"a","id":"x","t":1,"args":{"v":2'],
+    [b"{", b'{"a":' * 300, b'{"name":"a","id":"x","t":1,"args":{"v":2', b'{"name":"a","id":"x"}'],
 )
 def test_d6c_an_update_that_is_no_job_is_buried_and_the_job_runs_as_it_was(
     fleet: Fleet, junk: bytes

@@ -166,7 +166,7 @@ class _Thrower:
         if self._entropy.below(4) and read_job(value).undecodable:
             self._redis.set(self._key(f"unique:{key}"), value, ex=600)
         else:
-            self._put_wrong_type(self._key(f"unique:{key}"))
+            self._put_wrong_type(self._key(f"unique:{key}"), than="string")
 
     def _to_observation(self) -> None:
         self._put_wrong_type(self._key(f"worker:strange{self._entropy.below(20)}"))
@@ -182,17 +182,18 @@ class _Thrower:
         self._redis.delete(key)
         self._put_wrong_type(key)
 
-    def _put_wrong_type(self, key: str) -> None:
+    def _put_wrong_type(self, key: str, than: str = "") -> None:
         junk = self._mutator.junk()
-        put: list[Callable[[], Any]] = [
-            lambda: self._redis.set(key, junk),
-            lambda: self._redis.rpush(key, junk),
-            lambda: self._redis.hset(key, junk, junk),
-            lambda: self._redis.zadd(key, {junk: 1}),
-            lambda: self._redis.sadd(key, junk),
-            lambda: self._redis.xadd(key, {"junk": junk}),
-        ]
-        self._mutator.choose(put)()
+        put: dict[str, Callable[[], Any]] = {
+            "string": lambda: self._redis.set(key, junk),
+            "list": lambda: self._redis.rpush(key, junk),
+            "hash": lambda: self._redis.hset(key, junk, junk),
+            "zset": lambda: self._redis.zadd(key, {junk: 1}),
+            "set": lambda: self._redis.sadd(key, junk),
+            "stream": lambda: self._redis.xadd(key, {"junk": junk}),
+        }
+        put.pop(than, None)
+        self._mutator.choose(list(put.values()))()
 
 
 def bombard(

@@ -149,6 +149,15 @@ class Admission:
         except Undecodable:
             return ""
 
+    @staticmethod
+    def is_job(raw: bytes) -> bool:
+        """Tell whether bytes can run as a job."""
+        try:
+            wire.read(raw)
+        except Undecodable:
+            return False
+        return True
+
     def _is_late(self, job: Payload, now: Instant) -> bool:
         """Tell whether a slot is older than its entry allows, where this pool has the entry."""
         field, due_s = split_slot(wire.slot_of(job), job.name)

@@ -108,24 +108,28 @@ class Beginning:
     def _begin(
         self, asked: Sequence[Execution], fence: int, now: Instant
     ) -> Step[list[Word] | None]:
-        """Have Redis say its word; where a slot seems to be running elsewhere, make sure."""
+        """Have Redis say its word; look at updates, and at who runs a slot that was started."""
         pool_id = self._identity.pool_id
         beginnings = self._admission.beginnings(asked, self._ledger.held(), now)
         words = yield from store.begin(self._keys, pool_id, fence, now.epoch_s, beginnings)
         if words is None:
             return None
+        again: dict[int, str] = {}
         for at, word in enumerate(words):
-            if word.says != "busy":
-                continue
-            if (yield from self._holds(word.owner, asked[at])):
-                words[at] = Word("drop")
-                continue
-            # Its owner was reaped a moment ago and is about to be forgotten.
-            taken = [beginnings[at]._replace(kind="take")]
-            answer = yield from store.begin(self._keys, pool_id, fence, now.epoch_s, taken)
-            if answer is None:
+            if word.says == "update":
+                again[at] = "swap" if self._admission.is_job(word.raw) else "keep"
+            elif word.says == "busy":
+                if (yield from self._holds(word.owner, asked[at])):
+                    words[at] = Word("drop")
+                else:  # Its owner was reaped a moment ago and is about to be forgotten.
+                    again[at] = "take"
+        if again:
+            looked = [beginnings[at]._replace(kind=kind) for at, kind in again.items()]
+            answers = yield from store.begin(self._keys, pool_id, fence, now.epoch_s, looked)
+            if answers is None:
                 return None
-            words[at] = answer[0]
+            for at, answer in zip(again, answers, strict=True):
+                words[at] = answer
         return words
 
     def _holds(self, owner: str, execution: Execution) -> Step[bool]:

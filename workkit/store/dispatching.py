@@ -219,7 +219,8 @@ class Beginning(NamedTuple):
     """A claimed job that needs a last word before it starts.
 
     Attributes:
-        kind: "unique", or for a cron job "slot", "held", "late" or "take"; see begin.lua.
+        kind: "unique", "swap" or "keep", or for a cron job "slot", "held", "late" or "take"; see
+            begin.lua.
         key: The unique key or the slot key.
         queue: Where it was claimed from.
         raw: Its bytes.
@@ -237,9 +238,10 @@ class Word(NamedTuple):
     """Redis's last word on a job.
 
     Attributes:
-        says: "run" it as it is; "swap": run `raw` instead, which has replaced it; "drop": its slot
-            was run; "late": it is too late for its slot; "busy": the pool `owner` has started it.
-        raw: The bytes to run, for "swap".
+        says: "run" it as it is; "update": `raw` waits to replace it; "swap": run `raw` instead,
+            which has replaced it; "drop": its slot was run; "late": it is too late for its slot;
+            "busy": the pool `owner` has started it.
+        raw: The bytes, for "update" and "swap".
         owner: A pool id, for "busy".
     """
 
@@ -275,7 +277,7 @@ def _word(item: Any) -> Word:
     if isinstance(item, bytes):
         return Word()
     says = text(item[0])
-    if says == "swap":
+    if says in {"update", "swap"}:
         return Word(says, raw=item[1])
     return Word(says, owner=text(item[1]) if len(item) > 1 else "")
 

@@ -8,11 +8,13 @@
 --
 -- ARGV[1]  pool id   ARGV[2] fence   ARGV[3] now, epoch s   ARGV[4] seconds that marks are kept
 -- then a job, three each: kind, raw, job id
---   "unique"  a unique job that has not failed before
+--   "unique"  a unique job that has not failed before; "swap" if what waits in its key was found to be
+--             a job, "keep" if it was found to be none
 --   "slot"    a cron job; "held" if this pool already runs the same slot; "late" if it is older than
 --             its entry allows; "take" if its owner was found not to hold it any more
 --
 -- Returns {"gone"} or {"fenced"} with nothing applied, else one reply a job: "" run it as it is,
+-- {"update", bytes} its key holds these, nothing was done: to be looked at whether they are a job,
 -- {"swap", raw} run these bytes, which now stand in the in-progress list, {"drop"} the slot was run
 -- before, {"late"} it is too late for it, {"busy", pool id} a registered pool has started it: to be
 -- looked up whether it still holds it.
@@ -26,50 +28,44 @@ if type(fence) ~= 'string' then return {'gone'} end
 if fence ~= ARGV[2] then return {'fenced'} end
 redis.call('HDEL', KEYS[1], 'unregistered')
 
+local is_unique = {unique = true, swap = true, keep = true}
+
 -- Which unique jobs have begun before, and a mark for the others, in two commands for all of them.
 -- A mark of more than 64 bytes has the server keep the hash as a table. Its compact form, which is
 -- read from the start for every field, takes longer for the marks of one call than all the rest.
-local mark = ARGV[3] .. string.rep(' ', 64)
+local MARK = ARGV[3] .. string.rep(' ', 64)
 local begun, ids, marks = {}, {}, {}
 for at = 5, #ARGV, 3 do
-  if ARGV[at] == 'unique' then ids[#ids + 1] = ARGV[at + 2] end
+  if is_unique[ARGV[at]] then ids[#ids + 1] = ARGV[at + 2] end
 end
 if #ids > 0 then
   local found = redis.pcall('HMGET', KEYS[3], unpack(ids))
   for i, id in ipairs(ids) do
-    if found.err or not found[i] then
-      marks[#marks + 1], marks[#marks + 2] = id, mark
-    else
-      begun[id] = true
-    end
+    if not found.err and found[i] then begun[id] = true end
   end
-  if #marks > 0 then redis.pcall('HSET', KEYS[3], unpack(marks)) end
-  redis.call('EXPIRE', KEYS[3], ARGV[4])
 end
 
--- Whether bytes have the form of a job, as far as can be told without a decoder.
-local function is_job(value)
-  return string.sub(value, -1) == '}' and string.find(value, '"name"%s*:%s*"')
-    and string.find(value, '"id"%s*:%s*"')
+local function mark(id)
+  marks[#marks + 1], marks[#marks + 2] = id, MARK
 end
 
-local function begin_unique(key, inprogress, queue, raw, id)
+local function begin_unique(kind, key, inprogress, queue, raw, id)
   if begun[id] then return '' end
+  local value = redis.pcall('GET', key)
+  local updated = type(value) == 'string' and string.sub(value, 1, 1) == '{' and value ~= raw
+  if updated and kind == 'unique' then return {'update', value} end
   begun[id] = true
-  local value = redis.pcall('GETDEL', key)
-  if type(value) == 'table' then redis.call('DEL', key) end
-  if type(value) ~= 'string' or string.sub(value, 1, 1) ~= '{' or value == raw then return '' end
-  if not is_job(value) then
-    redis.pcall('LPUSH', queue, value)
+  if value then redis.call('DEL', key) end
+  if updated and kind == 'keep' then redis.pcall('LPUSH', queue, value) end
+  if not updated or kind == 'keep' or redis.pcall('LREM', inprogress, -1, raw) ~= 1 then
+    mark(id)
     return ''
   end
-  if redis.pcall('LREM', inprogress, -1, raw) ~= 1 then return '' end
   redis.call('LPUSH', inprogress, value)
   -- From here on the bytes carry the id of the update.
-  local new_id = string.match(value, '"id":"([^"\\]*)"')
-  if new_id and new_id ~= id then
-    redis.pcall('HDEL', KEYS[3], id)
-    redis.pcall('HSET', KEYS[3], new_id, mark)
+  local new_id = string.match(value, '"id":"([^"\\]*)"') or id
+  mark(new_id)
+  if new_id ~= id then
     local count = redis.pcall('HGET', KEYS[4], id)
     if type(count) == 'string' then
       redis.call('HDEL', KEYS[4], id)
@@ -101,11 +97,15 @@ end
 
 local reply = {}
 for at = 5, #ARGV, 3 do  -- keys and arguments of a job are at the same places
-  local kind = ARGV[at]
-  if kind == 'unique' then
-    reply[#reply + 1] = begin_unique(KEYS[at], KEYS[at + 1], KEYS[at + 2], ARGV[at + 1], ARGV[at + 2])
+  local kind, raw, id = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if is_unique[kind] then
+    reply[#reply + 1] = begin_unique(kind, KEYS[at], KEYS[at + 1], KEYS[at + 2], raw, id)
   else
     reply[#reply + 1] = begin_slot(KEYS[at], kind)
   end
+end
+if #marks > 0 then
+  redis.pcall('HSET', KEYS[3], unpack(marks))
+  redis.call('EXPIRE', KEYS[3], ARGV[4])
 end
 return {'ok', reply}
