@@ -135,12 +135,12 @@ class ConsoleScreen(Screen[None]):
             return
         console = self.console
         words, meaning = console.state_words()
-        left = Text.assemble(
-            ("workkit ", "bold"), (clean(console.reader.label), self._color("primary"))
-        )
-        right = Text()
+        # What is looked at gives way where there is no room, not that nothing can be changed.
+        left = Text("workkit ", "bold")
         if console.settings.read_only:
-            right.append("read-only  ", self._color("warning"))
+            left.append("read-only ", f"not bold {self._color('warning')}")
+        left.append(clean(console.reader.label), f"not bold {self._color('primary')}")
+        right = Text()
         if console.view is not None:
             trends = console.view.trends
             right.append(f"{per_s(trends.done_per_s)} done/s  ", self._color("secondary"))
