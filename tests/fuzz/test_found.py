@@ -13,6 +13,7 @@ from tests.conftest import PrivateServer, WaitUntil
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, WorkerPool
 from workkit.maintenance.reaper import DEAD_S
+from workkit.reading.grouping import group_errors
 from workkit_tui.model.attention import concerns, takers
 from workkit_tui.model.trends import Trends
 
@@ -162,3 +163,15 @@ def test_numbers_that_no_float_can_hold_are_none_to_those_who_look(
     assert [pool.heartbeat_at for pool in seen.pools] == [0]
     assert [(queue.running, queue.max_concurrency) for queue in client.queues()] == [(0, 0)]
     assert [observation.started_at for observation in client.worker_observations()] == [0]
+
+
+@pytest.mark.parametrize("failed_at", [10**400, 2**53, -(10**400)])
+def test_a_failure_at_a_time_that_no_clock_shows_is_counted_and_placed_by_its_death(
+    redis_client: Redis, redis_url: str, namespace: str, failed_at: int
+) -> None:
+    raw = b'{"name":"a","id":"x","t":1,"args":null,"fails":1,"err":"no","failed_at":%d}' % failed_at
+    redis_client.zadd(f"{namespace}:dead", {raw: 1_700_000_000})
+    *_, grouped = group_errors(Client(namespace, redis_url))
+    (group,) = grouped.groups.groups()
+    assert (group.count, group.last_at) == (1, 1_700_000_000)
+    assert group.trend(1_700_000_000, 10, 3_600) == [0] * 10

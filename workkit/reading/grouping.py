@@ -22,6 +22,8 @@ __all__ = ["ErrorGroup", "ErrorGroups", "Grouped", "group_errors"]
 _MINUTE_S: Final = 60
 #: Failures older than this are counted, but not placed in time, seconds.
 TREND_S: Final = 86_400
+#: A job may claim to have failed at any number of seconds; no clock says as much as this.
+_NEVER_S: Final = 2**53
 _NO_ERROR: Final = "no error is recorded"
 
 
@@ -106,7 +108,7 @@ class ErrorGroups:
     def _add(self, record: Placed) -> None:
         job = record.job
         name, parts = _recognise(job.undecodable or job.last_err)
-        at_s = job.failed_at or record.at or 0
+        at_s = next((at for at in (job.failed_at, record.at) if at and 0 < at < _NEVER_S), 0)
         group = self._groups.get(name)
         if group is None:
             group = self._groups[name] = _Growing(parts, record, at_s)
