@@ -113,7 +113,7 @@ def a_job_is_taken_away_while_it_runs() -> None:
 
 
 def an_update_that_only_looks_like_a_job_is_buried() -> None:
-    """What takes the place of a unique job cannot be read; it is not lost."""
+    """It does not take the place of the unique job, which runs; it is not lost either."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
         pool.job("work", nothing)
@@ -124,8 +124,9 @@ def an_update_that_only_looks_like_a_job_is_buried() -> None:
         put(sim, "SET", job.unique_key.encode(), b'{"name":"work","id":"x",,"t":1}')
         sim.client.unpause("work")
         sim.run_for(minutes=1)
+        sim.assert_ran("work", {"n": 1}, times=1)
         (dead,) = sim.client.dead_jobs().jobs
-        assert "update of a unique job" in (dead.job.last_err or "")
+        assert "undecodable" in (dead.job.last_err or "")
 
 
 def the_owner_of_a_slot_holds_it_no_more() -> None:
