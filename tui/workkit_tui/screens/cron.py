@@ -21,7 +21,7 @@ __all__ = ["CronScreen"]
 _RETIRED_S: Final = 90
 _COLUMNS: Final = (
     Column("Job", 14, grows=1),
-    Column("Spec", 16, grows=1),
+    Column("Spec", 25, grows=1),
     Column("Next", 11, right=True),
     Column("At", 12, right=True, needs=86),
     Column("Then", 42, grows=1, needs=130),
