@@ -89,6 +89,7 @@ def test_pools_that_come_and_go_leave_no_threads_and_no_descriptors(
             ran.wait_for(expected)
 
     come_and_go()  # what is loaded and opened only once
+    gc.collect()  # what others have left
     before = set(threading.enumerate()), descriptors()
     for _ in range(CYCLES):
         come_and_go()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from redis import Redis
 
 from tests.conftest import WaitUntil
 from tests.enqueuer.faces import HeldUp
 from tests.support.gopeer import Scene
 from workkit import Enqueuer, Job
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 THREADS = 8
 EACH = 60
@@ -150,3 +149,20 @@ def test_a_child_that_dies_without_a_word_takes_no_connection_of_its_parent_alon
     enqueuer.enqueue("mail")
     assert {client["id"] for client in redis_client.client_list()} == before
     enqueuer.close()
+
+
+def test_a_dropped_enqueuer_closes_its_connections_at_once(
+    redis_url: str, redis_client: Redis, namespace: str, wait_until: WaitUntil
+) -> None:
+    def named() -> int:
+        return sum(row["name"] == namespace for row in redis_client.client_list())
+
+    enqueuer = Enqueuer(namespace, Redis.from_url(redis_url, client_name=namespace))
+    enqueuer.enqueue("work")
+    assert named() == 1
+    gc.disable()  # nothing of it may wait for the collector
+    try:
+        del enqueuer
+        wait_until(lambda: named() == 0)
+    finally:
+        gc.enable()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import weakref
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -60,11 +61,13 @@ def line_of(connection: Any, announced: Announced) -> Line:
 
     Args:
         connection: redis-py's connection; fakeredis brings one without a socket.
-        announced: Told what has changed.
+        announced: A method that is told what has changed. Its owner has the line and is not kept
+            by it, so that a connection is closed as soon as nobody has its owner any more.
     """
+    tell = weakref.WeakMethod(announced)
     if isinstance(connection._sock, socket.socket):  # noqa: SLF001 - redis-py has no other name for it
-        return _SocketLine(connection, announced)
-    return _ConnectionLine(connection, announced)
+        return _SocketLine(connection, tell)
+    return _ConnectionLine(connection, tell)
 
 
 class _SocketLine:
@@ -72,9 +75,9 @@ class _SocketLine:
 
     hears = True
 
-    def __init__(self, connection: Any, announced: Announced) -> None:
+    def __init__(self, connection: Any, tell: weakref.WeakMethod[Announced]) -> None:
         self._socket = connection._sock  # noqa: SLF001
-        self._announced = announced
+        self._tell = tell
         self._reader = hiredis.Reader(
             protocolError=redis_errors.InvalidResponse,
             replyError=connection._parser.parse_error,  # noqa: SLF001 - its classes of errors
@@ -145,8 +148,9 @@ class _SocketLine:
         self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
 
     def _take(self, push: Any) -> None:
-        if push[0] == _INVALIDATE:
-            self._announced(push[1])
+        announced = self._tell()
+        if push[0] == _INVALIDATE and announced is not None:
+            announced(push[1])
 
 
 def _let_the_kernel_time(connected: socket.socket) -> None:
@@ -170,12 +174,17 @@ def _let_the_kernel_time(connected: socket.socket) -> None:
 class _ConnectionLine:
     """A line through redis-py's own methods."""
 
-    def __init__(self, connection: Any, announced: Announced) -> None:
+    def __init__(self, connection: Any, tell: weakref.WeakMethod[Announced]) -> None:
         self._connection = connection
         parser = getattr(connection, "_parser", None)
         self.hears = hasattr(parser, "set_invalidation_push_handler")
         if self.hears:
-            parser.set_invalidation_push_handler(lambda push: announced(push[1]))  # type: ignore[union-attr]
+
+            def take(push: Any) -> None:
+                if (announced := tell()) is not None:
+                    announced(push[1])
+
+            parser.set_invalidation_push_handler(take)  # type: ignore[union-attr]
 
     def write(self, packed: bytes) -> None:
         self._connection.send_packed_command([packed], check_health=False)
