@@ -152,3 +152,36 @@ def test_a_copy_of_a_slot_that_has_run_does_not_run_though_its_pool_dies_with_it
         sim.run_until(lambda: sim.trace.of(kind="recovered"), within=120)
         sim.run_for(60)
         sim.assert_ran("tick", times=1)
+
+
+def test_what_a_lost_reply_had_claimed_goes_back_though_its_pool_was_expelled_meanwhile() -> None:
+    explore(two_hundred_jobs, [379])
+    with Simulation(checkers=all_checkers(), jump=False) as sim:
+        pool = sim.pool(concurrency=2)
+        pool.job("work", lambda job: None, takes=1)
+        sim.run_for(1)
+        before = pool.pool_id
+        sim.lose_reply(pool, "exchange")
+        sim.enqueuer.enqueue("work")
+        sim.run_for(1)
+        sim.server.execute([("SREM", sim.keys.worker_pools, before)])
+        sim.run_for(15)
+        assert pool.pool_id != before
+        sim.assert_ran("work", times=1)
+
+
+def test_jobs_of_a_pool_that_nobody_has_registered_are_recovered_in_a_calm_world_too() -> None:
+    with Simulation() as sim:
+        sim.pool().job("work", lambda job: None)
+        sim.run_for(hours=1)
+        job = sim.enqueuer.enqueue_in("work", 86_400)
+        queue = sim.keys.queue("work", "gone")
+        sim.server.execute(
+            [
+                ("LPUSH", queue.inprogress, job.job.raw),
+                ("SET", queue.lock, 1),
+                ("HSET", queue.lock_info, "gone", 1),
+            ]
+        )
+        sim.run_for(minutes=15)
+        sim.assert_ran("work", times=1)

@@ -124,17 +124,14 @@ class Alignment:
             self._lost = None
 
     def _adopt(self) -> Step[None]:
-        """Carry over the jobs of former ids that nobody else has taken.
+        """Carry over what stands under former ids; others have taken the rest.
 
-        Which those are, the resync behind it tells; so it does not matter if this is done twice
-        because a reply was lost.
+        What of it is run here, and what was claimed and never received, the resync behind it tells;
+        so it does not matter if this is done twice because a reply was lost.
         """
-        held: dict[str, list[bytes]] = {}
-        for execution in self._ledger.held():
-            held.setdefault(execution.queue, []).append(execution.raw)
         self._in_step = False
         for old_id in sorted(self._to_adopt):
-            yield from store.adopt(self._keys, old_id, self._identity.pool_id, held)
+            yield from store.adopt(self._keys, old_id, self._identity.pool_id, self._board.names)
             self._to_adopt.discard(old_id)
 
     def _resync(self, now: Instant) -> Step[list[Fate]]:

@@ -93,6 +93,7 @@ class Engine:
         heartbeat: The duty that has a thread of its own.
         observer: The duty that also clears up at the end.
         requeuer: The duty that can be hurried.
+        reaper: The duty that watches other pools.
         duties: All other duties, in turn.
     """
 
@@ -154,13 +155,12 @@ class Engine:
         self.heartbeat = Heartbeat(keys, self.identity, self.totals, self._reaped)
         self.observer = Observer(keys, self.ledger.held)
         self.requeuer = Requeuer(keys, entropy)
-        self.duties: tuple[Duty, ...] = self._duties(spec, clock, entropy)
+        self.reaper = self._reaper(spec, clock, entropy)
+        self.duties: tuple[Duty, ...] = self._duties(spec, entropy)
 
-    def _duties(self, spec: PoolSpec, clock: Clock, entropy: Entropy) -> tuple[Duty, ...]:
-        """Put together what maintenance takes turns among."""
-        keys, history = self.keys, spec.history
-        reaper = Reaper(
-            keys,
+    def _reaper(self, spec: PoolSpec, clock: Clock, entropy: Entropy) -> Reaper:
+        return Reaper(
+            self.keys,
             self.identity,
             list(spec.registrations),
             spec.max_recoveries,
@@ -171,12 +171,16 @@ class Engine:
             lambda: self.heartbeat.is_heard,
             clock,
         )
+
+    def _duties(self, spec: PoolSpec, entropy: Entropy) -> tuple[Duty, ...]:
+        """Put together what maintenance takes turns among."""
+        keys, history = self.keys, spec.history
         duties: tuple[Duty, ...] = (
             self.requeuer,
             self.observer,
             Planner(keys, spec.periodic, entropy),
-            reaper,
-            Reconciler(keys, self.identity, reaper, entropy),
+            self.reaper,
+            Reconciler(keys, self.identity, self.reaper, entropy),
         )
         if history is None or history.max_age_s is None:
             return duties

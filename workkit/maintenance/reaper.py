@@ -94,6 +94,11 @@ class Reaper:
         """Watch a pool that holds jobs without being registered."""
         self._suspects.setdefault(pool_id, set()).add(job_name)
 
+    @property
+    def has_suspects(self) -> bool:
+        """Whether it watches pools that hold jobs without being registered."""
+        return bool(self._suspects)
+
     def step(self, now: Instant) -> Step[float]:
         """Look at heartbeats; recover the jobs of pools that are dead by now."""
         own_id = self._identity.pool_id

@@ -119,6 +119,10 @@ class Life:
             put_off_s = NAP_S
         elif duty == "observer" and len(self.engine.ledger):
             put_off_s = 0.0
+        elif duty in {"reaper", "reconciler"} and self.engine.reaper.has_suspects:
+            if duty == "reconciler":
+                self.hurry("reaper")  # it may doze since before they were found
+            put_off_s = 0.0
         else:
             put_off_s = DOZE_S
         if put_off_s > delay_s and self._sim.is_calm():

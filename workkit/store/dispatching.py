@@ -343,21 +343,18 @@ def resync(
     return Exchange.one(call(script("resync"), key_list, [fence]), parse)
 
 
-def adopt(
-    keys: Keys, old_id: str, new_id: str, held: Mapping[str, Sequence[bytes]]
-) -> Exchange[None]:
-    """Carry jobs that are still running over to the pool's new id.
+def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> Exchange[None]:
+    """Carry over what a pool holds to its new id.
 
     Args:
         keys: The namespace.
-        old_id: The id that was reaped.
+        old_id: The id that was given up.
         new_id: The id that is registered now.
-        held: Queue -> bytes of its running jobs.
+        queues: The pool's queues.
     """
     key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
-    args: list[Any] = [old_id, new_id]
-    for name, raws in held.items():
+    for name in queues:
         old = keys.queue(name, old_id)
         key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
-        args += (len(raws), *raws)
+    args = (old_id, new_id)
     return Exchange.one(call(script("adopt"), key_list, args), lambda _: None)

@@ -5,27 +5,18 @@
 -- then four a queue: inprogress of the old id, inprogress of the new id, lock, lock_info
 --
 -- ARGV[1]  old pool id   ARGV[2] new pool id
--- then a queue: number of jobs, then their bytes
 --
--- Returns a string with one "1" or "0" a job: whether nobody else had taken it.
+-- All that stands in the lists of the old id is carried over, also what was claimed for it and never
+-- received: nobody else answers for it, and the resync behind this gives back what is not run.
 
 redis.call('SREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2])
-local bits, cursor = {}, 3
 for k = 3, #KEYS, 4 do
-  local carried = 0
-  local n = tonumber(ARGV[cursor])
-  for i = cursor + 1, cursor + n do
-    if redis.pcall('LREM', KEYS[k], -1, ARGV[i]) == 1 then
-      redis.call('LPUSH', KEYS[k + 1], ARGV[i])
-      carried = carried + 1
-      bits[#bits + 1] = '1'
-    else
-      bits[#bits + 1] = '0'
-    end
-  end
-  cursor = cursor + n + 1
+  local jobs = redis.pcall('LRANGE', KEYS[k], 0, -1)
+  local carried = #jobs
+  for i = carried, 1, -1 do redis.call('LPUSH', KEYS[k + 1], jobs[i]) end
   if carried > 0 then
+    redis.call('DEL', KEYS[k])
     -- What somebody has released in the old name already is taken again in the new one.
     local counted = redis.pcall('HGET', KEYS[k + 3], ARGV[1])
     counted = math.max(type(counted) == 'string' and tonumber(counted) or 0, 0)
@@ -38,4 +29,4 @@ for k = 3, #KEYS, 4 do
     redis.pcall('HINCRBY', KEYS[k + 3], ARGV[2], carried)
   end
 end
-return table.concat(bits)
+return 1
