@@ -8,6 +8,8 @@
 --
 -- All that stands in the lists of the old id is carried over, also what was claimed for it and never
 -- received: nobody else answers for it, and the resync behind this gives back what is not run.
+--
+-- Returns 1.
 
 redis.call('SREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2])
