@@ -82,7 +82,10 @@ def _commands(keys: Keys, pool_id: str, jobs: dict[str, list[Job]], each: int) -
                 pool_id,
                 fence,
                 now_ms,
-                [dispatching.Settlement(job.name, job.raw, b"d", 0, b"", ()) for job in settled],
+                [
+                    dispatching.Settlement(job.name, job.raw, b"d", 0, b"", (), "")
+                    for job in settled
+                ],
                 dict.fromkeys(jobs, each if start < total else 0),
                 dispatching.HistoryBlob(_HISTORY, len(records), pack(records), "bench")
                 if records

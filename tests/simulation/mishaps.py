@@ -16,14 +16,19 @@ from workkit.simulation.network import Trap
 __all__ = ["MISHAPS"]
 
 
-def before_next(pool: SimulatedPool, command: str, action: Callable[[], object]) -> None:
-    """Have something done to Redis just before it carries out the pool's next such command."""
+def before_next(
+    pool: SimulatedPool, command: str, action: Callable[[], object], *, at: int = 1
+) -> None:
+    """Have something done to Redis just before it carries out the pool's next such command.
+
+    Or the `at`-th from now on.
+    """
 
     def spring(_command: str) -> bool:
         action()
         return True
 
-    pool.host.line.traps.append(Trap("before", 1, command, spring))
+    pool.host.line.traps.append(Trap("before", at, command, spring))
 
 
 def done_once(sim: Simulation) -> None:
@@ -122,6 +127,25 @@ def an_update_that_only_looks_like_a_job_is_buried() -> None:
         job = sim.enqueuer.enqueue_unique_by_key("work", {"n": 1}, {"k": 1})
         assert job is not None
         put(sim, "SET", job.unique_key.encode(), b'{"name":"work","id":"x",,"t":1}')
+        sim.client.unpause("work")
+        sim.run_for(minutes=1)
+        sim.assert_ran("work", {"n": 1}, times=1)
+        (dead,) = sim.client.dead_jobs().jobs
+        assert "undecodable" in (dead.job.last_err or "")
+
+
+def an_update_turns_into_junk_while_it_is_looked_at() -> None:
+    """What takes a job's place is what was looked at, and nothing else."""
+    with Simulation() as sim:
+        pool = sim.pool(concurrency=1)
+        pool.job("work", nothing)
+        sim.run_for(1)
+        sim.client.pause("work")
+        job = sim.enqueuer.enqueue_unique_by_key("work", {"n": 1}, {"k": 1})
+        assert job is not None
+        sim.enqueuer.enqueue_unique_by_key("work", {"n": 2}, {"k": 1})
+        key, junk = job.unique_key.encode(), b'{"name":"work","id":"x",,"t":1}'
+        before_next(pool, "begin", lambda: put(sim, "SET", key, junk), at=2)
         sim.client.unpause("work")
         sim.run_for(minutes=1)
         sim.assert_ran("work", {"n": 1}, times=1)
@@ -287,6 +311,7 @@ MISHAPS: Final[tuple[Callable[[], Any], ...]] = (
     a_fence_is_not_the_expected_one,
     a_job_is_taken_away_while_it_runs,
     an_update_that_only_looks_like_a_job_is_buried,
+    an_update_turns_into_junk_while_it_is_looked_at,
     the_owner_of_a_slot_holds_it_no_more,
     a_beat_comes_while_its_pool_is_reaped,
     the_queue_of_a_dead_pool_has_a_wrong_type,

@@ -14,7 +14,7 @@ from workkit.entropy import Entropy
 from workkit.errors import Undecodable
 from workkit.job import Job, Payload
 from workkit.options import HistoryOptions, JobOptions
-from workkit.store.dispatching import Beginning
+from workkit.store.beginning import Question
 from workkit.store.keys import Keys
 
 __all__ = ["Admission"]
@@ -164,47 +164,44 @@ class Admission:
         catch_up_s = self._catch_up_s.get(field)
         return catch_up_s is not None and now.epoch_s - due_s > max(catch_up_s, _SLACK_S)
 
-    def beginnings(
+    def unique_key(self, execution: Execution) -> bytes:
+        """Return the key of a unique job."""
+        return self._keys.unique_of(execution.payload).encode()
+
+    def slots(
         self, asked: Sequence[Execution], held: Collection[Execution], now: Instant
-    ) -> list[Beginning]:
-        """Say what Redis is to be asked about jobs that begin."""
-        running_slots = {execution.slot for execution in held if execution.slot}
-        beginnings = []
+    ) -> list[Question]:
+        """Say what Redis is to be asked about cron jobs that begin."""
+        running = {execution.slot for execution in held if execution.slot}
+        questions = []
         for execution in asked:
-            payload = execution.payload
-            if payload.unique:
-                key, kind = self._keys.unique_of(payload).encode(), "unique"
-            else:
-                key = self._keys.slot(payload.id)
-                kind = "late" if self._is_late(payload, now) else "slot"
-                kind = "held" if key in running_slots else kind
-                running_slots.add(key)
-            beginnings.append(Beginning(kind, key, execution.queue, execution.raw, payload.id))
-        return beginnings
+            key = self._keys.slot(execution.payload.id)
+            kind = "late" if self._is_late(execution.payload, now) else "slot"
+            kind = "held" if key in running else kind
+            running.add(key)
+            questions.append(_question(execution, kind, key))
+        return questions
 
-    def begun(self, execution: Execution, answer: bytes, now: Instant) -> Fate | None:
-        """Take in the answer: the job keeps its bytes or has been replaced by an update.
+    def take_over(self, execution: Execution) -> Question:
+        """Say what Redis is to be asked about a cron job whose slot nobody runs any more."""
+        return _question(execution, "take", self._keys.slot(execution.payload.id))
 
-        Returns:
-            A fate if the update is no job, else None.
-        """
-        if not self.needs_beginning(execution):
-            return None
+    def update(self, execution: Execution, found: bytes) -> Question:
+        """Say what is to become of a unique job, from what its key was found to hold."""
+        kind = "swap" if self.is_job(found) else "keep"
+        kind = "own" if found == execution.raw else kind
+        return _question(execution, kind, self.unique_key(execution), found)
+
+    def begun(self, execution: Execution, update: bytes = b"") -> None:
+        """Take note that a unique or a cron job begins, perhaps with other bytes."""
         if not execution.payload.unique:
             execution.slot = self._keys.slot(execution.payload.id)
-            return None
+            return
         execution.began = True
-        if answer:
-            execution.raw = answer
-            try:
-                execution.payload = wire.read(answer)
-                execution.fails = execution.payload.fails
-            except Undecodable as error:
-                reason = f"update of a unique job: {error}"
-                dead = wire.bury_undecodable(
-                    answer, execution.queue, reason, self._entropy.identifier(), now.epoch_s
-                )
-                return quick_fate(
-                    execution, "dead", now, error=reason, dead=dead, reason="undecodable"
-                )
-        return None
+        if update:
+            execution.raw, execution.payload = update, wire.read(update)
+            execution.fails = execution.payload.fails
+
+
+def _question(execution: Execution, kind: str, key: bytes, found: bytes = b"") -> Question:
+    return Question(kind, key, execution.queue, execution.raw, execution.payload.id, found)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from workkit.clock import Instant
 from workkit.engine.admission import Admission
 from workkit.engine.board import QueueBoard
-from workkit.engine.execution import Execution, Fate, quick_fate
+from workkit.engine.execution import Execution, quick_fate
 from workkit.engine.identity import Identity
 from workkit.engine.ledger import Ledger
-from workkit.store import dispatching as store
+from workkit.store import beginning as store
 from workkit.store import pools
-from workkit.store.dispatching import Word
+from workkit.store.beginning import Question, Word
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
 
@@ -92,45 +92,57 @@ class Beginning:
             counts = yield from store.recovery_counts(self._keys, ids)
             for execution, count in zip(unknown, counts, strict=True):
                 execution.recovered = count
-        answers: dict[int, Word] = {}
-        if asked := [e for e in self._waiting if self._admission.needs_beginning(e)]:
-            words = yield from self._begin(asked, fence, now)
-            if words is None:
+        asked = [e for e in self._waiting if self._admission.needs_beginning(e)]
+        words: dict[Execution, Word] = {}
+        if asked:
+            said = yield from self._begin(asked, fence, now)
+            if said is None:
                 return None
-            answers = {id(e): word for e, word in zip(asked, words, strict=True)}
+            words = said
         executions, self._waiting = self._waiting, []
-        may_start = [e for e in executions if self._may_start(e, answers, now)]
-        return Begun(
-            [e for e in may_start if not self._is_suspect(e)],
-            [e for e in may_start if self._is_suspect(e)],
-        )
+        for execution in asked:
+            if execution not in words:
+                self._admission.begun(execution)
+        may_start = [e for e in executions if e not in words or self._heed(e, words[e], now)]
+        suspects = [e for e in may_start if self._is_suspect(e)]
+        if suspects:
+            may_start = [e for e in may_start if not self._is_suspect(e)]
+        return Begun(may_start, suspects)
 
     def _begin(
         self, asked: Sequence[Execution], fence: int, now: Instant
-    ) -> Step[list[Word] | None]:
-        """Have Redis say its word; look at updates, and at who runs a slot that was started."""
-        pool_id = self._identity.pool_id
-        beginnings = self._admission.beginnings(asked, self._ledger.held(), now)
-        words = yield from store.begin(self._keys, pool_id, fence, now.epoch_s, beginnings)
-        if words is None:
-            return None
-        again: dict[int, str] = {}
-        for at, word in enumerate(words):
-            if word.says == "update":
-                again[at] = "swap" if self._admission.is_job(word.raw) else "keep"
-            elif word.says == "busy":
-                if (yield from self._holds(word.owner, asked[at])):
-                    words[at] = Word("drop")
-                else:  # Its owner was reaped a moment ago and is about to be forgotten.
-                    again[at] = "take"
-        if again:
-            looked = [beginnings[at]._replace(kind=kind) for at, kind in again.items()]
-            answers = yield from store.begin(self._keys, pool_id, fence, now.epoch_s, looked)
-            if answers is None:
+    ) -> Step[dict[Execution, Word] | None]:
+        """Have Redis say its word; look at updates, and at who runs a slot that was started.
+
+        Returns:
+            A word on each job that does not simply run; None if the pool is out of step.
+        """
+        admission, words = self._admission, {}
+        unique = [execution for execution in asked if execution.payload.unique]
+        slots = [execution for execution in asked if not execution.payload.unique]
+        keys = [(admission.unique_key(e), e.payload.id) for e in unique]
+        others = admission.slots(slots, self._ledger.held(), now) if slots else []
+        order = [*unique, *slots]
+        while True:
+            found = yield from store.begin(
+                self._keys, self._identity.pool_id, fence, now.epoch_s, keys, others
+            )
+            if found is None:
                 return None
-            for at, answer in zip(again, answers, strict=True):
-                words[at] = answer
-        return words
+            again: dict[Execution, Question] = {}
+            for place, word in found.items():
+                execution = order[place]
+                if word.says == "update":  # and another one may come before it is asked again
+                    again[execution] = admission.update(execution, word.raw)
+                elif word.says != "busy":
+                    words[execution] = word
+                elif (yield from self._holds(word.owner, execution)):
+                    words[execution] = Word("drop")
+                else:  # Its owner was reaped a moment ago and is about to be forgotten.
+                    again[execution] = admission.take_over(execution)
+            if not again:
+                return words
+            keys, order, others = [], list(again), list(again.values())
 
     def _holds(self, owner: str, execution: Execution) -> Step[bool]:
         """Look whether another pool has a job in progress, whatever its bytes are by now."""
@@ -138,17 +150,14 @@ class Beginning:
         raws = held.get(execution.queue, [])
         return any(self._admission.job_id(raw) == execution.payload.id for raw in raws)
 
-    def _may_start(self, execution: Execution, answers: Mapping[int, Word], now: Instant) -> bool:
-        """Take in Redis's word on one job."""
-        word = answers.get(id(execution), Word())
-        if word.says in _DROPPED:
-            reason = _DROPPED[word.says]
-            fate: Fate | None = quick_fate(execution, "discarded", now, reason=reason)
-        else:
-            fate = self._admission.begun(execution, word.raw, now)
-        if fate is not None:
-            self._ledger.conclude(fate)
-        return fate is None
+    def _heed(self, execution: Execution, word: Word, now: Instant) -> bool:
+        """Take in Redis's word on a job that does not simply run; tells whether it may start."""
+        if word.says == "swap":
+            self._admission.begun(execution, word.raw)
+            return True
+        reason = _DROPPED[word.says]
+        self._ledger.conclude(quick_fate(execution, "discarded", now, reason=reason))
+        return False
 
     def _is_suspect(self, execution: Execution) -> bool:
         return 0 < execution.recovered >= self._max_recoveries - 1

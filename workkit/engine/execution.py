@@ -244,7 +244,9 @@ def _fate(
     reason: str = "",
 ) -> Fate:
     payload = execution.payload
-    plain = not (payload.unique or execution.slot or execution.recovered)
+    begun = payload.id if execution.began and fate == b"d" else ""
+    failed_on = execution.began and not begun
+    plain = not (failed_on or execution.release_key or execution.slot or execution.recovered)
     return Fate(
         execution.queue,
         execution.raw,
@@ -252,6 +254,7 @@ def _fate(
         score,
         new,
         () if plain else _effects(execution, outcome),
+        begun,
         execution,
         remember(execution, outcome, finished.epoch_ms, reason),
     )
@@ -311,7 +314,7 @@ def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
     if outcome != "returned":
         if execution.recovered:
             effects.append(Effect("recovered", b"", payload.id))
-        if execution.began:
+        if execution.began and outcome in {"retry", "dead"}:
             effects.append(Effect("begun", b"", payload.id))
         if execution.release_key and outcome != "retry":
             effects.append(Effect("release", execution.release_key, opening(payload)))

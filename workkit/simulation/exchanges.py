@@ -50,6 +50,9 @@ def exchange_parts(command: Command) -> list[QueuePart]:
         at += 2
         settled = [Settled(b"d", raw) for raw in args[at : at + done]]
         at += done
+        begun = int(args[at])
+        settled += [Settled(b"d", raw) for raw in args[at + 1 : at + 1 + 2 * begun : 2]]
+        at += 1 + 2 * begun
         others = int(args[at])
         at += 1
         for _ in range(others):

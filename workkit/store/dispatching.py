@@ -1,4 +1,4 @@
-"""The dispatcher's exchanges: settle and claim, begin, look, resync, adopt."""
+"""The dispatcher's exchanges: settle and claim, look, resync, adopt."""
 
 from __future__ import annotations
 
@@ -8,30 +8,24 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from workkit.store.exchange import Command, Exchange, call
+from workkit.store.exchange import Exchange, call
 from workkit.store.keys import Keys
 from workkit.store.scripts import script
 from workkit.store.wire import number, text
 
 __all__ = [
-    "Beginning",
     "Claimed",
     "Effect",
     "ExchangeReply",
     "HistoryBlob",
     "Look",
     "Settlement",
-    "Word",
     "adopt",
-    "begin",
     "exchange",
     "look",
-    "recovery_counts",
     "resync",
 ]
 
-#: How long marks of begun unique jobs, cron slots and recoveries are kept, seconds.
-MARKS_KEPT_S: Final = 3 * 86_400
 #: Claims of one queue in one exchange; Lua's stack bounds what can be unpacked at once.
 MAX_CLAIM: Final = 1_000
 
@@ -60,6 +54,7 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
         score: When it is due or when it died, epoch seconds; for retry and dead.
         new: The bytes to store there.
         effects: What else happens.
+        begun: The id by which a unique job was marked as begun; "" for others.
     """
 
     queue: str
@@ -68,6 +63,7 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     score: int
     new: bytes
     effects: tuple[Effect, ...]
+    begun: str
 
 
 class HistoryBlob(NamedTuple):
@@ -130,6 +126,34 @@ class ExchangeReply:
         return sum(len(claimed.raws) for claimed in self.claimed)
 
 
+class _Part(NamedTuple):
+    """What is settled in one queue: indexes of settlements.
+
+    Attributes:
+        done: Those that leave the system.
+        begun: The unique ones among them.
+        others: The rest.
+    """
+
+    done: list[int]
+    begun: list[int]
+    others: list[int]
+
+    def arguments(self, settlements: Sequence[Settlement]) -> list[Any]:
+        """Write them as exchange.lua reads them."""
+        args: list[Any] = [len(self.done), *[settlements[index].raw for index in self.done]]
+        args.append(len(self.begun))
+        for index in self.begun:
+            args += (settlements[index].raw, settlements[index].begun)
+        args.append(len(self.others))
+        for index in self.others:
+            settlement = settlements[index]
+            args += (settlement.fate, settlement.raw)
+            if settlement.fate in {b"r", b"x"}:
+                args += (settlement.score, settlement.new)
+        return args
+
+
 def exchange(
     keys: Keys,
     pool_id: str,
@@ -152,37 +176,33 @@ def exchange(
         history: Executions to append.
         meanwhile: What there is to do while the server works.
     """
-    done: dict[str, list[int]] = {name: [] for name in claims}
-    others: dict[str, list[int]] = {}
+    parts = {name: _Part([], [], []) for name in claims}
     for index, settlement in enumerate(settlements):
-        kind = done if settlement.fate == b"d" else others
-        if settlement.queue in kind:
-            kind[settlement.queue].append(index)
+        part = parts.get(settlement.queue)
+        if part is None:
+            part = parts[settlement.queue] = _Part([], [], [])
+        if settlement.fate != b"d":
+            part.others.append(index)
+        elif settlement.begun:
+            part.begun.append(index)
         else:
-            kind[settlement.queue] = [index]
-    names = list(done | others)
+            part.done.append(index)
     key_list: list[bytes] = [
         keys.pool(pool_id), keys.retry, keys.dead, keys.history, keys.history_head,
         keys.recoveries, keys.begun,
     ]  # fmt: skip
     args: list[Any] = [
         pool_id, fence, fence + 1, now_ms, history.max_records, history.records, history.blob,
-        history.host, history.max_bytes, history.version, len(names),
+        history.host, history.max_bytes, history.version, len(parts),
     ]  # fmt: skip
     flat: list[int] = []
-    for name in names:
-        leaving, staying = done.get(name, ()), others.get(name, ())
+    for name, part in parts.items():
         key_list += keys.queue(name, pool_id)
-        args += (min(claims.get(name, 0), MAX_CLAIM), len(leaving))
-        args += [settlements[index].raw for index in leaving]
-        args.append(len(staying))
-        for index in staying:
-            settlement = settlements[index]
-            args += (settlement.fate, settlement.raw)
-            if settlement.fate in {b"r", b"x"}:
-                args += (settlement.score, settlement.new)
-        flat += leaving
-        flat += staying
+        args.append(min(claims.get(name, 0), MAX_CLAIM))
+        args += part.arguments(settlements)
+        flat += part.done
+        flat += part.begun
+        flat += part.others
     effects = [
         (position, effect)
         for position, index in enumerate(flat, 1)
@@ -196,7 +216,7 @@ def exchange(
         args += (position, effect.op, key_at, effect.argument)
     return Exchange(
         (call(script("exchange"), key_list, args),),
-        lambda replies: _parse(replies[0], names, flat),
+        lambda replies: _parse(replies[0], list(parts), flat),
         meanwhile=meanwhile,
     )
 
@@ -213,84 +233,6 @@ def _parse(reply: Any, names: list[str], flat: list[int]) -> ExchangeReply:
         Claimed(name, got[1:], got[0].decode()) for name, got in zip(names, reply[3:], strict=True)
     ]
     return ExchangeReply("ok", applied, int(reply[2]), claimed)
-
-
-class Beginning(NamedTuple):
-    """A claimed job that needs a last word before it starts.
-
-    Attributes:
-        kind: "unique", "swap" or "keep", or for a cron job "slot", "held", "late" or "take"; see
-            begin.lua.
-        key: The unique key or the slot key.
-        queue: Where it was claimed from.
-        raw: Its bytes.
-        job_id: Its id.
-    """
-
-    kind: str
-    key: bytes
-    queue: str
-    raw: bytes
-    job_id: str
-
-
-class Word(NamedTuple):
-    """Redis's last word on a job.
-
-    Attributes:
-        says: "run" it as it is; "update": `raw` waits to replace it; "swap": run `raw` instead,
-            which has replaced it; "drop": its slot was run; "late": it is too late for its slot;
-            "busy": the pool `owner` has started it.
-        raw: The bytes, for "update" and "swap".
-        owner: A pool id, for "busy".
-    """
-
-    says: str = "run"
-    raw: bytes = b""
-    owner: str = ""
-
-
-def begin(
-    keys: Keys, pool_id: str, fence: int, now_s: int, jobs: Sequence[Beginning]
-) -> Exchange[list[Word] | None]:
-    """Free unique keys, take updates and cron slots.
-
-    Returns:
-        An exchange that gives a word a job; None if the pool is out of step.
-    """
-    key_list: list[bytes] = [
-        keys.pool(pool_id), keys.worker_pools, keys.begun, keys.recoveries,
-    ]  # fmt: skip
-    args: list[Any] = [pool_id, fence, now_s, MARKS_KEPT_S]
-    for job in jobs:
-        queue = keys.queue(job.queue, pool_id)
-        key_list += (job.key, queue.inprogress, queue.jobs)
-        args += (job.kind, job.raw, job.job_id)
-
-    def parse(reply: Any) -> list[Word] | None:
-        return [_word(item) for item in reply[1]] if reply[0] == b"ok" else None
-
-    return Exchange.one(call(script("begin"), key_list, args), parse)
-
-
-def _word(item: Any) -> Word:
-    if isinstance(item, bytes):
-        return Word()
-    says = text(item[0])
-    if says in {"update", "swap"}:
-        return Word(says, raw=item[1])
-    return Word(says, owner=text(item[1]) if len(item) > 1 else "")
-
-
-def recovery_counts(keys: Keys, job_ids: Sequence[str]) -> Exchange[list[int]]:
-    """Read how often jobs have been recovered from dead pools; a hash of a wrong type is empty."""
-    command: Command = ("HMGET", keys.recoveries, *job_ids)
-
-    def parse(replies: list[Any]) -> list[int]:
-        counts = replies[0] if isinstance(replies[0], list) else [None] * len(job_ids)
-        return [number(count) or 0 for count in counts]
-
-    return Exchange((command,), parse, tolerant=True)
 
 
 class Look(NamedTuple):

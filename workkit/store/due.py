@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from workkit.store.dispatching import MARKS_KEPT_S
+from workkit.store.beginning import MARKS_KEPT_S
 from workkit.store.exchange import Exchange, call
 from workkit.store.keys import Keys
 from workkit.store.scripts import script

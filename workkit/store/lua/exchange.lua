@@ -18,7 +18,8 @@
 -- ARGV[9]  history: bytes at most, 0 = no bound   ARGV[10] the program's version
 -- ARGV[11] number of queues Q
 -- then a queue: how many to claim, how many leave the system (done or discarded), raw of each, how
--- many are settled otherwise, and for each of those:
+-- many unique jobs leave it that were marked as begun, raw and id of each, how many are settled
+-- otherwise, and for each of those:
 --   "r" raw due_at_s new     to retry
 --   "x" raw died_at_s new    to dead
 --   "b" raw                  back to the front of its queue, untouched (to retry, due at once, if
@@ -63,7 +64,9 @@ for q = 1, queue_count do
     first = cursor + 2, last = cursor + 1 + done, before = settled_count,
   }
   settled_count = settled_count + done
-  cursor = queue.last + 2
+  queue.begun, queue.begun_before = tonumber(ARGV[queue.last + 1]), settled_count
+  settled_count = settled_count + queue.begun
+  cursor = queue.last + 2 * queue.begun + 3
   for i = 1, tonumber(ARGV[cursor - 1]) do
     settled_count = settled_count + 1
     local fate, job = ARGV[cursor], {raw = ARGV[cursor + 1], fate = ARGV[cursor], at = settled_count}
@@ -98,6 +101,7 @@ local function hold(queue, delta)
 end
 
 local applied, all_applied = {}, true
+local ended = {}  -- ids of unique jobs that had begun
 for q = 1, queue_count do
   local queue = queues[q]
   local released, returned = 0, {}
@@ -106,6 +110,16 @@ for q = 1, queue_count do
     local ours = redis.pcall('LREM', KEYS[queue.base + 1], -1, ARGV[at]) == 1
     applied[queue.before + at - queue.first + 1] = ours and '1' or '0'
     if ours then released = released + 1 else all_applied = false end
+  end
+  for i = 1, queue.begun do
+    local at = queue.last + 2 * i
+    local ours = redis.pcall('LREM', KEYS[queue.base + 1], -1, ARGV[at]) == 1
+    applied[queue.begun_before + i] = ours and '1' or '0'
+    if ours then
+      released, ended[#ended + 1] = released + 1, ARGV[at + 1]
+    else
+      all_applied = false
+    end
   end
   for _, job in ipairs(queue.settled) do
     local removed = redis.pcall('LREM', KEYS[queue.base + 1], -1, job.raw)
@@ -133,7 +147,6 @@ for q = 1, queue_count do
   queue.released = released
 end
 
-local ended = {}  -- ids of unique jobs that had begun
 while ARGV[cursor] do
   local op, key, argument = ARGV[cursor + 1], KEYS[tonumber(ARGV[cursor + 2])], ARGV[cursor + 3]
   if applied[tonumber(ARGV[cursor])] == '1' then
