@@ -9,8 +9,11 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes
+from tests.engine.stage import Stage
 from workkit import Client, Drained, Enqueuer, Job
+from workkit.engine.serving import draining
 from workkit.errors import PoolState
+from workkit.store.routine import Wait
 
 DONE = Drained(complete=True, paused=(), waiting={})
 
@@ -168,3 +171,24 @@ def test_only_a_running_pool_is_drained(make_pool: MakePool) -> None:
     pool.stop()
     with pytest.raises(PoolState, match=r"start\(\) first"):
         pool.drain()
+
+
+def test_drain_sees_a_job_that_was_enqueued_behind_its_back_by_one_that_has_just_ended(
+    stage: Stage,
+) -> None:
+    worker = stage.pool(concurrency=1)
+    worker.job("work", lambda job: None)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue("work")
+    pool.claim()
+    look = draining(pool.engine, ["work"], stage.clock, None)
+    request: Any = next(look)
+    for _ in ("what is due", "the queues"):
+        request = look.send(pool.link.send(request.commands))
+    stage.enqueuer.enqueue("work")
+    pool.engine.dispatcher.stop_claiming()
+    pool.runner.run()
+    pool.turn()
+    assert len(pool.engine.ledger) == 0
+    while not isinstance(request, Wait):  # else StopIteration: nothing is left, it thinks
+        request = look.send(pool.link.send(request.commands))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.fleet import SCENARIOS, everything, two_hundred_jobs
+from tests.simulation.mishaps import before_next
 from tests.simulation.test_exploring import short
 from workkit import Job
 from workkit.simulation import Fault, Simulation, explore
@@ -185,3 +186,17 @@ def test_jobs_of_a_pool_that_nobody_has_registered_are_recovered_in_a_calm_world
         )
         sim.run_for(minutes=15)
         sim.assert_ran("work", times=1)
+
+
+def test_a_pool_that_was_expelled_does_not_lift_its_own_limits() -> None:
+    with Simulation(jump=False) as sim:
+        pool = sim.pool(concurrency=2)
+        pool.job("work", lambda job: None, max_concurrency=1)
+        sim.run_for(30)
+        expel = [("SREM", sim.keys.worker_pools, pool.pool_id)]
+        # Just before it takes on the reconciler's duty for a minute.
+        before_next(pool, "SET", lambda: sim.server.execute(expel))
+        before = pool.pool_id
+        limit = ("GET", sim.keys.queue("work", "").max_concurrency)
+        sim.run_until(lambda: pool.pool_id != before or sim.server.read(limit) != b"1", within=120)
+        assert sim.server.read(limit) == b"1"

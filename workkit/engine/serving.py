@@ -242,8 +242,11 @@ def draining(
     Raises:
         ServerError: Redis does not answer.
     """
-    started_s = clock.read().monotonic_s
+    started_s, ledger = clock.read().monotonic_s, engine.ledger
     while True:
+        # A job may put the next one into its queue behind our back and be settled before its list
+        # is read; so what is read counts only if the pool has settled nothing meanwhile.
+        settled = ledger.totals.total()
         # In the order in which jobs move on, so that none slips through between two looks.
         next_due_s = yield from due.next_due(engine.keys)
         states = yield from queues.states(engine.keys, names)
@@ -252,7 +255,8 @@ def draining(
         paused = [state.name for state in states if state.length and state.paused]
         now = clock.read()
         overdue = next_due_s is not None and next_due_s <= now.epoch_s
-        busy = overdue or held or len(engine.ledger) or set(waiting) - set(paused)
+        moved = len(ledger) or ledger.totals.total() != settled
+        busy = overdue or held or moved or set(waiting) - set(paused)
         elapsed_s = now.monotonic_s - started_s
         if not busy or (timeout_s is not None and elapsed_s >= timeout_s):
             return paused, waiting, not busy

@@ -100,7 +100,8 @@ class Reconciler:
         written = yield from pools.written_limits(self._keys)
         if not written:
             return
-        wanted: set[str] = set()
+        # Ours may be none of the live ones at this moment, taken for dead, and go on in the next.
+        wanted: set[str] = set(self._identity.limits)
         for limits in declared.values():
             wanted.update(_names(limits))
         for name, limit in written.items():
