@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import signal
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ from workkit.cli.values import to_seconds
 from workkit.text import counted
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from workkit.frames import Archived
 
 __all__ = ["archive"]
@@ -57,8 +59,15 @@ def archive(
     history has lost before they could be archived are named. History itself stays as it is.
     """
     from workkit import frames
+    from workkit.engine.signals import SignalEvent, signals_to
 
-    with closing(server.client()) as client:
+    asked = SignalEvent()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        asked.set()  # the error alone can get lost, in a destructor for one
+        raise KeyboardInterrupt
+
+    with signals_to(interrupt, [signal.SIGINT]), closing(server.client()) as client:
         while True:
             with Progress() as progress:
                 told = partial(progress.tell, "archiving")
@@ -69,7 +78,8 @@ def archive(
                 _say(run, directory)
             if every_s is None:
                 return
-            threading.Event().wait(every_s)
+            if asked.wait(every_s):
+                raise KeyboardInterrupt
 
 
 def _say(run: Archived, directory: str) -> None:

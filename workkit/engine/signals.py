@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,10 @@ __all__ = ["STOPPING", "SignalEvent", "signals_to"]
 
 #: The signals that ask a program to stop.
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+
+#: How long a wait sleeps at a time. A signal that comes between the interpreter's last look for
+#: signals and the sleep, or to another thread, wakes nobody: its handler runs after the sleep.
+_NAP_S: Final = 0.5
 
 
 class SignalEvent:
@@ -47,9 +52,11 @@ class SignalEvent:
         Returns:
             Whether it is set.
         """
-        if not self._is_set:
+        left_s = math.inf if timeout is None else timeout
+        while not self._is_set and left_s > 0:
             with contextlib.suppress(Empty):
-                self._raised.get(timeout=timeout)
+                self._raised.get(timeout=min(left_s, _NAP_S))
+            left_s -= _NAP_S
         return self._is_set
 
 
