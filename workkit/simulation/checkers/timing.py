@@ -168,11 +168,16 @@ class NobodyAliveIsReaped(Checker):
 
 
 class CronSlots(Checker):
-    """A slot that has run is settled for good: no copy of it runs again, whoever adds one."""
+    """A slot that has run is settled for good: no copy of it runs again, whoever adds one.
+
+    What a freeze excuses: a pool that was taken for dead may still start a slot that it had claimed
+    before the slot ran elsewhere. It could not know.
+    """
 
     rule = "a cron slot runs once"
 
     def __init__(self) -> None:
+        self._claimed: set[tuple[str, str]] = set()
         self._succeeded: set[tuple[str, str]] = set()
         self._done: set[str] = set()
 
@@ -182,25 +187,31 @@ class CronSlots(Checker):
             self._succeeded.add((run.pool, run.job_id))
 
     def changed(self, change: Change) -> None:
-        """Note slots that are settled, and who had them before."""
-        if not self._succeeded and not self._done:
-            return
+        """Note who claims slots, and which slots are settled by those who ran them."""
         for move in change.moves:
-            before = move.before
-            if before is None or move.after is not None or change.command != "exchange":
+            if not move.job_id.startswith(_PERIODIC):
                 continue
-            if (change.pool, before.job_id) in self._succeeded:
-                self._succeeded.discard((change.pool, before.job_id))
-                self._done.add(before.job_id)
+            ours = change.pool, move.job_id
+            if move.went_to("in progress"):
+                if not move.came_from("in progress") and move.job_id not in self._done:
+                    self._claimed.add(ours)
+            elif move.came_from("in progress") and change.command == "exchange":
+                self._claimed.discard(ours)
+                if move.after is None and ours in self._succeeded:
+                    self._succeeded.discard(ours)
+                    self._done.add(move.job_id)
 
     def crashed(self, pool: str) -> None:
-        """Forget what has run in a process that has not told Redis: it runs again elsewhere."""
+        """Forget a process that is gone: what it ran without telling Redis runs again elsewhere."""
+        self._claimed = {each for each in self._claimed if each[0] != pool}
         self._succeeded = {each for each in self._succeeded if each[0] != pool}
 
     def started(self, run: Run) -> None:
         """Look whether it has run before."""
-        if run.job_id in self._done and not run.fails:
+        claim = run.pool, run.job_id
+        if run.job_id in self._done and not run.fails and claim not in self._claimed:
             self.violated(f"{run.pool} runs it again", run.job_id)
+        self._claimed.discard(claim)
 
     def wiped(self) -> None:
         """Redis has forgotten which slots have run."""
