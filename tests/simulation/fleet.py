@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 from workkit import Job
 from workkit.simulation import Faults, SimulatedPool, Simulation
 from workkit.simulation.playing import DEFAULT_FAULTS
+from workkit.store.scripts import Script
 
-__all__ = ["SCENARIOS", "everything", "poison", "reaping", "two_hundred_jobs", "updates"]
+__all__ = [
+    "SCENARIOS",
+    "everything",
+    "half_reaped",
+    "late",
+    "poison",
+    "reaping",
+    "two_hundred_jobs",
+    "updates",
+]
 
 
 def _add_pool(sim: Simulation) -> SimulatedPool:  # noqa: C901 - a handler a kind of job
@@ -158,6 +169,46 @@ def reaping(sim: Simulation) -> None:
         sim.at(2 * n, sim.enqueuer.enqueue, names[n % 6], {"n": n})
 
 
+def late(sim: Simulation) -> None:
+    """Pools that always have something to do, on lines that are slow now and then."""
+    for _ in range(2):
+        sim.pool(concurrency=3).job("work", nothing, takes=(0, 1))
+    for n in range(400):
+        sim.at(0.4 * n, sim.enqueuer.enqueue, "work", {"n": n})
+
+
+#: What a Go pool does first with the jobs of a pool that it takes for dead, and as a second step it
+#: forgets the pool. Here in one script for all jobs, so that locks are true after it.
+_GO_REQUEUE = b"""
+local pool_id, count = ARGV[1], redis.call('LLEN', KEYS[1])
+for _ = 1, count do redis.call('LPUSH', KEYS[2], redis.call('RPOP', KEYS[1])) end
+redis.call('DECRBY', KEYS[3], count)
+redis.call('HDEL', KEYS[4], pool_id)
+return count
+"""
+
+
+def half_reaped(sim: Simulation) -> None:
+    """A pool that freezes, and Go pools that take its jobs away and never get to forgetting it."""
+    pool = sim.pool(concurrency=4)
+    pool.job("work", nothing, takes=(1, 10))
+    for n in range(80):
+        sim.at(2 * n, sim.enqueuer.enqueue, "work", {"n": n})
+    for at_s in range(1, 180):
+        sim.at(at_s, _requeue_in_go, sim, pool)
+
+
+def _requeue_in_go(sim: Simulation, pool: SimulatedPool) -> None:
+    heartbeat_at = sim.server.read(("HGET", sim.keys.pool(pool.pool_id), "heartbeat_at"))
+    if heartbeat_at is not None and sim.now_s - int(heartbeat_at) > 10:
+        sha = hashlib.sha1(_GO_REQUEUE, usedforsecurity=False).hexdigest().encode()
+        queue = sim.keys.queue("work", pool.pool_id)
+        keys = (queue.inprogress, queue.jobs, queue.lock, queue.lock_info)
+        requeue = Script("go_requeue", _GO_REQUEUE, sha)
+        (moved,) = sim.server.execute([(requeue, len(keys), *keys, pool.pool_id)])
+        assert isinstance(moved, int), moved
+
+
 def nothing(job: Job) -> None:
     """Do nothing."""
 
@@ -167,5 +218,7 @@ SCENARIOS = {
     "everything": (everything, DEFAULT_FAULTS),
     "poison": (poison, DEFAULT_FAULTS),
     "updates": (updates, DEFAULT_FAULTS),
+    "half_reaped": (half_reaped, Faults(freeze=120)),
+    "late": (late, Faults(slow=60)),
     "reaping": (reaping, Faults(freeze=120, slow=80, cut=80, crash=20)),
 }

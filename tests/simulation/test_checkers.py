@@ -8,7 +8,7 @@ import pytest
 
 from workkit import Job
 from workkit.simulation import Checker, Simulation, Violation
-from workkit.simulation.checkers import Change, Run, all_checkers
+from workkit.simulation.checkers import Change, ClaimsAreTakenUp, Run, all_checkers
 
 
 @pytest.fixture
@@ -73,6 +73,19 @@ def test_what_is_stuck_at_rest_is_found(watched: Simulation) -> None:
     watched.run_for(60)
     with pytest.raises(Violation, match="stays in the queue 'nobody_handles_this' for ever"):
         watched.check_at_rest()
+
+
+def test_a_claim_of_which_its_pool_knows_nothing_is_found() -> None:
+    with Simulation(checkers=[ClaimsAreTakenUp()]) as sim:
+        pool = sim.pool()
+        pool.job("work", lambda job: None, takes=1)
+        for n in range(40):
+            sim.at(n, sim.enqueuer.enqueue, "work", {"n": n})
+        sim.run_for(2)
+        stray = b'{"name":"work","id":"stray","t":1800000000,"args":null}'
+        write(sim, "LPUSH", sim.keys.queue("work", pool.pool_id).inprogress, stray)
+        with pytest.raises(Violation, match="stray: pool-1 has claimed it and goes on without it"):
+            sim.run_for(35)
 
 
 class AtMostTwoWait(Checker):

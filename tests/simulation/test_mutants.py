@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.fleet import everything
+from tests.house.sources import ROOT
+from tests.simulation.fleet import SCENARIOS, everything
 from tests.simulation.mutants.planting import Mutant, hunt, mutants, plant
 from workkit.clock import SystemClock
 from workkit.simulation import explore
@@ -24,6 +25,15 @@ def test_a_mutant_is_killed(mutant: Mutant, tmp_path: Path) -> None:
     further = [seed for seed in range(_FURTHER) if seed not in mutant.seeds]
     _, kill = hunt(tmp_path, mutant.scenario, [*mutant.seeds, *further])
     assert kill is not None, f"{mutant.name} lives: {mutant.why}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_unbroken_engine_passes_the_worlds_that_kill(scenario: str) -> None:
+    seeds = {seed for mutant in mutants() if mutant.scenario == scenario for seed in mutant.seeds}
+    played, kill = hunt(ROOT, scenario, sorted(seeds | set(range(5))))
+    assert kill is None
+    assert played >= 5
 
 
 def test_a_mutant_that_does_not_apply_any_more_says_so(tmp_path: Path) -> None:

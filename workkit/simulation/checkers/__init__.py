@@ -5,6 +5,7 @@ from __future__ import annotations
 from workkit.simulation.checkers.base import Checker, Violation
 from workkit.simulation.checkers.conservation import ArgsAreKept, NothingIsLeft, NothingIsLost
 from workkit.simulation.checkers.running import (
+    ClaimsAreTakenUp,
     LimitsHold,
     LocksAreTrue,
     OneRunForAClaim,
@@ -23,6 +24,7 @@ __all__ = [
     "ArgsAreKept",
     "Change",
     "Checker",
+    "ClaimsAreTakenUp",
     "CronSlots",
     "LimitsHold",
     "LocksAreTrue",
@@ -50,6 +52,7 @@ def all_checkers() -> list[Checker]:
         NothingIsLost(),
         NothingIsLeft(),
         OneRunForAClaim(),
+        ClaimsAreTakenUp(),
         UniqueKeysHold(),
         LimitsHold(),
         LocksAreTrue(),

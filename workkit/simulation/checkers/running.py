@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from typing import Final
 
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.scene import Change, Run
 
-__all__ = ["LimitsHold", "LocksAreTrue", "OneRunForAClaim", "PausedMeansPaused"]
+__all__ = [
+    "ClaimsAreTakenUp",
+    "LimitsHold",
+    "LocksAreTrue",
+    "OneRunForAClaim",
+    "PausedMeansPaused",
+]
+
+#: Exchanges of a pool count as signs of life if they are so far apart, seconds.
+_APART_S: Final = 5.0
+#: After so many of them a claimed job has started or gone back.
+_SIGNS: Final = 3
 
 
 class OneRunForAClaim(Checker):
@@ -50,6 +63,70 @@ class OneRunForAClaim(Checker):
         """Forget the claims of a process that is gone."""
         for key in [key for key in self._claims if key[0] == pool]:
             del self._claims[key]
+
+
+@dataclass(slots=True)
+class _Wait:
+    """A claimed job that has not started.
+
+    Attributes:
+        since_s: When its pool gave the last sign of life that counts.
+        signs: How many there were since the claim.
+    """
+
+    since_s: float
+    signs: int = 0
+
+
+class ClaimsAreTakenUp(Checker):
+    """A pool that goes on settling and claiming starts what it has claimed, or gives it back.
+
+    So no claim is left behind of which its pool knows nothing. Excused are jobs that were recovered
+    from a dead pool, which may wait until they can run alone, and all jobs of a pool that falls
+    silent: others take them.
+    """
+
+    rule = "a claimed job starts or goes back"
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, dict[str, _Wait]] = {}
+
+    def changed(self, change: Change) -> None:
+        """Note claims; look at those of a pool that gives a sign of life."""
+        scene = self.scene
+        for move in change.moves:
+            before, after = move.before, move.after
+            if before is not None and before.place.kind == "in progress":
+                host = scene.host(before.place.pool_id)
+                wait = self._waiting.get(host, {}).pop(before.job_id, None)
+                if wait is not None and after is not None and after.place.kind == "in progress":
+                    self._wait(after.place.pool_id, after.job_id, wait)
+            elif after is not None and after.place.kind == "in progress":
+                self._wait(after.place.pool_id, after.job_id, _Wait(scene.now_s()))
+        if change.command == "exchange":
+            self._look(change.pool)
+
+    def _wait(self, pool_id: str, job_id: str, wait: _Wait) -> None:
+        self._waiting.setdefault(self.scene.host(pool_id), {})[job_id] = wait
+
+    def _look(self, pool: str) -> None:
+        now_s = self.scene.now_s()
+        for job_id, wait in self._waiting.get(pool, {}).items():
+            if now_s - wait.since_s >= _APART_S:
+                wait.since_s, wait.signs = now_s, wait.signs + 1
+                if wait.signs >= _SIGNS and not self._was_recovered(job_id):
+                    self.violated(f"{pool} has claimed it and goes on without it", job_id)
+
+    def _was_recovered(self, job_id: str) -> bool:
+        return self.scene.read("HGET", self.scene.keys.recoveries, job_id) is not None
+
+    def started(self, run: Run) -> None:
+        """Note that a claimed job starts."""
+        self._waiting.get(run.pool, {}).pop(run.job_id, None)
+
+    def crashed(self, pool: str) -> None:
+        """Forget the claims of a process that is gone."""
+        self._waiting.pop(pool, None)
 
 
 class LimitsHold(Checker):

@@ -20,7 +20,7 @@ from workkit.store.keys import Keys
 if TYPE_CHECKING:
     from workkit.simulation.server import SimulatedServer
 
-__all__ = ["EXPIRED", "Change", "Kind", "Move", "Place", "Run", "Scene", "Standing"]
+__all__ = ["EXPIRED", "Change", "Kind", "Move", "Place", "Run", "Scene", "Standing", "identify"]
 
 #: What the end of a key's life is called, as the command of a change.
 EXPIRED: Final = "(expired)"
@@ -314,7 +314,7 @@ class Scene:
     def _standing(self, raw: bytes, place: Place, score: float) -> Standing:
         known = self._known.get(raw)
         if known is None:
-            known = self._known[raw] = _identify(raw)
+            known = self._known[raw] = identify(raw)
         return Standing(known[0], raw, known[1], place, score)
 
     def expired(self, key: bytes) -> None:
@@ -368,7 +368,8 @@ class Scene:
             self.violation = violation
 
 
-def _identify(raw: bytes) -> tuple[str, Payload | None]:
+def identify(raw: bytes) -> tuple[str, Payload | None]:
+    """Return what checkers call a job, and the job; of other bytes the bytes, and None."""
     try:
         job = wire.read(raw)
     except Undecodable:

@@ -7,7 +7,7 @@ from typing import Final
 
 from workkit.job import Payload
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.scene import EXPIRED, Change, Move, Standing
+from workkit.simulation.checkers.scene import EXPIRED, Change, Move, Standing, identify
 
 __all__ = ["UniqueKeysHold"]
 
@@ -62,8 +62,7 @@ class UniqueKeysHold(Checker):
         if self.scene.read("EXISTS", key.encode()):
             return
         value = self._values.pop(key, b"")
-        held = [each.raw for each in self._owners.get(key, {}).values()]
-        if value.startswith(b"{") and value not in held:
+        if value.startswith(b"{") and identify(value)[0] not in self._owners.get(key, {}):
             self.violated(f"the newest version of the job of {key!r} is gone with its key")
 
     def _follow(self, move: Move) -> Iterator[str]:
