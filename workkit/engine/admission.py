@@ -145,7 +145,7 @@ class Admission:
     def job_id(raw: bytes) -> str:
         """Return the id in some bytes; "" if they are no job."""
         try:
-            return wire.decode(raw).id
+            return wire.read(raw).id
         except Undecodable:
             return ""
 
