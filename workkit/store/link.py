@@ -7,7 +7,7 @@ come from any thread. Commands of an exchange go out packed in one write.
 from __future__ import annotations
 
 import os
-import selectors
+import select
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -228,11 +228,11 @@ class Link:
         try:
             line = self._line or self._open()
             if not line.has_input():
-                with selectors.DefaultSelector() as selector:
-                    selector.register(line, selectors.EVENT_READ)
-                    selector.register(waker, selectors.EVENT_READ)
-                    ready = selector.select(timeout_s)
-                if not any(key.fd != waker for key, _ in ready):
+                poll = select.poll()
+                poll.register(line, select.POLLIN)
+                poll.register(waker, select.POLLIN)
+                ready = poll.poll(timeout_s * 1000)
+                if not any(descriptor != waker for descriptor, _ in ready):
                     return
             while line.has_input():
                 line.hear()
