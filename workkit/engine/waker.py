@@ -46,7 +46,9 @@ class Waker:
 
     def wait(self, timeout_s: float) -> None:
         """Wait for the flag alone; `arm` comes before, `disarm` after."""
-        select.select([self._read], [], [], max(timeout_s, 0))
+        poll = select.poll()  # `select.select` refuses descriptors above 1,023
+        poll.register(self._read, select.POLLIN)
+        poll.poll(max(timeout_s, 0) * 1000)
 
     def close(self) -> None:
         """Free the descriptors; raising the flag does nothing from now on."""

@@ -89,44 +89,50 @@ class ClaimsAreTakenUp(Checker):
     rule = "a claimed job starts or goes back"
 
     def __init__(self) -> None:
-        self._waiting: dict[str, dict[str, _Wait]] = {}
+        self._waiting: dict[str, dict[str, _Wait]] = {}  # pool id -> job id -> how long
 
     def changed(self, change: Change) -> None:
         """Note claims; look at those of a pool that gives a sign of life."""
-        scene = self.scene
         for move in change.moves:
             before, after = move.before, move.after
+            wait = None
             if before is not None and before.place.kind == "in progress":
-                host = scene.host(before.place.pool_id)
-                wait = self._waiting.get(host, {}).pop(before.job_id, None)
-                if wait is not None and after is not None and after.place.kind == "in progress":
-                    self._wait(after.place.pool_id, after.job_id, wait)
-            elif after is not None and after.place.kind == "in progress":
-                self._wait(after.place.pool_id, after.job_id, _Wait(scene.now_s()))
+                wait = self._waiting.get(before.place.pool_id, {}).pop(before.job_id, None)
+            elif move.went_to("in progress"):
+                wait = _Wait(self.scene.now_s())
+            if wait is not None and after is not None and after.place.kind == "in progress":
+                self._waiting.setdefault(after.place.pool_id, {})[after.job_id] = wait
         if change.command == "exchange":
-            self._look(change.pool)
+            self._look(change)
 
-    def _wait(self, pool_id: str, job_id: str, wait: _Wait) -> None:
-        self._waiting.setdefault(self.scene.host(pool_id), {})[job_id] = wait
-
-    def _look(self, pool: str) -> None:
-        now_s = self.scene.now_s()
-        for job_id, wait in self._waiting.get(pool, {}).items():
-            if now_s - wait.since_s >= _APART_S:
-                wait.since_s, wait.signs = now_s, wait.signs + 1
-                if wait.signs >= _SIGNS and not self._was_recovered(job_id):
-                    self.violated(f"{pool} has claimed it and goes on without it", job_id)
+    def _look(self, change: Change) -> None:
+        scene = self.scene
+        for pool_id, waiting in self._waiting.items():
+            if scene.keys.pool(pool_id) not in change.keys:
+                continue
+            for job_id, wait in waiting.items():
+                now_s = scene.now_s()
+                if now_s - wait.since_s >= _APART_S:
+                    wait.since_s, wait.signs = now_s, wait.signs + 1
+                    if wait.signs >= _SIGNS and not self._was_recovered(job_id):
+                        self.violated(
+                            f"{change.pool} has claimed it and goes on without it", job_id
+                        )
 
     def _was_recovered(self, job_id: str) -> bool:
         return self.scene.read("HGET", self.scene.keys.recoveries, job_id) is not None
 
     def started(self, run: Run) -> None:
         """Note that a claimed job starts."""
-        self._waiting.get(run.pool, {}).pop(run.job_id, None)
+        for pool_id, waiting in self._waiting.items():
+            if self.scene.host(pool_id) == run.pool:
+                waiting.pop(run.job_id, None)
 
     def crashed(self, pool: str) -> None:
         """Forget the claims of a process that is gone."""
-        self._waiting.pop(pool, None)
+        gone = [pool_id for pool_id in self._waiting if self.scene.host(pool_id) == pool]
+        for pool_id in gone:
+            del self._waiting[pool_id]
 
 
 class LimitsHold(Checker):
