@@ -17,6 +17,7 @@ from workkit import gojson
 from workkit.errors import Undecodable
 
 __all__ = [
+    "PERIODIC",
     "Job",
     "Payload",
     "args_json",
@@ -39,7 +40,7 @@ UNDECODABLE: Final = "workkit_undecodable"
 #: An error text longer than this is cut in the middle (bytes); tracebacks have no natural bound.
 MAX_ERROR_BYTES: Final = 16_384
 
-_PERIODIC: Final = "periodic:"
+PERIODIC: Final = "periodic:"
 _EXACT_FLOAT: Final = 2**53
 
 
@@ -62,8 +63,13 @@ class Payload(
     last_err: str = ""
     failed_at: int = 0
 
-    def job(self, raw: bytes) -> Job:
-        """Return a job for the user to work with; `raw` are the bytes."""
+    def job(self, raw: bytes, checkin: Callable[[str], None] | None = None) -> Job:
+        """Return a job for the user to work with.
+
+        Args:
+            raw: The bytes.
+            checkin: Takes its check-ins.
+        """
         return Job(
             self.name,
             self.id,
@@ -76,6 +82,9 @@ class Payload(
             self.fails,
             self.last_err,
             self.failed_at,
+            None,
+            None,
+            checkin,
         )
 
 
@@ -278,7 +287,7 @@ def opening(job: Job | Payload) -> str:
 
 def slot_of(job: Job | Payload) -> str:
     """Return the id of the cron slot that a job is the first try of; "" for other jobs."""
-    return job.id if not job.fails and job.id.startswith(_PERIODIC) else ""
+    return job.id if not job.fails and job.id.startswith(PERIODIC) else ""
 
 
 def splice(raw: bytes, **changes: int | str | bool | None) -> bytes:

@@ -98,8 +98,13 @@ class Admission:
         execution = Execution(payload, raw, queue, chain, options, now.monotonic_s, payload.fails)
         if self._details is not None:
             execution.details = self._details
-        if payload.unique and payload.unique_until == "done":
-            execution.release_key = self._keys.unique_of(payload).encode()
+        if payload.unique:
+            if payload.unique_until == "done":
+                execution.release_key = self._keys.unique_of(payload).encode()
+            else:
+                execution.asks = not payload.fails
+        elif payload.id.startswith(wire.PERIODIC):
+            execution.asks = not payload.fails
         return execution, None
 
     def _strange(self, payload: Payload, raw: bytes, queue: str, now: Instant) -> Execution:
@@ -130,16 +135,6 @@ class Admission:
         error = f"stray job: queue {queue!r} held a job named {name!r}, which has no handler here"
         dead = wire.failed(raw, execution.fails, error, now.epoch_s)
         return execution, quick_fate(execution, "dead", now, error=error, dead=dead, reason="stray")
-
-    def needs_beginning(self, execution: Execution) -> bool:
-        """Tell whether Redis has a last word before the job starts: unique and cron jobs.
-
-        A job that has failed before had its word; its unique key may belong to a newer job by now.
-        """
-        payload = execution.payload
-        if payload.unique:
-            return not payload.fails and payload.unique_until != "done"
-        return bool(wire.slot_of(payload))
 
     @staticmethod
     def job_id(raw: bytes) -> str:

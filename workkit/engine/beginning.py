@@ -92,7 +92,7 @@ class Beginning:
             counts = yield from store.recovery_counts(self._keys, ids)
             for execution, count in zip(unknown, counts, strict=True):
                 execution.recovered = count
-        asked = [e for e in self._waiting if self._admission.needs_beginning(e)]
+        asked = [execution for execution in self._waiting if execution.asks]
         words: dict[Execution, Word] = {}
         if asked:
             said = yield from self._begin(asked, fence, now)

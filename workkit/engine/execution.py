@@ -59,6 +59,8 @@ class Execution(msgspec.Struct, eq=False):
         fenced: Whether the job belongs to somebody else by now; its result does not count.
         fingerprint: That of the error; "" for none.
         began: Whether a unique key was freed for it.
+        asks: Whether Redis has a last word before it starts: unique and cron jobs. A job that has
+            failed before had its word; its unique key may belong to a newer job by now.
         slot: The Redis key of its cron slot, or b"".
         release_key: The unique key to free at the end, or b"".
         recovered: How often the job was recovered from dead pools.
@@ -76,6 +78,7 @@ class Execution(msgspec.Struct, eq=False):
     options: JobOptions
     claimed_s: float
     fails: int = 0
+    asks: bool = False
     began: bool = False
     checkin: tuple[str, int] | None = None
     details: HistoryOptions | None = None
@@ -105,18 +108,22 @@ class Execution(msgspec.Struct, eq=False):
             job = self._job = self.payload.job(self.raw)
         return job
 
-    def start(self, worker_id: str, clock: Clock, now: Instant | None = None) -> None:
+    def start(self, worker_id: str, clock: Clock, now: Instant | None = None) -> Job:
         """Take note that the handler starts.
 
         Args:
             worker_id: The worker that runs it.
             clock: For the times of check-ins.
             now: The time, if it was read a moment ago.
+
+        Returns:
+            The job as its handler has it.
         """
         self.worker_id = worker_id
         self.started = now or clock.read()
         self._clock = clock
-        self.job.on_checkin(self._receive)
+        job = self._job = self.payload.job(self.raw, self._receive)
+        return job
 
     def _receive(self, message: str) -> None:
         text = message.encode("utf-8", "replace").decode("utf-8")

@@ -122,7 +122,7 @@ class Intake:
         for execution, fate in admitted:
             if fate is not None:
                 self._ledger.conclude(fate)
-            elif check or admission.needs_beginning(execution):
+            elif check or execution.asks:
                 self._beginning.add(execution, ask_recoveries=check)
             else:
                 ready.append(execution)

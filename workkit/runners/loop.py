@@ -197,10 +197,10 @@ class LoopRunner:
         worker.current = execution
         execution.runner = worker
         self._wake_next()
-        execution.start(execution.worker_id, self._clock)
+        job = execution.start(execution.worker_id, self._clock)
         error: BaseException | None = None
         try:
-            await execution.chain.run_async(execution.job)
+            await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
         worker.current = None

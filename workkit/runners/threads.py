@@ -215,7 +215,7 @@ class ThreadRunner:
         """
         chain = execution.chain
         execution.runner = worker
-        execution.start(self._slots.take(), self._clock, now)
+        job = execution.start(self._slots.take(), self._clock, now)
         worker.current = execution
         error: BaseException | None = None
         over = False
@@ -223,9 +223,9 @@ class ThreadRunner:
             try:
                 if chain.needs_loop:
                     execution.waits = []
-                    chain.run(execution.job, self._loop(), execution.waits)
+                    chain.run(job, self._loop(), execution.waits)
                 else:
-                    chain.run(execution.job)
+                    chain.run(job)
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
                 error, over = raised, True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from workkit import job as wire
-from workkit.job import Payload
+from workkit.job import PERIODIC, Payload
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.scene import Change, Move, Run, Standing
 
@@ -18,7 +18,6 @@ _MOVING: Final = frozenset(
 )  # fmt: skip
 #: How long a job that is due may wait for a requeuer, seconds.
 _OVERDUE_S: Final = 120
-_PERIODIC: Final = "periodic:"
 
 
 class NothingIsLost(Checker):
@@ -58,12 +57,12 @@ class NothingIsLost(Checker):
             elif move.is_update:
                 self._over.add(move.before.job_id)
             doubled = len(self.scene.where(move.job_id)) > 1
-            if doubled and not move.job_id.startswith(_PERIODIC):
+            if doubled and not move.job_id.startswith(PERIODIC):
                 places = " and ".join(_where(each) for each in self.scene.where(move.job_id))
                 self.violated(f"{change.command} put it in two places: {places}", move.job_id)
 
     def _came(self, move: Move, change: Change) -> None:
-        if move.job_id.startswith(_PERIODIC):
+        if move.job_id.startswith(PERIODIC):
             return
         if move.job_id in self._over:
             self.violated(
@@ -74,7 +73,7 @@ class NothingIsLost(Checker):
 
     def _left(self, before: Standing, change: Change) -> None:
         job_id = before.job_id
-        if job_id.startswith(_PERIODIC):
+        if job_id.startswith(PERIODIC):
             return
         self._over.add(job_id)
         if change.command == "exchange":

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from workkit.job import Payload
+from workkit.job import PERIODIC, Payload
 from workkit.options import JobOptions
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.scene import Change, Move, Run, Standing
 
 __all__ = ["CronSlots", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules"]
 
-_PERIODIC: Final = "periodic:"
 #: A pool is dead when its heartbeat has not changed for this long, seconds.
 _DEAD_S: Final = 12.0
 #: How old a reading of a clock can be when what was decided by it reaches Redis, seconds.
@@ -183,13 +182,13 @@ class CronSlots(Checker):
 
     def ended(self, run: Run, error: BaseException | None) -> None:
         """Note slots that have run."""
-        if error is None and run.job_id.startswith(_PERIODIC):
+        if error is None and run.job_id.startswith(PERIODIC):
             self._succeeded.add((run.pool, run.job_id))
 
     def changed(self, change: Change) -> None:
         """Note who claims slots, and which slots are settled by those who ran them."""
         for move in change.moves:
-            if not move.job_id.startswith(_PERIODIC):
+            if not move.job_id.startswith(PERIODIC):
                 continue
             ours = change.pool, move.job_id
             if move.went_to("in progress"):
