@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from workkit.clock import Instant
@@ -73,12 +73,15 @@ class Beginning:
         execution.recovered = _UNKNOWN if ask_recoveries else 0
         self._waiting.append(execution)
 
-    def ask(self, fence: int, now: Instant) -> Step[Begun | None]:
+    def ask(
+        self, fence: int, now: Instant, meanwhile: Callable[[], None] | None = None
+    ) -> Step[Begun | None]:
         """Ask about all jobs that wait.
 
         Args:
             fence: The pool's fence.
             now: The time.
+            meanwhile: What there is to do while the server works.
 
         Returns:
             What may start; None if the pool is out of step, then ask again later.
@@ -95,7 +98,7 @@ class Beginning:
         asked = [execution for execution in self._waiting if execution.asks]
         words: dict[Execution, Word] = {}
         if asked:
-            said = yield from self._begin(asked, fence, now)
+            said = yield from self._begin(asked, fence, now, meanwhile)
             if said is None:
                 return None
             words = said
@@ -110,7 +113,11 @@ class Beginning:
         return Begun(may_start, suspects)
 
     def _begin(
-        self, asked: Sequence[Execution], fence: int, now: Instant
+        self,
+        asked: Sequence[Execution],
+        fence: int,
+        now: Instant,
+        meanwhile: Callable[[], None] | None,
     ) -> Step[dict[Execution, Word] | None]:
         """Have Redis say its word; look at updates, and at who runs a slot that was started.
 
@@ -125,7 +132,7 @@ class Beginning:
         order = [*unique, *slots]
         while True:
             found = yield from store.begin(
-                self._keys, self._identity.pool_id, fence, now.epoch_s, keys, others
+                self._keys, self._identity.pool_id, fence, now.epoch_s, keys, others, meanwhile
             )
             if found is None:
                 return None

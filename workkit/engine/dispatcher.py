@@ -350,7 +350,7 @@ class Dispatcher:
     def _begin(self, now: Instant) -> Step[None]:
         """Start jobs about which Redis has a last word."""
         try:
-            begun = yield from self._beginning.ask(self._alignment.fence, now)
+            begun = yield from self._beginning.ask(self._alignment.fence, now, self._collect)
         except ServerError:
             self._alignment.doubt()  # an update may have replaced the bytes that we know
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from workkit.store.exchange import Command, Exchange, call
@@ -60,6 +60,7 @@ def begin(
     now_s: int,
     unique: Sequence[tuple[bytes, str]],
     others: Sequence[Question] = (),
+    meanwhile: Callable[[], None] | None = None,
 ) -> Exchange[dict[int, Word] | None]:
     """Free unique keys, take updates and cron slots.
 
@@ -70,6 +71,7 @@ def begin(
         now_s: Epoch seconds.
         unique: Key and id of unique jobs that have not failed before.
         others: Jobs about which there is more to ask.
+        meanwhile: What there is to do while the server works.
 
     Returns:
         An exchange that gives the words on those that do not simply run, by their place among
@@ -91,7 +93,11 @@ def begin(
             return None
         return {int(place) - 1: _word(*said) for place, *said in reply[1:]}
 
-    return Exchange.one(call(script("begin"), key_list, args), parse)
+    return Exchange(
+        (call(script("begin"), key_list, args),),
+        lambda replies: parse(replies[0]),
+        meanwhile=meanwhile,
+    )
 
 
 def _word(says: bytes, what: bytes = b"") -> Word:
