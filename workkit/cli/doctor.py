@@ -13,7 +13,7 @@ import click
 from workkit.cli import exits
 from workkit.cli.options import Server, examples, json_option, server_options
 from workkit.cli.output import note, print_records
-from workkit.text import clean
+from workkit.text import clean, counted
 
 if TYPE_CHECKING:
     from workkit.doctor import Doctor, Finding
@@ -75,13 +75,13 @@ def _show(server: Server, findings: Sequence[Finding]) -> None:
     repairable = sum(finding.repairable for finding in findings)
     if findings:
         note(
-            f"{len(findings)} findings, {repairable} of them can be mended"
+            f"{counted(len(findings), 'finding')}, {repairable} of them can be mended"
             + (" with --repair" if repairable else "")
         )
 
 
 def _goes_ahead(server: Server, plan: Sequence[Finding], *, yes: bool) -> bool:
-    where = f"{len(plan)} findings in namespace {server.namespace!r} on {server.label}"
+    where = f"{counted(len(plan), 'finding')} in namespace {server.namespace!r} on {server.label}"
     if yes:
         return True
     if not sys.stdin.isatty():
