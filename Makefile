@@ -50,21 +50,21 @@ bench-self: $(VENV)/.bench  ## Measure workkit alone
 	$(BIN)/python -m benchmarks --write $(ARGS)
 
 chaos: $(VENV)/.test  ## Break workers, servers and networks under load, count what is lost (minutes)
-	@$(BIN)/python -m tests.chaos $(ARGS)
+	@$(BIN)/python -m tests.system.chaos $(ARGS)
 
 endurance: $(VENV)/.bench  ## Work for an hour on jobs of all kinds, and see what grows
-	$(BIN)/python -m tests.endurance.long $(ARGS)
+	$(BIN)/python -m tests.system.endurance.long $(ARGS)
 
 many: $(VENV)/.test  ## Measure fifty pools on one server
-	$(BIN)/python -m tests.endurance.many $(ARGS)
+	$(BIN)/python -m tests.system.endurance.many $(ARGS)
 
 audit: $(VENV)/.audit  ## Ask for known vulnerabilities of what is installed
 	@$(BIN)/python .ci/audit
 
 fuzz: $(VENV)/.fuzz  ## Throw a million mangled payloads at the codec and 50,000 at a server (minutes)
-	$(BIN)/python -m tests.fuzz codec
-	$(BIN)/python -m tests.fuzz coverage
-	$(BIN)/python -m tests.fuzz live
+	$(BIN)/python -m tests.system.fuzz codec
+	$(BIN)/python -m tests.system.fuzz coverage
+	$(BIN)/python -m tests.system.fuzz live
 
 notebooks: $(VENV)/.dev  ## Run the notebooks and keep what they show
 	$(BIN)/python notebooks/execute.py

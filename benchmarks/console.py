@@ -153,7 +153,7 @@ class _beating:  # noqa: N801 - used as a word
 
 
 async def _measure(url: str, idle_s: float) -> dict[str, float]:
-    from workkit.store.link import Link
+    from workkit.store.connections.link import Link
     from workkit_tui.app import Console
     from workkit_tui.settings import Settings
 

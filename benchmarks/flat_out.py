@@ -17,15 +17,16 @@ import hiredis
 from redis import Redis
 
 from workkit import Enqueuer, Job
-from workkit.entropy import Entropy
-from workkit.history import Record, pack
-from workkit.options import HistoryOptions
-from workkit.store import dispatching, pools
+from workkit.core.entropy import Entropy
+from workkit.core.history import Record, pack
+from workkit.core.options import HistoryOptions
+from workkit.store.calls import exchange as dispatching
+from workkit.store.calls import pools
+from workkit.store.connections.link import Link, plain
+from workkit.store.connections.target import Target
 from workkit.store.exchange import Exchange
 from workkit.store.keys import Keys
-from workkit.store.link import Link, plain
 from workkit.store.scripts import script
-from workkit.store.target import Target
 
 __all__ = ["drive"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from workkit.entropy import Entropy
-from workkit.history import FORMAT, Outcome, Record, pack
+from workkit.core.entropy import Entropy
+from workkit.core.history import FORMAT, Outcome, Record, pack
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from workkit.client import Client
-from workkit.demo.display import UnseenDisplay
-from workkit.demo.session import Session
-from workkit.demo.workload import Workload, find_sources, source_roots
 from workkit.embedded import EmbeddedServer
+from workkit.tools.demo.display import UnseenDisplay
+from workkit.tools.demo.session import Session
+from workkit.tools.demo.workload import Workload, find_sources, source_roots
 from workkit_tui.app import Console
 from workkit_tui.settings import Settings
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from statistics import median
 
 from workkit import Job
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 from workkit.simulation import Simulation
 from workkit.simulation.plots import buckets, spark, table
 

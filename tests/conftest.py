@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ServerKind: TypeAlias = Literal["valkey", "redis"]
 
 SERVER_KINDS: Final[tuple[ServerKind, ...]] = ("valkey", "redis")
-GOLDEN: Final = Path(__file__).parent / "golden"
+GOLDEN: Final = Path(__file__).parent / "parity" / "golden"
 POLL_S: Final = 0.005
 DELETED_AT_ONCE: Final = 1000
 

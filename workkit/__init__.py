@@ -22,11 +22,31 @@ from typing import TYPE_CHECKING, Any, Final
 from workkit._version import __version__
 
 if TYPE_CHECKING:
+    from workkit.admin.query import Query
+    from workkit.admin.reader import Reader
+    from workkit.admin.steps.history import HistoryExtent, HistoryRecord
     from workkit.client import Client
-    from workkit.clock import Clock, Instant, SystemClock
-    from workkit.engine.events import ReapedPool
+    from workkit.core.clock import Clock, Instant, SystemClock
+    from workkit.core.entropy import Entropy
+    from workkit.core.job import Job
+    from workkit.core.options import HistoryOptions, JobOptions
+    from workkit.core.records import (
+        Batch,
+        CronEntry,
+        DeadJob,
+        Found,
+        Overview,
+        Page,
+        Place,
+        Queue,
+        QueuedJob,
+        RetryJob,
+        ScheduledJob,
+        WorkerObservation,
+        WorkerPoolHeartbeat,
+    )
+    from workkit.engine.handling.events import ReapedPool
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
-    from workkit.entropy import Entropy
     from workkit.errors import (
         InvalidArgs,
         InvalidHandler,
@@ -47,27 +67,7 @@ if TYPE_CHECKING:
         Undecodable,
         WorkkitError,
     )
-    from workkit.job import Job
-    from workkit.options import HistoryOptions, JobOptions
     from workkit.pool import Drained, WorkerPool
-    from workkit.query import Query
-    from workkit.reading.reader import Reader
-    from workkit.records import (
-        Batch,
-        CronEntry,
-        DeadJob,
-        Found,
-        Overview,
-        Page,
-        Place,
-        Queue,
-        QueuedJob,
-        RetryJob,
-        ScheduledJob,
-        WorkerObservation,
-        WorkerPoolHeartbeat,
-    )
-    from workkit.steps.history import HistoryExtent, HistoryRecord
 
 __all__ = [
     "AsyncEnqueuer",
@@ -123,23 +123,23 @@ __all__ = [
 
 _HOMES: Final = {
     "client": ("Client",),
-    "clock": ("Clock", "Instant", "SystemClock"),
+    "core.clock": ("Clock", "Instant", "SystemClock"),
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
-    "entropy": ("Entropy",),
+    "core.entropy": ("Entropy",),
     "errors": (
         "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidQuery",
         "InvalidSpec", "JobTimeout", "MissingExtra", "NotConfirmed", "NotDeleted", "NotRetried",
         "NotUndone", "PoolState", "ServerError", "ServerRefused", "ServerUnavailable",
         "Undecodable", "WorkkitError",
     ),
-    "engine.events": ("ReapedPool",),
-    "steps.history": ("HistoryExtent", "HistoryRecord"),
-    "job": ("Job",),
-    "options": ("HistoryOptions", "JobOptions"),
+    "engine.handling.events": ("ReapedPool",),
+    "admin.steps.history": ("HistoryExtent", "HistoryRecord"),
+    "core.job": ("Job",),
+    "core.options": ("HistoryOptions", "JobOptions"),
     "pool": ("Drained", "WorkerPool"),
-    "query": ("Query",),
-    "reading.reader": ("Reader",),
-    "records": (
+    "admin.query": ("Query",),
+    "admin.reader": ("Reader",),
+    "core.records": (
         "Batch", "CronEntry", "DeadJob", "Found", "Overview", "Page", "Place", "Queue",
         "QueuedJob", "RetryJob", "ScheduledJob", "WorkerObservation", "WorkerPoolHeartbeat",
     ),

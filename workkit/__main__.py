@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workkit.cli import main
+from workkit.tools.cli import main
 
 if __name__ == "__main__":
     main()

@@ -8,12 +8,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workkit.reading.live import LiveReader
-from workkit.steps import client as steps
-from workkit.steps import repair
+from workkit.admin.live import LiveReader
+from workkit.admin.steps import reads as steps
+from workkit.admin.steps import repair
 
 if TYPE_CHECKING:
-    from workkit.actions import Actions
+    from workkit.admin.actions import Actions
 
 __all__ = ["Client"]
 
@@ -120,8 +120,8 @@ class Client(LiveReader):
     @cached_property
     def actions(self) -> Actions:
         """Plans that delete or retry many jobs, with a trash from which that can be undone."""
-        from workkit.actions import Actions
-        from workkit.entropy import Entropy
+        from workkit.admin.actions import Actions
+        from workkit.core.entropy import Entropy
 
         return Actions(self._keys, self._links.run, self, self._clock, Entropy())
 

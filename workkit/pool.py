@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, Self, TypeVar, overload
 
-from workkit.backoff import Backoff
-from workkit.clock import Clock, SystemClock
+from workkit.core.backoff import Backoff
+from workkit.core.clock import Clock, SystemClock
+from workkit.core.entropy import Entropy
+from workkit.core.options import HistoryOptions, check_whole
 from workkit.engine.driver import PoolDriver
 from workkit.engine.engine import PoolSpec
-from workkit.engine.events import EventName, call_hook
-from workkit.engine.handlers import read_middleware
+from workkit.engine.handling.events import EventName, call_hook
+from workkit.engine.handling.handlers import read_middleware
+from workkit.engine.process.signals import SignalEvent, signals_to
 from workkit.engine.registering import register_job, register_periodic
-from workkit.engine.signals import SignalEvent, signals_to
-from workkit.entropy import Entropy
+from workkit.engine.runners import HandlerRunner, Runner
 from workkit.errors import InvalidOption, PoolState
-from workkit.options import HistoryOptions, check_whole
-from workkit.runners import HandlerRunner, Runner
+from workkit.store.connections.target import Target
 from workkit.store.keys import Keys
-from workkit.store.target import Target
 
 __all__ = ["Drained", "WorkerPool"]
 

@@ -16,7 +16,7 @@ from benchmarks.figures import Sample, percentile
 from benchmarks.result import Result, Row, at_most
 from benchmarks.workers import Workers
 from workkit import Enqueuer
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 
 __all__ = ["measure"]
 

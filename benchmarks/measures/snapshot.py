@@ -9,9 +9,9 @@ from benchmarks.figures import Sample
 from benchmarks.measures.history_read import reading
 from benchmarks.past import NAMESPACE
 from benchmarks.result import Result, Row, at_most
-from workkit import job as wire
-from workkit.entropy import Entropy
-from workkit.gojson import encode_args
+from workkit.core import job as wire
+from workkit.core.entropy import Entropy
+from workkit.core.gojson import encode_args
 
 __all__ = ["measure"]
 

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from workkit.actions import Outcome, Plan, Progress
+from workkit.admin.actions import Outcome, Plan, Progress
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.text import counted
 from workkit.errors import InvalidOption, WorkkitError
-from workkit.steps.walk import WaitingJob
-from workkit.text import counted
 from workkit_notebook import html
 from workkit_notebook.deadset import DEAD
 from workkit_notebook.extra import widgets

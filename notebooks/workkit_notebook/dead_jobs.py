@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from workkit.admin.query import Query
+from workkit.admin.reader import Reader
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.text import counted
 from workkit.errors import InvalidQuery, WorkkitError
-from workkit.query import Query
-from workkit.reading.reader import Reader
-from workkit.steps.walk import WaitingJob
-from workkit.text import counted
 from workkit_notebook import html
 from workkit_notebook.acting import Acting
 from workkit_notebook.deadset import DeadSet, buckets, fingerprint_of

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Final
 
-from workkit.fingerprint import fingerprint
-from workkit.query import Query
-from workkit.reading.grouping import ErrorGroup, ErrorGroups
-from workkit.reading.reader import Reader
-from workkit.records import Place
-from workkit.steps.walk import WaitingJob
+from workkit.admin.grouping import ErrorGroup, ErrorGroups
+from workkit.admin.query import Query
+from workkit.admin.reader import Reader
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.fingerprint import fingerprint
+from workkit.core.records import Place
 
 __all__ = ["DEAD", "DeadSet", "buckets", "fingerprint_of"]
 
@@ -24,7 +24,7 @@ _LATEST_S: Final = 253_402_300_799
 
 
 def fingerprint_of(record: WaitingJob) -> str:
-    """Return what failures of the kind have in common, as `workkit.reading.grouping` has it."""
+    """Return what failures of the kind have in common, as `workkit.admin.grouping` has it."""
     return _known(record.job.undecodable or record.job.last_err)
 
 

@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from workkit.text import age
+from workkit.core.text import age
 
 __all__ = ["clock_time", "escape", "histogram", "muted", "notice", "sparkline", "table", "when"]
 

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
+from workkit.admin.reader import Reader
+from workkit.admin.steps.history import HistoryQuery, HistoryRecord
+from workkit.core.records import Overview, WorkerObservation
+from workkit.core.text import age, clean, clip, counted, took
 from workkit.errors import WorkkitError
-from workkit.reading.reader import Reader
-from workkit.records import Overview, WorkerObservation
-from workkit.steps.history import HistoryQuery, HistoryRecord
-from workkit.text import age, clean, clip, counted, took
 from workkit_notebook import html
 from workkit_notebook.extra import widgets
 

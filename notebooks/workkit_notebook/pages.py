@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from workkit.reading.grouping import ErrorGroup
-from workkit.steps.walk import WaitingJob
-from workkit.text import age, clean, clip, headline, pad
+from workkit.admin.grouping import ErrorGroup
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.text import age, clean, clip, headline, pad
 from workkit_notebook import html
 from workkit_notebook.extra import widgets
 

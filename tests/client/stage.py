@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from tests.support.gopeer import Clock, Scene
+from tests.parity.gopeer import Clock, Scene
 from tests.support.steps import FakeClock, FaultyLink, StepPool
 from workkit import Client, Enqueuer, Entropy, Job, WorkerPool
-from workkit import job as wire
+from workkit.core import job as wire
+from workkit.store.connections.target import Target
 from workkit.store.exchange import Command
 from workkit.store.keys import Keys
-from workkit.store.target import Target
 
 if TYPE_CHECKING:
     from redis import Redis

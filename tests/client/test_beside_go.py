@@ -8,9 +8,9 @@ import pytest
 
 from tests.client.stage import SETS, SetName, Stage
 from tests.client.test_pages import PAGES
-from tests.support.gopeer import GoJob, GoPeer
+from tests.parity.gopeer import GoJob, GoPeer
 from workkit import Job
-from workkit import job as wire
+from workkit.core import job as wire
 
 ARGS: Final = {"text": "<é\u2028>", "list": [], "n": 1.5}
 

@@ -10,8 +10,8 @@ import pytest
 from tests.client.stage import SETS, BusyLink, SetName, Stage, raw_job
 from tests.client.test_junk import DELETE
 from workkit import Job, NotDeleted
-from workkit.steps import repair as repair_steps
-from workkit.store.target import Target
+from workkit.admin.steps import repair as repair_steps
+from workkit.store.connections.target import Target
 
 Key = dict[str, Any]
 KEY: Key = {"k": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
-from tests.support.gopeer import GoJob
+from tests.parity.gopeer import GoJob
 
 
 def test_nothing_is_found_where_nothing_is(stage: Stage) -> None:

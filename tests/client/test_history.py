@@ -10,7 +10,7 @@ import pytest
 from tests.client.stage import Stage
 from tests.support.steps import START_MS
 from workkit import HistoryExtent, InvalidOption, Job, ServerRefused
-from workkit.history import Record, pack
+from workkit.core.history import Record, pack
 
 START_S = START_MS // 1000
 

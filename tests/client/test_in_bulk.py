@@ -10,9 +10,9 @@ import pytest
 from tests.client.stage import JUNK, BusyLink, Stage, raw_job
 from tests.support.steps import FaultyLink
 from workkit import ServerUnavailable
-from workkit import job as wire
-from workkit.steps import repair as repair_steps
-from workkit.store.target import Target
+from workkit.admin.steps import repair as repair_steps
+from workkit.core import job as wire
+from workkit.store.connections.target import Target
 
 COUNT: Final = 5_000
 BATCH: Final = 500

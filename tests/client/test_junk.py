@@ -12,7 +12,7 @@ import pytest
 from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
 from tests.client.test_pages import PAGES, WALKS
 from workkit import Client, NotDeleted, NotRetried, ServerRefused
-from workkit import job as wire
+from workkit.core import job as wire
 
 DELETE: Final[dict[SetName, Callable[[Client, int, str], None]]] = {
     "scheduled": Client.delete_scheduled_job,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.client.stage import JUNK, Stage, raw_job
-from tests.support.gopeer import GoJob
+from tests.parity.gopeer import GoJob
 from workkit import Queue, WorkerObservation
 from workkit._version import __version__
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.stage import Stage, raw_job
 from workkit import Job, NotRetried
-from workkit import job as wire
+from workkit.core import job as wire
 
 DAY_S: Final = 86_400
 TTL_SLACK_S: Final = 60

@@ -11,9 +11,9 @@ from redis import Redis
 from tests.conftest import PrivateServer, WaitUntil
 from tests.doctor.ward import Ward
 from tests.support.steps import FakeClock, StepPool
-from tests.survival.workers import worker_process
+from tests.system.survival.workers import worker_process
 from workkit import Enqueuer, WorkerPool
-from workkit.clock import SystemClock
+from workkit.core.clock import SystemClock
 from workkit.embedded import EmbeddedServer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.doctor.ward import Ward
-from tests.support.gopeer import GoJob, GoPeer
+from tests.parity.gopeer import GoJob, GoPeer
 from workkit import Enqueuer
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from redis import Redis
 
-from tests.support.gopeer import Clock, Scene
+from tests.parity.gopeer import Clock, Scene
 from workkit import Client
-from workkit.clock import SystemClock
+from workkit.core.clock import SystemClock
 from workkit.doctor import Doctor, Finding
 
 __all__ = ["OF_THE_SERVER", "Ward"]

@@ -11,13 +11,13 @@ from redis import Redis
 from tests.engine.signals import PATIENCE_S
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, HistoryRecord, WorkerPool
-from workkit.engine.dispatcher import Rest
+from workkit.core.entropy import Entropy
+from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.engine import Engine
-from workkit.entropy import Entropy
-from workkit.runners import HandlerRunner
+from workkit.engine.runners import HandlerRunner
+from workkit.store.connections.link import Link
+from workkit.store.connections.target import Target
 from workkit.store.exchange import Step
-from workkit.store.link import Link
-from workkit.store.target import Target
 
 __all__ = ["Stage", "ThreadedPool"]
 

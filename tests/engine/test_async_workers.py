@@ -10,13 +10,13 @@ from typing import Final
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Notes
 from workkit import Enqueuer, Job
-from workkit import job as wire
-from workkit.clock import SystemClock
-from workkit.engine.execution import Execution
-from workkit.engine.handlers import Chain, read_handler
-from workkit.entropy import Entropy
-from workkit.options import JobOptions
-from workkit.runners import HandlerRunner
+from workkit.core import job as wire
+from workkit.core.clock import SystemClock
+from workkit.core.entropy import Entropy
+from workkit.core.options import JobOptions
+from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.handlers import Chain, read_handler
+from workkit.engine.runners import HandlerRunner
 
 FLAGS: Final = (b"true", b"false") * 5
 

@@ -11,7 +11,7 @@ import pytest
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
 from tests.engine.stage import Stage
-from tests.support.gopeer import Clock, GoJob, GoPeer, Scene
+from tests.parity.gopeer import Clock, GoJob, GoPeer, Scene
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Job
 from workkit.cron import parse

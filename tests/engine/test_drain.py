@@ -13,7 +13,7 @@ from tests.engine.stage import Stage
 from workkit import Client, Drained, Enqueuer, Job
 from workkit.engine.serving import draining
 from workkit.errors import PoolState
-from workkit.store.routine import Wait
+from workkit.store.connections.routine import Wait
 
 DONE = Drained(complete=True, paused=(), waiting={})
 

@@ -11,7 +11,7 @@ from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
 from tests.engine.stage import Stage
 from workkit import Client, Enqueuer, Job
-from workkit.clock import SystemClock
+from workkit.core.clock import SystemClock
 
 BATCH = 500
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine.stage import Stage
-from tests.support.gopeer import Clock, Scene
+from tests.parity.gopeer import Clock, Scene
 from tests.support.steps import StepPool
 from workkit import HistoryOptions, HistoryRecord, Job
 from workkit.errors import InvalidOption, ServerUnavailable

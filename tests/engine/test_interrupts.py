@@ -11,8 +11,8 @@ import pytest
 from tests.engine.signals import Gate, Notes
 from tests.engine.stage import Stage
 from workkit import Job
+from workkit.engine.runners.threads import ThreadRunner
 from workkit.errors import JobTimeout
-from workkit.runners.threads import ThreadRunner
 
 
 def test_an_interrupt_that_comes_after_a_handler_does_not_hit_the_next_on_its_thread(

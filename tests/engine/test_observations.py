@@ -11,9 +11,9 @@ from tests.conftest import WaitUntil
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Gate, Notes
 from tests.engine.stage import Stage
-from tests.support.gopeer import Clock, Scene
+from tests.parity.gopeer import Clock, Scene
 from workkit import Client, Enqueuer, Job
-from workkit.engine.execution import Execution
+from workkit.engine.handling.execution import Execution
 
 DAY_S = 86_400
 

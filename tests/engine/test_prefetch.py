@@ -11,8 +11,8 @@ from tests.engine.signals import PATIENCE_S, Gate, Notes, await_event
 from tests.engine.stage import Stage
 from tests.support.steps import StepPool
 from workkit import Client, Enqueuer, Job
-from workkit.engine.dispatcher import PATIENCE_S as HELD_S
-from workkit.engine.pace import MOST_AHEAD_S
+from workkit.engine.dispatch.dispatcher import PATIENCE_S as HELD_S
+from workkit.engine.dispatch.pace import MOST_AHEAD_S
 
 QUICK_S = 0.0005
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import pytest
 
 from tests.engine.stage import Stage
-from tests.support.gopeer import Claim, Clock, GoJob, Scene
-from tests.support.gopeer.worker import weighted_order
+from tests.parity.gopeer import Claim, Clock, GoJob, Scene
+from tests.parity.gopeer.worker import weighted_order
 from tests.support.steps import StepPool
 from workkit import Job
-from workkit.engine.execution import Execution
-from workkit.job import encode
+from workkit.core.job import encode
+from workkit.engine.handling.execution import Execution
 
 WEIGHTS = {"rare": 1, "low": 2, "middle": 5, "high": 20}
 DRAWS = 100_000

@@ -15,7 +15,7 @@ from tests.conftest import WaitUntil
 from tests.engine.signals import Gate, Notes
 from tests.engine.stage import Stage
 from workkit import Job
-from workkit.engine.deadlines import GRACE_S
+from workkit.engine.dispatch.deadlines import GRACE_S
 from workkit.errors import JobTimeout
 
 

@@ -15,22 +15,22 @@ import pytest
 from tests.conftest import WaitUntil
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Gate, Notes
-from tests.support.gopeer import Clock, Scene
+from tests.parity.gopeer import Clock, Scene
 from workkit import Client, Enqueuer, Job, WorkerPool
-from workkit.clock import SystemClock
+from workkit.core.clock import SystemClock
+from workkit.core.entropy import Entropy
+from workkit.core.job import encode
 from workkit.engine.engine import Engine
-from workkit.entropy import Entropy
-from workkit.job import encode
-from workkit.runners import HandlerRunner
+from workkit.engine.runners import HandlerRunner
+from workkit.store.connections.link import Link
+from workkit.store.connections.target import Target
 from workkit.store.exchange import Exchange
-from workkit.store.link import Link
 from workkit.store.scripts import Script
-from workkit.store.target import Target
 
 
 @pytest.fixture(autouse=True)
 def _no_other_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workkit.engine.alignment.RESYNC_S", 3_600.0)
+    monkeypatch.setattr("workkit.engine.dispatch.pool_sync.RESYNC_S", 3_600.0)
 
 
 def until_idle(pool: WorkerPool, wait_until: WaitUntil) -> None:

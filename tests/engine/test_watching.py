@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, WorkerPool
-from workkit.maintenance.reaper import _NEIGHBOURS, DEAD_S
-from workkit.store.link import Link
-from workkit.store.target import Target
+from workkit.engine.duties.reaper import _NEIGHBOURS, DEAD_S
+from workkit.store.connections.link import Link
+from workkit.store.connections.target import Target
 
 MANY = 14
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import PrivateServer, ServerKind
 from tests.enqueuer.faces import HeldUp, blocking
-from tests.support.gopeer import Clock, Scene
+from tests.parity.gopeer import Clock, Scene
 from tests.support.steps import FakeClock
 from workkit import AsyncEnqueuer, Enqueuer, Entropy
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from tests.conftest import PrivateServer
 from tests.enqueuer.faces import HeldUp
-from tests.support.gopeer import Scene
+from tests.parity.gopeer import Scene
 from workkit import AsyncEnqueuer, Enqueuer, Job, ServerUnavailable
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tests.conftest import PrivateServer, ServerKind
-from tests.support.gopeer import Scene
+from tests.parity.gopeer import Scene
 from workkit import Client, Enqueuer, InvalidOption
 from workkit.embedded import EmbeddedServer
 

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.gopeer import Scene
+from tests.parity.gopeer import Scene
 from tests.support.steps import FakeClock, StepPool
-from workkit import Client, Enqueuer, Job, WorkerPool, gojson
-from workkit import job as wire
+from workkit import Client, Enqueuer, Job, WorkerPool
+from workkit.core import gojson
+from workkit.core import job as wire
 
 ALL_ARGS: Final[dict[str, dict[str, Any] | None]] = {
     "none": None,

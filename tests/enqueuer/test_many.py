@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.gopeer import Scene
+from tests.parity.gopeer import Scene
 from workkit import Enqueuer
-from workkit import job as wire
-from workkit.store import enqueuing
+from workkit.core import job as wire
+from workkit.store.calls import enqueue as enqueuing
 from workkit.store.exchange import Command, Step
 from workkit.store.keys import Keys
 from workkit.store.scripts import Script

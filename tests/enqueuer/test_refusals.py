@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.gopeer import Scene
+from tests.parity.gopeer import Scene
 from tests.support.steps import FakeClock
 from workkit import Enqueuer, InvalidArgs, InvalidName, InvalidOption
 

@@ -13,7 +13,7 @@ from redis import Redis
 
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
 from tests.enqueuer.faces import on_one_loop
-from tests.support.gopeer import Scene
+from tests.parity.gopeer import Scene
 from workkit import Enqueuer, ServerError, ServerRefused, ServerUnavailable
 from workkit.embedded import EmbeddedServer
 

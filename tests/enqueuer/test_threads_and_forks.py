@@ -13,7 +13,7 @@ from redis import Redis
 
 from tests.conftest import WaitUntil
 from tests.enqueuer.faces import HeldUp
-from tests.support.gopeer import Scene
+from tests.parity.gopeer import Scene
 from workkit import Enqueuer, Job
 
 THREADS = 8

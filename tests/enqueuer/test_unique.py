@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support.gopeer import GoJob, Scene
+from tests.parity.gopeer import GoJob, Scene
 from tests.support.steps import FakeClock, StepPool
 from workkit import Enqueuer, Job, WorkerPool
 

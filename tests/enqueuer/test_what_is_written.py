@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.gopeer import Scene
+from tests.parity.gopeer import Scene
 from tests.support.steps import FakeClock
 from workkit import AsyncEnqueuer, Enqueuer, Entropy, Job, ScheduledJob
-from workkit import job as wire
+from workkit.core import job as wire
 
 DAY_S: Final = 86_400
 #: The server's own clock runs on between the write and the look.

@@ -13,7 +13,7 @@ import pytest
 
 from tests.client.stage import Stage
 from workkit import InvalidOption, frames
-from workkit.history import FORMAT, PackedHistory, Record, pack
+from workkit.core.history import FORMAT, PackedHistory, Record, pack
 
 DAY_MS = 86_400_000
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2

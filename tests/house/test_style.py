@@ -12,8 +12,8 @@ from workkit.store.keys import Keys, QueueKeys
 MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 70
 
-CLOCK: Final = "workkit.clock"
-ENTROPY: Final = "workkit.entropy"
+CLOCK: Final = "workkit.core.clock"
+ENTROPY: Final = "workkit.core.entropy"
 STORE: Final = "workkit.store"
 KEYS: Final = "workkit.store.keys"
 

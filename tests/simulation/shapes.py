@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tests.simulation.oddities import boom, nothing, put
 from workkit import HistoryOptions, InvalidHandler, InvalidName, InvalidOption, Job, Place
-from workkit.explain import why
+from workkit.admin.explain import why
 from workkit.simulation import Simulation
 from workkit.store.keys import Keys
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workkit import Job
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 from workkit.simulation import Simulation
 
 

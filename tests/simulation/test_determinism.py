@@ -10,7 +10,7 @@ import pytest
 
 from tests.house.sources import ROOT
 from tests.simulation.busy import STORM, busy
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 from workkit.simulation import Faults, Simulation
 
 

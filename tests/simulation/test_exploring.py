@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.fleet import everything
 from workkit import Job
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 from workkit.simulation import (
     Checker,
     Faults,

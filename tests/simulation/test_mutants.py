@@ -10,7 +10,7 @@ import pytest
 from tests.house.sources import ROOT
 from tests.simulation.fleet import SCENARIOS, everything
 from tests.simulation.mutants.planting import Mutant, hunt, mutants, plant
-from workkit.clock import SystemClock
+from workkit.core.clock import SystemClock
 from workkit.simulation import explore
 
 #: Further worlds to try when those that killed a mutant once do not any more.

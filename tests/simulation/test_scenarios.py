@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.house.sources import ROOT
-from workkit.cli.app import cli
 from workkit.simulation.files import load_scenario
+from workkit.tools.cli.app import cli
 
 FOLDER = ROOT / "simulations"
 

@@ -14,7 +14,7 @@ from workkit.errors import ServerError
 from workkit.simulation import Simulation
 from workkit.simulation.backend import LinkBackend, open_backend
 from workkit.simulation.memory import MemoryBackend
-from workkit.store.target import client_of
+from workkit.store.connections.target import client_of
 
 KEYS = ("a", "b", "c")
 ITEMS = ("x", "y", "zz", "1", "20")

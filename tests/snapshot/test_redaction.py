@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.client.stage import JUNK, SETS, Stage, raw_job
-from workkit import job as wire
-from workkit.history import DetailedRecord, PackedHistory, pack, unpack
-from workkit.records import Place, WorkerObservation
+from workkit.core import job as wire
+from workkit.core.history import DetailedRecord, PackedHistory, pack, unpack
+from workkit.core.records import Place, WorkerObservation
 from workkit.snapshot import Redaction, Snapshot, write_snapshot
 
 SECRET = "hunter-2-hunter"  # noqa: S105 - the tests' own

@@ -10,10 +10,10 @@ import pytest
 
 from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
 from workkit import InvalidOption, ServerError
-from workkit.explain import why
-from workkit.history import FORMAT, Record, pack
-from workkit.reading.reader import Reader
-from workkit.records import Place
+from workkit.admin.explain import why
+from workkit.admin.reader import Reader
+from workkit.core.history import FORMAT, Record, pack
+from workkit.core.records import Place
 from workkit.snapshot import Redaction, Snapshot, write_snapshot
 
 NOTHING = Redaction(())

@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from workkit import WorkerPool
-from workkit.clock import Instant
-from workkit.engine.dispatcher import Rest
+from workkit.core.clock import Instant
+from workkit.core.entropy import Entropy
+from workkit.engine.dispatch.dispatcher import Rest
+from workkit.engine.duties.duty import Duty
 from workkit.engine.engine import Engine
-from workkit.engine.execution import Execution
-from workkit.entropy import Entropy
+from workkit.engine.handling.execution import Execution
 from workkit.errors import ServerUnavailable
-from workkit.maintenance.duty import Duty
+from workkit.store.connections.link import Link
+from workkit.store.connections.target import Target
 from workkit.store.exchange import Command, Exchange, Step
-from workkit.store.link import Link
-from workkit.store.target import Target
 
 __all__ = ["FakeClock", "FaultyLink", "ManualRunner", "StepPool"]
 

@@ -12,11 +12,11 @@ from textual.command import Hit, Hits, Provider
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
-from workkit.clock import Clock, SystemClock
+from workkit.admin.reader import Reader
+from workkit.core.clock import Clock, SystemClock
+from workkit.core.records import Overview
+from workkit.core.text import age, clean, counted
 from workkit.errors import ServerError, WorkkitError
-from workkit.reading.reader import Reader
-from workkit.records import Overview
-from workkit.text import age, clean, counted
 from workkit_tui.feed import Feed, View
 from workkit_tui.keys import TABS
 from workkit_tui.model.masks import Masks
@@ -25,7 +25,7 @@ from workkit_tui.settings import Settings
 from workkit_tui.themes import THEMES
 
 if TYPE_CHECKING:
-    from workkit.actions import Actions
+    from workkit.admin.actions import Actions
 
 __all__ = ["Console", "KeyCommands"]
 

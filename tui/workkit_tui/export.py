@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from workkit.job import Job
+from workkit.core.job import Job
 from workkit_tui.model.masks import Masks
 
 __all__ = ["FORMATS", "MOST", "as_record", "check", "write"]

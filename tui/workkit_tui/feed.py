@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from workkit.reading.reader import Reader
-from workkit.reading.watch import Watch
-from workkit.records import Overview
-from workkit.steps.history import HistoryRecord
+from workkit.admin.reader import Reader
+from workkit.admin.steps.history import HistoryRecord
+from workkit.admin.watch import Watch
+from workkit.core.records import Overview
 from workkit_tui.model.attention import Concern, concerns, takers
 from workkit_tui.model.trends import Trends
 

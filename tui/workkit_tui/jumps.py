@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workkit.core.text import clean
 from workkit.errors import ServerError
-from workkit.text import clean
 from workkit_tui.keys import TABS
 
 if TYPE_CHECKING:
-    from workkit.records import Found
+    from workkit.core.records import Found
     from workkit_tui.app import Console
     from workkit_tui.screens.base import ConsoleScreen
 

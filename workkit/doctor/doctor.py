@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from workkit.clock import Clock, SystemClock
+from workkit.core.clock import Clock, SystemClock
+from workkit.core.entropy import Entropy
+from workkit.core.text import counted
 from workkit.doctor.checks import holdings, queues, server
 from workkit.doctor.checks import pools as pool_checks
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Look, look
 from workkit.doctor.repairs import Repairs
-from workkit.entropy import Entropy
+from workkit.store.connections.link import carrier
 from workkit.store.keys import Keys
-from workkit.store.link import carrier
-from workkit.text import counted
 
 __all__ = ["Doctor"]
 

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from workkit.admin.steps.job_state import unique_key_of
+from workkit.admin.steps.reads import read_job
+from workkit.core.job import Job
 from workkit.errors import ServerRefused
-from workkit.job import Job
-from workkit.steps.circumstance import unique_key_of
-from workkit.steps.client import read_job
-from workkit.store import inspecting, pools, queues, reading
+from workkit.store.calls import inspecting, pools, queues
+from workkit.store.calls import pages as reading
+from workkit.store.calls.inspecting import Tally
+from workkit.store.calls.queues import QueueState
 from workkit.store.exchange import Exchange, Step
-from workkit.store.inspecting import Tally
 from workkit.store.keys import Keys
-from workkit.store.queues import QueueState
 
 __all__ = ["Look", "look"]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from workkit.clock import Clock
-from workkit.engine.events import ReapedPool
-from workkit.engine.identity import Identity
-from workkit.entropy import Entropy
-from workkit.maintenance.reaper import Reaper
-from workkit.store import inspecting, pools
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.core.text import counted
+from workkit.engine.duties.reaper import Reaper
+from workkit.engine.handling.events import ReapedPool
+from workkit.engine.process.identity import Identity
+from workkit.store.calls import inspecting, pools
+from workkit.store.calls.pools import Beat
 from workkit.store.exchange import Step
 from workkit.store.keys import Keys
-from workkit.store.pools import Beat
-from workkit.text import counted
 
 __all__ = ["Repairs"]
 

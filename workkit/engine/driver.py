@@ -6,18 +6,18 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from workkit.clock import Clock
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.engine import Engine, PoolSpec, RunnerFactory
+from workkit.engine.eviction import warn_of_eviction
+from workkit.engine.process.signals import SignalEvent
+from workkit.engine.process.waker import Waker
 from workkit.engine.serving import Serving, draining
-from workkit.engine.signals import SignalEvent
-from workkit.engine.waker import Waker
-from workkit.entropy import Entropy
 from workkit.errors import ServerError
-from workkit.maintenance.loop import DutyLoop
-from workkit.steps.server import warn_of_eviction
-from workkit.store.link import Link
-from workkit.store.routine import Wait, carry_out
-from workkit.store.target import Target
+from workkit.store.connections.link import Link
+from workkit.store.connections.routine import Wait, carry_out
+from workkit.store.connections.target import Target
 
 __all__ = ["PoolDriver"]
 

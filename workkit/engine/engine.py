@@ -11,29 +11,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workkit.clock import Clock
-from workkit.engine.admission import Admission
-from workkit.engine.board import QueueBoard
-from workkit.engine.deadlines import Deadlines
-from workkit.engine.dispatcher import Dispatcher
-from workkit.engine.events import Events
-from workkit.engine.execution import Execution
-from workkit.engine.handlers import Middleware, Registration
-from workkit.engine.identity import Identity
-from workkit.engine.ledger import Ledger
-from workkit.engine.slots import PeriodicEntry
-from workkit.entropy import Entropy
-from workkit.history import Record
-from workkit.maintenance.duty import Duty
-from workkit.maintenance.heartbeat import Heartbeat
-from workkit.maintenance.observer import Observer
-from workkit.maintenance.periodic import Planner
-from workkit.maintenance.reaper import Reaper
-from workkit.maintenance.reconciler import Reconciler
-from workkit.maintenance.requeuer import Requeuer
-from workkit.maintenance.trimmer import Trimmer
-from workkit.options import HistoryOptions
-from workkit.runners.base import Runner
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.core.history import Record
+from workkit.core.options import HistoryOptions
+from workkit.cron.slots import PeriodicEntry
+from workkit.engine.dispatch.admission import Admission
+from workkit.engine.dispatch.board import QueueBoard
+from workkit.engine.dispatch.deadlines import Deadlines
+from workkit.engine.dispatch.dispatcher import Dispatcher
+from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.duties.duty import Duty
+from workkit.engine.duties.heartbeat import Heartbeat
+from workkit.engine.duties.observer import Observer
+from workkit.engine.duties.planner import Planner
+from workkit.engine.duties.reaper import Reaper
+from workkit.engine.duties.reconciler import Reconciler
+from workkit.engine.duties.requeuer import Requeuer
+from workkit.engine.duties.trimmer import Trimmer
+from workkit.engine.handling.events import Events
+from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.handlers import Middleware, Registration
+from workkit.engine.process.identity import Identity
+from workkit.engine.runners.base import Runner
 from workkit.store.keys import Keys
 
 __all__ = ["Engine", "PoolSpec", "RunnerFactory"]

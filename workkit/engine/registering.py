@@ -6,13 +6,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from workkit import gojson
+from workkit.core import gojson
+from workkit.core.options import JobOptions, check_whole
 from workkit.cron import host_is_utc, host_zone_name, parse
+from workkit.cron.slots import PeriodicEntry
 from workkit.engine.engine import PoolSpec
-from workkit.engine.handlers import Registration, read_handler
-from workkit.engine.slots import PeriodicEntry
+from workkit.engine.handling.handlers import Registration, read_handler
 from workkit.errors import InvalidOption, PoolState
-from workkit.options import JobOptions, check_whole
 from workkit.store.keys import check_name
 
 __all__ = ["register_job", "register_periodic"]

@@ -11,16 +11,17 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
-from workkit.clock import Clock
-from workkit.engine.dispatcher import Rest
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.engine.dispatch.dispatcher import Rest
+from workkit.engine.duties.requeuer import UNTOLD_S
 from workkit.engine.engine import Engine
-from workkit.engine.outage import Outage
-from workkit.entropy import Entropy
+from workkit.engine.process.outage import Outage
 from workkit.errors import ServerError
-from workkit.maintenance.requeuer import UNTOLD_S
-from workkit.store import due, pools, queues
+from workkit.store.calls import move as due
+from workkit.store.calls import pools, queues
+from workkit.store.connections.routine import Alarm, Ear, Routine, Wait, Watch
 from workkit.store.exchange import Exchange, ping
-from workkit.store.routine import Alarm, Ear, Routine, Wait, Watch
 
 __all__ = ["Serving", "draining"]
 

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import msgspec
 
+from workkit.admin.steps.history import HistoryQuery, id_pair
+from workkit.core.text import counted
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema
-from workkit.steps.history import HistoryQuery, id_pair
-from workkit.text import counted
 
 __all__ = [
     "ABOUT",

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
+from workkit.admin.reader import Reader
+from workkit.core.history import PackedHistory
 from workkit.errors import InvalidOption
 from workkit.frames.archive_files import ABOUT, About, ArchiveFile, Gap, day_of, files_of
 from workkit.frames.extra import pa
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema
-from workkit.history import PackedHistory
-from workkit.reading.reader import Reader
 
 __all__ = ["Archived", "archive"]
 

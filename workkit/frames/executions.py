@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from workkit.admin.steps.history import HistoryQuery
 from workkit.errors import InvalidOption
 from workkit.frames.archive_files import tables_of
 from workkit.frames.args import flatten_args
@@ -14,7 +15,6 @@ from workkit.frames.extra import pa, pd
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader, is_archive
-from workkit.steps.history import HistoryQuery
 
 __all__ = ["ArgsForm", "Time", "history", "history_tables"]
 

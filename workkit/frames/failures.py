@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from workkit.fingerprint import parts
+from workkit.core.fingerprint import parts
 from workkit.frames.executions import Time, history
 from workkit.frames.extra import pd
 from workkit.frames.jobs import dead_jobs, retry_jobs

@@ -7,15 +7,15 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from workkit.fingerprint import fingerprint, parts
+from workkit.admin.reader import Reader
+from workkit.core.fingerprint import fingerprint, parts
+from workkit.core.job import Job, args_json
+from workkit.core.records import Place, Placed
 from workkit.frames.args import flatten_args
 from workkit.frames.executions import ArgsForm
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader
-from workkit.job import Job, args_json
-from workkit.reading.reader import Reader
-from workkit.records import Place, Placed
 
 __all__ = ["dead_jobs", "job_tables", "retry_jobs", "scheduled_jobs"]
 

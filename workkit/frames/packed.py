@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
+from workkit.core.history import FORMAT, DetailedRecord, PackedHistory, unpack
 from workkit.frames.extra import np, pa
 from workkit.frames.schema import schema
-from workkit.history import FORMAT, DetailedRecord, PackedHistory, unpack
 
 __all__ = ["Unpacker"]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal, get_args
 
+from workkit.core.history import Outcome
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pa, pd
-from workkit.history import Outcome
 
 __all__ = ["VERSION", "Column", "Schema", "conform", "empty", "schema", "to_frame", "to_table"]
 

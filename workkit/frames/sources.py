@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TypeAlias
 
+from workkit.admin.reader import Reader
 from workkit.errors import InvalidOption
-from workkit.reading.reader import Reader
 from workkit.snapshot import Snapshot
 
 __all__ = ["Source", "as_reader", "is_archive"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from workkit.admin.reader import Reader
+from workkit.core.records import WorkerObservation
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader
-from workkit.reading.reader import Reader
-from workkit.records import WorkerObservation
 
 __all__ = ["queues", "state_table", "workers"]
 

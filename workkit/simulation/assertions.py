@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from workkit.job import Job
-from workkit.records import ScheduledJob
+from workkit.core.job import Job
+from workkit.core.records import ScheduledJob
 from workkit.simulation.trace import Event, Trace
 
 __all__ = ["SHOWN", "Assertions"]

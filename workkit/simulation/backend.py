@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from workkit.errors import InvalidOption, MissingExtra, ServerRefused
 from workkit.simulation.memory import MemoryBackend
+from workkit.store.connections.link import Link
+from workkit.store.connections.target import Target, client_of
 from workkit.store.exchange import Command
-from workkit.store.link import Link
 from workkit.store.scripts import all_scripts
-from workkit.store.target import Target, client_of
 
 __all__ = ["Backend", "LinkBackend", "open_backend"]
 

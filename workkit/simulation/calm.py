@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from workkit.clock import Instant
-from workkit.maintenance.duty import Duty
+from workkit.core.clock import Instant
+from workkit.engine.duties.duty import Duty
 from workkit.store.exchange import Step
 
 __all__ = ["DOZE_S", "NAP_S", "Dozing"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.network import Network, Trap

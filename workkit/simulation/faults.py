@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal
 
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 
 __all__ = ["Fault", "FaultKind", "Faults"]

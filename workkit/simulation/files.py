@@ -11,13 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from workkit.core.text import read_span
 from workkit.errors import InvalidOption
 from workkit.simulation.checkers import Checker, all_checkers
 from workkit.simulation.crew import load_file
 from workkit.simulation.faults import Faults
 from workkit.simulation.playing import DEFAULT_FAULTS, Stage
 from workkit.simulation.simulation import START_S, Simulation
-from workkit.text import read_span
 
 __all__ = ["NoScenario", "ScenarioFile", "load_scenario"]
 

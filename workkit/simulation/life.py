@@ -10,18 +10,18 @@ from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from workkit.core.entropy import Entropy
+from workkit.engine.duties.scheduler import Rota
 from workkit.engine.engine import Engine, PoolSpec
-from workkit.engine.events import Events, call_hook
-from workkit.engine.execution import Execution
+from workkit.engine.handling.events import Events, call_hook
+from workkit.engine.handling.execution import Execution
+from workkit.engine.runners.base import Runner
 from workkit.engine.serving import Serving
-from workkit.entropy import Entropy
 from workkit.errors import ServerError
-from workkit.maintenance.rota import Rota
-from workkit.runners.base import Runner
 from workkit.simulation.calm import DOZE_S, NAP_S, Dozing
 from workkit.simulation.process import Connection, Host, Process
 from workkit.simulation.runner import SimulatedRunner
-from workkit.store.routine import Wait
+from workkit.store.connections.routine import Wait
 
 if TYPE_CHECKING:
     from workkit.simulation.pool import SimulatedPool

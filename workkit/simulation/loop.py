@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from workkit.engine.interrupt import Crossing
+from workkit.engine.handling.interrupt import Crossing
 from workkit.simulation.parking import current_stack
 from workkit.simulation.process import Host
 from workkit.simulation.strands import Await, Strand

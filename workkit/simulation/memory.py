@@ -14,9 +14,9 @@ from typing import Any, Final
 from workkit.errors import MissingExtra, ServerRefused
 from workkit.simulation.store import Store
 from workkit.simulation.values import PREFIX, Status
+from workkit.store.connections.target import client_of
 from workkit.store.exchange import Command
 from workkit.store.scripts import Script
-from workkit.store.target import client_of
 
 __all__ = ["MemoryBackend"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 from workkit.errors import ServerError, ServerUnavailable
 from workkit.simulation.parking import Abandoned
 from workkit.simulation.server import SimulatedServer

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
-from workkit.clock import processor_s
+from workkit.core.clock import processor_s
 from workkit.errors import WorkkitError
 
 __all__ = ["Abandoned", "HandlerBlocked", "ParkedThreads", "Stack", "current_stack"]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from workkit.engine.engine import PoolSpec
-from workkit.engine.events import call_hook
-from workkit.engine.execution import Execution
+from workkit.engine.handling.events import call_hook
+from workkit.engine.handling.execution import Execution
 from workkit.errors import PoolState
 from workkit.pool import WorkerPool
 from workkit.simulation.life import Life

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from workkit.errors import ServerError, ServerUnavailable
 from workkit.simulation.network import Line, Network
 from workkit.simulation.world import HostClock, Timer, World, microseconds
+from workkit.store.connections.routine import Routine, Wait, Watch
 from workkit.store.exchange import PING, Command, Exchange
-from workkit.store.routine import Routine, Wait, Watch
 
 __all__ = ["Connection", "Host", "Outcome", "Process"]
 

@@ -9,11 +9,11 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Protocol
 
-from workkit.clock import Clock
-from workkit.engine.execution import Execution
-from workkit.entropy import Entropy
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.engine.handling.execution import Execution
+from workkit.engine.runners.base import Slots
 from workkit.errors import JobTimeout
-from workkit.runners.base import Slots
 from workkit.simulation.loop import VirtualLoop
 from workkit.simulation.parking import ParkedThreads
 from workkit.simulation.process import Connection, Host

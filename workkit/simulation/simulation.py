@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from workkit.client import Client
+from workkit.core.entropy import Entropy
 from workkit.enqueuer import AsyncEnqueuer, Enqueuer
-from workkit.entropy import Entropy
 from workkit.errors import InvalidOption, PoolState, ServerError
 from workkit.pool import WorkerPool
 from workkit.simulation.assertions import Assertions
@@ -27,9 +27,9 @@ from workkit.simulation.trace import Trace
 from workkit.simulation.watching import Watching
 from workkit.simulation.witness import WireWitness
 from workkit.simulation.world import HostClock, Timer, World, microseconds
+from workkit.store.calls.pools import scan_in_progress
+from workkit.store.connections.link import Carrier
 from workkit.store.keys import Keys
-from workkit.store.link import Carrier
-from workkit.store.pools import scan_in_progress
 
 __all__ = ["START_S", "Simulation"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from workkit.entropy import Entropy
+from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 
 __all__ = ["Takes", "draw", "read_takes"]

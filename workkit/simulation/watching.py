@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-from workkit.engine.execution import Execution
+from workkit.engine.handling.execution import Execution
 from workkit.simulation.assertions import SHOWN
 from workkit.simulation.checkers import Checker, Scene, Violation
 from workkit.simulation.pool import SimulatedPool

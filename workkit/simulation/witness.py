@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from workkit import job as wire
+from workkit.core import job as wire
+from workkit.core.job import Job
 from workkit.errors import ServerError, Undecodable
-from workkit.job import Job
 from workkit.simulation.exchanges import exchange_parts
 from workkit.simulation.trace import Trace
 from workkit.simulation.verbs import command_name

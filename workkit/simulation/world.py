@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from workkit.clock import Instant
+from workkit.core.clock import Instant
 
 __all__ = ["HostClock", "Timer", "World", "microseconds"]
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from workkit.records import CronEntry, Overview, WorkerObservation
-from workkit.steps.history import HistoryExtent
+from workkit.admin.steps.history import HistoryExtent
+from workkit.core.records import CronEntry, Overview, WorkerObservation
 
 __all__ = ["APPLICATION_ID", "FORMAT", "SCHEMA", "About", "State", "pack", "unpack"]
 

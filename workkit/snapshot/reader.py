@@ -12,12 +12,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from workkit.errors import InvalidOption
-from workkit.explain import Circumstances
-from workkit.history import PackedHistory
-from workkit.job import Job
-from workkit.options import check_whole
-from workkit.records import (
+from workkit.admin.explain import Circumstances
+from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, id_pair
+from workkit.admin.steps.walk import WaitingJob, record
+from workkit.core.history import PackedHistory
+from workkit.core.job import Job
+from workkit.core.options import check_whole
+from workkit.core.records import (
     Batch,
     CronEntry,
     Found,
@@ -29,9 +30,8 @@ from workkit.records import (
     WorkerObservation,
     WorkerPoolHeartbeat,
 )
+from workkit.errors import InvalidOption
 from workkit.snapshot.format import APPLICATION_ID, FORMAT, About, State, unpack
-from workkit.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, id_pair
-from workkit.steps.walk import WaitingJob, record
 
 __all__ = ["Snapshot"]
 

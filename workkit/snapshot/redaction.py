@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
-from workkit import job as wire
+from workkit.core import job as wire
+from workkit.core.history import DetailedRecord, PackedHistory, pack, unpack
+from workkit.core.job import UNDECODABLE
+from workkit.core.records import WorkerObservation
 from workkit.errors import Undecodable
-from workkit.history import DetailedRecord, PackedHistory, pack, unpack
-from workkit.job import UNDECODABLE
-from workkit.records import WorkerObservation
 
 __all__ = ["SECRETS", "Redaction"]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from workkit._version import __version__
+from workkit.admin.reader import Reader
+from workkit.admin.steps.history import id_pair
+from workkit.core.records import Kind, Place
 from workkit.errors import InvalidOption
-from workkit.reading.reader import Reader
-from workkit.records import Kind, Place
 from workkit.snapshot.format import FORMAT, SCHEMA, About, State, pack
 from workkit.snapshot.redaction import Redaction
-from workkit.steps.history import id_pair
 
 __all__ = ["Progress", "write_snapshot"]
 

@@ -10,9 +10,9 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from workkit import gojson
+from workkit.core import gojson
+from workkit.core.job import Job, Payload
 from workkit.errors import InvalidName
-from workkit.job import Job, Payload
 
 __all__ = ["Keys", "QueueKeys", "check_name"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from workkit.explain import SILENT_S, is_silent
-from workkit.records import Overview, Queue
-from workkit.text import age, clean, counted
+from workkit.admin.explain import SILENT_S, is_silent
+from workkit.core.records import Overview, Queue
+from workkit.core.text import age, clean, counted
 from workkit_tui.model.trends import Trends
 from workkit_tui.model.words import pool_name
 

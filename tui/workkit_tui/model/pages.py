@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from workkit.records import Page, Place
-from workkit.steps.walk import WaitingJob
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.records import Page, Place
 
 __all__ = ["PAGE", "Matches", "Pages", "Rows"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from workkit.records import Overview, Queue
-from workkit.steps.history import HistoryRecord
+from workkit.admin.steps.history import HistoryRecord
+from workkit.core.records import Overview, Queue
 
 __all__ = ["Flow", "Flows", "Trends"]
 

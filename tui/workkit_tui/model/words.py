@@ -6,8 +6,8 @@ import datetime
 import json
 from typing import Any, Final
 
-from workkit.records import WorkerPoolHeartbeat
-from workkit.text import age, clean, due, headline
+from workkit.core.records import WorkerPoolHeartbeat
+from workkit.core.text import age, clean, due, headline
 
 __all__ = [
     "ago",

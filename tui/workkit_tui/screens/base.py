@@ -12,9 +12,9 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
-from workkit.reading.reader import Reader
-from workkit.records import Overview
-from workkit.text import clean
+from workkit.admin.reader import Reader
+from workkit.core.records import Overview
+from workkit.core.text import clean
 from workkit_tui.feed import View
 from workkit_tui.keys import COMMON, Key, bindings
 from workkit_tui.model.words import per_s, short

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import ProgressBar, Static
 
-from workkit.actions import Progress
+from workkit.admin.actions import Progress
 
 if TYPE_CHECKING:
     from workkit_tui.app import Console

@@ -6,9 +6,9 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from workkit.reading.reader import Reader
-from workkit.records import CronEntry, Overview
-from workkit.text import clean, counted
+from workkit.admin.reader import Reader
+from workkit.core.records import CronEntry, Overview
+from workkit.core.text import clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, clock, until

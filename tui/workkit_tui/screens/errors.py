@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from workkit.actions import Throttle, Verb
+from workkit.admin.actions import Throttle, Verb
+from workkit.admin.grouping import ErrorGroup, group_errors
+from workkit.admin.query import Query
+from workkit.core.records import Place
+from workkit.core.text import clean, counted
 from workkit.errors import ServerError
-from workkit.query import Query
-from workkit.reading.grouping import ErrorGroup, group_errors
-from workkit.records import Place
-from workkit.text import clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, count

@@ -15,16 +15,16 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from workkit.actions import Verb
+from workkit.admin.actions import Verb
+from workkit.admin.explain import Circumstances, why
+from workkit.admin.query import Query
+from workkit.admin.reader import Reader
+from workkit.admin.steps.history import HistoryRecord
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.job import Job
+from workkit.core.records import Found, Overview, Place, Placed, WorkerObservation
+from workkit.core.text import age, clean, stamp, took
 from workkit.errors import ServerError
-from workkit.explain import Circumstances, why
-from workkit.job import Job
-from workkit.query import Query
-from workkit.reading.reader import Reader
-from workkit.records import Found, Overview, Place, Placed, WorkerObservation
-from workkit.steps.history import HistoryRecord
-from workkit.steps.walk import WaitingJob
-from workkit.text import age, clean, stamp, took
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
 from workkit_tui.model.words import ago, clock, count, until
@@ -326,6 +326,6 @@ def _place_of(placed: Any) -> Place | None:
 
 def _record(placed: Any, place: Place) -> WaitingJob:
     """Return the record of a waiting job, also of one that was found."""
-    from workkit.steps.walk import record
+    from workkit.admin.steps.walk import record
 
     return record(place, placed.job.raw, placed.at or 0) if isinstance(placed, Found) else placed

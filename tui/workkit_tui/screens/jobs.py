@@ -10,12 +10,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.worker import get_current_worker
 
-from workkit.actions import Throttle, Verb
+from workkit.admin.actions import Throttle, Verb
+from workkit.admin.query import Query
+from workkit.admin.reader import Reader
+from workkit.core.records import Overview, Page, Place
+from workkit.core.text import clean, counted
 from workkit.errors import ServerError
-from workkit.query import Query
-from workkit.reading.reader import Reader
-from workkit.records import Overview, Page, Place
-from workkit.text import clean, counted
 from workkit_tui.export import MOST
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
@@ -24,7 +24,7 @@ from workkit_tui.model.words import count
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.widgets.table import Column, Row, Table
 
-from workkit.steps.walk import WaitingJob  # isort: skip
+from workkit.admin.steps.walk import WaitingJob  # isort: skip
 
 __all__ = ["JOB_KEYS", "JobsScreen"]
 

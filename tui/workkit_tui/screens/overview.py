@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from workkit.explain import is_silent
-from workkit.records import Queue
-from workkit.steps.history import HistoryRecord
-from workkit.text import age, clean, counted, took
+from workkit.admin.explain import is_silent
+from workkit.admin.steps.history import HistoryRecord
+from workkit.core.records import Queue
+from workkit.core.text import age, clean, counted, took
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.attention import Concern

@@ -8,12 +8,12 @@ from typing import Final, Literal
 
 from rich.text import Text
 
-from workkit.actions import Actions, Outcome, Plan, Progress, Throttle, Verb
+from workkit.admin.actions import Actions, Outcome, Plan, Progress, Throttle, Verb
+from workkit.admin.query import Query
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.records import Place
+from workkit.core.text import clean, counted
 from workkit.errors import WorkkitError
-from workkit.query import Query
-from workkit.records import Place
-from workkit.steps.walk import WaitingJob
-from workkit.text import clean, counted
 from workkit_tui.keys import Key, bindings
 from workkit_tui.model.words import args_text, count, error_text
 from workkit_tui.screens.box import BoxScreen

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workkit.records import Place, QueuedJob
-from workkit.steps.walk import WaitingJob
-from workkit.text import age, clean
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.records import Place, QueuedJob
+from workkit.core.text import age, clean
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
 from workkit_tui.model.attention import held_up

@@ -6,8 +6,8 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from workkit.records import Queue
-from workkit.text import age, clean, counted
+from workkit.core.records import Queue
+from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.attention import held_up

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workkit.records import Place
-from workkit.steps.walk import WaitingJob
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.records import Place
 from workkit_tui.keys import Key, changed
 from workkit_tui.screens.jobs import JOB_KEYS
 from workkit_tui.screens.sets import FAILED_COLUMNS, RUN_NOW, FailedScreen

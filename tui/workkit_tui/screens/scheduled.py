@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workkit.records import Place
-from workkit.steps.walk import WaitingJob
-from workkit.text import clean
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.records import Place
+from workkit.core.text import clean
 from workkit_tui.keys import Key, changed
 from workkit_tui.model.words import clock
 from workkit_tui.screens.columns import args_cell, name_cell

@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 from textual.app import App
 
-from workkit.text import clean
+from workkit.core.text import clean
 from workkit_tui.themes import color
 
 __all__ = ["traceback"]

@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from workkit.actions import Operation
-from workkit.reading.reader import Reader
-from workkit.records import Overview
-from workkit.text import age, clean, counted
+from workkit.admin.actions import Operation
+from workkit.admin.reader import Reader
+from workkit.core.records import Overview
+from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, count

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workkit.actions import Operation, Undone
+from workkit.admin.actions import Operation, Undone
+from workkit.core.text import clean, counted
 from workkit.errors import WorkkitError
-from workkit.text import clean, counted
 from workkit_tui.keys import Key, bindings
 from workkit_tui.model.words import count
 from workkit_tui.screens.box import BoxScreen

@@ -8,10 +8,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from workkit.explain import is_silent
-from workkit.reading.reader import Reader
-from workkit.records import Overview, WorkerObservation, WorkerPoolHeartbeat
-from workkit.text import age, clean, counted
+from workkit.admin.explain import is_silent
+from workkit.admin.reader import Reader
+from workkit.core.records import Overview, WorkerObservation, WorkerPoolHeartbeat
+from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.listing import narrowed

@@ -10,7 +10,7 @@ from textual import events
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from workkit.text import clip, width
+from workkit.core.text import clip, width
 from workkit_tui.keys import TABS, Key
 
 __all__ = ["Banner", "Footer", "Status", "Tabs"]

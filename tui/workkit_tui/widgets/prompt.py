@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label, Static
 
+from workkit.core.text import clean
 from workkit.errors import InvalidQuery
-from workkit.text import clean
 
 __all__ = ["Prompt"]
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from workkit.text import width
+from workkit.core.text import width
 
 __all__ = ["Spark", "blocks"]
 

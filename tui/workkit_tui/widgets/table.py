@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from workkit.text import clip, pad, width
+from workkit.core.text import clip, pad, width
 
 __all__ = ["Cell", "Column", "Row", "Table"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from workkit.admin.steps.reads import read_job
+from workkit.core.text import counted
 from workkit.doctor.checks.pools import silent
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Look
 from workkit.doctor.repairs import Repairs
-from workkit.steps.client import read_job
-from workkit.store.inspecting import Tally
-from workkit.text import counted
+from workkit.store.calls.inspecting import Tally
 
 __all__ = ["check", "suspects"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from workkit.core.text import counted
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Look
 from workkit.doctor.repairs import Repairs
-from workkit.text import counted
 
 __all__ = ["WATCH_S", "check", "is_silent", "silent"]
 

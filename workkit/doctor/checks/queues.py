@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
+from workkit.core.text import counted
 from workkit.doctor.checks.pools import silent
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Look
 from workkit.doctor.repairs import Repairs
 from workkit.store.keys import Keys
-from workkit.text import counted
 
 __all__ = ["check"]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from workkit.doctor.findings import Case, Finding, Severity
 from workkit.doctor.look import Look
-from workkit.steps.server import EVICTS, evicts
+from workkit.engine.eviction import EVICTS, evicts
 
 __all__ = ["check"]
 

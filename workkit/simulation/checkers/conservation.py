@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from workkit import job as wire
-from workkit.job import PERIODIC, Payload
+from workkit.core import job as wire
+from workkit.core.job import PERIODIC, Payload
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.scene import Change, Move, Run, Standing
 

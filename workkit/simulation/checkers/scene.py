@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from workkit import job as wire
-from workkit.engine.execution import Execution
+from workkit.core import job as wire
+from workkit.core.job import Payload
+from workkit.core.options import JobOptions
+from workkit.engine.handling.execution import Execution
 from workkit.errors import Undecodable
-from workkit.job import Payload
-from workkit.options import JobOptions
 from workkit.simulation.checkers.base import Checker, Violation
 from workkit.simulation.verbs import command_name
 from workkit.store.exchange import Command

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from workkit.job import PERIODIC, Payload
-from workkit.options import JobOptions
+from workkit.core.job import PERIODIC, Payload
+from workkit.core.options import JobOptions
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.scene import Change, Move, Run, Standing
 

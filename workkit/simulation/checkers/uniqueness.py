@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from workkit.job import Payload
+from workkit.core.job import Payload
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.scene import EXPIRED, Change, Move, Standing, identify
 

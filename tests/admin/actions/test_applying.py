@@ -1,0 +1,213 @@
+"""Applying a plan: to exactly its jobs, in bounded batches, until it is stopped."""
+
+from __future__ import annotations
+
+import json
+from threading import Event
+
+import pytest
+
+from tests.client.stage import SETS, SetName, Stage, raw_job
+from workkit import Place, ServerRefused
+from workkit.admin.actions import Outcome, Plan, Progress, Verb
+from workkit.core import job as wire
+
+DEAD, MAIL = Place("dead"), Place("queued", "mail")
+
+
+def plan(stage: Stage, verb: Verb, place: Place, query: str = "") -> Plan:
+    made = stage.client.actions.plan(verb, place, query)
+    assert made is not None
+    return made
+
+
+def lay_many(stage: Stage, place: SetName, count: int = 1_700) -> None:
+    """Many jobs, hundreds of them within one second."""
+    stage.lay(place, {raw_job(f"{n:05}", fails=n % 4): 1_000 + n // 300 for n in range(count)})
+
+
+# Exactly its jobs
+
+
+@pytest.mark.parametrize("place", SETS)
+def test_what_a_query_picked_is_deleted_and_nothing_else(stage: Stage, place: SetName) -> None:
+    lay_many(stage, place)
+    made = plan(stage, "delete", Place(place), "fails:>1")
+    outcome = stage.client.actions.apply(made, by="ann")
+    assert outcome == Outcome(outcome.operation_id, 850, 0, 0, 0, "")
+    left = [wire.decode(raw) for raw in stage.members(place)]
+    assert len(left) == 850
+    assert {job.fails for job in left} == {0, 1}
+
+
+@pytest.mark.parametrize("place", SETS)
+def test_jobs_that_match_but_came_later_are_left_alone(stage: Stage, place: SetName) -> None:
+    lay_many(stage, place, 700)
+    made = plan(stage, "delete", Place(place))
+    late = {raw_job(f"late-{n:04}", fails=n % 4): 1_000 + n % 3 for n in range(1_000)}
+    stage.lay(place, late)
+    outcome = stage.client.actions.apply(made)
+    assert (outcome.done, outcome.gone) == (700, 0)
+    assert set(stage.members(place)) == set(late)
+
+
+def test_jobs_that_have_gone_are_counted_as_such(stage: Stage) -> None:
+    lay_many(stage, "dead", 700)
+    made = plan(stage, "delete", DEAD)
+    stage.redis.zrem(stage.keys.dead, *stage.members("dead")[100:150])
+    changed = stage.members("dead")[0]
+    stage.redis.zincrby(stage.keys.dead, 50, changed)
+    outcome = stage.client.actions.apply(made)
+    assert (outcome.done, outcome.gone, outcome.left) == (649, 51, 0)
+    assert stage.members("dead") == [changed]
+
+
+def test_deleting_from_a_queue_leaves_the_others_in_their_order(stage: Stage) -> None:
+    raws = [raw_job(f"{n:05}", fails=n % 3) for n in range(1_234)]
+    stage.queue("mail", *raws)
+    made = plan(stage, "delete", MAIL, "fails:1")
+    stage.queue("mail", *(raw_job(f"late-{n}", fails=1) for n in range(100)))
+    outcome = stage.client.actions.apply(made)
+    assert (outcome.done, outcome.gone, outcome.left) == (411, 0, 0)
+    left = stage.queued()
+    assert left[: 1_234 - 411] == [raw for n, raw in enumerate(raws) if n % 3 != 1]
+    assert len(left) == 1_234 - 411 + 100
+
+
+def test_jobs_that_were_taken_from_a_queue_meanwhile_are_gone(stage: Stage) -> None:
+    stage.queue("mail", *(raw_job(f"{n:05}") for n in range(600)))
+    made = plan(stage, "delete", MAIL)
+    stage.redis.rpop(stage.keys.jobs("mail"), 10)
+    outcome = stage.client.actions.apply(made)
+    assert (outcome.done, outcome.gone, outcome.left) == (590, 10, 0)
+    assert stage.queued() == []
+
+
+# Retrying
+
+
+def test_dead_jobs_begin_afresh(stage: Stage) -> None:
+    stage.lay("dead", {raw_job(f"{n:05}", fails=4, err="x", failed_at=9): n for n in range(600)})
+    outcome = stage.client.actions.apply(plan(stage, "retry", DEAD))
+    assert (outcome.done, outcome.refused) == (600, 0)
+    assert stage.members("dead") == []
+    jobs = [wire.decode(raw) for raw in stage.queued()]
+    assert {(job.fails, job.last_err, job.enqueued_at) for job in jobs} == {
+        (0, "", stage.clock.now_s)
+    }
+    assert [job.id for job in jobs] == [f"{n:05}" for n in range(600)]
+
+
+@pytest.mark.parametrize("place", ["retry", "scheduled"])
+def test_waiting_jobs_run_now_and_keep_what_they_are(stage: Stage, place: SetName) -> None:
+    later = stage.clock.now_s + 900
+    stage.lay(place, {raw_job("x", fails=2, err="boom", unknown={"a": 1}): later})
+    stage.client.actions.apply(plan(stage, "retry", Place(place)))
+    (raw,) = stage.queued()
+    assert json.loads(raw) == json.loads(raw_job("x", fails=2, err="boom", unknown={"a": 1})) | {
+        "t": stage.clock.now_s
+    }
+    assert stage.members(place) == []
+
+
+def test_a_waiting_unique_job_that_runs_now_keeps_its_key(stage: Stage) -> None:
+    stage.enqueuer.enqueue_unique_in("mail", 900, {"k": 1})
+    stage.client.actions.apply(plan(stage, "retry", Place("scheduled")))
+    assert stage.enqueuer.enqueue_unique("mail", {"k": 1}) is None
+    ran = stage.pool().work()
+    assert len(ran) == 1
+    assert stage.enqueuer.enqueue_unique("mail", {"k": 1}) is not None
+
+
+@pytest.mark.parametrize("place", SETS)
+def test_what_cannot_be_retried_is_left_where_it_is(stage: Stage, place: SetName) -> None:
+    stage.redis.set(stage.keys.jobs("broken"), "no list")
+    left = [b"junk", raw_job("x", "broken", fails=1)]
+    stage.lay(place, dict.fromkeys([*left, raw_job("y", fails=1)], 5))
+    outcome = stage.client.actions.apply(plan(stage, "retry", Place(place)))
+    assert (outcome.done, outcome.refused, outcome.gone) == (1, 2, 0)
+    assert sorted(stage.members(place)) == sorted(left)
+
+
+def test_junk_can_be_deleted(stage: Stage) -> None:
+    stage.lay("dead", {b"junk": 5, raw_job("y"): 5})
+    outcome = stage.client.actions.apply(plan(stage, "delete", DEAD, "is:junk"))
+    assert outcome.done == 1
+    assert stage.members("dead") == [raw_job("y")]
+
+
+# Bounded, reported, stopped
+
+
+def test_no_command_acts_on_more_than_five_hundred_jobs(stage: Stage) -> None:
+    lay_many(stage, "dead")
+    made = plan(stage, "delete", DEAD)
+    told: list[Progress] = []
+    stage.client.actions.apply(made, report=told.append)
+    steps = [b.done - a.done for a, b in zip([Progress(0, 0), *told], told, strict=False)]
+    assert max(steps) <= 500
+    assert (told[-1].done, {p.total for p in told}) == (1_700, {1_700})
+
+
+@pytest.mark.parametrize("place", [DEAD, MAIL])
+def test_stopping_leaves_the_rest_alone(stage: Stage, place: Place) -> None:
+    if place == DEAD:
+        stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(1_700)})
+    else:
+        stage.queue("mail", *(raw_job(f"{n:05}") for n in range(1_700)))
+    stop = Event()
+    outcome = stage.client.actions.apply(
+        plan(stage, "delete", place), report=lambda _: stop.set(), stop=stop
+    )
+    assert outcome.stopped == "you stopped it"
+    assert 0 < outcome.done <= 500
+    assert outcome.done + outcome.left + outcome.gone == 1_700
+    assert stage.client.jobs(place).total == 1_700 - outcome.done
+
+
+def test_what_is_stopped_before_it_begins_does_nothing(stage: Stage) -> None:
+    lay_many(stage, "dead", 10)
+    stop = Event()
+    stop.set()
+    outcome = stage.client.actions.apply(plan(stage, "delete", DEAD), stop=stop)
+    assert outcome == Outcome("", 0, 0, 0, 10, "you stopped it")
+    assert stage.client.actions.operations() == []
+
+
+# The trash
+
+
+def test_what_was_done_is_noted_for_others(stage: Stage) -> None:
+    lay_many(stage, "dead", 10)
+    outcome = stage.client.actions.apply(plan(stage, "delete", DEAD, "fails:1"), by="ann@web-1")
+    (noted,) = stage.client.actions.operations()
+    assert noted.operation_id == outcome.operation_id
+    assert (noted.verb, noted.place, noted.query) == ("delete", DEAD, "fails:1")
+    assert (noted.by, noted.at, noted.planned) == ("ann@web-1", stage.clock.now_s, 3)
+    assert (noted.undoable, noted.expires_at) == (3, stage.clock.now_s + 86_400)
+
+
+def test_the_trash_expires(stage: Stage) -> None:
+    lay_many(stage, "dead", 10)
+    outcome = stage.client.actions.apply(plan(stage, "delete", DEAD))
+    for key in (
+        stage.keys.operation(outcome.operation_id),
+        stage.keys.trashed(outcome.operation_id),
+    ):
+        assert stage.redis.ttl(key) > 0
+    stage.clock.advance(86_401)
+    assert stage.client.actions.operations() == []
+
+
+def test_a_trash_of_a_wrong_type_loses_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_many(stage, "dead", 10)
+    monkeypatch.setattr("workkit.core.entropy.Entropy.identifier", lambda _: "a" * 24)
+    stage.redis.set(stage.keys.trashed("a" * 12), "no list")
+    with pytest.raises(ServerRefused, match="the trash"):
+        stage.client.actions.apply(plan(stage, "delete", DEAD))
+    assert len(stage.members("dead")) == 10
+    outcome = stage.client.actions.apply(plan(stage, "retry", DEAD))
+    assert (outcome.done, outcome.refused) == (0, 10)
+    assert len(stage.members("dead")) == 10

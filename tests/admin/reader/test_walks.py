@@ -1,0 +1,154 @@
+"""Parts of places by rank, and walks over whole places while others change them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.client.stage import SETS, SetName, Stage, raw_job
+from workkit import InvalidOption
+from workkit.core.records import Batch, Place
+
+#: Ids of which several share a score, so that bytes decide their order.
+SCORES = {f"{n:04}": 1_000 + n // 7 for n in range(100)}
+
+
+def lay(stage: Stage, place: SetName) -> None:
+    stage.lay(place, {raw_job(job_id): score for job_id, score in SCORES.items()})
+
+
+def ids(batches: list[Batch[Any]]) -> list[str]:
+    return [item.job.id for batch in batches for item in batch.jobs]
+
+
+@pytest.mark.parametrize("place", SETS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_part_of_a_set_is_taken_by_rank_from_either_end(
+    stage: Stage, place: SetName, reverse: bool
+) -> None:
+    lay(stage, place)
+    page = stage.client.jobs(Place(place), 30, 25, reverse=reverse)
+    order = sorted(SCORES, reverse=reverse)
+    assert [item.job.id for item in page.jobs] == order[30:55]
+    assert [item.at for item in page.jobs] == [SCORES[job_id] for job_id in order[30:55]]
+    assert {item.place for item in page.jobs} == {place}
+    assert page.total == 100
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_part_of_a_queue_tells_the_positions_of_its_jobs(stage: Stage, reverse: bool) -> None:
+    stage.queue("mail", *(raw_job(f"{n:04}") for n in range(50)))
+    page = stage.client.jobs(Place("queued", "mail"), 10, 5, reverse=reverse)
+    expected = range(39, 34, -1) if reverse else range(10, 15)
+    assert [item.job.id for item in page.jobs] == [f"{n:04}" for n in expected]
+    assert [item.position for item in page.jobs] == list(expected)  # type: ignore[union-attr]
+    assert page.total == 50
+
+
+@pytest.mark.parametrize("place", SETS)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("size", [1, 7, 33, 1_000])
+def test_a_walk_meets_every_job_once_and_tells_how_far_it_is(
+    stage: Stage, place: SetName, reverse: bool, size: int
+) -> None:
+    lay(stage, place)
+    batches = list(stage.client.walk(Place(place), reverse=reverse, size=size))
+    assert ids(batches) == sorted(SCORES, reverse=reverse)
+    assert [batch.seen for batch in batches] == list(
+        itertools.accumulate(len(batch.jobs) for batch in batches)
+    )
+    assert {batch.total for batch in batches} == {100}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("gone", ["the last one met", "those already met", "all of its score"])
+def test_a_walk_misses_nothing_when_what_it_has_met_goes_away(
+    stage: Stage, reverse: bool, gone: str
+) -> None:
+    lay(stage, "dead")
+    met: list[str] = []
+    for batch in stage.client.walk(Place("dead"), reverse=reverse, size=10):
+        met += [item.job.id for item in batch.jobs]
+        if gone == "the last one met":
+            going = met[-1:]
+        elif gone == "those already met":
+            going = met
+        else:
+            going = [job_id for job_id in met if SCORES[job_id] == SCORES[met[-1]]]
+        stage.redis.zrem(stage.keys.dead, *(raw_job(job_id) for job_id in going))
+    assert met == sorted(SCORES, reverse=reverse)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_walk_meets_nothing_twice_when_others_come(stage: Stage, reverse: bool) -> None:
+    lay(stage, "dead")
+    met: list[str] = []
+    fresh = (raw_job(f"new-{n}") for n in itertools.count())
+    for batch in stage.client.walk(Place("dead"), reverse=reverse, size=9):
+        met += [item.job.id for item in batch.jobs]
+        stage.lay("dead", {next(fresh): 2_000_000 if reverse else 1 for _ in range(20)})
+    assert met == sorted(SCORES, reverse=reverse)
+
+
+@pytest.mark.parametrize("change", ["pushed", "taken"])
+def test_a_walk_over_a_queue_from_its_newest_job_misses_none_that_stays(
+    stage: Stage, change: str
+) -> None:
+    stage.queue("mail", *(raw_job(f"{n:04}") for n in range(100)))
+    fresh = (raw_job(f"new-{n}") for n in itertools.count())
+    changes: dict[str, Callable[[], object]] = {
+        "pushed": lambda: stage.queue("mail", next(fresh), next(fresh)),
+        "taken": lambda: stage.redis.rpop(stage.keys.jobs("mail"), 2),
+    }
+    met: list[str] = []
+    for batch in stage.client.walk(Place("queued", "mail"), reverse=True, size=10):
+        met += [item.job.id for item in batch.jobs]
+        changes[change]()
+    left = [raw for raw in stage.queued() if b"new" not in raw]
+    kept = {f"{n:04}" for n in range(100)} & {str(raw)[25:31] for raw in left}
+    assert len(met) == len(set(met))
+    assert kept <= set(met)
+
+
+def test_infinite_scores_do_not_stop_a_walk(stage: Stage) -> None:
+    stage.lay("dead", {b"a": float("-inf"), b"b": float("-inf"), b"c": 1, b"d": float("inf")})
+    for reverse in (False, True):
+        walk = stage.client.walk(Place("dead"), reverse=reverse, size=1)
+        met = [item.job.raw for batch in walk for item in batch.jobs]
+        assert met == sorted([b"a", b"b", b"c", b"d"], reverse=reverse)
+
+
+@pytest.mark.one_server
+def test_an_empty_place_has_nothing_to_walk_over(stage: Stage) -> None:
+    for place in (*map(Place, SETS), Place("queued", "mail")):
+        assert list(stage.client.walk(place)) == []
+        assert stage.client.jobs(place).total == 0
+
+
+@pytest.mark.one_server
+def test_what_is_no_part_of_a_place_is_refused(stage: Stage) -> None:
+    dead = Place("dead")
+    with pytest.raises(InvalidOption, match="start must be"):
+        stage.client.jobs(dead, -1)
+    with pytest.raises(InvalidOption, match="count must be a whole number from 0 to 10000"):
+        stage.client.jobs(dead, 0, 10_001)
+    with pytest.raises(InvalidOption, match="size must be"):
+        stage.client.walk(dead, size=0)
+    with pytest.raises(InvalidOption, match="there is no place 'deda'"):
+        Place("deda")  # type: ignore[arg-type]
+    with pytest.raises(InvalidOption, match="names its queue"):
+        Place("queued")
+    assert str(Place("queued", "mail")) == "queue 'mail'"
+    assert str(dead) == "the dead set"
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_no_jobs_are_read_where_only_their_number_is_asked_for(stage: Stage, reverse: bool) -> None:
+    lay(stage, "dead")
+    stage.queue("mail", *(raw_job(f"{n}") for n in range(9)))
+    for place, total in ((Place("dead"), 100), (Place("queued", "mail"), 9)):
+        page = stage.client.jobs(place, 0, 0, reverse=reverse)
+        assert (page.jobs, page.total) == ([], total)

@@ -1,0 +1,107 @@
+"""A fleet with what the tests of D14 to D26 and of the users' reports ask for besides."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Any, Final
+
+from tests.parity.defects.fleet import Fleet
+from tests.parity.gopeer import Scene
+from tests.support.steps import StepPool
+from workkit import Enqueuer, WorkerPool
+from workkit.core.job import Job, decode
+from workkit.store.exchange import Exchange, Step
+
+__all__ = ["PATIENCE_S", "Paced", "Stage", "await_event", "nothing"]
+
+#: How long a test waits for what another thread does, before it fails.
+PATIENCE_S: Final = 60
+
+
+class Stage(Fleet):
+    """One namespace, in which pools are stepped or run on threads."""
+
+    # Who works here.
+
+    def worker_pool(self, *, concurrency: int = 1, **options: Any) -> WorkerPool:
+        """Make a pool that nothing is registered with and nobody has started."""
+        return WorkerPool(self.namespace, self.url, concurrency=concurrency, **options)
+
+    def stepped(self, pool: WorkerPool) -> StepPool:
+        """Start a pool whose every move the test makes."""
+        stepped = StepPool(pool, self.url, self.clock, self._seed())
+        self._stack.callback(stepped.close)
+        return stepped.start()
+
+    def live_enqueuer(self) -> Enqueuer:
+        """Make an enqueuer on the machine's clock, for pools that run on threads."""
+        enqueuer = Enqueuer(self.namespace, self.url)
+        self._stack.callback(enqueuer.close)
+        return enqueuer
+
+    def elsewhere(self) -> Scene:
+        """Return a namespace where the original is alone."""
+        return Scene(self._scene.redis, f"{self.namespace}:alone", self._scene.clock)
+
+    # What lies in Redis.
+
+    def key(self, rest: str) -> str:
+        return f"{self.namespace}:{rest}"
+
+    def jobs_of(self, name: str) -> list[Job]:
+        """Read a queue, the job that runs next first."""
+        return [decode(raw) for raw in reversed(self.queue(name))]
+
+    def held_ids(self, name: str) -> list[str]:
+        """Read the ids of what lies in progress, whoever holds it."""
+        return [decode(raw).id for raw in self.held(name)]
+
+    def ids(self, name: str) -> list[str]:
+        """Read the ids in a queue, the job that runs next first."""
+        return [job.id for job in self.jobs_of(name)]
+
+    def lock_info(self, name: str) -> dict[bytes, bytes]:
+        """Read how many jobs of a name each pool is said to run."""
+        return self._scene.lock_info(name)
+
+    def limit(self, name: str) -> int:
+        """Read how many jobs of a name may run at once; 0 is no limit."""
+        return int(self.redis.get(self.go_keys.max_concurrency(name)) or 0)
+
+    def lose_data(self) -> None:
+        """Delete every key, as a flush does, or a failover to an empty server."""
+        if keys := list(self.redis.scan_iter(f"{self.namespace}:*", count=1000)):
+            self.redis.delete(*keys)
+
+
+class Paced:
+    """A step that is carried out a few exchanges at a time.
+
+    Args:
+        pool: On whose connection.
+        step: The step.
+    """
+
+    def __init__(self, pool: StepPool, step: Step[Any]) -> None:
+        self._link = pool.link
+        self._step = step
+        self._exchange: Exchange[Any] | None = next(step, None)
+
+    def go_on(self, exchanges: float = float("inf")) -> None:
+        """Carry out the next exchanges, or all that are left."""
+        while self._exchange is not None and exchanges > 0:
+            exchanges -= 1
+            replies = self._link.send(self._exchange.commands)
+            try:
+                self._exchange = self._step.send(replies)
+            except StopIteration:
+                self._exchange = None
+
+
+def nothing(job: Job) -> None:
+    """Handle a job without doing anything."""
+
+
+def await_event(event: Event, what: str) -> None:
+    """Wait for a signal of another thread."""
+    assert event.wait(PATIENCE_S), f"waited in vain for {what}"

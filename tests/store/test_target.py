@@ -1,0 +1,120 @@
+"""Where Redis is: clients and URLs, and that nothing said about them holds a secret."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from workkit.errors import InvalidOption
+from workkit.store.connections.refusals import unavailable
+from workkit.store.connections.target import Target
+
+SECRET = "hunter2"  # noqa: S105 - a stand-in, which must not turn up anywhere
+
+
+def said_about(call: Any) -> str:
+    """Return everything that a refusal shows: its message and its traceback."""
+    with pytest.raises(InvalidOption) as refusal:
+        call()
+    lines = traceback.format_exception(refusal.value)
+    return "".join(line for line in lines if not line.lstrip().startswith("File"))
+
+
+@pytest.mark.parametrize(
+    ("url", "label"),
+    [
+        ("redis://h:1/2", "h:1/2"),
+        ("redis://", "localhost:6379/0"),
+        (f"redis://user:{SECRET}@h/3", "h:6379/3"),
+        (f"rediss://:{SECRET}@h:7/0", "h:7/0"),
+        (f"unix:///run/r.sock?db=2&password={SECRET}", "unix:///run/r.sock"),
+    ],
+)
+def test_a_server_is_shown_without_user_and_password(url: str, label: str) -> None:
+    target = Target.of(url)
+    assert target.label == label
+    assert SECRET not in str(unavailable(target, ConnectionError("refused.")))
+    assert str(unavailable(target, ConnectionError("refused."))) == (
+        f"no answer from Redis at {label}: refused"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost",
+        "localhost:6379",
+        "http://localhost",
+        "REDIS://localhost",
+        "redis:/localhost",
+        "redis://h:port/0",
+        "redis://h/0?socket_timeout=soon",
+    ],
+)
+def test_a_url_that_is_none_of_redis_is_refused(url: str) -> None:
+    with pytest.raises(InvalidOption, match="Redis URL"):
+        Target.of(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://user:{SECRET}@h/0",
+        f"user:{SECRET}@h",
+        f"redis://user:{SECRET}@h:port/0",
+        f"redis://h/0?socket_timeout=soon&password={SECRET}",
+        f"localhost:6379?password={SECRET}",
+        f"redis://user:{SECRET}/x@h:1/0",
+    ],
+)
+def test_a_refused_url_is_shown_without_its_secrets(url: str) -> None:
+    assert SECRET not in said_about(lambda: Target.of(url))
+
+
+@pytest.mark.parametrize("thing", [None, 5, b"redis://h", object(), ["redis:", "", "h"], Target])
+def test_what_is_neither_a_client_nor_a_url_is_refused_by_its_type(thing: object) -> None:
+    with pytest.raises(
+        InvalidOption, match=r"a redis-py client or a URL such as redis://"
+    ) as refusal:
+        Target.of(thing)
+    assert str(refusal.value).endswith(f"not {type(thing).__name__}")
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        redis.Redis(host="h", port=7, db=2, decode_responses=True, socket_timeout=None),
+        redis.Redis(host="h", port=7, db=2, protocol=2, encoding="latin-1"),
+        redis.asyncio.Redis(host="h", port=7, db=2, decode_responses=True),
+        redis.Redis(connection_pool=redis.BlockingConnectionPool(host="h", port=7, db=2)),  # type: ignore[no-untyped-call]
+    ],
+)
+def test_a_client_lends_its_address_and_none_of_its_habits(client: Any) -> None:
+    target = Target.of(client)
+    assert target.label == "h:7/2"
+    for is_async in (False, True):
+        arguments = target.arguments(timeout_s=1.5, name="workkit", is_async=is_async)
+        assert (arguments["host"], arguments["port"], arguments["db"]) == ("h", 7, 2)
+        assert (arguments["protocol"], arguments["decode_responses"]) == (3, False)
+        assert (arguments["socket_timeout"], arguments["socket_connect_timeout"]) == (1.5, 1.5)
+        assert "encoding" not in arguments
+    assert type(target.open(timeout_s=1)).__module__ == "redis.connection"
+    assert type(target.open_async(timeout_s=1)).__module__ == "redis.asyncio.connection"
+
+
+def test_a_client_lends_its_credentials_and_its_name() -> None:
+    client = redis.Redis(host="h", username="u", password=SECRET, client_name="mine", ssl=True)
+    arguments = Target.of(client).arguments(timeout_s=1, name="workkit")
+    assert (arguments["username"], arguments["password"]) == ("u", SECRET)
+    assert arguments["client_name"] == "mine"
+    assert type(Target.of(client).open(timeout_s=1)) is redis.SSLConnection
+
+
+def test_a_url_with_a_setting_that_no_connection_knows_is_refused() -> None:
+    with pytest.raises(InvalidOption):
+        Target.of("redis://h/0?colour=red").open(timeout_s=1)

@@ -1,0 +1,13 @@
+"""What the tests of the command line start from."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tools.cli.shell import Shell
+
+
+@pytest.fixture
+def shell(redis_url: str, namespace: str) -> Shell:
+    """Commands on this test's namespace."""
+    return Shell(redis_url, namespace)

@@ -1,0 +1,135 @@
+"""How the process ends: exit codes, one line for an error, silence where nobody listens."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import PrivateServer
+from tests.tools.cli.shell import Shell, environment, spawn
+from workkit.errors import (
+    InvalidArgs,
+    MissingExtra,
+    NotDeleted,
+    NotRetried,
+    PoolState,
+    ServerRefused,
+    ServerUnavailable,
+    WorkkitError,
+)
+from workkit.tools.cli.common import exits
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: One of each kind: reading, writing, mending.
+COMMANDS = [
+    ("queues",),
+    ("pools", "--workers"),
+    ("jobs", "queued", "send_email"),
+    ("jobs", "dead", "--all", "--json"),
+    ("jobs", "find", "x"),
+    ("history",),
+    ("enqueue", "send_email"),
+    ("enqueue", "send_email", "--count", "2"),
+    ("retry", "x"),
+    ("retry", "--all", "--yes"),
+    ("delete", "x"),
+    ("pause", "send_email"),
+    ("unpause", "send_email"),
+]
+
+
+@pytest.fixture
+def nobody() -> Shell:
+    """Commands that find no server."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    return Shell(f"redis://user:secret@127.0.0.1:{port}/3", "work")
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotDeleted("x"), 1),
+        (NotRetried("x"), 1),
+        (ServerUnavailable("x"), 69),
+        (ServerRefused("OOM", "x"), 70),
+        (InvalidArgs("x"), 2),
+        (PoolState("x"), 2),
+        (MissingExtra("the demo", "demo"), 2),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_an_error_has_its_exit_code(error: WorkkitError, code: int) -> None:
+    assert exits.code_of(error) == code
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_without_a_server_every_command_says_so_in_one_line(
+    nobody: Shell, command: tuple[str, ...]
+) -> None:
+    told = nobody.complaint(*command, code=69)
+    assert told.startswith("workkit: no answer from Redis at 127.0.0.1:")
+    assert told.count("\n") == 1
+    assert "secret" not in told
+
+
+@pytest.mark.one_server
+def test_a_refusal_of_the_server_is_said_in_one_line(shell: Shell, redis_client: Redis) -> None:
+    redis_client.set(f"{shell.namespace}:dead", "no sorted set")
+    told = shell.complaint("jobs", "dead", code=70)
+    assert told.startswith("workkit: Redis refused: WRONGTYPE")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_server_without_memory_refuses_jobs_but_shows_them(private_server: PrivateServer) -> None:
+    server = private_server(config={"maxmemory": "1", "maxmemory-policy": "noeviction"})
+    shell = Shell(server.url, "work")
+    assert "maxmemory" in shell.complaint("enqueue", "send_email", code=70)
+    assert shell.json("queues") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [("localhost:6379", "a Redis URL starts with"), ("redis://h:port/0", "Redis URL")],
+)
+def test_a_url_that_is_none_is_a_mistake(url: str, why: str) -> None:
+    assert why in Shell(url, "work").complaint("queues", code=2)
+
+
+def test_ctrl_c_ends_a_command_quietly(silent: socket.socket) -> None:
+    url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+    with spawn("queues", env=environment(WORKKIT_REDIS_URL=url)) as process:
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout, stderr.strip()) == (130, "", "")
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_goes_away_is_no_error(shell: Shell, options: tuple[str, ...]) -> None:
+    shell.enqueuer.enqueue_many([("send_email", {"text": "x" * 100})] * 5_000)
+    with spawn("jobs", "queued", "send_email", "--all", *options, env=shell.env) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 141
+        assert process.stderr is not None
+        assert process.stderr.read() == ""

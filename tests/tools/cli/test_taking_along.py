@@ -1,0 +1,188 @@
+"""History followed and archived, frames exported, snapshots taken."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from tests.tools.cli.shell import Shell, now_s, put, run_some, spawn
+from workkit import frames
+from workkit.core.records import Place
+from workkit.core.text import counted
+from workkit.snapshot import Snapshot
+from workkit.tools.cli.common.following import follow
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+pytestmark = pytest.mark.one_server
+
+DEAD = Place("dead")
+
+
+# Archiving
+
+
+def test_history_is_archived_once_and_gone_on_with(shell: Shell, tmp_path: Path) -> None:
+    run_some(shell, 3)
+    archive = str(tmp_path / "archive")
+    count = shell.client.history_extent().written
+    first = shell.run("archive", "--to", archive)
+    assert first.stdout == f"archived {count:,} executions to {archive} (1 file)\n"
+    again = shell.run("archive", "--to", archive).stdout
+    assert again == f"archived 0 executions to {archive} (0 files)\n"
+    pd.testing.assert_frame_equal(frames.history(archive), frames.history(shell.client))
+
+
+def test_gaps_are_named(shell: Shell, redis_client: Redis, tmp_path: Path) -> None:
+    run_some(shell, 3)
+    count = shell.client.history_extent().written
+    redis_client.xtrim(f"{shell.namespace}:history", maxlen=1, approximate=False)
+    kept = shell.client.history_extent().kept
+    result = shell.run("archive", "--to", str(tmp_path))
+    if kept < count:
+        assert f"gap: {count - kept} records before the archive began" in result.stderr
+    record = shell.json("archive", "--to", str(tmp_path))
+    assert record == {"records": 0, "files": 0, "unreadable": 0, "gaps": []}
+
+
+def test_an_archive_is_kept_up_until_it_is_interrupted(shell: Shell, tmp_path: Path) -> None:
+    run_some(shell, 3)
+    args = ("archive", "--to", str(tmp_path), "--every", "1h")
+    with spawn(*args, env=shell.env) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("archived ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+
+
+def test_an_archive_of_something_else_is_a_mistake(shell: Shell, tmp_path: Path) -> None:
+    run_some(shell, 3)
+    shell.run("archive", "--to", str(tmp_path))
+    other = Shell(shell.url, f"{shell.namespace}x")
+    complaint = other.complaint("archive", "--to", str(tmp_path), code=2)
+    assert "--adopt if they are the same" in complaint
+
+
+# Following
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_history_is_followed_as_it_is_written(shell: Shell, *, as_json: bool) -> None:
+    run_some(shell, 3)
+    count = shell.client.history_extent().written
+    args = ("history", "tail", "--lines", "100", *(["--json"] if as_json else []))
+    with spawn(*args, env=shell.env) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(count)]
+        run_some(shell, 3)
+        lines += [process.stdout.readline() for _ in range(count)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    records = list(shell.client.history())[::-1]
+    told = [json.loads(line)["job_id"] if as_json else line.split()[1] for line in lines]
+    assert told == [record.job_id for record in records]
+
+
+def test_one_outcome_is_followed(shell: Shell) -> None:
+    run_some(shell, 3)
+    with spawn("history", "tail", "--lines", "1", "--outcome", "dead", env=shell.env) as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            assert process.stdout.readline().split()[2] == "dead"
+            run_some(shell, 3)
+
+
+def test_following_tells_of_nothing_twice(shell: Shell) -> None:
+    run_some(shell, 3)
+    told = follow(shell.client, None, None, 2)
+    first = [next(told) for _ in range(2)]
+    run_some(shell, 3)
+    later = [next(told) for _ in range(4)]
+    records = list(shell.client.history())[::-1]
+    assert first + later == records[2:]
+
+
+# Exporting
+
+
+@pytest.mark.parametrize(
+    "what", ["history", "dead", "retry", "scheduled", "queues", "workers", "errors"]
+)
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl", "arrow"])
+def test_a_frame_is_exported(
+    shell: Shell, redis_client: Redis, tmp_path: Path, what: str, form: str
+) -> None:
+    run_some(shell, 3)
+    for place in ("dead", "retry", "scheduled"):
+        put(redis_client, shell.namespace, place, now_s(), id=place, err="ValueError: 1", fails=1)
+    out = tmp_path / f"out.{form}"
+    result = shell.run("export", what, "--out", str(out))
+    frame = frames.read(out, what)
+    assert f"wrote {counted(len(frame), 'row')} to {out}\n" in result.stderr
+    assert len(frame) or what == "workers"
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_exists_is_replaced_only_on_request(shell: Shell, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("precious")
+    assert "--force replaces it" in shell.complaint("export", "dead", "--out", str(out), code=2)
+    assert out.read_text() == "precious"
+    shell.run("export", "dead", "--out", str(out), "--force")
+    assert out.read_text().startswith('"died_at","job_id"')
+
+
+def test_standard_output_takes_any_format_that_is_named(shell: Shell, redis_client: Redis) -> None:
+    put(redis_client, shell.namespace, "dead", now_s(), id="d")
+    assert "add --format" in shell.complaint("export", "dead", "--out", "-", code=2)
+    out = shell.run("export", "dead", "--out", "-", "--format", "jsonl").stdout
+    assert json.loads(out)["job_id"] == "d"
+
+
+def test_since_leaves_out_what_is_older(shell: Shell, redis_client: Redis, tmp_path: Path) -> None:
+    for ago_s, job_id in ((7_200, "old"), (60, "new")):
+        died_at = now_s() - ago_s
+        put(redis_client, shell.namespace, "dead", died_at, id=job_id, failed_at=died_at)
+    out = tmp_path / "out.csv"
+    shell.run("export", "dead", "--since", "1h", "--out", str(out))
+    assert frames.read(out, "dead")["job_id"].to_list() == ["new"]
+    complaint = shell.complaint(
+        "export", "queues", "--since", "1h", "--out", str(tmp_path / "q.csv"), code=2
+    )
+    assert "queues have no past" in complaint
+
+
+def test_an_export_that_fails_leaves_nothing_behind(shell: Shell, tmp_path: Path) -> None:
+    nowhere = Shell("redis://127.0.0.1:1/0", shell.namespace)
+    nowhere.complaint("export", "dead", "--out", str(tmp_path / "x.csv"), code=69)
+    shell.complaint("export", "dead", "--out", str(tmp_path / "no" / "x.csv"), code=2)
+    shell.complaint("export", "dead", "--out", str(tmp_path / "x.xls"), code=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Snapshots
+
+
+def test_a_snapshot_is_taken_and_exported_from(
+    shell: Shell, redis_client: Redis, tmp_path: Path
+) -> None:
+    args = {"email": "a@example.com", "password": "hunter2", "n": 1}
+    put(redis_client, shell.namespace, "dead", now_s(), id="d", args=args)
+    file, out = tmp_path / "state", tmp_path / "dead.csv"
+    result = shell.run("snapshot", str(file), "--redact", "e-mail", "--redact", "Email")
+    assert f"to {file} (" in result.stdout
+    assert "left out the values of *password*" in result.stderr
+    (dead,) = Snapshot(file).jobs(DEAD).jobs
+    assert dead.job.args == {"email": "[redacted]", "password": "[redacted]", "n": 1}
+    shell.run("export", "dead", "--from", str(file), "--out", str(out))
+    assert frames.read(out, "dead")["job_id"].to_list() == ["d"]
+    assert "exists; --force" in shell.complaint("snapshot", str(file), code=2)
+    about = shell.json("snapshot", str(file), "--force", "--keep-secrets")
+    assert about["redacted"] == []
+    assert b"hunter2" in next(iter(Snapshot(file).walk(DEAD))).jobs[0].job.raw

@@ -1,0 +1,52 @@
+"""What tests of the console press and look at."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from textual.pilot import Pilot
+
+from tests.tui.stage import Stage
+from workkit import Place
+from workkit_tui.app import Console
+from workkit_tui.keys import TABS
+from workkit_tui.screens import TAB_SCREENS
+from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.job import JobScreen
+from workkit_tui.screens.plan import PlanScreen
+from workkit_tui.screens.queue import QueueScreen
+from workkit_tui.widgets.table import Table
+
+P: TypeAlias = Pilot[None]
+App: TypeAlias = Console
+NUMBER = {name: str(at) for at, (name, _) in enumerate(TABS, 1)}
+SCREENS: dict[str, type[ConsoleScreen]] = {
+    **{name: screen for name, screen in TAB_SCREENS.items() if isinstance(screen, type)},
+    "queue": QueueScreen,
+    "job": JobScreen,
+}
+DEAD = Place("dead")
+
+
+def table(app: Console) -> Table:
+    return app.screen.query(Table).first()
+
+
+def dead_ids(stage: Stage) -> list[str]:
+    return [record.job.id for record in stage.client.jobs(DEAD, 0, 1_000, reverse=True).jobs]
+
+
+async def carry_out(stage: Stage, pilot: P, app: App, *keys: str) -> PlanScreen:
+    """Press keys that ask for a plan, say yes, and wait for the end."""
+    await pilot.press(*keys)
+    await stage.until(pilot, lambda: isinstance(app.screen, PlanScreen))
+    plan = app.screen
+    assert isinstance(plan, PlanScreen)
+    await stage.until(pilot, lambda: plan.stage == "asking")
+    await pilot.press("y")
+    await stage.until(pilot, lambda: plan.stage == "done")
+    return plan
+
+
+def more(app: Console, looks: int) -> bool:
+    return app.looks > looks

@@ -1,0 +1,130 @@
+"""The real program on a real terminal, beside a live pool."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import WaitUntil
+from tests.tui.programs import program
+from tests.tui.stage import Stage
+from workkit import Job, WorkerPool
+
+pytestmark = pytest.mark.one_server
+
+#: Variables that would hide the terminal's true size.
+_SIZES = frozenset({"COLUMNS", "LINES"})
+
+
+class Terminal:
+    """A terminal of tmux."""
+
+    def __init__(self, tmux: str, socket: Path) -> None:
+        self._command = [tmux, "-S", str(socket), "-f", "/dev/null"]
+
+    def run(self, *args: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if name not in _SIZES}
+        done = subprocess.run(
+            [*self._command, *args],
+            check=False, capture_output=True, text=True, timeout=20, env=kept,
+        )  # fmt: skip
+        return done.stdout
+
+    def type(self, *keys: str) -> None:
+        self.run("send-keys", "-t", "top", *keys)
+
+    @property
+    def text(self) -> str:
+        return self.run("capture-pane", "-p", "-t", "top")
+
+    @property
+    def alive(self) -> bool:
+        return "top" in self.run("list-sessions")
+
+
+@contextmanager
+def terminal(stage: Stage, tmp_path: Path, *args: str) -> Iterator[Terminal]:
+    """Run the console in tmux."""
+    tmux = program("tmux")
+    shown = Terminal(tmux, tmp_path / "tmux")
+    root = Path(__file__).parents[2]
+    paths = f"PYTHONPATH={root}:{root / 'tui'}"
+    words = [sys.executable, "-m", "workkit", "top", "--refresh", "0.2", *args]
+    shown.run("kill-server")
+    start = ["new-session", "-d", "-s", "top", "-x", "100", "-y", "30"]
+    start += ["-e", f"WORKKIT_REDIS_URL={stage.url}"]
+    start += ["-e", f"WORKKIT_NAMESPACE={stage.namespace}"]
+    shown.run(*start, "-e", paths, *words)
+    try:
+        yield shown
+    finally:
+        shown.run("kill-server")
+
+
+def test_a_dead_job_is_retried_from_the_keyboard_and_seen_to_succeed(
+    stage: Stage, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    from workkit.core.clock import SystemClock
+
+    stage.clock.epoch_ms = SystemClock().read().epoch_ms
+    stage.dead("a" * 24, 60, args={"to": "ann@example.com"})
+    pool = WorkerPool(stage.namespace, stage.url, concurrency=2)
+    ran: list[str] = []
+
+    @pool.job
+    def mail(job: Job) -> None:
+        ran.append(job.arg_str("to"))
+
+    def sees(*parts: str) -> Callable[[], bool]:
+        return lambda: all(part in shown.text for part in parts)
+
+    with pool, terminal(stage, tmp_path) as shown:
+        wait_until(sees("Overview", "1 of 1 pool alive"), 30)
+        shown.type("6")
+        wait_until(sees("1 job · the last that died first", "Timeout: 30 s"))
+        shown.type("Enter")
+        wait_until(sees("Why it is not running", "it runs again only if you retry it"))
+        shown.type("r")
+        wait_until(sees("Retry 1 job of the dead set?"))
+        shown.type("y")
+        wait_until(sees("1 job put to work"))
+        wait_until(lambda: ran == ["ann@example.com"])
+        shown.type("Escape")
+        wait_until(sees("it is not in the dead set any more"))
+        shown.type("Escape")
+        wait_until(sees("there are no jobs here"))
+        shown.run("resize-window", "-t", "top", "-x", "80", "-y", "24")
+        wait_until(lambda: len(shown.text.rstrip("\n").splitlines()) == 24)
+        shown.type(":", "q", "Enter")
+        wait_until(lambda: not shown.alive)
+    (done,) = stage.client.job_history("a" * 24)
+    assert done.outcome == "done"
+
+
+def test_a_console_that_was_killed_leaves_an_undo_to_the_next(
+    stage: Stage, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    from workkit.core.clock import SystemClock
+
+    stage.clock.epoch_ms = SystemClock().read().epoch_ms
+    raws = {stage.dead(f"{n:024x}", 60 + n) for n in range(30)}
+    with terminal(stage, tmp_path) as shown:
+        wait_until(lambda: "Overview" in shown.text, 30)
+        shown.type("6", "a", "d")
+        wait_until(lambda: "Delete 30 jobs of the dead set?" in shown.text)
+        shown.type("y")
+        wait_until(lambda: "30 jobs deleted" in shown.text)
+    assert stage.redis.zcard(stage.keys.dead) == 0
+    with terminal(stage, tmp_path) as shown:
+        wait_until(lambda: "Overview" in shown.text, 30)
+        shown.type("9")
+        wait_until(lambda: "30 jobs can be brought back" in shown.text)
+        shown.type("u")
+        wait_until(lambda: "30 jobs are back" in shown.text)
+    assert set(stage.redis.zrange(stage.keys.dead, 0, -1)) == raws

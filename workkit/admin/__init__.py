@@ -1,0 +1,1 @@
+"""Reading a namespace, and acting on it."""

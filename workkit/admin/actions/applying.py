@@ -1,0 +1,207 @@
+"""Applying one plan: batch by batch, as fast as it may go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from workkit.admin.actions import steps
+from workkit.admin.actions.outcomes import Outcome, Progress
+from workkit.admin.actions.plan import digest
+from workkit.admin.actions.throttle import STAGES, Watch
+from workkit.admin.steps.reads import read_job
+from workkit.core.text import counted
+from workkit.store.calls import restore as trash
+from workkit.store.calls.remove import Trash
+
+if TYPE_CHECKING:
+    from workkit.admin.actions.actions import Run
+    from workkit.admin.actions.outcomes import Report, Stop
+    from workkit.admin.actions.plan import Plan
+    from workkit.admin.actions.throttle import Throttle
+    from workkit.admin.reader import Reader
+    from workkit.core.clock import Clock
+    from workkit.store.keys import Keys
+
+__all__ = ["KEPT_S", "Application"]
+
+#: How long an action can be undone, seconds. Retried jobs soon begin, and then they cannot.
+KEPT_S: Final = {"delete": 86_400, "retry": 3_600}
+_BATCH: Final = 500
+#: A job in the middle of a queue is found by going through what is in front of it: so many
+#: comparisons a batch keep the server busy for a few milliseconds.
+_COMPARISONS: Final = 200_000
+_LOOK_S: Final = 0.5
+#: Executions are looked for from a little before the last look, seconds: they are recorded late.
+_LATE_S: Final = 5.0
+
+
+class Application:
+    """One plan being applied; see `Actions.apply`."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        run: Run,
+        reader: Reader,
+        clock: Clock,
+        plan: Plan,
+        *,
+        operation_id: str,
+        by: str,
+        throttle: Throttle | None,
+        report: Report,
+        stop: Stop,
+    ) -> None:
+        self._keys = keys
+        self._run = run
+        self._reader = reader
+        self._clock = clock
+        self._plan = plan
+        self._trash = Trash(operation_id, KEPT_S[plan.verb])
+        self._by = by
+        self._throttle = throttle
+        self._report = report
+        self._stop = stop
+        self._watch = Watch()
+        self._done = self._gone = self._refused = 0
+        self._stopped = ""
+        self._looked_s = reader.now_s()
+
+    def carry_out(self) -> Outcome:
+        """Act on every pinned job, or until it is to stop."""
+        if self._plan.count and not self._stop.is_set():
+            self._note()
+            for raws in self._paced(self._pinned()):
+                self._act(raws)
+        left = self._plan.count - self._done - self._gone - self._refused
+        if left and self._stop.is_set():
+            self._stopped = self._stopped or "you stopped it"
+        if not self._done:
+            self._run(iter(trash.forget(self._keys, self._trash.operation)))
+        return Outcome(
+            self._trash.operation if self._done else "",
+            self._done, self._gone, self._refused, left, self._stopped,
+        )  # fmt: skip
+
+    def _note(self) -> None:
+        """Write down what is about to be done, so that another process can undo it."""
+        plan, now_s = self._plan, self._now_s()
+        expires_at = now_s + self._trash.kept_s
+        fields = {
+            "verb": plan.verb,
+            "kind": plan.place.kind,
+            "queue": plan.place.queue,
+            "query": plan.query,
+            "by": self._by,
+            "at": now_s,
+            "planned": plan.count,
+            "expires_at": expires_at,
+        }
+        note = trash.note(self._keys, self._trash.operation, fields, expires_at)
+        self._run(iter(note))
+
+    def _now_s(self) -> int:
+        return self._clock.read().epoch_s
+
+    # Finding what is pinned.
+
+    def _pinned(self) -> Iterator[list[bytes]]:
+        """Yield the bytes of pinned jobs that are still there, batch by batch."""
+        if self._plan.place.kind == "queued":
+            yield from self._pinned_in_queue()
+            self._gone = self._plan.count - self._done - self._refused
+            return
+        for low, high, digests in self._plan.pins.spans(_BATCH):
+            before, cursor, more = self._done + self._refused + self._gone, None, True
+            while more:
+                raws, cursor = self._run(
+                    steps.set_page(self._keys, self._plan.place, low, high, cursor, _BATCH)
+                )
+                yield [raw for raw in raws if digest(raw) in digests]
+                more = cursor is not None
+            # Those that were met were counted when they were acted on.
+            met = self._done + self._refused + self._gone - before
+            self._gone += len(digests) - met
+
+    def _pinned_in_queue(self) -> Iterator[list[bytes]]:
+        wanted, start = self._plan.pins.all(), 0
+        while True:
+            raws = self._run(steps.queue_page(self._keys, self._plan.place, start, _BATCH))
+            found = [raw for raw in raws if digest(raw) in wanted]
+            size = max(_COMPARISONS // (start + _BATCH), 1)
+            before = self._done
+            for at in range(0, len(found), size):
+                yield found[at : at + size]
+            start += len(raws) - (self._done - before)
+            if len(raws) < _BATCH:
+                return
+
+    # Acting.
+
+    def _act(self, raws: Sequence[bytes]) -> None:
+        act = steps.remove if self._plan.verb == "delete" else steps.work
+        fates = self._run(act(self._keys, self._plan.place, raws, self._trash, self._now_s()))
+        self._done += fates.count("done")
+        self._refused += fates.count("refused")
+        if self._plan.place.kind != "queued":
+            self._gone += fates.count("gone")
+        if self._throttle is not None:
+            for raw, fate in zip(raws, fates, strict=True):
+                if fate == "done":
+                    self._watch.expect(read_job(raw).id)
+        self._tell()
+
+    def _tell(self, note: str = "") -> None:
+        acted = self._done + self._gone + self._refused
+        self._report(Progress(acted, self._plan.count, note=note))
+
+    # How fast.
+
+    def _paced(self, batches: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+        """Cut batches to what may be done at once, and end when it is to stop."""
+        throttle = self._throttle
+        stages = list(STAGES) if throttle else []
+        for batch in batches:
+            raws = batch
+            while raws and not self._stop.is_set():
+                first = bool(stages)
+                size = stages.pop(0) if stages else throttle.batch if throttle else _BATCH
+                yield raws[:size]
+                raws = raws[size:]
+                if throttle and not self._goes_on(throttle, first=first):
+                    return
+            if self._stop.is_set():
+                return
+
+    def _goes_on(self, throttle: Throttle, *, first: bool) -> bool:
+        """Wait as long as the throttle asks for; tells whether to go on.
+
+        The first jobs are waited for; after that, a batch takes a second.
+        """
+        began, watch = self._clock.read().monotonic_s, self._watch
+        while True:
+            self._look()
+            if watch.ended and watch.failure_rate > throttle.max_failure_rate:
+                self._stopped = (
+                    f"{watch.failed:,} failed of {counted(watch.ended, 'retried job')} that ended"
+                )
+                return False
+            waited_s = self._clock.read().monotonic_s - began
+            if not watch.open if first else waited_s >= throttle.every_s:
+                return True
+            if first and waited_s > throttle.patience_s:
+                self._stopped = f"{counted(watch.open, 'job')} of the first did not end in time"
+                return False
+            self._tell(f"waiting for the outcome of {watch.open}" if first else "")
+            left_s = throttle.every_s - waited_s
+            if self._stop.wait(_LOOK_S if first else min(max(left_s, 0.01), _LOOK_S)):
+                return False
+
+    def _look(self) -> None:
+        """See which of the retried jobs have ended."""
+        if self._watch.open:
+            since_s, self._looked_s = self._looked_s, self._reader.now_s()
+            newest = self._reader.history(since=max(since_s - _LATE_S, 0))
+            for record in reversed(list(newest)):
+                self._watch.settle(record.job_id, record.outcome)

@@ -1,0 +1,184 @@
+"""The logic of bulk actions, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from workkit.admin.actions.plan import Verb
+from workkit.admin.steps.job_state import unique_key_of
+from workkit.admin.steps.reads import FOREVER, epoch, read_job
+from workkit.admin.steps.repair import removal, revival
+from workkit.core import job as wire
+from workkit.core.job import Job
+from workkit.core.records import Place
+from workkit.errors import ServerRefused
+from workkit.store.calls import pages as reading
+from workkit.store.calls import remove as mending
+from workkit.store.calls import restore as trash
+from workkit.store.calls.remove import UNIQUE_LIVES_S, Revival, Trash
+from workkit.store.calls.restore import Entry, Recall, Restore
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = [
+    "Fate",
+    "KeyUse",
+    "SetCursor",
+    "key_uses",
+    "queue_page",
+    "remove",
+    "set_page",
+    "take_back",
+    "work",
+]
+
+#: What became of a job: acted on, not there, or left alone (no job, a key of a wrong type).
+Fate = Literal["done", "gone", "refused"]
+
+_FATES: Final[dict[str, Fate]] = {"1": "done", "0": "gone", "t": "refused"}
+
+
+class KeyUse(NamedTuple):
+    """What an action means for a job's unique key; see `Plan`."""
+
+    unique: bool
+    contested: bool
+
+
+def key_uses(keys: Keys, verb: Verb, place: Place, jobs: Sequence[Job]) -> Step[list[KeyUse]]:
+    """Say what an action would mean for the unique keys of jobs."""
+    names = [unique_key_of(keys, job) for job in jobs]
+    if verb == "retry" and place.kind != "dead":
+        return [KeyUse(unique=False, contested=False)] * len(jobs)
+    wanted = list(dict.fromkeys(filter(None, names)))
+    values = (yield from reading.unique_values(wanted)) if wanted else {}
+    return [
+        _key_use(keys, verb, job, values[name]) if name else KeyUse(unique=False, contested=False)
+        for job, name in zip(jobs, names, strict=True)
+    ]
+
+
+def _key_use(keys: Keys, verb: Verb, job: Job, value: bytes | None) -> KeyUse:
+    if verb == "retry":
+        return KeyUse(unique=True, contested=value is not None)
+    if value is None:
+        return KeyUse(unique=False, contested=False)
+    rule = removal(keys, job)
+    own = rule.rule == "free" or value.startswith(rule.mark.encode())
+    return KeyUse(unique=True, contested=not own)
+
+
+# Reading what is pinned.
+
+
+class SetCursor(NamedTuple):
+    """Where reading a span of a set is."""
+
+    raw: bytes
+    score: float
+
+
+def set_page(
+    keys: Keys, place: Place, low: int, high: int, cursor: SetCursor | None, count: int
+) -> Step[tuple[list[bytes], SetCursor | None]]:
+    """Read members of a span of scores, bounds included; gives the next cursor, None at the end."""
+    key = _key_of(keys, place)
+    if cursor is None:
+        first = "-inf" if low <= -FOREVER else str(low)
+        last = "+inf" if high >= FOREVER else f"({high + 1}"
+        rows = yield from reading.members_at(key, first, last, offset=0, count=count)
+    else:
+        _, rows = yield from reading.members_after(key, cursor.raw, cursor.score, count)
+    inside = [(raw, score) for raw, score in rows if epoch(score) <= high]
+    more = len(inside) == len(rows) == count
+    return [raw for raw, _ in inside], SetCursor(*inside[-1]) if more else None
+
+
+def queue_page(keys: Keys, place: Place, start: int, count: int) -> Step[list[bytes]]:
+    """Read a part of a queue, counted from its newest job."""
+    return (yield from reading.queued(_key_of(keys, place), start, count, reverse=True))[1]
+
+
+def _key_of(keys: Keys, place: Place) -> bytes:
+    """Return the key of a place."""
+    return keys.jobs(place.queue) if place.kind == "queued" else reading.set_key(keys, place.kind)
+
+
+# Acting.
+
+
+def remove(
+    keys: Keys, place: Place, raws: Sequence[bytes], into: Trash, now_s: int
+) -> Step[list[Fate]]:
+    """Delete jobs into the trash."""
+    removals = [removal(keys, read_job(raw, place.queue)) for raw in raws]
+    kind: Literal["list", "zset"] = "list" if place.kind == "queued" else "zset"
+    there = yield from mending.remove(
+        keys, _key_of(keys, place), kind, removals, trash=into, now_s=now_s
+    )
+    return ["done" if was else "gone" for was in there]
+
+
+def work(
+    keys: Keys, place: Place, raws: Sequence[bytes], into: Trash, now_s: int
+) -> Step[list[Fate]]:
+    """Put jobs of a set to work; the trash remembers how they were."""
+    revivals = [_comeback(keys, place, read_job(raw), now_s) for raw in raws]
+    able = [comeback for comeback in revivals if comeback is not None]
+    said = ""
+    if able:
+        said = yield from mending.revive(keys, _key_of(keys, place), able, now_s, trash=into)
+    fates = iter(said)
+    return ["refused" if each is None else _FATES[next(fates)] for each in revivals]
+
+
+def _comeback(keys: Keys, place: Place, job: Job, now_s: int) -> Revival | None:
+    """Say how a job comes to its queue: a dead one afresh, a waiting one as it is, but now."""
+    if place.kind == "dead":
+        return revival(keys, job, now_s)
+    if job.undecodable:
+        return None
+    return Revival(job.raw, wire.splice(job.raw, t=now_s), b"", job.name, keys.jobs(job.name))
+
+
+# Undoing.
+
+
+def take_back(
+    keys: Keys, operation_id: str, verb: str, place: Place, found: Sequence[Entry], now_s: int
+) -> Step[str]:
+    """Bring jobs back from the trash; says, a job, as `restore.lua` or `recall.lua` do."""
+    if verb == "delete":
+        restores = [_restore(keys, place, entry, now_s) for entry in found]
+        kind: Literal["list", "zset"] = "list" if place.kind == "queued" else "zset"
+        target = _key_of(keys, place)
+        said = yield from trash.restore(keys, operation_id, target, kind, restores, now_s)
+    else:
+        recalls = [_recall(keys, place, entry) for entry in found]
+        said = yield from trash.recall(keys, operation_id, _key_of(keys, place), recalls)
+    if said == "t":
+        raise ServerRefused("WRONGTYPE", f"the key of {place} has a wrong type; move it away first")
+    return said
+
+
+def _restore(keys: Keys, place: Place, entry: Entry, now_s: int) -> Restore:
+    job = read_job(entry.raw, place.queue)
+    unique_key = unique_key_of(keys, job) if entry.mark == "k" else ""
+    plain = entry.raw
+    if unique_key:
+        plain = wire.splice(entry.raw, unique=None, unique_key=None, unique_until=None)
+    due_s = 0 if place.kind == "queued" else max(epoch(entry.score) - now_s, 0)
+    value = entry.value or b"1"
+    return Restore(entry, plain, unique_key, value, min(due_s, 2**40) + UNIQUE_LIVES_S, job.id)
+
+
+def _recall(keys: Keys, place: Place, entry: Entry) -> Recall:
+    """Say with which bytes a job went, which follow from those that it had."""
+    job = read_job(entry.raw)
+    comeback = _comeback(keys, place, job, entry.at_s)
+    if comeback is None:  # what is no job was never put to work; it is nowhere to be found
+        return Recall(entry, entry.raw, keys.jobs(job.name), "list", "")
+    new = comeback.plain if entry.mark == "p" else comeback.new
+    unique_key = comeback.unique_key if entry.mark == "k" else ""
+    return Recall(entry, new, comeback.target, "list" if comeback.queue else "zset", unique_key)

@@ -1,0 +1,155 @@
+"""Why a job is not running, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from workkit.core.records import Placed, Queue, WorkerPoolHeartbeat
+from workkit.core.text import age, counted
+
+__all__ = ["SILENT_S", "Circumstances", "is_silent", "why"]
+
+#: A pool whose heartbeat is older counts as dead, seconds. Beats are 4 s apart.
+SILENT_S: Final = 12
+_NAMED: Final = 3
+
+
+def is_silent(beat: WorkerPoolHeartbeat, now_s: float) -> bool:
+    """Tell whether a pool's heartbeat is missing or old, as this host's clock has it."""
+    return now_s - beat.heartbeat_at > SILENT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What decides whether a job runs, read at one time.
+
+    Attributes:
+        now_s: When, epoch seconds.
+        queue: Its queue; None if no job of its name was ever known.
+        holders: Pool id → how many jobs of the queue it holds.
+        pools: All registered pools.
+        unique_holder: What its unique key holds: b"1" or the payload that is to run; None if the
+            job is not unique or its key is free.
+        ahead: How many jobs of its queue run before it; None if unknown.
+        there: Whether it still is where its record says; None if unknown.
+    """
+
+    now_s: float
+    queue: Queue | None
+    holders: Mapping[str, int]
+    pools: Sequence[WorkerPoolHeartbeat]
+    unique_holder: bytes | None = None
+    ahead: int | None = None
+    there: bool | None = None
+
+
+def why(placed: Placed, around: Circumstances) -> list[str]:
+    """Say why a job is not running, the most decisive reason first.
+
+    Args:
+        placed: The job, where it is.
+        around: Read for it.
+
+    Returns:
+        Sentences without a full stop; none for a job that runs.
+    """
+    if placed.place == "running":
+        return []
+    if around.there is False:
+        return [f"it is not in the {placed.place} set any more: it was moved, retried or deleted"]
+    if placed.place == "dead":
+        return list(_dead(placed, around))
+    if placed.at is not None:
+        return [*_waiting(placed, around), *_obstacles(placed, around)]
+    found = list(_obstacles(placed, around))
+    return found or [_next_in_line(around)]
+
+
+def _dead(placed: Placed, around: Circumstances) -> Iterator[str]:
+    job = placed.job
+    if job.undecodable:
+        yield f"its bytes are no job: {job.undecodable}"
+        return
+    ago = age(around.now_s - (placed.at or 0))
+    times = "once" if job.fails == 1 else f"{job.fails} times"
+    yield f"it died {ago} ago after it had failed {times}; it runs again only if you retry it"
+    yield from _unique(placed, around)
+
+
+def _waiting(placed: Placed, around: Circumstances) -> Iterator[str]:
+    left_s = (placed.at or 0) - around.now_s
+    if left_s > 0:
+        what = "it is tried again" if placed.place == "retry" else "it is due"
+        yield f"{what} in {age(left_s)}"
+    elif all(is_silent(beat, around.now_s) for beat in around.pools):
+        yield f"it was due {age(-left_s)} ago, and no live pool is there to move it to its queue"
+    else:
+        yield f"it was due {age(-left_s)} ago and is about to be moved to its queue"
+
+
+def _obstacles(placed: Placed, around: Circumstances) -> Iterator[str]:
+    queue, name = around.queue, placed.job.name
+    if queue is not None:
+        if queue.broken:
+            yield f"a key of queue {name!r} has a wrong type, so nothing is taken from it"
+        if queue.paused:
+            yield f"queue {name!r} is paused"
+        if queue.max_concurrency and queue.running >= queue.max_concurrency:
+            held = _holders(around)
+            yield (
+                f"the limit of {name!r} is reached: {queue.running} of "
+                f"{queue.max_concurrency} run{held}"
+            )
+    yield from _nobody(name, around)
+    yield from _unique(placed, around)
+
+
+def _holders(around: Circumstances) -> str:
+    """Name the pools that hold jobs, those with the most first."""
+    beats = {beat.worker_pool_id: beat for beat in around.pools}
+    held = sorted(around.holders.items(), key=lambda item: -item[1])
+    named = [
+        f"{count} on {beats[pool].host}:{beats[pool].pid}" if pool in beats
+        else f"{count} by pool {pool}, which is gone"
+        for pool, count in held[:_NAMED]
+    ]  # fmt: skip
+    if len(held) > _NAMED:
+        named.append(f"{sum(count for _, count in held[_NAMED:])} elsewhere")
+    return f" ({', '.join(named)})" if named else ""
+
+
+def _nobody(name: str, around: Circumstances) -> Iterator[str]:
+    """Say that nobody would take the job."""
+    knowing = [beat for beat in around.pools if name in beat.job_names]
+    if not around.pools:
+        yield "no pool is running"
+    elif not knowing:
+        yield f"no live pool handles jobs called {name!r}"
+    elif all(is_silent(beat, around.now_s) for beat in knowing):
+        newest = max(knowing, key=lambda beat: beat.heartbeat_at)
+        ago = age(around.now_s - newest.heartbeat_at)
+        yield (
+            f"the pools that handle {name!r} are silent; {newest.host}:{newest.pid} was heard "
+            f"last, {ago} ago"
+        )
+
+
+def _unique(placed: Placed, around: Circumstances) -> Iterator[str]:
+    holder, job = around.unique_holder, placed.job
+    if holder is None or not job.unique:
+        return
+    own = f'"id":"{job.id}"'.encode() in holder or (holder == b"1" and not job.fails)
+    if not own and placed.place in {"dead", "retry"}:
+        yield "its unique key is held by another job, so retried it runs without being unique"
+    elif not own:
+        yield "its unique key holds a newer payload, which runs in its place"
+
+
+def _next_in_line(around: Circumstances) -> str:
+    if around.ahead:
+        return (
+            f"{counted(around.ahead, 'job of its queue runs', 'jobs of its queue run')} before it"
+        )
+    return "nothing holds it: a pool takes it as soon as a worker is free"

@@ -1,0 +1,322 @@
+"""Reads a namespace on a server: the reading half of `Client`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from workkit.admin.explain import Circumstances
+from workkit.admin.steps import job_state as circumstance_steps
+from workkit.admin.steps import reads as steps
+from workkit.admin.steps import survey as survey_steps
+from workkit.admin.steps import walk as walk_steps
+from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, packed
+from workkit.admin.steps.walk import WaitingJob
+from workkit.admin.watch import LiveWatch, Watch
+from workkit.core.clock import Clock, SystemClock
+from workkit.core.history import PackedHistory
+from workkit.core.options import check_whole
+from workkit.core.records import (
+    Batch,
+    CronEntry,
+    DeadJob,
+    Found,
+    Overview,
+    Page,
+    Place,
+    Placed,
+    Queue,
+    QueuedJob,
+    RetryJob,
+    ScheduledJob,
+    WorkerObservation,
+    WorkerPoolHeartbeat,
+)
+from workkit.store.connections.link import carrier
+from workkit.store.connections.watching import watch_link
+from workkit.store.keys import Keys
+
+__all__ = ["LiveReader"]
+
+#: Jobs on a page; as in the original.
+PAGE: Final = 20
+_WALK: Final = 500
+_MOST_AT_ONCE: Final = 10_000
+
+
+class _Plain:
+    """A watch for servers that name no changes, such as simulated ones."""
+
+    def __init__(self, reader: LiveReader) -> None:
+        self._reader = reader
+
+    def overview(self) -> Overview:
+        """Return an overview."""
+        return self._reader.overview()
+
+    def close(self) -> None:
+        """Close nothing; the connections are the reader's."""
+
+
+class LiveReader:
+    """Reads a namespace; safe to share among threads. Meets `workkit.Reader`.
+
+    Args:
+        namespace: Prefix of all Redis keys.
+        redis: A redis-py client or a URL. The reader opens connections of its own to that server.
+        clock: Where times come from.
+
+    Raises:
+        InvalidOption: `redis` is neither a client nor a URL.
+        InvalidName: The namespace cannot be one.
+
+    Every method raises `ServerError` if Redis does not answer or refuses.
+    """
+
+    def __init__(self, namespace: str, redis: object, *, clock: Clock | None = None) -> None:
+        self._keys = Keys(namespace)
+        self._links = carrier(redis, namespace)
+        self._clock = clock or SystemClock()
+
+    def close(self) -> None:
+        """Close the connections; they open again when they are needed."""
+        self._links.close()
+
+    @property
+    def label(self) -> str:
+        """The namespace and its server, without user and password."""
+        namespace = self._keys.namespace
+        return f"{namespace} at {self._links.label}" if namespace else self._links.label
+
+    @property
+    def live(self) -> bool:
+        """True: what is read can change."""
+        return True
+
+    def now_s(self) -> float:
+        """Return the time, epoch seconds."""
+        return self._clock.read().epoch_ms / 1_000
+
+    def _now_s(self) -> int:
+        return self._clock.read().epoch_s
+
+    # At a glance.
+
+    def overview(self) -> Overview:
+        """Return queues, pools and sizes in three round trips, however much there is."""
+        return self._links.run(survey_steps.overview(self._keys, self._clock.read().epoch_ms))
+
+    def watch(self) -> Watch:
+        """Return what reads overviews again and again, at the cost of what has changed."""
+        link = watch_link(self._links)
+        return LiveWatch(self._keys, link, self._clock) if link is not None else _Plain(self)
+
+    def queues(self) -> list[Queue]:
+        """Return all queues that were ever used, by name."""
+        return self._links.run(steps.queues(self._keys, self._now_s()))
+
+    def worker_pool_heartbeats(self) -> list[WorkerPoolHeartbeat]:
+        """Return all registered pools, by id; one whose heartbeat is missing has zeros."""
+        return self._links.run(steps.heartbeats(self._keys))
+
+    def worker_observations(
+        self, worker_ids: Sequence[str] | None = None
+    ) -> list[WorkerObservation]:
+        """Return what workers run.
+
+        Args:
+            worker_ids: Which workers; None for every worker of every registered pool.
+        """
+        return self._links.run(steps.observations(self._keys, worker_ids))
+
+    def cron(self) -> list[CronEntry]:
+        """Return the cron entries that pools have declared, by name and spec."""
+        return self._links.run(survey_steps.cron_entries(self._keys, self._now_s()))
+
+    # Pages.
+
+    def jobs(
+        self, place: Place, start: int = 0, count: int = PAGE, *, reverse: bool = False
+    ) -> Page[WaitingJob]:
+        """Return some jobs of a place; as quick in the middle of a million as at their start.
+
+        Args:
+            place: Where.
+            start: How many to leave out.
+            count: How many to return at most, up to 10,000.
+            reverse: Begin at the other end: latest due, last dead, newest in the queue.
+
+        Raises:
+            InvalidOption: `start` or `count` is none.
+            InvalidName: The queue's name cannot be one.
+        """
+        return self._links.run(walk_steps.part(self._keys, place, start, count, reverse=reverse))
+
+    def walk(
+        self, place: Place, *, reverse: bool = False, size: int = 1_000
+    ) -> Iterator[Batch[WaitingJob]]:
+        """Walk a whole place, batch by batch; see `Reader.walk`.
+
+        Args:
+            place: Where.
+            reverse: Begin at the other end, as for `jobs`.
+            size: How many jobs a batch has at most, up to 10,000.
+
+        Raises:
+            InvalidOption: `size` is none.
+            InvalidName: The queue's name cannot be one.
+        """
+        check_whole("size", size, 1, _MOST_AT_ONCE)
+        return self._walk(place, reverse, size)
+
+    def _walk(self, place: Place, reverse: bool, size: int) -> Iterator[Batch[WaitingJob]]:
+        cursor, seen = None, 0
+        while True:
+            page, cursor = self._links.run(
+                walk_steps.after(self._keys, place, cursor, size, reverse=reverse)
+            )
+            seen += len(page.jobs)
+            if page.jobs:
+                yield Batch(page.jobs, seen, page.total)
+            if cursor is None:
+                return
+
+    def queued_jobs(self, name: str, page: int = 1) -> Page[QueuedJob]:
+        """Return a page of a queue, the job that runs next first.
+
+        Args:
+            name: The job's name.
+            page: 1 for the first.
+
+        Raises:
+            InvalidName: The name cannot be one.
+            InvalidOption: `page` is no page.
+        """
+        return self._links.run(steps.queued_page(self._keys, name, page, PAGE))
+
+    def scheduled_jobs(self, page: int = 1) -> Page[ScheduledJob]:
+        """Return a page of the scheduled set, the earliest due first."""
+        raw = self._links.run(steps.set_page(self._keys, "scheduled", page, PAGE))
+        return Page([ScheduledJob(at, job) for at, job in raw.jobs], raw.total)
+
+    def retry_jobs(self, page: int = 1) -> Page[RetryJob]:
+        """Return a page of the retry set, the earliest due first."""
+        raw = self._links.run(steps.set_page(self._keys, "retry", page, PAGE))
+        return Page([RetryJob(at, job) for at, job in raw.jobs], raw.total)
+
+    def dead_jobs(self, page: int = 1) -> Page[DeadJob]:
+        """Return a page of the dead set, the longest dead first, as the original does."""
+        raw = self._links.run(steps.set_page(self._keys, "dead", page, PAGE))
+        return Page([DeadJob(at, job) for at, job in raw.jobs], raw.total)
+
+    def iter_queued_jobs(self, name: str) -> Iterator[QueuedJob]:
+        """Walk a queue, the job that runs next first.
+
+        Jobs that move meanwhile may be missed or come twice.
+        """
+        start = 0
+        while batch := self._links.run(steps.queued(self._keys, name, start, _WALK))[1]:
+            yield from batch
+            start += len(batch)
+
+    def iter_scheduled_jobs(self) -> Iterator[ScheduledJob]:
+        """Walk the scheduled set, the earliest due first."""
+        return (job for job in self._each("scheduled") if isinstance(job, ScheduledJob))
+
+    def iter_retry_jobs(self) -> Iterator[RetryJob]:
+        """Walk the retry set, the earliest due first."""
+        return (job for job in self._each("retry") if isinstance(job, RetryJob))
+
+    def iter_dead_jobs(self) -> Iterator[DeadJob]:
+        """Walk the dead set, the longest dead first."""
+        return (job for job in self._each("dead") if isinstance(job, DeadJob))
+
+    def _each(self, name: steps.SetName) -> Iterator[WaitingJob]:
+        for batch in self.walk(Place(name), size=_WALK):
+            yield from batch.jobs
+
+    # One job.
+
+    def find(self, job_id: str) -> Found | None:
+        """Look for a job by its id, everywhere.
+
+        Redis has no index of ids, so this reads every queue and set, page by page: seconds for a
+        million jobs, without blocking anybody.
+
+        Returns:
+            Where it is, or None.
+        """
+        return self._links.run(steps.find(self._keys, job_id))
+
+    def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
+        """Return what decides whether a job runs, for `workkit.admin.explain.why`.
+
+        Args:
+            placed: The job.
+            seen: An overview, if one was read just now; then one round trip does.
+        """
+        return self._links.run(circumstance_steps.around(self._keys, placed, self._now_s(), seen))
+
+    # History.
+
+    def history(
+        self,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        name: str | None = None,
+        outcome: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[HistoryRecord]:
+        """Walk what ran, the newest first, page by page.
+
+        Args:
+            since: Finished at or after, epoch seconds.
+            until: Finished before, epoch seconds.
+            name: Only jobs of this name.
+            outcome: Only this outcome, see `workkit.core.history.Record`.
+            limit: At most this many.
+
+        Raises:
+            InvalidOption: A filter makes no sense.
+        """
+        query = HistoryQuery(since, until, name, outcome, limit)
+        return query.walk(self._links.run, self._keys)
+
+    def packed_history(
+        self, *, after: str = "", since: float | None = None
+    ) -> Iterator[Sequence[PackedHistory]]:
+        """Walk history as it is stored, the oldest first, for those who read very much of it.
+
+        Args:
+            after: The id of the last entry that is not wanted; "" to begin with the oldest.
+            since: Written at or after, epoch seconds; what finished then was written then or later.
+
+        Raises:
+            InvalidOption: `after` is no id, or `since` no time.
+        """
+        query = HistoryQuery(since, None, None, None, None)
+        return packed(self._links.run, self._keys, after, query.since_ms)
+
+    def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
+        """Return a sample of what ran last, the newest first, in one round trip.
+
+        Args:
+            entries: How many entries of the history stream; each holds what finished together.
+
+        Raises:
+            InvalidOption: `entries` is none.
+        """
+        check_whole("entries", entries, 1, _MOST_AT_ONCE)
+        query = HistoryQuery(None, None, None, None, None)
+        return query.newest(self._links.run, self._keys, entries)
+
+    def job_history(self, job_id: str) -> list[HistoryRecord]:
+        """Return all executions of one job that history still has, the oldest first."""
+        query = HistoryQuery(None, None, None, None, None)
+        walk = query.walk(self._links.run, self._keys)
+        return [record for record in walk if record.job_id == job_id][::-1]
+
+    def history_extent(self) -> HistoryExtent:
+        """Return how many executions were recorded, and how many the cap has left."""
+        return self._links.run(steps.extent(self._keys))

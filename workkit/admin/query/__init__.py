@@ -1,0 +1,12 @@
+"""One small language that picks jobs: ``queue:mail error:Timeout fails:>3 not args.tenant:acme``.
+
+The same for `Client`, the command line, the console and the notebook views. `syntax` reads it,
+`fields` says what can be asked, `matching` compares. docs/query.md is the reference.
+"""
+
+from __future__ import annotations
+
+from workkit.admin.query.fields import FIELDS, Field
+from workkit.admin.query.query import Query, parse
+
+__all__ = ["FIELDS", "Field", "Query", "parse"]

@@ -1,0 +1,229 @@
+"""Reading history: filters, and the walk over packed entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, get_args
+
+import msgspec
+
+from workkit.core.history import FORMAT, DetailedRecord, Outcome, PackedHistory, unpack
+from workkit.core.options import check_whole
+from workkit.errors import InvalidOption
+from workkit.store.calls import pages as reading
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord", "id_pair", "packed"]
+
+_Run: TypeAlias = "Callable[[Step[list[PackedHistory]]], list[PackedHistory]]"
+
+_ENTRIES: Final = 200
+_ENTRY_ID: Final = re.compile(r"\d{1,15}-\d{1,18}", re.ASCII)
+#: More records than any history keeps.
+_MOST: Final = 10**12
+#: Later than any date a calendar shows, and still a stream id: epoch seconds.
+_LATEST_S: Final = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRecord:
+    """One execution, with where it ran.
+
+    Attributes:
+        job_id: The job.
+        name: Its name.
+        enqueued_at: When it entered its queue, epoch seconds.
+        started_ms: When the handler started, epoch milliseconds; 0 if it did not.
+        finished_ms: When the execution ended, epoch milliseconds.
+        outcome: See `workkit.core.history.Record`.
+        fails: Failures so far, this one included.
+        error: The headline of the error; "" for none.
+        fingerprint: Equal for equal failures; "" for none.
+        worker_id: The worker that ran it.
+        reason: What else there is to say; "" for nothing.
+        pool_id: The pool that recorded it.
+        host: Its machine.
+        version: The version of its program; "" if that has none.
+        args: The args as JSON; None where the pool does not keep them, see `HistoryOptions`.
+        checkins: The newest check-ins, epoch milliseconds and message, where the pool keeps them.
+    """
+
+    job_id: str
+    name: str
+    enqueued_at: int
+    started_ms: int
+    finished_ms: int
+    outcome: str
+    fails: int
+    error: str
+    fingerprint: str
+    worker_id: str
+    reason: str
+    pool_id: str
+    host: str
+    version: str = ""
+    args: str | None = None
+    checkins: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryExtent:
+    """How much history there is.
+
+    Attributes:
+        written: Executions recorded since the stream began.
+        kept: How many of them the bounds have left; see `HistoryOptions`.
+        since_ms: When the oldest of these was recorded, epoch milliseconds; 0 if there is none.
+        last_id: The id of the newest entry, for `Client.packed_history`; "" without one.
+    """
+
+    written: int
+    kept: int
+    since_ms: int = 0
+    last_id: str = ""
+
+    @property
+    def trimmed(self) -> int:
+        """How many the bounds took away."""
+        return self.written - self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which executions are wanted; see `Client.history`.
+
+    Raises:
+        InvalidOption: A filter makes no sense.
+    """
+
+    since: float | None
+    until: float | None
+    name: str | None
+    outcome: str | None
+    limit: int | None
+
+    def __post_init__(self) -> None:
+        if self.outcome is not None and self.outcome not in get_args(Outcome):
+            known = ", ".join(get_args(Outcome))
+            raise InvalidOption(f"there is no outcome {self.outcome!r}; there are {known}")
+        for name, at in (("since", self.since), ("until", self.until)):
+            if at is not None and not 0 <= at <= _LATEST_S:
+                raise InvalidOption(f"{name} must be epoch seconds, not {at!r}")
+        if self.limit is not None:
+            check_whole("limit", self.limit, 0, _MOST)
+
+    @property
+    def since_ms(self) -> int:
+        """No older entry can hold a wanted execution, epoch milliseconds."""
+        return int(self.since * 1000) if self.since is not None else 0
+
+    def walk(self, run: _Run, keys: Keys) -> Iterator[HistoryRecord]:
+        """Yield records from a server, the newest first.
+
+        Args:
+            run: Carries out a step.
+            keys: The namespace.
+        """
+        return self.pick(_newest_first(run, keys, self.since_ms))
+
+    def newest(self, run: _Run, keys: Keys, entries: int) -> list[HistoryRecord]:
+        """Return what the newest entries hold, in one round trip: a sample of what runs now.
+
+        Args:
+            run: Carries out a step.
+            keys: The namespace.
+            entries: How many entries; each holds what finished in one exchange.
+        """
+        step = iter(reading.history_entries(keys, "-", "+", entries, newest_first=True))
+        return list(self.pick(run(step)))
+
+    def pick(self, entries: Iterable[PackedHistory]) -> Iterator[HistoryRecord]:
+        """Yield records, in the reverse order of the entries' own.
+
+        Args:
+            entries: Those since `since_ms`, the newest first.
+        """
+        found = 0
+        if not self.limit and self.limit is not None:
+            return
+        for entry in entries:
+            for record in reversed(_records(entry)):
+                if self._wants(record):
+                    yield _joined(record, entry)
+                    found += 1
+                    if found == self.limit:
+                        return
+
+    def _wants(self, record: DetailedRecord) -> bool:
+        return (
+            (self.name is None or record.name == self.name)
+            and (self.outcome is None or record.outcome == self.outcome)
+            and (self.since is None or record.finished_ms >= self.since * 1000)
+            and (self.until is None or record.finished_ms < self.until * 1000)
+        )
+
+
+def _newest_first(run: _Run, keys: Keys, since_ms: int) -> Iterator[PackedHistory]:
+    low, high = f"{since_ms}" if since_ms else "-", "+"
+    while True:
+        step = iter(reading.history_entries(keys, low, high, _ENTRIES, newest_first=True))
+        entries = run(step)
+        yield from entries
+        if len(entries) < _ENTRIES:
+            return
+        high = f"({entries[-1].entry_id}"
+
+
+def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequence[PackedHistory]]:
+    """Yield entries as they are stored, the oldest first, in batches.
+
+    Args:
+        run: Carries out a step.
+        keys: The namespace.
+        after: The id of the last entry that is not wanted; "" to begin with the oldest.
+        since_ms: Written at or after, epoch milliseconds.
+
+    Raises:
+        InvalidOption: `after` is no id.
+    """
+    low = "({}-{}".format(*id_pair(after)) if after else f"{since_ms}"
+    while True:
+        step = iter(reading.history_entries(keys, low, "+", _ENTRIES, newest_first=False))
+        entries = run(step)
+        if entries:
+            yield entries
+        if len(entries) < _ENTRIES:
+            return
+        low = f"({entries[-1].entry_id}"
+
+
+def id_pair(entry_id: str) -> tuple[int, int]:
+    """Return milliseconds and total of an entry's id: entries sort by these.
+
+    Raises:
+        InvalidOption: It is no id.
+    """
+    if not _ENTRY_ID.fullmatch(entry_id):
+        raise InvalidOption(
+            f"after must be the id of an entry such as 1800000000000-17, not {entry_id!r}"
+        )
+    ms, _, total = entry_id.partition("-")
+    return int(ms), int(total)
+
+
+def _records(entry: PackedHistory) -> list[DetailedRecord]:
+    """Unpack an entry; one of another format or of somebody else's making is passed over."""
+    if entry.version != FORMAT:
+        return []
+    try:
+        return unpack(entry.blob)
+    except msgspec.MsgspecError:
+        return []
+
+
+def _joined(record: DetailedRecord, entry: PackedHistory) -> HistoryRecord:
+    fields: dict[str, Any] = {name: getattr(record, name) for name in record.__struct_fields__}
+    return HistoryRecord(**fields, pool_id=entry.pool_id, host=entry.host, version=entry.program)

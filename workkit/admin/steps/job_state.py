@@ -1,0 +1,62 @@
+"""The logic of reading what decides whether one job runs, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from workkit.admin.explain import Circumstances
+from workkit.admin.steps.reads import heartbeats, observe_queues
+from workkit.core.job import Job
+from workkit.core.records import Overview, Placed, QueuedJob
+from workkit.errors import InvalidArgs
+from workkit.store.calls import pools
+from workkit.store.calls import survey as surveying
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["around", "unique_key_of"]
+
+_SETS: Final[dict[str, Callable[[Keys], bytes]]] = {
+    "scheduled": lambda keys: keys.scheduled,
+    "retry": lambda keys: keys.retry,
+    "dead": lambda keys: keys.dead,
+}
+
+
+def unique_key_of(keys: Keys, job: Job) -> str:
+    """Return the key of a unique job; "" for others, and for one whose args no key can hold."""
+    if not job.unique or job.undecodable:
+        return ""
+    try:
+        return keys.unique_of(job)
+    except InvalidArgs:
+        return ""
+
+
+def around(
+    keys: Keys, placed: Placed, now_s: int, seen: Overview | None = None
+) -> Step[Circumstances]:
+    """Read the queue of a job, who holds its lock, all pools, its unique key, and if it is there.
+
+    Args:
+        keys: The namespace.
+        placed: The job.
+        now_s: Epoch seconds.
+        seen: An overview, if one was read just now; then one round trip does.
+    """
+    name = placed.job.name
+    if seen is not None:
+        queue = next((queue for queue in seen.queues if queue.job_name == name), None)
+        beats = seen.pools
+    else:
+        known = name in (yield from pools.known_jobs(keys))
+        queue = (yield from observe_queues(keys, [name], now_s))[0] if known else None
+        beats = yield from heartbeats(keys)
+    place = _SETS[placed.place](keys) if placed.place in _SETS else None
+    unique_key = unique_key_of(keys, placed.job)
+    found = yield from surveying.standing(keys, name, unique_key, place, placed.job.raw)
+    ahead = placed.position if isinstance(placed, QueuedJob) else None
+    return Circumstances(
+        now_s, queue, found.holders, beats, found.unique_holder, ahead, found.there
+    )

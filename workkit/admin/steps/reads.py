@@ -1,0 +1,273 @@
+"""The logic of `Client`, without I/O."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from workkit.admin.steps.history import HistoryExtent
+from workkit.core import job as wire
+from workkit.core.job import Job
+from workkit.core.options import check_whole
+from workkit.core.records import (
+    Found,
+    Page,
+    Queue,
+    QueuedJob,
+    WorkerObservation,
+    WorkerPoolHeartbeat,
+)
+from workkit.errors import (
+    ServerRefused,
+    Undecodable,
+)
+from workkit.store.calls import pages as reading
+from workkit.store.calls import pools
+from workkit.store.calls import queues as queue_store
+from workkit.store.calls import remove as mending
+from workkit.store.calls.pages import SetName
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys, check_name
+from workkit.store.replies import number
+
+__all__ = [
+    "FOREVER",
+    "SetName",
+    "epoch",
+    "extent",
+    "find",
+    "heartbeats",
+    "heartbeats_of",
+    "observations",
+    "observe_queues",
+    "pause",
+    "queued",
+    "queued_page",
+    "queues",
+    "read_job",
+    "read_set",
+    "set_page",
+    "unpause",
+]
+
+_BATCH: Final = 500
+#: No list or set is longer, and its jobs can still be counted.
+_LAST_PAGE: Final = 10**12
+#: How infinite scores are shown, epoch seconds.
+FOREVER: Final = 2**63 - 1
+_TOTALS: Final = (
+    "busy", "done", "retried", "died", "discarded", "returned", "fenced", "abandoned",
+)  # fmt: skip
+
+
+def read_job(raw: bytes, name: str = "") -> Job:
+    """Read a job, or make one that says why the bytes are none.
+
+    Args:
+        raw: The bytes.
+        name: The queue's name, for bytes that are no job.
+    """
+    try:
+        return wire.decode(raw)
+    except Undecodable as error:
+        return Job(name, "", 0, None, raw=raw, undecodable=str(error))
+
+
+def _page_start(page: int, size: int) -> int:
+    check_whole("page", page, 1, _LAST_PAGE)
+    return (page - 1) * size
+
+
+def epoch(score: float) -> int:
+    """Return a score as whole seconds; infinities, which only junk has, as the ends of an int64."""
+    if math.isfinite(score):
+        return math.floor(score)
+    return FOREVER if score > 0 else -FOREVER
+
+
+# Queues and pools.
+
+
+def queues(keys: Keys, now_s: int) -> Step[list[Queue]]:
+    """Return all queues, by name."""
+    return (yield from observe_queues(keys, sorted((yield from pools.known_jobs(keys))), now_s))
+
+
+def observe_queues(keys: Keys, names: Sequence[str], now_s: int) -> Step[list[Queue]]:
+    """Return some queues, in the order of their names."""
+    if not names:
+        return []
+    states = yield from queue_store.states(keys, names)
+    found = []
+    for state in states:
+        waited_s = 0
+        if state.oldest is not None:
+            enqueued_at = read_job(state.oldest).enqueued_at
+            waited_s = max(now_s - enqueued_at, 0) if enqueued_at else 0
+        found.append(
+            Queue(
+                state.name, state.length, waited_s, state.paused, state.running,
+                state.max_concurrency, state.broken,
+            )
+        )  # fmt: skip
+    return found
+
+
+def heartbeats(keys: Keys) -> Step[list[WorkerPoolHeartbeat]]:
+    """Return all registered pools, by id."""
+    return (yield from heartbeats_of(keys, sorted((yield from pools.registered(keys)))))
+
+
+def heartbeats_of(keys: Keys, pool_ids: Sequence[str]) -> Step[list[WorkerPoolHeartbeat]]:
+    """Return some pools, in the order of their ids."""
+    if not pool_ids:
+        return []
+    rows = yield from reading.pools(keys, pool_ids)
+    return [_heartbeat(pool_id, rows[pool_id]) for pool_id in pool_ids]
+
+
+def _heartbeat(pool_id: str, row: dict[str, str]) -> WorkerPoolHeartbeat:
+    return WorkerPoolHeartbeat(
+        pool_id,
+        _int(row, "heartbeat_at"),
+        _int(row, "started_at"),
+        sorted(name for name in row.get("job_names", "").split(",") if name),
+        _int(row, "concurrency"),
+        row.get("host", ""),
+        _int(row, "pid"),
+        sorted(worker for worker in row.get("worker_ids", "").split(",") if worker),
+        {name: _int(row, name) for name in _TOTALS if name in row},
+        row.get("workkit", ""),
+    )
+
+
+def _int(row: dict[str, str], field: str) -> int:
+    return number(row.get(field)) or 0
+
+
+def observations(
+    keys: Keys, worker_ids: Sequence[str] | None = None
+) -> Step[list[WorkerObservation]]:
+    """Return what workers run: those named, or every worker of every registered pool."""
+    if worker_ids is None:
+        worker_ids = [w for beat in (yield from heartbeats(keys)) for w in beat.worker_ids]
+    if not worker_ids:
+        return []
+    rows = yield from reading.observations(keys, worker_ids)
+    return [_observation(worker_id, rows[worker_id]) for worker_id in worker_ids]
+
+
+def _observation(worker_id: str, row: dict[str, str]) -> WorkerObservation:
+    if not row:
+        return WorkerObservation(worker_id)
+    return WorkerObservation(
+        worker_id,
+        is_busy=True,
+        job_name=row.get("job_name", ""),
+        job_id=row.get("job_id", ""),
+        started_at=_int(row, "started_at"),
+        args_json=row.get("args", ""),
+        checkin=row.get("checkin", ""),
+        checkin_at=_int(row, "checkin_at"),
+    )
+
+
+def pause(keys: Keys, name: str) -> Step[None]:
+    """Pause a queue."""
+    yield from mending.pause(keys, check_name(name))
+
+
+def unpause(keys: Keys, name: str) -> Step[bool]:
+    """Let a queue go on."""
+    return (yield from mending.unpause(keys, check_name(name)))
+
+
+# Pages.
+
+
+def queued(keys: Keys, name: str, start: int, count: int) -> Step[tuple[int, list[QueuedJob]]]:
+    """Return the length of a queue and some of its jobs."""
+    total, raws = yield from reading.queued(keys.jobs(check_name(name)), start, count)
+    return total, [QueuedJob(start + at, read_job(raw, name)) for at, raw in enumerate(raws)]
+
+
+def queued_page(keys: Keys, name: str, page: int, size: int) -> Step[Page[QueuedJob]]:
+    """Return a page of a queue."""
+    total, jobs = yield from queued(keys, name, _page_start(page, size), size)
+    return Page(jobs, total)
+
+
+def read_set(
+    keys: Keys, name: SetName, start: int, count: int
+) -> Step[tuple[int, list[tuple[int, Job]]]]:
+    """Return the size of a sorted set and some of its jobs."""
+    total, rows = yield from reading.members(reading.set_key(keys, name), start, count)
+    return total, [(epoch(score), read_job(raw)) for raw, score in rows]
+
+
+def set_page(keys: Keys, name: SetName, page: int, size: int) -> Step[Page[tuple[int, Job]]]:
+    """Return a page of a sorted set."""
+    total, jobs = yield from read_set(keys, name, _page_start(page, size), size)
+    return Page(jobs, total)
+
+
+# One job.
+
+
+def find(keys: Keys, job_id: str) -> Step[Found | None]:
+    """Look for a job: where it runs, in queues, then in the sets."""
+    known = sorted((yield from pools.known_jobs(keys)))
+    found = yield from _find_running(keys, known, job_id)
+    found = found or (yield from _find_queued(keys, known, job_id))
+    return found or (yield from _find_waiting(keys, job_id))
+
+
+def _find_running(keys: Keys, known: Sequence[str], job_id: str) -> Step[Found | None]:
+    for pool_id in sorted((yield from pools.registered(keys))):
+        held = yield from pools.in_progress(keys, pool_id, known)
+        for name, raws in held.items():
+            for job in (read_job(raw, name) for raw in raws):
+                if job.id == job_id:
+                    return Found("running", job, pool_id=pool_id)
+    return None
+
+
+def _find_queued(keys: Keys, known: Sequence[str], job_id: str) -> Step[Found | None]:
+    for name in known:
+        try:
+            job = yield from _find_in_queue(keys, name, job_id)
+        except ServerRefused as error:
+            if error.code != "WRONGTYPE":
+                raise
+            continue  # a queue that is no list holds no jobs
+        if job is not None:
+            return Found("queued", job)
+    return None
+
+
+def _find_in_queue(keys: Keys, name: str, job_id: str) -> Step[Job | None]:
+    start, key = 0, keys.jobs(name)
+    while raws := (yield from reading.queued(key, start, _BATCH))[1]:
+        for job in (read_job(raw, name) for raw in raws):
+            if job.id == job_id:
+                return job
+        start += len(raws)
+    return None
+
+
+def _find_waiting(keys: Keys, job_id: str) -> Step[Found | None]:
+    places: tuple[SetName, ...] = ("scheduled", "retry", "dead")
+    for place in places:
+        start = 0
+        while members := (yield from read_set(keys, place, start, _BATCH))[1]:
+            for at, job in members:
+                if job.id == job_id:
+                    return Found(place, job, at)
+            start += len(members)
+    return None
+
+
+def extent(keys: Keys) -> Step[HistoryExtent]:
+    """Return how much history there is."""
+    return HistoryExtent(*(yield from reading.history_extent(keys)))

@@ -1,0 +1,106 @@
+"""The logic of what `Client` shows at a glance, without I/O: a namespace, its cron entries."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import Final
+
+from workkit import cron
+from workkit.admin.steps.reads import epoch, heartbeats_of, observe_queues
+from workkit.core.records import CronEntry, Overview
+from workkit.cron import Schedule
+from workkit.cron.slots import slot_id
+from workkit.errors import InvalidSpec
+from workkit.store.calls import survey as surveying
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["cron_entries", "overview"]
+
+#: How many of the next slots of an entry are named.
+_NEXT: Final = 5
+#: How many of the newest past slots of an entry are looked up.
+_PAST: Final = 3
+#: What is known of slots is kept for three days; rare ones are looked for that far back.
+_LOOK_BACK_S: Final = (60, 3_600, 86_400, 3 * 86_400)
+
+
+def overview(keys: Keys, now_ms: int) -> Step[Overview]:
+    """Read a whole namespace in three round trips, however much is in it."""
+    now_s = now_ms // 1000
+    found = yield from surveying.survey(keys)
+    queues = yield from observe_queues(keys, sorted(found.names), now_s)
+    pools = yield from heartbeats_of(keys, sorted(found.pool_ids))
+    scheduled, retry = found.next_scheduled, found.next_retry
+    return Overview(
+        now_ms / 1000,
+        queues,
+        pools,
+        found.scheduled,
+        found.retry,
+        found.dead,
+        None if scheduled is None else epoch(scheduled),
+        None if retry is None else epoch(retry),
+        found.executions,
+    )
+
+
+def cron_entries(keys: Keys, now_s: int) -> Step[list[CronEntry]]:
+    """Return the cron entries that pools have declared, by name and spec."""
+    seen, planned = yield from surveying.cron_entries(keys)
+    named = sorted((*_named(field), field) for field in seen | planned)
+    slots = {field: _past_slots(name, spec, now_s) for name, spec, field in named}
+    ids = [slot for found in slots.values() for slot in found]
+    states = dict(
+        zip(ids, (yield from surveying.slot_states(keys, ids)) if ids else [], strict=True)
+    )
+    entries = []
+    for name, spec, field in named:
+        last = next((slot for slot in slots[field] if states[slot]), None)
+        entries.append(
+            CronEntry(
+                name,
+                spec,
+                seen.get(field, 0),
+                planned.get(field, 0),
+                _next_slots(spec, now_s),
+                slots[field][last] if last else None,
+                states[last].partition(":")[0] if last else "",
+            )
+        )
+    return entries
+
+
+def _named(field: str) -> tuple[str, str]:
+    """Read the field of an entry; one that is none of ours is shown as it stands."""
+    try:
+        name, spec = json.loads(field)
+        return str(name), str(spec)
+    except (ValueError, TypeError):
+        return field, ""
+
+
+def _schedule(spec: str) -> Schedule | None:
+    try:
+        return cron.parse(spec)
+    except InvalidSpec:
+        return None
+
+
+def _next_slots(spec: str, now_s: int) -> tuple[int, ...]:
+    schedule = _schedule(spec)
+    return tuple(islice(schedule.upcoming(now_s, now_s + 2**40), _NEXT)) if schedule else ()
+
+
+def _past_slots(name: str, spec: str, now_s: int) -> dict[str, int]:
+    """Return ids and times (epoch seconds) of the newest slots before now, the newest first."""
+    schedule = _schedule(spec)
+    if schedule is None:
+        return {}
+    times: list[int] = []
+    for back_s in _LOOK_BACK_S:
+        times = list(schedule.upcoming(now_s - back_s, now_s))[-_PAST:]
+        if len(times) == _PAST:
+            break
+    return {slot_id(name, spec, at_s): at_s for at_s in reversed(times)}

@@ -1,0 +1,103 @@
+"""The logic of reading places part by part, without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from workkit.admin.steps.reads import epoch, read_job
+from workkit.core.options import check_whole
+from workkit.core.records import DeadJob, Page, Place, QueuedJob, RetryJob, ScheduledJob
+from workkit.store.calls import pages as reading
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys, check_name
+
+__all__ = ["Cursor", "WaitingJob", "after", "part", "record"]
+
+WaitingJob: TypeAlias = QueuedJob | ScheduledJob | RetryJob | DeadJob
+
+#: No list or set is longer, and its jobs can still be counted.
+_MOST: Final = 10**14
+_MOST_AT_ONCE: Final = 10_000
+_RECORDS: Final[dict[str, type[ScheduledJob | RetryJob | DeadJob]]] = {
+    "scheduled": ScheduledJob,
+    "retry": RetryJob,
+    "dead": DeadJob,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a walk is.
+
+    Attributes:
+        position: Where it goes on in a queue, if nothing is pushed or taken.
+        raw: The last job that it has brought.
+        score: Its score; 0 in a queue.
+    """
+
+    position: int
+    raw: bytes
+    score: float
+
+
+def record(place: Place, raw: bytes, at: float) -> WaitingJob:
+    """Make the record of a waiting job.
+
+    Args:
+        place: Where it is.
+        raw: Its bytes.
+        at: Its score, or its position in a queue.
+    """
+    if place.kind == "queued":
+        return QueuedJob(int(at), read_job(raw, place.queue))
+    return _RECORDS[place.kind](epoch(at), read_job(raw))
+
+
+def part(
+    keys: Keys, place: Place, start: int, count: int, *, reverse: bool
+) -> Step[Page[WaitingJob]]:
+    """Return some jobs of a place, by rank."""
+    check_whole("start", start, 0, _MOST)
+    check_whole("count", count, 0, _MOST_AT_ONCE)
+    total, rows = yield from _rows(keys, place, start, count, reverse=reverse)
+    return Page([record(place, raw, at) for raw, at in rows], total)
+
+
+def _rows(
+    keys: Keys, place: Place, start: int, count: int, *, reverse: bool
+) -> Step[tuple[int, list[tuple[bytes, float]]]]:
+    """Read bytes with their scores, or with their positions."""
+    if place.kind != "queued":
+        key = reading.set_key(keys, place.kind)
+        return (yield from reading.members(key, start, count, reverse=reverse))
+    key = keys.jobs(check_name(place.queue))
+    total, raws = yield from reading.queued(key, start, count, reverse=reverse)
+    first = total - 1 - start if reverse else start
+    return total, [(raw, first - at if reverse else first + at) for at, raw in enumerate(raws)]
+
+
+def after(
+    keys: Keys, place: Place, cursor: Cursor | None, count: int, *, reverse: bool
+) -> Step[tuple[Page[WaitingJob], Cursor | None]]:
+    """Return the jobs behind a cursor, and the next cursor; None at the end."""
+    start = cursor.position if cursor else 0
+    if cursor and place.kind != "queued":
+        key = reading.set_key(keys, place.kind)
+        total, rows = yield from reading.members_after(
+            key, cursor.raw, cursor.score, count, reverse=reverse
+        )
+    else:
+        total, rows = yield from _rows(keys, place, start, count, reverse=reverse)
+    position, more = start + len(rows), len(rows) == count
+    if cursor and place.kind == "queued":
+        rows = _fresh(rows, cursor.raw)
+    page = Page([record(place, raw, at) for raw, at in rows], total)
+    last = rows[-1] if rows else (cursor.raw, cursor.score) if cursor else (b"", 0.0)
+    return page, Cursor(position, *last) if more else None
+
+
+def _fresh(rows: list[tuple[bytes, float]], last: bytes) -> list[tuple[bytes, float]]:
+    """Leave out what newer jobs have pushed from the part before into this one."""
+    at = next((at for at, (raw, _) in enumerate(rows) if raw == last), None)
+    return rows if at is None else rows[at + 1 :]

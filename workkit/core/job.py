@@ -1,0 +1,364 @@
+"""A job: its record, its bytes on the wire, and typed access to its args.
+
+On the wire a job is a JSON object with the fields ``name, id, t, args`` and, when set, ``unique,
+unique_key, fails, err, failed_at``. Jobs that were read are changed by splicing: the fields that
+change are replaced in place, every other byte stays as it was, fields that we do not know included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from workkit.core import gojson
+from workkit.errors import Undecodable
+
+__all__ = [
+    "PERIODIC",
+    "Job",
+    "Payload",
+    "args_json",
+    "bounded_error",
+    "bury_undecodable",
+    "decode",
+    "encode",
+    "failed",
+    "opening",
+    "read",
+    "restore_undecodable",
+    "slot_of",
+    "splice",
+]
+
+_T = TypeVar("_T")
+
+#: The args key under which the bytes of an undecodable member are kept, in base64.
+UNDECODABLE: Final = "workkit_undecodable"
+#: An error text longer than this is cut in the middle (bytes); tracebacks have no natural bound.
+MAX_ERROR_BYTES: Final = 16_384
+
+PERIODIC: Final = "periodic:"
+_EXACT_FLOAT: Final = 2**53
+
+
+class Payload(
+    msgspec.Struct, frozen=True, gc=False, rename={"enqueued_at": "t", "last_err": "err"}
+):
+    """What a job's bytes say: the engine's own copy, out of a handler's reach but for the args.
+
+    The fields are those of `Job`; anything else stays in the bytes.
+    """
+
+    name: str
+    id: str
+    enqueued_at: int
+    args: dict[str, Any] | None = None
+    unique: bool = False
+    unique_key: str = ""
+    unique_until: str = ""
+    fails: int = 0
+    last_err: str = ""
+    failed_at: int = 0
+
+    def job(self, raw: bytes, checkin: Callable[[str], None] | None = None) -> Job:
+        """Return a job for the user to work with.
+
+        Args:
+            raw: The bytes.
+            checkin: Takes its check-ins.
+        """
+        return Job(
+            self.name,
+            self.id,
+            self.enqueued_at,
+            self.args,
+            raw,
+            self.unique,
+            self.unique_key,
+            self.unique_until or ("start" if self.unique else ""),
+            self.fails,
+            self.last_err,
+            self.failed_at,
+            None,
+            None,
+            checkin,
+        )
+
+
+class _Args(msgspec.Struct):
+    args: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_decode_payload: Final = msgspec.json.Decoder(Payload).decode
+_decode_args: Final = msgspec.json.Decoder(_Args).decode
+_decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode_fields: Final = msgspec.json.encode
+
+
+class Job(msgspec.Struct, eq=False):
+    """A job as a handler or a client sees it.
+
+    Attributes:
+        name: The job's name, which is also its queue.
+        id: 24 hexadecimal digits, or ``periodic:NAME:SPEC:EPOCH`` for a cron job.
+        enqueued_at: When it entered its queue, epoch seconds.
+        args: The args as they were enqueued; integers are exact whatever their size. None where
+            none were given.
+        unique: Whether it was enqueued as a unique job.
+        unique_key: The Redis key that holds its uniqueness, or "".
+        unique_until: "start" (the key is free once processing begins) or "done".
+        fails: How many times it failed.
+        last_err: The last error, message first, then a bounded traceback; "" if none.
+        failed_at: When it failed last, epoch seconds; 0 if it did not.
+        raw: The bytes as they stand in Redis.
+        arg_error: What the last failing typed accessor had to say, else None.
+        undecodable: Why the bytes are no job, else None. Only a `Client` shows such jobs.
+    """
+
+    name: str
+    id: str
+    enqueued_at: int
+    args: dict[str, Any] | None
+    raw: bytes = b""
+    unique: bool = False
+    unique_key: str = ""
+    unique_until: str = ""
+    fails: int = 0
+    last_err: str = ""
+    failed_at: int = 0
+    undecodable: str | None = None
+    arg_error: str | None = None
+    _checkin: Callable[[str], None] | None = None
+
+    def __repr__(self) -> str:
+        state = f", fails={self.fails}" if self.fails else ""
+        return f"Job({self.name!r}, id={self.id!r}, args={self.args!r}{state})"
+
+    def checkin(self, message: str) -> None:
+        """Say how far the job is; `workkit top` and the Go web UI show the newest message.
+
+        Never blocks and never fails: the newest message is kept and written by the pool within a
+        second or so.
+
+        Args:
+            message: Any short text, such as "page 12 of 40".
+        """
+        if self._checkin is not None:
+            self._checkin(str(message))
+
+    def on_checkin(self, receive: Callable[[str], None] | None) -> None:
+        """Name the function that takes this job's check-ins; called by the pool that runs it."""
+        self._checkin = receive
+
+    def arg_str(self, key: str) -> str:
+        """Return a string arg; "" and an `arg_error` where it is missing or no string."""
+        value = self._arg(key, "a string")
+        return value if isinstance(value, str) else self._mistyped(key, "a string", value, "")
+
+    def arg_int(self, key: str) -> int:
+        """Return an integer arg of any size; 0 and an `arg_error` where there is none.
+
+        A float counts when it is whole and small enough to be exact (below 2**53).
+        """
+        value = self._arg(key, "an integer")
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOAT:
+            return int(value)
+        return self._mistyped(key, "an integer", value, 0)
+
+    def arg_float(self, key: str) -> float:
+        """Return a number as a float; 0.0 and an `arg_error` where it is missing or no number."""
+        value = self._arg(key, "a number")
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            try:
+                return float(value)
+            except OverflowError:
+                return self._mistyped(key, "a number that fits a float", value, 0.0)
+        return self._mistyped(key, "a number", value, 0.0)
+
+    def arg_bool(self, key: str) -> bool:
+        """Return a boolean arg; False and an `arg_error` where it is missing or no boolean."""
+        value = self._arg(key, "a boolean")
+        return value if isinstance(value, bool) else self._mistyped(key, "a boolean", value, False)
+
+    def _arg(self, key: str, wanted: str) -> Any:
+        if self.args is None or key not in self.args:
+            self.arg_error = f"job {self.name!r}: args[{key!r}] is missing, wanted {wanted}"
+            return _MISSING
+        return self.args[key]
+
+    def _mistyped(self, key: str, wanted: str, value: Any, zero: _T) -> _T:
+        if value is not _MISSING:
+            self.arg_error = (
+                f"job {self.name!r}: args[{key!r}] is {type(value).__name__} ({value!r:.80}), "
+                f"wanted {wanted}"
+            )
+        return zero
+
+
+_MISSING: Final = object()
+
+
+def encode(
+    name: str,
+    job_id: str,
+    enqueued_at: int,
+    args_json: bytes,
+    *,
+    unique_key: str = "",
+    unique_until: str = "",
+) -> bytes:
+    """Write a fresh job with the original's fields in the original's order.
+
+    Args:
+        name: The job's name.
+        job_id: Its id.
+        enqueued_at: Epoch seconds.
+        args_json: The args as `gojson.encode_args` wrote them.
+        unique_key: The key that holds its uniqueness; "" for a plain job.
+        unique_until: "done" to keep the key until the job has succeeded or died. Go pools drop the
+            field and release at the start.
+
+    Returns:
+        The list element.
+    """
+    tail = b""
+    if unique_key:
+        tail = b',"unique":true,"unique_key":' + gojson.encode_text(unique_key)
+        if unique_until == "done":
+            tail += b',"unique_until":"done"'
+    return b'{"name":%b,"id":%b,"t":%d,"args":%b%b}' % (
+        _encoded_name(name),
+        gojson.encode_text(job_id),
+        enqueued_at,
+        args_json,
+        tail,
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _encoded_name(name: str) -> bytes:
+    """Write a name, of which there are few and which come again and again."""
+    return gojson.encode_text(name)
+
+
+def decode(raw: bytes) -> Job:
+    """Read a job; as `read`, for those who need no payload."""
+    return read(raw).job(raw)
+
+
+def read(raw: bytes) -> Payload:
+    """Read a job.
+
+    Args:
+        raw: Bytes from a queue or a sorted set.
+
+    Returns:
+        What the bytes say.
+
+    Raises:
+        Undecodable: The bytes are no job: no JSON, a field of the wrong type, no name.
+    """
+    try:
+        if not raw.isascii():
+            raw.decode()  # msgspec does not look into what we leave as it is
+        payload = _decode_payload(raw)
+        if not payload.name:
+            raise Undecodable(raw, "the job has no name")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        raise Undecodable(raw, f"not a job: {error}") from None
+    return payload
+
+
+def args_json(raw: bytes) -> bytes:
+    """Return a job's args as they stand in its bytes."""
+    return bytes(_decode_args(raw).args)
+
+
+def opening(job: Job | Payload) -> str:
+    """Return how a job's bytes begin, its id included; tells whose payload a key holds."""
+    name, job_id = gojson.encode_text(job.name).decode(), gojson.encode_text(job.id).decode()
+    return f'{{"name":{name},"id":{job_id}'
+
+
+def slot_of(job: Job | Payload) -> str:
+    """Return the id of the cron slot that a job is the first try of; "" for other jobs."""
+    return job.id if not job.fails and job.id.startswith(PERIODIC) else ""
+
+
+def splice(raw: bytes, **changes: int | str | bool | None) -> bytes:
+    """Replace or remove top-level fields, leaving every other byte of the values as it is.
+
+    Args:
+        raw: A job's bytes, known to be decodable.
+        **changes: New values; None removes the field. New fields go to the end, in the order given.
+
+    Returns:
+        The new bytes.
+    """
+    fields = _decode_fields(raw)
+    for field, value in changes.items():
+        if value is None:
+            fields.pop(field, None)
+        elif isinstance(value, str):
+            fields[field] = msgspec.Raw(gojson.encode_text(value))
+        else:
+            fields[field] = msgspec.Raw(_encode_fields(value))
+    return _encode_fields(fields)
+
+
+def failed(raw: bytes, fails: int, error: str, failed_at: int) -> bytes:
+    """Return a job's bytes after a failure.
+
+    Args:
+        raw: The bytes as they stand in Redis.
+        fails: The new count of failures.
+        error: The message, then a traceback; cut to `MAX_ERROR_BYTES`.
+        failed_at: Epoch seconds.
+    """
+    return splice(raw, fails=fails, err=bounded_error(error), failed_at=failed_at)
+
+
+def bounded_error(error: str) -> str:
+    """Cut an error text in the middle, keeping the message and the innermost frames."""
+    if len(error) <= MAX_ERROR_BYTES // 4:
+        return error
+    data = error.encode("utf-8", "replace")
+    if len(data) <= MAX_ERROR_BYTES:
+        return error
+    half = MAX_ERROR_BYTES // 2
+    head, tail = data[:half].decode("utf-8", "ignore"), data[-half:].decode("utf-8", "ignore")
+    return f"{head}\n... {len(data) - 2 * half} bytes left out ...\n{tail}"
+
+
+def bury_undecodable(raw: bytes, origin: str, reason: str, job_id: str, now_s: int) -> bytes:
+    """Wrap bytes that are no job into a valid dead job, so that every reader can show them.
+
+    Args:
+        raw: The bytes.
+        origin: Where they were found: a queue's name, or "scheduled" or "retry".
+        reason: Why they are no job.
+        job_id: A fresh id.
+        now_s: Epoch seconds.
+    """
+    import base64
+
+    args = {UNDECODABLE: base64.b64encode(raw).decode("ascii"), "from": origin}
+    fresh = encode(origin, job_id, now_s, gojson.encode_args(args))
+    return failed(fresh, 1, f"undecodable payload: {reason}", now_s)
+
+
+def restore_undecodable(job: Job) -> bytes | None:
+    """Return the bytes that `bury_undecodable` wrapped, or None for any other job."""
+    import base64
+
+    if not job.args or not isinstance(text := job.args.get(UNDECODABLE), str):
+        return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None

@@ -1,0 +1,64 @@
+"""Cron entries and the names of their slots."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from workkit.core import job as wire
+from workkit.cron import Schedule
+
+__all__ = ["PeriodicEntry", "slot_id", "split_slot"]
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicEntry:
+    """A job that is enqueued by the clock.
+
+    Attributes:
+        spec: The cron spec as the user wrote it; it is part of the job ids.
+        name: The job's name.
+        schedule: The parsed spec.
+        args_json: The args, encoded.
+        catch_up_s: A missed slot up to this old still runs, seconds.
+    """
+
+    spec: str
+    name: str
+    schedule: Schedule
+    args_json: bytes
+    catch_up_s: int
+
+    @property
+    def field(self) -> str:
+        """The entry's name in the `periodic` hash."""
+        return _field(self.name, self.spec)
+
+    def slot(self, at_s: int) -> tuple[str, int, bytes]:
+        """Return id, due time and job of the slot at a time (epoch seconds)."""
+        name = slot_id(self.name, self.spec, at_s)
+        return name, at_s, wire.encode(self.name, name, at_s, self.args_json)
+
+
+def slot_id(name: str, spec: str, at_s: int) -> str:
+    """Return the id of a slot, which is also the id of its job.
+
+    Args:
+        name: The job's name.
+        spec: The cron spec as the user wrote it.
+        at_s: When it is due, epoch seconds.
+    """
+    return f"periodic:{name}:{spec}:{at_s}"
+
+
+def split_slot(job_id: str, name: str) -> tuple[str, int]:
+    """Return the name in the `periodic` hash and the time (epoch seconds) of a slot's id.
+
+    An id that has no time at its end belongs to no entry: then the name is "".
+    """
+    spec, _, at_s = job_id.removeprefix(f"periodic:{name}:").rpartition(":")
+    return (_field(name, spec), int(at_s)) if at_s.isdecimal() else ("", 0)
+
+
+def _field(name: str, spec: str) -> str:
+    return json.dumps([name, spec], ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Claiming jobs and settling them: the logic of the dispatcher."""

@@ -1,0 +1,202 @@
+"""From claimed bytes to an execution, or straight to a fate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from workkit.core import job as wire
+from workkit.core.clock import Instant
+from workkit.core.entropy import Entropy
+from workkit.core.job import Job, Payload
+from workkit.core.options import HistoryOptions, JobOptions
+from workkit.cron.slots import PeriodicEntry, split_slot
+from workkit.engine.handling.execution import Execution, Fate, quick_fate
+from workkit.engine.handling.handlers import Chain, Handler, Middleware, Registration
+from workkit.errors import Undecodable
+from workkit.store.calls.begin import Question
+from workkit.store.keys import Keys
+
+__all__ = ["Admission"]
+
+
+#: A slot may wait in its queue this long whatever its entry says, seconds.
+_SLACK_S: Final = 60
+
+
+def _no_handler(job: Job) -> None:
+    """Stand in for the handler of a job that will not run here."""
+
+
+class Admission:
+    """Knows the pool's handlers; decides what a claimed job is.
+
+    Args:
+        keys: The namespace.
+        registrations: Job name -> handler and options.
+        middleware: In the order in which they were registered.
+        context: Makes a context a job, or None.
+        periodic: Cron entries of this pool.
+        entropy: Where ids come from.
+        details: What history keeps of each job beyond the usual; None for nothing.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        registrations: Mapping[str, Registration],
+        middleware: Sequence[Middleware],
+        context: Callable[[], Any] | None,
+        periodic: Sequence[PeriodicEntry],
+        entropy: Entropy,
+        details: HistoryOptions | None = None,
+    ) -> None:
+        self._details = details
+        self._catch_up_s = {entry.field: entry.catch_up_s for entry in periodic}
+        self._keys = keys
+        self._entropy = entropy
+        self._chains = {
+            name: (Chain(registration.handler, middleware, context), registration.options)
+            for name, registration in registrations.items()
+        }
+        self._nothing = Chain(Handler(_no_handler, is_async=False, takes_context=False), (), None)
+        self._defaults = JobOptions()
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some chains run on threads and some on the event loop."""
+        return len({chain.on_loop for chain, _ in self._chains.values()}) > 1
+
+    def placeholder(self, queue: str, raw: bytes, now: Instant) -> Execution:
+        """Make an execution for bytes that will not run here."""
+        try:
+            payload = wire.read(raw)
+        except Undecodable:
+            payload = Payload(queue, "", now.epoch_s)
+        return self._strange(payload, raw, queue, now)
+
+    def admit(self, queue: str, raw: bytes, now: Instant) -> tuple[Execution, Fate | None]:
+        """Read claimed bytes.
+
+        Args:
+            queue: The queue they came from.
+            raw: The bytes.
+            now: When they were claimed.
+
+        Returns:
+            The execution, and its fate if it cannot run: bytes that are no job and jobs without a
+            handler go to the dead set.
+        """
+        try:
+            payload = wire.read(raw)
+        except Undecodable as error:
+            return self._bury(queue, raw, str(error), now)
+        known = self._chains.get(payload.name)
+        if known is None:
+            return self._stray(queue, raw, payload, now)
+        chain, options = known
+        execution = Execution(payload, raw, queue, chain, options, now.monotonic_s, payload.fails)
+        if self._details is not None:
+            execution.details = self._details
+        if payload.unique:
+            if payload.unique_until == "done":
+                execution.release_key = self._keys.unique_of(payload).encode()
+            else:
+                execution.asks = not payload.fails
+        elif payload.id.startswith(wire.PERIODIC):
+            execution.asks = not payload.fails
+        return execution, None
+
+    def _strange(self, payload: Payload, raw: bytes, queue: str, now: Instant) -> Execution:
+        """Make an execution of what has no handler here."""
+        return Execution(
+            payload, raw, queue, self._nothing, self._defaults, now.monotonic_s, payload.fails
+        )
+
+    def _bury(
+        self, queue: str, raw: bytes, reason: str, now: Instant
+    ) -> tuple[Execution, Fate | None]:
+        job_id = self._entropy.identifier()
+        payload = Payload(queue, job_id, now.epoch_s)
+        execution = self._strange(payload, raw, queue, now)
+        dead = wire.bury_undecodable(raw, queue, reason, job_id, now.epoch_s)
+        error = f"undecodable payload: {reason}"
+        return execution, quick_fate(
+            execution, "dead", now, error=error, dead=dead, reason="undecodable"
+        )
+
+    def _stray(
+        self, queue: str, raw: bytes, payload: Payload, now: Instant
+    ) -> tuple[Execution, Fate | None]:
+        execution = self._strange(payload, raw, queue, now)
+        execution.fails += 1
+        name = payload.name
+        execution.details = self._details
+        error = f"stray job: queue {queue!r} held a job named {name!r}, which has no handler here"
+        dead = wire.failed(raw, execution.fails, error, now.epoch_s)
+        return execution, quick_fate(execution, "dead", now, error=error, dead=dead, reason="stray")
+
+    @staticmethod
+    def job_id(raw: bytes) -> str:
+        """Return the id in some bytes; "" if they are no job."""
+        try:
+            return wire.read(raw).id
+        except Undecodable:
+            return ""
+
+    @staticmethod
+    def is_job(raw: bytes) -> bool:
+        """Tell whether bytes can run as a job."""
+        try:
+            wire.read(raw)
+        except Undecodable:
+            return False
+        return True
+
+    def _is_late(self, job: Payload, now: Instant) -> bool:
+        """Tell whether a slot is older than its entry allows, where this pool has the entry."""
+        field, due_s = split_slot(wire.slot_of(job), job.name)
+        catch_up_s = self._catch_up_s.get(field)
+        return catch_up_s is not None and now.epoch_s - due_s > max(catch_up_s, _SLACK_S)
+
+    def unique_key(self, execution: Execution) -> bytes:
+        """Return the key of a unique job."""
+        return self._keys.unique_of(execution.payload).encode()
+
+    def slots(
+        self, asked: Sequence[Execution], held: Collection[Execution], now: Instant
+    ) -> list[Question]:
+        """Say what Redis is to be asked about cron jobs that begin."""
+        running = {execution.slot for execution in held if execution.slot}
+        questions = []
+        for execution in asked:
+            key = self._keys.slot(execution.payload.id)
+            kind = "late" if self._is_late(execution.payload, now) else "slot"
+            kind = "held" if key in running else kind
+            running.add(key)
+            questions.append(_question(execution, kind, key))
+        return questions
+
+    def take_over(self, execution: Execution) -> Question:
+        """Say what Redis is to be asked about a cron job whose slot nobody runs any more."""
+        return _question(execution, "take", self._keys.slot(execution.payload.id))
+
+    def update(self, execution: Execution, found: bytes) -> Question:
+        """Say what is to become of a unique job, from what its key was found to hold."""
+        kind = "swap" if self.is_job(found) else "keep"
+        kind = "own" if found == execution.raw else kind
+        return _question(execution, kind, self.unique_key(execution), found)
+
+    def begun(self, execution: Execution, update: bytes = b"") -> None:
+        """Take note that a unique or a cron job begins, perhaps with other bytes."""
+        if not execution.payload.unique:
+            execution.slot = self._keys.slot(execution.payload.id)
+            return
+        execution.began = True
+        if update:
+            execution.raw, execution.payload = update, wire.read(update)
+            execution.fails = execution.payload.fails
+
+
+def _question(execution: Execution, kind: str, key: bytes, found: bytes = b"") -> Question:
+    return Question(kind, key, execution.queue, execution.raw, execution.payload.id, found)

@@ -1,0 +1,140 @@
+"""Which queues may have jobs, and which to draw from next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import Final
+
+from workkit.core.entropy import Entropy
+from workkit.engine.handling.execution import Execution
+
+__all__ = ["QueueBoard"]
+
+
+#: Queues that one exchange claims from, at most (about).
+_WIDTH: Final = 20
+
+
+class QueueBoard:
+    """What a pool believes about its queues.
+
+    A queue is hungry for a claim while it may have jobs. Draws among those follow the priorities,
+    which gives the same distribution as the original: it orders all queues at random by weight and
+    takes the first that has a job, and leaving out the empty ones changes nothing in the order of
+    the others.
+
+    Args:
+        priorities: Queue -> weight.
+        limited: Queues with a concurrency limit of this pool's own, and the limits.
+        entropy: Where the draws come from.
+    """
+
+    def __init__(
+        self, priorities: Mapping[str, int], limited: Mapping[str, int], entropy: Entropy
+    ) -> None:
+        self._priorities = dict(priorities)
+        self._limited = dict(limited)
+        self._entropy = entropy
+        self._hopeful = set(priorities)
+        self._snoozed: dict[str, float] = {}
+        self._weights: dict[bool, tuple[list[str], list[int]]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """All queues of the pool."""
+        return list(self._priorities)
+
+    @property
+    def resigned(self) -> bool:
+        """Whether any queue is thought to have no jobs."""
+        return len(self._hopeful) < len(self._priorities)
+
+    @property
+    def hopeful(self) -> bool:
+        """Whether any queue may have jobs."""
+        return bool(self._hopeful)
+
+    def hope(self, names: Iterable[str]) -> None:
+        """Take note that queues may have jobs."""
+        before = len(self._hopeful)
+        self._hopeful.update(name for name in names if name not in self._snoozed)
+        if len(self._hopeful) != before:
+            self._weights.clear()
+
+    def see(self, ready: Iterable[str]) -> None:
+        """Take note of a look at all queues: these have jobs to claim, the others have not."""
+        self._hopeful = {name for name in ready if name not in self._snoozed}
+        self._weights.clear()
+
+    def give_up(self, name: str) -> None:
+        """Take note that a queue has no job to claim."""
+        if name in self._hopeful:
+            self._hopeful.discard(name)
+            self._weights.clear()
+
+    def snooze(self, name: str, until_s: float) -> None:
+        """Leave a queue alone until a time (monotonic seconds)."""
+        self._snoozed[name] = until_s
+        self.give_up(name)
+
+    def wake(self, now_s: float) -> None:
+        """Look at snoozed queues again whose time has come."""
+        if self._snoozed:
+            ready = [name for name, until_s in self._snoozed.items() if until_s <= now_s]
+            for name in ready:
+                del self._snoozed[name]
+            self.hope(ready)
+
+    def draw(self, free: int, ahead: int) -> dict[str, int]:
+        """Draw what to claim.
+
+        Args:
+            free: Workers without a job; they may take from any queue.
+            ahead: Jobs to hold in advance; never from queues with a limit, where a job that waits
+                here would keep another pool from running one.
+
+        Returns:
+            Queue -> how many to claim, for queues that may have jobs.
+        """
+        claims: dict[str, int] = {}
+        for count, unlimited_only in ((free, False), (ahead, True)):
+            if count <= 0:
+                continue
+            names, cumulative = self._cumulative(unlimited_only)
+            if len(names) == 1:
+                claims[names[0]] = claims.get(names[0], 0) + count
+            elif names:
+                # Of very many queues, some give several jobs each: a queue costs more than a job.
+                each = -(-count // _WIDTH) if len(names) > _WIDTH else 1
+                drawn = self._entropy.weighted(cumulative, count // each)
+                for name, times in zip(names, drawn, strict=True):
+                    if times:
+                        claims[name] = claims.get(name, 0) + times * each
+        return claims
+
+    def without_overrun(
+        self, claims: dict[str, int], ghosts: Iterable[Execution]
+    ) -> dict[str, int]:
+        """Cap claims so that handlers nobody else knows of count against their queue's limit."""
+        for queue, running in Counter(ghost.queue for ghost in ghosts).items():
+            if queue in self._limited and queue in claims:
+                room = max(self._limited[queue] - running, 0)
+                claims[queue] = min(claims[queue], room)
+                if not claims[queue]:
+                    del claims[queue]
+                    self.give_up(queue)
+        return claims
+
+    def _cumulative(self, unlimited_only: bool) -> tuple[list[str], list[int]]:
+        known = self._weights.get(unlimited_only)
+        if known is None:
+            names = [
+                name
+                for name in self._priorities
+                if name in self._hopeful and not (unlimited_only and name in self._limited)
+            ]
+            known = names, list(accumulate(self._priorities[name] for name in names))
+            self._weights[unlimited_only] = known
+        return known

@@ -1,0 +1,91 @@
+"""Handlers that run too long: interrupted at their timeout, abandoned if they do not stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from workkit.core.clock import Clock, Instant
+from workkit.core.entropy import Entropy
+from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.handling.execution import Execution, decide
+from workkit.engine.runners.base import Runner
+from workkit.errors import JobTimeout
+
+__all__ = ["GRACE_S", "Deadlines"]
+
+_log = logging.getLogger("workkit")
+
+#: An interrupted handler that still runs after this long is abandoned, seconds.
+GRACE_S: Final = 2.0
+#: How often a job that has not started is looked at again, seconds.
+_NOT_STARTED_S: Final = 0.1
+
+
+class Deadlines:
+    """The running jobs that have a timeout.
+
+    Args:
+        ledger: The pool's books.
+        runner: Where the handlers run.
+        clock: For the end of abandoned ones.
+        entropy: For the jitter of their backoff.
+    """
+
+    def __init__(self, ledger: Ledger, runner: Runner, clock: Clock, entropy: Entropy) -> None:
+        self._ledger = ledger
+        self._runner = runner
+        self._clock = clock
+        self._entropy = entropy
+        self._timed: list[Execution] = []
+
+    def add(self, executions: Sequence[Execution]) -> None:
+        """Take jobs that are about to start; those without a timeout are none of our business."""
+        self._timed += [e for e in executions if e.options.timeout is not None]
+
+    def next_s(self, now: Instant) -> float:
+        """Return when there is something to do, monotonic seconds; infinity for never."""
+        return min((self._due(execution, now) for execution in self._timed), default=float("inf"))
+
+    def watch(self, now: Instant) -> None:
+        """Interrupt and abandon what is due."""
+        if not self._timed:
+            return
+        # A handler whose job was fenced off still takes up a worker.
+        self._timed = [e for e in self._timed if self._ledger.is_open(e) or self._is_ghost(e)]
+        for execution in self._timed:
+            if execution.started is None or now.monotonic_s < self._due(execution, now):
+                continue
+            if not execution.interrupted:
+                execution.interrupted = True
+                self._runner.interrupt(execution)
+            elif execution.finished is None:
+                self._abandon(execution)
+
+    @staticmethod
+    def _is_ghost(execution: Execution) -> bool:
+        return execution.fenced and execution.started is not None and execution.finished is None
+
+    @staticmethod
+    def _due(execution: Execution, now: Instant) -> float:
+        if execution.started is None:
+            return now.monotonic_s + _NOT_STARTED_S
+        deadline = execution.started.monotonic_s + (execution.options.timeout or 0)
+        return deadline + GRACE_S if execution.interrupted else deadline
+
+    def _abandon(self, execution: Execution) -> None:
+        """Settle a job as failed though its handler runs on; its worker is replaced."""
+        payload, timeout = execution.payload, execution.options.timeout
+        _log.error(
+            "job %r %s runs on %g s after its timeout of %g s; it is settled as failed and its "
+            "worker replaced",
+            payload.name,
+            payload.id,
+            GRACE_S,
+            timeout,
+        )
+        self._runner.abandon(execution)
+        error = JobTimeout(f"timed out after {timeout:g} s and did not stop when interrupted")
+        execution.finish(error, self._clock, self._entropy)
+        self._ledger.conclude(decide(execution))

@@ -1,0 +1,390 @@
+"""The heart of a pool: claims jobs, hands them to the runner, settles what finished.
+
+Pure logic: a dispatcher yields exchanges and is told the time. Exactly one thread drives it, so
+between two exchanges nobody else changes what the pool holds; what stands in its in-progress lists
+beyond that is what nobody runs.
+
+A claimed job is admitted (or is dead at once: no job, no handler), begins (unique, cron and
+recovered jobs: Redis has a last word), is submitted, finishes, and is settled by the next exchange.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from workkit.core.clock import Clock, Instant
+from workkit.core.history import Record, pack
+from workkit.core.options import HistoryOptions
+from workkit.engine.dispatch.admission import Admission
+from workkit.engine.dispatch.board import QueueBoard
+from workkit.engine.dispatch.deadlines import Deadlines
+from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.dispatch.pace import Pace
+from workkit.engine.dispatch.pool_sync import Alignment
+from workkit.engine.dispatch.reply_processor import Intake
+from workkit.engine.dispatch.start_checks import Beginning, Solo
+from workkit.engine.handling.events import Events
+from workkit.engine.handling.execution import Execution, Fate, decide, quick_fate
+from workkit.engine.process.identity import Identity
+from workkit.engine.runners.base import Runner
+from workkit.errors import ServerError, ServerRefused
+from workkit.store.calls import exchange as store
+from workkit.store.calls import pools
+from workkit.store.exchange import Exchange, Step
+from workkit.store.keys import Keys
+
+__all__ = ["Dispatcher", "Rest"]
+
+#: A held job that has not started after this long goes back to its queue, seconds.
+PATIENCE_S: Final = 0.1
+#: Every queue is looked at this often while there are free workers, seconds.
+LOOK_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a dispatcher wants after a turn.
+
+    Attributes:
+        for_s: How long it has nothing to do of its own; 0 for another turn at once.
+        listen: Whether new jobs would be welcome meanwhile.
+    """
+
+    for_s: float
+    listen: bool
+
+
+class Dispatcher:
+    """Claims, hands out and settles the jobs of one pool.
+
+    Args:
+        keys: The namespace.
+        identity: The pool's ids.
+        admission: Turns claimed bytes into executions.
+        board: What is known of the queues.
+        ledger: What the pool holds.
+        runner: Where handlers run.
+        deadlines: Handlers with a timeout.
+        finished: Executions that have ended; runners append, the dispatcher takes.
+        events: Takes what hooks want to know.
+        history: How much history to keep; None for none.
+        concurrency: How many handlers run at once.
+        max_recoveries: At how many recoveries a job is dead.
+        clock: Where times come from.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Keys,
+        identity: Identity,
+        admission: Admission,
+        board: QueueBoard,
+        ledger: Ledger,
+        runner: Runner,
+        deadlines: Deadlines,
+        finished: deque[Execution],
+        events: Events,
+        history: HistoryOptions | None,
+        concurrency: int,
+        max_recoveries: int,
+        clock: Clock,
+    ) -> None:
+        self._keys = keys
+        self._identity = identity
+        self._admission = admission
+        self._board = board
+        self._ledger = ledger
+        self._runner = runner
+        self._deadlines = deadlines
+        self._finished = finished
+        self._events = events
+        self._history = history
+        self._concurrency = concurrency
+        self._clock = clock
+        # Sync and async handlers share the workers, so what one kind holds in advance could keep
+        # the other from starting.
+        self._pace = Pace(prefetch=not admission.mixed, concurrency=concurrency)
+        self._alignment = Alignment(keys, identity, admission, ledger, board)
+        self._beginning = Beginning(keys, identity, admission, ledger, max_recoveries)
+        self._solo = Solo(ledger, board)
+        self._queues = {keys.jobs(name): name for name in board.names}
+        self._looked_at = float("-inf")
+        self._claiming = True
+        self._intake = Intake(
+            admission=admission,
+            beginning=self._beginning,
+            board=board,
+            ledger=ledger,
+            events=events,
+            deadlines=deadlines,
+            runner=runner,
+        )
+        self.next_due_s: float | None = None
+
+    # What others ask and tell.
+
+    def stop_claiming(self) -> None:
+        """Take no new job from now on; safe from any thread."""
+        self._claiming = False
+
+    def reaped(self) -> None:
+        """Take note that the pool is not registered any more; safe from any thread."""
+        self._alignment.reaped = True
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether a handler has ended since the last turn, or something was reported."""
+        return bool(self._finished) or self._ledger.has_reports
+
+    def look(self) -> Exchange[store.Look]:
+        """Return a look at everything that could give this pool work; `looked` takes it in."""
+        return store.look(self._keys, self._identity.pool_id, self._board.names)
+
+    def looked(self, look: store.Look) -> bool:
+        """Take in what a look has shown.
+
+        Returns:
+            Whether there is something to claim.
+        """
+        self._looked_at = self._clock.read().monotonic_s
+        self.next_due_s = look.next_due_s
+        self._board.see(look.ready)
+        return self._board.hopeful
+
+    # One turn.
+
+    def register(self) -> Step[None]:
+        """Enter the namespace.
+
+        Raises:
+            ServerError: Redis did not answer or refused.
+        """
+        yield from self._alignment.restore(self._clock.read())
+
+    def turn(self, *, watched: bool = False, heard: Sequence[bytes] = ()) -> Step[Rest]:
+        """Do what is to be done now: settle, claim, start.
+
+        Args:
+            watched: Whether the server was to announce changes since the last look, and has not.
+            heard: Keys whose change it has announced. A claim from their queues does what a look
+                would do, in one round trip less; before the next rest there is a look at all.
+
+        Returns:
+            What to do until the next turn.
+
+        Raises:
+            ServerError: Redis did not answer or refused; nothing is lost, call again later.
+        """
+        now = self._clock.read()
+        if self._intake.waiting and self._alignment.due(now):
+            self._intake.take()
+        for fate in (yield from self._alignment.restore(now)):
+            self._events.settled(fate)
+        if self._ledger.fenced_waiting:
+            self._ledger.fenced_waiting = False
+            self._runner.submit([e for e in self._runner.withdraw() if not e.fenced])
+        self._collect()
+        self._deadlines.watch(now)
+        self._return_impatient(now)
+        self._board.hope([self._queues[key] for key in heard if key in self._queues])
+        claims = self._draw(now)
+        told = heard and claims
+        if not watched and not told and self._look_is_due(now, claims):
+            self.looked((yield from self.look()))
+            claims = self._draw(now)
+        if claims or self._ledger.outbox or self._ledger.records:
+            yield from self._exchange(now, claims)
+        if not self._is_pressed(now):
+            self._intake.take()
+        if self._beginning.waiting:
+            yield from self._begin(now)
+        self._intake.start(self._solo.next())
+        self._return(self._solo.impatient(now), now, "runs alone")
+        return self._rest(self._clock.read())
+
+    def _look_is_due(self, now: Instant, claims: Mapping[str, int]) -> bool:
+        """Tell whether to look at queues that were empty: also while others have jobs."""
+        wanted = bool(claims) or self._may_claim()
+        return wanted and self._board.resigned and now.monotonic_s - self._looked_at >= LOOK_S
+
+    def _may_claim(self) -> bool:
+        return (
+            self._claiming and not self._solo.pending and self._ledger.running < self._concurrency
+        )
+
+    def _rest(self, now: Instant) -> Rest:
+        listen = self._may_claim()
+        busy = (
+            self._ledger.outbox
+            or self._ledger.records
+            or self.has_finished
+            or self._beginning.waiting
+            or self._intake.waiting
+        )
+        if busy or self._alignment.reaped or (self._board.hopeful and any(self._room(now))):
+            return Rest(0.0, listen=False)
+        ends = [self._alignment.next_s, self._deadlines.next_s(now), self._solo.next_s]
+        if self._ledger.running > self._concurrency:
+            ends.append(now.monotonic_s + PATIENCE_S)
+        return Rest(max(min(ends) - now.monotonic_s, 0.001), listen=listen)
+
+    def _collect(self) -> None:
+        """Take what has finished and decide what becomes of it."""
+        finished, ledger, count = self._finished, self._ledger, 0
+        if ledger.has_reports:
+            ledger.take_reports()
+        if not finished:
+            return
+        while finished:
+            execution = finished.popleft()
+            # Else it was fenced, abandoned or returned meanwhile.
+            count += ledger.conclude(decide(execution))
+        started, ended = execution.started, execution.finished
+        run_s = ended.monotonic_s - started.monotonic_s if started and ended else 0.0
+        self._pace.finished(count, run_s)
+
+    def _return_impatient(self, now: Instant) -> None:
+        """Return held jobs that have waited too long for a worker: others may have one free."""
+        if not self._claiming:
+            # A pool that stops starts nothing.
+            self._return(self._runner.withdraw(), now, "stopping")
+            return
+        if self._ledger.running <= self._concurrency or not self._pace.patience_over(now):
+            return
+        waiting = self._runner.withdraw()
+        late = [e for e in waiting if now.monotonic_s - e.claimed_s >= PATIENCE_S]
+        if len(late) < len(waiting):
+            self._runner.submit([e for e in waiting if now.monotonic_s - e.claimed_s < PATIENCE_S])
+        self._return(late, now, "no free worker")
+
+    def _return(self, executions: Iterable[Execution], now: Instant, reason: str) -> None:
+        for execution in executions:
+            self._ledger.conclude(quick_fate(execution, "returned", now, reason=reason))
+
+    # The exchange.
+
+    def _draw(self, now: Instant) -> dict[str, int]:
+        """Decide how many jobs to claim from which queues."""
+        self._board.wake(now.monotonic_s)
+        self._board.hope(self._ledger.ghosts_gone())
+        claims = self._board.draw(*self._room(now))
+        return self._board.without_overrun(claims, self._ledger.ghosts)
+
+    def _room(self, now: Instant) -> tuple[int, int]:
+        """Return how many jobs to claim for free workers, and how many to hold in advance."""
+        if not self._claiming or self._solo.pending:
+            return 0, 0
+        free = self._concurrency - self._ledger.running
+        return max(free, 0), self._pace.ahead(now, free)
+
+    def _exchange(self, now: Instant, claims: Mapping[str, int]) -> Step[None]:
+        ledger = self._ledger
+        fates = ledger.take_outbox()
+        records, ledger.records = ledger.records, []
+        exchange = store.exchange(
+            self._keys,
+            self._identity.pool_id,
+            self._alignment.fence,
+            now.epoch_ms,
+            fates,
+            claims,
+            self._history_blob(fates, records),
+            self._intake.take,
+        )
+        try:
+            reply = yield from exchange
+        except BaseException:  # a bug of ours included: a resync shows what has happened
+            ledger.records = records + ledger.records
+            self._alignment.lost(fates)
+            self._intake.take()
+            raise
+        self._intake.take()
+        if reply.status != "ok":
+            ledger.records = records + ledger.records
+            ledger.put_back(fates)
+            self._out_of_step(reply)
+            return
+        self._alignment.fence += 1
+        self._intake.receive(reply, fates, records, now)
+        starved = self._runner.starved
+        if claims:
+            self._pace.supplied(in_time=not starved)
+        if starved:
+            self._intake.take()
+
+    def _is_pressed(self, now: Instant) -> bool:
+        """Tell whether another exchange follows at once, while which the last can be taken in."""
+        return bool(self._finished) or (self._board.hopeful and self._room(now)[1] > 0)
+
+    def _out_of_step(self, reply: store.ExchangeReply) -> None:
+        if reply.status == "gone":
+            self._alignment.reaped = True
+        elif reply.status == "fenced":
+            self._alignment.doubt()
+        else:
+            raise ServerRefused(
+                "WRONGTYPE",
+                f"the Redis key {reply.detail!r} holds a wrong type, so failed jobs cannot be "
+                "settled; rename or delete it",
+            )
+
+    def _history_blob(self, fates: list[Fate], others: list[Record]) -> store.HistoryBlob:
+        """Pack what is to be remembered."""
+        records = [*others, *(fate.record for fate in fates)]
+        if self._history is None or not records:
+            return store.HistoryBlob()
+        options = self._history
+        return store.HistoryBlob(
+            options.max_records,
+            len(records),
+            pack(records),
+            self._identity.host,
+            options.max_bytes,
+            options.version,
+        )
+
+    def _begin(self, now: Instant) -> Step[None]:
+        """Start jobs about which Redis has a last word."""
+        try:
+            begun = yield from self._beginning.ask(self._alignment.fence, now, self._collect)
+        except ServerError:
+            self._alignment.doubt()  # an update may have replaced the bytes that we know
+            raise
+        if begun is None:
+            self._alignment.doubt()
+            return
+        self._return(self._solo.add(begun.suspects), now, "runs alone")
+        self._intake.start(begun.ready)
+
+    # Stopping.
+
+    def give_back(self) -> list[Execution]:
+        """Return everything that has not finished to its queue with the next turn.
+
+        Returns:
+            The executions whose handlers still run; what they do from now on does not count.
+        """
+        now = self._clock.read()
+        self._intake.take()
+        self._collect()
+        self._runner.withdraw()
+        unfinished = self._ledger.open()  # in the order in which they were claimed
+        self._return(unfinished, now, "stopping")
+        return [execution for execution in unfinished if execution.started is not None]
+
+    def leave(self) -> Step[int]:
+        """Take the pool out of the namespace.
+
+        Returns:
+            How many jobs Redis still counts as held by it; then it stays, and a reaper of another
+            pool recovers them.
+        """
+        if not self._alignment.registered:
+            return 0
+        held = yield from pools.leave(self._keys, self._identity.pool_id, self._board.names)
+        self._alignment.registered = held > 0
+        return held

@@ -1,0 +1,175 @@
+"""Keeping a pool and Redis of one mind about what the pool holds."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from workkit.core.clock import Instant
+from workkit.engine.dispatch.admission import Admission
+from workkit.engine.dispatch.board import QueueBoard
+from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.handling.execution import Fate, quick_fate
+from workkit.engine.process.identity import Identity
+from workkit.store.calls import exchange as store
+from workkit.store.calls import pools
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["Alignment"]
+
+_log = logging.getLogger("workkit")
+
+#: What the pool holds is compared with Redis this often, seconds.
+RESYNC_S: Final = 60.0
+
+
+class Alignment:
+    """Registers the pool, fences its exchanges, and finds out what a lost reply has done.
+
+    Every exchange names the fence that it expects and sets the next one. After a lost reply a
+    resync reads the in-progress lists and sets another fence, so the lost exchange either has
+    happened, and its number says so, or never will.
+
+    Args:
+        keys: The namespace.
+        identity: The pool's ids.
+        admission: Makes placeholders for jobs that nobody runs.
+        ledger: What the pool holds.
+        board: The pool's queues.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        identity: Identity,
+        admission: Admission,
+        ledger: Ledger,
+        board: QueueBoard,
+    ) -> None:
+        self._keys = keys
+        self._identity = identity
+        self._admission = admission
+        self._ledger = ledger
+        self._board = board
+        self._lost: tuple[int, list[Fate]] | None = None
+        self._in_step = False
+        self._resynced_at = 0.0
+        self._to_adopt: set[str] = set()  # former ids whose jobs may still run here
+        self.registered = False
+        self.reaped = False
+        self.fence = 0
+
+    @property
+    def next_s(self) -> float:
+        """When the next resync is due, monotonic seconds."""
+        return self._resynced_at + RESYNC_S
+
+    def due(self, now: Instant) -> bool:
+        """Tell whether `restore` has something to do."""
+        settled_in = self.registered and not self.reaped and not self._to_adopt
+        return not settled_in or not self._in_step or now.monotonic_s >= self.next_s
+
+    def lost(self, fates: list[Fate]) -> None:
+        """Take note that the reply to an exchange was lost."""
+        self._lost = (self.fence + 1, fates)
+        self._in_step = False
+
+    def doubt(self) -> None:
+        """Take note that Redis and the pool may not agree."""
+        self._in_step = False
+
+    def restore(self, now: Instant) -> Step[list[Fate]]:
+        """Register or resync if need be.
+
+        Returns:
+            Fates that turned out to have been applied by the lost exchange.
+
+        Raises:
+            ServerError: Redis did not answer; call again.
+        """
+        if self.reaped or not self.registered:
+            yield from self._register(now)
+        if self._to_adopt:
+            yield from self._adopt()
+        if not self._in_step or now.monotonic_s >= self.next_s:
+            return (yield from self._resync(now))
+        return []
+
+    def _register(self, now: Instant) -> Step[None]:
+        """Enter the namespace, under a new id if the old one was given up by others."""
+        identity = self._identity
+        if self.registered:
+            old_id = identity.renew()
+            self._to_adopt.add(old_id)
+            self._ledger.totals["reaped"] += 1
+            _log.warning("pool %s was taken for dead; it goes on as %s", old_id, identity.pool_id)
+        self.registered = False
+        identity.started_at = identity.started_at or now.epoch_s
+        yield from pools.register(
+            self._keys,
+            identity.pool_id,
+            identity.heartbeat(now.epoch_s, self._ledger.totals),
+            identity.limits,
+            self._board.names,
+        )
+        self.fence, self._in_step, self._resynced_at = 0, True, now.monotonic_s
+        self.registered, self.reaped = True, False
+        self._board.hope(self._board.names)
+        if self._lost is not None:
+            # Whether it was applied, adopting tells: what was settled cannot be adopted.
+            self._ledger.put_back(self._lost[1])
+            self._lost = None
+
+    def _adopt(self) -> Step[None]:
+        """Carry over what stands under former ids; others have taken the rest.
+
+        What of it is run here, and what was claimed and never received, the resync behind it tells;
+        so it does not matter if this is done twice because a reply was lost.
+        """
+        self._in_step = False
+        for old_id in sorted(self._to_adopt):
+            yield from store.adopt(self._keys, old_id, self._identity.pool_id, self._board.names)
+            self._to_adopt.discard(old_id)
+
+    def _resync(self, now: Instant) -> Step[list[Fate]]:
+        """Compare what Redis says we hold with what we hold, and shut out late exchanges."""
+        self._in_step = False
+        number = self.fence + 1
+        self.fence += 2
+        state = yield from store.resync(
+            self._keys, self._identity.pool_id, self.fence, self._board.names
+        )
+        if state is None:
+            self.reaped = True  # the next turn registers it again
+            return []
+        applied, lists = state
+        found: list[Fate] = []
+        if self._lost is not None:
+            number, fates = self._lost
+            self._lost = None
+            if applied >= number:
+                found = fates
+                self._ledger.settled(fates)
+            else:
+                self._ledger.put_back(fates)
+        self._compare(lists, now)
+        self._in_step, self._resynced_at = True, now.monotonic_s
+        return found
+
+    def _compare(self, lists: Mapping[str, list[bytes]], now: Instant) -> None:
+        present = {queue: Counter(raws) for queue, raws in lists.items()}
+        for execution in self._ledger.held():
+            counter = present.get(execution.queue)
+            if counter is not None and counter[execution.raw] > 0:
+                counter[execution.raw] -= 1
+            else:
+                self._ledger.fence_off(execution)
+        for queue, counter in present.items():
+            for raw in counter.elements():
+                _log.warning("queue %r: a claimed job was not received; it goes back", queue)
+                stray = self._admission.placeholder(queue, raw, now)
+                self._ledger.hold(stray)
+                self._ledger.conclude(quick_fate(stray, "returned", now, reason="unreceived"))

@@ -1,0 +1,135 @@
+"""Takes in what an exchange has brought: fates that stand, and claimed jobs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from workkit.core.clock import Instant
+from workkit.core.history import Record
+from workkit.engine.dispatch.admission import Admission
+from workkit.engine.dispatch.board import QueueBoard
+from workkit.engine.dispatch.deadlines import Deadlines
+from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.dispatch.start_checks import Beginning
+from workkit.engine.handling.events import Events
+from workkit.engine.handling.execution import Execution, Fate
+from workkit.engine.runners.base import Runner
+from workkit.store.calls.exchange import ExchangeReply
+
+__all__ = ["Intake"]
+
+
+class _Answer(NamedTuple):
+    reply: ExchangeReply
+    fates: list[Fate]
+    records: list[Record]
+    at: Instant
+
+
+class Intake:
+    """Has the last answer of Redis, and takes it in when there is time for it.
+
+    While jobs are many, that is while the next exchange is under way.
+
+    Args:
+        admission: Turns claimed bytes into executions.
+        beginning: Takes jobs about which Redis has a last word.
+        board: What is known of the queues.
+        ledger: What the pool holds.
+        events: Takes what hooks want to know.
+        deadlines: Handlers with a timeout.
+        runner: Where handlers run.
+    """
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        beginning: Beginning,
+        board: QueueBoard,
+        ledger: Ledger,
+        events: Events,
+        deadlines: Deadlines,
+        runner: Runner,
+    ) -> None:
+        self._admission = admission
+        self._beginning = beginning
+        self._board = board
+        self._ledger = ledger
+        self._events = events
+        self._deadlines = deadlines
+        self._runner = runner
+        self._answer: _Answer | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is an answer that was not taken in."""
+        return self._answer is not None
+
+    def receive(
+        self, reply: ExchangeReply, fates: list[Fate], records: list[Record], now: Instant
+    ) -> None:
+        """Put an answer down, to be taken in later.
+
+        Args:
+            reply: What an exchange has brought.
+            fates: What it settled.
+            records: What else it was to remember.
+            now: When it was sent.
+        """
+        for queue, _, stopped_by in reply.claimed:
+            if stopped_by:
+                self._board.give_up(queue)
+        self._answer = _Answer(reply, fates, records, now)
+        self._ledger.expected = reply.jobs
+
+    def take(self) -> None:
+        """Take the answer in, if there is one."""
+        if self._answer is None:
+            return
+        answer, self._answer = self._answer, None
+        ledger, fates, applied = self._ledger, answer.fates, answer.reply.applied
+        ledger.expected = 0
+        if all(applied):
+            self._settled(fates)
+        else:
+            settled = [fate for fate, ours in zip(fates, applied, strict=True) if ours]
+            self._settled(settled)
+            for fate, ours in zip(fates, applied, strict=True):
+                if not ours:
+                    ledger.fence_off(fate.execution)
+            # The script left history alone, since part of it was not so; say the rest again.
+            ledger.records += [*answer.records, *(fate.record for fate in settled)]
+        self._admit(answer.reply, answer.at)
+
+    def _settled(self, fates: list[Fate]) -> None:
+        self._ledger.settled(fates)
+        for fate in fates:
+            execution = fate.execution
+            if execution.options.max_concurrency:
+                self._board.hope([execution.queue])
+            if execution.error_text:
+                self._events.settled(fate)
+
+    def _admit(self, reply: ExchangeReply, now: Instant) -> None:
+        """Take in what was claimed and start what can start."""
+        admission, check = self._admission, reply.recovering > 0
+        admitted = [
+            admission.admit(queue, raw, now) for queue, raws, _ in reply.claimed for raw in raws
+        ]
+        self._ledger.hold(*[execution for execution, _ in admitted])
+        ready: list[Execution] = []
+        for execution, fate in admitted:
+            if fate is not None:
+                self._ledger.conclude(fate)
+            elif check or execution.asks:
+                self._beginning.add(execution, ask_recoveries=check)
+            else:
+                ready.append(execution)
+        self.start(ready)
+
+    def start(self, executions: list[Execution]) -> None:
+        """Hand jobs to the runner."""
+        if executions:
+            self._deadlines.add(executions)
+            self._runner.submit(executions)

@@ -1,0 +1,232 @@
+"""Jobs about which Redis has a last word before they start: unique, cron and recovered ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from workkit.core.clock import Instant
+from workkit.engine.dispatch.admission import Admission
+from workkit.engine.dispatch.board import QueueBoard
+from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.handling.execution import Execution, quick_fate
+from workkit.engine.process.identity import Identity
+from workkit.store.calls import begin as store
+from workkit.store.calls import pools
+from workkit.store.calls.begin import Question, Word
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["Beginning", "Begun", "Solo"]
+
+#: A job on its last recovery waits this long for the process to be its own, seconds.
+SOLO_PATIENCE_S: Final = 30.0
+_UNKNOWN: Final = -1
+_DROPPED: Final = {"drop": "duplicate slot", "late": "late slot"}
+
+
+class Begun(NamedTuple):
+    """Jobs that may start.
+
+    Attributes:
+        ready: At once.
+        suspects: On their last recovery: only when they have the process to themselves.
+    """
+
+    ready: list[Execution]
+    suspects: list[Execution]
+
+
+class Beginning:
+    """Asks Redis about jobs that were claimed and have not started.
+
+    Args:
+        keys: The namespace.
+        identity: The pool's ids.
+        admission: Knows which jobs need asking.
+        ledger: What the pool holds.
+        max_recoveries: At how many recoveries a job is dead.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        identity: Identity,
+        admission: Admission,
+        ledger: Ledger,
+        max_recoveries: int,
+    ) -> None:
+        self._keys = keys
+        self._identity = identity
+        self._admission = admission
+        self._ledger = ledger
+        self._max_recoveries = max_recoveries
+        self._waiting: list[Execution] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are jobs to ask about."""
+        return bool(self._waiting)
+
+    def add(self, execution: Execution, *, ask_recoveries: bool) -> None:
+        """Take a claimed job."""
+        execution.recovered = _UNKNOWN if ask_recoveries else 0
+        self._waiting.append(execution)
+
+    def ask(
+        self, fence: int, now: Instant, meanwhile: Callable[[], None] | None = None
+    ) -> Step[Begun | None]:
+        """Ask about all jobs that wait.
+
+        Args:
+            fence: The pool's fence.
+            now: The time.
+            meanwhile: What there is to do while the server works.
+
+        Returns:
+            What may start; None if the pool is out of step, then ask again later.
+
+        Raises:
+            ServerError: Redis did not answer; ask again later.
+        """
+        self._waiting = [e for e in self._waiting if self._ledger.is_open(e)]
+        if unknown := [e for e in self._waiting if e.recovered == _UNKNOWN]:
+            ids = [execution.payload.id for execution in unknown]
+            counts = yield from store.recovery_counts(self._keys, ids)
+            for execution, count in zip(unknown, counts, strict=True):
+                execution.recovered = count
+        asked = [execution for execution in self._waiting if execution.asks]
+        words: dict[Execution, Word] = {}
+        if asked:
+            said = yield from self._begin(asked, fence, now, meanwhile)
+            if said is None:
+                return None
+            words = said
+        executions, self._waiting = self._waiting, []
+        for execution in asked:
+            if execution not in words:
+                self._admission.begun(execution)
+        may_start = [e for e in executions if e not in words or self._heed(e, words[e], now)]
+        suspects = [e for e in may_start if self._is_suspect(e)]
+        if suspects:
+            may_start = [e for e in may_start if not self._is_suspect(e)]
+        return Begun(may_start, suspects)
+
+    def _begin(
+        self,
+        asked: Sequence[Execution],
+        fence: int,
+        now: Instant,
+        meanwhile: Callable[[], None] | None,
+    ) -> Step[dict[Execution, Word] | None]:
+        """Have Redis say its word; look at updates, and at who runs a slot that was started.
+
+        Returns:
+            A word on each job that does not simply run; None if the pool is out of step.
+        """
+        admission, words = self._admission, {}
+        unique = [execution for execution in asked if execution.payload.unique]
+        slots = [execution for execution in asked if not execution.payload.unique]
+        keys = [(admission.unique_key(e), e.payload.id) for e in unique]
+        others = admission.slots(slots, self._ledger.held(), now) if slots else []
+        order = [*unique, *slots]
+        while True:
+            found = yield from store.begin(
+                self._keys, self._identity.pool_id, fence, now.epoch_s, keys, others, meanwhile
+            )
+            if found is None:
+                return None
+            again: dict[Execution, Question] = {}
+            for place, word in found.items():
+                execution = order[place]
+                if word.says == "update":  # and another one may come before it is asked again
+                    again[execution] = admission.update(execution, word.raw)
+                elif word.says != "busy":
+                    words[execution] = word
+                elif (yield from self._holds(word.owner, execution)):
+                    words[execution] = Word("drop")
+                else:  # Its owner was reaped a moment ago and is about to be forgotten.
+                    again[execution] = admission.take_over(execution)
+            if not again:
+                return words
+            keys, order, others = [], list(again), list(again.values())
+
+    def _holds(self, owner: str, execution: Execution) -> Step[bool]:
+        """Look whether another pool has a job in progress, whatever its bytes are by now."""
+        held = yield from pools.in_progress(self._keys, owner, [execution.queue])
+        raws = held.get(execution.queue, [])
+        return any(self._admission.job_id(raw) == execution.payload.id for raw in raws)
+
+    def _heed(self, execution: Execution, word: Word, now: Instant) -> bool:
+        """Take in Redis's word on a job that does not simply run; tells whether it may start."""
+        if word.says == "swap":
+            self._admission.begun(execution, word.raw)
+            return True
+        reason = _DROPPED[word.says]
+        self._ledger.conclude(quick_fate(execution, "discarded", now, reason=reason))
+        return False
+
+    def _is_suspect(self, execution: Execution) -> bool:
+        return 0 < execution.recovered >= self._max_recoveries - 1
+
+
+class Solo:
+    """Runs a job on its last recovery with nothing beside it.
+
+    If such a job kills the process again, it dies alone, and no neighbour is condemned with it. So
+    while it waits or runs, the pool claims nothing and holds nothing else.
+
+    Args:
+        ledger: What the pool holds.
+        board: The pool's queues.
+    """
+
+    def __init__(self, ledger: Ledger, board: QueueBoard) -> None:
+        self._ledger = ledger
+        self._board = board
+        self._job: Execution | None = None
+        self._started = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether the pool is to take nothing else for the moment."""
+        return self._job is not None
+
+    @property
+    def next_s(self) -> float:
+        """When patience ends, monotonic seconds; infinity for never."""
+        if self._job is None or self._started:
+            return float("inf")
+        return self._job.claimed_s + SOLO_PATIENCE_S
+
+    def add(self, executions: Sequence[Execution]) -> list[Execution]:
+        """Take the first of some jobs on their last recovery.
+
+        Returns:
+            The others, which are to go back to their queues for the time being.
+        """
+        waiting = list(executions)
+        if self._job is None and waiting:
+            self._job, self._started = waiting.pop(0), False
+        return waiting
+
+    def next(self) -> list[Execution]:
+        """Return the job if it may start now."""
+        if self._job is not None and not self._ledger.holds(self._job):
+            self._job = None
+        alone = len(self._ledger) == 1
+        if self._job is None or self._started or not alone:
+            return []
+        self._started = True
+        return [self._job]
+
+    def impatient(self, now: Instant) -> list[Execution]:
+        """Return the job if it has waited too long for the process to be its own.
+
+        Its queue is left alone for a while, so that a process with nothing to do takes it.
+        """
+        if self._job is None or now.monotonic_s < self.next_s:
+            return []
+        late, self._job = self._job, None
+        self._board.snooze(late.queue, now.monotonic_s + SOLO_PATIENCE_S)
+        return [late]

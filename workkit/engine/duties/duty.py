@@ -1,0 +1,33 @@
+"""What a background duty is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from workkit.core.clock import Instant
+from workkit.store.exchange import Step
+
+__all__ = ["Duty"]
+
+
+class Duty(Protocol):
+    """A background duty."""
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        ...
+
+    def step(self, now: Instant) -> Step[float]:
+        """Do what is due.
+
+        Args:
+            now: The time.
+
+        Returns:
+            Seconds until the next turn.
+
+        Raises:
+            ServerError: Redis did not answer or refused; the loop calls again after a while.
+        """
+        ...

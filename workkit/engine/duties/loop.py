@@ -1,0 +1,61 @@
+"""Drives background duties on a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.engine.duties.duty import Duty
+from workkit.engine.duties.scheduler import Rota
+from workkit.engine.process.waker import Waker
+from workkit.store.connections.link import Link
+from workkit.store.connections.routine import carry_out
+
+__all__ = ["DutyLoop"]
+
+
+class DutyLoop:
+    """One thread with one connection that takes turns among duties.
+
+    Args:
+        name: The thread's name.
+        link: The connection; nobody else uses it.
+        duties: What is to be done.
+        clock: When.
+        entropy: For the jitter after failures.
+    """
+
+    def __init__(
+        self, name: str, link: Link, duties: Sequence[Duty], clock: Clock, entropy: Entropy
+    ) -> None:
+        self._link = link
+        self._waker = Waker()
+        self._rota = Rota(duties, clock, entropy, self._waker)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; every duty is due at once."""
+        self._thread.start()
+
+    def discard(self) -> None:
+        """Free what a loop that was never started holds."""
+        self._link.close()
+        self._waker.close()
+
+    def hurry(self, duty: Duty, at_s: float) -> None:
+        """Make a duty due at a time (monotonic seconds) if it is not earlier; from any thread."""
+        self._rota.hurry(duty, at_s)
+
+    def stop(self, wait_s: float) -> None:
+        """End the thread after the exchange that is under way."""
+        self._rota.stop()
+        self._thread.join(wait_s)
+
+    def _serve(self) -> None:
+        try:
+            carry_out(self._rota.routine(), self._link, lambda wait: self._waker.wait(wait.for_s))
+        finally:
+            self._link.close()
+            self._waker.close()

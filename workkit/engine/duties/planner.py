@@ -1,0 +1,93 @@
+"""Plans the slots of cron jobs.
+
+Every pool plans the next four minutes of its entries, every half minute. A slot is scheduled by
+whoever takes its key first, so it is scheduled once, whatever their clocks say.
+
+Missed slots: if no pool was there to plan, the newest slot that was missed runs once, provided that
+it is not older than the entry's `catch_up_s`; older ones are left out, and the log says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from workkit.core.clock import Instant
+from workkit.core.entropy import Entropy
+from workkit.cron.slots import PeriodicEntry
+from workkit.store.calls import move as due
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["RETIRED_S", "Planner"]
+
+_log = logging.getLogger("workkit")
+
+#: How far ahead slots are scheduled, seconds; the original's horizon.
+HORIZON_S: Final = 240
+#: An entry that no pool has declared for this long is retired: its planned slots do not run.
+RETIRED_S: Final = 90
+_EVERY_S: Final = 30.0
+_BATCH: Final = 250
+
+
+class Planner:
+    """Plans the entries of one pool.
+
+    Args:
+        keys: The namespace.
+        entries: What is to be enqueued when.
+        entropy: For the jitter.
+    """
+
+    name = "periodic"
+
+    def __init__(self, keys: Keys, entries: Sequence[PeriodicEntry], entropy: Entropy) -> None:
+        self._keys = keys
+        self._entries = list(entries)
+        self._entropy = entropy
+
+    def step(self, now: Instant) -> Step[float]:
+        """Plan every entry up to the horizon."""
+        if not self._entries:
+            return _EVERY_S
+        planned = yield from due.planned_until(self._keys, [e.field for e in self._entries])
+        for entry, until_s in zip(self._entries, planned, strict=True):
+            yield from self._plan(entry, until_s, now.epoch_s)
+        return _EVERY_S * self._entropy.uniform(0.8, 1.2)
+
+    def _plan(self, entry: PeriodicEntry, planned_until_s: int, now_s: int) -> Step[None]:
+        times = list(entry.schedule.upcoming(now_s, now_s + HORIZON_S))
+        if 0 < planned_until_s < now_s:
+            times = self._missed(entry, planned_until_s, now_s) + times
+        for start in range(0, max(len(times), 1), _BATCH):
+            batch = times[start : start + _BATCH]
+            last = start + _BATCH >= len(times)
+            yield from due.plan_slots(
+                self._keys,
+                name=entry.name,
+                field=entry.field,
+                slots=[entry.slot(at_s) for at_s in batch],
+                until_s=now_s + HORIZON_S if last else batch[-1],
+                now_s=now_s,
+            )
+
+    def _missed(self, entry: PeriodicEntry, planned_until_s: int, now_s: int) -> list[int]:
+        """Return the one missed slot that is still to run, if any."""
+        first = entry.schedule.next_after(planned_until_s)
+        if first is None or first > now_s:
+            return []
+        newest = first
+        for at_s in entry.schedule.upcoming(
+            max(planned_until_s, now_s - entry.catch_up_s - 1), now_s
+        ):
+            newest = at_s
+        runs = now_s - newest <= entry.catch_up_s
+        _log.warning(
+            "cron %r of %r: slots were missed while no pool was there; %s",
+            entry.spec,
+            entry.name,
+            "the newest runs now" if runs else "they are older than catch_up_s and do not run",
+        )
+        return [newest] if runs else []

@@ -1,0 +1,217 @@
+"""Recovers the jobs of pools that died.
+
+A pool is dead when its `heartbeat_at` has not changed for 12 s on this reaper's monotonic clock,
+watched without a gap: wall clocks of two hosts are never compared, and a Redis that was away proves
+nothing about pools. Nor does one that refuses writes, as a replica does in the middle of a
+failover: silence counts only while the reaper's own heartbeat arrives. The script that moves the
+jobs checks the heartbeat once more.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from workkit.core import job as wire
+from workkit.core.clock import Clock, Instant
+from workkit.core.entropy import Entropy
+from workkit.core.fingerprint import fingerprint
+from workkit.core.history import Record
+from workkit.engine.handling.events import ReapedPool
+from workkit.engine.handling.execution import headline
+from workkit.engine.process.identity import Identity
+from workkit.errors import Undecodable
+from workkit.store.calls import pools
+from workkit.store.calls.pools import Beat, Recoverable
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["DEAD_S", "Reaper"]
+
+_log = logging.getLogger("workkit")
+
+#: A heartbeat that has not changed for this long is that of a dead pool, seconds.
+DEAD_S: Final = 12.0
+_EVERY_S: Final = 3.0
+#: Two looks further apart than this prove nothing about what was between them, seconds.
+_GAP_S: Final = 7.0
+_BATCH: Final = 200
+#: Of many pools each watches so many others, or what they cost would grow with their square.
+_NEIGHBOURS: Final = 8
+#: A pool that is silent for so long makes those that watch it watch all others too: where one host
+#: has died, all that watched a pool may be among the dead. Live ones beat every 4 or 5 s, seconds.
+_SILENT_S: Final = 8.0
+
+
+class Reaper:
+    """Watches all pools of a namespace.
+
+    Args:
+        keys: The namespace.
+        identity: This pool, which does not watch itself.
+        job_names: This pool's job names.
+        max_recoveries: At how many recoveries a job goes to the dead set.
+        reaped: Told of each recovered pool.
+        expelled: Told that this pool is not registered any more.
+        entropy: Ids for buried members, and jitter.
+        remember: Takes what history is to be told.
+        is_heard: Tells whether the last heartbeat of this pool has arrived.
+        clock: Tells when heartbeats have been read; by default it took no time.
+    """
+
+    name = "reaper"
+
+    def __init__(
+        self,
+        keys: Keys,
+        identity: Identity,
+        job_names: Iterable[str],
+        max_recoveries: int,
+        reaped: Callable[[ReapedPool], None],
+        expelled: Callable[[], None],
+        entropy: Entropy,
+        remember: Callable[[Record], None],
+        is_heard: Callable[[], bool] = lambda: True,
+        clock: Clock | None = None,
+    ) -> None:
+        self._keys = keys
+        self._identity = identity
+        self._job_names = set(job_names)
+        self._max_recoveries = max_recoveries
+        self._reaped = reaped
+        self._is_heard = is_heard
+        self._clock = clock
+        self._expelled = expelled
+        self._entropy = entropy
+        self._remember = remember
+        self._watched: dict[str, tuple[str, float]] = {}
+        self._suspects: dict[str, set[str]] = {}
+        self._looked_at = float("-inf")
+
+    def suspect(self, pool_id: str, job_name: str) -> None:
+        """Watch a pool that holds jobs without being registered."""
+        self._suspects.setdefault(pool_id, set()).add(job_name)
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether it watches pools that hold jobs without being registered."""
+        return bool(self._suspects)
+
+    def step(self, now: Instant) -> Step[float]:
+        """Look at heartbeats; recover the jobs of pools that are dead by now."""
+        own_id = self._identity.pool_id
+        registered = yield from pools.registered(self._keys)
+        taken_out = self._identity.started_at and own_id not in registered
+        if taken_out and own_id == self._identity.pool_id:
+            self._expelled()
+        watched = self._watchlist(registered, now) | set(self._suspects)
+        beats = (yield from pools.heartbeats(self._keys, sorted(watched))) if watched else {}
+        if now.monotonic_s - self._looked_at > _GAP_S or not self._is_heard():
+            self._watched.clear()
+        self._looked_at = now.monotonic_s
+        # What was read may have been written while the reply was under way.
+        read_s = (self._clock.read() if self._clock is not None else now).monotonic_s
+        dead = []
+        for pool_id, beat in beats.items():
+            before = self._watched.get(pool_id)
+            if before is None or before[0] != beat.heartbeat_at:
+                self._watched[pool_id] = (beat.heartbeat_at, read_s)
+            elif now.monotonic_s - before[1] >= DEAD_S:
+                dead.append((pool_id, beat))
+        for pool_id in set(self._watched) - set(beats):
+            del self._watched[pool_id]
+        for pool_id, beat in dead:
+            yield from self.recover(pool_id, beat, now)
+        return _EVERY_S * self._entropy.uniform(0.8, 1.0)
+
+    def _watchlist(self, registered: set[str], now: Instant) -> set[str]:
+        """Choose whom to watch: the next ones in the ring of ids, or all where one is silent."""
+        own_id = self._identity.pool_id
+        others = sorted(registered - {own_id})
+        silent = any(now.monotonic_s - since >= _SILENT_S for _, since in self._watched.values())
+        if len(others) > _NEIGHBOURS and not silent:
+            at = bisect(others, own_id)
+            others = [*others[at:], *others[:at]][:_NEIGHBOURS]
+        return set(others)
+
+    def recover(self, pool_id: str, beat: Beat, now: Instant) -> Step[None]:
+        """Give back what a dead pool holds and forget it, unless its heartbeat has changed.
+
+        Args:
+            pool_id: The pool.
+            beat: Its heartbeat, as it was watched.
+            now: The time.
+        """
+        known = yield from pools.known_jobs(self._keys)
+        names = known | self._job_names | self._suspects.get(pool_id, set())
+        names |= {name for name in beat.job_names.split(",") if name}
+        ordered = sorted(names)
+        held = yield from pools.in_progress(self._keys, pool_id, ordered)
+        requeued = died = 0
+        for name, raws in held.items():
+            jobs = [self._recoverable(raw, name, now) for raw in raws]
+            for start in range(0, len(jobs), _BATCH):
+                batch = jobs[start : start + _BATCH]
+                outcome = yield from pools.reap(
+                    self._keys,
+                    pool_id,
+                    name,
+                    batch,
+                    heartbeat_at=beat.heartbeat_at,
+                    now_s=now.epoch_s,
+                    max_recoveries=self._max_recoveries,
+                )
+                if outcome.status == "alive":
+                    return
+                if outcome.status == "type":
+                    _log.error("queue %r: its key has a wrong type; jobs wait in progress", name)
+                for job, fate in zip(batch, outcome.fates, strict=False):
+                    if fate != "-":
+                        self._remember(_record(job, fate == "d", pool_id, now))
+                requeued += outcome.requeued
+                died += outcome.died
+        left = yield from pools.forget(self._keys, pool_id, ordered, beat)
+        if left == 0:
+            self._watched.pop(pool_id, None)
+            self._suspects.pop(pool_id, None)
+        if requeued or died or left == 0:
+            self._reaped(ReapedPool(pool_id, requeued, died))
+
+    def _recoverable(self, raw: bytes, name: str, now: Instant) -> Recoverable:
+        try:
+            job = wire.decode(raw)
+        except Undecodable as reason:
+            job_id = self._entropy.identifier()
+            return Recoverable(
+                raw, "", wire.bury_undecodable(raw, name, str(reason), job_id, now.epoch_s)
+            )
+        error = (
+            f"PoolDied: the worker process died {self._max_recoveries} times while it held this "
+            "job; it may be what kills it"
+        )
+        dead = wire.failed(raw, job.fails + 1, error, now.epoch_s)
+        unique_key = self._keys.unique_of(job) if job.unique else ""
+        # A job that has failed gave its key back when it began; then it may be another's.
+        own = job.fails or job.unique_until == "done"
+        opening = wire.opening(job) if own else ""
+        return Recoverable(raw, job.id, dead, wire.slot_of(job), unique_key, opening)
+
+
+def _record(job: Recoverable, died: bool, pool_id: str, now: Instant) -> Record:
+    """Write what history is told of a job that a dead pool held: its bytes say what it was."""
+    known = wire.decode(job.dead)
+    error = known.last_err if died else f"PoolDied: pool {pool_id} died while it held this job"
+    return Record(
+        known.id,
+        known.name,
+        known.enqueued_at,
+        0,
+        now.epoch_ms,
+        "dead" if died else "recovered",
+        known.fails if died else known.fails - 1,
+        headline(error),
+        fingerprint(error),
+        reason="pool died" if job.job_id else "undecodable",
+    )

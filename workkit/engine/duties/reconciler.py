@@ -1,0 +1,129 @@
+"""Keeps the namespace's bookkeeping true: locks, limits, orphaned in-progress lists.
+
+One pool does it for all at a time. Locks are recomputed from the in-progress lists instead of being
+trusted, so that whatever a crash, a failover or a Go pool has left behind is gone within a minute.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from workkit.core.clock import Instant
+from workkit.core.entropy import Entropy
+from workkit.engine.duties.reaper import Reaper
+from workkit.engine.process.identity import Identity
+from workkit.store.calls import pools
+from workkit.store.calls.pools import LockState
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["Reconciler"]
+
+_log = logging.getLogger("workkit")
+
+_EVERY_S: Final = 60.0
+#: Of so many passes, one looks at every lock; the others only at those that are not free.
+_ALL_EVERY: Final = 5
+_RETRY_RECOUNT: Final = 3
+
+
+class Reconciler:
+    """Corrects locks and limits, and tells the reaper of orphans.
+
+    Args:
+        keys: The namespace.
+        identity: This pool.
+        reaper: Takes pools that hold jobs without being registered.
+        entropy: For the jitter.
+    """
+
+    name = "reconciler"
+
+    def __init__(self, keys: Keys, identity: Identity, reaper: Reaper, entropy: Entropy) -> None:
+        self._keys = keys
+        self._identity = identity
+        self._reaper = reaper
+        self._entropy = entropy
+        self._cursor = 0
+        self._passes = 0
+
+    def step(self, now: Instant) -> Step[float]:
+        """Reconcile, if this pool is the one to do it."""
+        del now
+        lives_ms = int(_EVERY_S * 900)
+        if (yield from pools.lease(self._keys, self._identity.pool_id, "reconciler", lives_ms)):
+            registered = yield from pools.registered(self._keys)
+            beats = yield from pools.heartbeats(self._keys, sorted(registered))
+            ours = {pool_id for pool_id, beat in beats.items() if beat.limits}
+            yield from self._locks(registered, ours)
+            yield from self._limits({pool_id: beat.limits for pool_id, beat in beats.items()})
+            yield from self._orphans(registered)
+        return _EVERY_S * self._entropy.uniform(0.9, 1.1)
+
+    def _locks(self, registered: set[str], ours: set[str]) -> Step[None]:
+        names = sorted((yield from pools.known_jobs(self._keys)))
+        if not names:
+            return
+        if self._passes % _ALL_EVERY:
+            names = yield from pools.held_locks(self._keys, names)
+        self._passes += 1
+        states = yield from pools.locks(self._keys, names)
+        for name, state in states.items():
+            for pool_id in state.info:
+                if pool_id not in registered:
+                    self._reaper.suspect(pool_id, name)
+            if state.info or state.lock:
+                yield from self._recount(name, state, registered, ours)
+
+    def _recount(
+        self, name: str, state: LockState, registered: set[str], ours: set[str]
+    ) -> Step[None]:
+        pool_ids = set(state.info) | registered
+        for _ in range(_RETRY_RECOUNT):
+            kinds = {pool_id: _kind(pool_id, registered, ours) for pool_id in sorted(pool_ids)}
+            result = yield from pools.recount(self._keys, name, kinds)
+            if result is not None:
+                before, after, _ = result
+                if before != after:
+                    _log.warning("queue %r: its lock said %d, %d are held", name, before, after)
+                return
+            # A pool has come that we did not know: read again.
+            fresh = yield from pools.locks(self._keys, [name])
+            pool_ids |= set(fresh[name].info)
+            ours |= set(fresh[name].info) - registered
+
+    def _limits(self, declared: Mapping[str, str]) -> Step[None]:
+        """Lift limits that were written by workkit and are declared by no live pool any more."""
+        written = yield from pools.written_limits(self._keys)
+        if not written:
+            return
+        # Ours may be none of the live ones at this moment, taken for dead, and go on in the next.
+        wanted: set[str] = set(self._identity.limits)
+        for limits in declared.values():
+            wanted.update(_names(limits))
+        for name, limit in written.items():
+            if name not in wanted and (yield from pools.lift_limit(self._keys, name, limit)):
+                _log.info("queue %r: limit %s lifted, no pool declares it any more", name, limit)
+
+    def _orphans(self, registered: set[str]) -> Step[None]:
+        """Walk the keyspace, a step a time, for lists whose pool has vanished without a trace."""
+        self._cursor, found = yield from pools.scan_in_progress(self._keys, self._cursor)
+        for name, pool_id in found:
+            if pool_id not in registered:
+                self._reaper.suspect(pool_id, name)
+
+
+def _kind(pool_id: str, registered: set[str], ours: set[str]) -> str:
+    if pool_id in ours:
+        return "ours"
+    return "peer" if pool_id in registered else "none"
+
+
+def _names(limits: str) -> list[str]:
+    try:
+        return list(json.loads(limits or "{}"))
+    except (ValueError, TypeError):
+        return []

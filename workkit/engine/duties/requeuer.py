@@ -1,0 +1,131 @@
+"""Moves jobs into their queues when their time has come.
+
+Unlike the original's, it moves jobs of every name, not only those that this pool handles: a job
+that is unknown here may be known to the next release, or to another service.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from workkit.core import job as wire
+from workkit.core.clock import Instant
+from workkit.core.entropy import Entropy
+from workkit.cron.slots import split_slot
+from workkit.engine.duties.planner import RETIRED_S
+from workkit.errors import Undecodable
+from workkit.store.calls import move as due
+from workkit.store.calls.move import Due
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["UNTOLD_S", "Requeuer"]
+
+_log = logging.getLogger("workkit")
+
+#: The entries are looked at this often, seconds.
+_WATCH_S: Final = 30.0
+#: Two looks further apart than this prove nothing about what was between them, seconds.
+_GAP_S: Final = 75.0
+_BATCH: Final = 500
+#: The sets are looked at this often even if nothing in them seems due, seconds: the first where
+#: nobody would tell, the second where the server announces their changes.
+UNTOLD_S: Final = 1.0
+_TOLD_S: Final = 30.0
+
+
+class Requeuer:
+    """Moves due jobs of the namespace.
+
+    Args:
+        keys: The namespace.
+        entropy: Ids for buried members.
+
+    Attributes:
+        told: Whether the server announces changes of the sets to the pool at present, which then
+            has the requeuer hurry.
+    """
+
+    name = "requeuer"
+
+    def __init__(self, keys: Keys, entropy: Entropy) -> None:
+        self._keys = keys
+        self._entropy = entropy
+        self._declared: dict[str, tuple[str, float]] = {}  # entry -> value, unchanged since
+        self._watched_at = float("-inf")
+        self.told = False
+        self._skip = {keys.scheduled: 0, keys.retry: 0}
+        self._stuck = False
+
+    def step(self, now: Instant) -> Step[float]:
+        """Move one batch of each set; wants to go on at once while there is more."""
+        yield from self._watch_entries(now)
+        more, self._stuck = False, False
+        for source, origin in ((self._keys.scheduled, "scheduled"), (self._keys.retry, "retry")):
+            more = (yield from self._move(source, origin, now)) or more
+        if more:
+            return 0.0
+        if self._stuck:
+            return UNTOLD_S  # the first one is due for as long as its queue is broken
+        next_due_s = yield from due.next_due(self._keys)
+        at_least_s = _TOLD_S if self.told else UNTOLD_S
+        if next_due_s is None:
+            return at_least_s
+        return min(max(next_due_s - now.epoch_ms / 1000, 0.01), at_least_s)
+
+    def _move(self, source: bytes, origin: str, now: Instant) -> Step[bool]:
+        skip = self._skip[source]
+        raws = yield from due.due(source, now.epoch_s, offset=skip, count=_BATCH)
+        if not raws:
+            self._skip[source] = 0
+            return False
+        jobs = [self._read(raw, origin, now) for raw in raws]
+        jobs = [self._taking_back(job, now) if job.slot else job for job in jobs]
+        moved = yield from due.move(self._keys, source, jobs, now.epoch_s)
+        if moved.buried:
+            _log.error(
+                "%d members of the %s set are no jobs; they are in the dead set now",
+                moved.buried, origin,
+            )  # fmt: skip
+        if moved.left and not skip:
+            _log.error(
+                "%d due jobs cannot be moved: the keys of their queues have a wrong type",
+                moved.left,
+            )
+        self._stuck = self._stuck or moved.left > 0
+        # What cannot be moved stays at the head; go on behind it.
+        more = len(raws) == _BATCH
+        self._skip[source] = skip + moved.left if more else 0
+        return more
+
+    def _watch_entries(self, now: Instant) -> Step[None]:
+        """Watch whether pools go on declaring their cron entries, on our own clock alone."""
+        passed_s = now.monotonic_s - self._watched_at
+        if passed_s < _WATCH_S:
+            return
+        declared = yield from due.declared(self._keys)
+        if passed_s > _GAP_S:
+            self._declared.clear()  # nothing is known of the time between
+        self._watched_at = now.monotonic_s
+        for field, value in declared.items():
+            if self._declared.get(field, ("", 0.0))[0] != value:
+                self._declared[field] = (value, now.monotonic_s)
+
+    def _taking_back(self, job: Due, now: Instant) -> Due:
+        """Take a slot back whose cron entry no pool declares any more."""
+        field, due_s = split_slot(job.slot, job.queue)
+        known = self._declared.get(field)
+        if known is None or now.monotonic_s - known[1] < RETIRED_S:
+            return job
+        return Due(job.raw, field.encode(), job.queue, job.slot, due_s)
+
+    def _read(self, raw: bytes, origin: str, now: Instant) -> Due:
+        try:
+            job = wire.decode(raw)
+            return Due(raw, wire.splice(raw, t=now.epoch_s), job.name, wire.slot_of(job))
+        except Undecodable as error:
+            job_id = self._entropy.identifier()
+            return Due(
+                raw, wire.bury_undecodable(raw, origin, str(error), job_id, now.epoch_s), "", ""
+            )

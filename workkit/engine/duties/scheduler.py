@@ -1,0 +1,86 @@
+"""Takes turns among background duties."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Sequence
+from typing import Any, Final
+
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.engine.duties.duty import Duty
+from workkit.engine.process.outage import Outage
+from workkit.errors import ServerError
+from workkit.store.connections.routine import Alarm, Routine, Wait
+from workkit.store.exchange import ping
+
+__all__ = ["Rota"]
+
+_log = logging.getLogger("workkit")
+
+_AFTER_BUG_S: Final = 5.0
+
+
+class Rota:
+    """The duties of one loop and when they are due; at first, all at once.
+
+    Args:
+        duties: What is to be done.
+        clock: When.
+        entropy: For the jitter after failures.
+        alarm: Ends the loop's waits.
+    """
+
+    def __init__(
+        self, duties: Sequence[Duty], clock: Clock, entropy: Entropy, alarm: Alarm
+    ) -> None:
+        self._clock = clock
+        self._alarm = alarm
+        self._due_s = {id(duty): 0.0 for duty in duties}
+        self._duties = [(duty, Outage(duty.name, clock, entropy)) for duty in duties]
+        self._stopping = False
+
+    def is_due_by(self, duty: Duty, at_s: float) -> bool:
+        """Tell whether a duty is due at a time (monotonic seconds), or earlier."""
+        return self._due_s[id(duty)] <= at_s
+
+    def hurry(self, duty: Duty, at_s: float) -> None:
+        """Make a duty due at a time (monotonic seconds) if it is not earlier; from any thread."""
+        if not self.is_due_by(duty, at_s):
+            self._due_s[id(duty)] = at_s
+            self._alarm.wake()
+
+    def stop(self) -> None:
+        """End the loop after the step that is under way; from any thread."""
+        self._stopping = True
+        self._alarm.wake()
+
+    def routine(self) -> Routine:
+        """Do what is due, again and again."""
+        while not self._stopping:
+            for duty, outage in self._duties:
+                if not self._stopping and self._due_s[id(duty)] <= self._clock.read().monotonic_s:
+                    yield from self._turn(duty, outage)
+            yield from self._rest()
+
+    def _turn(self, duty: Duty, outage: Outage) -> Generator[Any, Any, None]:
+        self._due_s[id(duty)] = float("inf")  # so that `hurry` during the step counts
+        try:
+            if outage.lasting:
+                yield from ping()  # only an answer ends it; a step may get by without one
+            delay_s = yield from duty.step(self._clock.read())
+            outage.over()
+        except ServerError as error:
+            delay_s = outage.failed(error)
+        except Exception:  # noqa: BLE001 - a bug of ours must not end the pool
+            _log.exception("%s failed; it goes on in %.0f s", duty.name, _AFTER_BUG_S)
+            delay_s = _AFTER_BUG_S
+        due_s = self._clock.read().monotonic_s + delay_s
+        self._due_s[id(duty)] = min(due_s, self._due_s[id(duty)])
+
+    def _rest(self) -> Generator[Wait, None, None]:
+        self._alarm.arm()
+        wait_s = min(self._due_s.values()) - self._clock.read().monotonic_s
+        if not self._stopping and wait_s > 0:
+            yield Wait(wait_s)
+        self._alarm.disarm()

@@ -1,0 +1,35 @@
+"""Deletes history that is older than it may become."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from workkit.core.clock import Instant
+from workkit.store.calls import pools
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys
+
+__all__ = ["Trimmer"]
+
+_EVERY_S: Final = 60.0
+
+
+class Trimmer:
+    """Bounds history by age; the other bounds are kept by those who write.
+
+    Args:
+        keys: The namespace.
+        max_age_s: How old an entry may become, seconds.
+    """
+
+    name = "trimmer"
+
+    def __init__(self, keys: Keys, max_age_s: float) -> None:
+        self._keys = keys
+        self._max_age_ms = math.ceil(max_age_s * 1_000)
+
+    def step(self, now: Instant) -> Step[float]:
+        """Delete what is too old by now."""
+        yield from pools.trim_history(self._keys, max(now.epoch_ms - self._max_age_ms, 0))
+        return _EVERY_S

@@ -1,0 +1,328 @@
+"""One execution of a job: from the claim to its fate."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from typing import Any, Final
+
+import msgspec
+
+from workkit.core import fingerprint
+from workkit.core.backoff import default_backoff
+from workkit.core.clock import Clock, Instant
+from workkit.core.entropy import Entropy
+from workkit.core.history import DetailedRecord, Outcome, Record
+from workkit.core.job import Job, Payload, args_json, failed, opening
+from workkit.core.options import HistoryOptions, JobOptions
+from workkit.engine.handling.handlers import Chain, Waits
+from workkit.errors import JobTimeout
+from workkit.store.calls.exchange import Effect, Settlement
+
+__all__ = ["Execution", "Fate", "decide", "headline", "quick_fate", "remember"]
+
+_log = logging.getLogger("workkit")
+
+_HEADLINE_CHARS: Final = 300
+_MAX_DELAY_S: Final = 10 * 365 * 86_400
+#: What history keeps of a job on request.
+_MAX_ARGS_BYTES: Final = 4_096
+_MAX_CHECKINS: Final = 20
+_CHECKIN_CHARS: Final = 200
+
+
+#: A slot that failed is not done: it may be retried, or revived when it is dead.
+_SLOT_MARKS: Final = {"returned": "queued", "retry": "failed", "dead": "failed"}
+
+
+class Execution(msgspec.Struct, eq=False):
+    """A claimed job on its way through the pool.
+
+    Runners fill in what happens; everything else belongs to the dispatcher.
+
+    Attributes:
+        payload: What its bytes say.
+        raw: The bytes in the in-progress list.
+        fails: How many times it has failed, this time included.
+        queue: The queue it was claimed from.
+        chain: Middleware and handler.
+        options: The job's options.
+        claimed_s: When it was claimed, monotonic seconds.
+        worker_id: The worker that runs it; "" before it starts.
+        started: When the handler started, or None.
+        finished: When it ended, or None.
+        error: What the handler raised, or None.
+        error_text: The error as it is stored; "" for none.
+        retry_in_s: Seconds until the next try, if there is one.
+        interrupted: Whether its timeout has passed.
+        fenced: Whether the job belongs to somebody else by now; its result does not count.
+        fingerprint: That of the error; "" for none.
+        began: Whether a unique key was freed for it.
+        asks: Whether Redis has a last word before it starts: unique and cron jobs. A job that has
+            failed before had its word; its unique key may belong to a newer job by now.
+        slot: The Redis key of its cron slot, or b"".
+        release_key: The unique key to free at the end, or b"".
+        recovered: How often the job was recovered from dead pools.
+        checkin: Newest check-in and its time (epoch seconds), or None.
+        trail: The newest check-ins and their times (epoch milliseconds), if history keeps them.
+        details: What history keeps beyond the usual, if anything.
+        runner: What the runner needs to interrupt it.
+        waits: What its threads wait for on the event loop, if they can.
+    """
+
+    payload: Payload
+    raw: bytes
+    queue: str
+    chain: Chain
+    options: JobOptions
+    claimed_s: float
+    fails: int = 0
+    asks: bool = False
+    began: bool = False
+    checkin: tuple[str, int] | None = None
+    details: HistoryOptions | None = None
+    error: BaseException | None = None
+    error_text: str = ""
+    fenced: bool = False
+    fingerprint: str = ""
+    finished: Instant | None = None
+    interrupted: bool = False
+    recovered: int = 0
+    release_key: bytes = b""
+    retry_in_s: int = 0
+    runner: Any = None
+    slot: bytes = b""
+    started: Instant | None = None
+    trail: deque[tuple[int, str]] | None = None
+    waits: Waits | None = None
+    worker_id: str = ""
+    _job: Job | None = None
+    _clock: Clock | None = None
+
+    @property
+    def job(self) -> Job:
+        """The job as its handler has it, who may do with it what they like."""
+        job = self._job
+        if job is None:
+            job = self._job = self.payload.job(self.raw)
+        return job
+
+    def start(self, worker_id: str, clock: Clock, now: Instant | None = None) -> Job:
+        """Take note that the handler starts.
+
+        Args:
+            worker_id: The worker that runs it.
+            clock: For the times of check-ins.
+            now: The time, if it was read a moment ago.
+
+        Returns:
+            The job as its handler has it.
+        """
+        self.worker_id = worker_id
+        self.started = now or clock.read()
+        self._clock = clock
+        job = self._job = self.payload.job(self.raw, self._receive)
+        return job
+
+    def _receive(self, message: str) -> None:
+        text = message.encode("utf-8", "replace").decode("utf-8")
+        assert self._clock is not None  # noqa: S101 - it has started
+        now = self._clock.read()
+        self.checkin = (text, now.epoch_s)
+        if self.details is not None and self.details.checkins:
+            if self.trail is None:
+                self.trail = deque(maxlen=_MAX_CHECKINS)
+            self.trail.append((now.epoch_ms, text[:_CHECKIN_CHARS]))
+
+    def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> Instant:
+        """Take note of how the handler ended, on the thread where it ran.
+
+        A user's backoff is called here, so that it can delay nobody else.
+
+        Returns:
+            When that was.
+        """
+        now = self.finished = clock.read()
+        if error is None:
+            self._job = None  # the job knows us by its check-ins; without it, both go at once
+        else:
+            self._fail(error, now, entropy)
+        return now
+
+    def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
+        if self.interrupted and (isinstance(error, JobTimeout) or not isinstance(error, Exception)):
+            # What was thrown into the handler carries no message; where it struck is worth keeping.
+            timeout = self.options.timeout
+            why = "the pool stopped" if timeout is None else f"timed out after {timeout:g} s"
+            text = str(error) or why
+            error = JobTimeout(text).with_traceback(error.__traceback__)
+        self.error = fingerprint.without_own_frames(error)
+        self.error_text = fingerprint.error_text(error)
+        self.fingerprint = fingerprint.fingerprint(self.error_text)
+        self.fails += 1
+        job = self.job
+        job.fails = self.fails
+        job.last_err = self.error_text
+        job.failed_at = now.epoch_s
+        if self.fails < self.options.max_fails:
+            self.retry_in_s = self._delay(entropy)
+
+    def _delay(self, entropy: Entropy) -> int:
+        """Return seconds until the next try; a broken backoff costs its delay, not the job."""
+        backoff, name = self.options.backoff, self.payload.name
+        if backoff is not None:
+            try:
+                delay = float(backoff(self.job))
+                if math.isfinite(delay) and delay >= 0:
+                    return math.ceil(min(delay, _MAX_DELAY_S))
+                _log.error("backoff of %r returned %r; using the default backoff", name, delay)
+            except BaseException:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing
+                _log.exception("backoff of %r failed; using the default backoff", name)
+        return default_backoff(self.fails, entropy)
+
+
+class Fate(Settlement, frozen=True, eq=False, gc=False):
+    """What is to become of an execution: what Redis is told, and more.
+
+    Attributes:
+        execution: The execution.
+        record: What history is told.
+    """
+
+    execution: Execution
+    record: Record
+
+
+def decide(execution: Execution) -> Fate:
+    """Decide the fate of a finished execution.
+
+    The rules are the original's: retry while there are tries left, else dead, unless the job skips
+    that.
+    """
+    finished = execution.finished
+    assert finished is not None  # noqa: S101 - that is what is decided about
+    if execution.error is None:
+        return _fate(execution, finished, "done", b"d")
+    fails, options = execution.fails, execution.options
+    now_s = finished.epoch_s
+    if fails >= options.max_fails and options.skip_dead:
+        return _fate(execution, finished, "discarded", b"d")
+    new = failed(execution.raw, fails, execution.error_text, now_s)
+    if fails < options.max_fails:
+        return _fate(execution, finished, "retry", b"r", now_s + execution.retry_in_s, new)
+    return _fate(execution, finished, "dead", b"x", now_s, new)
+
+
+def quick_fate(
+    execution: Execution,
+    outcome: Outcome,
+    now: Instant,
+    *,
+    error: str = "",
+    dead: bytes = b"",
+    reason: str = "",
+) -> Fate:
+    """Decide the fate of an execution whose handler did not run to its end.
+
+    Args:
+        execution: The execution.
+        outcome: "returned", "discarded" or "dead".
+        now: When this was decided.
+        error: The error, for "dead".
+        dead: The bytes for the dead set, for "dead".
+        reason: For the history record.
+    """
+    execution.finished = finished = execution.finished or now
+    if error and not execution.error_text:
+        execution.error_text = error
+        execution.fingerprint = fingerprint.fingerprint(error)
+    fate = {"returned": b"b", "discarded": b"d", "dead": b"x"}[outcome]
+    return _fate(execution, finished, outcome, fate, now.epoch_s, dead, reason)
+
+
+def _fate(
+    execution: Execution,
+    finished: Instant,
+    outcome: Outcome,
+    fate: bytes,
+    score: int = 0,
+    new: bytes = b"",
+    reason: str = "",
+) -> Fate:
+    payload = execution.payload
+    begun = payload.id if execution.began and fate == b"d" else ""
+    failed_on = execution.began and not begun
+    plain = not (failed_on or execution.release_key or execution.slot or execution.recovered)
+    return Fate(
+        execution.queue,
+        execution.raw,
+        fate,
+        score,
+        new,
+        () if plain else _effects(execution, outcome),
+        begun,
+        execution,
+        remember(execution, outcome, finished.epoch_ms, reason),
+    )
+
+
+def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: str = "") -> Record:
+    """Write what history is told of an execution.
+
+    Args:
+        execution: The execution.
+        outcome: How it ended.
+        finished_ms: When, epoch milliseconds.
+        reason: What else there is to say.
+    """
+    payload, error, started = execution.payload, execution.error_text, execution.started
+    record = Record(
+        payload.id,
+        payload.name,
+        payload.enqueued_at,
+        started.epoch_ms if started else 0,
+        finished_ms,
+        outcome,
+        execution.fails,
+        headline(error) if error else "",
+        execution.fingerprint,
+        execution.worker_id,
+        reason or ("timeout" if execution.interrupted and error else ""),
+    )
+    return record if execution.details is None else _detailed(record, execution, execution.details)
+
+
+def headline(error: str) -> str:
+    """Return what history keeps of an error text."""
+    return error.partition("\n")[0][:_HEADLINE_CHARS]
+
+
+def _detailed(record: Record, execution: Execution, details: HistoryOptions) -> Record:
+    args = None
+    if details.args:
+        try:
+            json = args_json(execution.raw)
+        except msgspec.MsgspecError:  # bytes that are no job
+            json = b""
+        if 0 < len(json) <= _MAX_ARGS_BYTES:
+            args = json.decode("utf-8", "replace")
+    trail = tuple(execution.trail) if execution.trail else ()
+    fields: tuple[Any, ...] = (*msgspec.structs.astuple(record), args, trail)
+    return DetailedRecord(*fields)
+
+
+def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
+    """Return what else is to happen, in the same script and only if the job was still ours."""
+    payload, effects = execution.payload, []
+    if execution.slot:
+        mark = _SLOT_MARKS.get(outcome, "done")
+        effects.append(Effect("mark", execution.slot, mark))
+    if outcome != "returned":
+        if execution.recovered:
+            effects.append(Effect("recovered", b"", payload.id))
+        if execution.began and outcome in {"retry", "dead"}:
+            effects.append(Effect("begun", b"", payload.id))
+        if execution.release_key and outcome != "retry":
+            effects.append(Effect("release", execution.release_key, opening(payload)))
+    return tuple(effects)

@@ -1,0 +1,1 @@
+"""A pool's view of its process: identity, signals, wake-ups, outages."""

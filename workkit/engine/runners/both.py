@@ -1,0 +1,75 @@
+"""Threads and an event loop side by side, behind one face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.engine.handling.execution import Execution
+from workkit.engine.runners.base import Slots
+from workkit.engine.runners.loop import LoopRunner
+from workkit.engine.runners.threads import ThreadRunner
+
+__all__ = ["HandlerRunner"]
+
+
+class HandlerRunner:
+    """Sends each execution where its chain runs.
+
+    Args:
+        worker_ids: The pool's workers; handlers of both kinds share them.
+        done: Takes each execution that ended.
+        clock: For start and end times.
+        entropy: For the jitter of backoffs.
+    """
+
+    def __init__(
+        self,
+        worker_ids: Sequence[str],
+        done: Callable[[Execution], None],
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        slots = Slots(worker_ids)
+        self._loop = LoopRunner(slots, done, clock, entropy)
+        self._threads = ThreadRunner(slots, len(worker_ids), done, clock, entropy, self._loop.loop)
+
+    def submit(self, executions: Sequence[Execution]) -> None:
+        """Start executions as workers become free, in this order."""
+        on_loop = [execution for execution in executions if execution.chain.on_loop]
+        if not on_loop:
+            self._threads.submit(executions)
+            return
+        self._loop.submit(on_loop)
+        if len(on_loop) < len(executions):
+            self._threads.submit([e for e in executions if not e.chain.on_loop])
+
+    @property
+    def starved(self) -> bool:
+        """Whether there is nothing that a free worker could start."""
+        return self._threads.starved and self._loop.starved
+
+    def withdraw(self) -> list[Execution]:
+        """Take back what has not started."""
+        return self._threads.withdraw() + self._loop.withdraw()
+
+    def interrupt(self, execution: Execution) -> None:
+        """Make a running handler stop, as far as Python allows."""
+        self._of(execution).interrupt(execution)
+
+    def abandon(self, execution: Execution) -> None:
+        """Let go of a handler that does not stop."""
+        self._of(execution).abandon(execution)
+
+    def _of(self, execution: Execution) -> LoopRunner | ThreadRunner:
+        return self._loop if execution.chain.on_loop else self._threads
+
+    def abandoned(self) -> int:
+        """Count the abandoned handlers that still run."""
+        return self._threads.abandoned() + self._loop.abandoned()
+
+    def close(self, *, wait_s: float) -> None:
+        """Let the workers end."""
+        self._threads.close(wait_s=wait_s)
+        self._loop.close(wait_s=wait_s)

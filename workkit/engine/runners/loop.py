@@ -1,0 +1,273 @@
+"""Runs async handlers on an event loop of the pool's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.engine.handling.execution import Execution
+from workkit.engine.runners.base import Slots
+
+__all__ = ["LoopRunner"]
+
+_log = logging.getLogger("workkit")
+
+#: A worker that goes from job to job without a wait lets others run after this long, seconds.
+_STINT_S: Final = 0.001
+_MOST_AT_ONCE: Final = 16
+
+
+class _Worker:
+    """One task and what it runs.
+
+    Attributes:
+        task: The task.
+        current: What it runs, or None.
+        abandoned: Whether its pool has let go of it; it ends after its handler.
+        gate: Done when there may be something to run; there while it is parked.
+    """
+
+    __slots__ = ("abandoned", "current", "gate", "task")
+
+    task: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.current: Execution | None = None
+        self.abandoned = False
+        self.gate: asyncio.Future[None] | None = None
+
+
+class LoopRunner:
+    """An event loop on a thread; both start when they are first needed.
+
+    A task a job would cost more than a short job. So workers are tasks that go from job to job, and
+    those that are not needed are parked. As with threads, one is woken for any number of
+    executions, and when it waits, the next ones, twice as many each time. A worker in whose context
+    a handler has left something, or which was cancelled, ends, and a new one takes its place: jobs
+    know nothing of each other.
+
+    Args:
+        slots: The pool's workers.
+        done: Takes each execution that ended.
+        clock: For start and end times.
+        entropy: For the jitter of backoffs.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        done: Callable[[Execution], None],
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._slots = slots
+        self._done = done
+        self._clock = clock
+        self._entropy = entropy
+        self._ready: deque[Execution] = deque()
+        self._workers: set[_Worker] = set()
+        self._parked: list[_Worker] = []
+        self._stride = 1  # how many are woken at once
+        self._pump_due = False
+        self._abandoned: set[_Worker] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, starting it if need be."""
+        with self._lock:
+            if self._loop is None:
+                loop = self._loop = asyncio.new_event_loop()
+                running = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._serve, args=(loop, running), name="workkit-loop", daemon=True
+                )
+                self._thread.start()
+                running.wait()
+            return self._loop
+
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
+        asyncio.set_event_loop(loop)
+        loop.call_soon(running.set)
+        try:
+            while True:
+                try:
+                    loop.run_forever()
+                    break
+                except (SystemExit, KeyboardInterrupt):
+                    # asyncio lets these out of a task that a handler has made; jobs go on.
+                    _log.exception("a task of a handler wanted to end the process")
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def submit(self, executions: Sequence[Execution]) -> None:
+        """Queue executions and have the loop start what it can."""
+        self._ready.extend(executions)
+        self.loop().call_soon_threadsafe(self._pump)
+
+    def _pump(self) -> None:
+        """Wake workers, or make some, while there is something for them to run."""
+        self._pump_due = False
+        for _ in range(min(self._stride, len(self._ready))):
+            if self._parked:
+                gate = self._parked.pop().gate
+                if gate is not None and not gate.done():
+                    gate.set_result(None)
+            elif self._slots.free:
+                self._add_worker()
+
+    def _add_worker(self) -> None:
+        assert self._loop is not None  # noqa: S101 - it runs this
+        worker = _Worker()
+        self._workers.add(worker)
+        # In a context of its own, not in that of the handler which may have led here.
+        context = contextvars.Context()
+        worker.task = context.run(self._loop.create_task, self._work(worker))
+
+    async def _work(self, worker: _Worker) -> None:
+        """Run jobs, parked while there are none, until this worker is to be replaced."""
+        pristine = contextvars.copy_context()
+        stint_ends_s = 0.0
+        try:
+            while not worker.abandoned:
+                execution = self._next()
+                if execution is None:
+                    await self._park(worker)
+                    stint_ends_s = 0.0
+                    continue
+                now_s = await self._run(worker, execution)
+                if worker.task.cancelling() or contextvars.copy_context() != pristine:
+                    return
+                if now_s >= stint_ends_s:
+                    if stint_ends_s:
+                        await asyncio.sleep(0)
+                    stint_ends_s = now_s + _STINT_S
+        finally:
+            self._workers.discard(worker)
+            self._abandoned.discard(worker)
+            self._wake_next()
+
+    def _next(self) -> Execution | None:
+        """Return an execution that has a slot by now, or None."""
+        worker_id = self._slots.take() if self._ready else ""
+        if not worker_id:
+            return None
+        try:
+            execution = self._ready.popleft()
+        except IndexError:  # withdrawn meanwhile
+            self._slots.give(worker_id)
+            return None
+        execution.worker_id = worker_id
+        return execution
+
+    async def _park(self, worker: _Worker) -> None:
+        self._stride = 1
+        worker.gate = worker.task.get_loop().create_future()
+        self._parked.append(worker)
+        try:
+            await worker.gate
+        finally:
+            worker.gate = None
+            if worker in self._parked:
+                self._parked.remove(worker)
+
+    def _wake_next(self) -> None:
+        """Have others woken as soon as this worker waits."""
+        if self._ready and not self._pump_due and self._loop is not None:
+            self._pump_due = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._ready:
+            self._stride = min(2 * self._stride, _MOST_AT_ONCE)
+        self._pump()
+
+    async def _run(self, worker: _Worker, execution: Execution) -> float:
+        """Run a handler; returns when it ended, monotonic seconds."""
+        worker.current = execution
+        execution.runner = worker
+        self._wake_next()
+        job = execution.start(execution.worker_id, self._clock)
+        error: BaseException | None = None
+        try:
+            await execution.chain.run_async(job)
+        except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
+            error = raised
+        worker.current = None
+        if worker.abandoned:
+            return 0.0
+        ended = execution.finish(error, self._clock, self._entropy)
+        self._slots.give(execution.worker_id)
+        self._done(execution)
+        return ended.monotonic_s
+
+    @property
+    def starved(self) -> bool:
+        """Whether there is nothing that a free worker could start."""
+        return not self._ready
+
+    def withdraw(self) -> list[Execution]:
+        """Take back what has not started."""
+        taken = []
+        while self._ready:
+            try:
+                taken.append(self._ready.popleft())
+            except IndexError:
+                break
+        return taken
+
+    def interrupt(self, execution: Execution) -> None:
+        """Cancel the handler."""
+
+        def cancel() -> None:
+            worker: _Worker | None = execution.runner
+            if worker is not None and worker.current is execution:
+                worker.task.cancel()
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(cancel)
+
+    def abandon(self, execution: Execution) -> None:
+        """Let go of a handler that swallows its cancellation."""
+
+        def let_go() -> None:
+            worker: _Worker | None = execution.runner
+            if worker is not None and worker.current is execution and not worker.abandoned:
+                worker.abandoned = True
+                self._abandoned.add(worker)
+                self._slots.give(execution.worker_id)
+                self._pump()
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(let_go)
+
+    def abandoned(self) -> int:
+        """Count the abandoned handlers that still run."""
+        return len(self._abandoned)
+
+    def close(self, *, wait_s: float) -> None:
+        """Cancel what still runs and end the loop."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._cancel_all(wait_s), loop)
+        thread.join(wait_s + 1)
+
+    async def _cancel_all(self, wait_s: float) -> None:
+        tasks = [worker.task for worker in self._workers]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=wait_s)
+        asyncio.get_running_loop().stop()

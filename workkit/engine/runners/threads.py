@@ -1,0 +1,255 @@
+"""Runs sync handlers on threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from workkit.core.clock import Clock, Instant
+from workkit.core.entropy import Entropy
+from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.interrupt import raise_in
+from workkit.engine.runners.base import Slots
+from workkit.errors import JobTimeout
+
+__all__ = ["ThreadRunner"]
+
+_A_FEW = 1_000
+_MOST_ON_THEIR_WAY = 16
+
+_log = logging.getLogger("workkit")
+
+
+class _Worker:
+    """One thread and what it runs.
+
+    Attributes:
+        thread: The thread.
+        lock: Held while `current` changes or is interrupted.
+        current: What it runs, or None.
+        struck: What was interrupted last, so that nothing is interrupted twice.
+        abandoned: Whether its pool has let go of it; it ends after its handler.
+        gate: Closed; whoever takes the worker from the parked ones opens it once.
+    """
+
+    __slots__ = ("abandoned", "current", "gate", "lock", "struck", "thread")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.current: Execution | None = None
+        self.struck: Execution | None = None
+        self.abandoned = False
+        self.thread: threading.Thread | None = None
+
+
+class ThreadRunner:
+    """A group of threads fed from one queue; they start as they are needed.
+
+    Waking a thread costs more than a short job. So only one is woken for any number of executions.
+    Once it is there, and finds more than it takes itself, it wakes the next ones before it runs its
+    own, twice as many each time: where handlers wait, all are soon at work; where they are done at
+    once, one does it all.
+
+    Args:
+        slots: The pool's workers.
+        concurrency: Threads at most, abandoned ones not counted.
+        done: Takes each execution that ended.
+        clock: For start and end times.
+        entropy: For the jitter of backoffs.
+        loop: Returns the event loop on which async parts of a chain run.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        concurrency: int,
+        done: Callable[[Execution], None],
+        clock: Clock,
+        entropy: Entropy,
+        loop: Callable[[], asyncio.AbstractEventLoop],
+    ) -> None:
+        self._slots = slots
+        self._concurrency = concurrency
+        self._done = done
+        self._clock = clock
+        self._entropy = entropy
+        self._loop = loop
+        self._ready: deque[Execution] = deque()
+        self._parked: deque[_Worker] = deque()  # the one that parked last has the warmest caches
+        self._woken: set[_Worker] = set()  # and not there yet
+        self._stride = 1  # how many may be on their way at once
+        self._closed = False
+        self._workers: list[_Worker] = []
+        self._abandoned: list[_Worker] = []
+
+    def submit(self, executions: Sequence[Execution]) -> None:
+        """Queue executions, and start threads for them while there are fewer than allowed."""
+        self._ready.extend(executions)
+        self._wake_some()
+        wanted = min(self._concurrency, len(self._workers) + len(self._ready))
+        while len(self._workers) < wanted:
+            self._add_worker()
+
+    def _add_worker(self) -> None:
+        worker = _Worker()
+        worker.thread = threading.Thread(
+            target=self._work, args=(worker,), name="workkit-worker", daemon=True
+        )
+        self._workers.append(worker)
+        worker.thread.start()
+
+    @property
+    def starved(self) -> bool:
+        """Whether there is nothing that a free worker could start."""
+        return not self._ready
+
+    def withdraw(self) -> list[Execution]:
+        """Take back what has not started."""
+        taken = []
+        with contextlib.suppress(IndexError):
+            while True:
+                taken.append(self._ready.popleft())
+        return taken
+
+    def interrupt(self, execution: Execution) -> None:
+        """Raise `JobTimeout` in the handler's thread, between two of its bytecodes."""
+        worker: _Worker | None = execution.runner
+        if worker is None or worker.thread is None or worker.thread.ident is None:
+            return
+        with worker.lock:
+            if worker.current is execution and worker.struck is not execution:
+                worker.struck = execution
+                execution.interrupted = True
+                waits = execution.waits
+                if not (waits and waits[-1].cancel()):
+                    raise_in(worker.thread.ident, JobTimeout)
+
+    def abandon(self, execution: Execution) -> None:
+        """Let go of a thread and put a new one in its place; nothing if it has just ended."""
+        worker: _Worker | None = execution.runner
+        if worker is None:
+            return
+        with worker.lock:
+            if worker.current is not execution or worker.abandoned:
+                return
+            worker.abandoned = True
+        self._workers.remove(worker)
+        self._abandoned.append(worker)
+        self._slots.give(execution.worker_id)
+        self._add_worker()
+
+    def abandoned(self) -> int:
+        """Count the abandoned threads that still run."""
+        self._abandoned = [
+            w for w in self._abandoned if w.thread is not None and w.thread.is_alive()
+        ]
+        return len(self._abandoned)
+
+    def close(self, *, wait_s: float) -> None:
+        """Let idle threads end, and wait for them a while; busy ones are daemons."""
+        self._closed = True
+        while self._wake_one():
+            pass
+        for worker in self._workers:
+            if worker.thread is not None and worker.current is None:
+                worker.thread.join(wait_s)
+
+    def _work(self, worker: _Worker) -> None:
+        ready = self._ready
+        now: Instant | None = None  # as long as it is fresh
+        while not worker.abandoned:
+            try:
+                execution = ready.popleft()
+            except IndexError:
+                if self._closed:
+                    return
+                self._park(worker)
+                now = None
+                continue
+            if ready and self._parked:
+                self._wake_some()
+            now = self._run(worker, execution, now)
+
+    def _wake_some(self) -> None:
+        """Wake as many as may be on their way."""
+        while len(self._woken) < self._stride and self._wake_one():
+            pass
+
+    def _wake_one(self) -> bool:
+        """Wake a parked worker, if there is one."""
+        try:
+            worker = self._parked.pop()
+        except IndexError:
+            return False
+        self._woken.add(worker)
+        worker.gate.release()
+        return True
+
+    def _park(self, worker: _Worker) -> None:
+        """Wait until there may be something to run."""
+        self._parked.append(worker)
+        if self._ready or self._closed:  # it came before it could know that somebody waits
+            with contextlib.suppress(ValueError):  # taken already, so the gate is about to open
+                self._parked.remove(worker)
+                return
+        worker.gate.acquire()
+        self._woken.discard(worker)
+        self._stride = min(2 * self._stride, _MOST_ON_THEIR_WAY) if self._ready else 1
+
+    def _run(self, worker: _Worker, execution: Execution, now: Instant | None) -> Instant | None:
+        """Run a handler.
+
+        Args:
+            worker: On whose thread this is.
+            execution: What to run.
+            now: The time, if it was read a moment ago.
+
+        Returns:
+            When the handler ended; None if the pool has let go of it.
+        """
+        chain = execution.chain
+        execution.runner = worker
+        job = execution.start(self._slots.take(), self._clock, now)
+        worker.current = execution
+        error: BaseException | None = None
+        over = False
+        try:
+            try:
+                if chain.needs_loop:
+                    execution.waits = []
+                    chain.run(job, self._loop(), execution.waits)
+                else:
+                    chain.run(job)
+                over = True
+            except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
+                error, over = raised, True
+            self._leave(worker, execution)
+        except JobTimeout as late:  # an interrupt struck on the way out; there is never a second
+            if not over:
+                error = late
+            self._leave(worker, execution)
+        if worker.abandoned:
+            _log.warning("abandoned handler of %r has ended", execution.payload.name)
+            execution.finished = execution.finished or self._clock.read()
+            return None
+        ended = execution.finish(error, self._clock, self._entropy)
+        self._slots.give(execution.worker_id)
+        self._done(execution)
+        return ended
+
+    @staticmethod
+    def _leave(worker: _Worker, execution: Execution) -> None:
+        """Leave the handler for good: an interrupt that comes too late must hit nobody else."""
+        with worker.lock:
+            worker.current = None
+        if execution.interrupted:
+            # It cannot be taken back (CPython 3.11 would look for it for ever after), but it
+            # strikes within a few bytecodes.
+            for _ in range(_A_FEW):
+                pass

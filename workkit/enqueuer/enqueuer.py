@@ -1,0 +1,264 @@
+"""Puts jobs into Redis, from threads (`Enqueuer`) and from asyncio (`AsyncEnqueuer`)."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from copy import copy
+from typing import Self
+
+from workkit.core.clock import Clock, SystemClock
+from workkit.core.entropy import Entropy
+from workkit.core.job import Job
+from workkit.core.records import ScheduledJob
+from workkit.enqueuer.durability import Confirming, Durability
+from workkit.enqueuer.steps import Args, EnqueueSteps, Until
+from workkit.store.connections.aio import AsyncCarrier, async_carrier
+from workkit.store.connections.link import Carrier, carrier
+
+__all__ = ["AsyncEnqueuer", "Enqueuer"]
+
+
+class Enqueuer:
+    """Enqueues jobs; safe to share among threads.
+
+    Args:
+        namespace: Prefix of all Redis keys.
+        redis: A redis-py client or a URL. The enqueuer opens connections of its own to that server.
+        clock: Where times come from.
+        entropy: Where ids come from.
+
+    Raises:
+        InvalidOption: `redis` is neither a client nor a URL.
+        InvalidName: The namespace cannot be one.
+
+    Every method raises `InvalidName` or `InvalidArgs` before anything is sent, `ServerRefused` if
+    Redis said no (nothing was enqueued), and `ServerUnavailable` if it did not answer: then a job
+    may have been enqueued, and enqueuing again may run a plain job twice, a unique one not.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        redis: object,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        self._steps = EnqueueSteps(namespace, clock or SystemClock(), entropy or Entropy())
+        self._links: Carrier = carrier(redis, namespace)
+
+    def enqueue(self, name: str, args: Args = None) -> Job:
+        """Put a job into its queue.
+
+        Args:
+            name: The job's name.
+            args: A mapping with string keys and JSON values. Handlers see ints of any size exactly.
+
+        Returns:
+            The job.
+        """
+        return self._links.run(self._steps.enqueue(name, args))
+
+    def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> list[Job]:
+        """Put many jobs into their queues, a round trip a thousand.
+
+        Args:
+            jobs: Pairs of name and args. All are checked before the first is sent.
+
+        Returns:
+            The jobs, in the same order.
+        """
+        return self._links.run(self._steps.enqueue_many(jobs))
+
+    def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob:
+        """Schedule a job.
+
+        Args:
+            name: The job's name.
+            seconds: How long from now; the job is due at the next whole second.
+            args: As for `enqueue`.
+
+        Returns:
+            The job and when it is due.
+        """
+        return self._links.run(self._steps.schedule(name, self._steps.after(seconds), args))
+
+    def enqueue_at(
+        self, name: str, when: datetime.datetime | float, args: Args = None
+    ) -> ScheduledJob:
+        """Schedule a job for a point in time.
+
+        Args:
+            name: The job's name.
+            when: A datetime with a time zone, or epoch seconds. One in the past is due at once.
+            args: As for `enqueue`.
+
+        Returns:
+            The job and when it is due.
+        """
+        return self._links.run(self._steps.schedule(name, self._steps.at(when), args))
+
+    def enqueue_unique(self, name: str, args: Args = None, *, until: Until = "start") -> Job | None:
+        """Put a job into its queue unless one with the same name and args is waiting.
+
+        Args:
+            name: The job's name.
+            args: As for `enqueue`.
+            until: "start" lets the next one in once processing begins, as the original does;
+                "done" only once the job has succeeded or died, retries included. Either way the
+                key expires a day after the job is due. Go pools release at the start.
+
+        Returns:
+            The job, or None if one was waiting.
+        """
+        return self._links.run(self._steps.unique(name, args, until=until))
+
+    def enqueue_unique_in(
+        self, name: str, seconds: float, args: Args = None, *, until: Until = "start"
+    ) -> ScheduledJob | None:
+        """Schedule a job unless one with the same name and args is waiting.
+
+        Args:
+            name: The job's name.
+            seconds: How long from now.
+            args: As for `enqueue`.
+            until: As for `enqueue_unique`.
+
+        Returns:
+            The job and when it is due, or None if one was waiting.
+        """
+        due_s = self._steps.after(seconds)
+        return self._links.run(self._steps.unique_in(name, due_s, args, until=until))
+
+    def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None:
+        """Put a job into its queue, or hand its args to the one that waits under the same key.
+
+        Args:
+            name: The job's name.
+            args: As for `enqueue`. The newest args are those that run.
+            key: A mapping; jobs with the same name and key are the same.
+
+        Returns:
+            The job, or None if one was waiting and has taken over the args (unless it was enqueued
+            with ``until="done"``, which keeps its own).
+        """
+        return self._links.run(self._steps.unique(name, args, key=key, by_key=True))
+
+    def enqueue_unique_in_by_key(
+        self, name: str, seconds: float, args: Args, key: Args
+    ) -> ScheduledJob | None:
+        """Schedule a job, or hand its args to the one that waits under the same key.
+
+        Args:
+            name: The job's name.
+            seconds: How long from now; a job that waits keeps its own time.
+            args: As for `enqueue`. The newest args are those that run.
+            key: As for `enqueue_unique_by_key`.
+
+        Returns:
+            The job and when it is due, or None if one was waiting and has taken over the args.
+        """
+        due_s = self._steps.after(seconds)
+        return self._links.run(self._steps.unique_in(name, due_s, args, key=key, by_key=True))
+
+    def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
+        """Return an enqueuer whose calls return only when the jobs are on replicas or on disk.
+
+        It shares this one's connections; calls of both can be mixed, job by job. What it takes on
+        the server's side for this to mean something is in docs/reliability.md.
+
+        Args:
+            replicas: How many replicas must have the job (``WAIT``); it outlives every failover if
+                that is all of those that may be promoted.
+            fsync: Whether the master must have it on disk, and those replicas on theirs
+                (``WAITAOF``: Redis 7.2 or newer, or Valkey).
+            timeout: Seconds to wait for them, at most 4.
+
+        Returns:
+            The enqueuer. Its methods raise `NotConfirmed` where too few confirmed in time: the job
+            was enqueued and may yet be lost, so enqueue again.
+        """
+        wanted = Durability(self._steps.keys, replicas, fsync, timeout)
+        other = copy(self)
+        vars(other)["_links"] = Confirming(self._links, wanted)
+        return other
+
+    def close(self) -> None:
+        """Close the connections; they open again when they are needed."""
+        self._links.close()
+
+
+class AsyncEnqueuer:
+    """Enqueues jobs from asyncio; the methods are those of `Enqueuer`, awaited.
+
+    Args:
+        namespace: Prefix of all Redis keys.
+        redis: A redis-py client (sync or asyncio) or a URL.
+        clock: Where times come from.
+        entropy: Where ids come from.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        redis: object,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        self._steps = EnqueueSteps(namespace, clock or SystemClock(), entropy or Entropy())
+        self._links: AsyncCarrier = async_carrier(redis, namespace)
+
+    async def enqueue(self, name: str, args: Args = None) -> Job:
+        """Put a job into its queue; see `Enqueuer.enqueue`."""
+        return await self._links.run(self._steps.enqueue(name, args))
+
+    async def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> list[Job]:
+        """Put many jobs into their queues; see `Enqueuer.enqueue_many`."""
+        return await self._links.run(self._steps.enqueue_many(jobs))
+
+    async def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob:
+        """Schedule a job; see `Enqueuer.enqueue_in`."""
+        return await self._links.run(self._steps.schedule(name, self._steps.after(seconds), args))
+
+    async def enqueue_at(
+        self, name: str, when: datetime.datetime | float, args: Args = None
+    ) -> ScheduledJob:
+        """Schedule a job for a point in time; see `Enqueuer.enqueue_at`."""
+        return await self._links.run(self._steps.schedule(name, self._steps.at(when), args))
+
+    async def enqueue_unique(
+        self, name: str, args: Args = None, *, until: Until = "start"
+    ) -> Job | None:
+        """Put a job into its queue unless one is waiting; see `Enqueuer.enqueue_unique`."""
+        return await self._links.run(self._steps.unique(name, args, until=until))
+
+    async def enqueue_unique_in(
+        self, name: str, seconds: float, args: Args = None, *, until: Until = "start"
+    ) -> ScheduledJob | None:
+        """Schedule a job unless one is waiting; see `Enqueuer.enqueue_unique_in`."""
+        due_s = self._steps.after(seconds)
+        return await self._links.run(self._steps.unique_in(name, due_s, args, until=until))
+
+    async def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None:
+        """Put a job into its queue or update it; see `Enqueuer.enqueue_unique_by_key`."""
+        return await self._links.run(self._steps.unique(name, args, key=key, by_key=True))
+
+    async def enqueue_unique_in_by_key(
+        self, name: str, seconds: float, args: Args, key: Args
+    ) -> ScheduledJob | None:
+        """Schedule a job or update it; see `Enqueuer.enqueue_unique_in_by_key`."""
+        due_s = self._steps.after(seconds)
+        return await self._links.run(self._steps.unique_in(name, due_s, args, key=key, by_key=True))
+
+    def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
+        """Return an enqueuer that waits for replicas or the disk; see `Enqueuer.durably`."""
+        wanted = Durability(self._steps.keys, replicas, fsync, timeout)
+        other = copy(self)
+        vars(other)["_links"] = Confirming(self._links, wanted)
+        return other
+
+    async def close(self) -> None:
+        """Close the connections; they open again when they are needed."""
+        await self._links.close()

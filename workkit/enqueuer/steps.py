@@ -1,0 +1,170 @@
+"""The logic of enqueuing, without I/O: checks, encodes, and says what Redis is to do.
+
+Everything a caller can get wrong is found before anything is sent.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+from workkit.core import gojson
+from workkit.core import job as wire
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.core.job import Job
+from workkit.core.records import ScheduledJob
+from workkit.errors import InvalidArgs, InvalidOption
+from workkit.store.calls import enqueue as store
+from workkit.store.exchange import Step
+from workkit.store.keys import Keys, check_name
+
+__all__ = ["Args", "EnqueueSteps", "Until"]
+
+Args: TypeAlias = Mapping[str, Any] | None
+Until: TypeAlias = Literal["start", "done"]
+
+#: A unique key outlives the time at which its job is due by a day; as in the original.
+_UNIQUE_LIVES_S: Final = 86_400
+#: Scheduling further ahead than this is taken for a mistake, such as milliseconds for seconds.
+_MAX_DELAY_S: Final = 100 * 366 * 86_400
+
+
+class EnqueueSteps:
+    """What an enqueuer says to Redis.
+
+    Args:
+        namespace: Prefix of all keys.
+        clock: Where times come from.
+        entropy: Where ids come from.
+
+    Attributes:
+        keys: The keys of the namespace.
+    """
+
+    def __init__(self, namespace: str, clock: Clock, entropy: Entropy) -> None:
+        self.keys = Keys(namespace)
+        self._clock = clock
+        self._entropy = entropy
+        self._names: set[str] = set()
+
+    def enqueue(self, name: str, args: Args) -> Step[Job]:
+        """Put a job into its queue."""
+        job = self._job(name, args)
+        yield from store.enqueue_one(self.keys, job.name, job.raw)
+        return job
+
+    def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> Step[list[Job]]:
+        """Put many jobs into their queues; all are checked before the first is sent."""
+        made: list[Job] = []
+        for at, item in enumerate(jobs):
+            try:
+                name, args = item
+            except (TypeError, ValueError):
+                raise InvalidArgs(f"job {at}: expected a pair (name, args), got {item!r}") from None
+            try:
+                made.append(self._job(name, args))
+            except ValueError as error:
+                raise type(error)(f"job {at}: {error}") from None
+        for start in range(0, len(made), store.MAX_BATCH):
+            batches: dict[str, list[bytes]] = {}
+            for job in made[start : start + store.MAX_BATCH]:
+                batches.setdefault(job.name, []).append(job.raw)
+            yield from store.enqueue(self.keys, batches)
+        return made
+
+    def schedule(self, name: str, run_at_s: int, args: Args) -> Step[ScheduledJob]:
+        """Put a job into the scheduled set."""
+        job = self._job(name, args)
+        yield from store.schedule(self.keys, job.name, run_at_s, job.raw)
+        return ScheduledJob(run_at_s, job)
+
+    def unique(
+        self,
+        name: str,
+        args: Args,
+        *,
+        key: Args = None,
+        by_key: bool = False,
+        until: Until = "start",
+        run_at_s: int | None = None,
+    ) -> Step[Job | None]:
+        """Put a unique job where it belongs; gives None if one was waiting."""
+        if until not in {"start", "done"}:
+            raise InvalidOption(f'until must be "start" or "done", not {until!r}')
+        name = self._check(name)
+        args_json = gojson.encode_args(args)
+        try:
+            key_json = gojson.encode_args(key) if by_key else args_json
+        except InvalidArgs as error:
+            raise InvalidArgs(str(error).replace("args", "key", 1)) from None
+        unique_key = self.keys.unique(name, key_json)
+        now_s = self._clock.read().epoch_s
+        raw = wire.encode(
+            name, self._entropy.identifier(), now_s, args_json,
+            unique_key=unique_key, unique_until=until,
+        )  # fmt: skip
+        delay_s = max(run_at_s - now_s, 0) if run_at_s is not None else 0
+        accepted = yield from store.enqueue_unique(
+            self.keys,
+            name,
+            raw,
+            unique_key=unique_key.encode(),
+            # "1" is what the original writes where args and key are the same. The payload itself
+            # lets a later call replace it, or says whose key it is until the job is done.
+            value=raw if by_key or until == "done" else b"1",
+            replaces=by_key,
+            lives_s=delay_s + _UNIQUE_LIVES_S,
+            run_at_s=run_at_s,
+        )
+        return wire.decode(raw) if accepted else None
+
+    def unique_in(
+        self, name: str, run_at_s: int, args: Args, **options: Any
+    ) -> Step[ScheduledJob | None]:
+        """Put a unique job into the scheduled set; gives None if one was waiting."""
+        job = yield from self.unique(name, args, run_at_s=run_at_s, **options)
+        return None if job is None else ScheduledJob(run_at_s, job)
+
+    def after(self, seconds: float) -> int:
+        """Return the time some seconds from now, epoch seconds."""
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, (int, float))
+            or not 0 <= seconds <= _MAX_DELAY_S
+        ):
+            raise InvalidOption(f"seconds must be a number from 0 up to a century, not {seconds!r}")
+        return math.ceil(self._clock.read().epoch_ms / 1000 + seconds)
+
+    def at(self, when: datetime.datetime | float) -> int:
+        """Return a point in time as epoch seconds."""
+        if isinstance(when, datetime.datetime):
+            if when.tzinfo is None:
+                raise InvalidOption(
+                    f"when must be a datetime with a time zone or epoch seconds; {when!r} has none"
+                )
+            when = when.timestamp()
+        if (
+            isinstance(when, bool)
+            or not isinstance(when, (int, float))
+            or not 0 <= when <= self._clock.read().epoch_s + _MAX_DELAY_S
+        ):
+            raise InvalidOption(
+                f"when must be a datetime with a time zone or epoch seconds, not {when!r}"
+            )
+        return math.ceil(when)
+
+    def _job(self, name: str, args: Args) -> Job:
+        name = self._check(name)
+        args_json = gojson.encode_args(args)
+        job_id, now_s = self._entropy.identifier(), self._clock.read().epoch_s
+        raw = wire.encode(name, job_id, now_s, args_json)
+        return Job(name, job_id, now_s, dict(args) if args is not None else None, raw=raw)
+
+    def _check(self, name: str) -> str:
+        if type(name) is not str or name not in self._names:
+            name = check_name(name)
+            self._names.add(name)
+        return name

@@ -1,1 +1,0 @@
-"""What is read of a namespace: the `Reader` that all instruments read through, and a live one."""

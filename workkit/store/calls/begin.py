@@ -1,0 +1,117 @@
+"""What Redis is asked before a unique, a cron or a recovered job starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from workkit.store.exchange import Command, Exchange, call
+from workkit.store.keys import Keys
+from workkit.store.replies import number, text
+from workkit.store.scripts import script
+
+__all__ = ["MARKS_KEPT_S", "Question", "Word", "begin", "recovery_counts"]
+
+#: How long marks of begun unique jobs, cron slots and recoveries are kept, seconds.
+MARKS_KEPT_S: Final = 3 * 86_400
+
+
+class Question(NamedTuple):
+    """A claimed job that needs more than its key freed before it starts.
+
+    Attributes:
+        kind: Of a unique job "swap", "keep" or "own", of a cron job "slot", "held", "late" or
+            "take"; see begin.lua.
+        key: The unique key or the slot key.
+        queue: Where it was claimed from.
+        raw: Its bytes.
+        job_id: Its id.
+        found: What the unique key was found to hold.
+    """
+
+    kind: str
+    key: bytes
+    queue: str
+    raw: bytes
+    job_id: str
+    found: bytes = b""
+
+
+class Word(NamedTuple):
+    """Redis's last word on a job that does not simply run as it is.
+
+    Attributes:
+        says: "update": `raw` waits to replace it; "swap": run `raw` instead, which has replaced it;
+            "drop": its slot was run; "late": it is too late for its slot; "busy": the pool `owner`
+            has started it.
+        raw: The bytes, for "update" and "swap".
+        owner: A pool id, for "busy".
+    """
+
+    says: str
+    raw: bytes = b""
+    owner: str = ""
+
+
+def begin(
+    keys: Keys,
+    pool_id: str,
+    fence: int,
+    now_s: int,
+    unique: Sequence[tuple[bytes, str]],
+    others: Sequence[Question] = (),
+    meanwhile: Callable[[], None] | None = None,
+) -> Exchange[dict[int, Word] | None]:
+    """Free unique keys, take updates and cron slots.
+
+    Args:
+        keys: The namespace.
+        pool_id: Who holds the jobs.
+        fence: The pool's fence.
+        now_s: Epoch seconds.
+        unique: Key and id of unique jobs that have not failed before.
+        others: Jobs about which there is more to ask.
+        meanwhile: What there is to do while the server works.
+
+    Returns:
+        An exchange that gives the words on those that do not simply run, by their place among
+        `unique`, then `others`; None if the pool is out of step.
+    """
+    key_list: list[bytes] = [
+        keys.pool(pool_id), keys.worker_pools, keys.begun, keys.recoveries,
+        *[key for key, _ in unique],
+    ]  # fmt: skip
+    args: list[Any] = [pool_id, fence, now_s, MARKS_KEPT_S, len(unique)]
+    args += [job_id for _, job_id in unique]
+    for job in others:
+        queue = keys.queue(job.queue, pool_id)
+        key_list += (job.key, queue.inprogress, queue.jobs)
+        args += (job.kind, job.raw, job.found, job.job_id)
+
+    def parse(reply: Any) -> dict[int, Word] | None:
+        if reply[0] != b"ok":
+            return None
+        return {int(place) - 1: _word(*said) for place, *said in reply[1:]}
+
+    return Exchange(
+        (call(script("begin"), key_list, args),),
+        lambda replies: parse(replies[0]),
+        meanwhile=meanwhile,
+    )
+
+
+def _word(says: bytes, what: bytes = b"") -> Word:
+    if says == b"busy":
+        return Word("busy", owner=text(what))
+    return Word(says.decode(), raw=what)
+
+
+def recovery_counts(keys: Keys, job_ids: Sequence[str]) -> Exchange[list[int]]:
+    """Read how often jobs have been recovered from dead pools; a hash of a wrong type is empty."""
+    command: Command = ("HMGET", keys.recoveries, *job_ids)
+
+    def parse(replies: list[Any]) -> list[int]:
+        counts = replies[0] if isinstance(replies[0], list) else [None] * len(job_ids)
+        return [number(count) or 0 for count in counts]
+
+    return Exchange((command,), parse, tolerant=True)

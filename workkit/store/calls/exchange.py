@@ -1,0 +1,302 @@
+"""The dispatcher's exchanges: settle and claim, look, resync, adopt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from workkit.store.exchange import Exchange, call
+from workkit.store.keys import Keys
+from workkit.store.replies import number, text
+from workkit.store.scripts import script
+
+__all__ = [
+    "Claimed",
+    "Effect",
+    "ExchangeReply",
+    "HistoryBlob",
+    "Look",
+    "Settlement",
+    "adopt",
+    "exchange",
+    "look",
+    "resync",
+]
+
+#: Claims of one queue in one exchange; Lua's stack bounds what can be unpacked at once.
+MAX_CLAIM: Final = 1_000
+
+
+class Effect(NamedTuple):
+    """What else happens when a job is settled; see exchange.lua.
+
+    Attributes:
+        op: "free", "release", "mark", "recovered" or "begun".
+        key: The Redis key it touches; b"" for the ops that have their own.
+        argument: The op's argument.
+    """
+
+    op: str
+    key: bytes
+    argument: str
+
+
+class Settlement(msgspec.Struct, frozen=True, gc=False):
+    """The fate of one job.
+
+    Attributes:
+        queue: The queue that it was claimed from (its own name may say otherwise).
+        raw: The bytes that stand in the in-progress list.
+        fate: b"d" done or discarded, b"r" retry, b"x" dead, b"b" back to its queue.
+        score: When it is due or when it died, epoch seconds; for retry and dead.
+        new: The bytes to store there.
+        effects: What else happens.
+        begun: The id by which a unique job was marked as begun; "" for others.
+    """
+
+    queue: str
+    raw: bytes
+    fate: bytes
+    score: int
+    new: bytes
+    effects: tuple[Effect, ...]
+    begun: str
+
+
+class HistoryBlob(NamedTuple):
+    """Finished executions on their way to the history stream.
+
+    Attributes:
+        max_records: How many the stream keeps; 0 to append nothing.
+        records: How many there are.
+        blob: They, packed.
+        host: Where they ran.
+        max_bytes: How many bytes the stream keeps; 0 for no bound.
+        version: The program's version.
+    """
+
+    max_records: int = 0
+    records: int = 0
+    blob: bytes = b""
+    host: str = ""
+    max_bytes: int = 0
+    version: str = ""
+
+
+class Claimed(NamedTuple):
+    """What one queue gave.
+
+    Attributes:
+        queue: Its name.
+        raws: The claimed jobs, oldest first.
+        stopped_by: Why there was no more: "" (more may wait), "empty", "paused", "limit", "type".
+    """
+
+    queue: str
+    raws: list[bytes]
+    stopped_by: str
+
+
+@dataclass(slots=True)
+class ExchangeReply:
+    """The outcome of an exchange.
+
+    Attributes:
+        status: "ok"; otherwise nothing was applied: "gone" (the pool is not registered), "fenced"
+            (out of step with the server), "type" (the retry or dead key has a wrong type).
+        applied: One flag a settlement, in the order they were given: False where somebody else
+            held the job by then.
+        recovering: How many jobs of the namespace have been recovered and are not settled.
+        claimed: One an asked queue.
+        detail: The key of a wrong type.
+    """
+
+    status: str
+    applied: list[bool] = field(default_factory=list)
+    recovering: int = 0
+    claimed: list[Claimed] = field(default_factory=list)
+    detail: str = ""
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs were claimed."""
+        return sum(len(claimed.raws) for claimed in self.claimed)
+
+
+class _Part(NamedTuple):
+    """What is settled in one queue: indexes of settlements.
+
+    Attributes:
+        done: Those that leave the system.
+        begun: The unique ones among them.
+        others: The rest.
+    """
+
+    done: list[int]
+    begun: list[int]
+    others: list[int]
+
+    def arguments(self, settlements: Sequence[Settlement]) -> list[Any]:
+        """Write them as exchange.lua reads them."""
+        args: list[Any] = [len(self.done), *[settlements[index].raw for index in self.done]]
+        args.append(len(self.begun))
+        for index in self.begun:
+            args += (settlements[index].raw, settlements[index].begun)
+        args.append(len(self.others))
+        for index in self.others:
+            settlement = settlements[index]
+            args += (settlement.fate, settlement.raw)
+            if settlement.fate in {b"r", b"x"}:
+                args += (settlement.score, settlement.new)
+        return args
+
+
+def exchange(
+    keys: Keys,
+    pool_id: str,
+    fence: int,
+    now_ms: int,
+    settlements: Sequence[Settlement],
+    claims: Mapping[str, int],
+    history: HistoryBlob,
+    meanwhile: Callable[[], None] | None = None,
+) -> Exchange[ExchangeReply]:
+    """Settle finished jobs and claim new ones, in one script.
+
+    Args:
+        keys: The namespace.
+        pool_id: Who holds and claims.
+        fence: What the pool's fence is known to be; it becomes `fence` + 1.
+        now_ms: Epoch milliseconds.
+        settlements: Fates, in any order.
+        claims: Queue -> how many at most.
+        history: Executions to append.
+        meanwhile: What there is to do while the server works.
+    """
+    parts = {name: _Part([], [], []) for name in claims}
+    for index, settlement in enumerate(settlements):
+        part = parts.get(settlement.queue)
+        if part is None:
+            part = parts[settlement.queue] = _Part([], [], [])
+        if settlement.fate != b"d":
+            part.others.append(index)
+        elif settlement.begun:
+            part.begun.append(index)
+        else:
+            part.done.append(index)
+    key_list: list[bytes] = [
+        keys.pool(pool_id), keys.retry, keys.dead, keys.history, keys.history_head,
+        keys.recoveries, keys.begun,
+    ]  # fmt: skip
+    args: list[Any] = [
+        pool_id, fence, fence + 1, now_ms, history.max_records, history.records, history.blob,
+        history.host, history.max_bytes, history.version, len(parts),
+    ]  # fmt: skip
+    flat: list[int] = []
+    for name, part in parts.items():
+        key_list += keys.queue(name, pool_id)
+        args.append(min(claims.get(name, 0), MAX_CLAIM))
+        args += part.arguments(settlements)
+        flat += part.done
+        flat += part.begun
+        flat += part.others
+    effects = [
+        (position, effect)
+        for position, index in enumerate(flat, 1)
+        for effect in settlements[index].effects
+    ]
+    for position, effect in effects:
+        key_at = 1
+        if effect.key:
+            key_list.append(effect.key)
+            key_at = len(key_list)
+        args += (position, effect.op, key_at, effect.argument)
+    return Exchange(
+        (call(script("exchange"), key_list, args),),
+        lambda replies: _parse(replies[0], list(parts), flat),
+        meanwhile=meanwhile,
+    )
+
+
+def _parse(reply: Any, names: list[str], flat: list[int]) -> ExchangeReply:
+    status = reply[0].decode()
+    if status != "ok":
+        return ExchangeReply(status, detail=text(reply[1]) if len(reply) > 1 else "")
+    applied = [True] * len(flat)
+    if b"0" in reply[1]:
+        for index, bit in zip(flat, reply[1], strict=True):
+            applied[index] = bit == ord("1")
+    claimed = [
+        Claimed(name, got[1:], got[0].decode()) for name, got in zip(names, reply[3:], strict=True)
+    ]
+    return ExchangeReply("ok", applied, int(reply[2]), claimed)
+
+
+class Look(NamedTuple):
+    """What a pool depends on while it is idle.
+
+    Attributes:
+        next_due_s: Earliest score of the scheduled and the retry set, epoch seconds, or None.
+        ready: Queues with jobs that may be claimed.
+        broken: Queues with a key of a wrong type.
+    """
+
+    next_due_s: float | None
+    ready: list[str]
+    broken: list[str]
+
+
+def look(keys: Keys, pool_id: str, queues: Sequence[str]) -> Exchange[Look]:
+    """Read, without writing, all that could give the pool work."""
+    key_list: list[bytes] = [keys.scheduled, keys.retry]
+    for name in queues:
+        queue = keys.queue(name, pool_id)
+        key_list += (queue.jobs, queue.lock, queue.paused, queue.max_concurrency)
+
+    def parse(reply: Any) -> Look:
+        due, states = reply[0], reply[1].decode()
+        ready = [name for name, state in zip(queues, states, strict=True) if state == "1"]
+        broken = [name for name, state in zip(queues, states, strict=True) if state == "t"]
+        return Look(float(due) if due else None, ready, broken)
+
+    return Exchange.one(call(script("look"), key_list), parse)
+
+
+def resync(
+    keys: Keys, pool_id: str, fence: int, queues: Sequence[str]
+) -> Exchange[tuple[int, dict[str, list[bytes]]] | None]:
+    """Read what the pool holds and set a new fence.
+
+    Returns:
+        An exchange that gives the number of the last applied exchange and the in-progress list of
+        each queue, newest first; None if the pool is not registered.
+    """
+    key_list = [keys.pool(pool_id), *(keys.queue(name, pool_id).inprogress for name in queues)]
+
+    def parse(reply: Any) -> tuple[int, dict[str, list[bytes]]] | None:
+        if reply[0] != b"ok":
+            return None
+        # A number that is none counts as old: what was settled once is not settled twice.
+        return number(reply[1]) or 0, dict(zip(queues, reply[2:], strict=True))
+
+    return Exchange.one(call(script("resync"), key_list, [fence]), parse)
+
+
+def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> Exchange[None]:
+    """Carry over what a pool holds to its new id.
+
+    Args:
+        keys: The namespace.
+        old_id: The id that was given up.
+        new_id: The id that is registered now.
+        queues: The pool's queues.
+    """
+    key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
+    for name in queues:
+        old = keys.queue(name, old_id)
+        key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
+    args = (old_id, new_id)
+    return Exchange.one(call(script("adopt"), key_list, args), lambda _: None)

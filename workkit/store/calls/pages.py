@@ -1,0 +1,201 @@
+"""Exchanges that only read: pages, pools, single jobs, history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from workkit.core.history import PackedHistory
+from workkit.errors import ServerError
+from workkit.store.exchange import Exchange, call
+from workkit.store.keys import Keys
+from workkit.store.replies import number, pairs, text
+from workkit.store.scripts import script
+
+__all__ = [
+    "SetName",
+    "history_entries",
+    "history_extent",
+    "members",
+    "members_after",
+    "members_at",
+    "observations",
+    "pools",
+    "queued",
+    "scored",
+    "set_key",
+    "size",
+    "unique_values",
+]
+
+SetName = Literal["scheduled", "retry", "dead"]
+
+
+def set_key(keys: Keys, name: SetName) -> bytes:
+    """Return the key of a sorted set of jobs."""
+    return {"scheduled": keys.scheduled, "retry": keys.retry, "dead": keys.dead}[name]
+
+
+def members(
+    key: bytes, start: int, count: int, *, reverse: bool = False
+) -> Exchange[tuple[int, list[tuple[bytes, float]]]]:
+    """Read a page of a sorted set by rank: its total, and members with their scores."""
+
+    def parse(replies: list[Any]) -> tuple[int, list[tuple[bytes, float]]]:
+        return int(replies[0]), scored(replies[1])
+
+    command = "ZREVRANGE" if reverse else "ZRANGE"
+    # A stop of -1 would be the last one.
+    first, last = (start, start + count - 1) if count else (1, 0)
+    return Exchange([("ZCARD", key), (command, key, first, last, "WITHSCORES")], parse)
+
+
+def members_after(
+    key: bytes, member: bytes, score: float, count: int, *, reverse: bool = False
+) -> Exchange[tuple[int, list[tuple[bytes, float]]]]:
+    """Read the members that follow one, even if that is gone; otherwise as `members`."""
+
+    def parse(reply: Any) -> tuple[int, list[tuple[bytes, float]]]:
+        return int(reply[0]), scored(reply[1:])
+
+    arguments = [member, repr(score), count, int(reverse)]
+    return Exchange.one(call(script("page_after"), [key], arguments), parse)
+
+
+def size(key: bytes) -> Exchange[int]:
+    """Read how many members a sorted set has."""
+    return Exchange.one(("ZCARD", key), int)
+
+
+def members_at(
+    key: bytes, low: float | str, high: float | str, *, offset: int, count: int
+) -> Exchange[list[tuple[bytes, float]]]:
+    """Read members of a sorted set by score."""
+    command = ("ZRANGEBYSCORE", key, low, high, "WITHSCORES", "LIMIT", offset, count)
+    return Exchange.one(command, scored)
+
+
+def scored(reply: Any) -> list[tuple[bytes, float]]:
+    """Read members with scores, which RESP3 sends as pairs and RESP2 as a flat list."""
+    if reply and isinstance(reply[0], list):
+        return [(member, float(score)) for member, score in reply]
+    return [(member, float(score)) for member, score in zip(reply[::2], reply[1::2], strict=True)]
+
+
+def queued(
+    key: bytes, start: int, count: int, *, reverse: bool = False
+) -> Exchange[tuple[int, list[bytes]]]:
+    """Read a page of a queue, the next to run first: its length, and jobs."""
+    if not count:
+        return Exchange([("LLEN", key)], lambda replies: (int(replies[0]), []))
+    if reverse:
+        return Exchange(
+            [("LLEN", key), ("LRANGE", key, start, start + count - 1)],
+            lambda replies: (int(replies[0]), list(replies[1])),
+        )
+    # The queue is taken from its right end.
+    command = ("LRANGE", key, -start - count, -start - 1)
+    return Exchange(
+        [("LLEN", key), command],
+        lambda replies: (int(replies[0]), list(reversed(replies[1]))),
+    )
+
+
+def pools(keys: Keys, pool_ids: Sequence[str]) -> Exchange[dict[str, dict[str, str]]]:
+    """Read whole heartbeats; a missing one, or a key of a wrong type, is empty."""
+
+    def parse(replies: list[Any]) -> dict[str, dict[str, str]]:
+        return {
+            pool_id: {text(k): text(v) for k, v in pairs(reply)}
+            for pool_id, reply in zip(pool_ids, replies, strict=True)
+        }
+
+    return Exchange([("HGETALL", keys.pool(i)) for i in pool_ids], parse, tolerant=True)
+
+
+def observations(keys: Keys, worker_ids: Sequence[str]) -> Exchange[dict[str, dict[str, str]]]:
+    """Read what workers run; one that runs nothing is empty."""
+
+    def parse(replies: list[Any]) -> dict[str, dict[str, str]]:
+        return {
+            worker_id: {text(k): text(v) for k, v in pairs(reply)}
+            for worker_id, reply in zip(worker_ids, replies, strict=True)
+        }
+
+    return Exchange([("HGETALL", keys.worker(i)) for i in worker_ids], parse, tolerant=True)
+
+
+def unique_values(unique_keys: Sequence[str]) -> Exchange[Mapping[str, bytes | None]]:
+    """Read unique keys; one of a wrong type counts as free."""
+
+    def parse(replies: list[Any]) -> Mapping[str, bytes | None]:
+        return {
+            key: None if isinstance(reply, ServerError) else reply
+            for key, reply in zip(unique_keys, replies, strict=True)
+        }
+
+    return Exchange([("GET", key.encode()) for key in unique_keys], parse, tolerant=True)
+
+
+def history_entries(
+    keys: Keys, low: str, high: str, count: int, *, newest_first: bool
+) -> Exchange[list[PackedHistory]]:
+    """Read entries of the history stream.
+
+    Args:
+        keys: The namespace.
+        low: Lowest id, "-" for the first; "(" in front excludes it.
+        high: Highest id, "+" for the last; "(" in front excludes it.
+        count: At most this many.
+        newest_first: The order.
+    """
+    command = (
+        ("XREVRANGE", keys.history, high, low, "COUNT", count)
+        if newest_first
+        else ("XRANGE", keys.history, low, high, "COUNT", count)
+    )
+
+    def parse(reply: Any) -> list[PackedHistory]:
+        entries = []
+        for entry_id, fields in reply:
+            row = dict(pairs(fields))
+            entries.append(
+                PackedHistory(
+                    text(entry_id),
+                    text(row.get(b"v")),
+                    text(row.get(b"pool")),
+                    text(row.get(b"host")),
+                    row.get(b"r", b""),
+                    number(row.get(b"n")) or 0,
+                    text(row.get(b"ver")),
+                )
+            )
+        return entries
+
+    return Exchange.one(command, parse)
+
+
+def history_extent(keys: Keys) -> Exchange[tuple[int, int, int, str]]:
+    """Read how much history there is.
+
+    Returns:
+        An exchange that gives how many records were written since the stream began, how many are
+        left of them, when the oldest entry was written (epoch milliseconds), and the id of the
+        newest.
+    """
+
+    def parse(replies: list[Any]) -> tuple[int, int, int, str]:
+        head = text(replies[0]).split()
+        written = (number(head[1]) if len(head) > 1 else None) or 0
+        last_id = "-".join(head[:2]) if written else ""
+        first = replies[1]
+        if not first:
+            return written, 0, 0, last_id
+        entry_id, fields = first[0]
+        ms, _, total = text(entry_id).partition("-")
+        before = int(total) - (number(dict(pairs(fields)).get(b"n")) or 0)
+        return written, max(written - before, 0), int(ms), last_id
+
+    return Exchange(
+        [("GET", keys.history_head), ("XRANGE", keys.history, "-", "+", "COUNT", 1)], parse
+    )

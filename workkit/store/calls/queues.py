@@ -1,0 +1,66 @@
+"""Exchanges that read the state of queues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from workkit.store.exchange import Exchange
+from workkit.store.keys import Keys
+from workkit.store.replies import number
+
+__all__ = ["QueueState", "states"]
+
+
+class QueueState(NamedTuple):
+    """One queue as it stands.
+
+    Attributes:
+        name: The job's name.
+        length: Jobs that wait; 0 also for a key of a wrong type.
+        oldest: The job that runs next, or None.
+        paused: Whether it is paused.
+        running: How many of its jobs are held by pools.
+        max_concurrency: Its limit; 0 for none.
+        broken: Whether a key of the queue has a wrong type.
+    """
+
+    name: str
+    length: int
+    oldest: bytes | None
+    paused: bool
+    running: int
+    max_concurrency: int
+    broken: bool
+
+
+def states(keys: Keys, names: Sequence[str]) -> Exchange[list[QueueState]]:
+    """Read queues, five commands each, in one round trip."""
+    commands: list[tuple[Any, ...]] = []
+    for name in names:
+        queue = keys.queue(name, "")
+        commands += (
+            ("LLEN", queue.jobs),
+            ("LINDEX", queue.jobs, -1),
+            ("GET", queue.paused),
+            ("GET", queue.lock),
+            ("GET", queue.max_concurrency),
+        )
+
+    def parse(replies: list[Any]) -> list[QueueState]:
+        return [_state(name, *replies[5 * at : 5 * at + 5]) for at, name in enumerate(names)]
+
+    return Exchange(commands, parse, tolerant=True)
+
+
+def _state(name: str, count: Any, oldest: Any, paused: Any, lock: Any, limit: Any) -> QueueState:
+    broken = any(isinstance(reply, Exception) for reply in (count, paused, lock, limit))
+    return QueueState(
+        name,
+        count if isinstance(count, int) else 0,
+        oldest if isinstance(oldest, bytes) else None,
+        isinstance(paused, bytes) and paused != b"0",
+        max(number(lock) or 0, 0),
+        max(number(limit) or 0, 0),
+        broken,
+    )

@@ -1,0 +1,140 @@
+"""Exchanges that read a whole namespace at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from workkit.errors import ServerError
+from workkit.store.calls.pages import scored
+from workkit.store.exchange import Exchange
+from workkit.store.keys import Keys
+from workkit.store.replies import number, pairs, text, texts
+
+__all__ = [
+    "Standing",
+    "Survey",
+    "cron_entries",
+    "slot_states",
+    "standing",
+    "survey",
+]
+
+
+class Survey(NamedTuple):
+    """What tells how much there is, and what has to be looked at more closely.
+
+    Attributes:
+        names: All job names.
+        pool_ids: All registered pools.
+        scheduled: Size of the scheduled set.
+        retry: Size of the retry set.
+        dead: Size of the dead set.
+        next_scheduled: Lowest score of the scheduled set; None if it is empty.
+        next_retry: Lowest score of the retry set; None if it is empty.
+        executions: How many executions history has recorded.
+    """
+
+    names: set[str]
+    pool_ids: set[str]
+    scheduled: int
+    retry: int
+    dead: int
+    next_scheduled: float | None
+    next_retry: float | None
+    executions: int
+
+
+def survey(keys: Keys) -> Exchange[Survey]:
+    """Read names, pools and sizes in one round trip."""
+    commands = (
+        ("SMEMBERS", keys.known_jobs),
+        ("SMEMBERS", keys.worker_pools),
+        ("ZCARD", keys.scheduled),
+        ("ZCARD", keys.retry),
+        ("ZCARD", keys.dead),
+        ("ZRANGE", keys.scheduled, 0, 0, "WITHSCORES"),
+        ("ZRANGE", keys.retry, 0, 0, "WITHSCORES"),
+        ("GET", keys.history_head),
+    )
+
+    def parse(replies: list[Any]) -> Survey:
+        names, pool_ids, scheduled, retry, dead, first_scheduled, first_retry, head = replies
+        return Survey(
+            texts(names), texts(pool_ids), scheduled, retry, dead,
+            _lowest(first_scheduled), _lowest(first_retry), _total(head),
+        )  # fmt: skip
+
+    return Exchange(commands, parse)
+
+
+def _lowest(reply: Any) -> float | None:
+    rows = scored(reply)
+    return rows[0][1] if rows else None
+
+
+def _total(head: Any) -> int:
+    """Read how many records were written from a head, whose second word says it."""
+    words = text(head).split()
+    return (number(words[1]) if len(words) > 1 else None) or 0
+
+
+class Standing(NamedTuple):
+    """How one job stands.
+
+    Attributes:
+        holders: Pool id → how many jobs of its queue that pool holds.
+        unique_holder: What its unique key holds; None if it is free, or there is none.
+        there: Whether it still is in its set; None if it was not asked.
+    """
+
+    holders: dict[str, int]
+    unique_holder: bytes | None
+    there: bool | None
+
+
+def standing(
+    keys: Keys, name: str, unique_key: str, place: bytes | None, raw: bytes
+) -> Exchange[Standing]:
+    """Read how a job stands, in one round trip.
+
+    Args:
+        keys: The namespace.
+        name: The job's name.
+        unique_key: Its unique key; "" for none.
+        place: The set that it was in; None if it was elsewhere.
+        raw: Its bytes.
+    """
+    commands: list[tuple[Any, ...]] = [("HGETALL", keys.queue(name, "").lock_info)]
+    commands.append(("GET", unique_key or keys.queue(name, "").lock))
+    if place is not None:
+        commands.append(("ZSCORE", place, raw))
+
+    def parse(replies: list[Any]) -> Standing:
+        holders = {text(pool): number(held) or 0 for pool, held in pairs(replies[0])}
+        value = replies[1] if unique_key and isinstance(replies[1], bytes) else None
+        there = None if place is None else replies[2] is not None
+        return Standing({pool: held for pool, held in holders.items() if held}, value, there)
+
+    return Exchange(commands, parse, tolerant=True)
+
+
+def cron_entries(keys: Keys) -> Exchange[tuple[dict[str, int], dict[str, int]]]:
+    """Read cron entries, by their field: when a pool last declared them, until when planned."""
+
+    def parse(replies: list[Any]) -> tuple[dict[str, int], dict[str, int]]:
+        seen, planned = (
+            {text(field): number(value) or 0 for field, value in pairs(reply)} for reply in replies
+        )
+        return seen, planned
+
+    return Exchange([("HGETALL", keys.periodic_seen), ("HGETALL", keys.periodic)], parse)
+
+
+def slot_states(keys: Keys, slot_ids: Sequence[str]) -> Exchange[list[str]]:
+    """Read how far cron slots have come; "" for one that nobody knows."""
+
+    def parse(replies: list[Any]) -> list[str]:
+        return ["" if isinstance(reply, ServerError) else text(reply) for reply in replies]
+
+    return Exchange([("GET", keys.slot(slot_id)) for slot_id in slot_ids], parse, tolerant=True)

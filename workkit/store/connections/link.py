@@ -1,0 +1,349 @@
+"""Connections that carry exchanges, for threads.
+
+A `Link` is one connection used by one thread at a time; `Links` is a set of them for callers that
+come from any thread. Commands of an exchange go out packed in one write.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from hiredis import pack_command
+from redis import exceptions as redis_errors
+
+from workkit.errors import ServerError, ServerRefused
+from workkit.store.connections.cluster import FOLLOWED, Moved
+from workkit.store.connections.line import Line, line_of
+from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
+from workkit.store.connections.target import Target
+from workkit.store.exchange import CONFIRMING, PING, Command, Exchange, Step
+from workkit.store.scripts import Script
+
+__all__ = ["Carrier", "Link", "Links", "carrier", "plain"]
+
+R = TypeVar("R")
+
+
+class Link:
+    """One connection of our own.
+
+    Args:
+        target: Where the server is.
+        timeout_s: For connecting and for each reply.
+        name: Shown by CLIENT LIST.
+    """
+
+    def __init__(self, target: Target, *, timeout_s: float = 5.0, name: str = "workkit") -> None:
+        self._target = target
+        self._connection = target.open(timeout_s=timeout_s, name=name)
+        self._pid = os.getpid()
+        self._tracking = False
+        self._followed = 0  # how often in a row the slot was on another node of a cluster
+        self._heard: list[bytes] = []
+        self._line: Line | None = None
+        self.armed = False
+
+    def run(self, step: Step[R]) -> R:
+        """Carry out a step.
+
+        Raises:
+            ServerError: What the step did not handle itself.
+        """
+        try:
+            exchange = next(step)
+            while True:
+                try:
+                    replies = self.send(exchange.commands)
+                except ServerError as error:
+                    exchange = step.throw(error)
+                else:
+                    exchange = step.send(replies)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+
+    def do(self, exchange: Exchange[R]) -> R:
+        """Carry out a single exchange."""
+        return self.run(iter(exchange))
+
+    def send(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
+        """Send commands in one write and return their replies, errors as `ServerRefused` values.
+
+        Args:
+            commands: The commands.
+            meanwhile: Called while the server works.
+
+        Raises:
+            ServerUnavailable: The server was not reached or the replies were lost.
+        """
+        if commands is not PING:
+            # Our own writes end the watch on what they touch, and are not announced to us.
+            self.armed = False
+        replies = self._converse(commands, meanwhile)
+        for reply in replies:
+            if isinstance(reply, redis_errors.ResponseError):
+                return self._mended(commands, replies)
+        self._followed = 0
+        return replies
+
+    def _converse(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
+        """Send commands and return the replies as redis-py has them; as `send`."""
+        try:
+            line = self._line or self._open()
+            line.write(_pack(commands))
+            if meanwhile is not None:
+                meanwhile()
+            replies = [line.read() for _ in commands]
+        except NOT_NOW as error:
+            self.close()
+            raise unavailable(self._target, error) from None
+        except redis_errors.ResponseError as error:  # while the connection was made
+            self.close()
+            raise refusal(error) from None
+        except BaseException:
+            self.close()  # replies are still on their way; nobody may take them for theirs
+            raise
+        return replies
+
+    def _open(self) -> Line:
+        """Connect."""
+        connection, route = self._connection, self._target.route
+        if route is not None and route.asks:
+            connection.host, connection.port = route.find()
+        connection.connect()
+        self._line = line = line_of(connection, self._on_change)
+        return line
+
+    def _mended(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
+        """Do what error replies ask for."""
+        was_new = False
+        for i, found in enumerate(replies):
+            if not isinstance(found, redis_errors.ResponseError):
+                continue
+            reply: Any = refusal(found)
+            if reply.code == "NOSCRIPT":
+                reply = self._evaluate(commands[i], commands[i - 1] if i else ())
+                was_new = True
+            replies[i] = reply
+            if not isinstance(reply, ServerRefused):
+                continue
+            if reply.code in DEMOTED:
+                self.close()
+            elif isinstance(reply, Moved) and self._followed < FOLLOWED and self._target.route:
+                self.close()
+                self._target.route.moved(reply.where)
+                self._followed += 1
+                return self.send(commands)
+        self._followed = 0
+        # It was about what came before the script; another connection would know of no write.
+        if was_new and commands[-1][0] in CONFIRMING and self._line is not None:
+            replies[-1] = self.send(commands[-1:])[0]
+        return replies
+
+    def _evaluate(self, command: Command, before: Command) -> Any:
+        """Run a script that the server did not know, by its source."""
+        script: Script = command[0]
+        commands: list[Command] = [("EVAL", script.source, *command[1:])]
+        if before[:2] == ("CLIENT", "CACHING"):  # it counted for the failed attempt only
+            commands.insert(0, before)
+        last = self._converse(commands)[-1]
+        return refusal(last) if isinstance(last, redis_errors.ResponseError) else last
+
+    def usable(self) -> bool:
+        """Tell whether the link can be used: not inherited by a fork, not closed by the server."""
+        if self._pid != os.getpid():
+            return False
+        try:
+            if self._line is not None and self._line.has_input():
+                self.close()  # unasked-for bytes: the end of the stream
+        except (OSError, redis_errors.RedisError):
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Close the connection; the next exchange opens it again."""
+        self._tracking = self.armed = False
+        self._line = None
+        self._connection.disconnect()
+
+    # Waiting for the server to speak up.
+
+    def arm(self, exchange: Exchange[R]) -> R | None:
+        """Read keys and ask the server to announce their next change.
+
+        Args:
+            exchange: A read-only look; what it reads is what is watched.
+
+        Returns:
+            What the exchange says; None where the server does not announce changes (no RESP3, no
+            permission), so that the caller has to poll.
+
+        Raises:
+            ServerError: As `run`.
+        """
+        if not self._tracking and not self._track():
+            return None
+        result = self.run(_watched(exchange))
+        self.armed = True
+        return result
+
+    def _track(self) -> bool:
+        (reply,) = self.send([("CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP")])
+        self._tracking = not isinstance(reply, ServerError) and self.hears
+        return self._tracking
+
+    @property
+    def hears(self) -> bool:
+        """Whether it is connected in a way in which the server can speak up."""
+        return self._line is not None and self._line.hears
+
+    def _on_change(self, keys: list[bytes] | None) -> None:
+        """Take an announcement: keys, or None where all were flushed."""
+        self.armed = False
+        self._heard += keys or ()
+
+    def take_heard(self) -> list[bytes]:
+        """Return the keys whose change was announced since the last call; a hint, not a list."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def wait(self, timeout_s: float, waker: int) -> None:
+        """Wait until the server announces a change, the waker becomes readable, or time is up.
+
+        Args:
+            timeout_s: At most this long.
+            waker: A file descriptor; it is not read.
+
+        Raises:
+            ServerUnavailable: The connection broke.
+        """
+        try:
+            line = self._line or self._open()
+            if not line.has_input():
+                poll = select.poll()
+                poll.register(line, select.POLLIN)
+                poll.register(waker, select.POLLIN)
+                ready = poll.poll(timeout_s * 1000)
+                if not any(descriptor != waker for descriptor, _ in ready):
+                    return
+            while line.has_input():
+                line.hear()
+        except (OSError, redis_errors.RedisError, ValueError) as error:
+            self.close()
+            raise unavailable(self._target, error) from None
+
+
+def _watched(exchange: Exchange[R]) -> Step[R]:
+    """Put the command in front that makes the server watch what the next one reads."""
+    return iter(
+        Exchange(
+            (("CLIENT", "CACHING", "YES"), *exchange.commands),
+            lambda replies: exchange.parse(replies[1:]),
+        )
+    )
+
+
+class Carrier(Protocol):
+    """What carries steps to a server for callers on any thread."""
+
+    @property
+    def label(self) -> str:
+        """The server as it may be shown: without user and password."""
+        ...
+
+    def run(self, step: Step[R]) -> R:
+        """Carry out a step."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open; it opens again when it is needed."""
+        ...
+
+
+def carrier(redis: object, namespace: str = "") -> Carrier:
+    """Return what carries steps to the server that a user has named.
+
+    Args:
+        redis: What `Target.of` takes. A simulated server brings a carrier of its own.
+        namespace: Prefix of all keys.
+
+    Raises:
+        InvalidOption: It names no server.
+    """
+    own = getattr(redis, "workkit_carrier", None)
+    if own is not None:
+        simulated: Carrier = own
+        return simulated
+    return Links(Target.of(redis, namespace))
+
+
+class Links:
+    """A set of links for callers on any thread; grows to the number of concurrent calls.
+
+    Args:
+        target: Where the server is.
+        timeout_s: As for `Link`.
+    """
+
+    def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
+        #: Where the server is.
+        self.target = target
+        self._timeout_s = timeout_s
+        self._idle: deque[Link] = deque()
+
+    @property
+    def label(self) -> str:
+        """The server as it may be shown: without user and password."""
+        return self.target.label
+
+    def run(self, step: Step[R]) -> R:
+        """Carry out a step on a link that nobody else uses meanwhile.
+
+        Raises:
+            ServerError: What the step did not handle itself.
+        """
+        link = self._take()
+        try:
+            return link.run(step)
+        finally:
+            self._idle.append(link)
+
+    def _take(self) -> Link:
+        while self._idle:
+            try:
+                link = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if link.usable():
+                return link
+        return Link(self.target, timeout_s=self._timeout_s)
+
+    def close(self) -> None:
+        """Close all idle links."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _pack(commands: Sequence[Command]) -> bytes:
+    """Write commands as they go over the wire.
+
+    Not by the connection's own packer: that looks at every argument for types that ours never have.
+    """
+    if len(commands) == 1:
+        packed: bytes = pack_command(plain(commands[0]))
+        return packed
+    return b"".join([pack_command(plain(command)) for command in commands])
+
+
+def plain(command: Command) -> Command:
+    """Name a script by its hash."""
+    first = command[0]
+    return ("EVALSHA", first.sha, *command[1:]) if isinstance(first, Script) else command

@@ -1,0 +1,75 @@
+"""What came back instead of a reply, in workkit's words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis import exceptions as redis_errors
+
+from workkit.errors import ServerRefused, ServerUnavailable
+from workkit.store.connections.cluster import Moved
+from workkit.store.connections.target import Target
+
+__all__ = ["DEMOTED", "NOT_NOW", "refusal", "unavailable"]
+
+#: Error replies after which the server may soon be willing again, so the loops wait and come back.
+NOT_NOW: Final = (
+    redis_errors.ConnectionError,  # BusyLoadingError and AuthenticationError among them
+    redis_errors.TimeoutError,
+    redis_errors.ClusterDownError,
+    redis_errors.InvalidResponse,  # what answers is no Redis
+)
+#: Codes of a server that may be master no more: the next connection asks who is.
+DEMOTED: Final = frozenset({"READONLY", "NOREPLICAS"})
+
+
+def unavailable(target: Target, error: Exception) -> ServerUnavailable:
+    """Say that a server was not reached."""
+    if target.route is not None:
+        target.route.lost()
+    reason = str(error).rstrip(".") or type(error).__name__
+    wrapped = error.__cause__  # by redis-py's asyncio side
+    if isinstance(error, _UNKNOWN_USER) or isinstance(wrapped, _UNKNOWN_USER):
+        remedy = f"{reason}; look at the user and the password in its URL"
+        if not target.settings.get("password"):
+            example = "redis://:PASSWORD@HOST or redis://USER:PASSWORD@HOST"
+            if target.settings.get("path"):
+                example = "unix:///PATH?password=PASSWORD"
+            remedy = f"put it into the URL, as in {example}"
+        return ServerUnavailable(f"Redis at {target.label} wants a password: {remedy}")
+    return ServerUnavailable(f"no answer from Redis at {target.label}: {reason}")
+
+
+def refusal(error: redis_errors.ResponseError) -> ServerRefused:
+    """Translate an error reply; redis-py strips the code from those that it has a class for."""
+    message = str(error)
+    code = _CODES.get(type(error)) or message.partition(" ")[0]
+    if isinstance(error, redis_errors.NoScriptError):
+        code = "NOSCRIPT"
+    if isinstance(error, redis_errors.MovedError):
+        return Moved(f"{error.host}:{error.port}")
+    hint = _HINTS.get(code, "")
+    return ServerRefused(code, f"Redis refused: {message}{hint}")
+
+
+_UNKNOWN_USER: Final = redis_errors.AuthenticationError
+_CODES: Final[dict[type[Exception], str]] = {
+    redis_errors.NoScriptError: "NOSCRIPT",
+    redis_errors.OutOfMemoryError: "OOM",
+    redis_errors.ReadOnlyError: "READONLY",
+    redis_errors.NoPermissionError: "NOPERM",
+    redis_errors.ExecAbortError: "EXECABORT",
+    redis_errors.ClusterCrossSlotError: "CROSSSLOT",
+    redis_errors.AskError: "ASK",
+    redis_errors.TryAgainError: "TRYAGAIN",
+}
+_HINTS: Final = {
+    "OOM": " (the server is at its maxmemory; free memory or raise the limit)",
+    "READONLY": " (this server is a replica; connect to the master)",
+    "NOREPLICAS": " (fewer replicas follow this server than its min-replicas-to-write)",
+    "NOPERM": " (the ACL user lacks a permission)",
+    "CROSSSLOT": " (on a cluster the namespace must be in braces, such as {work})",
+    "ASK": " (the cluster is moving the namespace to another node; try again in a moment)",
+    "TRYAGAIN": " (the cluster is moving the namespace to another node; try again in a moment)",
+    "MISCONF": " (the server cannot save to disk)",
+}

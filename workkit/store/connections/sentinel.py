@@ -1,0 +1,127 @@
+"""Masters that sentinels know: by redis-py's clients, or by URL.
+
+Sentinel is asked before each connection is opened, so the one after a failover goes to the new
+master; a connection to a server that was demoted is closed at its first refusal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis import exceptions as redis_errors
+
+from workkit.errors import InvalidOption
+from workkit.store.connections.cluster import Address
+
+__all__ = ["SCHEME", "MasterRoute", "pool_of", "route_of"]
+
+SCHEME: Final = "redis+sentinel://"
+_PORT: Final = 26_379
+#: How long a sentinel may take to say who is master, seconds; then the next one is asked.
+_ASK_S: Final = 1.0
+_UNREADABLE: Final = (
+    f"cannot read the Redis URL; with Sentinel it is {SCHEME}HOST:PORT,HOST:PORT/MASTER "
+    f"or {SCHEME}USER:PASSWORD@HOST/MASTER/DB"
+)
+
+
+class MasterRoute:
+    """The way to a master; see `cluster.Route` for the methods.
+
+    Args:
+        sentinel: redis-py's.
+        service: The master's name.
+    """
+
+    #: Who is master is asked for at each connection, and never remembered.
+    asks: Final = True
+    known: Final = None
+
+    def __init__(self, sentinel: Any, service: str) -> None:
+        self._sentinel = sentinel
+        self._service = service
+
+    def find(self) -> Address:
+        """Ask the sentinels, until more than half of them agree.
+
+        Raises:
+            redis.exceptions.ConnectionError: None of them knows a master.
+        """
+        said: Counter[Address] = Counter()
+        for sentinel in self._sentinel.sentinels:
+            with suppress(redis_errors.RedisError, OSError):
+                # Not SENTINEL MASTERS, which redis-py asks: in the middle of a failover it still
+                # shows the old master, even one that has just come back with old data.
+                found = sentinel.sentinel_get_master_addr_by_name(self._service)
+                if found:
+                    master = (found[0], int(found[1]))
+                    said[master] += 1
+                    if said[master] > len(self._sentinel.sentinels) // 2:
+                        return master  # the others may be behind, but are outvoted
+        if not said:
+            raise redis_errors.ConnectionError(f"no sentinel knows a master {self._service!r}")
+        return said.most_common(1)[0][0]
+
+    def moved(self, to: str) -> None:
+        """Take note of nothing: a sentinel's master is no cluster."""
+
+    def lost(self) -> None:
+        """Take note of nothing: the sentinels know."""
+
+
+def route_of(pool: Any) -> MasterRoute | None:
+    """Return the way to the master of a pool that Sentinel has made; None for any other pool.
+
+    Raises:
+        InvalidOption: The pool is one of replicas.
+    """
+    manager = getattr(pool, "sentinel_manager", None)
+    if manager is None:
+        return None
+    if not pool.is_master:
+        raise InvalidOption("redis is a client of replicas (slave_for); give one of master_for")
+    at = [client.connection_pool.connection_kwargs for client in manager.sentinels]
+    kept = {k: v for k, v in manager.sentinel_kwargs.items() if not k.startswith("socket_")}
+    hosts = [(kwargs["host"], kwargs["port"]) for kwargs in at]
+    return MasterRoute(_sentinel(hosts, kept), pool.service_name)
+
+
+def pool_of(url: str) -> Any:
+    """Return redis-py's pool for a URL.
+
+    Raises:
+        InvalidOption: It cannot be read; the message quotes nothing of it.
+    """
+    try:
+        parts = urlsplit(url)
+        credentials, _, hosts = parts.netloc.rpartition("@")
+        user, _, password = credentials.partition(":")
+        service, _, db = parts.path.strip("/").partition("/")
+        addresses = [_address(host) for host in hosts.split(",") if host]
+        options = dict(parse_qsl(parts.query))
+        sentinel_password = options.pop("sentinel_password", None)
+        settings: dict[str, Any] = {"db": int(db or 0)}
+    except ValueError:  # which may quote the password
+        raise InvalidOption(_UNREADABLE) from None
+    if not addresses or not service or options:
+        raise InvalidOption(_UNREADABLE)
+    if password or user:
+        settings |= {"username": unquote(user) or None, "password": unquote(password) or None}
+    own = {"password": sentinel_password} if sentinel_password else {}
+    return _sentinel(addresses, own).master_for(unquote(service), **settings).connection_pool
+
+
+def _address(text: str) -> Address:
+    host, found, port = text.rpartition(":")
+    return (host, int(port)) if found else (port, _PORT)
+
+
+def _sentinel(hosts: list[Address], kwargs: dict[str, Any]) -> Any:
+    from redis.sentinel import Sentinel
+
+    make: Any = Sentinel  # redis-py does not type it
+    times = {"socket_timeout": _ASK_S, "socket_connect_timeout": _ASK_S}
+    return make(hosts, sentinel_kwargs=kwargs | times)

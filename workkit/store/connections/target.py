@@ -1,0 +1,248 @@
+"""Where Redis is: turns what the user gave, a client or a URL, into connections of our own.
+
+The engine never borrows from the user's connection pool: each role (dispatcher, heartbeat,
+maintenance, every concurrent enqueue) has a connection with its own timeout, so no loop can starve
+another and no call waits for a second connection while it holds one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workkit.errors import InvalidOption
+from workkit.store.connections import sentinel
+from workkit.store.connections.cluster import Address, Route, needs_braces, shares_a_slot
+
+__all__ = ["Target", "client_of"]
+
+#: Settings of a user's client that our connections must not inherit.
+_NOT_INHERITED: Final = frozenset(
+    {
+        "cache_config",
+        "decode_responses",
+        "encoding",
+        "encoding_errors",
+        "event_dispatcher",
+        "health_check_interval",
+        "himport_registry",
+        "legacy_responses",
+        "max_connections",
+        "protocol",
+        "response_callbacks",
+        "retry",
+        "retry_on_error",
+        "retry_on_timeout",
+        "single_connection_client",
+        "socket_connect_timeout",
+        "socket_timeout",
+    }
+)
+#: Settings of a cluster's client that our connections inherit, beside those of TLS.
+_OF_A_CLUSTER: Final = frozenset(
+    {"client_name", "credential_provider", "password", "socket_keepalive", "username"}
+)
+#: How long a node may take to say where a slot is, seconds.
+_ASK_S: Final = 2.0
+_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server, and how to open connections to it.
+
+    Attributes:
+        connection_class: redis-py's connection class.
+        settings: Its arguments.
+        label: The server as it may be shown: without user and password.
+        keeper: The user's pool or client, which is kept.
+        route: Whom to ask which server to go to; None for a socket.
+    """
+
+    connection_class: type[Any]
+    settings: dict[str, Any]
+    label: str
+    keeper: Any
+    route: Route | sentinel.MasterRoute | None = None
+
+    @classmethod
+    def of(cls, redis: object, namespace: str = "") -> Target:
+        """Read a user's argument.
+
+        Args:
+            redis: A redis-py client (also one of a cluster, from Sentinel, or fakeredis), an
+                asyncio client, or a URL; of a cluster, that of any node.
+            namespace: Prefix of all keys that it is for.
+
+        Raises:
+            InvalidOption: It is none of these, or a cluster that cannot hold the namespace.
+        """
+        if hasattr(redis, "nodes_manager"):
+            return cls._of_cluster(redis, namespace)
+        if isinstance(redis, str):
+            pool = _pool_of_url(redis)
+        else:
+            pool = getattr(redis, "connection_pool", None)
+            if pool is None or not hasattr(pool, "connection_kwargs"):
+                raise InvalidOption(
+                    "redis must be a redis-py client or a URL such as redis://localhost:6379/0, "
+                    f"not {type(redis).__name__}"
+                )
+        settings = {
+            key: value
+            for key, value in pool.connection_kwargs.items()
+            if key not in _NOT_INHERITED and not key.startswith(("maint_notifications", "orig_"))
+        }
+        target = cls._made(_sync_class(pool.connection_class), settings, pool, namespace)
+        try:
+            target.open(timeout_s=1.0)
+        except TypeError as error:
+            raise InvalidOption(f"redis has a setting that no connection knows: {error}") from None
+        return target
+
+    @classmethod
+    def _made(
+        cls,
+        connection_class: type[Any],
+        settings: dict[str, Any],
+        pool: Any,
+        namespace: str,
+        nodes: list[Address] | None = None,
+    ) -> Target:
+        route: Route | sentinel.MasterRoute | None = sentinel.route_of(pool)
+        if route is not None:
+            settings.pop("connection_pool", None)
+            connection_class = _plain_class(connection_class)
+        elif connection_class.__module__ == "redis.connection" and "path" not in settings:
+
+            def connect(node: Address) -> Any:
+                at = {"host": node[0], "port": node[1]}
+                return connection_class(**(target.arguments(timeout_s=_ASK_S) | at))
+
+            known = nodes or [(settings.get("host", "localhost"), settings.get("port", 6379))]
+            route = Route(known, namespace, connect, clustered=nodes is not None)
+        target = cls(connection_class, settings, _label(settings, pool), pool, route)
+        return target
+
+    @classmethod
+    def _of_cluster(cls, cluster: Any, namespace: str) -> Target:
+        """Read a client of a cluster, of redis-py's threads or its asyncio side."""
+        from redis.connection import Connection, SSLConnection
+
+        if not shares_a_slot(namespace):
+            raise InvalidOption(needs_braces(namespace))
+        manager = cluster.nodes_manager
+        given = getattr(cluster, "connection_kwargs", None) or manager.connection_kwargs
+        nodes = [(node.host, int(node.port)) for node in manager.startup_nodes.values()]
+        kept = _OF_A_CLUSTER | {name for name in given if name.startswith("ssl_")}
+        settings = {name: given[name] for name in kept if given.get(name) is not None}
+        settings |= {"host": nodes[0][0], "port": nodes[0][1]}
+        secure = given.get("ssl") or "SSL" in getattr(given.get("connection_class"), "__name__", "")
+        if not secure:
+            settings = {k: v for k, v in settings.items() if not k.startswith("ssl_")}
+        kind = SSLConnection if secure else Connection
+        return cls._made(kind, settings, cluster, namespace, nodes)
+
+    def open(self, *, timeout_s: float, name: str = "") -> Any:
+        """Return a new connection object, not yet connected.
+
+        Args:
+            timeout_s: For connecting and for each read and write.
+            name: Shown by CLIENT LIST.
+        """
+        return self.connection_class(**self.arguments(timeout_s=timeout_s, name=name))
+
+    def open_async(self, *, timeout_s: float, name: str = "") -> Any:
+        """Return a new asyncio connection object, not yet connected."""
+        connection_class = _async_class(self.connection_class)
+        return connection_class(**self.arguments(timeout_s=timeout_s, name=name, is_async=True))
+
+    def arguments(
+        self, *, timeout_s: float, name: str = "", is_async: bool = False
+    ) -> dict[str, Any]:
+        """Return the arguments for a connection, of redis-py's threads or its asyncio side."""
+        from redis.asyncio.retry import Retry as AsyncRetry
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        settings = dict(self.settings)
+        if name and not settings.get("client_name"):
+            settings["client_name"] = name
+        return settings | {
+            "protocol": 3,
+            "decode_responses": False,
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "retry": (AsyncRetry if is_async else Retry)(NoBackoff(), 0),
+        }
+
+
+def client_of(url: str) -> Any:
+    """Return a redis-py client of a URL; replies are bytes.
+
+    Raises:
+        InvalidOption: The URL cannot be read.
+    """
+    from redis import Redis
+
+    return Redis(connection_pool=_pool_of_url(url))
+
+
+def _pool_of_url(url: str) -> Any:
+    if url.startswith(sentinel.SCHEME):
+        return sentinel.pool_of(url)
+    if not url.startswith(_SCHEMES):
+        scheme = url.partition("://")[0] if "://" in url else ""
+        found = f"this one starts with {scheme}://" if scheme.isalpha() else "this one does not"
+        raise InvalidOption(f"a Redis URL starts with {', '.join(_SCHEMES)}; {found}")
+    from redis.connection import ConnectionPool
+
+    try:
+        return ConnectionPool.from_url(url)
+    except (ValueError, TypeError):
+        # The error quotes parts of the URL, among which may be the password.
+        raise InvalidOption(
+            "cannot read the Redis URL: its port, its database or an option is no number; "
+            "a password with / : @ or # in it is written percent-encoded"
+        ) from None
+
+
+def _plain_class(connection_class: type[Any]) -> type[Any]:
+    """Return the class of the connections that Sentinel's hand out, without its own ways."""
+    from redis.connection import Connection, SSLConnection
+
+    return SSLConnection if "SSL" in connection_class.__name__ else Connection
+
+
+def _sync_class(connection_class: type[Any]) -> type[Any]:
+    """Return the threaded twin of an asyncio connection class, or the class itself."""
+    if not connection_class.__module__.startswith("redis.asyncio"):
+        return connection_class
+    from redis import connection, sentinel
+
+    found = getattr(connection, connection_class.__name__, None) or getattr(
+        sentinel, connection_class.__name__, None
+    )
+    return found or connection.Connection
+
+
+def _async_class(connection_class: type[Any]) -> type[Any]:
+    """Return the asyncio twin of a threaded connection class."""
+    from redis.asyncio import connection, sentinel
+
+    name = connection_class.__name__
+    found = getattr(connection, name, None) or getattr(sentinel, name, None)
+    if found is None:
+        raise InvalidOption(f"AsyncEnqueuer has no use for connections of the class {name}")
+    twin: type[Any] = found
+    return twin
+
+
+def _label(settings: dict[str, Any], pool: Any) -> str:
+    if service := getattr(pool, "service_name", None):
+        return f"Sentinel's master {service!r}"
+    if path := settings.get("path"):
+        return f"unix://{path}"
+    return (
+        f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db', 0)}"
+    )

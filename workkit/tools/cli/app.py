@@ -1,0 +1,158 @@
+"""The `workkit` command: loads what is asked for, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+from typing import Any, Final, NamedTuple
+
+import click
+
+from workkit._version import __version__
+from workkit.errors import WorkkitError
+from workkit.tools.cli.common import exits
+from workkit.tools.cli.common.options import examples
+
+__all__ = ["LazyGroup", "cli", "run"]
+
+
+class _Home(NamedTuple):
+    """Where a command is, and what help says of it without loading it."""
+
+    module: str
+    name: str
+    short_help: str
+
+
+_COMMANDS: Final = {
+    "top": _Home(
+        "workkit.tools.cli.commands.top", "top", "See what is stuck and why, and mend it."
+    ),
+    "worker": _Home(
+        "workkit.tools.cli.commands.worker", "worker", "Process jobs with a pool of yours."
+    ),
+    "enqueue": _Home("workkit.tools.cli.commands.enqueue", "enqueue", "Enqueue or schedule a job."),
+    "queues": _Home("workkit.tools.cli.commands.overview", "queues", "Show all queues."),
+    "pools": _Home(
+        "workkit.tools.cli.commands.overview", "pools", "Show the pools, or what their workers run."
+    ),
+    "jobs": _Home("workkit.tools.cli.commands.jobs", "jobs", "Show jobs, or find one."),
+    "history": _Home("workkit.tools.cli.commands.history", "history", "Show what ran."),
+    "archive": _Home(
+        "workkit.tools.cli.commands.archive", "archive", "Append history to Parquet files."
+    ),
+    "export": _Home(
+        "workkit.tools.cli.commands.export", "export", "Write history, jobs or errors to a file."
+    ),
+    "snapshot": _Home(
+        "workkit.tools.cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."
+    ),
+    "retry": _Home("workkit.tools.cli.commands.mend", "retry", "Put dead jobs back to work."),
+    "delete": _Home(
+        "workkit.tools.cli.commands.mend", "delete", "Delete jobs that wait or are dead."
+    ),
+    "undo": _Home(
+        "workkit.tools.cli.commands.bulk", "undo", "Bring back what was deleted or retried."
+    ),
+    "pause": _Home(
+        "workkit.tools.cli.commands.mend", "pause", "Keep all pools from taking jobs of a name."
+    ),
+    "unpause": _Home(
+        "workkit.tools.cli.commands.mend", "unpause", "Let pools take jobs of a name again."
+    ),
+    "doctor": _Home(
+        "workkit.tools.cli.commands.doctor", "doctor", "Check a namespace and mend it."
+    ),
+    "simulate": _Home(
+        "workkit.tools.cli.commands.simulate",
+        "simulate",
+        "Play a scenario in virtual time; look for what breaks.",
+    ),
+    "demo": _Home("workkit.tools.demo.command", "demo", "See it work, with a server of its own."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands, in the order in which they are best explained."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None for one that does not exist."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        home = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(home.module), home.name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without loading them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, home.short_help) for name, home in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name those that are spelled alike."""
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            alike = " or ".join(repr(other) for other in get_close_matches(name, _COMMANDS))
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {alike}?" if alike else ""))
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and end the process as its outcome asks for."""
+        try:
+            return super().invoke(ctx)
+        except WorkkitError as error:
+            exits.complain(error)
+            ctx.exit(exits.code_of(error))
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(err=True)  # the prompt of the shell goes below ^C
+            ctx.exit(exits.INTERRUPTED)
+        except BrokenPipeError:
+            exits.silence_stdout()
+            ctx.exit(exits.PIPE_CLOSED)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "workkit worker tasks:pool",
+        """workkit enqueue send_email '{"address": "a@example.com"}'""",
+        "workkit queues",
+        "workkit jobs dead",
+        "workkit retry --all",
+    ),
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Background jobs on Redis: process them, look at them, mend them.
+
+    Commands find the server by --redis and the jobs by --namespace, or by the environment's
+    WORKKIT_REDIS_URL and WORKKIT_NAMESPACE.
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+def run() -> None:
+    """Run `cli` with the process's arguments, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its escape, not a stack trace.
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(ValueError, OSError):
+                stream.reconfigure(errors="backslashreplace")
+    cli(prog_name="workkit")

@@ -1,0 +1,266 @@
+"""Acting on many jobs: the plan is shown, asked for, applied with progress, and can be undone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+
+from workkit.core.text import age, clean, counted
+from workkit.tools.cli.common import exits
+from workkit.tools.cli.common.nothing import explain
+from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
+from workkit.tools.cli.common.output import Column, note, print_records, print_table
+from workkit.tools.cli.common.picking import Progress, filter_option
+
+if TYPE_CHECKING:
+    from workkit.admin.actions import Outcome, Plan, Throttle, Verb
+    from workkit.admin.actions import Progress as Far
+    from workkit.admin.query import Query
+    from workkit.client import Client
+    from workkit.core.records import Kind
+
+__all__ = ["act", "bulk_options", "to_throttle", "undo"]
+
+R = TypeVar("R")
+
+_DONE: Final = {"retry": "retried", "delete": "deleted"}
+_DOING: Final = {"retry": "retrying", "delete": "deleting"}
+_SHOWN: Final = 6
+
+
+def bulk_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command --filter, --all, --dry-run, --yes and --json."""
+    for option in (
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
+        click.option("--all", "everything", is_flag=True, help="Every job of the place."),
+        filter_option,
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+def to_throttle(per_s: float | None, max_failures: float | None) -> Throttle | None:
+    """Make a throttle of what was asked for.
+
+    Args:
+        per_s: Jobs a second; None for as fast as it goes.
+        max_failures: Per cent of failures at which it stops; None for the default.
+    """
+    if per_s is None:
+        if max_failures is not None:
+            raise click.UsageError("--max-failures needs --per-second")
+        return None
+    from workkit.admin.actions import Throttle
+
+    if max_failures is None:
+        return Throttle(per_s=per_s)
+    return Throttle(per_s=per_s, max_failure_rate=max_failures / 100)
+
+
+def act(
+    server: Server,
+    verb: Verb,
+    kind: Kind,
+    *,
+    queue: str = "",
+    query: Query | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    throttle: Throttle | None = None,
+) -> None:
+    """Plan, ask, apply, and say what became of it.
+
+    Args:
+        server: Where.
+        verb: What is to be done.
+        kind: In what kind of place the jobs are.
+        queue: The name of the queue, if it is one.
+        query: Which of them; None for all.
+        dry_run: End after the plan.
+        yes: Do not ask.
+        as_json: Print the plan, or the outcome, as JSON.
+        throttle: How fast.
+    """
+    from workkit.admin.query import Query
+    from workkit.core.records import Place
+
+    place = Place(kind, queue)
+    with closing(server.client()) as client:
+        reading = Progress("read")
+        plan = client.actions.plan(
+            verb, place, query or Query(""), report=lambda far: reading.show(far.done, far.total)
+        )
+        reading.clear()
+        assert plan is not None  # noqa: S101 - nobody stops it
+        if not plan.count:
+            words = _nothing(kind, queue)
+            picked = f"{words} that match {query.text!r}" if query else words
+            explain(server, client, picked, name=queue)
+            if as_json:
+                click.echo("null")
+            return
+        if dry_run:
+            _print_plan(plan, as_json=as_json)
+            return
+        if _goes_ahead(server, plan, yes=yes):
+            _apply(client, plan, throttle, as_json=as_json)
+
+
+def _nothing(kind: str, queue: str) -> str:
+    if queue:
+        return f"no jobs wait in queue {queue!r}"
+    return {
+        "dead": "no jobs are dead",
+        "retry": "no jobs wait to be tried again",
+        "scheduled": "no jobs are scheduled",
+    }[kind]
+
+
+def _what(plan: Plan) -> str:
+    """Say which jobs a plan is about, such as "131 dead jobs"."""
+    where = f" of queue {plan.place.queue!r}" if plan.place.queue else ""
+    return counted(plan.count, f"{plan.place.kind} job") + where
+
+
+def _describe(plan: Plan) -> list[str]:
+    """Say what a plan does beside its first line."""
+    lines = []
+    if len(plan.queues) > 1:
+        shown = [f"{clean(name)} {count}" for name, count in list(plan.queues.items())[:_SHOWN]]
+        more = len(plan.queues) - _SHOWN
+        lines.append(", ".join(shown) + (f" and {more} more names" if more > 0 else ""))
+    return [*lines, *(f"it {effect}" for effect in plan.effects())]
+
+
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    import msgspec
+
+    if not as_json:
+        click.echo(f"would {plan.verb} {_what(plan)}")
+        for line in _describe(plan):
+            click.echo(line)
+        return
+    fields = {
+        "verb": plan.verb,
+        "place": asdict(plan.place),
+        "query": plan.query,
+        "count": plan.count,
+        "queues": dict(plan.queues),
+        "sample": [record.job.id for record in plan.sample],
+        "effects": plan.effects(),
+    }
+    click.echo(msgspec.json.encode(fields))
+
+
+def _goes_ahead(server: Server, plan: Plan, *, yes: bool) -> bool:
+    """Ask before many jobs are touched, and say that it begins."""
+    where = f"{_what(plan)} of namespace {server.namespace!r} on {server.label}"
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(
+                f"there is no terminal to ask at; give --yes to {plan.verb} {where}"
+            )
+        for line in _describe(plan):
+            note(line)
+        if not click.confirm(f"{plan.verb.capitalize()} {where}?", err=True):
+            note("nothing was changed")
+            click.get_current_context().exit(exits.NOT_FOUND)
+    note(f"{_DOING[plan.verb]} {where} ...")
+    return True
+
+
+def _apply(client: Client, plan: Plan, throttle: Throttle | None, *, as_json: bool) -> None:
+    from workkit.tools.console import who_am_i
+
+    progress = Progress(_DONE[plan.verb])
+
+    def report(far: Far) -> None:
+        progress.show(far.done, far.total)
+
+    outcome = client.actions.apply(plan, by=who_am_i(), throttle=throttle, report=report)
+    progress.clear()
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(asdict(outcome)))
+    else:
+        _print_outcome(plan, outcome)
+    if outcome.stopped:
+        click.get_current_context().exit(exits.NOT_FOUND)
+
+
+def _print_outcome(plan: Plan, outcome: Outcome) -> None:
+    said = f"{_DONE[plan.verb]} {counted(outcome.done, f'{plan.place.kind} job')}"
+    for number, what in (
+        (outcome.gone, "gone already"),
+        (outcome.refused, "left in place: no job"),
+        (outcome.left, f"left alone: {outcome.stopped}"),
+    ):
+        if number:
+            said += f"; {number:,} {what}"
+    click.echo(said)
+    if outcome.operation_id:
+        note(f"to undo it: workkit undo {outcome.operation_id}")
+
+
+# Undo.
+
+
+@click.command(epilog=examples("workkit undo", "workkit undo 3f9a11c0de77"))
+@click.argument("operation", required=False)
+@server_options
+@json_option
+def undo(server: Server, *, operation: str | None, as_json: bool) -> None:
+    """Bring back what was deleted or retried; without OPERATION, show what can be.
+
+    Deleted jobs come back for a day, as they were. Retried ones go back unless they have begun, for
+    an hour. It does not matter who did it, or from where.
+    """
+    with closing(server.client()) as client:
+        if operation is None:
+            _print_operations(server, client, as_json=as_json)
+            return
+        progress = Progress("brought back")
+        undone = client.actions.undo(
+            operation, report=lambda far: progress.show(far.done, far.total)
+        )
+        progress.clear()
+        if as_json:
+            import msgspec
+
+            click.echo(msgspec.json.encode(asdict(undone)))
+            return
+        said = f"{counted(undone.back, 'job is', 'jobs are')} back"
+        if undone.gone_on:
+            said += f"; {undone.gone_on:,} had begun"
+        if undone.without_key:
+            said += f"; {undone.without_key:,} not unique any more: a newer job holds the key"
+        click.echo(said)
+
+
+def _print_operations(server: Server, client: Client, *, as_json: bool) -> None:
+    operations, now = client.actions.operations(), now_s()
+    if as_json:
+        print_records(operations)
+        return
+    columns = (
+        Column("AGO", right=True), Column("OPERATION"), Column("WHAT"),
+        Column("JOBS", right=True), Column("FROM"), Column("BY"), Column("PICKED BY"),
+    )  # fmt: skip
+    rows = (
+        (
+            age(now - each.at), each.operation_id, _DONE.get(each.verb, each.verb),
+            f"{each.undoable}", str(each.place).removeprefix("the "), each.by, each.query,
+        )
+        for each in operations
+    )  # fmt: skip
+    if not print_table(columns, rows):
+        explain(server, client, "nothing was deleted or retried lately")

@@ -1,0 +1,187 @@
+"""`workkit enqueue`."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import click
+
+from workkit.core.text import clean, counted, due, stamp
+from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
+from workkit.tools.cli.common.output import note, print_record, print_records
+from workkit.tools.cli.common.values import to_count, to_object, to_seconds, to_time
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Iterator
+
+    from workkit.core.job import Job
+    from workkit.core.records import ScheduledJob
+    from workkit.enqueuer import Enqueuer
+
+__all__ = ["enqueue"]
+
+#: Jobs that are made and sent at a time.
+_BATCH: Final = 10_000
+#: A unique job is scheduled by a delay that is rounded up to a whole second; so much of it makes up
+#: for the time that passes until it is computed, seconds.
+_EARLY_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be enqueued, as it was asked for."""
+
+    name: str
+    args: dict[str, Any] | None
+    delay_s: float | None
+    at: datetime.datetime | float | None
+    unique: bool
+    until: Literal["start", "done"] | None
+    key: dict[str, Any] | None
+
+    def check(self, count: int | None) -> None:
+        """Refuse what does not go together."""
+        if self.delay_s is not None and self.at is not None:
+            raise click.UsageError("give either --in or --at")
+        if self.key is not None and self.until == "done":
+            raise click.UsageError("--until done does not go with --key")
+        if self.until is not None and not self.unique and self.key is None:
+            raise click.UsageError("--until needs --unique")
+        special = (self.delay_s, self.at, self.key, self.unique or None)
+        if count is not None and any(value is not None for value in special):
+            raise click.UsageError("--count goes with none of --in, --at, --unique and --key")
+
+    def send(self, enqueuer: Enqueuer) -> Job | ScheduledJob | None:
+        """Enqueue; None if a unique job waits already."""
+        if self.key is not None or self.unique:
+            return self._send_unique(enqueuer)
+        if self.at is not None:
+            return enqueuer.enqueue_at(self.name, self.at, self.args)
+        if self.delay_s is not None:
+            return enqueuer.enqueue_in(self.name, self.delay_s, self.args)
+        return enqueuer.enqueue(self.name, self.args)
+
+    def _send_unique(self, enqueuer: Enqueuer) -> Job | ScheduledJob | None:
+        delay_s = self.delay_s if self.at is None else _until(self.at)
+        until = self.until or "start"
+        if self.key is not None and delay_s is not None:
+            return enqueuer.enqueue_unique_in_by_key(self.name, delay_s, self.args, self.key)
+        if self.key is not None:
+            return enqueuer.enqueue_unique_by_key(self.name, self.args, self.key)
+        if delay_s is not None:
+            return enqueuer.enqueue_unique_in(self.name, delay_s, self.args, until=until)
+        return enqueuer.enqueue_unique(self.name, self.args, until=until)
+
+
+def _until(at: datetime.datetime | float) -> float:
+    """Return how far away a point in time is, seconds."""
+    from workkit.core.clock import SystemClock
+
+    epoch_s = at if isinstance(at, (int, float)) else at.timestamp()
+    return max(math.ceil(epoch_s) - SystemClock().read().epoch_ms / 1_000 - _EARLY_S, 0.0)
+
+
+@click.command(
+    epilog=examples(
+        """workkit enqueue send_email '{"address": "a@example.com"}'""",
+        "workkit enqueue report --in 15m",
+        "workkit enqueue report --at 2030-01-31T09:00+01:00",
+        """workkit enqueue sync '{"user": 7}' --unique --until done""",
+        """workkit enqueue sync '{"user": 7, "full": true}' --key '{"user": 7}'""",
+        "workkit enqueue import_rows - < args.json",
+    )
+)
+@click.argument("name")
+@click.argument("args", metavar="[ARGS_JSON]", required=False, callback=to_object)
+@click.option(
+    "--in", "delay_s", callback=to_seconds, metavar="SPAN", help="After 90 (seconds), 15m, 2h, 1d."
+)
+@click.option(
+    "--at", callback=to_time, metavar="WHEN", help="At a time with a zone, or at epoch seconds."
+)
+@click.option("--unique", is_flag=True, help="Only if none with the same name and args waits.")
+@click.option(
+    "--until",
+    type=click.Choice(["start", "done"]),
+    help="How long it stays unique: until processing starts (default), or until it is done.",
+)
+@click.option(
+    "--key",
+    callback=to_object,
+    metavar="JSON",
+    help="Unique by this instead of the args; one that waits gets the new args.",
+)
+@click.option(
+    "--count",
+    type=int,
+    callback=to_count,
+    metavar="N",
+    help="N equal jobs, for trying things out.",
+)
+@server_options
+@json_option
+def enqueue(
+    server: Server,
+    *,
+    name: str,
+    args: dict[str, Any] | None,
+    delay_s: float | None,
+    at: datetime.datetime | float | None,
+    unique: bool,
+    until: Literal["start", "done"] | None,
+    key: dict[str, Any] | None,
+    count: int | None,
+    as_json: bool,
+) -> None:
+    """Enqueue or schedule a job called NAME, with the JSON object ARGS_JSON as its args.
+
+    Prints the job's id. A unique job that is refused because one waits already is no error: nothing
+    (or null) is printed, and the exit code is 0.
+    """
+    order = _Order(name, args, delay_s, at, unique, until, key)
+    order.check(count)
+    with closing(server.enqueuer()) as enqueuer:
+        if count is not None:
+            _send_many(enqueuer, order, count, as_json=as_json)
+            return
+        made = order.send(enqueuer)
+    if as_json:
+        print_record(made)
+    else:
+        _tell(order, made)
+
+
+def _send_many(enqueuer: Enqueuer, order: _Order, count: int, *, as_json: bool) -> None:
+    def batches() -> Iterator[Job]:
+        for start in range(0, count, _BATCH):
+            size = min(_BATCH, count - start)
+            yield from enqueuer.enqueue_many([(order.name, order.args)] * size)
+
+    if as_json:
+        print_records(batches())
+    else:
+        made = sum(1 for _ in batches())
+        click.echo(f"enqueued {counted(made, 'job')} {clean(order.name)}")
+
+
+def _tell(order: _Order, made: Job | ScheduledJob | None) -> None:
+    if made is None:
+        note(
+            "the job that waits under this key takes these args"
+            if order.key is not None
+            else "not enqueued: a job with the same name and args waits already"
+        )
+        return
+    from workkit.core.records import ScheduledJob
+
+    if isinstance(made, ScheduledJob):
+        when = due(made.run_at, now_s())
+        click.echo(
+            f"scheduled {clean(order.name)} {made.job.id}, due {when} ({stamp(made.run_at)})"
+        )
+    else:
+        click.echo(f"enqueued {clean(order.name)} {made.id}")

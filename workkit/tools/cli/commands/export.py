@@ -1,0 +1,110 @@
+"""`workkit export`: frames as files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+
+from workkit.core.text import counted
+from workkit.tools.cli.common.options import Server, examples, server_options
+from workkit.tools.cli.common.output import note
+from workkit.tools.cli.common.progress import Progress
+from workkit.tools.cli.common.values import to_past
+
+if TYPE_CHECKING:
+    from workkit.frames.sources import Source
+
+__all__ = ["export"]
+
+#: As in `workkit.frames`, which help does not load.
+_FRAMES: Final = ("history", "dead", "retry", "scheduled", "queues", "workers", "errors")
+_FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
+
+
+@click.command(
+    epilog=examples(
+        "workkit export history --since 2d --out history.parquet",
+        "workkit export dead --out dead.csv",
+        "workkit export errors --format csv --out -",
+        "workkit export history --from /var/lib/workkit/history --out all.arrow",
+    )
+)
+@click.argument("what", type=click.Choice(_FRAMES), metavar=f"[{'|'.join(_FRAMES)}]")
+@click.option("--out", required=True, metavar="FILE", help='The file; "-" for standard output.')
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    help="By default as the name of the file ends.",
+)
+@click.option(
+    "--since",
+    callback=to_past,
+    metavar="WHEN",
+    help="Only what ended, died or failed then or later: 2d ago, a time with a zone.",
+)
+@click.option(
+    "--from",
+    "path",
+    type=click.Path(exists=True),
+    metavar="PATH",
+    help="A snapshot, or for history the directory of an archive, instead of a server.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@server_options
+def export(
+    server: Server,
+    *,
+    what: str,
+    out: str,
+    form: str | None,
+    since: float | None,
+    path: str | None,
+    force: bool,
+) -> None:
+    """Write history, jobs, queues, workers or errors to a file.
+
+    Columns and types are those of the frames of docs/analysis.md. CSV and JSON lines have times in
+    ISO 8601 and spans of time in seconds. Large sets are written while they are read.
+    """
+    from workkit import frames
+    from workkit.frames.exporting import export_tables
+    from workkit.frames.files import format_of, write_tables
+
+    del frames
+    if out != "-" and Path(out).exists() and not force:
+        raise click.UsageError(f"{out} exists; --force replaces it")
+    if out == "-" and form is None:
+        raise click.UsageError("standard output has no name that tells a format; add --format")
+    kind = form or format_of(out)
+    with closing(server.client()) as client, Progress() as progress:
+        source: Source = path or client
+        tables = export_tables(
+            source, what, since=since, told=lambda n, of: progress.tell(f"exporting {what}", n, of)
+        )
+        with nullcontext(sys.stdout.buffer) if out == "-" else _file(Path(out)) as file:
+            rows = write_tables(tables, file, what, kind)
+    if out != "-":
+        note(f"wrote {counted(rows, 'row')} to {out}")
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that appears when it is whole; only its owner can read it, args are theirs."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

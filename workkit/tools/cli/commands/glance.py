@@ -1,0 +1,85 @@
+"""`workkit top --once`: an overview on paper, or as one JSON document."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from workkit.core.text import age, clean, counted
+from workkit.tools.cli.common.output import Column, print_table
+
+if TYPE_CHECKING:
+    from workkit.admin.reader import Reader
+    from workkit.core.records import Overview
+
+__all__ = ["print_glance"]
+
+_COLORS: Final = {"paused": "yellow", "full": "yellow", "no worker": "red", "broken": "red"}
+
+
+def print_glance(reader: Reader, *, as_json: bool) -> None:
+    """Print what the first screen shows, but for rates, which need two looks."""
+    seen = reader.overview()
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(_document(reader, seen)))
+        return
+    click.echo(click.style(clean(reader.label), bold=True))
+    counts = _counts(seen)
+    figures = [f"{number:,} {name}" for name, number in counts.items() if name != "pools"]
+    click.echo("   ".join([*figures, counted(counts["pools"], "pool")]))
+    for line in _troubles(seen):
+        click.echo(click.style(f"! {line}", fg="yellow"))
+    queues = [queue for queue in seen.queues if queue.count or queue.running or queue.paused]
+    if queues:
+        from workkit_tui.model.attention import held_up, takers
+
+        taken = takers(seen)
+        click.echo()
+        columns = (
+            Column("QUEUE"), Column("WAITING", right=True), Column("OLDEST", right=True),
+            Column("RUNNING", right=True), Column("STATE", colors=_COLORS),
+        )  # fmt: skip
+        rows = (
+            (
+                queue.job_name, f"{queue.count:,}", age(queue.latency) if queue.count else "-",
+                f"{queue.running:,}", held_up(queue, taken)[0],
+            )
+            for queue in sorted(queues, key=lambda queue: -queue.count)
+        )  # fmt: skip
+        print_table(columns, rows)
+
+
+def _counts(seen: Overview) -> dict[str, int]:
+    return {
+        "queued": seen.queued,
+        "running": seen.running,
+        "scheduled": seen.scheduled,
+        "retry": seen.retry,
+        "dead": seen.dead,
+        "pools": len(seen.pools),
+    }
+
+
+def _troubles(seen: Overview) -> list[str]:
+    from workkit_tui.model.attention import concerns, takers
+    from workkit_tui.model.trends import Trends
+
+    return [concern.text for concern in concerns(seen, Trends(), takers(seen))]
+
+
+def _document(reader: Reader, seen: Overview) -> dict[str, Any]:
+    return {
+        "label": reader.label,
+        "taken_at": seen.taken_at,
+        "counts": _counts(seen),
+        "attention": _troubles(seen),
+        "queues": [asdict(queue) for queue in seen.queues],
+        "pools": [asdict(pool) for pool in seen.pools],
+        "next_scheduled_at": seen.next_scheduled_at,
+        "next_retry_at": seen.next_retry_at,
+        "executions": seen.executions,
+    }

@@ -1,0 +1,181 @@
+"""`workkit history`: what ran."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from workkit.core.text import age, clean, counted, pad, stamp, took
+from workkit.tools.cli.common.nothing import explain
+from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
+from workkit.tools.cli.common.output import Column, note, print_record, print_records, print_table
+from workkit.tools.cli.common.values import to_count, to_past
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workkit.admin.steps.history import HistoryExtent, HistoryRecord
+    from workkit.client import Client
+
+__all__ = ["history"]
+
+_COLUMNS: Final = (
+    Column("AGO", right=True),
+    Column("JOB ID"),
+    Column("NAME"),
+    Column("OUTCOME", colors={"dead": "red", "retry": "yellow", "discarded": "red"}),
+    Column("TOOK", right=True),
+    Column("ERROR"),
+)
+#: As in `workkit.core.history`, which help does not load.
+_OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced", "recovered")
+
+
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[tail ...]",
+    epilog=examples(
+        "workkit history",
+        "workkit history --since 15m --outcome retry",
+        "workkit history --name send_email --limit 200",
+        "workkit history --job 6f1c0a6e5d9b4f3a8e7d2c1b --json",
+        "workkit history tail --outcome dead",
+    ),
+)
+@click.option(
+    "--since",
+    callback=to_past,
+    metavar="WHEN",
+    help="Ended at or after: 15m, 2h or 1d ago, a time with a zone, or epoch seconds.",
+)
+@click.option("--until", callback=to_past, metavar="WHEN", help="Ended before.")
+@click.option("--name", metavar="NAME", help="Only jobs of this name.")
+@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only this outcome.")
+@click.option("--job", "job_id", metavar="JOB_ID", help="Only this job.")
+@click.option(
+    "--limit",
+    type=int,
+    callback=to_count,
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="The newest N of what matches.",
+)
+@server_options
+@json_option
+@click.pass_context
+def history(
+    ctx: click.Context,
+    server: Server,
+    *,
+    since: float | None,
+    until: float | None,
+    name: str | None,
+    outcome: str | None,
+    job_id: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show what ran, the newest last.
+
+    Each line is one execution, so a job that was retried has several. "returned" means given back
+    unfinished when a pool stopped, "fenced" that another pool had recovered the job meanwhile, so
+    that the result did not count, "recovered" that the pool which had the job died.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    with closing(server.client()) as client:
+        walk = client.history(since=since, until=until, name=name, outcome=outcome)
+        wanted = (record for record in walk if job_id is None or record.job_id == job_id)
+        records = list(islice(wanted, limit))[::-1]
+        if as_json:
+            print_records(records)
+        else:
+            now = now_s()
+            print_table(_COLUMNS, [_row(record, now) for record in records])
+        if not records:
+            explain(server, client, _no_match(client))
+        elif as_json:
+            return
+        elif len(records) == limit:
+            note(f"the newest {limit}; --limit N shows more")
+        elif lost := _lost(client.history_extent(), since):
+            note(lost)
+
+
+@history.command(
+    epilog=examples(
+        "workkit history tail",
+        "workkit history tail --outcome dead",
+        "workkit history tail --name send_email --lines 0 --json | jq .error",
+    )
+)
+@click.option("--name", metavar="NAME", help="Only jobs of this name.")
+@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only this outcome.")
+@click.option(
+    "--lines",
+    type=click.IntRange(0, 10_000),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Begin with the newest N.",
+)
+@server_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def tail(
+    server: Server, *, name: str | None, outcome: str | None, lines: int, as_json: bool
+) -> None:
+    """Show what runs, as it ends, until Ctrl-C.
+
+    History is looked at once a second; what a pool did appears when it has told the server.
+    """
+    from workkit.tools.cli.common.following import follow
+
+    with closing(server.client()) as client:
+        for record in follow(client, name, outcome, lines):
+            if as_json:
+                print_record(record)
+            else:
+                click.echo(_line(record))
+
+
+def _no_match(client: Client) -> str:
+    extent = client.history_extent()
+    if not extent.kept:
+        return "nothing has run yet" if not extent.written else "all history has been trimmed"
+    lost = _lost(extent, None)
+    return f"none of {counted(extent.kept, 'execution')} kept matches" + (lost and f"; {lost}")
+
+
+def _lost(extent: HistoryExtent, since: float | None) -> str:
+    """Say what the bounds of history have taken away, if it could have been asked for."""
+    if not extent.trimmed or (since is not None and since * 1_000 > extent.since_ms > 0):
+        return ""
+    reaches = f"history reaches back {age(now_s() - extent.since_ms // 1_000)}"
+    trimmed = counted(extent.trimmed, "older execution was", "older executions were")
+    return f"{reaches}; {trimmed} trimmed"
+
+
+def _row(record: HistoryRecord, now: int) -> Sequence[str]:
+    why = record.error or record.reason
+    return (
+        age(now - record.finished_ms // 1000),
+        record.job_id,
+        record.name,
+        record.outcome,
+        took(record.finished_ms - record.started_ms) if record.started_ms else "-",
+        why,
+    )
+
+
+def _line(record: HistoryRecord) -> str:
+    at = stamp(record.finished_ms / 1_000)[11:19]
+    ran = took(record.finished_ms - record.started_ms) if record.started_ms else "-"
+    outcome = click.style(pad(record.outcome, 9), fg=_COLUMNS[3].colors.get(record.outcome))
+    why = record.error or record.reason
+    return f"{at}  {pad(record.job_id, 24)}  {outcome}  {pad(ran, 8, right=True)}  " + clean(
+        f"{record.name}  {why}".rstrip()
+    )

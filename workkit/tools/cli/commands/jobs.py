@@ -1,0 +1,308 @@
+"""`workkit jobs`: pages of queues and sets, and where one job is."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from workkit.core.text import age, due, headline
+from workkit.tools.cli.common import exits
+from workkit.tools.cli.common.found import print_found
+from workkit.tools.cli.common.nothing import explain
+from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
+from workkit.tools.cli.common.output import (
+    Column,
+    compact,
+    note,
+    print_record,
+    print_records,
+    print_table,
+)
+from workkit.tools.cli.common.picking import filter_option, pick
+from workkit.tools.cli.common.values import to_count
+
+if TYPE_CHECKING:
+    from workkit.admin.query import Query
+    from workkit.client import Client
+    from workkit.core.job import Job
+    from workkit.core.records import DeadJob, Kind, Page, QueuedJob, RetryJob, ScheduledJob
+
+__all__ = ["jobs"]
+
+R = TypeVar("R")
+
+_PAGE: Final = 20
+_NO_JOB: Final = "(no job)"
+_ID: Final = Column("JOB ID")
+_NAME: Final = Column("NAME", colors={_NO_JOB: "red"})
+_FAILS: Final = Column("FAILS", right=True)
+_ERROR: Final = Column("ERROR")
+_ARGS: Final = Column("ARGS")
+
+
+class _Extent:
+    """Which part of a place is wanted; see `_extent_options`."""
+
+    def __init__(
+        self, page: int | None, limit: int | None, query: Query | None, *, everything: bool
+    ) -> None:
+        if sum((page is not None, limit is not None, everything)) > 1:
+            raise click.UsageError("give only one of --page, --limit and --all")
+        self.page = None if everything or limit is not None else page or 1
+        self.limit = limit
+        self.query = query
+
+    def select(
+        self, client: Client, kind: Kind, read_page: Callable[[int], Page[Any]], queue: str = ""
+    ) -> tuple[Iterable[Any], str]:
+        """Return the records, and what to say under them.
+
+        Args:
+            client: Reads them.
+            kind: In what kind of place they are.
+            read_page: Returns a page by its number.
+            queue: The name of the queue, if it is one.
+        """
+        from workkit.core.records import Place
+
+        place = Place(kind, queue)
+        if self.query is not None:
+            return self._picked(pick(client.walk(place), self.query))
+        if self.page is None:
+            walk = (record for batch in client.walk(place) for record in batch.jobs)
+            return islice(walk, self.limit), ""
+        found = read_page(self.page)
+        pages = -(-found.total // _PAGE)
+        if not pages or pages == self.page == 1:
+            return found.jobs, ""
+        more = f"; next: --page {self.page + 1}" if self.page < pages else ""
+        return found.jobs, f"page {self.page} of {pages}, {found.total:,} jobs in all{more}"
+
+    def _picked(self, walk: Iterator[Any]) -> tuple[Iterable[Any], str]:
+        """Take a page of what matches; how many do is known only at the end of the walk."""
+        if self.page is None:
+            return islice(walk, self.limit), ""
+        start = (self.page - 1) * _PAGE
+        found = list(islice(walk, start, start + _PAGE + 1))
+        more = f"more match; next: --page {self.page + 1}" if len(found) > _PAGE else ""
+        return found[:_PAGE], more
+
+    def nothing(self, message: str) -> str:
+        """Say that there is nothing, or nothing that matches."""
+        return f"{message} that match {self.query.text!r}" if self.query else message
+
+
+def _extent_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command --filter, --page, --limit and --all, as one `extent`."""
+
+    @functools.wraps(command)
+    def with_extent(
+        *args: Any,
+        page: int | None,
+        limit: int | None,
+        query: Query | None,
+        everything: bool,
+        **options: Any,
+    ) -> R:
+        extent = _Extent(page, limit, query, everything=everything)
+        return command(*args, extent=extent, **options)
+
+    for option in (
+        click.option("--all", "everything", is_flag=True, help="All jobs."),
+        click.option("--limit", type=int, callback=to_count, metavar="N", help="The first N jobs."),
+        click.option(
+            "--page",
+            type=int,
+            callback=to_count,
+            metavar="N",
+            help=f"The Nth {_PAGE} jobs. [default: 1]",
+        ),
+    ):
+        with_extent = option(with_extent)
+    return filter_option(with_extent)
+
+
+def _show(
+    columns: Sequence[Column],
+    row: Callable[[Any], Sequence[str]],
+    selected: tuple[Iterable[Any], str],
+    *,
+    as_json: bool,
+) -> bool:
+    """Print jobs; returns whether there was anything to say of them."""
+    records, footer = selected
+    shown = print_records(records) if as_json else print_table(columns, map(row, records))
+    if footer and not as_json:
+        note(footer)
+    return bool(shown or footer)
+
+
+def _name(job: Job) -> str:
+    return _NO_JOB if job.undecodable else job.name
+
+
+def _error(job: Job) -> str:
+    return job.undecodable or headline(job.last_err)
+
+
+def _args(job: Job) -> str:
+    return job.undecodable or compact(job.args)
+
+
+def _waited(job: Job, now: int) -> str:
+    return age(now - job.enqueued_at) if job.enqueued_at else "-"
+
+
+class _InOrder(click.Group):
+    """A group whose help keeps the order in which its commands are written."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder, epilog=examples("workkit jobs dead", "workkit jobs find 6f1c0a6e5d9b4f3a8e7d2c1b")
+)
+def jobs() -> None:
+    """Show the jobs of a queue or a set, or find one by its id."""
+
+
+@jobs.command(
+    short_help="Show the jobs that wait in a queue.",
+    epilog=examples(
+        "workkit jobs queued send_email",
+        "workkit jobs queued send_email --limit 3 --json",
+    ),
+)
+@click.argument("name")
+@_extent_options
+@server_options
+@json_option
+def queued(server: Server, *, name: str, extent: _Extent, as_json: bool) -> None:
+    """Show the jobs that wait in queue NAME, the one that runs next first."""
+    now = now_s()
+
+    def row(queued_job: QueuedJob) -> Sequence[str]:
+        job = queued_job.job
+        return f"{queued_job.position}", job.id, _waited(job, now), _args(job)
+
+    columns = (Column("#", right=True), _ID, Column("WAITED", right=True), _ARGS)
+    with closing(server.client()) as client:
+        selected = extent.select(
+            client, "queued", lambda page: client.queued_jobs(name, page), name
+        )
+        if not _show(columns, row, selected, as_json=as_json):
+            message = extent.nothing(f"no jobs wait in queue {name!r}")
+            explain(server, client, message, name=name)
+
+
+@jobs.command(
+    short_help="Show the jobs that wait for their time.",
+    epilog=examples("workkit jobs scheduled", "workkit jobs scheduled --page 2"),
+)
+@_extent_options
+@server_options
+@json_option
+def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
+    """Show the jobs that wait for their time, the earliest first."""
+    now = now_s()
+
+    def row(found: ScheduledJob) -> Sequence[str]:
+        return due(found.run_at, now), found.job.id, _name(found.job), _args(found.job)
+
+    columns = (Column("DUE", right=True), _ID, _NAME, _ARGS)
+    with closing(server.client()) as client:
+        selected = extent.select(client, "scheduled", client.scheduled_jobs)
+        if not _show(columns, row, selected, as_json=as_json):
+            explain(server, client, extent.nothing("no jobs are scheduled"))
+
+
+@jobs.command(
+    short_help="Show the failed jobs that will be tried again.",
+    epilog=examples(
+        "workkit jobs retry",
+        "workkit jobs retry --all --json | jq -r '.[].job.last_err'",
+    ),
+)
+@_extent_options
+@server_options
+@json_option
+def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
+    """Show the failed jobs that will be tried again, the earliest first."""
+    now = now_s()
+
+    def row(found: RetryJob) -> Sequence[str]:
+        job = found.job
+        return due(found.retry_at, now), job.id, _name(job), f"{job.fails}", _error(job)
+
+    columns = (Column("DUE", right=True), _ID, _NAME, _FAILS, _ERROR)
+    with closing(server.client()) as client:
+        selected = extent.select(client, "retry", client.retry_jobs)
+        if not _show(columns, row, selected, as_json=as_json):
+            explain(server, client, extent.nothing("no jobs wait to be tried again"))
+
+
+@jobs.command(
+    short_help="Show the jobs that are not tried any more.",
+    epilog=examples(
+        "workkit jobs dead",
+        "workkit jobs dead --filter 'queue:send_email error:timeout age:<1h'",
+        "workkit jobs dead --all --json > dead.json",
+        "workkit jobs dead --all --json |",
+        "  jq -r '.[] | select(.job.name == \"send_email\") | .job.id' | xargs workkit retry",
+    ),
+)
+@_extent_options
+@server_options
+@json_option
+def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
+    """Show the jobs that are not tried any more, the longest dead first."""
+    now = now_s()
+
+    def row(found: DeadJob) -> Sequence[str]:
+        job = found.job
+        return age(now - found.died_at), job.id, _name(job), _error(job)
+
+    columns = (Column("AGO", right=True), _ID, _NAME, _ERROR)
+    with closing(server.client()) as client:
+        selected = extent.select(client, "dead", client.dead_jobs)
+        if not _show(columns, row, selected, as_json=as_json):
+            explain(server, client, extent.nothing("no jobs are dead"))
+
+
+@jobs.command(
+    short_help="Find a job by its id.",
+    epilog=examples("workkit jobs find 6f1c0a6e5d9b4f3a8e7d2c1b"),
+)
+@click.argument("job_id")
+@server_options
+@json_option
+@click.pass_context
+def find(ctx: click.Context, server: Server, *, job_id: str, as_json: bool) -> None:
+    """Find the job JOB_ID, wherever it is, and show all of it.
+
+    Redis has no index of ids, so every queue and set is read, page by page. The exit code is 1 if
+    the job is nowhere; if it has run, how it ended is said.
+    """
+    with closing(server.client()) as client:
+        found = client.find(job_id)
+        if as_json:
+            print_record(found)
+        elif found is not None:
+            print_found(found)
+        if found is None:
+            executions = client.job_history(job_id)
+            if executions:
+                last = executions[-1]
+                ago = age(now_s() - last.finished_ms // 1000)
+                note(f"job {job_id} is nowhere; it ended {ago} ago as {last.outcome!r}")
+                note(f"workkit history --job {job_id} shows its executions")
+            else:
+                explain(server, client, f"no job {job_id} in namespace {server.namespace!r}")
+            ctx.exit(exits.NOT_FOUND)

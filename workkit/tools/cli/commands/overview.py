@@ -1,0 +1,145 @@
+"""`workkit queues` and `workkit pools`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from workkit.core.text import age, counted
+from workkit.tools.cli.common.nothing import explain
+from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
+from workkit.tools.cli.common.output import Column, note, print_records, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workkit.core.records import Queue, WorkerObservation, WorkerPoolHeartbeat
+
+__all__ = ["pools", "queues"]
+
+_NONE: Final = "-"
+
+_QUEUES: Final = (
+    Column("QUEUE"),
+    Column("WAITING", right=True),
+    Column("OLDEST", right=True),
+    Column("RUNNING", right=True),
+    Column("LIMIT", right=True),
+    Column("STATE", colors={"paused": "yellow", "broken": "red"}),
+)
+_POOLS: Final = (
+    Column("POOL"),
+    Column("HOST:PID"),
+    Column("BEAT", right=True, colors={"missing": "red"}),
+    Column("UP", right=True),
+    Column("BUSY", right=True),
+    Column("JOBS"),
+)
+_WORKERS: Final = (
+    Column("JOB ID"),
+    Column("NAME"),
+    Column("RUNS", right=True),
+    Column("CHECK-IN"),
+    Column("ARGS"),
+)
+
+
+@click.command(
+    epilog=examples(
+        "workkit queues",
+        "workkit queues --namespace billing",
+        "workkit queues --json | jq -r '.[] | select(.paused) | .job_name'",
+    )
+)
+@server_options
+@json_option
+def queues(server: Server, *, as_json: bool) -> None:
+    """Show all queues that were ever used.
+
+    OLDEST is how long the next job has waited, RUNNING how many jobs pools hold, LIMIT how many may
+    run at once. A "broken" queue has a key of a wrong type, so nothing of it runs.
+    """
+    with closing(server.client()) as client:
+        found = client.queues()
+        if as_json:
+            print_records(found)
+        else:
+            print_table(_QUEUES, [_queue_row(queue) for queue in found])
+        if not found:
+            explain(server, client, "no job was ever enqueued here")
+
+
+def _queue_row(queue: Queue) -> Sequence[str]:
+    return (
+        queue.job_name,
+        f"{queue.count}",
+        age(queue.latency) if queue.count else _NONE,
+        f"{queue.running}",
+        f"{queue.max_concurrency or _NONE}",
+        "broken" if queue.broken else "paused" if queue.paused else "",
+    )
+
+
+@click.command(
+    epilog=examples(
+        "workkit pools",
+        "workkit pools --workers",
+        "workkit pools --json | jq '.[].totals'",
+    )
+)
+@click.option("--workers", is_flag=True, help="Show what the workers run instead.")
+@server_options
+@json_option
+def pools(server: Server, *, workers: bool, as_json: bool) -> None:
+    """Show the pools that process jobs, or what their workers run.
+
+    BEAT is the age of a pool's last heartbeat, by this machine's clock; a pool beats every few
+    seconds. BUSY is unknown for pools written in Go.
+    """
+    with closing(server.client()) as client:
+        found: Sequence[object]
+        if workers:
+            found = observations = client.worker_observations()
+        else:
+            found = heartbeats = client.worker_pool_heartbeats()
+        if as_json:
+            print_records(found)
+        elif workers:
+            _print_workers(observations)
+        else:
+            print_table(_POOLS, [_pool_row(pool, now_s()) for pool in heartbeats])
+        if not found:
+            explain(server, client, "no pool is running")
+
+
+def _pool_row(pool: WorkerPoolHeartbeat, now: int) -> Sequence[str]:
+    busy = pool.totals.get("busy")
+    return (
+        pool.worker_pool_id,
+        f"{pool.host}:{pool.pid}" if pool.host else _NONE,
+        age(now - pool.heartbeat_at) if pool.heartbeat_at else "missing",
+        age(now - pool.started_at) if pool.started_at else _NONE,
+        f"{_NONE if busy is None else busy}/{pool.concurrency}",
+        " ".join(pool.job_names),
+    )
+
+
+def _print_workers(observations: Sequence[WorkerObservation]) -> None:
+    now = now_s()
+    busy = [worker for worker in observations if worker.is_busy]
+    print_table(_WORKERS, [_worker_row(worker, now) for worker in busy])
+    if observations:
+        note(f"{len(busy):,} of {counted(len(observations), 'worker')} busy")
+
+
+def _worker_row(worker: WorkerObservation, now: int) -> Sequence[str]:
+    checkin = f"{worker.checkin} ({age(now - worker.checkin_at)} ago)" if worker.checkin else _NONE
+    return (
+        worker.job_id,
+        worker.job_name,
+        age(now - worker.started_at),
+        checkin,
+        worker.args_json.strip(),
+    )

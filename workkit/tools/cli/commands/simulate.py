@@ -1,0 +1,328 @@
+"""The command `workkit simulate`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from workkit.core.text import counted
+from workkit.tools.cli.common.options import examples, json_option
+from workkit.tools.cli.common.values import to_seconds
+
+if TYPE_CHECKING:
+    from workkit.simulation.files import ScenarioFile
+    from workkit.simulation.playing import Case, Failure, Outcome, Stage
+    from workkit.simulation.simulation import Simulation
+
+__all__ = ["simulate"]
+
+#: A rule was broken.
+_BROKEN: Final = 1
+_SLICES: Final = 200
+
+
+def _to_faults(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[int, ...] | str | None:
+    """Read which faults are to happen: "all", "none", or indexes such as 3,8."""
+    if value is None or value in {"all", "none"}:
+        return () if value == "none" else value
+    try:
+        return tuple(int(each) for each in value.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is neither all, none, nor indexes such as 3,8"
+        ) from None
+
+
+@click.command(
+    epilog=examples(
+        "workkit simulate simulations/retry_ladder.py",
+        "workkit simulate simulations/dead_pool.py --seed 7 --until 1h --plot",
+        "workkit simulate simulations/dead_pool.py --seeds 1000",
+        "workkit simulate simulations/dead_pool.py --seed 13 --faults 3,8",
+    )
+)
+@click.argument("file")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Where chance comes from: the same seed, the same world.",
+)
+@click.option(
+    "--until",
+    "until_s",
+    callback=to_seconds,
+    metavar="SPAN",
+    help="How much virtual time passes, such as 90, 15m or 24h; by default what the file says.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Explore: play N worlds, from --seed on, in which things go wrong.",
+)
+@click.option(
+    "--faults",
+    callback=_to_faults,
+    metavar="LIST",
+    help="Play one world of an exploration again, with all its faults, none, or those of these "
+    "indexes.",
+)
+@click.option(
+    "--trace",
+    type=click.File("w", encoding="utf-8"),
+    metavar="FILE",
+    help="Write what happened, a JSON line an event; - is standard output.",
+)
+@click.option("--timeline", is_flag=True, help="Show what happened, a line an event.")
+@click.option("--plot", is_flag=True, help="Show what happened when, a row a kind of event.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many worlds are played at once; one a core by default.",
+)
+@json_option
+@click.pass_context
+def simulate(
+    ctx: click.Context,
+    file: str,
+    seed: int,
+    until_s: float | None,
+    seeds: int | None,
+    faults: tuple[int, ...] | str | None,
+    trace: Any,
+    timeline: bool,
+    plot: bool,
+    processes: int | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Play a scenario in virtual time, with the real engine.
+
+    FILE is a Python file with a function scenario(sim) that builds a world, and perhaps a function
+    report(sim) that says what came of it. While it is played, rules are checked: no job is lost,
+    none is in two places, locks are true, and so on.
+
+    With --seeds, many worlds are played in which pools crash, freeze and lose replies; the first
+    that breaks a rule is shown with as few faults as it takes.
+
+    Exits with 1 if a rule was broken, 2 if the file is no scenario.
+    """
+    from workkit.simulation.files import load_scenario
+
+    _quieten()
+    if seeds is not None and (faults is not None or trace or timeline or plot):
+        raise click.UsageError(
+            "--seeds plays many worlds; --faults, --trace, --timeline and "
+            "--plot show one: give its --seed instead"
+        )
+    with _mistakes_in(file):
+        loaded = load_scenario(file)
+    if seeds is not None:
+        stage = loaded.stage() if until_s is None else replace(loaded.stage(), trouble_s=until_s)
+        ctx.exit(_explore(loaded, stage, range(seed, seed + seeds), processes, as_json))
+    if faults is not None:
+        only = None if isinstance(faults, str) else faults
+        ctx.exit(_play_again(loaded, seed, only, as_json))
+    ctx.exit(_show(loaded, seed, until_s, trace, timeline, plot, as_json))
+
+
+@contextmanager
+def _mistakes_in(file: str) -> Iterator[None]:
+    """Show what the user's code raises as its mistake, with its place.
+
+    Raises:
+        LoadError: It has raised something.
+    """
+    from workkit.simulation.files import NoScenario
+    from workkit.tools.cli.common.loading import LoadError, failure_text
+
+    try:
+        yield
+    except (click.exceptions.Exit, click.ClickException):
+        raise
+    except NoScenario:
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        raise LoadError(failure_text(f"{file!r} failed", error)) from None
+
+
+def _quieten() -> None:
+    """Keep the engine's own log out of the way: in a simulation things are meant to go wrong."""
+    import logging
+
+    logging.getLogger("workkit").setLevel(logging.CRITICAL)
+
+
+# One world.
+
+
+def _show(
+    loaded: ScenarioFile,
+    seed: int,
+    until_s: float | None,
+    trace: Any,
+    timeline: bool,
+    plot: bool,
+    as_json: bool,
+) -> int:
+    from workkit.simulation.checkers import Violation
+    from workkit.simulation.plots import plot as plotted
+
+    until_s = until_s or loaded.until_s
+    with _mistakes_in(str(loaded.file)):
+        sim = loaded.world(seed)
+    with sim, _mistakes_in(str(loaded.file)):
+        broken: Violation | None = None
+        try:
+            _run(sim, until_s)
+        except Violation as violation:
+            broken = violation
+        if trace is not None:
+            trace.write(sim.trace.json_lines())
+        if as_json:
+            _print_json(_result(loaded, seed, sim, broken))
+        else:
+            sections = [loaded.title]
+            if loaded.report is not None and broken is None:
+                sections.append(loaded.report(sim))
+            if plot:
+                sections.append(plotted(sim.trace, max(sim.now, 1)))
+            if timeline:
+                sections.append(sim.trace.timeline())
+            sections.append(_sum(seed, sim))
+            if trace is None or trace is not sys.stdout:
+                click.echo("\n\n".join(sections))
+        if broken is not None:
+            click.echo(f"\n{broken}", err=True)
+        return _BROKEN if broken is not None else 0
+
+
+def _run(sim: Simulation, until_s: float) -> None:
+    """Let the time pass, a slice at a time, with a bar where it takes long."""
+    with _bar(range(1, _SLICES + 1), _SLICES, "virtual time") as slices:
+        for at in slices:
+            sim.run_until(until_s * at / _SLICES)
+
+
+def _sum(seed: int, sim: Simulation) -> str:
+    from workkit.simulation.trace import duration
+
+    started, faults = (len(sim.trace.of(kind=kind)) for kind in ("started", "fault"))
+    return (
+        f"seed {seed}: {duration(sim.world.now_us).partition('.')[0]} of virtual time, "
+        f"{counted(started, 'handler')} started, {counted(faults, 'fault')}"
+    )
+
+
+def _result(loaded: ScenarioFile, seed: int, sim: Simulation, broken: Any) -> dict[str, Any]:
+    from collections import Counter
+
+    return {
+        "file": str(loaded.file),
+        "seed": seed,
+        "virtual_s": sim.now,
+        "events": dict(Counter(event.kind for event in sim.trace)),
+        "broken": None if broken is None else {"rule": broken.rule, "what": broken.what},
+    }
+
+
+# Many worlds.
+
+
+def _explore(
+    loaded: ScenarioFile, stage: Stage, seeds: range, processes: int | None, as_json: bool
+) -> int:
+    from workkit.simulation.crew import play_all
+    from workkit.simulation.exploring import Explored
+    from workkit.simulation.playing import Case
+    from workkit.simulation.shrinking import shrink
+
+    explored = Explored()
+    failure: Failure | None = None
+    cases = (Case(seed) for seed in seeds)
+    outcomes = play_all(stage, cases, count=len(seeds), processes=processes)
+    with _bar(outcomes, len(seeds), "worlds") as played:
+        for outcome in played:
+            explored = explored.plus(outcome)
+            if outcome.failure is not None:
+                failure = outcome.failure
+                break
+    if failure is not None:
+        if sys.stderr.isatty():
+            click.echo(f"seed {failure.case.seed} fails; leaving faults out ...", err=True)
+        failure = shrink(stage, failure)
+    return _conclude(loaded, explored, failure, as_json)
+
+
+def _play_again(
+    loaded: ScenarioFile, seed: int, only: tuple[int, ...] | None, as_json: bool
+) -> int:
+    from workkit.simulation.exploring import Explored
+    from workkit.simulation.playing import Case, play
+
+    outcome: Outcome = play(loaded.stage(), Case(seed, only=only))
+    return _conclude(loaded, Explored().plus(outcome), outcome.failure, as_json)
+
+
+def _conclude(loaded: ScenarioFile, explored: Any, failure: Failure | None, as_json: bool) -> int:
+    from workkit.simulation.exploring import report
+
+    if as_json:
+        found = None
+        if failure is not None:
+            found = {
+                "seed": failure.case.seed,
+                "rule": failure.rule,
+                "what": failure.what,
+                "job_id": failure.job_id,
+                "faults": [{"index": at, **fault.record()} for at, fault in failure.faults],
+            }
+        _print_json({"file": str(loaded.file), **asdict(explored), "failure": found})
+    elif failure is not None:
+        click.echo(report(failure, _again(loaded, failure.case)))
+    else:
+        click.echo(
+            f"{loaded.title}\n\n{counted(explored.worlds, 'world')}, "
+            f"{counted(explored.jobs, 'handler')} started, {counted(explored.faults, 'fault')}, "
+            f"{explored.virtual_s / 3600:,.1f} h of virtual time: all rules hold"
+        )
+    return _BROKEN if failure is not None else 0
+
+
+def _again(loaded: ScenarioFile, case: Case) -> str:
+    only = "all" if case.only is None else ",".join(map(str, case.only)) or "none"
+    return f"workkit simulate {shlex.quote(_short(loaded))} --seed {case.seed} --faults {only}"
+
+
+def _short(loaded: ScenarioFile) -> str:
+    from pathlib import Path
+
+    here = Path.cwd()
+    return str(loaded.file.relative_to(here) if loaded.file.is_relative_to(here) else loaded.file)
+
+
+@contextmanager
+def _bar(items: Iterable[Any], length: int, label: str) -> Iterator[Iterable[Any]]:
+    """Show a bar on a terminal; elsewhere nothing."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(
+        items, length=length, label=label, file=sys.stderr, hidden=hidden, show_pos=True
+    ) as shown:
+        yield shown
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    import json
+
+    click.echo(json.dumps(document, ensure_ascii=False))

@@ -1,0 +1,71 @@
+"""`workkit snapshot`: a namespace in one file."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+from workkit.tools.cli.common.output import print_record
+from workkit.tools.cli.common.progress import Progress
+
+__all__ = ["snapshot"]
+
+
+@click.command(
+    epilog=examples(
+        "workkit snapshot incident.snapshot",
+        "workkit snapshot incident.snapshot --redact '*email*' --redact iban",
+        "workkit export dead --from incident.snapshot --out dead.csv",
+    )
+)
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option(
+    "--redact",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out the values of these keys of args as well (* and ?, any case).",
+)
+@click.option(
+    "--keep-secrets",
+    is_flag=True,
+    help="Leave nothing out on its own: without this, keys such as *password* and *token* are.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@server_options
+@json_option
+def snapshot(
+    server: Server,
+    *,
+    file: str,
+    patterns: tuple[str, ...],
+    keep_secrets: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write the whole state of a namespace to one file, to be looked at without its server.
+
+    It has queues, pools, workers, cron entries, jobs and history, and says when each was read. Jobs
+    that move meanwhile may be in it twice or not at all. Only you can read the file.
+    """
+    from workkit.snapshot import SECRETS, Redaction, write_snapshot
+
+    redaction = Redaction((*(() if keep_secrets else SECRETS), *patterns))
+    with closing(server.client()) as client, Progress() as progress:
+        about = write_snapshot(
+            client,
+            file,
+            redaction=redaction,
+            replace=force,
+            told=lambda what, done, total: progress.tell(f"reading {what}", done, total),
+        )
+    if as_json:
+        print_record(about)
+        return
+    size_mb = Path(file).stat().st_size / 1e6
+    click.echo(f"wrote {about.label} to {file} ({size_mb:,.1f} MB)")
+    if about.redacted:
+        click.echo(f"left out the values of {', '.join(about.redacted)}", err=True)

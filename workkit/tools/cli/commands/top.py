@@ -1,0 +1,165 @@
+"""`workkit top`: the console."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from workkit.errors import MissingExtra
+from workkit.tools.cli.common import exits
+from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from workkit.admin.reader import Reader
+
+__all__ = ["serve_console", "top"]
+
+_PORT: Final = 8_000
+
+
+@click.command(
+    epilog=examples(
+        "workkit top",
+        "workkit top --read-only --refresh 5",
+        "workkit top --once",
+        "workkit top --json | jq .counts",
+        "workkit top --mask '*iban*' --mask '*ssn*'",
+        "workkit top --snapshot night.wks",
+        "workkit top --serve",
+    )
+)
+@server_options
+@click.option(
+    "--snapshot",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Look into a file of `workkit snapshot` instead of a server.",
+)
+@click.option("--read-only", is_flag=True, help="Refuse everything that changes something.")
+@click.option(
+    "--refresh",
+    "refresh_s",
+    type=float,
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to look while something happens.",
+)
+@click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="PATTERN",
+    help="Hide args whose names match, instead of those that look like passwords; repeatable.",
+)
+@click.option("--theme", default="workkit", show_default=True, help="Colours; ^t tries others.")
+@click.option("--once", is_flag=True, help="Print an overview and end.")
+@json_option
+@click.option("--serve", is_flag=True, help="Serve the console to a browser.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: the address.")
+@click.option("--port", type=int, default=_PORT, show_default=True, help="With --serve: the port.")
+@click.option(
+    "--token",
+    envvar="WORKKIT_SERVE_TOKEN",
+    show_envvar=True,
+    help="With --serve: what the browser has to show, as in http://HOST:PORT/?token=...",
+)
+def top(
+    server: Server,
+    *,
+    snapshot: str | None,
+    read_only: bool,
+    refresh_s: float,
+    masks: tuple[str, ...],
+    theme: str,
+    once: bool,
+    as_json: bool,
+    serve: bool,
+    host: str,
+    port: int,
+    token: str | None,
+) -> None:
+    """See what is stuck and why, and mend it, from the keyboard.
+
+    Numbers go to the screens, ? explains the keys. With --serve the same is seen in a browser: on
+    this machine only, unless --read-only or a token is given.
+    """
+    if once or as_json:
+        from workkit.tools.cli.commands.glance import print_glance
+
+        with _reader(server, snapshot) as reader:
+            print_glance(reader, as_json=as_json)
+        return
+    options: dict[str, Any] = {"read_only": read_only, "refresh_s": refresh_s, "theme": theme}
+    if masks:
+        options["masks"] = masks
+    if serve:
+        if snapshot:
+            raise click.UsageError("--serve shows a server; open the snapshot on a terminal")
+        serve_console(server, options, host, port, token)
+        return
+    in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("the console needs a terminal; --once prints an overview")
+    from workkit.tools.console import open_console
+
+    with _reader(server, snapshot) as reader:
+        reader.overview()  # a wrong address is told in the shell, not on a screen that is gone
+        open_console(reader, **options)
+
+
+def _reader(server: Server, snapshot: str | None) -> AbstractContextManager[Reader]:
+    """Open what is looked at: a server, or the file of a snapshot."""
+    from contextlib import closing
+
+    if snapshot is None:
+        return closing(server.client())
+    from workkit.snapshot import Snapshot
+
+    return closing(Snapshot(snapshot))
+
+
+def serve_console(
+    server: Server, options: dict[str, Any], host: str, port: int, token: str | None
+) -> None:
+    """Serve the console to a browser, until a signal.
+
+    Raises:
+        MissingExtra: textual-serve is not installed.
+    """
+    from ipaddress import ip_address
+
+    try:
+        local = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local and not options["read_only"] and not token:
+        raise click.UsageError(
+            f"whoever reaches {host} could delete jobs; give --read-only, or --token SECRET"
+        )
+    try:
+        from workkit_tui.serving import ConsoleServer
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in {
+            "aiohttp", "aiohttp_jinja2", "jinja2", "textual", "textual_serve", "workkit_tui",
+        }:  # fmt: skip
+            raise
+        raise MissingExtra("workkit top --serve", "serve") from None
+    client = server.client()
+    try:
+        client.overview()
+    finally:
+        client.close()
+    from workkit_tui.settings import Settings
+
+    Settings(**options)  # checked here rather than in every browser
+    try:
+        ConsoleServer(server.redis, server.namespace, options, host, port, token).serve()
+    except OSError as error:
+        exits.complain(f"{host}:{port} cannot be served: {error.strerror or error}")
+        click.get_current_context().exit(exits.USAGE)

@@ -1,0 +1,54 @@
+"""What to say when there is nothing to show: the likeliest reason is a wrong namespace or name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workkit.tools.cli.common.output import note
+
+if TYPE_CHECKING:
+    from workkit.client import Client
+    from workkit.tools.cli.common.options import Server
+
+__all__ = ["explain", "unknown"]
+
+
+def explain(server: Server, client: Client, message: str, *, name: str = "") -> None:
+    """Say why nothing was shown.
+
+    Args:
+        server: Where it was looked for.
+        client: A client of it.
+        message: What to say if namespace and name are right.
+        name: The queue that was asked for, if one was.
+    """
+    if _is_empty(client):
+        note(f"namespace {server.namespace!r} is empty on {server.label}: is it the right one?")
+    else:
+        note((unknown(server, client, name) if name else "") or message)
+
+
+def _is_empty(client: Client) -> bool:
+    return not (
+        client.queues()
+        or client.worker_pool_heartbeats()
+        or client.scheduled_jobs().total
+        or client.retry_jobs().total
+        or client.dead_jobs().total
+        or client.history_extent().written
+    )
+
+
+def unknown(server: Server, client: Client, name: str) -> str:
+    """Say that no job of a name was ever enqueued, for the name may be mistyped; "" if one was."""
+    known = [queue.job_name for queue in client.queues()]
+    if name in known:
+        return ""
+    where = f"namespace {server.namespace!r} on {server.label}"
+    if not known:
+        return f"no queue is known in {where}: is it the right one?"
+    from difflib import get_close_matches
+
+    alike = " or ".join(repr(other) for other in get_close_matches(name, known))
+    hint = f"; did you mean {alike}?" if alike else ""
+    return f"no queue {name!r} is known in {where}{hint}"

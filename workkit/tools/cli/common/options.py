@@ -1,0 +1,104 @@
+"""What commands have in common: where the server is, JSON on request, examples in the help."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from workkit.client import Client
+    from workkit.enqueuer import Enqueuer
+
+__all__ = ["Server", "examples", "json_option", "now_s", "server_options"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a command looks.
+
+    Attributes:
+        redis: The server's URL.
+        namespace: Prefix of all keys.
+    """
+
+    redis: str
+    namespace: str
+
+    @property
+    def label(self) -> str:
+        """The server as it may be shown: without user, password and options."""
+        from urllib.parse import urlsplit
+
+        url = urlsplit(self.redis)
+        if url.scheme == "unix":
+            return f"unix://{url.path}"
+        return f"{url.netloc.rpartition('@')[2] or 'localhost'}{url.path.rstrip('/')}"
+
+    def client(self) -> Client:
+        """Return a client; nothing is connected yet."""
+        from workkit.client import Client
+
+        return Client(self.namespace, self.redis)
+
+    def enqueuer(self) -> Enqueuer:
+        """Return an enqueuer; nothing is connected yet."""
+        from workkit.enqueuer import Enqueuer
+
+        return Enqueuer(self.namespace, self.redis)
+
+
+def server_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options --redis and --namespace, as its first argument."""
+
+    @functools.wraps(command)
+    def with_server(*args: Any, redis: str, namespace: str, **options: Any) -> R:
+        return command(Server(redis, namespace), *args, **options)
+
+    add_redis = click.option(
+        "--redis",
+        envvar="WORKKIT_REDIS_URL",
+        default="redis://localhost:6379/0",
+        show_default=True,
+        show_envvar=True,
+        metavar="URL",
+        help="The server: redis://, rediss://, unix:// or redis+sentinel://.",
+    )
+    add_namespace = click.option(
+        "--namespace",
+        envvar="WORKKIT_NAMESPACE",
+        default="work",
+        show_default=True,
+        show_envvar=True,
+        metavar="NS",
+        help="Prefix of all keys.",
+    )
+    return add_redis(add_namespace(with_server))
+
+
+def json_option(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the option --json, as `as_json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document, for other programs."
+    )(command)
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a help text: an "Examples" block that click does not wrap.
+
+    Args:
+        *lines: What to type; a line that begins with a space continues the one above.
+    """
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def now_s() -> int:
+    """Return the wall time in epoch seconds."""
+    from workkit.core.clock import SystemClock
+
+    return SystemClock().read().epoch_s

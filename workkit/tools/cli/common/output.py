@@ -1,0 +1,169 @@
+"""Printing records: as a table for people, as one JSON document for programs.
+
+Both are written while they are read, so that a set of a million jobs needs no more memory than one
+of a thousand.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from workkit.core.text import clean, clip, pad, width
+
+if TYPE_CHECKING:
+    from workkit.core.job import Job
+
+__all__ = ["Column", "compact", "note", "print_record", "print_records", "print_table"]
+
+_BATCH: Final = 500
+_GAP: Final = "  "
+#: The last column keeps at least this much, however narrow the terminal is.
+_LEAST: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        title: Its head.
+        right: Whether it holds numbers.
+        colors: Cell -> colour, for cells that should catch the eye.
+    """
+
+    title: str
+    right: bool = False
+    colors: Mapping[str, str] = field(default_factory=dict)
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> int:
+    """Print a table; on a terminal the last column is cut to its width.
+
+    Args:
+        columns: The columns.
+        rows: The cells, as they came from Redis.
+
+    Returns:
+        How many rows there were; without any, nothing is printed.
+    """
+    widths = [width(column.title) for column in columns]
+    total = 0
+    source = iter(rows)
+    while batch := [[clean(cell) for cell in row] for row in islice(source, _BATCH)]:
+        # Later batches may need wider columns than the first.
+        widths = [max(known, *(width(row[at]) for row in batch)) for at, known in enumerate(widths)]
+        room = _room(widths)
+        lines = [_line(columns, widths, row, room) for row in batch]
+        if not total:
+            titles = _line(columns, widths, [column.title for column in columns], room)
+            lines.insert(0, click.style(titles, bold=True))
+        total += len(batch)
+        click.echo("\n".join(lines))
+    return total
+
+
+def _room(widths: Sequence[int]) -> int:
+    """Return how wide the last column may be."""
+    if not sys.stdout.isatty():
+        return widths[-1]
+    import shutil
+
+    left = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+    return min(max(left, _LEAST), widths[-1])
+
+
+def _line(columns: Sequence[Column], widths: Sequence[int], row: Sequence[str], room: int) -> str:
+    cells = []
+    for at, (column, cell) in enumerate(zip(columns, row, strict=True)):
+        last = at == len(columns) - 1
+        text = clip(cell, room) if last else pad(cell, widths[at], right=column.right)
+        if last and column.right:
+            text = pad(text, room, right=True)
+        color = column.colors.get(cell)
+        cells.append(click.style(text, fg=color) if color else text)
+    return _GAP.join(cells).rstrip()
+
+
+def print_records(records: Iterable[object]) -> int:
+    """Print records as a JSON array, one a line.
+
+    Args:
+        records: Frozen records of the client.
+
+    Returns:
+        How many there were.
+    """
+    total = 0
+    source = iter(records)
+    while batch := list(islice(source, _BATCH)):
+        head = b",\n" if total else b"[\n"
+        click.echo(head + b",\n".join(_encode(record) for record in batch), nl=False)
+        total += len(batch)
+    click.echo(b"\n]" if total else b"[]")
+    return total
+
+
+def print_record(record: object) -> None:
+    """Print one record as a JSON object, or null for None."""
+    click.echo(_encode(record))
+
+
+def _encode(record: object) -> bytes:
+    import dataclasses
+
+    import msgspec
+
+    from workkit.core.job import Job
+
+    if not dataclasses.is_dataclass(record):
+        return msgspec.json.encode(record)
+    # A job has a form of its own: its args as they stand in Redis.
+    fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    plain = {n: _job_fields(v) if isinstance(v, Job) else v for n, v in fields.items()}
+    return msgspec.json.encode(plain)
+
+
+def _job_fields(job: Job) -> dict[str, Any]:
+    """Return a job's fields; bytes that are no job are shown whole, in base64."""
+    import base64
+
+    import msgspec
+
+    from workkit.core.job import args_json
+
+    whole = job.undecodable is None and job.raw
+    return {
+        "name": job.name,
+        "id": job.id,
+        "enqueued_at": job.enqueued_at,
+        # As they stand in Redis: decoding would round what no float can hold.
+        "args": msgspec.Raw(args_json(job.raw)) if whole else job.args,
+        "unique": job.unique,
+        "unique_key": job.unique_key,
+        "unique_until": job.unique_until,
+        "fails": job.fails,
+        "last_err": job.last_err,
+        "failed_at": job.failed_at,
+        "undecodable": job.undecodable,
+        "raw_base64": base64.b64encode(job.raw).decode() if job.undecodable else None,
+    }
+
+
+def compact(args: Mapping[str, Any] | None) -> str:
+    """Return args as short JSON, "" for none."""
+    if args is None:
+        return ""
+    import json
+
+    return json.dumps(args, ensure_ascii=False, separators=(",", ":"))
+
+
+def note(message: str) -> None:
+    """Write a line for people to stderr, so that stdout holds nothing but what was asked for."""
+    click.echo(clean(message), err=True)

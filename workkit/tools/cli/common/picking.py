@@ -1,0 +1,88 @@
+"""`--filter`: jobs that a query picks, with a word on how far the search has come."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from workkit.tools.cli.common.options import now_s
+
+if TYPE_CHECKING:
+    from workkit.admin.query import Query
+    from workkit.core.records import Batch, Placed
+
+__all__ = ["Progress", "filter_option", "pick"]
+
+R = TypeVar("R")
+P = TypeVar("P", bound="Placed")
+
+#: Whoever waits longer is told what for, seconds.
+_PATIENCE_S: Final = 2.0
+_EVERY_S: Final = 0.2
+
+
+def filter_option(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command --filter, as `query`."""
+    return click.option(
+        "--filter",
+        "query",
+        callback=_to_query,
+        metavar="QUERY",
+        help="Only jobs that match, such as 'error:timeout fails:>3'; see docs/query.md.",
+    )(command)
+
+
+def _to_query(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Query | None:
+    if value is None:
+        return None
+    from workkit.admin.query import Query
+
+    return Query(value)
+
+
+class Progress:
+    """One line on a terminal's stderr that says how far something is, once it takes long.
+
+    Args:
+        doing: What is done, such as "read".
+    """
+
+    def __init__(self, doing: str) -> None:
+        from workkit.core.clock import SystemClock
+
+        self._doing = doing
+        self._clock = SystemClock()
+        self._next_s = self._clock.read().monotonic_s + _PATIENCE_S
+        self._shown = False
+
+    def show(self, done: int, total: int) -> None:
+        """Say how far it is, unless that was said a moment ago."""
+        if not sys.stderr.isatty():
+            return
+        now = self._clock.read().monotonic_s
+        if now >= self._next_s:
+            self._next_s, self._shown = now + _EVERY_S, True
+            line = f"{self._doing} {done:,} of {max(total, done):,}"
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+            self._shown = False
+
+
+def pick(batches: Iterable[Batch[Any]], query: Query) -> Iterator[Any]:
+    """Yield the records of a walk that a query picks; says on a terminal how far it has come."""
+    progress, now = Progress("read"), now_s()
+    try:
+        for batch in batches:
+            progress.show(batch.seen, batch.total)
+            for record in query.pick(batch.jobs, now):
+                progress.clear()
+                yield record
+    finally:
+        progress.clear()

@@ -1,0 +1,129 @@
+"""Reading what was typed: spans of time, points in time, JSON. Each is a click callback."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from workkit.core.text import read_span
+from workkit.tools.cli.common.options import now_s
+
+if TYPE_CHECKING:
+    import datetime
+
+__all__ = ["to_bytes", "to_count", "to_object", "to_past", "to_seconds", "to_time", "to_timeout"]
+
+_NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{0,9})?", re.ASCII)
+_SIZE: Final = re.compile(r"(\d{1,9}(?:\.\d{0,9})?)([mgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
+_UNITS_BYTES: Final = {"m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+#: A count above this is a slip rather than a wish.
+_MOST: Final = 1_000_000_000
+
+
+def to_count(_ctx: click.Context, _param: click.Parameter, value: int | None) -> int | None:
+    """Take a whole number from 1."""
+    if value is not None and not 1 <= value <= _MOST:
+        raise click.BadParameter(f"{value} is no whole number from 1 to {_MOST}")
+    return value
+
+
+def to_bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Read a size such as 500M or 1.5G; returns bytes."""
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(value.strip())
+    size = int(float(match[1]) * _UNITS_BYTES[match[2].lower()]) if match else 0
+    if not size:
+        raise click.BadParameter(f"{value!r} is no size; write 500M or 1.5G")
+    return size
+
+
+def to_seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Read a span of time such as 90, 1.5, 15m, 2h or 1d; returns seconds."""
+    if value is None:
+        return None
+    span = read_span(value.strip())
+    if span is None:
+        raise click.BadParameter(f"{value!r} is no span of time; write 90, 15m, 2h, 1d or 1w")
+    return span[0]
+
+
+def to_timeout(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Read a span of time, or "none" for no limit; returns seconds."""
+    return None if value == "none" else to_seconds(ctx, param, value)
+
+
+def to_time(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> datetime.datetime | float | None:
+    """Read a point in time: ISO 8601 with a zone, or epoch seconds."""
+    return None if value is None else _time(value.strip())
+
+
+def to_past(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Read a point in time, or a span with a unit that ends now; returns epoch seconds."""
+    if value is None:
+        return None
+    span = read_span(value.strip())
+    if span is not None and span[1]:
+        return max(now_s() - span[0], 0.0)
+    time = _time(value.strip())
+    return time if isinstance(time, float) else max(time.timestamp(), 0.0)
+
+
+def _time(value: str) -> datetime.datetime | float:
+    import datetime
+
+    if _NUMBER.fullmatch(value):
+        return float(value)
+    try:
+        time = datetime.datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no time; write 2030-01-31T09:00+01:00, 2030-01-31T08:00Z "
+            "or epoch seconds"
+        ) from None
+    if time.tzinfo is None:
+        raise click.BadParameter(
+            f"{value!r} has no time zone; add Z for UTC or an offset such as +01:00"
+        )
+    return time
+
+
+def to_object(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> dict[str, Any] | None:
+    """Read a JSON object; "-" reads it from standard input, null is None."""
+    if value is None:
+        return None
+    import json
+
+    try:
+        text = sys.stdin.read() if value == "-" else value
+        parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise click.BadParameter("the JSON is nested too deeply") from None
+    except ValueError as error:
+        raise click.BadParameter(
+            f"this is no JSON: {error}; quote it for the shell, as in '{{\"id\": 7}}'"
+        ) from None
+    if parsed is not None and not isinstance(parsed, dict):
+        raise click.BadParameter(
+            f'args are a JSON object such as {{"id": 7}}, not {type(parsed).__name__}'
+        )
+    return parsed
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} does not exist in JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {digits:.40} is too large")
+    return number

@@ -1,0 +1,72 @@
+"""Opens the console of `workkit_tui` on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from workkit.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from workkit.admin.reader import Reader
+
+__all__ = ["console_fits", "open_console", "who_am_i"]
+
+
+def console_fits() -> bool:
+    """Tell whether there is a terminal for the console, and Textual to draw it."""
+    import os
+    from importlib.util import find_spec
+
+    return (
+        sys.stdin.isatty()
+        and sys.stdout.isatty()
+        and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+        and find_spec("textual") is not None
+    )
+
+
+def open_console(reader: Reader, **options: Any) -> None:
+    """Open the console on the terminal, until it is left.
+
+    Args:
+        reader: What it shows; acts are offered if it has actions.
+        **options: See `workkit_tui.Settings`.
+
+    Raises:
+        MissingExtra: Textual is not installed.
+        InvalidOption: An option is out of its range.
+    """
+    try:
+        from workkit_tui.app import Console
+        from workkit_tui.settings import Settings
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in {"rich", "textual"}:
+            raise
+        raise MissingExtra("workkit top", "tui") from None
+    client: Any = reader
+
+    def pause(name: str, wanted: bool) -> None:
+        if wanted:
+            client.pause(name)
+        else:
+            client.unpause(name)
+
+    Console(
+        reader,
+        actions=getattr(reader, "actions", None),
+        pause=pause if hasattr(reader, "pause") else None,
+        settings=Settings(by=who_am_i(), **options),
+    ).run()
+
+
+def who_am_i() -> str:
+    """Return who acts, for others who look at what can be undone: user@host."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container without names
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,162 @@
+"""A worker process under a supervisor: runs its pool, and ends as it is told or when left alone.
+
+Signals ask for a graceful stop however often they come, because service managers send theirs to all
+processes of a service while the supervisor sends its own. Only the supervisor's orders go further.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from workkit.engine.process.signals import STOPPING, signals_to
+from workkit.tools.supervisor.channel import READY, Lines, Report, inherited
+
+if TYPE_CHECKING:
+    from workkit.pool import WorkerPool
+
+__all__ = ["Child", "resident_bytes"]
+
+_log = logging.getLogger("workkit")
+
+#: How often it looks whether there is something to report, seconds.
+_LOOK_S: Final = 0.2
+_STATM: Final = Path("/proc/self/statm")
+
+
+class _Stop(NamedTuple):
+    """A request to stop."""
+
+    why: str
+    timeout_s: float | None
+
+
+class Child:
+    """This process, seen from its supervisor.
+
+    Args:
+        channel: Our end of the channel.
+        slot: Our number among the processes that run beside us, from 1.
+        timeout_s: Seconds that handlers may take after a request to stop; None for no limit.
+    """
+
+    def __init__(self, channel: socket.socket, slot: int, timeout_s: float | None) -> None:
+        self.slot = slot
+        self._channel = channel
+        self._timeout_s = timeout_s
+        self._stops: SimpleQueue[_Stop | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._has_pool = False
+        self._told: Report | None = None
+
+    @classmethod
+    def adopted(cls, timeout_s: float | None) -> Child | None:
+        """Return this process as a supervisor's child, already listening; None if it is none."""
+        given = inherited()
+        if given is None:
+            return None
+        child = cls(given.channel, given.slot, timeout_s)
+        threading.Thread(target=child._listen, name="workkit-orders", daemon=True).start()
+        return child
+
+    def run(self, pool: WorkerPool, *, report: bool) -> bool:
+        """Run a pool until it is told to stop.
+
+        Args:
+            pool: The pool; not started yet.
+            report: Whether the supervisor wants to know what has been done.
+
+        Returns:
+            As `WorkerPool.run`: False if the pool ended by itself.
+
+        Raises:
+            WorkkitError: The pool cannot be started.
+        """
+        with self._lock:
+            self._has_pool = True
+        with signals_to(self._on_signal, (*STOPPING, signal.SIGHUP)):
+            pool.start()
+            self._say(READY)
+            stopping: dict[_Stop, threading.Thread] = {}
+            while pool.running:
+                with suppress(Empty):
+                    stop = self._stops.get(timeout=_LOOK_S)
+                    if stop is not None and stop not in stopping:
+                        stopping[stop] = self._start_stopping(pool, stop)
+                if report:
+                    self._report(pool)
+            for thread in stopping.values():
+                thread.join()
+            pool.stop(0)
+        return bool(stopping)
+
+    def _start_stopping(self, pool: WorkerPool, stop: _Stop) -> threading.Thread:
+        """Stop on a thread, since another request may come that leaves less time."""
+
+        def work() -> None:
+            pool.stop(stop.timeout_s)
+            self._stops.put(None)
+
+        _log.info("stopping %s", stop.why)
+        thread = threading.Thread(target=work, name="workkit-stop")
+        thread.start()
+        return thread
+
+    def _report(self, pool: WorkerPool) -> None:
+        totals = pool.totals
+        report = Report(sum(totals.values()) - totals.get("returned", 0), resident_bytes())
+        if report != self._told:
+            self._told = report
+            self._say(str(report))
+
+    def _say(self, line: str) -> None:
+        with suppress(OSError):  # the supervisor has gone; the listener sees it
+            self._channel.send(f"{line}\n".encode(), socket.MSG_DONTWAIT)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:  # it is for the supervisor, and we are replaced in our turn
+            return
+        self._stops.put(_Stop(f"after signal {signal.Signals(number).name}", self._timeout_s))
+
+    # On a thread of its own, from the beginning: an import may take long, or for ever.
+
+    def _listen(self) -> None:
+        lines = Lines()
+        while (orders := lines.read(self._channel)) is not None:
+            for order in orders:
+                self._obey(order)
+        self._ask(_Stop("since the supervisor has gone", self._timeout_s))
+
+    def _obey(self, order: str) -> None:
+        if order == "retire":
+            self._ask(_Stop("when its jobs are done, since a replacement runs", None))
+        elif order == "return":
+            self._ask(_Stop("at once", 0))
+
+    def _ask(self, stop: _Stop) -> None:
+        with self._lock:
+            if self._has_pool:
+                self._stops.put(stop)
+            else:
+                os._exit(0)  # nothing was begun that should be ended
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process takes; without /proc, the most that it ever took."""
+    try:
+        pages = int(_STATM.read_bytes().split()[1])
+    except OSError:
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,386 @@
+"""What a supervisor does about what it sees, decided without a process, a clock or a signal.
+
+Each event returns the actions that it asks for, in order. The first process of a run is alone until
+it is ready: if it cannot start, it is the only one to say why, and the run ends with its exit code.
+From then on nothing ends the run but a request to stop.
+
+    starting ── ready ──> running ── its replacement is ready ──> retiring ──> gone
+       └────── exit ──────────┴──────── exit: started again, with a growing wait if it was quick
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from workkit.core.entropy import Entropy
+from workkit.core.text import counted
+
+__all__ = ["KILLED", "Action", "End", "Limits", "Policy", "Say", "Send", "Start"]
+
+#: The exit code where processes had to be killed; as shells report the end by SIGKILL.
+KILLED: Final = 137
+
+#: A process that ends sooner has ended quickly, seconds.
+_QUICK_S: Final = 10.0
+#: Waits before a start after quick ends: doubled from the first to the longest, seconds.
+_FIRST_WAIT_S: Final = 1.0
+_LONGEST_WAIT_S: Final = 30.0
+#: By so much of --max-jobs processes differ, so that they are not all replaced at once.
+_SPREAD: Final = 0.1
+#: How long processes may take to return their jobs before they are killed, seconds.
+_RETURNING_S: Final = 10.0
+_MIB: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is asked of a supervisor.
+
+    Attributes:
+        processes: How many run at once.
+        max_jobs: After this many jobs, and up to a tenth more, a process is replaced.
+        max_rss_bytes: Above this much resident memory a process is replaced.
+        explained: Exit codes with which a process has said itself why it did not start.
+    """
+
+    processes: int
+    max_jobs: int | None = None
+    max_rss_bytes: int | None = None
+    explained: frozenset[int] = frozenset()
+
+
+class Start(NamedTuple):
+    """Start a process; `child` is what it is called in events and actions from now on."""
+
+    child: int
+    slot: int
+
+
+class Send(NamedTuple):
+    """Tell a process to end.
+
+    "retire" and "return" are orders of the channel; "stop" is SIGTERM, which also reaches a process
+    that is still importing; "kill" is SIGKILL.
+    """
+
+    child: int
+    what: Literal["retire", "stop", "return", "kill"]
+
+
+class Say(NamedTuple):
+    """Log a line at a level of `logging`."""
+
+    level: int
+    text: str
+
+
+class End(NamedTuple):
+    """Nothing is left; end with an exit code. Always the last action."""
+
+    code: int
+
+
+Action: TypeAlias = Start | Send | Say | End
+
+
+class _State(Enum):
+    STARTING = auto()
+    RUNNING = auto()
+    RETIRING = auto()
+
+
+@dataclass(slots=True)
+class _Wait:
+    """When the next try may be made, after failures."""
+
+    at_s: float = float("-inf")
+    failures: int = 0
+
+    def failed(self, now_s: float, entropy: Entropy) -> float:
+        """Note a failure; returns how long to wait, seconds."""
+        longest_s = min(_FIRST_WAIT_S * 2.0 ** min(self.failures, 16), _LONGEST_WAIT_S)
+        wait_s = longest_s * entropy.uniform(0.5, 1.0)
+        self.failures += 1
+        self.at_s = now_s + wait_s
+        return wait_s
+
+    def reset(self) -> None:
+        """Note a success."""
+        self.at_s, self.failures = float("-inf"), 0
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A place in which one process is to run."""
+
+    number: int
+    wait: _Wait = field(default_factory=_Wait)
+
+
+@dataclass(slots=True, eq=False)
+class _Child:
+    """One process."""
+
+    slot: _Slot
+    since_s: float
+    max_jobs: float
+    is_replacement: bool = False
+    state: _State = _State.STARTING
+    pid: int = 0
+    worn: bool = False
+
+    def __str__(self) -> str:
+        pid = f" (pid {self.pid})" if self.pid else ""
+        return f"process {self.slot.number}{pid}"
+
+
+class Policy:
+    """Decides which processes are started, replaced and stopped.
+
+    Args:
+        limits: What is asked for.
+        entropy: Spreads what should not happen to all processes at once.
+    """
+
+    def __init__(self, limits: Limits, entropy: Entropy) -> None:
+        self._limits = limits
+        self._entropy = entropy
+        self._slots = [_Slot(number) for number in range(1, limits.processes + 1)]
+        self._children: dict[int, _Child] = {}
+        self._started = 0
+        self._proven = False
+        self._replacing = _Wait()
+        self._requests = 0
+        self._kill_at_s = float("inf")
+        self._code = 0
+        self._ended = False
+        self._actions: list[Action] = []
+
+    @property
+    def due_s(self) -> float | None:
+        """When `tick` is to be called at the latest, on the clock of the events."""
+        waits = [self._replacing.at_s, *(slot.wait.at_s for slot in self._slots)]
+        if self._requests:
+            waits = [self._kill_at_s]
+        return min((at_s for at_s in waits if abs(at_s) != float("inf")), default=None)
+
+    # Events.
+
+    def tick(self, now_s: float) -> list[Action]:
+        """Do what is due; the first call starts the first process."""
+        for wait in (self._replacing, *(slot.wait for slot in self._slots)):
+            if wait.at_s <= now_s:
+                wait.at_s = float("-inf")
+        return self._settle(now_s)
+
+    def spawned(self, child: int, pid: int) -> None:
+        """Take the id of a process that was started."""
+        self._children[child].pid = pid
+
+    def ready(self, child: int, now_s: float) -> list[Action]:
+        """Take note that the pool of a process has started."""
+        ready = self._children[child]
+        if ready.state is not _State.STARTING:
+            return []
+        ready.state, ready.since_s = _State.RUNNING, now_s
+        if self._requests:
+            return []
+        old = self._active_in(ready.slot, besides=ready)
+        if old is not None:
+            self._say(logging.INFO, f"{ready} runs; {old} takes no more jobs")
+            self._retire(old)
+        else:
+            self._say(logging.INFO, f"{ready} runs")
+        self._proven = True
+        return self._settle(now_s)
+
+    def reported(self, child: int, jobs: int, rss_bytes: int, now_s: float) -> list[Action]:
+        """Take note of how many jobs a process has run and how much memory it takes."""
+        told = self._children[child]
+        if told.state is not _State.RUNNING or told.worn:
+            return []
+        max_rss_bytes = self._limits.max_rss_bytes
+        if jobs >= told.max_jobs:
+            self._say(logging.INFO, f"{told} has run {counted(jobs, 'job')} and is to be replaced")
+            told.worn = True
+        elif max_rss_bytes is not None and rss_bytes > max_rss_bytes:
+            self._outgrown(told, rss_bytes, now_s)
+        return self._settle(now_s)
+
+    def exited(self, child: int, code: int, now_s: float) -> list[Action]:
+        """Take note of the end of a process.
+
+        Args:
+            child: Which.
+            code: Its exit code, or minus the signal that ended it.
+            now_s: The time.
+        """
+        gone = self._children.pop(child)
+        if self._requests:
+            well = code in {0, -signal.SIGTERM}
+            self._say(logging.INFO if well else logging.WARNING, f"{gone} {_ending(code)}")
+        elif not self._proven:
+            self._refuse(gone, code)
+        elif gone.state is _State.RETIRING:
+            self._say(logging.INFO if code == 0 else logging.WARNING, f"{gone} {_ending(code)}")
+        else:
+            self._mourn(gone, code, now_s)
+        return self._settle(now_s)
+
+    def stop(self, cause: str, now_s: float) -> list[Action]:
+        """Stop for good: at first gracefully, then returning jobs at once, then by force.
+
+        Args:
+            cause: What asks for it, such as a signal's name.
+            now_s: The time.
+        """
+        self._requests += 1
+        if self._requests == 1:
+            self._say(logging.INFO, f"stopping after {cause}")
+            self._send_all("stop")
+        elif self._requests == 2:  # noqa: PLR2004 - the second
+            self._say(logging.WARNING, f"{cause} again: unfinished jobs go back to their queues")
+            self._send_all("return")
+            self._kill_at_s = now_s + _RETURNING_S
+        else:
+            self._kill()
+        return self._settle(now_s)
+
+    def renew(self, cause: str, now_s: float) -> list[Action]:
+        """Replace all processes, one after another.
+
+        Args:
+            cause: What asks for it, such as a signal's name.
+            now_s: The time.
+        """
+        if self._requests or not self._proven:
+            return []
+        self._say(logging.INFO, f"{cause}: replacing all processes, one after another")
+        for child in self._children.values():
+            child.worn = True
+        self._replacing.reset()
+        return self._settle(now_s)
+
+    # What follows from them.
+
+    def _outgrown(self, child: _Child, rss_bytes: int, now_s: float) -> None:
+        """Have a process replaced that takes too much memory."""
+        child.worn = True
+        what = f"{child} takes {rss_bytes / _MIB:.0f} MiB and is to be replaced"
+        if now_s - child.since_s >= _QUICK_S:
+            self._replacing.reset()
+            self._say(logging.INFO, what)
+            return
+        # One that needs more than it may have is over the limit as soon as it runs.
+        self._replacing.failed(now_s, self._entropy)
+        self._say(logging.WARNING, f"{what} so soon; raise --max-rss if that is what it needs")
+
+    def _refuse(self, gone: _Child, code: int) -> None:
+        """End the run, since its first process did not start."""
+        if code not in self._limits.explained:
+            self._say(logging.ERROR, f"{gone} {_ending(code)} before it was ready")
+        self._requests = 1
+        self._code = code or 1
+        if code < 0:
+            self._code = 128 - code
+
+    def _mourn(self, gone: _Child, code: int, now_s: float) -> None:
+        """Say how a process ended that was not told to, and when its place is taken."""
+        other = self._active_in(gone.slot)
+        wait = gone.slot.wait if other is None else self._replacing
+        was_ready = gone.state is _State.RUNNING
+        if was_ready and other is not None:
+            then = f"; {other} takes its place"
+        elif was_ready and now_s - gone.since_s >= _QUICK_S:
+            wait.reset()
+            then = "; starting another one"
+        else:
+            then = f"; starting another one in {wait.failed(now_s, self._entropy):.1f} s"
+        if not was_ready:
+            then = f" before it was ready{then}{f'; {other} goes on' if other else ''}"
+        self._say(logging.ERROR, f"{gone} {_ending(code)}{then}")
+
+    def _settle(self, now_s: float) -> list[Action]:
+        """Start what is missing, end where nothing is left, and return all actions."""
+        if now_s >= self._kill_at_s:
+            self._kill()
+        if self._requests:
+            if not self._children and not self._ended:
+                self._ended = True
+                self._actions.append(End(self._code))
+        else:
+            for slot in self._slots if self._proven else self._slots[:1]:
+                if self._active_in(slot) is None and now_s >= slot.wait.at_s:
+                    self._start(slot, now_s)
+            self._replace_one(now_s)
+        actions, self._actions = self._actions, []
+        return actions
+
+    def _replace_one(self, now_s: float) -> None:
+        """Start a replacement beside what it replaces, unless one is being started already."""
+        children = self._children.values()
+        if now_s < self._replacing.at_s or any(
+            child.is_replacement and child.state is _State.STARTING for child in children
+        ):
+            return
+        worn = next((c for c in children if c.worn and c.state is _State.RUNNING), None)
+        if worn is not None:
+            self._start(worn.slot, now_s, is_replacement=True)
+
+    def _start(self, slot: _Slot, now_s: float, *, is_replacement: bool = False) -> None:
+        self._started += 1
+        max_jobs = self._limits.max_jobs
+        limit = float("inf")
+        if max_jobs is not None:
+            limit = max_jobs * self._entropy.uniform(1.0, 1.0 + _SPREAD)
+        self._children[self._started] = _Child(slot, now_s, limit, is_replacement)
+        self._actions.append(Start(self._started, slot.number))
+
+    def _active_in(self, slot: _Slot, besides: _Child | None = None) -> _Child | None:
+        """Find a process that runs, or is to run, in a place."""
+        return next(
+            (
+                child
+                for child in self._children.values()
+                if child.slot is slot
+                and child.state is not _State.RETIRING
+                and child is not besides
+            ),
+            None,
+        )
+
+    def _retire(self, old: _Child) -> None:
+        old.state = _State.RETIRING
+        number = next(number for number, child in self._children.items() if child is old)
+        self._actions.append(Send(number, "retire"))
+
+    def _kill(self) -> None:
+        self._kill_at_s = float("inf")
+        if self._children:
+            self._code = KILLED
+            self._say(logging.ERROR, "killing what is left; other pools recover its jobs")
+            self._send_all("kill")
+
+    def _send_all(self, what: Literal["stop", "return", "kill"]) -> None:
+        self._actions.extend(Send(child, what) for child in self._children)
+
+    def _say(self, level: int, text: str) -> None:
+        self._actions.append(Say(level, text))
+
+
+def _ending(code: int) -> str:
+    """Say how a process ended."""
+    if code == 0:
+        return "ended"
+    if code > 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # a real-time signal
+        name = f"signal {-code}"
+    hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+    return f"was ended by {name}{hint}"
