@@ -20,13 +20,13 @@ from workkit import Enqueuer, Job
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record, pack
 from workkit.core.options import HistoryOptions
+from workkit.store import scripts
 from workkit.store.calls import exchange as dispatching
 from workkit.store.calls import pools
 from workkit.store.connections.link import Link, plain
 from workkit.store.connections.target import Target
-from workkit.store.exchange import Exchange
 from workkit.store.keys import Keys
-from workkit.store.scripts import script
+from workkit.store.round_trip import RoundTrip
 
 __all__ = ["drive"]
 
@@ -56,7 +56,7 @@ def drive(url: str, names: list[str], jobs: int, batch: int) -> float:
     link.close()
     commands = list(_commands(keys, pool_id, enqueued, each))
     with Redis.from_url(url) as client:
-        client.script_load(script("exchange").source)
+        client.script_load(scripts.EXCHANGE.source)
     spent_s = _send(url, commands)
     return each * rounds * len(names) / spent_s
 
@@ -95,7 +95,7 @@ def _commands(keys: Keys, pool_id: str, jobs: dict[str, list[Job]], each: int) -
         )
 
 
-def _packed(exchange: Exchange[Any]) -> bytes:
+def _packed(exchange: RoundTrip[Any]) -> bytes:
     (command,) = exchange.commands
     parts = [part if isinstance(part, bytes) else str(part).encode() for part in plain(command)]
     return b"*%d\r\n" % len(parts) + b"".join(

@@ -41,7 +41,7 @@ class Client(LiveReader):
         Raises:
             InvalidName: The name cannot be one.
         """
-        self._links.run(steps.pause(self._keys, name))
+        self._links.carry(steps.pause(self._keys, name))
 
     def unpause(self, name: str) -> bool:
         """Let pools take jobs of a name again.
@@ -52,7 +52,7 @@ class Client(LiveReader):
         Raises:
             InvalidName: The name cannot be one.
         """
-        return self._links.run(steps.unpause(self._keys, name))
+        return self._links.carry(steps.unpause(self._keys, name))
 
     # One job.
 
@@ -62,7 +62,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: It is not in the queue.
         """
-        self._links.run(repair.delete_queued(self._keys, name, job_id))
+        self._links.carry(repair.delete_queued(self._keys, name, job_id))
 
     def delete_scheduled_job(self, run_at: int, job_id: str) -> None:
         """Delete a job from the scheduled set, and free its unique key.
@@ -74,7 +74,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: There is none with that time and id.
         """
-        self._links.run(repair.delete_member(self._keys, "scheduled", run_at, job_id))
+        self._links.carry(repair.delete_member(self._keys, "scheduled", run_at, job_id))
 
     def delete_retry_job(self, retry_at: int, job_id: str) -> None:
         """Delete a job from the retry set.
@@ -86,7 +86,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: There is none with that time and id.
         """
-        self._links.run(repair.delete_member(self._keys, "retry", retry_at, job_id))
+        self._links.carry(repair.delete_member(self._keys, "retry", retry_at, job_id))
 
     def delete_dead_job(self, died_at: int, job_id: str) -> None:
         """Delete a job from the dead set.
@@ -98,7 +98,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: There is none with that time and id.
         """
-        self._links.run(repair.delete_member(self._keys, "dead", died_at, job_id))
+        self._links.carry(repair.delete_member(self._keys, "dead", died_at, job_id))
 
     def retry_dead_job(self, died_at: int, job_id: str) -> None:
         """Put a dead job back into its queue, as if it had never failed.
@@ -113,7 +113,7 @@ class Client(LiveReader):
         Raises:
             NotRetried: There is none with that time and id, or its queue has a wrong type.
         """
-        self._links.run(repair.retry_dead(self._keys, died_at, job_id, self._now_s()))
+        self._links.carry(repair.retry_dead(self._keys, died_at, job_id, self._now_s()))
 
     # All at once.
 
@@ -123,7 +123,7 @@ class Client(LiveReader):
         from workkit.admin.actions import Actions
         from workkit.core.entropy import Entropy
 
-        return Actions(self._keys, self._links.run, self, self._clock, Entropy())
+        return Actions(self._keys, self._links.carry, self, self._clock, Entropy())
 
     def retry_all_dead_jobs(self) -> int:
         """Put every job that is dead now back to work, in bounded batches.
@@ -134,7 +134,7 @@ class Client(LiveReader):
         Returns:
             How many were put back.
         """
-        return self._links.run(repair.retry_all_dead(self._keys, self._now_s()))
+        return self._links.carry(repair.retry_all_dead(self._keys, self._now_s()))
 
     def delete_all_dead_jobs(self) -> int:
         """Delete every job that is dead now, in bounded batches.
@@ -142,4 +142,4 @@ class Client(LiveReader):
         Returns:
             How many were deleted.
         """
-        return self._links.run(repair.delete_all_dead(self._keys, self._now_s()))
+        return self._links.carry(repair.delete_all_dead(self._keys, self._now_s()))

@@ -112,7 +112,7 @@ class EmbeddedServer:
         self.directory = _private_directory()
         self._socket = self.directory / "server.sock"
         self._log = self.directory / "server.log"
-        self._home = _Home(self.directory)
+        self._home = _ServerHome(self.directory)
         weakref.finalize(self, self._home.release)
 
     @property
@@ -264,7 +264,7 @@ class EmbeddedServer:
 
 
 @dataclass(slots=True)
-class _Home:
+class _ServerHome:
     """What has to be cleared away, apart from the object that users hold and drop."""
 
     directory: Path

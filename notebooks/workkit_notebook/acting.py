@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from workkit.admin.actions import Outcome, Plan, Progress
+from workkit.admin.actions import BulkOutcome, BulkProgress, Plan
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.text import counted
 from workkit.errors import InvalidOption, WorkkitError
@@ -168,7 +168,7 @@ class Acting:
         self._operation_id = outcome.operation_id
         self._said.value = html.muted(_said(plan, outcome))
 
-    def _report(self, progress: Progress) -> None:
+    def _report(self, progress: BulkProgress) -> None:
         self._progress.max = max(progress.total, 1)
         self._progress.value = progress.done
 
@@ -199,7 +199,7 @@ def _plan_page(plan: Plan, now_s: float) -> str:
     )
 
 
-def _said(plan: Plan, outcome: Outcome) -> str:
+def _said(plan: Plan, outcome: BulkOutcome) -> str:
     word = {"retry": "retried", "delete": "deleted"}[plan.verb]
     parts = [f"{word} {counted(outcome.done, 'job')}"]
     if outcome.gone:

@@ -12,8 +12,8 @@ from tests.support.steps import FakeClock, FaultyLink, StepPool
 from workkit import Client, Enqueuer, Entropy, Job, WorkerPool
 from workkit.core import job as wire
 from workkit.store.connections.target import Target
-from workkit.store.exchange import Command
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Command
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -205,7 +205,7 @@ def test_a_job_that_somebody_takes_meanwhile_keeps_its_key(stage: Stage) -> None
 
     link = BusyLink(Target.of(stage.url), take)
     with pytest.raises(NotDeleted):
-        link.run(
+        link.carry(
             repair_steps.delete_member(stage.keys, "scheduled", scheduled.run_at, scheduled.job.id)
         )
     link.close()

@@ -45,7 +45,7 @@ def test_thousands_are_retried_in_bounded_batches_and_junk_stays(stage: Stage) -
     stage.lay("dead", many() | junk)
     link = stage.link()
     steps = repair_steps.retry_all_dead(stage.keys, stage.clock.now_s)
-    assert link.run(steps) == COUNT
+    assert link.carry(steps) == COUNT
     assert set(stage.members("dead")) == set(junk)
     assert sorted(queued_ids(stage)) == [f"{n:05}" for n in range(COUNT)]
     batches = -(-(COUNT + len(junk)) // BATCH)
@@ -61,7 +61,7 @@ def test_thousands_are_deleted_in_bounded_batches_and_junk_too(stage: Stage) -> 
     stage.hold(stage.unique_key('{"n":0}', "name0"), '{"name":"name0","id":"00000"}')
     link = stage.link()
     steps = repair_steps.delete_all_dead(stage.keys, stage.clock.now_s)
-    assert link.run(steps) == COUNT + len(junk)
+    assert link.carry(steps) == COUNT + len(junk)
     assert stage.members("dead") == []
     assert stage.held(stage.unique_key('{"n":0}', "name0")) is None
     assert len(link.sent) <= 2 * -(-(COUNT + len(junk)) // BATCH) + 2
@@ -93,7 +93,7 @@ def test_jobs_that_die_meanwhile_are_left_alone(stage: Stage, what: str) -> None
     now_s = stage.clock.now_s
     stage.lay("dead", many(1_600))
     link = BusyLink(Target.of(stage.url), dying(stage, now_s + 1, "new"))
-    assert link.run(STEPS[what](stage.keys, now_s)) == 1_600
+    assert link.carry(STEPS[what](stage.keys, now_s)) == 1_600
     link.close()
     assert {wire.decode(raw).id for raw in stage.members("dead")} == {
         f"new{n:03}" for n in range(len(link.sent))
@@ -105,7 +105,7 @@ def test_jobs_that_die_in_the_same_second_do_not_make_it_endless(stage: Stage, w
     now_s = stage.clock.now_s
     stage.lay("dead", {raw_job(f"{n:05}"): now_s for n in range(1_600)})
     link = BusyLink(Target.of(stage.url), dying(stage, now_s, "new"))
-    touched = link.run(STEPS[what](stage.keys, now_s))
+    touched = link.carry(STEPS[what](stage.keys, now_s))
     link.close()
     assert 1_600 <= touched <= 1_601  # one had died before the first look
     assert len(stage.members("dead")) == 1_600 + len(link.sent) - touched
@@ -120,7 +120,7 @@ def test_jobs_that_somebody_else_takes_meanwhile_are_not_counted(stage: Stage, w
             stage.redis.zremrangebyrank(f"{stage.namespace}:dead", 0, 99)
 
     link = BusyLink(Target.of(stage.url), take)
-    assert link.run(STEPS[what](stage.keys, stage.clock.now_s)) == 900
+    assert link.carry(STEPS[what](stage.keys, stage.clock.now_s)) == 900
     link.close()
     assert stage.members("dead") == []
 
@@ -156,7 +156,7 @@ def test_a_lost_connection_leaves_every_job_in_one_place(stage: Stage, what: str
 
     link = BusyLink(Target.of(stage.url), lose)
     with pytest.raises(ServerUnavailable):
-        link.run(STEPS[what](stage.keys, stage.clock.now_s))
+        link.carry(STEPS[what](stage.keys, stage.clock.now_s))
     link.close()
     assert lost
     places = [wire.decode(raw).id for raw in stage.members("dead")] + queued_ids(stage)

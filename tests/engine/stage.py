@@ -17,7 +17,7 @@ from workkit.engine.engine import Engine
 from workkit.engine.runners import HandlerRunner
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
-from workkit.store.exchange import Step
+from workkit.store.round_trip import Step
 
 __all__ = ["Stage", "ThreadedPool"]
 
@@ -44,7 +44,7 @@ class ThreadedPool:
 
     def do(self, step: Step[Any]) -> Any:
         """Carry out any step."""
-        return self._link.run(step)
+        return self._link.carry(step)
 
     def turn(self) -> None:
         """Let the dispatcher settle, claim, begin, interrupt and abandon, as long as it wants."""

@@ -30,11 +30,11 @@ def board(
 
 
 def has_resigned(tested: QueueBoard) -> bool:
-    return tested.resigned
+    return tested.any_thought_empty
 
 
 def has_hope(tested: QueueBoard) -> bool:
-    return tested.hopeful
+    return tested.may_have_jobs
 
 
 def chi_square(seen: Counter[str], weights: dict[str, int]) -> float:
@@ -67,7 +67,7 @@ def test_one_draw_at_a_time_has_the_same_proportions_as_many_at_once() -> None:
 def test_queues_without_jobs_leave_the_proportions_of_the_others_as_they_were() -> None:
     weights = {"a": 1, "b": 2, "c": 10, "d": 4}
     some = board(weights, seed=13)
-    some.give_up("c")
+    some.mark_empty("c")
     seen = Counter(some.draw(DRAWS, 0))
     del weights["c"]
     assert seen["c"] == 0
@@ -147,50 +147,50 @@ def test_at_first_every_queue_may_have_jobs() -> None:
 
 def test_a_queue_that_was_given_up_is_drawn_again_once_there_is_hope() -> None:
     both = board({"a": 1, "b": 1})
-    both.give_up("a")
+    both.mark_empty("a")
     assert both.draw(10, 10) == {"b": 20}
-    both.give_up("b")
-    both.give_up("unknown")
+    both.mark_empty("b")
+    both.mark_empty("unknown")
     assert not has_hope(both)
     assert both.draw(10, 10) == {}
-    both.hope(["a"])
+    both.mark_candidates(["a"])
     assert has_hope(both)
     assert both.draw(10, 10) == {"a": 20}
 
 
 def test_a_look_at_all_queues_replaces_what_was_believed() -> None:
     three = board({"a": 1, "b": 1, "c": 1})
-    three.see(["b"])
+    three.mark_ready(["b"])
     assert three.draw(10, 0) == {"b": 10}
-    three.snooze("c", until_s=30.0)
-    three.see(["a", "c"])
+    three.leave_alone("c", until_s=30.0)
+    three.mark_ready(["a", "c"])
     assert three.draw(10, 0) == {"a": 10}
-    three.see([])
+    three.mark_ready([])
     assert not has_hope(three)
-    three.wake(30.0)
+    three.recheck(30.0)
     assert three.draw(10, 0) == {"c": 10}
 
 
 def test_a_queue_that_sleeps_is_left_alone_until_its_time() -> None:
     both = board({"a": 1, "b": 1})
-    both.snooze("a", until_s=30.0)
-    both.hope(["a"])
-    both.wake(29.9)
+    both.leave_alone("a", until_s=30.0)
+    both.mark_candidates(["a"])
+    both.recheck(29.9)
     assert both.draw(10, 0) == {"b": 10}
-    both.wake(30.0)
+    both.recheck(30.0)
     assert set(both.draw(100, 0)) == {"a", "b"}
 
 
 def test_a_queue_that_sleeps_longer_takes_its_newer_time() -> None:
     one = board({"a": 1})
-    one.snooze("a", until_s=10.0)
-    one.snooze("a", until_s=30.0)
-    one.wake(20.0)
+    one.leave_alone("a", until_s=10.0)
+    one.leave_alone("a", until_s=30.0)
+    one.recheck(20.0)
     assert not has_hope(one)
-    one.wake(31.0)
+    one.recheck(31.0)
     assert has_hope(one)
-    one.give_up("a")
-    one.wake(99.0)
+    one.mark_empty("a")
+    one.recheck(99.0)
     assert not has_hope(one)
 
 
@@ -202,17 +202,17 @@ def test_what_is_drawn_is_just_what_may_have_jobs(moves: list[tuple[str, str]]) 
     for move, name in moves:
         match move:
             case "hope":
-                tested.hope([name])
+                tested.mark_candidates([name])
                 hopeful |= {name} - asleep
             case "give_up":
-                tested.give_up(name)
+                tested.mark_empty(name)
                 hopeful -= {name}
             case "snooze":
-                tested.snooze(name, until_s=10.0)
+                tested.leave_alone(name, until_s=10.0)
                 hopeful -= {name}
                 asleep |= {name}
             case "wake":
-                tested.wake(10.0)
+                tested.recheck(10.0)
                 hopeful |= asleep
                 asleep.clear()
         assert has_hope(tested) is bool(hopeful)

@@ -10,10 +10,10 @@ import pytest
 from tests.support.steps import FakeClock
 from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
-from workkit.engine.duties.scheduler import Rota
+from workkit.engine.duties.scheduler import DutyScheduler
 from workkit.errors import ServerUnavailable
 from workkit.store.connections.routine import Wait
-from workkit.store.exchange import Exchange, Step
+from workkit.store.round_trip import RoundTrip, Step
 
 
 class Silence:
@@ -33,7 +33,7 @@ class SometimesQuiet:
     def step(self, now: Instant) -> Step[float]:
         self.steps += 1
         if self.steps == 1:
-            yield from Exchange.one(("GET", "a key"), str)
+            yield from RoundTrip.one(("GET", "a key"), str)
         return 1.0
 
 
@@ -50,7 +50,7 @@ def test_an_outage_lasts_until_redis_answers_though_there_is_nothing_else_to_say
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock, duty = FakeClock(), SometimesQuiet()
-    routine = Rota([duty], clock, Entropy(1), Silence()).routine()
+    routine = DutyScheduler([duty], clock, Entropy(1), Silence()).routine()
     assert next_commands(routine, clock) == (("GET", "a key"),)
 
     assert isinstance(routine.throw(ServerUnavailable("no answer")), Wait)

@@ -24,7 +24,7 @@ from workkit.engine.engine import Engine
 from workkit.engine.runners import HandlerRunner
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
-from workkit.store.exchange import Exchange
+from workkit.store.round_trip import RoundTrip
 from workkit.store.scripts import Script
 
 
@@ -170,7 +170,7 @@ def test_the_first_look_after_the_server_has_forgotten_its_scripts_is_watched_to
     dispatcher = engine_of(pool).dispatcher
     redis_client.script_flush()
     link = Link(Target.of(redis_url))
-    look: Exchange[Any] = dispatcher.look()
+    look: RoundTrip[Any] = dispatcher.look()
     assert isinstance(look.commands[0][0], Script)
     assert link.arm(look) is not None
     enqueuer.enqueue("work")

@@ -12,8 +12,8 @@ from tests.parity.gopeer import Scene
 from workkit import Enqueuer
 from workkit.core import job as wire
 from workkit.store.calls import enqueue as enqueuing
-from workkit.store.exchange import Command, Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Command, Step
 from workkit.store.scripts import Script
 
 if TYPE_CHECKING:

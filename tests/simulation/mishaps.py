@@ -70,7 +70,7 @@ def what_a_lost_reply_has_claimed_may_be_junk() -> None:
 
 
 def a_pool_is_expelled_while_it_settles() -> None:
-    """Before an exchange, before a beginning, before a resync: it goes on under a new id."""
+    """Before an exchange, before a start_checks, before a resync: it goes on under a new id."""
     with Simulation(checkers=all_checkers()) as sim:
         pool = sim.pool(concurrency=2)
         pool.job("work", nothing, takes=1)

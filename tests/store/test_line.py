@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from redis import exceptions as redis_errors
 
-from workkit.store.connections.line import Line, line_of
+from workkit.store.connections.line import Transport, line_of
 
 
 class Poll:
@@ -50,7 +50,7 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def make_line(ours: socket.socket) -> Line:
+def make_line(ours: socket.socket) -> Transport:
     parser = SimpleNamespace(parse_error=redis_errors.ResponseError)
     return line_of(SimpleNamespace(_sock=ours, _parser=parser), OWNER.hear)
 

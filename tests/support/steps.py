@@ -20,7 +20,7 @@ from workkit.engine.handling.execution import Execution
 from workkit.errors import ServerUnavailable
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
-from workkit.store.exchange import Command, Exchange, Step
+from workkit.store.round_trip import Command, RoundTrip, Step
 
 __all__ = ["FakeClock", "FaultyLink", "ManualRunner", "StepPool"]
 
@@ -201,13 +201,13 @@ class StepPool:
         """The pool's present id."""
         return self.engine.identity.pool_id
 
-    def do(self, exchange: Exchange[R]) -> R:
+    def do(self, exchange: RoundTrip[R]) -> R:
         """Carry out any exchange on this pool's connection."""
         return self.link.do(exchange)
 
     def step(self, step: Step[R]) -> R:
         """Carry out any step on this pool's connection."""
-        return self.link.run(step)
+        return self.link.carry(step)
 
     def start(self) -> StepPool:
         """Register the pool."""

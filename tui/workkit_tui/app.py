@@ -102,7 +102,7 @@ class Console(App[None]):
             variables[name] = back.blend(Color.parse(variables[source]), share).hex
         return variables
 
-    # Beginning.
+    # StartChecks.
 
     def on_mount(self) -> None:
         """Open the first screen and begin to look."""

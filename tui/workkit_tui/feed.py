@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryRecord
-from workkit.admin.watch import Watch
+from workkit.admin.watch import OverviewWatch
 from workkit.core.records import Overview
 from workkit_tui.model.attention import Concern, concerns, takers
 from workkit_tui.model.trends import Trends
@@ -54,7 +54,7 @@ class Feed:
     reader: Reader
     refresh_s: float
     trends: Trends = field(default_factory=Trends)
-    _watch: Watch | None = None
+    _watch: OverviewWatch | None = None
     _executions: int = 0
     _quiet: int = 0
     _before: tuple[Any, ...] = ()

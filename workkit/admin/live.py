@@ -12,7 +12,7 @@ from workkit.admin.steps import survey as survey_steps
 from workkit.admin.steps import walk as walk_steps
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, packed
 from workkit.admin.steps.walk import WaitingJob
-from workkit.admin.watch import LiveWatch, Watch
+from workkit.admin.watch import LiveWatch, OverviewWatch
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.history import PackedHistory
 from workkit.core.options import check_whole
@@ -104,20 +104,20 @@ class LiveReader:
 
     def overview(self) -> Overview:
         """Return queues, pools and sizes in three round trips, however much there is."""
-        return self._links.run(survey_steps.overview(self._keys, self._clock.read().epoch_ms))
+        return self._links.carry(survey_steps.overview(self._keys, self._clock.read().epoch_ms))
 
-    def watch(self) -> Watch:
+    def watch(self) -> OverviewWatch:
         """Return what reads overviews again and again, at the cost of what has changed."""
         link = watch_link(self._links)
         return LiveWatch(self._keys, link, self._clock) if link is not None else _Plain(self)
 
     def queues(self) -> list[Queue]:
         """Return all queues that were ever used, by name."""
-        return self._links.run(steps.queues(self._keys, self._now_s()))
+        return self._links.carry(steps.queues(self._keys, self._now_s()))
 
     def worker_pool_heartbeats(self) -> list[WorkerPoolHeartbeat]:
         """Return all registered pools, by id; one whose heartbeat is missing has zeros."""
-        return self._links.run(steps.heartbeats(self._keys))
+        return self._links.carry(steps.heartbeats(self._keys))
 
     def worker_observations(
         self, worker_ids: Sequence[str] | None = None
@@ -127,11 +127,11 @@ class LiveReader:
         Args:
             worker_ids: Which workers; None for every worker of every registered pool.
         """
-        return self._links.run(steps.observations(self._keys, worker_ids))
+        return self._links.carry(steps.observations(self._keys, worker_ids))
 
     def cron(self) -> list[CronEntry]:
         """Return the cron entries that pools have declared, by name and spec."""
-        return self._links.run(survey_steps.cron_entries(self._keys, self._now_s()))
+        return self._links.carry(survey_steps.cron_entries(self._keys, self._now_s()))
 
     # Pages.
 
@@ -150,7 +150,7 @@ class LiveReader:
             InvalidOption: `start` or `count` is none.
             InvalidName: The queue's name cannot be one.
         """
-        return self._links.run(walk_steps.part(self._keys, place, start, count, reverse=reverse))
+        return self._links.carry(walk_steps.part(self._keys, place, start, count, reverse=reverse))
 
     def walk(
         self, place: Place, *, reverse: bool = False, size: int = 1_000
@@ -172,7 +172,7 @@ class LiveReader:
     def _walk(self, place: Place, reverse: bool, size: int) -> Iterator[Batch[WaitingJob]]:
         cursor, seen = None, 0
         while True:
-            page, cursor = self._links.run(
+            page, cursor = self._links.carry(
                 walk_steps.after(self._keys, place, cursor, size, reverse=reverse)
             )
             seen += len(page.jobs)
@@ -192,21 +192,21 @@ class LiveReader:
             InvalidName: The name cannot be one.
             InvalidOption: `page` is no page.
         """
-        return self._links.run(steps.queued_page(self._keys, name, page, PAGE))
+        return self._links.carry(steps.queued_page(self._keys, name, page, PAGE))
 
     def scheduled_jobs(self, page: int = 1) -> Page[ScheduledJob]:
         """Return a page of the scheduled set, the earliest due first."""
-        raw = self._links.run(steps.set_page(self._keys, "scheduled", page, PAGE))
+        raw = self._links.carry(steps.set_page(self._keys, "scheduled", page, PAGE))
         return Page([ScheduledJob(at, job) for at, job in raw.jobs], raw.total)
 
     def retry_jobs(self, page: int = 1) -> Page[RetryJob]:
         """Return a page of the retry set, the earliest due first."""
-        raw = self._links.run(steps.set_page(self._keys, "retry", page, PAGE))
+        raw = self._links.carry(steps.set_page(self._keys, "retry", page, PAGE))
         return Page([RetryJob(at, job) for at, job in raw.jobs], raw.total)
 
     def dead_jobs(self, page: int = 1) -> Page[DeadJob]:
         """Return a page of the dead set, the longest dead first, as the original does."""
-        raw = self._links.run(steps.set_page(self._keys, "dead", page, PAGE))
+        raw = self._links.carry(steps.set_page(self._keys, "dead", page, PAGE))
         return Page([DeadJob(at, job) for at, job in raw.jobs], raw.total)
 
     def iter_queued_jobs(self, name: str) -> Iterator[QueuedJob]:
@@ -215,7 +215,7 @@ class LiveReader:
         Jobs that move meanwhile may be missed or come twice.
         """
         start = 0
-        while batch := self._links.run(steps.queued(self._keys, name, start, _WALK))[1]:
+        while batch := self._links.carry(steps.queued(self._keys, name, start, _WALK))[1]:
             yield from batch
             start += len(batch)
 
@@ -246,7 +246,7 @@ class LiveReader:
         Returns:
             Where it is, or None.
         """
-        return self._links.run(steps.find(self._keys, job_id))
+        return self._links.carry(steps.find(self._keys, job_id))
 
     def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
         """Return what decides whether a job runs, for `workkit.admin.explain.why`.
@@ -255,7 +255,7 @@ class LiveReader:
             placed: The job.
             seen: An overview, if one was read just now; then one round trip does.
         """
-        return self._links.run(circumstance_steps.around(self._keys, placed, self._now_s(), seen))
+        return self._links.carry(circumstance_steps.around(self._keys, placed, self._now_s(), seen))
 
     # History.
 
@@ -281,7 +281,7 @@ class LiveReader:
             InvalidOption: A filter makes no sense.
         """
         query = HistoryQuery(since, until, name, outcome, limit)
-        return query.walk(self._links.run, self._keys)
+        return query.walk(self._links.carry, self._keys)
 
     def packed_history(
         self, *, after: str = "", since: float | None = None
@@ -296,7 +296,7 @@ class LiveReader:
             InvalidOption: `after` is no id, or `since` no time.
         """
         query = HistoryQuery(since, None, None, None, None)
-        return packed(self._links.run, self._keys, after, query.since_ms)
+        return packed(self._links.carry, self._keys, after, query.since_ms)
 
     def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
         """Return a sample of what ran last, the newest first, in one round trip.
@@ -309,14 +309,14 @@ class LiveReader:
         """
         check_whole("entries", entries, 1, _MOST_AT_ONCE)
         query = HistoryQuery(None, None, None, None, None)
-        return query.newest(self._links.run, self._keys, entries)
+        return query.newest(self._links.carry, self._keys, entries)
 
     def job_history(self, job_id: str) -> list[HistoryRecord]:
         """Return all executions of one job that history still has, the oldest first."""
         query = HistoryQuery(None, None, None, None, None)
-        walk = query.walk(self._links.run, self._keys)
+        walk = query.walk(self._links.carry, self._keys)
         return [record for record in walk if record.job_id == job_id][::-1]
 
     def history_extent(self) -> HistoryExtent:
         """Return how many executions were recorded, and how many the cap has left."""
-        return self._links.run(steps.extent(self._keys))
+        return self._links.carry(steps.extent(self._keys))

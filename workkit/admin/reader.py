@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 from workkit.admin.explain import Circumstances
 from workkit.admin.steps.history import HistoryExtent, HistoryRecord
 from workkit.admin.steps.walk import WaitingJob
-from workkit.admin.watch import Watch
+from workkit.admin.watch import OverviewWatch
 from workkit.core.history import PackedHistory
 from workkit.core.records import (
     Batch,
@@ -55,7 +55,7 @@ class Reader(Protocol):
         """Return queues, pools and sizes in a constant number of round trips."""
         ...
 
-    def watch(self) -> Watch:
+    def watch(self) -> OverviewWatch:
         """Return what reads overviews again and again, at the cost of what has changed."""
         ...
 

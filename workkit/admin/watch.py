@@ -15,14 +15,14 @@ from workkit.store.calls.survey import Survey
 from workkit.store.connections.watching import WatchLink
 from workkit.store.keys import Keys
 
-__all__ = ["LiveWatch", "Watch"]
+__all__ = ["LiveWatch", "OverviewWatch"]
 
 #: A pool that is known to have beaten is read again after this long, seconds: its heartbeat counts
 #: as old after twelve, and a change is named only once.
 _POOL_S: Final = 8.0
 
 
-class Watch(Protocol):
+class OverviewWatch(Protocol):
     """Reads overviews of one namespace, again and again; for one thread."""
 
     def overview(self) -> Overview:
@@ -71,7 +71,7 @@ class LiveWatch:
         now = self._clock.read()
         try:
             if not self._link.watches():
-                return self._link.run(survey_steps.overview(self._keys, now.epoch_ms))
+                return self._link.carry(survey_steps.overview(self._keys, now.epoch_ms))
             self._catch_up(now.epoch_s, now.monotonic_s)
         except BaseException:
             self._survey = None
@@ -130,7 +130,7 @@ class LiveWatch:
         return homes
 
     def _read_queues(self, names: set[str], now_s: int) -> None:
-        for queue in self._link.run(observe_queues(self._keys, sorted(names), now_s)):
+        for queue in self._link.carry(observe_queues(self._keys, sorted(names), now_s)):
             self._queues[queue.job_name] = queue
         self._taken_s = now_s
 
@@ -143,7 +143,7 @@ class LiveWatch:
                     self._queues[name] = replace(queue, latency=queue.latency + passed)
 
     def _read_pools(self, pool_ids: set[str], monotonic_s: float) -> None:
-        for pool in self._link.run(heartbeats_of(self._keys, sorted(pool_ids))):
+        for pool in self._link.carry(heartbeats_of(self._keys, sorted(pool_ids))):
             self._pools[pool.worker_pool_id] = pool
             self._read_s[pool.worker_pool_id] = monotonic_s
         self._beaten -= pool_ids

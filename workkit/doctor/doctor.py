@@ -13,7 +13,7 @@ from workkit.core.text import counted
 from workkit.doctor.checks import holdings, queues, server
 from workkit.doctor.checks import pools as pool_checks
 from workkit.doctor.findings import Case, Finding
-from workkit.doctor.look import Look, look
+from workkit.doctor.look import Examination, look
 from workkit.doctor.repairs import Repairs
 from workkit.store.connections.link import carrier
 from workkit.store.keys import Keys
@@ -84,7 +84,7 @@ class Doctor:
             What is wrong: what is broken first, then what is a risk, then what is worth knowing.
         """
         say("reading the namespace ...")
-        before = now = self._links.run(look(self._keys))
+        before = now = self._links.carry(look(self._keys))
         if watched := pool_checks.silent(before) | {pool for pool, _ in holdings.suspects(before)}:
             say(
                 f"watching {counted(len(watched), 'pool')} for {pool_checks.WATCH_S:g} s, since "
@@ -93,7 +93,7 @@ class Doctor:
             self._wait(pool_checks.WATCH_S)
         first = {_mark(case) for case in self._check(before, before)}
         if watched or first:
-            now = self._links.run(look(self._keys))
+            now = self._links.carry(look(self._keys))
         twice = [
             case
             for case in self._check(before, now)
@@ -119,9 +119,9 @@ class Doctor:
         case = self._cases[finding]
         if case.repair is None:
             raise ValueError(f"{finding.check} has no repair: {finding.remedy}")
-        return self._links.run(case.repair())
+        return self._links.carry(case.repair())
 
-    def _check(self, before: Look, now: Look) -> Iterator[Case]:
+    def _check(self, before: Examination, now: Examination) -> Iterator[Case]:
         return chain(
             server.check(now),
             pool_checks.check(before, now, self._repairs),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from workkit.store.exchange import Step
+from workkit.store.round_trip import Step
 
 __all__ = ["Case", "Finding", "Severity"]
 

@@ -12,19 +12,19 @@ from workkit.core.job import Job
 from workkit.errors import ServerRefused
 from workkit.store.calls import inspecting, pools, queues
 from workkit.store.calls import pages as reading
-from workkit.store.calls.inspecting import Tally
+from workkit.store.calls.inspecting import LockTally
 from workkit.store.calls.queues import QueueState
-from workkit.store.exchange import Exchange, Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import RoundTrip, Step
 
-__all__ = ["Look", "look"]
+__all__ = ["Examination", "look"]
 
 _PAGE: Final = 1_000
 _QUEUES_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Examination:
     """A namespace as it was at one time; parts are read one after another.
 
     Attributes:
@@ -51,14 +51,14 @@ class Look:
     beats: Mapping[str, Mapping[str, str]]
     held: Mapping[tuple[str, str], list[bytes]]
     observed: frozenset[str]
-    tallies: Mapping[str, Tally]
+    tallies: Mapping[str, LockTally]
     states: Mapping[str, QueueState]
     limits: Mapping[str, str]
     uniques: Mapping[bytes, bytes]
     claimed: frozenset[str] | None
 
 
-def look(keys: Keys) -> Step[Look]:
+def look(keys: Keys) -> Step[Examination]:
     """Read everything once."""
     types = yield from _types(keys)
     uniques = yield from _uniques(types, keys)
@@ -79,7 +79,7 @@ def look(keys: Keys) -> Step[Look]:
         for state in (yield from queues.states(keys, names[start : start + _QUEUES_AT_ONCE])):
             states[state.name] = state
     server_ms, info, save = yield from _server()
-    return Look(
+    return Examination(
         server_ms, info, save, types, frozenset(known), beats, held,
         (yield from _observed(keys, beats)), tallies, states,
         (yield from _limits(keys, types)), uniques,
@@ -112,7 +112,7 @@ def _uniques(types: Mapping[bytes, str], keys: Keys) -> Step[dict[bytes, bytes]]
 
 
 def _members(
-    key: bytes, types: Mapping[bytes, str], exchange: Exchange[set[str]]
+    key: bytes, types: Mapping[bytes, str], exchange: RoundTrip[set[str]]
 ) -> Step[set[str]]:
     """Read a set, unless its key has a wrong type."""
     if types.get(key, "set") != "set":
@@ -125,9 +125,9 @@ def _queued_names(keys: Keys, types: Mapping[bytes, str]) -> set[str]:
     return {name for name in names if name is not None}
 
 
-def _tallies(keys: Keys, names: list[str], pool_ids: set[str]) -> Step[dict[str, Tally]]:
+def _tallies(keys: Keys, names: list[str], pool_ids: set[str]) -> Step[dict[str, LockTally]]:
     states = yield from pools.locks(keys, names)
-    found: dict[str, Tally] = {}
+    found: dict[str, LockTally] = {}
     for name in names:
         ids = sorted(pool_ids | set(states[name].info))
         tally = yield from inspecting.tally(keys, name, ids)

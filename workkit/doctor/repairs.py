@@ -13,8 +13,8 @@ from workkit.engine.handling.events import ReapedPool
 from workkit.engine.process.identity import Identity
 from workkit.store.calls import inspecting, pools
 from workkit.store.calls.pools import Beat
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["Repairs"]
 

@@ -74,7 +74,7 @@ class PoolDriver:
             entropy=entropy,
             sleep_backoffs_s=sleep_backoffs_s,
             alarm=self._waker,
-            ear=self._link,
+            listener=self._link,
             hurry_requeuer=lambda at_s: self._maintenance.hurry(self.engine.requeuer, at_s),
         )
         self._thread = threading.Thread(target=self._serve, name="workkit-dispatcher", daemon=True)
@@ -104,14 +104,14 @@ class PoolDriver:
             ServerError: Redis cannot be reached or refuses; nothing has been started.
         """
         try:
-            self._link.run(self.engine.dispatcher.register())
+            self._link.carry(self.engine.dispatcher.register())
         except ServerError:
             self._link.close()
             self._waker.close()
             self._heartbeat.discard()
             self._maintenance.discard()
             raise
-        if warning := self._link.run(warn_of_eviction()):
+        if warning := self._link.carry(warn_of_eviction()):
             _log.warning("%s", warning)
         self._heartbeat.start()
         self._maintenance.start()
@@ -144,7 +144,7 @@ class PoolDriver:
     def _clear_observations(self) -> None:
         link = Link(self._target, timeout_s=1.0)
         try:
-            link.run(self.engine.observer.clear())
+            link.carry(self.engine.observer.clear())
         except ServerError:
             pass  # they expire
         finally:

@@ -7,7 +7,7 @@ from typing import Final
 
 from workkit.errors import ServerError
 from workkit.store.calls import inspecting
-from workkit.store.exchange import Step
+from workkit.store.round_trip import Step
 
 __all__ = ["EVICTS", "evicts", "warn_of_eviction"]
 

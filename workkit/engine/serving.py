@@ -20,8 +20,8 @@ from workkit.engine.process.outage import Outage
 from workkit.errors import ServerError
 from workkit.store.calls import move as due
 from workkit.store.calls import pools, queues
-from workkit.store.connections.routine import Alarm, Ear, Routine, Wait, Watch
-from workkit.store.exchange import Exchange, ping
+from workkit.store.connections.routine import Alarm, ChangeListener, Routine, Wait, WatchRequest
+from workkit.store.round_trip import RoundTrip, ping
 
 __all__ = ["Serving", "draining"]
 
@@ -45,7 +45,7 @@ class Serving:
         entropy: For the jitter after failures.
         sleep_backoffs_s: Waits between looks where the server does not announce changes, seconds.
         alarm: Ends the loop's waits.
-        ear: The loop's connection.
+        listener: The loop's connection.
         hurry_requeuer: Told when the next job is due, monotonic seconds.
         safety_look_s: How often to look while the server announces changes, seconds.
 
@@ -62,7 +62,7 @@ class Serving:
         entropy: Entropy,
         sleep_backoffs_s: Sequence[float],
         alarm: Alarm,
-        ear: Ear,
+        listener: ChangeListener,
         hurry_requeuer: Callable[[float], None],
         safety_look_s: float | None = None,
     ) -> None:
@@ -72,7 +72,7 @@ class Serving:
         self._clock = clock
         self._sleeps = sleep_backoffs_s
         self._alarm = alarm
-        self._ear = ear
+        self._listener = listener
         self._hurry_requeuer = hurry_requeuer
         self._outage = Outage("dispatcher", clock, entropy)
         self._idle_turns = 0
@@ -105,7 +105,7 @@ class Serving:
             if self._outage.lasting:
                 yield from ping()  # only an answer ends it; a turn may get by without one
             rest = yield from self._engine.dispatcher.turn(
-                watched=self._ear.armed, heard=self._ear.take_heard()
+                watched=self._listener.armed, heard=self._listener.take_announced()
             )
             self._outage.over()
             self._is_failing = False
@@ -119,7 +119,7 @@ class Serving:
             _log.exception("the dispatcher failed; it goes on in %.0f s", _AFTER_BUG_S)
             self._is_failing = True
             yield from self._pause(_AFTER_BUG_S)
-        if self._engine.requeuer.told and not self._ear.armed:
+        if self._engine.requeuer.told and not self._listener.armed:
             self._engine.requeuer.told = False
             self._hurry_requeuer(self._clock.read().monotonic_s + UNTOLD_S)
         self._check_abandoned()
@@ -136,8 +136,8 @@ class Serving:
             if not rest.listen or self.stopping:
                 yield Wait(wait_s)
                 return
-            if not self._ear.armed:
-                look = yield Watch(dispatcher.look())
+            if not self._listener.armed:
+                look = yield WatchRequest(dispatcher.look())
                 if look is None:
                     yield self._poll(wait_s)
                     return
@@ -151,10 +151,10 @@ class Serving:
 
     def _listen(self, wait_s: float) -> Routine:
         """Wait for an announcement; after a long silence, make sure that it could be heard."""
-        self._engine.requeuer.told = self._ear.armed
+        self._engine.requeuer.told = self._listener.armed
         try_s, began = self._safety_look_s or _TRY_S, self._clock.read()
         yield Wait(min(wait_s, try_s), listen=True)
-        if self._ear.armed and self._clock.read().monotonic_s - began.monotonic_s >= try_s:
+        if self._listener.armed and self._clock.read().monotonic_s - began.monotonic_s >= try_s:
             yield from ping()
 
     def _poll(self, wait_s: float) -> Wait:
@@ -227,7 +227,7 @@ class Serving:
 
 def draining(
     engine: Engine, names: Sequence[str], clock: Clock, timeout_s: float | None
-) -> Generator[Exchange[Any] | Wait, Any, tuple[list[str], dict[str, int], bool]]:
+) -> Generator[RoundTrip[Any] | Wait, Any, tuple[list[str], dict[str, int], bool]]:
     """Wait until nothing is left to do now.
 
     Args:

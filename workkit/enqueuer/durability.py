@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 
 from workkit.core.options import check_whole
 from workkit.errors import InvalidOption, NotConfirmed, ServerError
-from workkit.store.exchange import Command, Exchange, Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Command, RoundTrip, Step
 
 __all__ = ["Confirming", "Durability"]
 
@@ -71,11 +71,11 @@ class Durability:
             result: T = stop.value
             return result
 
-    def _confirmed(self, exchange: Exchange[Any]) -> Exchange[Any]:
+    def _confirmed(self, exchange: RoundTrip[Any]) -> RoundTrip[Any]:
         # What is waited for is the connection's last write. An enqueue that found its job waiting
         # has written nothing, and the one that put it there may never have been confirmed.
         write: Command = ("SET", self.keys.lease("confirm"), "1", "PX", 1_000)
-        return Exchange((*exchange.commands, write, self._wait()), lambda replies: replies)
+        return RoundTrip((*exchange.commands, write, self._wait()), lambda replies: replies)
 
     def _wait(self) -> Command:
         timeout_ms = max(int(self.timeout_s * 1000), 1)
@@ -113,9 +113,9 @@ class Confirming:
         self._carrier = carrier
         self._durability = durability
 
-    def run(self, step: Step[Any]) -> Any:
+    def carry(self, step: Step[Any]) -> Any:
         """Carry out a step; an awaitable on an event loop."""
-        return self._carrier.run(self._durability.confirm(step))
+        return self._carrier.carry(self._durability.confirm(step))
 
     def close(self) -> Any:
         """Close what is open; it opens again when it is needed."""

@@ -58,7 +58,7 @@ class Enqueuer:
         Returns:
             The job.
         """
-        return self._links.run(self._steps.enqueue(name, args))
+        return self._links.carry(self._steps.enqueue(name, args))
 
     def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> list[Job]:
         """Put many jobs into their queues, a round trip a thousand.
@@ -69,7 +69,7 @@ class Enqueuer:
         Returns:
             The jobs, in the same order.
         """
-        return self._links.run(self._steps.enqueue_many(jobs))
+        return self._links.carry(self._steps.enqueue_many(jobs))
 
     def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob:
         """Schedule a job.
@@ -82,7 +82,7 @@ class Enqueuer:
         Returns:
             The job and when it is due.
         """
-        return self._links.run(self._steps.schedule(name, self._steps.after(seconds), args))
+        return self._links.carry(self._steps.schedule(name, self._steps.after(seconds), args))
 
     def enqueue_at(
         self, name: str, when: datetime.datetime | float, args: Args = None
@@ -97,7 +97,7 @@ class Enqueuer:
         Returns:
             The job and when it is due.
         """
-        return self._links.run(self._steps.schedule(name, self._steps.at(when), args))
+        return self._links.carry(self._steps.schedule(name, self._steps.at(when), args))
 
     def enqueue_unique(self, name: str, args: Args = None, *, until: Until = "start") -> Job | None:
         """Put a job into its queue unless one with the same name and args is waiting.
@@ -112,7 +112,7 @@ class Enqueuer:
         Returns:
             The job, or None if one was waiting.
         """
-        return self._links.run(self._steps.unique(name, args, until=until))
+        return self._links.carry(self._steps.unique(name, args, until=until))
 
     def enqueue_unique_in(
         self, name: str, seconds: float, args: Args = None, *, until: Until = "start"
@@ -129,7 +129,7 @@ class Enqueuer:
             The job and when it is due, or None if one was waiting.
         """
         due_s = self._steps.after(seconds)
-        return self._links.run(self._steps.unique_in(name, due_s, args, until=until))
+        return self._links.carry(self._steps.unique_in(name, due_s, args, until=until))
 
     def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None:
         """Put a job into its queue, or hand its args to the one that waits under the same key.
@@ -143,7 +143,7 @@ class Enqueuer:
             The job, or None if one was waiting and has taken over the args (unless it was enqueued
             with ``until="done"``, which keeps its own).
         """
-        return self._links.run(self._steps.unique(name, args, key=key, by_key=True))
+        return self._links.carry(self._steps.unique(name, args, key=key, by_key=True))
 
     def enqueue_unique_in_by_key(
         self, name: str, seconds: float, args: Args, key: Args
@@ -160,7 +160,7 @@ class Enqueuer:
             The job and when it is due, or None if one was waiting and has taken over the args.
         """
         due_s = self._steps.after(seconds)
-        return self._links.run(self._steps.unique_in(name, due_s, args, key=key, by_key=True))
+        return self._links.carry(self._steps.unique_in(name, due_s, args, key=key, by_key=True))
 
     def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
         """Return an enqueuer whose calls return only when the jobs are on replicas or on disk.
@@ -212,45 +212,47 @@ class AsyncEnqueuer:
 
     async def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue; see `Enqueuer.enqueue`."""
-        return await self._links.run(self._steps.enqueue(name, args))
+        return await self._links.carry(self._steps.enqueue(name, args))
 
     async def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> list[Job]:
         """Put many jobs into their queues; see `Enqueuer.enqueue_many`."""
-        return await self._links.run(self._steps.enqueue_many(jobs))
+        return await self._links.carry(self._steps.enqueue_many(jobs))
 
     async def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob:
         """Schedule a job; see `Enqueuer.enqueue_in`."""
-        return await self._links.run(self._steps.schedule(name, self._steps.after(seconds), args))
+        return await self._links.carry(self._steps.schedule(name, self._steps.after(seconds), args))
 
     async def enqueue_at(
         self, name: str, when: datetime.datetime | float, args: Args = None
     ) -> ScheduledJob:
         """Schedule a job for a point in time; see `Enqueuer.enqueue_at`."""
-        return await self._links.run(self._steps.schedule(name, self._steps.at(when), args))
+        return await self._links.carry(self._steps.schedule(name, self._steps.at(when), args))
 
     async def enqueue_unique(
         self, name: str, args: Args = None, *, until: Until = "start"
     ) -> Job | None:
         """Put a job into its queue unless one is waiting; see `Enqueuer.enqueue_unique`."""
-        return await self._links.run(self._steps.unique(name, args, until=until))
+        return await self._links.carry(self._steps.unique(name, args, until=until))
 
     async def enqueue_unique_in(
         self, name: str, seconds: float, args: Args = None, *, until: Until = "start"
     ) -> ScheduledJob | None:
         """Schedule a job unless one is waiting; see `Enqueuer.enqueue_unique_in`."""
         due_s = self._steps.after(seconds)
-        return await self._links.run(self._steps.unique_in(name, due_s, args, until=until))
+        return await self._links.carry(self._steps.unique_in(name, due_s, args, until=until))
 
     async def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None:
         """Put a job into its queue or update it; see `Enqueuer.enqueue_unique_by_key`."""
-        return await self._links.run(self._steps.unique(name, args, key=key, by_key=True))
+        return await self._links.carry(self._steps.unique(name, args, key=key, by_key=True))
 
     async def enqueue_unique_in_by_key(
         self, name: str, seconds: float, args: Args, key: Args
     ) -> ScheduledJob | None:
         """Schedule a job or update it; see `Enqueuer.enqueue_unique_in_by_key`."""
         due_s = self._steps.after(seconds)
-        return await self._links.run(self._steps.unique_in(name, due_s, args, key=key, by_key=True))
+        return await self._links.carry(
+            self._steps.unique_in(name, due_s, args, key=key, by_key=True)
+        )
 
     def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
         """Return an enqueuer that waits for replicas or the disk; see `Enqueuer.durably`."""

@@ -18,8 +18,8 @@ from workkit.core.job import Job
 from workkit.core.records import ScheduledJob
 from workkit.errors import InvalidArgs, InvalidOption
 from workkit.store.calls import enqueue as store
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys, check_name
+from workkit.store.round_trip import Step
 
 __all__ = ["Args", "EnqueueSteps", "Until"]
 

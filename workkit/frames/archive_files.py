@@ -24,8 +24,8 @@ from workkit.frames.schema import schema
 
 __all__ = [
     "ABOUT",
-    "About",
     "ArchiveFile",
+    "ArchiveHeader",
     "Gap",
     "archive_gaps",
     "day_of",
@@ -60,7 +60,7 @@ class Gap(msgspec.Struct, frozen=True):
         return f"{counted(self.records, 'record')} {since} {were} trimmed before being archived"
 
 
-class About(msgspec.Struct, frozen=True):
+class ArchiveHeader(msgspec.Struct, frozen=True):
     """What a file of an archive says of itself.
 
     Attributes:
@@ -95,7 +95,7 @@ class ArchiveFile:
         """The id of its last entry."""
         return f"{self.last[0]}-{self.last[1]}"
 
-    def about(self) -> About:
+    def about(self) -> ArchiveHeader:
         """Return what the file says of itself.
 
         Raises:
@@ -105,7 +105,7 @@ class ArchiveFile:
 
         try:
             metadata = pq.read_schema(self.path).metadata or {}
-            return msgspec.json.decode(metadata[ABOUT], type=About)
+            return msgspec.json.decode(metadata[ABOUT], type=ArchiveHeader)
         except (OSError, pa.ArrowException, KeyError, msgspec.MsgspecError) as error:
             raise InvalidOption(f"{self.path} is no file of an archive: {error}") from None
 

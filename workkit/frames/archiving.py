@@ -15,7 +15,7 @@ import msgspec
 from workkit.admin.reader import Reader
 from workkit.core.history import PackedHistory
 from workkit.errors import InvalidOption
-from workkit.frames.archive_files import ABOUT, About, ArchiveFile, Gap, day_of, files_of
+from workkit.frames.archive_files import ABOUT, ArchiveFile, ArchiveHeader, Gap, day_of, files_of
 from workkit.frames.extra import pa
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema
@@ -75,7 +75,7 @@ def archive(
         newest = files[-1] if files else None
         if newest is not None and not adopt:
             _check_label(root, newest, reader.label)
-        run = _Run(reader.label, root, newest, told)
+        run = _ArchiveRun(reader.label, root, newest, told)
         run.take(reader.packed_history(after=newest.last_id if newest else ""))
         return run.archived
 
@@ -102,7 +102,7 @@ def _locked(root: Path) -> Iterator[None]:
         yield
 
 
-class _Run:
+class _ArchiveRun:
     def __init__(
         self,
         label: str,
@@ -156,7 +156,7 @@ class _Run:
         folder.mkdir(exist_ok=True)
         partial = folder / f"{first}.{last}.partial"
         table = _joined(tables)
-        about = About(self._label, unpacker.read, unpacker.unreadable, tuple(self._gaps))
+        about = ArchiveHeader(self._label, unpacker.read, unpacker.unreadable, tuple(self._gaps))
         metadata = {**(table.schema.metadata or {}), ABOUT: msgspec.json.encode(about)}
         with partial.open("wb") as file:
             pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")

@@ -9,7 +9,7 @@ from workkit.errors import InvalidOption, MissingExtra, ServerRefused
 from workkit.simulation.memory import MemoryBackend
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target, client_of
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 from workkit.store.scripts import all_scripts
 
 __all__ = ["Backend", "LinkBackend", "open_backend"]

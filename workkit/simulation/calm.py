@@ -12,7 +12,7 @@ from typing import Final
 
 from workkit.core.clock import Instant
 from workkit.engine.duties.duty import Duty
-from workkit.store.exchange import Step
+from workkit.store.round_trip import Step
 
 __all__ = ["DOZE_S", "NAP_S", "Dozing"]
 

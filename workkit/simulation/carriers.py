@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from workkit.errors import ServerError
 from workkit.simulation.parking import current_stack
 from workkit.simulation.strands import Send
-from workkit.store.exchange import Step
+from workkit.store.round_trip import Step
 
 if TYPE_CHECKING:
     from workkit.simulation.network import Network
@@ -35,7 +35,7 @@ class SimulatedCarrier:
         """A name for people."""
         return "a simulated server"
 
-    def run(self, step: Step[R]) -> R:
+    def carry(self, step: Step[R]) -> R:
         """Carry out a step.
 
         Raises:
@@ -73,13 +73,13 @@ class SimulatedAsyncCarrier:
     def __init__(self, carrier: SimulatedCarrier) -> None:
         self._carrier = carrier
 
-    async def run(self, step: Step[R]) -> R:
+    async def carry(self, step: Step[R]) -> R:
         """Carry out a step.
 
         Raises:
             ServerError: What the step did not handle itself.
         """
-        return self._carrier.run(step)
+        return self._carrier.carry(step)
 
     async def close(self) -> None:
         """Close nothing."""

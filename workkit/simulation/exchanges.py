@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 
 __all__ = ["QueuePart", "Settled", "exchange_parts"]
 

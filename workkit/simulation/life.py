@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from workkit.core.entropy import Entropy
-from workkit.engine.duties.scheduler import Rota
+from workkit.engine.duties.scheduler import DutyScheduler
 from workkit.engine.engine import Engine, PoolSpec
 from workkit.engine.handling.events import Events, call_hook
 from workkit.engine.handling.execution import Execution
@@ -84,11 +84,11 @@ class Life:
         duties = [Dozing(duty, partial(self._doze, duty.name)) for duty in self.engine.duties]
         self._duties = {duty.name: duty for duty in duties}
         self._beat = Dozing(self.engine.heartbeat, partial(self._doze, "heartbeat"))
-        self._beats = Rota([self._beat], pool.clock, entropy, self._heartbeat)
-        self._rota = Rota(duties, pool.clock, entropy, self._maintenance)
+        self._beats = DutyScheduler([self._beat], pool.clock, entropy, self._heartbeat)
+        self._scheduler = DutyScheduler(duties, pool.clock, entropy, self._maintenance)
         self.serving = Serving(
             self.engine, spec.concurrency, clock=pool.clock, entropy=entropy,
-            sleep_backoffs_s=[1.0], alarm=self._dispatcher, ear=links[0],
+            sleep_backoffs_s=[1.0], alarm=self._dispatcher, listener=links[0],
             hurry_requeuer=self._hurry_requeuer,
             safety_look_s=DOZE_S if sim.jumps else None,
         )  # fmt: skip
@@ -104,7 +104,7 @@ class Life:
                 except ServerError:
                     yield Wait(_STARTS_AGAIN_S)  # as whoever watches over the process would
             self._heartbeat.start(self._beats.routine())
-            self._maintenance.start(self._rota.routine())
+            self._maintenance.start(self._scheduler.routine())
             yield from self.serving.routine()
 
         self._dispatcher.start(serve(), self._served)
@@ -137,11 +137,11 @@ class Life:
     def _hurry_requeuer(self, at_s: float) -> None:
         """Let the requeuer have its turn at a time; in a calm world not before a job is due."""
         requeuer = self._duties["requeuer"]
-        if self._rota.is_due_by(requeuer, at_s):
+        if self._scheduler.is_due_by(requeuer, at_s):
             return  # often, and then it does not matter whether the world is calm
         if self._sim.is_calm():
             at_s = max(at_s, self._pool.clock.read().monotonic_s + self._until_due_s())
-        self._rota.hurry(requeuer, at_s)
+        self._scheduler.hurry(requeuer, at_s)
 
     def hurry_if_calm(self) -> None:
         """Let the requeuer have its turn when the next job is due, whatever it dozes over."""
@@ -149,7 +149,7 @@ class Life:
 
     def hurry(self, duty: str) -> None:
         """Let a duty that dozes have its turn."""
-        self._rota.hurry(self._duties[duty], self._pool.clock.read().monotonic_s)
+        self._scheduler.hurry(self._duties[duty], self._pool.clock.read().monotonic_s)
 
     def rouse(self) -> None:
         """Let all that dozes have its turn."""
@@ -160,11 +160,13 @@ class Life:
     def beat(self) -> None:
         """Beat here and now, before somebody from outside looks."""
         with suppress(ServerError):
-            self._sim.redis.workkit_carrier.run(self.engine.heartbeat.step(self._pool.clock.read()))
+            self._sim.redis.workkit_carrier.carry(
+                self.engine.heartbeat.step(self._pool.clock.read())
+            )
 
     def _served(self) -> None:
         """Stop the other loops once the dispatcher has left."""
-        self._rota.stop()
+        self._scheduler.stop()
         self._beats.stop()
 
         def clear() -> Any:

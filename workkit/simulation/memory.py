@@ -15,7 +15,7 @@ from workkit.errors import MissingExtra, ServerRefused
 from workkit.simulation.store import Store
 from workkit.simulation.values import PREFIX, Status
 from workkit.store.connections.target import client_of
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
 __all__ = ["MemoryBackend"]

@@ -11,7 +11,7 @@ from workkit.simulation.parking import Abandoned
 from workkit.simulation.server import SimulatedServer
 from workkit.simulation.verbs import command_name, keys_of
 from workkit.simulation.world import World, microseconds
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 
 if TYPE_CHECKING:
     from workkit.simulation.process import Connection

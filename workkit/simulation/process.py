@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from workkit.errors import ServerError, ServerUnavailable
 from workkit.simulation.network import Line, Network
 from workkit.simulation.world import HostClock, Timer, World, microseconds
-from workkit.store.connections.routine import Routine, Wait, Watch
-from workkit.store.exchange import PING, Command, Exchange
+from workkit.store.connections.routine import Routine, Wait, WatchRequest
+from workkit.store.round_trip import PING, Command, RoundTrip
 
 __all__ = ["Connection", "Host", "Outcome", "Process"]
 
@@ -112,7 +112,7 @@ class Connection:
 
     def watch(
         self,
-        exchange: Exchange[Any],
+        exchange: RoundTrip[Any],
         then: Callable[[Outcome], None],
         announced: Callable[[], None],
         broken: Callable[[], None],
@@ -139,7 +139,7 @@ class Connection:
         if self._announced is not None:
             self._network.announce(self, self._announced)
 
-    def take_heard(self) -> list[bytes]:
+    def take_announced(self) -> list[bytes]:
         """Return the keys whose change was announced since the last call."""
         heard, self._heard = self._heard, []
         return heard
@@ -198,7 +198,7 @@ class Process:
             return
         if type(request) is Wait:
             self._wait(request)
-        elif type(request) is Watch:
+        elif type(request) is WatchRequest:
             exchange = request.exchange
             self._connection.watch(
                 exchange,
@@ -214,7 +214,7 @@ class Process:
         resume = self._routine.throw if isinstance(outcome, ServerError) else self._routine.send
         self._advance(resume, outcome)
 
-    def _looked(self, exchange: Exchange[Any], outcome: Outcome) -> None:
+    def _looked(self, exchange: RoundTrip[Any], outcome: Outcome) -> None:
         if not isinstance(outcome, ServerError):
             errors = [reply for reply in outcome if isinstance(reply, ServerError)]
             outcome = errors[0] if errors else exchange.parse(outcome)

@@ -7,7 +7,7 @@ from typing import Final
 
 from workkit.errors import ServerRefused
 from workkit.simulation.verbs import READS
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
 __all__ = ["Refusal", "guarded", "refused"]

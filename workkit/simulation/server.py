@@ -24,8 +24,8 @@ from workkit.simulation.verbs import (
     nature_of,
 )
 from workkit.simulation.world import World
-from workkit.store.exchange import Command
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Command
 
 if TYPE_CHECKING:
     from workkit.simulation.checkers.scene import Scene

@@ -267,7 +267,7 @@ class Simulation(Assertions, Faulting, Watching):
         if self.network.is_away or any(pool.busy for pool in self.pools):
             return False
         carrier: Carrier = self.redis.workkit_carrier
-        if carrier.run(iter(scan_in_progress(self.keys, 0)))[1]:
+        if carrier.carry(iter(scan_in_progress(self.keys, 0)))[1]:
             return False
         now_s = self.now_s
         if self.client.retry_jobs().total:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from workkit.simulation.exchanges import exchange_parts
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
 __all__ = ["Nature", "changed_by", "command_name", "keys_of", "nature_of"]

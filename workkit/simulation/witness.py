@@ -11,7 +11,7 @@ from workkit.errors import ServerError, Undecodable
 from workkit.simulation.exchanges import exchange_parts
 from workkit.simulation.trace import Trace
 from workkit.simulation.verbs import command_name
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 
 __all__ = ["WireWitness"]
 

@@ -15,7 +15,7 @@ import msgspec
 from workkit.admin.steps.history import HistoryExtent
 from workkit.core.records import CronEntry, Overview, WorkerObservation
 
-__all__ = ["APPLICATION_ID", "FORMAT", "SCHEMA", "About", "State", "pack", "unpack"]
+__all__ = ["APPLICATION_ID", "FORMAT", "SCHEMA", "SnapshotHeader", "State", "pack", "unpack"]
 
 #: The number by which SQLite knows the files of a program: "wkit".
 APPLICATION_ID: Final = 0x776B6974
@@ -41,7 +41,7 @@ CREATE TABLE history (
 """
 
 
-class About(msgspec.Struct, frozen=True):
+class SnapshotHeader(msgspec.Struct, frozen=True):
     """What a snapshot says of itself.
 
     Attributes:

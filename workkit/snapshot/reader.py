@@ -31,7 +31,7 @@ from workkit.core.records import (
     WorkerPoolHeartbeat,
 )
 from workkit.errors import InvalidOption
-from workkit.snapshot.format import APPLICATION_ID, FORMAT, About, State, unpack
+from workkit.snapshot.format import APPLICATION_ID, FORMAT, SnapshotHeader, State, unpack
 
 __all__ = ["Snapshot"]
 
@@ -58,7 +58,7 @@ class Snapshot:
         self._lock = threading.Lock()
         try:
             self._database = self._open()
-            self.about: About = unpack(self._one("SELECT data FROM about"), About)
+            self.about: SnapshotHeader = unpack(self._one("SELECT data FROM about"), SnapshotHeader)
             self._state: State = unpack(self._one("SELECT data FROM state"), State)
         except (OSError, sqlite3.Error, ValueError) as error:
             raise InvalidOption(f"{self._path} is no snapshot: {error}") from None

@@ -14,7 +14,7 @@ from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.records import Kind, Place
 from workkit.errors import InvalidOption
-from workkit.snapshot.format import FORMAT, SCHEMA, About, State, pack
+from workkit.snapshot.format import FORMAT, SCHEMA, SnapshotHeader, State, pack
 from workkit.snapshot.redaction import Redaction
 
 __all__ = ["Progress", "write_snapshot"]
@@ -33,7 +33,7 @@ def write_snapshot(
     redaction: Redaction | None = None,
     replace: bool = False,
     told: Progress | None = None,
-) -> About:
+) -> SnapshotHeader:
     """Write all that a reader can see into one file.
 
     The parts are read one after the other, so jobs that move meanwhile may be in two of them or in
@@ -91,13 +91,13 @@ class _Writer:
         self._redaction = redaction
         self._told = told
 
-    def write(self) -> About:
+    def write(self) -> SnapshotHeader:
         from_s = self._reader.now_s()
         state = self._state()
         for place in self._places(state):
             self._jobs(place)
         self._history(state.extent.kept)
-        about = About(
+        about = SnapshotHeader(
             FORMAT,
             __version__,
             self._reader.label,

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Final
 
 __all__ = ["Script", "all_scripts", "script"]
 
@@ -37,3 +38,31 @@ def all_scripts() -> list[Script]:
     """Load every script, by name."""
     files = (resources.files("workkit.store") / "lua").iterdir()
     return [script(file.name[:-4]) for file in sorted(files, key=str) if file.name.endswith(".lua")]
+
+
+ADOPT: Final = script("adopt")
+BEAT: Final = script("beat")
+BEGIN: Final = script("begin")
+ENQUEUE: Final = script("enqueue")
+ENQUEUE_UNIQUE: Final = script("enqueue_unique")
+EXCHANGE: Final = script("exchange")
+FORGET: Final = script("forget")
+FREE_UNIQUE: Final = script("free_unique")
+LEAVE: Final = script("leave")
+LIFT_LIMIT: Final = script("lift_limit")
+LOOK: Final = script("look")
+MOVE: Final = script("move")
+PAGE_AFTER: Final = script("page_after")
+PLAN_SLOTS: Final = script("plan_slots")
+REAP: Final = script("reap")
+RECALL: Final = script("recall")
+RECOUNT: Final = script("recount")
+REGISTER: Final = script("register")
+REMOVE: Final = script("remove")
+RESTORE: Final = script("restore")
+RESYNC: Final = script("resync")
+RETURN_GHOST: Final = script("return_ghost")
+REVIVE: Final = script("revive")
+SCHEDULE: Final = script("schedule")
+SET_ASIDE: Final = script("set_aside")
+TALLY: Final = script("tally")

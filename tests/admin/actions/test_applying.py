@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.stage import SETS, SetName, Stage, raw_job
 from workkit import Place, ServerRefused
-from workkit.admin.actions import Outcome, Plan, Progress, Verb
+from workkit.admin.actions import BulkOutcome, BulkProgress, Plan, Verb
 from workkit.core import job as wire
 
 DEAD, MAIL = Place("dead"), Place("queued", "mail")
@@ -34,7 +34,7 @@ def test_what_a_query_picked_is_deleted_and_nothing_else(stage: Stage, place: Se
     lay_many(stage, place)
     made = plan(stage, "delete", Place(place), "fails:>1")
     outcome = stage.client.actions.apply(made, by="ann")
-    assert outcome == Outcome(outcome.operation_id, 850, 0, 0, 0, "")
+    assert outcome == BulkOutcome(outcome.operation_id, 850, 0, 0, 0, "")
     left = [wire.decode(raw) for raw in stage.members(place)]
     assert len(left) == 850
     assert {job.fails for job in left} == {0, 1}
@@ -142,9 +142,9 @@ def test_junk_can_be_deleted(stage: Stage) -> None:
 def test_no_command_acts_on_more_than_five_hundred_jobs(stage: Stage) -> None:
     lay_many(stage, "dead")
     made = plan(stage, "delete", DEAD)
-    told: list[Progress] = []
+    told: list[BulkProgress] = []
     stage.client.actions.apply(made, report=told.append)
-    steps = [b.done - a.done for a, b in zip([Progress(0, 0), *told], told, strict=False)]
+    steps = [b.done - a.done for a, b in zip([BulkProgress(0, 0), *told], told, strict=False)]
     assert max(steps) <= 500
     assert (told[-1].done, {p.total for p in told}) == (1_700, {1_700})
 
@@ -170,7 +170,7 @@ def test_what_is_stopped_before_it_begins_does_nothing(stage: Stage) -> None:
     stop = Event()
     stop.set()
     outcome = stage.client.actions.apply(plan(stage, "delete", DEAD), stop=stop)
-    assert outcome == Outcome("", 0, 0, 0, 10, "you stopped it")
+    assert outcome == BulkOutcome("", 0, 0, 0, 10, "you stopped it")
     assert stage.client.actions.operations() == []
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.client.stage import SETS, SetName, Stage, raw_job
 from workkit import DeadJob, InvalidOption, InvalidQuery, Job, Place
-from workkit.admin.actions import Plan, Progress
+from workkit.admin.actions import BulkProgress, Plan
 from workkit.admin.actions.plan import Pins, digest
 
 DEAD = Place("dead")
@@ -44,7 +44,7 @@ def test_making_a_plan_changes_nothing(stage: Stage) -> None:
 
 def test_a_plan_is_made_batch_by_batch_and_can_be_given_up(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(2_500)})
-    told: list[Progress] = []
+    told: list[BulkProgress] = []
     stage.client.actions.plan("delete", DEAD, "id:0000*", report=told.append)
     assert [(p.done, p.total, p.found) for p in told] == [
         (1_000, 2_500, 10),

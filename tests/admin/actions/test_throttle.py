@@ -10,7 +10,7 @@ import pytest
 from tests.client.stage import Stage, raw_job
 from tests.support.steps import StepPool
 from workkit import InvalidOption, Job, Place
-from workkit.admin.actions import Outcome, Progress, Throttle
+from workkit.admin.actions import BulkOutcome, BulkProgress, Throttle
 
 
 class Meanwhile:
@@ -32,8 +32,8 @@ class Meanwhile:
 
 
 def retry(
-    stage: Stage, throttle: Throttle, happens: Callable[[], object], told: list[Progress]
-) -> Outcome:
+    stage: Stage, throttle: Throttle, happens: Callable[[], object], told: list[BulkProgress]
+) -> BulkOutcome:
     plan = stage.client.actions.plan("retry", Place("dead"))
     assert plan is not None
     return stage.client.actions.apply(
@@ -59,7 +59,7 @@ def pool(stage: Stage, share: float) -> StepPool:
 
 def test_a_cure_that_works_goes_from_one_to_ten_to_the_full_rate(stage: Stage) -> None:
     lay(stage, 200)
-    told: list[Progress] = []
+    told: list[BulkProgress] = []
     outcome = retry(stage, Throttle(per_s=50), pool(stage, 0).work, told)
     assert (outcome.done, outcome.left, outcome.stopped) == (200, 0, "")
     reached = sorted({progress.done for progress in told})
@@ -98,7 +98,7 @@ def test_it_waits_no_longer_for_the_first_one_than_its_patience(stage: Stage) ->
 
 def test_slow_rates_send_one_at_a_time(stage: Stage) -> None:
     lay(stage, 14)
-    told: list[Progress] = []
+    told: list[BulkProgress] = []
     began = stage.clock.now_s
     retry(stage, Throttle(per_s=0.1), pool(stage, 0).work, told)
     assert [p.done for p in told if p.done > 11] == sorted(p.done for p in told if p.done > 11)

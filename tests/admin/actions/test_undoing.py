@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.stage import SETS, SetName, Stage, raw_job
 from workkit import Client, NotUndone, Place, ServerRefused
-from workkit.admin.actions import Progress, Undone, Verb
+from workkit.admin.actions import BulkProgress, Undone, Verb
 
 DEAD, MAIL, SCHEDULED = Place("dead"), Place("queued", "mail"), Place("scheduled")
 
@@ -51,7 +51,7 @@ def test_a_second_console_undoes_what_a_first_one_that_was_killed_has_done(stage
     made = stage.client.actions.plan("delete", DEAD)
     assert made is not None
 
-    def die(progress: Progress) -> None:
+    def die(progress: BulkProgress) -> None:
         if progress.done >= 1_000:
             raise KeyboardInterrupt
 
@@ -73,7 +73,7 @@ def test_two_who_undo_at_once_bring_everything_back_once(stage: Stage) -> None:
     other = Client(stage.namespace, stage.url, clock=stage.clock)
     helped: list[Undone] = []
 
-    def help_once(_progress: Progress) -> None:
+    def help_once(_progress: BulkProgress) -> None:
         if not helped:
             helped.append(Undone(0, 0, 0, 0))
             helped.append(other.actions.undo(operation_id))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from workkit import InvalidQuery, Query
 from workkit.admin.query.fields import FIELDS
-from workkit.admin.query.syntax import All, Any, Node, Not, Term, Value, read
+from workkit.admin.query.syntax import AllOf, AnyOf, Node, Not, Term, Value, read
 
 WORDS = st.text("abcXYZ019_*.@/=<>:-", min_size=1, max_size=8)
 TEXTS = st.text(max_size=12)
@@ -34,7 +34,7 @@ def written(node: Node) -> str:
         return f"{node.field}:{values}" if node.field else values
     if isinstance(node, Not):
         return f"not {written(node.part)}"
-    joint = " or " if isinstance(node, Any) else " "
+    joint = " or " if isinstance(node, AnyOf) else " "
     return "(" + joint.join(written(part) for part in node.parts) + ")"
 
 
@@ -52,8 +52,8 @@ trees = st.recursive(
     terms,
     lambda inner: st.one_of(
         st.builds(Not, inner),
-        st.builds(All, st.lists(inner, min_size=2, max_size=3).map(tuple)),
-        st.builds(Any, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(AllOf, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(AnyOf, st.lists(inner, min_size=2, max_size=3).map(tuple)),
     ),
     max_leaves=8,
 )
@@ -86,17 +86,17 @@ def test_a_bare_word_is_looked_for_as_it_stands(word: str) -> None:
 
 def test_not_binds_tighter_than_and_and_that_tighter_than_or() -> None:
     assert shape(read("not a b or c and d")) == (
-        "Any",
+        "AnyOf",
         [
-            ("All", [("not", ("", [("a", False)])), ("", [("b", False)])]),
-            ("All", [("", [("c", False)]), ("", [("d", False)])]),
+            ("AllOf", [("not", ("", [("a", False)])), ("", [("b", False)])]),
+            ("AllOf", [("", [("c", False)]), ("", [("d", False)])]),
         ],
     )
 
 
 def test_words_of_the_language_are_words_of_their_own_only() -> None:
     assert shape(read("order notes android")) == (
-        "All",
+        "AllOf",
         [("", [("order", False)]), ("", [("notes", False)]), ("", [("android", False)])],
     )
 

@@ -11,7 +11,7 @@ from tests.client.stage import Stage, raw_job
 from tests.conftest import WaitUntil
 from workkit import Overview
 from workkit.admin.watch import LiveWatch
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 
 Change = Callable[[Stage], object]
 

@@ -14,8 +14,8 @@ from tests.support.steps import FakeClock, FaultyLink, StepPool
 from workkit import Client, Enqueuer, Job, WorkerPool
 from workkit.core.entropy import Entropy
 from workkit.store.connections.target import Target
-from workkit.store.exchange import Command
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
 if TYPE_CHECKING:

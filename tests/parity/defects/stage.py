@@ -10,7 +10,7 @@ from tests.parity.gopeer import Scene
 from tests.support.steps import StepPool
 from workkit import Enqueuer, WorkerPool
 from workkit.core.job import Job, decode
-from workkit.store.exchange import Exchange, Step
+from workkit.store.round_trip import RoundTrip, Step
 
 __all__ = ["PATIENCE_S", "Paced", "Stage", "await_event", "nothing"]
 
@@ -85,7 +85,7 @@ class Paced:
     def __init__(self, pool: StepPool, step: Step[Any]) -> None:
         self._link = pool.link
         self._step = step
-        self._exchange: Exchange[Any] | None = next(step, None)
+        self._exchange: RoundTrip[Any] | None = next(step, None)
 
     def go_on(self, exchanges: float = float("inf")) -> None:
         """Carry out the next exchanges, or all that are left."""

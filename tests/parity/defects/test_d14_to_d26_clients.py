@@ -17,7 +17,7 @@ from tests.support.steps import FaultyLink
 from workkit import Client, Enqueuer, WorkerPool
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
-from workkit.store.exchange import Command
+from workkit.store.round_trip import Command
 
 DEAD_JOBS = 1_600
 BATCH = 500

@@ -192,7 +192,7 @@ def idle(pool: FleetPool, duties_link: FaultyLink, seconds: float) -> None:
                 assert not dispatcher.looked(look)
                 wait_s = min(rest.for_s, 5.0)
             else:
-                wait_s = duties_link.run(pool._duties[name].step(clock.read()))
+                wait_s = duties_link.carry(pool._duties[name].step(clock.read()))
             due_s[name] = clock.monotonic_s + wait_s
         clock.advance(min(due_s.values()) - clock.monotonic_s)
 

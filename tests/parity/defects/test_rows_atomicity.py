@@ -17,7 +17,7 @@ from workkit.store.connections.target import Target
 if TYPE_CHECKING:
     from redis import Redis
 
-    from workkit.store.exchange import Command
+    from workkit.store.round_trip import Command
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from tests.parity.gopeer.records import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.parity.gopeer.endpoint import Word
+    from tests.parity.gopeer.endpoint import StartVerdict
 
 #: How many jobs a page shows.
 PAGE_SIZE = 20
@@ -176,7 +176,7 @@ class GoClient(GoEndpoint):
             if not self._wire.script(scripts.RETRY_ALL, keys, [*args, RETRY_BATCH]):
                 break
 
-    def _retry_words(self) -> tuple[list[str], list[Word]]:
+    def _retry_words(self) -> tuple[list[str], list[StartVerdict]]:
         # It is by way of the queues page that the names are learnt, so that one queue which
         # cannot be shown keeps every dead job dead.
         names = [queue.job_name for queue in self.queues()]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from tests.parity.gopeer.endpoint import Word
+    from tests.parity.gopeer.endpoint import StartVerdict
     from tests.parity.gopeer.records import GoJob
 
 #: How old a heartbeat makes a pool dead.
@@ -84,7 +84,7 @@ class GoDuties(GoWorkers):
         self._started_at = self._wire.now()
         self.heartbeat()
 
-    def _attempt(self, *words: Word) -> None:
+    def _attempt(self, *words: StartVerdict) -> None:
         try:
             self._wire.do(*words)
         except RedisError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    Word = str | bytes | int
+    StartVerdict = str | bytes | int
 
 
 class LoggedError(NamedTuple):
@@ -46,7 +46,7 @@ class Wire:
         """Note an error that the original prints and forgets."""
         self.errors.append(LoggedError(where, error))
 
-    def do(self, *words: Word) -> Any:
+    def do(self, *words: StartVerdict) -> Any:
         """Run one command.
 
         Raises:
@@ -55,7 +55,7 @@ class Wire:
         execute: Callable[..., Any] = self._redis.execute_command
         return execute(*words)
 
-    def script(self, text: str, keys: Iterable[str | bytes], args: Iterable[Word]) -> Any:
+    def script(self, text: str, keys: Iterable[str | bytes], args: Iterable[StartVerdict]) -> Any:
         """Run a script.
 
         Raises:
@@ -63,7 +63,7 @@ class Wire:
         """
         return self._redis.register_script(text)(keys=list(keys), args=list(args))
 
-    def transact(self, commands: Iterable[Sequence[Word]]) -> None:
+    def transact(self, commands: Iterable[Sequence[StartVerdict]]) -> None:
         """Run commands between MULTI and EXEC.
 
         Raises:
@@ -75,7 +75,7 @@ class Wire:
             queue(*words)
         pipeline.execute()
 
-    def send(self, where: str, commands: Iterable[Sequence[Word]]) -> None:
+    def send(self, where: str, commands: Iterable[Sequence[StartVerdict]]) -> None:
         """Send commands without a look at the replies: a refusal goes unnoticed."""
         pipeline = self._redis.pipeline(transaction=False)
         queue: Callable[..., Any] = pipeline.execute_command

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from tests.parity.gopeer.endpoint import Word
+    from tests.parity.gopeer.endpoint import StartVerdict
     from tests.parity.gopeer.records import GoJob
 
 #: What the original calls a job without a handler; it goes to dead with this.
@@ -217,7 +217,7 @@ class GoWorkers(GoEndpoint):
             claim.worker.observer.done()
         else:
             error = STRAY
-        commands: list[Sequence[Word]] = [
+        commands: list[Sequence[StartVerdict]] = [
             ["LREM", claim.in_progress, 1, job.raw],
             ["DECR", self.keys.lock(job.name)],
             ["HINCRBY", self.keys.lock_info(job.name), self.pool_id, -1],
@@ -233,7 +233,7 @@ class GoWorkers(GoEndpoint):
             self._wire.log("settle", refusal)
         claim.worker.claim = None
 
-    def _fate(self, job: GoJobRecord) -> list[Sequence[Word]]:
+    def _fate(self, job: GoJobRecord) -> list[Sequence[StartVerdict]]:
         try:
             raw = job.encode()
         except GoEncodeError as error:

@@ -41,7 +41,7 @@ class Scale:
     """How much is done.
 
     Attributes:
-        jobs: How many jobs there are at the beginning.
+        jobs: How many jobs there are at the start_checks.
         work_ms: How long a handler takes, milliseconds.
         faults: How often something is broken.
         frozen_s: How long a frozen process stays so.

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from workkit.tools.supervisor import child
-from workkit.tools.supervisor.channel import Lines, Report, announce, inherited
+from workkit.tools.supervisor.channel import ChildReport, Lines, announce, inherited
 
 
 def test_a_process_finds_its_end_once_and_passes_it_on_to_nobody() -> None:
@@ -51,7 +51,7 @@ def test_a_channel_that_breaks_is_at_its_end() -> None:
 
 
 def test_a_report_is_read_as_it_was_written() -> None:
-    assert Report.read(str(Report(jobs=7, rss_bytes=1 << 40))) == Report(7, 1 << 40)
+    assert ChildReport.read(str(ChildReport(jobs=7, rss_bytes=1 << 40))) == ChildReport(7, 1 << 40)
 
 
 def test_memory_that_is_taken_and_given_back_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workkit.core.entropy import Entropy
-from workkit.tools.supervisor.policy import KILLED, Action, End, Limits, Policy, Say, Send, Start
+from workkit.tools.supervisor.policy import (
+    KILLED,
+    Action,
+    End,
+    Limits,
+    Policy,
+    Say,
+    SendSignal,
+    Start,
+)
 
 MIB: Final = 1 << 20
 LONG_S: Final = 3_600.0
@@ -44,7 +53,7 @@ class Stage:
                     self.slots[child] = slot
                     self.alive.add(child)
                     self.policy.spawned(child, 100 + child)
-                case Send(child, what):
+                case SendSignal(child, what):
                     assert child in self.alive
                     self.sent.append((child, what))
                 case Say(level, text):

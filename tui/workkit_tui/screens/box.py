@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import ProgressBar, Static
 
-from workkit.admin.actions import Progress
+from workkit.admin.actions import BulkProgress
 
 if TYPE_CHECKING:
     from workkit_tui.app import Console
@@ -92,18 +92,18 @@ class BoxScreen(ModalScreen[bool]):
         self.query_one("#box-keys", Static).update(Text(keys))
         self.query_one(ProgressBar).display = busy
 
-    def report(self, progress: Progress) -> None:
+    def report(self, progress: BulkProgress) -> None:
         """Show from a thread how far it is."""
         self.later(self._show, progress)
 
-    def _show(self, progress: Progress) -> None:
+    def _show(self, progress: BulkProgress) -> None:
         bar = self.query_one(ProgressBar)
         bar.display = True
         bar.update(total=max(progress.total, progress.done, 1), progress=progress.done)
         if words := self.progress_words(progress):
             self.query_one("#box-text", Static).update(Text(words))
 
-    def progress_words(self, progress: Progress) -> str:
+    def progress_words(self, progress: BulkProgress) -> str:
         """Say how far it is; "" where the bar is enough."""
         del progress
         return ""

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from rich.text import Text
 
-from workkit.admin.actions import Actions, Outcome, Plan, Progress, Throttle, Verb
+from workkit.admin.actions import Actions, BulkOutcome, BulkProgress, Plan, Throttle, Verb
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.records import Place
@@ -72,7 +72,7 @@ class PlanScreen(BoxScreen):
         self._wanted = wanted
         self.stage: Stage = "planning"
         self.plan: Plan | None = None
-        self.outcome: Outcome | None = None
+        self.outcome: BulkOutcome | None = None
 
     @property
     def is_dangerous(self) -> bool:
@@ -107,7 +107,7 @@ class PlanScreen(BoxScreen):
             return
         self.later(self._planned, plan)
 
-    def progress_words(self, progress: Progress) -> str:
+    def progress_words(self, progress: BulkProgress) -> str:
         """Say how far it is."""
         if self.stage == "planning":
             read = f"{count(progress.done)} of {count(progress.total)} read"
@@ -211,7 +211,7 @@ class PlanScreen(BoxScreen):
             return
         self.later(self._applied, outcome)
 
-    def _applied(self, outcome: Outcome) -> None:
+    def _applied(self, outcome: BulkOutcome) -> None:
         self.outcome, self.stage = outcome, "done"
         lines = []
         if outcome.gone:

@@ -8,8 +8,17 @@ applied to exactly those, in bounded batches. What it took away goes to a trash 
 from __future__ import annotations
 
 from workkit.admin.actions.actions import Actions
-from workkit.admin.actions.outcomes import Operation, Outcome, Progress, Undone
+from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress, Operation, Undone
 from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.throttle import Throttle
 
-__all__ = ["Actions", "Operation", "Outcome", "Plan", "Progress", "Throttle", "Undone", "Verb"]
+__all__ = [
+    "Actions",
+    "BulkOutcome",
+    "BulkProgress",
+    "Operation",
+    "Plan",
+    "Throttle",
+    "Undone",
+    "Verb",
+]

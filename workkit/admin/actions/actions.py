@@ -8,7 +8,14 @@ from typing import Any, Final, Protocol
 
 from workkit.admin.actions import steps
 from workkit.admin.actions.applying import Application
-from workkit.admin.actions.outcomes import Operation, Outcome, Progress, Report, Stop, Undone
+from workkit.admin.actions.outcomes import (
+    BulkOutcome,
+    BulkProgress,
+    Operation,
+    Report,
+    Stop,
+    Undone,
+)
 from workkit.admin.actions.plan import Draft, Plan, Verb, check_verb
 from workkit.admin.actions.throttle import Throttle
 from workkit.admin.query import Query
@@ -19,16 +26,16 @@ from workkit.core.entropy import Entropy
 from workkit.core.records import Kind, Place
 from workkit.errors import NotUndone
 from workkit.store.calls import restore as trash
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
 from workkit.store.replies import number
+from workkit.store.round_trip import Step
 
-__all__ = ["Actions", "Run"]
+__all__ = ["Actions", "StepCarrier"]
 
 _UNDO_BATCH: Final = 200
 
 
-class Run(Protocol):
+class StepCarrier(Protocol):
     """Carries out a step."""
 
     def __call__(self, step: Step[Any]) -> Any:
@@ -36,7 +43,7 @@ class Run(Protocol):
         ...
 
 
-def _silent(_progress: Progress) -> None:
+def _silent(_progress: BulkProgress) -> None:
     """Report to nobody."""
 
 
@@ -55,10 +62,10 @@ class Actions:
     """
 
     def __init__(
-        self, keys: Keys, run: Run, reader: Reader, clock: Clock, entropy: Entropy
+        self, keys: Keys, carry: StepCarrier, reader: Reader, clock: Clock, entropy: Entropy
     ) -> None:
         self._keys = keys
-        self._run = run
+        self._carry = carry
         self._reader = reader
         self._clock = clock
         self._entropy = entropy
@@ -98,7 +105,7 @@ class Actions:
             if stop is not None and stop.is_set():
                 return None
             self._add(draft, verb, place, list(asked.pick(batch.jobs, now_s)))
-            report(Progress(batch.seen, batch.total, len(draft.pins)))
+            report(BulkProgress(batch.seen, batch.total, len(draft.pins)))
         return self._drawn_up(draft, verb, place, asked.text)
 
     def plan_for(self, verb: Verb, place: Place, records: Iterable[WaitingJob]) -> Plan:
@@ -120,7 +127,7 @@ class Actions:
 
     def _add(self, draft: Draft, verb: Verb, place: Place, records: Sequence[WaitingJob]) -> None:
         jobs = [record.job for record in records]
-        uses = self._run(steps.key_uses(self._keys, verb, place, jobs)) if jobs else []
+        uses = self._carry(steps.key_uses(self._keys, verb, place, jobs)) if jobs else []
         for record, use in zip(records, uses, strict=True):
             draft.add(record, unique=use.unique, contested=use.contested)
 
@@ -148,7 +155,7 @@ class Actions:
         throttle: Throttle | None = None,
         report: Report = _silent,
         stop: Stop | None = None,
-    ) -> Outcome:
+    ) -> BulkOutcome:
         """Act on exactly the jobs of a plan, in bounded batches.
 
         Jobs that have come since are left alone, whatever they look like; those that have gone are
@@ -163,7 +170,7 @@ class Actions:
         """
         application = Application(
             self._keys,
-            self._run,
+            self._carry,
             self._reader,
             self._clock,
             plan,
@@ -179,8 +186,8 @@ class Actions:
 
     def operations(self) -> list[Operation]:
         """Return what can be undone, by anybody, the newest first."""
-        known = self._run(iter(trash.forget_expired(self._keys, self._clock.read().epoch_s)))
-        rows = self._run(iter(trash.operations(self._keys, known))) if known else {}
+        known = self._carry(iter(trash.forget_expired(self._keys, self._clock.read().epoch_s)))
+        rows = self._carry(iter(trash.operations(self._keys, known))) if known else {}
         found = [_operation(name, fields, count) for name, (fields, count) in rows.items() if count]
         return sorted(found, key=lambda each: each.at, reverse=True)
 
@@ -190,7 +197,7 @@ class Actions:
         Args:
             operation_id: Which one, see `operations`.
         """
-        self._run(iter(trash.forget(self._keys, operation_id)))
+        self._carry(iter(trash.forget(self._keys, operation_id)))
 
     def undo(
         self, operation_id: str, *, report: Report = _silent, stop: Stop | None = None
@@ -205,7 +212,7 @@ class Actions:
         Raises:
             NotUndone: There is no such operation any more.
         """
-        row = self._run(iter(trash.operation(self._keys, operation_id)))
+        row = self._carry(iter(trash.operation(self._keys, operation_id)))
         if not row:
             raise NotUndone(
                 f"there is no action {operation_id!r} to undo; it was undone, or has expired"
@@ -218,20 +225,20 @@ class Actions:
             entries = trash.entries(
                 self._keys, operation_id, _UNDO_BATCH, newest_first=what.verb == "retry"
             )
-            left, found = self._run(iter(entries))
+            left, found = self._carry(iter(entries))
             if not found:
-                self._run(iter(trash.forget(self._keys, operation_id)))
+                self._carry(iter(trash.forget(self._keys, operation_id)))
                 return Undone(back, without_key, gone_on, 0)
             if stop is not None and stop.is_set():
                 return Undone(back, without_key, gone_on, left)
             now_s = self._clock.read().epoch_s
-            said = self._run(
+            said = self._carry(
                 steps.take_back(self._keys, operation_id, what.verb, what.place, found, now_s)
             )
             back += len(said) - said.count("0")
             without_key += said.count("p")
             gone_on += said.count("0")
-            report(Progress(back + gone_on, back + gone_on + left - len(found)))
+            report(BulkProgress(back + gone_on, back + gone_on + left - len(found)))
 
 
 def _operation(operation_id: str, fields: dict[str, str], undoable: int) -> Operation:

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from workkit.admin.actions import steps
-from workkit.admin.actions.outcomes import Outcome, Progress
+from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress
 from workkit.admin.actions.plan import digest
-from workkit.admin.actions.throttle import STAGES, Watch
+from workkit.admin.actions.throttle import STAGES, FailureWatch
 from workkit.admin.steps.reads import read_job
 from workkit.core.text import counted
 from workkit.store.calls import restore as trash
 from workkit.store.calls.remove import Trash
 
 if TYPE_CHECKING:
-    from workkit.admin.actions.actions import Run
+    from workkit.admin.actions.actions import StepCarrier
     from workkit.admin.actions.outcomes import Report, Stop
     from workkit.admin.actions.plan import Plan
     from workkit.admin.actions.throttle import Throttle
@@ -42,7 +42,7 @@ class Application:
     def __init__(
         self,
         keys: Keys,
-        run: Run,
+        carry: StepCarrier,
         reader: Reader,
         clock: Clock,
         plan: Plan,
@@ -54,7 +54,7 @@ class Application:
         stop: Stop,
     ) -> None:
         self._keys = keys
-        self._run = run
+        self._carry = carry
         self._reader = reader
         self._clock = clock
         self._plan = plan
@@ -63,12 +63,12 @@ class Application:
         self._throttle = throttle
         self._report = report
         self._stop = stop
-        self._watch = Watch()
+        self._watch = FailureWatch()
         self._done = self._gone = self._refused = 0
         self._stopped = ""
         self._looked_s = reader.now_s()
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> BulkOutcome:
         """Act on every pinned job, or until it is to stop."""
         if self._plan.count and not self._stop.is_set():
             self._note()
@@ -78,8 +78,8 @@ class Application:
         if left and self._stop.is_set():
             self._stopped = self._stopped or "you stopped it"
         if not self._done:
-            self._run(iter(trash.forget(self._keys, self._trash.operation)))
-        return Outcome(
+            self._carry(iter(trash.forget(self._keys, self._trash.operation)))
+        return BulkOutcome(
             self._trash.operation if self._done else "",
             self._done, self._gone, self._refused, left, self._stopped,
         )  # fmt: skip
@@ -99,7 +99,7 @@ class Application:
             "expires_at": expires_at,
         }
         note = trash.note(self._keys, self._trash.operation, fields, expires_at)
-        self._run(iter(note))
+        self._carry(iter(note))
 
     def _now_s(self) -> int:
         return self._clock.read().epoch_s
@@ -115,7 +115,7 @@ class Application:
         for low, high, digests in self._plan.pins.spans(_BATCH):
             before, cursor, more = self._done + self._refused + self._gone, None, True
             while more:
-                raws, cursor = self._run(
+                raws, cursor = self._carry(
                     steps.set_page(self._keys, self._plan.place, low, high, cursor, _BATCH)
                 )
                 yield [raw for raw in raws if digest(raw) in digests]
@@ -127,7 +127,7 @@ class Application:
     def _pinned_in_queue(self) -> Iterator[list[bytes]]:
         wanted, start = self._plan.pins.all(), 0
         while True:
-            raws = self._run(steps.queue_page(self._keys, self._plan.place, start, _BATCH))
+            raws = self._carry(steps.queue_page(self._keys, self._plan.place, start, _BATCH))
             found = [raw for raw in raws if digest(raw) in wanted]
             size = max(_COMPARISONS // (start + _BATCH), 1)
             before = self._done
@@ -141,7 +141,7 @@ class Application:
 
     def _act(self, raws: Sequence[bytes]) -> None:
         act = steps.remove if self._plan.verb == "delete" else steps.work
-        fates = self._run(act(self._keys, self._plan.place, raws, self._trash, self._now_s()))
+        fates = self._carry(act(self._keys, self._plan.place, raws, self._trash, self._now_s()))
         self._done += fates.count("done")
         self._refused += fates.count("refused")
         if self._plan.place.kind != "queued":
@@ -154,7 +154,7 @@ class Application:
 
     def _tell(self, note: str = "") -> None:
         acted = self._done + self._gone + self._refused
-        self._report(Progress(acted, self._plan.count, note=note))
+        self._report(BulkProgress(acted, self._plan.count, note=note))
 
     # How fast.
 

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from workkit.core.records import Place
 
-__all__ = ["Operation", "Outcome", "Progress", "Report", "Stop", "Undone"]
+__all__ = ["BulkOutcome", "BulkProgress", "Operation", "Report", "Stop", "Undone"]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BulkProgress:
     """How far a plan is made, applied or undone.
 
     Attributes:
@@ -28,7 +28,7 @@ class Progress:
     note: str = ""
 
 
-Report = Callable[[Progress], object]
+Report = Callable[[BulkProgress], object]
 
 
 class Stop(Protocol):
@@ -44,7 +44,7 @@ class Stop(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BulkOutcome:
     """What applying a plan did.
 
     Attributes:

@@ -18,8 +18,8 @@ from workkit.store.calls import remove as mending
 from workkit.store.calls import restore as trash
 from workkit.store.calls.remove import UNIQUE_LIVES_S, Revival, Trash
 from workkit.store.calls.restore import Entry, Recall, Restore
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = [
     "Fate",

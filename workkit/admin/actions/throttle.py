@@ -8,7 +8,7 @@ from typing import Final
 
 from workkit.errors import InvalidOption
 
-__all__ = ["Throttle", "Watch"]
+__all__ = ["FailureWatch", "Throttle"]
 
 #: The jobs of the first two stages; each waits for the outcomes of the one before.
 STAGES: Final = (1, 10)
@@ -56,7 +56,7 @@ class Throttle:
         return self.batch / self.per_s
 
 
-class Watch:
+class FailureWatch:
     """What became of the jobs that were retried."""
 
     def __init__(self) -> None:

@@ -38,7 +38,7 @@ class Query:
 
     def __bool__(self) -> bool:
         """Tell whether it leaves anything out."""
-        return self._tree != syntax.All(())
+        return self._tree != syntax.AllOf(())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Query) and other._tree == self._tree
@@ -82,6 +82,6 @@ def _compile(query: str, node: syntax.Node) -> Test:
         inner = _compile(query, node.part)
         return lambda placed, now_s: not inner(placed, now_s)
     tests = [_compile(query, part) for part in node.parts]
-    if isinstance(node, syntax.All):
+    if isinstance(node, syntax.AllOf):
         return lambda placed, now_s: all(test(placed, now_s) for test in tests)
     return lambda placed, now_s: any(test(placed, now_s) for test in tests)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from workkit.errors import InvalidQuery
 
-__all__ = ["All", "Any", "Node", "Not", "Term", "Value", "read"]
+__all__ = ["AllOf", "AnyOf", "Node", "Not", "Term", "Value", "read"]
 
 _SPACE: Final = " \t\r\n"
 _WORDS: Final = frozenset({"and", "or", "not"})
@@ -54,20 +54,20 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AllOf:
     """Parts that must all match; none match everything."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Any:
+class AnyOf:
     """Parts of which one must match."""
 
     parts: tuple[Node, ...]
 
 
-Node: TypeAlias = Term | Not | All | Any
+Node: TypeAlias = Term | Not | AllOf | AnyOf
 
 
 def read(text: str) -> Node:
@@ -97,13 +97,13 @@ class _Reader:
     def either(self, depth: int) -> Node:
         parts = [self._both(depth)]
         while self._sees_word("or"):
-            if parts[-1] == All(()):
+            if parts[-1] == AllOf(()):
                 break
             self._take_word("or")
             parts.append(self._both(depth))
-        if self._sees_word("or") or (len(parts) > 1 and parts[-1] == All(())):
+        if self._sees_word("or") or (len(parts) > 1 and parts[-1] == AllOf(())):
             raise InvalidQuery(self._text, self.at, "'or' needs something on both sides")
-        return parts[0] if len(parts) == 1 else Any(tuple(parts))
+        return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
     def _both(self, depth: int) -> Node:
         parts: list[Node] = []
@@ -114,7 +114,7 @@ class _Reader:
             if self.at_end() or self._text[self.at] == ")" or self._sees_word("or"):
                 if joined:
                     raise InvalidQuery(self._text, self.at, "'and' needs something after it")
-                return parts[0] if len(parts) == 1 else All(tuple(parts))
+                return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
             parts.append(self._one(depth))
 
     def _one(self, depth: int) -> Node:

@@ -13,8 +13,8 @@ from workkit.core.history import FORMAT, DetailedRecord, Outcome, PackedHistory,
 from workkit.core.options import check_whole
 from workkit.errors import InvalidOption
 from workkit.store.calls import pages as reading
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord", "id_pair", "packed"]
 

@@ -12,8 +12,8 @@ from workkit.core.records import Overview, Placed, QueuedJob
 from workkit.errors import InvalidArgs
 from workkit.store.calls import pools
 from workkit.store.calls import survey as surveying
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["around", "unique_key_of"]
 

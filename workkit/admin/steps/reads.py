@@ -27,9 +27,9 @@ from workkit.store.calls import pools
 from workkit.store.calls import queues as queue_store
 from workkit.store.calls import remove as mending
 from workkit.store.calls.pages import SetName
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys, check_name
 from workkit.store.replies import number
+from workkit.store.round_trip import Step
 
 __all__ = [
     "FOREVER",

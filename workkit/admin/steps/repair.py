@@ -14,8 +14,8 @@ from workkit.store.calls import pages as reading
 from workkit.store.calls import remove as mending
 from workkit.store.calls.pages import SetName
 from workkit.store.calls.remove import Removal, Revival
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys, check_name
+from workkit.store.round_trip import Step
 
 __all__ = [
     "delete_all_dead",

@@ -13,8 +13,8 @@ from workkit.cron import Schedule
 from workkit.cron.slots import slot_id
 from workkit.errors import InvalidSpec
 from workkit.store.calls import survey as surveying
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["cron_entries", "overview"]
 

@@ -9,8 +9,8 @@ from workkit.admin.steps.reads import epoch, read_job
 from workkit.core.options import check_whole
 from workkit.core.records import DeadJob, Page, Place, QueuedJob, RetryJob, ScheduledJob
 from workkit.store.calls import pages as reading
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys, check_name
+from workkit.store.round_trip import Step
 
 __all__ = ["Cursor", "WaitingJob", "after", "part", "record"]
 

@@ -8,14 +8,14 @@ from workkit.admin.steps.reads import read_job
 from workkit.core.text import counted
 from workkit.doctor.checks.pools import silent
 from workkit.doctor.findings import Case, Finding
-from workkit.doctor.look import Look
+from workkit.doctor.look import Examination
 from workkit.doctor.repairs import Repairs
-from workkit.store.calls.inspecting import Tally
+from workkit.store.calls.inspecting import LockTally
 
 __all__ = ["check", "suspects"]
 
 
-def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
+def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[Case]:
     """Compare locks with what is held, and what Go pools hold with what their workers run."""
     for name, tally in sorted(now.tallies.items()):
         total = sum(_believed(now, tally).values())
@@ -46,7 +46,7 @@ def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
     yield from _ghosts(before, now, repairs)
 
 
-def suspects(now: Look) -> dict[tuple[str, str], list[bytes]]:
+def suspects(now: Examination) -> dict[tuple[str, str], list[bytes]]:
     """Return what living Go pools hold and no worker of theirs is seen to run.
 
     A workkit pool compares what it holds with Redis itself.
@@ -61,7 +61,7 @@ def suspects(now: Look) -> dict[tuple[str, str], list[bytes]]:
     }
 
 
-def _ghosts(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
+def _ghosts(before: Examination, now: Examination, repairs: Repairs) -> Iterator[Case]:
     then = suspects(before)
     for owner, raws in sorted(suspects(now).items()):
         pool_id, name = owner
@@ -82,7 +82,7 @@ def _ghosts(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
             )  # fmt: skip
 
 
-def _believed(now: Look, tally: Tally) -> dict[str, int]:
+def _believed(now: Examination, tally: LockTally) -> dict[str, int]:
     """Return how many jobs each registered or orphaned pool holds; see recount.lua."""
     believed = {}
     for pool_id in {*tally.info, *now.beats}:
@@ -93,11 +93,11 @@ def _believed(now: Look, tally: Tally) -> dict[str, int]:
     return believed
 
 
-def _holders(tally: Tally) -> set[str]:
+def _holders(tally: LockTally) -> set[str]:
     return {pool_id for pool_id, held in tally.held.items() if held}
 
 
-def _consequence(now: Look, name: str, tally: Tally, total: int) -> str:
+def _consequence(now: Examination, name: str, tally: LockTally, total: int) -> str:
     state = now.states.get(name)
     if state is None or not state.max_concurrency or tally.lock is None:
         return ""

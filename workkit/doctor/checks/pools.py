@@ -7,7 +7,7 @@ from typing import Final
 
 from workkit.core.text import counted
 from workkit.doctor.findings import Case, Finding
-from workkit.doctor.look import Look
+from workkit.doctor.look import Examination
 from workkit.doctor.repairs import Repairs
 
 __all__ = ["WATCH_S", "check", "is_silent", "silent"]
@@ -21,7 +21,7 @@ _SKEW_MS: Final = 10_000
 _AHEAD_MS: Final = 2_000
 
 
-def silent(now: Look) -> set[str]:
+def silent(now: Examination) -> set[str]:
     """Return pools that may be dead: to be watched."""
     return {
         pool_id
@@ -36,7 +36,7 @@ def is_silent(beat: Mapping[str, str], server_ms: int) -> bool:
     return not server_ms or age_ms > _SILENT_MS or age_ms < -_AHEAD_MS
 
 
-def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
+def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[Case]:
     """Compare heartbeats of two looks, a watch apart."""
     for pool_id in sorted(silent(before) & silent(now)):
         beat = now.beats.get(pool_id, {})
@@ -57,7 +57,7 @@ def check(before: Look, now: Look, repairs: Repairs) -> Iterator[Case]:
                 )  # fmt: skip
 
 
-def _dead(pool_id: str, beat: Mapping[str, str], now: Look, repairs: Repairs) -> Case:
+def _dead(pool_id: str, beat: Mapping[str, str], now: Examination, repairs: Repairs) -> Case:
     held = sum(len(raws) for (owner, _), raws in now.held.items() if owner == pool_id)
     jobs = counted(held, "job")
     names = {name for owner, name in now.held if owner == pool_id}

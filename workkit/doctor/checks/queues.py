@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from workkit.core.text import counted
 from workkit.doctor.checks.pools import silent
 from workkit.doctor.findings import Case, Finding
-from workkit.doctor.look import Look
+from workkit.doctor.look import Examination
 from workkit.doctor.repairs import Repairs
 from workkit.store.keys import Keys
 
 __all__ = ["check"]
 
 
-def check(now: Look, keys: Keys, repairs: Repairs) -> Iterator[Case]:
+def check(now: Examination, keys: Keys, repairs: Repairs) -> Iterator[Case]:
     """Look at queues, limits, unique keys and types."""
     yield from _types(now, keys, repairs)
     yield from _waiting(now, repairs)
@@ -24,7 +24,7 @@ def check(now: Look, keys: Keys, repairs: Repairs) -> Iterator[Case]:
         yield from _uniques(now, repairs, now.claimed)
 
 
-def _types(now: Look, keys: Keys, repairs: Repairs) -> Iterator[Case]:
+def _types(now: Examination, keys: Keys, repairs: Repairs) -> Iterator[Case]:
     for key, kind in sorted(now.types.items()):
         wanted = keys.type_of(key)
         if wanted is not None and kind != wanted:
@@ -40,7 +40,7 @@ def _types(now: Look, keys: Keys, repairs: Repairs) -> Iterator[Case]:
             )  # fmt: skip
 
 
-def _waiting(now: Look, repairs: Repairs) -> Iterator[Case]:
+def _waiting(now: Examination, repairs: Repairs) -> Iterator[Case]:
     dead = silent(now)
     handled = {
         name
@@ -77,7 +77,7 @@ def _waiting(now: Look, repairs: Repairs) -> Iterator[Case]:
             )  # fmt: skip
 
 
-def _limits(now: Look, repairs: Repairs) -> Iterator[Case]:
+def _limits(now: Examination, repairs: Repairs) -> Iterator[Case]:
     declared = {name for beat in now.beats.values() for name in _declared(beat)}
     for name, limit in sorted(now.limits.items()):
         if name not in declared:
@@ -98,7 +98,7 @@ def _declared(beat: Mapping[str, str]) -> list[str]:
         return []
 
 
-def _uniques(now: Look, repairs: Repairs, claimed: frozenset[str]) -> Iterator[Case]:
+def _uniques(now: Examination, repairs: Repairs, claimed: frozenset[str]) -> Iterator[Case]:
     for key, value in sorted(now.uniques.items()):
         name = key.decode("utf-8", "surrogateescape")
         if name not in claimed:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from workkit.doctor.findings import Case, Finding, Severity
-from workkit.doctor.look import Look
+from workkit.doctor.look import Examination
 from workkit.engine.eviction import EVICTS, evicts
 
 __all__ = ["check"]
@@ -15,7 +15,7 @@ _NEARLY_FULL: Final = 0.9
 _OLDEST_MAJOR: Final = 7
 
 
-def check(now: Look) -> Iterator[Case]:
+def check(now: Examination) -> Iterator[Case]:
     """Look at what the server says of itself."""
     info = now.info
     if not info:
@@ -54,7 +54,7 @@ def check(now: Look) -> Iterator[Case]:
         )
 
 
-def _on_disk(now: Look) -> Iterator[Case]:
+def _on_disk(now: Examination) -> Iterator[Case]:
     info = now.info
     if info.get("aof_enabled") == "1":
         if info.get("aof_last_write_status", "ok") != "ok":

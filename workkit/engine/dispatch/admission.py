@@ -14,7 +14,7 @@ from workkit.cron.slots import PeriodicEntry, split_slot
 from workkit.engine.handling.execution import Execution, Fate, quick_fate
 from workkit.engine.handling.handlers import Chain, Handler, Middleware, Registration
 from workkit.errors import Undecodable
-from workkit.store.calls.begin import Question
+from workkit.store.calls.begin import StartQuestion
 from workkit.store.keys import Keys
 
 __all__ = ["Admission"]
@@ -165,7 +165,7 @@ class Admission:
 
     def slots(
         self, asked: Sequence[Execution], held: Collection[Execution], now: Instant
-    ) -> list[Question]:
+    ) -> list[StartQuestion]:
         """Say what Redis is to be asked about cron jobs that begin."""
         running = {execution.slot for execution in held if execution.slot}
         questions = []
@@ -177,11 +177,11 @@ class Admission:
             questions.append(_question(execution, kind, key))
         return questions
 
-    def take_over(self, execution: Execution) -> Question:
+    def take_over(self, execution: Execution) -> StartQuestion:
         """Say what Redis is to be asked about a cron job whose slot nobody runs any more."""
         return _question(execution, "take", self._keys.slot(execution.payload.id))
 
-    def update(self, execution: Execution, found: bytes) -> Question:
+    def update(self, execution: Execution, found: bytes) -> StartQuestion:
         """Say what is to become of a unique job, from what its key was found to hold."""
         kind = "swap" if self.is_job(found) else "keep"
         kind = "own" if found == execution.raw else kind
@@ -198,5 +198,5 @@ class Admission:
             execution.fails = execution.payload.fails
 
 
-def _question(execution: Execution, kind: str, key: bytes, found: bytes = b"") -> Question:
-    return Question(kind, key, execution.queue, execution.raw, execution.payload.id, found)
+def _question(execution: Execution, kind: str, key: bytes, found: bytes = b"") -> StartQuestion:
+    return StartQuestion(kind, key, execution.queue, execution.raw, execution.payload.id, found)

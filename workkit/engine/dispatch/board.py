@@ -37,8 +37,8 @@ class QueueBoard:
         self._priorities = dict(priorities)
         self._limited = dict(limited)
         self._entropy = entropy
-        self._hopeful = set(priorities)
-        self._snoozed: dict[str, float] = {}
+        self._candidates = set(priorities)
+        self._left_alone: dict[str, float] = {}
         self._weights: dict[bool, tuple[list[str], list[int]]] = {}
 
     @property
@@ -47,45 +47,45 @@ class QueueBoard:
         return list(self._priorities)
 
     @property
-    def resigned(self) -> bool:
+    def any_thought_empty(self) -> bool:
         """Whether any queue is thought to have no jobs."""
-        return len(self._hopeful) < len(self._priorities)
+        return len(self._candidates) < len(self._priorities)
 
     @property
-    def hopeful(self) -> bool:
+    def may_have_jobs(self) -> bool:
         """Whether any queue may have jobs."""
-        return bool(self._hopeful)
+        return bool(self._candidates)
 
-    def hope(self, names: Iterable[str]) -> None:
+    def mark_candidates(self, names: Iterable[str]) -> None:
         """Take note that queues may have jobs."""
-        before = len(self._hopeful)
-        self._hopeful.update(name for name in names if name not in self._snoozed)
-        if len(self._hopeful) != before:
+        before = len(self._candidates)
+        self._candidates.update(name for name in names if name not in self._left_alone)
+        if len(self._candidates) != before:
             self._weights.clear()
 
-    def see(self, ready: Iterable[str]) -> None:
+    def mark_ready(self, ready: Iterable[str]) -> None:
         """Take note of a look at all queues: these have jobs to claim, the others have not."""
-        self._hopeful = {name for name in ready if name not in self._snoozed}
+        self._candidates = {name for name in ready if name not in self._left_alone}
         self._weights.clear()
 
-    def give_up(self, name: str) -> None:
+    def mark_empty(self, name: str) -> None:
         """Take note that a queue has no job to claim."""
-        if name in self._hopeful:
-            self._hopeful.discard(name)
+        if name in self._candidates:
+            self._candidates.discard(name)
             self._weights.clear()
 
-    def snooze(self, name: str, until_s: float) -> None:
+    def leave_alone(self, name: str, until_s: float) -> None:
         """Leave a queue alone until a time (monotonic seconds)."""
-        self._snoozed[name] = until_s
-        self.give_up(name)
+        self._left_alone[name] = until_s
+        self.mark_empty(name)
 
-    def wake(self, now_s: float) -> None:
+    def recheck(self, now_s: float) -> None:
         """Look at snoozed queues again whose time has come."""
-        if self._snoozed:
-            ready = [name for name, until_s in self._snoozed.items() if until_s <= now_s]
+        if self._left_alone:
+            ready = [name for name, until_s in self._left_alone.items() if until_s <= now_s]
             for name in ready:
-                del self._snoozed[name]
-            self.hope(ready)
+                del self._left_alone[name]
+            self.mark_candidates(ready)
 
     def draw(self, free: int, ahead: int) -> dict[str, int]:
         """Draw what to claim.
@@ -124,7 +124,7 @@ class QueueBoard:
                 claims[queue] = min(claims[queue], room)
                 if not claims[queue]:
                     del claims[queue]
-                    self.give_up(queue)
+                    self.mark_empty(queue)
         return claims
 
     def _cumulative(self, unlimited_only: bool) -> tuple[list[str], list[int]]:
@@ -133,7 +133,7 @@ class QueueBoard:
             names = [
                 name
                 for name in self._priorities
-                if name in self._hopeful and not (unlimited_only and name in self._limited)
+                if name in self._candidates and not (unlimited_only and name in self._limited)
             ]
             known = names, list(accumulate(self._priorities[name] for name in names))
             self._weights[unlimited_only] = known

@@ -23,9 +23,9 @@ from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.deadlines import Deadlines
 from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.dispatch.pace import Pace
-from workkit.engine.dispatch.pool_sync import Alignment
-from workkit.engine.dispatch.reply_processor import Intake
-from workkit.engine.dispatch.start_checks import Beginning, Solo
+from workkit.engine.dispatch.pool_sync import PoolSync
+from workkit.engine.dispatch.reply_processor import ReplyProcessor
+from workkit.engine.dispatch.start_checks import IsolatedRun, StartChecks
 from workkit.engine.handling.events import Events
 from workkit.engine.handling.execution import Execution, Fate, decide, quick_fate
 from workkit.engine.process.identity import Identity
@@ -33,8 +33,8 @@ from workkit.engine.runners.base import Runner
 from workkit.errors import ServerError, ServerRefused
 from workkit.store.calls import exchange as store
 from workkit.store.calls import pools
-from workkit.store.exchange import Exchange, Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import RoundTrip, Step
 
 __all__ = ["Dispatcher", "Rest"]
 
@@ -108,15 +108,15 @@ class Dispatcher:
         # Sync and async handlers share the workers, so what one kind holds in advance could keep
         # the other from starting.
         self._pace = Pace(prefetch=not admission.mixed, concurrency=concurrency)
-        self._alignment = Alignment(keys, identity, admission, ledger, board)
-        self._beginning = Beginning(keys, identity, admission, ledger, max_recoveries)
-        self._solo = Solo(ledger, board)
+        self._pool_sync = PoolSync(keys, identity, admission, ledger, board)
+        self._start_checks = StartChecks(keys, identity, admission, ledger, max_recoveries)
+        self._isolated = IsolatedRun(ledger, board)
         self._queues = {keys.jobs(name): name for name in board.names}
         self._looked_at = float("-inf")
         self._claiming = True
-        self._intake = Intake(
+        self._replies = ReplyProcessor(
             admission=admission,
-            beginning=self._beginning,
+            start_checks=self._start_checks,
             board=board,
             ledger=ledger,
             events=events,
@@ -133,18 +133,18 @@ class Dispatcher:
 
     def reaped(self) -> None:
         """Take note that the pool is not registered any more; safe from any thread."""
-        self._alignment.reaped = True
+        self._pool_sync.reaped = True
 
     @property
     def has_finished(self) -> bool:
         """Whether a handler has ended since the last turn, or something was reported."""
         return bool(self._finished) or self._ledger.has_reports
 
-    def look(self) -> Exchange[store.Look]:
+    def look(self) -> RoundTrip[store.IdleLook]:
         """Return a look at everything that could give this pool work; `looked` takes it in."""
         return store.look(self._keys, self._identity.pool_id, self._board.names)
 
-    def looked(self, look: store.Look) -> bool:
+    def looked(self, look: store.IdleLook) -> bool:
         """Take in what a look has shown.
 
         Returns:
@@ -152,8 +152,8 @@ class Dispatcher:
         """
         self._looked_at = self._clock.read().monotonic_s
         self.next_due_s = look.next_due_s
-        self._board.see(look.ready)
-        return self._board.hopeful
+        self._board.mark_ready(look.ready)
+        return self._board.may_have_jobs
 
     # One turn.
 
@@ -163,7 +163,7 @@ class Dispatcher:
         Raises:
             ServerError: Redis did not answer or refused.
         """
-        yield from self._alignment.restore(self._clock.read())
+        yield from self._pool_sync.restore(self._clock.read())
 
     def turn(self, *, watched: bool = False, heard: Sequence[bytes] = ()) -> Step[Rest]:
         """Do what is to be done now: settle, claim, start.
@@ -180,9 +180,9 @@ class Dispatcher:
             ServerError: Redis did not answer or refused; nothing is lost, call again later.
         """
         now = self._clock.read()
-        if self._intake.waiting and self._alignment.due(now):
-            self._intake.take()
-        for fate in (yield from self._alignment.restore(now)):
+        if self._replies.waiting and self._pool_sync.due(now):
+            self._replies.take()
+        for fate in (yield from self._pool_sync.restore(now)):
             self._events.settled(fate)
         if self._ledger.fenced_waiting:
             self._ledger.fenced_waiting = False
@@ -190,7 +190,7 @@ class Dispatcher:
         self._collect()
         self._deadlines.watch(now)
         self._return_impatient(now)
-        self._board.hope([self._queues[key] for key in heard if key in self._queues])
+        self._board.mark_candidates([self._queues[key] for key in heard if key in self._queues])
         claims = self._draw(now)
         told = heard and claims
         if not watched and not told and self._look_is_due(now, claims):
@@ -199,21 +199,25 @@ class Dispatcher:
         if claims or self._ledger.outbox or self._ledger.records:
             yield from self._exchange(now, claims)
         if not self._is_pressed(now):
-            self._intake.take()
-        if self._beginning.waiting:
+            self._replies.take()
+        if self._start_checks.waiting:
             yield from self._begin(now)
-        self._intake.start(self._solo.next())
-        self._return(self._solo.impatient(now), now, "runs alone")
+        self._replies.start(self._isolated.next())
+        self._return(self._isolated.overdue(now), now, "runs alone")
         return self._rest(self._clock.read())
 
     def _look_is_due(self, now: Instant, claims: Mapping[str, int]) -> bool:
         """Tell whether to look at queues that were empty: also while others have jobs."""
         wanted = bool(claims) or self._may_claim()
-        return wanted and self._board.resigned and now.monotonic_s - self._looked_at >= LOOK_S
+        return (
+            wanted and self._board.any_thought_empty and now.monotonic_s - self._looked_at >= LOOK_S
+        )
 
     def _may_claim(self) -> bool:
         return (
-            self._claiming and not self._solo.pending and self._ledger.running < self._concurrency
+            self._claiming
+            and not self._isolated.pending
+            and self._ledger.running < self._concurrency
         )
 
     def _rest(self, now: Instant) -> Rest:
@@ -222,12 +226,12 @@ class Dispatcher:
             self._ledger.outbox
             or self._ledger.records
             or self.has_finished
-            or self._beginning.waiting
-            or self._intake.waiting
+            or self._start_checks.waiting
+            or self._replies.waiting
         )
-        if busy or self._alignment.reaped or (self._board.hopeful and any(self._room(now))):
+        if busy or self._pool_sync.reaped or (self._board.may_have_jobs and any(self._room(now))):
             return Rest(0.0, listen=False)
-        ends = [self._alignment.next_s, self._deadlines.next_s(now), self._solo.next_s]
+        ends = [self._pool_sync.next_s, self._deadlines.next_s(now), self._isolated.next_s]
         if self._ledger.running > self._concurrency:
             ends.append(now.monotonic_s + PATIENCE_S)
         return Rest(max(min(ends) - now.monotonic_s, 0.001), listen=listen)
@@ -269,14 +273,14 @@ class Dispatcher:
 
     def _draw(self, now: Instant) -> dict[str, int]:
         """Decide how many jobs to claim from which queues."""
-        self._board.wake(now.monotonic_s)
-        self._board.hope(self._ledger.ghosts_gone())
+        self._board.recheck(now.monotonic_s)
+        self._board.mark_candidates(self._ledger.ghosts_gone())
         claims = self._board.draw(*self._room(now))
         return self._board.without_overrun(claims, self._ledger.ghosts)
 
     def _room(self, now: Instant) -> tuple[int, int]:
         """Return how many jobs to claim for free workers, and how many to hold in advance."""
-        if not self._claiming or self._solo.pending:
+        if not self._claiming or self._isolated.pending:
             return 0, 0
         free = self._concurrency - self._ledger.running
         return max(free, 0), self._pace.ahead(now, free)
@@ -288,43 +292,43 @@ class Dispatcher:
         exchange = store.exchange(
             self._keys,
             self._identity.pool_id,
-            self._alignment.fence,
+            self._pool_sync.fence,
             now.epoch_ms,
             fates,
             claims,
             self._history_blob(fates, records),
-            self._intake.take,
+            self._replies.take,
         )
         try:
             reply = yield from exchange
         except BaseException:  # a bug of ours included: a resync shows what has happened
             ledger.records = records + ledger.records
-            self._alignment.lost(fates)
-            self._intake.take()
+            self._pool_sync.lost(fates)
+            self._replies.take()
             raise
-        self._intake.take()
+        self._replies.take()
         if reply.status != "ok":
             ledger.records = records + ledger.records
             ledger.put_back(fates)
             self._out_of_step(reply)
             return
-        self._alignment.fence += 1
-        self._intake.receive(reply, fates, records, now)
+        self._pool_sync.fence += 1
+        self._replies.receive(reply, fates, records, now)
         starved = self._runner.starved
         if claims:
             self._pace.supplied(in_time=not starved)
         if starved:
-            self._intake.take()
+            self._replies.take()
 
     def _is_pressed(self, now: Instant) -> bool:
         """Tell whether another exchange follows at once, while which the last can be taken in."""
-        return bool(self._finished) or (self._board.hopeful and self._room(now)[1] > 0)
+        return bool(self._finished) or (self._board.may_have_jobs and self._room(now)[1] > 0)
 
     def _out_of_step(self, reply: store.ExchangeReply) -> None:
         if reply.status == "gone":
-            self._alignment.reaped = True
+            self._pool_sync.reaped = True
         elif reply.status == "fenced":
-            self._alignment.doubt()
+            self._pool_sync.doubt()
         else:
             raise ServerRefused(
                 "WRONGTYPE",
@@ -350,15 +354,15 @@ class Dispatcher:
     def _begin(self, now: Instant) -> Step[None]:
         """Start jobs about which Redis has a last word."""
         try:
-            begun = yield from self._beginning.ask(self._alignment.fence, now, self._collect)
+            begun = yield from self._start_checks.ask(self._pool_sync.fence, now, self._collect)
         except ServerError:
-            self._alignment.doubt()  # an update may have replaced the bytes that we know
+            self._pool_sync.doubt()  # an update may have replaced the bytes that we know
             raise
         if begun is None:
-            self._alignment.doubt()
+            self._pool_sync.doubt()
             return
-        self._return(self._solo.add(begun.suspects), now, "runs alone")
-        self._intake.start(begun.ready)
+        self._return(self._isolated.add(begun.suspects), now, "runs alone")
+        self._replies.start(begun.ready)
 
     # Stopping.
 
@@ -369,7 +373,7 @@ class Dispatcher:
             The executions whose handlers still run; what they do from now on does not count.
         """
         now = self._clock.read()
-        self._intake.take()
+        self._replies.take()
         self._collect()
         self._runner.withdraw()
         unfinished = self._ledger.open()  # in the order in which they were claimed
@@ -383,8 +387,8 @@ class Dispatcher:
             How many jobs Redis still counts as held by it; then it stays, and a reaper of another
             pool recovers them.
         """
-        if not self._alignment.registered:
+        if not self._pool_sync.registered:
             return 0
         held = yield from pools.leave(self._keys, self._identity.pool_id, self._board.names)
-        self._alignment.registered = held > 0
+        self._pool_sync.registered = held > 0
         return held

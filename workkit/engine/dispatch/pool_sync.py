@@ -15,10 +15,10 @@ from workkit.engine.handling.execution import Fate, quick_fate
 from workkit.engine.process.identity import Identity
 from workkit.store.calls import exchange as store
 from workkit.store.calls import pools
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
-__all__ = ["Alignment"]
+__all__ = ["PoolSync"]
 
 _log = logging.getLogger("workkit")
 
@@ -26,7 +26,7 @@ _log = logging.getLogger("workkit")
 RESYNC_S: Final = 60.0
 
 
-class Alignment:
+class PoolSync:
     """Registers the pool, fences its exchanges, and finds out what a lost reply has done.
 
     Every exchange names the fence that it expects and sets the next one. After a lost reply a
@@ -117,7 +117,7 @@ class Alignment:
         )
         self.fence, self._in_step, self._resynced_at = 0, True, now.monotonic_s
         self.registered, self.reaped = True, False
-        self._board.hope(self._board.names)
+        self._board.mark_candidates(self._board.names)
         if self._lost is not None:
             # Whether it was applied, adopting tells: what was settled cannot be adopted.
             self._ledger.put_back(self._lost[1])

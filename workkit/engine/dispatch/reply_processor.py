@@ -10,13 +10,13 @@ from workkit.engine.dispatch.admission import Admission
 from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.deadlines import Deadlines
 from workkit.engine.dispatch.ledger import Ledger
-from workkit.engine.dispatch.start_checks import Beginning
+from workkit.engine.dispatch.start_checks import StartChecks
 from workkit.engine.handling.events import Events
 from workkit.engine.handling.execution import Execution, Fate
 from workkit.engine.runners.base import Runner
 from workkit.store.calls.exchange import ExchangeReply
 
-__all__ = ["Intake"]
+__all__ = ["ReplyProcessor"]
 
 
 class _Answer(NamedTuple):
@@ -26,14 +26,14 @@ class _Answer(NamedTuple):
     at: Instant
 
 
-class Intake:
+class ReplyProcessor:
     """Has the last answer of Redis, and takes it in when there is time for it.
 
     While jobs are many, that is while the next exchange is under way.
 
     Args:
         admission: Turns claimed bytes into executions.
-        beginning: Takes jobs about which Redis has a last word.
+        start_checks: Takes jobs about which Redis has a last word.
         board: What is known of the queues.
         ledger: What the pool holds.
         events: Takes what hooks want to know.
@@ -45,7 +45,7 @@ class Intake:
         self,
         *,
         admission: Admission,
-        beginning: Beginning,
+        start_checks: StartChecks,
         board: QueueBoard,
         ledger: Ledger,
         events: Events,
@@ -53,7 +53,7 @@ class Intake:
         runner: Runner,
     ) -> None:
         self._admission = admission
-        self._beginning = beginning
+        self._start_checks = start_checks
         self._board = board
         self._ledger = ledger
         self._events = events
@@ -79,7 +79,7 @@ class Intake:
         """
         for queue, _, stopped_by in reply.claimed:
             if stopped_by:
-                self._board.give_up(queue)
+                self._board.mark_empty(queue)
         self._answer = _Answer(reply, fates, records, now)
         self._ledger.expected = reply.jobs
 
@@ -107,7 +107,7 @@ class Intake:
         for fate in fates:
             execution = fate.execution
             if execution.options.max_concurrency:
-                self._board.hope([execution.queue])
+                self._board.mark_candidates([execution.queue])
             if execution.error_text:
                 self._events.settled(fate)
 
@@ -123,7 +123,7 @@ class Intake:
             if fate is not None:
                 self._ledger.conclude(fate)
             elif check or execution.asks:
-                self._beginning.add(execution, ask_recoveries=check)
+                self._start_checks.add(execution, ask_recoveries=check)
             else:
                 ready.append(execution)
         self.start(ready)

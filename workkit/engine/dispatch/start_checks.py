@@ -13,19 +13,19 @@ from workkit.engine.handling.execution import Execution, quick_fate
 from workkit.engine.process.identity import Identity
 from workkit.store.calls import begin as store
 from workkit.store.calls import pools
-from workkit.store.calls.begin import Question, Word
-from workkit.store.exchange import Step
+from workkit.store.calls.begin import StartQuestion, StartVerdict
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
-__all__ = ["Beginning", "Begun", "Solo"]
+__all__ = ["IsolatedRun", "StartChecks", "Startable"]
 
 #: A job on its last recovery waits this long for the process to be its own, seconds.
-SOLO_PATIENCE_S: Final = 30.0
+ISOLATION_WAIT_S: Final = 30.0
 _UNKNOWN: Final = -1
 _DROPPED: Final = {"drop": "duplicate slot", "late": "late slot"}
 
 
-class Begun(NamedTuple):
+class Startable(NamedTuple):
     """Jobs that may start.
 
     Attributes:
@@ -37,7 +37,7 @@ class Begun(NamedTuple):
     suspects: list[Execution]
 
 
-class Beginning:
+class StartChecks:
     """Asks Redis about jobs that were claimed and have not started.
 
     Args:
@@ -75,7 +75,7 @@ class Beginning:
 
     def ask(
         self, fence: int, now: Instant, meanwhile: Callable[[], None] | None = None
-    ) -> Step[Begun | None]:
+    ) -> Step[Startable | None]:
         """Ask about all jobs that wait.
 
         Args:
@@ -96,7 +96,7 @@ class Beginning:
             for execution, count in zip(unknown, counts, strict=True):
                 execution.recovered = count
         asked = [execution for execution in self._waiting if execution.asks]
-        words: dict[Execution, Word] = {}
+        words: dict[Execution, StartVerdict] = {}
         if asked:
             said = yield from self._begin(asked, fence, now, meanwhile)
             if said is None:
@@ -106,11 +106,13 @@ class Beginning:
         for execution in asked:
             if execution not in words:
                 self._admission.begun(execution)
-        may_start = [e for e in executions if e not in words or self._heed(e, words[e], now)]
+        may_start = [
+            e for e in executions if e not in words or self._apply_verdict(e, words[e], now)
+        ]
         suspects = [e for e in may_start if self._is_suspect(e)]
         if suspects:
             may_start = [e for e in may_start if not self._is_suspect(e)]
-        return Begun(may_start, suspects)
+        return Startable(may_start, suspects)
 
     def _begin(
         self,
@@ -118,7 +120,7 @@ class Beginning:
         fence: int,
         now: Instant,
         meanwhile: Callable[[], None] | None,
-    ) -> Step[dict[Execution, Word] | None]:
+    ) -> Step[dict[Execution, StartVerdict] | None]:
         """Have Redis say its word; look at updates, and at who runs a slot that was started.
 
         Returns:
@@ -136,7 +138,7 @@ class Beginning:
             )
             if found is None:
                 return None
-            again: dict[Execution, Question] = {}
+            again: dict[Execution, StartQuestion] = {}
             for place, word in found.items():
                 execution = order[place]
                 if word.says == "update":  # and another one may come before it is asked again
@@ -144,7 +146,7 @@ class Beginning:
                 elif word.says != "busy":
                     words[execution] = word
                 elif (yield from self._holds(word.owner, execution)):
-                    words[execution] = Word("drop")
+                    words[execution] = StartVerdict("drop")
                 else:  # Its owner was reaped a moment ago and is about to be forgotten.
                     again[execution] = admission.take_over(execution)
             if not again:
@@ -157,7 +159,7 @@ class Beginning:
         raws = held.get(execution.queue, [])
         return any(self._admission.job_id(raw) == execution.payload.id for raw in raws)
 
-    def _heed(self, execution: Execution, word: Word, now: Instant) -> bool:
+    def _apply_verdict(self, execution: Execution, word: StartVerdict, now: Instant) -> bool:
         """Take in Redis's word on a job that does not simply run; tells whether it may start."""
         if word.says == "swap":
             self._admission.begun(execution, word.raw)
@@ -170,7 +172,7 @@ class Beginning:
         return 0 < execution.recovered >= self._max_recoveries - 1
 
 
-class Solo:
+class IsolatedRun:
     """Runs a job on its last recovery with nothing beside it.
 
     If such a job kills the process again, it dies alone, and no neighbour is condemned with it. So
@@ -197,7 +199,7 @@ class Solo:
         """When patience ends, monotonic seconds; infinity for never."""
         if self._job is None or self._started:
             return float("inf")
-        return self._job.claimed_s + SOLO_PATIENCE_S
+        return self._job.claimed_s + ISOLATION_WAIT_S
 
     def add(self, executions: Sequence[Execution]) -> list[Execution]:
         """Take the first of some jobs on their last recovery.
@@ -220,7 +222,7 @@ class Solo:
         self._started = True
         return [self._job]
 
-    def impatient(self, now: Instant) -> list[Execution]:
+    def overdue(self, now: Instant) -> list[Execution]:
         """Return the job if it has waited too long for the process to be its own.
 
         Its queue is left alone for a while, so that a process with nothing to do takes it.
@@ -228,5 +230,5 @@ class Solo:
         if self._job is None or now.monotonic_s < self.next_s:
             return []
         late, self._job = self._job, None
-        self._board.snooze(late.queue, now.monotonic_s + SOLO_PATIENCE_S)
+        self._board.leave_alone(late.queue, now.monotonic_s + ISOLATION_WAIT_S)
         return [late]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from workkit.core.clock import Instant
-from workkit.store.exchange import Step
+from workkit.store.round_trip import Step
 
 __all__ = ["Duty"]
 

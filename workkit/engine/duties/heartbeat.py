@@ -13,8 +13,8 @@ from workkit.core.clock import Instant
 from workkit.engine.process.identity import Identity
 from workkit.errors import ServerError
 from workkit.store.calls import pools
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["BEAT_S", "Heartbeat"]
 

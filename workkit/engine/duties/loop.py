@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.duty import Duty
-from workkit.engine.duties.scheduler import Rota
+from workkit.engine.duties.scheduler import DutyScheduler
 from workkit.engine.process.waker import Waker
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import carry_out
@@ -32,7 +32,7 @@ class DutyLoop:
     ) -> None:
         self._link = link
         self._waker = Waker()
-        self._rota = Rota(duties, clock, entropy, self._waker)
+        self._scheduler = DutyScheduler(duties, clock, entropy, self._waker)
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def start(self) -> None:
@@ -46,16 +46,18 @@ class DutyLoop:
 
     def hurry(self, duty: Duty, at_s: float) -> None:
         """Make a duty due at a time (monotonic seconds) if it is not earlier; from any thread."""
-        self._rota.hurry(duty, at_s)
+        self._scheduler.hurry(duty, at_s)
 
     def stop(self, wait_s: float) -> None:
         """End the thread after the exchange that is under way."""
-        self._rota.stop()
+        self._scheduler.stop()
         self._thread.join(wait_s)
 
     def _serve(self) -> None:
         try:
-            carry_out(self._rota.routine(), self._link, lambda wait: self._waker.wait(wait.for_s))
+            carry_out(
+                self._scheduler.routine(), self._link, lambda wait: self._waker.wait(wait.for_s)
+            )
         finally:
             self._link.close()
             self._waker.close()

@@ -17,8 +17,8 @@ from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.cron.slots import PeriodicEntry
 from workkit.store.calls import move as due
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["RETIRED_S", "Planner"]
 

@@ -25,8 +25,8 @@ from workkit.engine.process.identity import Identity
 from workkit.errors import Undecodable
 from workkit.store.calls import pools
 from workkit.store.calls.pools import Beat, Recoverable
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["DEAD_S", "Reaper"]
 

@@ -17,8 +17,8 @@ from workkit.engine.duties.reaper import Reaper
 from workkit.engine.process.identity import Identity
 from workkit.store.calls import pools
 from workkit.store.calls.pools import LockState
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["Reconciler"]
 

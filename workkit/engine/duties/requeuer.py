@@ -17,8 +17,8 @@ from workkit.engine.duties.planner import RETIRED_S
 from workkit.errors import Undecodable
 from workkit.store.calls import move as due
 from workkit.store.calls.move import Due
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["UNTOLD_S", "Requeuer"]
 

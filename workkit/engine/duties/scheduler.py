@@ -12,16 +12,16 @@ from workkit.engine.duties.duty import Duty
 from workkit.engine.process.outage import Outage
 from workkit.errors import ServerError
 from workkit.store.connections.routine import Alarm, Routine, Wait
-from workkit.store.exchange import ping
+from workkit.store.round_trip import ping
 
-__all__ = ["Rota"]
+__all__ = ["DutyScheduler"]
 
 _log = logging.getLogger("workkit")
 
 _AFTER_BUG_S: Final = 5.0
 
 
-class Rota:
+class DutyScheduler:
     """The duties of one loop and when they are due; at first, all at once.
 
     Args:

@@ -7,8 +7,8 @@ from typing import Final
 
 from workkit.core.clock import Instant
 from workkit.store.calls import pools
-from workkit.store.exchange import Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["Trimmer"]
 

@@ -24,7 +24,7 @@ _STINT_S: Final = 0.001
 _MOST_AT_ONCE: Final = 16
 
 
-class _Worker:
+class _TaskWorker:
     """One task and what it runs.
 
     Attributes:
@@ -72,11 +72,11 @@ class LoopRunner:
         self._clock = clock
         self._entropy = entropy
         self._ready: deque[Execution] = deque()
-        self._workers: set[_Worker] = set()
-        self._parked: list[_Worker] = []
+        self._workers: set[_TaskWorker] = set()
+        self._parked: list[_TaskWorker] = []
         self._stride = 1  # how many are woken at once
         self._pump_due = False
-        self._abandoned: set[_Worker] = set()
+        self._abandoned: set[_TaskWorker] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -128,13 +128,13 @@ class LoopRunner:
 
     def _add_worker(self) -> None:
         assert self._loop is not None  # noqa: S101 - it runs this
-        worker = _Worker()
+        worker = _TaskWorker()
         self._workers.add(worker)
         # In a context of its own, not in that of the handler which may have led here.
         context = contextvars.Context()
         worker.task = context.run(self._loop.create_task, self._work(worker))
 
-    async def _work(self, worker: _Worker) -> None:
+    async def _work(self, worker: _TaskWorker) -> None:
         """Run jobs, parked while there are none, until this worker is to be replaced."""
         pristine = contextvars.copy_context()
         stint_ends_s = 0.0
@@ -170,7 +170,7 @@ class LoopRunner:
         execution.worker_id = worker_id
         return execution
 
-    async def _park(self, worker: _Worker) -> None:
+    async def _park(self, worker: _TaskWorker) -> None:
         self._stride = 1
         worker.gate = worker.task.get_loop().create_future()
         self._parked.append(worker)
@@ -192,7 +192,7 @@ class LoopRunner:
             self._stride = min(2 * self._stride, _MOST_AT_ONCE)
         self._pump()
 
-    async def _run(self, worker: _Worker, execution: Execution) -> float:
+    async def _run(self, worker: _TaskWorker, execution: Execution) -> float:
         """Run a handler; returns when it ended, monotonic seconds."""
         worker.current = execution
         execution.runner = worker
@@ -230,7 +230,7 @@ class LoopRunner:
         """Cancel the handler."""
 
         def cancel() -> None:
-            worker: _Worker | None = execution.runner
+            worker: _TaskWorker | None = execution.runner
             if worker is not None and worker.current is execution:
                 worker.task.cancel()
 
@@ -241,7 +241,7 @@ class LoopRunner:
         """Let go of a handler that swallows its cancellation."""
 
         def let_go() -> None:
-            worker: _Worker | None = execution.runner
+            worker: _TaskWorker | None = execution.runner
             if worker is not None and worker.current is execution and not worker.abandoned:
                 worker.abandoned = True
                 self._abandoned.add(worker)

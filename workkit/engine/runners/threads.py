@@ -24,7 +24,7 @@ _MOST_ON_THEIR_WAY = 16
 _log = logging.getLogger("workkit")
 
 
-class _Worker:
+class _ThreadWorker:
     """One thread and what it runs.
 
     Attributes:
@@ -81,12 +81,14 @@ class ThreadRunner:
         self._entropy = entropy
         self._loop = loop
         self._ready: deque[Execution] = deque()
-        self._parked: deque[_Worker] = deque()  # the one that parked last has the warmest caches
-        self._woken: set[_Worker] = set()  # and not there yet
+        self._parked: deque[_ThreadWorker] = (
+            deque()
+        )  # the one that parked last has the warmest caches
+        self._woken: set[_ThreadWorker] = set()  # and not there yet
         self._stride = 1  # how many may be on their way at once
         self._closed = False
-        self._workers: list[_Worker] = []
-        self._abandoned: list[_Worker] = []
+        self._workers: list[_ThreadWorker] = []
+        self._abandoned: list[_ThreadWorker] = []
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Queue executions, and start threads for them while there are fewer than allowed."""
@@ -97,7 +99,7 @@ class ThreadRunner:
             self._add_worker()
 
     def _add_worker(self) -> None:
-        worker = _Worker()
+        worker = _ThreadWorker()
         worker.thread = threading.Thread(
             target=self._work, args=(worker,), name="workkit-worker", daemon=True
         )
@@ -119,7 +121,7 @@ class ThreadRunner:
 
     def interrupt(self, execution: Execution) -> None:
         """Raise `JobTimeout` in the handler's thread, between two of its bytecodes."""
-        worker: _Worker | None = execution.runner
+        worker: _ThreadWorker | None = execution.runner
         if worker is None or worker.thread is None or worker.thread.ident is None:
             return
         with worker.lock:
@@ -132,7 +134,7 @@ class ThreadRunner:
 
     def abandon(self, execution: Execution) -> None:
         """Let go of a thread and put a new one in its place; nothing if it has just ended."""
-        worker: _Worker | None = execution.runner
+        worker: _ThreadWorker | None = execution.runner
         if worker is None:
             return
         with worker.lock:
@@ -160,7 +162,7 @@ class ThreadRunner:
             if worker.thread is not None and worker.current is None:
                 worker.thread.join(wait_s)
 
-    def _work(self, worker: _Worker) -> None:
+    def _work(self, worker: _ThreadWorker) -> None:
         ready = self._ready
         now: Instant | None = None  # as long as it is fresh
         while not worker.abandoned:
@@ -191,7 +193,7 @@ class ThreadRunner:
         worker.gate.release()
         return True
 
-    def _park(self, worker: _Worker) -> None:
+    def _park(self, worker: _ThreadWorker) -> None:
         """Wait until there may be something to run."""
         self._parked.append(worker)
         if self._ready or self._closed:  # it came before it could know that somebody waits
@@ -202,7 +204,9 @@ class ThreadRunner:
         self._woken.discard(worker)
         self._stride = min(2 * self._stride, _MOST_ON_THEIR_WAY) if self._ready else 1
 
-    def _run(self, worker: _Worker, execution: Execution, now: Instant | None) -> Instant | None:
+    def _run(
+        self, worker: _ThreadWorker, execution: Execution, now: Instant | None
+    ) -> Instant | None:
         """Run a handler.
 
         Args:
@@ -244,7 +248,7 @@ class ThreadRunner:
         return ended
 
     @staticmethod
-    def _leave(worker: _Worker, execution: Execution) -> None:
+    def _leave(worker: _ThreadWorker, execution: Execution) -> None:
         """Leave the handler for good: an interrupt that comes too late must hit nobody else."""
         with worker.lock:
             worker.current = None

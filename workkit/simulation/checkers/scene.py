@@ -14,8 +14,8 @@ from workkit.engine.handling.execution import Execution
 from workkit.errors import Undecodable
 from workkit.simulation.checkers.base import Checker, Violation
 from workkit.simulation.verbs import command_name
-from workkit.store.exchange import Command
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Command
 
 if TYPE_CHECKING:
     from workkit.simulation.server import SimulatedServer

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from workkit.store.exchange import Command, Exchange, call
+from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.replies import number, text
-from workkit.store.scripts import script
+from workkit.store.round_trip import Command, RoundTrip, call
 
-__all__ = ["MARKS_KEPT_S", "Question", "Word", "begin", "recovery_counts"]
+__all__ = ["MARKS_KEPT_S", "StartQuestion", "StartVerdict", "begin", "recovery_counts"]
 
 #: How long marks of begun unique jobs, cron slots and recoveries are kept, seconds.
 MARKS_KEPT_S: Final = 3 * 86_400
 
 
-class Question(NamedTuple):
+class StartQuestion(NamedTuple):
     """A claimed job that needs more than its key freed before it starts.
 
     Attributes:
@@ -37,7 +37,7 @@ class Question(NamedTuple):
     found: bytes = b""
 
 
-class Word(NamedTuple):
+class StartVerdict(NamedTuple):
     """Redis's last word on a job that does not simply run as it is.
 
     Attributes:
@@ -59,9 +59,9 @@ def begin(
     fence: int,
     now_s: int,
     unique: Sequence[tuple[bytes, str]],
-    others: Sequence[Question] = (),
+    others: Sequence[StartQuestion] = (),
     meanwhile: Callable[[], None] | None = None,
-) -> Exchange[dict[int, Word] | None]:
+) -> RoundTrip[dict[int, StartVerdict] | None]:
     """Free unique keys, take updates and cron slots.
 
     Args:
@@ -88,25 +88,25 @@ def begin(
         key_list += (job.key, queue.inprogress, queue.jobs)
         args += (job.kind, job.raw, job.found, job.job_id)
 
-    def parse(reply: Any) -> dict[int, Word] | None:
+    def parse(reply: Any) -> dict[int, StartVerdict] | None:
         if reply[0] != b"ok":
             return None
         return {int(place) - 1: _word(*said) for place, *said in reply[1:]}
 
-    return Exchange(
-        (call(script("begin"), key_list, args),),
+    return RoundTrip(
+        (call(scripts.BEGIN, key_list, args),),
         lambda replies: parse(replies[0]),
         meanwhile=meanwhile,
     )
 
 
-def _word(says: bytes, what: bytes = b"") -> Word:
+def _word(says: bytes, what: bytes = b"") -> StartVerdict:
     if says == b"busy":
-        return Word("busy", owner=text(what))
-    return Word(says.decode(), raw=what)
+        return StartVerdict("busy", owner=text(what))
+    return StartVerdict(says.decode(), raw=what)
 
 
-def recovery_counts(keys: Keys, job_ids: Sequence[str]) -> Exchange[list[int]]:
+def recovery_counts(keys: Keys, job_ids: Sequence[str]) -> RoundTrip[list[int]]:
     """Read how often jobs have been recovered from dead pools; a hash of a wrong type is empty."""
     command: Command = ("HMGET", keys.recoveries, *job_ids)
 
@@ -114,4 +114,4 @@ def recovery_counts(keys: Keys, job_ids: Sequence[str]) -> Exchange[list[int]]:
         counts = replies[0] if isinstance(replies[0], list) else [None] * len(job_ids)
         return [number(count) or 0 for count in counts]
 
-    return Exchange((command,), parse, tolerant=True)
+    return RoundTrip((command,), parse, tolerant=True)

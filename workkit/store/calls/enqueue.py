@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from workkit.store.exchange import Exchange, call
+from workkit.store import scripts
 from workkit.store.keys import Keys
-from workkit.store.scripts import script
+from workkit.store.round_trip import RoundTrip, call
 
 __all__ = ["MAX_BATCH", "enqueue", "enqueue_one", "enqueue_unique", "schedule"]
 
@@ -15,13 +15,13 @@ __all__ = ["MAX_BATCH", "enqueue", "enqueue_one", "enqueue_unique", "schedule"]
 MAX_BATCH: Final = 1_000
 
 
-def enqueue_one(keys: Keys, name: str, raw: bytes) -> Exchange[None]:
+def enqueue_one(keys: Keys, name: str, raw: bytes) -> RoundTrip[None]:
     """Put one job into its queue."""
-    command = (script("enqueue"), 2, keys.known_jobs, keys.jobs(name), name, 1, raw)
-    return Exchange((command,), _nothing)
+    command = (scripts.ENQUEUE, 2, keys.known_jobs, keys.jobs(name), name, 1, raw)
+    return RoundTrip((command,), _nothing)
 
 
-def enqueue(keys: Keys, batches: Mapping[str, Sequence[bytes]]) -> Exchange[None]:
+def enqueue(keys: Keys, batches: Mapping[str, Sequence[bytes]]) -> RoundTrip[None]:
     """Put jobs into their queues, all or none.
 
     Args:
@@ -32,13 +32,13 @@ def enqueue(keys: Keys, batches: Mapping[str, Sequence[bytes]]) -> Exchange[None
     args: list[Any] = []
     for name, raws in batches.items():
         args += (name, len(raws), *raws)
-    return Exchange.one(call(script("enqueue"), key_list, args), _nothing)
+    return RoundTrip.one(call(scripts.ENQUEUE, key_list, args), _nothing)
 
 
-def schedule(keys: Keys, name: str, run_at_s: int, raw: bytes) -> Exchange[None]:
+def schedule(keys: Keys, name: str, run_at_s: int, raw: bytes) -> RoundTrip[None]:
     """Put one job into the scheduled set."""
-    command = call(script("schedule"), (keys.known_jobs, keys.scheduled), (name, run_at_s, raw))
-    return Exchange.one(command, _nothing)
+    command = call(scripts.SCHEDULE, (keys.known_jobs, keys.scheduled), (name, run_at_s, raw))
+    return RoundTrip.one(command, _nothing)
 
 
 def enqueue_unique(
@@ -51,7 +51,7 @@ def enqueue_unique(
     replaces: bool,
     lives_s: int,
     run_at_s: int | None,
-) -> Exchange[bool]:
+) -> RoundTrip[bool]:
     """Put one job into its queue or the scheduled set unless its key is held.
 
     Args:
@@ -69,11 +69,11 @@ def enqueue_unique(
     """
     where = keys.jobs(name) if run_at_s is None else keys.scheduled
     command = call(
-        script("enqueue_unique"),
+        scripts.ENQUEUE_UNIQUE,
         (keys.known_jobs, where, unique_key),
         (name, raw, value, lives_s, "" if run_at_s is None else run_at_s, int(replaces)),
     )
-    return Exchange.one(command, bool)
+    return RoundTrip.one(command, bool)
 
 
 def _nothing(reply: object) -> None:

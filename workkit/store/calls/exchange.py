@@ -8,17 +8,17 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from workkit.store.exchange import Exchange, call
+from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.replies import number, text
-from workkit.store.scripts import script
+from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
     "Claimed",
     "Effect",
     "ExchangeReply",
     "HistoryBlob",
-    "Look",
+    "IdleLook",
     "Settlement",
     "adopt",
     "exchange",
@@ -163,7 +163,7 @@ def exchange(
     claims: Mapping[str, int],
     history: HistoryBlob,
     meanwhile: Callable[[], None] | None = None,
-) -> Exchange[ExchangeReply]:
+) -> RoundTrip[ExchangeReply]:
     """Settle finished jobs and claim new ones, in one script.
 
     Args:
@@ -214,8 +214,8 @@ def exchange(
             key_list.append(effect.key)
             key_at = len(key_list)
         args += (position, effect.op, key_at, effect.argument)
-    return Exchange(
-        (call(script("exchange"), key_list, args),),
+    return RoundTrip(
+        (call(scripts.EXCHANGE, key_list, args),),
         lambda replies: _parse(replies[0], list(parts), flat),
         meanwhile=meanwhile,
     )
@@ -235,7 +235,7 @@ def _parse(reply: Any, names: list[str], flat: list[int]) -> ExchangeReply:
     return ExchangeReply("ok", applied, int(reply[2]), claimed)
 
 
-class Look(NamedTuple):
+class IdleLook(NamedTuple):
     """What a pool depends on while it is idle.
 
     Attributes:
@@ -249,25 +249,25 @@ class Look(NamedTuple):
     broken: list[str]
 
 
-def look(keys: Keys, pool_id: str, queues: Sequence[str]) -> Exchange[Look]:
+def look(keys: Keys, pool_id: str, queues: Sequence[str]) -> RoundTrip[IdleLook]:
     """Read, without writing, all that could give the pool work."""
     key_list: list[bytes] = [keys.scheduled, keys.retry]
     for name in queues:
         queue = keys.queue(name, pool_id)
         key_list += (queue.jobs, queue.lock, queue.paused, queue.max_concurrency)
 
-    def parse(reply: Any) -> Look:
+    def parse(reply: Any) -> IdleLook:
         due, states = reply[0], reply[1].decode()
         ready = [name for name, state in zip(queues, states, strict=True) if state == "1"]
         broken = [name for name, state in zip(queues, states, strict=True) if state == "t"]
-        return Look(float(due) if due else None, ready, broken)
+        return IdleLook(float(due) if due else None, ready, broken)
 
-    return Exchange.one(call(script("look"), key_list), parse)
+    return RoundTrip.one(call(scripts.LOOK, key_list), parse)
 
 
 def resync(
     keys: Keys, pool_id: str, fence: int, queues: Sequence[str]
-) -> Exchange[tuple[int, dict[str, list[bytes]]] | None]:
+) -> RoundTrip[tuple[int, dict[str, list[bytes]]] | None]:
     """Read what the pool holds and set a new fence.
 
     Returns:
@@ -282,10 +282,10 @@ def resync(
         # A number that is none counts as old: what was settled once is not settled twice.
         return number(reply[1]) or 0, dict(zip(queues, reply[2:], strict=True))
 
-    return Exchange.one(call(script("resync"), key_list, [fence]), parse)
+    return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)
 
 
-def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> Exchange[None]:
+def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[None]:
     """Carry over what a pool holds to its new id.
 
     Args:
@@ -299,4 +299,4 @@ def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> Exchan
         old = keys.queue(name, old_id)
         key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
     args = (old_id, new_id)
-    return Exchange.one(call(script("adopt"), key_list, args), lambda _: None)
+    return RoundTrip.one(call(scripts.ADOPT, key_list, args), lambda _: None)

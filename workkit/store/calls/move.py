@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from workkit.store import scripts
 from workkit.store.calls.begin import MARKS_KEPT_S
-from workkit.store.exchange import Exchange, call
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text
-from workkit.store.scripts import script
+from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
     "Due",
-    "Moved",
+    "MoveResult",
     "declared",
     "due",
     "move",
@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 
-def due(key: bytes, now_s: int, *, offset: int, count: int) -> Exchange[list[bytes]]:
+def due(key: bytes, now_s: int, *, offset: int, count: int) -> RoundTrip[list[bytes]]:
     """Read a page of due jobs, earliest first."""
-    return Exchange.one(("ZRANGEBYSCORE", key, "-inf", now_s, "LIMIT", offset, count), list)
+    return RoundTrip.one(("ZRANGEBYSCORE", key, "-inf", now_s, "LIMIT", offset, count), list)
 
 
-def next_due(keys: Keys) -> Exchange[float | None]:
+def next_due(keys: Keys) -> RoundTrip[float | None]:
     """Read the earliest score of both sets, epoch seconds."""
 
     def parse(replies: list[Any]) -> float | None:
@@ -36,7 +36,7 @@ def next_due(keys: Keys) -> Exchange[float | None]:
         known = [score for score in scores if score is not None]
         return min(known) if known else None
 
-    return Exchange(
+    return RoundTrip(
         [("ZRANGE", key, 0, 0, "WITHSCORES") for key in (keys.scheduled, keys.retry)],
         parse,
         tolerant=True,
@@ -69,7 +69,7 @@ class Due(NamedTuple):
     retract_s: int | None = None
 
 
-class Moved(NamedTuple):
+class MoveResult(NamedTuple):
     """What became of a batch; see move.lua."""
 
     moved: int
@@ -78,7 +78,7 @@ class Moved(NamedTuple):
     left: int
 
 
-def move(keys: Keys, source: bytes, jobs: Sequence[Due], now_s: int) -> Exchange[Moved]:
+def move(keys: Keys, source: bytes, jobs: Sequence[Due], now_s: int) -> RoundTrip[MoveResult]:
     """Move due jobs into their queues, each at most once."""
     queues = list(dict.fromkeys(job.queue for job in jobs if job.queue))
     slots = list(dict.fromkeys(job.slot for job in jobs if job.slot))
@@ -92,19 +92,21 @@ def move(keys: Keys, source: bytes, jobs: Sequence[Due], now_s: int) -> Exchange
         source, keys.known_jobs, keys.dead, keys.periodic,
                 *(keys.jobs(name) for name in queues), *(keys.slot(slot) for slot in slots),
     ]  # fmt: skip
-    return Exchange.one(call(script("move"), key_list, args), lambda reply: Moved(*map(int, reply)))
+    return RoundTrip.one(
+        call(scripts.MOVE, key_list, args), lambda reply: MoveResult(*map(int, reply))
+    )
 
 
-def planned_until(keys: Keys, fields: Sequence[str]) -> Exchange[list[int]]:
+def planned_until(keys: Keys, fields: Sequence[str]) -> RoundTrip[list[int]]:
     """Read until when cron entries are planned, epoch seconds; 0 for one that is new."""
-    return Exchange.one(
+    return RoundTrip.one(
         ("HMGET", keys.periodic, *fields), lambda reply: [number(value) or 0 for value in reply]
     )
 
 
-def declared(keys: Keys) -> Exchange[dict[str, str]]:
+def declared(keys: Keys) -> RoundTrip[dict[str, str]]:
     """Read when each cron entry was last declared by a pool, as that pool's clock says."""
-    return Exchange.one(
+    return RoundTrip.one(
         ("HGETALL", keys.periodic_seen),
         lambda reply: {text(field): text(value) for field, value in pairs(reply)},
     )
@@ -118,7 +120,7 @@ def plan_slots(
     slots: Sequence[tuple[str, int, bytes]],
     until_s: int,
     now_s: int,
-) -> Exchange[int]:
+) -> RoundTrip[int]:
     """Schedule slots of one cron entry that nobody has scheduled yet.
 
     Args:
@@ -140,4 +142,4 @@ def plan_slots(
     args: list[Any] = [name, field, until_s, now_s, MARKS_KEPT_S]
     for _, due_at_s, raw in slots:
         args += (due_at_s, raw)
-    return Exchange.one(call(script("plan_slots"), key_list, args), int)
+    return RoundTrip.one(call(scripts.PLAN_SLOTS, key_list, args), int)

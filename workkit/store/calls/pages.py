@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from workkit.core.history import PackedHistory
 from workkit.errors import ServerError
-from workkit.store.exchange import Exchange, call
+from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text
-from workkit.store.scripts import script
+from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
     "SetName",
@@ -38,7 +38,7 @@ def set_key(keys: Keys, name: SetName) -> bytes:
 
 def members(
     key: bytes, start: int, count: int, *, reverse: bool = False
-) -> Exchange[tuple[int, list[tuple[bytes, float]]]]:
+) -> RoundTrip[tuple[int, list[tuple[bytes, float]]]]:
     """Read a page of a sorted set by rank: its total, and members with their scores."""
 
     def parse(replies: list[Any]) -> tuple[int, list[tuple[bytes, float]]]:
@@ -47,32 +47,32 @@ def members(
     command = "ZREVRANGE" if reverse else "ZRANGE"
     # A stop of -1 would be the last one.
     first, last = (start, start + count - 1) if count else (1, 0)
-    return Exchange([("ZCARD", key), (command, key, first, last, "WITHSCORES")], parse)
+    return RoundTrip([("ZCARD", key), (command, key, first, last, "WITHSCORES")], parse)
 
 
 def members_after(
     key: bytes, member: bytes, score: float, count: int, *, reverse: bool = False
-) -> Exchange[tuple[int, list[tuple[bytes, float]]]]:
+) -> RoundTrip[tuple[int, list[tuple[bytes, float]]]]:
     """Read the members that follow one, even if that is gone; otherwise as `members`."""
 
     def parse(reply: Any) -> tuple[int, list[tuple[bytes, float]]]:
         return int(reply[0]), scored(reply[1:])
 
     arguments = [member, repr(score), count, int(reverse)]
-    return Exchange.one(call(script("page_after"), [key], arguments), parse)
+    return RoundTrip.one(call(scripts.PAGE_AFTER, [key], arguments), parse)
 
 
-def size(key: bytes) -> Exchange[int]:
+def size(key: bytes) -> RoundTrip[int]:
     """Read how many members a sorted set has."""
-    return Exchange.one(("ZCARD", key), int)
+    return RoundTrip.one(("ZCARD", key), int)
 
 
 def members_at(
     key: bytes, low: float | str, high: float | str, *, offset: int, count: int
-) -> Exchange[list[tuple[bytes, float]]]:
+) -> RoundTrip[list[tuple[bytes, float]]]:
     """Read members of a sorted set by score."""
     command = ("ZRANGEBYSCORE", key, low, high, "WITHSCORES", "LIMIT", offset, count)
-    return Exchange.one(command, scored)
+    return RoundTrip.one(command, scored)
 
 
 def scored(reply: Any) -> list[tuple[bytes, float]]:
@@ -84,24 +84,24 @@ def scored(reply: Any) -> list[tuple[bytes, float]]:
 
 def queued(
     key: bytes, start: int, count: int, *, reverse: bool = False
-) -> Exchange[tuple[int, list[bytes]]]:
+) -> RoundTrip[tuple[int, list[bytes]]]:
     """Read a page of a queue, the next to run first: its length, and jobs."""
     if not count:
-        return Exchange([("LLEN", key)], lambda replies: (int(replies[0]), []))
+        return RoundTrip([("LLEN", key)], lambda replies: (int(replies[0]), []))
     if reverse:
-        return Exchange(
+        return RoundTrip(
             [("LLEN", key), ("LRANGE", key, start, start + count - 1)],
             lambda replies: (int(replies[0]), list(replies[1])),
         )
     # The queue is taken from its right end.
     command = ("LRANGE", key, -start - count, -start - 1)
-    return Exchange(
+    return RoundTrip(
         [("LLEN", key), command],
         lambda replies: (int(replies[0]), list(reversed(replies[1]))),
     )
 
 
-def pools(keys: Keys, pool_ids: Sequence[str]) -> Exchange[dict[str, dict[str, str]]]:
+def pools(keys: Keys, pool_ids: Sequence[str]) -> RoundTrip[dict[str, dict[str, str]]]:
     """Read whole heartbeats; a missing one, or a key of a wrong type, is empty."""
 
     def parse(replies: list[Any]) -> dict[str, dict[str, str]]:
@@ -110,10 +110,10 @@ def pools(keys: Keys, pool_ids: Sequence[str]) -> Exchange[dict[str, dict[str, s
             for pool_id, reply in zip(pool_ids, replies, strict=True)
         }
 
-    return Exchange([("HGETALL", keys.pool(i)) for i in pool_ids], parse, tolerant=True)
+    return RoundTrip([("HGETALL", keys.pool(i)) for i in pool_ids], parse, tolerant=True)
 
 
-def observations(keys: Keys, worker_ids: Sequence[str]) -> Exchange[dict[str, dict[str, str]]]:
+def observations(keys: Keys, worker_ids: Sequence[str]) -> RoundTrip[dict[str, dict[str, str]]]:
     """Read what workers run; one that runs nothing is empty."""
 
     def parse(replies: list[Any]) -> dict[str, dict[str, str]]:
@@ -122,10 +122,10 @@ def observations(keys: Keys, worker_ids: Sequence[str]) -> Exchange[dict[str, di
             for worker_id, reply in zip(worker_ids, replies, strict=True)
         }
 
-    return Exchange([("HGETALL", keys.worker(i)) for i in worker_ids], parse, tolerant=True)
+    return RoundTrip([("HGETALL", keys.worker(i)) for i in worker_ids], parse, tolerant=True)
 
 
-def unique_values(unique_keys: Sequence[str]) -> Exchange[Mapping[str, bytes | None]]:
+def unique_values(unique_keys: Sequence[str]) -> RoundTrip[Mapping[str, bytes | None]]:
     """Read unique keys; one of a wrong type counts as free."""
 
     def parse(replies: list[Any]) -> Mapping[str, bytes | None]:
@@ -134,12 +134,12 @@ def unique_values(unique_keys: Sequence[str]) -> Exchange[Mapping[str, bytes | N
             for key, reply in zip(unique_keys, replies, strict=True)
         }
 
-    return Exchange([("GET", key.encode()) for key in unique_keys], parse, tolerant=True)
+    return RoundTrip([("GET", key.encode()) for key in unique_keys], parse, tolerant=True)
 
 
 def history_entries(
     keys: Keys, low: str, high: str, count: int, *, newest_first: bool
-) -> Exchange[list[PackedHistory]]:
+) -> RoundTrip[list[PackedHistory]]:
     """Read entries of the history stream.
 
     Args:
@@ -172,10 +172,10 @@ def history_entries(
             )
         return entries
 
-    return Exchange.one(command, parse)
+    return RoundTrip.one(command, parse)
 
 
-def history_extent(keys: Keys) -> Exchange[tuple[int, int, int, str]]:
+def history_extent(keys: Keys) -> RoundTrip[tuple[int, int, int, str]]:
     """Read how much history there is.
 
     Returns:
@@ -196,6 +196,6 @@ def history_extent(keys: Keys) -> Exchange[tuple[int, int, int, str]]:
         before = int(total) - (number(dict(pairs(fields)).get(b"n")) or 0)
         return written, max(written - before, 0), int(ms), last_id
 
-    return Exchange(
+    return RoundTrip(
         [("GET", keys.history_head), ("XRANGE", keys.history, "-", "+", "COUNT", 1)], parse
     )

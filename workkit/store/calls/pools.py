@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from workkit.store import scripts
 from workkit.store.calls.begin import MARKS_KEPT_S
-from workkit.store.exchange import Exchange, call
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text, texts
-from workkit.store.scripts import script
+from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
     "Beat",
@@ -54,38 +54,38 @@ def _beat_arguments(
 
 def register(
     keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int], names: Iterable[str]
-) -> Exchange[None]:
+) -> RoundTrip[None]:
     """Enter a pool into the namespace: its heartbeat, its limits, its job names."""
     key_list, args = _beat_arguments(keys, pool_id, fields, limits)
     at, known = 2 + 2 * len(limits), list(names)
     args = [*args[:at], len(known), *known, *args[at:]]
-    command = call(script("register"), [*key_list, keys.known_jobs], args)
-    return Exchange.one(command, lambda _: None)
+    command = call(scripts.REGISTER, [*key_list, keys.known_jobs], args)
+    return RoundTrip.one(command, lambda _: None)
 
 
-def beat(keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int]) -> Exchange[bool]:
+def beat(keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int]) -> RoundTrip[bool]:
     """Say that the pool is alive; False if its heartbeat is gone."""
     key_list, args = _beat_arguments(keys, pool_id, fields, limits)
-    return Exchange.one(call(script("beat"), key_list[1:], args[1:]), bool)
+    return RoundTrip.one(call(scripts.BEAT, key_list[1:], args[1:]), bool)
 
 
-def leave(keys: Keys, pool_id: str, queues: Sequence[str]) -> Exchange[int]:
+def leave(keys: Keys, pool_id: str, queues: Sequence[str]) -> RoundTrip[int]:
     """Take the pool out of the namespace; gives the number of jobs it still holds, if any."""
     key_list = [keys.worker_pools, keys.pool(pool_id)]
     for name in queues:
         queue = keys.queue(name, pool_id)
         key_list += (queue.inprogress, queue.lock_info)
-    return Exchange.one(call(script("leave"), key_list, [pool_id]), int)
+    return RoundTrip.one(call(scripts.LEAVE, key_list, [pool_id]), int)
 
 
-def registered(keys: Keys) -> Exchange[set[str]]:
+def registered(keys: Keys) -> RoundTrip[set[str]]:
     """Read the ids of all registered pools."""
-    return Exchange.one(("SMEMBERS", keys.worker_pools), texts)
+    return RoundTrip.one(("SMEMBERS", keys.worker_pools), texts)
 
 
-def known_jobs(keys: Keys) -> Exchange[set[str]]:
+def known_jobs(keys: Keys) -> RoundTrip[set[str]]:
     """Read the names of all jobs that were ever enqueued."""
-    return Exchange.one(("SMEMBERS", keys.known_jobs), texts)
+    return RoundTrip.one(("SMEMBERS", keys.known_jobs), texts)
 
 
 class Beat(NamedTuple):
@@ -104,7 +104,7 @@ class Beat(NamedTuple):
     worker_ids: str
 
 
-def heartbeats(keys: Keys, pool_ids: Sequence[str]) -> Exchange[dict[str, Beat]]:
+def heartbeats(keys: Keys, pool_ids: Sequence[str]) -> RoundTrip[dict[str, Beat]]:
     """Read heartbeats; one of a wrong type reads as missing."""
 
     def parse(replies: list[Any]) -> dict[str, Beat]:
@@ -116,7 +116,7 @@ def heartbeats(keys: Keys, pool_ids: Sequence[str]) -> Exchange[dict[str, Beat]]
         }
 
     commands = [("HMGET", keys.pool(pool_id), *Beat._fields) for pool_id in pool_ids]
-    return Exchange(commands, parse, tolerant=True)
+    return RoundTrip(commands, parse, tolerant=True)
 
 
 def _exact(value: Any) -> str:
@@ -136,7 +136,7 @@ class LockState(NamedTuple):
     info: dict[str, int | None]
 
 
-def locks(keys: Keys, names: Sequence[str]) -> Exchange[dict[str, LockState]]:
+def locks(keys: Keys, names: Sequence[str]) -> RoundTrip[dict[str, LockState]]:
     """Read the locks of queues; a key of a wrong type reads as empty."""
     commands: list[tuple[Any, ...]] = []
     for name in names:
@@ -151,19 +151,21 @@ def locks(keys: Keys, names: Sequence[str]) -> Exchange[dict[str, LockState]]:
             states[name] = LockState(counter, {text(k): number(v) for k, v in pairs(info)})
         return states
 
-    return Exchange(commands, parse, tolerant=True)
+    return RoundTrip(commands, parse, tolerant=True)
 
 
-def held_locks(keys: Keys, names: Sequence[str]) -> Exchange[list[str]]:
+def held_locks(keys: Keys, names: Sequence[str]) -> RoundTrip[list[str]]:
     """Read which queues have a lock that is not free; one of a wrong type reads as free."""
     command = ("MGET", *(keys.queue(name, "").lock for name in names))
-    return Exchange.one(
+    return RoundTrip.one(
         command,
         lambda reply: [n for n, lock in zip(names, reply, strict=True) if lock not in {None, b"0"}],
     )
 
 
-def in_progress(keys: Keys, pool_id: str, names: Sequence[str]) -> Exchange[dict[str, list[bytes]]]:
+def in_progress(
+    keys: Keys, pool_id: str, names: Sequence[str]
+) -> RoundTrip[dict[str, list[bytes]]]:
     """Read what a pool holds, newest claim first, queues without a list left out."""
     commands = [("LRANGE", keys.queue(name, pool_id).inprogress, 0, -1) for name in names]
 
@@ -174,7 +176,7 @@ def in_progress(keys: Keys, pool_id: str, names: Sequence[str]) -> Exchange[dict
             if isinstance(reply, list) and reply
         }
 
-    return Exchange(commands, parse, tolerant=True)
+    return RoundTrip(commands, parse, tolerant=True)
 
 
 class Recoverable(NamedTuple):
@@ -224,7 +226,7 @@ def reap(
     heartbeat_at: str,
     now_s: int,
     max_recoveries: int,
-) -> Exchange[Reaped]:
+) -> RoundTrip[Reaped]:
     """Give one queue's jobs of a dead pool back, newest claim first."""
     queue = keys.queue(name, pool_id)
     watched = heartbeat_at.encode("utf-8", "surrogateescape")
@@ -246,20 +248,20 @@ def reap(
             return Reaped(status)
         return Reaped(status, int(reply[1]), int(reply[2]), text(reply[3]))
 
-    return Exchange.one(call(script("reap"), key_list, args), parse)
+    return RoundTrip.one(call(scripts.REAP, key_list, args), parse)
 
 
 def _slot_key(keys: Keys, job: Recoverable) -> bytes:
     return keys.slot(job.slot) if job.slot else b""
 
 
-def trim_history(keys: Keys, before_ms: int) -> Exchange[None]:
+def trim_history(keys: Keys, before_ms: int) -> RoundTrip[None]:
     """Delete history that was written before a time; a key of a wrong type is left alone."""
     command = ("XTRIM", keys.history, "MINID", before_ms)
-    return Exchange((command,), lambda _: None, tolerant=True)
+    return RoundTrip((command,), lambda _: None, tolerant=True)
 
 
-def forget(keys: Keys, pool_id: str, names: Sequence[str], beat: Beat) -> Exchange[int]:
+def forget(keys: Keys, pool_id: str, names: Sequence[str], beat: Beat) -> RoundTrip[int]:
     """Remove a dead pool that holds nothing; gives what it holds, or -1 if it came back."""
     workers = [keys.worker(worker_id) for worker_id in beat.worker_ids.split(",") if worker_id]
     key_list = [keys.worker_pools, keys.pool(pool_id)]
@@ -268,12 +270,12 @@ def forget(keys: Keys, pool_id: str, names: Sequence[str], beat: Beat) -> Exchan
         key_list += (queue.inprogress, queue.lock, queue.lock_info)
     key_list += workers
     args = [pool_id, beat.heartbeat_at.encode("utf-8", "surrogateescape"), len(names)]
-    return Exchange.one(call(script("forget"), key_list, args), int)
+    return RoundTrip.one(call(scripts.FORGET, key_list, args), int)
 
 
 def recount(
     keys: Keys, name: str, pools: Mapping[str, str]
-) -> Exchange[tuple[int, int, int] | None]:
+) -> RoundTrip[tuple[int, int, int] | None]:
     """Recompute a queue's lock.
 
     Args:
@@ -295,29 +297,29 @@ def recount(
     def parse(reply: Any) -> tuple[int, int, int] | None:
         return None if reply[0] == b"changed" else (int(reply[0]), int(reply[1]), int(reply[2]))
 
-    return Exchange.one(call(script("recount"), key_list, args), parse)
+    return RoundTrip.one(call(scripts.RECOUNT, key_list, args), parse)
 
 
-def written_limits(keys: Keys) -> Exchange[dict[str, str]]:
+def written_limits(keys: Keys) -> RoundTrip[dict[str, str]]:
     """Read the concurrency limits that workkit pools have written."""
-    return Exchange.one(
+    return RoundTrip.one(
         ("HGETALL", keys.limits), lambda reply: {text(k): text(v) for k, v in pairs(reply)}
     )
 
 
-def lift_limit(keys: Keys, name: str, limit: str) -> Exchange[bool]:
+def lift_limit(keys: Keys, name: str, limit: str) -> RoundTrip[bool]:
     """Remove a limit that nobody declares any more, unless it was rewritten."""
     key_list = (keys.limits, keys.queue(name, "").max_concurrency)
-    return Exchange.one(call(script("lift_limit"), key_list, (name, limit)), bool)
+    return RoundTrip.one(call(scripts.LIFT_LIMIT, key_list, (name, limit)), bool)
 
 
-def lease(keys: Keys, pool_id: str, duty: str, lives_ms: int) -> Exchange[bool]:
+def lease(keys: Keys, pool_id: str, duty: str, lives_ms: int) -> RoundTrip[bool]:
     """Take on a duty that one pool of the namespace does for all, for a while."""
     command = ("SET", keys.lease(duty), pool_id, "NX", "PX", lives_ms)
-    return Exchange.one(command, lambda reply: reply is not None)
+    return RoundTrip.one(command, lambda reply: reply is not None)
 
 
-def scan_in_progress(keys: Keys, cursor: int) -> Exchange[tuple[int, list[tuple[str, str]]]]:
+def scan_in_progress(keys: Keys, cursor: int) -> RoundTrip[tuple[int, list[tuple[str, str]]]]:
     """Walk the keyspace one step for in-progress lists.
 
     Returns:
@@ -330,12 +332,12 @@ def scan_in_progress(keys: Keys, cursor: int) -> Exchange[tuple[int, list[tuple[
         found = (keys.parse_inprogress(key) for key in reply[1])
         return int(reply[0]), [item for item in found if item is not None]
 
-    return Exchange.one(command, parse)
+    return RoundTrip.one(command, parse)
 
 
 def observe(
     keys: Keys, running: Mapping[str, Fields], idle: Iterable[str], keep_s: int
-) -> Exchange[None]:
+) -> RoundTrip[None]:
     """Write what workers run, and clear those that run nothing.
 
     Args:
@@ -351,4 +353,4 @@ def observe(
         flat = [item for pair in fields.items() for item in pair]
         key = keys.worker(worker_id)
         commands += (("DEL", key), ("HSET", key, *flat), ("EXPIRE", key, keep_s))
-    return Exchange(commands, lambda _: None)
+    return RoundTrip(commands, lambda _: None)

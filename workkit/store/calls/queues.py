@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from workkit.store.exchange import Exchange
 from workkit.store.keys import Keys
 from workkit.store.replies import number
+from workkit.store.round_trip import RoundTrip
 
 __all__ = ["QueueState", "states"]
 
@@ -34,7 +34,7 @@ class QueueState(NamedTuple):
     broken: bool
 
 
-def states(keys: Keys, names: Sequence[str]) -> Exchange[list[QueueState]]:
+def states(keys: Keys, names: Sequence[str]) -> RoundTrip[list[QueueState]]:
     """Read queues, five commands each, in one round trip."""
     commands: list[tuple[Any, ...]] = []
     for name in names:
@@ -50,7 +50,7 @@ def states(keys: Keys, names: Sequence[str]) -> Exchange[list[QueueState]]:
     def parse(replies: list[Any]) -> list[QueueState]:
         return [_state(name, *replies[5 * at : 5 * at + 5]) for at, name in enumerate(names)]
 
-    return Exchange(commands, parse, tolerant=True)
+    return RoundTrip(commands, parse, tolerant=True)
 
 
 def _state(name: str, count: Any, oldest: Any, paused: Any, lock: Any, limit: Any) -> QueueState:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from workkit.errors import ServerRefused
-from workkit.store.exchange import Exchange, call
+from workkit.store import scripts
 from workkit.store.keys import Keys
-from workkit.store.scripts import script
+from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
     "UNIQUE_LIVES_S",
@@ -65,7 +65,7 @@ def remove(
     *,
     trash: Trash = _NO_TRASH,
     now_s: int = 0,
-) -> Exchange[list[bool]]:
+) -> RoundTrip[list[bool]]:
     """Delete jobs from a queue or a set; says, a job, whether it was there.
 
     Args:
@@ -83,7 +83,7 @@ def remove(
         args += (job.raw, at[job.unique_key], job.rule, job.mark)
     trashed = keys.trashed(trash.operation)
     key_list = [key, keys.begun, trashed, *(unique.encode() for unique in uniques)]
-    return Exchange.one(call(script("remove"), key_list, args), _bits)
+    return RoundTrip.one(call(scripts.REMOVE, key_list, args), _bits)
 
 
 class Revival(NamedTuple):
@@ -118,7 +118,7 @@ def revive(
     now_s: int,
     *,
     trash: Trash = _NO_TRASH,
-) -> Exchange[str]:
+) -> RoundTrip[str]:
     """Put jobs of a set to work; says, a job, "1" revived, "0" not there, "t" wrong type.
 
     Args:
@@ -143,17 +143,17 @@ def revive(
         source, keys.known_jobs, keys.begun, keys.trashed(trash.operation),
         *(target for target, _ in targets), *(unique.encode() for unique in uniques),
     ]  # fmt: skip
-    return Exchange.one(call(script("revive"), key_list, args), lambda reply: reply.decode())
+    return RoundTrip.one(call(scripts.REVIVE, key_list, args), lambda reply: reply.decode())
 
 
-def pause(keys: Keys, name: str) -> Exchange[None]:
+def pause(keys: Keys, name: str) -> RoundTrip[None]:
     """Pause a queue, for Go pools as well."""
-    return Exchange.one(("SET", keys.paused(name), "1"), lambda _: None)
+    return RoundTrip.one(("SET", keys.paused(name), "1"), lambda _: None)
 
 
-def unpause(keys: Keys, name: str) -> Exchange[bool]:
+def unpause(keys: Keys, name: str) -> RoundTrip[bool]:
     """Let a queue go on; says whether it was paused."""
-    return Exchange.one(("DEL", keys.paused(name)), bool)
+    return RoundTrip.one(("DEL", keys.paused(name)), bool)
 
 
 def _bits(reply: bytes) -> list[bool]:

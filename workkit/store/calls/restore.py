@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from workkit.errors import ServerError
-from workkit.store.exchange import Exchange, call
+from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.replies import pairs, text
-from workkit.store.scripts import script
+from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
     "Entry",
@@ -50,11 +50,11 @@ class Entry(NamedTuple):
 
 def note(
     keys: Keys, operation_id: str, fields: Mapping[str, Any], expires_at: int
-) -> Exchange[None]:
+) -> RoundTrip[None]:
     """Note what an operation is going to do, before it does it."""
     key = keys.operation(operation_id)
     values = [part for pair in fields.items() for part in pair]
-    return Exchange(
+    return RoundTrip(
         (
             ("HSET", key, *values),
             ("EXPIREAT", key, expires_at),
@@ -64,9 +64,9 @@ def note(
     )
 
 
-def forget_expired(keys: Keys, now_s: int) -> Exchange[list[str]]:
+def forget_expired(keys: Keys, now_s: int) -> RoundTrip[list[str]]:
     """Drop operations that cannot be undone any more; gives the others, the newest last."""
-    return Exchange(
+    return RoundTrip(
         (("ZREMRANGEBYSCORE", keys.trash, "-inf", now_s), ("ZRANGE", keys.trash, 0, -1)),
         lambda replies: [text(operation_id) for operation_id in replies[1]],
     )
@@ -74,7 +74,7 @@ def forget_expired(keys: Keys, now_s: int) -> Exchange[list[str]]:
 
 def operations(
     keys: Keys, operation_ids: Sequence[str]
-) -> Exchange[dict[str, tuple[dict[str, str], int]]]:
+) -> RoundTrip[dict[str, tuple[dict[str, str], int]]]:
     """Read what operations were, and how many of their jobs are in the trash."""
     commands: list[tuple[Any, ...]] = []
     for operation_id in operation_ids:
@@ -92,12 +92,12 @@ def operations(
                 found[operation_id] = row, count if isinstance(count, int) else 0
         return found
 
-    return Exchange(commands, parse, tolerant=True)
+    return RoundTrip(commands, parse, tolerant=True)
 
 
-def operation(keys: Keys, operation_id: str) -> Exchange[dict[str, str]]:
+def operation(keys: Keys, operation_id: str) -> RoundTrip[dict[str, str]]:
     """Read what an operation was; empty if it is not known."""
-    return Exchange.one(
+    return RoundTrip.one(
         ("HGETALL", keys.operation(operation_id)),
         lambda reply: {text(name): text(value) for name, value in pairs(reply)},
     )
@@ -105,7 +105,7 @@ def operation(keys: Keys, operation_id: str) -> Exchange[dict[str, str]]:
 
 def entries(
     keys: Keys, operation_id: str, count: int, *, newest_first: bool
-) -> Exchange[tuple[int, list[Entry]]]:
+) -> RoundTrip[tuple[int, list[Entry]]]:
     """Read how many jobs of an operation are in the trash, and some of them."""
     key = keys.trashed(operation_id)
 
@@ -114,7 +114,7 @@ def entries(
         return int(replies[0]), [_entry(raw) for raw in rows]
 
     part = ("LRANGE", key, -count, -1) if newest_first else ("LRANGE", key, 0, count - 1)
-    return Exchange([("LLEN", key), part], parse)
+    return RoundTrip([("LLEN", key), part], parse)
 
 
 def _entry(element: bytes) -> Entry:
@@ -150,7 +150,7 @@ def restore(
     kind: Literal["list", "zset"],
     jobs: Sequence[Restore],
     now_s: int,
-) -> Exchange[str]:
+) -> RoundTrip[str]:
     """Put deleted jobs back; says, a job, "1" it is, "p" without its key, "0" not in the trash."""
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
     at = {unique: i for i, unique in enumerate(uniques, 1)} | {"": 0}
@@ -162,7 +162,7 @@ def restore(
             at[job.unique_key], job.value, job.lives_s, job.job_id,
         )  # fmt: skip
     key_list = [keys.trashed(operation_id), target, keys.begun, *(u.encode() for u in uniques)]
-    return Exchange.one(call(script("restore"), key_list, args), lambda reply: reply.decode())
+    return RoundTrip.one(call(scripts.RESTORE, key_list, args), lambda reply: reply.decode())
 
 
 class Recall(NamedTuple):
@@ -183,7 +183,7 @@ class Recall(NamedTuple):
     unique_key: str
 
 
-def recall(keys: Keys, operation_id: str, source: bytes, jobs: Sequence[Recall]) -> Exchange[str]:
+def recall(keys: Keys, operation_id: str, source: bytes, jobs: Sequence[Recall]) -> RoundTrip[str]:
     """Take jobs back that have not begun; says, a job, "1" it is back, "0" it has gone on."""
     targets = list(dict.fromkeys((job.target, job.kind) for job in jobs))
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
@@ -199,12 +199,12 @@ def recall(keys: Keys, operation_id: str, source: bytes, jobs: Sequence[Recall])
         keys.trashed(operation_id), source,
         *(target for target, _ in targets), *(unique.encode() for unique in uniques),
     ]  # fmt: skip
-    return Exchange.one(call(script("recall"), key_list, args), lambda reply: reply.decode())
+    return RoundTrip.one(call(scripts.RECALL, key_list, args), lambda reply: reply.decode())
 
 
-def forget(keys: Keys, operation_id: str) -> Exchange[None]:
+def forget(keys: Keys, operation_id: str) -> RoundTrip[None]:
     """Drop an operation of which nothing is left."""
-    return Exchange(
+    return RoundTrip(
         (
             ("UNLINK", keys.operation(operation_id), keys.trashed(operation_id)),
             ("ZREM", keys.trash, operation_id),

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from workkit.errors import ServerError
 from workkit.store.calls.pages import scored
-from workkit.store.exchange import Exchange
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text, texts
+from workkit.store.round_trip import RoundTrip
 
 __all__ = [
     "Standing",
@@ -45,7 +45,7 @@ class Survey(NamedTuple):
     executions: int
 
 
-def survey(keys: Keys) -> Exchange[Survey]:
+def survey(keys: Keys) -> RoundTrip[Survey]:
     """Read names, pools and sizes in one round trip."""
     commands = (
         ("SMEMBERS", keys.known_jobs),
@@ -65,7 +65,7 @@ def survey(keys: Keys) -> Exchange[Survey]:
             _lowest(first_scheduled), _lowest(first_retry), _total(head),
         )  # fmt: skip
 
-    return Exchange(commands, parse)
+    return RoundTrip(commands, parse)
 
 
 def _lowest(reply: Any) -> float | None:
@@ -95,7 +95,7 @@ class Standing(NamedTuple):
 
 def standing(
     keys: Keys, name: str, unique_key: str, place: bytes | None, raw: bytes
-) -> Exchange[Standing]:
+) -> RoundTrip[Standing]:
     """Read how a job stands, in one round trip.
 
     Args:
@@ -116,10 +116,10 @@ def standing(
         there = None if place is None else replies[2] is not None
         return Standing({pool: held for pool, held in holders.items() if held}, value, there)
 
-    return Exchange(commands, parse, tolerant=True)
+    return RoundTrip(commands, parse, tolerant=True)
 
 
-def cron_entries(keys: Keys) -> Exchange[tuple[dict[str, int], dict[str, int]]]:
+def cron_entries(keys: Keys) -> RoundTrip[tuple[dict[str, int], dict[str, int]]]:
     """Read cron entries, by their field: when a pool last declared them, until when planned."""
 
     def parse(replies: list[Any]) -> tuple[dict[str, int], dict[str, int]]:
@@ -128,13 +128,13 @@ def cron_entries(keys: Keys) -> Exchange[tuple[dict[str, int], dict[str, int]]]:
         )
         return seen, planned
 
-    return Exchange([("HGETALL", keys.periodic_seen), ("HGETALL", keys.periodic)], parse)
+    return RoundTrip([("HGETALL", keys.periodic_seen), ("HGETALL", keys.periodic)], parse)
 
 
-def slot_states(keys: Keys, slot_ids: Sequence[str]) -> Exchange[list[str]]:
+def slot_states(keys: Keys, slot_ids: Sequence[str]) -> RoundTrip[list[str]]:
     """Read how far cron slots have come; "" for one that nobody knows."""
 
     def parse(replies: list[Any]) -> list[str]:
         return ["" if isinstance(reply, ServerError) else text(reply) for reply in replies]
 
-    return Exchange([("GET", keys.slot(slot_id)) for slot_id in slot_ids], parse, tolerant=True)
+    return RoundTrip([("GET", keys.slot(slot_id)) for slot_id in slot_ids], parse, tolerant=True)

@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError, ServerRefused
-from workkit.store.connections.cluster import FOLLOWED, Moved
+from workkit.store.connections.cluster import FOLLOWED, SlotMoved
 from workkit.store.connections.link import plain
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.connections.target import Target
-from workkit.store.exchange import CONFIRMING, Command, Step
+from workkit.store.round_trip import CONFIRMING, Command, Step
 from workkit.store.scripts import Script
 
 __all__ = ["AsyncCarrier", "AsyncLink", "AsyncLinks", "async_carrier"]
@@ -34,7 +34,7 @@ class AsyncLink:
         self._connection = target.open_async(timeout_s=timeout_s, name="workkit")
         self._followed = 0  # how often in a row the slot was on another node of a cluster
 
-    async def run(self, step: Step[R]) -> R:
+    async def carry(self, step: Step[R]) -> R:
         """Carry out a step.
 
         Raises:
@@ -99,7 +99,7 @@ class AsyncLink:
                 continue
             if reply.code in DEMOTED:
                 await self.close()
-            elif isinstance(reply, Moved) and self._followed < FOLLOWED and self._target.route:
+            elif isinstance(reply, SlotMoved) and self._followed < FOLLOWED and self._target.route:
                 await self.close()
                 self._target.route.moved(reply.where)
                 self._followed += 1
@@ -135,7 +135,7 @@ class AsyncLink:
 class AsyncCarrier(Protocol):
     """What carries steps to a server for tasks."""
 
-    async def run(self, step: Step[R]) -> R:
+    async def carry(self, step: Step[R]) -> R:
         """Carry out a step."""
         ...
 
@@ -167,7 +167,7 @@ class AsyncLinks:
         self._idle: deque[AsyncLink] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, step: Step[R]) -> R:
+    async def carry(self, step: Step[R]) -> R:
         """Carry out a step on a link that no other task uses meanwhile.
 
         Raises:
@@ -175,7 +175,7 @@ class AsyncLinks:
         """
         link = await self._take()
         try:
-            return await link.run(step)
+            return await link.carry(step)
         finally:
             self._idle.append(link)
 

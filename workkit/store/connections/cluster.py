@@ -17,7 +17,7 @@ from redis.crc import key_slot
 
 from workkit.errors import ServerRefused
 
-__all__ = ["FOLLOWED", "Address", "Moved", "Route", "needs_braces", "shares_a_slot"]
+__all__ = ["FOLLOWED", "Address", "Route", "SlotMoved", "needs_braces", "shares_a_slot"]
 
 Address: TypeAlias = tuple[str, int]
 
@@ -25,7 +25,7 @@ Address: TypeAlias = tuple[str, int]
 FOLLOWED: Final = 5
 
 
-class Moved(ServerRefused):
+class SlotMoved(ServerRefused):
     """Another node has the slot, so nothing was done.
 
     Attributes:

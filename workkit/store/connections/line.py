@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import hiredis
 from redis import exceptions as redis_errors
 
-__all__ = ["Announced", "Line", "line_of"]
+__all__ = ["Announced", "Transport", "line_of"]
 
 #: Told the keys that the server says have changed; None where all were flushed.
 Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
@@ -34,7 +34,7 @@ _MORE: Final = object()  # what hiredis returns when it needs more bytes
 _INVALIDATE: Final = b"invalidate"
 
 
-class Line(Protocol):
+class Transport(Protocol):
     """An open connection. Every method raises redis-py's errors where it breaks."""
 
     @property
@@ -63,7 +63,7 @@ class Line(Protocol):
         ...
 
 
-def line_of(connection: Any, announced: Announced) -> Line:
+def line_of(connection: Any, announced: Announced) -> Transport:
     """Return the line over a connection that redis-py has opened.
 
     Args:

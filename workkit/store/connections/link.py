@@ -16,11 +16,11 @@ from hiredis import pack_command
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError, ServerRefused
-from workkit.store.connections.cluster import FOLLOWED, Moved
-from workkit.store.connections.line import Line, line_of
+from workkit.store.connections.cluster import FOLLOWED, SlotMoved
+from workkit.store.connections.line import Transport, line_of
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.connections.target import Target
-from workkit.store.exchange import CONFIRMING, PING, Command, Exchange, Step
+from workkit.store.round_trip import CONFIRMING, PING, Command, RoundTrip, Step
 from workkit.store.scripts import Script
 
 __all__ = ["Carrier", "Link", "Links", "carrier", "plain"]
@@ -44,10 +44,10 @@ class Link:
         self._tracking = False
         self._followed = 0  # how often in a row the slot was on another node of a cluster
         self._heard: list[bytes] = []
-        self._line: Line | None = None
+        self._line: Transport | None = None
         self.armed = False
 
-    def run(self, step: Step[R]) -> R:
+    def carry(self, step: Step[R]) -> R:
         """Carry out a step.
 
         Raises:
@@ -66,9 +66,9 @@ class Link:
             result: R = stop.value
             return result
 
-    def do(self, exchange: Exchange[R]) -> R:
+    def do(self, exchange: RoundTrip[R]) -> R:
         """Carry out a single exchange."""
-        return self.run(iter(exchange))
+        return self.carry(iter(exchange))
 
     def send(
         self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
@@ -113,7 +113,7 @@ class Link:
             raise
         return replies
 
-    def _open(self) -> Line:
+    def _open(self) -> Transport:
         """Connect."""
         connection, route = self._connection, self._target.route
         if route is not None and route.asks:
@@ -137,7 +137,7 @@ class Link:
                 continue
             if reply.code in DEMOTED:
                 self.close()
-            elif isinstance(reply, Moved) and self._followed < FOLLOWED and self._target.route:
+            elif isinstance(reply, SlotMoved) and self._followed < FOLLOWED and self._target.route:
                 self.close()
                 self._target.route.moved(reply.where)
                 self._followed += 1
@@ -176,7 +176,7 @@ class Link:
 
     # Waiting for the server to speak up.
 
-    def arm(self, exchange: Exchange[R]) -> R | None:
+    def arm(self, exchange: RoundTrip[R]) -> R | None:
         """Read keys and ask the server to announce their next change.
 
         Args:
@@ -187,11 +187,11 @@ class Link:
             permission), so that the caller has to poll.
 
         Raises:
-            ServerError: As `run`.
+            ServerError: As `carry`.
         """
         if not self._tracking and not self._track():
             return None
-        result = self.run(_watched(exchange))
+        result = self.carry(_watched(exchange))
         self.armed = True
         return result
 
@@ -210,7 +210,7 @@ class Link:
         self.armed = False
         self._heard += keys or ()
 
-    def take_heard(self) -> list[bytes]:
+    def take_announced(self) -> list[bytes]:
         """Return the keys whose change was announced since the last call; a hint, not a list."""
         heard, self._heard = self._heard, []
         return heard
@@ -241,10 +241,10 @@ class Link:
             raise unavailable(self._target, error) from None
 
 
-def _watched(exchange: Exchange[R]) -> Step[R]:
+def _watched(exchange: RoundTrip[R]) -> Step[R]:
     """Put the command in front that makes the server watch what the next one reads."""
     return iter(
-        Exchange(
+        RoundTrip(
             (("CLIENT", "CACHING", "YES"), *exchange.commands),
             lambda replies: exchange.parse(replies[1:]),
         )
@@ -259,7 +259,7 @@ class Carrier(Protocol):
         """The server as it may be shown: without user and password."""
         ...
 
-    def run(self, step: Step[R]) -> R:
+    def carry(self, step: Step[R]) -> R:
         """Carry out a step."""
         ...
 
@@ -304,7 +304,7 @@ class Links:
         """The server as it may be shown: without user and password."""
         return self.target.label
 
-    def run(self, step: Step[R]) -> R:
+    def carry(self, step: Step[R]) -> R:
         """Carry out a step on a link that nobody else uses meanwhile.
 
         Raises:
@@ -312,7 +312,7 @@ class Links:
         """
         link = self._take()
         try:
-            return link.run(step)
+            return link.carry(step)
         finally:
             self._idle.append(link)
 

@@ -7,7 +7,7 @@ from typing import Final
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerRefused, ServerUnavailable
-from workkit.store.connections.cluster import Moved
+from workkit.store.connections.cluster import SlotMoved
 from workkit.store.connections.target import Target
 
 __all__ = ["DEMOTED", "NOT_NOW", "refusal", "unavailable"]
@@ -47,7 +47,7 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
     if isinstance(error, redis_errors.NoScriptError):
         code = "NOSCRIPT"
     if isinstance(error, redis_errors.MovedError):
-        return Moved(f"{error.host}:{error.port}")
+        return SlotMoved(f"{error.host}:{error.port}")
     hint = _HINTS.get(code, "")
     return ServerRefused(code, f"Redis refused: {message}{hint}")
 

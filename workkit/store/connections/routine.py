@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from workkit.store.connections.link import Link
-from workkit.store.exchange import Exchange
+from workkit.store.round_trip import RoundTrip
 
-__all__ = ["Alarm", "Ear", "Routine", "Wait", "Watch", "carry_out"]
+__all__ = ["Alarm", "ChangeListener", "Routine", "Wait", "WatchRequest", "carry_out"]
 
 R = TypeVar("R")
 
@@ -33,17 +33,17 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchRequest:
     """Read something and have the server announce its next change.
 
     The answer is what the exchange says; None where the server does not announce changes.
     """
 
-    exchange: Exchange[Any]
+    exchange: RoundTrip[Any]
 
 
 #: A loop. A `ServerError` is thrown in where an exchange, a watch or a wait failed.
-Routine: TypeAlias = Generator[Exchange[Any] | Watch | Wait, Any, None]
+Routine: TypeAlias = Generator[RoundTrip[Any] | WatchRequest | Wait, Any, None]
 
 
 class Alarm(Protocol):
@@ -62,7 +62,7 @@ class Alarm(Protocol):
         ...
 
 
-class Ear(Protocol):
+class ChangeListener(Protocol):
     """A connection on which the server can announce changes."""
 
     @property
@@ -70,7 +70,7 @@ class Ear(Protocol):
         """Whether the watch still stands: nothing announced, nothing sent since."""
         ...
 
-    def take_heard(self) -> list[bytes]:
+    def take_announced(self) -> list[bytes]:
         """Return the keys whose change was announced since the last call; a hint, not a list."""
         ...
 
@@ -93,7 +93,7 @@ def carry_out(routine: Generator[Any, Any, R], link: Link, wait: Callable[[Wait]
             try:
                 if type(request) is Wait:
                     answer = wait(request)
-                elif type(request) is Watch:
+                elif type(request) is WatchRequest:
                     answer = link.arm(request.exchange)
                 elif request.meanwhile is None:
                     answer = link.send(request.commands)

@@ -19,7 +19,7 @@ from workkit.tools.cli.common.options import examples
 __all__ = ["LazyGroup", "cli", "run"]
 
 
-class _Home(NamedTuple):
+class _Command(NamedTuple):
     """Where a command is, and what help says of it without loading it."""
 
     module: str
@@ -28,50 +28,30 @@ class _Home(NamedTuple):
 
 
 _COMMANDS: Final = {
-    "top": _Home(
-        "workkit.tools.cli.commands.top", "top", "See what is stuck and why, and mend it."
-    ),
-    "worker": _Home(
-        "workkit.tools.cli.commands.worker", "worker", "Process jobs with a pool of yours."
-    ),
-    "enqueue": _Home("workkit.tools.cli.commands.enqueue", "enqueue", "Enqueue or schedule a job."),
-    "queues": _Home("workkit.tools.cli.commands.overview", "queues", "Show all queues."),
-    "pools": _Home(
-        "workkit.tools.cli.commands.overview", "pools", "Show the pools, or what their workers run."
-    ),
-    "jobs": _Home("workkit.tools.cli.commands.jobs", "jobs", "Show jobs, or find one."),
-    "history": _Home("workkit.tools.cli.commands.history", "history", "Show what ran."),
-    "archive": _Home(
-        "workkit.tools.cli.commands.archive", "archive", "Append history to Parquet files."
-    ),
-    "export": _Home(
-        "workkit.tools.cli.commands.export", "export", "Write history, jobs or errors to a file."
-    ),
-    "snapshot": _Home(
-        "workkit.tools.cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."
-    ),
-    "retry": _Home("workkit.tools.cli.commands.mend", "retry", "Put dead jobs back to work."),
-    "delete": _Home(
-        "workkit.tools.cli.commands.mend", "delete", "Delete jobs that wait or are dead."
-    ),
-    "undo": _Home(
-        "workkit.tools.cli.commands.bulk", "undo", "Bring back what was deleted or retried."
-    ),
-    "pause": _Home(
-        "workkit.tools.cli.commands.mend", "pause", "Keep all pools from taking jobs of a name."
-    ),
-    "unpause": _Home(
-        "workkit.tools.cli.commands.mend", "unpause", "Let pools take jobs of a name again."
-    ),
-    "doctor": _Home(
-        "workkit.tools.cli.commands.doctor", "doctor", "Check a namespace and mend it."
-    ),
-    "simulate": _Home(
-        "workkit.tools.cli.commands.simulate",
+    "top": _Command("commands.top", "top", "See what is stuck and why, and mend it."),
+    "worker": _Command("commands.worker", "worker", "Process jobs with a pool of yours."),
+    "enqueue": _Command("commands.enqueue", "enqueue", "Enqueue or schedule a job."),
+    "queues": _Command("commands.overview", "queues", "Show all queues."),
+    "pools": _Command("commands.overview", "pools", "Show the pools, or what their workers run."),
+    "jobs": _Command("commands.jobs", "jobs", "Show jobs, or find one."),
+    "history": _Command("commands.history", "history", "Show what ran."),
+    "archive": _Command("commands.archive", "archive", "Append history to Parquet files."),
+    "export": _Command("commands.export", "export", "Write history, jobs or errors to a file."),
+    "snapshot": _Command("commands.snapshot", "snapshot", "Write a whole namespace to a file."),
+    "retry": _Command("commands.mend", "retry", "Put dead jobs back to work."),
+    "delete": _Command("commands.mend", "delete", "Delete jobs that wait or are dead."),
+    "undo": _Command("commands.bulk", "undo", "Bring back what was deleted or retried."),
+    "pause": _Command("commands.mend", "pause", "Keep all pools from taking jobs of a name."),
+    "unpause": _Command("commands.mend", "unpause", "Let pools take jobs of a name again."),
+    "doctor": _Command("commands.doctor", "doctor", "Check a namespace and mend it."),
+    "simulate": _Command(
+        "commands.simulate",
         "simulate",
         "Play a scenario in virtual time; look for what breaks.",
     ),
-    "demo": _Home("workkit.tools.demo.command", "demo", "See it work, with a server of its own."),
+    "demo": _Command(
+        "workkit.tools.demo.command", "demo", "See it work, with a server of its own."
+    ),
 }
 
 

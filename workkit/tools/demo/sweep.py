@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 from workkit.errors import InvalidOption
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
-from workkit.store.exchange import Exchange, Step
 from workkit.store.keys import Keys
+from workkit.store.round_trip import RoundTrip, Step
 
 __all__ = ["remove_keys", "require_free"]
 
@@ -59,7 +59,7 @@ def remove_keys(namespace: str, redis: object) -> int:
 def _on_link(redis: object, step: Step[R]) -> R:
     link = Link(Target.of(redis))
     try:
-        return link.run(step)
+        return link.carry(step)
     finally:
         link.close()
 
@@ -89,12 +89,12 @@ def _remove(pattern: str) -> Step[int]:
     while True:
         cursor, found = yield from _scan(pattern, cursor)
         if found:
-            removed += yield from Exchange.one(("UNLINK", *found), int)
+            removed += yield from RoundTrip.one(("UNLINK", *found), int)
         if not cursor:
             return removed
 
 
-def _scan(pattern: str, cursor: int) -> Exchange[tuple[int, list[bytes]]]:
+def _scan(pattern: str, cursor: int) -> RoundTrip[tuple[int, list[bytes]]]:
     """Look at some more of the keyspace, without holding the server up."""
     command = ("SCAN", cursor, "MATCH", pattern, "COUNT", _SCANNED)
-    return Exchange.one(command, lambda reply: (int(reply[0]), list(reply[1])))
+    return RoundTrip.one(command, lambda reply: (int(reply[0]), list(reply[1])))

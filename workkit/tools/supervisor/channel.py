@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator, MutableMapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = ["READY", "Inherited", "Lines", "Order", "Report", "announce", "inherited"]
+__all__ = ["READY", "ChildReport", "Inherited", "Lines", "Order", "announce", "inherited"]
 
 #: "retire": take no more jobs and end when the last is done, however long it takes. "return": give
 #: unfinished jobs back and end.
@@ -25,7 +25,7 @@ _VARIABLE: Final = "_WORKKIT_SUPERVISED"
 _CHUNK: Final = 4096
 
 
-class Report(NamedTuple):
+class ChildReport(NamedTuple):
     """How much a process has done and takes.
 
     Attributes:
@@ -37,7 +37,7 @@ class Report(NamedTuple):
     rss_bytes: int
 
     @classmethod
-    def read(cls, line: str) -> Report:
+    def read(cls, line: str) -> ChildReport:
         """Read a report from a line."""
         jobs, rss_bytes = line.split()
         return cls(int(jobs), int(rss_bytes))

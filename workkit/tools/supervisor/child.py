@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workkit.engine.process.signals import STOPPING, signals_to
-from workkit.tools.supervisor.channel import READY, Lines, Report, inherited
+from workkit.tools.supervisor.channel import READY, ChildReport, Lines, inherited
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
@@ -56,7 +56,7 @@ class Child:
         self._stops: SimpleQueue[_Stop | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._has_pool = False
-        self._told: Report | None = None
+        self._told: ChildReport | None = None
 
     @classmethod
     def adopted(cls, timeout_s: float | None) -> Child | None:
@@ -113,7 +113,7 @@ class Child:
 
     def _report(self, pool: WorkerPool) -> None:
         totals = pool.totals
-        report = Report(sum(totals.values()) - totals.get("returned", 0), resident_bytes())
+        report = ChildReport(sum(totals.values()) - totals.get("returned", 0), resident_bytes())
         if report != self._told:
             self._told = report
             self._say(str(report))

@@ -20,8 +20,8 @@ from typing import Final
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.engine.process.signals import STOPPING, signals_to
-from workkit.tools.supervisor.channel import READY, Lines, Report, announce
-from workkit.tools.supervisor.policy import Action, End, Limits, Policy, Say, Send, Start
+from workkit.tools.supervisor.channel import READY, ChildReport, Lines, announce
+from workkit.tools.supervisor.policy import Action, End, Limits, Policy, Say, SendSignal, Start
 
 __all__ = ["supervise"]
 
@@ -174,7 +174,7 @@ class _Supervisor:
             if line == READY:
                 self._carry_out(self._policy.ready(child, self._now_s()))
             else:
-                report = Report.read(line)
+                report = ChildReport.read(line)
                 self._carry_out(self._policy.reported(child, *report, self._now_s()))
         return True
 
@@ -187,7 +187,7 @@ class _Supervisor:
             match action:
                 case Start(child, slot):
                     self._start(child, slot)
-                case Send(child, what):
+                case SendSignal(child, what):
                     self._processes[child].send(what)
                 case Say(level, text):
                     _log.log(level, text)

@@ -19,7 +19,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from workkit.core.entropy import Entropy
 from workkit.core.text import counted
 
-__all__ = ["KILLED", "Action", "End", "Limits", "Policy", "Say", "Send", "Start"]
+__all__ = ["KILLED", "Action", "End", "Limits", "Policy", "Say", "SendSignal", "Start"]
 
 #: The exit code where processes had to be killed; as shells report the end by SIGKILL.
 KILLED: Final = 137
@@ -60,7 +60,7 @@ class Start(NamedTuple):
     slot: int
 
 
-class Send(NamedTuple):
+class SendSignal(NamedTuple):
     """Tell a process to end.
 
     "retire" and "return" are orders of the channel; "stop" is SIGTERM, which also reaches a process
@@ -84,7 +84,7 @@ class End(NamedTuple):
     code: int
 
 
-Action: TypeAlias = Start | Send | Say | End
+Action: TypeAlias = Start | SendSignal | Say | End
 
 
 class _State(Enum):
@@ -356,7 +356,7 @@ class Policy:
     def _retire(self, old: _Child) -> None:
         old.state = _State.RETIRING
         number = next(number for number, child in self._children.items() if child is old)
-        self._actions.append(Send(number, "retire"))
+        self._actions.append(SendSignal(number, "retire"))
 
     def _kill(self) -> None:
         self._kill_at_s = float("inf")
@@ -366,7 +366,7 @@ class Policy:
             self._send_all("kill")
 
     def _send_all(self, what: Literal["stop", "return", "kill"]) -> None:
-        self._actions.extend(Send(child, what) for child in self._children)
+        self._actions.extend(SendSignal(child, what) for child in self._children)
 
     def _say(self, level: int, text: str) -> None:
         self._actions.append(Say(level, text))

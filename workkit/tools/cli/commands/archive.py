@@ -12,7 +12,7 @@ import click
 from workkit.core.text import counted
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import note, print_record
-from workkit.tools.cli.common.progress import Progress
+from workkit.tools.cli.common.progress import ProgressLine
 from workkit.tools.cli.common.values import to_seconds
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def archive(
 
     with signals_to(interrupt, [signal.SIGINT]), closing(server.client()) as client:
         while True:
-            with Progress() as progress:
+            with ProgressLine() as progress:
                 told = partial(progress.tell, "archiving")
                 run = frames.archive(client, directory, adopt=adopt, told=told)
             if as_json:

@@ -14,12 +14,11 @@ from workkit.core.text import age, clean, counted
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
-from workkit.tools.cli.common.output import Column, note, print_records, print_table
-from workkit.tools.cli.common.picking import Progress, filter_option
+from workkit.tools.cli.common.output import TableColumn, note, print_records, print_table
+from workkit.tools.cli.common.picking import PickingProgress, filter_option
 
 if TYPE_CHECKING:
-    from workkit.admin.actions import Outcome, Plan, Throttle, Verb
-    from workkit.admin.actions import Progress as Far
+    from workkit.admin.actions import BulkOutcome, BulkProgress, Plan, Throttle, Verb
     from workkit.admin.query import Query
     from workkit.client import Client
     from workkit.core.records import Kind
@@ -94,7 +93,7 @@ def act(
 
     place = Place(kind, queue)
     with closing(server.client()) as client:
-        reading = Progress("read")
+        reading = PickingProgress("read")
         plan = client.actions.plan(
             verb, place, query or Query(""), report=lambda far: reading.show(far.done, far.total)
         )
@@ -180,9 +179,9 @@ def _goes_ahead(server: Server, plan: Plan, *, yes: bool) -> bool:
 def _apply(client: Client, plan: Plan, throttle: Throttle | None, *, as_json: bool) -> None:
     from workkit.tools.console import who_am_i
 
-    progress = Progress(_DONE[plan.verb])
+    progress = PickingProgress(_DONE[plan.verb])
 
-    def report(far: Far) -> None:
+    def report(far: BulkProgress) -> None:
         progress.show(far.done, far.total)
 
     outcome = client.actions.apply(plan, by=who_am_i(), throttle=throttle, report=report)
@@ -197,7 +196,7 @@ def _apply(client: Client, plan: Plan, throttle: Throttle | None, *, as_json: bo
         click.get_current_context().exit(exits.NOT_FOUND)
 
 
-def _print_outcome(plan: Plan, outcome: Outcome) -> None:
+def _print_outcome(plan: Plan, outcome: BulkOutcome) -> None:
     said = f"{_DONE[plan.verb]} {counted(outcome.done, f'{plan.place.kind} job')}"
     for number, what in (
         (outcome.gone, "gone already"),
@@ -228,7 +227,7 @@ def undo(server: Server, *, operation: str | None, as_json: bool) -> None:
         if operation is None:
             _print_operations(server, client, as_json=as_json)
             return
-        progress = Progress("brought back")
+        progress = PickingProgress("brought back")
         undone = client.actions.undo(
             operation, report=lambda far: progress.show(far.done, far.total)
         )
@@ -252,8 +251,8 @@ def _print_operations(server: Server, client: Client, *, as_json: bool) -> None:
         print_records(operations)
         return
     columns = (
-        Column("AGO", right=True), Column("OPERATION"), Column("WHAT"),
-        Column("JOBS", right=True), Column("FROM"), Column("BY"), Column("PICKED BY"),
+        TableColumn("AGO", right=True), TableColumn("OPERATION"), TableColumn("WHAT"),
+        TableColumn("JOBS", right=True), TableColumn("FROM"), TableColumn("BY"), TableColumn("PICKED BY"),
     )  # fmt: skip
     rows = (
         (

@@ -14,7 +14,7 @@ import click
 from workkit.core.text import counted
 from workkit.tools.cli.common.options import Server, examples, server_options
 from workkit.tools.cli.common.output import note
-from workkit.tools.cli.common.progress import Progress
+from workkit.tools.cli.common.progress import ProgressLine
 from workkit.tools.cli.common.values import to_past
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def export(
     if out == "-" and form is None:
         raise click.UsageError("standard output has no name that tells a format; add --format")
     kind = form or format_of(out)
-    with closing(server.client()) as client, Progress() as progress:
+    with closing(server.client()) as client, ProgressLine() as progress:
         source: Source = path or client
         tables = export_tables(
             source, what, since=since, told=lambda n, of: progress.tell(f"exporting {what}", n, of)

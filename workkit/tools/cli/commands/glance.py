@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from workkit.core.text import age, clean, counted
-from workkit.tools.cli.common.output import Column, print_table
+from workkit.tools.cli.common.output import TableColumn, print_table
 
 if TYPE_CHECKING:
     from workkit.admin.reader import Reader
@@ -40,8 +40,8 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
         taken = takers(seen)
         click.echo()
         columns = (
-            Column("QUEUE"), Column("WAITING", right=True), Column("OLDEST", right=True),
-            Column("RUNNING", right=True), Column("STATE", colors=_COLORS),
+            TableColumn("QUEUE"), TableColumn("WAITING", right=True), TableColumn("OLDEST", right=True),
+            TableColumn("RUNNING", right=True), TableColumn("STATE", colors=_COLORS),
         )  # fmt: skip
         rows = (
             (

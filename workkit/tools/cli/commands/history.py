@@ -11,7 +11,13 @@ import click
 from workkit.core.text import age, clean, counted, pad, stamp, took
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
-from workkit.tools.cli.common.output import Column, note, print_record, print_records, print_table
+from workkit.tools.cli.common.output import (
+    TableColumn,
+    note,
+    print_record,
+    print_records,
+    print_table,
+)
 from workkit.tools.cli.common.values import to_count, to_past
 
 if TYPE_CHECKING:
@@ -23,12 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["history"]
 
 _COLUMNS: Final = (
-    Column("AGO", right=True),
-    Column("JOB ID"),
-    Column("NAME"),
-    Column("OUTCOME", colors={"dead": "red", "retry": "yellow", "discarded": "red"}),
-    Column("TOOK", right=True),
-    Column("ERROR"),
+    TableColumn("AGO", right=True),
+    TableColumn("JOB ID"),
+    TableColumn("NAME"),
+    TableColumn("OUTCOME", colors={"dead": "red", "retry": "yellow", "discarded": "red"}),
+    TableColumn("TOOK", right=True),
+    TableColumn("ERROR"),
 )
 #: As in `workkit.core.history`, which help does not load.
 _OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced", "recovered")

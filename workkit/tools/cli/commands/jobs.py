@@ -16,7 +16,7 @@ from workkit.tools.cli.common.found import print_found
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
 from workkit.tools.cli.common.output import (
-    Column,
+    TableColumn,
     compact,
     note,
     print_record,
@@ -38,11 +38,11 @@ R = TypeVar("R")
 
 _PAGE: Final = 20
 _NO_JOB: Final = "(no job)"
-_ID: Final = Column("JOB ID")
-_NAME: Final = Column("NAME", colors={_NO_JOB: "red"})
-_FAILS: Final = Column("FAILS", right=True)
-_ERROR: Final = Column("ERROR")
-_ARGS: Final = Column("ARGS")
+_ID: Final = TableColumn("JOB ID")
+_NAME: Final = TableColumn("NAME", colors={_NO_JOB: "red"})
+_FAILS: Final = TableColumn("FAILS", right=True)
+_ERROR: Final = TableColumn("ERROR")
+_ARGS: Final = TableColumn("ARGS")
 
 
 class _Extent:
@@ -128,7 +128,7 @@ def _extent_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def _show(
-    columns: Sequence[Column],
+    columns: Sequence[TableColumn],
     row: Callable[[Any], Sequence[str]],
     selected: tuple[Iterable[Any], str],
     *,
@@ -192,7 +192,7 @@ def queued(server: Server, *, name: str, extent: _Extent, as_json: bool) -> None
         job = queued_job.job
         return f"{queued_job.position}", job.id, _waited(job, now), _args(job)
 
-    columns = (Column("#", right=True), _ID, Column("WAITED", right=True), _ARGS)
+    columns = (TableColumn("#", right=True), _ID, TableColumn("WAITED", right=True), _ARGS)
     with closing(server.client()) as client:
         selected = extent.select(
             client, "queued", lambda page: client.queued_jobs(name, page), name
@@ -216,7 +216,7 @@ def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
     def row(found: ScheduledJob) -> Sequence[str]:
         return due(found.run_at, now), found.job.id, _name(found.job), _args(found.job)
 
-    columns = (Column("DUE", right=True), _ID, _NAME, _ARGS)
+    columns = (TableColumn("DUE", right=True), _ID, _NAME, _ARGS)
     with closing(server.client()) as client:
         selected = extent.select(client, "scheduled", client.scheduled_jobs)
         if not _show(columns, row, selected, as_json=as_json):
@@ -241,7 +241,7 @@ def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
         job = found.job
         return due(found.retry_at, now), job.id, _name(job), f"{job.fails}", _error(job)
 
-    columns = (Column("DUE", right=True), _ID, _NAME, _FAILS, _ERROR)
+    columns = (TableColumn("DUE", right=True), _ID, _NAME, _FAILS, _ERROR)
     with closing(server.client()) as client:
         selected = extent.select(client, "retry", client.retry_jobs)
         if not _show(columns, row, selected, as_json=as_json):
@@ -269,7 +269,7 @@ def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
         job = found.job
         return age(now - found.died_at), job.id, _name(job), _error(job)
 
-    columns = (Column("AGO", right=True), _ID, _NAME, _ERROR)
+    columns = (TableColumn("AGO", right=True), _ID, _NAME, _ERROR)
     with closing(server.client()) as client:
         selected = extent.select(client, "dead", client.dead_jobs)
         if not _show(columns, row, selected, as_json=as_json):

@@ -10,7 +10,7 @@ import click
 from workkit.core.text import age, counted
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
-from workkit.tools.cli.common.output import Column, note, print_records, print_table
+from workkit.tools.cli.common.output import TableColumn, note, print_records, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,27 +22,27 @@ __all__ = ["pools", "queues"]
 _NONE: Final = "-"
 
 _QUEUES: Final = (
-    Column("QUEUE"),
-    Column("WAITING", right=True),
-    Column("OLDEST", right=True),
-    Column("RUNNING", right=True),
-    Column("LIMIT", right=True),
-    Column("STATE", colors={"paused": "yellow", "broken": "red"}),
+    TableColumn("QUEUE"),
+    TableColumn("WAITING", right=True),
+    TableColumn("OLDEST", right=True),
+    TableColumn("RUNNING", right=True),
+    TableColumn("LIMIT", right=True),
+    TableColumn("STATE", colors={"paused": "yellow", "broken": "red"}),
 )
 _POOLS: Final = (
-    Column("POOL"),
-    Column("HOST:PID"),
-    Column("BEAT", right=True, colors={"missing": "red"}),
-    Column("UP", right=True),
-    Column("BUSY", right=True),
-    Column("JOBS"),
+    TableColumn("POOL"),
+    TableColumn("HOST:PID"),
+    TableColumn("BEAT", right=True, colors={"missing": "red"}),
+    TableColumn("UP", right=True),
+    TableColumn("BUSY", right=True),
+    TableColumn("JOBS"),
 )
 _WORKERS: Final = (
-    Column("JOB ID"),
-    Column("NAME"),
-    Column("RUNS", right=True),
-    Column("CHECK-IN"),
-    Column("ARGS"),
+    TableColumn("JOB ID"),
+    TableColumn("NAME"),
+    TableColumn("RUNS", right=True),
+    TableColumn("CHECK-IN"),
+    TableColumn("ARGS"),
 )
 
 

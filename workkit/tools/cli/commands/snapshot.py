@@ -9,7 +9,7 @@ import click
 
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import print_record
-from workkit.tools.cli.common.progress import Progress
+from workkit.tools.cli.common.progress import ProgressLine
 
 __all__ = ["snapshot"]
 
@@ -54,7 +54,7 @@ def snapshot(
     from workkit.snapshot import SECRETS, Redaction, write_snapshot
 
     redaction = Redaction((*(() if keep_secrets else SECRETS), *patterns))
-    with closing(server.client()) as client, Progress() as progress:
+    with closing(server.client()) as client, ProgressLine() as progress:
         about = write_snapshot(
             client,
             file,

@@ -19,7 +19,7 @@ from workkit.core.text import clean, clip, pad, width
 if TYPE_CHECKING:
     from workkit.core.job import Job
 
-__all__ = ["Column", "compact", "note", "print_record", "print_records", "print_table"]
+__all__ = ["TableColumn", "compact", "note", "print_record", "print_records", "print_table"]
 
 _BATCH: Final = 500
 _GAP: Final = "  "
@@ -28,7 +28,7 @@ _LEAST: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column of a table.
 
     Attributes:
@@ -42,7 +42,7 @@ class Column:
     colors: Mapping[str, str] = field(default_factory=dict)
 
 
-def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> int:
+def print_table(columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> int:
     """Print a table; on a terminal the last column is cut to its width.
 
     Args:
@@ -78,7 +78,9 @@ def _room(widths: Sequence[int]) -> int:
     return min(max(left, _LEAST), widths[-1])
 
 
-def _line(columns: Sequence[Column], widths: Sequence[int], row: Sequence[str], room: int) -> str:
+def _line(
+    columns: Sequence[TableColumn], widths: Sequence[int], row: Sequence[str], room: int
+) -> str:
     cells = []
     for at, (column, cell) in enumerate(zip(columns, row, strict=True)):
         last = at == len(columns) - 1

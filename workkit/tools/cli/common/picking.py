@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workkit.admin.query import Query
     from workkit.core.records import Batch, Placed
 
-__all__ = ["Progress", "filter_option", "pick"]
+__all__ = ["PickingProgress", "filter_option", "pick"]
 
 R = TypeVar("R")
 P = TypeVar("P", bound="Placed")
@@ -43,7 +43,7 @@ def _to_query(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     return Query(value)
 
 
-class Progress:
+class PickingProgress:
     """One line on a terminal's stderr that says how far something is, once it takes long.
 
     Args:
@@ -77,7 +77,7 @@ class Progress:
 
 def pick(batches: Iterable[Batch[Any]], query: Query) -> Iterator[Any]:
     """Yield the records of a walk that a query picks; says on a terminal how far it has come."""
-    progress, now = Progress("read"), now_s()
+    progress, now = PickingProgress("read"), now_s()
     try:
         for batch in batches:
             progress.show(batch.seen, batch.total)

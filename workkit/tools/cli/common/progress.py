@@ -11,7 +11,7 @@ import click
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.text import clean, clip, pad
 
-__all__ = ["Progress"]
+__all__ = ["ProgressLine"]
 
 #: What ends sooner needs no words.
 _QUIET_S: Final = 2.0
@@ -20,7 +20,7 @@ _FILE_EVERY_S: Final = 10.0
 _WIDTH: Final = 78
 
 
-class Progress:
+class ProgressLine:
     """Says on stderr how far something is: on one line of a terminal, else now and then.
 
     Args:

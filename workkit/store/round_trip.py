@@ -1,11 +1,11 @@
 """What the engine says to Redis: one round trip as a value.
 
-Engine code contains no socket. It yields an `Exchange` and is resumed with what came back; who
+Engine code contains no socket. It yields an `RoundTrip` and is resumed with what came back; who
 carries it out (a thread, an event loop, the simulator) is not its business. An exchange is iterable
 so that it is typed at the place where it is used::
 
     def count_due(keys: Keys, now_s: int) -> Step[int]:
-        due = yield from Exchange.one(("ZCOUNT", keys.retry, "-inf", now_s), int)
+        due = yield from RoundTrip.one(("ZCOUNT", keys.retry, "-inf", now_s), int)
         return due
 """
 
@@ -19,7 +19,7 @@ import msgspec
 from workkit.errors import ServerError
 from workkit.store.scripts import Script
 
-__all__ = ["CONFIRMING", "PING", "Command", "Exchange", "Step", "call", "ping"]
+__all__ = ["CONFIRMING", "PING", "Command", "RoundTrip", "Step", "call", "ping"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -29,13 +29,13 @@ Command: TypeAlias = tuple[Any, ...]
 
 #: A piece of engine logic: yields exchanges, is resumed with their replies, returns a result. A
 #: `ServerError` is thrown in at the yield where the exchange failed.
-Step: TypeAlias = "Generator[Exchange[Any], list[Any], R]"
+Step: TypeAlias = "Generator[RoundTrip[Any], list[Any], R]"
 
 #: Verbs that wait for what the connection has written before to be safe.
 CONFIRMING: Final = frozenset({"WAIT", "WAITAOF"})
 
 
-class Exchange(msgspec.Struct, Generic[R], frozen=True, gc=False):
+class RoundTrip(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """One round trip.
 
     Attributes:
@@ -52,11 +52,11 @@ class Exchange(msgspec.Struct, Generic[R], frozen=True, gc=False):
     meanwhile: Callable[[], None] | None = None
 
     @classmethod
-    def one(cls, command: Command, parse: Callable[[Any], R]) -> Exchange[R]:
+    def one(cls, command: Command, parse: Callable[[Any], R]) -> RoundTrip[R]:
         """Make an exchange of one command, whose only reply is parsed."""
         return cls((command,), lambda replies: parse(replies[0]))
 
-    def __iter__(self) -> Generator[Exchange[Any], list[Any], R]:
+    def __iter__(self) -> Generator[RoundTrip[Any], list[Any], R]:
         """Yield this exchange and return its parsed result.
 
         Raises:
@@ -74,9 +74,9 @@ class Exchange(msgspec.Struct, Generic[R], frozen=True, gc=False):
 PING: Final[tuple[Command, ...]] = (("PING",),)
 
 
-def ping() -> Exchange[None]:
+def ping() -> RoundTrip[None]:
     """Ask the server whether it answers."""
-    return Exchange(PING, lambda _: None)
+    return RoundTrip(PING, lambda _: None)
 
 
 def call(script: Script, keys: Sequence[Any], args: Sequence[Any] = ()) -> Command:
