@@ -1,6 +1,11 @@
-"""One worker pool: what it decides, what it holds, and the threads that carry it out.
+"""One worker pool.
 
-Start at `engine.py`, which puts the parts together. `dispatcher.py`, `replies.py`, `start_checks.py`,
-`pool_sync.py` and `deadlines.py` decide; `ledger.py`, `board.py`, `pace.py` and `admission.py` are
-what they know; `serving.py` makes loops of it and `driver.py` runs them on threads.
+`engine.py` puts the parts together, `driver.py` runs them on threads, and `serving.py` is the life
+of a pool. The parts have folders by role:
+
+- `dispatch`: claims jobs, starts them, settles them.
+- `duties`: the work of a pool in the background, one duty a file.
+- `handling`: one execution of a job, from its handler to its fate.
+- `runners`: where handlers run: threads and an event loop.
+- `process`: identity, signals, wake-ups, outages.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.system.endurance.many`: what fifty pools on one server cost, and what they do."""
+"""`python -m tests.system.endurance.many`: the cost of fifty pools on one server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A process with several pools: `python -m tests.system.endurance.pools`; ends when its stdin does."""
+"""A process with several pools: `python -m tests.system.endurance.pools`.
+
+It ends when its stdin does.
+"""
 
 from __future__ import annotations
 

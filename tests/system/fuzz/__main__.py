@@ -1,4 +1,4 @@
-"""`python -m tests.system.fuzz`: a million payloads at the codec, fifty thousand mutations at a server."""
+"""`python -m tests.system.fuzz`: mangled payloads for the codec and for a server."""
 
 from __future__ import annotations
 

@@ -122,10 +122,13 @@ def test_help_and_typing_errors_load_neither_redis_nor_the_engine(args: list[str
 
 def test_help_loads_no_command() -> None:
     loaded = {
-        name for name in loaded_by("--help") if name.startswith(("workkit.tools.cli", "workkit.d"))
+        name
+        for name in loaded_by("--help")
+        if name.startswith(("workkit.tools.cli", "workkit.doctor"))
     }
     assert loaded == {
-        "workkit.tools.cli", "workkit.tools.cli.app", "workkit.tools.cli.common.exits", "workkit.tools.cli.common.options",
+        "workkit.tools.cli", "workkit.tools.cli.app", "workkit.tools.cli.common",
+        "workkit.tools.cli.common.exits", "workkit.tools.cli.common.options",
     }  # fmt: skip
 
 

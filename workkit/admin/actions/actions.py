@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from threading import Event
-from typing import Any, Final, Protocol
+from typing import Final
 
 from workkit.admin.actions import steps
 from workkit.admin.actions.applying import Application
@@ -28,19 +28,11 @@ from workkit.errors import NotUndone
 from workkit.store.calls import restore as trash
 from workkit.store.keys import Keys
 from workkit.store.replies import number
-from workkit.store.round_trip import Step
+from workkit.store.round_trip import StepCarrier
 
-__all__ = ["Actions", "StepCarrier"]
+__all__ = ["Actions"]
 
 _UNDO_BATCH: Final = 200
-
-
-class StepCarrier(Protocol):
-    """Carries out a step."""
-
-    def __call__(self, step: Step[Any]) -> Any:
-        """Return what the step returns."""
-        ...
 
 
 def _silent(_progress: BulkProgress) -> None:

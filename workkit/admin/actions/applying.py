@@ -15,13 +15,13 @@ from workkit.store.calls import restore as trash
 from workkit.store.calls.remove import Trash
 
 if TYPE_CHECKING:
-    from workkit.admin.actions.actions import StepCarrier
     from workkit.admin.actions.outcomes import Report, Stop
     from workkit.admin.actions.plan import Plan
     from workkit.admin.actions.throttle import Throttle
     from workkit.admin.reader import Reader
     from workkit.core.clock import Clock
     from workkit.store.keys import Keys
+from workkit.store.round_trip import StepCarrier
 
 __all__ = ["KEPT_S", "Application"]
 

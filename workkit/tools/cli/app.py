@@ -28,30 +28,30 @@ class _Command(NamedTuple):
 
 
 _COMMANDS: Final = {
-    "top": _Command("commands.top", "top", "See what is stuck and why, and mend it."),
-    "worker": _Command("commands.worker", "worker", "Process jobs with a pool of yours."),
-    "enqueue": _Command("commands.enqueue", "enqueue", "Enqueue or schedule a job."),
-    "queues": _Command("commands.overview", "queues", "Show all queues."),
-    "pools": _Command("commands.overview", "pools", "Show the pools, or what their workers run."),
-    "jobs": _Command("commands.jobs", "jobs", "Show jobs, or find one."),
-    "history": _Command("commands.history", "history", "Show what ran."),
-    "archive": _Command("commands.archive", "archive", "Append history to Parquet files."),
-    "export": _Command("commands.export", "export", "Write history, jobs or errors to a file."),
-    "snapshot": _Command("commands.snapshot", "snapshot", "Write a whole namespace to a file."),
-    "retry": _Command("commands.mend", "retry", "Put dead jobs back to work."),
-    "delete": _Command("commands.mend", "delete", "Delete jobs that wait or are dead."),
-    "undo": _Command("commands.bulk", "undo", "Bring back what was deleted or retried."),
-    "pause": _Command("commands.mend", "pause", "Keep all pools from taking jobs of a name."),
-    "unpause": _Command("commands.mend", "unpause", "Let pools take jobs of a name again."),
-    "doctor": _Command("commands.doctor", "doctor", "Check a namespace and mend it."),
+    "top": _Command("cli.commands.top", "top", "See what is stuck and why, and mend it."),
+    "worker": _Command("cli.commands.worker", "worker", "Process jobs with a pool of yours."),
+    "enqueue": _Command("cli.commands.enqueue", "enqueue", "Enqueue or schedule a job."),
+    "queues": _Command("cli.commands.overview", "queues", "Show all queues."),
+    "pools": _Command(
+        "cli.commands.overview", "pools", "Show the pools, or what their workers run."
+    ),
+    "jobs": _Command("cli.commands.jobs", "jobs", "Show jobs, or find one."),
+    "history": _Command("cli.commands.history", "history", "Show what ran."),
+    "archive": _Command("cli.commands.archive", "archive", "Append history to Parquet files."),
+    "export": _Command("cli.commands.export", "export", "Write history, jobs or errors to a file."),
+    "snapshot": _Command("cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."),
+    "retry": _Command("cli.commands.mend", "retry", "Put dead jobs back to work."),
+    "delete": _Command("cli.commands.mend", "delete", "Delete jobs that wait or are dead."),
+    "undo": _Command("cli.commands.bulk", "undo", "Bring back what was deleted or retried."),
+    "pause": _Command("cli.commands.mend", "pause", "Keep all pools from taking jobs of a name."),
+    "unpause": _Command("cli.commands.mend", "unpause", "Let pools take jobs of a name again."),
+    "doctor": _Command("cli.commands.doctor", "doctor", "Check a namespace and mend it."),
     "simulate": _Command(
-        "commands.simulate",
+        "cli.commands.simulate",
         "simulate",
         "Play a scenario in virtual time; look for what breaks.",
     ),
-    "demo": _Command(
-        "workkit.tools.demo.command", "demo", "See it work, with a server of its own."
-    ),
+    "demo": _Command("demo.command", "demo", "See it work, with a server of its own."),
 }
 
 
@@ -69,7 +69,9 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         home = _COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(home.module), home.name)
+        command: click.Command = getattr(
+            importlib.import_module(f"workkit.tools.{home.module}"), home.name
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

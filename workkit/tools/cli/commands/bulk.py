@@ -252,7 +252,8 @@ def _print_operations(server: Server, client: Client, *, as_json: bool) -> None:
         return
     columns = (
         TableColumn("AGO", right=True), TableColumn("OPERATION"), TableColumn("WHAT"),
-        TableColumn("JOBS", right=True), TableColumn("FROM"), TableColumn("BY"), TableColumn("PICKED BY"),
+        TableColumn("JOBS", right=True), TableColumn("FROM"), TableColumn("BY"),
+        TableColumn("PICKED BY"),
     )  # fmt: skip
     rows = (
         (

@@ -40,7 +40,8 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
         taken = takers(seen)
         click.echo()
         columns = (
-            TableColumn("QUEUE"), TableColumn("WAITING", right=True), TableColumn("OLDEST", right=True),
+            TableColumn("QUEUE"), TableColumn("WAITING", right=True),
+            TableColumn("OLDEST", right=True),
             TableColumn("RUNNING", right=True), TableColumn("STATE", colors=_COLORS),
         )  # fmt: skip
         rows = (
