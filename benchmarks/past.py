@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from workkit.core.entropy import Entropy
-from workkit.core.history import FORMAT, Outcome, Record, pack
+from workkit.core.history import FORMAT, Record, pack
+from workkit.core.outcomes import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis

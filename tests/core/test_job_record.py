@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery
-from workkit.core.history import DetailedRecord, Outcome, Record, pack, unpack
+from workkit.core.history import DetailedRecord, Record, pack, unpack
 from workkit.core.job import Job, decode
+from workkit.core.outcomes import Outcome
 from workkit.errors import InvalidOption
 
 

@@ -9,8 +9,8 @@ import pytest
 from tests.support.steps import FakeClock
 from workkit.core import job as wire
 from workkit.core.entropy import Entropy
-from workkit.core.history import Outcome
 from workkit.core.options import JobOptions
+from workkit.core.outcomes import Outcome
 from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.handling.execution import Execution, Fate, decide, quick_fate
 from workkit.engine.handling.handlers import Chain, read_handler

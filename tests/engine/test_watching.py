@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, WorkerPool
-from workkit.engine.duties.reaper import _NEIGHBOURS, DEAD_S
+from workkit.core.liveness import DEAD_S
+from workkit.engine.duties.reaper import _NEIGHBOURS
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 

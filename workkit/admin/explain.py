@@ -6,19 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from workkit.core import liveness
 from workkit.core.records import Placed, Queue, WorkerPoolHeartbeat
 from workkit.core.text import age, counted
 
-__all__ = ["SILENT_S", "Circumstances", "is_silent", "why"]
+__all__ = ["Circumstances", "is_silent", "why"]
 
-#: A pool whose heartbeat is older counts as dead, seconds. Beats are 4 s apart.
-SILENT_S: Final = 12
 _NAMED: Final = 3
 
 
 def is_silent(beat: WorkerPoolHeartbeat, now_s: float) -> bool:
     """Tell whether a pool's heartbeat is missing or old, as this host's clock has it."""
-    return now_s - beat.heartbeat_at > SILENT_S
+    return liveness.is_silent(beat.heartbeat_at, now_s)
 
 
 @dataclass(frozen=True, slots=True)

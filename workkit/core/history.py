@@ -11,16 +11,16 @@ how many the cap took away.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-__all__ = ["FORMAT", "DetailedRecord", "Outcome", "PackedHistory", "Record", "pack", "unpack"]
+from workkit.core.outcomes import Outcome
+
+__all__ = ["FORMAT", "DetailedRecord", "PackedHistory", "Record", "pack", "unpack"]
 
 #: The value of an entry's ``v`` field.
 FORMAT: Final = "1"
-
-Outcome = Literal["done", "retry", "dead", "discarded", "returned", "fenced", "recovered"]
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -32,9 +32,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
         enqueued_at: When it entered its queue, epoch seconds.
         started_ms: When the handler started, epoch milliseconds; 0 if it did not.
         finished_ms: When the execution ended, epoch milliseconds.
-        outcome: "done"; "retry", "dead", "discarded" after a failure; "returned" to its queue
-            unfinished; "fenced": somebody else had taken the job over, so this did not count;
-            "recovered": its pool died, and the pool that found out put it back into its queue.
+        outcome: How it ended; `OUTCOMES` says what each means.
         fails: Failures of the job so far, this one included.
         error: The headline of the error; "" for none.
         fingerprint: Equal for equal failures; "" for none.

@@ -9,6 +9,7 @@ from typing import Final
 
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
+from workkit.core.liveness import WATCH_S
 from workkit.core.text import counted
 from workkit.doctor.checks import holdings, queues, server
 from workkit.doctor.checks import pools as pool_checks
@@ -85,12 +86,14 @@ class Doctor:
         """
         say("reading the namespace ...")
         before = now = self._links.carry(look(self._keys))
-        if watched := pool_checks.silent(before) | {pool for pool, _ in holdings.suspects(before)}:
+        if watched := pool_checks.suspect_pools(before) | {
+            pool for pool, _ in holdings.suspects(before)
+        }:
             say(
-                f"watching {counted(len(watched), 'pool')} for {pool_checks.WATCH_S:g} s, since "
+                f"watching {counted(len(watched), 'pool')} for {WATCH_S:g} s, since "
                 "one that is silent for a moment is not dead ..."
             )
-            self._wait(pool_checks.WATCH_S)
+            self._wait(WATCH_S)
         first = {_mark(case) for case in self._check(before, before)}
         if watched or first:
             now = self._links.carry(look(self._keys))

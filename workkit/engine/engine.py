@@ -15,6 +15,7 @@ from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
 from workkit.core.options import HistoryOptions
+from workkit.core.outcomes import TOTALS
 from workkit.cron.slots import PeriodicEntry
 from workkit.engine.dispatch.admission import Admission
 from workkit.engine.dispatch.board import QueueBoard
@@ -192,12 +193,7 @@ class Engine:
         return {
             "busy": self.ledger.running,
             "abandoned": self.runner.abandoned(),
-            "done": totals["done"],
-            "retried": totals["retry"],
-            "died": totals["dead"],
-            "discarded": totals["discarded"],
-            "returned": totals["returned"],
-            "fenced": totals["fenced"],
+            **{field: totals[outcome] for field, outcome in TOTALS.items()},
         }
 
     def _remember(self, record: Record) -> None:

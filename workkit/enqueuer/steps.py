@@ -15,6 +15,7 @@ from workkit.core import job as wire
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
+from workkit.core.lifetimes import UNIQUE_LIVES_S
 from workkit.core.records import ScheduledJob
 from workkit.errors import InvalidArgs, InvalidOption
 from workkit.store.calls import enqueue as store
@@ -27,7 +28,6 @@ Args: TypeAlias = Mapping[str, Any] | None
 Until: TypeAlias = Literal["start", "done"]
 
 #: A unique key outlives the time at which its job is due by a day; as in the original.
-_UNIQUE_LIVES_S: Final = 86_400
 #: Scheduling further ahead than this is taken for a mistake, such as milliseconds for seconds.
 _MAX_DELAY_S: Final = 100 * 366 * 86_400
 
@@ -116,7 +116,7 @@ class EnqueueSteps:
             # lets a later call replace it, or says whose key it is until the job is done.
             value=raw if by_key or until == "done" else b"1",
             replaces=by_key,
-            lives_s=delay_s + _UNIQUE_LIVES_S,
+            lives_s=delay_s + UNIQUE_LIVES_S,
             run_at_s=run_at_s,
         )
         return wire.decode(raw) if accepted else None

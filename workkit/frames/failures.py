@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from workkit.core.fingerprint import parts
+from workkit.core.outcomes import with_flag
 from workkit.frames.executions import Time, history
 from workkit.frames.extra import pd
 from workkit.frames.jobs import dead_jobs, retry_jobs
@@ -13,7 +14,7 @@ from workkit.frames.sources import Source, is_archive
 
 __all__ = ["errors"]
 
-_FAILED: Final = ("retry", "dead", "discarded")
+_FAILED: Final = with_flag("failed")
 
 
 def errors(source: Source, *, since: Time | None = None) -> Any:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
-from workkit.core.history import Outcome
+from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pa, pd
 
@@ -80,7 +80,7 @@ class Schema:
         return _arrow(self)
 
 
-_OUTCOMES: Final = get_args(Outcome)
+_OUTCOMES: Final = tuple(OUTCOMES)
 
 _HISTORY: Final = (
     Column("job_id", "text", "the job"),

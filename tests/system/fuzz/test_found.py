@@ -13,7 +13,7 @@ from tests.conftest import PrivateServer, WaitUntil
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, WorkerPool
 from workkit.admin.grouping import group_errors
-from workkit.engine.duties.reaper import DEAD_S
+from workkit.core.liveness import DEAD_S
 from workkit_tui.model.attention import concerns, takers
 from workkit_tui.model.trends import Trends
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, get_args
+from typing import Any
 
 import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workkit.core import history as history_format
 from workkit.core import text
+from workkit.core.outcomes import OUTCOMES
 from workkit.tools.cli.commands import history
 from workkit.tools.cli.common import values
 from workkit.tools.cli.common.options import Server
@@ -228,4 +228,4 @@ def test_a_server_is_shown_without_its_password(url: str, label: str) -> None:
 def test_history_takes_the_outcomes_that_there_are() -> None:
     (option,) = [param for param in history.history.params if param.name == "outcome"]
     assert isinstance(option.type, click.Choice)
-    assert tuple(option.type.choices) == get_args(history_format.Outcome)
+    assert tuple(option.type.choices) == tuple(OUTCOMES)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from workkit.admin.explain import SILENT_S, is_silent
+from workkit.admin.explain import is_silent
+from workkit.core.liveness import DEAD_S
 from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted
 from workkit_tui.model.trends import Trends
@@ -126,7 +127,7 @@ def _pools(seen: Overview) -> Iterator[Concern]:
             holds = f" with {counted(busy, 'job')}; {who} returns them" if busy else ""
             said = f"for {age(silent_s)}" if pool.heartbeat_at else "and has no heartbeat"
             text = f"pool {pool_name(pool)}: silent {said}{holds}"
-            yield Concern("bad" if silent_s > 10 * SILENT_S else "warn", text, silent_s, "workers")
+            yield Concern("bad" if silent_s > 10 * DEAD_S else "warn", text, silent_s, "workers")
         if abandoned := pool.totals.get("abandoned", 0):
             ran_on = counted(abandoned, "handler runs", "handlers run")
             text = f"pool {pool_name(pool)}: {ran_on} on after the timeout"

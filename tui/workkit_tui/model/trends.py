@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from workkit.admin.steps.history import HistoryRecord
+from workkit.core.outcomes import OUTCOMES, with_flag
 from workkit.core.records import Overview, Queue
 
 __all__ = ["Flow", "Flows", "Trends"]
@@ -17,8 +18,9 @@ POINTS: Final = 120
 #: Rates are those of the last seconds.
 _WINDOW_S: Final = 15.0
 #: Outcomes of handlers that ran to their end.
-_BAD: Final = frozenset({"retry", "dead", "discarded"})
-_FAILED: Final = ("retried", "died", "discarded")
+_BAD: Final = with_flag("failed")
+#: The fields of a heartbeat that count them.
+FAILED_TOTALS: Final = tuple(OUTCOMES[outcome].total for outcome in _BAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Trends:
             seen.taken_at,
             {pool.worker_pool_id: pool.totals.get("done", 0) for pool in seen.pools},
             {
-                pool.worker_pool_id: sum(pool.totals.get(name, 0) for name in _FAILED)
+                pool.worker_pool_id: sum(pool.totals.get(name, 0) for name in FAILED_TOTALS)
                 for pool in seen.pools
             },
             seen.executions,

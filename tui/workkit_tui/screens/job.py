@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from rich.console import Group
 from rich.json import JSON
@@ -22,6 +22,7 @@ from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryRecord
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.job import Job
+from workkit.core.outcomes import OUTCOMES
 from workkit.core.records import Found, Overview, Place, Placed, WorkerObservation
 from workkit.core.text import age, clean, stamp, took
 from workkit.errors import ServerError
@@ -37,7 +38,9 @@ _TABS = {
     "queued": "queues", "running": "workers", "scheduled": "scheduled", "retry": "retry",
     "dead": "dead",
 }  # fmt: skip
-_OUTCOMES = {"done": "success", "dead": "error", "retry": "warning", "discarded": "warning"}
+_LEVELS: Final[dict[str, str]] = {
+    outcome: rule.level for outcome, rule in OUTCOMES.items() if rule.level
+}
 
 
 class Scroll(VerticalScroll, can_focus=True, inherit_bindings=False):
@@ -224,7 +227,7 @@ class JobScreen(ConsoleScreen):
                 no_wrap=title != "Error",
             )  # fmt: skip
         for each in reversed(self._attempts):
-            outcome = Text(each.outcome, self._color(_OUTCOMES.get(each.outcome, "foreground")))
+            outcome = Text(each.outcome, self._color(_LEVELS.get(each.outcome, "foreground")))
             ran = took(each.finished_ms - each.started_ms) if each.started_ms else "-"
             grid.add_row(
                 clock(each.finished_ms / 1_000, self._now_s), outcome, ran, clean(each.host),

@@ -15,6 +15,7 @@ from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.listing import narrowed
+from workkit_tui.model.trends import FAILED_TOTALS
 from workkit_tui.model.words import ago, args_text, count, pool_name
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.widgets.table import Column, Row, Table
@@ -137,7 +138,7 @@ class WorkersScreen(ListScreen):
         silent = is_silent(pool, self._now_s)
         totals = pool.totals
         busy = count(totals["busy"]) if "busy" in totals else "-"
-        failed = totals.get("retried", 0) + totals.get("died", 0) + totals.get("discarded", 0)
+        failed = sum(totals.get(field, 0) for field in FAILED_TOTALS)
         return Row(
             [
                 (pool_name(pool), "bad" if silent else ""),

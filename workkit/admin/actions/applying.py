@@ -10,6 +10,7 @@ from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress
 from workkit.admin.actions.plan import digest
 from workkit.admin.actions.throttle import STAGES, FailureWatch
 from workkit.admin.steps.reads import read_job
+from workkit.core.lifetimes import TRASH_KEPT_S
 from workkit.core.text import counted
 from workkit.store.calls import restore as trash
 from workkit.store.calls.remove import Trash
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from workkit.store.keys import Keys
 from workkit.store.round_trip import StepCarrier
 
-__all__ = ["KEPT_S", "Application"]
+__all__ = ["Application"]
 
-#: How long an action can be undone, seconds. Retried jobs soon begin, and then they cannot.
-KEPT_S: Final = {"delete": 86_400, "retry": 3_600}
 _BATCH: Final = 500
 #: A job in the middle of a queue is found by going through what is in front of it: so many
 #: comparisons a batch keep the server busy for a few milliseconds.
@@ -58,7 +57,7 @@ class Application:
         self._reader = reader
         self._clock = clock
         self._plan = plan
-        self._trash = Trash(operation_id, KEPT_S[plan.verb])
+        self._trash = Trash(operation_id, TRASH_KEPT_S[plan.verb])
         self._by = by
         self._throttle = throttle
         self._report = report

@@ -11,12 +11,13 @@ from workkit.admin.steps.reads import FOREVER, epoch, read_job
 from workkit.admin.steps.repair import removal, revival
 from workkit.core import job as wire
 from workkit.core.job import Job
+from workkit.core.lifetimes import UNIQUE_LIVES_S
 from workkit.core.records import Place
 from workkit.errors import ServerRefused
 from workkit.store.calls import pages as reading
 from workkit.store.calls import remove as mending
 from workkit.store.calls import restore as trash
-from workkit.store.calls.remove import UNIQUE_LIVES_S, Revival, Trash
+from workkit.store.calls.remove import Revival, Trash
 from workkit.store.calls.restore import Entry, Recall, Restore
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step

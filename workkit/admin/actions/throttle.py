@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from workkit.core.outcomes import with_flag
 from workkit.errors import InvalidOption
 
 __all__ = ["FailureWatch", "Throttle"]
@@ -14,8 +15,8 @@ __all__ = ["FailureWatch", "Throttle"]
 STAGES: Final = (1, 10)
 #: Outcomes of this many of the newest retried jobs are remembered.
 _WATCHED: Final = 10_000
-#: Outcomes that tell nothing about the job itself.
-_UNDECIDED: Final = frozenset({"returned", "fenced", "recovered"})
+#: Outcomes that tell whether the job succeeded.
+_DECIDING: Final = with_flag("decides")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class FailureWatch:
 
     def settle(self, job_id: str, outcome: str) -> None:
         """Take in an execution; those of other jobs are passed over."""
-        if job_id in self._outcomes and outcome not in _UNDECIDED:
+        if job_id in self._outcomes and outcome in _DECIDING:
             self._outcomes[job_id] = outcome == "done"
 
     @property

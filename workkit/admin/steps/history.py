@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from workkit.core.history import FORMAT, DetailedRecord, Outcome, PackedHistory, unpack
+from workkit.core.history import FORMAT, DetailedRecord, PackedHistory, unpack
 from workkit.core.options import check_whole
+from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
 from workkit.store.calls import pages as reading
 from workkit.store.keys import Keys
@@ -106,8 +107,8 @@ class HistoryQuery:
     limit: int | None
 
     def __post_init__(self) -> None:
-        if self.outcome is not None and self.outcome not in get_args(Outcome):
-            known = ", ".join(get_args(Outcome))
+        if self.outcome is not None and self.outcome not in OUTCOMES:
+            known = ", ".join(OUTCOMES)
             raise InvalidOption(f"there is no outcome {self.outcome!r}; there are {known}")
         for name, at in (("since", self.since), ("until", self.until)):
             if at is not None and not 0 <= at <= _LATEST_S:

@@ -10,6 +10,7 @@ from workkit.admin.steps.history import HistoryExtent
 from workkit.core import job as wire
 from workkit.core.job import Job
 from workkit.core.options import check_whole
+from workkit.core.outcomes import TOTALS
 from workkit.core.records import (
     Found,
     Page,
@@ -56,9 +57,7 @@ _BATCH: Final = 500
 _LAST_PAGE: Final = 10**12
 #: How infinite scores are shown, epoch seconds.
 FOREVER: Final = 2**63 - 1
-_TOTALS: Final = (
-    "busy", "done", "retried", "died", "discarded", "returned", "fenced", "abandoned",
-)  # fmt: skip
+_TOTALS: Final = ("busy", *TOTALS, "abandoned")
 
 
 def read_job(raw: bytes, name: str = "") -> Job:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from workkit.admin.steps.reads import read_job
 from workkit.core.text import counted
-from workkit.doctor.checks.pools import silent
+from workkit.doctor.checks.pools import suspect_pools
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Examination
 from workkit.doctor.repairs import Repairs
@@ -51,7 +51,7 @@ def suspects(now: Examination) -> dict[tuple[str, str], list[bytes]]:
 
     A workkit pool compares what it holds with Redis itself.
     """
-    still = silent(now)
+    still = suspect_pools(now)
     go = {pool for pool, beat in now.beats.items() if not beat.get("workkit")} - still
     return {
         (pool_id, name): ghosts

@@ -5,40 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from workkit.core.liveness import SUSPECT_S
 from workkit.core.text import counted
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Examination
 from workkit.doctor.repairs import Repairs
 
-__all__ = ["WATCH_S", "check", "is_silent", "silent"]
+__all__ = ["check", "is_suspect", "suspect_pools"]
 
-#: How long a heartbeat has to stand still for its pool to be dead; more than the reaper's 12 s.
-WATCH_S: Final = 13.0
-#: A heartbeat older than this by the server's clock is watched, ms. Pools beat every 4 or 5 s.
-_SILENT_MS: Final = 8_000
 #: How much a clock may differ: beats carry whole seconds and are up to 5 s old.
 _SKEW_MS: Final = 10_000
 _AHEAD_MS: Final = 2_000
 
 
-def silent(now: Examination) -> set[str]:
+def suspect_pools(now: Examination) -> set[str]:
     """Return pools that may be dead: to be watched."""
     return {
         pool_id
         for pool_id in {*now.beats, *(pool for pool, _ in now.held)}
-        if is_silent(now.beats.get(pool_id, {}), now.server_ms)
+        if is_suspect(now.beats.get(pool_id, {}), now.server_ms)
     }
 
 
-def is_silent(beat: Mapping[str, str], server_ms: int) -> bool:
+def is_suspect(beat: Mapping[str, str], server_ms: int) -> bool:
     """Tell whether a heartbeat is missing, old, or of a clock that cannot be compared."""
     age_ms = server_ms - _beat_ms(beat)
-    return not server_ms or age_ms > _SILENT_MS or age_ms < -_AHEAD_MS
+    return not server_ms or age_ms > 1_000 * SUSPECT_S or age_ms < -_AHEAD_MS
 
 
 def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[Case]:
     """Compare heartbeats of two looks, a watch apart."""
-    for pool_id in sorted(silent(before) & silent(now)):
+    for pool_id in sorted(suspect_pools(before) & suspect_pools(now)):
         beat = now.beats.get(pool_id, {})
         stood_still = beat.get("heartbeat_at") == before.beats.get(pool_id, {}).get("heartbeat_at")
         if stood_still:

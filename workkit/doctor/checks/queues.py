@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from workkit.core.text import counted
-from workkit.doctor.checks.pools import silent
+from workkit.doctor.checks.pools import suspect_pools
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Examination
 from workkit.doctor.repairs import Repairs
@@ -41,7 +41,7 @@ def _types(now: Examination, keys: Keys, repairs: Repairs) -> Iterator[Case]:
 
 
 def _waiting(now: Examination, repairs: Repairs) -> Iterator[Case]:
-    dead = silent(now)
+    dead = suspect_pools(now)
     handled = {
         name
         for pool_id, beat in now.beats.items()

@@ -1,25 +1,22 @@
 """Says that the pool is alive.
 
-Go pools take a pool for dead 10 s after its last beat by their own wall clock, ours after 12 s
-without a change. A beat every 4 s leaves room for one that is lost and another that is late.
+Go pools compare its time with their own wall clock, ours watch whether it changes;
+`workkit.core.liveness` has the limits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from workkit.core.clock import Instant
+from workkit.core.liveness import BEAT_S
 from workkit.engine.process.identity import Identity
 from workkit.errors import ServerError
 from workkit.store.calls import pools
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
-__all__ = ["BEAT_S", "Heartbeat"]
-
-#: Seconds between two beats.
-BEAT_S: Final = 4.0
+__all__ = ["Heartbeat"]
 
 
 class Heartbeat:

@@ -11,6 +11,7 @@ from typing import Final
 
 from workkit.core.clock import Instant
 from workkit.core.job import args_json
+from workkit.core.lifetimes import OBSERVATION_S
 from workkit.engine.handling.execution import Execution
 from workkit.store.calls import pools
 from workkit.store.keys import Keys
@@ -19,8 +20,6 @@ from workkit.store.round_trip import Step
 __all__ = ["Observer"]
 
 _EVERY_S: Final = 1.0
-#: As in the original; an observation of a worker that is gone disappears after a day.
-_KEEP_S: Final = 86_400
 #: One of a long job is renewed before that, seconds.
 _RENEW_S: Final = 3_600.0
 
@@ -57,14 +56,14 @@ class Observer:
             running[worker_id] = _fields(execution, started)
         idle = [worker_id for worker_id in self._written if worker_id not in state]
         if running or idle:
-            yield from pools.observe(self._keys, running, idle, _KEEP_S)
+            yield from pools.observe(self._keys, running, idle, OBSERVATION_S)
         self._written = state
         return _EVERY_S
 
     def clear(self) -> Step[None]:
         """Remove every observation, at the end of the pool."""
         if self._written:
-            yield from pools.observe(self._keys, {}, list(self._written), _KEEP_S)
+            yield from pools.observe(self._keys, {}, list(self._written), OBSERVATION_S)
             self._written = {}
 
 

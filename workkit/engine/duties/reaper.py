@@ -19,6 +19,7 @@ from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
 from workkit.core.fingerprint import fingerprint
 from workkit.core.history import Record
+from workkit.core.liveness import DEAD_S, SUSPECT_S
 from workkit.engine.handling.events import ReapedPool
 from workkit.engine.handling.execution import headline
 from workkit.engine.process.identity import Identity
@@ -28,21 +29,16 @@ from workkit.store.calls.pools import Beat, Recoverable
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
-__all__ = ["DEAD_S", "Reaper"]
+__all__ = ["Reaper"]
 
 _log = logging.getLogger("workkit")
 
-#: A heartbeat that has not changed for this long is that of a dead pool, seconds.
-DEAD_S: Final = 12.0
 _EVERY_S: Final = 3.0
 #: Two looks further apart than this prove nothing about what was between them, seconds.
 _GAP_S: Final = 7.0
 _BATCH: Final = 200
 #: Of many pools each watches so many others, or what they cost would grow with their square.
 _NEIGHBOURS: Final = 8
-#: A pool that is silent for so long makes those that watch it watch all others too: where one host
-#: has died, all that watched a pool may be among the dead. Live ones beat every 4 or 5 s, seconds.
-_SILENT_S: Final = 8.0
 
 
 class Reaper:
@@ -130,7 +126,9 @@ class Reaper:
         """Choose whom to watch: the next ones in the ring of ids, or all where one is silent."""
         own_id = self._identity.pool_id
         others = sorted(registered - {own_id})
-        silent = any(now.monotonic_s - since >= _SILENT_S for _, since in self._watched.values())
+        # Where one host has died, all pools that watched another may be among the dead; so one
+        # suspect makes its watchers watch everybody.
+        silent = any(now.monotonic_s - since >= SUSPECT_S for _, since in self._watched.values())
         if len(others) > _NEIGHBOURS and not silent:
             at = bisect(others, own_id)
             others = [*others[at:], *others[:at]][:_NEIGHBOURS]

@@ -13,9 +13,10 @@ from workkit.core import fingerprint
 from workkit.core.backoff import default_backoff
 from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
-from workkit.core.history import DetailedRecord, Outcome, Record
+from workkit.core.history import DetailedRecord, Record
 from workkit.core.job import Job, Payload, args_json, failed, opening
 from workkit.core.options import HistoryOptions, JobOptions
+from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.engine.handling.handlers import Chain, Waits
 from workkit.errors import JobTimeout
 from workkit.store.calls.exchange import Effect, Settlement
@@ -30,10 +31,6 @@ _MAX_DELAY_S: Final = 10 * 365 * 86_400
 _MAX_ARGS_BYTES: Final = 4_096
 _MAX_CHECKINS: Final = 20
 _CHECKIN_CHARS: Final = 200
-
-
-#: A slot that failed is not done: it may be retried, or revived when it is dead.
-_SLOT_MARKS: Final = {"returned": "queued", "retry": "failed", "dead": "failed"}
 
 
 class Execution(msgspec.Struct, eq=False):
@@ -203,15 +200,15 @@ def decide(execution: Execution) -> Fate:
     finished = execution.finished
     assert finished is not None  # noqa: S101 - that is what is decided about
     if execution.error is None:
-        return _fate(execution, finished, "done", b"d")
+        return _fate(execution, finished, "done")
     fails, options = execution.fails, execution.options
     now_s = finished.epoch_s
     if fails >= options.max_fails and options.skip_dead:
-        return _fate(execution, finished, "discarded", b"d")
+        return _fate(execution, finished, "discarded")
     new = failed(execution.raw, fails, execution.error_text, now_s)
     if fails < options.max_fails:
-        return _fate(execution, finished, "retry", b"r", now_s + execution.retry_in_s, new)
-    return _fate(execution, finished, "dead", b"x", now_s, new)
+        return _fate(execution, finished, "retry", now_s + execution.retry_in_s, new)
+    return _fate(execution, finished, "dead", now_s, new)
 
 
 def quick_fate(
@@ -237,20 +234,18 @@ def quick_fate(
     if error and not execution.error_text:
         execution.error_text = error
         execution.fingerprint = fingerprint.fingerprint(error)
-    fate = {"returned": b"b", "discarded": b"d", "dead": b"x"}[outcome]
-    return _fate(execution, finished, outcome, fate, now.epoch_s, dead, reason)
+    return _fate(execution, finished, outcome, now.epoch_s, dead, reason)
 
 
 def _fate(
     execution: Execution,
     finished: Instant,
     outcome: Outcome,
-    fate: bytes,
     score: int = 0,
     new: bytes = b"",
     reason: str = "",
 ) -> Fate:
-    payload = execution.payload
+    payload, fate = execution.payload, OUTCOMES[outcome].fate
     begun = payload.id if execution.began and fate == b"d" else ""
     failed_on = execution.began and not begun
     plain = not (failed_on or execution.release_key or execution.slot or execution.recovered)
@@ -314,11 +309,10 @@ def _detailed(record: Record, execution: Execution, details: HistoryOptions) -> 
 
 def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
     """Return what else is to happen, in the same script and only if the job was still ours."""
-    payload, effects = execution.payload, []
+    payload, rule, effects = execution.payload, OUTCOMES[outcome], []
     if execution.slot:
-        mark = _SLOT_MARKS.get(outcome, "done")
-        effects.append(Effect("mark", execution.slot, mark))
-    if outcome != "returned":
+        effects.append(Effect("mark", execution.slot, rule.slot_mark))
+    if rule.decides:
         if execution.recovered:
             effects.append(Effect("recovered", b"", payload.id))
         if execution.began and outcome in {"retry", "dead"}:

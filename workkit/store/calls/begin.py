@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from workkit.core.lifetimes import MARKS_KEPT_S
 from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.replies import number, text
 from workkit.store.round_trip import Command, RoundTrip, call
 
-__all__ = ["MARKS_KEPT_S", "StartQuestion", "StartVerdict", "begin", "recovery_counts"]
-
-#: How long marks of begun unique jobs, cron slots and recoveries are kept, seconds.
-MARKS_KEPT_S: Final = 3 * 86_400
+__all__ = ["StartQuestion", "StartVerdict", "begin", "recovery_counts"]
 
 
 class StartQuestion(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from workkit.core.lifetimes import MARKS_KEPT_S
 from workkit.store import scripts
-from workkit.store.calls.begin import MARKS_KEPT_S
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text, texts
 from workkit.store.round_trip import RoundTrip, call

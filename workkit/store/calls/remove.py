@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from workkit.core.lifetimes import UNIQUE_LIVES_S
 from workkit.errors import ServerRefused
 from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
-    "UNIQUE_LIVES_S",
     "Removal",
     "Revival",
     "Trash",
@@ -20,9 +20,6 @@ __all__ = [
     "revive",
     "unpause",
 ]
-
-#: How long a unique key lives after its job is due, seconds.
-UNIQUE_LIVES_S: Final = 86_400
 
 
 class Removal(NamedTuple):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from workkit.core.outcomes import OUTCOMES
 from workkit.core.text import age, clean, counted, pad, stamp, took
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
@@ -28,16 +29,20 @@ if TYPE_CHECKING:
 
 __all__ = ["history"]
 
+_LEVEL_COLORS: Final = {"warning": "yellow", "error": "red"}
+_COLORS: Final[dict[str, str]] = {
+    outcome: _LEVEL_COLORS[rule.level]
+    for outcome, rule in OUTCOMES.items()
+    if rule.level in _LEVEL_COLORS
+}
 _COLUMNS: Final = (
     TableColumn("AGO", right=True),
     TableColumn("JOB ID"),
     TableColumn("NAME"),
-    TableColumn("OUTCOME", colors={"dead": "red", "retry": "yellow", "discarded": "red"}),
+    TableColumn("OUTCOME", colors=_COLORS),
     TableColumn("TOOK", right=True),
     TableColumn("ERROR"),
 )
-#: As in `workkit.core.history`, which help does not load.
-_OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced", "recovered")
 
 
 @click.group(
@@ -59,7 +64,7 @@ _OUTCOMES: Final = ("done", "retry", "dead", "discarded", "returned", "fenced", 
 )
 @click.option("--until", callback=to_past, metavar="WHEN", help="Ended before.")
 @click.option("--name", metavar="NAME", help="Only jobs of this name.")
-@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only this outcome.")
+@click.option("--outcome", type=click.Choice(tuple(OUTCOMES)), help="Only this outcome.")
 @click.option("--job", "job_id", metavar="JOB_ID", help="Only this job.")
 @click.option(
     "--limit",
@@ -120,7 +125,7 @@ def history(
     )
 )
 @click.option("--name", metavar="NAME", help="Only jobs of this name.")
-@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only this outcome.")
+@click.option("--outcome", type=click.Choice(tuple(OUTCOMES)), help="Only this outcome.")
 @click.option(
     "--lines",
     type=click.IntRange(0, 10_000),
