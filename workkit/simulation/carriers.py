@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workkit.errors import ServerError
 from workkit.simulation.parking import current_stack
 from workkit.simulation.strands import Send
-from workkit.store.round_trip import Step
+from workkit.store.carry import carry
+from workkit.store.round_trip import Command, Step
 
 if TYPE_CHECKING:
     from workkit.simulation.network import Network
@@ -41,23 +42,14 @@ class SimulatedCarrier:
         Raises:
             ServerError: What the step did not handle itself.
         """
+        return carry(step, self._send)
+
+    def _send(self, commands: Sequence[Command]) -> list[Any]:
         stack = current_stack()
-        answer: Any = None
-        try:
-            exchange = next(step)
-            while True:
-                try:
-                    if stack is not None:
-                        answer = stack.ask(Send(exchange.commands))
-                    else:
-                        answer = self._network.at_once(exchange.commands)
-                except ServerError as error:
-                    exchange = step.throw(error)
-                else:
-                    exchange = step.send(answer)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
+        if stack is None:
+            return self._network.at_once(commands)
+        replies: list[Any] = stack.ask(Send(commands))
+        return replies
 
     def close(self) -> None:
         """Close nothing; there are no sockets."""

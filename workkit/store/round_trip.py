@@ -12,14 +12,14 @@ so that it is typed at the place where it is used::
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from workkit.errors import ServerError
 from workkit.store.scripts import Script
 
-__all__ = ["CONFIRMING", "PING", "Command", "RoundTrip", "Step", "StepCarrier", "call", "ping"]
+__all__ = ["CONFIRMING", "PING", "Command", "RoundTrip", "Step", "call", "ping"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -68,18 +68,6 @@ class RoundTrip(msgspec.Struct, Generic[R], frozen=True, gc=False):
                 if isinstance(reply, ServerError):
                     raise reply
         return self.parse(replies)
-
-
-class StepCarrier(Protocol):
-    """Carries out a step: a connection, or the simulator."""
-
-    def __call__(self, step: Step[Any]) -> Any:
-        """Return what the step returns.
-
-        Raises:
-            ServerError: Redis did not answer, or refused.
-        """
-        ...
 
 
 #: What asks the server whether it answers, and ends no watch.

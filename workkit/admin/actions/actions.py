@@ -26,9 +26,9 @@ from workkit.core.entropy import Entropy
 from workkit.core.records import Kind, Place
 from workkit.errors import NotUndone
 from workkit.store.calls import restore as trash
+from workkit.store.carry import StepCarrier
 from workkit.store.keys import Keys
 from workkit.store.replies import number
-from workkit.store.round_trip import StepCarrier
 
 __all__ = ["Actions"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workkit.admin.reader import Reader
     from workkit.core.clock import Clock
     from workkit.store.keys import Keys
-from workkit.store.round_trip import StepCarrier
+from workkit.store.carry import StepCarrier
 
 __all__ = ["Application"]
 

@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from redis import exceptions as redis_errors
 
-from workkit.errors import ServerError, ServerRefused
+from workkit.errors import ServerRefused
+from workkit.store.carry import carry_async
 from workkit.store.connections.cluster import FOLLOWED, SlotMoved
 from workkit.store.connections.link import plain
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
@@ -40,18 +41,7 @@ class AsyncLink:
         Raises:
             ServerError: What the step did not handle itself.
         """
-        try:
-            exchange = next(step)
-            while True:
-                try:
-                    replies = await self.send(exchange.commands)
-                except ServerError as error:
-                    exchange = step.throw(error)
-                else:
-                    exchange = step.send(replies)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
+        return await carry_async(step, self.send)
 
     async def send(self, commands: Any) -> list[Any]:
         """Send commands in one write and return their replies, errors as `ServerRefused` values.

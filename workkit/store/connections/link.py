@@ -16,6 +16,7 @@ from hiredis import pack_command
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError, ServerRefused
+from workkit.store.carry import carry
 from workkit.store.connections.cluster import FOLLOWED, SlotMoved
 from workkit.store.connections.line import Transport, line_of
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
@@ -53,18 +54,7 @@ class Link:
         Raises:
             ServerError: What the step did not handle itself.
         """
-        try:
-            exchange = next(step)
-            while True:
-                try:
-                    replies = self.send(exchange.commands)
-                except ServerError as error:
-                    exchange = step.throw(error)
-                else:
-                    exchange = step.send(replies)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
+        return carry(step, self.send)
 
     def do(self, exchange: RoundTrip[R]) -> R:
         """Carry out a single exchange."""
