@@ -75,7 +75,7 @@ def test_processing_does_not_load_the_client() -> None:
 
 
 def test_the_store_knows_of_the_rest_only_errors_and_what_is_stored() -> None:
-    known = {"core.gojson", "core.history", "core.job", "errors", "store"}
+    known = {"core.gojson", "core.history", "core.job", "core.lifetimes", "errors", "store"}
     known = {f"workkit.{name}" for name in known}
     assert not [
         f"{module.place(node)}: {name}"
