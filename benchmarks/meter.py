@@ -37,7 +37,7 @@ class Meter:
         self._begun = False
 
     def hit(self) -> None:
-        """Take note that a handler has done its work now."""
+        """Note that a handler has done its work now."""
         if not self._begun:
             self._begin()
         self._values.append(time.monotonic())

@@ -1,6 +1,6 @@
 """The read and repair model: what operators, the console and notebooks see and do.
 
-Pools never use it. Junk in Redis never breaks a page: bytes that are no job are shown as such.
+Pools never use it. Junk in Redis never breaks a page: bytes that are not a job are shown as such.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Client(LiveReader):
         """Put a dead job back into its queue, as if it had never failed.
 
         A unique job takes its key again; where a newer job holds it, it runs without being unique.
-        Bytes that are no job go back to where they came from, unchanged.
+        Bytes that are not a job go back to where they came from, unchanged.
 
         Args:
             died_at: When it died, epoch seconds.
@@ -128,7 +128,7 @@ class Client(LiveReader):
     def retry_all_dead_jobs(self) -> int:
         """Put every job that is dead now back to work, in bounded batches.
 
-        Jobs that die again meanwhile are left for the next call. Members that are no jobs and
+        Jobs that die again meanwhile are left for the next call. Members that are not jobs and
         cannot be restored stay where they are.
 
         Returns:

@@ -136,7 +136,7 @@ class EmbeddedServer:
         """Kind and version, such as "valkey 9.1.2".
 
         Raises:
-            InvalidOption: The binary is no server that we know.
+            InvalidOption: The binary is not a server that we know.
         """
         return _version(self.binary)
 

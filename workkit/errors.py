@@ -7,7 +7,7 @@
     ├── InvalidHandler     a handler, middleware or hook of the wrong shape
     ├── InvalidSpec        a cron spec outside the grammar
     ├── InvalidQuery       a query that picks jobs and cannot be read
-    ├── Undecodable        bytes in Redis that are no job
+    ├── Undecodable        bytes in Redis that are not a job
     ├── NotDeleted         nothing matched what was to be deleted
     ├── NotRetried         nothing matched what was to be retried
     ├── NotUndone          there is no such action, or it can be undone no more
@@ -87,7 +87,7 @@ class InvalidQuery(WorkkitError, ValueError):
 
 
 class Undecodable(WorkkitError, ValueError):
-    """Bytes found in Redis are no job.
+    """Bytes found in Redis are not a job.
 
     Attributes:
         raw: The bytes as they were read.

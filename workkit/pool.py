@@ -232,8 +232,8 @@ class WorkerPool:
             hook: The function, sync or async.
 
         Raises:
-            InvalidOption: There is no such event.
-            InvalidHandler: The hook is no function.
+            InvalidOption: The event is unknown.
+            InvalidHandler: The hook is not a function.
         """
         self._spec.events.on(event, hook)
 

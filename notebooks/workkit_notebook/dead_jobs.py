@@ -133,7 +133,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         return marked or self._rows
 
     def refresh(self) -> None:
-        """Read the dead jobs anew; filter and groups stay."""
+        """Read the dead jobs again; filter and groups stay."""
         try:
             self._dead.read()
         except WorkkitError as error:

@@ -49,7 +49,7 @@ class DeadSet:
         self.now_s = 0.0
 
     def read(self, told: Callable[[int, int], None] | None = None) -> None:
-        """Read them anew.
+        """Read them again.
 
         Args:
             told: Called with how many were read so far, and how many there are.

@@ -23,7 +23,7 @@ __all__ = ["JUNK", "SETS", "BusyLink", "SetName", "Stage", "raw_job"]
 SetName = Literal["scheduled", "retry", "dead"]
 
 SETS: Final[tuple[SetName, ...]] = ("scheduled", "retry", "dead")
-#: Bytes that are no job, each for a reason of its own.
+#: Bytes that are not a job, each for a reason of its own.
 JUNK: Final = (
     b"",
     b"junk",

@@ -292,7 +292,7 @@ def test_an_error_is_cut_only_beyond_its_bound(size: int) -> None:
     assert wire.decode(wire.failed(GOOD, 1, "x" * size, NOW_S)).last_err == bounded
 
 
-# Bytes that are no job
+# Bytes that are not a job
 
 
 @given(st.binary(max_size=60), st.text(min_size=1, max_size=6), st.text(max_size=20))

@@ -159,7 +159,7 @@ def test_what_the_cap_took_away_is_what_was_written_and_is_not_kept() -> None:
 @pytest.mark.parametrize(
     ("filters", "why"),
     [
-        ({"outcome": "lost"}, "there is no outcome 'lost'; there are done, retry, dead"),
+        ({"outcome": "lost"}, "unknown outcome 'lost'; known are done, retry, dead"),
         ({"limit": -1}, r"limit must be a whole number from 0 to \d+, not -1"),
         ({"limit": 1.5}, r"limit must be a whole number from 0 to \d+, not 1\.5"),
     ],

@@ -1,4 +1,4 @@
-"""Async handlers share tasks, and know nothing of each other all the same."""
+"""Async handlers share tasks, and know nothing of each other anyway."""
 
 from __future__ import annotations
 

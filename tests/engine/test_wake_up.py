@@ -1,6 +1,6 @@
 """An idle pool is woken by whatever gives it work, whoever does it, and looks at nothing meanwhile.
 
-The look that it takes now and then all the same is put off here, so that it cannot help.
+The look that it takes now and then anyway is put off here, so that it cannot help.
 """
 
 from __future__ import annotations

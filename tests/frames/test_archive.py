@@ -122,7 +122,7 @@ def test_a_history_that_has_begun_anew_is_named(writer: Writer, tmp_path: Path) 
     writer.write(2, NOON_MS + 60_000)
     (gap,) = frames.archive(writer.stage.client, tmp_path).gaps
     assert gap.records is None
-    assert "has begun anew" in str(gap)
+    assert "has begun again" in str(gap)
     assert len(archived(tmp_path)) == 7
 
 
@@ -203,7 +203,7 @@ def test_an_archive_of_another_namespace_is_left_alone(writer: Writer, tmp_path:
 def test_other_peoples_files_are_not_taken_for_an_archive(writer: Writer, tmp_path: Path) -> None:
     (tmp_path / "day=2024-10-04").mkdir()
     (tmp_path / "day=2024-10-04" / "data.parquet").write_bytes(b"x")
-    with pytest.raises(InvalidOption, match="is no file of an archive"):
+    with pytest.raises(InvalidOption, match="does not belong to an archive"):
         frames.archive(writer.stage.client, tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(InvalidOption, match="cannot be an archive"):

@@ -67,11 +67,11 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     frames.write(empty("queues"), tmp_path / "x.csv", "queues")
     (tmp_path / "y.parquet").write_bytes(b"junk")
     for name in ("x.parquet", "x.csv"):
-        with pytest.raises(InvalidOption, match="is no frame of dead: no died_at"):
+        with pytest.raises(InvalidOption, match="is not a frame of dead: no died_at"):
             frames.read(tmp_path / name, "dead")
     with pytest.raises(InvalidOption, match="cannot be read as parquet"):
         frames.read(tmp_path / "y.parquet", "dead")
-    with pytest.raises(InvalidOption, match="no format 'xls'"):
+    with pytest.raises(InvalidOption, match="unknown format 'xls'"):
         frames.read(tmp_path / "y.parquet", "dead", "xls")
     with pytest.raises(InvalidOption, match="does not end in"):
         frames.write(empty("queues"), tmp_path / "x.xls", "queues")

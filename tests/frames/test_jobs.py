@@ -134,5 +134,5 @@ def test_errors_since_a_time_leave_out_what_failed_before(past: Stage) -> None:
 def test_what_is_no_source_is_refused(tmp_path: pytest.TempPathFactory) -> None:
     with pytest.raises(InvalidOption, match="is an archive, which has history only"):
         frames.dead_jobs(str(tmp_path))
-    with pytest.raises(InvalidOption, match="no snapshot: there is no such file"):
+    with pytest.raises(InvalidOption, match="not a snapshot: there is no such file"):
         frames.dead_jobs(f"{tmp_path}/nothing")

@@ -140,7 +140,7 @@ def test_the_schema_says_the_same_and_what_each_column_means(name: str) -> None:
 
 
 def test_a_frame_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(InvalidOption, match="no frame 'jobs'; there are history, dead"):
+    with pytest.raises(InvalidOption, match="unknown frame 'jobs'; known are history, dead"):
         frames.schema("jobs")
 
 

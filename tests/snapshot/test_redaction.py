@@ -85,7 +85,7 @@ def test_further_patterns_are_taken_and_none_leave_everything() -> None:
 
 @pytest.mark.parametrize("raw", JUNK)
 def test_bytes_that_are_no_job_are_left_out_whole(raw: bytes) -> None:
-    assert Redaction().job(raw) == b"[redacted: %d bytes that are no job]" % len(raw)
+    assert Redaction().job(raw) == b"[redacted: %d bytes that are not a job]" % len(raw)
 
 
 def test_bytes_that_were_buried_in_a_dead_job_are_left_out() -> None:

@@ -202,5 +202,5 @@ def test_what_is_no_snapshot_is_refused(stage: Stage, tmp_path: Path) -> None:
         database.execute("DELETE FROM state")
     database.close()
     for name in ("nothing", "text", "other", "cut", "hollow"):
-        with pytest.raises(InvalidOption, match=f"{name} is no snapshot"):
+        with pytest.raises(InvalidOption, match=f"{name} is not a snapshot"):
             Snapshot(tmp_path / name)

@@ -25,7 +25,7 @@ class Poll:
         self.sees = False
 
     def register(self, *_: Any) -> None:
-        """Take note of nothing."""
+        """Note nothing."""
 
     def poll(self, _timeout: float) -> list[tuple[int, int]]:
         """Look."""

@@ -69,7 +69,7 @@ def why(placed: Placed, around: Circumstances) -> list[str]:
 def _dead(placed: Placed, around: Circumstances) -> Iterator[str]:
     job = placed.job
     if job.undecodable:
-        yield f"its bytes are no job: {job.undecodable}"
+        yield f"its bytes are not a job: {job.undecodable}"
         return
     ago = age(around.now_s - (placed.at or 0))
     times = "once" if job.fails == 1 else f"{job.fails} times"

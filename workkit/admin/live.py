@@ -147,7 +147,7 @@ class LiveReader:
             reverse: Begin at the other end: latest due, last dead, newest in the queue.
 
         Raises:
-            InvalidOption: `start` or `count` is none.
+            InvalidOption: `start` or `count` is not a valid non-negative integer.
             InvalidName: The queue's name cannot be one.
         """
         return self._links.carry(walk_steps.part(self._keys, place, start, count, reverse=reverse))
@@ -163,7 +163,7 @@ class LiveReader:
             size: How many jobs a batch has at most, up to 10,000.
 
         Raises:
-            InvalidOption: `size` is none.
+            InvalidOption: `size` is not valid.
             InvalidName: The queue's name cannot be one.
         """
         check_whole("size", size, 1, _MOST_AT_ONCE)
@@ -190,7 +190,7 @@ class LiveReader:
 
         Raises:
             InvalidName: The name cannot be one.
-            InvalidOption: `page` is no page.
+            InvalidOption: `page` is not a page number.
         """
         return self._links.carry(steps.queued_page(self._keys, name, page, PAGE))
 
@@ -205,7 +205,7 @@ class LiveReader:
         return Page([RetryJob(at, job) for at, job in raw.jobs], raw.total)
 
     def dead_jobs(self, page: int = 1) -> Page[DeadJob]:
-        """Return a page of the dead set, the longest dead first, as the original does."""
+        """Return a page of the dead set, oldest first, as the original does."""
         raw = self._links.carry(steps.set_page(self._keys, "dead", page, PAGE))
         return Page([DeadJob(at, job) for at, job in raw.jobs], raw.total)
 
@@ -228,7 +228,7 @@ class LiveReader:
         return (job for job in self._each("retry") if isinstance(job, RetryJob))
 
     def iter_dead_jobs(self) -> Iterator[DeadJob]:
-        """Walk the dead set, the longest dead first."""
+        """Walk the dead set, oldest first."""
         return (job for job in self._each("dead") if isinstance(job, DeadJob))
 
     def _each(self, name: steps.SetName) -> Iterator[WaitingJob]:
@@ -293,7 +293,7 @@ class LiveReader:
             since: Written at or after, epoch seconds; what finished then was written then or later.
 
         Raises:
-            InvalidOption: `after` is no id, or `since` no time.
+            InvalidOption: `after` is not an id, or `since` is not a time.
         """
         query = HistoryQuery(since, None, None, None, None)
         return packed(self._links.carry, self._keys, after, query.since_ms)
@@ -305,7 +305,7 @@ class LiveReader:
             entries: How many entries of the history stream; each holds what finished together.
 
         Raises:
-            InvalidOption: `entries` is none.
+            InvalidOption: `entries` is not valid.
         """
         check_whole("entries", entries, 1, _MOST_AT_ONCE)
         query = HistoryQuery(None, None, None, None, None)

@@ -89,7 +89,7 @@ class Reader(Protocol):
             reverse: Begin at the other end: latest due, last dead, newest in the queue.
 
         Raises:
-            InvalidOption: `start` or `count` is none.
+            InvalidOption: `start` or `count` is not a valid non-negative integer.
             InvalidName: The queue's name cannot be one.
         """
         ...

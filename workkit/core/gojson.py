@@ -152,7 +152,9 @@ def _checked_text(value: str, path: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidArgs(f"{path}: the string holds a lone surrogate, which is no text") from None
+        raise InvalidArgs(
+            f"{path}: the string holds a lone surrogate, which is not a text"
+        ) from None
     return value
 
 
@@ -173,7 +175,7 @@ def _checked_float(value: float, path: str) -> msgspec.Raw:
 
 
 def _checked_key(key: Any, path: str) -> str:
-    """Refuse keys that are no strings: they would come back as strings."""
+    """Refuse keys that are not strings: they would come back as strings."""
     if not isinstance(key, str):
         raise InvalidArgs(f"{path}: the key {key!r} is {type(key).__name__}, not a string")
     return _checked_text(str.__str__(key), path)

@@ -115,7 +115,7 @@ class Job(msgspec.Struct, eq=False):
         failed_at: When it failed last, epoch seconds; 0 if it did not.
         raw: The bytes as they stand in Redis.
         arg_error: What the last failing typed accessor had to say, else None.
-        undecodable: Why the bytes are no job, else None. Only a `Client` shows such jobs.
+        undecodable: Why the bytes are not a job, else None. Only a `Client` shows such jobs.
     """
 
     name: str
@@ -261,7 +261,7 @@ def read(raw: bytes) -> Payload:
         What the bytes say.
 
     Raises:
-        Undecodable: The bytes are no job: no JSON, a field of the wrong type, no name.
+        Undecodable: The bytes are not a job: no JSON, a field of the wrong type, no name.
     """
     try:
         if not raw.isascii():
@@ -336,12 +336,12 @@ def bounded_error(error: str) -> str:
 
 
 def bury_undecodable(raw: bytes, origin: str, reason: str, job_id: str, now_s: int) -> bytes:
-    """Wrap bytes that are no job into a valid dead job, so that every reader can show them.
+    """Wrap bytes that are not a job into a valid dead job, so that every reader can show them.
 
     Args:
         raw: The bytes.
         origin: Where they were found: a queue's name, or "scheduled" or "retry".
-        reason: Why they are no job.
+        reason: Why they are not a job.
         job_id: A fresh id.
         now_s: Epoch seconds.
     """

@@ -101,7 +101,7 @@ def _check_bound(name: str, value: object, most: int) -> None:
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:
-    """Refuse a value that is no whole number between two bounds.
+    """Refuse a value that is not a whole number between two bounds.
 
     Raises:
         InvalidOption: The message names the option and the bounds.

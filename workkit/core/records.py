@@ -43,7 +43,7 @@ class Place:
         queue: The name of the queue; "" for a set.
 
     Raises:
-        InvalidOption: There is no such place.
+        InvalidOption: The place is unknown.
     """
 
     kind: Kind
@@ -52,7 +52,7 @@ class Place:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise InvalidOption(
-                f"there is no place {self.kind!r}; there are {', '.join(get_args(Kind))}"
+                f"unknown place {self.kind!r}; known are {', '.join(get_args(Kind))}"
             )
         if bool(self.queue) != (self.kind == "queued"):
             raise InvalidOption("a place of kind 'queued', and no other, names its queue")

@@ -33,7 +33,7 @@ def age(seconds: float) -> str:
     """Return a span of time in at most two units, such as "3m 12s".
 
     Args:
-        seconds: The span; less than none is none.
+        seconds: The span; a negative one counts as 0.
     """
     whole = max(int(seconds), 0)
     if whole < _MINUTE_S:
@@ -61,7 +61,7 @@ def read_span(text: str) -> tuple[float, str] | None:
     """Read a span of time such as 90, 1.5, 15m, 2h, 1d or 1w.
 
     Returns:
-        Seconds, and the unit that was written ("" for none); None for what is no span.
+        Seconds, and the unit that was written ("" for none); None for what is not a span.
     """
     match = _SPAN.fullmatch(text)
     return (float(match[1]) * _UNITS_S[match[2]], match[2]) if match else None

@@ -57,7 +57,7 @@ class Repairs:
         return f"{back} given back, {reaped[0].died} went to the dead set"
 
     def recount(self, name: str) -> Step[str]:
-        """Count a queue's lock anew."""
+        """Count a queue's lock again."""
         for _ in range(_ATTEMPTS):
             registered = yield from pools.registered(self._keys)
             beats = yield from pools.heartbeats(self._keys, sorted(registered))
@@ -110,7 +110,7 @@ def _kind(beat: Beat | None) -> str:
 
 
 def _nothing() -> None:
-    """Take note of nothing."""
+    """Note nothing."""
 
 
 def _no_record(_record: object) -> None:

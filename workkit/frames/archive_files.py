@@ -44,7 +44,7 @@ class Gap(msgspec.Struct, frozen=True):
     Attributes:
         after: The id of the last entry before them; "" for the beginning of history.
         before: The id of the first entry after them.
-        records: How many they are; None where history has begun anew, so that nobody can tell.
+        records: How many they are; None where history has begun again, so that nobody can tell.
     """
 
     after: str
@@ -55,7 +55,7 @@ class Gap(msgspec.Struct, frozen=True):
         """Say it in words."""
         since = f"after {_when(self.after)}" if self.after else "before the archive began"
         if self.records is None:
-            return f"history was deleted and has begun anew {since}, before {_when(self.before)}"
+            return f"history was deleted and has begun again {since}, before {_when(self.before)}"
         were = "was" if self.records == 1 else "were"
         return f"{counted(self.records, 'record')} {since} {were} trimmed before being archived"
 
@@ -99,7 +99,7 @@ class ArchiveFile:
         """Return what the file says of itself.
 
         Raises:
-            InvalidOption: It is none of an archive's.
+            InvalidOption: The file does not belong to an archive.
         """
         import pyarrow.parquet as pq
 
@@ -107,7 +107,7 @@ class ArchiveFile:
             metadata = pq.read_schema(self.path).metadata or {}
             return msgspec.json.decode(metadata[ABOUT], type=ArchiveHeader)
         except (OSError, pa.ArrowException, KeyError, msgspec.MsgspecError) as error:
-            raise InvalidOption(f"{self.path} is no file of an archive: {error}") from None
+            raise InvalidOption(f"{self.path} does not belong to an archive: {error}") from None
 
 
 def files_of(directory: Path) -> list[ArchiveFile]:
@@ -119,7 +119,7 @@ def files_of(directory: Path) -> list[ArchiveFile]:
             files.append(ArchiveFile(id_pair(last), id_pair(first), path))
         except InvalidOption:
             raise InvalidOption(
-                f"{path} is no file of an archive; keep other files somewhere else"
+                f"{path} does not belong to an archive; keep other files somewhere else"
             ) from None
     return sorted(files)
 
@@ -128,7 +128,7 @@ def archive_gaps(directory: str | Path) -> list[Gap]:
     """Return what history had and an archive does not, the oldest first.
 
     Raises:
-        InvalidOption: A file there is none of an archive's.
+        InvalidOption: A file there does not belong to an archive.
     """
     return [gap for file in files_of(Path(directory)) for gap in file.about().gaps]
 

@@ -62,7 +62,7 @@ def archive(
         told: Called with how many records were read so far.
 
     Raises:
-        InvalidOption: The directory is no archive, that of another namespace, or in use.
+        InvalidOption: The directory is not an archive, that of another namespace, or in use.
         ServerError: Redis did not answer or refused; what was written so far is whole.
     """
     root = Path(directory)

@@ -35,7 +35,7 @@ def flattened(args: Any) -> dict[str, Any]:
     """Return a Series a key of args, in the order of their names.
 
     Args:
-        args: A Series of JSON objects; what is none counts as empty.
+        args: A Series of JSON objects; anything else counts as empty.
     """
     found: dict[str, dict[int, Any]] = {}
     for row, text in enumerate(args):

@@ -51,7 +51,7 @@ def history(
         ("trimmed", "written"; not for an archive, see `archive_gaps`).
 
     Raises:
-        InvalidOption: A filter makes no sense, or the source is none.
+        InvalidOption: A filter makes no sense, or the source cannot be read.
         ServerError: Redis did not answer or refused.
     """
     about: dict[str, Any] = {}
@@ -134,7 +134,7 @@ def _epoch_s(time: Time | None) -> float | None:
     """Read a time.
 
     Raises:
-        InvalidOption: It is none, or has no zone.
+        InvalidOption: It is not a time, or it has no zone.
     """
     if time is None or (isinstance(time, (int, float)) and not isinstance(time, bool)):
         return time
@@ -142,7 +142,7 @@ def _epoch_s(time: Time | None) -> float | None:
         stamp = pd.Timestamp(time)
     except (ValueError, TypeError):
         raise InvalidOption(
-            f"{time!r} is no time; write 2030-01-31T08:00Z or epoch seconds"
+            f"{time!r} is not a time; write 2030-01-31T08:00Z or epoch seconds"
         ) from None
     if stamp.tzinfo is None:
         raise InvalidOption(f"{time!r} has no time zone; add Z for UTC or an offset such as +01:00")

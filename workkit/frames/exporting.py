@@ -35,7 +35,7 @@ def export_tables(
         told: Called with how much was read so far, and how much there is.
 
     Raises:
-        InvalidOption: There is no such frame, or it has no times.
+        InvalidOption: The frame is unknown, or it has no times.
         ServerError: Redis did not answer or refused.
     """
     schema(name)

@@ -31,7 +31,7 @@ def errors(source: Source, *, since: Time | None = None) -> Any:
         A DataFrame, the most frequent first; its columns are those of `schema("errors")`.
 
     Raises:
-        InvalidOption: The source is none.
+        InvalidOption: The source cannot be read.
         ServerError: Redis did not answer or refused.
     """
     found = [_of_history(history(source, since=since))]

@@ -47,7 +47,7 @@ def write(frame: Any, path: str | os.PathLike[str], name: str, format: str | Non
         format: "parquet", "arrow", "csv" or "jsonl"; by default as the file's name ends.
 
     Raises:
-        InvalidOption: There is no such frame or format.
+        InvalidOption: The frame or format is unknown.
     """
     with Path(path).open("wb") as file:
         write_tables([to_table(frame, name)], file, name, format or format_of(path))
@@ -66,10 +66,10 @@ def write_tables(tables: Iterable[Any], file: IO[bytes], name: str, format: str)
         How many rows were written.
 
     Raises:
-        InvalidOption: There is no such frame or format.
+        InvalidOption: The frame or format is unknown.
     """
     if format not in FORMATS:
-        raise InvalidOption(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+        raise InvalidOption(f"unknown format {format!r}; known are {', '.join(FORMATS)}")
     wanted, rows = schema(name).arrow(), 0
     with _SINKS[format](file, wanted) as sink:
         for table in tables:
@@ -168,7 +168,7 @@ def read(path: str | os.PathLike[str], name: str, format: str | None = None) -> 
         The same frame.
 
     Raises:
-        InvalidOption: There is no such frame or format, or the file holds another one.
+        InvalidOption: The frame or format is unknown, or the file holds another one.
         OSError: The file cannot be read.
     """
     import pyarrow.parquet as pq
@@ -184,11 +184,11 @@ def read(path: str | os.PathLike[str], name: str, format: str | None = None) -> 
         elif kind in FORMATS:
             return _read_plain(path, name, kind)
         else:
-            raise InvalidOption(f"there is no format {kind!r}; there are {', '.join(FORMATS)}")
+            raise InvalidOption(f"unknown format {kind!r}; known are {', '.join(FORMATS)}")
     except pa.ArrowInvalid as error:
         raise InvalidOption(f"{os.fspath(path)} cannot be read as {kind}: {error}") from None
     if missing := [column for column in wanted.names if column not in table.column_names]:
-        raise InvalidOption(f"{os.fspath(path)} is no frame of {name}: no {', '.join(missing)}")
+        raise InvalidOption(f"{os.fspath(path)} is not a frame of {name}: no {', '.join(missing)}")
     return to_frame(table.select(wanted.names).unify_dictionaries(), name)
 
 
@@ -197,7 +197,7 @@ def _read_plain(path: str | os.PathLike[str], name: str, kind: str) -> Any:
     types = _plain_schema(wanted.arrow())
     table = _read_csv(path, types) if kind == "csv" else _read_jsonl(path, types)
     if missing := [column for column in wanted.names if column not in table.column_names]:
-        raise InvalidOption(f"{os.fspath(path)} is no frame of {name}: no {', '.join(missing)}")
+        raise InvalidOption(f"{os.fspath(path)} is not a frame of {name}: no {', '.join(missing)}")
     columns = [_typed(table[field.name], field.type) for field in wanted.arrow()]
     return to_frame(pa.Table.from_arrays(columns, schema=wanted.arrow()), name)
 

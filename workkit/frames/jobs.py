@@ -29,9 +29,9 @@ _KNOWN: Final = 10_000
 
 
 def dead_jobs(source: Source, *, args: ArgsForm = "json") -> Any:
-    """Return the dead jobs, the longest dead first.
+    """Return the dead jobs, oldest first.
 
-    Members of the set that are no jobs are rows as well; `problem` says why.
+    Members of the set that are not jobs are rows as well; `problem` says why.
 
     Args:
         source: A `Client`, or a snapshot or its path.
@@ -41,7 +41,7 @@ def dead_jobs(source: Source, *, args: ArgsForm = "json") -> Any:
         A DataFrame; its columns are those of `schema("dead")`.
 
     Raises:
-        InvalidOption: The source is none.
+        InvalidOption: The source cannot be read.
         ServerError: Redis did not answer or refused.
     """
     return _frame(source, "dead", args)

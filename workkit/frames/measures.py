@@ -32,7 +32,7 @@ def throughput(history: Any, freq: str = "1min", *, by: str | None = None) -> An
         columns "executions" and "per_s".
 
     Raises:
-        InvalidOption: `freq` is no span, or there is no such column.
+        InvalidOption: `freq` is not a span, or there is no such column.
     """
     try:
         spans = history["finished_at"].dt.floor(freq)
@@ -67,7 +67,7 @@ def latency_quantiles(
         the quantiles; "executions" counts what ran.
 
     Raises:
-        InvalidOption: There is no such column, or a quantile is none.
+        InvalidOption: The column is unknown, or a quantile is none.
     """
     if any(not 0 <= quantile <= 1 for quantile in quantiles):
         raise InvalidOption(f"quantiles go from 0 to 1, not {list(quantiles)!r}")
@@ -166,7 +166,7 @@ def _lifts(attribute: str, bad: Any, good: Any, least: int) -> list[dict[str, An
     for value, dead, done in counts.itertuples():
         if dead + done < least or dead + done == all_bad + all_good:
             continue
-        # Half a job more on either side: a value that nobody else has is no infinity.
+        # Half a job more on either side: a value that nobody else has is not an infinity.
         lift = ((dead + 0.5) / (all_bad + 1)) / ((done + 0.5) / (all_good + 1))
         rows.append(
             {
@@ -214,4 +214,4 @@ def _is_label(series: Any) -> bool:
 
 def _check_column(frame: Any, name: str) -> None:
     if name not in frame:
-        raise InvalidOption(f"there is no column {name!r}; there are {', '.join(frame.columns)}")
+        raise InvalidOption(f"unknown column {name!r}; known are {', '.join(frame.columns)}")

@@ -120,7 +120,7 @@ _FAILURE: Final = (
     Column("fingerprint", "label", "equal for equal failures: type, message and frame"),
     Column("traceback", "text", "the traceback of its last error"),
 )
-_PROBLEM: Final = Column("problem", "text", "why the bytes are no job; missing for jobs")
+_PROBLEM: Final = Column("problem", "text", "why the bytes are not a job; missing for jobs")
 
 _SCHEMAS: Final = {
     found.name: found
@@ -190,10 +190,10 @@ def schema(name: str) -> Schema:
         name: "history", "dead", "retry", "scheduled", "queues", "workers" or "errors".
 
     Raises:
-        InvalidOption: There is no such frame.
+        InvalidOption: The frame is unknown.
     """
     if name not in _SCHEMAS:
-        raise InvalidOption(f"there is no frame {name!r}; there are {', '.join(_SCHEMAS)}")
+        raise InvalidOption(f"unknown frame {name!r}; known are {', '.join(_SCHEMAS)}")
     return _SCHEMAS[name]
 
 
@@ -244,7 +244,7 @@ def conform(frame: Any, name: str) -> Any:
     """
     wanted = schema(name)
     if missing := [column for column in wanted.names if column not in frame.columns]:
-        raise InvalidOption(f"this is no frame of {name}: it has no {', '.join(missing)}")
+        raise InvalidOption(f"this is not a frame of {name}: it has no {', '.join(missing)}")
     columns = {}
     for column in wanted.columns:
         try:
@@ -277,5 +277,5 @@ def to_table(frame: Any, name: str) -> Any:
     """
     wanted = schema(name)
     if missing := [column for column in wanted.names if column not in frame.columns]:
-        raise InvalidOption(f"this is no frame of {name}: it has no {', '.join(missing)}")
+        raise InvalidOption(f"this is not a frame of {name}: it has no {', '.join(missing)}")
     return pa.Table.from_pandas(frame[wanted.names], schema=wanted.arrow(), preserve_index=False)

@@ -50,7 +50,7 @@ class Snapshot:
         about: What it says of itself: when it was taken, from what, what was left out.
 
     Raises:
-        InvalidOption: The file is no snapshot, or one of a later version of workkit.
+        InvalidOption: The file is not a snapshot, or one of a later version of workkit.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -61,7 +61,7 @@ class Snapshot:
             self.about: SnapshotHeader = unpack(self._one("SELECT data FROM about"), SnapshotHeader)
             self._state: State = unpack(self._one("SELECT data FROM state"), State)
         except (OSError, sqlite3.Error, ValueError) as error:
-            raise InvalidOption(f"{self._path} is no snapshot: {error}") from None
+            raise InvalidOption(f"{self._path} is not a snapshot: {error}") from None
         if self.about.format > FORMAT:
             raise InvalidOption(
                 f"{self._path} was written by workkit {self.about.workkit}; this version is older"
@@ -147,7 +147,7 @@ class Snapshot:
         """Return some jobs of a place; see `Reader.jobs`.
 
         Raises:
-            InvalidOption: `start` or `count` is none.
+            InvalidOption: `start` or `count` is not a valid non-negative integer.
         """
         check_whole("start", start, 0, _MOST)
         check_whole("count", count, 1, _MOST_AT_ONCE)

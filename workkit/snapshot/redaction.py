@@ -41,7 +41,7 @@ class Redaction:
 
     A key counts at any depth of the args, in any case. Where a value was left out, it is left out
     of the job's error as well, and the unique key, which is made from the args, becomes a hash.
-    Bytes that are no job cannot be looked into, so they are left out whole.
+    Bytes that are not a job cannot be looked into, so they are left out whole.
 
     Args:
         patterns: Names of keys with ``*`` and ``?``; none at all leaves everything as it is.
@@ -62,7 +62,7 @@ class Redaction:
             job = wire.decode(raw)
             args = wire.args_json(raw)
         except (Undecodable, msgspec.MsgspecError):
-            return b"[redacted: %d bytes that are no job]" % len(raw)
+            return b"[redacted: %d bytes that are not a job]" % len(raw)
         gone: set[str] = set()
         clean = self._clean(args, gone)
         if clean == args:

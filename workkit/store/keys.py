@@ -72,7 +72,7 @@ class Keys:
         namespace: Prefix of every key; a trailing colon is not doubled, "" has no prefix.
 
     Raises:
-        InvalidName: The namespace is no string or holds a null byte.
+        InvalidName: The namespace is not a string or holds a null byte.
     """
 
     def __init__(self, namespace: str) -> None:
@@ -270,4 +270,4 @@ def _check_text(what: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidName(f"{what} {text!r} holds a lone surrogate, which is no text") from None
+        raise InvalidName(f"{what} {text!r} holds a lone surrogate, which is not a text") from None

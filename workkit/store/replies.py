@@ -22,7 +22,7 @@ def pairs(reply: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def text(value: Any) -> str:
-    """Read a string; "" for what is missing or an error."""
+    """Read a string; "" for a missing value or an error."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
 
 
@@ -32,7 +32,7 @@ def texts(reply: Iterable[Any]) -> set[str]:
 
 
 def number(value: Any) -> int | None:
-    """Read an integer; None for what is none, and for one that no server would count up to."""
+    """Read an integer; None for other bytes, and for a number that no server counts up to."""
     try:
         found = int(value) if isinstance(value, (bytes, str)) else None
     except ValueError:

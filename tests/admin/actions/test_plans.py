@@ -67,7 +67,7 @@ def test_marked_jobs_are_pinned_whatever_their_order(stage: Stage) -> None:
 @pytest.mark.one_server
 def test_what_makes_no_sense_is_refused(stage: Stage) -> None:
     actions: Any = stage.client.actions
-    with pytest.raises(InvalidOption, match="there is no action 'bury'"):
+    with pytest.raises(InvalidOption, match="unknown action 'bury'"):
         actions.plan("bury", DEAD)
     with pytest.raises(InvalidOption, match="only those of a set can be retried"):
         actions.plan("retry", Place("queued", "mail"))

@@ -98,7 +98,7 @@ def test_what_was_undone_cannot_be_undone_again(stage: Stage) -> None:
     stage.lay("dead", {raw_job("x"): 1})
     operation_id = act(stage, "delete", DEAD)
     stage.client.actions.undo(operation_id)
-    with pytest.raises(NotUndone, match=f"there is no action '{operation_id}' to undo"):
+    with pytest.raises(NotUndone, match=f"no action '{operation_id}' can be undone"):
         stage.client.actions.undo(operation_id)
     assert not list(stage.redis.scan_iter(f"{stage.namespace}:trash*"))
 

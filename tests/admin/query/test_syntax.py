@@ -134,7 +134,7 @@ def test_queries_that_read_the_same_are_equal() -> None:
         ("queue: mail", 6, "queue: needs a value right after the colon"),
         ("queue:a,", 8, "a value is missing here"),
         (":mail", 0, "a field's name is missing before the colon"),
-        ("a erorr:x", 2, "there is no field 'erorr'; did you mean error?"),
+        ("a erorr:x", 2, "unknown field 'erorr'; did you mean error?"),
         ("zzz:x", 0, "there are queue, id, error"),
         ("args.:x", 0, "name the arg after the dot"),
         ("args.a..b:x", 0, "name the arg after the dot"),

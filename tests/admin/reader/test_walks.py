@@ -137,7 +137,7 @@ def test_what_is_no_part_of_a_place_is_refused(stage: Stage) -> None:
         stage.client.jobs(dead, 0, 10_001)
     with pytest.raises(InvalidOption, match="size must be"):
         stage.client.walk(dead, size=0)
-    with pytest.raises(InvalidOption, match="there is no place 'deda'"):
+    with pytest.raises(InvalidOption, match="unknown place 'deda'"):
         Place("deda")  # type: ignore[arg-type]
     with pytest.raises(InvalidOption, match="names its queue"):
         Place("queued")

@@ -117,7 +117,7 @@ def test_d7_what_a_go_service_schedules_reaches_it_unchanged(fleet: Fleet) -> No
     assert claim.job.enqueued_at == fleet.clock.now_s
 
 
-# D7b: a member that is no job.
+# D7b: a member that is not a job.
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON)

@@ -168,7 +168,7 @@ class GoDuties(GoWorkers):
     def reap_step(self) -> list[str]:
         """Bury the dead pools, as happens 10 seconds after the start and every 10 minutes then.
 
-        A failure to give a pool's jobs back is dropped, and the pool is buried all the same.
+        A failure to give a pool's jobs back is dropped, and the pool is buried anyway.
         Any other error ends the step, and is noted.
 
         Returns:

@@ -123,7 +123,7 @@ class GoEnqueuer(GoEndpoint):
 
         Args:
             name: The job's name.
-            seconds: How long from now it is due; the key lives for a day all the same.
+            seconds: How long from now it is due; the key lives for a day anyway.
             args: What it is called with.
             key: What makes it unique; ``None`` stands for the args.
 

@@ -156,7 +156,7 @@ def as_string(node: object, data: bytes) -> str:
     """Read a node into a ``string`` field.
 
     Raises:
-        GoDecodeError: It is no string.
+        GoDecodeError: It is not a string.
     """
     if isinstance(node, str) and not isinstance(node, _Number):
         return _SURROGATE.sub("\ufffd", node)

@@ -67,7 +67,7 @@ class GoObserver:
         """Write the worker's state, changed or not.
 
         A worker that goes from one job to the next between two writes keeps the check-in of
-        the first: the hash is written over, not anew.
+        the first: the hash is written over, not again.
         """
         key = self._wire.keys.observation(self._worker_id)
         current = self._current

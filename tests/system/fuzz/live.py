@@ -231,7 +231,7 @@ def bombard(
 
 
 def _account(url: str, outcome: Outcome, ran: set[str]) -> None:
-    """Find out what became of each payload: by its id, or by its bytes if it is no job."""
+    """Find out what became of each payload: by its id, or by its bytes if it is not a job."""
     client = Client(NAMESPACE, url)
     dead = list(client.iter_dead_jobs())
     waiting = [

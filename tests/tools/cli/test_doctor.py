@@ -58,7 +58,7 @@ def test_repairs_are_told_and_the_next_look_is_clean(leaky: Shell) -> None:
 
 def test_where_there_is_nobody_to_ask_yes_is_asked_for(leaky: Shell) -> None:
     said = leaky.run("doctor", "--repair", code=2)
-    assert "give --yes to mend 2 findings" in said.stderr
+    assert "pass --yes to mend 2 findings" in said.stderr
 
 
 def test_yes_without_repair_is_a_mistake(shell: Shell) -> None:

@@ -115,7 +115,7 @@ def test_many_equal_jobs_can_be_enqueued(shell: Shell) -> None:
         (("--key", USER, "--until", "done"), "does not go with --key"),
         (("--count", "2", "--unique"), "--count goes with none"),
         (("--count", "0"), "--count"),
-        (("--in", "soon"), "is no span of time"),
+        (("--in", "soon"), "is not a span of time"),
         (("--in", "99999999999"), "up to a century"),
         (("--at", "2030-01-31T09:00"), "has no time zone"),
         (("--at", "1896076800000"), "epoch seconds"),

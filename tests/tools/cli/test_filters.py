@@ -45,7 +45,7 @@ def test_nothing_that_matches_is_said(dead: Shell) -> None:
 
 def test_a_filter_that_cannot_be_read_is_refused_with_the_place(shell: Shell) -> None:
     told = shell.complaint("jobs", "dead", "--filter", "queue:a erorr:x", code=2).splitlines()
-    assert told[0].startswith("workkit: there is no field 'erorr'; did you mean error?")
+    assert told[0].startswith("workkit: unknown field 'erorr'; did you mean error?")
     assert told[1:] == ["  queue:a erorr:x", "          ^"]
 
 

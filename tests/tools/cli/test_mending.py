@@ -202,7 +202,7 @@ def test_a_question_can_be_left_unanswered(shell: Shell, dead: list[str]) -> Non
 def test_without_a_terminal_and_without_yes_nothing_is_touched(
     shell: Shell, dead: list[str], command: tuple[str, ...]
 ) -> None:
-    assert "give --yes" in shell.complaint(*command, code=2)
+    assert "pass --yes" in shell.complaint(*command, code=2)
     assert dead_left(shell) == dead
 
 
@@ -252,7 +252,7 @@ def test_a_name_that_nobody_has_used_is_paused_with_a_warning(shell: Shell) -> N
     result = shell.run("pause", "chrage")
     assert result.stdout == "paused chrage\n"
     assert "no queue 'chrage' is known in namespace" in result.stderr
-    assert "did you mean 'charge'?; it is paused all the same" in result.stderr
+    assert "did you mean 'charge'?; it is paused anyway" in result.stderr
     assert "no queue 'chagre' is known" in shell.complaint("unpause", "chagre", code=0)
 
 
@@ -285,7 +285,7 @@ def test_what_was_deleted_is_undone_by_another_command(shell: Shell, dead: list[
     assert operation in shell.lines("undo")[1]
     assert shell.run("undo", operation).stdout == "3 jobs are back\n"
     assert dead_left(shell) == dead
-    assert "there is no action" in shell.complaint("undo", operation, code=1)
+    assert "can be undone" in shell.complaint("undo", operation, code=1)
     assert shell.complaint("undo", code=0) == "nothing was deleted or retried lately\n"
 
 

@@ -196,13 +196,13 @@ def test_a_module_that_does_not_load_is_told_by_the_process_itself(here: Path) -
 @pytest.mark.parametrize("timeout", ["-1", "nan", "soon"])
 def test_a_timeout_that_is_none_is_refused(timeout: str) -> None:
     told = Shell("redis://", "x").complaint("worker", "tasks:pool", "--timeout", timeout, code=2)
-    assert "is no span of time" in told
+    assert "is not a span of time" in told
 
 
 @pytest.mark.parametrize("size", ["500", "0M", "-1M", "1.2.3G", "much", "1e3M"])
 def test_a_size_that_is_none_is_refused(size: str) -> None:
     told = Shell("redis://", "x").complaint("worker", "tasks:pool", "--max-rss", size, code=2)
-    assert "is no size; write 500M or 1.5G" in told
+    assert "is not a size; write 500M or 1.5G" in told
 
 
 def test_sizes_are_read_as_people_write_them() -> None:
@@ -294,9 +294,9 @@ def test_what_is_no_pool_is_called_by_its_type(here: Path) -> None:
         ("file1.py:pool", "workkit worker file1:pool"),
         ("./file1.py:pool", "workkit worker file1:pool"),
         ("shop/tasks.py", "workkit worker shop.tasks:pool"),
-        ("", "is no module"),
-        (":pool", "is no module"),
-        ("my-tasks:pool", "is no module"),
+        ("", "is not a module"),
+        (":pool", "is not a module"),
+        ("my-tasks:pool", "is not a module"),
     ],
 )
 def test_a_file_name_is_answered_with_the_modules(here: Path, target: str, said: str) -> None:

@@ -202,12 +202,12 @@ class Actions:
             stop: Set to stop after the current batch; the rest can be undone later.
 
         Raises:
-            NotUndone: There is no such operation any more.
+            NotUndone: The operation does not exist any more.
         """
         row = self._carry(iter(trash.operation(self._keys, operation_id)))
         if not row:
             raise NotUndone(
-                f"there is no action {operation_id!r} to undo; it was undone, or has expired"
+                f"no action {operation_id!r} can be undone; it was undone, or has expired"
             )
         what = _operation(operation_id, row, 0)
         back = without_key = gone_on = 0

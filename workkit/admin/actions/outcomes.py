@@ -51,7 +51,7 @@ class BulkOutcome:
         operation_id: What `undo` takes; "" if nothing was done.
         done: Jobs acted on.
         gone: Pinned jobs that were not there any more: they ran, or somebody else acted on them.
-        refused: Jobs left where they are, since they are no jobs or their queue has a wrong type.
+        refused: Jobs left where they are, since they are not jobs or their queue has a wrong type.
         left: Jobs not reached, since it was stopped.
         stopped: Why it was stopped; "" if it was not.
     """

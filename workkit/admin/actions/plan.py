@@ -32,10 +32,10 @@ def check_verb(verb: str, place: Place) -> None:
     """Refuse what cannot be done in a place.
 
     Raises:
-        InvalidOption: There is no such verb, or it makes no sense there.
+        InvalidOption: The verb is unknown, or it makes no sense there.
     """
     if verb not in {"retry", "delete"}:
-        raise InvalidOption(f"there is no action {verb!r}; there are retry and delete")
+        raise InvalidOption(f"unknown action {verb!r}; known are retry and delete")
     if verb == "retry" and place.kind == "queued":
         raise InvalidOption("jobs in a queue are about to run; only those of a set can be retried")
 
@@ -96,7 +96,7 @@ class Plan:
         unique: How many hold, or will take again, a unique key.
         contested: How many of those have a key that another job holds: retried, they run without
             being unique; deleted, they leave the key alone.
-        junk: How many are no jobs; they can be deleted, not retried.
+        junk: How many are not jobs; they can be deleted, not retried.
     """
 
     verb: Verb

@@ -178,7 +178,7 @@ def _recall(keys: Keys, place: Place, entry: Entry) -> Recall:
     """Say with which bytes a job went, which follow from those that it had."""
     job = read_job(entry.raw)
     comeback = _comeback(keys, place, job, entry.at_s)
-    if comeback is None:  # what is no job was never put to work; it is nowhere to be found
+    if comeback is None:  # what is not a job was never put to work; it is nowhere to be found
         return Recall(entry, entry.raw, keys.jobs(job.name), "list", "")
     new = comeback.plain if entry.mark == "p" else comeback.new
     unique_key = comeback.unique_key if entry.mark == "k" else ""

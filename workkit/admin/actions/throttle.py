@@ -1,4 +1,4 @@
-"""Retrying with care: one job, then ten, then so many a second, unless too many fail."""
+"""Careful retries: one job, then ten, then a given number a second, unless too many fail."""
 
 from __future__ import annotations
 

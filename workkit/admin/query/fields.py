@@ -27,7 +27,7 @@ class Field:
             their size.
         says: What it is, for help.
         example: How it is used.
-        ask: Returns the value from a record and the time (epoch seconds); None where there is none,
+        ask: Returns the value from a record and the time (epoch seconds); None where it has none,
             which matches nothing.
     """
 

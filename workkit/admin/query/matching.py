@@ -66,7 +66,7 @@ def _unknown(name: str) -> str:
 
     alike = get_close_matches(name.lower(), [*FIELDS, *ALIASES], n=1)
     hint = f"did you mean {alike[0]}?" if alike else f"there are {', '.join(FIELDS)} and args.NAME"
-    return f"there is no field {name!r}; {hint} (a text that holds a colon goes into quotes)"
+    return f"unknown field {name!r}; {hint} (a text that holds a colon goes into quotes)"
 
 
 def _bare_test(term: Term) -> Test:

@@ -21,7 +21,7 @@ class Query:
         text: The query, see docs/query.md; "" picks everything.
 
     Raises:
-        InvalidQuery: It is none; the error points at the place.
+        InvalidQuery: The query cannot be read; the error points at the place.
     """
 
     def __init__(self, text: str) -> None:
@@ -70,7 +70,7 @@ def parse(text: str) -> Query:
     """Read a query.
 
     Raises:
-        InvalidQuery: It is none; the error points at the place.
+        InvalidQuery: The query cannot be read; the error points at the place.
     """
     return Query(text)
 

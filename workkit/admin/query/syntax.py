@@ -74,7 +74,7 @@ def read(text: str) -> Node:
     """Read a query.
 
     Raises:
-        InvalidQuery: It is none; the error points at the place.
+        InvalidQuery: The query cannot be read; the error points at the place.
     """
     reader = _Reader(text)
     tree = reader.either(0)

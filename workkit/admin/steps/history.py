@@ -109,7 +109,7 @@ class HistoryQuery:
     def __post_init__(self) -> None:
         if self.outcome is not None and self.outcome not in OUTCOMES:
             known = ", ".join(OUTCOMES)
-            raise InvalidOption(f"there is no outcome {self.outcome!r}; there are {known}")
+            raise InvalidOption(f"unknown outcome {self.outcome!r}; known are {known}")
         for name, at in (("since", self.since), ("until", self.until)):
             if at is not None and not 0 <= at <= _LATEST_S:
                 raise InvalidOption(f"{name} must be epoch seconds, not {at!r}")
@@ -188,7 +188,7 @@ def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequenc
         since_ms: Written at or after, epoch milliseconds.
 
     Raises:
-        InvalidOption: `after` is no id.
+        InvalidOption: `after` is not an id.
     """
     low = "({}-{}".format(*id_pair(after)) if after else f"{since_ms}"
     while True:
@@ -205,7 +205,7 @@ def id_pair(entry_id: str) -> tuple[int, int]:
     """Return milliseconds and total of an entry's id: entries sort by these.
 
     Raises:
-        InvalidOption: It is no id.
+        InvalidOption: It is not an id.
     """
     if not _ENTRY_ID.fullmatch(entry_id):
         raise InvalidOption(

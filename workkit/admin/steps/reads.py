@@ -65,7 +65,7 @@ def read_job(raw: bytes, name: str = "") -> Job:
 
     Args:
         raw: The bytes.
-        name: The queue's name, for bytes that are no job.
+        name: The queue's name, for bytes that are not a job.
     """
     try:
         return wire.decode(raw)
@@ -239,7 +239,7 @@ def _find_queued(keys: Keys, known: Sequence[str], job_id: str) -> Step[Found | 
         except ServerRefused as error:
             if error.code != "WRONGTYPE":
                 raise
-            continue  # a queue that is no list holds no jobs
+            continue  # a queue that is not a list holds no jobs
         if job is not None:
             return Found("queued", job)
     return None

@@ -86,7 +86,7 @@ def _member(keys: Keys, name: SetName, at_s: int, job_id: str) -> Step[Job | Non
 
 
 def revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
-    """Say how a dead job comes back; None for bytes that are no job."""
+    """Say how a dead job comes back; None for bytes that are not a job."""
     if job.undecodable:
         return None
     original = wire.restore_undecodable(job)

@@ -26,7 +26,7 @@ def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[C
                     "lock", "broken", name,
                     f"the lock of queue {name!r} says {tally.lock}, but pools hold "
                     f"{counted(total, 'job')} of it" + _consequence(now, name, tally, total),
-                    "it is counted anew; a live workkit pool does that every few minutes",
+                    "it is counted again; a live workkit pool does that every few minutes",
                     repairable=True,
                 ),
                 lambda name=name: repairs.recount(name),  # type: ignore[misc]

@@ -66,7 +66,7 @@ def _dead(pool_id: str, beat: Mapping[str, str], now: Examination, repairs: Repa
         age_s = max(now.server_ms - _beat_ms(beat), 0) // 1000
         where = f"{beat.get('host', '?')}, process {beat.get('pid', '?')}"
         check_name = "dead-pool"
-        says = f"the pool ({where}) has not beaten for {age_s} s and holds {jobs}"
+        says = f"the pool ({where}) has sent no heartbeat for {age_s} s and holds {jobs}"
     return Case(
         Finding(
             check_name, "broken" if held else "note", pool_id, says,

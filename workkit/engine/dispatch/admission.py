@@ -84,7 +84,7 @@ class Admission:
             now: When they were claimed.
 
         Returns:
-            The execution, and its fate if it cannot run: bytes that are no job and jobs without a
+            The execution, and its fate if it cannot run: malformed bytes and jobs without a
             handler go to the dead set.
         """
         try:
@@ -138,7 +138,7 @@ class Admission:
 
     @staticmethod
     def job_id(raw: bytes) -> str:
-        """Return the id in some bytes; "" if they are no job."""
+        """Return the id in some bytes; "" if they are not a job."""
         try:
             return wire.read(raw).id
         except Undecodable:
@@ -188,7 +188,7 @@ class Admission:
         return _question(execution, kind, self.unique_key(execution), found)
 
     def begun(self, execution: Execution, update: bytes = b"") -> None:
-        """Take note that a unique or a cron job begins, perhaps with other bytes."""
+        """Note that a unique or a cron job begins, perhaps with other bytes."""
         if not execution.payload.unique:
             execution.slot = self._keys.slot(execution.payload.id)
             return

@@ -57,19 +57,19 @@ class QueueBoard:
         return bool(self._candidates)
 
     def mark_candidates(self, names: Iterable[str]) -> None:
-        """Take note that queues may have jobs."""
+        """Note that queues may have jobs."""
         before = len(self._candidates)
         self._candidates.update(name for name in names if name not in self._left_alone)
         if len(self._candidates) != before:
             self._weights.clear()
 
     def mark_ready(self, ready: Iterable[str]) -> None:
-        """Take note of a look at all queues: these have jobs to claim, the others have not."""
+        """Note a look at all queues: these have jobs to claim, the others have not."""
         self._candidates = {name for name in ready if name not in self._left_alone}
         self._weights.clear()
 
     def mark_empty(self, name: str) -> None:
-        """Take note that a queue has no job to claim."""
+        """Note that a queue has no job to claim."""
         if name in self._candidates:
             self._candidates.discard(name)
             self._weights.clear()

@@ -1,11 +1,12 @@
 """The heart of a pool: claims jobs, hands them to the runner, settles what finished.
 
-Pure logic: a dispatcher yields exchanges and is told the time. Exactly one thread drives it, so
-between two exchanges nobody else changes what the pool holds; what stands in its in-progress lists
-beyond that is what nobody runs.
+Pure logic: a dispatcher yields round trips and is told the time. Exactly one thread drives it. So
+between two exchanges nobody else changes what the pool holds, and a job that its in-progress lists
+hold beyond that is run by nobody.
 
-A claimed job is admitted (or is dead at once: no job, no handler), begins (unique, cron and
-recovered jobs: Redis has a last word), is submitted, finishes, and is settled by the next exchange.
+A claimed job is admitted; bytes that are not a job, and jobs without a handler, go to the dead set
+at once. Unique, cron and recovered jobs then begin, which takes an atomic check in Redis. The job
+is submitted, finishes, and the next exchange settles it.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class Dispatcher:
         self._claiming = False
 
     def reaped(self) -> None:
-        """Take note that the pool is not registered any more; safe from any thread."""
+        """Note that the pool is not registered any more; safe from any thread."""
         self._pool_sync.reaped = True
 
     @property
@@ -352,7 +353,7 @@ class Dispatcher:
         )
 
     def _begin(self, now: Instant) -> Step[None]:
-        """Start jobs about which Redis has a last word."""
+        """Start jobs that need an atomic check in Redis."""
         try:
             begun = yield from self._start_checks.ask(self._pool_sync.fence, now, self._collect)
         except ServerError:

@@ -11,7 +11,7 @@ __all__ = ["Pace"]
 #: Jobs held beyond the free workers are what the pool starts within this time, seconds. They are
 #: claimed in two halves: while Redis hands out one, the workers have the other.
 AHEAD_S: Final = 0.01
-#: Where workers run out of jobs all the same, up to so many times as much is held: an exchange may
+#: Where workers run out of jobs anyway, up to so many times as much is held: an exchange may
 #: take longer than that, and on a busy machine it does.
 MOST_STRETCH: Final = 16.0
 #: But no more than what they could start within this time if they always had one, seconds. What
@@ -60,7 +60,7 @@ class Pace:
         self._run_s += (run_s - self._run_s) * weight
 
     def supplied(self, *, in_time: bool) -> None:
-        """Take note that claimed jobs have come, and whether workers had others until then."""
+        """Note that claimed jobs have come, and whether workers had others until then."""
         if in_time:
             self._stretch = max(0.98 * self._stretch, 1.0)
         else:

@@ -1,4 +1,4 @@
-"""Keeping a pool and Redis of one mind about what the pool holds."""
+"""Registers, fences and resyncs a pool with Redis."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ class PoolSync:
         return not settled_in or not self._in_step or now.monotonic_s >= self.next_s
 
     def lost(self, fates: list[Fate]) -> None:
-        """Take note that the reply to an exchange was lost."""
+        """Note that the reply to an exchange was lost."""
         self._lost = (self.fence + 1, fates)
         self._in_step = False
 
     def doubt(self) -> None:
-        """Take note that Redis and the pool may not agree."""
+        """Note that Redis and the pool may not agree."""
         self._in_step = False
 
     def restore(self, now: Instant) -> Step[list[Fate]]:

@@ -33,7 +33,7 @@ class ReplyProcessor:
 
     Args:
         admission: Turns claimed bytes into executions.
-        start_checks: Takes jobs about which Redis has a last word.
+        start_checks: Takes jobs that need an atomic check in Redis.
         board: What is known of the queues.
         ledger: What the pool holds.
         events: Takes what hooks want to know.

@@ -1,4 +1,4 @@
-"""Jobs about which Redis has a last word before they start: unique, cron and recovered ones."""
+"""Jobs that need an atomic check in Redis before they start: unique, cron and recovered ones."""
 
 from __future__ import annotations
 

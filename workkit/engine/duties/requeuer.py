@@ -85,7 +85,7 @@ class Requeuer:
         moved = yield from due.move(self._keys, source, jobs, now.epoch_s)
         if moved.buried:
             _log.error(
-                "%d members of the %s set are no jobs; they are in the dead set now",
+                "%d members of the %s set are not jobs; they are in the dead set now",
                 moved.buried, origin,
             )  # fmt: skip
         if moved.left and not skip:

@@ -62,11 +62,11 @@ class Events:
             hook: A function, sync or async.
 
         Raises:
-            InvalidOption: There is no such event.
-            InvalidHandler: The hook is no function.
+            InvalidOption: The event is unknown.
+            InvalidHandler: The hook is not a function.
         """
         if name not in self.hooks:
-            raise InvalidOption(f"there is no event {name!r}; there are {', '.join(_NAMES)}")
+            raise InvalidOption(f"unknown event {name!r}; known are {', '.join(_NAMES)}")
         if not callable(hook):
             raise InvalidHandler(f"a hook must be a function, not {hook!r}")
         self.hooks[name].append(hook)

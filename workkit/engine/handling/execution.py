@@ -56,8 +56,8 @@ class Execution(msgspec.Struct, eq=False):
         fenced: Whether the job belongs to somebody else by now; its result does not count.
         fingerprint: That of the error; "" for none.
         began: Whether a unique key was freed for it.
-        asks: Whether Redis has a last word before it starts: unique and cron jobs. A job that has
-            failed before had its word; its unique key may belong to a newer job by now.
+        asks: Whether it needs an atomic check in Redis before it starts: unique and cron jobs. A
+            unique job that has failed before had its check; a newer job may hold its key by now.
         slot: The Redis key of its cron slot, or b"".
         release_key: The unique key to free at the end, or b"".
         recovered: How often the job was recovered from dead pools.
@@ -106,7 +106,7 @@ class Execution(msgspec.Struct, eq=False):
         return job
 
     def start(self, worker_id: str, clock: Clock, now: Instant | None = None) -> Job:
-        """Take note that the handler starts.
+        """Note that the handler starts.
 
         Args:
             worker_id: The worker that runs it.
@@ -133,7 +133,7 @@ class Execution(msgspec.Struct, eq=False):
             self.trail.append((now.epoch_ms, text[:_CHECKIN_CHARS]))
 
     def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> Instant:
-        """Take note of how the handler ended, on the thread where it ran.
+        """Note how the handler ended, on the thread where it ran.
 
         A user's backoff is called here, so that it can delay nobody else.
 
@@ -298,7 +298,7 @@ def _detailed(record: Record, execution: Execution, details: HistoryOptions) -> 
     if details.args:
         try:
             json = args_json(execution.raw)
-        except msgspec.MsgspecError:  # bytes that are no job
+        except msgspec.MsgspecError:  # bytes that are not a job
             json = b""
         if 0 < len(json) <= _MAX_ARGS_BYTES:
             args = json.decode("utf-8", "replace")

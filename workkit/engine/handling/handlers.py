@@ -105,7 +105,7 @@ def read_handler(function: object, name: str, *, has_context: bool) -> Handler:
         has_context: Whether the pool makes contexts.
 
     Raises:
-        InvalidHandler: Its signature is none of the accepted ones.
+        InvalidHandler: Its signature is not one of the accepted ones.
     """
     count = _positional(function, f"the handler of {name!r}", (1, 2), _HANDLER_SHAPES)
     if count == 2 and not has_context:  # noqa: PLR2004 - (ctx, job)
@@ -121,7 +121,7 @@ def read_middleware(function: object, *, has_context: bool) -> Middleware:
     """Check a middleware where it is registered.
 
     Raises:
-        InvalidHandler: Its signature is none of the accepted ones.
+        InvalidHandler: Its signature is not one of the accepted ones.
     """
     count = _positional(function, "a middleware", (2, 3), _MIDDLEWARE_SHAPES)
     if count == 3 and not has_context:  # noqa: PLR2004 - (ctx, job, next)

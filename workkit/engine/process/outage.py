@@ -39,7 +39,7 @@ class Outage:
         return self._failures > 0
 
     def failed(self, error: Exception) -> float:
-        """Take note of a failure; the first of a row is logged.
+        """Note a failure; the first of a row is logged.
 
         Returns:
             Seconds to wait: doubling from 100 ms up to 1 s, each between half and all of it.
@@ -52,7 +52,7 @@ class Outage:
         return self._entropy.uniform(ceiling / 2, ceiling)
 
     def over(self) -> None:
-        """Take note of a success; the first after failures is logged."""
+        """Note a success; the first after failures is logged."""
         if self._failures:
             lasted_s = self._clock.read().monotonic_s - self._since_s
             _log.warning(

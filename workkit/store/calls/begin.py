@@ -36,7 +36,7 @@ class StartQuestion(NamedTuple):
 
 
 class StartVerdict(NamedTuple):
-    """Redis's last word on a job that does not simply run as it is.
+    """Redis's verdict on a job that does not simply run as it is.
 
     Attributes:
         says: "update": `raw` waits to replace it; "swap": run `raw` instead, which has replaced it;

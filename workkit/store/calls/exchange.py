@@ -279,7 +279,7 @@ def resync(
     def parse(reply: Any) -> tuple[int, dict[str, list[bytes]]] | None:
         if reply[0] != b"ok":
             return None
-        # A number that is none counts as old: what was settled once is not settled twice.
+        # A malformed number counts as old: what was settled once is not settled twice.
         return number(reply[1]) or 0, dict(zip(queues, reply[2:], strict=True))
 
     return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)

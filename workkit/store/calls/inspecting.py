@@ -64,7 +64,7 @@ class LockTally(NamedTuple):
     """One queue's lock and what is really in progress, read at one moment.
 
     Attributes:
-        lock: The counter; None if it is no number.
+        lock: The counter; None if it is not a number.
         info: Pool id -> how many it is said to hold.
         held: Pool id -> how many it holds.
     """

@@ -128,7 +128,7 @@ class LockState(NamedTuple):
     """One queue's lock as it stands.
 
     Attributes:
-        lock: The counter; None if it is no number.
+        lock: The counter; None if it is not a number.
         info: Pool id -> count.
     """
 

@@ -86,7 +86,7 @@ class Route:
         self.asks = clustered
 
     def moved(self, to: str) -> None:
-        """Take note that the slot is elsewhere.
+        """Note that the slot is elsewhere.
 
         Args:
             to: ``HOST:PORT`` as the node that was asked has it; the host may be empty.
@@ -103,7 +103,7 @@ class Route:
             self._address, self.asks = None, True
 
     def lost(self) -> None:
-        """Take note that the node does not answer: another may have taken over."""
+        """Note that the node does not answer: another may have taken over."""
         self._address = None
 
     def find(self) -> Address:

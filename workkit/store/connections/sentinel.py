@@ -66,10 +66,10 @@ class MasterRoute:
         return said.most_common(1)[0][0]
 
     def moved(self, to: str) -> None:
-        """Take note of nothing: a sentinel's master is no cluster."""
+        """Note nothing: a sentinel's master is not a cluster."""
 
     def lost(self) -> None:
-        """Take note of nothing: the sentinels know."""
+        """Note nothing: the sentinels know."""
 
 
 def route_of(pool: Any) -> MasterRoute | None:

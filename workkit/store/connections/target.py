@@ -202,7 +202,7 @@ def _pool_of_url(url: str) -> Any:
     except (ValueError, TypeError):
         # The error quotes parts of the URL, among which may be the password.
         raise InvalidOption(
-            "cannot read the Redis URL: its port, its database or an option is no number; "
+            "cannot read the Redis URL: its port, its database or an option is not a number; "
             "a password with / : @ or # in it is written percent-encoded"
         ) from None
 

@@ -10,7 +10,7 @@
 -- ARGV[1]  pool id   ARGV[2] fence   ARGV[3] now, epoch s   ARGV[4] seconds that marks are kept
 -- ARGV[5]  number of unique jobs that have not failed before, then their ids
 -- then a further question, four each: kind, raw, what the key was found to hold, job id
---   of a unique job that an update was found for: "swap" if it is a job, "keep" if it is none, "own"
+--   of a unique job that an update was found for: "swap" if it is a job, "keep" if it is not one, "own"
 --   if it is the job itself
 --   of a cron job: "slot"; "held" if this pool already runs the same slot; "late" if it is older than
 --   its entry allows; "take" if its owner was found not to hold it any more
@@ -23,8 +23,8 @@
 -- whether it still holds it.
 --
 -- A unique job frees its key only once: after a crash its bytes come back unchanged, and the key
--- may then belong to a newer job. An update that is no job does not replace the one that waited: it
--- goes to the queue, and with its next claim to the dead set, as all bytes there that are no job.
+-- may then belong to a newer job. An update that is not a job does not replace the one that waited: it
+-- goes to the queue, and with its next claim to the dead set, as all bytes there that are not a job.
 
 local fence = redis.pcall('HGET', KEYS[1], 'fence')
 if type(fence) ~= 'string' then return {'gone'} end

@@ -9,7 +9,7 @@
 --
 -- Returns how many jobs are still held in its name (then it stays), or -1 if it came back to life.
 
--- A heartbeat of a wrong type is none; it must not keep others from being looked at.
+-- A heartbeat of a wrong type does not count; it must not keep others from being looked at.
 local beat = redis.pcall('HGET', KEYS[2], 'heartbeat_at')
 if (type(beat) == 'string' and beat or '') ~= ARGV[2] then return -1 end
 local last = 2 + 3 * tonumber(ARGV[3])

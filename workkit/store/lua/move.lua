@@ -8,8 +8,8 @@
 --
 -- ARGV[1]  now, epoch s   ARGV[2] number of queues Q   ARGV[3] seconds that slot marks are kept
 -- ARGV[4..3+Q]  names of the queues
--- then a job, five each: raw, new bytes, index of its queue (1-based; 0: it is no job, bury the new
--- bytes in the dead set), index of its slot key (1-based; 0: no cron job), and when it was to run,
+-- then a job, five each: raw, new bytes, index of its queue (1-based; 0: it is not a job, bury the new
+-- bytes in the dead set), index of its slot key (1-based; 0: not a cron job), and when it was to run,
 -- epoch s, if it is a slot that nobody declares any more ("" if not). Such a slot is taken back: it
 -- counts as not planned, should its entry be declared again.
 --

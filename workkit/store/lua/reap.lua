@@ -10,7 +10,7 @@
 -- ARGV[1]  id of the dead pool   ARGV[2] its heartbeat_at as it was watched, "" if it had none
 -- ARGV[3]  now, epoch s   ARGV[4] recoveries at most   ARGV[5] seconds that counts are kept
 -- then a job, six each, newest claim first: raw, id ("" = not counted), dead bytes ("" = requeue
--- whatever the count), index of its slot key (1-based; 0: no cron job), index of its unique key
+-- whatever the count), index of its slot key (1-based; 0: not a cron job), index of its unique key
 -- (1-based; 0: not unique), how the value of that key begins if it is this job's ("" = it is this
 -- job's unless the job has begun once)
 --

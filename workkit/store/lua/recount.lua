@@ -35,7 +35,7 @@ for i = 1, #ARGV, 2 do
 end
 local lock = redis.call('GET', KEYS[1]) or '0'
 local before = tonumber(lock) or 0
--- What is no whole number is written anew, too: it could not be counted on.
+-- What is not a whole number is written again, too: it could not be counted on.
 if lock ~= string.format('%.0f', total) then redis.call('SET', KEYS[1], string.format('%.0f', total)) end
 if before ~= before or math.abs(before) > 1e15 then before = -1 end
 return {before, total, dropped}

@@ -60,7 +60,7 @@ class Child:
 
     @classmethod
     def adopted(cls, timeout_s: float | None) -> Child | None:
-        """Return this process as a supervisor's child, already listening; None if it is none."""
+        """Return this process as a supervisor's child, already listening; None if it is not one."""
         given = inherited()
         if given is None:
             return None

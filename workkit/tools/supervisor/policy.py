@@ -182,7 +182,7 @@ class Policy:
         self._children[child].pid = pid
 
     def ready(self, child: int, now_s: float) -> list[Action]:
-        """Take note that the pool of a process has started."""
+        """Note that the pool of a process has started."""
         ready = self._children[child]
         if ready.state is not _State.STARTING:
             return []
@@ -199,7 +199,7 @@ class Policy:
         return self._settle(now_s)
 
     def reported(self, child: int, jobs: int, rss_bytes: int, now_s: float) -> list[Action]:
-        """Take note of how many jobs a process has run and how much memory it takes."""
+        """Note how many jobs a process has run and how much memory it takes."""
         told = self._children[child]
         if told.state is not _State.RUNNING or told.worn:
             return []
@@ -212,7 +212,7 @@ class Policy:
         return self._settle(now_s)
 
     def exited(self, child: int, code: int, now_s: float) -> list[Action]:
-        """Take note of the end of a process.
+        """Note the end of a process.
 
         Args:
             child: Which.

@@ -164,9 +164,7 @@ def _goes_ahead(server: Server, plan: Plan, *, yes: bool) -> bool:
     where = f"{_what(plan)} of namespace {server.namespace!r} on {server.label}"
     if not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError(
-                f"there is no terminal to ask at; give --yes to {plan.verb} {where}"
-            )
+            raise click.UsageError(f"stdin is not a terminal; pass --yes to {plan.verb} {where}")
         for line in _describe(plan):
             note(line)
         if not click.confirm(f"{plan.verb.capitalize()} {where}?", err=True):

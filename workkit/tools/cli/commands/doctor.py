@@ -85,7 +85,7 @@ def _goes_ahead(server: Server, plan: Sequence[Finding], *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise click.UsageError(f"there is no terminal to ask at; give --yes to mend {where}")
+        raise click.UsageError(f"stdin is not a terminal; pass --yes to mend {where}")
     if click.confirm(f"Mend {where}?", err=True):
         return True
     note("nothing was changed")

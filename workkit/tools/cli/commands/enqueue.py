@@ -139,8 +139,8 @@ def enqueue(
 ) -> None:
     """Enqueue or schedule a job called NAME, with the JSON object ARGS_JSON as its args.
 
-    Prints the job's id. A unique job that is refused because one waits already is no error: nothing
-    (or null) is printed, and the exit code is 0.
+    Prints the job's id. A unique job is refused while one waits; that is not an error: nothing (or
+    null) is printed, and the exit code is 0.
     """
     order = _Order(name, args, delay_s, at, unique, until, key)
     order.check(count)

@@ -262,7 +262,7 @@ def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
 @server_options
 @json_option
 def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
-    """Show the jobs that are not tried any more, the longest dead first."""
+    """Show the jobs that are not tried any more, oldest first."""
     now = now_s()
 
     def row(found: DeadJob) -> Sequence[str]:

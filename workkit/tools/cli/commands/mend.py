@@ -305,7 +305,7 @@ def pause(server: Server, *, names: tuple[str, ...]) -> None:
             client.pause(name)
             click.echo(f"paused {clean(name)}")
             if strange := unknown(server, client, name):
-                note(f"{strange}; it is paused all the same")
+                note(f"{strange}; it is paused anyway")
 
 
 @click.command(epilog=examples("workkit unpause send_email"))

@@ -116,7 +116,7 @@ def simulate(
     With --seeds, many worlds are played in which pools crash, freeze and lose replies; the first
     that breaks a rule is shown with as few faults as it takes.
 
-    Exits with 1 if a rule was broken, 2 if the file is no scenario.
+    Exits with 1 if a rule was broken, 2 if the file is not a scenario.
     """
     from workkit.simulation.files import load_scenario
 

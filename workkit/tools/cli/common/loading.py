@@ -41,7 +41,7 @@ def load_pool(target: str) -> WorkerPool:
             arguments that makes one; dots lead to attributes of attributes.
 
     Raises:
-        LoadError: There is no such module, no such pool, or its code fails.
+        LoadError: The module or the pool does not exist, or its code fails.
     """
     module_name, _, path = target.partition(":")
     path = path.removesuffix("()")
@@ -69,7 +69,7 @@ def _check_module_name(module_name: str, path: str) -> None:
         raise LoadError(
             f"{module_name!r} is a file; name the module: workkit worker {dotted}:{path or 'pool'}"
         )
-    raise LoadError(f"{module_name!r} is no module; write workkit worker package.module:pool")
+    raise LoadError(f"{module_name!r} is not a module; write workkit worker package.module:pool")
 
 
 def _import(module_name: str) -> ModuleType:

@@ -132,7 +132,7 @@ def _encode(record: object) -> bytes:
 
 
 def _job_fields(job: Job) -> dict[str, Any]:
-    """Return a job's fields; bytes that are no job are shown whole, in base64."""
+    """Return a job's fields; bytes that are not a job are shown whole, in base64."""
     import base64
 
     import msgspec

@@ -27,7 +27,7 @@ _MOST: Final = 1_000_000_000
 def to_count(_ctx: click.Context, _param: click.Parameter, value: int | None) -> int | None:
     """Take a whole number from 1."""
     if value is not None and not 1 <= value <= _MOST:
-        raise click.BadParameter(f"{value} is no whole number from 1 to {_MOST}")
+        raise click.BadParameter(f"{value} is not a whole number from 1 to {_MOST}")
     return value
 
 
@@ -38,7 +38,7 @@ def to_bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     match = _SIZE.fullmatch(value.strip())
     size = int(float(match[1]) * _UNITS_BYTES[match[2].lower()]) if match else 0
     if not size:
-        raise click.BadParameter(f"{value!r} is no size; write 500M or 1.5G")
+        raise click.BadParameter(f"{value!r} is not a size; write 500M or 1.5G")
     return size
 
 
@@ -48,7 +48,7 @@ def to_seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) 
         return None
     span = read_span(value.strip())
     if span is None:
-        raise click.BadParameter(f"{value!r} is no span of time; write 90, 15m, 2h, 1d or 1w")
+        raise click.BadParameter(f"{value!r} is not a span of time; write 90, 15m, 2h, 1d or 1w")
     return span[0]
 
 
@@ -84,7 +84,7 @@ def _time(value: str) -> datetime.datetime | float:
         time = datetime.datetime.fromisoformat(value)
     except ValueError:
         raise click.BadParameter(
-            f"{value!r} is no time; write 2030-01-31T09:00+01:00, 2030-01-31T08:00Z "
+            f"{value!r} is not a time; write 2030-01-31T09:00+01:00, 2030-01-31T08:00Z "
             "or epoch seconds"
         ) from None
     if time.tzinfo is None:
