@@ -91,6 +91,26 @@ def test_only_what_runs_something_has_a_stack_of_its_own(sim: Simulation) -> Non
     assert len(_threads_of_handlers()) == len(ran) == 1
 
 
+@pytest.mark.parametrize("kind", ["empty", "sync", "async"])
+def test_thousands_of_handlers_that_end_at_once_run_one_after_another(
+    sim: Simulation, kind: str
+) -> None:
+    ran: list[int] = []
+
+    async def on_loop(job: Job) -> None:
+        ran.append(job.arg_int("n"))
+
+    handlers: dict[str, Any] = {
+        "empty": _nothing, "sync": lambda job: ran.append(job.arg_int("n")), "async": on_loop,
+    }  # fmt: skip
+    sim.pool().job("ok", handlers[kind])
+    for number in range(3_000):
+        sim.enqueuer.enqueue("ok", {"n": number})
+    sim.run_until_idle()
+    sim.assert_ran("ok", times=3_000)
+    assert ran == ([] if kind == "empty" else list(range(3_000)))
+
+
 def test_what_is_around_a_handler_that_does_nothing_can_sleep(sim: Simulation) -> None:
     pool = sim.pool()
     pool.job("nothing", _nothing)
@@ -319,6 +339,20 @@ def test_a_thread_that_gets_no_processor_is_not_taken_for_a_handler_that_blocks(
         (idle,) = sim.threads._idle
         monkeypatch.setattr(idle, "_to_worker", _Late(idle._to_worker))
     assert len(ran) == 2
+
+
+def test_when_a_world_is_closed_its_threads_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Simulation() as sim:
+        pool = sim.pool(concurrency=2)
+        pool.job("work", lambda job: sim.sleep(1))
+        for _ in range(2):
+            sim.enqueuer.enqueue("work")
+        sim.run_until_idle()
+        workers = list(sim.threads._idle)
+        assert len(workers) == 2
+        for worker in workers:
+            monkeypatch.setattr(worker, "_to_worker", _Late(worker._to_worker))
+    assert not any(worker.thread.is_alive() for worker in workers)
 
 
 def test_sim_sleep_outside_of_a_handler_says_what_to_use(sim: Simulation) -> None:

@@ -98,6 +98,7 @@ class SimulatedRunner:
         self._waiting: deque[Execution] = deque()
         self._running: dict[int, _Run] = {}
         self._abandoned: list[_Run] = []
+        self._pumping = False
         self.loop = VirtualLoop(host, self._new_strand)  # type: ignore[abstract] # it has no sockets
 
     # What the dispatcher asks.
@@ -163,25 +164,34 @@ class SimulatedRunner:
     # Running.
 
     def _pump(self) -> None:
-        while self._waiting and (worker_id := self._slots.take()):
-            execution = self._waiting.popleft()
-            run = _Run(execution)
-            self._running[id(execution)] = run
-            execution.runner = run
-            execution.start(worker_id, self._clock)
-            self._witness.handler_started(execution)
-            if execution.chain.on_loop:
-                run.task = self.loop.create_task(self._run_task(run))
-            elif (name := execution.payload.name) in self._idle:
-                execution.chain.run(execution.job)
-                self._returned(run, None)
-            else:
-                run.strand = self._new_strand()
-                run.strand.start(
-                    partial(execution.chain.run, execution.job, self.loop),
-                    f"the handler of {name!r}",
-                    partial(self._returned, run),
-                )
+        """Start what waits, as long as there are free workers."""
+        if self._pumping:
+            return  # a handler has ended as soon as it started; the loop below goes on
+        self._pumping = True
+        try:
+            while self._waiting and (worker_id := self._slots.take()):
+                self._start(self._waiting.popleft(), worker_id)
+        finally:
+            self._pumping = False
+
+    def _start(self, execution: Execution, worker_id: str) -> None:
+        run = _Run(execution)
+        self._running[id(execution)] = run
+        execution.runner = run
+        execution.start(worker_id, self._clock)
+        self._witness.handler_started(execution)
+        if execution.chain.on_loop:
+            run.task = self.loop.create_task(self._run_task(run))
+        elif (name := execution.payload.name) in self._idle:
+            execution.chain.run(execution.job)
+            self._returned(run, None)
+        else:
+            run.strand = self._new_strand()
+            run.strand.start(
+                partial(execution.chain.run, execution.job, self.loop),
+                f"the handler of {name!r}",
+                partial(self._returned, run),
+            )
 
     def _leftover_s(self, execution: Execution) -> float:
         """Return how long a handler still takes after its code has run."""
