@@ -190,9 +190,10 @@ class _Worker:
             self._to_world.release()
 
     def end(self) -> None:
-        """Let an idle thread end."""
+        """End an idle thread."""
         self.stack = None
         self._to_worker.release()
+        self.thread.join()
 
 
 class ParkedThreads:
@@ -210,6 +211,6 @@ class ParkedThreads:
         self._idle.append(worker)
 
     def close(self) -> None:
-        """Let the idle threads end."""
+        """End the idle threads; when this returns they are gone."""
         while self._idle:
             self._idle.pop().end()
