@@ -220,6 +220,14 @@ def test_worlds_are_explored(story: str) -> None:
     assert "all rules hold" in result.output
 
 
+def test_an_exploration_says_how_far_it_is_where_there_is_no_terminal(story: str) -> None:
+    result = simulate(story, "--seeds", "20", "--processes", "1")
+    assert result.stderr.splitlines() == [
+        f"worlds: {done} of 20 ({done * 5}%)" for done in range(2, 20, 2)
+    ]
+    assert "worlds:" not in result.stdout
+
+
 def test_a_broken_rule_is_shown_with_the_line_that_shows_it_again(broken: str) -> None:
     result = simulate(broken, "--seeds", "30", "--processes", "1")
     assert result.exit_code == 1
@@ -229,7 +237,7 @@ def test_a_broken_rule_is_shown_with_the_line_that_shows_it_again(broken: str) -
     assert line.startswith(f"workkit simulate {broken} --seed ")
     again = simulate(*line.split()[2:])
     assert again.exit_code == 1
-    assert again.output == result.output
+    assert again.stdout == result.stdout
     assert json.loads(simulate(*line.split()[2:], "--json").stdout)["failure"]["faults"]
 
 

@@ -25,6 +25,10 @@ __all__ = ["simulate"]
 #: A rule was broken.
 _BROKEN: Final = 1
 _SLICES: Final = 200
+#: How many lines say how far an exploration is, where standard error is not a terminal.
+_LINES: Final = 10
+#: After how long there is a line in any case, seconds.
+_SILENT_S: Final = 30.0
 
 
 def _to_faults(
@@ -209,8 +213,8 @@ def _show(
 
 
 def _run(sim: Simulation, until_s: float) -> None:
-    """Let the time pass, a slice at a time, with a bar where it takes long."""
-    with _bar(range(1, _SLICES + 1), _SLICES, "virtual time") as slices:
+    """Let the time pass, a slice at a time, and show how far it is."""
+    with _progress(range(1, _SLICES + 1), _SLICES, "virtual time") as slices:
         for at in slices:
             sim.run_until(until_s * at / _SLICES)
 
@@ -252,15 +256,14 @@ def _explore(
     failure: Failure | None = None
     cases = (Case(seed) for seed in seeds)
     outcomes = play_all(stage, cases, count=len(seeds), processes=processes)
-    with _bar(outcomes, len(seeds), "worlds") as played:
+    with _progress(outcomes, len(seeds), "worlds", lines=_LINES) as played:
         for outcome in played:
             explored = explored.plus(outcome)
             if outcome.failure is not None:
                 failure = outcome.failure
                 break
     if failure is not None:
-        if sys.stderr.isatty():
-            click.echo(f"seed {failure.case.seed} fails; leaving faults out ...", err=True)
+        click.echo(f"seed {failure.case.seed} fails; leaving faults out ...", err=True)
         failure = shrink(stage, failure)
     return _conclude(loaded, explored, failure, as_json)
 
@@ -313,13 +316,38 @@ def _short(loaded: ScenarioFile) -> str:
 
 
 @contextmanager
-def _bar(items: Iterable[Any], length: int, label: str) -> Iterator[Iterable[Any]]:
-    """Show a bar on a terminal; elsewhere nothing."""
-    hidden = not sys.stderr.isatty()
+def _progress(
+    items: Iterable[Any], length: int, label: str, *, lines: int = 0
+) -> Iterator[Iterable[Any]]:
+    """Show how far a loop is, on standard error: a bar on a terminal, elsewhere lines.
+
+    Args:
+        items: What the loop goes through.
+        length: How many items there are.
+        label: What they are.
+        lines: How many lines a loop has that takes no time; there is always one every half minute.
+    """
+    if not sys.stderr.isatty():
+        yield _said(items, length, label, lines)
+        return
     with click.progressbar(
-        items, length=length, label=label, file=sys.stderr, hidden=hidden, show_pos=True
+        items, length=length, label=label, file=sys.stderr, show_pos=True
     ) as shown:
         yield shown
+
+
+def _said(items: Iterable[Any], length: int, label: str, lines: int) -> Iterator[Any]:
+    from workkit.core.clock import SystemClock
+
+    clock = SystemClock()
+    said, said_at_s = 0, clock.read().monotonic_s
+    for done, item in enumerate(items, 1):
+        yield item
+        now_s = clock.read().monotonic_s
+        due = lines and done * lines // length > said * lines // length
+        if done < length and (due or now_s - said_at_s >= _SILENT_S):
+            click.echo(f"{label}: {done:,} of {length:,} ({done / length:.0%})", err=True)
+            said, said_at_s = done, now_s
 
 
 def _print_json(document: dict[str, Any]) -> None:
