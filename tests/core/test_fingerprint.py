@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workkit.core.fingerprint import error_text, fingerprint, parts, without_own_frames
+from workkit.core.fingerprint import (
+    _without_path,
+    error_text,
+    fingerprint,
+    parts,
+    without_own_frames,
+)
 from workkit.core.job import Job
 
 DIGITS: Final = st.integers(0, 10**9)
@@ -42,6 +48,22 @@ def raised(error: BaseException) -> BaseException:
 
 def throw(error: BaseException) -> NoReturn:
     raise error
+
+
+# Paths
+
+
+@given(st.text("ab_.-/ '1", max_size=40))
+def test_a_path_is_each_run_of_its_characters_with_a_slash_before_the_last_name(text: str) -> None:
+    expected = re.sub(r"(?:[\w.-]*/)+[\w.-]+", "<path>", text)  # what it means, in quadratic time
+    assert re.sub(r"[\w./-]+", lambda run: _without_path(run[0]), text) == expected
+
+
+@pytest.mark.parametrize("unit", ["a", "a.", "/", "a/", "0xa_", "a1b2", "-", "'", '"', "1.", "\t"])
+def test_a_pattern_looks_at_each_character_of_an_unbroken_text_a_few_times(unit: str) -> None:
+    # Not timed: a pattern that tries a long run again from each of its characters takes
+    # hours for this text, and the test's own time limit ends it.
+    assert fingerprint("E: " + unit * 1_000_000)
 
 
 # The same failure

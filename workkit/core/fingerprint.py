@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import traceback
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -25,7 +26,9 @@ _FRAME: Final = re.compile(
 )
 _FOREIGN: Final = re.compile(r"site-packages|dist-packages|lib/python\d|<frozen ")
 _TYPE: Final = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: |$)")
-_VARIABLE: Final = (
+#: What varies, and what stands there instead. Errors can be megabytes of unbroken text, so each
+#: pattern has to pass over a text once: none may begin at every character of a run.
+_VARIABLE: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
     (
         re.compile(
             r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE
@@ -34,7 +37,7 @@ _VARIABLE: Final = (
     ),
     (re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE), "<hex>"),
     (re.compile(r"'[^']*'|\"[^\"]*\""), "<text>"),
-    (re.compile(r"(?:[\w.-]*/)+[\w.-]+"), "<path>"),
+    (re.compile(r"[\w./-]+"), lambda run: _without_path(run[0])),
     (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,}\b", re.IGNORECASE), "<hex>"),
     (re.compile(r"\d+(?:\.\d+)*"), "<n>"),
 )
@@ -100,6 +103,12 @@ def parts(text: str) -> ErrorParts:
     for pattern, blank in _VARIABLE:
         message = pattern.sub(blank, message)
     return ErrorParts(kind, " ".join(message.split()), _own_frame(text[len(headline) :]))
+
+
+def _without_path(run: str) -> str:
+    """Blank a run of the characters that paths are made of, if it is a path; not its last slash."""
+    path = run.rstrip("/")
+    return "<path>" + run[len(path) :] if "/" in path else run
 
 
 @lru_cache(maxsize=1_024)
