@@ -1,9 +1,7 @@
-"""Replies are read from a socket, by looking for them where that pays and by sleeping elsewhere."""
+"""Replies are read from a socket, asleep until they come."""
 
 from __future__ import annotations
 
-import itertools
-import os
 import select
 import socket
 import threading
@@ -18,11 +16,10 @@ from workkit.store.connections.line import Transport, line_of
 
 
 class Poll:
-    """Stands in for `select.poll`: counts who looks, and says what the test says."""
+    """Stands in for `select.poll`: counts who looks."""
 
     def __init__(self) -> None:
         self.looks = 0
-        self.sees = False
 
     def register(self, *_: Any) -> None:
         """Note nothing."""
@@ -30,7 +27,7 @@ class Poll:
     def poll(self, _timeout: float) -> list[tuple[int, int]]:
         """Look."""
         self.looks += 1
-        return [(0, select.POLLIN)] if self.sees else []
+        return []
 
 
 class Owner:
@@ -59,7 +56,6 @@ def make_line(ours: socket.socket) -> Transport:
 def poll(monkeypatch: pytest.MonkeyPatch) -> Poll:
     poll = Poll()
     monkeypatch.setattr(select, "poll", lambda: poll)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     return poll
 
 
@@ -92,39 +88,9 @@ def test_a_reply_is_read_however_late_and_in_however_many_pieces_it_comes(
     assert line.read() == [b"one", 2]
 
 
-def test_a_reply_that_is_there_is_looked_for_once(
+def test_a_reader_sleeps_until_its_reply_comes_and_takes_no_core_from_the_server(
     ends: tuple[socket.socket, socket.socket], poll: Poll
 ) -> None:
-    poll.sees = True
-    read = reader(ends, poll)
-    assert [read() for _ in range(3)] == [1, 1, 1]
-
-
-def test_looking_rests_the_longer_the_more_replies_it_has_missed(
-    ends: tuple[socket.socket, socket.socket], poll: Poll
-) -> None:
-    read = reader(ends, poll)
-    looked = [read() > 0 for _ in range(200)]
-    at = [i for i, each in enumerate(looked) if each]
-    gaps = [b - a for a, b in itertools.pairwise(at)]
-    assert gaps[:5] == [2, 4, 8, 16, 16]
-    assert set(gaps[5:]) == {16}  # never given up
-
-
-def test_looking_is_taken_up_again_where_replies_come_soon(
-    ends: tuple[socket.socket, socket.socket], poll: Poll
-) -> None:
-    read = reader(ends, poll)
-    for _ in range(100):
-        read()
-    poll.sees = True
-    assert [read() for _ in range(40)][-20:] == [1] * 20
-
-
-def test_on_a_single_core_nobody_looks(
-    ends: tuple[socket.socket, socket.socket], poll: Poll, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     read = reader(ends, poll)
     assert [read() for _ in range(3)] == [0, 0, 0]
 

@@ -7,7 +7,6 @@ replies go straight to the socket and through hiredis.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
@@ -24,12 +23,6 @@ __all__ = ["Announced", "Transport", "line_of"]
 Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
 
 _BUFFER_BYTES: Final = 65_536
-
-#: How often a reply is looked for before its reader goes to sleep, about 100 µs in all. To be woken
-#: takes a thread as long as a short exchange, and several times that where cores doze off at once.
-_LOOKS: Final = 256
-#: After n replies in a row that looking has missed, it rests for 2^n - 1; n is this at most.
-_MISSED_AT_MOST: Final = 4
 _MORE: Final = object()  # what hiredis returns when it needs more bytes
 _INVALIDATE: Final = b"invalidate"
 
@@ -96,8 +89,6 @@ class _SocketLine:
         self._is_tls = hasattr(self._socket, "pending")
         if not self._is_tls:
             _let_the_kernel_time(self._socket)
-        self._looks = not self._is_tls and _cores() > 1
-        self._missed = self._rests = 0
 
     def write(self, packed: bytes) -> None:
         try:
@@ -143,8 +134,6 @@ class _SocketLine:
         return descriptor
 
     def _receive(self) -> None:
-        if self._looks:
-            self._look_out()
         try:
             count = self._socket.recv_into(self._buffer)
         except (TimeoutError, BlockingIOError):
@@ -158,30 +147,10 @@ class _SocketLine:
         # The stub of hiredis forgets buffers.
         self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
 
-    def _look_out(self) -> None:
-        """Look for a reply for a while before it is waited for, if recent ones came that soon."""
-        if self._rests:
-            self._rests -= 1
-            return
-        look = self._poll.poll
-        for _ in range(_LOOKS):
-            if look(0):
-                self._missed = 0
-                return
-        self._missed = min(self._missed + 1, _MISSED_AT_MOST)
-        self._rests = (1 << self._missed) - 1
-
     def _take(self, push: Any) -> None:
         announced = self._tell()
         if push[0] == _INVALIDATE and announced is not None:
             announced(push[1])
-
-
-def _cores() -> int:
-    """Return how many cores the process may use: looking out on the only one delays the server."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _let_the_kernel_time(connected: socket.socket) -> None:
