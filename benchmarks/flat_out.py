@@ -23,9 +23,10 @@ from workkit.core.options import HistoryOptions
 from workkit.store import scripts
 from workkit.store.calls import exchange as dispatching
 from workkit.store.calls import pools
-from workkit.store.connections.link import Link, plain
+from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 from workkit.store.keys import Keys
+from workkit.store.packing import plain
 from workkit.store.round_trip import RoundTrip
 
 __all__ = ["drive"]
@@ -97,7 +98,7 @@ def _commands(keys: Keys, pool_id: str, jobs: dict[str, list[Job]], each: int) -
 
 def _packed(exchange: RoundTrip[Any]) -> bytes:
     (command,) = exchange.commands
-    parts = [part if isinstance(part, bytes) else str(part).encode() for part in plain(command)]
+    parts = [part if isinstance(part, bytes) else str(part).encode() for part in plain(command, ())]
     return b"*%d\r\n" % len(parts) + b"".join(
         b"$%d\r\n%b\r\n" % (len(part), part) for part in parts
     )

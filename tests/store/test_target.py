@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from typing import Any
 
+import fakeredis
 import pytest
 import redis
 import redis.asyncio
 
+from workkit import AsyncEnqueuer, Client, Enqueuer
 from workkit.errors import InvalidOption
 from workkit.store.connections.refusals import unavailable
 from workkit.store.connections.target import Target
@@ -54,6 +57,51 @@ def test_a_server_is_shown_without_user_and_password(url: str, label: str) -> No
         "redis:/localhost",
         "redis://h:port/0",
         "redis://h/0?socket_timeout=soon",
+        "redis://h/0?socket_timeout=-1",
+        "redis://h/0?socket_timeout=",
+        "redis://h/x",
+        "redis://h/-1",
+        "redis://h/1.5",
+        "redis://h/\u0663",
+        "redis://h/0/1",
+        "redis://h/0?db=4",
+        "redis://h?db=x",
+        "redis://h/0?db",
+        "redis://h/0?db=0&db=0",
+        "redis://h:0/0",
+        "redis://h:/0",
+        "redis://h:99999/0",
+        "redis://h:-1/0",
+        "redis://:6379/0",
+        "redis:///0",
+        "redis://user:word@/0",
+        "redis://h1,h2/0",
+        "redis://::1/0",
+        "redis://[::1/0",
+        "redis://h /0",
+        "redis://h\n/0",
+        " redis://h/0",
+        "redis://h/0#1",
+        "redis://h#",
+        "redis://h/0?host=other",
+        "redis://h/0?port=7",
+        "redis://h/0?colour=red",
+        "redis://h/0?retry=3",
+        "redis://h/0?credential_provider=x",
+        "redis://h/0?protocol=9",
+        "redis://h/0?max_connections=0",
+        "redis://h/0?decode_responses=perhaps",
+        "redis://h/0?ssl_cert_reqs=none",
+        "rediss://h/0?ssl_cert_reqs=nonsense",
+        "valkey://h/0",
+        "unix://",
+        "unix:///",
+        "unix://run/r.sock",
+        "unix:///run/r.sock?db=x",
+        "redis+sentinel://h:99999/m",
+        "redis+sentinel://h,/m",
+        "redis+sentinel://h/m/-1",
+        "redis+sentinel://h/m#0",
     ],
 )
 def test_a_url_that_is_none_of_redis_is_refused(url: str) -> None:
@@ -105,6 +153,60 @@ def test_a_client_lends_its_address_and_none_of_its_habits(client: Any) -> None:
         assert "encoding" not in arguments
     assert type(target.open(timeout_s=1)).__module__ == "redis.connection"
     assert type(target.open_async(timeout_s=1)).__module__ == "redis.asyncio.connection"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("redis://h/0", (5, 5, 100)),
+        ("redis://h/0?socket_timeout=0.5&max_connections=3", (0.5, 0.5, 3)),
+        ("redis://h/0?socket_timeout=9&socket_connect_timeout=1", (9, 1, 100)),
+        (redis.Redis(socket_timeout=None, socket_connect_timeout=2), (None, 2, 100)),
+        (redis.asyncio.Redis(socket_timeout=7, max_connections=4), (7, 5, 4)),
+        ("redis+sentinel://h/m", (5, 5, 100)),
+    ],
+)
+def test_a_client_s_timeouts_and_number_of_connections_are_those_of_its_callers(
+    given: Any, expected: tuple[float | None, float | None, int]
+) -> None:
+    target = Target.of(given)
+    arguments = target.arguments()
+    assert (target.timeout_s, target.connect_timeout_s, target.most) == expected
+    assert (arguments["socket_timeout"], arguments["socket_connect_timeout"]) == expected[:2]
+
+
+class OwnTls(redis.asyncio.SSLConnection):
+    """What a user makes of a class of connections."""
+
+
+def test_an_asyncio_class_of_connections_has_its_nearest_twin_on_threads() -> None:
+    pool: Any = redis.asyncio.ConnectionPool(connection_class=OwnTls, host="h")
+    assert Target.of(redis.asyncio.Redis(connection_pool=pool)).connection_class is (
+        redis.SSLConnection
+    )
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        fakeredis.FakeRedis(),
+        fakeredis.FakeStrictRedis(decode_responses=True),
+        fakeredis.FakeAsyncRedis(),
+        fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer()),
+    ],
+)
+def test_fakeredis_of_either_kind_serves_threads_and_asyncio_with_the_same_keys(
+    client: Any,
+) -> None:
+    async def enqueue() -> None:
+        enqueuer = AsyncEnqueuer("n", client)
+        await enqueuer.enqueue("mail", {"n": 1})
+        await enqueuer.close()
+
+    asyncio.run(enqueue())
+    Enqueuer("n", client).enqueue("mail", {"n": 2})
+    jobs = Client("n", client).queued_jobs("mail").jobs
+    assert [queued.job.args for queued in jobs] == [{"n": 1}, {"n": 2}]
 
 
 def test_a_client_lends_its_credentials_and_its_name() -> None:

@@ -173,7 +173,7 @@ class Enqueuer:
                 that is all of those that may be promoted.
             fsync: Whether the master must have it on disk, and those replicas on theirs
                 (``WAITAOF``: Redis 7.2 or newer, or Valkey).
-            timeout: Seconds to wait for them, at most 4.
+            timeout: Seconds to wait for them, at most 4, and less than `socket_timeout`.
 
         Returns:
             The enqueuer. Its methods raise `NotConfirmed` where too few confirmed in time: the job

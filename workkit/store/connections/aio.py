@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from redis import exceptions as redis_errors
@@ -11,9 +12,9 @@ from redis import exceptions as redis_errors
 from workkit.errors import ServerRefused
 from workkit.store.carry import carry_async
 from workkit.store.connections.cluster import FOLLOWED, SlotMoved
-from workkit.store.connections.link import plain
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.connections.target import Target
+from workkit.store.packing import plain, unknown_script
 from workkit.store.round_trip import CONFIRMING, Command, Step
 from workkit.store.scripts import Script
 
@@ -27,10 +28,10 @@ class AsyncLink:
 
     Args:
         target: Where the server is.
-        timeout_s: For connecting and for each reply.
+        timeout_s: For connecting and for each reply; None for what the user's client has.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, target: Target, *, timeout_s: float | None = None) -> None:
         self._target = target
         self._connection = target.open_async(timeout_s=timeout_s, name="workkit")
         self._followed = 0  # how often in a row the slot was on another node of a cluster
@@ -52,7 +53,9 @@ class AsyncLink:
         connection = self._connection
         try:
             await self._connect()
-            packed = connection.pack_commands([plain(command) for command in commands])
+            packed = connection.pack_commands(
+                [plain(each, self._target.lacking) for each in commands]
+            )
             await connection.send_packed_command(packed, check_health=False)
             replies = [await self._read() for _ in commands]
             return await self._mended(commands, replies)
@@ -82,7 +85,7 @@ class AsyncLink:
             if not isinstance(first, ServerRefused):
                 continue
             reply: Any = first
-            if first.code == "NOSCRIPT":
+            if unknown_script(commands[i], first, self._target.lacking):
                 reply = replies[i] = await self._evaluate(commands[i])
                 was_new = True
             if not isinstance(reply, ServerRefused):
@@ -121,6 +124,22 @@ class AsyncLink:
         """Close the connection; the next exchange opens it again."""
         await self._connection.disconnect(nowait=True)
 
+    def abandon(self) -> None:
+        """Close the connection where its event loop is gone, and with it all ways to wait."""
+        connection = self._connection
+        writer = getattr(connection, "_writer", None)
+        connection._reader = connection._writer = None  # noqa: SLF001 - else it warns of itself
+        transport = getattr(writer, "transport", None)
+        if not isinstance(transport, asyncio.Transport):
+            return  # a server in memory
+        with suppress(RuntimeError):  # the loop is closed
+            transport.abort()
+            return
+        own = getattr(transport, "_sock", None)
+        if own is not None:
+            own.close()
+            transport._sock = None  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+
 
 class AsyncCarrier(Protocol):
     """What carries steps to a server for tasks."""
@@ -143,18 +162,56 @@ def async_carrier(redis: object, namespace: str = "") -> AsyncCarrier:
     return AsyncLinks(Target.of(redis, namespace))
 
 
+class _OnLoop:
+    """The links of one event loop.
+
+    Attributes:
+        idle: Those that no task uses.
+        made: How many there are.
+        waiters: Tasks that wait for one, the longest wait first.
+    """
+
+    def __init__(self) -> None:
+        self.idle: deque[AsyncLink] = deque()
+        self.made = 0
+        self.waiters: deque[asyncio.Future[AsyncLink]] = deque()
+
+    def give(self, link: AsyncLink) -> None:
+        """Hand a link to the task that waits longest, or keep it."""
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.done():  # else it was cancelled
+                waiter.set_result(link)
+                return
+        self.idle.append(link)
+
+    async def wait(self) -> AsyncLink:
+        """Wait for a link that another task gives back."""
+        waiter: asyncio.Future[AsyncLink] = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.give(waiter.result())  # it came in the moment of the cancellation
+            raise
+
+
 class AsyncLinks:
     """A set of links for tasks of one event loop at a time; a new loop gets new ones.
+
+    It stops growing at the most connections that the user's client may have, 100 by default; then
+    tasks wait for each other.
 
     Args:
         target: Where the server is.
         timeout_s: As for `AsyncLink`.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, target: Target, *, timeout_s: float | None = None) -> None:
         self._target = target
         self._timeout_s = timeout_s
-        self._idle: deque[AsyncLink] = deque()
+        self._links = _OnLoop()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def carry(self, step: Step[R]) -> R:
@@ -163,25 +220,48 @@ class AsyncLinks:
         Raises:
             ServerError: What the step did not handle itself.
         """
-        link = await self._take()
+        links = self._of_loop()
+        link = await self._take(links)
         try:
             return await link.carry(step)
         finally:
-            self._idle.append(link)
+            links.give(link)
 
-    async def _take(self) -> AsyncLink:
+    def _of_loop(self) -> _OnLoop:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
+            before, self._links = self._links, _OnLoop()
+            was_closed = self._loop is None or self._loop.is_closed()
+            for link in before.idle:
+                if was_closed:
+                    link.abandon()
+                else:
+                    self._loop.call_soon_threadsafe(link.abandon)  # type: ignore[union-attr]
             self._loop = loop
-            self._idle.clear()  # their sockets belong to a loop that is gone
-        while self._idle:
-            link = self._idle.pop()
-            if await link.usable():
-                return link
-            await link.close()
-        return AsyncLink(self._target, timeout_s=self._timeout_s)
+        return self._links
+
+    async def _take(self, links: _OnLoop) -> AsyncLink:
+        if links.idle:
+            link = links.idle.pop()
+        elif links.made < self._target.most:
+            links.made += 1
+            return AsyncLink(self._target, timeout_s=self._timeout_s)
+        else:
+            link = await links.wait()
+        try:
+            if not await link.usable():
+                await link.close()
+        except BaseException:
+            links.give(link)
+            raise
+        return link
 
     async def close(self) -> None:
         """Close all idle links."""
-        while self._idle:
-            await self._idle.pop().close()
+        links = self._links
+        closed = []
+        while links.idle:
+            closed.append(links.idle.pop())
+            await closed[-1].close()
+        for link in closed:
+            links.give(link)

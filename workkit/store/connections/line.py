@@ -23,6 +23,8 @@ __all__ = ["Announced", "Transport", "line_of"]
 Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
 
 _BUFFER_BYTES: Final = 65_536
+#: The version of the protocol in which a server can say something unasked.
+_ANNOUNCES: Final = 3
 _MORE: Final = object()  # what hiredis returns when it needs more bytes
 _INVALIDATE: Final = b"invalidate"
 
@@ -73,9 +75,8 @@ def line_of(connection: Any, announced: Announced) -> Transport:
 class _SocketLine:
     """A line over a socket of our own."""
 
-    hears = True
-
     def __init__(self, connection: Any, tell: weakref.WeakMethod[Announced]) -> None:
+        self.hears = getattr(connection, "protocol", 3) == _ANNOUNCES
         self._socket = connection._sock  # noqa: SLF001
         self._tell = tell
         self._reader = hiredis.Reader(
@@ -176,15 +177,16 @@ class _ConnectionLine:
 
     def __init__(self, connection: Any, tell: weakref.WeakMethod[Announced]) -> None:
         self._connection = connection
-        parser = getattr(connection, "_parser", None)
-        self.hears = hasattr(parser, "set_invalidation_push_handler")
-        if self.hears:
+        parser: Any = getattr(connection, "_parser", None)
+        self.hears = False
+        if hasattr(parser, "set_invalidation_push_handler"):
+            self.hears = getattr(connection, "protocol", 3) == _ANNOUNCES
 
             def take(push: Any) -> None:
                 if (announced := tell()) is not None:
                     announced(push[1])
 
-            parser.set_invalidation_push_handler(take)  # type: ignore[union-attr]
+            parser.set_invalidation_push_handler(take)
 
     def write(self, packed: bytes) -> None:
         self._connection.send_packed_command([packed], check_health=False)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from hiredis import pack_command
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError, ServerRefused
@@ -21,10 +22,11 @@ from workkit.store.connections.cluster import FOLLOWED, SlotMoved
 from workkit.store.connections.line import Transport, line_of
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.connections.target import Target
+from workkit.store.packing import packed, unknown_script
 from workkit.store.round_trip import CONFIRMING, PING, Command, RoundTrip, Step
 from workkit.store.scripts import Script
 
-__all__ = ["Carrier", "Link", "Links", "carrier", "plain"]
+__all__ = ["Carrier", "Link", "Links", "carrier"]
 
 R = TypeVar("R")
 
@@ -34,11 +36,13 @@ class Link:
 
     Args:
         target: Where the server is.
-        timeout_s: For connecting and for each reply.
+        timeout_s: For connecting and for each reply; None for what the user's client has.
         name: Shown by CLIENT LIST.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float = 5.0, name: str = "workkit") -> None:
+    def __init__(
+        self, target: Target, *, timeout_s: float | None = 5.0, name: str = "workkit"
+    ) -> None:
         self._target = target
         self._connection = target.open(timeout_s=timeout_s, name=name)
         self._pid = os.getpid()
@@ -88,7 +92,7 @@ class Link:
         """Send commands and return the replies as redis-py has them; as `send`."""
         try:
             line = self._line or self._open()
-            line.write(_pack(commands))
+            line.write(packed(commands, self._target.lacking))
             if meanwhile is not None:
                 meanwhile()
             replies = [line.read() for _ in commands]
@@ -119,7 +123,7 @@ class Link:
             if not isinstance(found, redis_errors.ResponseError):
                 continue
             reply: Any = refusal(found)
-            if reply.code == "NOSCRIPT":
+            if unknown_script(commands[i], reply, self._target.lacking):
                 reply = self._evaluate(commands[i], commands[i - 1] if i else ())
                 was_new = True
             replies[i] = reply
@@ -278,16 +282,25 @@ def carrier(redis: object, namespace: str = "") -> Carrier:
 class Links:
     """A set of links for callers on any thread; grows to the number of concurrent calls.
 
+    It stops growing at the most connections that the user's client may have, 100 by default; then
+    callers wait for each other.
+
     Args:
         target: Where the server is.
         timeout_s: As for `Link`.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, target: Target, *, timeout_s: float | None = None) -> None:
         #: Where the server is.
         self.target = target
         self._timeout_s = timeout_s
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._idle: deque[Link] = deque()
+        self._made = self._waiting = 0
+        self._returned = threading.Condition(threading.Lock())
 
     @property
     def label(self) -> str:
@@ -304,36 +317,44 @@ class Links:
         try:
             return link.carry(step)
         finally:
-            self._idle.append(link)
+            self._give_back(link)
 
     def _take(self) -> Link:
-        while self._idle:
+        if self._pid != os.getpid():
+            self._begin()  # the parent's connections, and its threads that held some, are not ours
+        try:
+            link = self._idle.pop()
+        except IndexError:
+            link = self._another()
+        link.usable()
+        return link
+
+    def _another(self) -> Link:
+        with self._returned:
+            if self._made < self.target.most:
+                self._made += 1
+                return Link(self.target, timeout_s=self._timeout_s)
+            self._waiting += 1
             try:
-                link = self._idle.pop()
-            except IndexError:  # another thread was faster
-                break
-            if link.usable():
-                return link
-        return Link(self.target, timeout_s=self._timeout_s)
+                # Who gives a link back puts it there first, and then looks whether anyone waits.
+                while True:
+                    with suppress(IndexError):  # a thread that does not wait may be faster
+                        return self._idle.pop()
+                    self._returned.wait()
+            finally:
+                self._waiting -= 1
+
+    def _give_back(self, link: Link) -> None:
+        self._idle.append(link)
+        if self._waiting:
+            with self._returned:
+                self._returned.notify()
 
     def close(self) -> None:
         """Close all idle links."""
+        closed = []
         while self._idle:
-            self._idle.pop().close()
-
-
-def _pack(commands: Sequence[Command]) -> bytes:
-    """Write commands as they go over the wire.
-
-    Not by the connection's own packer: that looks at every argument for types that ours never have.
-    """
-    if len(commands) == 1:
-        packed: bytes = pack_command(plain(commands[0]))
-        return packed
-    return b"".join([pack_command(plain(command)) for command in commands])
-
-
-def plain(command: Command) -> Command:
-    """Name a script by its hash."""
-    first = command[0]
-    return ("EVALSHA", first.sha, *command[1:]) if isinstance(first, Script) else command
+            closed.append(self._idle.pop())
+            closed[-1].close()
+        for link in closed:
+            self._give_back(link)

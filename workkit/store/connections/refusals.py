@@ -48,6 +48,14 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
         code = "NOSCRIPT"
     if isinstance(error, redis_errors.MovedError):
         return SlotMoved(f"{error.host}:{error.port}")
+    if message.lower().startswith("unknown command"):
+        # Behind the name stand the arguments, jobs among them.
+        name = message.partition(",")[0].rstrip(".")
+        return ServerRefused(
+            "ERR",
+            f"Redis refused: {name}; workkit needs it (a renamed command? docs/reliability.md says "
+            "which servers will do)",
+        )
     hint = _HINTS.get(code, "")
     return ServerRefused(code, f"Redis refused: {message}{hint}")
 

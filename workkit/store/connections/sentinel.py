@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from redis import exceptions as redis_errors
 
 from workkit.errors import InvalidOption
 from workkit.store.connections.cluster import Address
+from workkit.store.url import port_of, split
 
 __all__ = ["SCHEME", "MasterRoute", "pool_of", "route_of"]
 
@@ -96,17 +97,20 @@ def pool_of(url: str) -> Any:
         InvalidOption: It cannot be read; the message quotes nothing of it.
     """
     try:
-        parts = urlsplit(url)
+        parts = split(url)
         credentials, _, hosts = parts.netloc.rpartition("@")
         user, _, password = credentials.partition(":")
         service, _, db = parts.path.strip("/").partition("/")
-        addresses = [_address(host) for host in hosts.split(",") if host]
-        options = dict(parse_qsl(parts.query))
+        addresses = [_address(host) for host in hosts.split(",")]
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
         sentinel_password = options.pop("sentinel_password", None)
         settings: dict[str, Any] = {"db": int(db or 0)}
+    except InvalidOption as error:
+        raise InvalidOption(f"{_UNREADABLE} ({str(error).partition(': ')[2]})") from None
     except ValueError:  # which may quote the password
         raise InvalidOption(_UNREADABLE) from None
-    if not addresses or not service or options:
+    no_number = bool(db) and not (db.isascii() and db.isdigit())
+    if not all(host for host, _ in addresses) or not service or options or no_number:
         raise InvalidOption(_UNREADABLE)
     if password or user:
         settings |= {"username": unquote(user) or None, "password": unquote(password) or None}
@@ -116,7 +120,7 @@ def pool_of(url: str) -> Any:
 
 def _address(text: str) -> Address:
     host, found, port = text.rpartition(":")
-    return (host, int(port)) if found else (port, _PORT)
+    return (host, port_of(port)) if found else (port, _PORT)
 
 
 def _sentinel(hosts: list[Address], kwargs: dict[str, Any]) -> Any:

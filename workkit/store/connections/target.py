@@ -7,12 +7,15 @@ another and no call waits for a second connection while it holds one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from workkit.errors import InvalidOption
 from workkit.store.connections import sentinel
 from workkit.store.connections.cluster import Address, Route, needs_braces, shares_a_slot
+from workkit.store.handshake import introduce, introduce_async, unix_class
+from workkit.store.url import pool_of_url
 
 __all__ = ["Target", "client_of"]
 
@@ -44,7 +47,13 @@ _OF_A_CLUSTER: Final = frozenset(
 )
 #: How long a node may take to say where a slot is, seconds.
 _ASK_S: Final = 2.0
-_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+#: How long our connections wait by default: for connecting and for each reply, seconds.
+DEFAULT_S: Final = 5.0
+#: fakeredis's classes of connections, of its threads and of its asyncio side.
+_FAKES: Final = (
+    ("FakeRedisConnection", "FakeAsyncRedisConnection"),
+    ("FakeConnection", "FakeAsyncConnection"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,10 @@ class Target:
         label: The server as it may be shown: without user and password.
         keeper: The user's pool or client, which is kept.
         route: Whom to ask which server to go to; None for a socket.
+        timeout_s: How long a reply may take, seconds; None for as long as it takes.
+        connect_timeout_s: How long connecting may take, seconds; None as above.
+        most: How many connections callers may open at once.
+        lacking: Commands that the server was found not to have.
     """
 
     connection_class: type[Any]
@@ -64,6 +77,10 @@ class Target:
     label: str
     keeper: Any
     route: Route | sentinel.MasterRoute | None = None
+    timeout_s: float | None = DEFAULT_S
+    connect_timeout_s: float | None = DEFAULT_S
+    most: int = 100
+    lacking: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, redis: object, namespace: str = "") -> Target:
@@ -80,7 +97,7 @@ class Target:
         if hasattr(redis, "nodes_manager"):
             return cls._of_cluster(redis, namespace)
         if isinstance(redis, str):
-            pool = _pool_of_url(redis)
+            pool = sentinel.pool_of(redis) if _is_sentinels(redis) else pool_of_url(redis)
         else:
             pool = getattr(redis, "connection_pool", None)
             if pool is None or not hasattr(pool, "connection_kwargs"):
@@ -108,6 +125,7 @@ class Target:
         pool: Any,
         namespace: str,
         nodes: list[Address] | None = None,
+        times: dict[str, Any] | None = None,
     ) -> Target:
         route: Route | sentinel.MasterRoute | None = sentinel.route_of(pool)
         if route is not None:
@@ -121,7 +139,18 @@ class Target:
 
             known = nodes or [(settings.get("host", "localhost"), settings.get("port", 6379))]
             route = Route(known, namespace, connect, clustered=nodes is not None)
-        target = cls(connection_class, settings, _label(settings, pool), pool, route)
+        given = getattr(pool, "connection_kwargs", {}) if nodes is None else times or {}
+        timeout_s = given.get("socket_timeout", DEFAULT_S)
+        target = cls(
+            connection_class,
+            settings,
+            _label(settings, pool),
+            pool,
+            route,
+            timeout_s,
+            given.get("socket_connect_timeout", timeout_s),
+            getattr(pool, "max_connections", None) or 100,
+        )
         return target
 
     @classmethod
@@ -141,24 +170,25 @@ class Target:
         if not secure:
             settings = {k: v for k, v in settings.items() if not k.startswith("ssl_")}
         kind = SSLConnection if secure else Connection
-        return cls._made(kind, settings, cluster, namespace, nodes)
+        return cls._made(kind, settings, cluster, namespace, nodes, given)
 
-    def open(self, *, timeout_s: float, name: str = "") -> Any:
+    def open(self, *, timeout_s: float | None = None, name: str = "") -> Any:
         """Return a new connection object, not yet connected.
 
         Args:
-            timeout_s: For connecting and for each read and write.
+            timeout_s: For connecting and for each read and write; None for what the user's client
+                has.
             name: Shown by CLIENT LIST.
         """
         return self.connection_class(**self.arguments(timeout_s=timeout_s, name=name))
 
-    def open_async(self, *, timeout_s: float, name: str = "") -> Any:
-        """Return a new asyncio connection object, not yet connected."""
+    def open_async(self, *, timeout_s: float | None = None, name: str = "") -> Any:
+        """Return a new asyncio connection object, not yet connected; the arguments are `open`'s."""
         connection_class = _async_class(self.connection_class)
         return connection_class(**self.arguments(timeout_s=timeout_s, name=name, is_async=True))
 
     def arguments(
-        self, *, timeout_s: float, name: str = "", is_async: bool = False
+        self, *, timeout_s: float | None = None, name: str = "", is_async: bool = False
     ) -> dict[str, Any]:
         """Return the arguments for a connection, of redis-py's threads or its asyncio side."""
         from redis.asyncio.retry import Retry as AsyncRetry
@@ -171,8 +201,10 @@ class Target:
         return settings | {
             "protocol": 3,
             "decode_responses": False,
-            "socket_timeout": timeout_s,
-            "socket_connect_timeout": timeout_s,
+            "socket_timeout": timeout_s or self.timeout_s,
+            "socket_connect_timeout": timeout_s or self.connect_timeout_s,
+            "redis_connect_func": settings.get("redis_connect_func")
+            or (introduce_async if is_async else introduce),
             "retry": (AsyncRetry if is_async else Retry)(NoBackoff(), 0),
         }
 
@@ -185,26 +217,11 @@ def client_of(url: str) -> Any:
     """
     from redis import Redis
 
-    return Redis(connection_pool=_pool_of_url(url))
+    return Redis(connection_pool=sentinel.pool_of(url) if _is_sentinels(url) else pool_of_url(url))
 
 
-def _pool_of_url(url: str) -> Any:
-    if url.startswith(sentinel.SCHEME):
-        return sentinel.pool_of(url)
-    if not url.startswith(_SCHEMES):
-        scheme = url.partition("://")[0] if "://" in url else ""
-        found = f"this one starts with {scheme}://" if scheme.isalpha() else "this one does not"
-        raise InvalidOption(f"a Redis URL starts with {', '.join(_SCHEMES)}; {found}")
-    from redis.connection import ConnectionPool
-
-    try:
-        return ConnectionPool.from_url(url)
-    except (ValueError, TypeError):
-        # The error quotes parts of the URL, among which may be the password.
-        raise InvalidOption(
-            "cannot read the Redis URL: its port, its database or an option is not a number; "
-            "a password with / : @ or # in it is written percent-encoded"
-        ) from None
+def _is_sentinels(url: str) -> bool:
+    return url.startswith(sentinel.SCHEME)
 
 
 def _plain_class(connection_class: type[Any]) -> type[Any]:
@@ -216,26 +233,43 @@ def _plain_class(connection_class: type[Any]) -> type[Any]:
 
 def _sync_class(connection_class: type[Any]) -> type[Any]:
     """Return the threaded twin of an asyncio connection class, or the class itself."""
-    if not connection_class.__module__.startswith("redis.asyncio"):
+    if not any(kind.__module__.startswith("redis.asyncio") for kind in connection_class.__mro__):
         return connection_class
     from redis import connection, sentinel
 
-    found = getattr(connection, connection_class.__name__, None) or getattr(
-        sentinel, connection_class.__name__, None
-    )
-    return found or connection.Connection
+    twin = _twin(connection_class, (connection, sentinel), is_async=False)
+    if twin is None:
+        raise InvalidOption(
+            f"redis has connections of the class {connection_class.__name__}, which has no twin "
+            "for threads; give a redis.Redis client or a URL"
+        )
+    return twin
 
 
 def _async_class(connection_class: type[Any]) -> type[Any]:
     """Return the asyncio twin of a threaded connection class."""
     from redis.asyncio import connection, sentinel
 
-    name = connection_class.__name__
-    found = getattr(connection, name, None) or getattr(sentinel, name, None)
-    if found is None:
+    twin = _twin(connection_class, (connection, sentinel), is_async=True)
+    if twin is None:
+        name = connection_class.__name__
         raise InvalidOption(f"AsyncEnqueuer has no use for connections of the class {name}")
-    twin: type[Any] = found
-    return twin
+    return unix_class() if twin is connection.UnixDomainSocketConnection else twin
+
+
+def _twin(kind: type[Any], modules: tuple[Any, ...], *, is_async: bool) -> type[Any] | None:
+    """Return the class that does on one side what another does on the other side."""
+    # fakeredis's are subclasses of redis-py's, which would look for its servers on the network.
+    if kind.__module__.partition(".")[0] == "fakeredis":
+        names = next((pair for pair in _FAKES if kind.__name__ in pair), ("", ""))
+        fake: type[Any] | None = getattr(sys.modules["fakeredis"], names[is_async], None)
+        return fake
+    for each in kind.__mro__:
+        for module in modules:
+            found: type[Any] | None = getattr(module, each.__name__, None)
+            if found is not None and each.__module__.startswith("redis."):
+                return found
+    return None
 
 
 def _label(settings: dict[str, Any], pool: Any) -> str:

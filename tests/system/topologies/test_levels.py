@@ -1,0 +1,151 @@
+"""Which servers work, and what a pool does where one lacks a command: the table of the docs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+import fakeredis
+import pytest
+from redis import Redis
+
+from tests.conftest import PrivateServer, WaitUntil
+from workkit import AsyncEnqueuer, Client, Enqueuer, ServerRefused, WorkerPool
+from workkit.store.calls.exchange import look
+from workkit.store.connections.link import Link
+from workkit.store.connections.target import Target
+from workkit.store.keys import Keys
+
+DOCS: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+#: Row of the table -> kind of the server, and the commands that it lacks.
+SERVERS: Final = {
+    "Redis 7.0": ("redis", ()),
+    "Valkey 9": ("valkey", ()),
+    "without `CLIENT`": ("redis", ("CLIENT",)),
+    "without `HELLO` (RESP2 only)": ("redis", ("HELLO",)),
+    "without `EVALSHA`": ("redis", ("EVALSHA",)),
+    "without `CLIENT`, `HELLO` and `EVALSHA`": ("redis", ("CLIENT", "HELLO", "EVALSHA")),
+    "without `CONFIG`, `INFO`, `TIME`, `KEYS` and `SCRIPT`": (
+        "redis",
+        ("CONFIG", "INFO", "TIME", "KEYS", "SCRIPT"),
+    ),
+}
+
+
+def renamed(folder: Path, lacking: tuple[str, ...]) -> dict[str, str]:
+    """Return settings of a server without some commands."""
+    settings = folder / "renamed.conf"
+    settings.write_text("".join(f'rename-command {name} ""\n' for name in lacking), "utf-8")
+    return {"include": str(settings)}
+
+
+def journey(redis: Any, namespace: str, wait_until: WaitUntil) -> set[str]:
+    """Enqueue in every way, and return what has run."""
+    ran: list[str] = []
+    pool = WorkerPool(namespace, redis, concurrency=2, sleep_backoffs=[10, 50])
+    pool.job("ok", lambda job: ran.append(job.args["way"]))
+    pool.job("fails", lambda _: 1 / 0, max_fails=1)
+    pool.periodically_enqueue("* * * * * *", "ok", {"way": "cron"})
+    enqueuer, client = Enqueuer(namespace, redis), Client(namespace, redis)
+    enqueuer.enqueue("ok", {"way": "plain"})
+    enqueuer.enqueue_many([("ok", {"way": "many"}), ("fails", None)])
+    assert enqueuer.enqueue_unique("ok", {"way": "unique"}) is not None
+    assert enqueuer.enqueue_unique("ok", {"way": "unique"}) is None
+    enqueuer.enqueue_in("ok", 1, {"way": "scheduled"})
+
+    async def enqueue() -> None:
+        asynchronous = AsyncEnqueuer(namespace, redis)
+        await asynchronous.enqueue("ok", {"way": "asyncio"})
+        await asynchronous.close()
+
+    asyncio.run(enqueue())
+    pool.start()
+    ways = {"plain", "many", "unique", "scheduled", "asyncio", "cron"}
+    wait_until(lambda: ways <= set(ran), 20)
+    enqueuer.enqueue("ok", {"way": "woken"})
+    wait_until(lambda: "woken" in ran)
+    wait_until(lambda: client.dead_jobs().total == 1)
+    pool.stop(5)
+    enqueuer.close()
+    client.close()
+    return set(ran)
+
+
+def level(redis: Any) -> list[str]:
+    """Return the cells: how pools hear of jobs, how scripts go, whether it has a name."""
+    target = Target.of(redis)
+    link = Link(target, name="workkit-level")
+    heard = link.arm(look(Keys("levels"), "pool", ["ok"])) is not None
+    link.do(look(Keys("levels"), "pool", ["ok"]))
+    (listed,) = link.send([("CLIENT", "GETNAME")])
+    link.close()
+    return [
+        "announced" if heard else "polled",
+        "source" if "EVALSHA" in target.lacking else "hash",
+        "yes" if listed == b"workkit-level" else "no",
+    ]
+
+
+def documented(row: str) -> list[str]:
+    for line in DOCS.read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == row:
+            return cells[1:]
+    raise AssertionError(f"docs/reliability.md has no row {row!r}")
+
+
+@pytest.mark.parametrize("row", SERVERS)
+def test_each_server_works_at_the_level_that_the_docs_give(
+    row: str,
+    private_server: PrivateServer,
+    namespace: str,
+    wait_until: WaitUntil,
+    tmp_path: Path,
+) -> None:
+    kind, lacking = SERVERS[row]
+    server = private_server(kind, config=renamed(tmp_path, lacking))  # type: ignore[arg-type]
+    assert journey(server.url, namespace, wait_until) >= {"plain", "cron", "woken"}
+    assert level(server.url) == documented(row)
+
+
+def test_fakeredis_works_at_the_level_that_the_docs_give(
+    namespace: str, wait_until: WaitUntil
+) -> None:
+    fake = fakeredis.FakeRedis()
+    assert journey(fake, namespace, wait_until) >= {"plain", "cron", "woken"}
+    assert level(fake) == documented("fakeredis")
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("lacking", [("EVAL", "EVALSHA"), ("LPUSH", "RPUSH")])
+def test_what_cannot_be_done_without_is_named_in_one_line(
+    lacking: tuple[str, ...], private_server: PrivateServer, tmp_path: Path
+) -> None:
+    server = private_server("redis", config=renamed(tmp_path, lacking))
+    enqueuer = Enqueuer("n", server.url)
+    with pytest.raises(ServerRefused) as refused:
+        enqueuer.enqueue("mail", {"secret": "hunter2"})
+    enqueuer.close()
+    assert "hunter2" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+    if "EVAL" in lacking:
+        assert "unknown command 'EVAL'; workkit needs it" in str(refused.value)
+
+
+def test_a_server_that_takes_no_more_clients_is_quoted(private_server: PrivateServer) -> None:
+    server = private_server("valkey", port="any", config={"maxclients": "2"})
+    with Redis.from_url(server.url) as one, Redis.from_url(server.url) as two:
+        one.ping()
+        two.ping()
+        for url in (server.url, server.tcp_url):
+            enqueuer, asynchronous = Enqueuer("n", url), AsyncEnqueuer("n", url)
+            with pytest.raises(Exception, match="max number of clients reached"):
+                enqueuer.enqueue("mail")
+
+            async def enqueue(used: AsyncEnqueuer = asynchronous) -> None:
+                await used.enqueue("mail")
+
+            with pytest.raises(Exception, match="max number of clients reached"):
+                asyncio.run(enqueue())

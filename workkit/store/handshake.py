@@ -1,0 +1,134 @@
+"""How a connection introduces itself, also to servers that lack commands.
+
+Managed servers and proxies rename HELLO and CLIENT away. Neither is needed: without HELLO a
+connection speaks RESP2, on which nothing is announced, so pools poll; without CLIENT it has no
+name.
+Both sides, threads and asyncio, are here, so that they do the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from functools import cache
+from typing import Any, Final
+
+from redis import exceptions as redis_errors
+
+__all__ = ["introduce", "introduce_async", "lacks", "unix_class"]
+
+_SAID_BYTES: Final = 4_096
+_NAME: Final = ("CLIENT", "SETNAME")
+
+
+def lacks(error: Exception, command: str) -> bool:
+    """Tell whether an error reply says that there is no such command, or none for this user."""
+    said = str(error).lower()
+    refused = "unknown command" in said or "no permissions to run" in said
+    return refused and f"'{command.lower()}" in said.replace("`", "'")
+
+
+def introduce(connection: Any) -> None:
+    """Authenticate, agree on a protocol, name the connection; redis-py calls it on connecting.
+
+    Raises:
+        redis.exceptions.RedisError: The server refuses the user, the database or all clients.
+    """
+    connection.protocol = 3
+    name, connection.client_name = connection.client_name, None
+    spare = _spare(connection)
+    try:
+        try:
+            connection.on_connect()
+        except redis_errors.ResponseError as error:
+            if not _speaks_old(error):
+                raise
+            connection.protocol = 2
+            connection.on_connect()
+        if name:
+            with suppress(redis_errors.ResponseError):
+                connection.send_command(*_NAME, name, check_health=False)
+                connection.read_response()
+    except redis_errors.ConnectionError:
+        said = _said(_received(spare)) if spare is not None else ""
+        if not said:
+            raise
+        raise redis_errors.ConnectionError(said) from None
+    finally:
+        connection.client_name = name
+        if spare is not None:
+            spare.close()
+
+
+async def introduce_async(connection: Any) -> None:
+    """Do the same on an asyncio connection.
+
+    Raises:
+        redis.exceptions.RedisError: As for `introduce`.
+    """
+    connection.protocol = 3
+    name, connection.client_name = connection.client_name, None
+    reader = getattr(connection, "_reader", None)
+    try:
+        try:
+            await connection.on_connect()
+        except redis_errors.ResponseError as error:
+            if not _speaks_old(error):
+                raise
+            connection.protocol = 2
+            await connection.on_connect()
+        if name:
+            with suppress(redis_errors.ResponseError):
+                await connection.send_command(*_NAME, name, check_health=False)
+                await connection.read_response()
+    except redis_errors.ConnectionError:
+        said = _said(bytes(getattr(reader, "_buffer", b"")))
+        if not said:
+            raise
+        raise redis_errors.ConnectionError(said) from None
+    finally:
+        connection.client_name = name
+
+
+@cache
+def unix_class() -> type[Any]:
+    """Return redis-py's class of asyncio connections to a socket, without its second handshake.
+
+    Its own introduces itself once while it connects, in its own way, and once more afterwards.
+    """
+    from redis.asyncio.connection import UnixDomainSocketConnection
+
+    class UnixConnection(UnixDomainSocketConnection):
+        async def _connect(self) -> None:
+            async with asyncio.timeout(self.socket_connect_timeout):
+                self._reader, self._writer = await asyncio.open_unix_connection(path=self.path)
+
+    return UnixConnection
+
+
+def _speaks_old(error: redis_errors.ResponseError) -> bool:
+    """Tell whether the server refuses the newer protocol, and not the client."""
+    return lacks(error, "HELLO") or "NOPROTO" in str(error)
+
+
+def _spare(connection: Any) -> socket.socket | None:
+    """Return a second handle of a plain socket: redis-py closes the first one at an error."""
+    found = connection._sock  # noqa: SLF001 - redis-py has no other name for it
+    if type(found) is not socket.socket:  # TLS, or a server in memory
+        return None
+    return found.dup()
+
+
+def _received(spare: socket.socket) -> bytes:
+    """Return what the server has said before it closed; a failed write hides that."""
+    try:
+        return spare.recv(_SAID_BYTES, socket.MSG_DONTWAIT)
+    except OSError:
+        return b""
+
+
+def _said(received: bytes) -> str:
+    """Return the error reply with which a server closed a connection; "" if it gave none."""
+    line = received.partition(b"\r\n")[0]
+    return line[1:].decode("utf-8", "replace") if line.startswith(b"-") else ""

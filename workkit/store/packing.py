@@ -1,0 +1,55 @@
+"""How commands are written, and scripts named, on their way to a server."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from hiredis import pack_command
+
+from workkit.errors import ServerRefused
+from workkit.store.handshake import lacks
+from workkit.store.round_trip import Command
+from workkit.store.scripts import Script
+
+__all__ = ["packed", "plain", "unknown_script"]
+
+
+def packed(commands: Sequence[Command], lacking: Collection[str]) -> bytes:
+    """Write commands as they go over the wire.
+
+    Args:
+        commands: The commands.
+        lacking: Commands that the server lacks.
+
+    Not by the connection's own packer: that looks at every argument for types that ours never have.
+    """
+    if len(commands) == 1:
+        only: bytes = pack_command(plain(commands[0], lacking))
+        return only
+    return b"".join([pack_command(plain(command, lacking)) for command in commands])
+
+
+def plain(command: Command, lacking: Collection[str]) -> Command:
+    """Name a script by its hash, or send all of it to a server that has no such command."""
+    script = command[0]
+    if not isinstance(script, Script):
+        return command
+    if "EVALSHA" in lacking:
+        return ("EVAL", script.source, *command[1:])
+    return ("EVALSHA", script.sha, *command[1:])
+
+
+def unknown_script(command: Command, reply: ServerRefused, lacking: set[str]) -> bool:
+    """Tell whether a script did not run because its hash was sent.
+
+    Args:
+        command: The command.
+        reply: What came back.
+        lacking: Commands that the server lacks; EVALSHA is added if that was why.
+    """
+    if not isinstance(command[0], Script):
+        return False
+    if "EVALSHA" not in lacking and lacks(reply, "EVALSHA"):
+        lacking.add("EVALSHA")
+        return True
+    return reply.code == "NOSCRIPT"
