@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from workkit.core.clock import Instant
+from workkit.core.history import Record
 from workkit.engine.dispatch.admission import Admission
 from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.ledger import Ledger
@@ -24,6 +25,15 @@ _log = logging.getLogger("workkit")
 
 #: What the pool holds is compared with Redis this often, seconds.
 RESYNC_S: Final = 60.0
+
+
+class _Lost(NamedTuple):
+    """An exchange whose reply was lost: whose it was, its number, what it settles and records."""
+
+    pool_id: str
+    number: int
+    fates: list[Fate]
+    records: list[Record]
 
 
 class PoolSync:
@@ -54,7 +64,8 @@ class PoolSync:
         self._admission = admission
         self._ledger = ledger
         self._board = board
-        self._lost: tuple[int, list[Fate]] | None = None
+        self._lost: _Lost | None = None
+        self._found: list[Fate] = []
         self._in_step = False
         self._resynced_at = 0.0
         self._to_adopt: set[str] = set()  # former ids whose jobs may still run here
@@ -72,9 +83,14 @@ class PoolSync:
         settled_in = self.registered and not self.reaped and not self._to_adopt
         return not settled_in or not self._in_step or now.monotonic_s >= self.next_s
 
-    def lost(self, fates: list[Fate]) -> None:
-        """Note that the reply to an exchange was lost."""
-        self._lost = (self.fence + 1, fates)
+    def lost(self, fates: list[Fate], records: list[Record]) -> None:
+        """Remember that the reply to an exchange was lost.
+
+        Args:
+            fates: What it was to settle.
+            records: What history was to be told beside that.
+        """
+        self._lost = _Lost(self._identity.pool_id, self.fence + 1, fates, records)
         self._in_step = False
 
     def doubt(self) -> None:
@@ -95,8 +111,9 @@ class PoolSync:
         if self._to_adopt:
             yield from self._adopt()
         if not self._in_step or now.monotonic_s >= self.next_s:
-            return (yield from self._resync(now))
-        return []
+            yield from self._resync(now)
+        found, self._found = self._found, []
+        return found
 
     def _register(self, now: Instant) -> Step[None]:
         """Enter the namespace, under a new id if the old one was given up by others."""
@@ -118,46 +135,52 @@ class PoolSync:
         self.fence, self._in_step, self._resynced_at = 0, True, now.monotonic_s
         self.registered, self.reaped = True, False
         self._board.mark_candidates(self._board.names)
-        if self._lost is not None:
-            # Whether it was applied, adopting tells: what was settled cannot be adopted.
-            self._ledger.put_back(self._lost[1])
-            self._lost = None
 
     def _adopt(self) -> Step[None]:
         """Carry over what stands under former ids; others have taken the rest.
 
-        What of it is run here, and what was claimed and never received, the resync behind it tells;
-        so it does not matter if this is done twice because a reply was lost.
+        The resync behind it finds out which of these jobs run here, and which were claimed and
+        never received. So it does not matter if this is done twice because a reply was lost.
         """
         self._in_step = False
         for old_id in sorted(self._to_adopt):
-            yield from store.adopt(self._keys, old_id, self._identity.pool_id, self._board.names)
+            applied = yield from store.adopt(
+                self._keys, old_id, self._identity.pool_id, self._board.names
+            )
             self._to_adopt.discard(old_id)
+            self._resolve(old_id, applied)
 
-    def _resync(self, now: Instant) -> Step[list[Fate]]:
+    def _resolve(self, pool_id: str, applied: int) -> None:
+        """Find out whether the lost exchange has happened, or is still to be done.
+
+        Args:
+            pool_id: An id of this pool.
+            applied: The number of the last exchange that has happened under this id.
+        """
+        if self._lost is None or self._lost.pool_id != pool_id:
+            return
+        lost, self._lost = self._lost, None
+        if applied >= lost.number:
+            self._ledger.settled(lost.fates)
+            self._found += lost.fates
+        else:
+            self._ledger.put_back(lost.fates)
+            self._ledger.records = lost.records + self._ledger.records
+
+    def _resync(self, now: Instant) -> Step[None]:
         """Compare what Redis says we hold with what we hold, and shut out late exchanges."""
         self._in_step = False
-        number = self.fence + 1
         self.fence += 2
         state = yield from store.resync(
             self._keys, self._identity.pool_id, self.fence, self._board.names
         )
         if state is None:
             self.reaped = True  # the next turn registers it again
-            return []
+            return
         applied, lists = state
-        found: list[Fate] = []
-        if self._lost is not None:
-            number, fates = self._lost
-            self._lost = None
-            if applied >= number:
-                found = fates
-                self._ledger.settled(fates)
-            else:
-                self._ledger.put_back(fates)
+        self._resolve(self._identity.pool_id, applied)
         self._compare(lists, now)
         self._in_step, self._resynced_at = True, now.monotonic_s
-        return found
 
     def _compare(self, lists: Mapping[str, list[bytes]], now: Instant) -> None:
         present = {queue: Counter(raws) for queue, raws in lists.items()}
@@ -167,8 +190,13 @@ class PoolSync:
                 counter[execution.raw] -= 1
             else:
                 self._ledger.fence_off(execution)
-        for queue, counter in present.items():
-            for raw in counter.elements():
+        for queue, raws in lists.items():
+            counter = present[queue]
+            # Lists are read newest first, and what is returned first is what runs first.
+            for raw in reversed(raws):
+                if not counter[raw]:
+                    continue
+                counter[raw] -= 1
                 _log.warning("queue %r: a claimed job was not received; it goes back", queue)
                 stray = self._admission.placeholder(queue, raw, now)
                 self._ledger.hold(stray)

@@ -285,7 +285,7 @@ def resync(
     return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)
 
 
-def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[None]:
+def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[int]:
     """Carry over what a pool holds to its new id.
 
     Args:
@@ -293,10 +293,14 @@ def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundT
         old_id: The id that was given up.
         new_id: The id that is registered now.
         queues: The pool's queues.
+
+    Returns:
+        An exchange that gives the number of the last exchange that was applied under the old id; 0
+        if that is not known any more.
     """
     key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
     for name in queues:
         old = keys.queue(name, old_id)
         key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
     args = (old_id, new_id)
-    return RoundTrip.one(call(scripts.ADOPT, key_list, args), lambda _: None)
+    return RoundTrip.one(call(scripts.ADOPT, key_list, args), lambda reply: number(reply) or 0)

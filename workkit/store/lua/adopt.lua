@@ -9,8 +9,10 @@
 -- All that stands in the lists of the old id is carried over, also what was claimed for it and never
 -- received: nobody else answers for it, and the resync behind this gives back what is not run.
 --
--- Returns 1.
+-- Returns the number of the last exchange that was applied under the old id; "" where its heartbeat
+-- is gone. (Done a second time after a lost reply it is gone, too.)
 
+local applied = redis.pcall('HGET', KEYS[2], 'applied')
 redis.call('SREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2])
 for k = 3, #KEYS, 4 do
@@ -31,4 +33,4 @@ for k = 3, #KEYS, 4 do
     redis.pcall('HINCRBY', KEYS[k + 3], ARGV[2], carried)
   end
 end
-return 1
+return type(applied) == 'string' and applied or ''

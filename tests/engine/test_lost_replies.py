@@ -1,0 +1,111 @@
+"""What runs, in which order, and what is remembered, where Redis's answer was lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.engine.stage import Stage
+from tests.support.steps import StepPool
+from workkit import Job
+from workkit.engine.dispatch.pool_sync import RESYNC_S
+from workkit.errors import ServerUnavailable
+
+
+def nothing(job: Job) -> None: ...
+
+
+def one_pool(stage: Stage) -> StepPool:
+    worker = stage.pool(concurrency=3)
+    worker.job("work", nothing)
+    return stage.stepped(worker)
+
+
+def lose_next_exchange(pool: StepPool) -> None:
+    """Let the pool send its next exchange, and lose the answer."""
+    pool.link.lose_reply()
+    with pytest.raises(ServerUnavailable):
+        pool.step(pool.engine.dispatcher.turn(watched=True))
+
+
+@pytest.mark.parametrize("equal", [False, True], ids=["all different", "two alike"])
+def test_jobs_whose_claim_was_not_heard_of_run_in_their_order(stage: Stage, equal: bool) -> None:
+    pool = one_pool(stage)
+    jobs = stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(3 - equal)])
+    order = [job.id for job in jobs]
+    if equal:
+        stage.redis.lpush(stage.key("jobs:work"), jobs[0].raw)
+        order.append(jobs[0].id)
+    pool.engine.dispatcher.looked(pool.do(pool.engine.dispatcher.look()))
+
+    lose_next_exchange(pool)
+
+    assert stage.in_progress("work") == 3
+    assert [execution.payload.id for execution in pool.work()] == order
+    assert (stage.in_progress("work"), stage.lock("work")) == (0, 0)
+
+
+def fence_a_job_off(stage: Stage, pool: StepPool) -> str:
+    """Take a job that runs away from its pool, which notices; there is a record to be written."""
+    job = stage.enqueuer.enqueue("work", {"n": "fenced"})
+    pool.claim()
+    pool.runner.begin()
+    stage.redis.lrem(stage.key(f"jobs:work:{pool.id}:inprogress"), 1, job.raw)
+    stage.clock.advance(RESYNC_S + 1)
+    return job.id
+
+
+def remembered(stage: Stage) -> Counter[tuple[str, str]]:
+    return Counter((record.job_id, record.outcome) for record in stage.history())
+
+
+@pytest.mark.parametrize("fault", ["lose_reply", "drop", "delay"])
+def test_an_execution_is_remembered_once_whatever_became_of_the_exchange_that_told_of_it(
+    stage: Stage, fault: str
+) -> None:
+    pool = one_pool(stage)
+    done = stage.enqueuer.enqueue("work")
+    pool.claim()
+    running = pool.runner.begin()
+    fenced = fence_a_job_off(stage, pool)
+    pool.runner.run(running)
+
+    # The resync goes first, and then the exchange that tells of both.
+    turn = pool.engine.dispatcher.turn(watched=True)
+    exchange = turn.send(pool.link.send(next(turn).commands))
+    getattr(pool.link, fault)()
+    with pytest.raises(ServerUnavailable) as lost:
+        pool.do(exchange)
+    with pytest.raises(ServerUnavailable):
+        turn.throw(lost.value)
+    pool.work()
+    if fault == "delay":
+        pool.link.deliver_late()
+        pool.work()
+
+    assert remembered(stage) == {(done.id, "done"): 1, (fenced, "fenced"): 1}
+    assert pool.engine.ledger.totals["done"] == 1
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_an_execution_is_remembered_once_though_its_pool_was_reaped_as_well(
+    stage: Stage, happened: bool
+) -> None:
+    pool = one_pool(stage)
+    done = stage.enqueuer.enqueue("work")
+    pool.claim()
+    pool.runner.run()
+    if happened:
+        lose_next_exchange(pool)
+    else:
+        pool.link.drop()
+        with pytest.raises(ServerUnavailable):
+            pool.step(pool.engine.dispatcher.turn(watched=True))
+    stage.redis.hdel(stage.key(f"worker_pools:{pool.id}"), "fence")
+
+    pool.work()
+
+    assert remembered(stage) == {(done.id, "done"): 1}
+    assert pool.engine.ledger.totals["reaped"] == 1
+    assert (stage.in_progress("work"), stage.lock("work")) == (0, 0)
