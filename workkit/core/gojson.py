@@ -37,6 +37,8 @@ _ESCAPES: Final = {
 }
 #: Python refuses to write integers of more than 4300 digits.
 _MAX_INT_BITS: Final = 14_000
+#: Integers of fewer bits fit a float, which is what Go reads numbers into.
+_FLOAT_BITS: Final = 1_024
 #: What needs no check; text is checked by the encoder.
 _PLAIN: Final = frozenset({str, bool, type(None)})
 _WORD_BITS: Final = 64
@@ -44,11 +46,13 @@ _LARGE: Final = 1e21
 _SMALL: Final = 1e-6
 
 
-def encode_args(args: Mapping[str, Any] | None) -> bytes:
+def encode_args(args: Mapping[str, Any] | None, *, allow_huge_integers: bool = True) -> bytes:
     """Encode a job's args.
 
     Args:
         args: A mapping with string keys and JSON values, or None.
+        allow_huge_integers: Whether integers beyond a float's range may be written. Go cannot read
+            a job that holds one: it stays in progress in the Go pool that claims it.
 
     Returns:
         The bytes that Go would write for the same value.
@@ -67,7 +71,7 @@ def encode_args(args: Mapping[str, Any] | None) -> bytes:
         raise InvalidArgs(
             f"args must be a mapping with string keys or None, not {type(args).__name__}"
         )
-    return _finish(_encode(_checked(args, "args", 0)))
+    return _finish(_encode(_Checker(allow_huge_integers).checked(args, "args", 0)))
 
 
 def encode_text(text: str) -> bytes:
@@ -124,27 +128,62 @@ def _finish(encoded: bytes) -> bytes:
     return _RARE.sub(lambda match: _ESCAPES[match.group()], encoded)
 
 
-def _checked(value: Any, path: str, depth: int) -> Any:
-    """Return the value ready for the encoder, or say where it cannot be encoded."""
-    kind = type(value)
-    if kind is str:
-        return _checked_text(value, path)
-    if value is None or kind is bool:
+class _Checker:
+    """Makes values ready for the encoder, or says where they cannot be encoded."""
+
+    def __init__(self, allow_huge_integers: bool) -> None:
+        self._allow_huge_integers = allow_huge_integers
+
+    def checked(self, value: Any, path: str, depth: int) -> Any:
+        """Return the value ready for the encoder, or raise `InvalidArgs`."""
+        kind = type(value)
+        if kind is str:
+            return _checked_text(value, path)
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            return self._checked_int(value, path)
+        if kind is float:
+            return _checked_float(value, path)
+        if depth >= MAX_DEPTH:
+            raise InvalidArgs(f"{path}: nested more than {MAX_DEPTH} deep")
+        if isinstance(value, Mapping):
+            return {
+                _checked_key(key, path): self.checked(item, f"{path}.{key}", depth + 1)
+                for key, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.checked(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+        return self._checked_subclass(value, path)
+
+    def _checked_int(self, value: int, path: str) -> int:
+        """Refuse an integer that Python does not write out, or that Go does not read."""
+        if value.bit_length() > _MAX_INT_BITS:
+            raise InvalidArgs(
+                f"{path}: an integer of {value.bit_length()} bits is too long to be written"
+            )
+        if value.bit_length() >= _FLOAT_BITS and not self._allow_huge_integers:
+            try:
+                float(value)  # rounds as Go's parser does
+            except OverflowError:
+                raise InvalidArgs(
+                    f"{path}: an integer of {len(str(abs(value)))} digits is beyond what Go can "
+                    "read, and would jam the Go pool that claims the job; send it as a string, or "
+                    "make the enqueuer with allow_huge_integers=True where all pools are workkit's"
+                ) from None
         return value
-    if kind is int:
-        return _checked_int(value, path)
-    if kind is float:
-        return _checked_float(value, path)
-    if depth >= MAX_DEPTH:
-        raise InvalidArgs(f"{path}: nested more than {MAX_DEPTH} deep")
-    if isinstance(value, Mapping):
-        return {
-            _checked_key(key, path): _checked(item, f"{path}.{key}", depth + 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_checked(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
-    return _checked_subclass(value, path)
+
+    def _checked_subclass(self, value: Any, path: str) -> Any:
+        """Take subclasses of JSON's types (enums, numpy floats) by value, refuse all else."""
+        if isinstance(value, str):
+            return _checked_text(str.__str__(value), path)
+        for base in (int, float):
+            if isinstance(value, base):
+                return self.checked(base(value), path, 0)
+        raise InvalidArgs(
+            f"{path}: {type(value).__name__} has no JSON form; convert it to a string or a number "
+            "first"
+        )
 
 
 def _checked_text(value: str, path: str) -> str:
@@ -155,15 +194,6 @@ def _checked_text(value: str, path: str) -> str:
         raise InvalidArgs(
             f"{path}: the string holds a lone surrogate, which is not a text"
         ) from None
-    return value
-
-
-def _checked_int(value: int, path: str) -> int:
-    """Refuse an integer that Python itself does not write out."""
-    if value.bit_length() > _MAX_INT_BITS:
-        raise InvalidArgs(
-            f"{path}: an integer of {value.bit_length()} bits is too long to be written"
-        )
     return value
 
 
@@ -179,15 +209,3 @@ def _checked_key(key: Any, path: str) -> str:
     if not isinstance(key, str):
         raise InvalidArgs(f"{path}: the key {key!r} is {type(key).__name__}, not a string")
     return _checked_text(str.__str__(key), path)
-
-
-def _checked_subclass(value: Any, path: str) -> Any:
-    """Take subclasses of JSON's types (enums, numpy floats) by value, refuse everything else."""
-    if isinstance(value, str):
-        return _checked_text(str.__str__(value), path)
-    for base in (int, float):
-        if isinstance(value, base):
-            return _checked(base(value), path, 0)
-    raise InvalidArgs(
-        f"{path}: {type(value).__name__} has no JSON form; convert it to a string or a number first"
-    )

@@ -50,7 +50,8 @@ def register_periodic(
     checked = check_name(name)
     check_whole("catch_up_s", catch_up_s, 0, _MAX_CATCH_UP_S)
     schedule = parse(spec)
-    entry = PeriodicEntry(spec, checked, schedule, gojson.encode_args(args), catch_up_s)
+    args_json = gojson.encode_args(args, allow_huge_integers=False)
+    entry = PeriodicEntry(spec, checked, schedule, args_json, catch_up_s)
     if any(known.field == entry.field for known in pool.periodic):
         raise PoolState(
             f"cron {spec!r} of {name!r} is registered already; "

@@ -27,6 +27,8 @@ class Enqueuer:
         redis: A redis-py client or a URL. The enqueuer opens connections of its own to that server.
         clock: Where times come from.
         entropy: Where ids come from.
+        allow_huge_integers: Whether args may hold integers beyond a float's range (309 digits and
+            more). Go cannot read a job that holds one, and its pools would keep it in progress.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL.
@@ -44,8 +46,14 @@ class Enqueuer:
         *,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
+        allow_huge_integers: bool = False,
     ) -> None:
-        self._steps = EnqueueSteps(namespace, clock or SystemClock(), entropy or Entropy())
+        self._steps = EnqueueSteps(
+            namespace,
+            clock or SystemClock(),
+            entropy or Entropy(),
+            allow_huge_integers=allow_huge_integers,
+        )
         self._links: Carrier = carrier(redis, namespace)
 
     def enqueue(self, name: str, args: Args = None) -> Job:
@@ -53,7 +61,7 @@ class Enqueuer:
 
         Args:
             name: The job's name.
-            args: A mapping with string keys and JSON values. Handlers see ints of any size exactly.
+            args: A mapping with string keys and JSON values. Handlers see ints exactly.
 
         Returns:
             The job.
@@ -197,6 +205,7 @@ class AsyncEnqueuer:
         redis: A redis-py client (sync or asyncio) or a URL.
         clock: Where times come from.
         entropy: Where ids come from.
+        allow_huge_integers: As for `Enqueuer`.
     """
 
     def __init__(
@@ -206,8 +215,14 @@ class AsyncEnqueuer:
         *,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
+        allow_huge_integers: bool = False,
     ) -> None:
-        self._steps = EnqueueSteps(namespace, clock or SystemClock(), entropy or Entropy())
+        self._steps = EnqueueSteps(
+            namespace,
+            clock or SystemClock(),
+            entropy or Entropy(),
+            allow_huge_integers=allow_huge_integers,
+        )
         self._links: AsyncCarrier = async_carrier(redis, namespace)
 
     async def enqueue(self, name: str, args: Args = None) -> Job:

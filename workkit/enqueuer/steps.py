@@ -39,15 +39,19 @@ class EnqueueSteps:
         namespace: Prefix of all keys.
         clock: Where times come from.
         entropy: Where ids come from.
+        allow_huge_integers: Whether args may hold integers that Go cannot read.
 
     Attributes:
         keys: The keys of the namespace.
     """
 
-    def __init__(self, namespace: str, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, namespace: str, clock: Clock, entropy: Entropy, *, allow_huge_integers: bool = False
+    ) -> None:
         self.keys = Keys(namespace)
         self._clock = clock
         self._entropy = entropy
+        self._allow_huge_integers = allow_huge_integers
         self._names: set[str] = set()
 
     def enqueue(self, name: str, args: Args) -> Step[Job]:
@@ -95,9 +99,9 @@ class EnqueueSteps:
         if until not in {"start", "done"}:
             raise InvalidOption(f'until must be "start" or "done", not {until!r}')
         name = self._check(name)
-        args_json = gojson.encode_args(args)
+        args_json = self._encode(args)
         try:
-            key_json = gojson.encode_args(key) if by_key else args_json
+            key_json = self._encode(key) if by_key else args_json
         except InvalidArgs as error:
             raise InvalidArgs(str(error).replace("args", "key", 1)) from None
         unique_key = self.keys.unique(name, key_json)
@@ -158,10 +162,13 @@ class EnqueueSteps:
 
     def _job(self, name: str, args: Args) -> Job:
         name = self._check(name)
-        args_json = gojson.encode_args(args)
+        args_json = self._encode(args)
         job_id, now_s = self._entropy.identifier(), self._clock.read().epoch_s
         raw = wire.encode(name, job_id, now_s, args_json)
         return Job(name, job_id, now_s, dict(args) if args is not None else None, raw=raw)
+
+    def _encode(self, args: Args) -> bytes:
+        return gojson.encode_args(args, allow_huge_integers=self._allow_huge_integers)
 
     def _check(self, name: str) -> str:
         if type(name) is not str or name not in self._names:
