@@ -137,3 +137,44 @@ def test_what_a_pool_of_ours_buried_is_shown_by_go(stage: Stage, place: str) -> 
     assert "undecodable payload" in dead.job.err
     assert dead.job.args is not None
     assert dead.job.args["from"] == ("mail" if place == "queued" else "scheduled")
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+@pytest.mark.parametrize("failed_in_go", [True, False])
+def test_what_was_buried_and_go_retries_reaches_no_handler_and_can_still_be_restored(
+    stage: Stage, by_id: bool, failed_in_go: bool
+) -> None:
+    junk = b"\xff/junk?"
+    ran: list[Any] = []
+    stage.queue("mail", junk)
+    pool = stage.pool(lambda job: ran.append(job.args))
+    pool.work()
+    go = stage.scene.peer("go", mail=GoJob(handler=boom, backoff=lambda job: 0))
+    (dead,) = go.dead_jobs().jobs
+    if by_id:
+        go.retry_dead_job(dead.died_at, dead.job.id)
+    else:
+        go.retry_all_dead_jobs()
+    if failed_in_go:
+        go.run_all()
+        pool.duty("requeuer")
+    assert len(stage.queued()) == 1
+
+    pool.work()
+
+    assert ran == []
+    assert stage.queued() == stage.members("retry") == []
+    died_at, job = stage.job_at("dead")
+    assert (job.id, job.fails) == (dead.job.id, 2 if failed_in_go else 1)
+    assert job.last_err.startswith("undecodable payload: not a job")
+    assert [record.reason for record in stage.client.history()] == ["undecodable"] * 2
+    stage.client.retry_dead_job(died_at, job.id)
+    assert stage.queued() == [junk]
+
+
+def test_a_job_with_an_arg_of_that_name_runs_where_no_bytes_are_buried_in_it(stage: Stage) -> None:
+    ran: list[Any] = []
+    for value in (5, "no base64!", None):
+        stage.enqueuer.enqueue("mail", {wire.UNDECODABLE: value})
+    stage.pool(lambda job: ran.append(job.args[wire.UNDECODABLE])).work()
+    assert ran == [5, "no base64!", None]

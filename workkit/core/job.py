@@ -352,7 +352,7 @@ def bury_undecodable(raw: bytes, origin: str, reason: str, job_id: str, now_s: i
     return failed(fresh, 1, f"undecodable payload: {reason}", now_s)
 
 
-def restore_undecodable(job: Job) -> bytes | None:
+def restore_undecodable(job: Job | Payload) -> bytes | None:
     """Return the bytes that `bury_undecodable` wrapped, or None for any other job."""
     import base64
 

@@ -85,7 +85,8 @@ class Admission:
 
         Returns:
             The execution, and its fate if it cannot run: malformed bytes and jobs without a
-            handler go to the dead set.
+            handler go to the dead set. So do buried bytes that a Go client has retried: it takes
+            them for a job with args, and only a client of ours restores them.
         """
         try:
             payload = wire.read(raw)
@@ -94,6 +95,10 @@ class Admission:
         known = self._chains.get(payload.name)
         if known is None:
             return self._stray(queue, raw, payload, now)
+        if payload.args and wire.UNDECODABLE in payload.args:
+            buried = wire.restore_undecodable(payload)
+            if buried is not None:
+                return self._bury_again(queue, raw, payload, buried, now)
         chain, options = known
         execution = Execution(payload, raw, queue, chain, options, now.monotonic_s, payload.fails)
         if self._details is not None:
@@ -121,6 +126,22 @@ class Admission:
         execution = self._strange(payload, raw, queue, now)
         dead = wire.bury_undecodable(raw, queue, reason, job_id, now.epoch_s)
         error = f"undecodable payload: {reason}"
+        return execution, quick_fate(
+            execution, "dead", now, error=error, dead=dead, reason="undecodable"
+        )
+
+    def _bury_again(
+        self, queue: str, raw: bytes, payload: Payload, buried: bytes, now: Instant
+    ) -> tuple[Execution, Fate | None]:
+        try:
+            wire.read(buried)
+            reason = "the bytes are a job to this release; retry it with workkit to restore them"
+        except Undecodable as undecodable:
+            reason = str(undecodable)
+        execution = self._strange(payload, raw, queue, now)
+        execution.fails += 1
+        error = f"undecodable payload: {reason}"
+        dead = wire.failed(raw, execution.fails, error, now.epoch_s)
         return execution, quick_fate(
             execution, "dead", now, error=error, dead=dead, reason="undecodable"
         )
