@@ -176,5 +176,5 @@ def test_a_job_with_an_arg_of_that_name_runs_where_no_bytes_are_buried_in_it(sta
     ran: list[Any] = []
     for value in (5, "no base64!", None):
         stage.enqueuer.enqueue("mail", {wire.UNDECODABLE: value})
-    stage.pool(lambda job: ran.append(job.args[wire.UNDECODABLE])).work()
+    stage.pool(lambda job: ran.append((job.args or {})[wire.UNDECODABLE])).work()
     assert ran == [5, "no base64!", None]

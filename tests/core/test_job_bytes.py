@@ -183,15 +183,16 @@ def test_what_is_almost_a_job_is_none(raw: bytes) -> None:
 
 @example("a", '"<', b"")
 @given(st.text(min_size=1, max_size=5), st.text(max_size=5), st.sampled_from([b"", b"{}"]))
-def test_the_opening_of_a_job_tells_its_payload_from_that_of_every_other(
+def test_an_id_tells_a_payload_from_that_of_every_other_job(
     name: str, job_id: str, args: bytes
 ) -> None:
     raw = wire.encode(name, job_id, 1, args or b"null", unique_key="k", unique_until="done")
-    opening = wire.opening(wire.decode(raw)).encode()
-    assert raw.startswith(opening)
-    assert wire.failed(raw, 1, "e", 2).startswith(opening)
-    assert not wire.encode(name, job_id + "0", 1, b"null").startswith(opening)
-    assert not wire.encode(name + "0", job_id, 1, b"null").startswith(opening)
+    assert f'"id":"{wire.id_text(wire.decode(raw))}"'.encode() in raw
+    for payload in (raw, wire.failed(raw, 1, "e", 2), json.dumps(json.loads(raw)).encode()):
+        assert wire.is_payload_of(payload, job_id)
+    args_of_another = b'{"id":%b}' % json.dumps(job_id).encode()
+    for other in (b"1", b"", wire.encode(name, job_id + "0", 1, args_of_another)):
+        assert not wire.is_payload_of(other, job_id)
 
 
 # Changing

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workkit.core import liveness
+from workkit.core.job import is_payload_of
 from workkit.core.records import Placed, Queue, WorkerPoolHeartbeat
 from workkit.core.text import age, counted
 
@@ -139,7 +140,7 @@ def _unique(placed: Placed, around: Circumstances) -> Iterator[str]:
     holder, job = around.unique_holder, placed.job
     if holder is None or not job.unique:
         return
-    own = f'"id":"{job.id}"'.encode() in holder or (holder == b"1" and not job.fails)
+    own = is_payload_of(holder, job.id) or (holder == b"1" and not job.fails)
     if not own and placed.place in {"dead", "retry"}:
         yield "its unique key is held by another job, so retried it runs without being unique"
     elif not own:

@@ -26,7 +26,8 @@ __all__ = [
     "decode",
     "encode",
     "failed",
-    "opening",
+    "id_text",
+    "is_payload_of",
     "read",
     "restore_undecodable",
     "slot_of",
@@ -279,10 +280,17 @@ def args_json(raw: bytes) -> bytes:
     return bytes(_decode_args(raw).args)
 
 
-def opening(job: Job | Payload) -> str:
-    """Return how a job's bytes begin, its id included; tells whose payload a key holds."""
-    name, job_id = gojson.encode_text(job.name).decode(), gojson.encode_text(job.id).decode()
-    return f'{{"name":{name},"id":{job_id}'
+def is_payload_of(value: bytes, job_id: str) -> bool:
+    """Tell whether what a unique key holds is the payload of a job, whoever wrote it and how."""
+    try:
+        return read(value).id == job_id
+    except Undecodable:
+        return False
+
+
+def id_text(job: Job | Payload) -> str:
+    """Return a job's id as JSON writes it, without quotes; tells whose payload a key holds."""
+    return gojson.encode_text(job.id)[1:-1].decode()
 
 
 def slot_of(job: Job | Payload) -> str:

@@ -1,14 +1,20 @@
-"""The Lua scripts, one a file in `lua/`, whose headers are their contracts."""
+"""The Lua scripts, one a file in `lua/`, whose headers are their contracts.
+
+A line `-- part: NAME` in a script stands for the file `lua/parts/NAME.lua`, which several share.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final
 
 __all__ = ["Script", "all_scripts", "script"]
+
+_PART: Final = re.compile(rb"(?m)^-- part: (\w+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,12 @@ class Script:
 @cache
 def script(name: str) -> Script:
     """Load a script by the stem of its file."""
-    source = (resources.files("workkit.store") / "lua" / f"{name}.lua").read_bytes()
+    folder = resources.files("workkit.store") / "lua"
+
+    def part(match: re.Match[bytes]) -> bytes:
+        return (folder / "parts" / f"{match[1].decode()}.lua").read_bytes()
+
+    source = _PART.sub(part, (folder / f"{name}.lua").read_bytes())
     sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
     return Script(name, source, sha)
 

@@ -41,7 +41,7 @@ def examine(raw: bytes) -> bool:
         assert wire.args_json(changed) == args
     assert wire.decode(failed).fails == job.fails + 1
     assert wire.decode(requeued).enqueued_at == _NOW_S
-    wire.opening(job)
+    wire.id_text(job)
     wire.slot_of(job)
     if job.unique:
         try:

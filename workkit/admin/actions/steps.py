@@ -65,8 +65,7 @@ def _key_use(keys: Keys, verb: Verb, job: Job, value: bytes | None) -> KeyUse:
         return KeyUse(unique=True, contested=value is not None)
     if value is None:
         return KeyUse(unique=False, contested=False)
-    rule = removal(keys, job)
-    own = rule.rule == "free" or value.startswith(rule.mark.encode())
+    own = removal(keys, job).rule == "free" or wire.is_payload_of(value, job.id)
     return KeyUse(unique=True, contested=not own)
 
 

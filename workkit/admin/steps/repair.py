@@ -38,7 +38,7 @@ def removal(keys: Keys, job: Job) -> Removal:
     """
     unique_key = unique_key_of(keys, job)
     if job.fails or job.unique_until == "done":
-        return Removal(job.raw, unique_key, "own", wire.opening(job))
+        return Removal(job.raw, unique_key, "own", wire.id_text(job))
     return Removal(job.raw, unique_key, "free", job.id)
 
 

@@ -205,7 +205,8 @@ class Admission:
     def update(self, execution: Execution, found: bytes) -> StartQuestion:
         """Say what is to become of a unique job, from what its key was found to hold."""
         kind = "swap" if self.is_job(found) else "keep"
-        kind = "own" if found == execution.raw else kind
+        # Its own bytes may have been written again since, by whoever has moved it.
+        kind = "own" if wire.is_payload_of(found, execution.payload.id) else kind
         return _question(execution, kind, self.unique_key(execution), found)
 
     def begun(self, execution: Execution, update: bytes = b"") -> None:

@@ -193,8 +193,8 @@ class Reaper:
         unique_key = self._keys.unique_of(job) if job.unique else ""
         # A job that has failed gave its key back when it began; then it may be another's.
         own = job.fails or job.unique_until == "done"
-        opening = wire.opening(job) if own else ""
-        return Recoverable(raw, job.id, dead, wire.slot_of(job), unique_key, opening)
+        own_id = wire.id_text(job) if own else ""
+        return Recoverable(raw, job.id, dead, wire.slot_of(job), unique_key, own_id)
 
 
 def _record(job: Recoverable, died: bool, pool_id: str, now: Instant) -> Record:

@@ -13,8 +13,8 @@ from workkit.core import fingerprint
 from workkit.core.backoff import default_backoff
 from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
-from workkit.core.history import DetailedRecord, Record
-from workkit.core.job import Job, Payload, args_json, failed, opening
+from workkit.core.history import DetailedRecord, Outcome, Record
+from workkit.core.job import Job, Payload, args_json, failed, id_text
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.engine.handling.handlers import Chain, Waits
@@ -318,5 +318,5 @@ def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
         if execution.began and outcome in {"retry", "dead"}:
             effects.append(Effect("begun", b"", payload.id))
         if execution.release_key and outcome != "retry":
-            effects.append(Effect("release", execution.release_key, opening(payload)))
+            effects.append(Effect("release", execution.release_key, id_text(payload)))
     return tuple(effects)

@@ -189,8 +189,8 @@ class Recoverable(NamedTuple):
             once).
         slot: The id of its cron slot; "" for other jobs.
         unique_key: The key that is to be free if it is dead; "" if it is not unique.
-        opening: How the value of that key begins if it is this job's; "" if it is this job's unless
-            the job has begun once.
+        own_id: The id as JSON writes it if that key is this job's only where its value is this
+            job's payload; "" if it is this job's unless the job has begun once.
     """
 
     raw: bytes
@@ -198,7 +198,7 @@ class Recoverable(NamedTuple):
     dead: bytes
     slot: str = ""
     unique_key: str = ""
-    opening: str = ""
+    own_id: str = ""
 
 
 class Reaped(NamedTuple):
@@ -235,7 +235,7 @@ def reap(
     at = {key: index for index, key in enumerate(dict.fromkeys(named), 1)} | {b"": 0}
     for job in jobs:
         slot, unique = at[_slot_key(keys, job)], at[job.unique_key.encode()]
-        args += (job.raw, job.job_id, job.dead, slot, unique, job.opening)
+        args += (job.raw, job.job_id, job.dead, slot, unique, job.own_id)
     key_list = (
         keys.pool(pool_id), keys.dead, keys.recoveries,
         queue.jobs, queue.inprogress, queue.lock, queue.lock_info, keys.begun,

@@ -30,7 +30,7 @@ class Removal(NamedTuple):
         unique_key: The key that may have to be freed; "" for none.
         rule: "free" (the job has never begun, the key is its own) or "own" (free it only if its
             value names the job).
-        mark: Its id for "free", how its payload begins for "own".
+        mark: Its id; for "own" as JSON writes it.
     """
 
     raw: bytes

@@ -9,6 +9,8 @@
 --
 -- Returns 1 if it was enqueued, 0 if the key was held. A refused duplicate never prolongs the key.
 
+-- part: fields
+
 -- Before anything is written: a wrong type must not leave a key without its job.
 local found = redis.call('TYPE', KEYS[2])['ok']
 if found ~= 'none' and found ~= (ARGV[5] == '' and 'list' or 'zset') then
@@ -17,9 +19,8 @@ end
 redis.call('SADD', KEYS[1], ARGV[1])
 if not redis.call('SET', KEYS[3], ARGV[3], 'NX', 'EX', ARGV[4]) then
   -- A job that holds its key until it is done keeps its args: its payload says whose the key is.
-  local until_done = ',"unique_until":"done"}'
   local waiting = redis.pcall('GET', KEYS[3])
-  local fixed = type(waiting) == 'string' and string.sub(waiting, -#until_done) == until_done
+  local fixed = type(waiting) == 'string' and field_of(waiting, 'unique_until') == 'done'
   if ARGV[6] == '1' and not fixed then
     redis.call('SET', KEYS[3], ARGV[3], 'XX', 'KEEPTTL')
   end

@@ -26,7 +26,8 @@
 --                            the queue's key has a wrong type)
 -- then the effects of settled jobs, applied only where the job was still held, four each:
 --   ordinal of the settled job (1-based, over all queues), op, key index (into KEYS), argument:
---   "free" DEL key   "release" DEL key if its value begins with the argument
+--   "free" DEL key   "release" DEL key if its value is a payload with that id, as
+--   JSON writes it
 --   "mark" SET key argument for 2 days   "recovered" HDEL recoveries argument
 --   "begun" HDEL begun argument
 --
@@ -37,6 +38,8 @@
 -- first element says why it got no more ("" more may wait, "empty", "paused", "limit", "type").
 --
 -- The first write is one that a full server allows, so that a full server can be drained.
+
+-- part: fields
 
 -- What the server needs for an entry beside its records, about.
 local ENTRY_BYTES = 100
@@ -154,7 +157,7 @@ while ARGV[cursor] do
       redis.call('DEL', key)
     elseif op == 'release' then
       local value = redis.pcall('GET', key)
-      if type(value) == 'string' and string.sub(value, 1, #argument) == argument then
+      if type(value) == 'string' and field_of(value, 'id') == argument then
         redis.call('DEL', key)
       end
     elseif op == 'mark' then

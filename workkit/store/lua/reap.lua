@@ -11,8 +11,8 @@
 -- ARGV[3]  now, epoch s   ARGV[4] recoveries at most   ARGV[5] seconds that counts are kept
 -- then a job, six each, newest claim first: raw, id ("" = not counted), dead bytes ("" = requeue
 -- whatever the count), index of its slot key (1-based; 0: not a cron job), index of its unique key
--- (1-based; 0: not unique), how the value of that key begins if it is this job's ("" = it is this
--- job's unless the job has begun once)
+-- (1-based; 0: not unique), id as JSON writes it if that key is this job's only where its value is
+-- this job's payload ("" = it is this job's unless the job has begun once)
 --
 -- Returns {"alive"} if the heartbeat has changed, {"type"} if the queue has a wrong type, else
 -- {"ok", requeued, died, fates}: fates has "r", "d" or "-" (no longer held, counts nowhere) a job.
@@ -26,17 +26,21 @@ if found ~= 'list' and found ~= 'none' then return {'type'} end
 -- taken from it, and settle the second claim with the first run.
 redis.call('HDEL', KEYS[1], 'fence')
 
+-- part: fields
+
 -- The key of a job that is dead waits for nobody any more.
-local function free_unique(at, opening, id)
+local function free_unique(at, own_id, id)
   if at == 0 then return end
   local key = KEYS[8 + at]
-  if opening == '' then
-    if redis.pcall('HDEL', KEYS[8], id) == 0 then redis.call('DEL', key) end
-    return
-  end
   local value = redis.pcall('GET', key)
-  if type(value) == 'string' and string.sub(value, 1, #opening) == opening then
-    redis.call('DEL', key)
+  local holder = type(value) == 'string' and field_of(value, 'id')
+  if own_id ~= '' then
+    if holder == own_id then redis.call('DEL', key) end
+  elseif redis.pcall('HDEL', KEYS[8], id) == 0 then
+    -- An update waits nowhere but in the key. A payload that has a place of its own is that of a
+    -- newer job: this one has begun in a Go pool, which leaves no mark.
+    local newer = holder and holder ~= id and type(redis.pcall('LPOS', KEYS[4], value)) == 'number'
+    if not newer then redis.call('DEL', key) end
   end
 end
 

@@ -10,7 +10,7 @@
 -- then a job, four each: raw, index of its unique key (1-based; 0: none), what to do with it, and
 -- with what:
 --   "free"    DEL it, unless the job (its id) has begun once, when it may belong to a newer one
---   "own"     DEL it if its value is this job's payload (how the payload begins)
+--   "own"     DEL it if its value is this job's payload (its id, as JSON writes it)
 --
 -- Returns a string with one "1" or "0" a job: whether it was there. "t" alone: the key of the trash
 -- has a wrong type, and nothing was done.
@@ -19,15 +19,23 @@
 -- unique key had. LENGTH is that of RAW. The mark is "k" if the key was freed, "b" if the job had
 -- begun, "-" otherwise. The score of a job from a queue is 0.
 
+-- part: fields
+
+-- Tells whether a payload waits in the same place: then it is that of a job, and no update.
+local function waits(payload)
+  if ARGV[1] == 'list' then return type(redis.pcall('LPOS', KEYS[1], payload)) == 'number' end
+  return redis.call('ZSCORE', KEYS[1], payload)
+end
+
 local function free(unique, rule, id)
   if rule == 'free' and redis.call('HDEL', KEYS[2], id) == 1 then return 'b', '' end
   local value = redis.pcall('GET', unique)
-  local known = type(value) == 'string'
-  if rule == 'free' or (known and string.sub(value, 1, #id) == id) then
-    redis.call('DEL', unique)
-    return 'k', known and value or ''
-  end
-  return '-', ''
+  local holder = type(value) == 'string' and field_of(value, 'id')
+  if rule == 'own' and holder ~= id then return '-', '' end
+  -- A newer job took the key while this one ran in a Go pool, which leaves no mark.
+  if holder and holder ~= id and waits(value) then return '-', '' end
+  redis.call('DEL', unique)
+  return 'k', type(value) == 'string' and value or ''
 end
 
 local found = redis.call('TYPE', KEYS[3])['ok']
