@@ -78,20 +78,24 @@ def _waiting(now: Examination, repairs: Repairs) -> Iterator[Case]:
 
 
 def _limits(now: Examination, repairs: Repairs) -> Iterator[Case]:
-    declared = {name for beat in now.beats.values() for name in _declared(beat)}
+    # A Go pool does not say what it relies on.
+    wanted = {name for beat in now.beats.values() for name in _wanted(beat)}
     for name, limit in sorted(now.limits.items()):
-        if name not in declared:
+        if name not in wanted:
             yield Case(
                 Finding(
                     "limit", "note", name,
                     f"queue {name!r} has a limit of {limit} that no registered pool declares",
-                    "it is lifted; a live workkit pool does that within a minute", repairable=True,
+                    "it is lifted; a live workkit pool does that where no pool handles such jobs",
+                    repairable=True,
                 ),
                 lambda name=name, limit=limit: repairs.lift(name, limit),  # type: ignore[misc]
             )  # fmt: skip
 
 
-def _declared(beat: Mapping[str, str]) -> list[str]:
+def _wanted(beat: Mapping[str, str]) -> list[str]:
+    if not beat.get("workkit"):
+        return beat.get("job_names", "").split(",")
     try:
         return list(json.loads(beat.get("limits") or "{}"))
     except (ValueError, TypeError):

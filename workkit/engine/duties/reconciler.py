@@ -16,7 +16,7 @@ from workkit.core.entropy import Entropy
 from workkit.engine.duties.reaper import Reaper
 from workkit.engine.process.identity import Identity
 from workkit.store.calls import pools
-from workkit.store.calls.pools import LockState
+from workkit.store.calls.pools import Beat, LockState
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -28,6 +28,8 @@ _EVERY_S: Final = 60.0
 #: Of so many passes, one looks at every lock; the others only at those that are not free.
 _ALL_EVERY: Final = 5
 _RETRY_RECOUNT: Final = 3
+#: What is read of a pool that is entered and has yet to beat.
+_NO_BEAT: Final = Beat("", "", "", "")
 
 
 class Reconciler:
@@ -48,6 +50,7 @@ class Reconciler:
         self._reaper = reaper
         self._entropy = entropy
         self._cursor = 0
+        self._told: set[str] = set()  # names of undeclared limits that were logged
         self._passes = 0
 
     def step(self, now: Instant) -> Step[float]:
@@ -59,7 +62,7 @@ class Reconciler:
             beats = yield from pools.heartbeats(self._keys, sorted(registered))
             ours = {pool_id for pool_id, beat in beats.items() if beat.limits}
             yield from self._locks(registered, ours)
-            yield from self._limits({pool_id: beat.limits for pool_id, beat in beats.items()})
+            yield from self._limits(beats)
             yield from self._orphans(registered)
         return _EVERY_S * self._entropy.uniform(0.9, 1.1)
 
@@ -95,18 +98,40 @@ class Reconciler:
             pool_ids |= set(fresh[name].info)
             ours |= set(fresh[name].info) - registered
 
-    def _limits(self, declared: Mapping[str, str]) -> Step[None]:
-        """Lift limits that were written by workkit and are declared by no live pool any more."""
+    def _limits(self, beats: Mapping[str, Beat]) -> Step[None]:
+        """Lift limits that workkit has written for jobs that no live pool handles any more.
+
+        A Go pool writes its limit only when it starts, and no pool says that it relies on one. So a
+        limit stays as long as somebody could.
+        """
         written = yield from pools.written_limits(self._keys)
-        if not written:
-            return
+        if not written or any(beat == _NO_BEAT for beat in beats.values()):
+            return  # whoever has yet to beat may need any of them
         # Ours may be none of the live ones at this moment, taken for dead, and go on in the next.
-        wanted: set[str] = set(self._identity.limits)
-        for limits in declared.values():
-            wanted.update(_names(limits))
+        declared = set(self._identity.limits)
+        handled = declared.copy()
+        for beat in beats.values():
+            declared.update(_names(beat.limits))
+            handled.update(declared, beat.job_names.split(","))
         for name, limit in written.items():
-            if name not in wanted and (yield from pools.lift_limit(self._keys, name, limit)):
-                _log.info("queue %r: limit %s lifted, no pool declares it any more", name, limit)
+            if name in handled:
+                self._tell_undeclared(name, limit, declared)
+            elif (yield from pools.lift_limit(self._keys, name, limit)):
+                _log.info("queue %r: limit %s lifted, no pool handles such jobs", name, limit)
+
+    def _tell_undeclared(self, name: str, limit: str, declared: set[str]) -> None:
+        """Say once that a limit is in force that no live pool of ours declares."""
+        if name in declared:
+            self._told.discard(name)
+        elif name not in self._told:
+            self._told.add(name)
+            _log.warning(
+                "queue %r: no live pool declares the limit of %s any more; it stays, since pools "
+                "that handle such jobs may rely on it (`workkit doctor --repair` lifts it where "
+                "all of them are workkit's)",
+                name,
+                limit,
+            )
 
     def _orphans(self, registered: set[str]) -> Step[None]:
         """Walk the keyspace, a step a time, for lists whose pool has vanished without a trace."""
