@@ -54,6 +54,7 @@ def all_scripts() -> list[Script]:
 ADOPT: Final = script("adopt")
 BEAT: Final = script("beat")
 BEGIN: Final = script("begin")
+DROP_GHOSTS: Final = script("drop_ghosts")
 ENQUEUE: Final = script("enqueue")
 ENQUEUE_UNIQUE: Final = script("enqueue_unique")
 EXCHANGE: Final = script("exchange")

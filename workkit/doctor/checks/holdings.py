@@ -88,8 +88,13 @@ def _believed(now: Examination, tally: LockTally) -> dict[str, int]:
     for pool_id in {*tally.info, *now.beats}:
         held = tally.held.get(pool_id, 0)
         beat = now.beats.get(pool_id)
+        counted_for = tally.info.get(pool_id, held)
         is_go = beat is not None and not beat.get("workkit")
-        believed[pool_id] = min(held, max(tally.info.get(pool_id, 0), 0)) if is_go else held
+        if is_go:
+            held = min(held, max(tally.info.get(pool_id, 0), 0))
+        elif beat is None and counted_for == 0:  # a Go pool that has stopped
+            held = 0
+        believed[pool_id] = held
     return believed
 
 

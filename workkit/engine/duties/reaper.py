@@ -147,6 +147,8 @@ class Reaper:
         names |= {name for name in beat.job_names.split(",") if name}
         ordered = sorted(names)
         held = yield from pools.in_progress(self._keys, pool_id, ordered)
+        if not beat.heartbeat_at and not (yield from self._drop_ghosts(pool_id, held)):
+            return
         requeued = died = 0
         for name, raws in held.items():
             jobs = [self._recoverable(raw, name, now) for raw in raws]
@@ -177,6 +179,40 @@ class Reaper:
         if requeued or died or left == 0:
             self._reaped(ReapedPool(pool_id, requeued, died))
 
+    def _drop_ghosts(self, pool_id: str, held: dict[str, list[bytes]]) -> Step[bool]:
+        """Take what it has run out of the lists of a Go pool that has stopped.
+
+        Where an update has replaced a unique job, Go settles the update and leaves the entry of the
+        job that it replaced. Only the pool's counts tell such entries from jobs that it held, and
+        only if they fit: if as many are counted as are not unique, then all unique ones have run.
+        A pool that has been killed may have released too much, so its counts prove nothing.
+
+        Args:
+            pool_id: A pool without a heartbeat.
+            held: Its lists; what is removed is taken out.
+
+        Returns:
+            Whether the pool is as it was found.
+        """
+        counts = (yield from pools.held_counts(self._keys, pool_id, list(held))) if held else {}
+        for name, count in counts.items():
+            ghosts = [raw for raw in held[name] if _is_unique(raw)]
+            if not ghosts or count != len(held[name]) - len(ghosts):
+                continue
+            for start in range(0, len(ghosts), _BATCH):
+                gone = yield from pools.drop_ghosts(
+                    self._keys, pool_id, name, ghosts[start : start + _BATCH], count
+                )  # fmt: skip
+                if gone < 0:
+                    return False
+                _log.warning(
+                    "Go pool %s: %d jobs of queue %r had run in newer versions; what was left of "
+                    "the old ones in its list is removed",
+                    pool_id, gone, name,
+                )  # fmt: skip
+            held[name] = [raw for raw in held[name] if not _is_unique(raw)]
+        return True
+
     def _recoverable(self, raw: bytes, name: str, now: Instant) -> Recoverable:
         try:
             job = wire.decode(raw)
@@ -195,6 +231,14 @@ class Reaper:
         own = job.fails or job.unique_until == "done"
         own_id = wire.id_text(job) if own else ""
         return Recoverable(raw, job.id, dead, wire.slot_of(job), unique_key, own_id)
+
+
+def _is_unique(raw: bytes) -> bool:
+    """Tell whether bytes are a unique job."""
+    try:
+        return wire.read(raw).unique
+    except Undecodable:
+        return False
 
 
 def _record(job: Recoverable, died: bool, pool_id: str, now: Instant) -> Record:

@@ -17,8 +17,10 @@ __all__ = [
     "Reaped",
     "Recoverable",
     "beat",
+    "drop_ghosts",
     "forget",
     "heartbeats",
+    "held_counts",
     "held_locks",
     "in_progress",
     "known_jobs",
@@ -177,6 +179,37 @@ def in_progress(
         }
 
     return RoundTrip(commands, parse, tolerant=True)
+
+
+def held_counts(keys: Keys, pool_id: str, names: Sequence[str]) -> RoundTrip[dict[str, int]]:
+    """Read how many jobs a pool is counted for, queues without a count left out."""
+    commands = [("HGET", keys.queue(name, "").lock_info, pool_id) for name in names]
+
+    def parse(replies: list[Any]) -> dict[str, int]:
+        counts = {name: number(reply) for name, reply in zip(names, replies, strict=True)}
+        return {name: count for name, count in counts.items() if count is not None}
+
+    return RoundTrip(commands, parse, tolerant=True)
+
+
+def drop_ghosts(
+    keys: Keys, pool_id: str, name: str, ghosts: Sequence[bytes], count: int
+) -> RoundTrip[int]:
+    """Remove what a Go pool that has stopped has run from its list.
+
+    Args:
+        keys: The namespace.
+        pool_id: The pool, which has no heartbeat.
+        name: The queue.
+        ghosts: The entries.
+        count: How many jobs the pool was found to be counted for.
+
+    Returns:
+        An exchange that gives how many were there; -1 if the pool is not as it was found.
+    """
+    queue = keys.queue(name, pool_id)
+    key_list = (keys.pool(pool_id), queue.inprogress, queue.lock_info)
+    return RoundTrip.one(call(scripts.DROP_GHOSTS, key_list, (pool_id, count, *ghosts)), int)
 
 
 class Recoverable(NamedTuple):

@@ -5,6 +5,8 @@
 -- ARGV  two a pool: pool id, kind: "ours" (its list is exact), "peer" (a Go pool: its list can hold
 -- entries that nobody runs, so its own count bounds it), "none" (not registered: left to the reaper)
 --
+-- A count of 0 beside a list that is not empty stays: it says that a Go pool has run what is there.
+--
 -- Returns {lock before, lock after, fields dropped}, or {"changed"} if lock_info holds a pool that
 -- was not named: read again.
 
@@ -23,12 +25,14 @@ for id in pairs(counted) do
 end
 for i = 1, #ARGV, 2 do
   local id, kind = ARGV[i], ARGV[i + 1]
-  local held = redis.call('LLEN', KEYS[2 + (i + 1) / 2])
+  local listed = redis.call('LLEN', KEYS[2 + (i + 1) / 2])
+  local held = listed
   if kind == 'peer' then held = math.min(held, math.max(counted[id] or 0, 0)) end
+  if kind == 'none' and counted[id] == 0 then held = 0 end
   if held > 0 then
     if counted[id] ~= held then redis.call('HSET', KEYS[2], id, held) end
     total = total + held
-  elseif counted[id] then
+  elseif counted[id] and not (counted[id] == 0 and listed > 0) then
     redis.call('HDEL', KEYS[2], id)
     dropped = dropped + 1
   end
