@@ -13,7 +13,7 @@ from workkit.core import fingerprint
 from workkit.core.backoff import default_backoff
 from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
-from workkit.core.history import DetailedRecord, Outcome, Record
+from workkit.core.history import DetailedRecord, Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
