@@ -5,7 +5,7 @@
     ├── InvalidArgs        args that are no JSON object
     ├── InvalidOption      an option out of its range
     ├── InvalidHandler     a handler, middleware or hook of the wrong shape
-    ├── InvalidSpec        a cron spec outside the grammar
+    ├── InvalidSpec        a cron spec outside the grammar or never due
     ├── InvalidQuery       a query that picks jobs and cannot be read
     ├── Undecodable        bytes in Redis that are not a job
     ├── NotDeleted         nothing matched what was to be deleted
@@ -67,7 +67,7 @@ class InvalidHandler(WorkkitError, TypeError):
 
 
 class InvalidSpec(WorkkitError, ValueError):
-    """A cron spec is outside the grammar."""
+    """A cron spec is outside the grammar, or never due."""
 
 
 class InvalidQuery(WorkkitError, ValueError):

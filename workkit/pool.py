@@ -214,7 +214,7 @@ class WorkerPool:
                 queue for longer, and for a minute, is dropped.
 
         Raises:
-            InvalidSpec: The spec is outside the grammar.
+            InvalidSpec: The spec is outside the grammar, or never due (30 February).
             InvalidName: The name is empty or reserved.
             InvalidArgs: The args have no JSON form.
             InvalidOption: `catch_up_s` is out of its range.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -156,6 +157,9 @@ def test_the_same_spec_and_name_are_registered_once(stage: Stage) -> None:
         ("@fortnightly", "@fortnightly"),
         ("@every soon", "soon"),
         ("TZ=Mars/Base 0 * * * *", "Mars/Base"),
+        ("0 0 30 2 *", "never due"),
+        (", * * * *", "never due"),
+        ("@every -5m", "'-5m'"),
     ],
 )
 def test_an_invalid_spec_is_refused_with_the_reason(stage: Stage, spec: str, reason: str) -> None:
@@ -177,6 +181,26 @@ def test_an_entry_with_a_bad_name_bad_args_or_a_bad_option_is_refused(stage: Sta
         with pytest.raises(InvalidOption, match="catch_up_s"):
             worker.periodically_enqueue(HOURLY, "tick", catch_up_s=catch_up_s)  # type: ignore[arg-type]
     assert not worker.spec.periodic
+
+
+@pytest.mark.one_server
+def test_a_spec_that_does_something_else_than_it_seems_to_say_is_warned_about(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "workkit"):
+        stage.pool().periodically_enqueue("*/90 * * * *", "tick")
+    assert "cron '*/90 * * * *' of 'tick': minute '*/90' means 0 alone" in caplog.text
+
+
+@pytest.mark.one_server
+def test_a_spec_from_an_enum_is_registered_by_its_value(stage: Stage) -> None:
+    class Spec(str, Enum):  # noqa: UP042 - it prints its name, not its value
+        NIGHTLY = "0 4 * * *"
+
+    worker = stage.pool()
+    worker.periodically_enqueue(Spec.NIGHTLY, "tick")
+    (entry,) = worker.spec.periodic
+    assert entry.slot(60)[0] == "periodic:tick:0 4 * * *:60"
 
 
 # The host's zone.

@@ -70,6 +70,15 @@ def test_enqueuing_does_not_load_what_processing_needs() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("spec", "loads"), [(None, False), ("@every 90s", False), ("0 4 * * *", True)]
+)
+def test_croniter_is_loaded_for_a_cron_spec_that_needs_it(spec: str | None, *, loads: bool) -> None:
+    program = "from workkit import Client, Enqueuer, WorkerPool\nfrom workkit.cron import parse"
+    loaded = loaded_by(f"{program}\nparse({spec!r})" if spec else program)
+    assert ("croniter" in loaded) is loads
+
+
 def test_processing_does_not_load_the_client() -> None:
     assert "workkit.client" not in loaded_by("from workkit import WorkerPool")
 

@@ -1,16 +1,16 @@
-"""Cron specs: their grammar, and when they are due, exactly as the original has it.
+"""Cron specs: their grammar, and when they are due.
 
 The original reads its specs with robfig/cron 3.0.1, and a Go pool and a Python pool that share a
-namespace must come to the same seconds, or each job runs twice. So grammar, refusals, the host's
-zone as default and the behaviour around DST transitions are that library's; `schedule` says what
-that means, `grammar` what may be written, `zone` how wall time becomes epoch time.
+namespace must agree on the seconds, or each job runs twice. So the grammar, the refusals and the
+host's zone as default are that library's: `grammar` says what may be written and what differs,
+`zone` how wall time and epoch time relate.
 
-The search is our own. croniter takes a larger grammar, reads ``5-5`` as the whole field, and
-answers differently in an hour that DST skips or repeats; the tests hold both to the same answers in
-UTC, where there is no such hour.
+croniter finds the times, from lists of values that `grammar` has read (its own grammar is another
+one), and `schedule` turns them into instants. Where the original walks through the hours of a day
+with a DST change in its own way, the answers can differ: see "Deviations" in ARCHITECTURE.md.
 
-One deviation is by design: ``@every D`` is due at the multiples of D since the Unix epoch. In the
-original it counts from whenever a pool happened to look, so that no two pools agree.
+``@every D`` is due at the multiples of D since the Unix epoch. In the original it counts from when
+a pool happened to look, so no two pools agree.
 """
 
 from __future__ import annotations

@@ -11,14 +11,21 @@ Five fields are due at second 0. Months and days of the week may be named by the
 letters, in any case. ``N/step`` goes from N to the field's end. ``?`` is another ``*``. Sunday is
 0, and 7 is refused.
 
-What is less obvious is kept too, since a spec that a Go pool takes must not stop a Python one:
-values may carry a plus sign, empty members of a list are skipped (a field of commas alone is never
-due), and whatever follows the hyphen in ``*-…`` is ignored.
+A spec that a Go pool runs must not stop a Python pool, so the original's less obvious rules are
+kept too: values may carry a plus sign, empty members of a list are skipped, a step that leaves its
+range names the first value alone, whatever follows the hyphen in ``*-...`` is ignored, an empty
+zone is UTC, and an interval is cut to whole seconds, at least one. Such a spec gets a remark, which
+is logged when it is registered.
+
+Three kinds of specs are refused although the original accepts them, because they never run or mean
+nothing: a field without any value (``,``), days that none of the months has (30 February), and
+intervals of zero or less.
 """
 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from workkit.cron.schedule import CalendarSchedule, Fields, IntervalSchedule, Schedule
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parse"]
 
-#: What Go takes for white space; `str.split` would split at the separators 0x1c to 0x1f as well.
+#: White space as Go defines it; `str.split` would split at the separators 0x1c to 0x1f as well.
 _SPACES: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
@@ -75,6 +82,9 @@ _FIELDS: Final = (
     ),
 )
 
+#: A leap year, in which every month has its greatest length.
+_LEAP_YEAR: Final = 2000
+
 #: Descriptors as the six fields that they stand for.
 _DESCRIPTORS: Final = {
     "@yearly": "0 0 0 1 1 *",
@@ -87,6 +97,7 @@ _DESCRIPTORS: Final = {
 }
 _EVERY: Final = "@every "
 
+_YEAR_S: Final = 366 * 86_400
 _SECOND_NS: Final = 1_000_000_000
 _UNITS_NS: Final = {
     "ns": 1,
@@ -112,19 +123,35 @@ def parse(spec: str, *, default_zone: tzinfo | None = None) -> Schedule:
         What it means.
 
     Raises:
-        InvalidSpec: The spec is outside the grammar; the message names the field and the remedy.
+        InvalidSpec: The spec is outside the grammar or never due; the message names the field and
+            the remedy.
     """
-    if not spec:
-        raise InvalidSpec("cron spec '' is empty; write five or six fields, or @daily and its kin")
+    spec = _check_text(spec)
     zone, rest = default_zone, spec
+    remarks: list[str] = []
     if spec.startswith(("TZ=", "CRON_TZ=")):
-        zone, rest = _split_zone(spec, default_zone)
+        zone, rest = _split_zone(spec, default_zone, remarks)
     if rest.startswith("@"):
         if rest.startswith(_EVERY):
-            return IntervalSchedule(spec, _interval_s(spec, rest.removeprefix(_EVERY)))
+            return _interval(spec, rest.removeprefix(_EVERY))
         rest = _DESCRIPTORS.get(rest) or _unknown_descriptor(spec, rest)
-    fields = _parse_fields(spec, _NO_SPACE.findall(rest))
-    return CalendarSchedule(spec, fields, host_zone() if zone is None else zone)
+    fields = _parse_fields(spec, _NO_SPACE.findall(rest), remarks)
+    zone = host_zone() if zone is None else zone
+    return CalendarSchedule(spec, fields, zone, remarks=tuple(remarks))
+
+
+def _check_text(spec: object) -> str:
+    remedy = "write five or six fields, or a descriptor such as @daily"
+    if not isinstance(spec, str):
+        raise InvalidSpec(f"cron spec {spec!r} is not a string; {remedy}")
+    spec = str.__str__(spec)  # an enum's member by its value
+    if not spec:
+        raise InvalidSpec(f"cron spec '' is empty; {remedy}")
+    try:
+        spec.encode()
+    except UnicodeEncodeError:
+        _refuse(spec, "it is not valid Unicode text, which job ids need", remedy)
+    return spec
 
 
 def _refuse(spec: str, complaint: str, remedy: str) -> NoReturn:
@@ -132,11 +159,17 @@ def _refuse(spec: str, complaint: str, remedy: str) -> NoReturn:
 
 
 def _unknown_descriptor(spec: str, descriptor: str) -> NoReturn:
-    known = ", ".join(_DESCRIPTORS)
-    _refuse(spec, f"descriptor {descriptor!r} is unknown", f"write {known} or '@every 90s'")
+    meant = descriptor.strip(_SPACES).lower()
+    if meant in _DESCRIPTORS:
+        remedy = f"write {meant!r}, in lower case and without spaces"
+    else:
+        remedy = f"write {', '.join(_DESCRIPTORS)} or '@every 90s'"
+    _refuse(spec, f"descriptor {descriptor!r} is unknown", remedy)
 
 
-def _split_zone(spec: str, default_zone: tzinfo | None) -> tuple[tzinfo | None, str]:
+def _split_zone(
+    spec: str, default_zone: tzinfo | None, remarks: list[str]
+) -> tuple[tzinfo | None, str]:
     prefix, space, rest = spec.partition(" ")
     name = prefix.partition("=")[2]
     if not space:
@@ -148,29 +181,62 @@ def _split_zone(spec: str, default_zone: tzinfo | None) -> tuple[tzinfo | None, 
             f"zone {name!r} is not known on this host",
             "write an IANA name such as Europe/Berlin, and install tzdata where the host lacks it",
         )
+    if not name:
+        remarks.append("its zone is empty, which means UTC")
     return zone, rest.strip(_SPACES)
 
 
-def _parse_fields(spec: str, texts: list[str]) -> Fields:
+def _parse_fields(spec: str, texts: list[str], remarks: list[str]) -> Fields:
+    for text in texts:
+        if "tz=" in text.lower():
+            _refuse(
+                spec,
+                f"{text!r} is not at the beginning or not in capitals",
+                "write the zone first, once, and in capitals: 'CRON_TZ=Europe/Berlin 0 4 * * *'",
+            )
     if len(texts) == len(_FIELDS) - 1:
         texts = ["0", *texts]
     if len(texts) != len(_FIELDS):
         _refuse(
             spec,
-            f"it has {len(texts)} fields",
-            "write [second] minute hour day-of-month month day-of-week, parted by spaces",
+            f"it has {len(texts)} field{'' if len(texts) == 1 else 's'}",
+            "write [second] minute hour day-of-month month day-of-week, separated by spaces",
         )
-    sets, stars = [], []
-    for text, bounds in zip(texts, _FIELDS, strict=True):
-        values, star = 0, False
-        for expression in filter(None, text.split(",")):
-            range_values, range_star = _Range(spec, expression, bounds).parse()
-            values |= range_values
-            star |= range_star
-        sets.append(values)
-        stars.append(star)
-    seconds, minutes, hours, days, months, weekdays = sets
-    return Fields(seconds, minutes, hours, days, months, weekdays, both_days=stars[3] or stars[5])
+    parsed = [
+        _parse_field(spec, text, bounds, remarks)
+        for text, bounds in zip(texts, _FIELDS, strict=True)
+    ]
+    values = [tuple(sorted(named)) for named, _ in parsed]
+    seconds, minutes, hours, days, months, weekdays = values
+    both_days = parsed[3][1] or parsed[5][1]
+    longest = max(monthrange(_LEAP_YEAR, month)[1] for month in months)
+    if both_days and days[0] > longest:
+        _refuse(
+            spec,
+            f"it is never due: day of month {texts[3]!r} does not come in month {texts[4]!r}",
+            f"write a day of month up to {longest}, or another month",
+        )
+    return Fields(seconds, minutes, hours, days, months, weekdays, both_days)
+
+
+def _parse_field(
+    spec: str, text: str, bounds: _Bounds, remarks: list[str]
+) -> tuple[set[int], bool]:
+    """Return the set of a field's values, and whether it counts as a star."""
+    values: set[int] = set()
+    star = False
+    members = text.split(",")
+    for expression in filter(None, members):
+        range_values, range_star = _Range(spec, expression, bounds, remarks).parse()
+        values |= range_values
+        star |= range_star
+    if not values:
+        _refuse(
+            spec, f"it is never due: {bounds.name} {text!r} has no value", f"{bounds.remedy}, or *"
+        )
+    if not all(members):
+        remarks.append(f"{bounds.name} {text!r} has empty members, which are skipped")
+    return values, star
 
 
 class _Range(NamedTuple):
@@ -179,8 +245,9 @@ class _Range(NamedTuple):
     spec: str
     text: str
     bounds: _Bounds
+    remarks: list[str]
 
-    def parse(self) -> tuple[int, bool]:
+    def parse(self) -> tuple[set[int], bool]:
         """Return the set of its values, and whether it counts as a star."""
         body, slash, step_text = self.text.partition("/")
         if "/" in step_text:
@@ -189,6 +256,8 @@ class _Range(NamedTuple):
         star = low_text in {"*", "?"}
         if star:
             low, high = self.bounds.lowest, self.bounds.highest
+            if hyphen:
+                self._remark(f"means {low_text!r}: what follows a hyphen after it is ignored")
         else:
             low = high = self._value(low_text)
             if hyphen:
@@ -197,10 +266,9 @@ class _Range(NamedTuple):
                 high = self.bounds.highest
         step = self._step(step_text) if slash else 1
         self._check(low, high)
-        values = 0
-        for value in range(low, high + 1, step):
-            values |= 1 << value
-        return values, star and step == 1
+        if low < high < low + step:
+            self._remark(f"means {low} alone, since its step leaves the range {low}-{high}")
+        return set(range(low, high + 1, step)), star and step == 1
 
     def _check(self, low: int, high: int) -> None:
         bounds = self.bounds
@@ -220,9 +288,11 @@ class _Range(NamedTuple):
             return named
         if "-" in text:
             self._refuse("has more than one hyphen", "write one range, as in 1-5")
+        if not text:
+            self._refuse("lacks a value", self.bounds.remedy)
         number = _number(text)
         if number is None:
-            self._refuse(f"holds {text!r}, which is no value", self.bounds.remedy)
+            self._refuse(f"holds {text!r}, which is not a value", self.bounds.remedy)
         return number
 
     def _step(self, text: str) -> int:
@@ -230,6 +300,9 @@ class _Range(NamedTuple):
         if not step:
             self._refuse(f"has the step {text!r}", "write a step of 1 or more, as in */5")
         return step
+
+    def _remark(self, remark: str) -> None:
+        self.remarks.append(f"{self.bounds.name} {self.text!r} {remark}")
 
     def _refuse(self, complaint: str, remedy: str) -> NoReturn:
         _refuse(self.spec, f"{self.bounds.name} {self.text!r} {complaint}", remedy)
@@ -242,11 +315,21 @@ def _number(text: str) -> int | None:
     return number if number <= _MAX_INT64 else None
 
 
-def _interval_s(spec: str, text: str) -> int:
+def _interval(spec: str, text: str) -> IntervalSchedule:
     duration_ns = _duration_ns(text)
     if duration_ns is None:
-        _refuse(spec, f"{text!r} is no duration", "write one such as 90s, 1h30m or 1.5h")
-    return max(duration_ns // _SECOND_NS, 1)
+        _refuse(spec, f"{text!r} is not a duration", "write one such as 90s, 1h30m or 1.5h")
+    if duration_ns <= 0:
+        _refuse(spec, f"interval {text!r} is not above zero", "write one of 1s or more")
+    interval_s = max(duration_ns // _SECOND_NS, 1)
+    remarks = []
+    if interval_s * _SECOND_NS != duration_ns:
+        remarks.append(f"interval {text!r} means {interval_s} s: whole seconds, at least 1")
+    if interval_s > _YEAR_S:
+        remarks.append(
+            f"interval {text!r} is longer than a year, and is due at its multiples since 1970"
+        )
+    return IntervalSchedule(spec, interval_s, remarks=tuple(remarks))
 
 
 def _duration_ns(text: str) -> int | None:

@@ -1,25 +1,26 @@
 """When a spec is due.
 
-`CalendarSchedule` walks as robfig/cron does, because around DST its answers follow from how it
-walks: month by month, day by day, then hours, minutes and seconds, up to the first that the spec
-names; on passing into the next year, month, day, hour or minute it begins again from the month.
-The hour is looked for in elapsed time, so
+A spec names times on a wall clock. croniter finds them, as plain calendar arithmetic without a
+zone; this module turns them into instants. The zone's time is cut where its offset from UTC
+changes, and each piece is searched on its own. From this follows what happens around DST:
 
-- a spec inside an hour that DST skips is not due that day (``0 30 2`` in New York in March);
-- a spec inside an hour that DST repeats is due twice (``0 30 1`` there in November);
-- where DST skips midnight (Beirut, Cairo; São Paulo until 2018), a spec that names that day is due
-  on it from 01:00 on or, east of Greenwich, only if the search begins on that very day.
+- a time that DST skips does not come that day (``0 30 2`` in New York in March);
+- a time that DST repeats comes twice (``0 30 1`` there in November).
 
-What would be many steps of the same kind is one where the zone's offset lets it come to the same
-instant. Day and month are searched for no more than five years ahead.
+croniter is given explicit lists of values, since its own grammar is another one than the original's
+(it reads ``5-5`` as the whole field, for example). It works by the minute; the seconds of a spec
+are added to each minute that it finds.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
+from copy import copy
 from dataclasses import dataclass, field
-from datetime import date, tzinfo
-from typing import TYPE_CHECKING, Final, NamedTuple
+from datetime import tzinfo
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workkit.cron.zone import WallClock
 
@@ -29,14 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["CalendarSchedule", "Fields", "IntervalSchedule", "Schedule"]
 
 _MINUTE_S: Final = 60
-_HOUR_S: Final = 3600
-_DAY_S: Final = 86_400
-_MONTHS: Final = 12
-_WEEK: Final = 7
-_LONGEST_MONTH: Final = 31
-_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
-#: Years that a search looks ahead before it says never.
-_HORIZON_YEARS: Final = 5
+#: Years that a search looks ahead. A leap day is never further: 2096 and 2104 are both leap years.
+_HORIZON_YEARS: Final = 8
+#: How many activations a schedule remembers at least: the planner's four minutes, by the second.
+_REMEMBERED: Final = 300
+#: How many expressions are kept as croniter has read them: those of a large fleet.
+_EXPRESSIONS: Final = 4_096
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,16 @@ class Schedule(ABC):
 
     Attributes:
         spec: The spec as it was written; periodic job ids hold it byte for byte.
+        remarks: Where the spec is valid and does something else than it seems to say.
     """
 
     spec: str
+    remarks: tuple[str, ...] = field(default=(), kw_only=True, compare=False)
 
     @property
     @abstractmethod
     def is_interval(self) -> bool:
-        """Whether the spec is an ``@every``, which knows neither calendar nor zone."""
+        """Whether the spec is an ``@every``, which depends on neither calendar nor zone."""
 
     @abstractmethod
     def next_after(self, epoch_s: int) -> int | None:
@@ -62,7 +63,7 @@ class Schedule(ABC):
             epoch_s: Epoch seconds; an activation at that very second does not count.
 
         Returns:
-            Epoch seconds, or None where the next five years have no activation.
+            Epoch seconds, or None where the next eight years have no activation.
         """
 
     def upcoming(self, epoch_s: int, until_s: int) -> Iterator[int]:
@@ -109,7 +110,7 @@ class IntervalSchedule(Schedule):
 
 
 class Fields(NamedTuple):
-    """What each field of a spec admits: bit n of a set stands for the value n.
+    """The values that each field of a spec names, in ascending order; none is empty.
 
     Attributes:
         seconds: Of the minute, 0 to 59.
@@ -122,29 +123,39 @@ class Fields(NamedTuple):
             star. Otherwise either is enough.
     """
 
-    seconds: int
-    minutes: int
-    hours: int
-    days: int
-    months: int
-    weekdays: int
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
     both_days: bool
 
-    def days_by_first_weekday(self) -> tuple[int, ...]:
-        """Resolve both day fields.
-
-        Returns:
-            For a month that begins on weekday n (from Sunday), at index n: the days that are due.
-        """
-        return tuple(self._days(first) for first in range(_WEEK))
-
-    def _days(self, first_weekday: int) -> int:
-        by_weekday = sum(
-            1 << day
-            for day in range(1, _LONGEST_MONTH + 1)
-            if self.weekdays >> (first_weekday + day - 1) % _WEEK & 1
+    def expression(self) -> str:
+        """Return the five fields from minutes to weekdays as croniter reads them."""
+        # croniter takes either day field as enough unless one of them is a star.
+        return " ".join(
+            "*" if len(values) == size and (self.both_days or not is_day) else _list(values)
+            for values, size, is_day in (
+                (self.minutes, 60, False),
+                (self.hours, 24, False),
+                (self.days, 31, True),
+                (self.months, 12, False),
+                (self.weekdays, 7, True),
+            )
         )
-        return self.days & by_weekday if self.both_days else self.days | by_weekday
+
+
+def _list(values: tuple[int, ...]) -> str:
+    return ",".join(map(str, values))
+
+
+@lru_cache(maxsize=_EXPRESSIONS)
+def _walker(expression: str) -> Any:
+    """Return a croniter to copy; reading an expression takes it longer than finding a time."""
+    from croniter import croniter  # its import takes tens of milliseconds
+
+    return croniter(expression, start_time=0.0, max_years_between_matches=_HORIZON_YEARS)
 
 
 @dataclass(frozen=True)
@@ -152,18 +163,22 @@ class CalendarSchedule(Schedule):
     """Due when a zone's wall clock matches every field.
 
     Attributes:
-        fields: What each field admits.
+        fields: The values that each field names.
         zone: Whose wall clock it is.
     """
 
     fields: Fields
     zone: tzinfo
     _clock: WallClock = field(init=False, repr=False, compare=False)
-    _days: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _walker: Any = field(init=False, repr=False, compare=False)
+    #: An instant, and all activations after it up to some later instant. A planner asks for nearly
+    #: the same span again and again. The tuple is replaced and never changed: threads may share it.
+    _known: tuple[int, tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_clock", WallClock(self.zone))
-        object.__setattr__(self, "_days", self.fields.days_by_first_weekday())
+        object.__setattr__(self, "_walker", _walker(self.fields.expression()))
+        object.__setattr__(self, "_known", (0, ()))
 
     @property
     def is_interval(self) -> bool:
@@ -177,187 +192,50 @@ class CalendarSchedule(Schedule):
             epoch_s: Epoch seconds; an activation at that very second does not count.
 
         Returns:
-            Epoch seconds, or None where the next five years have no activation.
+            Epoch seconds, or None where the next eight years have no activation.
         """
-        fields = self.fields
-        # A field of commas alone admits nothing; looking for it would take every second of 5 years.
-        if not (fields.seconds and fields.minutes and fields.hours and fields.months):
+        begin_s, known = self._known
+        if known and begin_s <= epoch_s < known[-1]:
+            return known[bisect_right(known, epoch_s)]
+        found = self._search(epoch_s)
+        if not found:
             return None
-        due_s = self._walk_from(epoch_s + 1)
-        if due_s is not None and due_s <= epoch_s:
-            return self._leave_repeated_hour(epoch_s)
-        return due_s
-
-    def _leave_repeated_hour(self, epoch_s: int) -> int | None:
-        """Find the next activation where the original's walk leads back to its start or before it.
-
-        Inside an hour that DST repeats, going to the beginning of the hour or day can mean its
-        first pass (Chatham Islands, whose hour is repeated from 02:45). The original's callers
-        never come out of that. An hour or day that is due begins with a minute, so the walk is
-        begun anew from each minute that follows, until it leads forward.
-        """
-        due_s: int | None = epoch_s
-        start_s = epoch_s
-        while due_s is not None and due_s <= epoch_s:
-            start_s += _MINUTE_S - start_s % _MINUTE_S
-            due_s = self._walk_from(start_s)
-        return due_s
-
-    def _walk_from(self, start_s: int) -> int | None:
-        fields = self.fields
-        walk = _Walk(self._clock, start_s)
-        last_year = walk.today().year + _HORIZON_YEARS
-        while not (
-            walk.reaches_month(fields.months)
-            and walk.reaches_day(self._days)
-            and walk.reaches_time(fields.hours, _HOUR_S, 24)
-            and walk.reaches_time(fields.minutes, _MINUTE_S, 60)
-            and walk.reaches_time(fields.seconds, 1, 60)
-        ):
-            if walk.today().year > last_year:
-                return None
-        return walk.at_s
-
-
-class _Walk:
-    """A walk through one zone's calendar, from an instant to the next one that matches.
-
-    Each `reaches_` method walks on until its field matches and returns True, or stops with False at
-    the first instant at which the larger fields must be looked at again.
-
-    Attributes:
-        at_s: Where the walk stands, epoch seconds.
-    """
-
-    __slots__ = ("_clock", "_moved", "at_s")
-
-    def __init__(self, clock: WallClock, at_s: int) -> None:
-        self._clock = clock
-        self.at_s = at_s
-        # The first step of the whole walk goes to the beginning of its unit; the later ones find
-        # themselves there, or where DST has shifted them, which is not to be mended.
-        self._moved = False
-
-    def today(self) -> date:
-        """Return the date that the wall clock shows."""
-        return _date(self._clock.wall_s(self.at_s))
-
-    def reaches_month(self, months: int) -> bool:
-        """Walk to a month of the set; False on passing into January."""
-        clock = self._clock
-        wall_s = clock.wall_s(self.at_s)
-        day = _date(wall_s)
-        while not months >> day.month & 1:
-            if not self._moved:
-                self._moved = True
-                self.at_s = clock.epoch_s(_wall_s(day.replace(day=1)))
-                wall_s = clock.wall_s(self.at_s)
-                day = _date(wall_s)
-            next_month = date(day.year + day.month // _MONTHS, day.month % _MONTHS + 1, 1)
-            # The day and time of day are kept: midnight of the 1st, but where DST skips that one.
-            wall_s = _wall_s(next_month) + (day.day - 1) * _DAY_S + wall_s % _DAY_S
-            self.at_s = clock.epoch_s(wall_s)
-            wall_s = clock.wall_s(self.at_s)
-            day = _date(wall_s)
-            if day.month == 1:
-                return False
-        return True
-
-    def reaches_day(self, days_by_first_weekday: tuple[int, ...]) -> bool:
-        """Walk to a day of the set that belongs to the month; False on passing into a 1st."""
-        clock = self._clock
-        wall_s = clock.wall_s(self.at_s)
-        day = _date(wall_s)
-        while True:
-            days = days_by_first_weekday[(day.toordinal() - day.day + 1) % _WEEK]
-            if days >> day.day & 1:
-                return True
-            if not self._moved:
-                self._moved = True
-                self.at_s = clock.epoch_s(wall_s - wall_s % _DAY_S)
-                wall_s = clock.wall_s(self.at_s)
-                day = _date(wall_s)
-            self._step_day(wall_s, _days_until(days, day))
-            wall_s = clock.wall_s(self.at_s)
-            day = _date(wall_s)
-            if day.day == 1:
-                return False
-
-    def _step_day(self, wall_s: int, until: int) -> None:
-        """Step from one midnight to the next, or over all days that do not match."""
-        clock = self._clock
-        # A midnight that DST skips shifts the step that ends there, and the next one shifts back.
-        # So single steps would come to the same place, unless it is such a midnight itself.
-        if until > 1 and not wall_s % _DAY_S:
-            at_s = clock.epoch_s(wall_s + until * _DAY_S)
-            if clock.wall_s(at_s) == wall_s + until * _DAY_S:
-                self.at_s = at_s
-                return
-        at_s = clock.epoch_s(wall_s + _DAY_S)
-        if at_s <= self.at_s:
-            # A zone crossed the date line and skipped a day (Samoa, 30 December 2011). The original
-            # never returns from there; the day after is the only sensible continuation.
-            at_s = clock.epoch_s(wall_s + 2 * _DAY_S)
-        hour = clock.wall_s(at_s) % _DAY_S // _HOUR_S
-        if hour:
-            # There is no such midnight. Back from 01:00 means 23:00 of the day before, hence the
-            # next step goes past this day: the original's behaviour in the east.
-            at_s += (24 - hour) * _HOUR_S if hour > 12 else -hour * _HOUR_S  # noqa: PLR2004 - noon
-        self.at_s = at_s
-
-    def reaches_time(self, values: int, unit_s: int, wrap: int) -> bool:
-        """Walk to an hour, minute or second of the set; False on passing into its 0.
-
-        Args:
-            values: The set.
-            unit_s: How long one of them is, in seconds.
-            wrap: How many of them there are.
-        """
-        clock = self._clock
-        offset_s = clock.offset_s(self.at_s)
-        value = (self.at_s + offset_s) // unit_s % wrap
-        while not values >> value & 1:
-            if not self._moved:
-                self._moved = True
-                self._align(unit_s)
-                offset_s = clock.offset_s(self.at_s)
-                value = (self.at_s + offset_s) // unit_s % wrap
-            at_s = self.at_s + (_next_value(values, value, wrap) - value) * unit_s
-            if clock.offset_s(at_s) != offset_s:
-                # DST begins or ends on the way: one unit at a time, to see what the clock shows.
-                at_s = self.at_s + unit_s
-            self.at_s = at_s
-            offset_s = clock.offset_s(at_s)
-            value = (at_s + offset_s) // unit_s % wrap
-            if not value:
-                return False
-        return True
-
-    def _align(self, unit_s: int) -> None:
-        if unit_s == _HOUR_S:
-            # By the wall clock, which takes it from the second pass of an hour to the first.
-            wall_s = self._clock.wall_s(self.at_s)
-            self.at_s = self._clock.epoch_s(wall_s - wall_s % _HOUR_S)
+        if known and epoch_s == known[-1]:
+            if len(known) > _REMEMBERED:
+                begin_s, known = known[-_REMEMBERED - 1], known[-_REMEMBERED:]
+            known += found
         else:
-            self.at_s -= self.at_s % unit_s
+            begin_s, known = epoch_s, found
+        object.__setattr__(self, "_known", (begin_s, known))
+        return found[0]
 
+    def _search(self, epoch_s: int) -> tuple[int, ...]:
+        """Return the activations of the first minute after an instant that has any."""
+        while True:
+            offset_s = self._clock.offset_s(epoch_s + 1)
+            walls = self._next_minute(epoch_s + offset_s)
+            if not walls:
+                return ()
+            # Offsets change between minutes: what holds for the first second holds for the others.
+            change_s = self._clock.next_change(epoch_s + 1, walls[0] - offset_s)
+            if change_s is None:
+                return tuple(wall_s - offset_s for wall_s in walls)
+            epoch_s = change_s - 1
 
-def _date(wall_s: int) -> date:
-    return date.fromordinal(wall_s // _DAY_S + _EPOCH_ORDINAL)
+    def _next_minute(self, wall_s: int) -> tuple[int, ...]:
+        """Return the matching seconds of the first minute that has any after a wall time.
 
-
-def _wall_s(day: date) -> int:
-    return (day.toordinal() - _EPOCH_ORDINAL) * _DAY_S
-
-
-def _next_value(values: int, value: int, wrap: int) -> int:
-    """Return the smallest of the set above that value, or `wrap` where there is none."""
-    above = values >> value + 1
-    return value + (above & -above).bit_length() if above else wrap
-
-
-def _days_until(days: int, day: date) -> int:
-    """Return how far the next day of the set is, or the next 1st where that comes first."""
-    next_month = date(day.year + day.month // _MONTHS, day.month % _MONTHS + 1, 1)
-    month_end = (next_month - day).days + day.day
-    return min(_next_value(days, day.day, month_end), month_end) - day.day
+        Wall times are seconds too: what the clock on the wall shows, counted as if it were UTC.
+        """
+        walk = copy(self._walker)  # it remembers where it is
+        minute_s = wall_s - wall_s % _MINUTE_S
+        walk.set_current(float(minute_s - _MINUTE_S))
+        walls: tuple[int, ...] = ()
+        while not walls:
+            try:
+                minute_s = int(walk.get_next(float))
+            except (ValueError, OverflowError):  # none within the horizon or before the year 10000
+                return ()
+            times = (minute_s + second for second in self.fields.seconds)
+            walls = tuple(at_s for at_s in times if at_s > wall_s)
+        return walls

@@ -1,4 +1,4 @@
-"""Zones: which one the host is in, and the wall time that they show.
+"""Zones: which one the host is in, and how far its wall clock is from UTC.
 
 The host's zone is found as Go finds it, so that a Go and a Python pool on one host agree: ``TZ`` if
 it is set, a zone's name or an absolute path, with or without a leading colon; else
@@ -24,6 +24,9 @@ _ZONE_DIRECTORY: Final = "/zoneinfo/"
 _NO_ZONE: Final = (KeyError, OSError, ValueError)
 
 _DAY_S: Final = 86_400
+#: How far apart a zone is asked for its offset. A change and its reversal lie further apart: four
+#: days in the shortest case that the IANA database knows (Freetown, September 1939).
+_PROBE_S: Final = _DAY_S
 #: Years whose winters and summers tell whether a zone keeps UTC's time.
 _PROBED_YEARS: Final = range(2000, 2038)
 
@@ -104,13 +107,10 @@ def _name_of(path: Path) -> str:
 
 
 class WallClock:
-    """The wall clock of one zone, to and from epoch seconds.
-
-    Wall time is a number of seconds as well: what the clock on the wall shows, counted as if it
-    were UTC. So a day is always 86,400 of them, and DST is but a jump in the difference.
+    """The wall clock of one zone: how far it is from UTC, and when that changes.
 
     Args:
-        zone: Any zone; one with a constant offset is never asked again.
+        zone: Any zone; one with a constant offset is asked only once.
     """
 
     __slots__ = ("_constant_s", "_zone")
@@ -127,19 +127,32 @@ class WallClock:
         offset = datetime.fromtimestamp(epoch_s, self._zone).utcoffset()
         return 0 if offset is None else _seconds(offset)
 
-    def wall_s(self, epoch_s: int) -> int:
-        """Return what the wall clock shows at that instant."""
-        return epoch_s + self.offset_s(epoch_s)
+    def next_change(self, epoch_s: int, until_s: int) -> int | None:
+        """Find when the offset changes.
 
-    def epoch_s(self, wall_s: int) -> int:
-        """Return the instant at which the wall clock shows that time, as Go picks it.
+        Args:
+            epoch_s: An instant whose offset is known, epoch seconds.
+            until_s: The last instant of interest, epoch seconds.
 
-        Go looks up the offset twice: as if the wall time were UTC, then at the instant which that
-        offset gives. So of an hour that DST repeats, zones west of Greenwich get the first pass
-        and the others the second, and a time that DST skips comes out an hour early in the west
-        and an hour late elsewhere.
+        Returns:
+            The first instant after `epoch_s` that has another offset; None where none does up to
+            `until_s`.
         """
-        return wall_s - self.offset_s(wall_s - self.offset_s(wall_s))
+        if self._constant_s is not None:
+            return None
+        offset_s, same_s = self.offset_s(epoch_s), epoch_s
+        while same_s < until_s:
+            other_s = min(same_s + _PROBE_S, until_s)
+            if self.offset_s(other_s) != offset_s:
+                while other_s - same_s > 1:
+                    middle_s = (same_s + other_s) // 2
+                    if self.offset_s(middle_s) == offset_s:
+                        same_s = middle_s
+                    else:
+                        other_s = middle_s
+                return other_s
+            same_s = other_s
+        return None
 
 
 def _seconds(offset: timedelta) -> int:

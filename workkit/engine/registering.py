@@ -50,6 +50,7 @@ def register_periodic(
     checked = check_name(name)
     check_whole("catch_up_s", catch_up_s, 0, _MAX_CATCH_UP_S)
     schedule = parse(spec)
+    spec = schedule.spec
     args_json = gojson.encode_args(args, allow_huge_integers=False)
     entry = PeriodicEntry(spec, checked, schedule, args_json, catch_up_s)
     if any(known.field == entry.field for known in pool.periodic):
@@ -57,6 +58,8 @@ def register_periodic(
             f"cron {spec!r} of {name!r} is registered already; "
             "one slot is one job, so a second needs another name or spec"
         )
+    for remark in schedule.remarks:
+        _log.warning("cron %r of %r: %s", spec, name, remark)
     if not schedule.is_interval and "TZ=" not in spec and not host_is_utc():
         zone = host_zone_name()
         _log.warning(
