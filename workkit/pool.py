@@ -206,7 +206,8 @@ class WorkerPool:
 
         Args:
             spec: Five fields, six with leading seconds, a descriptor such as ``@hourly``, or
-                ``@every 90s``; ``TZ=Europe/Berlin`` in front for another zone than the host's.
+                ``@every 90s``; ``TZ=Europe/Berlin`` in front for another zone than the host's. A
+                time that DST skips does not come that day; one that DST repeats comes twice.
             name: The job's name; this pool need not handle it.
             args: The job's args. Go pools that plan the same slot know none.
             catch_up_s: If no pool was running when slots were due, the newest of them still runs

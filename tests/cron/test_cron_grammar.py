@@ -109,7 +109,9 @@ def test_a_rare_day_is_not_one_that_never_comes(spec: str, days: list[str]) -> N
     ("spec", "remark"),
     [
         ("*/90 * * * *", "minute '*/90' means 0 alone, since its step leaves the range 0-59"),
+        ("*/90 * * * *", "; for an interval write '@every 90m'"),
         ("0 */25 * * *", "hour '*/25' means 0 alone, since its step leaves the range 0-23"),
+        ("0 */25 * * *", "; for an interval write '@every 25h'"),
         ("0 0 1-31/31 * *", "day of month '1-31/31' means 1 alone"),
         ("50/15 * * * *", "minute '50/15' means 50 alone, since its step leaves the range 50-59"),
         ("*-5 * * * *", "minute '*-5' means '*': what follows a hyphen after it is ignored"),

@@ -8,14 +8,14 @@
                 | "@hourly" | "@every " duration
 
 Five fields are due at second 0. Months and days of the week may be named by their first three
-letters, in any case. ``N/step`` goes from N to the field's end. ``?`` is another ``*``. Sunday is
-0, and 7 is refused.
+letters, in any case. ``N/step`` goes from N to the field's end. ``?`` means ``*``. Sunday is 0, and
+7 is refused. A value may carry a plus sign.
 
 A spec that a Go pool runs must not stop a Python pool, so the original's less obvious rules are
-kept too: values may carry a plus sign, empty members of a list are skipped, a step that leaves its
-range names the first value alone, whatever follows the hyphen in ``*-...`` is ignored, an empty
-zone is UTC, and an interval is cut to whole seconds, at least one. Such a spec gets a remark, which
-is logged when it is registered.
+kept too: empty members of a list are skipped, a step that leaves its range names the first value
+alone, the text after the hyphen in ``*-...`` is ignored, an empty zone means UTC, and an interval
+is cut to whole seconds, at least one. Such a spec gets a remark, which is logged when the spec is
+registered.
 
 Three kinds of specs are refused although the original accepts them, because they never run or mean
 nothing: a field without any value (``,``), days that none of the months has (30 February), and
@@ -96,6 +96,8 @@ _DESCRIPTORS: Final = {
     "@hourly": "0 0 * * * *",
 }
 _EVERY: Final = "@every "
+#: The fields whose steps an interval can take the place of, with the units of durations.
+_UNITS: Final = {"second": "s", "minute": "m", "hour": "h"}
 
 _YEAR_S: Final = 366 * 86_400
 _SECOND_NS: Final = 1_000_000_000
@@ -267,7 +269,11 @@ class _Range(NamedTuple):
         step = self._step(step_text) if slash else 1
         self._check(low, high)
         if low < high < low + step:
-            self._remark(f"means {low} alone, since its step leaves the range {low}-{high}")
+            unit = _UNITS.get(self.bounds.name) if star else None
+            self._remark(
+                f"means {low} alone, since its step leaves the range {low}-{high}"
+                + (f"; for an interval write '@every {step}{unit}'" if unit else "")
+            )
         return set(range(low, high + 1, step)), star and step == 1
 
     def _check(self, low: int, high: int) -> None:

@@ -52,7 +52,7 @@ def host_zone() -> tzinfo:
     """Find the host's zone, with its DST rules.
 
     Returns:
-        The zone that ``TZ`` or ``/etc/localtime`` names; UTC where there is none.
+        The zone that ``TZ`` or ``/etc/localtime`` names, or else UTC.
     """
     return _host()[1]
 
