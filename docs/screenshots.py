@@ -16,8 +16,8 @@ from typing import Final
 
 from workkit.client import Client
 from workkit.embedded import EmbeddedServer
-from workkit.tools.demo.display import UnseenDisplay
-from workkit.tools.demo.session import Session
+from workkit.tools.demo.display import DemoDisplay
+from workkit.tools.demo.session import DemoSession
 from workkit.tools.demo.workload import Workload, find_sources, source_roots
 from workkit_tui.app import Console
 from workkit_tui.settings import Settings
@@ -82,11 +82,10 @@ async def take(url: str, namespace: str) -> None:
 def main() -> None:
     """Run the demo, and take pictures of it."""
     FOLDER.mkdir(exist_ok=True)
-    roots = source_roots()
-    workload = Workload.choose(roots, find_sources(roots), _FILES)
+    workload = Workload.choose(find_sources(source_roots()), _FILES)
     stop = threading.Event()
     with EmbeddedServer() as server:
-        session = Session(server.url, "demo", workload, 8, UnseenDisplay(), stop)
+        session = DemoSession(server.url, "demo", workload, 8, DemoDisplay(None), stop)
 
         def work() -> None:
             session.run()

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.tools.cli.shell import environment, spawn
-from workkit import Client
+from workkit import Client, Job
 from workkit.tools.cli.app import cli
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class Screen:
             self.raw += data.decode("utf-8", "replace")
         return self.text
 
+    def press(self, key: str) -> None:
+        """Type a key."""
+        os.write(self._terminal, key.encode())
+
     @property
     def text(self) -> str:
         return ESCAPES.sub("", self.raw)
@@ -72,8 +76,7 @@ class Screen:
 
 @contextmanager
 def screen(*args: str, rich: bool = True, **env: str) -> Iterator[Screen]:
-    """Run `workkit` on a terminal, without the console."""
-    args = (*args, "--no-console") if args[0] == "demo" else args
+    """Run `workkit` on a terminal."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     kept = environment(TERM="xterm-256color", **env)
@@ -110,7 +113,7 @@ def test_in_a_pipe_json_goes_to_stdout_and_lines_to_stderr(
     report = json.loads(stdout)
     total = report["total"]
     assert report["problems"] == []
-    assert total["accepted"] == total["done"] + total["dead"] + total["discarded"]
+    assert total["enqueued"] == total["done"] + total["dead"] + total["discarded"]
     assert report["files"] == 60
     lines = stderr.splitlines()
     assert lines[0].startswith("60 files of Python ")
@@ -121,22 +124,86 @@ def test_in_a_pipe_json_goes_to_stdout_and_lines_to_stderr(
 
 
 @pytest.mark.slow
-def test_on_a_terminal_a_private_server_and_a_live_view_come_and_go() -> None:
+def test_on_a_terminal_it_shows_progress_and_ends_by_itself_with_the_account() -> None:
     with screen("demo", "--limit", "120") as shown:
         code = shown.end()
     lines = [line.rstrip() for line in shown.text.replace("\r", "\n").splitlines()]
     assert code == 0, shown.text
     assert max(map(len, lines)) <= 80
     assert any(" of 120 " in line for line in lines)
-    assert any(line.startswith(("on a valkey ", "on a redis ")) for line in lines)
-    (accounts,) = (line for line in lines if line.startswith("accounts"))
-    accepted, done, dead, discarded = (
-        int(number.replace(",", "")) for number in re.findall(r"[\d,]+", accounts)
+    assert any(line.startswith("on a private ") for line in lines)
+    (account,) = (line for line in lines if line.startswith("account"))
+    enqueued, *ended, left = (
+        int(number.replace(",", "")) for number in re.findall(r"[\d,]+", account)
     )
-    assert accepted == done + dead + discarded
-    assert accepted > 120
+    assert enqueued == sum(ended) > 120
+    assert left == 0
+    assert "No job was lost, and none ended twice." in shown.text
+    assert "\x1b[?1049h" not in shown.raw  # the console would take the whole screen
     assert "Warning" not in shown.text
     assert shown.raw.count("\x1b[?25l") == shown.raw.count("\x1b[?25h")  # the cursor is back
+
+
+def test_an_account_that_does_not_balance_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workkit.tools.demo.handlers import DemoState
+
+    real = DemoState.record
+
+    def with_a_lost_job(state: DemoState, jobs: Sequence[Job | None]) -> None:
+        real(state, [*jobs, Job("parse_file", "lost-1", 1, None)])
+
+    monkeypatch.setattr(DemoState, "record", with_a_lost_job)
+    result = CliRunner().invoke(cli, ["demo", "--limit", "1"])
+    assert result.exit_code == 1
+    assert "1 parse_file job never ended, such as lost-1" in result.stdout
+    assert "+ 1 left" in result.stdout
+    assert "No job was lost" not in result.stdout
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_ends_the_run_as_every_command() -> None:
+    with spawn("demo", "--limit", "2000", env=environment()) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        complaints = process.stderr.read()
+        assert process.wait(60) == 141
+    assert complaints == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("leave", "code"),
+    [
+        (lambda shown: shown.press("q"), 0),
+        (lambda shown: shown.process.send_signal(signal.SIGTERM), 128 + signal.SIGTERM),
+    ],
+    ids=["q", "SIGTERM"],
+)
+def test_top_opens_the_console_and_the_account_follows_it(
+    leave: Callable[[Screen], None], code: int
+) -> None:
+    with screen("demo", "--top", "--limit", "30") as shown:
+        shown.read(until=lambda text: "Overview" in text)
+        leave(shown)
+        assert shown.end() == code
+    account = shown.raw.rpartition("\x1b[?1049l")[2]  # after the console has given the screen back
+    assert re.search(r"account +[\d,]+ enqueued = ", ESCAPES.sub("", account))
+
+
+@pytest.mark.parametrize("other", ["--json", "--keep"])
+def test_top_refuses_options_that_contradict_it(other: str) -> None:
+    result = CliRunner().invoke(cli, ["demo", "--top", other])
+    assert result.exit_code == 2
+    assert "--top cannot be combined with --json or --keep" in result.stderr
+
+
+def test_top_without_a_terminal_says_what_it_needs() -> None:
+    result = CliRunner().invoke(cli, ["demo", "--top"])
+    assert result.exit_code == 2
+    assert "--top needs a terminal" in result.stderr
+    assert "pip install 'workkit[tui]'" in result.stderr
 
 
 @pytest.mark.slow
@@ -152,7 +219,7 @@ def test_a_signal_ends_a_run_with_a_partial_report_and_no_keys(
         code = shown.end()
     assert code == 128 + number
     assert "stopped early" in shown.text
-    assert re.search(r"accepted = .* left", shown.text)
+    assert re.search(r"enqueued = .* [1-9][\d,]* left", shown.text)
     assert "Traceback" not in shown.text
     assert keys_of(redis_client, namespace) == []
 
@@ -216,7 +283,7 @@ def test_the_environment_names_no_server_for_a_demo(redis_url: str, redis_client
         shown.read(until=lambda text: " jobs at once" in text)
         shown.process.send_signal(signal.SIGINT)
         shown.end()
-    assert "of its own, namespace demo-" in shown.text
+    assert re.search(r"on a private .*, namespace demo-", shown.text)
     assert list(redis_client.scan_iter(match="demo-*")) == []
 
 

@@ -1,102 +1,99 @@
-"""What is seen of a run: aligned, cut where it must be, and not more often than it helps."""
+"""What is shown of a run: aligned, cut where it must be, harmless, and not too often."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from workkit import MissingExtra
-from workkit.tools.demo.display import PlainDisplay, Progress
-from workkit.tools.demo.launch import choose_display, without_password
-from workkit.tools.demo.report import ErrorRow, JobRow, Report
-from workkit.tools.demo.tally import Totals
-from workkit.tools.demo.terminal import TerminalDisplay
-from workkit.tools.demo.watch import Snapshot
+from tests.tools.demo.test_account import an_account
+from workkit.core.records import Overview
+from workkit.tools.demo.display import DemoDisplay
+from workkit.tools.demo.launch import without_password
+from workkit.tools.demo.workload import SourceFile, Workload
 
-ROW = JobRow("parse_file", 1_234_567, 1_234_558, 18, 9, 0, 10, 1_200)
-LONG = ErrorRow("SyntaxError: " + "very " * 40 + "wrong", 1_000_000, 999_999, "lib/" + "x" * 40)
-REPORT = Report(
-    files=3, found=4, over_limit=1, over_size=0, suspects=1, jobs=[ROW, ROW, ROW],
-    total=ROW, errors=[LONG], wall_s=2.0, jobs_per_s=5.0, sampled_per_s=[1, 2], refused=3,
-    at_once=2, at_once_limit=2, parsed=Totals(1, 2, 3, 4, 5), packages={"p": Totals(1, 2, 3, 4, 5)},
-    slowest=("p/\x1b[31ma.py", 0.5), digest="ab" * 32, complete=True, pool_totals={"done": 7},
-    problems=["something is missing"],
-)  # fmt: skip
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+COLORS = re.compile(r"\x1b\[[0-9;]*3[0-7][0-9;]*m")
+SEEN = Overview(1.0, [], [], scheduled=3, retry=2, dead=1, executions=100)
+#: What a file or an error may be called: markup of rich, and an escape sequence.
+NASTY = "[bold]a[/nope] \x1b[31m.py"
 
 
-def report() -> Report:
-    from dataclasses import replace
-
-    reports = replace(ROW, name="package_report")
-    return replace(REPORT, jobs=[ROW, reports])
-
-
-def progress(elapsed_s: float) -> Progress:
-    snapshot = Snapshot({}, 2, 1, 10, 10, pending=True, checkin="3 of 4 files")
-    return Progress(elapsed_s, files=5_000, through=1_234, per_s=321.4, snapshot=snapshot)
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
 
 
-def test_plain_lines_come_every_two_seconds() -> None:
+def test_in_a_pipe_a_line_comes_every_two_seconds() -> None:
     stream = io.StringIO()
-    with PlainDisplay(stream) as display:
+    with DemoDisplay(stream) as display:
         for tenths in range(61):
-            display.show(progress(tenths / 10))
+            display.show(tenths / 10, 1_234, 5_000, SEEN)
     assert stream.getvalue().splitlines() == [
-        f"{elapsed:5.1f} s  1,234 of 5,000 files, 321 executions/s, 2 to retry, 1 dead"
-        for elapsed in (2.0, 4.0, 6.0)
+        f"{at:5.1f} s  1,234 of 5,000 files, {per_s} executions/s, 2 to retry, 1 dead"
+        for at, per_s in ((2.0, 50), (4.0, 25), (6.0, 17))
     ]
 
 
-def test_the_columns_of_a_plain_table_stand_below_each_other() -> None:
+def test_a_pipe_gets_long_lines_whole_and_no_escapes() -> None:
     stream = io.StringIO()
-    PlainDisplay(stream).finish(report())
-    head, rule, *rows = stream.getvalue().strip().splitlines()[:5]
-    end = head.index("accepted") + len("accepted")
-    assert {len(line[:end].rstrip()) for line in (head, rule, *rows[:2])} == {end}
-    assert "1,234,567" in rows[0]
-
-
-def test_a_plain_report_has_no_escapes_whatever_a_file_is_called() -> None:
-    stream = io.StringIO()
-    PlainDisplay(stream).finish(report())
-    assert "\x1b" not in stream.getvalue()
-    assert "problem:  something is missing" in stream.getvalue()
+    with DemoDisplay(stream) as display:
+        display.note(NASTY + "x" * 200)
+        display.finish(an_account())
+    text = stream.getvalue()
+    assert "[bold]a[/nope] \\x1b[31m.py" + "x" * 200 + "\n" in text
+    assert "\x1b" not in text
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120, 200])
-def test_numbers_survive_a_narrow_terminal(
+def test_the_numbers_of_the_account_fit_any_terminal(
     columns: int, monkeypatch: pytest.MonkeyPatch, terminal: Callable[[], io.StringIO]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     stream = terminal()
-    TerminalDisplay(stream).finish(report())
+    DemoDisplay(stream).finish(an_account())
     lines = [ESCAPES.sub("", line) for line in stream.getvalue().splitlines()]
-    (error,) = (line for line in lines if "SyntaxError" in line)
-    assert error.split()[:2] == ["1,000,000", "999,999"]
-    if columns >= 80:
-        assert max(map(len, lines)) <= columns
-        assert any("1,234,567" in line and "1,200" in line for line in lines)
+    (total,) = (line for line in lines if line.startswith("all "))
+    assert total.split() == ["all", "4", "3", "1", "1", "0", "0"]
+    assert max(map(len, lines)) <= max(columns, 72)
+    words = " ".join(" ".join(lines).split())
+    assert "4 enqueued = 3 done + 1 dead + 0 discarded + 0 left" in words
 
 
-def test_the_live_view_shows_progress_and_makes_room(
-    monkeypatch: pytest.MonkeyPatch, terminal: Callable[[], io.StringIO]
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+def test_a_problem_is_shown_in_place_of_the_good_news(terminal: Callable[[], io.StringIO]) -> None:
+    good, bad = terminal(), terminal()
+    DemoDisplay(good).finish(an_account())
+    assert "No job was lost" in good.getvalue()
+    DemoDisplay(bad).finish(an_account(trimmed=2))
+    assert "No job was lost" not in bad.getvalue()
+    assert "history has lost 2 executions" in bad.getvalue()
+
+
+def test_a_run_that_was_stopped_promises_nothing() -> None:
+    stream = io.StringIO()
+    DemoDisplay(stream).finish(an_account(complete=False))
+    assert "No job was lost" not in stream.getvalue()
+
+
+def test_a_terminal_shows_a_bar_and_cuts_long_lines(terminal: Callable[[], io.StringIO]) -> None:
     stream = terminal()
-    with TerminalDisplay(stream) as display:
-        display.show(progress(1.0))
-        shown = ESCAPES.sub("", stream.getvalue())
-        assert "1,234 of 5,000" in shown
-        assert "3 of 4 files" in shown
-        assert "to retry 2" in shown
-        assert len(shown.splitlines()) < 24
-        display.note("dead after 3 tries: " + "x" * 200)
-    assert "\x1b[2K" in stream.getvalue()
-    assert "x…" in stream.getvalue()
+    with DemoDisplay(stream) as display:
+        display.show(1.0, 1_234, 5_000, SEEN)
+        display.note(NASTY + "x" * 200)
+    shown = ESCAPES.sub("", stream.getvalue()).replace("\r", "\n")
+    assert "1,234 of 5,000 files" in shown
+    assert "2 to retry, 1 dead" in shown
+    (note,) = (line for line in shown.splitlines() if line.startswith("[bold]a[/nope] "))
+    assert note.endswith("x…")
+    assert len(note) <= 80
+    assert "\x1b[31m" not in stream.getvalue()
+    assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
 
 
 @pytest.mark.parametrize("kind", ["dumb", "unknown"])
@@ -104,46 +101,78 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(
     kind: str, monkeypatch: pytest.MonkeyPatch, terminal: Callable[[], io.StringIO]
 ) -> None:
     monkeypatch.setenv("TERM", kind)
-    assert isinstance(choose_display(terminal()), PlainDisplay)
-    monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(choose_display(terminal()), TerminalDisplay)
-    assert isinstance(choose_display(io.StringIO()), PlainDisplay)
+    stream = terminal()
+    with DemoDisplay(stream) as display:
+        display.show(3.0, 1_234, 5_000, SEEN)
+    assert stream.getvalue().startswith("  3.0 s  1,234 of 5,000 files")
+    assert "\x1b" not in stream.getvalue()
 
 
 def test_no_color_means_no_colors(
     monkeypatch: pytest.MonkeyPatch, terminal: Callable[[], io.StringIO]
 ) -> None:
-    colors = re.compile(r"\x1b\[[0-9;]*3[0-7][0-9;]*m")
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    colored = terminal()
-    TerminalDisplay(colored).finish(report())
-    assert colors.search(colored.getvalue())
+    def shown() -> str:
+        stream = terminal()
+        with DemoDisplay(stream) as display:
+            display.show(1.0, 1_234, 5_000, SEEN)
+        display.finish(an_account(trimmed=1))
+        return stream.getvalue()
+
+    assert COLORS.search(shown())
     monkeypatch.setenv("NO_COLOR", "1")
-    plain = terminal()
-    TerminalDisplay(plain).finish(report())
-    assert not colors.search(plain.getvalue())
+    assert not COLORS.search(shown())
 
 
-def test_a_terminal_needs_rich_and_says_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch, terminal: Callable[[], io.StringIO]
-) -> None:
-    import sys
+def test_without_a_stream_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with DemoDisplay(None) as display:
+        display.show(9.0, 1, 2, SEEN)
+        display.note("x")
+    display.finish(an_account())
+    assert capsys.readouterr() == ("", "")
 
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delitem(sys.modules, "workkit.tools.demo.terminal")
-    monkeypatch.setitem(sys.modules, "rich", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'workkit\[demo\]'"):
-        choose_display(terminal())
+
+def test_a_reader_that_has_gone_ends_the_run_but_no_other_thread() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    display = DemoDisplay(Closed())
+    display.note("from a thread of the pool")
+    with pytest.raises(BrokenPipeError):
+        display.show(3.0, 1, 2, SEEN)
+
+
+def test_the_files_and_those_that_are_left_out_are_said() -> None:
+    file = SourceFile("/r/p/a.py", "p/a.py", "p", 10)
+    suspect = replace(file, name="test/badsyntax_x.py")
+    stream = io.StringIO()
+    workload = Workload((file, suspect), over_limit=1_298, over_size=1)
+    DemoDisplay(stream).introduce(workload, "on a server\x1b[31m")
+    first, second, third = stream.getvalue().splitlines()
+    assert re.fullmatch(
+        r"2 files of Python 3\.\S+, 1 of them from CPython's tests of invalid source", first
+    )
+    assert second == "left out: 1,298 files over the limit, 1 file larger than 256 KiB"
+    assert third == "on a server\\x1b[31m"
+
+
+def test_a_python_without_invalid_source_is_told_why_nothing_died() -> None:
+    suspect = SourceFile("/r/test/bad.py", "test/badsyntax_x.py", "test", 10)
+    for files, said in (((), True), ((suspect,), False)):
+        stream = io.StringIO()
+        DemoDisplay(stream).finish(an_account(workload=Workload(files, 0, 0)))
+        assert ("without CPython's files of invalid source" in stream.getvalue()) is said
 
 
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("redis://:secret@host:6379/1", "redis://:***@host:6379/1"),
-        ("rediss://me:secret@host/0?a=b", "rediss://me:***@host/0?a=b"),
+        ("redis://:secret@host:6379/1", "redis://host:6379/1"),
+        ("rediss://me:secret@host/0?a=b", "rediss://host/0"),
+        ("redis://host/0?password=secret", "redis://host/0"),
+        ("redis://me:s@cret@host", "redis://host"),
         ("redis://localhost", "redis://localhost"),
-        ("unix:///tmp/server.sock", "unix:///tmp/server.sock"),
+        ("unix:///tmp/a@b/server.sock", "unix:///tmp/a@b/server.sock"),
     ],
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:

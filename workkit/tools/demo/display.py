@@ -1,158 +1,134 @@
-"""What is seen of a run: the interface, and plain lines for where the output is no terminal."""
+"""Shows a run: a progress bar on a terminal, a line now and then elsewhere, tables at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Protocol, Self, TextIO
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final, Self, TextIO
 
-from workkit.tools.demo.report import Report
-from workkit.tools.demo.watch import Snapshot
-from workkit.tools.demo.wording import Grid, facts, grids
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
 
-__all__ = ["Display", "PlainDisplay", "Progress", "UnseenDisplay"]
+from workkit.core.records import Overview
+from workkit.core.text import clean, counted
+from workkit.tools.demo.account import Account
+from workkit.tools.demo.handlers import JOB_NAMES
+from workkit.tools.demo.workload import MAX_BYTES, Workload
 
-#: A line of progress at most this often, seconds.
+__all__ = ["DemoDisplay"]
+
+#: Seconds between two lines of progress where there is no terminal.
 _EVERY_S: Final = 2.0
-_CELL_CHARS: Final = 68
-_GAP: Final = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is.
+class _PipeConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise the error, which rich turns into exit code 1; the command has its own code."""
+        raise BrokenPipeError
 
-    Attributes:
-        elapsed_s: Seconds since the first job was enqueued.
-        files: How many files there are to process.
-        through: How many of them are parsed or dead.
-        per_s: Executions a second, lately.
-        snapshot: What else there is to see.
+
+class DemoDisplay:
+    """Where a run is shown; a context manager around it.
+
+    Text is never read as markup, and control characters in it become escapes.
+
+    Args:
+        stream: Where to write; None to show nothing.
     """
 
-    elapsed_s: float
-    files: int
-    through: int
-    per_s: float
-    snapshot: Snapshot
+    def __init__(self, stream: TextIO | None) -> None:
+        self._console = _PipeConsole(file=stream, quiet=stream is None, highlight=False)
+        self._live = stream is not None and stream.isatty() and self._console.is_interactive
+        self._next_s = _EVERY_S
+        files = TextColumn("{task.completed:,.0f} of {task.total:,.0f} files", markup=False)
+        # A narrow bar leaves room for the ^C of a terminal, which would otherwise begin a new line.
+        columns = files, BarColumn(bar_width=12), TextColumn("{task.description}", markup=False)
+        self._bar = Progress(
+            *columns, console=self._console, transient=True, disable=not self._live
+        )
+        self._task = self._bar.add_task("", total=0)
 
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
 
-class Display(Protocol):
-    """Where a run is shown; a context manager around it."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
 
     def say(self, text: str) -> None:
         """Show text that stays."""
-        ...
+        self._console.print(Text(text), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Show a line that stays, cut if it is too long for the place."""
-        ...
+        """Show a line that stays, from any thread; a terminal cuts it to its width."""
+        with suppress(BrokenPipeError):  # the next line of progress ends the run
+            if self._live:
+                self._console.print(Text(clean(text)), no_wrap=True, overflow="ellipsis")
+            else:
+                self.say(clean(text))
 
-    def show(self, progress: Progress) -> None:
-        """Show how far the run is."""
-        ...
+    def show(self, elapsed_s: float, done: int, total: int, seen: Overview) -> None:
+        """Show the progress: seconds since the start, files done, all files, and the rest."""
+        per_s = seen.executions / elapsed_s if elapsed_s > 0 else 0.0
+        counts = f"{per_s:,.0f} executions/s, {seen.retry:,} to retry, {seen.dead:,} dead"
+        self._bar.update(self._task, completed=done, total=total, description=counts)
+        if not self._live and elapsed_s >= self._next_s:
+            self._next_s = elapsed_s + _EVERY_S
+            self.say(f"{elapsed_s:5.1f} s  {done:,} of {total:,} files, {counts}")
 
-    def finish(self, report: Report) -> None:
-        """Show the end."""
-        ...
-
-
-class UnseenDisplay:
-    """Shows nothing, where something else does."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        """Take text."""
-
-    def note(self, text: str) -> None:
-        """Take a line."""
-
-    def show(self, progress: Progress) -> None:
-        """Take how far the run is."""
-
-    def finish(self, report: Report) -> None:
-        """Take the end."""
-
-
-class PlainDisplay(UnseenDisplay):
-    """Lines for logs and pipes.
-
-    Args:
-        stream: Where to write.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._next_s = _EVERY_S
-
-    def say(self, text: str) -> None:
-        """Write text."""
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
-
-    def note(self, text: str) -> None:
-        """Write a line; nothing is too long."""
-        self.say(text)
-
-    def show(self, progress: Progress) -> None:
-        """Write a line, if the last one was not just now."""
-        if progress.elapsed_s < self._next_s:
-            return
-        self._next_s = progress.elapsed_s + _EVERY_S
-        snapshot = progress.snapshot
+    def introduce(self, workload: Workload, where: str) -> None:
+        """Say what is processed, what is left out, and where."""
+        files = counted(len(workload.files), "file")
         self.say(
-            f"{progress.elapsed_s:5.1f} s  {progress.through:,} of {progress.files:,} files, "
-            f"{progress.per_s:,.0f} executions/s, {snapshot.retry:,} to retry, "
-            f"{snapshot.dead:,} dead"
+            f"{files} of Python {platform.python_version()}, "
+            f"{workload.suspects:,} of them from CPython's tests of invalid source\n"
+            f"left out: {counted(workload.over_limit, 'file')} over the limit, "
+            f"{counted(workload.over_size, 'file')} larger than {MAX_BYTES // 1024} KiB\n"
+            f"{clean(where)}"
         )
 
-    def finish(self, report: Report) -> None:
-        """Write the tables and facts of the end."""
-        for grid in grids(report):
-            self.say("")
-            for line in _lines(grid):
-                self.say(line)
-        self.say("")
-        for title, text in facts(report):
-            self.say(f"{title:<10}{text}")
-        for problem in report.problems:
-            self.say(f"problem:  {problem}")
+    def finish(self, account: Account) -> None:
+        """Show the account."""
+        facts = Table.grid(padding=(0, 2))
+        for title, text in _facts(account):
+            facts.add_row(Text(title, style="bold"), Text(text))
+        for problem in account.problems():
+            facts.add_row(Text("problem", style="bold red"), Text(clean(problem)))
+        self._console.print("", _jobs(account), "", facts)
 
 
-def _lines(grid: Grid) -> Iterator[str]:
-    """Yield a table as lines of aligned text."""
-    rows = [[_cut(cell) for cell in row] for row in (grid.names, *grid.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for at, row in enumerate(rows):
-        yield _GAP.join(_aligned(row, widths, grid.is_text)).rstrip()
-        if at == 0 or (grid.last_is_total and at == len(rows) - 2):
-            yield _GAP.join("-" * width for width in widths)
+def _jobs(account: Account) -> Table:
+    table = Table("job", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    total = account.counts()
+    for column in total:
+        table.add_column(column, justify="right", no_wrap=True)
+    for name in JOB_NAMES:
+        table.add_row(name, *map("{:,}".format, account.counts(name).values()))
+    table.add_section()
+    table.add_row("all", *map("{:,}".format, total.values()))
+    return table
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int], is_text: Sequence[bool]) -> Iterator[str]:
-    for cell, width, text in zip(row, widths, is_text, strict=True):
-        yield cell.ljust(width) if text else cell.rjust(width)
-
-
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= _CELL_CHARS else f"{cell[: _CELL_CHARS - 1]}…"
+def _facts(account: Account) -> Iterator[tuple[str, str]]:
+    """Yield what the tables do not show, each with a title."""
+    total, state, (ended, wall_s) = account.counts(), account.state, account.speed()
+    if wall_s:
+        yield "speed", f"{ended / wall_s:,.0f} jobs/s: {ended:,} in {wall_s:.1f} s, waits included"
+    if state.waiting:
+        counts = " ".join(f"{count:,}" for count in state.waiting[-10:])
+        yield "cron", f"{counts} jobs waiting, counted every 2 s"
+    asked = account.counts("package_report")["enqueued"] + state.refused
+    yield "unique", f"{asked:,} package reports requested, {state.refused:,} refused: one waited"
+    if (parsed := state.reports.get("")) and state.digest:
+        lines, mb = parsed["lines"], parsed["bytes"] / 1e6
+        yield "parsed", f"{lines:,} lines, {mb:,.1f} MB; SHA-256 {state.digest[:16]}…"
+    if not account.workload.suspects:
+        yield "no errors", "this Python was installed without CPython's files of invalid source"
+    sums = (f"{total[name]:,} {name}" for name in ("done", "dead", "discarded", "left"))
+    yield "account", f"{total['enqueued']:,} enqueued = {' + '.join(sums)}"
+    if account.complete and not account.problems():
+        yield "", "No job was lost, and none ended twice."

@@ -1,49 +1,37 @@
-"""Sets the stage for a run: server, namespace, signals, display; and clears it away."""
+"""Prepares a run (server, namespace, signals, display), and cleans up after it."""
 
 from __future__ import annotations
 
 import json
-import os
+import re
+import shlex
 import sys
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from types import FrameType
-from typing import Final, TextIO
-from urllib.parse import urlsplit, urlunsplit
 
+from workkit.client import Client
 from workkit.core.entropy import Entropy
 from workkit.embedded import EmbeddedServer
 from workkit.engine.process.signals import SignalEvent, signals_to
-from workkit.errors import MissingExtra
-from workkit.tools.console import console_fits
-from workkit.tools.demo.display import Display, PlainDisplay
-from workkit.tools.demo.report import as_json
-from workkit.tools.demo.session import Session
-from workkit.tools.demo.sweep import remove_keys, require_free
-from workkit.tools.demo.wording import headline, how_to_try, left_out
+from workkit.errors import InvalidOption
+from workkit.store.calls.inspecting import scan
+from workkit.store.connections.link import Link
+from workkit.store.connections.target import Target
+from workkit.store.keys import Keys
+from workkit.store.round_trip import RoundTrip, Step
+from workkit.tools.console import open_console
+from workkit.tools.demo.account import Account
+from workkit.tools.demo.display import DemoDisplay
+from workkit.tools.demo.session import DemoSession
 from workkit.tools.demo.workload import Workload, find_sources, source_roots
 
-__all__ = ["Options", "choose_display", "launch", "without_password"]
-
-_MISSING: Final = 1
-#: What a shell reports for a program that a signal ended.
-_SIGNALLED: Final = 128
-_ID_DIGITS: Final = 8
+__all__ = ["DemoOptions", "launch", "sweep", "without_password"]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What the command was asked for.
-
-    Attributes:
-        redis: The server's URL; None for one of our own.
-        namespace: Prefix of all keys; None for a fresh one.
-        concurrency: How many jobs run at once.
-        limit: How many files are processed at most.
-        as_json: Whether the report is to be JSON.
-        keep: Whether server and pool are kept until a signal.
-        console: Whether the console is opened, if there is a terminal for it.
-    """
+class DemoOptions:
+    """The options of the command; None stands for a private server and for a new namespace."""
 
     redis: str | None
     namespace: str | None
@@ -51,133 +39,123 @@ class Options:
     limit: int
     as_json: bool
     keep: bool
-    console: bool = False
+    top: bool
 
 
-def launch(options: Options) -> int:
+def launch(options: DemoOptions) -> int:
     """Run the demo.
 
     Returns:
-        The exit code: 0, 1 if something does not add up, 128 and the signal after a signal.
+        The exit code: 0, 1 if the account does not balance, 128 and the signal after a signal.
 
     Raises:
-        MissingExtra: There is no server to start, or no rich for the terminal.
+        MissingExtra: There is no server to start.
         InvalidOption: The namespace or the URL cannot be used.
-        InvalidName: The namespace cannot be one.
+        InvalidName: The namespace is not valid.
         ServerError: The server does not answer or refuses.
     """
-    with ExitStack() as stack:
-        stop = _Stop()
-        stack.enter_context(signals_to(stop.on_signal))
-        display = choose_display(sys.stderr if options.as_json else sys.stdout)
-        roots = source_roots()
-        workload = Workload.choose(roots, find_sources(roots), options.limit)
-        url, namespace, label = _prepare(options, stack)
-        if options.console and not options.as_json and console_fits():
-            return _in_console(options, stack, stop, display, (url, namespace, workload))
-        session = Session(url, namespace, workload, options.concurrency, display, stop)
+    stop, signals = SignalEvent(), [0]
+
+    def on_signal(number: int, _frame: object) -> None:
+        leave = options.top and not stop.is_set()
+        signals.append(number)
+        stop.set()
+        if leave:
+            raise KeyboardInterrupt  # ends the console, which does not know `stop`
+
+    with signals_to(on_signal), ExitStack() as stack:
+        display = DemoDisplay(sys.stderr if options.as_json else sys.stdout)
+        workload = Workload.choose(find_sources(source_roots()), options.limit)
+        url, namespace, server = _prepare(options, stack)
+        shown = DemoDisplay(None) if options.top else display
+        session = DemoSession(url, namespace, workload, options.concurrency, shown, stop)
         stack.callback(session.close)
-        display.say(headline(workload))
-        if rest := left_out(workload):
-            display.say(rest)
-        display.say(f"on {label}, namespace {namespace}, {options.concurrency} jobs at once")
-        report = session.run()
-        if not report.complete:
-            display.say("stopped early; this is how far it came")
-        display.finish(report)
+        where = f"on {server}, namespace {namespace}, {options.concurrency} jobs at once"
+        display.introduce(workload, where)
+        account = _run_in_console(session, stop) if options.top else session.run()
+        if not account.complete:
+            display.say("stopped early; the account shows how far the run came")
+        display.finish(account)
         if options.as_json:
-            sys.stdout.write(f"{json.dumps(as_json(report), indent=2)}\n")
+            sys.stdout.write(f"{json.dumps(account.as_json(), indent=2)}\n")
             sys.stdout.flush()
-        if options.keep and report.complete:
-            display.say(how_to_try(without_password(url), namespace))
+        if options.keep and account.complete:
+            display.say(
+                "\nThe server and a pool run until Ctrl-C. In another terminal:\n\n"
+                f"  export WORKKIT_REDIS_URL={shlex.quote(without_password(url))}\n"
+                f"  export WORKKIT_NAMESPACE={shlex.quote(namespace)}\n"
+                "  workkit queues\n  workkit jobs dead\n  workkit retry --all\n"
+            )
             session.go_on()
-            display.say("")  # below the terminal's ^C
-        elif stop.number:
-            return _SIGNALLED + stop.number
-        return _MISSING if report.problems else 0
+            display.say("\nstopped")
+        elif signals[-1]:
+            return 128 + signals[-1]  # as shells report it
+        return 1 if account.problems() else 0
 
 
-def _in_console(
-    options: Options,
-    stack: ExitStack,
-    stop: _Stop,
-    display: Display,
-    on: tuple[str, str, Workload],
-) -> int:
-    """Run while the console shows it, and account for everything when it is left."""
-    from workkit.tools.demo.display import UnseenDisplay
-    from workkit.tools.demo.in_console import run_in_console
+def _run_in_console(session: DemoSession, stop: SignalEvent) -> Account:
+    """Run on a thread while the console shows it; ends when the user leaves the console."""
 
-    url, namespace, workload = on
-    session = Session(url, namespace, workload, options.concurrency, UnseenDisplay(), stop)
-    stack.callback(session.close)
-    report = run_in_console(session, stop)
-    if report is None:
-        return _MISSING
-    display.say(headline(workload))
-    if not report.complete:
-        display.say("left early; this is how far it came")
-    display.finish(report)
-    return _MISSING if report.problems else 0
+    def work() -> Account:
+        account = session.run()
+        if not stop.is_set():
+            session.go_on()
+        return account
+
+    with ThreadPoolExecutor(1) as executor, closing(Client(session.namespace, session.redis)) as c:
+        future = executor.submit(work)
+        try:
+            with suppress(KeyboardInterrupt):
+                open_console(c, refresh_s=1.0)
+        finally:
+            stop.set()
+        return future.result()
 
 
-def _prepare(options: Options, stack: ExitStack) -> tuple[str, str, str]:
-    """Get a server and a free namespace.
-
-    Returns:
-        The server's URL, the namespace, and the server as it may be shown.
-    """
+def _prepare(options: DemoOptions, stack: ExitStack) -> tuple[str, str, str]:
+    """Get a server and a free namespace; return URL, namespace, and a name for the server."""
     namespace = options.namespace
     if namespace is None:
-        namespace = f"demo-{Entropy().identifier()[:_ID_DIGITS]}"
+        namespace = f"demo-{Entropy().identifier()[:8]}"
     if options.redis is None:
         server = stack.enter_context(EmbeddedServer())
-        return server.url, namespace, f"a {server.version} of its own"
-    require_free(namespace, options.redis)
+        return server.url, namespace, f"a private {server.version}"
+    if taken := sweep(namespace, options.redis):
+        raise InvalidOption(
+            f"namespace {namespace!r} is in use (there is a key {taken!r}), and the demo clears "
+            "its namespace at the end; choose another"
+        )
     if not options.keep:
-        stack.callback(remove_keys, namespace, options.redis)
+        stack.callback(sweep, namespace, options.redis, remove=True)
     return options.redis, namespace, without_password(options.redis)
 
 
-class _Stop(SignalEvent):
-    """Set by a signal.
-
-    Attributes:
-        number: The signal; 0 for none.
-    """
-
-    number = 0
-
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal."""
-        self.number = number
-        self.set()
-
-
-def choose_display(stream: TextIO) -> Display:
-    """Return a live view for a terminal that can move its cursor, plain lines for anything else.
-
-    Args:
-        stream: Where to show it.
+def sweep(namespace: str, redis: object, *, remove: bool = False) -> str | None:
+    """Return the first key that is found in a namespace, or remove all of its keys.
 
     Raises:
-        MissingExtra: It is a terminal, and rich is not installed.
+        InvalidOption: It is the empty namespace, to which every key belongs.
+        InvalidName: It is not a valid namespace.
+        ServerError: The server does not answer or refuses.
     """
-    if not stream.isatty() or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}:
-        return PlainDisplay(stream)
-    try:
-        from workkit.tools.demo.terminal import TerminalDisplay
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "rich":
-            raise
-        raise MissingExtra("workkit demo on a terminal", "demo") from None
-    return TerminalDisplay(stream)
+    if not namespace:
+        raise InvalidOption("the demo clears its namespace at the end, so it cannot be empty")
+    keys = Keys(namespace)
+    with closing(Link(Target.of(redis))) as link:
+        return link.carry(_sweep(keys, remove))
+
+
+def _sweep(keys: Keys, remove: bool) -> Step[str | None]:
+    cursor: int | None = None
+    while cursor != 0:
+        cursor, found = yield from scan(keys, cursor or 0)
+        if found and not remove:
+            return found[0].decode("utf-8", "replace")
+        if found:
+            yield from RoundTrip.one(("UNLINK", *found), int)
+    return None
 
 
 def without_password(url: str) -> str:
-    """Return a URL that can be shown."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    """Return a URL that can be shown: without user, password and options."""
+    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
