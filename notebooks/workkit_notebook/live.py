@@ -145,10 +145,14 @@ class Live(widgets.VBox):  # type: ignore[misc]
         rows = []
         for name in names:
             mine = [record for record in ran if record.name == name]
-            waits = [max(r.started_ms - r.enqueued_at * 1_000, 0) for r in mine]
+            waits = [r.wait_ms for r in mine if r.wait_ms is not None]
             runs = [r.finished_ms - r.started_ms for r in mine]
-            quantiles = [_quantile(values, q) for values in (waits, runs) for q in (0.5, 0.99)]
-            rows.append((html.escape(name), f"{len(mine):,}", *map(took, quantiles)))
+            quantiles = [
+                took(_quantile(values, q)) if values else "-"
+                for values in (waits, runs)
+                for q in (0.5, 0.99)
+            ]
+            rows.append((html.escape(name), f"{len(mine):,}", *quantiles))
         head = ("newest executions", "", "wait p50", "wait p99", "run p50", "run p99")
         return html.table(head, rows, "nothing has run yet")
 

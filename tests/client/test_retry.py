@@ -116,7 +116,7 @@ def test_a_retried_unique_job_is_unique_again(stage: Stage, by_key: bool) -> Non
     died_at, _ = die(stage)
     assert stage.held(stage.unique_key()) is None
     stage.client.retry_dead_job(died_at, job.id)
-    assert stage.queued() == [job.raw]
+    assert stage.queued() == [wire.splice(job.raw, t_ms=None)]
     assert stage.redis.ttl(stage.unique_key()) == pytest.approx(DAY_S, abs=TTL_SLACK_S)
     assert enqueue() is None
     pool = stage.pool()

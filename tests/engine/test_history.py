@@ -70,6 +70,7 @@ def test_a_job_that_is_done_is_remembered_with_its_times_its_worker_and_its_mach
         reason="",
         pool_id=pool.id,
         host=socket.gethostname(),
+        enqueued_ms=started_ms - 2_500,
     )
 
 

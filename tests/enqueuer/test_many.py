@@ -90,7 +90,7 @@ def sent_by(step: Step[Any]) -> list[list[Command]]:
 def test_a_round_trip_carries_at_most_a_thousand_jobs(monkeypatch: Any) -> None:
     enqueuer = Enqueuer("work", "redis://nowhere.invalid")
     sent: list[list[Command]] = []
-    monkeypatch.setattr(enqueuer._links, "run", lambda step: sent.extend(sent_by(step)))
+    monkeypatch.setattr(enqueuer._links, "carry", lambda step: sent.extend(sent_by(step)))
     enqueuer.enqueue_many([(f"name{n % 3}", None) for n in range(2_500)])
     carried = [
         [

@@ -43,16 +43,29 @@ def assert_same(one: Job, other: Job) -> None:
         assert getattr(one, field) == getattr(other, field), field
 
 
-def plain(ids: Entropy, clock: FakeClock, args_json: str = ARGS_JSON) -> str:
-    return f'{{"name":"mail","id":"{ids.identifier()}","t":{clock.now_s},"args":{args_json}}}'
+def plain(
+    ids: Entropy, clock: FakeClock, args_json: str = ARGS_JSON, *, tail: str = "", now: bool = True
+) -> str:
+    """Write a job as the original does; one that enters its queue now has our `t_ms` too."""
+    stamp = f',"t_ms":{clock.epoch_ms}' if now else ""
+    return (
+        f'{{"name":"mail","id":"{ids.identifier()}","t":{clock.now_s},"args":{args_json}'
+        f"{tail}{stamp}}}"
+    )
 
 
 def unique(
-    scene: Scene, ids: Entropy, clock: FakeClock, key_json: str = ARGS_JSON, tail: str = ""
+    scene: Scene,
+    ids: Entropy,
+    clock: FakeClock,
+    key_json: str = ARGS_JSON,
+    tail: str = "",
+    *,
+    now: bool = True,
 ) -> str:
     escaped = key_json.replace("\\", "\\\\").replace('"', '\\"')
     key = f"{scene.namespace}:unique:mail:{escaped}\\n"
-    return plain(ids, clock)[:-1] + f',"unique":true,"unique_key":"{key}"{tail}}}'
+    return plain(ids, clock, tail=f',"unique":true,"unique_key":"{key}"{tail}', now=now)
 
 
 # At once
@@ -102,7 +115,7 @@ def test_a_job_is_scheduled_for_the_next_whole_second(
 ) -> None:
     clock.advance(0.3)
     scheduled = enqueuer.enqueue_in("mail", seconds, ARGS)
-    raw = plain(ids, clock)
+    raw = plain(ids, clock, now=False)
     run_at = clock.now_s + due_s
     assert contents(scene) == {"known_jobs": {"mail"}, "scheduled": {raw: run_at}}
     assert scheduled.run_at == run_at
@@ -126,7 +139,8 @@ def test_a_job_is_scheduled_for_a_point_in_time(
     enqueuer: Enqueuer, scene: Scene, ids: Entropy, clock: FakeClock, when: Any, run_at: int
 ) -> None:
     scheduled = enqueuer.enqueue_at("mail", when, ARGS)
-    assert contents(scene) == {"known_jobs": {"mail"}, "scheduled": {plain(ids, clock): run_at}}
+    raw = plain(ids, clock, now=False)
+    assert contents(scene) == {"known_jobs": {"mail"}, "scheduled": {raw: run_at}}
     assert scheduled.run_at == run_at
 
 
@@ -174,7 +188,7 @@ def test_a_scheduled_unique_job_holds_its_key_a_day_longer_than_its_delay(
     enqueuer: Enqueuer, scene: Scene, ids: Entropy, clock: FakeClock
 ) -> None:
     scheduled = enqueuer.enqueue_unique_in("mail", 3 * DAY_S, ARGS)
-    raw, key = unique(scene, ids, clock), f"unique:mail:{ARGS_JSON}\n"
+    raw, key = unique(scene, ids, clock, now=False), f"unique:mail:{ARGS_JSON}\n"
     run_at = clock.now_s + 3 * DAY_S
     assert contents(scene) == {"known_jobs": {"mail"}, "scheduled": {raw: run_at}, key: "1"}
     assert expiry(scene, key) == pytest.approx(4 * DAY_S, abs=TTL_SLACK_S)
@@ -199,9 +213,8 @@ def test_a_scheduled_job_by_key_is_written_the_same_way(
     enqueuer: Enqueuer, scene: Scene, ids: Entropy, clock: FakeClock
 ) -> None:
     scheduled = enqueuer.enqueue_unique_in_by_key("mail", DAY_S, ARGS, None)
-    raw = plain(ids, clock)[:-1] + (
-        f',"unique":true,"unique_key":"{scene.namespace}:unique:mail:"}}'
-    )
+    key_tail = f',"unique":true,"unique_key":"{scene.namespace}:unique:mail:"'
+    raw = plain(ids, clock, tail=key_tail, now=False)
     run_at = clock.now_s + DAY_S
     assert contents(scene) == {
         "known_jobs": {"mail"}, "scheduled": {raw: run_at}, "unique:mail:": raw,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.client.stage import JUNK, SETS, Stage, raw_job
 from workkit.core import job as wire
-from workkit.core.history import DetailedRecord, PackedHistory, pack, unpack
+from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import Place, WorkerObservation
 from workkit.snapshot import Redaction, Snapshot, write_snapshot
 
@@ -106,11 +106,11 @@ def test_what_workers_run_is_redacted() -> None:
 
 
 def test_history_is_redacted() -> None:
-    record = DetailedRecord(
+    record = Record(
         "x", "mail", 1, 2, 3, "dead", 1, f"ValueError: {SECRET}", "f", "w", "",
         f'{{"token":"{SECRET}"}}', ((1, f"with {SECRET}"),),
     )  # fmt: skip
-    plain = DetailedRecord("y", "mail", 1, 2, 3, "done")
+    plain = Record("y", "mail", 1, 2, 3, "done")
     entry = PackedHistory("1-1", "1", "p", "h", pack([record, plain]), 2, "")
     clean, same = unpack(Redaction().history(entry).blob)
     assert clean.args == '{"token":"[redacted]"}'

@@ -2,8 +2,8 @@
 
 One stream entry holds all that finished in one exchange: fields ``v`` (format), ``pool``, ``host``,
 ``n`` (how many), ``r``, a MessagePack array of records, ``b``, how many bytes had been written, and
-``ver``, the version of the program. A record is an array in the order of `Record`'s fields, then
-those of `DetailedRecord` where a pool was asked to keep them. The entry's id is ``MS-TOTAL``: when
+``ver``, the version of the program. A record is an array in the order of `Record`'s fields; readers
+take later ones that are missing as their defaults. The entry's id is ``MS-TOTAL``: when
 it was written, and how many records had been written since the stream began, so that a reader knows
 how many the cap took away.
 """
@@ -17,7 +17,7 @@ import msgspec
 
 from workkit.core.outcomes import Outcome
 
-__all__ = ["FORMAT", "DetailedRecord", "PackedHistory", "Record", "pack", "unpack"]
+__all__ = ["FORMAT", "PackedHistory", "Record", "pack", "unpack"]
 
 #: The value of an entry's ``v`` field.
 FORMAT: Final = "1"
@@ -42,6 +42,9 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
             often). Discarded without having run: "duplicate slot", "late slot". Returned:
             "stopping", "no free worker", "runs alone" (on its last recovery), "unreceived" (the
             reply with it was lost). Recovered: "pool died".
+        args: The args as JSON; None if they were not asked for, or are too long.
+        checkins: The newest check-ins: epoch milliseconds and message; see `HistoryOptions`.
+        enqueued_millis: Milliseconds beyond `enqueued_at`, 0 to 999; -1 where they are unknown.
     """
 
     job_id: str
@@ -55,18 +58,15 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     fingerprint: str = ""
     worker_id: str = ""
     reason: str = ""
-
-
-class DetailedRecord(Record, frozen=True, gc=False):
-    """A record of a pool that was asked for more; see `HistoryOptions`.
-
-    Attributes:
-        args: The args as JSON; None if they were not asked for, or are too long.
-        checkins: The newest check-ins: epoch milliseconds and message.
-    """
-
     args: str | None = None
     checkins: tuple[tuple[int, str], ...] = ()
+    enqueued_millis: int = -1
+
+    @property
+    def enqueued_ms(self) -> int | None:
+        """When it entered its queue, epoch milliseconds; None where only the second is known."""
+        known = self.enqueued_millis >= 0
+        return self.enqueued_at * 1_000 + self.enqueued_millis if known else None
 
 
 class PackedHistory(NamedTuple):
@@ -94,7 +94,7 @@ class PackedHistory(NamedTuple):
 #: What every reader of MessagePack can hold.
 _MOST: Final = 2**63 - 1
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(list[DetailedRecord]).decode
+_decode: Final = msgspec.msgpack.Decoder(list[Record]).decode
 
 
 def pack(records: Sequence[Record]) -> bytes:
@@ -114,7 +114,7 @@ def _fitting(record: Record) -> dict[str, int]:
     }
 
 
-def unpack(blob: bytes) -> list[DetailedRecord]:
+def unpack(blob: bytes) -> list[Record]:
     """Read the ``r`` field of an entry.
 
     Raises:

@@ -46,11 +46,16 @@ _EXACT_FLOAT: Final = 2**53
 
 
 class Payload(
-    msgspec.Struct, frozen=True, gc=False, rename={"enqueued_at": "t", "last_err": "err"}
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={"enqueued_at": "t", "last_err": "err", "stamp_ms": "t_ms"},
 ):
     """What a job's bytes say: the engine's own copy, out of a handler's reach but for the args.
 
-    The fields are those of `Job`; anything else stays in the bytes.
+    The fields are those of `Job`, and `stamp_ms`: when the job entered its queue, epoch ms, as
+    workkit wrote it. Go readers skip it, and a Go requeuer changes only `t`; so it counts only
+    where both name the same second. Anything else stays in the bytes.
     """
 
     name: str
@@ -63,6 +68,15 @@ class Payload(
     fails: int = 0
     last_err: str = ""
     failed_at: int = 0
+    stamp_ms: Any = None
+
+    @property
+    def enqueued_millis(self) -> int:
+        """Milliseconds beyond `enqueued_at`, 0 to 999; -1 where they are unknown."""
+        stamp = self.stamp_ms
+        if type(stamp) is int and stamp // 1_000 == self.enqueued_at:
+            return stamp % 1_000
+        return -1
 
     def job(self, raw: bytes, checkin: Callable[[str], None] | None = None) -> Job:
         """Return a job for the user to work with.
@@ -212,6 +226,7 @@ def encode(
     *,
     unique_key: str = "",
     unique_until: str = "",
+    enqueued_ms: int | None = None,
 ) -> bytes:
     """Write a fresh job with the original's fields in the original's order.
 
@@ -223,6 +238,8 @@ def encode(
         unique_key: The key that holds its uniqueness; "" for a plain job.
         unique_until: "done" to keep the key until the job has succeeded or died. Go pools drop the
             field and release at the start.
+        enqueued_ms: The same time in epoch milliseconds, for a job that enters its queue now; a
+            member of our own behind the original's fields.
 
     Returns:
         The list element.
@@ -232,6 +249,8 @@ def encode(
         tail = b',"unique":true,"unique_key":' + gojson.encode_text(unique_key)
         if unique_until == "done":
             tail += b',"unique_until":"done"'
+    if enqueued_ms is not None:
+        tail += b',"t_ms":%d' % enqueued_ms
     return b'{"name":%b,"id":%b,"t":%d,"args":%b%b}' % (
         _encoded_name(name),
         gojson.encode_text(job_id),

@@ -81,7 +81,7 @@ class EnqueueSteps:
 
     def schedule(self, name: str, run_at_s: int, args: Args) -> Step[ScheduledJob]:
         """Put a job into the scheduled set."""
-        job = self._job(name, args)
+        job = self._job(name, args, queued=False)
         yield from store.schedule(self.keys, job.name, run_at_s, job.raw)
         return ScheduledJob(run_at_s, job)
 
@@ -105,10 +105,12 @@ class EnqueueSteps:
         except InvalidArgs as error:
             raise InvalidArgs(str(error).replace("args", "key", 1)) from None
         unique_key = self.keys.unique(name, key_json)
-        now_s = self._clock.read().epoch_s
+        now = self._clock.read()
+        now_s = now.epoch_s
         raw = wire.encode(
             name, self._entropy.identifier(), now_s, args_json,
             unique_key=unique_key, unique_until=until,
+            enqueued_ms=now.epoch_ms if run_at_s is None else None,
         )  # fmt: skip
         delay_s = max(run_at_s - now_s, 0) if run_at_s is not None else 0
         accepted = yield from store.enqueue_unique(
@@ -160,11 +162,14 @@ class EnqueueSteps:
             )
         return math.ceil(when)
 
-    def _job(self, name: str, args: Args) -> Job:
+    def _job(self, name: str, args: Args, *, queued: bool = True) -> Job:
         name = self._check(name)
         args_json = self._encode(args)
-        job_id, now_s = self._entropy.identifier(), self._clock.read().epoch_s
-        raw = wire.encode(name, job_id, now_s, args_json)
+        job_id, now = self._entropy.identifier(), self._clock.read()
+        now_s = now.epoch_s
+        raw = wire.encode(
+            name, job_id, now_s, args_json, enqueued_ms=now.epoch_ms if queued else None
+        )
         return Job(name, job_id, now_s, dict(args) if args is not None else None, raw=raw)
 
     def _encode(self, args: Args) -> bytes:

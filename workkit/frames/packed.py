@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from workkit.core.history import FORMAT, DetailedRecord, PackedHistory, unpack
+from workkit.core.history import FORMAT, PackedHistory, Record, unpack
 from workkit.frames.extra import np, pa
 from workkit.frames.schema import schema
 
@@ -24,7 +24,7 @@ __all__ = ["Unpacker"]
 _CHUNK: Final = 65_536
 _get: Final = attrgetter(
     "job_id", "name", "enqueued_at", "started_ms", "finished_ms", "outcome", "fails", "error",
-    "fingerprint", "worker_id", "reason", "args", "checkins",
+    "fingerprint", "worker_id", "reason", "args", "checkins", "enqueued_millis",
 )  # fmt: skip
 _encode: Final = msgspec.json.encode
 
@@ -47,7 +47,7 @@ class Unpacker:
 
     def tables(self, batches: Iterable[Sequence[PackedHistory]]) -> Iterator[Any]:
         """Turn batches of entries into tables with the schema of the frame "history"."""
-        waiting: list[tuple[PackedHistory, list[DetailedRecord]]] = []
+        waiting: list[tuple[PackedHistory, list[Record]]] = []
         count = 0
         for entry in chain.from_iterable(batches):
             records = self._unpack(entry)
@@ -61,7 +61,7 @@ class Unpacker:
         if waiting:
             yield _table(waiting, count)
 
-    def _unpack(self, entry: PackedHistory) -> list[DetailedRecord]:
+    def _unpack(self, entry: PackedHistory) -> list[Record]:
         try:
             records = unpack(entry.blob) if entry.version == FORMAT else []
         except msgspec.MsgspecError:
@@ -71,15 +71,16 @@ class Unpacker:
         return records
 
 
-def _table(entries: list[tuple[PackedHistory, list[DetailedRecord]]], count: int) -> Any:
+def _table(entries: list[tuple[PackedHistory, list[Record]]], count: int) -> Any:
     records = list(chain.from_iterable(records for _, records in entries))
     (
         job_ids, names, enqueued, started, finished, outcomes, fails, errors, fingerprints,
-        workers, reasons, args, checkins,
+        workers, reasons, args, checkins, millis,
     ) = zip(*map(_get, records), strict=True)  # fmt: skip
     del records
     lengths = np.fromiter((len(found) for _, found in entries), np.int64, len(entries))
-    enqueued_ms = np.fromiter(enqueued, np.int64, count) * 1_000
+    beyond_ms = np.fromiter(millis, np.int64, count)
+    enqueued_ms = np.fromiter(enqueued, np.int64, count) * 1_000 + np.maximum(beyond_ms, 0)
     started_ms = np.fromiter(started, np.int64, count)
     finished_ms = np.fromiter(finished, np.int64, count)
     idle = started_ms == 0
@@ -92,8 +93,11 @@ def _table(entries: list[tuple[PackedHistory, list[DetailedRecord]]], count: int
         "enqueued_at": pa.array(enqueued_ms, time),
         "started_at": pa.array(started_ms, time, mask=idle),
         "finished_at": pa.array(finished_ms, time),
-        # Clocks of two hosts differ: what started before it was enqueued has not waited.
-        "wait": pa.array(np.maximum(started_ms - enqueued_ms, 0), span, mask=idle),
+        # Clocks of two hosts differ: a job that started before it was enqueued has not waited.
+        # Where only the second is known, a wait would be up to a second too long.
+        "wait": pa.array(
+            np.maximum(started_ms - enqueued_ms, 0), span, mask=idle | (beyond_ms < 0)
+        ),
         "run": pa.array(np.maximum(finished_ms - started_ms, 0), span, mask=idle),
         "fails": pa.array(fails, pa.int64()),
         "error": _texts(errors),

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from workkit.core import job as wire
-from workkit.core.history import DetailedRecord, PackedHistory, pack, unpack
+from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.job import UNDECODABLE
 from workkit.core.records import WorkerObservation
 from workkit.errors import Undecodable
@@ -98,7 +98,7 @@ class Redaction:
             return entry._replace(blob=b"")
         return entry._replace(blob=pack([self._record(record) for record in records]))
 
-    def _record(self, record: DetailedRecord) -> DetailedRecord:
+    def _record(self, record: Record) -> Record:
         if record.args is None:
             return record
         gone: set[str] = set()

@@ -123,7 +123,7 @@ class Trends:
         self.failures.extendleft(r for r in reversed(fresh) if r.outcome in _BAD)
         ran = [record for record in fresh if record.started_ms]
         self._names.append((at_s, Counter(record.name for record in ran)))
-        self.wait_ms.append(_median([max(r.started_ms - r.enqueued_at * 1_000, 0) for r in ran]))
+        self.wait_ms.append(_median([r.wait_ms for r in ran if r.wait_ms is not None]))
         self.run_ms.append(_median([r.finished_ms - r.started_ms for r in ran]))
 
     # Rates.

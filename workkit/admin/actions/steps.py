@@ -139,7 +139,8 @@ def _comeback(keys: Keys, place: Place, job: Job, now_s: int) -> Revival | None:
         return revival(keys, job, now_s)
     if job.undecodable:
         return None
-    return Revival(job.raw, wire.splice(job.raw, t=now_s), b"", job.name, keys.jobs(job.name))
+    new = wire.splice(job.raw, t=now_s, t_ms=None)
+    return Revival(job.raw, new, b"", job.name, keys.jobs(job.name))
 
 
 # Undoing.

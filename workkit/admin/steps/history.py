@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from workkit.core.history import FORMAT, DetailedRecord, PackedHistory, unpack
+from workkit.core.history import FORMAT, PackedHistory, Record, unpack
 from workkit.core.options import check_whole
 from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
@@ -50,6 +50,8 @@ class HistoryRecord:
         version: The version of its program; "" if that has none.
         args: The args as JSON; None where the pool does not keep them, see `HistoryOptions`.
         checkins: The newest check-ins, epoch milliseconds and message, where the pool keeps them.
+        enqueued_ms: As `enqueued_at`, epoch milliseconds; None where only the second is known,
+            since a Go program enqueued or requeued the job.
     """
 
     job_id: str
@@ -68,6 +70,17 @@ class HistoryRecord:
     version: str = ""
     args: str | None = None
     checkins: tuple[tuple[int, str], ...] = ()
+    enqueued_ms: int | None = None
+
+    @property
+    def wait_ms(self) -> int | None:
+        """Milliseconds from the queue to the handler; None if unknown, or if none started.
+
+        Clocks of two hosts differ: a job that started before it was enqueued has not waited.
+        """
+        if self.enqueued_ms is None or not self.started_ms:
+            return None
+        return max(self.started_ms - self.enqueued_ms, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +171,7 @@ class HistoryQuery:
                     if found == self.limit:
                         return
 
-    def _wants(self, record: DetailedRecord) -> bool:
+    def _wants(self, record: Record) -> bool:
         return (
             (self.name is None or record.name == self.name)
             and (self.outcome is None or record.outcome == self.outcome)
@@ -215,7 +228,7 @@ def id_pair(entry_id: str) -> tuple[int, int]:
     return int(ms), int(total)
 
 
-def _records(entry: PackedHistory) -> list[DetailedRecord]:
+def _records(entry: PackedHistory) -> list[Record]:
     """Unpack an entry; one of another format or of somebody else's making is passed over."""
     if entry.version != FORMAT:
         return []
@@ -225,6 +238,8 @@ def _records(entry: PackedHistory) -> list[DetailedRecord]:
         return []
 
 
-def _joined(record: DetailedRecord, entry: PackedHistory) -> HistoryRecord:
-    fields: dict[str, Any] = {name: getattr(record, name) for name in record.__struct_fields__}
+def _joined(record: Record, entry: PackedHistory) -> HistoryRecord:
+    fields: dict[str, Any] = msgspec.structs.asdict(record)
+    del fields["enqueued_millis"]
+    fields["enqueued_ms"] = record.enqueued_ms
     return HistoryRecord(**fields, pool_id=entry.pool_id, host=entry.host, version=entry.program)

@@ -96,7 +96,9 @@ def revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
             name: Any = origin
             return Revival(job.raw, original, b"", "", reading.set_key(keys, name))
         return Revival(job.raw, original, b"", job.name, keys.jobs(job.name))
-    fresh: dict[str, Any] = {"t": now_s, "fails": None, "failed_at": None, "err": None}
+    fresh: dict[str, Any] = {
+        "t": now_s, "t_ms": None, "fails": None, "failed_at": None, "err": None,
+    }  # fmt: skip
     new = wire.splice(job.raw, **fresh)
     unique_key = unique_key_of(keys, job)
     if not unique_key:

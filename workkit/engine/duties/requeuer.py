@@ -123,7 +123,9 @@ class Requeuer:
     def _read(self, raw: bytes, origin: str, now: Instant) -> Due:
         try:
             job = wire.decode(raw)
-            return Due(raw, wire.splice(raw, t=now.epoch_s), job.name, wire.slot_of(job))
+            return Due(
+                raw, wire.splice(raw, t=now.epoch_s, t_ms=now.epoch_ms), job.name, wire.slot_of(job)
+            )
         except Undecodable as error:
             job_id = self._entropy.identifier()
             return Due(

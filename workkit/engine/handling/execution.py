@@ -13,7 +13,7 @@ from workkit.core import fingerprint
 from workkit.core.backoff import default_backoff
 from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
-from workkit.core.history import DetailedRecord, Record
+from workkit.core.history import Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
@@ -272,7 +272,8 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
         reason: What else there is to say.
     """
     payload, error, started = execution.payload, execution.error_text, execution.started
-    record = Record(
+    args, checkins = _details(execution, execution.details) if execution.details else (None, ())
+    return Record(
         payload.id,
         payload.name,
         payload.enqueued_at,
@@ -284,8 +285,10 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
         execution.fingerprint,
         execution.worker_id,
         reason or ("timeout" if execution.interrupted and error else ""),
+        args,
+        checkins,
+        payload.enqueued_millis,
     )
-    return record if execution.details is None else _detailed(record, execution, execution.details)
 
 
 def headline(error: str) -> str:
@@ -293,7 +296,10 @@ def headline(error: str) -> str:
     return error.partition("\n")[0][:_HEADLINE_CHARS]
 
 
-def _detailed(record: Record, execution: Execution, details: HistoryOptions) -> Record:
+def _details(
+    execution: Execution, details: HistoryOptions
+) -> tuple[str | None, tuple[tuple[int, str], ...]]:
+    """Return the args and the check-ins that history keeps on request."""
     args = None
     if details.args:
         try:
@@ -302,9 +308,7 @@ def _detailed(record: Record, execution: Execution, details: HistoryOptions) -> 
             json = b""
         if 0 < len(json) <= _MAX_ARGS_BYTES:
             args = json.decode("utf-8", "replace")
-    trail = tuple(execution.trail) if execution.trail else ()
-    fields: tuple[Any, ...] = (*msgspec.structs.astuple(record), args, trail)
-    return DetailedRecord(*fields)
+    return args, tuple(execution.trail) if execution.trail else ()
 
 
 def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
