@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from workkit.core import job as wire
 from workkit.cron import Schedule
 
-__all__ = ["PeriodicEntry", "slot_id", "split_slot"]
+__all__ = ["PeriodicEntry", "slot_id", "slot_prefix", "split_field", "split_slot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,12 @@ def slot_id(name: str, spec: str, at_s: int) -> str:
         spec: The cron spec as the user wrote it.
         at_s: When it is due, epoch seconds.
     """
-    return f"periodic:{name}:{spec}:{at_s}"
+    return f"{slot_prefix(name, spec)}{at_s}"
+
+
+def slot_prefix(name: str, spec: str) -> str:
+    """Return how the ids of all slots of an entry begin."""
+    return f"periodic:{name}:{spec}:"
 
 
 def split_slot(job_id: str, name: str) -> tuple[str, int]:
@@ -58,6 +63,15 @@ def split_slot(job_id: str, name: str) -> tuple[str, int]:
     """
     spec, _, at_s = job_id.removeprefix(f"periodic:{name}:").rpartition(":")
     return (_field(name, spec), int(at_s)) if at_s.isdecimal() else ("", 0)
+
+
+def split_field(field: str) -> tuple[str, str] | None:
+    """Return job name and spec of an entry by its name in the `periodic` hash; None for junk."""
+    try:
+        name, spec = json.loads(field)
+    except (ValueError, TypeError):
+        return None
+    return (name, spec) if isinstance(name, str) and isinstance(spec, str) else None
 
 
 def _field(name: str, spec: str) -> str:

@@ -33,6 +33,7 @@ _TYPES: Final = {
     "begun": "hash",
     "periodic": "hash",
     "periodic_seen": "hash",
+    "periodic_peer": "string",
     "limits": "hash",
     "trash": "zset",
 }
@@ -93,6 +94,7 @@ class Keys:
         self.begun = self._key("begun")  # hash of ours: id of a unique job that began -> when
         self.periodic = self._key("periodic")  # hash of ours: cron -> scheduled until
         self.periodic_seen = self._key("periodic_seen")  # hash of ours: cron -> last declared
+        self.periodic_peer = self._key("periodic_peer")  # string of ours: "our last, a peer's last"
         self.trash = self._key("trash")  # sorted set of ours: operation by when it expires
         self.limits = self._key("limits")  # hash of ours: job name -> limit that we wrote
         self._expiring = frozenset({self.recoveries, self.begun})

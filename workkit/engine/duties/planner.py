@@ -4,7 +4,8 @@ Every pool plans the next four minutes of its entries, every half minute. A slot
 whoever takes its key first, so it is scheduled once, whatever their clocks say.
 
 Missed slots: if no pool was there to plan, the newest slot that was missed runs once, provided that
-it is not older than the entry's `catch_up_s`; older ones are left out, and the log says so.
+it is not older than the entry's `catch_up_s`; older ones are left out, and the log says so. A Go
+pool that was there may have planned and run it; `_ran_in_go` says how this is found out.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Final
 from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.cron.slots import PeriodicEntry
+from workkit.engine.duties import peers
 from workkit.store.calls import move as due
 from workkit.store.keys import Keys
+from workkit.store.replies import number
 from workkit.store.round_trip import Step
 
 __all__ = ["RETIRED_S", "Planner"]
@@ -53,14 +56,19 @@ class Planner:
         if not self._entries:
             return _EVERY_S
         planned = yield from due.planned_until(self._keys, [e.field for e in self._entries])
+        go_s = None
+        if any(0 < until_s < now.epoch_s for until_s in planned):
+            go_s = yield from due.peer_planned_at(self._keys)  # before we write over it
         for entry, until_s in zip(self._entries, planned, strict=True):
-            yield from self._plan(entry, until_s, now.epoch_s)
+            yield from self._plan(entry, until_s, now.epoch_s, go_s)
         return _EVERY_S * self._entropy.uniform(0.8, 1.2)
 
-    def _plan(self, entry: PeriodicEntry, planned_until_s: int, now_s: int) -> Step[None]:
+    def _plan(
+        self, entry: PeriodicEntry, planned_until_s: int, now_s: int, go_s: int | None
+    ) -> Step[None]:
         times = list(entry.schedule.upcoming(now_s, now_s + HORIZON_S))
         if 0 < planned_until_s < now_s:
-            times = self._missed(entry, planned_until_s, now_s) + times
+            times = (yield from self._missed(entry, planned_until_s, now_s, go_s)) + times
         for start in range(0, max(len(times), 1), _BATCH):
             batch = times[start : start + _BATCH]
             last = start + _BATCH >= len(times)
@@ -73,7 +81,9 @@ class Planner:
                 now_s=now_s,
             )
 
-    def _missed(self, entry: PeriodicEntry, planned_until_s: int, now_s: int) -> list[int]:
+    def _missed(
+        self, entry: PeriodicEntry, planned_until_s: int, now_s: int, go_s: int | None
+    ) -> Step[list[int]]:
         """Return the one missed slot that is still to run, if any."""
         first = entry.schedule.next_after(planned_until_s)
         if first is None or first > now_s:
@@ -84,6 +94,13 @@ class Planner:
         ):
             newest = at_s
         runs = now_s - newest <= entry.catch_up_s
+        if runs and go_s is not None and (yield from self._ran_in_go(entry, newest, now_s, go_s)):
+            _log.warning(
+                "cron %r of %r: slots were missed while no workkit pool was there; a Go pool has "
+                "planned meanwhile, so they are left to it",
+                entry.spec, entry.name,
+            )  # fmt: skip
+            return []
         _log.warning(
             "cron %r of %r: slots were missed while no pool was there; %s",
             entry.spec,
@@ -91,3 +108,31 @@ class Planner:
             "the newest runs now" if runs else "they are older than catch_up_s and do not run",
         )
         return [newest] if runs else []
+
+    def _ran_in_go(self, entry: PeriodicEntry, slot_s: int, now_s: int, go_s: int) -> Step[bool]:
+        """Tell whether a Go pool has planned a slot that we have missed.
+
+        Every Go pool writes down when it plans, also one without cron entries. So what is scheduled
+        for the next minutes says whether one of them plans this entry; where the entry has no slot
+        there, a Go pool counts that handles its job and was there when the slot was due.
+
+        Args:
+            entry: The entry.
+            slot_s: The slot, epoch seconds.
+            now_s: The time, epoch seconds.
+            go_s: When a Go pool last planned, epoch seconds.
+        """
+        if slot_s >= go_s + peers.GO_HORIZON_S:
+            return False
+        is_planned = yield from peers.plans(
+            self._keys, entry.name, entry.spec, entry.schedule, now_s, go_s
+        )
+        if is_planned is False:
+            return False
+        if is_planned and slot_s > go_s:
+            return True
+        there = [
+            beat for beat in (yield from peers.go_pools(self._keys))
+            if (number(beat.started_at) or 0) <= slot_s
+        ]  # fmt: skip
+        return any(is_planned or entry.name in beat.job_names.split(",") for beat in there)

@@ -12,12 +12,16 @@ from typing import Final
 from workkit.core import job as wire
 from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
-from workkit.cron.slots import split_slot
-from workkit.engine.duties.planner import RETIRED_S
-from workkit.errors import Undecodable
+from workkit.core.text import counted
+from workkit.cron import parse
+from workkit.cron.slots import split_field, split_slot
+from workkit.engine.duties import peers
+from workkit.engine.duties.planner import HORIZON_S, RETIRED_S
+from workkit.errors import InvalidSpec, Undecodable
 from workkit.store.calls import move as due
 from workkit.store.calls.move import Due
 from workkit.store.keys import Keys
+from workkit.store.replies import number
 from workkit.store.round_trip import Step
 
 __all__ = ["UNTOLD_S", "Requeuer"]
@@ -54,6 +58,7 @@ class Requeuer:
         self._entropy = entropy
         self._declared: dict[str, tuple[str, float]] = {}  # entry -> value, unchanged since
         self._watched_at = float("-inf")
+        self._gone: dict[str, bool] = {}  # retired entry -> whether no Go pool plans it either
         self.told = False
         self._skip = {keys.scheduled: 0, keys.retry: 0}
         self._stuck = False
@@ -81,8 +86,10 @@ class Requeuer:
             self._skip[source] = 0
             return False
         jobs = [self._read(raw, origin, now) for raw in raws]
-        jobs = [self._taking_back(job, now) if job.slot else job for job in jobs]
+        jobs = yield from self._taking_back(jobs, now)
         moved = yield from due.move(self._keys, source, jobs, now.epoch_s)
+        if moved.taken:
+            self._tell_taken([jobs[at - 1] for at in moved.taken])
         if moved.buried:
             _log.error(
                 "%d members of the %s set are not jobs; they are in the dead set now",
@@ -108,17 +115,53 @@ class Requeuer:
         if passed_s > _GAP_S:
             self._declared.clear()  # nothing is known of the time between
         self._watched_at = now.monotonic_s
+        self._gone.clear()
         for field, value in declared.items():
             if self._declared.get(field, ("", 0.0))[0] != value:
                 self._declared[field] = (value, now.monotonic_s)
 
-    def _taking_back(self, job: Due, now: Instant) -> Due:
-        """Take a slot back whose cron entry no pool declares any more."""
-        field, due_s = split_slot(job.slot, job.queue)
-        known = self._declared.get(field)
-        if known is None or now.monotonic_s - known[1] < RETIRED_S:
-            return job
-        return Due(job.raw, field.encode(), job.queue, job.slot, due_s)
+    def _taking_back(self, jobs: list[Due], now: Instant) -> Step[list[Due]]:
+        """Mark slots whose cron entry no pool declares any more; of these, ours are taken back."""
+        marked = []
+        for job in jobs:
+            field, due_s = split_slot(job.slot, job.queue) if job.slot else ("", 0)
+            known = self._declared.get(field)
+            if known is None or now.monotonic_s - known[1] < RETIRED_S:
+                marked.append(job)
+                continue
+            if field not in self._gone:
+                self._gone[field] = yield from self._is_gone(field, known[0], now)
+            marked.append(job._replace(retired=field, due_s=due_s) if self._gone[field] else job)
+        return marked
+
+    def _is_gone(self, field: str, declared_at: str, now: Instant) -> Step[bool]:
+        """Tell whether no Go pool plans an entry that no pool of ours declares any more."""
+        entry = split_field(field)
+        go_s = yield from due.peer_planned_at(self._keys)
+        if entry is None or go_s is None:
+            return True
+        name, spec = entry
+        handling = yield from peers.go_pools(self._keys)
+        if not any(name in beat.job_names.split(",") for beat in handling):
+            return True
+        try:
+            schedule = parse(spec)
+        except InvalidSpec:
+            return True  # Go has the same grammar
+        planned_s = max((number(declared_at) or 0) + HORIZON_S, now.epoch_s)
+        is_planned = yield from peers.plans(self._keys, name, spec, schedule, planned_s, go_s)
+        return is_planned is False
+
+    def _tell_taken(self, slots: list[Due]) -> None:
+        for field in dict.fromkeys(slot.retired for slot in slots):
+            name, spec = split_field(field) or (field, "")
+            times = [slot.due_s for slot in slots if slot.retired == field]
+            _log.warning(
+                "cron %r of %r: no pool declares it any more, so %s that had been planned for it "
+                "%s taken back (the first was due at %d)",
+                spec, name, counted(len(times), "slot"), "is" if len(times) == 1 else "are",
+                times[0],
+            )  # fmt: skip
 
     def _read(self, raw: bytes, origin: str, now: Instant) -> Due:
         try:

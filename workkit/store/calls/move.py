@@ -18,8 +18,10 @@ __all__ = [
     "due",
     "move",
     "next_due",
+    "peer_planned_at",
     "plan_slots",
     "planned_until",
+    "scheduled_between",
 ]
 
 
@@ -58,24 +60,26 @@ class Due(NamedTuple):
         new: The bytes for the queue, or for the dead set.
         queue: Its queue; "" to bury it.
         slot: The id of its cron slot; "" for other jobs.
-        retract_s: When a slot that nobody declares any more was to run, epoch seconds; then `new`
-            is the name of its entry. None for all others.
+        retired: The name of its entry, if it is a slot that no pool declares any more.
+        due_s: When such a slot was to run, epoch seconds.
     """
 
     raw: bytes
     new: bytes
     queue: str
     slot: str
-    retract_s: int | None = None
+    retired: str = ""
+    due_s: int = 0
 
 
 class MoveResult(NamedTuple):
-    """What became of a batch; see move.lua."""
+    """What became of a batch; see move.lua. `taken` has the places of slots, from 1 on."""
 
     moved: int
     buried: int
     dropped: int
     left: int
+    taken: list[int]
 
 
 def move(keys: Keys, source: bytes, jobs: Sequence[Due], now_s: int) -> RoundTrip[MoveResult]:
@@ -86,15 +90,18 @@ def move(keys: Keys, source: bytes, jobs: Sequence[Due], now_s: int) -> RoundTri
     slot_at = {slot: at for at, slot in enumerate(slots, 1)} | {"": 0}
     args: list[Any] = [now_s, len(queues), MARKS_KEPT_S, *queues]
     for job in jobs:
-        retract = "" if job.retract_s is None else job.retract_s
-        args += (job.raw, job.new, queue_at[job.queue], slot_at[job.slot], retract)
+        retired = f"{job.due_s} {job.retired}" if job.retired else ""
+        args += (job.raw, job.new, queue_at[job.queue], slot_at[job.slot], retired)
     key_list = [
         source, keys.known_jobs, keys.dead, keys.periodic,
                 *(keys.jobs(name) for name in queues), *(keys.slot(slot) for slot in slots),
     ]  # fmt: skip
-    return RoundTrip.one(
-        call(scripts.MOVE, key_list, args), lambda reply: MoveResult(*map(int, reply))
-    )
+
+    def parse(reply: Any) -> MoveResult:
+        moved, buried, dropped, left, *taken = reply
+        return MoveResult(moved, buried, dropped, left, taken)
+
+    return RoundTrip.one(call(scripts.MOVE, key_list, args), parse)
 
 
 def planned_until(keys: Keys, fields: Sequence[str]) -> RoundTrip[list[int]]:
@@ -102,6 +109,27 @@ def planned_until(keys: Keys, fields: Sequence[str]) -> RoundTrip[list[int]]:
     return RoundTrip.one(
         ("HMGET", keys.periodic, *fields), lambda reply: [number(value) or 0 for value in reply]
     )
+
+
+def peer_planned_at(keys: Keys) -> RoundTrip[int | None]:
+    """Read when a Go pool last planned cron slots, as its clock said; None if none is known of."""
+
+    def parse(replies: list[Any]) -> int | None:
+        last = text(replies[0])
+        ours, _, peer = text(replies[1]).partition(" ")
+        return number(last if last and last != ours else peer)
+
+    return RoundTrip(
+        [("GET", keys.last_periodic_enqueue), ("GET", keys.periodic_peer)], parse, tolerant=True
+    )
+
+
+def scheduled_between(keys: Keys, after_s: int, before_s: int, most: int) -> RoundTrip[list[bytes]]:
+    """Read what is scheduled between two times, both exclusive, epoch seconds."""
+    command = (
+        "ZRANGEBYSCORE", keys.scheduled, f"({after_s}", f"({before_s}", "LIMIT", 0, most,
+    )  # fmt: skip
+    return RoundTrip.one(command, list)
 
 
 def declared(keys: Keys) -> RoundTrip[dict[str, str]]:
@@ -136,7 +164,7 @@ def plan_slots(
     """
     key_list = [
         keys.scheduled, keys.known_jobs, keys.periodic,
-        keys.last_periodic_enqueue, keys.periodic_seen,
+        keys.last_periodic_enqueue, keys.periodic_seen, keys.periodic_peer,
         *(keys.slot(slot_id) for slot_id, _, _ in slots),
     ]  # fmt: skip
     args: list[Any] = [name, field, until_s, now_s, MARKS_KEPT_S]

@@ -98,12 +98,19 @@ class Beat(NamedTuple):
         job_names: Joined with commas.
         limits: Declared limits as JSON; "" for a Go pool.
         worker_ids: Joined with commas.
+        started_at: Epoch seconds, as text.
     """
 
     heartbeat_at: str
     job_names: str
     limits: str
     worker_ids: str
+    started_at: str = ""
+
+    @property
+    def is_go(self) -> bool:
+        """Whether it is that of a pool of the original."""
+        return bool(self.heartbeat_at) and not self.limits
 
 
 def heartbeats(keys: Keys, pool_ids: Sequence[str]) -> RoundTrip[dict[str, Beat]]:

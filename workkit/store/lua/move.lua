@@ -9,13 +9,14 @@
 -- ARGV[1]  now, epoch s   ARGV[2] number of queues Q   ARGV[3] seconds that slot marks are kept
 -- ARGV[4..3+Q]  names of the queues
 -- then a job, five each: raw, new bytes, index of its queue (1-based; 0: it is not a job, bury the new
--- bytes in the dead set), index of its slot key (1-based; 0: not a cron job), and when it was to run,
--- epoch s, if it is a slot that nobody declares any more ("" if not). Such a slot is taken back: it
--- counts as not planned, should its entry be declared again.
+-- bytes in the dead set), index of its slot key (1-based; 0: not a cron job), and "DUE FIELD" (epoch s,
+-- its entry in `periodic`) if it is a slot that nobody declares any more ("" if not). Such a slot is
+-- taken back if its key says that workkit has planned it: it counts as not planned, should its entry
+-- be declared again. One without a key was planned by a Go pool, and is moved.
 --
--- Returns {moved, buried, dropped, left}: dropped are second copies of a cron slot and slots that
--- nobody declares, left are jobs whose queue's key has a wrong type. A job that is no longer in the set counts nowhere: somebody
--- else moved it.
+-- Returns {moved, buried, dropped, left, place...}: dropped are second copies of a cron slot, left are
+-- jobs whose queue's key has a wrong type; then come the places (1-based) of slots that were taken
+-- back. A job that is no longer in the set counts nowhere: somebody else moved it.
 
 local queue_count = tonumber(ARGV[2])
 local first_job = 4 + queue_count
@@ -26,7 +27,7 @@ for q = 1, queue_count do
   batches[q] = {}
 end
 
-local buried, dropped, left, moved = 0, 0, 0, 0
+local buried, dropped, left, moved, taken = 0, 0, 0, 0, {}
 for at = first_job, #ARGV, 5 do
   local raw, new = ARGV[at], ARGV[at + 1]
   local queue, slot = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
@@ -40,13 +41,13 @@ for at = first_job, #ARGV, 5 do
       buried = buried + 1
     elseif type(known) == 'string' and known ~= 'scheduled' then
       dropped = dropped + 1
-    elseif ARGV[at + 4] ~= '' then
-      local field, due_at = new, tonumber(ARGV[at + 4])
+    elseif type(known) == 'string' and ARGV[at + 4] ~= '' then
+      local due_at, field = string.match(ARGV[at + 4], '^(%d+) (.*)$')
       redis.call('DEL', slot_key)
-      if (tonumber(redis.call('HGET', KEYS[4], field)) or 0) >= due_at then
+      if (tonumber(redis.call('HGET', KEYS[4], field)) or 0) >= tonumber(due_at) then
         redis.call('HSET', KEYS[4], field, due_at - 1)
       end
-      dropped = dropped + 1
+      taken[#taken + 1] = (at - first_job) / 5 + 1
     else
       if slot > 0 then
         redis.call('SET', slot_key, 'queued', 'EX', ARGV[3])
@@ -63,4 +64,4 @@ for q = 1, queue_count do
     moved = moved + #batches[q]
   end
 end
-return {moved, buried, dropped, left}
+return {moved, buried, dropped, left, unpack(taken)}
