@@ -165,6 +165,15 @@ class Admission:
         except Undecodable:
             return ""
 
+    def is_newer(self, raw: bytes, execution: Execution, key: bytes) -> bool:
+        """Tell whether some bytes are another job that waits with the key of an execution."""
+        try:
+            payload = wire.read(raw)
+        except Undecodable:
+            return False
+        is_other = payload.unique and not payload.fails and payload.id != execution.payload.id
+        return is_other and self._keys.unique_of(payload).encode() == key
+
     @staticmethod
     def is_job(raw: bytes) -> bool:
         """Tell whether bytes can run as a job."""
@@ -208,6 +217,10 @@ class Admission:
         # Its own bytes may have been written again since, by whoever has moved it.
         kind = "own" if wire.is_payload_of(found, execution.payload.id) else kind
         return _question(execution, kind, self.unique_key(execution), found)
+
+    def theirs(self, execution: Execution) -> StartQuestion:
+        """Say that a unique job has begun before, elsewhere, and a newer one has its key."""
+        return _question(execution, "theirs", self.unique_key(execution))
 
     def begun(self, execution: Execution, update: bytes = b"") -> None:
         """Note that a unique or a cron job begins, perhaps with other bytes."""

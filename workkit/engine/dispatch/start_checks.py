@@ -22,6 +22,7 @@ __all__ = ["IsolatedRun", "StartChecks", "Startable"]
 #: A job on its last recovery waits this long for the process to be its own, seconds.
 ISOLATION_WAIT_S: Final = 30.0
 _UNKNOWN: Final = -1
+_PAGE: Final = 1_000
 _DROPPED: Final = {"drop": "duplicate slot", "late": "late slot"}
 
 
@@ -129,9 +130,13 @@ class StartChecks:
         admission, words = self._admission, {}
         unique = [execution for execution in asked if execution.payload.unique]
         slots = [execution for execution in asked if not execution.payload.unique]
+        theirs = yield from self._succeeded(unique)
+        unique = [execution for execution in unique if execution not in theirs]
         keys = [(admission.unique_key(e), e.payload.id) for e in unique]
-        others = admission.slots(slots, self._ledger.held(), now) if slots else []
-        order = [*unique, *slots]
+        others = [admission.theirs(execution) for execution in theirs]
+        if slots:
+            others += admission.slots(slots, self._ledger.held(), now)
+        order = [*unique, *theirs, *slots]
         while True:
             found = yield from store.begin(
                 self._keys, self._identity.pool_id, fence, now.epoch_s, keys, others, meanwhile
@@ -145,7 +150,7 @@ class StartChecks:
                     again[execution] = admission.update(execution, word.raw)
                 elif word.says != "busy":
                     words[execution] = word
-                elif (yield from self._holds(word.owner, execution)):
+                elif (yield from self._holds(word.owner, execution.queue, execution.payload.id)):
                     words[execution] = StartVerdict("drop")
                 else:  # Its owner was reaped a moment ago and is about to be forgotten.
                     again[execution] = admission.take_over(execution)
@@ -153,11 +158,48 @@ class StartChecks:
                 return words
             keys, order, others = [], list(again), list(again.values())
 
-    def _holds(self, owner: str, execution: Execution) -> Step[bool]:
-        """Look whether another pool has a job in progress, whatever its bytes are by now."""
-        held = yield from pools.in_progress(self._keys, owner, [execution.queue])
-        raws = held.get(execution.queue, [])
-        return any(self._admission.job_id(raw) == execution.payload.id for raw in raws)
+    def _succeeded(self, unique: Sequence[Execution]) -> Step[list[Execution]]:
+        """Return those of some jobs that came back from dead pools, and have lost their key."""
+        found: dict[Execution, bool] = {}
+        for execution in unique:
+            if execution.recovered > 0:
+                found[execution] = yield from self._has_successor(execution)
+        return [execution for execution, is_so in found.items() if is_so]
+
+    def _has_successor(self, execution: Execution) -> Step[bool]:
+        """Look whether another job waits that has a place of its own and the same unique key.
+
+        Where a job has begun in a Go pool, nothing says so when it comes back, and its key may be
+        that of a newer job, whose bytes may have been written again since it took the key. An
+        update has no place of its own.
+        """
+        admission, key = self._admission, self._admission.unique_key(execution)
+        value = yield from store.unique_value(key)
+        if value is None or admission.job_id(value) == execution.payload.id:
+            return False
+        holder = admission.job_id(value)  # "" where the key does not say whose it is
+
+        def is_successor(raw: bytes) -> bool:
+            if holder:
+                return admission.job_id(raw) == holder
+            return admission.is_newer(raw, execution, key)
+
+        start = 0
+        while raws := (yield from store.newest(self._keys, execution.queue, start, _PAGE)):
+            if any(map(is_successor, raws)):
+                return True
+            start += len(raws)
+        if not holder:
+            return False
+        for pool_id in sorted((yield from pools.registered(self._keys))):
+            if (yield from self._holds(pool_id, execution.queue, holder)):
+                return True
+        return False
+
+    def _holds(self, owner: str, queue: str, job_id: str) -> Step[bool]:
+        """Look whether a pool has a job in progress, whatever its bytes are by now."""
+        held = yield from pools.in_progress(self._keys, owner, [queue])
+        return any(self._admission.job_id(raw) == job_id for raw in held.get(queue, []))
 
     def _apply_verdict(self, execution: Execution, word: StartVerdict, now: Instant) -> bool:
         """Take in Redis's word on a job that does not simply run; tells whether it may start."""

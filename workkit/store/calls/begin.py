@@ -11,15 +11,22 @@ from workkit.store.keys import Keys
 from workkit.store.replies import number, text
 from workkit.store.round_trip import Command, RoundTrip, call
 
-__all__ = ["StartQuestion", "StartVerdict", "begin", "recovery_counts"]
+__all__ = [
+    "StartQuestion",
+    "StartVerdict",
+    "begin",
+    "newest",
+    "recovery_counts",
+    "unique_value",
+]
 
 
 class StartQuestion(NamedTuple):
     """A claimed job that needs more than its key freed before it starts.
 
     Attributes:
-        kind: Of a unique job "swap", "keep" or "own", of a cron job "slot", "held", "late" or
-            "take"; see begin.lua.
+        kind: Of a unique job "swap", "keep", "own" or "theirs", of a cron job "slot", "held",
+            "late" or "take"; see begin.lua.
         key: The unique key or the slot key.
         queue: Where it was claimed from.
         raw: Its bytes.
@@ -76,7 +83,7 @@ def begin(
         `unique`, then `others`; None if the pool is out of step.
     """
     key_list: list[bytes] = [
-        keys.pool(pool_id), keys.worker_pools, keys.begun, keys.recoveries,
+        keys.pool(pool_id), keys.worker_pools, keys.begun, keys.recoveries, keys.scheduled,
         *[key for key, _ in unique],
     ]  # fmt: skip
     args: list[Any] = [pool_id, fence, now_s, MARKS_KEPT_S, len(unique)]
@@ -102,6 +109,28 @@ def _word(says: bytes, what: bytes = b"") -> StartVerdict:
     if says == b"busy":
         return StartVerdict("busy", owner=text(what))
     return StartVerdict(says.decode(), raw=what)
+
+
+def unique_value(key: bytes) -> RoundTrip[bytes | None]:
+    """Read what a unique key holds; None if it is free or has a wrong type."""
+
+    def parse(replies: list[Any]) -> bytes | None:
+        return replies[0] if isinstance(replies[0], bytes) else None
+
+    return RoundTrip((("GET", key),), parse, tolerant=True)
+
+
+def newest(keys: Keys, name: str, start: int, count: int) -> RoundTrip[list[bytes]]:
+    """Read a part of a queue, counted from its newest job; nothing if it has a wrong type.
+
+    What others put into the queue or take from it meanwhile makes no job be missed that stays.
+    """
+    command: Command = ("LRANGE", keys.jobs(name), start, start + count - 1)
+
+    def parse(replies: list[Any]) -> list[bytes]:
+        return replies[0] if isinstance(replies[0], list) else []
+
+    return RoundTrip((command,), parse, tolerant=True)
 
 
 def recovery_counts(keys: Keys, job_ids: Sequence[str]) -> RoundTrip[list[int]]:

@@ -4,6 +4,7 @@
 -- KEYS[2]  worker_pools      set
 -- KEYS[3]  begun             hash
 -- KEYS[4]  recoveries        hash
+-- KEYS[5]  scheduled         zset
 -- then the key of each unique job
 -- then a further question, three each: a unique key or slot key, the in-progress list, its queue
 --
@@ -11,7 +12,7 @@
 -- ARGV[5]  number of unique jobs that have not failed before, then their ids
 -- then a further question, four each: kind, raw, what the key was found to hold, job id
 --   of a unique job that an update was found for: "swap" if it is a job, "keep" if it is not one, "own"
---   if it is the job itself
+--   if it is the job itself; of one whose key was found to be a newer job's: "theirs"
 --   of a cron job: "slot"; "held" if this pool already runs the same slot; "late" if it is older than
 --   its entry allows; "take" if its owner was found not to hold it any more
 --
@@ -23,7 +24,9 @@
 -- whether it still holds it.
 --
 -- A unique job frees its key only once: after a crash its bytes come back unchanged, and the key
--- may then belong to a newer job. An update that is not a job does not replace the one that waited: it
+-- may then belong to a newer job. A job that began in a Go pool has no mark of it; so a payload that
+-- has a place of its own, in the queue or the scheduled set, is taken for a newer job, which has the
+-- key, and not for an update, which is nowhere else. An update that is not a job does not replace the one that waited: it
 -- goes to the queue, and with its next claim to the dead set, as all bytes there that are not a job.
 
 local fence = redis.pcall('HGET', KEYS[1], 'fence')
@@ -37,6 +40,8 @@ local MOST = 1000
 -- read from the start for every field, takes longer for the marks of one call than all the rest.
 local MARK = ARGV[3] .. string.rep(' ', 64)
 local reply, begun, marks, freed = {'ok'}, {}, {}, {}
+-- So many jobs of a queue are looked at for a newer one, the next to run first.
+local MOST_JOBS = 10000
 
 local function mark(id)
   begun[id] = true
@@ -58,7 +63,7 @@ local last = 5 + tonumber(ARGV[5])
 for from = 6, last, MOST do
   local to = math.min(from + MOST - 1, last)
   local marked = redis.pcall('HMGET', KEYS[3], unpack(ARGV, from, to))
-  local held = redis.call('MGET', unpack(KEYS, from - 1, to - 1))
+  local held = redis.call('MGET', unpack(KEYS, from, to))
   for at = from, to do
     local id, value = ARGV[at], held[at - from + 1]
     if not begun[id] and (marked.err or not marked[at - from + 1]) then
@@ -66,17 +71,28 @@ for from = 6, last, MOST do
         reply[#reply + 1] = {at - 5, 'update', value}
       else
         mark(id)
-        freed[#freed + 1] = KEYS[at - 1]
+        freed[#freed + 1] = KEYS[at]
       end
     end
   end
 end
 
+-- Tells whether a payload is that of a job with a place of its own.
+local function has_place(payload, inprogress, queue)
+  if redis.pcall('ZSCORE', KEYS[5], payload) then return true end
+  for _, list in ipairs({queue, inprogress}) do
+    local at = redis.pcall('LPOS', list, payload, 'RANK', -1, 'MAXLEN', MOST_JOBS)
+    if type(at) == 'number' then return true end
+  end
+end
+
 local function begin_found(kind, key, inprogress, queue, raw, found, id)
   if begun[id] or redis.pcall('HEXISTS', KEYS[3], id) == 1 then return end
+  if kind == 'theirs' then return mark(id) end
   local value = redis.pcall('GET', key)
   if is_payload(value) and value ~= found then return 'update', value end
   mark(id)
+  if kind == 'swap' and is_payload(value) and has_place(value, inprogress, queue) then return end
   redis.call('DEL', key)
   if not is_payload(value) or kind == 'own' then return end
   if kind == 'keep' then redis.pcall('LPUSH', queue, value) end
@@ -114,8 +130,8 @@ local function begin_slot(key, kind)
   redis.call('SET', key, 'started:' .. ARGV[1], 'EX', ARGV[4])
 end
 
-local IS_FOUND = {swap = true, keep = true, own = true}
-local place, key_at = last - 5, last
+local IS_FOUND = {swap = true, keep = true, own = true, theirs = true}
+local place, key_at = last - 5, last + 1
 for at = last + 1, #ARGV, 4 do
   local kind, raw, found, id = unpack(ARGV, at, at + 3)
   local key, inprogress, queue = unpack(KEYS, key_at, key_at + 2)
