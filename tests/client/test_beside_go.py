@@ -120,6 +120,57 @@ def test_we_delete_and_retry_what_died_in_go(stage: Stage) -> None:
     assert go.fetch() is not None
 
 
+def test_our_observations_show_what_busy_go_workers_run(stage: Stage) -> None:
+    go = go_peer(stage)
+    go.enqueue("mail", {"n": 1})
+    go.enqueue("again")
+    for name in ("mail", "again"):
+        claim = go.fetch([name])
+        assert claim is not None
+        go.begin(claim)
+    go.checkin(go.claims[0], "page 7")
+    go.observe()
+    stage.pool(lambda job: None, name="other")
+
+    seen = {each.worker_id: each for each in stage.client.worker_observations() if each.is_busy}
+
+    mail, again = go.claims
+    assert seen.keys() == {mail.worker.id, again.worker.id}
+    first, second = seen[mail.worker.id], seen[again.worker.id]
+    assert (first.job_name, first.job_id, first.args_json) == ("mail", mail.job.id, '{"n":1}')
+    assert (first.checkin, first.checkin_at) == ("page 7", stage.clock.now_s)
+    assert (second.job_name, second.args_json, second.checkin) == ("again", "", "")
+    assert first.started_at == second.started_at == stage.clock.now_s
+
+
+def test_a_check_in_of_a_go_workers_last_job_is_not_shown_as_one_of_its_present_job(
+    stage: Stage,
+) -> None:
+    go = stage.scene.peer("go", concurrency=1, mail=GoJob())
+    for n in range(2):
+        go.enqueue("mail", {"n": n})
+    first = go.fetch()
+    assert first is not None
+    go.begin(first)
+    go.checkin(first, "all of it")
+    go.observe()
+    go.settle(first)
+    stage.scene.clock.now += 5
+    second = go.fetch()
+    assert second is not None
+    go.begin(second)
+    go.observe()
+
+    (seen,) = stage.client.worker_observations()
+
+    assert (seen.job_id, seen.args_json) == (second.job.id, '{"n":1}')
+    assert (seen.checkin, seen.checkin_at) == ("", 0)
+    go.checkin(second, "some of it")
+    go.observe()
+    (seen,) = stage.client.worker_observations()
+    assert (seen.checkin, seen.checkin_at) == ("some of it", stage.scene.clock.now)
+
+
 def fields(raw: bytes) -> dict[str, Any]:
     job = wire.decode(raw)
     return {"id": job.id, "fails": job.fails}

@@ -160,15 +160,18 @@ def observations(
 def _observation(worker_id: str, row: dict[str, str]) -> WorkerObservation:
     if not row:
         return WorkerObservation(worker_id)
+    started_at, checkin_at = _int(row, "started_at"), _int(row, "checkin_at")
+    # A Go worker writes over the observation of its last job, and leaves that job's check-in.
+    checked_in = checkin_at >= started_at
     return WorkerObservation(
         worker_id,
         is_busy=True,
         job_name=row.get("job_name", ""),
         job_id=row.get("job_id", ""),
-        started_at=_int(row, "started_at"),
+        started_at=started_at,
         args_json=row.get("args", ""),
-        checkin=row.get("checkin", ""),
-        checkin_at=_int(row, "checkin_at"),
+        checkin=row.get("checkin", "") if checked_in else "",
+        checkin_at=checkin_at if checked_in else 0,
     )
 
 
