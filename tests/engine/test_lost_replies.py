@@ -109,3 +109,26 @@ def test_an_execution_is_remembered_once_though_its_pool_was_reaped_as_well(
     assert remembered(stage) == {(done.id, "done"): 1}
     assert pool.engine.ledger.totals["reaped"] == 1
     assert (stage.in_progress("work"), stage.lock("work")) == (0, 0)
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_an_execution_is_remembered_once_though_its_pool_was_forgotten_as_well(
+    stage: Stage, happened: bool
+) -> None:
+    pool = one_pool(stage)
+    done = stage.enqueuer.enqueue("work")
+    pool.claim()
+    pool.runner.run()
+    if happened:
+        lose_next_exchange(pool)
+    else:
+        pool.link.drop()
+        with pytest.raises(ServerUnavailable):
+            pool.step(pool.engine.dispatcher.turn(watched=True))
+        stage.redis.delete(stage.key(f"jobs:work:{pool.id}:inprogress"))  # a reaper took it
+    stage.redis.delete(stage.key(f"worker_pools:{pool.id}"))
+
+    pool.work()
+
+    assert remembered(stage) == {(done.id, "done" if happened else "fenced"): 1}
+    assert pool.engine.ledger.totals["done"] == happened

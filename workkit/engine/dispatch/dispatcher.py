@@ -303,7 +303,7 @@ class Dispatcher:
         try:
             reply = yield from exchange
         except BaseException:  # a bug of ours included: a resync shows what has happened
-            self._pool_sync.lost(fates, records)
+            self._pool_sync.lost(now, fates, records)
             self._replies.take()
             raise
         self._replies.take()

@@ -28,10 +28,11 @@ RESYNC_S: Final = 60.0
 
 
 class _Lost(NamedTuple):
-    """An exchange whose reply was lost: whose it was, its number, what it settles and records."""
+    """An exchange whose reply was lost: whose and when it was, what it settles and records."""
 
     pool_id: str
     number: int
+    sent_ms: int
     fates: list[Fate]
     records: list[Record]
 
@@ -83,14 +84,16 @@ class PoolSync:
         settled_in = self.registered and not self.reaped and not self._to_adopt
         return not settled_in or not self._in_step or now.monotonic_s >= self.next_s
 
-    def lost(self, fates: list[Fate], records: list[Record]) -> None:
+    def lost(self, now: Instant, fates: list[Fate], records: list[Record]) -> None:
         """Remember that the reply to an exchange was lost.
 
         Args:
+            now: When it was sent.
             fates: What it was to settle.
             records: What history was to be told beside that.
         """
-        self._lost = _Lost(self._identity.pool_id, self.fence + 1, fates, records)
+        pool_id, number = self._identity.pool_id, self.fence + 1
+        self._lost = _Lost(pool_id, number, now.epoch_ms, fates, records)
         self._in_step = False
 
     def doubt(self) -> None:
@@ -147,8 +150,21 @@ class PoolSync:
             applied = yield from store.adopt(
                 self._keys, old_id, self._identity.pool_id, self._board.names
             )
+            if applied is None:  # others have forgotten the pool; history may remember
+                applied = yield from self._told_in_history(old_id)
             self._to_adopt.discard(old_id)
             self._resolve(old_id, applied)
+
+    def _told_in_history(self, old_id: str) -> Step[int]:
+        """Return the number of the lost exchange if history has what it was to remember, else 0."""
+        lost = self._lost
+        if lost is None or lost.pool_id != old_id:
+            return 0
+        records = [*(fate.record for fate in lost.fates), *lost.records]
+        if not records:
+            return 0
+        told = yield from store.has_told(self._keys, old_id, lost.sent_ms, records[0])
+        return lost.number if told else 0
 
     def _resolve(self, pool_id: str, applied: int) -> None:
         """Find out whether the lost exchange has happened, or is still to be done.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workkit.simulation.checkers.accounts import HistoryIsExact, OrderIsKept
 from workkit.simulation.checkers.base import Checker, Violation
 from workkit.simulation.checkers.conservation import ArgsAreKept, NothingIsLeft, NothingIsLost
 from workkit.simulation.checkers.running import (
@@ -26,6 +27,7 @@ __all__ = [
     "Checker",
     "ClaimsAreTakenUp",
     "CronSlots",
+    "HistoryIsExact",
     "LimitsHold",
     "LocksAreTrue",
     "Move",
@@ -34,6 +36,7 @@ __all__ = [
     "NothingIsLeft",
     "NothingIsLost",
     "OneRunForAClaim",
+    "OrderIsKept",
     "PausedMeansPaused",
     "Place",
     "RetriesKeepTheRules",
@@ -62,4 +65,6 @@ def all_checkers() -> list[Checker]:
         PausedMeansPaused(),
         NobodyAliveIsReaped(),
         ArgsAreKept(),
+        OrderIsKept(),
+        HistoryIsExact(),
     ]

@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from workkit.core.history import Record, unpack
 from workkit.store import scripts
 from workkit.store.keys import Keys
-from workkit.store.replies import number, text
+from workkit.store.replies import number, pairs, text
 from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
@@ -22,12 +23,15 @@ __all__ = [
     "Settlement",
     "adopt",
     "exchange",
+    "has_told",
     "look",
     "resync",
 ]
 
 #: Claims of one queue in one exchange; Lua's stack bounds what can be unpacked at once.
 MAX_CLAIM: Final = 1_000
+#: So many entries of history are looked through for a record.
+_LOOKED_AT: Final = 1_000
 
 
 class Effect(NamedTuple):
@@ -285,7 +289,7 @@ def resync(
     return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)
 
 
-def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[int]:
+def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[int | None]:
     """Carry over what a pool holds to its new id.
 
     Args:
@@ -295,12 +299,42 @@ def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundT
         queues: The pool's queues.
 
     Returns:
-        An exchange that gives the number of the last exchange that was applied under the old id; 0
-        if that is not known any more.
+        An exchange that gives the number of the last exchange that was applied under the old id;
+        None if that is not known any more.
     """
     key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
     for name in queues:
         old = keys.queue(name, old_id)
         key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
     args = (old_id, new_id)
-    return RoundTrip.one(call(scripts.ADOPT, key_list, args), lambda reply: number(reply) or 0)
+    return RoundTrip.one(call(scripts.ADOPT, key_list, args), number)
+
+
+def has_told(keys: Keys, pool_id: str, since_ms: int, record: Record) -> RoundTrip[bool]:
+    """Look whether history has a record that a pool sent, in what was written from then on.
+
+    Args:
+        keys: The namespace.
+        pool_id: Under which id it was sent.
+        since_ms: When it was sent, epoch milliseconds.
+        record: What was to be remembered.
+    """
+    command = ("XRANGE", keys.history, since_ms, "+", "COUNT", _LOOKED_AT)
+
+    def parse(replies: list[Any]) -> bool:
+        entries = replies[0] if isinstance(replies[0], list) else []
+        rows = [dict(pairs(fields)) for _, fields in entries]
+        told = (row.get(b"r", b"") for row in rows if text(row.get(b"pool")) == pool_id)
+        return any(_names(blob, record) for blob in told)
+
+    return RoundTrip((command,), parse, tolerant=True)
+
+
+def _names(blob: bytes, record: Record) -> bool:
+    """Tell whether an entry holds a record of the same execution with the same end."""
+    try:
+        known = unpack(blob)
+    except msgspec.MsgspecError:
+        return False
+    mine = (record.job_id, record.started_ms, record.finished_ms, record.outcome)
+    return mine in [(r.job_id, r.started_ms, r.finished_ms, r.outcome) for r in known]
