@@ -300,6 +300,7 @@ def test_a_handler_that_works_for_long_is_not_taken_for_one_that_blocks(
     sim: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parking, "BLOCKED_S", 0.02)
+    monkeypatch.setattr(parking, "_WORKING", 10_000)  # however slow the machine is
     steps = 0
 
     def works(job: Job) -> None:

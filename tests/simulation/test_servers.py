@@ -8,12 +8,12 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
+from workkit.simulation.memory import MemoryBackend
 
 from workkit import InvalidOption, MissingExtra
 from workkit.errors import ServerError
 from workkit.simulation import Simulation
 from workkit.simulation.backend import LinkBackend, open_backend
-from workkit.simulation.memory import MemoryBackend
 from workkit.store.connections.target import client_of
 
 KEYS = ("a", "b", "c")

@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from workkit.core.clock import processor_s
@@ -159,13 +160,22 @@ class _Worker:
     def _place(self) -> tuple[int, int, float] | None:
         """Return how far the handler has come: its instruction, and its thread's processor time.
 
-        None while a busy machine keeps it waiting: then its thread is still where it was parked.
+        None while a busy machine keeps it waiting: then its thread is still where it was parked, or
+        only waits for a processor.
         """
         ident = self.thread.ident or 0
         frame = sys._current_frames().get(ident)  # noqa: SLF001 - the only way
-        if frame is None or frame.f_code.co_filename == __file__:
+        if frame is None or frame.f_code.co_filename == __file__ or self._is_runnable():
             return None
         return id(frame), frame.f_lasti, processor_s(ident)
+
+    def _is_runnable(self) -> bool:
+        """Tell whether the thread runs or waits for a processor; False where nobody knows."""
+        try:
+            stat = Path(f"/proc/self/task/{self.thread.native_id}/stat").read_bytes()
+        except OSError:
+            return False
+        return stat.rpartition(b") ")[2].startswith(b"R")
 
     def hand_back(self) -> None:
         """Let the world run, and wait to be let again.
