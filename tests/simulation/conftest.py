@@ -17,6 +17,6 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 def sim() -> Iterator[Simulation]:
-    """A world in memory."""
+    """A world on fakeredis."""
     with Simulation(seed=7) as sim:
         yield sim

@@ -1,30 +1,86 @@
-"""The servers that a simulated world can stand on: memory, fakeredis, or a real one."""
+"""The servers that a simulated world can stand on: fakeredis, or a real one."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, Final, Protocol
 
+from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption, MissingExtra, ServerRefused
-from workkit.simulation.memory import MemoryBackend
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target, client_of
-from workkit.store.round_trip import Command
+from workkit.store.round_trip import CONFIRMING, Command
 from workkit.store.scripts import all_scripts
 
-__all__ = ["Backend", "LinkBackend", "open_backend"]
+__all__ = ["Backend", "LinkBackend", "StockFake", "Visits", "confirmed", "differs", "open_backend"]
+
+#: Keys that live by virtual time expire in the server's own time in the year 9999, so that a key
+#: whose time to live was taken away can be told from one that kept it.
+_FAR_MS: Final = 253_402_300_799_000
+#: More than the longest life that anything is given, milliseconds.
+_LONG_MS: Final = 10**14
+_CHUNK: Final = 1_000
+
+
+class Visits(Protocol):
+    """A world, as a server sees it that carries out a user's own commands.
+
+    Attributes:
+        start_s: When the world began, epoch seconds.
+        dice: For what such commands leave to chance.
+    """
+
+    start_s: float
+    dice: Entropy
+
+    def now_us(self) -> int:
+        """Return the time, microseconds since the world began."""
+        ...
+
+    def admit(self) -> None:
+        """Let a command in.
+
+        Raises:
+            ServerUnavailable: The server is away.
+        """
+        ...
+
+    def arrives(self, verb: str, fields: Sequence[bytes], *, writes: bool) -> str:
+        """Hear of a command before it is carried out; returns why it is refused, or ""."""
+        ...
+
+    def wrote(self, verb: str, keys: Sequence[bytes]) -> None:
+        """Hear of the keys that a command has written."""
+        ...
 
 
 class Backend(Protocol):
-    """A server that carries out commands at once; it knows nothing of virtual time."""
+    """A server that carries out commands at once."""
 
     @property
     def client(self) -> Any:
         """A redis-py client of the same server."""
         ...
 
+    def receive(self, visits: Visits) -> None:
+        """Take the world; called once."""
+        ...
+
     def send(self, commands: Sequence[Command]) -> list[Any]:
         """Carry out commands in a row; errors come back as `ServerRefused` values."""
+        ...
+
+    def ends_us(self, keys: Sequence[bytes]) -> list[int | None]:
+        """Return when keys end that a command has just written, microseconds of the world.
+
+        The world deletes them then. -1 stands for an end that has not changed, None for none.
+        """
+        ...
+
+    def wipe(self, keys: Sequence[bytes]) -> None:
+        """Delete what the world has put there: these keys, or everything."""
         ...
 
     def close(self) -> None:
@@ -33,7 +89,7 @@ class Backend(Protocol):
 
 
 class LinkBackend:
-    """Any server that redis-py can reach, fakeredis included.
+    """Any server that redis-py can reach; it keeps real time.
 
     Args:
         client: A redis-py client.
@@ -41,6 +97,7 @@ class LinkBackend:
 
     def __init__(self, client: Any) -> None:
         self.client = client
+        self._visits: Visits | None = None
         self._link = Link(Target.of(client), name="workkit-simulation")
         # A script that the server learned on the way would run after the commands behind it.
         loaded = self._link.send([("SCRIPT", "LOAD", each.source) for each in all_scripts()])
@@ -48,35 +105,90 @@ class LinkBackend:
             if isinstance(reply, ServerRefused):
                 raise reply
 
+    def receive(self, visits: Visits) -> None:
+        """Take the world."""
+        self._visits = visits
+
     def send(self, commands: Sequence[Command]) -> list[Any]:
         """Carry out commands in a row."""
         return self._link.send(commands)
+
+    def ends_us(self, keys: Sequence[bytes]) -> list[int | None]:
+        """Return when keys end, and keep the server from ending them itself."""
+        ends: list[int | None] = []
+        far: list[Command] = []
+        now_us = self._visits.now_us() if self._visits is not None else 0
+        for key, life_ms in zip(keys, self.send([("PTTL", key) for key in keys]), strict=True):
+            if not isinstance(life_ms, int) or life_ms < 0:
+                ends.append(None)
+            elif life_ms >= _LONG_MS:
+                ends.append(-1)
+            else:
+                # All lives are whole seconds; some milliseconds of this one have passed already.
+                ends.append(now_us + -(-life_ms // 1000) * 1_000_000)
+                far.append(("PEXPIREAT", key, _FAR_MS))
+        if far:
+            self.send(far)
+        return ends
+
+    def wipe(self, keys: Sequence[bytes]) -> None:
+        """Delete the keys of the world; nothing else."""
+        for start in range(0, len(keys), _CHUNK):
+            self.send([("DEL", *keys[start : start + _CHUNK])])
 
     def close(self) -> None:
         """Close the connection."""
         self._link.close()
 
 
+class StockFake(LinkBackend):
+    """fakeredis on its ordinary path.
+
+    Raises:
+        MissingExtra: fakeredis or lupa is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import lupa  # noqa: F401 - fakeredis runs scripts with it
+            from fakeredis import FakeRedis, FakeServer
+        except ImportError:
+            raise MissingExtra("the simulator", "simulation") from None
+        super().__init__(FakeRedis(server=FakeServer()))
+
+    def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry out commands in a row."""
+        if not any(command[0] in CONFIRMING for command in commands):
+            return super().send(commands)
+        known = [command for command in commands if command[0] not in CONFIRMING]
+        replies = iter(super().send(known) if known else ())
+        return [
+            confirmed(command) if command[0] in CONFIRMING else next(replies)
+            for command in commands
+        ]
+
+
+def confirmed(command: Command) -> Any:
+    """Reply to WAIT or WAITAOF: as many replicas as are asked for have everything, and a disk."""
+    verb, *counts = command
+    return counts[0] if verb == "WAIT" else counts[:2]
+
+
 def open_backend(server: object) -> Backend:
     """Open what `Simulation(server=...)` names.
 
     Args:
-        server: None for one in memory, "fakeredis", a URL, a redis-py client, or an
-            `EmbeddedServer` that runs.
+        server: None for fakeredis; "fakeredis" for fakeredis on its ordinary, slower path; a URL, a
+            redis-py client, or an `EmbeddedServer` that runs.
 
     Raises:
         MissingExtra: What it needs is not installed.
         InvalidOption: It is none of these.
     """
     if server is None:
-        return MemoryBackend()
+        return _open_fake()
     if server == "fakeredis":
-        try:
-            import lupa  # noqa: F401 - fakeredis runs scripts with it
-            from fakeredis import FakeRedis, FakeServer
-        except ImportError:
-            raise MissingExtra("the simulator", "simulation") from None
-        return LinkBackend(FakeRedis(server=FakeServer()))
+        return StockFake()
     url = getattr(server, "url", server)
     if isinstance(url, str):
         return LinkBackend(client_of(url))
@@ -86,3 +198,35 @@ def open_backend(server: object) -> Backend:
         'server must be None, "fakeredis", a URL, a redis-py client or an EmbeddedServer, '
         f"not {type(server).__name__}"
     )
+
+
+def _open_fake() -> Backend:
+    """Open fakeredis on the short path, or on the ordinary one where that does not work."""
+    stock = StockFake()
+    what = differs()
+    if not what:
+        from workkit.simulation.fake import FakeBackend
+
+        return FakeBackend()
+    import fakeredis
+
+    warnings.warn(
+        f"the simulator does not know the internals of fakeredis {fakeredis.__version__} ({what}), "
+        "so it uses it in the ordinary way: the same results, but more than twice as slow, and "
+        "keys of your own that expire do so in real time. Upgrade workkit, or install an older "
+        "fakeredis.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return stock
+
+
+@cache
+def differs() -> str:
+    """Return where the short path to fakeredis differs from the ordinary one, or ""."""
+    try:
+        from workkit.simulation.probing import differences
+
+        return differences()
+    except Exception as error:  # noqa: BLE001 - whatever it is, internals have changed
+        return f"{type(error).__name__}: {error}"

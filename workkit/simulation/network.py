@@ -96,6 +96,7 @@ class Network:
         self.away_until_us = 0
         self.over = False
         self.before_outsiders: Callable[[Sequence[bytes]], None] | None = None
+        server.gate, server.before_visits = self._admit, self._announce_outsider
 
     @property
     def is_troubled(self) -> bool:
@@ -215,15 +216,22 @@ class Network:
         Raises:
             ServerUnavailable: The server is away.
         """
+        self._admit()
+        if self.before_outsiders is not None:
+            self._announce_outsider([key for command in commands for key in keys_of(command)])
+        return self.server.execute(commands)
+
+    def _admit(self) -> None:
         if self.over:
             raise Abandoned
         if self.away_until_us > self._world.now_us:
             raise ServerUnavailable("no answer from the simulated Redis: connection refused")
+
+    def _announce_outsider(self, keys: Sequence[bytes]) -> None:
         hook, self.before_outsiders = self.before_outsiders, None
         if hook is not None:  # what it sends itself comes from outside too
-            hook([key for command in commands for key in keys_of(command)])
+            hook(keys)
             self.before_outsiders = hook
-        return self.server.execute(commands)
 
 
 def _nobody(outcome: list[Any] | ServerError) -> None:

@@ -10,7 +10,7 @@ from workkit.simulation.verbs import READS
 from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
-__all__ = ["Refusal", "guarded", "refused"]
+__all__ = ["Refusal", "guarded", "refused", "refuses"]
 
 _MARK: Final = "workkit-refused"
 #: Writes that take no memory, which a full server allows.
@@ -53,9 +53,14 @@ class Refusal:
         self.code = code
         self.is_full = code == "OOM"
 
+    @property
+    def text(self) -> str:
+        """What the server says."""
+        return _TEXTS[self.code]
+
     def error(self) -> ServerRefused:
         """Return the error reply."""
-        return ServerRefused(self.code, f"Redis refused: {_TEXTS[self.code]}")
+        return ServerRefused(self.code, f"Redis refused: {self.text}")
 
 
 def guarded(command: Command, refusal: Refusal) -> Command | None:
@@ -63,7 +68,12 @@ def guarded(command: Command, refusal: Refusal) -> Command | None:
     first = command[0]
     if isinstance(first, Script):
         return ("EVAL", _guard(refusal.is_full) + first.source, *command[1:])
-    return command if refusal.is_full and first in _FREEING else None
+    return None if refuses(refusal, first) else command
+
+
+def refuses(refusal: Refusal, verb: str) -> bool:
+    """Tell whether a server that refuses writes refuses a command that writes."""
+    return not refusal.is_full or verb not in _FREEING
 
 
 def refused(reply: object) -> bool:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 from workkit.simulation.backend import Backend
-from workkit.simulation.refusing import Refusal, guarded, refused
+from workkit.simulation.refusing import Refusal, guarded, refused, refuses
 from workkit.simulation.verbs import (
     Nature,
     changed_by,
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener", "SimulatedServer"]
 
-#: Keys that live by virtual time expire in the server's own time in the year 9999, so that a key
-#: whose time to live was taken away can be told from one that kept it.
-_FAR_MS: Final = 253_402_300_799_000
-#: More than the longest life that anything is given, milliseconds.
-_LONG_MS: Final = 10**14
 _REMEMBERED: Final = 20_000
 
 #: Told that keys were written, of which it listens for one at least.
@@ -65,10 +61,20 @@ class SimulatedServer:
         due_changed: Called when a job was put where it waits for its time, or taken from there.
         audience: Told of everything that changes, or None.
         writes: How many commands have written.
+        start_s: When the world began, epoch seconds.
+        dice: For what a user's own commands leave to chance.
+        gate: Asked before such a command reaches the server; raises if it may not.
+        before_visits: Told the arguments of such a command before it is carried out.
     """
 
-    def __init__(self, world: World, keys: Keys, backend: Backend, witness: Witness) -> None:
+    def __init__(
+        self, world: World, keys: Keys, backend: Backend, witness: Witness, dice: Entropy
+    ) -> None:
         self._world = world
+        self.start_s = world.start_ms / 1000
+        self.dice = dice
+        self.gate: Callable[[], None] | None = None
+        self.before_visits: Callable[[Sequence[bytes]], None] | None = None
         self.keys = keys
         self._backend = backend
         self._witness = witness
@@ -86,6 +92,7 @@ class SimulatedServer:
         self._due_keys = frozenset({keys.scheduled, keys.retry})
         self.audience: Scene | None = None
         self._refuse_if_in_use()
+        backend.receive(self)
 
     def _refuse_if_in_use(self) -> None:
         cursor: Any = 0
@@ -217,7 +224,7 @@ class SimulatedServer:
                 return self.refusal.error()
         changed = changed_by(command, reply)
         if mortal := [key for key in mortal if key in changed]:
-            self._take_over(mortal, self._send([("PTTL", key) for key in mortal]))
+            self._take_over(mortal)
         self._note(changed, who)
         self._witness(who, command, reply)
         if self.audience is not None:
@@ -257,6 +264,37 @@ class SimulatedServer:
         """Return everybody who listens."""
         return list(dict.fromkeys(who for told in self._listeners.values() for who in told))
 
+    # Commands of a user, sent by a client of their own.
+
+    def now_us(self) -> int:
+        """Return the time, microseconds since the world began."""
+        return self._world.now_us
+
+    def admit(self) -> None:
+        """Let a command in.
+
+        Raises:
+            ServerUnavailable: The server is away.
+        """
+        if self.gate is not None:
+            self.gate()
+
+    def arrives(self, verb: str, fields: Sequence[bytes], *, writes: bool) -> str:
+        """Hear of a command before it is carried out; returns why it is refused, or ""."""
+        if self.before_visits is not None:
+            self.before_visits(fields)
+        if writes and self.refusal is not None and refuses(self.refusal, verb):
+            return self.refusal.text
+        return ""
+
+    def wrote(self, verb: str, keys: Sequence[bytes]) -> None:
+        """Hear of the keys that a command has written."""
+        self._note_names(keys)
+        self._take_over(keys)
+        self._note(keys, None)
+        if self.audience is not None:
+            self.audience.wrote(None, (verb,), keys)
+
     # Expiry.
 
     def _mortal(self, keys: Sequence[bytes], strings: bool, hashes: bool) -> list[bytes]:
@@ -266,20 +304,14 @@ class SimulatedServer:
             return [key for key in dict.fromkeys(keys) if self.keys.may_expire_as_string(key)]
         return []
 
-    def _take_over(self, keys: Sequence[bytes], lives: Sequence[Any]) -> None:
-        """Let keys that were given a time to live expire in virtual time instead."""
-        far: list[Command] = []
-        for key, life_ms in zip(keys, lives, strict=True):
-            if not isinstance(life_ms, int) or life_ms < 0:
+    def _take_over(self, keys: Sequence[bytes]) -> None:
+        """Let keys that were given a time to live expire in virtual time."""
+        for key, end_us in zip(keys, self._backend.ends_us(keys), strict=True):
+            if end_us is None:
                 self._ends.pop(key, None)
-            elif life_ms < _LONG_MS:
-                # All lives are whole seconds; some milliseconds of this one have passed already.
-                ends_us = self._world.now_us + -(-life_ms // 1000) * 1_000_000
-                self._ends[key] = ends_us
-                self._world.at(ends_us, self._expire, key)
-                far.append(("PEXPIREAT", key, _FAR_MS))
-        if far:
-            self._send(far)
+            elif end_us >= 0 and end_us != self._ends.get(key):
+                self._ends[key] = end_us
+                self._world.at(end_us, self._expire, key)
 
     def ends_us(self, key: bytes) -> float:
         """Return when a key expires, virtual microseconds; infinity for never."""
@@ -298,8 +330,7 @@ class SimulatedServer:
     def wipe(self) -> None:
         """Delete every key of the world; nothing else."""
         known = list(self._known)
-        for start in range(0, len(known), 1_000):
-            self._send([("DEL", *known[start : start + 1_000])])
+        self._backend.wipe(known)
         self._ends.clear()
         self._note(known, None)
         if self.audience is not None:

@@ -53,8 +53,8 @@ class Simulation(Assertions, Faulting, Watching):
         seed: Where chance comes from.
         faults: What goes wrong: how often, to be drawn from the seed, or a plan. Faults can be
             made to happen by call as well.
-        server: None for a server in memory; "fakeredis", a URL, a redis-py client or a running
-            `EmbeddedServer`.
+        server: None for fakeredis; a URL, a redis-py client or a running `EmbeddedServer`;
+            "fakeredis" for fakeredis on its ordinary, slower path.
         namespace: The namespace; it must be empty, and is deleted at the end.
         start: When the world begins: a datetime with a time zone or epoch seconds.
         jump: Whether heartbeats and looks that would find nothing new may be put off while nothing
@@ -71,8 +71,8 @@ class Simulation(Assertions, Faulting, Watching):
     Attributes:
         seed: Where chance comes from.
         namespace: The namespace.
-        redis: The server, as `Enqueuer`, `Client` and `WorkerPool` take it; a redis-py client that
-            can be asked directly, unless the server is the one in memory.
+        redis: A redis-py client of the server, as `Enqueuer`, `Client` and `WorkerPool` take it. It
+            takes any command; on fakeredis, in virtual time.
         enqueuer: An enqueuer on the world's true time.
         async_enqueuer: The same for async handlers.
         client: A client on the world's true time.
@@ -114,6 +114,7 @@ class Simulation(Assertions, Faulting, Watching):
         self.server = SimulatedServer(
             self.world, keys, backend,
             lambda who, command, reply: witness.saw(_name_of(who), command, reply),
+            Entropy(f"{seed}/visits"),
         )  # fmt: skip
         self.server.due_changed = self._due_changed
         self.network = Network(self.world, self.server, Entropy(f"{seed}/network"))
