@@ -7,7 +7,7 @@ import hashlib
 
 from workkit import Job
 from workkit.simulation import Faults, SimulatedPool, Simulation
-from workkit.simulation.playing import DEFAULT_FAULTS
+from workkit.simulation.exploration.playing import DEFAULT_FAULTS
 from workkit.store.scripts import Script
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tests.simulation.oddities import boom, nothing, put
 from workkit.simulation import SimulatedPool, Simulation
 from workkit.simulation.checkers import all_checkers
-from workkit.simulation.network import Trap
+from workkit.simulation.machine.host import Trap
 
 __all__ = ["MISHAPS"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from workkit import Job
 from workkit.simulation import Checker, Simulation, Violation
-from workkit.simulation.checkers import Change, ClaimsAreTakenUp, Run, all_checkers
+from workkit.simulation.checkers import ClaimsAreTakenUp, HandlerRun, RedisChange, all_checkers
 
 
 @pytest.fixture
@@ -96,15 +96,15 @@ class AtMostTwoWait(Checker):
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         self.seen.append(change.command)
         if len(self.scene.standing("queued", "work")) > 2:
             self.violated("there are more")
 
-    def started(self, run: Run) -> None:
+    def started(self, run: HandlerRun) -> None:
         self.seen.append(f"started {run.name} in {run.pool}")
 
-    def ended(self, run: Run, error: BaseException | None) -> None:
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         self.seen.append(f"ended {run.name} with {error!r}")
 
     def crashed(self, pool: str) -> None:

@@ -13,7 +13,8 @@ from fakeredis._core import CommandItem
 
 from tests.simulation.busy import busy
 from workkit import Job
-from workkit.simulation import Checker, Simulation, Violation, backend
+from workkit.simulation import Checker, Simulation, Violation
+from workkit.simulation.redis import opening
 
 
 def test_handlers_send_any_command(sim: Simulation) -> None:
@@ -245,10 +246,10 @@ def test_where_fakeredis_has_changed_worlds_are_the_same_with_a_warning(
     trace = busy(3)
     change(monkeypatch)
     for name in ("fake", "probing"):
-        monkeypatch.delitem(sys.modules, f"workkit.simulation.{name}")
-    backend.differs.cache_clear()
+        monkeypatch.delitem(sys.modules, f"workkit.simulation.redis.{name}")
+    opening.differs.cache_clear()
     try:
         with pytest.warns(RuntimeWarning, match=r"internals of fakeredis .* real time"):
             assert busy(3) == trace
     finally:
-        backend.differs.cache_clear()
+        opening.differs.cache_clear()

@@ -17,7 +17,7 @@ from workkit.simulation import (
     explore,
     sweep_crashes,
 )
-from workkit.simulation.checkers import Run
+from workkit.simulation.checkers import HandlerRun
 
 MANY = Faults(crash=60, freeze=60, lose=60, drop=60)
 
@@ -30,10 +30,10 @@ class NobodyCrashes(Checker):
     def __init__(self) -> None:
         self._busy = 0
 
-    def started(self, run: Run) -> None:
+    def started(self, run: HandlerRun) -> None:
         self._busy += run.pool == "pool-1"
 
-    def ended(self, run: Run, error: BaseException | None) -> None:
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         self._busy -= run.pool == "pool-1"
 
     def crashed(self, pool: str) -> None:
@@ -154,7 +154,7 @@ def test_the_engine_holds_every_rule_whatever_goes_wrong(seed: int) -> None:
 def test_a_scenario_is_found_by_its_file_where_its_module_cannot_be_imported(
     tmp_path: Path,
 ) -> None:
-    from workkit.simulation.crew import load_file
+    from workkit.simulation.exploration.crew import load_file
 
     file = tmp_path / "my_scenario.py"
     file.write_text(

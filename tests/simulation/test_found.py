@@ -12,7 +12,7 @@ from tests.simulation.test_exploring import short
 from workkit import Job
 from workkit.simulation import Fault, Simulation, explore
 from workkit.simulation.checkers import all_checkers
-from workkit.simulation.playing import Case, Stage, play
+from workkit.simulation.exploration.playing import PlaySettings, WorldCase, play
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_recoveries_go_with_an_update_that_replaces_a_recovered_job() -> None:
     for at in range(1, 40):
         for seed in (0, 1):
             plan = (Fault(crash.kind, 0.0, crash.pool, after=at, for_s=crash.for_s),)
-            outcome = play(Stage(short, None, trouble_s=6), Case(seed, plan))
+            outcome = play(PlaySettings(short, None, trouble_s=6), WorldCase(seed, plan))
             assert outcome.failure is None, outcome.failure
 
 

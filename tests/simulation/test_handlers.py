@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from workkit import AsyncEnqueuer, Enqueuer, Job, JobTimeout, PoolState, WorkerPool
-from workkit.simulation import Simulation, parking
+from workkit.simulation import Simulation
+from workkit.simulation.machine import parking
 
 
 def test_async_handlers_sleep_in_virtual_time_and_overlap(sim: Simulation) -> None:

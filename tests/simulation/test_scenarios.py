@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.house.sources import ROOT
-from workkit.simulation.files import load_scenario
+from workkit.simulation.exploration.files import load_scenario
 from workkit.tools.cli.app import cli
 
 FOLDER = ROOT / "simulations"

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from workkit import InvalidOption, MissingExtra
 from workkit.errors import ServerError
 from workkit.simulation import Simulation
-from workkit.simulation.backend import LinkBackend, open_backend
-from workkit.simulation.fake import FakeBackend
+from workkit.simulation.redis.backend import LinkBackend
+from workkit.simulation.redis.fake import FakeBackend
+from workkit.simulation.redis.opening import open_backend
 from workkit.store.connections.target import client_of
 
 KEYS = ("a", "b", "c")

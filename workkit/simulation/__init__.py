@@ -12,9 +12,14 @@ with Simulation(seed=7) as sim:
 from __future__ import annotations
 
 from workkit.simulation.checkers import Checker, Violation
-from workkit.simulation.exploring import Explored, ScenarioFailed, explore, sweep_crashes
+from workkit.simulation.exploration.exploring import (
+    Explored,
+    ScenarioFailed,
+    explore,
+    sweep_crashes,
+)
 from workkit.simulation.faults import Fault, Faults
-from workkit.simulation.parking import HandlerBlocked
+from workkit.simulation.machine.parking import HandlerBlocked
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.simulation import Simulation
 from workkit.simulation.trace import Event, Trace

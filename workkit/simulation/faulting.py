@@ -8,12 +8,13 @@ from typing import Any, Literal
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 from workkit.simulation.faults import Fault, Faults
-from workkit.simulation.network import Network, Trap
+from workkit.simulation.machine.host import Trap
+from workkit.simulation.machine.network import Network
+from workkit.simulation.machine.world import Timer, World, microseconds
 from workkit.simulation.pool import SimulatedPool
-from workkit.simulation.refusing import Refusal
-from workkit.simulation.server import SimulatedServer
+from workkit.simulation.redis.refusing import Refusal
+from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.trace import Trace
-from workkit.simulation.world import Timer, World, microseconds
 
 __all__ = ["Faulting"]
 

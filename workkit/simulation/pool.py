@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from workkit.engine.engine import PoolSpec
 from workkit.engine.handling.events import call_hook
 from workkit.engine.handling.execution import Execution
 from workkit.errors import PoolState
 from workkit.pool import WorkerPool
-from workkit.simulation.life import Life
-from workkit.simulation.process import Host
-from workkit.simulation.takes import Takes, read_takes
-from workkit.simulation.world import HostClock
+from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.life import Life, LifeWorld
+from workkit.simulation.machine.takes import Takes, read_takes
+from workkit.simulation.machine.world import HostClock
+from workkit.simulation.trace import Trace
 
-if TYPE_CHECKING:
-    from workkit.simulation.simulation import Simulation
-
-__all__ = ["SimulatedPool"]
+__all__ = ["PoolWorld", "SimulatedPool"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class PoolWorld(LifeWorld, Protocol):
+    """The world, as a pool sees it.
+
+    Attributes:
+        trace: What happened.
+    """
+
+    trace: Trace
+
+    def rouse(self) -> None:
+        """Let everything that was put off have its turn."""
+        ...
+
+    def pool_crashed(self, pool: SimulatedPool) -> None:
+        """A pool's process is gone."""
+        ...
+
+    def handler_started(self, where: str, execution: Execution) -> None:
+        """A handler starts."""
+        ...
+
+    def handler_ended(self, where: str, execution: Execution, error: BaseException | None) -> None:
+        """A handler has ended."""
+        ...
 
 
 class SimulatedPool:
@@ -42,7 +66,7 @@ class SimulatedPool:
     """
 
     def __init__(
-        self, sim: Simulation, name: str, pool: WorkerPool, takes: Mapping[str, Takes]
+        self, sim: PoolWorld, name: str, pool: WorkerPool, takes: Mapping[str, Takes]
     ) -> None:
         self._sim = sim
         self._pool = pool

@@ -12,21 +12,21 @@ from workkit.enqueuer import AsyncEnqueuer, Enqueuer
 from workkit.errors import InvalidOption, PoolState, ServerError
 from workkit.pool import WorkerPool
 from workkit.simulation.assertions import Assertions
-from workkit.simulation.backend import open_backend
-from workkit.simulation.carriers import SimulatedAsyncCarrier, SimulatedCarrier
 from workkit.simulation.checkers import Checker
 from workkit.simulation.faulting import Faulting
 from workkit.simulation.faults import Fault, Faults
-from workkit.simulation.network import Network
-from workkit.simulation.parking import ParkedThreads, current_stack
+from workkit.simulation.machine.carriers import SimulatedAsyncCarrier, SimulatedCarrier
+from workkit.simulation.machine.network import Network
+from workkit.simulation.machine.parking import ParkedThreads, current_stack
+from workkit.simulation.machine.strands import SleepRequest
+from workkit.simulation.machine.takes import Takes
+from workkit.simulation.machine.world import HostClock, Timer, World, microseconds
 from workkit.simulation.pool import SimulatedPool
-from workkit.simulation.server import SimulatedServer
-from workkit.simulation.strands import Sleep
-from workkit.simulation.takes import Takes
+from workkit.simulation.redis.opening import open_backend
+from workkit.simulation.redis.server import SimulatedServer
+from workkit.simulation.redis.witness import WireWitness
 from workkit.simulation.trace import Trace
 from workkit.simulation.watching import Watching
-from workkit.simulation.witness import WireWitness
-from workkit.simulation.world import HostClock, Timer, World, microseconds
 from workkit.store.calls.pools import scan_in_progress
 from workkit.store.connections.link import Carrier
 from workkit.store.keys import Keys
@@ -95,7 +95,7 @@ class Simulation(Assertions, Faulting, Watching):
         self.seed = seed
         self.namespace = namespace
         self.world = World(_epoch_s(start))
-        self.trace = Trace(self.world)
+        self.trace = Trace(lambda: self.world.now_us)
         self.clock = HostClock(self.world)
         self.threads = ParkedThreads()
         self.pools: list[SimulatedPool] = []
@@ -206,7 +206,7 @@ class Simulation(Assertions, Faulting, Watching):
                 "sim.sleep works in sync handlers; async ones await asyncio.sleep, and outside "
                 "of handlers sim.run_for lets time pass"
             )
-        stack.ask(Sleep(seconds, interruptible=interruptible))
+        stack.ask(SleepRequest(seconds, interruptible=interruptible))
 
     def run_for(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from workkit.errors import MissingExtra
-from workkit.simulation.world import World
 
 __all__ = ["Event", "Trace", "duration"]
 
@@ -65,18 +64,18 @@ class Trace:
     """The events of a world.
 
     Args:
-        world: Whose time they get.
+        now_us: Returns the time that they get, microseconds since the world began.
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, now_us: Callable[[], int]) -> None:
+        self._now_us = now_us
         self._events: list[Event] = []
 
     def add(
         self, kind: str, where: str = "", name: str = "", job_id: str = "", **detail: Any
     ) -> None:
         """Add what happens now."""
-        self._events.append(Event(self._world.now_us, kind, where, name, job_id, detail))
+        self._events.append(Event(self._now_us(), kind, where, name, job_id, detail))
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self._events)

@@ -8,10 +8,10 @@ from typing import NoReturn
 from workkit.engine.handling.execution import Execution
 from workkit.simulation.assertions import SHOWN
 from workkit.simulation.checkers import Checker, Scene, Violation
+from workkit.simulation.machine.world import HostClock, World
 from workkit.simulation.pool import SimulatedPool
-from workkit.simulation.server import SimulatedServer
+from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.trace import Trace
-from workkit.simulation.world import HostClock, World
 
 __all__ = ["Watching"]
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.simulation.fleet import SCENARIOS
-from workkit.simulation.crew import play_all
-from workkit.simulation.playing import Case, Stage
+from workkit.simulation.exploration.crew import play_all
+from workkit.simulation.exploration.playing import PlaySettings, WorldCase
 
 #: Long enough for what a clock that was an hour ahead has put off.
 _SETTLE_S = 5_400.0
@@ -20,9 +20,9 @@ if __name__ == "__main__":
     assert Path(workkit.__file__).is_relative_to(here), f"{workkit.__file__} is not in {here}"
     name, processes, *seeds = sys.argv[1:]
     played, kill = 0, None
-    cases = [Case(int(seed)) for seed in seeds]
+    cases = [WorldCase(int(seed)) for seed in seeds]
     for outcome in play_all(
-        Stage(*SCENARIOS[name], settle_s=_SETTLE_S),
+        PlaySettings(*SCENARIOS[name], settle_s=_SETTLE_S),
         cases,
         count=len(cases),
         processes=int(processes),

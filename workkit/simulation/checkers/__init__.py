@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from workkit.simulation.checkers.accounts import HistoryIsExact, OrderIsKept
-from workkit.simulation.checkers.base import Checker, Violation
+from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.conservation import ArgsAreKept, NothingIsLeft, NothingIsLost
+from workkit.simulation.checkers.moves import HandlerRun, JobPlace, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.running import (
     ClaimsAreTakenUp,
     LimitsHold,
@@ -12,7 +13,7 @@ from workkit.simulation.checkers.running import (
     OneRunForAClaim,
     PausedMeansPaused,
 )
-from workkit.simulation.checkers.scene import Change, Move, Place, Run, Scene, Standing
+from workkit.simulation.checkers.scene import Scene
 from workkit.simulation.checkers.timing import (
     CronSlots,
     NobodyAliveIsReaped,
@@ -20,14 +21,16 @@ from workkit.simulation.checkers.timing import (
     RetriesKeepTheRules,
 )
 from workkit.simulation.checkers.uniqueness import UniqueKeysHold
+from workkit.simulation.checkers.violation import Violation
 
 __all__ = [
     "ArgsAreKept",
-    "Change",
     "Checker",
     "ClaimsAreTakenUp",
     "CronSlots",
+    "HandlerRun",
     "HistoryIsExact",
+    "JobPlace",
     "LimitsHold",
     "LocksAreTrue",
     "Move",
@@ -38,11 +41,10 @@ __all__ = [
     "OneRunForAClaim",
     "OrderIsKept",
     "PausedMeansPaused",
-    "Place",
+    "PlacedJob",
+    "RedisChange",
     "RetriesKeepTheRules",
-    "Run",
     "Scene",
-    "Standing",
     "UniqueKeysHold",
     "Violation",
     "all_checkers",

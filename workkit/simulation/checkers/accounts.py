@@ -6,7 +6,7 @@ from typing import Final
 
 from workkit.core.history import unpack
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.scene import Change, identify
+from workkit.simulation.checkers.moves import RedisChange, identify
 from workkit.store.replies import pairs
 
 __all__ = ["HistoryIsExact", "OrderIsKept"]
@@ -44,7 +44,7 @@ class OrderIsKept(Checker):
         self._claimed: dict[str, int] = {}
         self._count = 0
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Note the order of claims; look at what goes back."""
         if change.command != "exchange":
             return

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-if TYPE_CHECKING:
-    from workkit.simulation.checkers.scene import Change, Run, Scene
+from workkit.simulation.checkers.moves import HandlerRun, RedisChange
+from workkit.simulation.checkers.scene import Scene
+from workkit.simulation.checkers.violation import Violation
 
-__all__ = ["Checker", "Violation"]
-
-
-class Violation(AssertionError):
-    """Something happened that must never happen.
-
-    Attributes:
-        rule: What must hold, in a few words.
-        what: What happened instead.
-        job_id: The job concerned, or "".
-        timeline: What happened around it.
-    """
-
-    def __init__(self, rule: str, what: str, job_id: str = "", timeline: str = "") -> None:
-        super().__init__(rule, what, job_id, timeline)
-        self.rule = rule
-        self.what = what
-        self.job_id = job_id
-        self.timeline = timeline
-
-    def __str__(self) -> str:
-        subject = f"job {self.job_id}: " if self.job_id else ""
-        rest = f"\n\n{self.timeline}" if self.timeline else ""
-        return f'"{self.rule}" does not hold: {subject}{self.what}{rest}'
+__all__ = ["Checker"]
 
 
 class Checker:
@@ -58,13 +36,13 @@ class Checker:
         """Take the world that is to be watched; called once, before anything happens."""
         self.scene = scene
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Take in what a command has changed."""
 
-    def started(self, run: Run) -> None:
+    def started(self, run: HandlerRun) -> None:
         """Take note that a handler starts."""
 
-    def ended(self, run: Run, error: BaseException | None) -> None:
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Take note that a handler has ended."""
 
     def crashed(self, pool: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from workkit.core import job as wire
 from workkit.core.job import PERIODIC, Payload
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.scene import Change, Move, Run, Standing
+from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
 
 __all__ = ["ArgsAreKept", "NothingIsLeft", "NothingIsLost"]
 
@@ -36,7 +36,7 @@ class NothingIsLost(Checker):
         self._over: set[str] = set()
         self._finished: set[tuple[str, str]] = set()
 
-    def ended(self, run: Run, error: BaseException | None) -> None:
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Note what may leave."""
         # Kept when the pool crashes: what it has sent may still be under way.
         last = run.fails + 1 >= run.options.max_fails and run.options.skip_dead
@@ -47,7 +47,7 @@ class NothingIsLost(Checker):
         """Forget everything: jobs that are lost with their Redis are not our fault."""
         self._over.clear()
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Check all jobs that were moved."""
         for move in change.moves:
             if move.before is None:
@@ -61,7 +61,7 @@ class NothingIsLost(Checker):
                 places = " and ".join(_where(each) for each in self.scene.where(move.job_id))
                 self.violated(f"{change.command} put it in two places: {places}", move.job_id)
 
-    def _came(self, move: Move, change: Change) -> None:
+    def _came(self, move: Move, change: RedisChange) -> None:
         if move.job_id.startswith(PERIODIC):
             return
         if move.job_id in self._over:
@@ -71,7 +71,7 @@ class NothingIsLost(Checker):
         if change.command in _MOVING:
             self.violated(f"{change.command} made it out of nothing", move.job_id)
 
-    def _left(self, before: Standing, change: Change) -> None:
+    def _left(self, before: PlacedJob, change: RedisChange) -> None:
         job_id = before.job_id
         if job_id.startswith(PERIODIC):
             return
@@ -124,7 +124,7 @@ class ArgsAreKept(Checker):
         self._args: dict[str, bytes] = {}
         self._values: dict[str, Any] = {}
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Compare the args of jobs that were moved."""
         for move in change.moves:
             after = move.after
@@ -134,14 +134,14 @@ class ArgsAreKept(Checker):
                 continue
             self._compare(after, after.job)
 
-    def _compare(self, after: Standing, job: Payload) -> None:
+    def _compare(self, after: PlacedJob, job: Payload) -> None:
         args = wire.args_json(after.raw)
         known = self._args.setdefault(job.id, args)
         self._values.setdefault(job.id, job.args)
         if known != args:
             self.violated(f"they were {known!r:.200} and are {args!r:.200}", job.id)
 
-    def started(self, run: Run) -> None:
+    def started(self, run: HandlerRun) -> None:
         """Compare what the handler is given."""
         known = self._values.get(run.job_id, run.args)
         if known != run.args:
@@ -153,7 +153,7 @@ class ArgsAreKept(Checker):
         """Keep what is known: handlers may still be about to start."""
 
 
-def _where(standing: Standing) -> str:
+def _where(standing: PlacedJob) -> str:
     place = standing.place
     if place.kind == "queued":
         return f"in the queue {place.queue!r}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.scene import Change, Run
+from workkit.simulation.checkers.moves import HandlerRun, RedisChange
 
 __all__ = [
     "ClaimsAreTakenUp",
@@ -36,7 +36,7 @@ class OneRunForAClaim(Checker):
     def __init__(self) -> None:
         self._claims: Counter[tuple[str, str]] = Counter()
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Count claims."""
         scene, claims = self.scene, self._claims
         for move in change.moves:
@@ -52,7 +52,7 @@ class OneRunForAClaim(Checker):
                 if host == change.pool:  # settled or given back by the pool itself
                     claims.pop((host, before.job_id), None)
 
-    def started(self, run: Run) -> None:
+    def started(self, run: HandlerRun) -> None:
         """Use a claim up."""
         key = run.pool, run.job_id
         if self._claims[key] < 1:
@@ -66,7 +66,7 @@ class OneRunForAClaim(Checker):
 
 
 @dataclass(slots=True)
-class _Wait:
+class _UnstartedClaim:
     """A claimed job that has not started.
 
     Attributes:
@@ -89,9 +89,9 @@ class ClaimsAreTakenUp(Checker):
     rule = "a claimed job starts or goes back"
 
     def __init__(self) -> None:
-        self._waiting: dict[str, dict[str, _Wait]] = {}  # pool id -> job id -> how long
+        self._waiting: dict[str, dict[str, _UnstartedClaim]] = {}  # pool id -> job id -> how long
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Note claims; look at those of a pool that gives a sign of life."""
         for move in change.moves:
             before, after = move.before, move.after
@@ -99,13 +99,13 @@ class ClaimsAreTakenUp(Checker):
             if before is not None and before.place.kind == "in progress":
                 wait = self._waiting.get(before.place.pool_id, {}).pop(before.job_id, None)
             elif move.went_to("in progress"):
-                wait = _Wait(self.scene.now_s())
+                wait = _UnstartedClaim(self.scene.now_s())
             if wait is not None and after is not None and after.place.kind == "in progress":
                 self._waiting.setdefault(after.place.pool_id, {})[after.job_id] = wait
         if change.command == "exchange":
             self._look(change)
 
-    def _look(self, change: Change) -> None:
+    def _look(self, change: RedisChange) -> None:
         scene = self.scene
         for pool_id, waiting in self._waiting.items():
             if scene.keys.pool(pool_id) not in change.keys:
@@ -122,7 +122,7 @@ class ClaimsAreTakenUp(Checker):
     def _was_recovered(self, job_id: str) -> bool:
         return self.scene.read("HGET", self.scene.keys.recoveries, job_id) is not None
 
-    def started(self, run: Run) -> None:
+    def started(self, run: HandlerRun) -> None:
         """Note that a claimed job starts."""
         for pool_id, waiting in self._waiting.items():
             if self.scene.host(pool_id) == run.pool:
@@ -145,7 +145,7 @@ class LimitsHold(Checker):
 
     rule = "max_concurrency is never exceeded"
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Count after each claim."""
         if change.command != "exchange":
             return
@@ -167,7 +167,7 @@ class LocksAreTrue(Checker):
     def __init__(self) -> None:
         self._of: dict[bytes, str] = {}
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Compare the locks of all queues that the command has touched."""
         for key in change.keys:
             queue = self._of.get(key)
@@ -202,7 +202,7 @@ class PausedMeansPaused(Checker):
 
     rule = "paused means paused"
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Look at each claim."""
         for move in change.moves:
             if move.came_from("queued") and move.went_to("in progress"):

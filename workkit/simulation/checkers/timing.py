@@ -9,7 +9,7 @@ from typing import Final
 from workkit.core.job import PERIODIC, Payload
 from workkit.core.options import JobOptions
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.scene import Change, Move, Run, Standing
+from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
 
 __all__ = ["CronSlots", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules"]
 
@@ -39,12 +39,12 @@ class RetriesKeepTheRules(Checker):
         self._failed: dict[tuple[str, str], JobOptions] = {}
         self._recoveries: Counter[str] = Counter()
 
-    def ended(self, run: Run, error: BaseException | None) -> None:
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Note what may be tried again, also by a message that a crash leaves under way."""
         if error is not None:
             self._failed[run.pool, run.job_id] = run.options
 
-    def started(self, run: Run) -> None:
+    def started(self, run: HandlerRun) -> None:
         """Note what may be given up without an end: a handler with a timeout."""
         if run.options.timeout is not None:
             self._failed[run.pool, run.job_id] = run.options
@@ -53,7 +53,7 @@ class RetriesKeepTheRules(Checker):
         """Redis has forgotten how often jobs were recovered."""
         self._recoveries.clear()
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Look at retries and deaths."""
         for move in change.moves:
             before, after = move.before, move.after
@@ -73,7 +73,7 @@ class RetriesKeepTheRules(Checker):
         self._recoveries[job_id] = 0
 
     def _settled(
-        self, move: Move, before: Payload, after: Standing, job: Payload, pool: str
+        self, move: Move, before: Payload, after: PlacedJob, job: Payload, pool: str
     ) -> None:
         self._recoveries[move.job_id] = 0
         options = self._failed.pop((pool, move.job_id), None)
@@ -117,7 +117,7 @@ class NothingEarly(Checker):
     def __init__(self) -> None:
         self._ahead: dict[str, list[tuple[float, float]]] = {}  # pool -> when, by how much
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Look at jobs that were moved."""
         now_s, true_s = self.scene.now_s(), self.scene.true_s()
         ahead = self._ahead.setdefault(change.pool, [])
@@ -143,7 +143,7 @@ class NobodyAliveIsReaped(Checker):
     def __init__(self) -> None:
         self._beats: dict[bytes, tuple[bytes, float]] = {}
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Note heartbeats; look at recoveries."""
         scene = self.scene
         if change.command in {"beat", "register"}:
@@ -180,12 +180,12 @@ class CronSlots(Checker):
         self._succeeded: set[tuple[str, str]] = set()
         self._done: set[str] = set()
 
-    def ended(self, run: Run, error: BaseException | None) -> None:
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Note slots that have run."""
         if error is None and run.job_id.startswith(PERIODIC):
             self._succeeded.add((run.pool, run.job_id))
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Note who claims slots, and which slots are settled by those who ran them."""
         for move in change.moves:
             if not move.job_id.startswith(PERIODIC):
@@ -205,7 +205,7 @@ class CronSlots(Checker):
         self._claimed = {each for each in self._claimed if each[0] != pool}
         self._succeeded = {each for each in self._succeeded if each[0] != pool}
 
-    def started(self, run: Run) -> None:
+    def started(self, run: HandlerRun) -> None:
         """Look whether it has run before."""
         claim = run.pool, run.job_id
         if run.job_id in self._done and not run.fails and claim not in self._claimed:

@@ -7,7 +7,7 @@ from typing import Final
 
 from workkit.core.job import Payload
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.scene import EXPIRED, Change, Move, Standing, identify
+from workkit.simulation.checkers.moves import EXPIRED, Move, PlacedJob, RedisChange, identify
 
 __all__ = ["UniqueKeysHold"]
 
@@ -25,12 +25,12 @@ class UniqueKeysHold(Checker):
     rule = "a unique key is held by the one job that waits"
 
     def __init__(self) -> None:
-        self._owners: dict[str, dict[str, Standing]] = {}
+        self._owners: dict[str, dict[str, PlacedJob]] = {}
         self._outlived: dict[str, set[str]] = {}
         self._ends: dict[str, float] = {}
         self._values: dict[str, bytes] = {}
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: RedisChange) -> None:
         """Look at all unique keys that the command could concern."""
         concerned = {key for move in change.moves for key in self._follow(move)}
         written = {key.decode("utf-8", "replace") for key in change.keys}
@@ -90,7 +90,7 @@ class UniqueKeysHold(Checker):
         if waiting and not there:
             self.violated(f"{command} dropped {key!r} while its job waits", waiting[0])
 
-    def _waits(self, standing: Standing) -> bool:
+    def _waits(self, standing: PlacedJob) -> bool:
         job = standing.job
         if job is None or standing.place.kind == "dead":
             return False

@@ -16,8 +16,8 @@ from workkit.tools.cli.common.options import examples, json_option
 from workkit.tools.cli.common.values import to_seconds
 
 if TYPE_CHECKING:
-    from workkit.simulation.files import ScenarioFile
-    from workkit.simulation.playing import Case, Failure, Outcome, Stage
+    from workkit.simulation.exploration.files import ScenarioFile
+    from workkit.simulation.exploration.playing import Failure, PlayResult, PlaySettings, WorldCase
     from workkit.simulation.simulation import Simulation
 
 __all__ = ["simulate"]
@@ -122,7 +122,7 @@ def simulate(
 
     Exits with 1 if a rule was broken, 2 if the file is not a scenario.
     """
-    from workkit.simulation.files import load_scenario
+    from workkit.simulation.exploration.files import load_scenario
 
     _quieten()
     if seeds is not None and (faults is not None or trace or timeline or plot):
@@ -133,8 +133,10 @@ def simulate(
     with _mistakes_in(file):
         loaded = load_scenario(file)
     if seeds is not None:
-        stage = loaded.stage() if until_s is None else replace(loaded.stage(), trouble_s=until_s)
-        ctx.exit(_explore(loaded, stage, range(seed, seed + seeds), processes, as_json))
+        settings = (
+            loaded.settings() if until_s is None else replace(loaded.settings(), trouble_s=until_s)
+        )
+        ctx.exit(_explore(loaded, settings, range(seed, seed + seeds), processes, as_json))
     if faults is not None:
         only = None if isinstance(faults, str) else faults
         ctx.exit(_play_again(loaded, seed, only, as_json))
@@ -148,7 +150,7 @@ def _mistakes_in(file: str) -> Iterator[None]:
     Raises:
         LoadError: It has raised something.
     """
-    from workkit.simulation.files import NoScenario
+    from workkit.simulation.exploration.files import NoScenario
     from workkit.tools.cli.common.loading import LoadError, failure_text
 
     try:
@@ -245,17 +247,17 @@ def _result(loaded: ScenarioFile, seed: int, sim: Simulation, broken: Any) -> di
 
 
 def _explore(
-    loaded: ScenarioFile, stage: Stage, seeds: range, processes: int | None, as_json: bool
+    loaded: ScenarioFile, settings: PlaySettings, seeds: range, processes: int | None, as_json: bool
 ) -> int:
-    from workkit.simulation.crew import play_all
-    from workkit.simulation.exploring import Explored
-    from workkit.simulation.playing import Case
-    from workkit.simulation.shrinking import shrink
+    from workkit.simulation.exploration.crew import play_all
+    from workkit.simulation.exploration.exploring import Explored
+    from workkit.simulation.exploration.playing import WorldCase
+    from workkit.simulation.exploration.shrinking import shrink
 
     explored = Explored()
     failure: Failure | None = None
-    cases = (Case(seed) for seed in seeds)
-    outcomes = play_all(stage, cases, count=len(seeds), processes=processes)
+    cases = (WorldCase(seed) for seed in seeds)
+    outcomes = play_all(settings, cases, count=len(seeds), processes=processes)
     with _progress(outcomes, len(seeds), "worlds", lines=_LINES) as played:
         for outcome in played:
             explored = explored.plus(outcome)
@@ -264,22 +266,22 @@ def _explore(
                 break
     if failure is not None:
         click.echo(f"seed {failure.case.seed} fails; leaving faults out ...", err=True)
-        failure = shrink(stage, failure)
+        failure = shrink(settings, failure)
     return _conclude(loaded, explored, failure, as_json)
 
 
 def _play_again(
     loaded: ScenarioFile, seed: int, only: tuple[int, ...] | None, as_json: bool
 ) -> int:
-    from workkit.simulation.exploring import Explored
-    from workkit.simulation.playing import Case, play
+    from workkit.simulation.exploration.exploring import Explored
+    from workkit.simulation.exploration.playing import WorldCase, play
 
-    outcome: Outcome = play(loaded.stage(), Case(seed, only=only))
+    outcome: PlayResult = play(loaded.settings(), WorldCase(seed, only=only))
     return _conclude(loaded, Explored().plus(outcome), outcome.failure, as_json)
 
 
 def _conclude(loaded: ScenarioFile, explored: Any, failure: Failure | None, as_json: bool) -> int:
-    from workkit.simulation.exploring import report
+    from workkit.simulation.exploration.exploring import report
 
     if as_json:
         found = None
@@ -303,7 +305,7 @@ def _conclude(loaded: ScenarioFile, explored: Any, failure: Failure | None, as_j
     return _BROKEN if failure is not None else 0
 
 
-def _again(loaded: ScenarioFile, case: Case) -> str:
+def _again(loaded: ScenarioFile, case: WorldCase) -> str:
     only = "all" if case.only is None else ",".join(map(str, case.only)) or "none"
     return f"workkit simulate {shlex.quote(_short(loaded))} --seed {case.seed} --faults {only}"
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Final
 
 from workkit.errors import ServerRefused
-from workkit.simulation.verbs import READS
+from workkit.simulation.redis.verbs import READS
 from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 

@@ -11,27 +11,23 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
-from workkit.simulation.backend import Backend
-from workkit.simulation.refusing import Refusal, guarded, refused, refuses
-from workkit.simulation.verbs import (
+from workkit.simulation.redis.backend import Backend
+from workkit.simulation.redis.refusing import Refusal, guarded, refused, refuses
+from workkit.simulation.redis.verbs import (
     Nature,
     changed_by,
     command_name,
     keys_of,
     nature_of,
 )
-from workkit.simulation.world import World
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command
 
-if TYPE_CHECKING:
-    from workkit.simulation.checkers.scene import Scene
-
-__all__ = ["Listener", "SimulatedServer"]
+__all__ = ["Audience", "Listener", "SimulatedServer", "Timeline"]
 
 _REMEMBERED: Final = 20_000
 
@@ -39,6 +35,38 @@ _REMEMBERED: Final = 20_000
 Listener = Callable[[Sequence[bytes]], None]
 #: Told of commands that were carried out: by whom, the command, its reply.
 Witness = Callable[[object, Command, Any], None]
+
+
+class Timeline(Protocol):
+    """Where time passes.
+
+    Attributes:
+        start_ms: When the world began, epoch milliseconds.
+        now_us: Microseconds since the world began.
+    """
+
+    start_ms: int
+    now_us: int
+
+    def at(self, at_us: int, action: Callable[..., object], *args: Any) -> object:
+        """Call something at a time, microseconds since the world began."""
+        ...
+
+
+class Audience(Protocol):
+    """Sees every change."""
+
+    def wrote(self, who: object, sent: Command, keys: Sequence[bytes]) -> None:
+        """A command has written."""
+        ...
+
+    def expired(self, key: bytes) -> None:
+        """A key has come to the end of its life."""
+        ...
+
+    def wiped(self) -> None:
+        """The server has lost everything."""
+        ...
 
 
 class SimulatedServer:
@@ -68,7 +96,7 @@ class SimulatedServer:
     """
 
     def __init__(
-        self, world: World, keys: Keys, backend: Backend, witness: Witness, dice: Entropy
+        self, world: Timeline, keys: Keys, backend: Backend, witness: Witness, dice: Entropy
     ) -> None:
         self._world = world
         self.start_s = world.start_ms / 1000
@@ -90,7 +118,7 @@ class SimulatedServer:
         self.refusal: Refusal | None = None
         self.due_changed: Callable[[], object] | None = None
         self._due_keys = frozenset({keys.scheduled, keys.retry})
-        self.audience: Scene | None = None
+        self.audience: Audience | None = None
         self._refuse_if_in_use()
         backend.receive(self)
 

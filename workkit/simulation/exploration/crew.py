@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from workkit.simulation.playing import Case, Outcome, Stage, play
+from workkit.simulation.exploration.playing import PlayResult, PlaySettings, WorldCase, play
 
 __all__ = ["load_file", "play_all"]
 
@@ -24,26 +24,26 @@ _FEW: Final = 12
 #: Worlds that wait for each process, so that none is ever idle.
 _AHEAD: Final = 3
 
-_stage: Stage | None = None
+_settings: PlaySettings | None = None
 
 
 def play_all(
-    stage: Stage, cases: Iterable[Case], *, count: int, processes: int | None = None
-) -> Iterator[Outcome]:
+    settings: PlaySettings, cases: Iterable[WorldCase], *, count: int, processes: int | None = None
+) -> Iterator[PlayResult]:
     """Play worlds, and yield what has become of each, as they end.
 
     Args:
-        stage: How they are played.
+        settings: How they are played.
         cases: Which.
         count: How many these are, about.
         processes: At how many at once; by default as many as there are cores, or one where that is
             not worth it or where the scenario is no function of a module.
     """
-    packed = _pack(stage) if processes != 1 and (processes or count >= _FEW) else None
+    packed = _pack(settings) if processes != 1 and (processes or count >= _FEW) else None
     if packed is None:
         with _quiet():
             for case in cases:
-                yield play(stage, case)
+                yield play(settings, case)
         return
     workers = min(processes or os.cpu_count() or 1, count)
     context = multiprocessing.get_context("spawn")
@@ -58,8 +58,8 @@ def play_all(
 
 
 def _in_turn(
-    submit: Callable[..., Future[Outcome]], cases: Iterator[Case], ahead: int
-) -> Iterator[Outcome]:
+    submit: Callable[..., Future[PlayResult]], cases: Iterator[WorldCase], ahead: int
+) -> Iterator[PlayResult]:
     """Keep a few worlds under way; who asks no more wants no more played."""
     waiting = {submit(_play, case) for case in islice(cases, ahead)}
     while waiting:
@@ -69,28 +69,28 @@ def _in_turn(
             yield future.result()
 
 
-def _pack(stage: Stage) -> tuple[bytes, str, str, list[str]] | None:
+def _pack(settings: PlaySettings) -> tuple[bytes, str, str, list[str]] | None:
     """Return what another process needs to play; None if it cannot."""
-    scenario: Any = stage.scenario
+    scenario: Any = settings.scenario
     module = sys.modules.get(getattr(scenario, "__module__", ""))
     file = getattr(module, "__file__", None)
-    if file is None or stage.server is not None or scenario.__module__ == "__main__":
+    if file is None or settings.server is not None or scenario.__module__ == "__main__":
         return None
     try:
-        return pickle.dumps(stage), scenario.__module__, file, sys.path
+        return pickle.dumps(settings), scenario.__module__, file, sys.path
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
 
 
 def _prepare(packed: bytes, module: str, file: str, path: list[str]) -> None:
     """Make a process ready to play."""
-    global _stage  # noqa: PLW0603 - a process plays one scenario
+    global _settings  # noqa: PLW0603 - a process plays one scenario
     sys.path[:] = path
     found = importlib.util.find_spec(module) if "." not in module else None
     if module not in sys.modules and (found is None or found.origin != file):
         load_file(Path(file), module)
     logging.getLogger("workkit").setLevel(logging.CRITICAL)
-    _stage = pickle.loads(packed)  # noqa: S301 - our parent has written it
+    _settings = pickle.loads(packed)  # noqa: S301 - our parent has written it
 
 
 def load_file(file: Path, module: str) -> ModuleType:
@@ -107,9 +107,9 @@ def load_file(file: Path, module: str) -> ModuleType:
     return loaded
 
 
-def _play(case: Case) -> Outcome:
-    assert _stage is not None  # noqa: S101 - prepared
-    return play(_stage, case)
+def _play(case: WorldCase) -> PlayResult:
+    assert _settings is not None  # noqa: S101 - prepared
+    return play(_settings, case)
 
 
 class _quiet:  # noqa: N801 - used as a word

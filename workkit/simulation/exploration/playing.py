@@ -13,7 +13,15 @@ from workkit.simulation.checkers import Checker, Violation, all_checkers
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.simulation import START_S, Simulation
 
-__all__ = ["DEFAULT_FAULTS", "Case", "Failure", "Outcome", "Scenario", "Stage", "play"]
+__all__ = [
+    "DEFAULT_FAULTS",
+    "Failure",
+    "PlayResult",
+    "PlaySettings",
+    "Scenario",
+    "WorldCase",
+    "play",
+]
 
 #: Builds a world: adds pools, enqueues jobs, plans what else is to happen.
 Scenario: TypeAlias = Callable[[Simulation], Any]
@@ -29,7 +37,7 @@ _TRACEBACK_LINES: Final = 15
 
 
 @dataclass(frozen=True)
-class Stage:
+class PlaySettings:
     """How a scenario is played.
 
     Attributes:
@@ -55,7 +63,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Case:
+class WorldCase:
     """One world to play.
 
     Attributes:
@@ -82,7 +90,7 @@ class Failure:
         timeline: What happened around it.
     """
 
-    case: Case
+    case: WorldCase
     rule: str
     what: str
     job_id: str
@@ -97,7 +105,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PlayResult:
     """What has become of one world.
 
     Attributes:
@@ -109,7 +117,7 @@ class Outcome:
         commands: Pool -> how many commands it has sent.
     """
 
-    case: Case
+    case: WorldCase
     failure: Failure | None
     jobs: int
     faults: int
@@ -117,20 +125,20 @@ class Outcome:
     commands: dict[str, int]
 
 
-def play(stage: Stage, case: Case) -> Outcome:
+def play(settings: PlaySettings, case: WorldCase) -> PlayResult:
     """Play a scenario once."""
     faults: Any = case.plan
-    if case.plan is None and stage.faults is not None:
-        faults = stage.faults.within_s(stage.trouble_s)
+    if case.plan is None and settings.faults is not None:
+        faults = settings.faults.within_s(settings.trouble_s)
     sim = Simulation(
         case.seed, faults=faults, swarm=case.plan is None, only_faults=case.only,
-        checkers=copy.deepcopy(stage.checkers), server=stage.server,
-        start=stage.start,
+        checkers=copy.deepcopy(settings.checkers), server=settings.server,
+        start=settings.start,
     )  # fmt: skip
     failure = None
     with sim:
         try:
-            _play(stage, sim)
+            _play(settings, sim)
         except Violation as error:
             failure = Failure(
                 case, error.rule, error.what, error.job_id, tuple(sim.plan), error.timeline
@@ -145,20 +153,20 @@ def play(stage: Stage, case: Case) -> Outcome:
                 case, "nothing fails unexpectedly", repr(error), "", tuple(sim.plan),
                 "\n".join(lines),
             )  # fmt: skip
-        return Outcome(
+        return PlayResult(
             case, failure, len(sim.trace.of(kind="started")), len(sim.trace.of(kind="fault")),
             sim.now, {pool.name: pool.commands for pool in sim.pools},
         )  # fmt: skip
 
 
-def _play(stage: Stage, sim: Simulation) -> None:
-    stage.scenario(sim)
-    if sim.now < stage.trouble_s:
-        sim.run_until(stage.trouble_s)
-    if stage.counts_only:
+def _play(settings: PlaySettings, sim: Simulation) -> None:
+    settings.scenario(sim)
+    if sim.now < settings.trouble_s:
+        sim.run_until(settings.trouble_s)
+    if settings.counts_only:
         return
     sim.end_faults()
-    sim.run_until_idle(within=stage.settle_s)
+    sim.run_until_idle(within=settings.settle_s)
     sim.run_for(_AFTERMATH_S)
-    sim.run_until_idle(within=stage.settle_s)
+    sim.run_until_idle(within=settings.settle_s)
     sim.check_at_rest()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.scheduler import DutyScheduler
@@ -18,16 +18,18 @@ from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Runner
 from workkit.engine.serving import Serving
 from workkit.errors import ServerError
-from workkit.simulation.calm import DOZE_S, NAP_S, Dozing
-from workkit.simulation.process import Connection, Host, Process
-from workkit.simulation.runner import SimulatedRunner
+from workkit.simulation.machine.calm import DOZE_S, NAP_S, Dozing
+from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.network import Network
+from workkit.simulation.machine.parking import ParkedThreads
+from workkit.simulation.machine.process import Connection, RoutineDriver
+from workkit.simulation.machine.runner import HandlerWitness, SimulatedRunner
+from workkit.simulation.machine.takes import Takes
+from workkit.simulation.machine.world import HostClock, World
+from workkit.simulation.redis.server import SimulatedServer
 from workkit.store.connections.routine import Wait
 
-if TYPE_CHECKING:
-    from workkit.simulation.pool import SimulatedPool
-    from workkit.simulation.simulation import Simulation
-
-__all__ = ["Life"]
+__all__ = ["Life", "LifeOwner", "LifeWorld"]
 
 #: A process that cannot reach Redis when it starts is started again after this long, seconds.
 _STARTS_AGAIN_S: Final = 1.0
@@ -35,6 +37,57 @@ _STARTS_AGAIN_S: Final = 1.0
 _TIMEOUTS_S: Final = (5.0, 2.0, 5.0, 5.0)
 #: Of what an empty function consists.
 _NOTHING: Final = frozenset({"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"})
+
+
+class LifeWorld(Protocol):
+    """The world, as a process of a pool sees it.
+
+    Attributes:
+        seed: Where chance comes from.
+        namespace: The namespace.
+        world: Where time passes.
+        network: What is between hosts and the server.
+        server: The server.
+        threads: For sync handlers.
+        jumps: Whether turns that would find nothing may be put off at all.
+        redis: A client of the server.
+    """
+
+    seed: int | str
+    namespace: str
+    world: World
+    network: Network
+    server: SimulatedServer
+    threads: ParkedThreads
+    jumps: bool
+    redis: Any
+
+    def is_calm(self) -> bool:
+        """Tell whether nothing is wrong and nothing is about to go wrong."""
+        ...
+
+
+class LifeOwner(HandlerWitness, Protocol):
+    """The pool that a process belongs to.
+
+    Attributes:
+        name: What the trace calls it.
+        clock: The clocks of its host.
+        takes: Job name -> how long its handlers take.
+    """
+
+    name: str
+    clock: HostClock
+    takes: dict[str, Takes]
+
+    @property
+    def spec(self) -> PoolSpec:
+        """What has been registered and set."""
+        ...
+
+    def ended(self, life: Life) -> None:
+        """A process has ended by itself."""
+        ...
 
 
 class _WorldEvents(Events):
@@ -54,7 +107,7 @@ class _WorldEvents(Events):
 class Life:
     """One process of a pool, from its start to its end or its crash."""
 
-    def __init__(self, pool: SimulatedPool, sim: Simulation, number: int) -> None:
+    def __init__(self, pool: LifeOwner, sim: LifeWorld, number: int) -> None:
         self.host = Host(sim.world, pool.name, pool.clock)
         self._pool = pool
         self._sim = sim
@@ -65,7 +118,7 @@ class Life:
             events=_WorldEvents(pool.spec.events.hooks, self.host),
         )
         links = [Connection(self.host, sim.network, timeout_s=_TIMEOUTS_S[at]) for at in range(4)]
-        processes = [Process(self.host, link) for link in links[:3]]
+        processes = [RoutineDriver(self.host, link) for link in links[:3]]
         self._dispatcher, self._heartbeat, self._maintenance = processes
         self._links = links
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from workkit.errors import JobTimeout, ServerError
-from workkit.simulation.parking import ParkedThreads, Stack
-from workkit.simulation.process import Connection, Host
-from workkit.simulation.world import Timer, World, microseconds
+from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.parking import ParkedThreads, Stack
+from workkit.simulation.machine.process import Connection
+from workkit.simulation.machine.world import Timer, World, microseconds
 
-__all__ = ["Await", "Send", "Sleep", "Strand"]
+__all__ = ["AwaitRequest", "SendRequest", "SleepRequest", "Strand"]
 
 
-class Sleep:
+class SleepRequest:
     """What a stack asks for: time.
 
     Args:
@@ -27,7 +28,7 @@ class Sleep:
         self.interruptible = interruptible
 
 
-class Send:
+class SendRequest:
     """What a stack asks for: an exchange.
 
     Args:
@@ -38,7 +39,7 @@ class Send:
         self.commands = commands
 
 
-class Await:
+class AwaitRequest:
     """What a stack asks for: the end of a coroutine on the pool's event loop.
 
     Args:
@@ -111,15 +112,15 @@ class Strand:
         request = stack.request
         if stack.ended:
             self._ended(stack.error)
-        elif isinstance(request, Sleep):
+        elif isinstance(request, SleepRequest):
             self._sleep(request)
-        elif isinstance(request, Await):
+        elif isinstance(request, AwaitRequest):
             self._awaiting = self._loop.create_task(request.coroutine)
             self._awaiting.add_done_callback(self._awaited)
         else:
             self._connection.send(request.commands, self._answered)
 
-    def _sleep(self, sleep: Sleep) -> None:
+    def _sleep(self, sleep: SleepRequest) -> None:
         delay_us = microseconds(max(sleep.seconds, 0))
         if not sleep.interruptible:
             self._host.later(delay_us, self._slept)

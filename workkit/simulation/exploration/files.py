@@ -14,9 +14,9 @@ from typing import Any, Final
 from workkit.core.text import read_span
 from workkit.errors import InvalidOption
 from workkit.simulation.checkers import Checker, all_checkers
-from workkit.simulation.crew import load_file
+from workkit.simulation.exploration.crew import load_file
+from workkit.simulation.exploration.playing import DEFAULT_FAULTS, PlaySettings
 from workkit.simulation.faults import Faults
-from workkit.simulation.playing import DEFAULT_FAULTS, Stage
 from workkit.simulation.simulation import START_S, Simulation
 
 __all__ = ["NoScenario", "ScenarioFile", "load_scenario"]
@@ -52,15 +52,15 @@ class ScenarioFile:
     start: datetime.datetime | float
     checkers: Sequence[Checker]
 
-    def stage(self) -> Stage:
+    def settings(self) -> PlaySettings:
         """Return how the scenario is explored."""
-        return Stage(
+        return PlaySettings(
             self.scenario, self.faults, [*all_checkers(), *self.checkers], start=self.start
         )
 
     def world(self, seed: int, server: Any = None) -> Simulation:
         """Build the world without faults but those of the scenario; rules are watched."""
-        checkers = self.stage().checkers
+        checkers = self.settings().checkers
         sim = Simulation(seed, start=self.start, checkers=checkers, server=server)
         self.scenario(sim)
         return sim

@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from workkit.engine.handling.interrupt import Crossing
-from workkit.simulation.parking import current_stack
-from workkit.simulation.process import Host
-from workkit.simulation.strands import Await, Strand
-from workkit.simulation.world import microseconds
+from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.parking import current_stack
+from workkit.simulation.machine.strands import AwaitRequest, Strand
+from workkit.simulation.machine.world import microseconds
 
 __all__ = ["VirtualLoop"]
 
@@ -106,7 +106,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         """Run a coroutine on the loop while the present stack waits."""
         stack = current_stack()
         assert stack is not None  # noqa: S101 - sync parts run on stacks
-        stack.ask(Await(coroutine))
+        stack.ask(AwaitRequest(coroutine))
 
     async def run_on_thread(self, function: Callable[[], None]) -> None:
         """Run a function on a stack of its own; cancelling interrupts it."""

@@ -55,7 +55,7 @@ class Stack:
     def __init__(self, body: Callable[[], object], what: str) -> None:
         self._body = body
         self._what = what
-        self._worker: _Worker | None = None
+        self._worker: _ParkedThread | None = None
         self._answer: Any = None
         self._thrown: BaseException | None = None
         self.ended = False
@@ -129,7 +129,7 @@ def current_stack() -> Stack | None:
     return stack
 
 
-class _Worker:
+class _ParkedThread:
     """A thread that runs one stack after another, and only when it is let."""
 
     def __init__(self) -> None:
@@ -210,13 +210,13 @@ class ParkedThreads:
     """Threads to be had and given back, so that a short handler does not cost a new one."""
 
     def __init__(self) -> None:
-        self._idle: list[_Worker] = []
+        self._idle: list[_ParkedThread] = []
 
-    def take(self) -> _Worker:
+    def take(self) -> _ParkedThread:
         """Return an idle thread."""
-        return self._idle.pop() if self._idle else _Worker()
+        return self._idle.pop() if self._idle else _ParkedThread()
 
-    def give(self, worker: _Worker) -> None:
+    def give(self, worker: _ParkedThread) -> None:
         """Take a thread back."""
         self._idle.append(worker)
 

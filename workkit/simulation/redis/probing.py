@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from workkit.core.entropy import Entropy
 from workkit.errors import ServerRefused
-from workkit.simulation.backend import StockFake
-from workkit.simulation.fake import FakeBackend
+from workkit.simulation.redis.backend import StockFake
+from workkit.simulation.redis.fake import FakeBackend
 from workkit.store.round_trip import Command
 
 __all__ = ["differences"]

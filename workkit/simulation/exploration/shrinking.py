@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from workkit.simulation.playing import Case, Failure, Outcome, Stage, play
+from workkit.simulation.exploration.playing import (
+    Failure,
+    PlayResult,
+    PlaySettings,
+    WorldCase,
+    play,
+)
 
 __all__ = ["shrink"]
 
@@ -15,7 +21,9 @@ _MOST: Final = 200
 
 
 def shrink(
-    stage: Stage, failure: Failure, play_again: Callable[[Stage, Case], Outcome] = play
+    settings: PlaySettings,
+    failure: Failure,
+    play_again: Callable[[PlaySettings, WorldCase], PlayResult] = play,
 ) -> Failure:
     """Return the same failure with as few faults as can be.
 
@@ -23,7 +31,7 @@ def shrink(
     world counts as failing in the same way if it breaks the same rule.
 
     Args:
-        stage: How it is played.
+        settings: How it is played.
         failure: What was wrong.
         play_again: Plays a world.
     """
@@ -32,7 +40,7 @@ def shrink(
     def fails(only: tuple[int, ...]) -> Failure | None:
         nonlocal tried
         tried += 1
-        found = play_again(stage, replace(failure.case, only=only)).failure
+        found = play_again(settings, replace(failure.case, only=only)).failure
         return found if found is not None and found.rule == failure.rule else None
 
     best = failure

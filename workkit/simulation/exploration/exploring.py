@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from workkit.simulation.checkers import Checker, all_checkers
-from workkit.simulation.crew import play_all
-from workkit.simulation.faults import Fault, Faults
-from workkit.simulation.playing import (
+from workkit.simulation.exploration.crew import play_all
+from workkit.simulation.exploration.playing import (
     DEFAULT_FAULTS,
-    Case,
     Failure,
-    Outcome,
+    PlayResult,
+    PlaySettings,
     Scenario,
-    Stage,
+    WorldCase,
     play,
 )
-from workkit.simulation.shrinking import shrink
+from workkit.simulation.exploration.shrinking import shrink
+from workkit.simulation.faults import Fault, Faults
 
 __all__ = ["Explored", "ScenarioFailed", "crash_points", "explore", "report", "sweep_crashes"]
 
 _BACK_AFTER_S: Final = 2.0
 _SHOWN: Final = 25
 
-Progress = Callable[[Outcome], object]
+OnPlayed = Callable[[PlayResult], object]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Explored:
     faults: int = 0
     virtual_s: float = 0.0
 
-    def plus(self, outcome: Outcome) -> Explored:
+    def plus(self, outcome: PlayResult) -> Explored:
         """Return the sum with one more world."""
         return Explored(
             self.worlds + 1,
@@ -79,7 +79,7 @@ def explore(
     settle_s: float = 21_600.0,
     server: Any = None,
     processes: int | None = None,
-    progress: Progress | None = None,
+    progress: OnPlayed | None = None,
 ) -> Explored:
     """Play a scenario with many seeds, and look whether anything is ever wrong.
 
@@ -115,13 +115,13 @@ def explore(
         ScenarioFailed: Something was wrong. The message has the seed, the rule, the faults that it
             takes, the timeline, and how to see it again.
     """
-    stage = Stage(
+    settings = PlaySettings(
         scenario, faults, all_checkers() if checkers is None else list(checkers), trouble_s,
         settle_s, server,
     )  # fmt: skip
     only = None if only_faults is None else tuple(only_faults)
-    cases = [Case(seed, only=only) for seed in seeds]
-    return _play_until_failure(stage, cases, processes, progress)
+    cases = [WorldCase(seed, only=only) for seed in seeds]
+    return _play_until_failure(settings, cases, processes, progress)
 
 
 def sweep_crashes(
@@ -133,7 +133,7 @@ def sweep_crashes(
     every: int = 1,
     settle_s: float = 21_600.0,
     processes: int | None = None,
-    progress: Progress | None = None,
+    progress: OnPlayed | None = None,
 ) -> Explored:
     """Crash every pool of a short scenario at every command in turn, and look what becomes of it.
 
@@ -157,39 +157,42 @@ def sweep_crashes(
     Raises:
         ScenarioFailed: Something was wrong; see `explore`.
     """
-    stage = Stage(
+    settings = PlaySettings(
         scenario, None, all_checkers() if checkers is None else list(checkers), for_s, settle_s
     )
-    cases = list(crash_points(stage, seed, every))
-    return _play_until_failure(stage, cases, processes, progress)
+    cases = list(crash_points(settings, seed, every))
+    return _play_until_failure(settings, cases, processes, progress)
 
 
-def crash_points(stage: Stage, seed: int, every: int = 1) -> Iterator[Case]:
+def crash_points(settings: PlaySettings, seed: int, every: int = 1) -> Iterator[WorldCase]:
     """Yield the worlds of a sweep.
 
     Raises:
         ScenarioFailed: Something is wrong without any crash.
     """
-    counting = replace(stage, counts_only=True)
-    outcome = play(counting, Case(seed, plan=()))
+    counting = replace(settings, counts_only=True)
+    outcome = play(counting, WorldCase(seed, plan=()))
     if outcome.failure is not None:
         raise ScenarioFailed(outcome.failure, report(outcome.failure), Explored())
     for pool, commands in outcome.commands.items():
         for at in range(1, commands + 1, every):
-            yield Case(seed, (Fault("crash", 0.0, pool, before=at, for_s=_BACK_AFTER_S),))
-            yield Case(seed, (Fault("crash", 0.0, pool, after=at, for_s=_BACK_AFTER_S),))
+            yield WorldCase(seed, (Fault("crash", 0.0, pool, before=at, for_s=_BACK_AFTER_S),))
+            yield WorldCase(seed, (Fault("crash", 0.0, pool, after=at, for_s=_BACK_AFTER_S),))
 
 
 def _play_until_failure(
-    stage: Stage, cases: Sequence[Case], processes: int | None, progress: Progress | None
+    settings: PlaySettings,
+    cases: Sequence[WorldCase],
+    processes: int | None,
+    progress: OnPlayed | None,
 ) -> Explored:
     explored = Explored()
-    for outcome in play_all(stage, cases, count=len(cases), processes=processes):
+    for outcome in play_all(settings, cases, count=len(cases), processes=processes):
         explored = explored.plus(outcome)
         if progress is not None:
             progress(outcome)
         if outcome.failure is not None:
-            failure = shrink(stage, outcome.failure)
+            failure = shrink(settings, outcome.failure)
             raise ScenarioFailed(failure, report(failure), explored)
     return explored
 

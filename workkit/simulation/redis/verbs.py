@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from workkit.simulation.exchanges import exchange_parts
+from workkit.simulation.redis.exchanges import exchange_parts
 from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 

@@ -14,12 +14,13 @@ from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Slots
 from workkit.errors import JobTimeout
-from workkit.simulation.loop import VirtualLoop
-from workkit.simulation.parking import ParkedThreads
-from workkit.simulation.process import Connection, Host
-from workkit.simulation.strands import Strand
-from workkit.simulation.takes import Takes, draw
-from workkit.simulation.world import Timer, World, microseconds
+from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.loop import VirtualLoop
+from workkit.simulation.machine.parking import ParkedThreads
+from workkit.simulation.machine.process import Connection
+from workkit.simulation.machine.strands import Strand
+from workkit.simulation.machine.takes import Takes, draw
+from workkit.simulation.machine.world import Timer, World, microseconds
 
 __all__ = ["HandlerWitness", "SimulatedRunner"]
 
@@ -36,7 +37,7 @@ class HandlerWitness(Protocol):
         ...
 
 
-class _Run:
+class _RunningHandler:
     """One execution that runs.
 
     Attributes:
@@ -96,8 +97,8 @@ class SimulatedRunner:
         self._idle = idle
         self._witness = witness
         self._waiting: deque[Execution] = deque()
-        self._running: dict[int, _Run] = {}
-        self._abandoned: list[_Run] = []
+        self._running: dict[int, _RunningHandler] = {}
+        self._abandoned: list[_RunningHandler] = []
         self._pumping = False
         self.loop = VirtualLoop(host, self._new_strand)  # type: ignore[abstract] # it has no sockets
 
@@ -175,7 +176,7 @@ class SimulatedRunner:
             self._pumping = False
 
     def _start(self, execution: Execution, worker_id: str) -> None:
-        run = _Run(execution)
+        run = _RunningHandler(execution)
         self._running[id(execution)] = run
         execution.runner = run
         execution.start(worker_id, self._clock)
@@ -200,7 +201,7 @@ class SimulatedRunner:
         passed_s = self._clock.read().monotonic_s - execution.started.monotonic_s
         return draw(takes, self._entropy) - passed_s if takes is not None else 0.0
 
-    def _ended(self, run: _Run, error: BaseException | None) -> None:
+    def _ended(self, run: _RunningHandler, error: BaseException | None) -> None:
         execution = run.execution
         if run.abandoned:
             self._abandoned.remove(run)
@@ -216,7 +217,7 @@ class SimulatedRunner:
 
     # Async handlers.
 
-    async def _run_task(self, run: _Run) -> None:
+    async def _run_task(self, run: _RunningHandler) -> None:
         error: BaseException | None = None
         try:
             await run.execution.chain.run_async(run.execution.job)
@@ -232,7 +233,7 @@ class SimulatedRunner:
 
     # Sync handlers.
 
-    def _returned(self, run: _Run, error: BaseException | None) -> None:
+    def _returned(self, run: _RunningHandler, error: BaseException | None) -> None:
         """Let pass what a handler still takes; its stack is not needed for that."""
         leftover_s = self._leftover_s(run.execution)
         if leftover_s <= 0 or isinstance(error, JobTimeout):

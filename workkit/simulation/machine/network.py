@@ -3,73 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Protocol, TypeAlias
 
 from workkit.core.entropy import Entropy
 from workkit.errors import ServerError, ServerUnavailable
-from workkit.simulation.parking import Abandoned
-from workkit.simulation.server import SimulatedServer
-from workkit.simulation.verbs import command_name, keys_of
-from workkit.simulation.world import World, microseconds
+from workkit.simulation.machine.host import Host, NetworkLine
+from workkit.simulation.machine.parking import Abandoned
+from workkit.simulation.machine.world import World, microseconds
+from workkit.simulation.redis.server import SimulatedServer
+from workkit.simulation.redis.verbs import command_name, keys_of
 from workkit.store.round_trip import Command
 
-if TYPE_CHECKING:
-    from workkit.simulation.process import Connection
-
-__all__ = ["Line", "Network", "Trap"]
+__all__ = ["Answer", "Caller", "Network"]
 
 #: How long a request is under way in a world without faults, microseconds; its reply comes with it.
 _LATENCY_US: Final = 200
 
-Then = Callable[[Any], None]
-Watch = Callable[[tuple[bytes, ...]], None]
+#: What comes back for a request: replies, or the error that there will be none.
+Answer: TypeAlias = "list[Any] | ServerError"
+OnAnswer: TypeAlias = Callable[[Any], None]
+OnArrival: TypeAlias = Callable[[tuple[bytes, ...]], None]
 
 
-class Trap:
-    """Something that happens to a host at one of its next commands.
-
-    Args:
-        when: "before" the server has carried it out, or "after".
-        count: At so many commands that match from now on, 1 for the next.
-        command: The name of a command or a script; "" for any.
-        spring: What happens. It returns whether the reply comes all the same.
-    """
-
-    def __init__(
-        self,
-        when: Literal["before", "after"],
-        count: int,
-        command: str,
-        spring: Callable[[str], bool],
-    ) -> None:
-        self.when = when
-        self._left = count
-        self._command = command
-        self.spring = spring
-
-    def counts(self, name: str) -> bool:
-        """Count a command; tell whether it is the one."""
-        if self._command in {"", name}:
-            self._left -= 1
-            return self._left == 0
-        return False
-
-
-class Line:
-    """The state of a host's way to the server.
+class Caller(Protocol):
+    """Who sends requests: a connection.
 
     Attributes:
-        traps: What lies in wait.
-        cut_until_us: Nothing gets through before this time.
-        slow_until_us: Everything is slow before this time.
-        slow_us: What slow means, microseconds for one way.
+        host: Its host.
+        timeout_us: How long it waits for a reply, microseconds.
     """
 
-    def __init__(self) -> None:
-        self.traps: list[Trap] = []
-        self.cut_until_us = 0
-        self.slow_until_us = 0
-        self.slow_us = 0
+    host: Host
+    timeout_us: int
+
+    def hung_up(self) -> None:
+        """The server has closed the connection."""
+        ...
 
 
 class Network:
@@ -110,10 +79,10 @@ class Network:
 
     def carry(
         self,
-        connection: Connection,
+        connection: Caller,
         commands: Sequence[Command],
-        then: Then,
-        watch: Watch | None = None,
+        then: OnAnswer,
+        watch: OnArrival | None = None,
     ) -> None:
         """Carry a request.
 
@@ -139,21 +108,21 @@ class Network:
             then, watch = _nobody, None
         self._world.after(there_us, self._arrive, connection, commands, then, watch, back_us)
 
-    def _one_way(self, line: Line) -> int:
+    def _one_way(self, line: NetworkLine) -> int:
         if line.slow_until_us > self._world.now_us:
             return line.slow_us
         return microseconds(self._entropy.uniform(*self.latency)) if self.latency else _LATENCY_US
 
-    def _fail(self, connection: Connection, then: Then, delay_us: int, why: str) -> None:
+    def _fail(self, connection: Caller, then: OnAnswer, delay_us: int, why: str) -> None:
         error = ServerUnavailable(f"no answer from the simulated Redis: {why}")
         self._world.after(delay_us, connection.host.happen, then, error)
 
     def _arrive(
         self,
-        connection: Connection,
+        connection: Caller,
         commands: Sequence[Command],
-        then: Then,
-        watch: Watch | None,
+        then: OnAnswer,
+        watch: OnArrival | None,
         back_us: int,
     ) -> None:
         host = connection.host
@@ -175,7 +144,7 @@ class Network:
         else:
             host.happen(then, outcome)
 
-    def _trapped(self, connection: Connection, commands: Sequence[Command]) -> list[Any] | None:
+    def _trapped(self, connection: Caller, commands: Sequence[Command]) -> list[Any] | None:
         """Carry out commands one by one; None if the reply is lost on the way."""
         line = connection.host.line
         replies: list[Any] = []
@@ -193,13 +162,13 @@ class Network:
                 return None
         return replies if answered else None
 
-    def _return(self, connection: Connection, then: Then, outcome: list[Any]) -> None:
+    def _return(self, connection: Caller, then: OnAnswer, outcome: list[Any]) -> None:
         if connection.host.line.cut_until_us > self._world.now_us:
             self._fail(connection, then, connection.timeout_us, "the reply was lost")
         else:
             connection.host.happen(then, outcome)
 
-    def announce(self, connection: Connection, announced: Callable[[], None]) -> None:
+    def announce(self, connection: Caller, announced: Callable[[], None]) -> None:
         """Carry an announcement of the server."""
         line = connection.host.line
         if line.cut_until_us <= self._world.now_us:
@@ -234,6 +203,6 @@ class Network:
             self.before_outsiders = hook
 
 
-def _nobody(outcome: list[Any] | ServerError) -> None:
+def _nobody(outcome: Answer) -> None:
     """Take a reply that nobody waits for any more."""
     del outcome

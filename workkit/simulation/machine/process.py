@@ -1,84 +1,18 @@
-"""Simulated hosts, their connections, and the loops that run on them."""
+"""Connections of simulated hosts, and the loops that run on them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from workkit.errors import ServerError, ServerUnavailable
-from workkit.simulation.network import Line, Network
-from workkit.simulation.world import HostClock, Timer, World, microseconds
+from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.network import Answer, Network
+from workkit.simulation.machine.world import Timer, World, microseconds
 from workkit.store.connections.routine import Routine, Wait, WatchRequest
 from workkit.store.round_trip import PING, Command, RoundTrip
 
-__all__ = ["Connection", "Host", "Outcome", "Process"]
-
-#: What a request has come to: replies, or that there will be none.
-Outcome: TypeAlias = "list[Any] | ServerError"
-
-
-class Host:
-    """A machine with one process on it, from its start to its crash.
-
-    Args:
-        world: Where time passes.
-        name: What the trace calls it.
-        clock: Its clocks.
-
-    Attributes:
-        crashed: Whether it is gone; nothing happens on it any more.
-        frozen_until_us: Nothing happens on it before this time.
-        line: The state of its way to the server.
-        sent: How many of its commands have reached the server.
-    """
-
-    def __init__(self, world: World, name: str, clock: HostClock) -> None:
-        self.world = world
-        self.name = name
-        self.clock = clock
-        self.crashed = False
-        self.frozen_until_us = 0
-        self.line = Line()
-        self.sent = 0
-
-    @property
-    def is_well(self) -> bool:
-        """Whether the host runs and nothing is or will be wrong with its connections."""
-        now_us = self.world.now_us
-        line = self.line
-        return not (
-            self.crashed
-            or line.traps
-            or self.frozen_until_us > now_us
-            or line.cut_until_us > now_us
-            or line.slow_until_us > now_us
-        )
-
-    def happen(self, action: Callable[..., object], *args: Any) -> None:
-        """Let something happen on this host: now, when it thaws, or never."""
-        if self.crashed:
-            return
-        if self.frozen_until_us > self.world.now_us:
-            self.world.at(self.frozen_until_us, self.happen, action, *args)
-            return
-        action(*args)
-
-    def soon(self, action: Callable[..., object], *args: Any) -> Timer:
-        """Have something happen on this host, behind all that is due now."""
-        return self.world.after(0, self._due, action, args)
-
-    def later(self, delay_us: int, action: Callable[..., object], *args: Any) -> Timer:
-        """Have something happen on this host after a while."""
-        return self.world.after(delay_us, self._due, action, args)
-
-    def _due(self, action: Callable[..., object], args: tuple[Any, ...]) -> None:
-        """Let something happen that was planned, and may still be called off while it is frozen."""
-        if self.crashed:
-            return
-        if self.frozen_until_us > self.world.now_us:
-            self.world.put_off(self.frozen_until_us)
-        else:
-            action(*args)
+__all__ = ["Connection", "RoutineDriver"]
 
 
 class Connection:
@@ -104,7 +38,7 @@ class Connection:
         """Whether the watch still stands: nothing announced, nothing sent since."""
         return bool(self._listening)
 
-    def send(self, commands: Sequence[Command], then: Callable[[Outcome], None]) -> None:
+    def send(self, commands: Sequence[Command], then: Callable[[Answer], None]) -> None:
         """Send commands; `then` is told what came of them, on this host."""
         if commands is not PING:
             self._disarm()
@@ -113,7 +47,7 @@ class Connection:
     def watch(
         self,
         exchange: RoundTrip[Any],
-        then: Callable[[Outcome], None],
+        then: Callable[[Answer], None],
         announced: Callable[[], None],
         broken: Callable[[], None],
     ) -> None:
@@ -160,7 +94,7 @@ class Connection:
         self._disarm()
 
 
-class Process:
+class RoutineDriver:
     """A routine that is carried out in virtual time; it is the alarm of its loop as well.
 
     Args:
@@ -209,12 +143,12 @@ class Process:
         else:
             self._connection.send(request.commands, self._answered)
 
-    def _answered(self, outcome: Outcome) -> None:
+    def _answered(self, outcome: Answer) -> None:
         assert self._routine is not None  # noqa: S101 - it was started
         resume = self._routine.throw if isinstance(outcome, ServerError) else self._routine.send
         self._advance(resume, outcome)
 
-    def _looked(self, exchange: RoundTrip[Any], outcome: Outcome) -> None:
+    def _looked(self, exchange: RoundTrip[Any], outcome: Answer) -> None:
         if not isinstance(outcome, ServerError):
             errors = [reply for reply in outcome if isinstance(reply, ServerError)]
             outcome = errors[0] if errors else exchange.parse(outcome)

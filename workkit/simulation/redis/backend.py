@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Final, Protocol
 
 from workkit.core.entropy import Entropy
-from workkit.errors import InvalidOption, MissingExtra, ServerRefused
+from workkit.errors import MissingExtra, ServerRefused
 from workkit.store.connections.link import Link
-from workkit.store.connections.target import Target, client_of
+from workkit.store.connections.target import Target
 from workkit.store.round_trip import CONFIRMING, Command
 from workkit.store.scripts import all_scripts
 
-__all__ = ["Backend", "LinkBackend", "StockFake", "Visits", "confirmed", "differs", "open_backend"]
+__all__ = ["Backend", "LinkBackend", "StockFake", "Visits", "confirmed"]
 
 #: Keys that live by virtual time expire in the server's own time in the year 9999, so that a key
 #: whose time to live was taken away can be told from one that kept it.
@@ -172,61 +170,3 @@ def confirmed(command: Command) -> Any:
     """Reply to WAIT or WAITAOF: as many replicas as are asked for have everything, and a disk."""
     verb, *counts = command
     return counts[0] if verb == "WAIT" else counts[:2]
-
-
-def open_backend(server: object) -> Backend:
-    """Open what `Simulation(server=...)` names.
-
-    Args:
-        server: None for fakeredis; "fakeredis" for fakeredis on its ordinary, slower path; a URL, a
-            redis-py client, or an `EmbeddedServer` that runs.
-
-    Raises:
-        MissingExtra: What it needs is not installed.
-        InvalidOption: It is none of these.
-    """
-    if server is None:
-        return _open_fake()
-    if server == "fakeredis":
-        return StockFake()
-    url = getattr(server, "url", server)
-    if isinstance(url, str):
-        return LinkBackend(client_of(url))
-    if hasattr(server, "connection_pool"):
-        return LinkBackend(server)
-    raise InvalidOption(
-        'server must be None, "fakeredis", a URL, a redis-py client or an EmbeddedServer, '
-        f"not {type(server).__name__}"
-    )
-
-
-def _open_fake() -> Backend:
-    """Open fakeredis on the short path, or on the ordinary one where that does not work."""
-    stock = StockFake()
-    what = differs()
-    if not what:
-        from workkit.simulation.fake import FakeBackend
-
-        return FakeBackend()
-    import fakeredis
-
-    warnings.warn(
-        f"the simulator does not know the internals of fakeredis {fakeredis.__version__} ({what}), "
-        "so it uses it in the ordinary way: the same results, but more than twice as slow, and "
-        "keys of your own that expire do so in real time. Upgrade workkit, or install an older "
-        "fakeredis.",
-        RuntimeWarning,
-        stacklevel=4,
-    )
-    return stock
-
-
-@cache
-def differs() -> str:
-    """Return where the short path to fakeredis differs from the ordinary one, or ""."""
-    try:
-        from workkit.simulation.probing import differences
-
-        return differences()
-    except Exception as error:  # noqa: BLE001 - whatever it is, internals have changed
-        return f"{type(error).__name__}: {error}"

@@ -30,8 +30,8 @@ from fakeredis.model import is_write_command
 
 from workkit.core.entropy import Entropy
 from workkit.errors import ServerUnavailable
-from workkit.simulation.backend import Visits, confirmed
-from workkit.simulation.lua import Scripts, all_bytes, refused
+from workkit.simulation.redis.backend import Visits, confirmed
+from workkit.simulation.redis.lua import Scripts, all_bytes, refused
 from workkit.store.round_trip import CONFIRMING, Command
 from workkit.store.scripts import Script
 
@@ -58,7 +58,7 @@ _WOULD_WAIT: Final = (
 _LEAVES: Final = frozenset({bytes, int, type(None)})
 
 
-class _Plan(NamedTuple):
+class _CallPlan(NamedTuple):
     """How a command is called with a number of arguments: what its signature says, worked out once.
 
     Attributes:
@@ -76,7 +76,7 @@ class _Plan(NamedTuple):
     converts: bool
 
 
-class _Database(Database):
+class _VirtualDatabase(Database):
     """Keys, and which of them the command of a user has written."""
 
     def __init__(self, lock: Any) -> None:
@@ -148,7 +148,7 @@ class _UserConnection(FakeRedisConnection):
         )
 
 
-class _Time:
+class _VirtualTime:
     """Stands for the module `time` in fakeredis."""
 
     def __init__(self, now_s: float) -> None:
@@ -184,16 +184,16 @@ class FakeBackend:
 
     def __init__(self) -> None:
         server: Any = FakeServer()
-        server.dbs = defaultdict(lambda: _Database(server.lock))
+        server.dbs = defaultdict(lambda: _VirtualDatabase(server.lock))
         server.workkit = self
-        self._database: _Database = server.dbs[0]
-        self._databases: dict[int, _Database] = server.dbs
+        self._database: _VirtualDatabase = server.dbs[0]
+        self._databases: dict[int, _VirtualDatabase] = server.dbs
         self._socket = _EngineSocket(server, 0, client_class=FakeRedis)
         self.client = FakeRedis(server=server, connection_class=_UserConnection)
         self._visits: Visits | None = None
         self._dice = _Dice(Entropy("visits"))
         self._start_s = 0.0
-        self._plans: dict[tuple[bytes, int], _Plan] = {}
+        self._plans: dict[tuple[bytes, int], _CallPlan] = {}
         self._scripts = Scripts(self._do)
 
     def receive(self, visits: Visits) -> None:
@@ -284,7 +284,7 @@ class FakeBackend:
             return convert_to_resp2(reply)
         return reply
 
-    def _plan(self, verb: bytes, count: int) -> _Plan:
+    def _plan(self, verb: bytes, count: int) -> _CallPlan:
         name = verb.decode().lower()
         if name in COMMANDS_WITH_SUB or name not in SUPPORTED_COMMANDS:
             raise SimpleError(msgs.UNKNOWN_COMMAND_MSG.format(name))
@@ -294,7 +294,7 @@ class FakeBackend:
         while len(types) < count:
             types += signature.repeat
         creates = msgs.FLAG_DO_NOT_CREATE not in signature.flags
-        return _Plan(
+        return _CallPlan(
             getattr(self._socket, signature.func_name),
             tuple(
                 (at, kind, kind.type_ if creates and kind.type_ is not bytes else None)
@@ -337,7 +337,7 @@ class FakeBackend:
         written = self._database.written
         written.clear()
         with (
-            _replaced(_TIMED, "time", _Time(self._now_s())),
+            _replaced(_TIMED, "time", _VirtualTime(self._now_s())),
             _replaced(_RANDOM, "random", self._dice),
         ):
             yield
@@ -359,7 +359,7 @@ def _replaced(modules: Sequence[str], name: str, stand_in: object) -> Iterator[N
             setattr(each, name, old)
 
 
-def _write_back(database: _Database, item: CommandItem, keeps_empty: bool) -> None:
+def _write_back(database: _VirtualDatabase, item: CommandItem, keeps_empty: bool) -> None:
     """Store a value that a command has changed; as `CommandItem.writeback`."""
     stored, key, value = database._dict, item.key, item.value  # noqa: SLF001
     if database._watches:  # noqa: SLF001 - a user's connection may WATCH it

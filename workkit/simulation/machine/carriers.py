@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from workkit.simulation.parking import current_stack
-from workkit.simulation.strands import Send
+from workkit.simulation.machine.network import Network
+from workkit.simulation.machine.parking import current_stack
+from workkit.simulation.machine.strands import SendRequest
 from workkit.store.carry import carry
 from workkit.store.round_trip import Command, Step
-
-if TYPE_CHECKING:
-    from workkit.simulation.network import Network
 
 __all__ = ["SimulatedAsyncCarrier", "SimulatedCarrier"]
 
@@ -48,7 +46,7 @@ class SimulatedCarrier:
         stack = current_stack()
         if stack is None:
             return self._network.at_once(commands)
-        replies: list[Any] = stack.ask(Send(commands))
+        replies: list[Any] = stack.ask(SendRequest(commands))
         return replies
 
     def close(self) -> None:

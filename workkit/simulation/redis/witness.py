@@ -8,9 +8,9 @@ from typing import Any, Final
 from workkit.core import job as wire
 from workkit.core.job import Job
 from workkit.errors import ServerError, Undecodable
-from workkit.simulation.exchanges import exchange_parts
+from workkit.simulation.redis.exchanges import exchange_parts
+from workkit.simulation.redis.verbs import command_name
 from workkit.simulation.trace import Trace
-from workkit.simulation.verbs import command_name
 from workkit.store.round_trip import Command
 
 __all__ = ["WireWitness"]

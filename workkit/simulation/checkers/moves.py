@@ -1,0 +1,160 @@
+"""Where jobs stand in Redis, and what a command has done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from workkit.core import job as wire
+from workkit.core.job import Payload
+from workkit.core.options import JobOptions
+from workkit.errors import Undecodable
+
+__all__ = [
+    "EXPIRED", "HandlerRun", "JobPlace", "Move", "PlaceKind", "PlacedJob", "RedisChange",
+    "identify", "pair_moves",
+]  # fmt: skip
+
+#: What the end of a key's life is called, as the command of a change.
+EXPIRED: Final = "(expired)"
+
+PlaceKind = Literal["queued", "in progress", "retry", "scheduled", "dead"]
+
+
+class JobPlace(NamedTuple):
+    """Where a job can stand.
+
+    Attributes:
+        kind: What it is.
+        queue: The name of the queue; "" for the sorted sets.
+        pool_id: Whose list, for "in progress".
+    """
+
+    kind: PlaceKind
+    queue: str = ""
+    pool_id: str = ""
+
+
+class PlacedJob(NamedTuple):
+    """A job where it stands.
+
+    Attributes:
+        job_id: Its id; of bytes that are no job, these bytes, even when they are buried.
+        raw: Its bytes.
+        job: What they say; None for bytes that are no job.
+        place: Where.
+        score: When it is due or when it died, epoch seconds; 0 in lists.
+    """
+
+    job_id: str
+    raw: bytes
+    job: Payload | None
+    place: JobPlace
+    score: float = 0.0
+
+
+class Move(NamedTuple):
+    """What a command did to one job.
+
+    Attributes:
+        before: Where it was; None if it was nowhere.
+        after: Where it is; None if it is nowhere.
+    """
+
+    before: PlacedJob | None
+    after: PlacedJob | None
+
+    @property
+    def job_id(self) -> str:
+        """The job's id; if an update has replaced it, that of the update."""
+        standing = self.after or self.before
+        assert standing is not None  # noqa: S101 - it was or is somewhere
+        return standing.job_id
+
+    @property
+    def is_update(self) -> bool:
+        """Whether a newer version of a unique job has taken its place."""
+        both = self.before is not None and self.after is not None
+        return both and self.before.job_id != self.after.job_id  # type: ignore[union-attr]
+
+    def came_from(self, kind: PlaceKind) -> bool:
+        """Tell whether the job stood in such a place."""
+        return self.before is not None and self.before.place.kind == kind
+
+    def went_to(self, kind: PlaceKind) -> bool:
+        """Tell whether the job stands in such a place now."""
+        return self.after is not None and self.after.place.kind == kind
+
+
+@dataclass(frozen=True, slots=True)
+class RedisChange:
+    """What one command has changed, all at once.
+
+    Attributes:
+        command: The name of the script or command; `EXPIRED` where a key has come to its end.
+        pool: The pool that sent it, or "" for somebody outside.
+        clock_s: The time on the sender's wall clock, epoch seconds.
+        moves: What it did to jobs.
+        keys: The keys that it may have written.
+    """
+
+    command: str
+    pool: str
+    clock_s: float
+    moves: Sequence[Move]
+    keys: Sequence[bytes]
+
+
+class HandlerRun(NamedTuple):
+    """A handler that runs, or did.
+
+    Attributes:
+        pool: The name of its pool.
+        name: The job's name.
+        job_id: The job's id.
+        args: The args that it was given.
+        fails: How often the job had failed before.
+        options: The options of its handler.
+        number: Tells runs apart.
+    """
+
+    pool: str
+    name: str
+    job_id: str
+    args: Mapping[str, Any] | None
+    fails: int
+    options: JobOptions
+    number: int
+
+
+def identify(raw: bytes) -> tuple[str, Payload | None]:
+    """Return what checkers call a job, and the job; of other bytes the bytes, and None."""
+    try:
+        job = wire.read(raw)
+    except Undecodable:
+        return raw.decode("utf-8", "replace"), None
+    buried = wire.restore_undecodable(job.job(raw))
+    return (job.id, job) if buried is None else (buried.decode("utf-8", "replace"), job)
+
+
+def pair_moves(gone: Iterable[PlacedJob], came: Iterable[PlacedJob]) -> list[Move]:
+    """Say which jobs that came somewhere are those that were gone elsewhere."""
+    left: dict[str, list[PlacedJob]] = {}
+    for each in gone:
+        left.setdefault(each.job_id, []).append(each)
+    moves = []
+    new: list[PlacedJob] = []
+    for each in came:
+        if left.get(each.job_id):
+            moves.append(Move(left[each.job_id].pop(), each))
+        else:
+            new.append(each)
+    lost = [each for standings in left.values() for each in standings]
+    for each in new:
+        # An update replaces the job that waited for it, in the list of the pool that begins it.
+        replaced = [old for old in lost if old.place == each.place and old.place.pool_id]
+        if replaced:
+            lost.remove(replaced[0])
+        moves.append(Move(replaced[0] if replaced else None, each))
+    return moves + [Move(each, None) for each in lost]

@@ -1,0 +1,28 @@
+"""What is raised when a rule does not hold."""
+
+from __future__ import annotations
+
+__all__ = ["Violation"]
+
+
+class Violation(AssertionError):
+    """Something happened that must never happen.
+
+    Attributes:
+        rule: What must hold, in a few words.
+        what: What happened instead.
+        job_id: The job concerned, or "".
+        timeline: What happened around it.
+    """
+
+    def __init__(self, rule: str, what: str, job_id: str = "", timeline: str = "") -> None:
+        super().__init__(rule, what, job_id, timeline)
+        self.rule = rule
+        self.what = what
+        self.job_id = job_id
+        self.timeline = timeline
+
+    def __str__(self) -> str:
+        subject = f"job {self.job_id}: " if self.job_id else ""
+        rest = f"\n\n{self.timeline}" if self.timeline else ""
+        return f'"{self.rule}" does not hold: {subject}{self.what}{rest}'

@@ -1,0 +1,1 @@
+"""The server of a simulated world: fakeredis or a real one, in virtual time."""

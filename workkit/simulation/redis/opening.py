@@ -1,0 +1,70 @@
+"""Opens the server that a user names for a simulated world."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+from workkit.errors import InvalidOption
+from workkit.simulation.redis.backend import Backend, LinkBackend, StockFake
+from workkit.store.connections.target import client_of
+
+__all__ = ["differs", "open_backend"]
+
+
+def open_backend(server: object) -> Backend:
+    """Open what `Simulation(server=...)` names.
+
+    Args:
+        server: None for fakeredis; "fakeredis" for fakeredis on its ordinary, slower path; a URL, a
+            redis-py client, or an `EmbeddedServer` that runs.
+
+    Raises:
+        MissingExtra: What it needs is not installed.
+        InvalidOption: It is none of these.
+    """
+    if server is None:
+        return _open_fake()
+    if server == "fakeredis":
+        return StockFake()
+    url = getattr(server, "url", server)
+    if isinstance(url, str):
+        return LinkBackend(client_of(url))
+    if hasattr(server, "connection_pool"):
+        return LinkBackend(server)
+    raise InvalidOption(
+        'server must be None, "fakeredis", a URL, a redis-py client or an EmbeddedServer, '
+        f"not {type(server).__name__}"
+    )
+
+
+def _open_fake() -> Backend:
+    """Open fakeredis on the short path, or on the ordinary one where that does not work."""
+    stock = StockFake()
+    what = differs()
+    if not what:
+        from workkit.simulation.redis.fake import FakeBackend
+
+        return FakeBackend()
+    import fakeredis
+
+    warnings.warn(
+        f"the simulator does not know the internals of fakeredis {fakeredis.__version__} ({what}), "
+        "so it uses it in the ordinary way: the same results, but more than twice as slow, and "
+        "keys of your own that expire do so in real time. Upgrade workkit, or install an older "
+        "fakeredis.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return stock
+
+
+@cache
+def differs() -> str:
+    """Return where the short path to fakeredis differs from the ordinary one, or ""."""
+    try:
+        from workkit.simulation.redis.probing import differences
+
+        return differences()
+    except Exception as error:  # noqa: BLE001 - whatever it is, internals have changed
+        return f"{type(error).__name__}: {error}"
