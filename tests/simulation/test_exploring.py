@@ -97,7 +97,7 @@ def broken(sim: Simulation) -> None:
 
 
 def test_a_world_that_does_not_come_to_rest_fails_without_faults() -> None:
-    with pytest.raises(ScenarioFailed, match=r"comes to rest[\s\S]*It takes no faults"):
+    with pytest.raises(ScenarioFailed, match=r"comes to rest[\s\S]*It needs no faults"):
         explore(never_done, [3], settle_s=1_000)
 
 
@@ -154,7 +154,7 @@ def test_the_engine_holds_every_rule_whatever_goes_wrong(seed: int) -> None:
 def test_a_scenario_is_found_by_its_file_where_its_module_cannot_be_imported(
     tmp_path: Path,
 ) -> None:
-    from workkit.simulation.exploration.crew import load_file
+    from workkit.simulation.exploration.parallel import load_file
 
     file = tmp_path / "my_scenario.py"
     file.write_text(

@@ -208,7 +208,7 @@ def test_a_plan_is_carried_out_once_however_often_the_world_runs() -> None:
 
 
 def test_rates_and_plans_are_checked() -> None:
-    with pytest.raises(InvalidOption, match="crash must be times an hour"):
+    with pytest.raises(InvalidOption, match="crash must be a rate per hour"):
         Faults(crash=-1)
     with Simulation(faults=[Fault("freeze", 0.0, "pool-9", for_s=1.0)]) as sim:
         sim.pool().job("work", lambda job: None)

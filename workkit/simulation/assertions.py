@@ -1,4 +1,4 @@
-"""What tests claim about a simulated world, with messages that show the timeline."""
+"""Assertions about a simulated world, with messages that show the timeline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workkit.simulation.trace import Event, Trace
 
 __all__ = ["SHOWN", "Assertions"]
 
-#: Lines of a timeline that go with a failure.
+#: How many lines of the timeline a failure shows.
 SHOWN: Final = 40
 
 
@@ -28,35 +28,35 @@ class Assertions:
             AssertionError: Always.
         """
         known = any(event.name == name for event in self.trace)
-        # Of a name that nothing has, the timeline would be empty; show what there is instead.
+        # The timeline of an unknown name would be empty; show that of all jobs instead.
         timeline = self.trace.timeline(name=name if known else "", job_id=job_id, last=SHOWN)
         raise AssertionError(
             f"{message} (seed {self.seed!r})\n\n{timeline or '(nothing happened)'}"
         )
 
     def runs(self, job: Job | ScheduledJob | str) -> list[Event]:
-        """Return when a job's handler started: all starts of one job, or of a name."""
+        """Return the starts of a job's handler: of one job, or of all jobs of a name."""
         if isinstance(job, str):
             return self.trace.of(kind="started", name=job)
         return self.trace.of(kind="started", job_id=_job(job).id)
 
     def retry_schedule(self, job: Job | ScheduledJob) -> list[int]:
-        """Return when a job was tried, in whole seconds since its first try."""
+        """Return the times of a job's tries, whole seconds since the first one."""
         starts = [event.at_us for event in self.runs(job)]
         return [round((at_us - starts[0]) / 1_000_000) for at_us in starts]
 
     def assert_enqueued(
         self, name: str, args: Mapping[str, Any] | None = None, *, times: int | None = None
     ) -> None:
-        """Claim that a job was enqueued or scheduled, at any time so far.
+        """Assert that a job was enqueued or scheduled at any time so far.
 
         Args:
             name: The job's name.
-            args: Its args; None for any.
-            times: How often; None for at least once.
+            args: Its args; None means any.
+            times: How often; None means at least once.
 
         Raises:
-            AssertionError: It was not; the message shows what was.
+            AssertionError: It was not; the message shows the timeline.
         """
         found = [
             event
@@ -74,16 +74,16 @@ class Assertions:
         times: int | None = None,
         at: float | None = None,
     ) -> None:
-        """Claim that handlers of a job were started.
+        """Assert that handlers of a job were started.
 
         Args:
             name: The job's name.
-            args: Its args; None for any.
-            times: How often; None for at least once.
-            at: When, seconds since the world began, to the second; None for any time.
+            args: Its args; None means any.
+            times: How often; None means at least once.
+            at: When, to the second, in seconds since the world began; None means at any time.
 
         Raises:
-            AssertionError: They were not; the message shows what happened.
+            AssertionError: They were not; the message shows the timeline.
         """
         found = [
             event

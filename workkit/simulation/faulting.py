@@ -1,4 +1,4 @@
-"""Making things go wrong: by call, or from a plan."""
+"""Causes faults: by calls, or from a plan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workkit.simulation.machine.host import Trap
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.world import Timer, World, microseconds
 from workkit.simulation.pool import SimulatedPool
-from workkit.simulation.redis.refusing import Refusal
+from workkit.simulation.redis.refusals import Refusal
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.trace import Trace
 
@@ -20,10 +20,10 @@ __all__ = ["Faulting"]
 
 
 class Faulting:
-    """The faults of a simulation.
+    """The part of a simulation that causes faults.
 
     Attributes:
-        plan: The faults that were drawn from the seed, or given.
+        plan: The faults that were given or drawn from the seed.
     """
 
     seed: int | str
@@ -40,7 +40,7 @@ class Faulting:
     _planned: list[Timer]
 
     def _plan_faults(self) -> None:
-        """Draw the plan once the pools are known, and lay it out in time."""
+        """Draw the plan once the pools are known, and schedule its faults."""
         faults, self._faults = self._faults, None
         if faults is None:
             return
@@ -57,10 +57,10 @@ class Faulting:
                 self._planned.append(self.world.at(microseconds(fault.at_s), self.inject, fault))
 
     def end_faults(self) -> None:
-        """Let nothing go wrong from now on: for the phase in which everything must come to rest.
+        """End the faults: from now on the world should come to rest.
 
-        Planned faults do not happen, clocks are put right, pools that have crashed start again, and
-        what is frozen, cut, slow or away recovers when its time has come.
+        Planned faults are cancelled, clocks are corrected, and crashed pools start again. Frozen,
+        cut or slow pools, and a server that is away, recover at their planned times.
         """
         for timer in self._planned:
             World.call_off(timer)
@@ -75,7 +75,7 @@ class Faulting:
                 pool.start()
 
     def inject(self, fault: Fault) -> None:
-        """Let a fault happen now, whatever its `at_s` says; a pool that does not run has none."""
+        """Cause a fault now, despite its `at_s`; a stopped pool only has its clock stepped."""
         if fault.pool:
             pool = next((each for each in self.pools if each.name == fault.pool), None)
             if pool is None:
@@ -120,14 +120,14 @@ class Faulting:
         after: int | str | None = None,
         restart_after: float | None = None,
     ) -> None:
-        """Crash a pool: its process ends, its stacks are abandoned, nothing is said to Redis.
+        """Crash a pool: its process ends without a word to Redis, and its stacks are abandoned.
 
         Args:
             pool: The pool.
-            before: Not now, but just before a command reaches Redis: the next of a name (a script
-                such as "exchange", or a verb), or the so-manyeth from now on.
-            after: The same, but the command was carried out, and only its reply is lost.
-            restart_after: Start the pool again after so many seconds.
+            before: Crash just before a command reaches Redis: the name of a command (a script such
+                as "exchange", or a verb), or N for the Nth command from now.
+            after: The same, but Redis has carried the command out and its reply is lost.
+            restart_after: Start the pool again after this many seconds.
         """
 
         def happen(command: str) -> bool:
@@ -143,28 +143,28 @@ class Faulting:
             if pool.running:
                 happen("")
         elif before is not None:
-            self._lay(pool, "before", before, happen)
+            self._set_trap(pool, "before", before, happen)
         elif after is not None:
-            self._lay(pool, "after", after, happen)
+            self._set_trap(pool, "after", after, happen)
 
     def lose_reply(self, pool: SimulatedPool, of: int | str = 1) -> None:
         """Lose the reply to a command that Redis has carried out.
 
         Args:
-            pool: Whose command.
-            of: The next of a name, or the so-manyeth from now on.
+            pool: The sender of the command.
+            of: A command name, or N for the Nth command from now.
         """
-        self._lay(pool, "after", of, lambda command: self._struck(pool, "lose", command))
+        self._set_trap(pool, "after", of, lambda command: self._struck(pool, "lose", command))
 
     def drop_request(self, pool: SimulatedPool, of: int | str = 1) -> None:
-        """Lose a command before Redis has carried it out; the arguments are `lose_reply`'s."""
-        self._lay(pool, "before", of, lambda command: self._struck(pool, "drop", command))
+        """Lose a command before it reaches Redis; takes the arguments of `lose_reply`."""
+        self._set_trap(pool, "before", of, lambda command: self._struck(pool, "drop", command))
 
     def _struck(self, pool: SimulatedPool, fault: str, command: str) -> bool:
         self._fault(pool.name, fault=fault, at=command)
         return False
 
-    def _lay(
+    def _set_trap(
         self,
         pool: SimulatedPool,
         when: Literal["before", "after"],
@@ -175,19 +175,19 @@ class Faulting:
         if count < 1:
             raise InvalidOption(f"commands are counted from 1, not {count}")
         self._start_pools()
-        self.rouse()
+        self.run_postponed()
         pool.host.line.traps.append(Trap(when, count, name, spring))  # type: ignore[arg-type]
 
     def _fault(self, where: str, **detail: Any) -> None:
-        """Add a fault to the trace, and end the calm."""
+        """Add a fault to the trace, and run everything that was postponed."""
         self.trace.add("fault", where, **detail)
-        self.rouse()
+        self.run_postponed()
 
     def _start_pools(self) -> None:
         raise NotImplementedError
 
-    def rouse(self) -> None:
-        """Let everything that was put off in a calm world have its turn."""
+    def run_postponed(self) -> None:
+        """Run everything that was postponed in a calm world."""
         raise NotImplementedError
 
     def restart(self, pool: SimulatedPool) -> None:
@@ -195,13 +195,13 @@ class Faulting:
         pool.start()
 
     def freeze(self, pool: SimulatedPool, seconds: float) -> None:
-        """Let a pool stand still: nothing happens on it, then everything that was due does."""
+        """Freeze a pool: nothing happens on it, and later everything that was due."""
         self._fault(pool.name, fault="freeze", for_s=seconds)
         host = pool.host
         host.frozen_until_us = max(host.frozen_until_us, self.world.now_us + microseconds(seconds))
 
     def step_clock(self, pool: SimulatedPool, seconds: float) -> None:
-        """Step the wall clock of a pool's host; its monotonic clock goes on."""
+        """Step the wall clock of a pool's host; its monotonic clock is not affected."""
         self._fault(pool.name, fault="step", by_s=seconds)
         pool.clock.skew_us += microseconds(seconds)
 
@@ -211,8 +211,8 @@ class Faulting:
         Args:
             pool: The pool.
             seconds: For how long.
-            by: How long a request or a reply is under way, seconds. Who waits for more than its
-                timeout (5 s, heartbeats 2 s) gives up, and the request arrives all the same.
+            by: How long a request or a reply takes for one way, seconds. A caller gives up after
+                its timeout (5 s, heartbeats 2 s), but its request still arrives.
         """
         self._fault(pool.name, fault="slow", for_s=seconds, by_s=by)
         line = pool.host.line
@@ -220,21 +220,21 @@ class Faulting:
         line.slow_us = microseconds(by)
 
     def cut(self, pool: SimulatedPool, seconds: float) -> None:
-        """Cut the connections of a pool without a word: requests and replies vanish."""
+        """Cut the connections of a pool silently: requests and replies are lost."""
         self._fault(pool.name, fault="cut", for_s=seconds)
         pool.host.line.cut_until_us = self.world.now_us + microseconds(seconds)
 
     # Redis.
 
     def stop_redis(self, seconds: float) -> None:
-        """Let Redis be away for a while, as in a restart; it keeps its data."""
+        """Stop Redis for a while, as in a restart; it keeps its data."""
         self._fault("", fault="away", for_s=seconds)
         until_us = self.world.now_us + microseconds(seconds)
         self.network.away_until_us = max(self.network.away_until_us, until_us)
         self.network.hang_up()
 
     def wipe_redis(self) -> None:
-        """Let Redis lose everything."""
+        """Delete everything in Redis."""
         self._fault("", fault="wipe")
         self.server.wipe()
 
@@ -243,8 +243,8 @@ class Faulting:
 
         Args:
             seconds: For how long.
-            code: "OOM" as a server that is full, which lets a script finish that has written what
-                takes no memory; "READONLY" as a replica.
+            code: "OOM" simulates a full server; it lets a script finish whose first write needs no
+                memory. "READONLY" simulates a replica.
         """
         self._fault("", fault=code.lower(), for_s=seconds)
         refusal = Refusal(code)

@@ -1,4 +1,4 @@
-"""What goes wrong, as data: drawn from a seed, kept in a list, shrunk by leaving entries out."""
+"""Faults as data: drawn from a seed, kept in a plan, and reduced by leaving some out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Fault", "FaultKind", "Faults"]
 FaultKind = Literal[
     "crash", "lose", "drop", "freeze", "step", "slow", "cut", "away", "wipe", "oom", "readonly"
 ]
-#: Faults of the server; the others befall a pool.
+#: Faults of the server; the others strike a pool.
 _OF_SERVER: Final = ("away", "wipe", "oom", "readonly")
-#: How long a fault lasts, seconds: least and most; of "crash", until the pool starts again.
+#: Minimum and maximum duration of a fault, seconds; for "crash", the time until the pool restarts.
 _LASTS: Final[dict[str, tuple[float, float]]] = {
     "crash": (0.5, 40.0), "freeze": (1.0, 40.0), "slow": (1.0, 30.0), "cut": (0.5, 20.0),
     "away": (0.1, 20.0), "oom": (1.0, 30.0), "readonly": (1.0, 30.0),
@@ -29,19 +29,18 @@ _SOON: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong.
+    """One fault.
 
     Attributes:
-        kind: "crash" a pool; "lose" the reply to a command of a pool, or "drop" the command; a pool
-            is "freeze"d; its wall clock is "step"ped; its connections are "slow" or "cut"; Redis is
-            "away", is "wipe"d, or refuses writes as one that is full ("oom") or a replica
-            ("readonly").
+        kind: Faults of a pool: "crash"; "lose" the reply to a command; "drop" a command; "freeze";
+            "step" its wall clock; "slow" or "cut" its connections. Faults of Redis: "away"; "wipe"
+            its data; refuse writes as a full server ("oom") or as a replica ("readonly").
         at_s: When, seconds since the world began.
         pool: The pool's name; "" for faults of Redis.
-        before: Crash before so many further commands of the pool have passed; 0 for at once.
-        after: Crash, lose or drop at so many further commands; a crash comes after it.
-        for_s: How long it lasts; of "crash", when the pool starts again (0: never).
-        by_s: By how much a clock is stepped, or how long a slow connection takes for one way.
+        before: Crash before the Nth command of the pool from then; 0 means at once.
+        after: Lose or drop the Nth command from then, or crash after it.
+        for_s: How long it lasts, seconds; for "crash", the time until the restart (0: never).
+        by_s: The step of the clock, or the latency of the slow connection for one way, seconds.
     """
 
     kind: FaultKind
@@ -64,7 +63,7 @@ class Fault:
         return f"at {self.at_s:g} s: {self.kind} {', '.join(rest)}"
 
     def record(self) -> dict[str, Any]:
-        """Return what differs from the defaults, to be kept as JSON."""
+        """Return the values that differ from the defaults, for JSON."""
         return {
             field.name: value
             for field, value in zip(fields(self), asdict(self).values(), strict=True)
@@ -74,22 +73,22 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How often things go wrong, in times an hour of virtual time; a pool each, where it has one.
+    """Rates of faults, per hour of virtual time; for faults of pools, per hour and pool.
 
     Attributes:
-        crash: Pools crash before or after a command, and start again after a while.
-        lose: Replies are lost after the command was carried out.
-        drop: Commands are lost before they were.
-        freeze: Pools stand still.
+        crash: Pools crash at once, or before or after a command, and start again after a while.
+        lose: Replies are lost.
+        drop: Commands are lost before they reach Redis.
+        freeze: Pools freeze.
         step: Wall clocks are stepped, up to an hour either way.
         slow: Connections are slow, up to 8 s one way.
-        cut: Connections are cut without a word.
+        cut: Connections are cut silently.
         away: Redis is away and refuses connections.
         wipe: Redis loses everything.
-        oom: Redis is full.
-        readonly: Redis is a replica.
-        latency: Least and most time that a request or a reply is under way, seconds.
-        within: Faults begin within so many seconds of the start of the world.
+        oom: Redis refuses writes as a full server.
+        readonly: Redis refuses writes as a replica.
+        latency: Minimum and maximum time of a request or a reply for one way, seconds.
+        within: Faults begin within this many seconds of the start of the world.
     """
 
     crash: float = 0.0
@@ -109,23 +108,23 @@ class Faults:
     def __post_init__(self) -> None:
         for name, rate in self._rates().items():
             if not 0 <= rate < math.inf:
-                raise InvalidOption(f"faults: {name} must be times an hour, not {rate!r}")
+                raise InvalidOption(f"faults: {name} must be a rate per hour, not {rate!r}")
         if not 0 <= self.latency[0] <= self.latency[1] < math.inf:
-            raise InvalidOption(f"faults: latency must be (least, most), not {self.latency!r}")
+            raise InvalidOption(f"faults: latency must be (minimum, maximum), not {self.latency!r}")
 
     def _rates(self) -> dict[FaultKind, float]:
         kinds: tuple[FaultKind, ...] = FaultKind.__args__  # type: ignore[attr-defined]
         return {kind: getattr(self, kind) for kind in kinds}
 
     def within_s(self, seconds: float) -> Faults:
-        """Return the same rates for another stretch of time."""
+        """Return the same rates for another period."""
         return replace(self, within=seconds)
 
     def swarm(self, entropy: Entropy) -> Faults:
-        """Draw rates below these, about half of them none at all.
+        """Draw rates below these; about half of them are 0.
 
-        Worlds in which few kinds of faults are frequent find more than worlds in which all kinds
-        are a little frequent ("swarm testing").
+        Worlds with few but frequent kinds of faults find more than worlds with all kinds at lower
+        rates ("swarm testing").
         """
         rates = {
             kind: round(entropy.uniform(0, most), 3) if entropy.below(2) else 0.0
@@ -139,7 +138,7 @@ class Faults:
         """Draw a plan.
 
         Args:
-            entropy: Where chance comes from.
+            entropy: The source of random choices.
             pools: The names of the pools.
 
         Returns:

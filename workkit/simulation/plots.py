@@ -1,4 +1,4 @@
-"""Small tables and plots in text, to show what came of a world."""
+"""Small tables and plots in text, for reports of scenarios."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table; numbers are right-aligned.
 
     Args:
-        names: Of the columns.
-        rows: Their cells.
+        names: The headers of the columns.
+        rows: The cells, row by row.
     """
     cells = [[_cell(each) for each in row] for row in rows]
     numeric = [
@@ -46,11 +46,11 @@ def _cell(value: object) -> str:
 
 
 def spark(counts: Sequence[float], most: float | None = None) -> str:
-    """Return a row of blocks, as high as the counts are; 0 is a blank.
+    """Return a row of blocks as high as the counts; 0 is a blank.
 
     Args:
-        counts: One a block.
-        most: What the highest block stands for; the highest count by default.
+        counts: One count for each block.
+        most: The count of a full block; the highest count by default.
     """
     top = max(counts, default=0) if most is None else most
     if not top:
@@ -62,7 +62,7 @@ def spark(counts: Sequence[float], most: float | None = None) -> str:
 
 
 def bars(rows: Iterable[tuple[str, float]], *, unit: str = "", width: int = 40) -> str:
-    """Return a bar a row, with its label and its value."""
+    """Return one bar per row, with its label and its value."""
     pairs = list(rows)
     most = max((value for _, value in pairs), default=0) or 1
     label_width = max((len(label) for label, _ in pairs), default=0)
@@ -73,7 +73,7 @@ def bars(rows: Iterable[tuple[str, float]], *, unit: str = "", width: int = 40) 
 
 
 def buckets(events: Iterable[Event], until_s: float, count: int = _WIDTH) -> list[int]:
-    """Count events in equal stretches of time."""
+    """Count events in equal periods of time."""
     counts = [0] * count
     for event in events:
         if event.at <= until_s:
@@ -82,7 +82,7 @@ def buckets(events: Iterable[Event], until_s: float, count: int = _WIDTH) -> lis
 
 
 def plot(trace: Trace, until_s: float, width: int = _WIDTH) -> str:
-    """Return what happened when: a row a kind of event, time from left to right."""
+    """Return a plot with one row per kind of event; time runs from left to right."""
     kinds = dict.fromkeys(event.kind for event in trace)
     lines = []
     for kind in kinds:

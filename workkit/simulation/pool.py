@@ -1,4 +1,4 @@
-"""A worker pool in a simulated world: the engine of a real one, driven in virtual time."""
+"""A worker pool in a simulated world: the real engine, driven in virtual time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from workkit.engine.handling.events import call_hook
 from workkit.engine.handling.execution import Execution
 from workkit.errors import PoolState
 from workkit.pool import WorkerPool
+from workkit.simulation.machine.durations import Takes, read_takes
 from workkit.simulation.machine.host import Host
-from workkit.simulation.machine.life import Life, LifeWorld
-from workkit.simulation.machine.takes import Takes, read_takes
+from workkit.simulation.machine.pool_process import PoolProcess, ProcessWorld
 from workkit.simulation.machine.world import HostClock
 from workkit.simulation.trace import Trace
 
@@ -21,17 +21,17 @@ __all__ = ["PoolWorld", "SimulatedPool"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class PoolWorld(LifeWorld, Protocol):
-    """The world, as a pool sees it.
+class PoolWorld(ProcessWorld, Protocol):
+    """What a pool needs of the world.
 
     Attributes:
-        trace: What happened.
+        trace: The events of the world.
     """
 
     trace: Trace
 
-    def rouse(self) -> None:
-        """Let everything that was put off have its turn."""
+    def run_postponed(self) -> None:
+        """Run everything that was postponed."""
         ...
 
     def pool_crashed(self, pool: SimulatedPool) -> None:
@@ -54,15 +54,15 @@ class SimulatedPool:
 
     Args:
         sim: The world.
-        name: What the trace calls it.
-        pool: What is registered.
+        name: Its name in the trace.
+        pool: The real pool with its handlers and options.
         takes: Job name -> how long its handlers take.
 
     Attributes:
-        name: What the trace calls it, and the name of its host.
+        name: Its name in the trace, and the name of its host.
         clock: The clocks of its host.
         takes: Job name -> how long its handlers take.
-        asked_to_stop: Whether it was asked to stop and not started since.
+        asked_to_stop: Whether it was asked to stop and has not been started since.
     """
 
     def __init__(
@@ -70,9 +70,10 @@ class SimulatedPool:
     ) -> None:
         self._sim = sim
         self._pool = pool
-        self._life: Life | None = None
-        self._lives = 0
-        self._crashed: list[Life] = []  # kept, so that nothing of them is unwound meanwhile
+        self._process: PoolProcess | None = None
+        self._starts = 0
+        # Kept, so that their stacks are not unwound before the world is over.
+        self._crashed: list[PoolProcess] = []
         self.name = name
         self.asked_to_stop = False
         self._hosts: list[Host] = []
@@ -83,7 +84,7 @@ class SimulatedPool:
 
     @property
     def spec(self) -> PoolSpec:
-        """What has been registered and set."""
+        """The handlers and options of the pool."""
         return self._pool.spec
 
     @overload
@@ -113,8 +114,8 @@ class SimulatedPool:
         Args:
             name: The job's name; as a decorator it may be left out for the function's own.
             handler: The function.
-            takes: How long it takes in virtual time: seconds, a pair (least, most), or a function
-                of an `Entropy` that returns seconds. What it sleeps itself counts.
+            takes: How long it takes in virtual time: seconds, a pair (minimum, maximum), or a
+                function of an `Entropy` that returns seconds. Time that it sleeps counts.
             **options: The fields of `JobOptions`.
         """
         self._refuse_if_started()
@@ -141,12 +142,12 @@ class SimulatedPool:
     def periodically_enqueue(
         self, spec: str, name: str, args: Mapping[str, Any] | None = None, **options: Any
     ) -> None:
-        """Enqueue a job by the clock; see `WorkerPool.periodically_enqueue`."""
+        """Enqueue a job by a cron schedule; see `WorkerPool.periodically_enqueue`."""
         self._refuse_if_started()
         self._pool.periodically_enqueue(spec, name, args, **options)
 
     def on(self, event: Any, hook: Callable[..., Any]) -> None:
-        """Call a function when something happens; see `WorkerPool.on`."""
+        """Call a function at an event; see `WorkerPool.on`."""
         self._pool.on(event, hook)
 
     def on_start(self, hook: Any) -> Any:
@@ -158,99 +159,99 @@ class SimulatedPool:
         return self._pool.on_stop(hook)
 
     def _refuse_if_started(self) -> None:
-        if self._lives:
+        if self._starts:
             raise PoolState(f"cannot register with {self.name}: it has been started")
 
     # Running.
 
     @property
     def running(self) -> bool:
-        """Whether the pool's process lives."""
-        return self._life is not None
+        """Whether a process of the pool is running."""
+        return self._process is not None
 
     @property
     def started(self) -> bool:
         """Whether the pool was ever started."""
-        return self._lives > 0
+        return self._starts > 0
 
     @property
     def pool_id(self) -> str:
-        """The id under which the pool holds jobs at present; "" while it does not run."""
-        return self._life.engine.identity.pool_id if self._life else ""
+        """The id under which the pool holds jobs now; "" while it does not run."""
+        return self._process.engine.identity.pool_id if self._process else ""
 
     @property
     def abandoned(self) -> int:
-        """How many handlers run on that were given up after their timeouts."""
-        return self._life.runner.abandoned() if self._life else 0
+        """How many handlers still run that were given up after their timeouts."""
+        return self._process.runner.abandoned() if self._process else 0
 
     @property
     def commands(self) -> int:
-        """How many of its commands have reached the server, in all its lives."""
+        """How many of its commands have reached the server, in all its processes."""
         return sum(host.sent for host in self._hosts)
 
     @property
     def busy(self) -> bool:
         """Whether the pool holds jobs or runs handlers."""
-        return self._life is not None and self._life.engine.ledger.running > 0
+        return self._process is not None and self._process.engine.ledger.running > 0
 
     def start(self) -> None:
-        """Start a process of the pool; nothing if one lives."""
-        if self._life is not None:
+        """Start a process of the pool, unless one is running."""
+        if self._process is not None:
             return
-        self._lives += 1
+        self._starts += 1
         self.asked_to_stop = False
         for hook in self.spec.start_hooks:
             call_hook(hook)
-        self._sim.rouse()
-        self._life = Life(self, self._sim, self._lives)
-        self._hosts.append(self._life.host)
+        self._sim.run_postponed()
+        self._process = PoolProcess(self, self._sim, self._starts)
+        self._hosts.append(self._process.host)
         self._sim.trace.add("pool", self.name, does="start")
-        self._life.start()
+        self._process.start()
 
     def stop(self, timeout: float | None = None) -> None:
-        """Ask the pool to stop; it does while the world runs on.
+        """Ask the pool to stop; it stops while the world runs on.
 
         Args:
-            timeout: Seconds until unfinished jobs go back to their queues; None to wait.
+            timeout: Seconds until unfinished jobs return to their queues; None waits for them.
         """
-        if self._life is not None:
+        if self._process is not None:
             self._sim.trace.add("pool", self.name, does="stop")
             self.asked_to_stop = True
-            self._life.serving.request_stop(timeout)
+            self._process.serving.request_stop(timeout)
 
     @property
     def host(self) -> Host:
-        """The host of the living process.
+        """The host of the running process.
 
         Raises:
-            PoolState: None lives.
+            PoolState: No process is running.
         """
-        if self._life is None:
+        if self._process is None:
             raise PoolState(f"{self.name} does not run")
-        return self._life.host
+        return self._process.host
 
     def crash(self) -> None:
-        """End the process here and now; its stacks are abandoned where they stand."""
-        if self._life is not None:
-            self._sim.rouse()
-            life, self._life = self._life, None
-            self._crashed.append(life)
-            life.crash()
+        """Crash the process; its stacks are abandoned where they are."""
+        if self._process is not None:
+            self._sim.run_postponed()
+            process, self._process = self._process, None
+            self._crashed.append(process)
+            process.crash()
             self._sim.pool_crashed(self)
 
     def unwind(self) -> None:
-        """End all stacks, once the world is over; what they do has no effect any more."""
-        if self._life is not None:
+        """End all stacks once the world is over; their commands have no effect any more."""
+        if self._process is not None:
             self.crash()
-        for life in self._crashed:
-            life.runner.unwind()
+        for process in self._crashed:
+            process.runner.unwind()
         self._crashed.clear()
 
-    def ended(self, life: Life) -> None:
-        """Take note that a process has ended by itself."""
-        if self._life is life:
-            self._life = None
-            self._sim.rouse()
+    def ended(self, process: PoolProcess) -> None:
+        """Record that a process has ended by itself."""
+        if self._process is process:
+            self._process = None
+            self._sim.run_postponed()
             self._sim.trace.add("pool", self.name, does="end")
             for hook in self.spec.stop_hooks:
                 call_hook(hook)
@@ -258,33 +259,33 @@ class SimulatedPool:
     # Calm.
 
     def due_changed(self) -> None:
-        """Take note that other jobs are due than before."""
-        if self._life is not None:
-            self._life.hurry_if_calm()
+        """Let the requeuer check when the next job is due."""
+        if self._process is not None:
+            self._process.hurry_if_calm()
 
     @property
-    def is_well(self) -> bool:
-        """Whether nothing is wrong with the pool or its connections."""
-        return self._life is None or self._life.host.is_well
+    def is_healthy(self) -> bool:
+        """Whether the pool and its connections have no fault."""
+        return self._process is None or self._process.host.is_healthy
 
-    def rouse(self) -> None:
-        """Let all duties that doze have their turn."""
-        if self._life is not None:
-            self._life.rouse()
+    def run_postponed(self) -> None:
+        """Run all postponed duties."""
+        if self._process is not None:
+            self._process.run_postponed()
 
     def beat(self) -> None:
-        """Beat here and now."""
-        if self._life is not None:
-            self._life.beat()
+        """Send a heartbeat at once."""
+        if self._process is not None:
+            self._process.beat()
 
-    # What the runner tells.
+    # Called by the runner.
 
     def handler_started(self, execution: Execution) -> None:
-        """Take note that a handler starts."""
-        if self._life is not None and self._sim.jumps:
-            self._life.hurry("observer")
+        """Report that a handler starts."""
+        if self._process is not None and self._sim.jumps:
+            self._process.hurry("observer")
         self._sim.handler_started(self.name, execution)
 
     def handler_ended(self, execution: Execution, error: BaseException | None) -> None:
-        """Take note that a handler has ended."""
+        """Report that a handler has ended."""
         self._sim.handler_ended(self.name, execution, error)

@@ -1,4 +1,4 @@
-"""A world to run workkit in: virtual time, a server, pools, faults, and a trace of it all."""
+"""A simulated world: virtual time, a server, pools, faults and a trace."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from workkit.simulation.checkers import Checker
 from workkit.simulation.faulting import Faulting
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.carriers import SimulatedAsyncCarrier, SimulatedCarrier
+from workkit.simulation.machine.durations import Takes
+from workkit.simulation.machine.handler_stack import SleepRequest
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads, current_stack
-from workkit.simulation.machine.strands import SleepRequest
-from workkit.simulation.machine.takes import Takes
 from workkit.simulation.machine.world import HostClock, Timer, World, microseconds
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.opening import open_backend
 from workkit.simulation.redis.server import SimulatedServer
-from workkit.simulation.redis.witness import WireWitness
+from workkit.simulation.redis.tracing import TraceWriter
 from workkit.simulation.trace import Trace
 from workkit.simulation.watching import Watching
 from workkit.store.calls.pools import scan_in_progress
@@ -33,7 +33,7 @@ from workkit.store.keys import Keys
 
 __all__ = ["START_S", "Simulation"]
 
-#: When a world begins that is not told otherwise: 2027-01-15 08:00:00 UTC.
+#: When a world begins by default: 2027-01-15 08:00:00 UTC.
 START_S: Final = 1_800_000_000.0
 
 
@@ -47,36 +47,36 @@ class Simulation(Assertions, Faulting, Watching):
             sim.run_for(hours=1)
             assert sim.retry_schedule(job) == [0, 60, 120]
 
-    Everything that is left to chance comes from the seed, so the same seed gives the same trace.
+    All random choices come from the seed, so the same seed gives the same trace.
 
     Args:
-        seed: Where chance comes from.
-        faults: What goes wrong: how often, to be drawn from the seed, or a plan. Faults can be
-            made to happen by call as well.
+        seed: The seed of all random choices.
+        faults: Rates, from which the seed draws a plan of faults, or such a plan. Methods such as
+            `crash` cause further faults.
         server: None for fakeredis; a URL, a redis-py client or a running `EmbeddedServer`;
             "fakeredis" for fakeredis on its ordinary, slower path.
-        namespace: The namespace; it must be empty, and is deleted at the end.
-        start: When the world begins: a datetime with a time zone or epoch seconds.
-        jump: Whether heartbeats and looks that would find nothing new may be put off while nothing
-            goes wrong. A world with `faults` never jumps, until they are over.
-        checkers: Rules to be watched, such as `workkit.simulation.checkers.all_checkers()`; when
-            one is broken, the run that is under way raises a `Violation`.
-        swarm: Whether the rates of `faults` are upper bounds, below which the seed draws its own.
-        only_faults: Which faults of the plan happen, by their index; None for all.
+        namespace: The namespace; it must be empty, and it is deleted at the end.
+        start: When the world begins: a datetime with a time zone, or epoch seconds.
+        jump: Whether heartbeats and looks that would find nothing new may be postponed while
+            nothing goes wrong. In a world with `faults` they are not, until the faults are over.
+        checkers: Rules to watch, such as `workkit.simulation.checkers.all_checkers()`; if one is
+            broken, the call that runs the world raises a `Violation`.
+        swarm: Whether the rates of `faults` are upper bounds; the seed then draws its own rates.
+        only_faults: The faults of the plan that happen, by their indexes; None for all.
 
     Raises:
-        MissingExtra: What the server needs is not installed.
-        InvalidOption: The namespace is not empty, or an argument makes no sense.
+        MissingExtra: An extra is not installed that the server needs.
+        InvalidOption: The namespace is not empty, or an argument is invalid.
 
     Attributes:
-        seed: Where chance comes from.
+        seed: The seed of all random choices.
         namespace: The namespace.
         redis: A redis-py client of the server, as `Enqueuer`, `Client` and `WorkerPool` take it. It
             takes any command; on fakeredis, in virtual time.
-        enqueuer: An enqueuer on the world's true time.
+        enqueuer: An enqueuer whose clock is the true time of the world.
         async_enqueuer: The same for async handlers.
-        client: A client on the world's true time.
-        trace: What happened.
+        client: A client whose clock is the true time of the world.
+        trace: The events of the world.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Simulation(Assertions, Faulting, Watching):
         self.keys = keys = Keys(namespace)
         self._asks_who_is_registered = ("SMEMBERS", keys.worker_pools)
         backend = open_backend(server)
-        witness = WireWitness(self.trace, lambda: self.clock.read().epoch_ms / 1000)
+        witness = TraceWriter(self.trace, lambda: self.clock.read().epoch_ms / 1000)
         self.server = SimulatedServer(
             self.world, keys, backend,
             lambda who, command, reply: witness.saw(_name_of(who), command, reply),
@@ -130,7 +130,7 @@ class Simulation(Assertions, Faulting, Watching):
         self.client = Client(namespace, self.redis, clock=self.clock)
         self.scene = self.watched_by(checkers) if checkers else None
 
-    # Who is in it.
+    # Pools.
 
     def pool(
         self,
@@ -143,18 +143,18 @@ class Simulation(Assertions, Faulting, Watching):
         """Add a worker pool; it starts when the world first runs.
 
         Args:
-            pool: The pool that you ship: what is registered with it runs here. It must not have
-                been started. Without it a new one is made, for you to register with.
-            name: What the trace calls it; by default "pool-1" and so on.
+            pool: The pool that you ship: its registered handlers run here. It must not have been
+                started. Without it, a new one is made.
+            name: Its name in the trace; by default "pool-1" and so on.
             takes: Job name -> how long its handlers take; see `SimulatedPool.job`.
-            **options: The options of `WorkerPool` for a new one, such as `concurrency`.
+            **options: Options of `WorkerPool` for a new pool, such as `concurrency`.
 
         Raises:
-            InvalidOption: There are options for a pool that is made already.
+            InvalidOption: Options were given together with a pool.
         """
         if pool is not None and options:
             raise InvalidOption(
-                f"the pool is made already, so it takes no options: {', '.join(sorted(options))}"
+                f"the pool exists already, so it takes no options: {', '.join(sorted(options))}"
             )
         if pool is None:
             pool = WorkerPool(self.namespace, self.redis, **options)
@@ -176,9 +176,9 @@ class Simulation(Assertions, Faulting, Watching):
         return self.clock.read().epoch_ms / 1000
 
     def at(self, seconds: float, action: Callable[..., object], *args: Any) -> None:
-        """Have something called when so many seconds of the world have passed.
+        """Call an action when this many seconds have passed since the world began.
 
-        If Redis does not answer it, or refuses, then the trace says so and the world goes on.
+        If Redis does not answer the action, or refuses it, the trace says so and the world goes on.
         """
         self.world.at(microseconds(seconds), self._act, action, *args)
 
@@ -189,15 +189,15 @@ class Simulation(Assertions, Faulting, Watching):
             self.trace.add("unanswered", error=str(error))
 
     def sleep(self, seconds: float, *, interruptible: bool = True) -> None:
-        """Let virtual time pass, in a sync handler.
+        """Sleep in virtual time; for sync handlers.
 
         Args:
-            seconds: How much.
-            interruptible: Whether the job's timeout can end it early, as it can end Python code;
-                False for what stands for a blocking call in C.
+            seconds: How long.
+            interruptible: Whether the job's timeout can end the sleep early, as it can interrupt
+                Python code; False simulates a blocking call in C.
 
         Raises:
-            PoolState: It was not called in a sync handler of a simulated pool.
+            PoolState: The caller is not a sync handler of a simulated pool.
             JobTimeout: The job's timeout has passed.
         """
         stack = current_stack()
@@ -211,7 +211,7 @@ class Simulation(Assertions, Faulting, Watching):
     def run_for(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> None:
-        """Let so much virtual time pass."""
+        """Run the world for this much virtual time."""
         total_s = seconds + 60 * minutes + 3_600 * hours + 86_400 * days
         self._run(self.world.now_us + microseconds(total_s), None)
 
@@ -221,15 +221,15 @@ class Simulation(Assertions, Faulting, Watching):
         *,
         within: float = 86_400,
     ) -> None:
-        """Let virtual time pass until a time or until something is true.
+        """Run the world until a time, or until a function returns true.
 
         Args:
             when: Seconds since the world began, a datetime with a time zone, or a function that is
                 called after every event.
-            within: Give up after so many virtual seconds, if `when` is a function.
+            within: Give up after this many virtual seconds, if `when` is a function.
 
         Raises:
-            AssertionError: The function has not become true in time.
+            AssertionError: The function has not returned true in time.
         """
         if callable(when):
             self._start_pools()
@@ -241,12 +241,12 @@ class Simulation(Assertions, Faulting, Watching):
         self._run(microseconds(when), None)
 
     def run_until_idle(self, *, within: float = 86_400) -> None:
-        """Let virtual time pass until nothing is queued, in progress, or due to be tried again.
+        """Run the world until no job is queued, in progress, or waiting for a retry.
 
         Scheduled jobs and cron slots that are due later do not count, nor do paused queues.
 
         Args:
-            within: Give up after so many virtual seconds.
+            within: Give up after this many virtual seconds.
 
         Raises:
             AssertionError: It takes longer.
@@ -257,12 +257,12 @@ class Simulation(Assertions, Faulting, Watching):
         def idle() -> bool:
             nonlocal writes
             if writes == self.server.writes:
-                return False  # nothing has moved since it was not
+                return False  # nothing has changed since the last check
             writes = self.server.writes
             return self._idle()
 
         if not self._run(self.world.now_us + microseconds(within), idle):
-            self.fail(f"the world has not come to rest within {within:g} s")
+            self.fail(f"the world is not at rest after {within:g} s")
 
     def _idle(self) -> bool:
         if self.network.is_away or any(pool.busy for pool in self.pools):
@@ -286,7 +286,7 @@ class Simulation(Assertions, Faulting, Watching):
         if self._closed:
             raise PoolState("the simulation is closed")
         if self._running or current_stack() is not None:
-            raise PoolState("the world runs already; in handlers use sim.sleep")
+            raise PoolState("the world is running already; in handlers use sim.sleep")
         self._start_pools()
         self._plan_faults()
         self._running = True
@@ -307,13 +307,13 @@ class Simulation(Assertions, Faulting, Watching):
     # Calm.
 
     def is_calm(self) -> bool:
-        """Tell whether nothing is wrong and nothing is about to go wrong."""
+        """Tell whether no fault is present or planned and every pool is registered and well."""
         if not self.jumps or self.server.refusal or self.network.is_troubled:
             return False
         living = 0
         registered = self.server.read(self._asks_who_is_registered)
         for pool in self.pools:
-            if not pool.is_well:
+            if not pool.is_healthy:
                 return False
             if pool.running:
                 living += 1
@@ -321,20 +321,20 @@ class Simulation(Assertions, Faulting, Watching):
                     return False
         return living == len(registered)
 
-    def rouse(self) -> None:
-        """Let everything that was put off in a calm world have its turn."""
+    def run_postponed(self) -> None:
+        """Run everything that was postponed in a calm world."""
         if self.jumps:
             for pool in self.pools:
-                pool.rouse()
+                pool.run_postponed()
 
     def _due_changed(self) -> None:
-        """Let requeuers that doze know when the next job is due."""
+        """Tell postponed requeuers that the next due time may have changed."""
         if self.is_calm():
             for pool in self.pools:
                 pool.due_changed()
 
     def _freshen(self, keys: Sequence[bytes]) -> None:
-        """Make up for heartbeats that were put off, before somebody from outside reads them."""
+        """Send postponed heartbeats before somebody outside the world reads them."""
         if self.jumps and self.is_calm() and any(map(self.keys.is_pool, keys)):
             for pool in self.pools:
                 pool.beat()

@@ -1,4 +1,4 @@
-"""What happened in a simulated world, in order, with virtual time."""
+"""The events of a simulated world in order, with their virtual times."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _DAY_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened.
+    """One event.
 
     Attributes:
         at_us: When, microseconds since the world began.
         kind: What: "enqueued", "scheduled", "refused" (a unique job), "cron slot", "due" (moved
             to its queue), "claimed", "started", "check-in", "succeeded", "failed", "done",
             "retried", "died", "returned", "recovered", "revived", "deleted", "reaped", "pool",
-            "fault", "unanswered" (what `Simulation.at` called).
-        where: The pool, or "" for what comes from outside.
+            "fault", "unanswered" (a call of `Simulation.at` that Redis did not answer).
+        where: The pool, or "" for an event outside of all pools.
         name: The job's name, or "".
         job_id: The job's id, or "".
-        detail: What else there is to say.
+        detail: Further facts, which depend on the kind.
     """
 
     at_us: int
@@ -64,7 +64,7 @@ class Trace:
     """The events of a world.
 
     Args:
-        now_us: Returns the time that they get, microseconds since the world began.
+        now_us: Returns the time of an event that happens now, microseconds since the world began.
     """
 
     def __init__(self, now_us: Callable[[], int]) -> None:
@@ -74,7 +74,7 @@ class Trace:
     def add(
         self, kind: str, where: str = "", name: str = "", job_id: str = "", **detail: Any
     ) -> None:
-        """Add what happens now."""
+        """Add an event that happens now."""
         self._events.append(Event(self._now_us(), kind, where, name, job_id, detail))
 
     def __iter__(self) -> Iterator[Event]:
@@ -87,7 +87,7 @@ class Trace:
         return self._events[at]
 
     def of(self, *, kind: str = "", name: str = "", job_id: str = "") -> list[Event]:
-        """Return the events of a kind, of jobs of a name, of one job, or all of these."""
+        """Return the events of a kind, of jobs of a name, of one job, or of several of these."""
         return [
             event
             for event in self._events
@@ -101,7 +101,7 @@ class Trace:
         return [event.record() for event in self._events]
 
     def json_lines(self) -> str:
-        """Return all events as JSON, a line each; the same seed gives the same bytes."""
+        """Return all events as JSON, one line per event; the same seed gives the same bytes."""
         return "".join(
             json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
             for record in self.records()
@@ -128,12 +128,12 @@ class Trace:
         last: int | None = None,
         around: int | None = None,
     ) -> str:
-        """Return a text to read, a line an event.
+        """Return the events as text for people, one line per event.
 
         Args:
-            name: Only jobs of this name, and what concerns no job.
-            job_id: Only this job, and what concerns no job.
-            last: Only so many lines at the end.
+            name: Only jobs of this name, and events that concern no job.
+            job_id: Only this job, and events that concern no job.
+            last: Only this many lines at the end.
             around: Only lines near this index of the trace.
         """
         events = self._events

@@ -1,4 +1,4 @@
-"""Who watches a simulated world: its trace and its checkers."""
+"""Reports of a simulated world to its trace and its checkers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Watching"]
 
 
 class Watching:
-    """What a simulation tells those who watch it.
+    """The part of a simulation that reports to the trace and the checkers.
 
     Attributes:
-        scene: What the checkers see; None if there are none.
+        scene: The contents of Redis for the checkers; None without checkers.
     """
 
     world: World
@@ -31,7 +31,7 @@ class Watching:
     scene: Scene | None
 
     def watched_by(self, checkers: Sequence[Checker]) -> Scene:
-        """Have checkers see everything from now on."""
+        """Attach checkers, which hear of everything from now on."""
         scene = Scene(
             self.server, self.server.keys, checkers, clock_s=self._clock_s,
             limit_of=self._limit_of, now_s=lambda: self.world.now_us / 1_000_000,
@@ -40,7 +40,7 @@ class Watching:
         return scene
 
     def _clock_s(self, pool_name: str) -> float:
-        """Return the time on a pool's wall clock; "" is nobody's."""
+        """Return the time on a pool's wall clock, epoch seconds; for "" the true time."""
         now_us = self.world.now_us
         if pool_name:
             for pool in self.pools:
@@ -55,10 +55,10 @@ class Watching:
         return max((each.options.max_concurrency for each in known if each), default=0)
 
     def check_at_rest(self) -> None:
-        """Have the checkers look at a world that should have come to rest.
+        """Let the checkers examine a world that should be at rest.
 
         Raises:
-            Violation: Something is left that should not be.
+            Violation: Something is left over.
         """
         if self.scene is not None:
             self.scene.come_to_rest()
@@ -66,7 +66,7 @@ class Watching:
                 self.report(self.scene.violation)
 
     def report(self, violation: Violation) -> NoReturn:
-        """Raise a violation with what happened around it.
+        """Raise a violation with the events around it.
 
         Raises:
             Violation: Always.
@@ -74,17 +74,17 @@ class Watching:
         violation.timeline = self.trace.timeline(job_id=violation.job_id, last=SHOWN)
         raise violation
 
-    # What handlers do.
+    # Handlers and processes.
 
     def handler_started(self, where: str, execution: Execution) -> None:
-        """Take note that a handler starts."""
+        """Report that a handler starts."""
         payload = execution.payload
         self.trace.add("started", where, payload.name, payload.id, args=execution.job.args)
         if self.scene is not None:
             self.scene.started(where, execution)
 
     def handler_ended(self, where: str, execution: Execution, error: BaseException | None) -> None:
-        """Take note that a handler has ended."""
+        """Report that a handler has ended."""
         payload = execution.payload
         if error is None:
             self.trace.add("succeeded", where, payload.name, payload.id)
@@ -95,6 +95,6 @@ class Watching:
             self.scene.ended(execution, error)
 
     def pool_crashed(self, pool: SimulatedPool) -> None:
-        """Take note that a pool's process is gone."""
+        """Report that a pool's process has crashed."""
         if self.scene is not None:
             self.scene.crashed(pool.name)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.simulation.fleet import SCENARIOS
-from workkit.simulation.exploration.crew import play_all
+from workkit.simulation.exploration.parallel import play_all
 from workkit.simulation.exploration.playing import PlaySettings, WorldCase
 
 #: Long enough for what a clock that was an hour ahead has put off.

@@ -1,4 +1,4 @@
-"""Checkers: rules that hold in every world, whatever goes wrong in it."""
+"""Checkers: rules that must hold in every world, despite all faults."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ __all__ = [
 
 
 def all_checkers() -> list[Checker]:
-    """Make one of each; a world takes its own."""
+    """Make one checker of each kind; each world needs its own."""
     return [
         NothingIsLost(),
         NothingIsLeft(),

@@ -1,4 +1,4 @@
-"""What a checker is."""
+"""The base class of checkers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ __all__ = ["Checker"]
 
 
 class Checker:
-    """Watches a world and says when something is wrong.
+    """Watches a world and reports a broken rule.
 
-    It sees what stands in Redis, after every command, and when handlers start and end; nothing of
-    the engine. Make your own by overriding the methods that you need, and calling `violated`::
+    It sees the contents of Redis after every command, and starts and ends of handlers; it sees
+    nothing of the engine. Write your own by overriding the methods that you need, and call
+    `violated`::
 
         class AtMostTenMails(Checker):
             rule = "at most ten mails wait"
@@ -25,40 +26,40 @@ class Checker:
                     self.violated("there are more")
 
     Attributes:
-        rule: What must hold, in a few words.
-        scene: What stands in Redis now, and which handlers run.
+        rule: The rule, in a few words.
+        scene: The present contents of Redis and the running handlers.
     """
 
     rule = ""
     scene: Scene
 
     def watch(self, scene: Scene) -> None:
-        """Take the world that is to be watched; called once, before anything happens."""
+        """Attach the world to watch; called once, before anything happens."""
         self.scene = scene
 
     def changed(self, change: RedisChange) -> None:
-        """Take in what a command has changed."""
+        """A command has changed something."""
 
     def started(self, run: HandlerRun) -> None:
-        """Take note that a handler starts."""
+        """A handler starts."""
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
-        """Take note that a handler has ended."""
+        """A handler has ended."""
 
     def crashed(self, pool: str) -> None:
-        """Take note that a pool's process has ended; its handlers are gone."""
+        """A pool's process has crashed, and its handlers with it."""
 
     def wiped(self) -> None:
-        """Take note that Redis has lost everything."""
+        """Redis has lost everything."""
 
     def at_rest(self) -> None:
-        """Look at a world that should have come to rest: no fault for long, no job due."""
+        """The world should be at rest: no fault for a long time, and no job is due."""
 
     def violated(self, what: str, job_id: str = "") -> NoReturn:
-        """Say that the rule does not hold.
+        """Report that the rule is broken.
 
         Args:
-            what: What has happened.
+            what: The event that breaks it.
             job_id: The job concerned, for the timeline.
 
         Raises:

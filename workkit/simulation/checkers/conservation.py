@@ -1,4 +1,4 @@
-"""Jobs are neither lost nor doubled nor changed."""
+"""Checkers: jobs are neither lost nor duplicated nor changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, Redis
 
 __all__ = ["ArgsAreKept", "NothingIsLeft", "NothingIsLost"]
 
-#: Scripts that move jobs about; they bring none into the namespace and take none out of it.
+#: Scripts that only move jobs: they neither add jobs to the namespace nor remove any.
 _MOVING: Final = frozenset(
     {"adopt", "begin", "exchange", "forget", "leave", "move", "reap", "recount", "register",
      "resync", "revive"}
@@ -23,11 +23,11 @@ _OVERDUE_S: Final = 120
 class NothingIsLost(Checker):
     """Every accepted job is in one place until a handler has finished it.
 
-    It is in a queue, in progress, waiting for its time or its retry, or dead. It leaves Redis only
+    It is in a queue, in progress, scheduled, waiting for its retry, or dead. It leaves Redis only
     when its handler has succeeded, when it has failed for the last time and skips the dead set,
-    when an operator deletes it, or when a newer version of a unique job replaces it; then it never
-    comes back. Cron jobs may be dropped without a run, as second copies of a slot: `CronSlots` has
-    its own rule for those.
+    when an operator deletes it, or when a newer version of a unique job replaces it. After that it
+    never comes back. A cron job may be dropped without a run if it is a second copy of a slot; see
+    `CronSlots`.
     """
 
     rule = "no job is lost, and none is in two places"
@@ -37,18 +37,18 @@ class NothingIsLost(Checker):
         self._finished: set[tuple[str, str]] = set()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
-        """Note what may leave."""
-        # Kept when the pool crashes: what it has sent may still be under way.
+        """Record jobs that may leave Redis."""
+        # Kept when the pool crashes: its last exchange may still be on its way.
         last = run.fails + 1 >= run.options.max_fails and run.options.skip_dead
         if error is None or last:
             self._finished.add((run.pool, run.job_id))
 
     def wiped(self) -> None:
-        """Forget everything: jobs that are lost with their Redis are not our fault."""
+        """Forget everything: jobs that Redis itself has lost break no rule."""
         self._over.clear()
 
     def changed(self, change: RedisChange) -> None:
-        """Check all jobs that were moved."""
+        """Check all moved jobs."""
         for move in change.moves:
             if move.before is None:
                 self._came(move, change)
@@ -69,7 +69,7 @@ class NothingIsLost(Checker):
                 f"{change.command} brought it back after it had left Redis for good", move.job_id
             )
         if change.command in _MOVING:
-            self.violated(f"{change.command} made it out of nothing", move.job_id)
+            self.violated(f"{change.command} created it", move.job_id)
 
     def _left(self, before: PlacedJob, change: RedisChange) -> None:
         job_id = before.job_id
@@ -84,13 +84,13 @@ class NothingIsLost(Checker):
             self.violated(f"{change.command} took it away from {_where(before)}", job_id)
 
     def at_rest(self) -> None:
-        """Nothing may wait for nobody."""
+        """No job may wait for ever."""
         for standings in self.scene.jobs.values():
             for each in standings:
                 if each.place.kind == "in progress":
-                    self.violated(f"it stays {_where(each)}, where nobody runs it", each.job_id)
+                    self.violated(f"it stays {_where(each)}, and no handler runs it", each.job_id)
                 if each.place.kind == "scheduled" and each.score < self.scene.true_s() - _OVERDUE_S:
-                    self.violated("it was due long ago and is not moved", each.job_id)
+                    self.violated("it was due long ago and has not been queued", each.job_id)
                 if each.place.kind == "retry" or (
                     each.place.kind == "queued" and not self.scene.is_paused(each.place.queue)
                 ):
@@ -98,12 +98,12 @@ class NothingIsLost(Checker):
 
 
 class NothingIsLeft(Checker):
-    """At rest there is nothing left of pools that are gone, nor of jobs that are over."""
+    """At rest nothing is left of pools that are gone and of jobs that have ended."""
 
     rule = "nothing is left behind"
 
     def at_rest(self) -> None:
-        """Look at what is kept beside the jobs."""
+        """Check pools and the notes about jobs."""
         scene, keys = self.scene, self.scene.keys
         hosts = [scene.host(pool.decode()) for pool in scene.read("SMEMBERS", keys.worker_pools)]
         twice = {host for host in hosts if hosts.count(host) > 1}
@@ -112,11 +112,11 @@ class NothingIsLeft(Checker):
         for what, key in (("begun", keys.begun), ("recovered", keys.recoveries)):
             for job_id in scene.read("HGETALL", key):
                 if not scene.where(job_id.decode()):
-                    self.violated(f"a job that is over is still noted as {what}", job_id.decode())
+                    self.violated(f"a job that has ended is still noted as {what}", job_id.decode())
 
 
 class ArgsAreKept(Checker):
-    """The args of a job stay as they were accepted, byte for byte, and so its handler has them."""
+    """The args of a job stay as they were accepted, byte for byte, and its handler gets them."""
 
     rule = "the args of a job never change"
 
@@ -125,7 +125,7 @@ class ArgsAreKept(Checker):
         self._values: dict[str, Any] = {}
 
     def changed(self, change: RedisChange) -> None:
-        """Compare the args of jobs that were moved."""
+        """Compare the args of moved jobs."""
         for move in change.moves:
             after = move.after
             if after is None or after.job is None or after.job_id != after.job.id:
@@ -142,7 +142,7 @@ class ArgsAreKept(Checker):
             self.violated(f"they were {known!r:.200} and are {args!r:.200}", job.id)
 
     def started(self, run: HandlerRun) -> None:
-        """Compare what the handler is given."""
+        """Compare the args that the handler gets."""
         known = self._values.get(run.job_id, run.args)
         if known != run.args:
             self.violated(
@@ -150,7 +150,7 @@ class ArgsAreKept(Checker):
             )
 
     def wiped(self) -> None:
-        """Keep what is known: handlers may still be about to start."""
+        """Keep the args: handlers of lost jobs may still start."""
 
 
 def _where(standing: PlacedJob) -> str:

@@ -1,4 +1,4 @@
-"""Where jobs stand in Redis, and what a command has done to them."""
+"""The places of jobs in Redis, and how a command has moved them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = [
     "identify", "pair_moves",
 ]  # fmt: skip
 
-#: What the end of a key's life is called, as the command of a change.
+#: The command of a change that is the expiry of a key.
 EXPIRED: Final = "(expired)"
 
 PlaceKind = Literal["queued", "in progress", "retry", "scheduled", "dead"]
 
 
 class JobPlace(NamedTuple):
-    """Where a job can stand.
+    """A place where a job can be.
 
     Attributes:
-        kind: What it is.
+        kind: The kind of place.
         queue: The name of the queue; "" for the sorted sets.
-        pool_id: Whose list, for "in progress".
+        pool_id: The pool that holds the job; "" except for "in progress".
     """
 
     kind: PlaceKind
@@ -37,14 +37,15 @@ class JobPlace(NamedTuple):
 
 
 class PlacedJob(NamedTuple):
-    """A job where it stands.
+    """A job in its place.
 
     Attributes:
-        job_id: Its id; of bytes that are no job, these bytes, even when they are buried.
+        job_id: Its id. For bytes that are not a job it is these bytes, also after they were buried
+            in the dead set.
         raw: Its bytes.
-        job: What they say; None for bytes that are no job.
-        place: Where.
-        score: When it is due or when it died, epoch seconds; 0 in lists.
+        job: The decoded job; None for bytes that are not a job.
+        place: Its place.
+        score: When it is due or died, epoch seconds; 0 in lists.
     """
 
     job_id: str
@@ -55,11 +56,11 @@ class PlacedJob(NamedTuple):
 
 
 class Move(NamedTuple):
-    """What a command did to one job.
+    """How a command moved one job.
 
     Attributes:
-        before: Where it was; None if it was nowhere.
-        after: Where it is; None if it is nowhere.
+        before: The job in its old place; None if it was nowhere.
+        after: The job in its new place; None if it is nowhere.
     """
 
     before: PlacedJob | None
@@ -67,7 +68,7 @@ class Move(NamedTuple):
 
     @property
     def job_id(self) -> str:
-        """The job's id; if an update has replaced it, that of the update."""
+        """The job's id; if an update has replaced the job, the id of the update."""
         standing = self.after or self.before
         assert standing is not None  # noqa: S101 - it was or is somewhere
         return standing.job_id
@@ -79,23 +80,23 @@ class Move(NamedTuple):
         return both and self.before.job_id != self.after.job_id  # type: ignore[union-attr]
 
     def came_from(self, kind: PlaceKind) -> bool:
-        """Tell whether the job stood in such a place."""
+        """Tell whether the old place is of a kind."""
         return self.before is not None and self.before.place.kind == kind
 
     def went_to(self, kind: PlaceKind) -> bool:
-        """Tell whether the job stands in such a place now."""
+        """Tell whether the new place is of a kind."""
         return self.after is not None and self.after.place.kind == kind
 
 
 @dataclass(frozen=True, slots=True)
 class RedisChange:
-    """What one command has changed, all at once.
+    """The effect of one command.
 
     Attributes:
-        command: The name of the script or command; `EXPIRED` where a key has come to its end.
-        pool: The pool that sent it, or "" for somebody outside.
+        command: The name of the script or command; `EXPIRED` for the expiry of a key.
+        pool: The pool that sent it, or "" for a sender outside of all pools.
         clock_s: The time on the sender's wall clock, epoch seconds.
-        moves: What it did to jobs.
+        moves: How it moved jobs.
         keys: The keys that it may have written.
     """
 
@@ -107,16 +108,16 @@ class RedisChange:
 
 
 class HandlerRun(NamedTuple):
-    """A handler that runs, or did.
+    """A handler that runs or has run.
 
     Attributes:
         pool: The name of its pool.
         name: The job's name.
         job_id: The job's id.
-        args: The args that it was given.
+        args: The args that it received.
         fails: How often the job had failed before.
         options: The options of its handler.
-        number: Tells runs apart.
+        number: The number of this run in the world.
     """
 
     pool: str
@@ -129,7 +130,7 @@ class HandlerRun(NamedTuple):
 
 
 def identify(raw: bytes) -> tuple[str, Payload | None]:
-    """Return what checkers call a job, and the job; of other bytes the bytes, and None."""
+    """Return the `job_id` and the `job` of a `PlacedJob` with these bytes."""
     try:
         job = wire.read(raw)
     except Undecodable:
@@ -139,7 +140,7 @@ def identify(raw: bytes) -> tuple[str, Payload | None]:
 
 
 def pair_moves(gone: Iterable[PlacedJob], came: Iterable[PlacedJob]) -> list[Move]:
-    """Say which jobs that came somewhere are those that were gone elsewhere."""
+    """Match the jobs that left a place with those that arrived at one."""
     left: dict[str, list[PlacedJob]] = {}
     for each in gone:
         left.setdefault(each.job_id, []).append(each)

@@ -1,4 +1,4 @@
-"""Handlers run what their pools hold, once a claim, and not more at once than allowed."""
+"""Checkers: handlers run claimed jobs, once for each claim, and within the limits."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ __all__ = [
     "PausedMeansPaused",
 ]
 
-#: Exchanges of a pool count as signs of life if they are so far apart, seconds.
+#: Exchanges of a pool count as signs of life if they are this far apart, seconds.
 _APART_S: Final = 5.0
-#: After so many of them a claimed job has started or gone back.
+#: After this many signs of life, a claimed job must have started or gone back.
 _SIGNS: Final = 3
 
 
 class OneRunForAClaim(Checker):
     """A handler starts only with a job that its pool has claimed, and once for each claim.
 
-    So a job that is settled never runs again. A pool that was taken for dead may still start what
-    it had claimed before: it could not know. That is all that a crash, a freeze or a lost
-    connection excuses.
+    So a settled job never runs again. One exception: a pool that was reaped while it lived may
+    still start the jobs that it had claimed before, because it could not know.
     """
 
     rule = "a job runs once for each claim"
@@ -49,11 +48,11 @@ class OneRunForAClaim(Checker):
                     claims[host, after.job_id] = claims.pop((host, before.job_id), 0)
             elif before is not None and before.place.kind == "in progress" and change.pool:
                 host = scene.host(before.place.pool_id)
-                if host == change.pool:  # settled or given back by the pool itself
+                if host == change.pool:  # its own pool has settled it or given it back
                     claims.pop((host, before.job_id), None)
 
     def started(self, run: HandlerRun) -> None:
-        """Use a claim up."""
+        """Use up a claim."""
         key = run.pool, run.job_id
         if self._claims[key] < 1:
             self.violated(f"{run.pool} starts it without holding it", run.job_id)
@@ -70,8 +69,8 @@ class _UnstartedClaim:
     """A claimed job that has not started.
 
     Attributes:
-        since_s: When its pool gave the last sign of life that counts.
-        signs: How many there were since the claim.
+        since_s: When its pool gave the last sign of life that counts, seconds.
+        signs: How many signs of life there were since the claim.
     """
 
     since_s: float
@@ -81,9 +80,8 @@ class _UnstartedClaim:
 class ClaimsAreTakenUp(Checker):
     """A pool that goes on settling and claiming starts what it has claimed, or gives it back.
 
-    So no claim is left behind of which its pool knows nothing. Excused are jobs that were recovered
-    from a dead pool, which may wait until they can run alone, and all jobs of a pool that falls
-    silent: others take them.
+    So no pool forgets a claim. Exceptions: a job that was recovered from a dead pool may wait until
+    it can run alone, and the jobs of a silent pool are recovered by others.
     """
 
     rule = "a claimed job starts or goes back"
@@ -92,7 +90,7 @@ class ClaimsAreTakenUp(Checker):
         self._waiting: dict[str, dict[str, _UnstartedClaim]] = {}  # pool id -> job id -> how long
 
     def changed(self, change: RedisChange) -> None:
-        """Note claims; look at those of a pool that gives a sign of life."""
+        """Record claims, and check those of a pool that gives a sign of life."""
         for move in change.moves:
             before, after = move.before, move.after
             wait = None
@@ -123,7 +121,7 @@ class ClaimsAreTakenUp(Checker):
         return self.scene.read("HGET", self.scene.keys.recoveries, job_id) is not None
 
     def started(self, run: HandlerRun) -> None:
-        """Note that a claimed job starts."""
+        """Record that a claimed job has started."""
         for pool_id, waiting in self._waiting.items():
             if self.scene.host(pool_id) == run.pool:
                 waiting.pop(run.job_id, None)
@@ -138,9 +136,9 @@ class ClaimsAreTakenUp(Checker):
 class LimitsHold(Checker):
     """No more jobs of a name are in progress than its `max_concurrency` allows.
 
-    What a crash excuses: the handlers of a pool that was taken for dead may run on while its jobs
-    run elsewhere, and a pool that takes its own jobs along to a new id may be over the limit until
-    the first of them is done. No job is claimed while the limit is reached.
+    Exceptions: the handlers of a reaped pool may run on while its jobs run elsewhere, and a pool
+    that takes its jobs along to a new id may exceed the limit until the first of them is done. But
+    no pool claims a job while the limit is reached.
     """
 
     rule = "max_concurrency is never exceeded"
@@ -160,7 +158,7 @@ class LimitsHold(Checker):
 
 
 class LocksAreTrue(Checker):
-    """`lock` and `lock_info` say exactly what is in progress, after every command."""
+    """`lock` and `lock_info` equal the jobs in progress after every command."""
 
     rule = "locks equal what is in progress"
 
@@ -168,7 +166,7 @@ class LocksAreTrue(Checker):
         self._of: dict[bytes, str] = {}
 
     def changed(self, change: RedisChange) -> None:
-        """Compare the locks of all queues that the command has touched."""
+        """Compare the locks of all queues that the command has written."""
         for key in change.keys:
             queue = self._of.get(key)
             if queue is None:
@@ -177,7 +175,7 @@ class LocksAreTrue(Checker):
                 self._compare(queue, change.command)
 
     def _queue(self, key: bytes) -> str:
-        """Return the queue that a key of in-progress jobs or a lock belongs to; "" for others."""
+        """Return the queue of an in-progress list or a lock; "" for other keys."""
         keys = self.scene.keys
         held = keys.parse_inprogress(key)
         name = held[0] if held is not None else keys.parse_lock(key)
@@ -198,12 +196,12 @@ class LocksAreTrue(Checker):
 
 
 class PausedMeansPaused(Checker):
-    """Nobody claims jobs of a paused queue."""
+    """No pool claims jobs of a paused queue."""
 
     rule = "paused means paused"
 
     def changed(self, change: RedisChange) -> None:
-        """Look at each claim."""
+        """Check each claim."""
         for move in change.moves:
             if move.came_from("queued") and move.went_to("in progress"):
                 assert move.after is not None  # noqa: S101 - it stands in progress

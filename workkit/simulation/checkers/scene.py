@@ -1,4 +1,4 @@
-"""What stands in Redis, kept up command by command, as checkers see it."""
+"""The contents of Redis as checkers see them, updated after every command."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from workkit.simulation.checkers.moves import (
     pair_moves,
 )
 from workkit.simulation.checkers.violation import Violation
+from workkit.simulation.redis.commands import command_name
 from workkit.simulation.redis.server import SimulatedServer
-from workkit.simulation.redis.verbs import command_name
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command
 
@@ -30,28 +30,28 @@ _Known: TypeAlias = "dict[bytes, tuple[str, Payload | None]]"
 
 
 class Watcher(Protocol):
-    """Who looks at a scene: a checker, whose methods are called by their names."""
+    """A checker, as the scene needs it; its other methods are called by name."""
 
     def watch(self, scene: Scene) -> None:
-        """Take the scene; called once."""
+        """Attach the scene; called once."""
 
 
 class Scene:
-    """What stands in Redis and which handlers run, and who is to look at it.
+    """The contents of Redis and the running handlers; passes every change on to checkers.
 
     Args:
         server: The server.
         keys: The namespace.
-        checkers: Who looks.
-        clock_s: Returns the time on a pool's wall clock, epoch seconds; "" is nobody's.
+        checkers: The checkers.
+        clock_s: Returns the time on a pool's wall clock, epoch seconds; for "" the true time.
         limit_of: Returns the limit that pools declare for a job.
         now_s: Returns the seconds since the world began.
 
     Attributes:
         keys: The namespace.
-        jobs: Job id -> where it stands.
-        running: The handlers that run, by number.
-        violation: The first thing that was wrong, or None.
+        jobs: Job id -> the job in each of its places.
+        running: The running handlers, by number.
+        violation: The first broken rule, or None.
     """
 
     def __init__(
@@ -82,18 +82,18 @@ class Scene:
         for checker in self._checkers:
             checker.watch(self)
 
-    # What checkers ask.
+    # Called by checkers.
 
     def read(self, *command: Any) -> Any:
-        """Ask Redis something that changes nothing."""
+        """Send Redis a command that changes nothing, and return its reply."""
         return self._server.read(command)
 
     def where(self, job_id: str) -> list[PlacedJob]:
-        """Return where a job stands: everywhere."""
+        """Return a job in each of its places."""
         return self.jobs.get(job_id, [])
 
     def standing(self, kind: PlaceKind, queue: str | None = None) -> list[PlacedJob]:
-        """Return the jobs that stand in places of a kind, of all queues or of one."""
+        """Return the jobs in places of a kind, of all queues or of one."""
         return [
             each
             for standings in self.jobs.values()
@@ -102,7 +102,7 @@ class Scene:
         ]
 
     def held(self, queue: str) -> dict[str, int]:
-        """Return how many jobs of a queue each pool holds, by pool id; only those that hold any."""
+        """Return how many jobs of a queue each pool holds, by pool id; without zeros."""
         held = {}
         for key, content in self._contents.items():
             place = self._places[key]
@@ -113,30 +113,30 @@ class Scene:
         return held
 
     def host(self, pool_id: str) -> str:
-        """Return the name of the pool that has or had an id; "" if that is not known."""
+        """Return the name of the pool that has or had an id; "" for an unknown id."""
         return self._hosts.get(pool_id, "")
 
     def queues(self) -> list[str]:
-        """Return the names of all queues that ever held jobs."""
+        """Return the names of all queues that have ever held jobs."""
         places = (place for place in self._places.values() if place is not None)
         return sorted({place.queue for place in places if place.queue})
 
     def ends_s(self, key: bytes) -> float:
-        """Return when a key comes to its end, seconds since the world began; infinity for never."""
+        """Return when a key expires, seconds since the world began; infinity for never."""
         return self._server.ends_us(key) / 1_000_000
 
     def true_s(self) -> float:
-        """Return the true time, epoch seconds, which pools may have wrong."""
+        """Return the true time, epoch seconds; the clocks of pools may be wrong."""
         return self._clock_s("")
 
     def is_paused(self, queue: str) -> bool:
         """Tell whether a queue is paused."""
         return self.read("GET", self.keys.paused(queue)) not in {None, b"0"}
 
-    # What the server tells.
+    # Called by the server.
 
     def wrote(self, who: object, sent: Command, keys: Sequence[bytes]) -> None:
-        """Take in a command that has written."""
+        """Update the scene after a command that has written, and tell the checkers."""
         if self.violation is not None:
             return
         command = command_name(sent)
@@ -217,19 +217,19 @@ class Scene:
         return PlacedJob(known[0], raw, known[1], place, score)
 
     def expired(self, key: bytes) -> None:
-        """Take note that a key has come to the end of its life."""
+        """Tell the checkers that a key has expired."""
         self._tell("changed", RedisChange(EXPIRED, "", self._clock_s(""), (), (key,)))
 
     def wiped(self) -> None:
-        """Take note that the server has lost everything."""
+        """Forget everything, and tell the checkers that the server has lost its data."""
         self._contents.clear()
         self.jobs.clear()
         self._tell("wiped")
 
-    # What handlers do.
+    # Called for handlers.
 
     def started(self, pool: str, execution: Execution) -> None:
-        """Take note that a handler starts."""
+        """Record that a handler starts, and tell the checkers."""
         self._next_number += 1
         payload = execution.payload
         run = HandlerRun(
@@ -240,20 +240,18 @@ class Scene:
         self._tell("started", run)
 
     def ended(self, execution: Execution, error: BaseException | None) -> None:
-        """Take note that a handler has ended."""
+        """Record that a handler has ended, and tell the checkers."""
         run = self._runs.pop(id(execution))
         if self.running.pop(run.number, None) is not None:
             self._tell("ended", run, error)
 
     def crashed(self, pool: str) -> None:
-        """Take note that a pool's process is gone, and its handlers with it."""
+        """Forget the handlers of a crashed process, and tell the checkers."""
         self.running = {number: run for number, run in self.running.items() if run.pool != pool}
         self._tell("crashed", pool)
 
-    # Looking.
-
     def come_to_rest(self) -> None:
-        """Have everybody look at a world that should be at rest."""
+        """Tell the checkers that the world should be at rest."""
         self._tell("at_rest")
 
     def _tell(self, what: str, *arguments: Any) -> None:
@@ -263,5 +261,5 @@ class Scene:
             for checker in self._checkers:
                 getattr(checker, what)(*arguments)
         except Violation as violation:
-            # Not raised here: handlers, and pools, would take it for an error of theirs.
+            # Not raised here, because a handler or a pool would take it for its own error.
             self.violation = violation

@@ -1,4 +1,4 @@
-"""Retries, dead jobs, due times and cron slots."""
+"""Checkers of retries, dead jobs, due times, reaping and cron slots."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["CronSlots", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRu
 
 #: A pool is dead when its heartbeat has not changed for this long, seconds.
 _DEAD_S: Final = 12.0
-#: How old a reading of a clock can be when what was decided by it reaches Redis, seconds.
+#: How old a clock reading can be when a command that depends on it reaches Redis, seconds.
 _OLD_NEWS_S: Final = 30.0
-#: At how many recoveries a job is dead itself.
+#: A job dies at this many recoveries from dead pools.
 _RECOVERIES: Final = 3
 
 
 class RetriesKeepTheRules(Checker):
     """A job is tried again only after a failure, within its backoff, at most `max_fails` times.
 
-    A failure counts one. A job is dead after its last try, or when its pool has died with it too
-    often, or at once when there is nothing that could run it.
+    A failure counts one. A job dies after its last try, or when its pools have died with it too
+    often, or at once when no handler exists for it.
 
     Args:
-        backoff: Job name -> least and most seconds between a failure and the next try, for jobs
-            with a backoff of their own; those without have the default's bounds.
+        backoff: Job name -> minimum and maximum seconds between a failure and the next try, for
+            jobs with their own backoff; the others have the default's bounds.
     """
 
     rule = "retries keep to backoff and max_fails"
@@ -40,21 +40,21 @@ class RetriesKeepTheRules(Checker):
         self._recoveries: Counter[str] = Counter()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
-        """Note what may be tried again, also by a message that a crash leaves under way."""
+        """Record a failed run; its exchange may reach Redis even after a crash."""
         if error is not None:
             self._failed[run.pool, run.job_id] = run.options
 
     def started(self, run: HandlerRun) -> None:
-        """Note what may be given up without an end: a handler with a timeout."""
+        """Record a handler with a timeout: it may be given up without an end."""
         if run.options.timeout is not None:
             self._failed[run.pool, run.job_id] = run.options
 
     def wiped(self) -> None:
-        """Redis has forgotten how often jobs were recovered."""
+        """Forget how often jobs were recovered, as Redis has."""
         self._recoveries.clear()
 
     def changed(self, change: RedisChange) -> None:
-        """Look at retries and deaths."""
+        """Check retries and deaths."""
         for move in change.moves:
             before, after = move.before, move.after
             if before is None or after is None or before.job is None or after.job is None:
@@ -108,8 +108,8 @@ class RetriesKeepTheRules(Checker):
 class NothingEarly(Checker):
     """No job goes to its queue before it is due, by the clock of the pool that moves it.
 
-    What a step of that clock excuses: the pool goes by what it read last, up to half a minute ago
-    if its connection is slow.
+    After a step of that clock, the pool may still use an older reading, up to 30 s old if its
+    connection is slow.
     """
 
     rule = "nothing runs before its time"
@@ -118,20 +118,20 @@ class NothingEarly(Checker):
         self._ahead: dict[str, list[tuple[float, float]]] = {}  # pool -> when, by how much
 
     def changed(self, change: RedisChange) -> None:
-        """Look at jobs that were moved."""
+        """Check jobs that were queued."""
         now_s, true_s = self.scene.now_s(), self.scene.true_s()
         ahead = self._ahead.setdefault(change.pool, [])
         if not ahead or ahead[-1][1] != change.clock_s - true_s:
             ahead.append((now_s, change.clock_s - true_s))
         while len(ahead) > 1 and ahead[1][0] < now_s - _OLD_NEWS_S:
-            del ahead[0]  # the next one was true already when the oldest news was read
+            del ahead[0]  # superseded before the oldest reading that still counts
         if change.command != "move":
             return
         known_s = true_s + max(each for _, each in ahead)
         for move in change.moves:
             if move.before is not None and move.went_to("queued"):
                 early_s = move.before.score - known_s
-                if early_s > 1:  # whole seconds of two clocks
+                if early_s > 1:  # two clocks with whole seconds
                     self.violated(f"it is queued {early_s:g} s before it is due", move.job_id)
 
 
@@ -144,7 +144,7 @@ class NobodyAliveIsReaped(Checker):
         self._beats: dict[bytes, tuple[bytes, float]] = {}
 
     def changed(self, change: RedisChange) -> None:
-        """Note heartbeats; look at recoveries."""
+        """Record heartbeats, and check recoveries."""
         scene = self.scene
         if change.command in {"beat", "register"}:
             for key in change.keys:
@@ -167,10 +167,10 @@ class NobodyAliveIsReaped(Checker):
 
 
 class CronSlots(Checker):
-    """A slot that has run is settled for good: no copy of it runs again, whoever adds one.
+    """A slot that has run never runs again, even if somebody adds a copy of it.
 
-    What a freeze excuses: a pool that was taken for dead may still start a slot that it had claimed
-    before the slot ran elsewhere. It could not know.
+    Exception: a pool that was reaped while it lived may still start a slot that it had claimed
+    before the slot ran elsewhere, because it could not know.
     """
 
     rule = "a cron slot runs once"
@@ -181,12 +181,12 @@ class CronSlots(Checker):
         self._done: set[str] = set()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
-        """Note slots that have run."""
+        """Record slots that have run."""
         if error is None and run.job_id.startswith(PERIODIC):
             self._succeeded.add((run.pool, run.job_id))
 
     def changed(self, change: RedisChange) -> None:
-        """Note who claims slots, and which slots are settled by those who ran them."""
+        """Record claims of slots, and slots that were settled by the pool that ran them."""
         for move in change.moves:
             if not move.job_id.startswith(PERIODIC):
                 continue
@@ -201,18 +201,18 @@ class CronSlots(Checker):
                     self._done.add(move.job_id)
 
     def crashed(self, pool: str) -> None:
-        """Forget a process that is gone: what it ran without telling Redis runs again elsewhere."""
+        """Forget a crashed process: slots that it ran without settling them run again elsewhere."""
         self._claimed = {each for each in self._claimed if each[0] != pool}
         self._succeeded = {each for each in self._succeeded if each[0] != pool}
 
     def started(self, run: HandlerRun) -> None:
-        """Look whether it has run before."""
+        """Check that the slot has not run before."""
         claim = run.pool, run.job_id
         if run.job_id in self._done and not run.fails and claim not in self._claimed:
             self.violated(f"{run.pool} runs it again", run.job_id)
         self._claimed.discard(claim)
 
     def wiped(self) -> None:
-        """Redis has forgotten which slots have run."""
+        """Forget which slots have run, as Redis has."""
         self._done.clear()
         self._succeeded.clear()

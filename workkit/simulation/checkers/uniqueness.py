@@ -1,4 +1,4 @@
-"""Unique keys are held exactly as long as they should be."""
+"""A checker: unique keys are held exactly as long as they should be."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _DAY_S: Final = 86_400
 
 
 class UniqueKeysHold(Checker):
-    """A unique key is there as long as its job waits, no longer, and one job has it.
+    """A unique key exists exactly as long as its job waits, and only one job has it.
 
-    A job waits until it begins; with `until="done"`, until it is done or dead. A key that has
-    outlived its time, a day after its job was due, is nobody's until that job has gone its way. A
-    refused duplicate does not make it live longer, and what it has handed over is what runs.
+    A job waits until it begins; with `until="done"`, until it is done or dead. A key that expired a
+    day after its job was due belongs to no job until that job has ended. A refused duplicate does
+    not prolong the key, and the args that it hands over are those that run.
     """
 
     rule = "a unique key is held by the one job that waits"
@@ -31,7 +31,7 @@ class UniqueKeysHold(Checker):
         self._values: dict[str, bytes] = {}
 
     def changed(self, change: RedisChange) -> None:
-        """Look at all unique keys that the command could concern."""
+        """Check all unique keys that the command may concern."""
         concerned = {key for move in change.moves for key in self._follow(move)}
         written = {key.decode("utf-8", "replace") for key in change.keys}
         if change.command == EXPIRED:
@@ -47,7 +47,7 @@ class UniqueKeysHold(Checker):
             self._look(key, change.command)
 
     def _accepted_or_refused(self, key: str, *, accepted: bool) -> None:
-        """Compare when the key ends, and remember what is to run."""
+        """Check when the key expires, and record the job that should run."""
         ends_s = self.scene.ends_s(key.encode())
         if accepted and ends_s < self.scene.now_s() + _DAY_S - 1:
             self.violated(f"{key!r} lives for less than a day")
@@ -58,7 +58,7 @@ class UniqueKeysHold(Checker):
         self._values[key] = value if isinstance(value, bytes) else b""
 
     def _begun(self, key: str) -> None:
-        """Look whether what has been handed over by the key is what will run."""
+        """Check that the job in the key is the one that runs."""
         if self.scene.read("EXISTS", key.encode()):
             return
         value = self._values.pop(key, b"")
@@ -66,7 +66,7 @@ class UniqueKeysHold(Checker):
             self.violated(f"the newest version of the job of {key!r} is gone with its key")
 
     def _follow(self, move: Move) -> Iterator[str]:
-        """Take in where a job stands now; yields the keys that this concerns."""
+        """Record the new place of a job, and yield the keys that this concerns."""
         before, after = move.before, move.after
         if before is not None and before.job is not None and before.job.unique:
             self._owners.get(before.job.unique_key, {}).pop(before.job_id, None)
@@ -102,7 +102,7 @@ class UniqueKeysHold(Checker):
         return bool(self.scene.read("HEXISTS", self.scene.keys.begun, job.id))
 
     def wiped(self) -> None:
-        """Start afresh."""
+        """Forget everything."""
         self._owners.clear()
         self._outlived.clear()
         self._ends.clear()

@@ -1,4 +1,4 @@
-"""What is raised when a rule does not hold."""
+"""The error that reports a broken rule."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ __all__ = ["Violation"]
 
 
 class Violation(AssertionError):
-    """Something happened that must never happen.
+    """A rule is broken.
 
     Attributes:
-        rule: What must hold, in a few words.
-        what: What happened instead.
+        rule: The rule, in a few words.
+        what: The event that breaks it.
         job_id: The job concerned, or "".
-        timeline: What happened around it.
+        timeline: The events around it.
     """
 
     def __init__(self, rule: str, what: str, job_id: str = "", timeline: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Looks for what breaks: many seeds, many faults, every command."""
+"""Looks for broken rules with many seeds and faults, or with a crash at every command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from workkit.simulation.checkers import Checker, all_checkers
-from workkit.simulation.exploration.crew import play_all
+from workkit.simulation.exploration.parallel import play_all
 from workkit.simulation.exploration.playing import (
     DEFAULT_FAULTS,
     Failure,
@@ -30,7 +30,7 @@ OnPlayed = Callable[[PlayResult], object]
 
 @dataclass(frozen=True)
 class Explored:
-    """What was played without finding anything wrong.
+    """The sum of what was played.
 
     Attributes:
         worlds: How many worlds.
@@ -45,7 +45,7 @@ class Explored:
     virtual_s: float = 0.0
 
     def plus(self, outcome: PlayResult) -> Explored:
-        """Return the sum with one more world."""
+        """Return the sum including another world."""
         return Explored(
             self.worlds + 1,
             self.jobs + outcome.jobs,
@@ -55,11 +55,11 @@ class Explored:
 
 
 class ScenarioFailed(AssertionError):
-    """A world was found in which something is wrong.
+    """A world breaks a rule.
 
     Attributes:
-        failure: What, with as few faults as can be.
-        explored: What was played before.
+        failure: The failure, with as few faults as possible.
+        explored: The sum of what was played.
     """
 
     def __init__(self, failure: Failure, text: str, explored: Explored) -> None:
@@ -81,10 +81,10 @@ def explore(
     processes: int | None = None,
     progress: OnPlayed | None = None,
 ) -> Explored:
-    """Play a scenario with many seeds, and look whether anything is ever wrong.
+    """Play a scenario with many seeds until a rule is broken.
 
-    Each seed draws how often which faults happen, and when. After `trouble_s` no more go wrong, and
-    the world must come to rest within `settle_s`; throughout, checkers watch.
+    Each seed draws rates and times of faults. After `trouble_s` the faults end, and the world must
+    come to rest within `settle_s`. Checkers watch throughout.
 
         def mails(sim):
             for _ in range(2):
@@ -96,24 +96,24 @@ def explore(
             explore(mails, seeds=range(200))
 
     Args:
-        scenario: Builds a world: adds pools, enqueues jobs, plans what else is to happen.
-        seeds: Which.
-        faults: How often things go wrong at most; each seed draws rates of its own below these.
-        checkers: Who watches; `all_checkers()` by default.
-        only_faults: Which of the faults happen, by their index, to play a failure again.
-        trouble_s: How long things go wrong, seconds of virtual time.
-        settle_s: How long it may take until everything has come to rest, seconds of virtual time.
-        server: Where it is played, as `Simulation` takes it.
-        processes: How many worlds are played at once; by default one a core. One process only where
-            the scenario is no function of a module, or `server` is given.
+        scenario: Builds a world: adds pools, enqueues jobs, plans further events.
+        seeds: The seeds.
+        faults: The maximum rates of faults; each seed draws its own rates below these.
+        checkers: The checkers; `all_checkers()` by default.
+        only_faults: The faults that happen, by their indexes, to reproduce a failure.
+        trouble_s: How long faults happen, seconds of virtual time.
+        settle_s: How long the world may take to come to rest, seconds of virtual time.
+        server: The server, as `Simulation` takes it.
+        processes: How many worlds are played at once; by default one per core. If the scenario is
+            not a function of a module, or `server` is given, one at a time.
         progress: Called after each world.
 
     Returns:
-        What was played.
+        The sum of what was played.
 
     Raises:
-        ScenarioFailed: Something was wrong. The message has the seed, the rule, the faults that it
-            takes, the timeline, and how to see it again.
+        ScenarioFailed: A rule is broken. The message has the seed, the rule, the necessary faults,
+            the timeline, and the line that reproduces it.
     """
     settings = PlaySettings(
         scenario, faults, all_checkers() if checkers is None else list(checkers), trouble_s,
@@ -135,27 +135,27 @@ def sweep_crashes(
     processes: int | None = None,
     progress: OnPlayed | None = None,
 ) -> Explored:
-    """Crash every pool of a short scenario at every command in turn, and look what becomes of it.
+    """Crash every pool of a short scenario at every command in turn.
 
-    The scenario is played once to count the commands that each pool sends in its first `for_s`
-    seconds. Then it is played twice for each of them: the pool crashes just before the command
-    reaches Redis, or just after it, so that nobody hears the reply; it starts again 2 s later.
+    The scenario is first played once to count the commands that each pool sends in its first
+    `for_s` seconds. Then it is played twice for each command: the pool crashes just before the
+    command reaches Redis, and just after it, so that the reply is lost. It starts again 2 s later.
 
     Args:
         scenario: Builds a world.
-        seed: Where chance comes from.
-        checkers: Who watches; `all_checkers()` by default.
-        for_s: Which commands: those of so many seconds of virtual time.
-        every: Take only one of so many commands, for a sample.
+        seed: The seed of all random choices.
+        checkers: The checkers; `all_checkers()` by default.
+        for_s: Take the commands of this many seconds of virtual time.
+        every: Take only every Nth command, for a sample.
         settle_s: As for `explore`.
         processes: As for `explore`.
         progress: Called after each world.
 
     Returns:
-        What was played.
+        The sum of what was played.
 
     Raises:
-        ScenarioFailed: Something was wrong; see `explore`.
+        ScenarioFailed: A rule is broken; see `explore`.
     """
     settings = PlaySettings(
         scenario, None, all_checkers() if checkers is None else list(checkers), for_s, settle_s
@@ -168,7 +168,7 @@ def crash_points(settings: PlaySettings, seed: int, every: int = 1) -> Iterator[
     """Yield the worlds of a sweep.
 
     Raises:
-        ScenarioFailed: Something is wrong without any crash.
+        ScenarioFailed: A rule is broken without any crash.
     """
     counting = replace(settings, counts_only=True)
     outcome = play(counting, WorldCase(seed, plan=()))
@@ -198,11 +198,11 @@ def _play_until_failure(
 
 
 def report(failure: Failure, again: str = "") -> str:
-    """Write a failure down.
+    """Return a failure as text.
 
     Args:
-        failure: What was wrong.
-        again: The line that shows it again; by default a call of `explore` or of `Simulation`.
+        failure: The failure.
+        again: The line that reproduces it; by default a call of `explore` or of `Simulation`.
     """
     faults = failure.faults
     subject = f"job {failure.job_id}: " if failure.job_id else ""
@@ -210,19 +210,19 @@ def report(failure: Failure, again: str = "") -> str:
         f'seed {failure.case.seed}: "{failure.rule}" does not hold',
         f"  {subject}{failure.what}",
         "",
-        f"Faults that it takes, of {len(failure.plan)}:" if faults else "It takes no faults.",
+        f"Necessary faults, of {len(failure.plan)}:" if faults else "It needs no faults.",
         *(f"  [{at}] {fault}" for at, fault in faults),
         "",
         *failure.timeline.splitlines()[-_SHOWN:],
         "",
-        "To see it again:",
+        "To reproduce it:",
         f"  {again or _again_in_python(failure)}",
     ]
     return "\n".join(lines)
 
 
 def _again_in_python(failure: Failure) -> str:
-    """Return the line of Python that shows a failure again."""
+    """Return the line of Python that reproduces a failure."""
     case = failure.case
     if case.plan is not None:
         return f"Simulation({case.seed}, faults={list(case.plan)!r}, checkers=all_checkers())"

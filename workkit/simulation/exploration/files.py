@@ -1,4 +1,4 @@
-"""Scenario files: what `workkit simulate` plays."""
+"""Scenario files, which `workkit simulate` plays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 from workkit.core.text import read_span
 from workkit.errors import InvalidOption
 from workkit.simulation.checkers import Checker, all_checkers
-from workkit.simulation.exploration.crew import load_file
+from workkit.simulation.exploration.parallel import load_file
 from workkit.simulation.exploration.playing import DEFAULT_FAULTS, PlaySettings
 from workkit.simulation.faults import Faults
 from workkit.simulation.simulation import START_S, Simulation
@@ -25,22 +25,22 @@ _UNTIL: Final = "1h"
 
 
 class NoScenario(InvalidOption):
-    """A file is no scenario; the message says what is missing."""
+    """A file is not a scenario; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class ScenarioFile:
-    """A scenario and what its file says about it.
+    """A scenario with the settings of its file.
 
     Attributes:
-        file: Where it is.
+        file: The path of the file.
         title: The first line of the file's docstring.
         scenario: Builds a world: `def scenario(sim)`.
-        report: Says what came of it: `def report(sim) -> str`; None if the file has none.
+        report: Describes the result: `def report(sim) -> str`; None if the file has none.
         until_s: UNTIL, how long it is played, seconds of virtual time; "1h" by default.
-        faults: FAULTS, how often things go wrong at most when it is explored.
+        faults: FAULTS, the maximum rates of faults in an exploration.
         start: START, when its world begins.
-        checkers: CHECKERS, who watches beside those that always do.
+        checkers: CHECKERS, further checkers.
     """
 
     file: Path
@@ -59,7 +59,7 @@ class ScenarioFile:
         )
 
     def world(self, seed: int, server: Any = None) -> Simulation:
-        """Build the world without faults but those of the scenario; rules are watched."""
+        """Build a world with only the faults of the scenario; checkers watch it."""
         checkers = self.settings().checkers
         sim = Simulation(seed, start=self.start, checkers=checkers, server=server)
         self.scenario(sim)
@@ -70,14 +70,13 @@ def load_scenario(path: str) -> ScenarioFile:
     """Load a scenario file.
 
     Raises:
-        NoScenario: There is no such file, or it holds no scenario; the message says what is
-            missing.
+        NoScenario: The file does not exist or is not a scenario; the message says what is missing.
     """
     file = Path(path).resolve()
     if not file.is_file():
         raise NoScenario(f"there is no file {path!r}")
     if file.suffix != ".py":
-        raise NoScenario(f"{path!r} is no Python file")
+        raise NoScenario(f"{path!r} is not a Python file")
     folder = str(file.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)  # a scenario may import what lies beside it

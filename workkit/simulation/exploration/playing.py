@@ -1,4 +1,4 @@
-"""Plays a scenario once: with faults first, then without, while checkers watch."""
+"""Plays a scenario once: first with faults, then without, while checkers watch."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ __all__ = [
     "play",
 ]
 
-#: Builds a world: adds pools, enqueues jobs, plans what else is to happen.
+#: Builds a world: adds pools, enqueues jobs, plans further events.
 Scenario: TypeAlias = Callable[[Simulation], Any]
 
-#: How often things go wrong at most, where a scenario does not say, in times an hour. Redis does
-#: not lose everything: then jobs are lost, and that is not what is looked for.
+#: The maximum rates of faults by default, per hour. Redis is not wiped: then jobs are lost, and no
+#: rule could hold.
 DEFAULT_FAULTS: Final = Faults(
     crash=40, lose=80, drop=80, freeze=25, step=12, slow=25, cut=25, away=20, oom=15, readonly=10
 )
-#: How long duties that recover from anything need at most to have their turns, seconds.
+#: How long it takes at most until every duty that recovers something has run, seconds.
 _AFTERMATH_S: Final = 180.0
 _TRACEBACK_LINES: Final = 15
 
@@ -42,14 +42,14 @@ class PlaySettings:
 
     Attributes:
         scenario: Builds the world.
-        faults: How often things go wrong at most; each seed draws its own rates below these. None
-            for a world without faults but those of the scenario.
-        checkers: Who watches; every world has copies of its own.
-        trouble_s: How long things go wrong, seconds of virtual time.
+        faults: The maximum rates of faults; each seed draws its own rates below these. None for a
+            world with only the faults of the scenario.
+        checkers: The checkers; every world gets its own copies.
+        trouble_s: How long faults happen, seconds of virtual time.
         settle_s: How long the world may then take to come to rest, seconds of virtual time.
-        server: Where it is played, as `Simulation` takes it.
+        server: The server, as `Simulation` takes it.
         start: When the world begins.
-        counts_only: Whether the commands are counted when trouble would be over.
+        counts_only: Whether to stop after `trouble_s`, because only commands are to be counted.
     """
 
     scenario: Scenario
@@ -67,9 +67,9 @@ class WorldCase:
     """One world to play.
 
     Attributes:
-        seed: Where chance comes from.
-        plan: What goes wrong; None to draw it from the seed.
-        only: Which faults of the plan happen, by their index; None for all.
+        seed: The seed of all random choices.
+        plan: The faults; None to draw them from the seed.
+        only: The faults of the plan that happen, by their indexes; None for all.
     """
 
     seed: int
@@ -79,15 +79,15 @@ class WorldCase:
 
 @dataclass(frozen=True)
 class Failure:
-    """What was wrong in one world.
+    """A broken rule in one world.
 
     Attributes:
-        case: Which world.
-        rule: What did not hold.
-        what: What happened instead.
+        case: The world.
+        rule: The rule.
+        what: The event that breaks it.
         job_id: The job concerned, or "".
         plan: All faults of the world.
-        timeline: What happened around it.
+        timeline: The events around it.
     """
 
     case: WorldCase
@@ -106,15 +106,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class PlayResult:
-    """What has become of one world.
+    """The result of one world.
 
     Attributes:
-        case: Which.
-        failure: What was wrong, or None.
+        case: The world.
+        failure: The broken rule, or None.
         jobs: How many handlers were started.
         faults: How many faults happened.
         virtual_s: How much virtual time has passed, seconds.
-        commands: Pool -> how many commands it has sent.
+        commands: Pool -> how many of its commands have reached the server.
     """
 
     case: WorldCase
@@ -146,8 +146,8 @@ def play(settings: PlaySettings, case: WorldCase) -> PlayResult:
         except AssertionError as error:
             what, _, timeline = str(error).partition("\n\n")
             failure = Failure(case, "the world comes to rest", what, "", tuple(sim.plan), timeline)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
-            # An error of Python has its place; show it.
+        except Exception as error:  # noqa: BLE001 - any error is a finding
+            # Show where an error of Python was raised.
             lines = traceback.format_exc().splitlines()[-_TRACEBACK_LINES:]
             failure = Failure(
                 case, "nothing fails unexpectedly", repr(error), "", tuple(sim.plan),

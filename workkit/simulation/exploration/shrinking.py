@@ -1,4 +1,4 @@
-"""Leaves out faults of a world that fails, as long as it goes on failing."""
+"""Leaves faults out of a failing world, as long as it still fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workkit.simulation.exploration.playing import (
 
 __all__ = ["shrink"]
 
-#: A world is played again at most so often.
+#: A world is played again at most this many times.
 _MOST: Final = 200
 
 
@@ -25,14 +25,14 @@ def shrink(
     failure: Failure,
     play_again: Callable[[PlaySettings, WorldCase], PlayResult] = play,
 ) -> Failure:
-    """Return the same failure with as few faults as can be.
+    """Return the same failure with as few faults as possible.
 
     Halves are left out first, then quarters, and so on down to single faults ("delta debugging"). A
-    world counts as failing in the same way if it breaks the same rule.
+    world fails in the same way if it breaks the same rule.
 
     Args:
-        settings: How it is played.
-        failure: What was wrong.
+        settings: How the world is played.
+        failure: The failure.
         play_again: Plays a world.
     """
     tried = 0

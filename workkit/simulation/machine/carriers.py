@@ -1,13 +1,13 @@
-"""How enqueuers and clients reach a simulated server: from handlers, and from outside."""
+"""Carry the steps of enqueuers and clients to a simulated server."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from workkit.simulation.machine.handler_stack import SendRequest
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import current_stack
-from workkit.simulation.machine.strands import SendRequest
 from workkit.store.carry import carry
 from workkit.store.round_trip import Command, Step
 
@@ -20,10 +20,7 @@ class SimulatedCarrier:
     """Carries steps.
 
     On the stack of a sync handler, an exchange passes through the pool's network and takes virtual
-    time. From anywhere else it happens at once.
-
-    Args:
-        network: The way to the server.
+    time. From anywhere else it takes no time.
     """
 
     def __init__(self, network: Network) -> None:
@@ -38,7 +35,7 @@ class SimulatedCarrier:
         """Carry out a step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle.
         """
         return carry(step, self._send)
 
@@ -54,11 +51,7 @@ class SimulatedCarrier:
 
 
 class SimulatedAsyncCarrier:
-    """The same for tasks.
-
-    Args:
-        carrier: What carries out the steps.
-    """
+    """The same for async callers."""
 
     def __init__(self, carrier: SimulatedCarrier) -> None:
         self._carrier = carrier
@@ -67,7 +60,7 @@ class SimulatedAsyncCarrier:
         """Carry out a step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle.
         """
         return self._carrier.carry(step)
 

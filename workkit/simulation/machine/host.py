@@ -1,4 +1,4 @@
-"""Simulated machines, and the state of their way to the server."""
+"""Simulated machines and the state of their network lines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Host", "NetworkLine", "Trap"]
 
 
 class Trap:
-    """Something that happens to a host at one of its next commands.
+    """A fault that strikes a host at one of its next commands.
 
     Args:
         when: "before" the server has carried it out, or "after".
-        count: At so many commands that match from now on, 1 for the next.
-        command: The name of a command or a script; "" for any.
-        spring: What happens. It returns whether the reply comes all the same.
+        count: At which matching command from now on; 1 is the next.
+        command: The name of a command or a script; "" matches any.
+        spring: Causes the fault. It returns whether the reply still arrives.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Trap:
         self.spring = spring
 
     def counts(self, name: str) -> bool:
-        """Count a command; tell whether it is the one."""
+        """Count a command; tell whether the trap strikes at it."""
         if self._command in {"", name}:
             self._left -= 1
             return self._left == 0
@@ -41,13 +41,13 @@ class Trap:
 
 
 class NetworkLine:
-    """The state of a host's way to the server.
+    """The state of a host's connections to the server.
 
     Attributes:
-        traps: What lies in wait.
+        traps: Faults that strike at later commands.
         cut_until_us: Nothing gets through before this time.
         slow_until_us: Everything is slow before this time.
-        slow_us: What slow means, microseconds for one way.
+        slow_us: The latency of a slow line, microseconds for one way.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Host:
     """A machine with one process on it, from its start to its crash.
 
     Args:
-        world: Where time passes.
+        world: The virtual clock and its events.
         name: What the trace calls it.
         clock: Its clocks.
 
@@ -82,7 +82,7 @@ class Host:
         self.sent = 0
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether the host runs and nothing is or will be wrong with its connections."""
         now_us = self.world.now_us
         line = self.line
@@ -95,7 +95,7 @@ class Host:
         )
 
     def happen(self, action: Callable[..., object], *args: Any) -> None:
-        """Let something happen on this host: now, when it thaws, or never."""
+        """Run an action on this host: now, when it thaws, or never if it has crashed."""
         if self.crashed:
             return
         if self.frozen_until_us > self.world.now_us:
@@ -104,15 +104,15 @@ class Host:
         action(*args)
 
     def soon(self, action: Callable[..., object], *args: Any) -> Timer:
-        """Have something happen on this host, behind all that is due now."""
+        """Run an action on this host after everything that is due now."""
         return self.world.after(0, self._due, action, args)
 
     def later(self, delay_us: int, action: Callable[..., object], *args: Any) -> Timer:
-        """Have something happen on this host after a while."""
+        """Run an action on this host after a delay."""
         return self.world.after(delay_us, self._due, action, args)
 
     def _due(self, action: Callable[..., object], args: tuple[Any, ...]) -> None:
-        """Let something happen that was planned, and may still be called off while it is frozen."""
+        """Run a planned action; while the host is frozen, it can still be cancelled."""
         if self.crashed:
             return
         if self.frozen_until_us > self.world.now_us:

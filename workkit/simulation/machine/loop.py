@@ -1,4 +1,4 @@
-"""An event loop in virtual time: the async handlers of one simulated pool run on it."""
+"""An event loop in virtual time for the async handlers of one simulated pool."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from workkit.engine.handling.interrupt import Crossing
+from workkit.simulation.machine.handler_stack import AwaitRequest, HandlerStack
 from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.parking import current_stack
-from workkit.simulation.machine.strands import AwaitRequest, Strand
 from workkit.simulation.machine.world import microseconds
 
 __all__ = ["VirtualLoop"]
@@ -25,14 +25,14 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
     are real, so they do not.
 
     Args:
-        host: Where it runs; its end is the loop's.
-        new_strand: Makes a strand for sync parts of a chain.
+        host: The machine that it runs on.
+        new_stack: Makes a stack for the sync parts of a chain.
     """
 
-    def __init__(self, host: Host, new_strand: Callable[[], Strand]) -> None:
+    def __init__(self, host: Host, new_stack: Callable[[], HandlerStack]) -> None:
         self._host = host
-        self._new_strand = new_strand
-        self._strands: list[Strand] = []
+        self._new_stack = new_stack
+        self._stacks: list[HandlerStack] = []
         self._ready: deque[asyncio.Handle] = deque()
         self._planned = False
         self._closed = False
@@ -48,7 +48,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
-        """Have something called in this instant, behind what is due."""
+        """Call something at this instant, after everything that is due."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         if not self._planned:
@@ -65,7 +65,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Have something called after a while."""
+        """Call something after a delay, seconds."""
         timer = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
         self._host.later(microseconds(max(delay, 0)), self._fire, timer)
         return timer
@@ -77,11 +77,11 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Have something called at a time of this loop."""
+        """Call something at a time of this loop, seconds."""
         return self.call_later(when - self.time(), callback, *args, context=context)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Take note of a cancelled timer, as `TimerHandle` wants it; it does nothing when due."""
+        """Do nothing: `TimerHandle` calls this, and a cancelled timer is skipped when it is due."""
 
     def _fire(self, timer: asyncio.TimerHandle) -> None:
         if not timer.cancelled():
@@ -100,42 +100,42 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         finally:
             asyncio._set_running_loop(before)  # noqa: SLF001
 
-    # Chains that are sync in parts.
+    # Chains with sync and async parts.
 
     def await_on_thread(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine on the loop while the present stack waits."""
+        """Run a coroutine on the loop while the current stack waits."""
         stack = current_stack()
         assert stack is not None  # noqa: S101 - sync parts run on stacks
         stack.ask(AwaitRequest(coroutine))
 
     async def run_on_thread(self, function: Callable[[], None]) -> None:
-        """Run a function on a stack of its own; cancelling interrupts it."""
+        """Run a function on its own stack; cancelling interrupts it."""
         done: asyncio.Future[BaseException | None] = self.create_future()
 
         def conclude(error: BaseException | None) -> None:
-            self._strands.remove(strand)
+            self._stacks.remove(stack)
             if not done.done():
                 done.set_result(error)
 
-        strand = self._new_strand()
-        self._strands.append(strand)
-        strand.start(function, "a sync part of a handler", conclude)
+        stack = self._new_stack()
+        self._stacks.append(stack)
+        stack.start(function, "a sync part of a handler", conclude)
         try:
             error = await done
         except asyncio.CancelledError:
-            strand.interrupt()
+            stack.interrupt()
             raise
         if error is not None:
             raise error
 
-    # What asyncio asks.
+    # What asyncio needs.
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
-        """Have a coroutine run."""
+        """Run a coroutine."""
         name = options.pop("name", None)
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, **options)
         task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - crashes leave them
@@ -147,7 +147,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         self._tasks.pop(task, None)
 
     def get_debug(self) -> bool:
-        """Tell whether asyncio is to check more."""
+        """Tell whether asyncio runs in debug mode: never."""
         return False
 
     def is_running(self) -> bool:
@@ -159,14 +159,14 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         return self._closed
 
     def close(self) -> None:
-        """Run nothing any more."""
+        """Stop running callbacks."""
         self._closed = True
         self._ready.clear()
 
     def unwind(self) -> None:
-        """End the coroutines of tasks that never came to their end, once the world is over."""
-        for strand in list(self._strands):
-            strand.unwind()
+        """End the coroutines of unfinished tasks, once the world is over."""
+        for stack in list(self._stacks):
+            stack.unwind()
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
             coroutine: Any = task.get_coro()
@@ -174,11 +174,11 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
                 coroutine.close()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Report what nobody awaited."""
+        """Log an error that nobody awaited."""
         self.default_exception_handler(context)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Report what nobody awaited."""
+        """Log an error that nobody awaited."""
         import logging
 
         logging.getLogger("asyncio").error(
@@ -186,12 +186,12 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         )
 
     async def shutdown_asyncgens(self) -> None:
-        """Close async generators; they end with the world."""
+        """Do nothing: async generators end with the world."""
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> Any:
-        """Run a function here and now: it may not wait for anything real.
+        """Run a function at once, on this thread; it must not wait for anything real.
 
         Returns:
             A future that has its result.

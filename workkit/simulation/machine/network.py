@@ -1,4 +1,4 @@
-"""What is between simulated hosts and their server, and what goes wrong there."""
+"""The network between simulated hosts and the server, with its faults."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from workkit.errors import ServerError, ServerUnavailable
 from workkit.simulation.machine.host import Host, NetworkLine
 from workkit.simulation.machine.parking import Abandoned
 from workkit.simulation.machine.world import World, microseconds
+from workkit.simulation.redis.commands import command_name, keys_of
 from workkit.simulation.redis.server import SimulatedServer
-from workkit.simulation.redis.verbs import command_name, keys_of
 from workkit.store.round_trip import Command
 
 __all__ = ["Answer", "Caller", "Network"]
 
-#: How long a request is under way in a world without faults, microseconds; its reply comes with it.
+#: How long a request takes in a world without faults, microseconds; the reply takes no time.
 _LATENCY_US: Final = 200
 
-#: What comes back for a request: replies, or the error that there will be none.
+#: The replies to a request, or the error that there will be none.
 Answer: TypeAlias = "list[Any] | ServerError"
 OnAnswer: TypeAlias = Callable[[Any], None]
 OnArrival: TypeAlias = Callable[[tuple[bytes, ...]], None]
 
 
 class Caller(Protocol):
-    """Who sends requests: a connection.
+    """The sender of requests: a connection.
 
     Attributes:
-        host: Its host.
+        host: The machine that it belongs to.
         timeout_us: How long it waits for a reply, microseconds.
     """
 
@@ -45,16 +45,16 @@ class Network:
     """Carries requests to the server and replies back.
 
     Args:
-        world: Where time passes.
-        server: Where requests go.
-        entropy: For latencies.
+        world: The virtual clock and its events.
+        server: The server that requests go to.
+        entropy: Draws latencies.
 
     Attributes:
-        server: Where requests go.
-        latency: Least and most time for one way, seconds; None for a world without faults.
+        server: The server that requests go to.
+        latency: Minimum and maximum time for one way, seconds; None in a world without faults.
         away_until_us: The server refuses connections before this time.
-        over: Whether the world is over; who still asks for something is unwound.
-        before_outsiders: Told the keys that a request from outside the world names.
+        over: Whether the world is over; a stack that still sends something is unwound.
+        before_outsiders: Called with the keys of a request that comes from outside the world.
     """
 
     def __init__(self, world: World, server: SimulatedServer, entropy: Entropy) -> None:
@@ -69,7 +69,7 @@ class Network:
 
     @property
     def is_troubled(self) -> bool:
-        """Whether anything is wrong for everybody."""
+        """Whether something is wrong with the whole network."""
         return self.latency is not None or self.is_away
 
     @property
@@ -87,10 +87,10 @@ class Network:
         """Carry a request.
 
         Args:
-            connection: Whose it is.
-            commands: What it asks.
-            then: Told the replies or the error, on the connection's host.
-            watch: Told the keys of the request when it reaches the server.
+            connection: The sender.
+            commands: The commands of the request.
+            then: Called on the sender's host with the replies or the error.
+            watch: Called with the keys of the request when it reaches the server.
         """
         line = connection.host.line
         now_us = self._world.now_us
@@ -103,7 +103,7 @@ class Network:
         there_us = self._one_way(line)
         back_us = self._one_way(line) if self.latency or line.slow_until_us > now_us else 0
         if there_us + back_us > connection.timeout_us:
-            # The caller gives up, and the request arrives all the same.
+            # The caller gives up, but the request still arrives.
             self._fail(connection, then, connection.timeout_us, "timed out")
             then, watch = _nobody, None
         self._world.after(there_us, self._arrive, connection, commands, then, watch, back_us)
@@ -145,7 +145,7 @@ class Network:
             host.happen(then, outcome)
 
     def _trapped(self, connection: Caller, commands: Sequence[Command]) -> list[Any] | None:
-        """Carry out commands one by one; None if the reply is lost on the way."""
+        """Carry out commands one by one; None if the reply is lost."""
         line = connection.host.line
         replies: list[Any] = []
         answered = True
@@ -169,18 +169,18 @@ class Network:
             connection.host.happen(then, outcome)
 
     def announce(self, connection: Caller, announced: Callable[[], None]) -> None:
-        """Carry an announcement of the server."""
+        """Carry a change announcement from the server to a connection."""
         line = connection.host.line
         if line.cut_until_us <= self._world.now_us:
             self._world.after(self._one_way(line), connection.host.happen, announced)
 
     def hang_up(self) -> None:
-        """Close the connections of everybody who listens; the others notice when they send."""
+        """Close the connections that listen; the others notice when they next send."""
         for connection in self.server.listeners():
             connection.hung_up()
 
     def at_once(self, commands: Sequence[Command]) -> list[Any]:
-        """Carry a request that comes from outside the world; it takes no time.
+        """Carry out a request from outside the world, without any virtual time.
 
         Raises:
             ServerUnavailable: The server is away.
@@ -198,11 +198,11 @@ class Network:
 
     def _announce_outsider(self, keys: Sequence[bytes]) -> None:
         hook, self.before_outsiders = self.before_outsiders, None
-        if hook is not None:  # what it sends itself comes from outside too
+        if hook is not None:  # the hook sends requests from outside itself
             hook(keys)
             self.before_outsiders = hook
 
 
 def _nobody(outcome: Answer) -> None:
-    """Take a reply that nobody waits for any more."""
+    """Ignore a reply: its caller has given up."""
     del outcome

@@ -1,7 +1,7 @@
-"""Threads of which exactly one runs: the world's, or the one that it has let run.
+"""Threads of sync handlers, of which only one runs at a time: the world's or a handler's.
 
-A sync handler needs a stack of its own, so that it can stop in the middle while time passes. Its
-thread is parked whenever it asks for something, and goes on when the world answers.
+A sync handler needs its own stack, so that it can stop in the middle while virtual time passes. Its
+thread is parked at each request and continues when the world answers.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from workkit.errors import WorkkitError
 
 __all__ = ["Abandoned", "HandlerBlocked", "ParkedThreads", "Stack", "current_stack"]
 
-#: A handler that does not come back for this long, and stands still, really blocks; seconds of real
-#: time.
+#: A handler that has not returned after this long, and makes no progress, really blocks; seconds of
+#: real time.
 BLOCKED_S: Final = 5.0
-#: One that does not stand still may take so many times as long.
+#: A handler that makes progress may take this many times as long.
 _WORKING: Final = 20
 
-#: How many attempts to go on a handler may make that is to end.
+#: How often an abandoned handler may catch `Abandoned` before it stays parked for good.
 _PATIENCE: Final = 10
 
 _here = threading.local()
 
 
 class HandlerBlocked(WorkkitError):
-    """A handler waits for something real, which never comes in virtual time."""
+    """A handler waits for something real, which never happens in virtual time."""
 
 
 class Abandoned(BaseException):
-    """Unwinds a stack whose process has crashed, once the world is over."""
+    """Unwinds a stack once the world is over, such as one of a crashed process."""
 
 
 class Stack:
     """A stack that runs a function, step by step.
 
     Args:
-        body: What it runs.
-        what: What it is, for the report that it blocks.
+        body: The function.
+        what: A name for the function, for the error that it blocks.
 
     Attributes:
         ended: Whether the function has returned.
-        error: What it raised, or None.
-        request: What it has asked for, while it is parked.
-        abandoned: Whether nobody answers any more.
+        error: The exception that it raised, or None.
+        request: Its unanswered request, while it is parked.
+        abandoned: Whether its requests are no longer answered.
     """
 
     def __init__(self, body: Callable[[], object], what: str) -> None:
@@ -67,7 +67,7 @@ class Stack:
         """Park this thread with a request until it is answered; called on the stack itself.
 
         Raises:
-            BaseException: What the world throws in.
+            BaseException: The exception that the world throws in.
         """
         if self.abandoned:
             raise Abandoned
@@ -82,10 +82,10 @@ class Stack:
     def go_on(
         self, threads: ParkedThreads, answer: Any = None, error: BaseException | None = None
     ) -> None:
-        """Let the stack run until it parks again or ends; called by the world.
+        """Run the stack until it parks again or ends; called by the world.
 
         Raises:
-            HandlerBlocked: It does not come back.
+            HandlerBlocked: It neither parks nor ends.
         """
         self._answer, self._thrown, self.request = answer, error, None
         if self._worker is None:
@@ -104,7 +104,7 @@ class Stack:
             threads.give(worker)
 
     def unwind(self, threads: ParkedThreads) -> None:
-        """End the stack, whose requests are not answered any more; a stubborn one stays parked."""
+        """End the stack; one that keeps catching `Abandoned` stays parked."""
         self.abandoned = True
         for _ in range(_PATIENCE):
             if self.ended or self._worker is None or self._worker.given_up:
@@ -112,11 +112,11 @@ class Stack:
             self.go_on(threads, error=Abandoned())
 
     def run(self) -> None:
-        """Run the function on the present thread."""
+        """Run the function on the current thread."""
         _here.stack = self
         try:
             self._body()
-        except BaseException as error:  # noqa: BLE001 - handed to the world
+        except BaseException as error:  # noqa: BLE001 - handed over to the world
             self.error = error
         finally:
             _here.stack = None
@@ -130,7 +130,7 @@ def current_stack() -> Stack | None:
 
 
 class _ParkedThread:
-    """A thread that runs one stack after another, and only when it is let."""
+    """A thread that runs one stack after another, and only when the world allows it."""
 
     def __init__(self) -> None:
         self._to_worker = threading.Lock()
@@ -139,12 +139,13 @@ class _ParkedThread:
         self._to_world.acquire()
         self.given_up = False
         self.stack: Stack | None = None
-        # Not "workkit-...": one that blocks for good outlives its world and is no engine's.
+        # Not "workkit-...": a thread that blocks for good outlives its world, and tests look for
+        # leftover threads of engines by that name.
         self.thread = threading.Thread(target=self._work, name="simulated-handler", daemon=True)
         self.thread.start()
 
     def run(self) -> bool:
-        """Let the thread run; False if it does not come back, and then nobody waits for it."""
+        """Run the thread until it hands back; False if it blocks, and then it is given up."""
         self._to_worker.release()
         before: tuple[int, int, float] | None = None
         for _ in range(2 * _WORKING):
@@ -158,10 +159,10 @@ class _ParkedThread:
         return False
 
     def _place(self) -> tuple[int, int, float] | None:
-        """Return how far the handler has come: its instruction, and its thread's processor time.
+        """Return a mark of the handler's progress: its instruction and its processor time.
 
-        None while a busy machine keeps it waiting: then its thread is still where it was parked, or
-        only waits for a processor.
+        None while a busy machine delays it: then the thread has not left the place where it was
+        parked, or it waits for a processor.
         """
         ident = self.thread.ident or 0
         frame = sys._current_frames().get(ident)  # noqa: SLF001 - the only way
@@ -170,7 +171,7 @@ class _ParkedThread:
         return id(frame), frame.f_lasti, processor_s(ident)
 
     def _is_runnable(self) -> bool:
-        """Tell whether the thread runs or waits for a processor; False where nobody knows."""
+        """Tell whether the thread runs or waits for a processor; False if the system cannot say."""
         try:
             stat = Path(f"/proc/self/task/{self.thread.native_id}/stat").read_bytes()
         except OSError:
@@ -178,10 +179,10 @@ class _ParkedThread:
         return stat.rpartition(b") ")[2].startswith(b"R")
 
     def hand_back(self) -> None:
-        """Let the world run, and wait to be let again.
+        """Let the world run, and wait until it lets this thread run again.
 
         Raises:
-            Abandoned: The world has given up this thread.
+            Abandoned: The world has given this thread up.
         """
         if self.given_up:
             raise Abandoned
@@ -207,7 +208,7 @@ class _ParkedThread:
 
 
 class ParkedThreads:
-    """Threads to be had and given back, so that a short handler does not cost a new one."""
+    """A pool of threads, so that not every short handler starts a new one."""
 
     def __init__(self) -> None:
         self._idle: list[_ParkedThread] = []
@@ -221,6 +222,6 @@ class ParkedThreads:
         self._idle.append(worker)
 
     def close(self) -> None:
-        """End the idle threads; when this returns they are gone."""
+        """End the idle threads and wait until they have ended."""
         while self._idle:
             self._idle.pop().end()

@@ -19,8 +19,8 @@ class Connection:
     """One connection of a host.
 
     Args:
-        host: Whose it is.
-        network: What is between it and the server.
+        host: The machine that it belongs to.
+        network: Carries its requests.
         timeout_s: How long it waits for a reply, seconds.
     """
 
@@ -35,11 +35,11 @@ class Connection:
 
     @property
     def armed(self) -> bool:
-        """Whether the watch still stands: nothing announced, nothing sent since."""
+        """Whether the watch is still active: nothing was announced or sent since it began."""
         return bool(self._listening)
 
     def send(self, commands: Sequence[Command], then: Callable[[Answer], None]) -> None:
-        """Send commands; `then` is told what came of them, on this host."""
+        """Send commands; `then` is called on this host with the replies or the error."""
         if commands is not PING:
             self._disarm()
         self._network.carry(self, commands, then)
@@ -51,13 +51,13 @@ class Connection:
         announced: Callable[[], None],
         broken: Callable[[], None],
     ) -> None:
-        """Send a look; from the moment it reaches the server, changes are announced.
+        """Send a look; from its arrival at the server on, changes of its keys are announced.
 
         Args:
             exchange: The look.
-            then: Told what came of it.
-            announced: Told of the first change.
-            broken: Told if the server closes the connection meanwhile.
+            then: Called with its result.
+            announced: Called at the first change.
+            broken: Called if the server closes the connection meanwhile.
         """
         self._disarm()
         self._announced, self._broken = announced, broken
@@ -79,7 +79,7 @@ class Connection:
         return heard
 
     def hung_up(self) -> None:
-        """Take note that the server has closed the connection."""
+        """End the watch, because the server has closed the connection."""
         self._disarm()
         if self._broken is not None:
             self.host.soon(self._broken)
@@ -90,16 +90,16 @@ class Connection:
             self._listening = ()
 
     def close(self) -> None:
-        """Have nothing announced any more."""
+        """End the watch."""
         self._disarm()
 
 
 class RoutineDriver:
-    """A routine that is carried out in virtual time; it is the alarm of its loop as well.
+    """Runs a routine in virtual time, and serves as the alarm of its loop.
 
     Args:
-        host: Where it runs.
-        connection: What it sends on.
+        host: The machine that it runs on.
+        connection: Sends its exchanges.
     """
 
     def __init__(self, host: Host, connection: Connection) -> None:
@@ -110,14 +110,14 @@ class RoutineDriver:
         self._waiting: Timer | None = None
         self._listens = False
         self._armed = False
-        self._roused = False
+        self._woken = False
 
     def start(self, routine: Routine, ended: Callable[[], object] | None = None) -> None:
         """Begin.
 
         Args:
-            routine: What is to be done.
-            ended: Called when it is done.
+            routine: The routine.
+            ended: Called when the routine has ended.
         """
         self._routine, self._ended = routine, ended
         self._host.soon(self._advance, routine.send, None)
@@ -159,8 +159,8 @@ class RoutineDriver:
     def _wait(self, wait: Wait) -> None:
         self._listens = wait.listen
         deaf = wait.listen and not self._connection.armed  # announced on the way here
-        # Never nothing, so that a time that is a rounding error away cannot hold the world up.
-        delay_us = 0 if self._roused or deaf else max(microseconds(wait.for_s), 1)
+        # At least 1 us: a wait of 0 for a time that is a rounding error away would never end.
+        delay_us = 0 if self._woken or deaf else max(microseconds(wait.for_s), 1)
         self._waiting = self._host.later(delay_us, self._waited)
 
     def _waited(self) -> None:
@@ -185,16 +185,16 @@ class RoutineDriver:
             self._answered(ServerUnavailable("the simulated Redis closed the connection"))
 
     def wake(self) -> None:
-        """End the wait that is under way or announced."""
+        """End the current or announced wait."""
         if self._waiting is not None:
             self._end_wait()
         elif self._armed:
-            self._roused = True
+            self._woken = True
 
     def arm(self) -> None:
         """Announce a wait."""
-        self._armed, self._roused = True, False
+        self._armed, self._woken = True, False
 
     def disarm(self) -> None:
         """End a wait."""
-        self._armed = self._roused = False
+        self._armed = self._woken = False

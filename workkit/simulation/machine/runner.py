@@ -14,45 +14,44 @@ from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Slots
 from workkit.errors import JobTimeout
+from workkit.simulation.machine.durations import Takes, draw
+from workkit.simulation.machine.handler_stack import HandlerStack
 from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.loop import VirtualLoop
 from workkit.simulation.machine.parking import ParkedThreads
 from workkit.simulation.machine.process import Connection
-from workkit.simulation.machine.strands import Strand
-from workkit.simulation.machine.takes import Takes, draw
 from workkit.simulation.machine.world import Timer, World, microseconds
 
-__all__ = ["HandlerWitness", "SimulatedRunner"]
+__all__ = ["HandlerListener", "SimulatedRunner"]
 
 
-class HandlerWitness(Protocol):
-    """Told of starts and ends of handlers."""
+class HandlerListener(Protocol):
+    """Hears of starts and ends of handlers."""
 
     def handler_started(self, execution: Execution) -> None:
         """A handler starts."""
         ...
 
     def handler_ended(self, execution: Execution, error: BaseException | None) -> None:
-        """A handler has ended, or its timeout has given it up."""
+        """A handler has ended, or was given up after its timeout."""
         ...
 
 
 class _RunningHandler:
-    """One execution that runs.
+    """A running execution.
 
     Attributes:
-        execution: The execution.
-        strand: Its stack, if it is sync.
+        stack: Its stack, if it is sync.
         task: Its task, if it is async.
-        sitting_out: The timer of what it still takes after its code has run, or None.
-        abandoned: Whether its pool has let go of it.
+        remainder: The timer for the time that it still takes after its code has run, or None.
+        abandoned: Whether its pool has given it up.
     """
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
-        self.strand: Strand | None = None
+        self.stack: HandlerStack | None = None
         self.task: asyncio.Task[Any] | None = None
-        self.sitting_out: Timer | None = None
+        self.remainder: Timer | None = None
         self.abandoned = False
 
 
@@ -60,16 +59,16 @@ class SimulatedRunner:
     """The runner of a simulated pool.
 
     Args:
-        worker_ids: The pool's workers.
-        done: Takes each execution that ended.
-        clock: For start and end times.
-        entropy: For the jitter of backoffs and what handlers take.
-        host: Where the pool runs.
-        connection: For what handlers send themselves.
-        threads: For sync handlers.
+        worker_ids: The ids of the pool's workers.
+        done: Called with each execution that has ended.
+        clock: Tells start and end times.
+        entropy: Draws the jitter of backoffs and the durations of handlers.
+        host: The machine that the pool runs on.
+        connection: Sends the commands of handlers.
+        threads: Provides the threads of sync handlers.
         takes: Job name -> how long its handlers take.
-        idle: Names of jobs whose handlers do nothing, and so need no stack of their own.
-        witness: Told of starts and ends.
+        idle: Names of jobs whose handlers do nothing, and so need no thread.
+        listener: Hears of starts and ends.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class SimulatedRunner:
         threads: ParkedThreads,
         takes: Mapping[str, Takes],
         idle: AbstractSet[str],
-        witness: HandlerWitness,
+        listener: HandlerListener,
     ) -> None:
         self._slots = Slots(worker_ids)
         self._done = done
@@ -95,23 +94,23 @@ class SimulatedRunner:
         self._threads = threads
         self._takes = takes
         self._idle = idle
-        self._witness = witness
+        self._listener = listener
         self._waiting: deque[Execution] = deque()
         self._running: dict[int, _RunningHandler] = {}
         self._abandoned: list[_RunningHandler] = []
         self._pumping = False
-        self.loop = VirtualLoop(host, self._new_strand)  # type: ignore[abstract] # it has no sockets
+        self.loop = VirtualLoop(host, self._new_stack)  # type: ignore[abstract] # it has no sockets
 
-    # What the dispatcher asks.
+    # Called by the dispatcher.
 
     def submit(self, executions: Sequence[Execution]) -> None:
-        """Start executions as workers become free, in this order."""
+        """Start executions in this order, as workers become free."""
         self._waiting.extend(executions)
         self._host.soon(self._pump)
 
     @property
     def starved(self) -> bool:
-        """Whether there is nothing that a free worker could start."""
+        """Whether no execution waits for a free worker."""
         return not self._waiting
 
     def withdraw(self) -> list[Execution]:
@@ -121,21 +120,21 @@ class SimulatedRunner:
         return taken
 
     def interrupt(self, execution: Execution) -> None:
-        """Make a running handler stop, as far as Python would allow."""
+        """Interrupt a running handler, as far as Python could."""
         run = self._running.get(id(execution))
         if run is None:
             return
         execution.interrupted = True
         if run.task is not None:
             self._host.soon(run.task.cancel)
-        elif run.sitting_out is not None:
-            World.call_off(run.sitting_out)
-            run.sitting_out = self._host.soon(self._ended, run, JobTimeout())
-        elif run.strand is not None:
-            run.strand.interrupt()
+        elif run.remainder is not None:
+            World.call_off(run.remainder)
+            run.remainder = self._host.soon(self._ended, run, JobTimeout())
+        elif run.stack is not None:
+            run.stack.interrupt()
 
     def abandon(self, execution: Execution) -> None:
-        """Let go of a handler that does not stop; its worker is free."""
+        """Give up a handler that does not stop, and free its worker."""
         run = self._running.pop(id(execution), None)
         if run is not None:
             run.abandoned = True
@@ -148,7 +147,7 @@ class SimulatedRunner:
         return len(self._abandoned)
 
     def close(self, *, wait_s: float) -> None:
-        """Let the workers end."""
+        """Cancel the async handlers."""
         del wait_s
         for run in self._running.values():
             if run.task is not None:
@@ -158,14 +157,14 @@ class SimulatedRunner:
         """End all stacks once the world is over."""
         self.loop.close()
         for run in (*self._running.values(), *self._abandoned):
-            if run.strand is not None:
-                run.strand.unwind()
+            if run.stack is not None:
+                run.stack.unwind()
         self.loop.unwind()
 
     # Running.
 
     def _pump(self) -> None:
-        """Start what waits, as long as there are free workers."""
+        """Start waiting executions, as long as there are free workers."""
         if self._pumping:
             return  # a handler has ended as soon as it started; the loop below goes on
         self._pumping = True
@@ -180,15 +179,15 @@ class SimulatedRunner:
         self._running[id(execution)] = run
         execution.runner = run
         execution.start(worker_id, self._clock)
-        self._witness.handler_started(execution)
+        self._listener.handler_started(execution)
         if execution.chain.on_loop:
             run.task = self.loop.create_task(self._run_task(run))
         elif (name := execution.payload.name) in self._idle:
             execution.chain.run(execution.job)
             self._returned(run, None)
         else:
-            run.strand = self._new_strand()
-            run.strand.start(
+            run.stack = self._new_stack()
+            run.stack.start(
                 partial(execution.chain.run, execution.job, self.loop),
                 f"the handler of {name!r}",
                 partial(self._returned, run),
@@ -206,12 +205,12 @@ class SimulatedRunner:
         if run.abandoned:
             self._abandoned.remove(run)
             execution.finished = execution.finished or self._clock.read()
-            self._witness.handler_ended(execution, error)
+            self._listener.handler_ended(execution, error)
             return
         del self._running[id(execution)]
         execution.finish(error, self._clock, self._entropy)
         self._slots.give(execution.worker_id)
-        self._witness.handler_ended(execution, error)
+        self._listener.handler_ended(execution, error)
         self._done(execution)
         self._pump()
 
@@ -234,12 +233,12 @@ class SimulatedRunner:
     # Sync handlers.
 
     def _returned(self, run: _RunningHandler, error: BaseException | None) -> None:
-        """Let pass what a handler still takes; its stack is not needed for that."""
+        """Wait for the time that a handler still takes; this needs no stack."""
         leftover_s = self._leftover_s(run.execution)
         if leftover_s <= 0 or isinstance(error, JobTimeout):
             self._ended(run, error)
         else:
-            run.sitting_out = self._host.later(microseconds(leftover_s), self._ended, run, error)
+            run.remainder = self._host.later(microseconds(leftover_s), self._ended, run, error)
 
-    def _new_strand(self) -> Strand:
-        return Strand(self._host, self._connection, self._threads, self.loop)
+    def _new_stack(self) -> HandlerStack:
+        return HandlerStack(self._host, self._connection, self._threads, self.loop)

@@ -1,4 +1,4 @@
-"""Virtual time: one queue of what is going to happen, ordered by time, then by who came first."""
+"""Virtual time: a queue of events, ordered by time and then by when they were added."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workkit.core.clock import Instant
 
 __all__ = ["HostClock", "Timer", "World", "microseconds"]
 
-#: What is going to happen: when (microseconds), its number, what (None: called off), with what.
+#: An event: its time (microseconds), its number, its action (None: cancelled), its arguments.
 Timer: TypeAlias = list[Any]
 
 _NEVER: Final = 2**62
@@ -19,7 +19,7 @@ _LONG_S: Final = 1e12
 
 
 def microseconds(seconds: float) -> int:
-    """Return whole microseconds, at most a few thousand centuries."""
+    """Convert seconds to whole microseconds; infinity becomes a time that no simulation reaches."""
     return round(seconds * 1_000_000) if seconds < _LONG_S else _NEVER
 
 
@@ -44,7 +44,7 @@ class World:
         self._current: Timer = []
 
     def after(self, delay_us: int, action: Callable[..., object], *args: Any) -> Timer:
-        """Have something happen after a while; what is due at the same time keeps its order."""
+        """Call an action after a delay; actions that are due at the same time keep their order."""
         self._next_number += 1
         at_us = self.now_us + delay_us if delay_us > 0 else self.now_us
         timer: Timer = [at_us, self._next_number, action, args]
@@ -52,11 +52,11 @@ class World:
         return timer
 
     def at(self, at_us: int, action: Callable[..., object], *args: Any) -> Timer:
-        """Have something happen at a time."""
+        """Call an action at a time, microseconds since the world began."""
         return self.after(at_us - self.now_us, action, *args)
 
     def put_off(self, until_us: int) -> None:
-        """Have what is happening now happen later instead; it can still be called off."""
+        """Run the current event again later instead of now; it can still be cancelled."""
         timer = self._current
         self._next_number += 1
         timer[0], timer[1] = until_us, self._next_number
@@ -64,17 +64,17 @@ class World:
 
     @staticmethod
     def call_off(timer: Timer) -> None:
-        """Have something not happen."""
+        """Cancel an event."""
         timer[2] = None
 
     def next_us(self) -> int | None:
-        """Return when the next thing happens, or None."""
+        """Return the time of the next event, or None."""
         while self._queue and self._queue[0][2] is None:
             heapq.heappop(self._queue)
         return self._queue[0][0] if self._queue else None
 
     def step(self, until_us: int) -> bool:
-        """Let the next thing happen if it is due by a time.
+        """Run the next event if it is due by a time.
 
         Returns:
             Whether there was one.
@@ -100,10 +100,10 @@ class HostClock:
     """The clocks of one simulated host.
 
     Args:
-        world: Where time passes.
+        world: The virtual clock.
 
     Attributes:
-        skew_us: How far the wall clock is ahead of true time; the monotonic clock never is.
+        skew_us: How far the wall clock is ahead of the true time; the monotonic clock has no skew.
     """
 
     def __init__(self, world: World) -> None:
@@ -118,7 +118,7 @@ class HostClock:
         at = (now_us, self.skew_us)
         if at != self._read_at:
             epoch_ms = self._world.start_ms + (now_us + self.skew_us) // 1000
-            # Far from zero, as on a machine that has been up for a while.
+            # Not near zero, as on a machine that has been up for a while.
             self._instant = Instant(epoch_ms, 1_000.0 + now_us / 1_000_000)
             self._read_at = at
         return self._instant

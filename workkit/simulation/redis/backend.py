@@ -14,20 +14,20 @@ from workkit.store.scripts import all_scripts
 
 __all__ = ["Backend", "LinkBackend", "StockFake", "Visits", "confirmed"]
 
-#: Keys that live by virtual time expire in the server's own time in the year 9999, so that a key
-#: whose time to live was taken away can be told from one that kept it.
+#: Keys that expire in virtual time get this expiry on the server, in the year 9999. So a key that
+#: lost its time to live differs from one that kept it.
 _FAR_MS: Final = 253_402_300_799_000
-#: More than the longest life that anything is given, milliseconds.
+#: More than the longest time to live that the engine sets, milliseconds.
 _LONG_MS: Final = 10**14
 _CHUNK: Final = 1_000
 
 
 class Visits(Protocol):
-    """A world, as a server sees it that carries out a user's own commands.
+    """What a server needs of the world to carry out a user's own commands.
 
     Attributes:
         start_s: When the world began, epoch seconds.
-        dice: For what such commands leave to chance.
+        dice: Draws what such commands leave to chance.
     """
 
     start_s: float
@@ -38,7 +38,7 @@ class Visits(Protocol):
         ...
 
     def admit(self) -> None:
-        """Let a command in.
+        """Check that the server can be reached.
 
         Raises:
             ServerUnavailable: The server is away.
@@ -46,11 +46,11 @@ class Visits(Protocol):
         ...
 
     def arrives(self, verb: str, fields: Sequence[bytes], *, writes: bool) -> str:
-        """Hear of a command before it is carried out; returns why it is refused, or ""."""
+        """Return why a command is refused, or ""; called before it is carried out."""
         ...
 
     def wrote(self, verb: str, keys: Sequence[bytes]) -> None:
-        """Hear of the keys that a command has written."""
+        """Record the keys that a command has written."""
         ...
 
 
@@ -63,31 +63,31 @@ class Backend(Protocol):
         ...
 
     def receive(self, visits: Visits) -> None:
-        """Take the world; called once."""
+        """Attach the world; called once."""
         ...
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Carry out commands in a row; errors come back as `ServerRefused` values."""
+        """Carry out commands one after another; errors come back as `ServerRefused` values."""
         ...
 
     def ends_us(self, keys: Sequence[bytes]) -> list[int | None]:
-        """Return when keys end that a command has just written, microseconds of the world.
+        """Return when keys expire that have just been written, microseconds since the world began.
 
-        The world deletes them then. -1 stands for an end that has not changed, None for none.
+        The world deletes them then. None: never. -1: as before.
         """
         ...
 
     def wipe(self, keys: Sequence[bytes]) -> None:
-        """Delete what the world has put there: these keys, or everything."""
+        """Delete these keys, or everything on a server that belongs to the world alone."""
         ...
 
     def close(self) -> None:
-        """Let go of the server."""
+        """Close the connection to the server."""
         ...
 
 
 class LinkBackend:
-    """Any server that redis-py can reach; it keeps real time.
+    """A server that redis-py can reach; its own clock runs in real time.
 
     Args:
         client: A redis-py client.
@@ -97,22 +97,22 @@ class LinkBackend:
         self.client = client
         self._visits: Visits | None = None
         self._link = Link(Target.of(client), name="workkit-simulation")
-        # A script that the server learned on the way would run after the commands behind it.
+        # A script that the server does not know yet would run after the commands that follow it.
         loaded = self._link.send([("SCRIPT", "LOAD", each.source) for each in all_scripts()])
         for reply in loaded:
             if isinstance(reply, ServerRefused):
                 raise reply
 
     def receive(self, visits: Visits) -> None:
-        """Take the world."""
+        """Attach the world."""
         self._visits = visits
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Carry out commands in a row."""
+        """Carry out commands one after another."""
         return self._link.send(commands)
 
     def ends_us(self, keys: Sequence[bytes]) -> list[int | None]:
-        """Return when keys end, and keep the server from ending them itself."""
+        """Return when keys expire, and keep the server from expiring them itself."""
         ends: list[int | None] = []
         far: list[Command] = []
         now_us = self._visits.now_us() if self._visits is not None else 0
@@ -122,7 +122,7 @@ class LinkBackend:
             elif life_ms >= _LONG_MS:
                 ends.append(-1)
             else:
-                # All lives are whole seconds; some milliseconds of this one have passed already.
+                # All times to live are whole seconds; some milliseconds of this one have passed.
                 ends.append(now_us + -(-life_ms // 1000) * 1_000_000)
                 far.append(("PEXPIREAT", key, _FAR_MS))
         if far:
@@ -130,7 +130,7 @@ class LinkBackend:
         return ends
 
     def wipe(self, keys: Sequence[bytes]) -> None:
-        """Delete the keys of the world; nothing else."""
+        """Delete the keys of the world, and nothing else."""
         for start in range(0, len(keys), _CHUNK):
             self.send([("DEL", *keys[start : start + _CHUNK])])
 
@@ -155,7 +155,7 @@ class StockFake(LinkBackend):
         super().__init__(FakeRedis(server=FakeServer()))
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Carry out commands in a row."""
+        """Carry out commands one after another."""
         if not any(command[0] in CONFIRMING for command in commands):
             return super().send(commands)
         known = [command for command in commands if command[0] not in CONFIRMING]
@@ -167,6 +167,6 @@ class StockFake(LinkBackend):
 
 
 def confirmed(command: Command) -> Any:
-    """Reply to WAIT or WAITAOF: as many replicas as are asked for have everything, and a disk."""
+    """Answer WAIT or WAITAOF: all replicas asked for, and the disk, have everything."""
     verb, *counts = command
     return counts[0] if verb == "WAIT" else counts[:2]

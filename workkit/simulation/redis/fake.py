@@ -49,7 +49,7 @@ _RANDOM: Final = (
 #: A timer of the world ends a key. fakeredis would end it so much later, seconds: a rounding error
 #: must not end it before other things that happen in the same microsecond.
 _LATER_S: Final = 0.000_01
-#: Commands of a user that may write whatever they like.
+#: Commands that may carry out any other command.
 _OPAQUE: Final = frozenset({"eval", "evalsha", "fcall", "exec"})
 _WOULD_WAIT: Final = (
     "ERR there is nothing yet, and in a simulation no command waits; ask without blocking, and let "
@@ -59,14 +59,14 @@ _LEAVES: Final = frozenset({bytes, int, type(None)})
 
 
 class _CallPlan(NamedTuple):
-    """How a command is called with a number of arguments: what its signature says, worked out once.
+    """How to call a command with a certain number of arguments, worked out once from its signature.
 
     Attributes:
         function: The method.
-        keys: Of each argument that is a key: its place, its marker, and what makes a new value.
-        decoded: Of each other argument that is not taken as bytes: its place and what reads it.
+        keys: For each argument that is a key: its index, its marker, and the type of a new value.
+        decoded: For each other argument that is not bytes: its index and its decoder.
         keeps_empty: Whether an empty value stays.
-        converts: Whether replies are converted to what RESP2 has.
+        converts: Whether replies are converted to types of RESP2.
     """
 
     function: Callable[..., Any]
@@ -77,37 +77,37 @@ class _CallPlan(NamedTuple):
 
 
 class _VirtualDatabase(Database):
-    """Keys, and which of them the command of a user has written."""
+    """Keys and values; records the keys that a user's command has written."""
 
     def __init__(self, lock: Any) -> None:
         super().__init__(lock)
         self.written: dict[bytes, None] = {}
 
     def expired(self, item: Any) -> bool:
-        """Tell whether a key is past its time."""
+        """Tell whether a key has expired."""
         return item.expireat is not None and item.expireat < self.time - _LATER_S
 
     def notify_watch(self, key: bytes) -> None:
-        """Note a write, and tell connections that WATCH the key; none is blocked."""
+        """Record a write, and notify connections that WATCH the key; no connection is blocked."""
         self.written[key] = None
         for socket in self._watches.get(key, ()):
             socket.notify_watch()
 
 
 class _EngineSocket(FakeSocket):
-    """Where the engine's commands are carried out; no bytes pass through it."""
+    """Carries out the engine's commands; no bytes pass through it."""
 
-    _script_resp = 2  # replies as scripts have them
+    _script_resp = 2  # replies of RESP2, as scripts get them
 
     def add_subkey_event(self, *_: Any) -> None:
-        """Publish nothing of hash fields: nobody can be subscribed to keys of the engine."""
+        """Record nothing: nobody subscribes to the hash fields of the engine."""
 
 
 class _UserSocket(FakeSocket):
     """One connection of the user's client."""
 
     def sendall(self, data: Any) -> None:
-        """Take bytes, unless the server cannot be reached."""
+        """Send bytes, unless the server cannot be reached."""
         self._backend.admit()
         super().sendall(data)
 
@@ -149,7 +149,7 @@ class _UserConnection(FakeRedisConnection):
 
 
 class _VirtualTime:
-    """Stands for the module `time` in fakeredis."""
+    """Replaces the module `time` in fakeredis."""
 
     def __init__(self, now_s: float) -> None:
         self._now_s = now_s
@@ -160,7 +160,7 @@ class _VirtualTime:
 
 
 class _Dice:
-    """Stands for the module `random` in fakeredis."""
+    """Replaces the module `random` in fakeredis."""
 
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
@@ -180,7 +180,7 @@ class _Dice:
 
 
 class FakeBackend:
-    """A server of one world."""
+    """A fakeredis server that belongs to one world."""
 
     def __init__(self) -> None:
         server: Any = FakeServer()
@@ -197,7 +197,7 @@ class FakeBackend:
         self._scripts = Scripts(self._do)
 
     def receive(self, visits: Visits) -> None:
-        """Take what says when it is, and hears of a user's own commands."""
+        """Attach the world."""
         self._visits = visits
         self._dice = _Dice(visits.dice)
 
@@ -206,12 +206,12 @@ class FakeBackend:
         return visits.start_s + visits.now_us() / 1_000_000 if visits is not None else 0.0
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Carry out commands in a row."""
+        """Carry out commands one after another."""
         self._database.time = self._now_s()
         return [self._carry_out(command) for command in commands]
 
     def ends_us(self, keys: Sequence[bytes]) -> list[int | None]:
-        """Return when keys end, microseconds of the world."""
+        """Return when keys expire, microseconds since the world began."""
         start_s = self._visits.start_s if self._visits is not None else 0.0
         items = [self._database._dict.get(key) for key in keys]  # noqa: SLF001
         return [
@@ -221,13 +221,13 @@ class FakeBackend:
         ]  # fmt: skip
 
     def wipe(self, keys: Sequence[bytes]) -> None:
-        """Forget everything."""
+        """Delete everything."""
         del keys
         for database in self._databases.values():
             database._dict.clear()  # noqa: SLF001
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the client and delete everything."""
         self.client.close()
         self.wipe(())
 
@@ -248,7 +248,7 @@ class FakeBackend:
         return reply.value if type(reply) is SimpleString else reply
 
     def _do(self, verb: bytes, arguments: list[Any]) -> Any:
-        """Carry out a command: what `_run_command` of fakeredis does, for the engine's commands.
+        """Carry out a command of the engine, as `_run_command` of fakeredis does.
 
         Raises:
             SimpleError: It is refused.
@@ -313,10 +313,10 @@ class FakeBackend:
     # Commands of a user.
 
     def admit(self) -> None:
-        """Let a user's command in.
+        """Check that the server can be reached.
 
         Raises:
-            ConnectionError: The server cannot be reached; redis-py's error.
+            ConnectionError: It cannot; redis-py's error.
         """
         try:
             if self._visits is not None:
@@ -325,7 +325,7 @@ class FakeBackend:
             raise FakeSocket._connection_error_class(str(error)) from None  # noqa: SLF001
 
     def arrives(self, name: str, fields: Sequence[bytes]) -> str:
-        """Hear of a user's command before it is carried out; returns why it is refused, or ""."""
+        """Return why a user's command is refused, or ""; called before it is carried out."""
         if self._visits is None:
             return ""
         writes = name in _OPAQUE or is_write_command(name.encode())
@@ -333,7 +333,7 @@ class FakeBackend:
 
     @contextmanager
     def visited(self, name: str) -> Iterator[None]:
-        """Give a user's command the world's time and dice, and tell what it has written."""
+        """Run a user's command with the world's time and dice; report the keys that it wrote."""
         written = self._database.written
         written.clear()
         with (
@@ -347,7 +347,7 @@ class FakeBackend:
 
 @contextmanager
 def _replaced(modules: Sequence[str], name: str, stand_in: object) -> Iterator[None]:
-    """Have modules of fakeredis use something else for a while."""
+    """Replace an attribute in modules of fakeredis for a while."""
     found = [importlib.import_module(each) for each in modules]
     before = [getattr(each, name) for each in found]
     for each in found:

@@ -1,4 +1,4 @@
-"""Runs the engine's scripts on Lua: each is compiled once, and its reply comes back as one row."""
+"""Runs the engine's Lua scripts: compiles each once, and reads its reply as one flat row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workkit.errors import ServerRefused
 
 __all__ = ["Scripts", "all_bytes", "refused"]
 
-#: What is put in front of a server's own words.
+#: Precedes the server's own message, as on a real server.
 _PREFIX: Final = "Redis refused: "
 _SETUP: Final = """
 function(call, pcall)
@@ -58,7 +58,7 @@ class Scripts:
     """The scripts of one server.
 
     Args:
-        do: Carries out a command: its verb and its arguments, which it may change.
+        do: Carries out a command, given its verb and its arguments; it may change the list.
     """
 
     def __init__(self, do: Callable[[bytes, list[Any]], Any]) -> None:
@@ -80,14 +80,14 @@ class Scripts:
             row = function(table(given[:key_count]), table(given[key_count:]))
         except SimpleError as error:
             return refused(error.value)
-        except Exception as error:  # noqa: BLE001 - an error of Lua, which servers reply
+        except Exception as error:  # noqa: BLE001 - servers reply with errors of Lua
             return refused(f"ERR {error}")
         if type(row) is tuple:
             return _read(iter(row))
         return _read(iter(row.values() if hasattr(row, "values") else (row,)))
 
     def _call(self, verb: bytes, *arguments: Any) -> Any:
-        """Carry out what a script calls."""
+        """Carry out a command of a script."""
         reply = self._do(
             verb,
             [
@@ -100,7 +100,7 @@ class Scripts:
         return reply if kind is bytes or kind is int else self._to_lua(reply)
 
     def _pcall(self, verb: bytes, *arguments: Any) -> Any:
-        """Carry out what a script calls, errors as tables."""
+        """Carry out a command of a script, with errors as tables."""
         try:
             return self._call(verb, *arguments)
         except SimpleError as error:
@@ -118,7 +118,7 @@ class Scripts:
 
 
 def _read(row: Iterator[Any]) -> Any:
-    """Read the next value of a reply in a row."""
+    """Read the next value of a flat reply."""
     value = next(row)
     kind = type(value)
     if kind is bytes or kind is int:
@@ -136,10 +136,10 @@ def _read(row: Iterator[Any]) -> Any:
 
 
 def refused(message: str) -> ServerRefused:
-    """Make an error reply of what a server would say."""
+    """Make an error reply of a server's message."""
     return ServerRefused(message.partition(" ")[0], f"{_PREFIX}{message}")
 
 
 def all_bytes(values: Sequence[Any]) -> list[Any]:
-    """Return arguments as the wire would carry them."""
+    """Return arguments as bytes, as the wire format has them."""
     return [value if type(value) is bytes else str(value).encode() for value in values]

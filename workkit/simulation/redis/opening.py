@@ -1,4 +1,4 @@
-"""Opens the server that a user names for a simulated world."""
+"""Opens the server that `Simulation(server=...)` names."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["differs", "open_backend"]
 
 
 def open_backend(server: object) -> Backend:
-    """Open what `Simulation(server=...)` names.
+    """Open the server of a simulated world.
 
     Args:
         server: None for fakeredis; "fakeredis" for fakeredis on its ordinary, slower path; a URL, a
             redis-py client, or an `EmbeddedServer` that runs.
 
     Raises:
-        MissingExtra: What it needs is not installed.
-        InvalidOption: It is none of these.
+        MissingExtra: An extra is not installed.
+        InvalidOption: The argument is none of these.
     """
     if server is None:
         return _open_fake()
@@ -66,5 +66,5 @@ def differs() -> str:
         from workkit.simulation.redis.probing import differences
 
         return differences()
-    except Exception as error:  # noqa: BLE001 - whatever it is, internals have changed
+    except Exception as error:  # noqa: BLE001 - any error means that internals have changed
         return f"{type(error).__name__}: {error}"

@@ -13,7 +13,7 @@ from workkit.store.round_trip import Command
 
 __all__ = ["differences"]
 
-#: What both paths must answer alike: commands, and a script that gives replies of all kinds.
+#: Both paths must reply alike to this script, which gives replies of all types, and to `_PROBES`.
 _SCRIPT: Final = b"""
 local key = KEYS[1]
 local replies = {redis.call('SET', key, 'a', 'EX', 60), redis.call('TYPE', key)}
@@ -40,7 +40,7 @@ _PROBES: Final[tuple[Command, ...]] = (
 
 
 class _Probe:
-    """A world in which a second passes between two commands of a user."""
+    """A world in which each command of a user takes a second."""
 
     def __init__(self) -> None:
         self.start_s = 1_800_000_000.0
@@ -49,11 +49,11 @@ class _Probe:
         self.heard: list[bytes] = []
 
     def now_us(self) -> int:
-        """Return the time."""
+        """Return the time, microseconds."""
         return self.now_s * 1_000_000
 
     def admit(self) -> None:
-        """Let everything in."""
+        """Always be reachable."""
 
     def arrives(self, verb: str, fields: Sequence[bytes], *, writes: bool) -> str:
         """Refuse nothing."""
@@ -62,13 +62,13 @@ class _Probe:
         return ""
 
     def wrote(self, verb: str, keys: Sequence[bytes]) -> None:
-        """Note what was written."""
+        """Record the keys."""
         del verb
         self.heard += keys
 
 
 def differences() -> str:
-    """Return where the short path answers otherwise than the ordinary one, or ""."""
+    """Return how the short path differs from the ordinary one, or ""."""
     stock, short, probe = StockFake(), FakeBackend(), _Probe()
     try:
         for command in _PROBES:
@@ -96,7 +96,7 @@ def differences() -> str:
 
 
 def _plain(reply: Any) -> Any:
-    """Make replies of two versions of the protocol the same where they say the same."""
+    """Make replies of two protocol versions comparable."""
     if isinstance(reply, ServerRefused):
         return "an error"  # redis-py leaves out some codes
     if isinstance(reply, dict):

@@ -1,8 +1,8 @@
-"""Redis as a simulated world sees it: a server whose keys live by virtual time.
+"""The server of a simulated world, whose keys expire in virtual time.
 
-Behind it stands fakeredis or a real server, which carries out every command. What this module adds
-is the same on all of them: it takes over the expiry of keys, remembers replies until one of their
-keys is written, tells listeners what was written, and puts replies without an order into one.
+fakeredis or a real server carries out every command. This module adds the same to all of them: it
+expires keys, caches replies until one of their keys is written, tells listeners about writes, and
+sorts replies that have no order.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, Final, Protocol
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 from workkit.simulation.redis.backend import Backend
-from workkit.simulation.redis.refusing import Refusal, guarded, refused, refuses
-from workkit.simulation.redis.verbs import (
+from workkit.simulation.redis.commands import (
     Nature,
     changed_by,
     command_name,
     keys_of,
     nature_of,
 )
+from workkit.simulation.redis.refusals import Refusal, guarded, refused, refuses
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command
 
@@ -31,14 +31,14 @@ __all__ = ["Audience", "Listener", "SimulatedServer", "Timeline"]
 
 _REMEMBERED: Final = 20_000
 
-#: Told that keys were written, of which it listens for one at least.
+#: Called with the keys of a write, if it listens to at least one of them.
 Listener = Callable[[Sequence[bytes]], None]
-#: Told of commands that were carried out: by whom, the command, its reply.
+#: Called after a command: with its sender, the command and its reply.
 Witness = Callable[[object, Command, Any], None]
 
 
 class Timeline(Protocol):
-    """Where time passes.
+    """The virtual clock, as the server needs it.
 
     Attributes:
         start_ms: When the world began, epoch milliseconds.
@@ -54,7 +54,7 @@ class Timeline(Protocol):
 
 
 class Audience(Protocol):
-    """Sees every change."""
+    """Hears of every change."""
 
     def wrote(self, who: object, sent: Command, keys: Sequence[bytes]) -> None:
         """A command has written."""
@@ -73,10 +73,11 @@ class SimulatedServer:
     """A server in virtual time.
 
     Args:
-        world: Where time passes.
-        keys: The namespace; nothing else is touched.
-        backend: What carries out commands.
-        witness: Told of every command that may have written.
+        world: The virtual clock and its events.
+        keys: The namespace; the engine touches nothing else.
+        backend: Carries out commands.
+        witness: Called after every command that may have written.
+        dice: Draws what a user's own commands leave to chance.
 
     Raises:
         InvalidOption: The namespace is not empty.
@@ -84,15 +85,15 @@ class SimulatedServer:
     Attributes:
         keys: The namespace.
         commands: How many commands were carried out.
-        asked: How many of them the backend was asked for.
+        asked: How many of them the backend carried out; the others were answered from the cache.
         refusal: Why the server refuses writes, or None.
-        due_changed: Called when a job was put where it waits for its time, or taken from there.
-        audience: Told of everything that changes, or None.
+        due_changed: Called when the scheduled or retry set has changed.
+        audience: Hears of every change, or None.
         writes: How many commands have written.
         start_s: When the world began, epoch seconds.
         dice: For what a user's own commands leave to chance.
-        gate: Asked before such a command reaches the server; raises if it may not.
-        before_visits: Told the arguments of such a command before it is carried out.
+        gate: Called before such a command reaches the server; raises if it may not.
+        before_visits: Called with the arguments of such a command before it is carried out.
     """
 
     def __init__(
@@ -139,11 +140,11 @@ class SimulatedServer:
     # Carrying out commands.
 
     def execute(self, commands: Sequence[Command], who: object = None) -> list[Any]:
-        """Carry out commands now, in a row.
+        """Carry out commands one after another.
 
         Args:
             commands: The commands.
-            who: Whose they are; its own listener is not told.
+            who: Their sender; its own listener is not called.
 
         Returns:
             Their replies, errors as `ServerRefused` values.
@@ -155,14 +156,14 @@ class SimulatedServer:
         ]  # fmt: skip
 
     def read(self, command: Command) -> Any:
-        """Carry out a command that changes nothing, if need be."""
+        """Answer a command that changes nothing, from the cache if possible."""
         verb = command[0]
         if verb == "SCAN":
             return self._scan(command)
         asks_for_due = verb == "ZRANGEBYSCORE" and command[2] == "-inf" and type(command[3]) is int
         if asks_for_due and not self._any_due(command):
             return []
-        # A script by its name, since its hash is that of its whole text.
+        # A script is cached by its name: to hash it would hash its whole text.
         name = command if type(verb) is str else (verb.name, *command[1:])
         known = self._remembered.get(name)
         if known is not None:
@@ -190,11 +191,11 @@ class SimulatedServer:
                 known[key] = None
 
     def peek(self, command: Command) -> Any:
-        """Carry out a command that changes nothing, and remember nothing of it."""
+        """Carry out a command that changes nothing, without the cache."""
         return self._backend.send([command])[0]
 
     def keys_read(self, command: Command) -> tuple[bytes, ...]:
-        """Return the keys that a command reads now: a look reads a lock only where it decides."""
+        """Return the keys that a command reads; `look` reads a lock only where there is a limit."""
         keys = keys_of(command)
         if command_name(command) != "look":
             return keys
@@ -205,7 +206,7 @@ class SimulatedServer:
         return tuple(read)
 
     def _any_due(self, command: Command) -> bool:
-        """Tell whether a sorted set has a member up to a score, from its first one."""
+        """Tell from its first member whether a sorted set has one up to a score."""
         return self._head_s(command[1]) <= float(command[3])
 
     def next_due_s(self) -> float:
@@ -213,7 +214,7 @@ class SimulatedServer:
         return min(self._head_s(self.keys.scheduled), self._head_s(self.keys.retry))
 
     def _head_s(self, key: bytes) -> float:
-        """Return the lowest score of a sorted set; of what is none, a time that has passed."""
+        """Return the lowest score of a sorted set; 0 (in the past) for a key of another type."""
         head = self.read(("ZRANGE", key, 0, 0, "WITHSCORES"))
         if not isinstance(head, list):
             return 0.0
@@ -222,7 +223,7 @@ class SimulatedServer:
         return float(head[0][1] if isinstance(head[0], list) else head[1])
 
     def _scan(self, command: Command) -> Any:
-        """Walk all keys in one step and in the order of their names; servers walk in disorder."""
+        """Answer SCAN with all keys at once, sorted; servers return them in no particular order."""
         glob = command[command.index("MATCH") + 1]
         seen, matching = self._matching.get(glob, (0, []))
         if seen < len(self._known):
@@ -233,7 +234,7 @@ class SimulatedServer:
         return [b"0", [key for key in matching if self.read(("EXISTS", key))]]
 
     def _write(self, command: Command, nature: Nature, who: object) -> Any:
-        if command[0] == "EXPIREAT":  # by the clock of the server, which is not the world's
+        if command[0] == "EXPIREAT":  # the server's clock differs from the world's
             now_s = self._world.start_ms // 1000 + self._world.now_us // 1_000_000
             command = ("EXPIRE", command[1], max(command[2] - now_s, 1))
             nature = nature_of(command)
@@ -260,7 +261,7 @@ class SimulatedServer:
         return reply
 
     def _note(self, keys: Sequence[bytes], who: object) -> None:
-        """Take note that keys were written, and tell who listens."""
+        """Record that keys were written, and call their listeners."""
         self.writes += 1
         told: dict[object, Listener] = {}
         for key in keys:
@@ -276,23 +277,23 @@ class SimulatedServer:
         self.asked += len(commands)
         return self._backend.send(commands)
 
-    # Listening.
+    # Listeners.
 
     def listen(self, who: object, keys: Sequence[bytes], tell: Listener) -> None:
-        """Have somebody told of the next write to one of some keys by somebody else."""
+        """Call a listener at the next write to one of these keys by another sender."""
         for key in keys:
             self._listeners.setdefault(key, {})[who] = tell
 
     def unlisten(self, who: object, keys: Sequence[bytes]) -> None:
-        """Have somebody not told any more."""
+        """Remove a listener."""
         for key in keys:
             self._listeners.get(key, {}).pop(who, None)
 
     def listeners(self) -> list[Any]:
-        """Return everybody who listens."""
+        """Return all listeners."""
         return list(dict.fromkeys(who for told in self._listeners.values() for who in told))
 
-    # Commands of a user, sent by a client of their own.
+    # Commands that a user sends through `Simulation.redis`; see `Visits`.
 
     def now_us(self) -> int:
         """Return the time, microseconds since the world began."""
@@ -308,7 +309,7 @@ class SimulatedServer:
             self.gate()
 
     def arrives(self, verb: str, fields: Sequence[bytes], *, writes: bool) -> str:
-        """Hear of a command before it is carried out; returns why it is refused, or ""."""
+        """Return why a command is refused, or ""; called before it is carried out."""
         if self.before_visits is not None:
             self.before_visits(fields)
         if writes and self.refusal is not None and refuses(self.refusal, verb):
@@ -316,7 +317,7 @@ class SimulatedServer:
         return ""
 
     def wrote(self, verb: str, keys: Sequence[bytes]) -> None:
-        """Hear of the keys that a command has written."""
+        """Record the keys that a command has written."""
         self._note_names(keys)
         self._take_over(keys)
         self._note(keys, None)
@@ -333,7 +334,7 @@ class SimulatedServer:
         return []
 
     def _take_over(self, keys: Sequence[bytes]) -> None:
-        """Let keys that were given a time to live expire in virtual time."""
+        """Take over the expiry of keys that have just been written."""
         for key, end_us in zip(keys, self._backend.ends_us(keys), strict=True):
             if end_us is None:
                 self._ends.pop(key, None)
@@ -342,7 +343,7 @@ class SimulatedServer:
                 self._world.at(end_us, self._expire, key)
 
     def ends_us(self, key: bytes) -> float:
-        """Return when a key expires, virtual microseconds; infinity for never."""
+        """Return when a key expires, microseconds since the world began; infinity for never."""
         return self._ends.get(key, float("inf"))
 
     def _expire(self, key: bytes) -> None:
@@ -356,7 +357,7 @@ class SimulatedServer:
     # The end.
 
     def wipe(self) -> None:
-        """Delete every key of the world; nothing else."""
+        """Delete every key of the world."""
         known = list(self._known)
         self._backend.wipe(known)
         self._ends.clear()
@@ -365,14 +366,14 @@ class SimulatedServer:
             self.audience.wiped()
 
     def close(self) -> None:
-        """Delete every key of the world and let go of the server."""
+        """Delete every key of the world and close the backend."""
         self.audience = self.due_changed = None
         self.wipe()
         self._backend.close()
 
 
 def _ordered(verb: Any, reply: Any) -> Any:
-    """Put a reply without an order into one."""
+    """Sort a reply that has no order."""
     if verb == "SMEMBERS" and isinstance(reply, (list, set, frozenset)):
         return sorted(reply)
     if verb == "HGETALL":
@@ -384,7 +385,7 @@ def _ordered(verb: Any, reply: Any) -> Any:
 
 
 def _regex(glob: str) -> re.Pattern[bytes]:
-    """Translate a pattern of SCAN that holds stars and escapes."""
+    """Translate a SCAN pattern, which holds only stars and escapes, to a regular expression."""
     parts = re.findall(r"\\.|\*|[^\\*]+", glob)
     return re.compile(
         "".join(

@@ -25,9 +25,9 @@ __all__ = ["simulate"]
 #: A rule was broken.
 _BROKEN: Final = 1
 _SLICES: Final = 200
-#: How many lines say how far an exploration is, where standard error is not a terminal.
+#: How many lines report the progress of an exploration, if standard error is not a terminal.
 _LINES: Final = 10
-#: After how long there is a line in any case, seconds.
+#: After this long without a line another one follows, seconds.
 _SILENT_S: Final = 30.0
 
 
@@ -60,41 +60,41 @@ def _to_faults(
     default=0,
     show_default=True,
     metavar="N",
-    help="Where chance comes from: the same seed, the same world.",
+    help="The seed of all random choices: the same seed gives the same world.",
 )
 @click.option(
     "--until",
     "until_s",
     callback=to_seconds,
     metavar="SPAN",
-    help="How much virtual time passes, such as 90, 15m or 24h; by default what the file says.",
+    help="How much virtual time passes, such as 90, 15m or 24h; by default UNTIL of the file.",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(1),
     metavar="N",
-    help="Explore: play N worlds, from --seed on, in which things go wrong.",
+    help="Explore: play N worlds with faults, from --seed on.",
 )
 @click.option(
     "--faults",
     callback=_to_faults,
     metavar="LIST",
-    help="Play one world of an exploration again, with all its faults, none, or those of these "
+    help="Reproduce one world of an exploration, with all its faults, none, or those of these "
     "indexes.",
 )
 @click.option(
     "--trace",
     type=click.File("w", encoding="utf-8"),
     metavar="FILE",
-    help="Write what happened, a JSON line an event; - is standard output.",
+    help="Write the events to a file, one JSON line each; - is standard output.",
 )
-@click.option("--timeline", is_flag=True, help="Show what happened, a line an event.")
-@click.option("--plot", is_flag=True, help="Show what happened when, a row a kind of event.")
+@click.option("--timeline", is_flag=True, help="Show the events, one line each.")
+@click.option("--plot", is_flag=True, help="Plot the events over time, one row per kind.")
 @click.option(
     "--processes",
     type=click.IntRange(1),
     metavar="N",
-    help="How many worlds are played at once; one a core by default.",
+    help="How many worlds are played at once; by default one per core.",
 )
 @json_option
 @click.pass_context
@@ -113,14 +113,14 @@ def simulate(
 ) -> None:  # fmt: skip
     """Play a scenario in virtual time, with the real engine.
 
-    FILE is a Python file with a function scenario(sim) that builds a world, and perhaps a function
-    report(sim) that says what came of it. While it is played, rules are checked: no job is lost,
-    none is in two places, locks are true, and so on.
+    FILE is a Python file with a function scenario(sim) that builds a world. It may have a function
+    report(sim) that describes the result. Rules are checked throughout: no job is lost, no job is
+    in two places, locks are true, and so on.
 
-    With --seeds, many worlds are played in which pools crash, freeze and lose replies; the first
-    that breaks a rule is shown with as few faults as it takes.
+    With --seeds, many worlds are played in which pools crash, freeze and lose replies. The first
+    world that breaks a rule is shown with as few faults as possible.
 
-    Exits with 1 if a rule was broken, 2 if the file is not a scenario.
+    Exits with 1 if a rule is broken, 2 if the file is not a scenario.
     """
     from workkit.simulation.exploration.files import load_scenario
 
@@ -128,7 +128,7 @@ def simulate(
     if seeds is not None and (faults is not None or trace or timeline or plot):
         raise click.UsageError(
             "--seeds plays many worlds; --faults, --trace, --timeline and "
-            "--plot show one: give its --seed instead"
+            "--plot show one world: choose it with --seed instead"
         )
     with _mistakes_in(file):
         loaded = load_scenario(file)
@@ -145,10 +145,10 @@ def simulate(
 
 @contextmanager
 def _mistakes_in(file: str) -> Iterator[None]:
-    """Show what the user's code raises as its mistake, with its place.
+    """Show an error that the user's code raises, with its place.
 
     Raises:
-        LoadError: It has raised something.
+        LoadError: The user's code has raised an error.
     """
     from workkit.simulation.exploration.files import NoScenario
     from workkit.tools.cli.common.loading import LoadError, failure_text
@@ -164,7 +164,7 @@ def _mistakes_in(file: str) -> Iterator[None]:
 
 
 def _quieten() -> None:
-    """Keep the engine's own log out of the way: in a simulation things are meant to go wrong."""
+    """Silence the engine's log: in a simulation faults are intended."""
     import logging
 
     logging.getLogger("workkit").setLevel(logging.CRITICAL)
@@ -215,7 +215,7 @@ def _show(
 
 
 def _run(sim: Simulation, until_s: float) -> None:
-    """Let the time pass, a slice at a time, and show how far it is."""
+    """Run the world in slices, and show the progress."""
     with _progress(range(1, _SLICES + 1), _SLICES, "virtual time") as slices:
         for at in slices:
             sim.run_until(until_s * at / _SLICES)
@@ -249,8 +249,8 @@ def _result(loaded: ScenarioFile, seed: int, sim: Simulation, broken: Any) -> di
 def _explore(
     loaded: ScenarioFile, settings: PlaySettings, seeds: range, processes: int | None, as_json: bool
 ) -> int:
-    from workkit.simulation.exploration.crew import play_all
     from workkit.simulation.exploration.exploring import Explored
+    from workkit.simulation.exploration.parallel import play_all
     from workkit.simulation.exploration.playing import WorldCase
     from workkit.simulation.exploration.shrinking import shrink
 
@@ -321,13 +321,13 @@ def _short(loaded: ScenarioFile) -> str:
 def _progress(
     items: Iterable[Any], length: int, label: str, *, lines: int = 0
 ) -> Iterator[Iterable[Any]]:
-    """Show how far a loop is, on standard error: a bar on a terminal, elsewhere lines.
+    """Show the progress of a loop on standard error: a bar on a terminal, lines elsewhere.
 
     Args:
-        items: What the loop goes through.
+        items: The items of the loop.
         length: How many items there are.
-        label: What they are.
-        lines: How many lines a loop has that takes no time; there is always one every half minute.
+        label: A name for the items.
+        lines: How many evenly spaced lines to print, beside one after each silent half minute.
     """
     if not sys.stderr.isatty():
         yield _said(items, length, label, lines)

@@ -1,4 +1,4 @@
-"""One process of a pool in a simulated world: the engine, and the loops that drive it."""
+"""One process of a simulated pool: the engine and the loops that drive it."""
 
 from __future__ import annotations
 
@@ -18,39 +18,40 @@ from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Runner
 from workkit.engine.serving import Serving
 from workkit.errors import ServerError
-from workkit.simulation.machine.calm import DOZE_S, NAP_S, Dozing
+from workkit.simulation.machine.durations import Takes
 from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads
+from workkit.simulation.machine.postponing import POSTPONED_BRIEFLY_S, POSTPONED_S, PostponableDuty
 from workkit.simulation.machine.process import Connection, RoutineDriver
-from workkit.simulation.machine.runner import HandlerWitness, SimulatedRunner
-from workkit.simulation.machine.takes import Takes
+from workkit.simulation.machine.runner import HandlerListener, SimulatedRunner
 from workkit.simulation.machine.world import HostClock, World
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.store.connections.routine import Wait
 
-__all__ = ["Life", "LifeOwner", "LifeWorld"]
+__all__ = ["PoolProcess", "ProcessOwner", "ProcessWorld"]
 
 #: A process that cannot reach Redis when it starts is started again after this long, seconds.
 _STARTS_AGAIN_S: Final = 1.0
-#: Of dispatcher, heartbeat, maintenance and handlers, as in a real pool, seconds.
+#: Timeouts of the connections of dispatcher, heartbeat, maintenance and handlers, seconds, as in a
+#: real pool.
 _TIMEOUTS_S: Final = (5.0, 2.0, 5.0, 5.0)
-#: Of what an empty function consists.
+#: The only instructions of an empty function.
 _NOTHING: Final = frozenset({"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"})
 
 
-class LifeWorld(Protocol):
-    """The world, as a process of a pool sees it.
+class ProcessWorld(Protocol):
+    """What a pool process needs of the world.
 
     Attributes:
-        seed: Where chance comes from.
+        seed: The seed of all random choices.
         namespace: The namespace.
-        world: Where time passes.
-        network: What is between hosts and the server.
+        world: The virtual clock and its events.
+        network: The network between hosts and the server.
         server: The server.
-        threads: For sync handlers.
-        jumps: Whether turns that would find nothing may be put off at all.
-        redis: A client of the server.
+        threads: The threads of sync handlers.
+        jumps: Whether duties may be postponed while nothing goes wrong.
+        redis: A redis-py client of the server.
     """
 
     seed: int | str
@@ -67,8 +68,8 @@ class LifeWorld(Protocol):
         ...
 
 
-class LifeOwner(HandlerWitness, Protocol):
-    """The pool that a process belongs to.
+class ProcessOwner(HandlerListener, Protocol):
+    """What a pool process needs of its pool.
 
     Attributes:
         name: What the trace calls it.
@@ -85,7 +86,7 @@ class LifeOwner(HandlerWitness, Protocol):
         """What has been registered and set."""
         ...
 
-    def ended(self, life: Life) -> None:
+    def ended(self, process: PoolProcess) -> None:
         """A process has ended by itself."""
         ...
 
@@ -99,15 +100,15 @@ class _WorldEvents(Events):
         self._host = host
 
     def tell(self, name: str, *arguments: Any) -> None:
-        """Have the hooks of an event called."""
+        """Call the hooks of an event."""
         for hook in self.hooks[name]:
             self._host.soon(call_hook, hook, *arguments)
 
 
-class Life:
+class PoolProcess:
     """One process of a pool, from its start to its end or its crash."""
 
-    def __init__(self, pool: LifeOwner, sim: LifeWorld, number: int) -> None:
+    def __init__(self, pool: ProcessOwner, sim: ProcessWorld, number: int) -> None:
         self.host = Host(sim.world, pool.name, pool.clock)
         self._pool = pool
         self._sim = sim
@@ -126,7 +127,7 @@ class Life:
             self.runner = SimulatedRunner(
                 worker_ids, done, clock=pool.clock, entropy=entropy, host=self.host,
                 connection=links[3], threads=sim.threads, takes=pool.takes, idle=_idle(spec),
-                witness=pool,
+                listener=pool,
             )  # fmt: skip
             return self.runner
 
@@ -134,16 +135,18 @@ class Life:
             spec, clock=pool.clock, entropy=entropy, make_runner=make_runner,
             notify=self._dispatcher.wake, host=pool.name, pid=number,
         )  # fmt: skip
-        duties = [Dozing(duty, partial(self._doze, duty.name)) for duty in self.engine.duties]
+        duties = [
+            PostponableDuty(duty, partial(self._postpone, duty.name)) for duty in self.engine.duties
+        ]
         self._duties = {duty.name: duty for duty in duties}
-        self._beat = Dozing(self.engine.heartbeat, partial(self._doze, "heartbeat"))
+        self._beat = PostponableDuty(self.engine.heartbeat, partial(self._postpone, "heartbeat"))
         self._beats = DutyScheduler([self._beat], pool.clock, entropy, self._heartbeat)
         self._scheduler = DutyScheduler(duties, pool.clock, entropy, self._maintenance)
         self.serving = Serving(
             self.engine, spec.concurrency, clock=pool.clock, entropy=entropy,
             sleep_backoffs_s=[1.0], alarm=self._dispatcher, listener=links[0],
             hurry_requeuer=self._hurry_requeuer,
-            safety_look_s=DOZE_S if sim.jumps else None,
+            safety_look_s=POSTPONED_S if sim.jumps else None,
         )  # fmt: skip
 
     def start(self) -> None:
@@ -155,29 +158,29 @@ class Life:
                     yield from self.engine.dispatcher.register()
                     break
                 except ServerError:
-                    yield Wait(_STARTS_AGAIN_S)  # as whoever watches over the process would
+                    yield Wait(_STARTS_AGAIN_S)  # as a supervisor would start it again
             self._heartbeat.start(self._beats.routine())
             self._maintenance.start(self._scheduler.routine())
             yield from self.serving.routine()
 
         self._dispatcher.start(serve(), self._served)
 
-    # Dozing.
+    # PostponableDuty.
 
-    def _doze(self, duty: str, delay_s: float) -> float:
-        """Say how long a duty can sleep, beyond what it wants itself."""
+    def _postpone(self, duty: str, delay_s: float) -> float:
+        """Return the delay until a duty's next turn; longer than it asks for in a calm world."""
         if duty == "requeuer":
-            put_off_s = min(NAP_S, self._until_due_s()) if delay_s else 0.0
+            put_off_s = min(POSTPONED_BRIEFLY_S, self._until_due_s()) if delay_s else 0.0
         elif duty in {"periodic", "trimmer"}:
-            put_off_s = NAP_S
+            put_off_s = POSTPONED_BRIEFLY_S
         elif duty == "observer" and len(self.engine.ledger):
             put_off_s = 0.0
         elif duty in {"reaper", "reconciler"} and self.engine.reaper.has_suspects:
             if duty == "reconciler":
-                self.hurry("reaper")  # it may doze since before they were found
+                self.hurry("reaper")  # it may have been postponed before they were found
             put_off_s = 0.0
         else:
-            put_off_s = DOZE_S
+            put_off_s = POSTPONED_S
         if put_off_s > delay_s and self._sim.is_calm():
             return put_off_s
         return delay_s
@@ -188,30 +191,30 @@ class Life:
         return max(self._sim.server.next_due_s() - now_s, 0.0)
 
     def _hurry_requeuer(self, at_s: float) -> None:
-        """Let the requeuer have its turn at a time; in a calm world not before a job is due."""
+        """Run the requeuer at a time; in a calm world not before a job is due."""
         requeuer = self._duties["requeuer"]
         if self._scheduler.is_due_by(requeuer, at_s):
-            return  # often, and then it does not matter whether the world is calm
+            return  # asked first: it is cheap and often true, and then calm does not matter
         if self._sim.is_calm():
             at_s = max(at_s, self._pool.clock.read().monotonic_s + self._until_due_s())
         self._scheduler.hurry(requeuer, at_s)
 
     def hurry_if_calm(self) -> None:
-        """Let the requeuer have its turn when the next job is due, whatever it dozes over."""
+        """Run the requeuer when the next job is due, even if it was postponed."""
         self._hurry_requeuer(self._pool.clock.read().monotonic_s)
 
     def hurry(self, duty: str) -> None:
-        """Let a duty that dozes have its turn."""
+        """Run a postponed duty now."""
         self._scheduler.hurry(self._duties[duty], self._pool.clock.read().monotonic_s)
 
-    def rouse(self) -> None:
-        """Let all that dozes have its turn."""
+    def run_postponed(self) -> None:
+        """Run the heartbeat and all duties now."""
         self._beats.hurry(self._beat, self._pool.clock.read().monotonic_s)
         for duty in self._duties:
             self.hurry(duty)
 
     def beat(self) -> None:
-        """Beat here and now, before somebody from outside looks."""
+        """Send a heartbeat at once, because somebody outside the world is about to read it."""
         with suppress(ServerError):
             self._sim.redis.workkit_carrier.carry(
                 self.engine.heartbeat.step(self._pool.clock.read())
@@ -223,13 +226,13 @@ class Life:
         self._beats.stop()
 
         def clear() -> Any:
-            with suppress(ServerError):  # they expire
+            with suppress(ServerError):  # the observations expire
                 yield from self.engine.observer.clear()
 
         self._dispatcher.start(clear(), self._gone)
 
     def crash(self) -> None:
-        """End here and now: nothing that runs on this host happens any more."""
+        """End at once: nothing happens on this host any more."""
         self.host.crashed = True
         for link in self._links:
             link.close()
@@ -240,7 +243,7 @@ class Life:
 
 
 def _idle(spec: PoolSpec) -> frozenset[str]:
-    """Return the names of jobs of which nothing runs but an empty function."""
+    """Return the names of jobs that run nothing but an empty function."""
     if spec.middleware or spec.context is not None:
         return frozenset()
     return frozenset(
@@ -249,7 +252,7 @@ def _idle(spec: PoolSpec) -> frozenset[str]:
 
 
 def _is_empty(function: object) -> bool:
-    """Tell whether a function does nothing but return: it can ask for nothing, nor wait."""
+    """Tell whether a function does nothing but return, so that it needs no thread."""
     if type(function) is not FunctionType:
         return False
     return {each.opname for each in dis.get_instructions(function)} <= _NOTHING

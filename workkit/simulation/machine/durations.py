@@ -16,10 +16,10 @@ Takes: TypeAlias = "float | tuple[float, float] | Callable[[Entropy], float]"
 
 
 def read_takes(takes: Any, name: str) -> Takes:
-    """Check how long handlers of a job are said to take.
+    """Check the duration that a user gave for the handlers of a job.
 
     Raises:
-        InvalidOption: It is none of the accepted forms.
+        InvalidOption: It has none of the accepted forms.
     """
     bounds = takes if isinstance(takes, tuple) and len(takes) == 2 else (takes,)  # noqa: PLR2004
     numbers = all(
@@ -30,13 +30,13 @@ def read_takes(takes: Any, name: str) -> Takes:
         checked: Takes = takes
         return checked
     raise InvalidOption(
-        f"takes of {name!r} must be seconds, a pair (least, most), or a function of an Entropy "
-        f"that returns seconds, not {takes!r}"
+        f"takes of {name!r} must be seconds, a pair (minimum, maximum), or a function of an "
+        f"Entropy that returns seconds, not {takes!r}"
     )
 
 
 def draw(takes: Takes, entropy: Entropy) -> float:
-    """Return how long one handler takes, seconds."""
+    """Draw how long one handler takes, seconds."""
     if callable(takes):
         return max(float(takes(entropy)), 0.0)
     if isinstance(takes, tuple):

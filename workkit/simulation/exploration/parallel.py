@@ -1,4 +1,4 @@
-"""Plays many worlds at once, on all cores, where the scenario can be taken along."""
+"""Plays many worlds in several processes, if the scenario can be pickled."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from workkit.simulation.exploration.playing import PlayResult, PlaySettings, Wor
 
 __all__ = ["load_file", "play_all"]
 
-#: Fewer worlds than this are not worth the start of a process.
+#: For fewer worlds than this, starting processes costs more than it saves.
 _FEW: Final = 12
-#: Worlds that wait for each process, so that none is ever idle.
+#: How many worlds are queued for each process, so that no process is ever idle.
 _AHEAD: Final = 3
 
 _settings: PlaySettings | None = None
@@ -30,18 +30,18 @@ _settings: PlaySettings | None = None
 def play_all(
     settings: PlaySettings, cases: Iterable[WorldCase], *, count: int, processes: int | None = None
 ) -> Iterator[PlayResult]:
-    """Play worlds, and yield what has become of each, as they end.
+    """Play worlds, and yield the result of each when it ends.
 
     Args:
         settings: How they are played.
-        cases: Which.
-        count: How many these are, about.
-        processes: At how many at once; by default as many as there are cores, or one where that is
-            not worth it or where the scenario is no function of a module.
+        cases: The worlds.
+        count: About how many worlds there are.
+        processes: How many processes play them; by default one per core, or only this process if
+            there are few worlds or the scenario is not a function of a module.
     """
     packed = _pack(settings) if processes != 1 and (processes or count >= _FEW) else None
     if packed is None:
-        with _quiet():
+        with _Quiet():
             for case in cases:
                 yield play(settings, case)
         return
@@ -60,7 +60,7 @@ def play_all(
 def _in_turn(
     submit: Callable[..., Future[PlayResult]], cases: Iterator[WorldCase], ahead: int
 ) -> Iterator[PlayResult]:
-    """Keep a few worlds under way; who asks no more wants no more played."""
+    """Keep a few worlds queued, so that few are left over if the caller stops early."""
     waiting = {submit(_play, case) for case in islice(cases, ahead)}
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -70,7 +70,7 @@ def _in_turn(
 
 
 def _pack(settings: PlaySettings) -> tuple[bytes, str, str, list[str]] | None:
-    """Return what another process needs to play; None if it cannot."""
+    """Return the arguments of `_prepare` for another process; None if it cannot play."""
     scenario: Any = settings.scenario
     module = sys.modules.get(getattr(scenario, "__module__", ""))
     file = getattr(module, "__file__", None)
@@ -83,8 +83,8 @@ def _pack(settings: PlaySettings) -> tuple[bytes, str, str, list[str]] | None:
 
 
 def _prepare(packed: bytes, module: str, file: str, path: list[str]) -> None:
-    """Make a process ready to play."""
-    global _settings  # noqa: PLW0603 - a process plays one scenario
+    """Prepare a process to play worlds."""
+    global _settings  # noqa: PLW0603 - each process plays one scenario
     sys.path[:] = path
     found = importlib.util.find_spec(module) if "." not in module else None
     if module not in sys.modules and (found is None or found.origin != file):
@@ -97,11 +97,11 @@ def load_file(file: Path, module: str) -> ModuleType:
     """Import a file under a name.
 
     Raises:
-        ImportError: It is no Python file.
+        ImportError: It is not a Python file.
     """
     spec = importlib.util.spec_from_file_location(module, file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
+        raise ImportError(f"{file} is not a Python file")
     loaded = sys.modules[module] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
@@ -112,8 +112,8 @@ def _play(case: WorldCase) -> PlayResult:
     return play(_settings, case)
 
 
-class _quiet:  # noqa: N801 - used as a word
-    """Keeps the engine's log of what goes wrong out of the way: it is meant to go wrong."""
+class _Quiet:
+    """Silences the engine's log of faults, which are intended here."""
 
     def __enter__(self) -> None:
         logger = logging.getLogger("workkit")

@@ -1,4 +1,4 @@
-"""Reads the arguments of exchange.lua, whose header is their contract."""
+"""Reads the arguments of exchange.lua; the script's header is their contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workkit.store.round_trip import Command
 
 __all__ = ["QueuePart", "Settled", "exchange_parts"]
 
-#: Keys in front of those of the queues, and keys a queue.
+#: How many keys precede those of the queues, and how many keys a queue has.
 _FIRST_KEYS = 7
 _QUEUE_KEYS = 6
 
@@ -19,7 +19,7 @@ class Settled(NamedTuple):
     Attributes:
         fate: b"d" done or discarded, b"r" retry, b"x" dead, b"b" back to its queue.
         raw: Its bytes.
-        score: When it is due or when it died, epoch seconds; 0 for the others.
+        score: When it is due or died, epoch seconds; 0 for other fates.
     """
 
     fate: bytes
@@ -28,7 +28,7 @@ class Settled(NamedTuple):
 
 
 class QueuePart(NamedTuple):
-    """What an exchange does with one queue.
+    """The part of an exchange that concerns one queue.
 
     Attributes:
         keys: The queue's keys, as `QueueKeys` has them.
@@ -40,7 +40,7 @@ class QueuePart(NamedTuple):
 
 
 def exchange_parts(command: Command) -> list[QueuePart]:
-    """Take an exchange apart, queue by queue."""
+    """Split the arguments of an exchange by queue."""
     keys = command[2 : 2 + command[1]]
     args = command[2 + command[1] :]
     parts = []

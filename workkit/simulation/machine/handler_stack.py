@@ -1,4 +1,4 @@
-"""Stacks that run in virtual time: what they ask for is answered when its time has come."""
+"""Stacks of sync handlers in virtual time: the world answers their requests when they are due."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from workkit.simulation.machine.parking import ParkedThreads, Stack
 from workkit.simulation.machine.process import Connection
 from workkit.simulation.machine.world import Timer, World, microseconds
 
-__all__ = ["AwaitRequest", "SendRequest", "SleepRequest", "Strand"]
+__all__ = ["AwaitRequest", "HandlerStack", "SendRequest", "SleepRequest"]
 
 
 class SleepRequest:
-    """What a stack asks for: time.
+    """A request to sleep.
 
     Args:
-        seconds: How much.
+        seconds: How long, virtual seconds.
         interruptible: Whether a timeout ends it early.
     """
 
@@ -29,35 +29,27 @@ class SleepRequest:
 
 
 class SendRequest:
-    """What a stack asks for: an exchange.
-
-    Args:
-        commands: What is sent.
-    """
+    """A request to send commands to the server."""
 
     def __init__(self, commands: Sequence[Any]) -> None:
         self.commands = commands
 
 
 class AwaitRequest:
-    """What a stack asks for: the end of a coroutine on the pool's event loop.
-
-    Args:
-        coroutine: The coroutine.
-    """
+    """A request to run a coroutine on the pool's event loop and wait for it."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.coroutine = coroutine
 
 
-class Strand:
-    """One stack of a host.
+class HandlerStack:
+    """Runs one function on a thread of a host, and answers its requests.
 
     Args:
-        host: Where it runs.
-        connection: For what it sends.
-        threads: Where stacks come from.
-        loop: For what it awaits.
+        host: The machine that it runs on.
+        connection: Sends its commands.
+        threads: Provides its thread.
+        loop: Runs the coroutines that it awaits.
     """
 
     def __init__(
@@ -75,7 +67,7 @@ class Strand:
         self._ended: Callable[[BaseException | None], None] | None = None
         self._sleeping: Timer | None = None
         self._awaiting: asyncio.Task[Any] | None = None
-        self._struck = False
+        self._interrupted = False
 
     def start(
         self, body: Callable[[], object], what: str, ended: Callable[[BaseException | None], None]
@@ -84,15 +76,15 @@ class Strand:
 
         Args:
             body: The function.
-            what: What it is, for the report that it blocks.
-            ended: Told what it raised, or None.
+            what: A name for the function, for the error that it blocks.
+            ended: Called with what the function raised, or None.
         """
         self._stack, self._ended = Stack(body, what), ended
         self._go_on()
 
     def interrupt(self) -> None:
-        """Throw `JobTimeout` in as soon as Python would."""
-        self._struck = True
+        """Throw `JobTimeout` into the function as soon as Python could."""
+        self._interrupted = True
         if self._sleeping is not None:
             World.call_off(self._sleeping)
             self._sleeping = self._host.soon(self._slept)
@@ -125,22 +117,22 @@ class Strand:
         if not sleep.interruptible:
             self._host.later(delay_us, self._slept)
         else:
-            self._sleeping = self._host.later(0 if self._struck else delay_us, self._slept)
+            self._sleeping = self._host.later(0 if self._interrupted else delay_us, self._slept)
 
     def _slept(self) -> None:
         self._sleeping = None
-        self._go_on(error=self._strike())
+        self._go_on(error=self._interrupt())
 
     def _awaited(self, task: asyncio.Task[Any]) -> None:
         self._awaiting = None
         error = JobTimeout() if task.cancelled() else task.exception()
-        self._go_on(error=self._strike() or error)
+        self._go_on(error=self._interrupt() or error)
 
     def _answered(self, outcome: Any) -> None:
-        error = self._strike() or (outcome if isinstance(outcome, ServerError) else None)
+        error = self._interrupt() or (outcome if isinstance(outcome, ServerError) else None)
         self._go_on(outcome, error)
 
-    def _strike(self) -> BaseException | None:
-        """Return the interrupt that is due; it strikes once."""
-        struck, self._struck = self._struck, False
-        return JobTimeout() if struck else None
+    def _interrupt(self) -> BaseException | None:
+        """Return the pending interrupt, once."""
+        interrupted, self._interrupted = self._interrupted, False
+        return JobTimeout() if interrupted else None

@@ -1,4 +1,4 @@
-"""Reads the wire: what each command has done to which job."""
+"""Derives the trace from commands and their replies."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, Final
 from workkit.core import job as wire
 from workkit.core.job import Job
 from workkit.errors import ServerError, Undecodable
-from workkit.simulation.redis.exchanges import exchange_parts
-from workkit.simulation.redis.verbs import command_name
+from workkit.simulation.redis.commands import command_name
+from workkit.simulation.redis.exchange_args import exchange_parts
 from workkit.simulation.trace import Trace
 from workkit.store.round_trip import Command
 
-__all__ = ["WireWitness"]
+__all__ = ["TraceWriter"]
 
 _FATES: Final = {b"d": "done", b"r": "retried", b"x": "died", b"b": "returned"}
 
 
-class WireWitness:
-    """Adds to the trace what commands have done, from their arguments and replies alone.
+class TraceWriter:
+    """Adds events to the trace, derived only from commands and their replies.
 
     Args:
-        trace: Where it goes.
+        trace: The trace.
         now_s: Returns the true time, epoch seconds.
     """
 
@@ -41,7 +41,7 @@ class WireWitness:
         }
 
     def saw(self, where: str, command: Command, reply: Any) -> None:
-        """Take in a command that was carried out.
+        """Add the events of a command that was carried out.
 
         Args:
             where: The pool that sent it, or "".
@@ -103,7 +103,7 @@ class WireWitness:
         if sum(reply) == 0:
             return
         for at in jobs:
-            # Which of them were still there, a mixed reply does not say.
+            # The reply does not say which of them were still there.
             if int(args[at + 2]) and args[at + 4] == "":
                 self._job("due", where, args[at])
 

@@ -1,4 +1,4 @@
-"""Scripts on a server that refuses writes, as real servers do it, in the middle of a script."""
+"""A server that refuses writes; like a real one, it may refuse in the middle of a script."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 from typing import Final
 
 from workkit.errors import ServerRefused
-from workkit.simulation.redis.verbs import READS
+from workkit.simulation.redis.commands import READS
 from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
@@ -21,8 +21,8 @@ _TEXTS: Final = {
     "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
     "READONLY": "READONLY You can't write against a read only replica.",
 }
-#: A full server asks before each command of a script, until the script has written: from then on
-#: it lets it finish. A replica refuses every write.
+#: A full server checks each command of a script until the script has written; then the script may
+#: finish. A replica refuses every write.
 _GUARD: Final = """
 local real, dirty, free, reads = redis, false, {%s}, {%s}
 local function denied(verb)
@@ -55,7 +55,7 @@ class Refusal:
 
     @property
     def text(self) -> str:
-        """What the server says."""
+        """The message of the server."""
         return _TEXTS[self.code]
 
     def error(self) -> ServerRefused:
@@ -64,7 +64,7 @@ class Refusal:
 
 
 def guarded(command: Command, refusal: Refusal) -> Command | None:
-    """Return what a server that refuses writes can be sent; None if it is refused whole."""
+    """Return the command with a guard for scripts; None if it is refused as a whole."""
     first = command[0]
     if isinstance(first, Script):
         return ("EVAL", _guard(refusal.is_full) + first.source, *command[1:])

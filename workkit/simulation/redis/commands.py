@@ -1,4 +1,4 @@
-"""What commands and scripts do to the keys that they name."""
+"""Which keys commands and scripts name, read, write and expire."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from workkit.simulation.redis.exchanges import exchange_parts
+from workkit.simulation.redis.exchange_args import exchange_parts
 from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
@@ -29,12 +29,12 @@ _SETS_EXPIRY: Final = re.compile(r"'(EX|PX)'")
 
 
 class Nature(NamedTuple):
-    """What a command can do.
+    """The effects that a command can have.
 
     Attributes:
         reads: It changes nothing.
         gives_life: It can give strings a time to live.
-        gives_hash_life: It can give any key a time to live.
+        gives_hash_life: It can give keys of any type a time to live.
     """
 
     reads: bool
@@ -43,7 +43,7 @@ class Nature(NamedTuple):
 
 
 def nature_of(command: Command) -> Nature:
-    """Say what a command can do to its keys."""
+    """Return the effects that a command can have on its keys."""
     first = command[0]
     return _nature_of_verb(first) if type(first) is str else _nature_of_script(first.source)
 
@@ -61,7 +61,7 @@ def _nature_of_script(source: bytes) -> Nature:
 
 
 def keys_of(command: Command) -> tuple[bytes, ...]:
-    """Return the keys that a command names: all that it touches."""
+    """Return the keys that a command names; it touches no others."""
     first = command[0]
     if isinstance(first, Script):
         return command[2 : 2 + command[1]]
@@ -71,7 +71,7 @@ def keys_of(command: Command) -> tuple[bytes, ...]:
 
 
 def command_name(command: Command) -> str:
-    """Return what a command is called: a verb, or the name of its script."""
+    """Return the name of a command: its verb, or the name of its script."""
     first: Any = command[0]
     return first.name if isinstance(first, Script) else str(first)
 
@@ -79,15 +79,15 @@ def command_name(command: Command) -> str:
 def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
     """Return the keys that a command may have changed, as far as its reply tells.
 
-    The exchange names every key of its queues and changes few of them; all pools that listen to
-    those queues would be woken for nothing.
+    `exchange` names every key of its queues but changes few of them. If all counted, pools that
+    listen to these queues would be woken for nothing.
     """
     keys = keys_of(command)
     name = command_name(command)
     if name == "plan_slots" and reply == 0:
         return keys[2:5]
     if name == "move" and isinstance(reply, list) and not any(reply[:3]):
-        return ()  # the queues of all that is due have wrong types
+        return ()  # all due jobs belong to queues of wrong types
     if name != "exchange" or not isinstance(reply, list) or reply[0] != b"ok":
         return keys
     pool, retry, dead, *others = keys[:7]
