@@ -12,7 +12,7 @@ import redis
 from fakeredis._core import CommandItem
 
 from tests.simulation.busy import busy
-from workkit import Job
+from workkit import Job, PoolState
 from workkit.simulation import Checker, Simulation, Violation
 from workkit.simulation.redis import opening
 
@@ -144,6 +144,28 @@ def test_what_befalls_redis_befalls_a_user(sim: Simulation) -> None:
     sim.run_for(11)
     sim.wipe_redis()
     assert sim.redis.get("key") is None
+
+
+def test_an_action_that_redis_does_not_answer_is_in_the_trace(sim: Simulation) -> None:
+    sim.stop_redis(10)
+    sim.at(5, sim.redis.get, "key")
+    sim.at(15, sim.refuse_writes, 10)
+    sim.at(16, sim.redis.set, "key", 1)
+    sim.run_for(30)
+    errors = [event.detail["error"] for event in sim.trace.of(kind="unanswered")]
+    assert ["connection refused" in errors[0], "maxmemory" in errors[1]] == [True, True]
+    sim.redis.rpush("list", 1)
+    sim.at(40, sim.redis.get, "list")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        sim.run_for(60)
+
+
+def test_a_closed_world_says_so() -> None:
+    with Simulation() as sim:
+        sim.redis.get("key")
+    for ask in (sim.client.queues, lambda: sim.redis.get("key")):
+        with pytest.raises(PoolState, match="closed"):
+            ask()
 
 
 @pytest.mark.parametrize(

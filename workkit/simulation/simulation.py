@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from workkit.client import Client
 from workkit.core.entropy import Entropy
 from workkit.enqueuer import AsyncEnqueuer, Enqueuer
-from workkit.errors import InvalidOption, PoolState, ServerError
+from workkit.errors import InvalidOption, PoolState
 from workkit.pool import WorkerPool
 from workkit.simulation.assertions import Assertions
 from workkit.simulation.checkers import Checker
@@ -22,6 +22,7 @@ from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads, current_stack
 from workkit.simulation.machine.world import HostClock, Timer, World, microseconds
 from workkit.simulation.pool import SimulatedPool
+from workkit.simulation.redis.backend import is_outage
 from workkit.simulation.redis.opening import open_backend
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
@@ -185,7 +186,9 @@ class Simulation(Assertions, Faulting, Watching):
     def _act(self, action: Callable[..., object], *args: Any) -> None:
         try:
             action(*args)
-        except ServerError as error:
+        except Exception as error:
+            if not is_outage(error):
+                raise
             self.trace.add("unanswered", error=str(error))
 
     def sleep(self, seconds: float, *, interruptible: bool = True) -> None:
@@ -350,6 +353,7 @@ class Simulation(Assertions, Faulting, Watching):
         for pool in self.pools:
             pool.unwind()
         self.threads.close()
+        self.network.closed = True
         self.server.close()
 
     def __enter__(self) -> Self:

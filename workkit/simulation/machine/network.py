@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from workkit.core.entropy import Entropy
-from workkit.errors import ServerError, ServerUnavailable
+from workkit.errors import PoolState, ServerError, ServerUnavailable
 from workkit.simulation.machine.host import Host, NetworkLine
 from workkit.simulation.machine.parking import Abandoned
 from workkit.simulation.machine.world import World, microseconds
@@ -54,6 +54,7 @@ class Network:
         latency: Minimum and maximum time for one way, seconds; None in a world without faults.
         away_until_us: The server refuses connections before this time.
         over: Whether the world is over; a stack that still sends something is unwound.
+        closed: Whether all stacks are unwound as well; then nobody may ask for anything.
         before_outsiders: Called with the keys of a request that comes from outside the world.
     """
 
@@ -64,6 +65,7 @@ class Network:
         self.latency: tuple[float, float] | None = None
         self.away_until_us = 0
         self.over = False
+        self.closed = False
         self.before_outsiders: Callable[[Sequence[bytes]], None] | None = None
         server.gate, server.before_visits = self._admit, self._announce_outsider
 
@@ -191,6 +193,8 @@ class Network:
         return self.server.execute(commands)
 
     def _admit(self) -> None:
+        if self.closed:
+            raise PoolState("the simulation is closed")
         if self.over:
             raise Abandoned
         if self.away_until_us > self._world.now_us:

@@ -6,13 +6,22 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from workkit.core.entropy import Entropy
-from workkit.errors import MissingExtra, ServerRefused
+from workkit.errors import MissingExtra, ServerError, ServerRefused
 from workkit.store.connections.link import Link
+from workkit.store.connections.refusals import NOT_NOW, refusal
 from workkit.store.connections.target import Target
 from workkit.store.round_trip import CONFIRMING, Command
 from workkit.store.scripts import all_scripts
 
-__all__ = ["Backend", "LinkBackend", "StockFake", "Visits", "confirmed"]
+__all__ = [
+    "Backend",
+    "LinkBackend",
+    "StockFake",
+    "Visits",
+    "confirmed",
+    "is_outage",
+    "require_extra",
+]
 
 #: Keys that expire in virtual time get this expiry on the server, in the year 9999. So a key that
 #: lost its time to live differs from one that kept it.
@@ -20,6 +29,8 @@ _FAR_MS: Final = 253_402_300_799_000
 #: More than the longest time to live that the engine sets, milliseconds.
 _LONG_MS: Final = 10**14
 _CHUNK: Final = 1_000
+#: The codes of servers that refuse writes.
+_REFUSALS: Final = frozenset({"OOM", "READONLY"})
 
 
 class Visits(Protocol):
@@ -147,11 +158,9 @@ class StockFake(LinkBackend):
     """
 
     def __init__(self) -> None:
-        try:
-            import lupa  # noqa: F401 - fakeredis runs scripts with it
-            from fakeredis import FakeRedis, FakeServer
-        except ImportError:
-            raise MissingExtra("the simulator", "simulation") from None
+        require_extra()
+        from fakeredis import FakeRedis, FakeServer
+
         super().__init__(FakeRedis(server=FakeServer()))
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
@@ -166,7 +175,27 @@ class StockFake(LinkBackend):
         ]
 
 
+def require_extra() -> None:
+    """Check that fakeredis can be used.
+
+    Raises:
+        MissingExtra: fakeredis or lupa is not installed.
+    """
+    try:
+        import fakeredis  # noqa: F401
+        import lupa  # noqa: F401 - fakeredis runs scripts with it
+    except ImportError:
+        raise MissingExtra("the simulator", "simulation") from None
+
+
 def confirmed(command: Command) -> Any:
     """Answer WAIT or WAITAOF: all replicas asked for, and the disk, have everything."""
     verb, *counts = command
     return counts[0] if verb == "WAIT" else counts[:2]
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether an error is one of workkit or redis-py that a fault of Redis can cause."""
+    if isinstance(error, (ServerError, *NOT_NOW)):
+        return True
+    return type(error).__module__ == "redis.exceptions" and refusal(error).code in _REFUSALS  # type: ignore[arg-type] # a ResponseError or not, its text is read

@@ -6,7 +6,7 @@ import warnings
 from functools import cache
 
 from workkit.errors import InvalidOption
-from workkit.simulation.redis.backend import Backend, LinkBackend, StockFake
+from workkit.simulation.redis.backend import Backend, LinkBackend, StockFake, require_extra
 from workkit.store.connections.target import client_of
 
 __all__ = ["differs", "open_backend"]
@@ -40,7 +40,7 @@ def open_backend(server: object) -> Backend:
 
 def _open_fake() -> Backend:
     """Open fakeredis on the short path, or on the ordinary one where that does not work."""
-    stock = StockFake()
+    require_extra()
     what = differs()
     if not what:
         from workkit.simulation.redis.fake import FakeBackend
@@ -56,7 +56,7 @@ def _open_fake() -> Backend:
         RuntimeWarning,
         stacklevel=4,
     )
-    return stock
+    return StockFake()
 
 
 @cache
