@@ -7,7 +7,8 @@ replies go straight to the socket and through hiredis.
 
 from __future__ import annotations
 
-import select
+import contextlib
+import os
 import socket
 import struct
 import weakref
@@ -16,6 +17,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import hiredis
 from redis import exceptions as redis_errors
+
+from workkit.store.polling import READABLE, new_poll
 
 __all__ = ["Announced", "Transport", "line_of"]
 
@@ -57,6 +60,10 @@ class Transport(Protocol):
         """Return the descriptor of the socket."""
         ...
 
+    def sever(self) -> None:
+        """End the stream; from any thread."""
+        ...
+
 
 def line_of(connection: Any, announced: Announced) -> Transport:
     """Return the line over a connection that redis-py has opened.
@@ -85,8 +92,8 @@ class _SocketLine:
             notEnoughData=_MORE,
         )
         self._buffer = bytearray(_BUFFER_BYTES)
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
+        self._poll = new_poll()
+        self._poll.register(self._socket, READABLE)
         self._is_tls = hasattr(self._socket, "pending")
         if not self._is_tls:
             _let_the_kernel_time(self._socket)
@@ -134,6 +141,9 @@ class _SocketLine:
         descriptor: int = self._socket.fileno()
         return descriptor
 
+    def sever(self) -> None:
+        _shut(self._socket)
+
     def _receive(self) -> None:
         try:
             count = self._socket.recv_into(self._buffer)
@@ -160,7 +170,7 @@ def _let_the_kernel_time(connected: socket.socket) -> None:
     What takes too long then fails with EAGAIN, a `BlockingIOError`.
     """
     timeout_s = connected.gettimeout()
-    if not timeout_s:
+    if not timeout_s or os.name == "nt":  # Windows takes milliseconds there, as another type
         return
     seconds, part = divmod(timeout_s, 1)
     interval = struct.pack("@ll", int(seconds), int(part * 1e6))
@@ -206,3 +216,12 @@ class _ConnectionLine:
     def fileno(self) -> int:
         descriptor: int = self._connection._sock.fileno()  # noqa: SLF001
         return descriptor
+
+    def sever(self) -> None:
+        _shut(getattr(self._connection, "_sock", None))
+
+
+def _shut(connected: Any) -> None:
+    if connected is not None:
+        with contextlib.suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)

@@ -7,7 +7,6 @@ come from any thread. Commands of an exchange go out packed in one write.
 from __future__ import annotations
 
 import os
-import select
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from workkit.store.connections.line import Transport, line_of
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.connections.target import Target
 from workkit.store.packing import packed, unknown_script
+from workkit.store.polling import READABLE, new_poll
 from workkit.store.round_trip import CONFIRMING, PING, Command, RoundTrip, Step
 from workkit.store.scripts import Script
 
@@ -168,6 +168,12 @@ class Link:
         self._line = None
         self._connection.disconnect()
 
+    def sever(self) -> None:
+        """End what another thread waits for on this connection, as if the server had closed it."""
+        line = self._line
+        if line is not None:
+            line.sever()
+
     # Waiting for the server to speak up.
 
     def arm(self, exchange: RoundTrip[R]) -> R | None:
@@ -222,9 +228,9 @@ class Link:
         try:
             line = self._line or self._open()
             if not line.has_input():
-                poll = select.poll()
-                poll.register(line, select.POLLIN)
-                poll.register(waker, select.POLLIN)
+                poll = new_poll()
+                poll.register(line, READABLE)
+                poll.register(waker, READABLE)
                 ready = poll.poll(timeout_s * 1000)
                 if not any(descriptor != waker for descriptor, _ in ready):
                     return
