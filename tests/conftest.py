@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -36,6 +37,13 @@ POLL_S: Final = 0.005
 DELETED_AT_ONCE: Final = 1000
 
 _namespace_numbers = itertools.count(1)
+
+# What `nohup` or a shell has the tests ignore, processes that they start would ignore as well. A
+# handler is not inherited by them: they begin with the default.
+with suppress(ValueError):  # not on the main thread
+    for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        if signal.getsignal(_number) is signal.SIG_IGN:
+            signal.signal(_number, lambda _number, _frame: None)
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("workkit", deadline=None)
