@@ -8,8 +8,10 @@
     def send_email(job):
         deliver(job.arg_str("address"))
 
-    Enqueuer("work", "redis://localhost:6379").enqueue("send_email", {"address": "a@example.com"})
-    pool.run()
+    if __name__ == "__main__":
+        enqueuer = Enqueuer("work", "redis://localhost:6379")
+        enqueuer.enqueue("send_email", {"address": "a@example.com"})
+        pool.run()
 
 Names are loaded when they are first used, so that enqueuing does not pay for what processing needs.
 """

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, Final, Self, TypeVar, overload
 
 from workkit.core.backoff import Backoff
@@ -18,16 +14,14 @@ from workkit.engine.driver import PoolDriver
 from workkit.engine.engine import PoolSpec
 from workkit.engine.handling.events import EventName, call_hook
 from workkit.engine.handling.handlers import read_middleware
-from workkit.engine.process.signals import SignalEvent, signals_to
 from workkit.engine.registering import register_job, register_periodic
 from workkit.engine.runners import HandlerRunner, Runner
+from workkit.engine.running import Run
 from workkit.errors import InvalidOption, PoolState
 from workkit.store.connections.target import Target
 from workkit.store.keys import Keys
 
 __all__ = ["Drained", "WorkerPool"]
-
-_log = logging.getLogger("workkit")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,7 +56,8 @@ class WorkerPool:
         def send_email(job):
             deliver(job.arg_str("address"))
 
-        pool.run()
+        if __name__ == "__main__":
+            pool.run()
 
     Args:
         namespace: Prefix of all Redis keys; the same as the enqueuer's.
@@ -107,8 +102,9 @@ class WorkerPool:
         self._spec = PoolSpec(namespace, concurrency, context, history, max_recoveries)
         self._clock = clock or SystemClock()
         self._entropy = entropy or Entropy()
-        self._driver: PoolDriver | None = None
-        self._lock = threading.Lock()
+        self._run = Run(
+            self._spec, self._make_driver, self._start_hooks, self._stop_hooks, self._clock
+        )
 
     # Registering.
 
@@ -256,6 +252,10 @@ class WorkerPool:
     # Running.
 
     @property
+    def _driver(self) -> PoolDriver | None:
+        return self._run.driver
+
+    @property
     def server(self) -> str:
         """The server as it may be shown, such as ``localhost:6379/0``: never with a password."""
         return self._target.label
@@ -270,8 +270,18 @@ class WorkerPool:
 
     @property
     def running(self) -> bool:
-        """Whether the pool has been started and has not stopped."""
-        return self._driver is not None and self._driver.alive
+        """Whether the pool has been started, in this process, and has not stopped."""
+        return self._run.running
+
+    @property
+    def ended_itself(self) -> bool:
+        """Whether the pool stops, or has stopped, by itself: the process is to be replaced."""
+        return self._driver is not None and self._driver.ended_itself
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a stop takes longer than its timeout and two seconds: a stop hook may hang."""
+        return self._run.overdue
 
     @property
     def totals(self) -> Mapping[str, int]:
@@ -286,25 +296,24 @@ class WorkerPool:
     def start(self) -> None:
         """Start processing on background threads. Starting twice does nothing.
 
+        A process that ends without `stop()` gives its jobs back, as `stop(0)` does.
+
         Raises:
-            PoolState: Nothing is registered, or the pool was stopped.
+            PoolState: Nothing is registered, the pool was stopped, it was started before this
+                process was forked, or this system cannot run pools.
             ServerError: Redis cannot be reached or refuses us; said at once rather than retried.
         """
-        with self._lock:
-            if self._driver is not None:
-                if not self._driver.alive:
-                    raise PoolState("the pool was stopped; make a new one")
-                return
-            if not self._spec.registrations and not self._spec.periodic:
-                raise PoolState("the pool has no jobs; register some with pool.job(...)")
-            for hook in self._spec.start_hooks:
-                _run_start_hook(hook)
-            driver = PoolDriver(
-                self._spec, self._target, self._clock, self._entropy, self._backoffs_s,
-                self._make_runner,
-            )  # fmt: skip
-            driver.start()
-            self._driver = driver
+        self._run.start()
+
+    def _start_hooks(self) -> None:
+        for hook in self._spec.start_hooks:
+            _run_start_hook(hook)
+
+    def _make_driver(self) -> PoolDriver:
+        return PoolDriver(
+            self._spec, self._target, self._clock, self._entropy, self._backoffs_s,
+            self._make_runner,
+        )  # fmt: skip
 
     def _make_runner(self, worker_ids: Sequence[str], done: Callable[[Any], None]) -> Runner:
         return HandlerRunner(worker_ids, done, self._clock, self._entropy)
@@ -312,20 +321,21 @@ class WorkerPool:
     def stop(self, timeout: float | None = None) -> None:
         """Take no new job, wait for those that run, and return what is unfinished to its queue.
 
-        Stopping a pool that was not started, or twice, does nothing.
+        Stopping a pool that was not started, or twice, does nothing; nor does it in a forked child
+        of the pool's process. Within a handler or a hook of the pool it asks for the stop and
+        returns: what calls it is among what is waited for.
 
         Args:
             timeout: Seconds to wait for handlers; None to wait for as long as they take, 0 to
-                return everything at once. A sync handler that was given up runs on in the
-                background, and its job runs again elsewhere.
+                return everything at once. The stop takes at most two seconds more, whatever Redis
+                does. A sync handler that was given up runs on in the background, and its job runs
+                again elsewhere.
         """
-        driver = self._driver
-        if driver is None:
-            return
-        if driver.stop(timeout):
-            self._spec.events.close(5.0)
-            for hook in self._spec.stop_hooks:
-                call_hook(hook)
+        self._run.stop(timeout)
+
+    def _stop_hooks(self) -> None:
+        for hook in self._spec.stop_hooks:
+            call_hook(hook)
 
     def drain(self, timeout: float | None = None) -> Drained:
         """Wait until there is nothing left to do now: queues empty, nothing running.
@@ -343,7 +353,7 @@ class WorkerPool:
             PoolState: The pool is not running.
             ServerError: Redis does not answer, so that nobody can tell.
         """
-        if self._driver is None or not self._driver.alive:
+        if self._driver is None or not self._run.running:
             raise PoolState("only a running pool can be drained; call start() first")
         paused, waiting, complete = self._driver.drain(timeout)
         return Drained(complete, tuple(paused), waiting)
@@ -357,26 +367,15 @@ class WorkerPool:
             timeout: Seconds that `stop` waits for handlers.
 
         Returns:
-            True after a signal; False if the pool ended by itself, because too many handlers had to
-            be abandoned after their timeouts and the process is to be replaced.
+            True after a signal or a `stop()`; False if the pool ended by itself and the process is
+            to be replaced: a thread of the pool has ended or hangs, or too many handlers had to be
+            abandoned after their timeouts.
+
+        Raises:
+            PoolState: An event loop runs on this thread, which would be blocked; or as `start`.
+            ServerError: As `start`.
         """
-        asked = SignalEvent()
-        signals: list[int] = []
-
-        def on_signal(number: int, _frame: FrameType | None) -> None:
-            signals.append(number)
-            asked.set()
-            if len(signals) > 1 and self._driver is not None:
-                self._driver.stop_now()
-
-        with signals_to(on_signal):
-            self.start()
-            assert self._driver is not None  # noqa: S101 - start has set it
-            self._driver.wait_ended(asked)
-            if signals:
-                _log.info("stopping after signal %s", signal.Signals(signals[0]).name)
-            self.stop(timeout)
-        return bool(signals)
+        return self._run.until_asked(timeout)
 
     def __enter__(self) -> Self:
         """Start the pool."""

@@ -126,6 +126,18 @@ class ManualRunner:
     def starved(self) -> bool:
         return not self.waiting
 
+    fault = ""
+    short = False
+
+    @property
+    def capacity(self) -> int:
+        return len(self._free) + len(self.running)
+
+    def runs_here(self) -> bool:
+        return False
+
+    def staff(self) -> None: ...
+
     def withdraw(self) -> list[Execution]:
         taken = list(self.waiting)
         self.waiting.clear()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
+import os
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
+from workkit.engine.courier import COURIER
 from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.engine import Engine, PoolSpec, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
 from workkit.engine.process.signals import SignalEvent
 from workkit.engine.process.waker import Waker
 from workkit.engine.serving import Serving, draining
-from workkit.errors import ServerError
+from workkit.engine.vitals import Pulse
+from workkit.errors import PoolState, ServerError
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import Wait, carry_out
 from workkit.store.connections.target import Target
@@ -22,6 +28,15 @@ from workkit.store.connections.target import Target
 __all__ = ["PoolDriver"]
 
 _log = logging.getLogger("workkit")
+
+#: How often whoever waits for a pool looks whether it still lives, seconds.
+_LOOK_S: Final = 0.2
+#: A stop ends so long after its timeout, whatever hangs, seconds. The first part is for the
+#: dispatcher, which gives jobs back and signs off, the rest for all others.
+_DISPATCHER_S: Final = 1.4
+_ALL_S: Final = 1.9
+#: How long the others may take where there is no timeout, seconds.
+_OTHERS_S: Final = 1.0
 
 
 class PoolDriver:
@@ -34,6 +49,9 @@ class PoolDriver:
         entropy: Where chance comes from.
         sleep_backoffs_s: Waits between looks where the server does not announce changes, seconds.
         make_runner: Makes the runner.
+
+    Attributes:
+        pid: The process in which it runs; a forked child has its memory, and none of its threads.
     """
 
     def __init__(
@@ -45,6 +63,7 @@ class PoolDriver:
         sleep_backoffs_s: Sequence[float],
         make_runner: RunnerFactory,
     ) -> None:
+        self.pid = os.getpid()
         self._spec = spec
         self._clock = clock
         self._target = target
@@ -52,6 +71,7 @@ class PoolDriver:
         self.engine = Engine(
             spec, clock=clock, entropy=entropy, make_runner=make_runner, notify=self._waker.wake
         )
+        vitals = self.engine.vitals
         self._link = Link(target, name="workkit-dispatcher")
         self._heartbeat = DutyLoop(
             "workkit-heartbeat",
@@ -59,6 +79,8 @@ class PoolDriver:
             [self.engine.heartbeat],
             clock,
             entropy,
+            pulse=vitals.heartbeat,
+            lookout=vitals.lookout(),
         )
         self._maintenance = DutyLoop(
             "workkit-maintenance",
@@ -66,6 +88,8 @@ class PoolDriver:
             self.engine.duties,
             clock,
             entropy,
+            pulse=vitals.maintenance,
+            lookout=vitals.lookout(),
         )
         self._serving = Serving(
             self.engine,
@@ -77,20 +101,33 @@ class PoolDriver:
             listener=self._link,
             hurry_requeuer=lambda at_s: self._maintenance.hurry(self.engine.requeuer, at_s),
         )
+        self._lookout = vitals.lookout()
+        vitals.failed = self._failed
         self._thread = threading.Thread(target=self._serve, name="workkit-dispatcher", daemon=True)
         self._stop_lock = threading.Lock()
-        self._stopped = False
+        self._stopper: threading.Thread | None = None
         self._ended = threading.Event()
+        self._closed = threading.Event()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the process in which the pool was started, and no fork of it."""
+        return self.pid == os.getpid()
 
     @property
     def alive(self) -> bool:
-        """Whether the dispatcher runs."""
+        """Whether the dispatcher runs, as far as anybody knows."""
         return not self._ended.is_set()
 
     @property
     def stopping(self) -> bool:
         """Whether the pool has been asked to stop, or stops by itself."""
         return self._serving.stopping
+
+    @property
+    def ended_itself(self) -> bool:
+        """Whether the pool stops, or has stopped, by itself."""
+        return self._serving.ended_itself
 
     @property
     def pool_id(self) -> str:
@@ -102,47 +139,138 @@ class PoolDriver:
 
         Raises:
             ServerError: Redis cannot be reached or refuses; nothing has been started.
+            PoolState: The system starts no more threads; nothing has been started.
         """
+        COURIER.open()
         try:
             self._link.carry(self.engine.dispatcher.register())
-        except ServerError:
+            if warning := self._link.carry(warn_of_eviction()):
+                _log.warning("%s", warning)
+            self._start_threads()
+        except BaseException:
+            self._heartbeat.stop(0.5)
+            self._maintenance.stop(0.5)
             self._link.close()
             self._waker.close()
-            self._heartbeat.discard()
-            self._maintenance.discard()
+            self._ended.set()
+            COURIER.close(0.5)
             raise
-        if warning := self._link.carry(warn_of_eviction()):
-            _log.warning("%s", warning)
-        self._heartbeat.start()
-        self._maintenance.start()
-        self._thread.start()
 
-    def stop(self, timeout_s: float | None) -> bool:
-        """Stop; returns False if another call has done it."""
+    def _start_threads(self) -> None:
+        try:
+            self._heartbeat.start()
+            self._maintenance.start()
+            self._thread.start()
+        except RuntimeError as error:
+            with contextlib.suppress(ServerError):
+                self._link.carry(self.engine.dispatcher.leave())
+            raise PoolState(
+                f"the pool was not started, since the system starts no thread ({error}); raise its "
+                "limit of threads, such as ulimit -u or the pids limit of the container"
+            ) from None
+
+    # The end.
+
+    def look(self) -> None:
+        """Look whether all threads of the pool are alive and turn; end the pool if not."""
+        self._lookout.look(self._clock.read().monotonic_s)
+        why = self.engine.runner.fault
+        if self._waker.broken or self._heartbeat.broken or self._maintenance.broken:
+            why = "other code in this process has closed its descriptors"
+        if why:
+            self._end(why)
+
+    def _failed(self, pulse: Pulse, why: str) -> None:
+        """End the pool, one of whose loops does not turn; called by the first to find it."""
+        self._end(why)
+        if pulse is self.engine.vitals.dispatcher and not self._ended.is_set():
+            _log.error("what the pool holds stays in progress; other pools recover it")
+            self._ended.set()
+
+    def _end(self, why: str) -> None:
+        if not self._serving.stopping:
+            self._serving.end(f"the pool cannot go on: {why}", within_s=None)
+
+    def runs_here(self) -> bool:
+        """Tell whether this is called from a handler, a hook or another thread of the pool."""
+        thread = threading.current_thread()
+        return (
+            self.engine.runner.runs_here()
+            or self._spec.events.runs_here()
+            or COURIER.runs_here()
+            or thread is self._thread
+            or thread is self._stopper
+        )
+
+    def request_stop(self, timeout_s: float | None) -> None:
+        """Ask the pool to stop; safe in a signal handler."""
         self._serving.request_stop(timeout_s)
-        self._ended.wait()
-        with self._stop_lock:
-            if self._stopped:
-                return False
-            self._stopped = True
-        self._maintenance.stop(1.0)
-        self._heartbeat.stop(1.0)
-        self._clear_observations()
-        self.engine.runner.close(wait_s=0.5)
-        self._waker.close()
-        return True
-
-    def stop_now(self) -> None:
-        """Cut a stop short; safe in a signal handler."""
-        self._serving.request_stop(0.0)
 
     def wait_ended(self, asked: SignalEvent) -> None:
         """Wait for a request to stop, or for the pool's own end."""
-        while not asked.wait(0.2) and not self._serving.stopping:
-            pass
+        while not asked.wait(_LOOK_S) and not self._serving.stopping and self.alive:
+            self.look()
+
+    def stop(self, timeout_s: float | None) -> bool:
+        """Stop, within the timeout and two seconds; returns False if another call has done it.
+
+        Args:
+            timeout_s: Seconds that handlers may take; None for no limit.
+        """
+        self._serving.request_stop(timeout_s)
+        while not self._ended.wait(_LOOK_S):
+            self.look()
+            if self._left_s(_DISPATCHER_S) <= 0:
+                self._give_up()
+        with self._stop_lock:
+            is_first = self._stopper is None
+            self._stopper = self._stopper or threading.current_thread()
+        if not is_first:
+            self._closed.wait(self._left_s(_ALL_S, most_s=_OTHERS_S))
+            return False
+        self._close()
+        return True
+
+    def _left_s(self, more_s: float, most_s: float = math.inf) -> float:
+        """Return how much is left of the timeout and some more, seconds."""
+        now_s = self._clock.read().monotonic_s
+        return min(max(self._serving.give_back_at_s + more_s - now_s, 0.0), most_s)
+
+    def _give_up(self) -> None:
+        """End without the dispatcher, which waits for Redis, or for what never comes."""
+        self._link.sever()
+        if not self._ended.wait(0.2):
+            _log.error(
+                "the pool could not give its jobs back in time; what it holds stays in progress, "
+                "and other pools recover it"
+            )
+            self._ended.set()
+
+    def _close(self) -> None:
+        """Let all threads but the dispatcher's end, and free what they hold."""
+        for loop in (self._maintenance, self._heartbeat):
+            loop.stop(self._left_s(_ALL_S, most_s=_OTHERS_S / 2))
+            loop.sever()
+        if not self._serving.out_of_touch and self._left_s(_ALL_S) > 0:
+            self._clear_observations()
+        self.engine.runner.close(wait_s=self._left_s(_ALL_S, most_s=_OTHERS_S / 2))
+        self._waker.close()
+
+    def is_overdue(self, by_s: float) -> bool:
+        """Tell whether a stop that was asked for should have ended so long ago, seconds."""
+        return not self._closed.is_set() and self._left_s(by_s) <= 0
+
+    def hooks_may_take_s(self) -> float:
+        """Return how long hooks may take that are due when the pool has ended, seconds."""
+        return self._left_s(_ALL_S, most_s=5.0)
+
+    def closed(self) -> None:
+        """Let go whoever waits for the end, when the hooks have run too; deliver the log."""
+        self._closed.set()
+        COURIER.close(max(self._left_s(_ALL_S, most_s=1.0), 0.1))
 
     def _clear_observations(self) -> None:
-        link = Link(self._target, timeout_s=1.0)
+        link = Link(self._target, timeout_s=0.3)
         try:
             link.carry(self.engine.observer.clear())
         except ServerError:
@@ -153,9 +281,15 @@ class PoolDriver:
     def _serve(self) -> None:
         try:
             carry_out(self._serving.routine(), self._link, self._wait)
+        except BaseException:  # noqa: BLE001 - whatever has ended it, the pool must end
+            _log.exception("the dispatcher has ended; other pools recover what the pool holds")
+            self._end("its dispatcher has ended")
         finally:
-            self._link.close()
-            self._ended.set()
+            self.engine.vitals.dispatcher.ended = True
+            try:
+                self._link.close()
+            finally:
+                self._ended.set()
 
     def _wait(self, wait: Wait) -> None:
         if wait.listen:
@@ -176,9 +310,12 @@ class PoolDriver:
         link = Link(self._target)
         try:
             return carry_out(
-                draining(self.engine, names, self._clock, timeout_s),
-                link,
-                lambda wait: self._ended.wait(wait.for_s),
+                draining(self.engine, names, self._clock, timeout_s), link, self._wait_draining
             )
         finally:
             link.close()
+            COURIER.flush(_OTHERS_S)
+
+    def _wait_draining(self, wait: Wait) -> bool:
+        self.look()
+        return self._ended.wait(wait.for_s)

@@ -35,6 +35,7 @@ from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.handlers import Middleware, Registration
 from workkit.engine.process.identity import Identity
 from workkit.engine.runners.base import Runner
+from workkit.engine.vitals import Vitals
 from workkit.store.keys import Keys
 
 __all__ = ["Engine", "PoolSpec", "RunnerFactory"]
@@ -88,6 +89,7 @@ class Engine:
 
     Attributes:
         identity: The pool's ids.
+        vitals: The signs of life of the pool's loops.
         ledger: What the pool holds.
         runner: Where handlers run.
         dispatcher: Claims and settles.
@@ -120,6 +122,7 @@ class Engine:
 
         self._notify = notify
         self.keys = keys
+        self.vitals = Vitals()
         self.identity = Identity(
             job_names=names, limits=limits, concurrency=spec.concurrency,
             entropy=entropy, host=host, pid=pid,
@@ -153,7 +156,9 @@ class Engine:
             max_recoveries=spec.max_recoveries,
             clock=clock,
         )
-        self.heartbeat = Heartbeat(keys, self.identity, self.totals, self._reaped)
+        self.heartbeat = Heartbeat(
+            keys, self.identity, self.totals, self._reaped, self.vitals.dispatcher
+        )
         self.observer = Observer(keys, self.ledger.held)
         self.requeuer = Requeuer(keys, entropy)
         self.reaper = self._reaper(spec, clock, entropy)

@@ -30,7 +30,13 @@ _log = logging.getLogger("workkit")
 #: A connection on which the server was to announce changes is tried after so much silence, seconds.
 _TRY_S: Final = 10.0
 #: How long a pool that stops keeps trying to tell a silent Redis what it gives back, seconds.
-_LAST_WORDS_S: Final = 5.0
+_LAST_WORDS_S: Final = 1.0
+#: How long handlers may take that run when the pool ends by itself, seconds.
+_LAST_JOBS_S: Final = 5.0
+#: How often a worker is started again that the system has refused to start, seconds.
+_STAFF_S: Final = 0.5
+#: A pool to which the system has given no worker for so long ends, seconds.
+_UNSTAFFED_S: Final = 30.0
 _AFTER_BUG_S: Final = 1.0
 _DRAIN_LOOK_S: Final = 0.05
 
@@ -51,6 +57,7 @@ class Serving:
 
     Attributes:
         stopping: Whether the pool has been asked to stop, or stops by itself.
+        ended_itself: Whether it stops by itself.
     """
 
     def __init__(
@@ -79,7 +86,8 @@ class Serving:
         self._is_failing = False
         self._give_back_at_s = float("inf")
         self._gave_back = False
-        self.stopping = False
+        self._short_since_s = self._staffed_at_s = 0.0
+        self.stopping = self.ended_itself = False
 
     def request_stop(self, timeout_s: float | None) -> None:
         """Ask the pool to stop; from any thread, and safe in a signal handler.
@@ -94,8 +102,33 @@ class Serving:
         self.stopping = True
         self._alarm.wake()
 
+    @property
+    def give_back_at_s(self) -> float:
+        """When unfinished jobs are given back, monotonic seconds; infinite for never."""
+        return self._give_back_at_s
+
+    @property
+    def out_of_touch(self) -> bool:
+        """Whether Redis did not answer the last time."""
+        return self._outage.lasting
+
+    def end(self, why: str, *, within_s: float | None) -> None:
+        """Stop by itself, so that the process can be replaced.
+
+        Args:
+            why: What is wrong with the pool.
+            within_s: As for `request_stop`.
+        """
+        if not self.ended_itself:
+            self.ended_itself = True
+            _log.error("%s; the pool stops so that the process can be replaced", why)
+            self.request_stop(within_s)
+
     def routine(self) -> Routine:
         """Process jobs until the pool has been asked to stop and everything is settled."""
+        return self._engine.vitals.dispatcher.of(self._routine())
+
+    def _routine(self) -> Routine:
         while not (self.stopping and self._is_done()):
             yield from self._turn()
         yield from self._leave()
@@ -122,7 +155,7 @@ class Serving:
         if self._engine.requeuer.told and not self._listener.armed:
             self._engine.requeuer.told = False
             self._hurry_requeuer(self._clock.read().monotonic_s + UNTOLD_S)
-        self._check_abandoned()
+        self._check_workers()
 
     def _rest(self, rest: Rest) -> Routine:
         """Wait for a finished job, an announcement of the server, or the dispatcher's own time."""
@@ -130,11 +163,14 @@ class Serving:
         self._alarm.arm()
         try:
             wait_s = min(rest.for_s, self._until_give_back())
+            if self._engine.runner.short:
+                wait_s = min(wait_s, _STAFF_S)
             settled = self.stopping and not len(self._engine.ledger)
             if settled or dispatcher.has_finished or wait_s <= 0:
                 return
             if not rest.listen or self.stopping:
-                yield Wait(wait_s)
+                # In parts: a loop that asks for a long wait is not missed before that is over.
+                yield Wait(min(wait_s, self._safety_look_s or _TRY_S))
                 return
             if not self._listener.armed:
                 look = yield WatchRequest(dispatcher.look())
@@ -176,15 +212,36 @@ class Serving:
             yield Wait(min(for_s, max(self._until_give_back(), 0.05)))
         self._alarm.disarm()
 
-    def _check_abandoned(self) -> None:
-        """End the pool when as many handlers were abandoned as it has workers."""
-        if not self.stopping and self._engine.runner.abandoned() >= self._concurrency:
-            _log.error(
-                "%d handlers were abandoned after their timeouts; the pool stops so that the "
-                "process can be replaced",
-                self._concurrency,
-            )
-            self.request_stop(_LAST_WORDS_S)
+    def _check_workers(self) -> None:
+        """Start missing workers; end the pool where that does not help, or none is left."""
+        runner = self._engine.runner
+        if runner.short:
+            self._staff()
+        if runner.fault:
+            self.end(runner.fault, within_s=_LAST_JOBS_S)
+        elif not self.stopping and runner.abandoned() >= self._concurrency:
+            why = f"{self._concurrency} handlers were abandoned after their timeouts"
+            self.end(why, within_s=_LAST_JOBS_S)
+
+    def _staff(self) -> None:
+        """Start workers that the system has refused to start; it may have room for them by now."""
+        runner, now_s = self._engine.runner, self._clock.read().monotonic_s
+        if not self._short_since_s:
+            self._short_since_s = now_s
+            _log.warning(
+                "the system starts no more threads; %d of %d workers run, and it is tried again",
+                runner.capacity, self._concurrency,
+            )  # fmt: skip
+        if now_s - self._staffed_at_s < _STAFF_S:
+            return
+        self._staffed_at_s = now_s
+        runner.staff()
+        if not runner.short:
+            _log.warning("the system starts threads again")
+            self._short_since_s = 0.0
+        elif not runner.capacity and now_s - self._short_since_s >= _UNSTAFFED_S:
+            why = f"the system has started no worker for {_UNSTAFFED_S:.0f} s"
+            self.end(why, within_s=_LAST_JOBS_S)
 
     # The end.
 
@@ -216,6 +273,9 @@ class Serving:
         return False
 
     def _leave(self) -> Routine:
+        if self._outage.lasting:  # to wait for it once more would take longer than a stop may
+            _log.warning("the pool could not sign off, since Redis is away; others will notice")
+            return
         try:
             held = yield from self._engine.dispatcher.leave()
         except ServerError as error:

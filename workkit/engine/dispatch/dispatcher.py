@@ -216,10 +216,12 @@ class Dispatcher:
 
     def _may_claim(self) -> bool:
         return (
-            self._claiming
-            and not self._isolated.pending
-            and self._ledger.running < self._concurrency
+            self._claiming and not self._isolated.pending and self._ledger.running < self._workers()
         )
+
+    def _workers(self) -> int:
+        """Return how many handlers can run at once: fewer where the system refuses threads."""
+        return self._runner.capacity if self._runner.short else self._concurrency
 
     def _rest(self, now: Instant) -> Rest:
         listen = self._may_claim()
@@ -233,7 +235,7 @@ class Dispatcher:
         if busy or self._pool_sync.reaped or (self._board.may_have_jobs and any(self._room(now))):
             return Rest(0.0, listen=False)
         ends = [self._pool_sync.next_s, self._deadlines.next_s(now), self._isolated.next_s]
-        if self._ledger.running > self._concurrency:
+        if self._ledger.running > self._workers():
             ends.append(now.monotonic_s + PATIENCE_S)
         return Rest(max(min(ends) - now.monotonic_s, 0.001), listen=listen)
 
@@ -258,7 +260,7 @@ class Dispatcher:
             # A pool that stops starts nothing.
             self._return(self._runner.withdraw(), now, "stopping")
             return
-        if self._ledger.running <= self._concurrency or not self._pace.patience_over(now):
+        if self._ledger.running <= self._workers() or not self._pace.patience_over(now):
             return
         waiting = self._runner.withdraw()
         late = [e for e in waiting if now.monotonic_s - e.claimed_s >= PATIENCE_S]
@@ -283,7 +285,7 @@ class Dispatcher:
         """Return how many jobs to claim for free workers, and how many to hold in advance."""
         if not self._claiming or self._isolated.pending:
             return 0, 0
-        free = self._concurrency - self._ledger.running
+        free = self._workers() - self._ledger.running
         return max(free, 0), self._pace.ahead(now, free)
 
     def _exchange(self, now: Instant, claims: Mapping[str, int]) -> Step[None]:

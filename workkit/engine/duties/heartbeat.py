@@ -1,22 +1,29 @@
 """Says that the pool is alive.
 
-Go pools compare its time with their own wall clock, ours watch whether it changes;
+Go pools compare its time with their own wall clock; ours watch whether it changes.
 `workkit.core.liveness` has the limits.
+
+It does not beat for a pool that is alive in name only: one whose dispatcher has ended, or stands
+still. Then other pools recover its jobs.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 from workkit.core.clock import Instant
 from workkit.core.liveness import BEAT_S
 from workkit.engine.process.identity import Identity
+from workkit.engine.vitals import STILL_S, Pulse, Vigil
 from workkit.errors import ServerError
 from workkit.store.calls import pools
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
 __all__ = ["Heartbeat"]
+
+_log = logging.getLogger("workkit")
 
 
 class Heartbeat:
@@ -27,6 +34,7 @@ class Heartbeat:
         identity: The pool's ids.
         totals: Returns the running totals to publish.
         reaped: Called when the pool turns out not to be registered any more.
+        dispatcher: The signs of life of the pool's dispatcher.
 
     Attributes:
         is_heard: Whether the last beat has arrived.
@@ -40,7 +48,10 @@ class Heartbeat:
         identity: Identity,
         totals: Callable[[], Mapping[str, int]],
         reaped: Callable[[], None],
+        dispatcher: Pulse,
     ) -> None:
+        self._dispatcher = Vigil(dispatcher)
+        self._is_still = False
         self._keys = keys
         self._identity = identity
         self._totals = totals
@@ -48,9 +59,11 @@ class Heartbeat:
         self.is_heard = True
 
     def step(self, now: Instant) -> Step[float]:
-        """Beat once, unless the pool has yet to register."""
+        """Beat once, unless the pool has yet to register or its dispatcher stands still."""
         identity = self._identity
-        if identity.started_at:
+        if self._finds_still(now):
+            self.is_heard = False
+        elif identity.started_at:
             pool_id = identity.pool_id
             fields = identity.pulse(now.epoch_s, self._totals())
             try:
@@ -62,3 +75,17 @@ class Heartbeat:
             if not alive and pool_id == identity.pool_id:
                 self._reaped()
         return BEAT_S
+
+    def _finds_still(self, now: Instant) -> bool:
+        """Tell whether the dispatcher has ended or stands still; a change is logged."""
+        was_still = self._is_still
+        self._is_still = self._dispatcher.silent_s(now.monotonic_s) >= STILL_S
+        if self._is_still and not was_still:
+            _log.error(
+                "the dispatcher has ended, or has not turned for %.0f s, so the pool sends no "
+                "heartbeats; other pools recover its jobs",
+                STILL_S,
+            )
+        elif was_still and not self._is_still:
+            _log.warning("the dispatcher turns again, so the pool sends heartbeats again")
+        return self._is_still

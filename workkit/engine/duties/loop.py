@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 
@@ -10,10 +11,13 @@ from workkit.core.entropy import Entropy
 from workkit.engine.duties.duty import Duty
 from workkit.engine.duties.scheduler import DutyScheduler
 from workkit.engine.process.waker import Waker
+from workkit.engine.vitals import Lookout, Pulse
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import carry_out
 
 __all__ = ["DutyLoop"]
+
+_log = logging.getLogger("workkit")
 
 
 class DutyLoop:
@@ -25,18 +29,40 @@ class DutyLoop:
         duties: What is to be done.
         clock: When.
         entropy: For the jitter after failures.
+        pulse: Where it leaves signs of life.
+        lookout: With what it looks at the pool's other loops.
     """
 
     def __init__(
-        self, name: str, link: Link, duties: Sequence[Duty], clock: Clock, entropy: Entropy
+        self,
+        name: str,
+        link: Link,
+        duties: Sequence[Duty],
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        pulse: Pulse | None = None,
+        lookout: Lookout | None = None,
     ) -> None:
         self._link = link
         self._waker = Waker()
-        self._scheduler = DutyScheduler(duties, clock, entropy, self._waker)
+        self._pulse = pulse or Pulse(name)
+        self._scheduler = DutyScheduler(
+            duties, clock, entropy, self._waker, pulse=self._pulse, lookout=lookout
+        )
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
+    @property
+    def broken(self) -> bool:
+        """Whether others were seen to have closed its descriptors."""
+        return self._waker.broken
+
     def start(self) -> None:
-        """Start the thread; every duty is due at once."""
+        """Start the thread; every duty is due at once.
+
+        Raises:
+            RuntimeError: The system does not start it.
+        """
         self._thread.start()
 
     def discard(self) -> None:
@@ -50,14 +76,25 @@ class DutyLoop:
 
     def stop(self, wait_s: float) -> None:
         """End the thread after the exchange that is under way."""
+        if self._thread.ident is None:
+            self.discard()
+            return
         self._scheduler.stop()
         self._thread.join(wait_s)
+
+    def sever(self) -> None:
+        """Cut the exchange short that is under way: the server may hang."""
+        if self._thread.is_alive():
+            self._link.sever()
 
     def _serve(self) -> None:
         try:
             carry_out(
                 self._scheduler.routine(), self._link, lambda wait: self._waker.wait(wait.for_s)
             )
+        except BaseException:  # noqa: BLE001 - whatever has ended it, the pool must end
+            _log.exception("%s has ended", self._thread.name)
         finally:
+            self._pulse.ended = True
             self._link.close()
             self._waker.close()

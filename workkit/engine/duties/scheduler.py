@@ -10,6 +10,7 @@ from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.duty import Duty
 from workkit.engine.process.outage import Outage
+from workkit.engine.vitals import Lookout, Pulse
 from workkit.errors import ServerError
 from workkit.store.connections.routine import Alarm, Routine, Wait
 from workkit.store.round_trip import ping
@@ -29,13 +30,24 @@ class DutyScheduler:
         clock: When.
         entropy: For the jitter after failures.
         alarm: Ends the loop's waits.
+        pulse: Where the loop leaves signs of life.
+        lookout: With what it looks at the signs of the pool's other loops.
     """
 
     def __init__(
-        self, duties: Sequence[Duty], clock: Clock, entropy: Entropy, alarm: Alarm
+        self,
+        duties: Sequence[Duty],
+        clock: Clock,
+        entropy: Entropy,
+        alarm: Alarm,
+        *,
+        pulse: Pulse | None = None,
+        lookout: Lookout | None = None,
     ) -> None:
         self._clock = clock
         self._alarm = alarm
+        self._pulse = pulse
+        self._lookout = lookout
         self._due_s = {id(duty): 0.0 for duty in duties}
         self._duties = [(duty, Outage(duty.name, clock, entropy)) for duty in duties]
         self._stopping = False
@@ -57,7 +69,13 @@ class DutyScheduler:
 
     def routine(self) -> Routine:
         """Do what is due, again and again."""
+        routine = self._routine()
+        return routine if self._pulse is None else self._pulse.of(routine)
+
+    def _routine(self) -> Routine:
         while not self._stopping:
+            if self._lookout is not None:
+                self._lookout.look(self._clock.read().monotonic_s)
             for duty, outage in self._duties:
                 if not self._stopping and self._due_s[id(duty)] <= self._clock.read().monotonic_s:
                     yield from self._turn(duty, outage)

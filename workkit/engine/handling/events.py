@@ -25,6 +25,8 @@ _log = logging.getLogger("workkit")
 
 EventName = Literal["failed", "dead", "reaped"]
 _NAMES: Final = ("failed", "dead", "reaped")
+#: How many calls of hooks wait at most; behind a hook that never returns they would fill memory.
+_MOST_WAITING: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Events:
         self.hooks: dict[str, list[Callable[..., Any]]] = {name: [] for name in _NAMES}
         self._queue: SimpleQueue[tuple[str, tuple[Any, ...]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._is_full = False
 
     def on(self, name: str, hook: Callable[..., Any]) -> None:
         """Register a hook.
@@ -110,10 +113,27 @@ class Events:
         """Have the hooks of an event called; the simulator calls them in its own time."""
         if not self.hooks[name]:
             return
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._serve, name="workkit-hooks", daemon=True)
-            self._thread.start()
+        if self._queue.qsize() >= _MOST_WAITING:
+            if not self._is_full:
+                self._is_full = True
+                _log.error("%d calls of hooks wait; more are dropped until one ends", _MOST_WAITING)
+            return
+        self._is_full = False
         self._queue.put((name, arguments))
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._serve, name="workkit-hooks", daemon=True)
+        self._thread = thread  # before it runs: a hook may ask where it is
+        try:
+            thread.start()
+        except RuntimeError as error:
+            _log.warning("hooks wait, since the system starts no thread for them: %s", error)
+
+    def runs_here(self) -> bool:
+        """Tell whether this is called from within a hook."""
+        return threading.current_thread() is self._thread
 
     def _serve(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -123,6 +143,8 @@ class Events:
 
     def close(self, wait_s: float) -> None:
         """Let the hooks that are due run, for a while."""
+        if not self._queue.empty() and (self._thread is None or not self._thread.is_alive()):
+            self._start()
         if self._thread is not None and self._thread.is_alive():
             self._queue.put(None)
             self._thread.join(wait_s)

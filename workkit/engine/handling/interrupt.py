@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ctypes
 import threading
 from collections.abc import Callable, Coroutine
@@ -72,7 +73,11 @@ async def run_on_thread(function: Callable[[], None]) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(conclude, error)
 
-    thread = threading.Thread(target=work, name="workkit-sync-part", daemon=True)
+    # In a copy of the context, as `asyncio.to_thread` does: it knows on which worker it is.
+    context = contextvars.copy_context()
+    thread = threading.Thread(
+        target=context.run, args=(work,), name="workkit-sync-part", daemon=True
+    )
     thread.start()
     try:
         error = await done

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from contextvars import ContextVar
+from typing import Final, Protocol
 
 from workkit.engine.handling.execution import Execution
 
-__all__ = ["Runner", "Slots"]
+__all__ = ["WORKER", "Runner", "Slots", "Worker", "here"]
+
+
+class Worker(Protocol):
+    """What runs one handler at a time."""
+
+    @property
+    def current(self) -> Execution | None:
+        """What it runs, or None."""
+        ...
+
+    @property
+    def home(self) -> object:
+        """The runner whose worker it is."""
+        ...
+
+
+#: The worker on which the present code runs. It is set once for each worker, not for each job.
+WORKER: Final[ContextVar[Worker | None]] = ContextVar("workkit_worker", default=None)
+
+
+def here() -> Worker | None:
+    """Return the worker on which this is called; None outside handlers."""
+    # A handler may run in a context that does not know the variable; the thread knows it.
+    return WORKER.get() or getattr(threading.current_thread(), "workkit_worker", None)
 
 
 class Runner(Protocol):
@@ -21,6 +47,25 @@ class Runner(Protocol):
     @property
     def starved(self) -> bool:
         """Whether there is nothing that a free worker could start."""
+        ...
+
+    @property
+    def fault(self) -> str:
+        """What has happened to the workers that cannot be mended; "" if nothing."""
+        ...
+
+    @property
+    def short(self) -> bool:
+        """Whether the system has refused to start workers that are wanted."""
+        ...
+
+    @property
+    def capacity(self) -> int:
+        """How many handlers can run at once at present."""
+        ...
+
+    def staff(self) -> None:
+        """Start workers that the system has refused to start before."""
         ...
 
     def withdraw(self) -> list[Execution]:
@@ -37,6 +82,10 @@ class Runner(Protocol):
 
     def abandoned(self) -> int:
         """Count the abandoned handlers that still run."""
+        ...
+
+    def runs_here(self) -> bool:
+        """Tell whether this is called from within one of the handlers."""
         ...
 
     def close(self, *, wait_s: float) -> None:

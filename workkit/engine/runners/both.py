@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
-from workkit.engine.runners.base import Slots
+from workkit.engine.runners.base import Slots, here
 from workkit.engine.runners.loop import LoopRunner
 from workkit.engine.runners.threads import ThreadRunner
 
@@ -32,6 +32,7 @@ class HandlerRunner:
         entropy: Entropy,
     ) -> None:
         slots = Slots(worker_ids)
+        self._concurrency = len(worker_ids)
         self._loop = LoopRunner(slots, done, clock, entropy)
         self._threads = ThreadRunner(slots, len(worker_ids), done, clock, entropy, self._loop.loop)
 
@@ -49,6 +50,33 @@ class HandlerRunner:
     def starved(self) -> bool:
         """Whether there is nothing that a free worker could start."""
         return self._threads.starved and self._loop.starved
+
+    @property
+    def fault(self) -> str:
+        """What has happened to the workers that cannot be mended; "" if nothing."""
+        return self._threads.fault or self._loop.fault
+
+    @property
+    def short(self) -> bool:
+        """Whether the system has refused to start workers that are wanted."""
+        return self._threads.short or self._loop.short
+
+    @property
+    def capacity(self) -> int:
+        """How many handlers can run at once at present."""
+        if self._loop.short:
+            return 0
+        return self._threads.count if self._threads.short else self._concurrency
+
+    def staff(self) -> None:
+        """Start workers that the system has refused to start before."""
+        self._threads.staff()
+        self._loop.staff()
+
+    def runs_here(self) -> bool:
+        """Tell whether this is called from within one of the handlers."""
+        worker = here()
+        return worker is not None and worker.home in {self._threads, self._loop}
 
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""

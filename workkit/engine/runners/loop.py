@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
-from workkit.engine.runners.base import Slots
+from workkit.engine.runners.base import WORKER, Slots
 
 __all__ = ["LoopRunner"]
 
@@ -28,17 +29,19 @@ class _TaskWorker:
     """One task and what it runs.
 
     Attributes:
+        home: The runner whose worker it is.
         task: The task.
         current: What it runs, or None.
         abandoned: Whether its pool has let go of it; it ends after its handler.
         gate: Done when there may be something to run; there while it is parked.
     """
 
-    __slots__ = ("abandoned", "current", "gate", "task")
+    __slots__ = ("abandoned", "current", "gate", "home", "task")
 
     task: asyncio.Task[None]
 
-    def __init__(self) -> None:
+    def __init__(self, home: LoopRunner) -> None:
+        self.home = home
         self.current: Execution | None = None
         self.abandoned = False
         self.gate: asyncio.Future[None] | None = None
@@ -58,6 +61,10 @@ class LoopRunner:
         done: Takes each execution that ended.
         clock: For start and end times.
         entropy: For the jitter of backoffs.
+
+    Attributes:
+        fault: What has happened to the loop, if it has ended; "" if nothing.
+        short: Whether the system has refused to start its thread.
     """
 
     def __init__(
@@ -80,23 +87,40 @@ class LoopRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._closing = False
+        self.fault = ""
+        self.short = False
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """Return the running loop, starting it if need be."""
+        """Return the running loop, starting it if need be.
+
+        Raises:
+            RuntimeError: The system does not start a thread for it.
+        """
         with self._lock:
             if self._loop is None:
-                loop = self._loop = asyncio.new_event_loop()
-                running = threading.Event()
-                self._thread = threading.Thread(
+                loop, running = asyncio.new_event_loop(), threading.Event()
+                thread = threading.Thread(
                     target=self._serve, args=(loop, running), name="workkit-loop", daemon=True
                 )
-                self._thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:
+                    loop.close()
+                    raise
                 running.wait()
+                self._loop, self._thread = loop, thread
             return self._loop
 
-    @staticmethod
-    def _serve(loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
+    def staff(self) -> None:
+        """Start the loop if the system has refused its thread before, for what waits for it."""
+        if self.short:
+            self.submit(())
+
+    def _serve(self, loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
         asyncio.set_event_loop(loop)
+        # asyncio's own way is to log at once, on this thread, where a handler of the log may hang.
+        loop.set_exception_handler(_log_exception)
         loop.call_soon(running.set)
         try:
             while True:
@@ -106,14 +130,26 @@ class LoopRunner:
                 except (SystemExit, KeyboardInterrupt):
                     # asyncio lets these out of a task that a handler has made; jobs go on.
                     _log.exception("a task of a handler wanted to end the process")
-        finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+        except BaseException as error:  # noqa: BLE001 - whatever has ended it, its jobs are stuck
+            self.fault = f"the event loop of async handlers was ended by {type(error).__name__}"
+            _log.exception("the event loop of async handlers has ended")
+        finally:
+            if not self._closing and not self.fault:
+                self.fault = "the event loop of async handlers was stopped by other code"
+            running.set()
+            with contextlib.suppress(Exception):  # its descriptors may be gone
+                loop.close()
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Queue executions and have the loop start what it can."""
         self._ready.extend(executions)
-        self.loop().call_soon_threadsafe(self._pump)
+        try:
+            loop = self.loop()
+            self.short = False
+            loop.call_soon_threadsafe(self._pump)
+        except (RuntimeError, OSError):  # the system starts no thread; or the loop has ended
+            self.short = self._loop is None
 
     def _pump(self) -> None:
         """Wake workers, or make some, while there is something for them to run."""
@@ -128,7 +164,7 @@ class LoopRunner:
 
     def _add_worker(self) -> None:
         assert self._loop is not None  # noqa: S101 - it runs this
-        worker = _TaskWorker()
+        worker = _TaskWorker(self)
         self._workers.add(worker)
         # In a context of its own, not in that of the handler which may have led here.
         context = contextvars.Context()
@@ -136,6 +172,7 @@ class LoopRunner:
 
     async def _work(self, worker: _TaskWorker) -> None:
         """Run jobs, parked while there are none, until this worker is to be replaced."""
+        WORKER.set(worker)
         pristine = contextvars.copy_context()
         stint_ends_s = 0.0
         try:
@@ -234,8 +271,7 @@ class LoopRunner:
             if worker is not None and worker.current is execution:
                 worker.task.cancel()
 
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(cancel)
+        self._call(cancel)
 
     def abandon(self, execution: Execution) -> None:
         """Let go of a handler that swallows its cancellation."""
@@ -248,8 +284,13 @@ class LoopRunner:
                 self._slots.give(execution.worker_id)
                 self._pump()
 
+        self._call(let_go)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        """Call a function on the loop; nothing if there is none, or it has ended."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(let_go)
+            with contextlib.suppress(RuntimeError, OSError):
+                self._loop.call_soon_threadsafe(function)
 
     def abandoned(self) -> int:
         """Count the abandoned handlers that still run."""
@@ -261,8 +302,14 @@ class LoopRunner:
             loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._cancel_all(wait_s), loop)
-        thread.join(wait_s + 1)
+        self._closing = True
+        closing = self._cancel_all(wait_s)
+        try:
+            asyncio.run_coroutine_threadsafe(closing, loop)
+        except (RuntimeError, OSError):  # it has ended
+            closing.close()
+            return
+        thread.join(wait_s + min(wait_s, 1.0))
 
     async def _cancel_all(self, wait_s: float) -> None:
         tasks = [worker.task for worker in self._workers]
@@ -271,3 +318,13 @@ class LoopRunner:
         if tasks:
             await asyncio.wait(tasks, timeout=wait_s)
         asyncio.get_running_loop().stop()
+
+
+def _log_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a task or a callback of a handler has left unhandled."""
+    error = context.get("exception")
+    _log.error(
+        "on the event loop of async handlers: %s",
+        context.get("message", "unhandled exception"),
+        exc_info=error if isinstance(error, BaseException) else None,
+    )

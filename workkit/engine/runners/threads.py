@@ -13,7 +13,7 @@ from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.interrupt import raise_in
-from workkit.engine.runners.base import Slots
+from workkit.engine.runners.base import WORKER, Slots
 from workkit.errors import JobTimeout
 
 __all__ = ["ThreadRunner"]
@@ -28,6 +28,7 @@ class _ThreadWorker:
     """One thread and what it runs.
 
     Attributes:
+        home: The runner whose worker it is.
         thread: The thread.
         lock: Held while `current` changes or is interrupted.
         current: What it runs, or None.
@@ -36,9 +37,10 @@ class _ThreadWorker:
         gate: Closed; whoever takes the worker from the parked ones opens it once.
     """
 
-    __slots__ = ("abandoned", "current", "gate", "lock", "struck", "thread")
+    __slots__ = ("abandoned", "current", "gate", "home", "lock", "struck", "thread")
 
-    def __init__(self) -> None:
+    def __init__(self, home: ThreadRunner) -> None:
+        self.home = home
         self.lock = threading.Lock()
         self.gate = threading.Lock()
         self.gate.acquire()
@@ -63,6 +65,10 @@ class ThreadRunner:
         clock: For start and end times.
         entropy: For the jitter of backoffs.
         loop: Returns the event loop on which async parts of a chain run.
+
+    Attributes:
+        fault: What has happened to a thread that should not have ended; "" if nothing.
+        short: Whether the system has refused to start a thread that is wanted.
     """
 
     def __init__(
@@ -89,22 +95,52 @@ class ThreadRunner:
         self._closed = False
         self._workers: list[_ThreadWorker] = []
         self._abandoned: list[_ThreadWorker] = []
+        self.fault = ""
+        self.short = False
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Queue executions, and start threads for them while there are fewer than allowed."""
         self._ready.extend(executions)
         self._wake_some()
         wanted = min(self._concurrency, len(self._workers) + len(self._ready))
-        while len(self._workers) < wanted:
+        while len(self._workers) < wanted and not self.short:
             self._add_worker()
 
+    def staff(self) -> None:
+        """Start threads that the system has refused to start before: one, then what is wanted."""
+        if self.short:
+            self.short = False
+            if len(self._workers) < self._concurrency:
+                self._add_worker()
+            self.submit(())
+
+    @property
+    def count(self) -> int:
+        """How many threads there are."""
+        return len(self._workers)
+
     def _add_worker(self) -> None:
-        worker = _ThreadWorker()
-        worker.thread = threading.Thread(
-            target=self._work, args=(worker,), name="workkit-worker", daemon=True
+        """Start a thread. It counts once it runs, since the system may refuse it."""
+        worker = _ThreadWorker(self)
+        thread = threading.Thread(
+            target=self._serve, args=(worker,), name="workkit-worker", daemon=True
         )
-        self._workers.append(worker)
-        worker.thread.start()
+        thread.workkit_worker = worker  # type: ignore[attr-defined]  # for `here`
+        worker.thread = thread
+        try:
+            thread.start()
+        except RuntimeError:
+            self.short = True
+        else:
+            self._workers.append(worker)
+
+    def _serve(self, worker: _ThreadWorker) -> None:
+        WORKER.set(worker)
+        try:
+            self._work(worker)
+        except BaseException as error:  # noqa: BLE001 - whatever has ended it, its jobs are stuck
+            self.fault = f"a worker thread was ended by {type(error).__name__}"
+            _log.exception("a worker thread has ended")
 
     @property
     def starved(self) -> bool:

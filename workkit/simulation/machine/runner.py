@@ -86,6 +86,7 @@ class SimulatedRunner:
         listener: HandlerListener,
     ) -> None:
         self._slots = Slots(worker_ids)
+        self._size = len(worker_ids)
         self._done = done
         self._clock = clock
         self._entropy = entropy
@@ -112,6 +113,21 @@ class SimulatedRunner:
     def starved(self) -> bool:
         """Whether no execution waits for a free worker."""
         return not self._waiting
+
+    fault = ""
+    short = False
+
+    @property
+    def capacity(self) -> int:
+        """How many handlers can run at once."""
+        return self._size
+
+    def runs_here(self) -> bool:
+        """Tell whether this is called from within one of the handlers."""
+        return False
+
+    def staff(self) -> None:
+        """Do nothing: a simulated system starts every thread."""
 
     def withdraw(self) -> list[Execution]:
         """Take back what has not started."""

@@ -1,0 +1,470 @@
+"""What may go wrong around a pool: its threads, its log, its descriptors, its process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+
+from tests.conftest import PrivateServer, WaitUntil
+from tests.engine.conftest import MakePool
+from tests.engine.signals import PATIENCE_S, Gate, Notes
+from tests.engine.test_stop import in_background
+from workkit import Client, Enqueuer, Job, WorkerPool
+from workkit.engine import vitals
+from workkit.engine.duties import heartbeat
+from workkit.engine.process.waker import Waker
+from workkit.errors import PoolState
+from workkit.store.connections.link import Link
+
+pytestmark = pytest.mark.one_server
+
+THREADS: Final = ("workkit-dispatcher", "workkit-heartbeat", "workkit-maintenance")
+WAITS: Final = ((Waker, "wait"), (Link, "wait"), (Link, "send"))
+
+
+class Struck(SystemExit):
+    """What ends a thread."""
+
+
+class Trap:
+    """Makes one thread end, or hang, the next time it waits somewhere."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self._victim = ""
+        self._deed: Callable[[], Any] = lambda: None
+        self.sprung = threading.Event()
+
+    def lay(self, place: tuple[type[Any], str], victim: str, deed: Callable[[], Any]) -> None:
+        """Have something done by a thread at one of its waits."""
+        self._victim, self._deed = victim, deed
+        real = getattr(*place)
+
+        def wait(*args: Any) -> Any:
+            if threading.current_thread().name == self._victim:
+                self.sprung.set()
+                self._deed()
+            return real(*args)
+
+        self._monkeypatch.setattr(*place, wait)
+
+
+@pytest.fixture
+def trap(monkeypatch: pytest.MonkeyPatch) -> Trap:
+    return Trap(monkeypatch)
+
+
+@pytest.fixture
+def overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what hangs found soon."""
+    monkeypatch.setattr(vitals, "HANGS_S", 3.0)
+    monkeypatch.setattr(heartbeat, "STILL_S", 2.0)
+
+
+def strike() -> None:
+    raise Struck
+
+
+CASES: Final = [
+    pytest.param(
+        place, victim, id=f"{victim.removeprefix('workkit-')}-{place[0].__name__}.{place[1]}"
+    )
+    for victim in THREADS
+    for place in WAITS
+    if place != (Link, "wait") or victim == "workkit-dispatcher"
+]
+
+
+@pytest.mark.parametrize(("place", "victim"), CASES)
+def test_run_ends_when_a_thread_of_the_pool_is_ended(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    trap: Trap,
+    wait_until: WaitUntil,
+    place: tuple[type[Any], str],
+    victim: str,
+) -> None:
+    pool = make_pool(concurrency=1)
+    pool.job("work", lambda job: None)
+    ended = in_background(lambda: pool.run(1))
+    wait_until(lambda: pool.running)
+    trap.lay(place, victim, strike)
+    for _ in range(3):
+        enqueuer.enqueue("work")
+    assert ended.result(PATIENCE_S) is False
+    assert not pool.running
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("place", "victim"), CASES)
+def test_run_ends_when_a_thread_of_the_pool_hangs(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    trap: Trap,
+    wait_until: WaitUntil,
+    place: tuple[type[Any], str],
+    victim: str,
+) -> None:
+    pool, gate = make_pool(concurrency=1), Gate()
+    pool.job("work", gate.pass_through)
+    ended = in_background(lambda: pool.run(1))
+    wait_until(lambda: pool.running)
+    trap.lay(place, victim, gate.pass_through)
+    enqueuer.enqueue("work")
+    try:
+        assert ended.result(2 * PATIENCE_S) is False
+    finally:
+        gate.open()
+    assert not pool.running
+
+
+def test_a_pool_without_run_notices_as_well(
+    make_pool: MakePool, enqueuer: Enqueuer, trap: Trap, wait_until: WaitUntil
+) -> None:
+    pool = make_pool(concurrency=1)
+    pool.job("work", lambda job: None)
+    pool.start()
+    trap.lay((Link, "send"), "workkit-dispatcher", strike)
+    enqueuer.enqueue("work")
+    wait_until(lambda: not pool.running)
+    with pytest.raises(PoolState, match="was stopped"):
+        pool.start()
+
+
+def test_run_ends_when_a_worker_thread_is_ended(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(concurrency=2)
+    pool.job("work", lambda job: None)
+    runner = "workkit.engine.runners.threads.ThreadRunner"
+    monkeypatch.setattr(f"{runner}._leave", lambda worker, execution: strike())
+    enqueuer.enqueue("work")
+    ended = in_background(lambda: pool.run(0.1))
+    assert ended.result(PATIENCE_S) is False
+    assert client.queued_jobs("work").total == 1
+
+
+def test_run_ends_when_the_event_loop_of_async_handlers_is_stopped(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client
+) -> None:
+    pool = make_pool(concurrency=2)
+
+    @pool.job
+    async def work(job: Job) -> None:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(60)
+
+    enqueuer.enqueue("work")
+    ended = in_background(lambda: pool.run(0.1))
+    assert ended.result(PATIENCE_S) is False
+    assert client.queued_jobs("work").total == 1
+
+
+# The log.
+
+
+@pytest.fixture
+def broken_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Any]], None]]:
+    """Have the log handled by a function that fails or hangs."""
+    logger, handlers = logging.getLogger("workkit"), []
+
+    def log_to(function: Callable[[], Any]) -> None:
+        handler = logging.Handler()
+        handler.emit = lambda record: function()  # type: ignore[method-assign]
+        handlers.append(handler)
+        logger.addHandler(handler)
+
+    yield log_to
+    for handler in handlers:
+        logger.removeHandler(handler)
+
+
+def fail(job: Job) -> None:
+    raise ValueError
+
+
+def test_a_log_handler_that_raises_or_wants_to_end_the_process_harms_no_job(
+    make_pool: MakePool, enqueuer: Enqueuer, broken_log: Any
+) -> None:
+    pool = make_pool(concurrency=2)
+    pool.job("fails", fail, max_fails=1)
+    broken_log(strike)
+    enqueuer.enqueue_many([("fails", None)] * 20)
+    with pool:
+        assert pool.drain(PATIENCE_S).complete
+        assert pool.totals["dead"] == 20
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_jobs_nor_the_stop(
+    make_pool: MakePool, enqueuer: Enqueuer, broken_log: Any
+) -> None:
+    pool, gate = make_pool(concurrency=2), Gate()
+    pool.job("fails", fail, max_fails=1)
+    broken_log(gate.pass_through)
+    enqueuer.enqueue_many([("fails", None)] * 20)
+    pool.start()
+    assert pool.drain(PATIENCE_S).complete
+    in_background(lambda: pool.stop(1)).result(PATIENCE_S)
+    gate.open()
+
+
+# Threads that the system refuses.
+
+
+class Refusing:
+    """A system that starts no thread of some names, while it is full."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: set[str] = set()
+        self.refused = Notes()
+        start = threading.Thread.start
+
+        def refusing(thread: threading.Thread) -> None:
+            if thread.name in self.names:
+                self.refused(thread.name)
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refusing)
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> Refusing:
+    return Refusing(monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_workers_that_were_refused_are_started_later(
+    make_pool: MakePool, enqueuer: Enqueuer, system: Refusing, kind: str
+) -> None:
+    pool, gate = make_pool(concurrency=4), Gate()
+
+    async def wait(job: Job) -> None:
+        gate.arrived()
+
+    pool.job("work", gate.pass_through if kind == "sync" else wait)
+    system.names = {"workkit-worker", "workkit-loop"}
+    enqueuer.enqueue_many([("work", None)] * 4)
+    with pool:
+        system.refused.wait_for(2)
+        assert gate.arrived.items == []
+        system.names = set()
+        gate.arrived.wait_for(4)
+        gate.open()
+        assert pool.drain(PATIENCE_S).complete
+
+
+def test_a_pool_with_few_workers_holds_no_jobs_that_others_could_run(
+    make_pool: MakePool, enqueuer: Enqueuer, system: Refusing
+) -> None:
+    short, other, held, ran = make_pool(concurrency=4), make_pool(concurrency=4), Gate(), Notes()
+    short.job("work", held.pass_through)
+    enqueuer.enqueue("work")
+    short.start()
+    held.arrived.wait_for(1)
+    system.names = {"workkit-worker"}
+    enqueuer.enqueue_many([("work", None)] * 8)
+    system.refused.wait_for(1)
+    system.names = set()
+    other.job("work", ran)
+    system_names, system.names = system.names, set()
+    del system_names
+    other.start()
+    held.open()
+    assert other.drain(PATIENCE_S).complete
+
+
+def test_a_pool_for_which_no_thread_is_started_says_so_and_leaves_nothing(
+    make_pool: MakePool, client: Client, system: Refusing
+) -> None:
+    pool = make_pool()
+    pool.job("work", lambda job: None)
+    system.names = {"workkit-dispatcher"}
+    with pytest.raises(PoolState, match="starts no thread"):
+        pool.start()
+    pool.stop()
+    assert client.worker_pool_heartbeats() == []
+    system.names = set()
+    with pool:
+        assert pool.running
+
+
+def test_hooks_whose_thread_was_refused_run_later(
+    make_pool: MakePool, enqueuer: Enqueuer, system: Refusing
+) -> None:
+    pool, told = make_pool(), Notes()
+    pool.job("fails", fail)
+    pool.on("failed", lambda job, error: told("failed"))
+    system.names = {"workkit-hooks"}
+    with pool:
+        enqueuer.enqueue("fails")
+        system.refused.wait_for(1)
+        system.names = set()
+    assert told.items == ["failed"]
+
+
+# Stopping from inside.
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0])
+@pytest.mark.parametrize("where", ["handler", "async handler", "middleware", "hook", "async part"])
+def test_a_stop_from_inside_is_asked_for_and_returns(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    wait_until: WaitUntil,
+    where: str,
+    timeout: float | None,
+) -> None:
+    pool, told = make_pool(concurrency=2), Notes()
+
+    def stop(*_: Any) -> None:
+        pool.stop(timeout)
+        told("returned")
+
+    async def stop_async(job: Job) -> None:
+        stop()
+
+    def middleware(job: Job, proceed: Callable[[], Any]) -> None:
+        proceed()
+        if where == "middleware":
+            stop()
+
+    handlers: dict[str, Any] = {"handler": stop, "hook": fail}
+    handlers |= {"async handler": stop_async, "async part": stop_async}
+    pool.job("work", handlers.get(where, lambda job: None), max_fails=1)
+    if where in {"middleware", "async part"}:
+        pool.middleware(middleware)
+    if where == "hook":
+        pool.on("dead", stop)
+    pool.on_stop(lambda: told("stopped"))
+    pool.start()
+    enqueuer.enqueue("work")
+    assert told.wait_for(2) == ["returned", "stopped"]
+    wait_until(lambda: not pool.running)
+    assert sum(pool.totals.values()) == 1
+
+
+def test_run_counts_a_stop_from_inside_as_asked_for(
+    make_pool: MakePool, enqueuer: Enqueuer
+) -> None:
+    pool = make_pool()
+    pool.job("work", lambda job: pool.stop())
+    enqueuer.enqueue("work")
+    assert in_background(pool.run).result(PATIENCE_S) is True
+
+
+def test_a_stop_within_a_stop_hook_does_nothing(make_pool: MakePool) -> None:
+    pool = make_pool()
+    pool.job("work", lambda job: None)
+    pool.on_stop(pool.stop)
+    pool.start()
+    in_background(pool.stop).result(PATIENCE_S)
+
+
+def test_a_start_hook_that_starts_its_own_pool_is_refused(make_pool: MakePool) -> None:
+    pool = make_pool()
+    pool.job("work", lambda job: None)
+    pool.on_start(pool.start)
+    with pytest.raises(PoolState, match="start hook"):
+        in_background(pool.start).result(PATIENCE_S)
+
+
+def test_run_within_a_running_loop_is_refused_with_the_way_that_works(make_pool: MakePool) -> None:
+    pool = make_pool()
+    pool.job("work", lambda job: None)
+
+    async def main() -> None:
+        with pytest.raises(PoolState, match=r"await asyncio\.to_thread\(pool\.stop\)"):
+            pool.run()
+        pool.start()
+        await asyncio.to_thread(pool.stop)
+
+    asyncio.run(main())
+
+
+# A server that hangs.
+
+
+@pytest.mark.slow
+def test_a_stop_waits_for_no_answer_of_a_server_that_hangs(
+    private_server: PrivateServer, namespace: str
+) -> None:
+    server, gate = private_server(), Gate()
+    pool = WorkerPool(namespace, server.url, concurrency=1)
+    pool.job("work", gate.pass_through)
+    Enqueuer(namespace, server.url).enqueue("work")
+    pool.start()
+    gate.arrived.wait_for(1)
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        # Before a reply is given up, 5 s pass.
+        in_background(lambda: pool.stop(0)).result(4.5)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        gate.open()
+
+
+# Processes.
+
+
+def test_a_forked_child_is_told_that_the_pool_is_its_parents(
+    make_pool: MakePool, enqueuer: Enqueuer
+) -> None:
+    pool = make_pool()
+    pool.job("work", lambda job: None)
+    pool.start()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            assert not pool.running
+            with pytest.raises(PoolState, match="of which this one is a fork"):
+                pool.start()
+            with pytest.raises(PoolState, match="running pool"):
+                pool.drain(1)
+            pool.stop()
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    enqueuer.enqueue("work")
+    assert pool.drain(PATIENCE_S).complete
+    assert pool.running
+
+
+SCRIPT: Final = """
+import sys, threading
+from workkit import Enqueuer, WorkerPool
+pool, arrived = WorkerPool(sys.argv[2], sys.argv[1]), threading.Event()
+@pool.job
+def work(job):
+    arrived.set()
+    threading.Event().wait(60)
+Enqueuer(sys.argv[2], sys.argv[1]).enqueue("work")
+pool.on_stop(lambda: print("stopped"))
+pool.start()
+arrived.wait(20)
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_ends_without_a_stop_gives_its_jobs_back(
+    redis_url: str, namespace: str, client: Client
+) -> None:
+    command = [sys.executable, "-c", SCRIPT, redis_url, namespace]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "stopped\n"
+    assert "the process ends while its pool runs" in ended.stderr
+    assert client.queued_jobs("work").total == 1
+    assert client.worker_pool_heartbeats() == []
