@@ -1,13 +1,30 @@
-"""Logging of `workkit worker`: to stderr, unless the application has set up its own."""
+"""Logging of `workkit worker`: to stderr, unless the application has set up its own.
+
+Lines are written by the courier's thread: a pipe that nobody reads holds up the log and nothing
+else. An error may hold args of a job, which anybody may have chosen. So text of others is cleaned,
+and only a line of our own begins at the left margin.
+"""
 
 from __future__ import annotations
 
+import copy
 import datetime
 import json
 import logging
+import math
 import os
+import sys
+from typing import Any, Final
+
+from workkit.engine.courier import COURIER
 
 __all__ = ["WorkerLogging"]
+
+#: What every record has; anything else was given as `extra`.
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: What a line of JSON says of itself; an `extra` of the same name gets a line below it.
+_TAKEN: Final = frozenset({"time", "level", "process", "pid", "logger", "message", "traceback"})
+_INDENT: Final = "    "
 
 
 class WorkerLogging:
@@ -21,7 +38,7 @@ class WorkerLogging:
 
     def __init__(self, level: str | None, *, as_json: bool, process: int | None = None) -> None:
         self._level = level.upper() if level else None
-        self._handler = logging.StreamHandler()
+        self._handler = _Handler()
         self._handler.setFormatter((_JsonFormatter if as_json else _TextFormatter)(process))
         self._workkit = logging.getLogger("workkit")
         self._workkit.addHandler(self._handler)
@@ -36,36 +53,141 @@ class WorkerLogging:
             root.setLevel(self._level or logging.INFO)
 
 
+class _Handler(logging.StreamHandler[Any]):
+    """Writes to stderr on the courier's thread, while that is open; never waits for another."""
+
+    def createLock(self) -> None:  # noqa: N802 - logging's own name
+        """Have no lock: whoever holds it may hang in a write."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a record on the thread that logs, where the job is known."""
+        if not self.filter(record):
+            return False
+        record = _with_job(record)
+        if not COURIER.carry(self.emit, record):
+            self.emit(record)
+        return True
+
+
+def _with_job(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a copy that names the job on whose thread, or in whose task, this is."""
+    record = copy.copy(record)
+    runners = sys.modules.get(
+        "workkit.engine.runners.base"
+    )  # a supervisor runs no jobs and loads nothing
+    worker = runners.here() if runners is not None else None
+    execution = worker.current if worker is not None else None
+    if execution is not None and not hasattr(record, "job_id"):
+        record.job_name, record.job_id = execution.payload.name, execution.payload.id
+    try:
+        record.msg, record.args = record.getMessage(), None  # what it is about may change
+    except Exception:  # noqa: BLE001 - objects of others; the formatter says so in its turn
+        return record
+    return record
+
+
 class _TextFormatter(logging.Formatter):
-    """Time with the host's offset, level, process and its id, logger, message."""
+    """Time with the host's offset, job, level, process and its id, logger, message."""
 
     def __init__(self, process: int | None) -> None:
-        which = "" if process is None else f"[{process}:{os.getpid()}] "
-        super().__init__(f"%(asctime)s %(levelname)-7s {which}%(name)s: %(message)s")
+        self._which = "" if process is None else f"[{process}:{os.getpid()}] "
+        super().__init__()
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's own name
-        del datefmt
-        return _time(record)
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record: one line, and what belongs to it indented below."""
+        first, *more = _message(record).split("\n")
+        job = "" if record.name == "workkit" else _job_of(record)
+        head = (
+            f"{_time(record)} {job}{record.levelname:<7} {self._which}{_clean(record.name)}: "
+            f"{_clean(first)}"
+        )
+        more += _traceback(self, record).split("\n") if record.exc_info else []
+        more += record.stack_info.split("\n") if record.stack_info else []
+        return "\n".join([head, *(_INDENT + _clean(line) for line in more)])
 
 
 class _JsonFormatter(logging.Formatter):
-    """The same, and the traceback, as one JSON object."""
+    """The same, and what was given as `extra`, as one JSON object."""
 
     def __init__(self, process: int | None) -> None:
         super().__init__()
         self._which = {} if process is None else {"process": process, "pid": os.getpid()}
 
     def format(self, record: logging.LogRecord) -> str:
+        """Write one record as one line."""
         fields: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
             **self._which,
-            "logger": record.name,
-            "message": record.getMessage(),
+            "logger": _clean(record.name),
+            "message": _clean_lines(_message(record)),
         }
         if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
+            fields["traceback"] = _clean_lines(_traceback(self, record))
+        if record.stack_info:
+            fields["stack"] = _clean_lines(record.stack_info)
+        for name, value in vars(record).items():
+            if name not in _OWN:
+                fields[f"{name}_" if name in _TAKEN else name] = value
+        return json.dumps(_plain(fields), ensure_ascii=False)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return what is logged; what cannot be written is said instead of raised."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - objects of others
+        return f"{record.msg!r:.200} could not be formatted: {type(error).__name__}"
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    try:
+        return formatter.formatException(record.exc_info)  # type: ignore[arg-type]  # it is there
+    except Exception as error:  # noqa: BLE001 - as `_message`
+        return f"the traceback could not be formatted: {type(error).__name__}"
+
+
+def _job_of(record: logging.LogRecord) -> str:
+    """Name the job in which an application's line was logged."""
+    name, job_id = getattr(record, "job_name", None), getattr(record, "job_id", None)
+    return f"[{_clean(str(name))} {_clean(str(job_id))}] " if job_id is not None else ""
+
+
+def _clean(line: str) -> str:
+    """Make text of others harmless: nothing in it moves the cursor or begins a line."""
+    from workkit.core.text import clean
+
+    return clean(line.replace("\t", "    "))
+
+
+def _clean_lines(text: str) -> str:
+    return "\n".join(_clean(line) for line in text.split("\n"))
+
+
+_DEEPEST: Final = 6
+#: An integer of more bits is written as text, if at all: Python refuses very long ones.
+_MOST_BITS: Final = 1_000
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """Return what JSON can hold: an `extra` may be any object, and may refer to itself."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value.bit_length() <= _MOST_BITS:
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, str):
+        return _clean_lines(value)
+    if depth < _DEEPEST and isinstance(value, dict):
+        return {_clean(str(name)): _plain(each, depth + 1) for name, each in value.items()}
+    if depth < _DEEPEST and isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each, depth + 1) for each in value]
+    try:
+        return _clean_lines(str(value))
+    except Exception as error:  # noqa: BLE001 - as `_message`
+        return f"<{type(value).__name__} that has no text: {type(error).__name__}>"
 
 
 def _time(record: logging.LogRecord) -> str:
