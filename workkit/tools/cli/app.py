@@ -137,4 +137,10 @@ def run() -> None:
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(ValueError, OSError):
                 stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="workkit")
+    try:
+        cli(prog_name="workkit")
+    except SystemExit as end:
+        worker = sys.modules.get("commands.worker")
+        if worker is not None:
+            worker.leave(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
+        raise

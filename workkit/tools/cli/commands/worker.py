@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from workkit.engine.courier import COURIER
 from workkit.errors import WorkkitError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import examples
@@ -15,10 +23,15 @@ from workkit.tools.cli.common.values import to_bytes, to_count, to_timeout
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
 
-__all__ = ["worker"]
+__all__ = ["leave", "worker"]
 
 #: More processes than this are a slip.
 _MOST_PROCESSES: Final = 1_000
+#: How long the last lines of the log may take, seconds.
+_LAST_LINES_S: Final = 0.5
+#: How long the process may take to end when its pool has ended, seconds.
+_LEAVING_S: Final = 2.0
+_LOOK_S: Final = 0.5
 
 
 @click.command(
@@ -91,12 +104,21 @@ def worker(
     replaces them all, one after another.
 
     The exit code is 0 after a signal, 69 if the server cannot be reached at the start, and 75 if
-    the process is to be replaced, because too many handlers ran on after their timeouts.
+    the process is to be replaced: too many handlers ran on after their timeouts, a part of the pool
+    has ended or hangs, or a stop took longer than --timeout and two seconds.
     """
+    from workkit.engine.process.signals import signals_to
     from workkit.tools.cli.common.logs import WorkerLogging
     from workkit.tools.supervisor.child import Child
 
     child = Child.adopted(timeout)
+    if os.getpid() == 1:
+        from workkit.tools.supervisor.init import leave_init_behind
+
+        leave_init_behind()
+    COURIER.open()
+    early = _Early()
+    ctx.with_resource(signals_to(early.take))
     logs = WorkerLogging(log_level, as_json=log_json, process=child.slot if child else None)
     is_limited = max_jobs is not None or max_rss is not None
     if child is None and (processes > 1 or is_limited):
@@ -104,28 +126,33 @@ def worker(
         from workkit.tools.supervisor.policy import Limits
 
         explained = frozenset({exits.USAGE, exits.UNAVAILABLE, exits.REFUSED})
-        ctx.exit(supervise(Limits(processes, max_jobs, max_rss, explained)))
+        code = supervise(Limits(processes, max_jobs, max_rss, explained))
+        early.over = True
+        ctx.exit(code)
     from workkit.tools.cli.common.loading import load_pool
 
     pool = load_pool(target)
     logs.application_loaded()
 
     def run() -> bool:
-        return child.run(pool, report=is_limited) if child else pool.run(timeout)
+        try:
+            return child.run(pool, report=is_limited) if child else pool.run(timeout)
+        finally:
+            early.over = True
+            COURIER.flush(_LAST_LINES_S)  # before a complaint, which goes straight to stderr
 
     _run(ctx, target, pool, run)
 
 
 def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bool]) -> None:
     """Run a pool, saying what it is and how it ends."""
-    import logging
-
     log = logging.getLogger("workkit")
     names = ", ".join(sorted(pool.spec.registrations)) or "none"
     log.info(
         "starting %s: namespace %r on %s, %d at once, jobs: %s",
         target, pool.spec.namespace, pool.server, pool.spec.concurrency, names,
     )  # fmt: skip
+    _bound(pool)
     try:
         was_told = run()
     except WorkkitError:
@@ -137,3 +164,65 @@ def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bo
         log.error("the pool ended by itself; start the process again")
         ctx.exit(exits.REPLACE)
     log.info("stopped")
+
+
+class _Early:
+    """Signals that come before the pool runs, such as while its module is imported.
+
+    Attributes:
+        over: Whether the pool has ended; what comes then makes no difference.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def take(self, number: int, _frame: FrameType | None) -> None:
+        """End the process at once: nothing was begun that should be ended."""
+        if not self.over:
+            logging.getLogger("workkit").info(
+                "stopped by signal %s before the pool was started", signal.Signals(number).name
+            )
+            COURIER.flush(_LAST_LINES_S)
+            os._exit(0)
+
+
+def _bound(pool: WorkerPool) -> None:
+    """End the process if a stop of the pool hangs."""
+
+    def watch() -> None:
+        never = threading.Event()
+        while not pool.overdue:
+            never.wait(_LOOK_S)
+        logging.getLogger("workkit").error("the stop hangs; the process ends without it")
+        COURIER.flush(_LAST_LINES_S)
+        os._exit(exits.REPLACE)
+
+    threading.Thread(target=watch, name="workkit-bound", daemon=True).start()
+
+
+def leave(code: int) -> None:
+    """Let the process end soon, whatever keeps it: threads of handlers, or a pipe nobody reads.
+
+    Args:
+        code: Its exit code.
+    """
+
+    def write() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # closed, or None
+                stream.flush()
+
+    def end() -> None:
+        threading.Event().wait(_LEAVING_S)
+        os._exit(code)
+
+    COURIER.close(_LAST_LINES_S)
+    writing = threading.Thread(target=write, daemon=True)
+    try:
+        writing.start()
+        threading.Thread(target=end, daemon=True).start()
+    except RuntimeError:  # the system starts no more threads
+        return
+    writing.join(_LAST_LINES_S)
+    if writing.is_alive():  # the interpreter would write as well, and wait for it for ever
+        os._exit(code)

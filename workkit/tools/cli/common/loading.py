@@ -76,6 +76,9 @@ def _import(module_name: str) -> ModuleType:
     here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
     if here not in sys.path:
         sys.path.insert(0, here)
+    from workkit.engine.running import IMPORTING
+
+    token = IMPORTING.set(module_name)
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -87,13 +90,15 @@ def _import(module_name: str) -> ModuleType:
         raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
         raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
+    finally:
+        IMPORTING.reset(token)
 
 
 def _as_pool(found: Any, target: str, module: ModuleType) -> WorkerPool:
     from workkit.pool import WorkerPool
 
     if isinstance(found, WorkerPool):
-        return found
+        return _not_started(found, target, module)
     if not callable(found) or isinstance(found, type):
         raise LoadError(
             f"{target!r} is {_article(found)}, not a WorkerPool or a function that makes one."
@@ -107,7 +112,17 @@ def _as_pool(found: Any, target: str, module: ModuleType) -> WorkerPool:
         raise LoadError(
             f"{target!r} returned {_article(made)}, not a WorkerPool.{_suggest(module)}"
         )
-    return made
+    return _not_started(made, target, module)
+
+
+def _not_started(pool: WorkerPool, target: str, module: ModuleType) -> WorkerPool:
+    """Refuse a pool that ran while its module was imported, as a script does it."""
+    if pool.pool_id:
+        raise LoadError(
+            f"{target!r} was started while {module.__name__!r} was imported: put pool.start(), "
+            'pool.run() and what else only a script is to do, below `if __name__ == "__main__":`'
+        )
+    return pool
 
 
 def _article(value: object) -> str:
