@@ -422,3 +422,46 @@ def test_whatever_happens_there_are_enough_processes_never_too_many_and_all_can_
         assert (child, "stop") in stage.sent
         stage.exit(child)
     assert stage.code == 0
+
+
+# Processes that hang
+
+
+def hear(stage: Stage, seconds: float, *children: int) -> None:
+    """Let time pass in which processes say that they are alive."""
+    for _ in range(int(seconds)):
+        for child in children:
+            stage.policy.heard(child, stage.now_s)
+        stage.wait(1)
+
+
+def test_a_process_that_gives_no_sign_of_life_any_more_is_killed_and_its_place_taken() -> None:
+    stage = running(2)
+    hear(stage, 100, 1, 2)
+    assert stage.alive == {1, 2}
+    hear(stage, 40, 2)
+    assert (1, "kill") in stage.sent
+    assert (2, "kill") not in stage.sent
+    stage.exit(1, -9)
+    assert stage.said[-1].startswith("process 1 (pid 101) gave no sign of life and was killed")
+    assert stage.alive == {2, 3}
+
+
+def test_a_machine_that_was_suspended_kills_no_process() -> None:
+    stage = running(2)
+    hear(stage, 10, 1, 2)
+    stage.now_s += 100_000
+    stage.tick()
+    hear(stage, 100, 1, 2)
+    assert stage.alive == {1, 2}
+    assert not [what for _, what in stage.sent if what == "kill"]
+
+
+def test_a_process_that_hangs_while_it_stops_is_killed() -> None:
+    stage = running(1)
+    hear(stage, 10, 1)
+    stage.stop()
+    stage.wait(40)
+    assert stage.sent == [(1, "stop"), (1, "kill")]
+    stage.exit(1, -9)
+    assert stage.code is not None

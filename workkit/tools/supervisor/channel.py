@@ -12,7 +12,17 @@ import socket
 from collections.abc import Iterator, MutableMapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = ["READY", "ChildReport", "Inherited", "Lines", "Order", "announce", "inherited"]
+__all__ = [
+    "ALIVE",
+    "ALIVE_S",
+    "READY",
+    "ChildReport",
+    "Inherited",
+    "Lines",
+    "Order",
+    "announce",
+    "inherited",
+]
 
 #: "retire": take no more jobs and end when the last is done, however long it takes. "return": give
 #: unfinished jobs back and end.
@@ -20,6 +30,11 @@ Order: TypeAlias = Literal["retire", "return"]
 
 #: Said once by a process whose pool has started.
 READY: Final = "ready"
+
+#: Said again and again from then on, by the thread that looks after the pool.
+ALIVE: Final = "alive"
+#: How often, seconds.
+ALIVE_S: Final = 2.0
 
 _VARIABLE: Final = "_WORKKIT_SUPERVISED"
 _CHUNK: Final = 4096

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workkit.engine.process.signals import STOPPING, signals_to
-from workkit.tools.supervisor.channel import READY, ChildReport, Lines, inherited
+from workkit.tools.supervisor.channel import ALIVE, ALIVE_S, READY, ChildReport, Lines, inherited
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
@@ -57,6 +57,7 @@ class Child:
         self._lock = threading.Lock()
         self._has_pool = False
         self._told: ChildReport | None = None
+        self._looks = 0
 
     @classmethod
     def adopted(cls, timeout_s: float | None) -> Child | None:
@@ -86,18 +87,18 @@ class Child:
         with signals_to(self._on_signal, (*STOPPING, signal.SIGHUP)):
             pool.start()
             self._say(READY)
+            self._say(ALIVE)
             stopping: dict[_Stop, threading.Thread] = {}
-            while pool.running:
+            while pool.running or any(thread.is_alive() for thread in stopping.values()):
                 with suppress(Empty):
                     stop = self._stops.get(timeout=_LOOK_S)
                     if stop is not None and stop not in stopping:
                         stopping[stop] = self._start_stopping(pool, stop)
+                self._say_alive()
                 if report:
                     self._report(pool)
-            for thread in stopping.values():
-                thread.join()
             pool.stop(0)
-        return bool(stopping)
+        return bool(stopping) or not pool.ended_itself
 
     def _start_stopping(self, pool: WorkerPool, stop: _Stop) -> threading.Thread:
         """Stop on a thread, since another request may come that leaves less time."""
@@ -110,6 +111,12 @@ class Child:
         thread = threading.Thread(target=work, name="workkit-stop")
         thread.start()
         return thread
+
+    def _say_alive(self) -> None:
+        self._looks += 1
+        if self._looks * _LOOK_S >= ALIVE_S:
+            self._looks = 0
+            self._say(ALIVE)
 
     def _report(self, pool: WorkerPool) -> None:
         totals = pool.totals

@@ -20,7 +20,7 @@ from typing import Final
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.engine.process.signals import STOPPING, signals_to
-from workkit.tools.supervisor.channel import READY, ChildReport, Lines, announce
+from workkit.tools.supervisor.channel import ALIVE, READY, ChildReport, Lines, announce
 from workkit.tools.supervisor.policy import Action, End, Limits, Policy, Say, SendSignal, Start
 
 __all__ = ["supervise"]
@@ -173,6 +173,8 @@ class _Supervisor:
         for line in lines:
             if line == READY:
                 self._carry_out(self._policy.ready(child, self._now_s()))
+            elif line == ALIVE:
+                self._policy.heard(child, self._now_s())
             else:
                 report = ChildReport.read(line)
                 self._carry_out(self._policy.reported(child, *report, self._now_s()))

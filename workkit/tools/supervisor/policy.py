@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import logging
 import signal
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workkit.core.entropy import Entropy
 from workkit.core.text import counted
+from workkit.tools.supervisor.children import Child, Slot, State, Wait
 
 __all__ = ["KILLED", "Action", "End", "Limits", "Policy", "Say", "SendSignal", "Start"]
 
@@ -26,9 +26,6 @@ KILLED: Final = 137
 
 #: A process that ends sooner has ended quickly, seconds.
 _QUICK_S: Final = 10.0
-#: Waits before a start after quick ends: doubled from the first to the longest, seconds.
-_FIRST_WAIT_S: Final = 1.0
-_LONGEST_WAIT_S: Final = 30.0
 #: By so much of --max-jobs processes differ, so that they are not all replaced at once.
 _SPREAD: Final = 0.1
 #: How long processes may take to return their jobs before they are killed, seconds.
@@ -87,57 +84,6 @@ class End(NamedTuple):
 Action: TypeAlias = Start | SendSignal | Say | End
 
 
-class _State(Enum):
-    STARTING = auto()
-    RUNNING = auto()
-    RETIRING = auto()
-
-
-@dataclass(slots=True)
-class _Wait:
-    """When the next try may be made, after failures."""
-
-    at_s: float = float("-inf")
-    failures: int = 0
-
-    def failed(self, now_s: float, entropy: Entropy) -> float:
-        """Note a failure; returns how long to wait, seconds."""
-        longest_s = min(_FIRST_WAIT_S * 2.0 ** min(self.failures, 16), _LONGEST_WAIT_S)
-        wait_s = longest_s * entropy.uniform(0.5, 1.0)
-        self.failures += 1
-        self.at_s = now_s + wait_s
-        return wait_s
-
-    def reset(self) -> None:
-        """Note a success."""
-        self.at_s, self.failures = float("-inf"), 0
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A place in which one process is to run."""
-
-    number: int
-    wait: _Wait = field(default_factory=_Wait)
-
-
-@dataclass(slots=True, eq=False)
-class _Child:
-    """One process."""
-
-    slot: _Slot
-    since_s: float
-    max_jobs: float
-    is_replacement: bool = False
-    state: _State = _State.STARTING
-    pid: int = 0
-    worn: bool = False
-
-    def __str__(self) -> str:
-        pid = f" (pid {self.pid})" if self.pid else ""
-        return f"process {self.slot.number}{pid}"
-
-
 class Policy:
     """Decides which processes are started, replaced and stopped.
 
@@ -149,11 +95,11 @@ class Policy:
     def __init__(self, limits: Limits, entropy: Entropy) -> None:
         self._limits = limits
         self._entropy = entropy
-        self._slots = [_Slot(number) for number in range(1, limits.processes + 1)]
-        self._children: dict[int, _Child] = {}
+        self._slots = [Slot(number) for number in range(1, limits.processes + 1)]
+        self._children: dict[int, Child] = {}
         self._started = 0
         self._proven = False
-        self._replacing = _Wait()
+        self._replacing = Wait()
         self._requests = 0
         self._kill_at_s = float("inf")
         self._code = 0
@@ -166,6 +112,7 @@ class Policy:
         waits = [self._replacing.at_s, *(slot.wait.at_s for slot in self._slots)]
         if self._requests:
             waits = [self._kill_at_s]
+        waits += [child.due_s for child in self._children.values()]
         return min((at_s for at_s in waits if abs(at_s) != float("inf")), default=None)
 
     # Events.
@@ -184,9 +131,9 @@ class Policy:
     def ready(self, child: int, now_s: float) -> list[Action]:
         """Note that the pool of a process has started."""
         ready = self._children[child]
-        if ready.state is not _State.STARTING:
+        if ready.state is not State.STARTING:
             return []
-        ready.state, ready.since_s = _State.RUNNING, now_s
+        ready.state, ready.since_s = State.RUNNING, now_s
         if self._requests:
             return []
         old = self._active_in(ready.slot, besides=ready)
@@ -198,10 +145,15 @@ class Policy:
         self._proven = True
         return self._settle(now_s)
 
+    def heard(self, child: int, now_s: float) -> None:
+        """Note that a process is alive; from now on it is expected to go on saying so."""
+        alive = self._children[child]
+        alive.heard_s, alive.doubted_s = now_s, float("inf")
+
     def reported(self, child: int, jobs: int, rss_bytes: int, now_s: float) -> list[Action]:
         """Note how many jobs a process has run and how much memory it takes."""
         told = self._children[child]
-        if told.state is not _State.RUNNING or told.worn:
+        if told.state is not State.RUNNING or told.worn:
             return []
         max_rss_bytes = self._limits.max_rss_bytes
         if jobs >= told.max_jobs:
@@ -222,11 +174,12 @@ class Policy:
         gone = self._children.pop(child)
         if self._requests:
             well = code in {0, -signal.SIGTERM}
-            self._say(logging.INFO if well else logging.WARNING, f"{gone} {_ending(code)}")
+            self._say(logging.INFO if well else logging.WARNING, f"{gone} {gone.ending(code)}")
         elif not self._proven:
             self._refuse(gone, code)
-        elif gone.state is _State.RETIRING:
-            self._say(logging.INFO if code == 0 else logging.WARNING, f"{gone} {_ending(code)}")
+        elif gone.state is State.RETIRING:
+            level = logging.INFO if code == 0 else logging.WARNING
+            self._say(level, f"{gone} {gone.ending(code)}")
         else:
             self._mourn(gone, code, now_s)
         return self._settle(now_s)
@@ -267,7 +220,7 @@ class Policy:
 
     # What follows from them.
 
-    def _outgrown(self, child: _Child, rss_bytes: int, now_s: float) -> None:
+    def _outgrown(self, child: Child, rss_bytes: int, now_s: float) -> None:
         """Have a process replaced that takes too much memory."""
         child.worn = True
         what = f"{child} takes {rss_bytes / _MIB:.0f} MiB and is to be replaced"
@@ -279,20 +232,20 @@ class Policy:
         self._replacing.failed(now_s, self._entropy)
         self._say(logging.WARNING, f"{what} so soon; raise --max-rss if that is what it needs")
 
-    def _refuse(self, gone: _Child, code: int) -> None:
+    def _refuse(self, gone: Child, code: int) -> None:
         """End the run, since its first process did not start."""
         if code not in self._limits.explained:
-            self._say(logging.ERROR, f"{gone} {_ending(code)} before it was ready")
+            self._say(logging.ERROR, f"{gone} {gone.ending(code)} before it was ready")
         self._requests = 1
         self._code = code or 1
         if code < 0:
             self._code = 128 - code
 
-    def _mourn(self, gone: _Child, code: int, now_s: float) -> None:
+    def _mourn(self, gone: Child, code: int, now_s: float) -> None:
         """Say how a process ended that was not told to, and when its place is taken."""
         other = self._active_in(gone.slot)
         wait = gone.slot.wait if other is None else self._replacing
-        was_ready = gone.state is _State.RUNNING
+        was_ready = gone.state is State.RUNNING
         if was_ready and other is not None:
             then = f"; {other} takes its place"
         elif was_ready and now_s - gone.since_s >= _QUICK_S:
@@ -302,10 +255,22 @@ class Policy:
             then = f"; starting another one in {wait.failed(now_s, self._entropy):.1f} s"
         if not was_ready:
             then = f" before it was ready{then}{f'; {other} goes on' if other else ''}"
-        self._say(logging.ERROR, f"{gone} {_ending(code)}{then}")
+        self._say(logging.ERROR, f"{gone} {gone.ending(code)}{then}")
+
+    def _kill_silent(self, now_s: float) -> None:
+        """Kill what hangs alive: its end frees its place, and other pools recover its jobs."""
+        for number, child in self._children.items():
+            if child.hung or now_s < child.due_s:
+                continue
+            if child.doubted_s > now_s:
+                child.doubted_s, child.heard_s = now_s, float("inf")
+            else:
+                child.hung = True
+                self._actions.append(SendSignal(number, "kill"))
 
     def _settle(self, now_s: float) -> list[Action]:
         """Start what is missing, end where nothing is left, and return all actions."""
+        self._kill_silent(now_s)
         if now_s >= self._kill_at_s:
             self._kill()
         if self._requests:
@@ -324,37 +289,35 @@ class Policy:
         """Start a replacement beside what it replaces, unless one is being started already."""
         children = self._children.values()
         if now_s < self._replacing.at_s or any(
-            child.is_replacement and child.state is _State.STARTING for child in children
+            child.is_replacement and child.state is State.STARTING for child in children
         ):
             return
-        worn = next((c for c in children if c.worn and c.state is _State.RUNNING), None)
+        worn = next((c for c in children if c.worn and c.state is State.RUNNING), None)
         if worn is not None:
             self._start(worn.slot, now_s, is_replacement=True)
 
-    def _start(self, slot: _Slot, now_s: float, *, is_replacement: bool = False) -> None:
+    def _start(self, slot: Slot, now_s: float, *, is_replacement: bool = False) -> None:
         self._started += 1
         max_jobs = self._limits.max_jobs
         limit = float("inf")
         if max_jobs is not None:
             limit = max_jobs * self._entropy.uniform(1.0, 1.0 + _SPREAD)
-        self._children[self._started] = _Child(slot, now_s, limit, is_replacement)
+        self._children[self._started] = Child(slot, now_s, limit, is_replacement)
         self._actions.append(Start(self._started, slot.number))
 
-    def _active_in(self, slot: _Slot, besides: _Child | None = None) -> _Child | None:
+    def _active_in(self, slot: Slot, besides: Child | None = None) -> Child | None:
         """Find a process that runs, or is to run, in a place."""
         return next(
             (
                 child
                 for child in self._children.values()
-                if child.slot is slot
-                and child.state is not _State.RETIRING
-                and child is not besides
+                if child.slot is slot and child.state is not State.RETIRING and child is not besides
             ),
             None,
         )
 
-    def _retire(self, old: _Child) -> None:
-        old.state = _State.RETIRING
+    def _retire(self, old: Child) -> None:
+        old.state = State.RETIRING
         number = next(number for number, child in self._children.items() if child is old)
         self._actions.append(SendSignal(number, "retire"))
 
@@ -370,17 +333,3 @@ class Policy:
 
     def _say(self, level: int, text: str) -> None:
         self._actions.append(Say(level, text))
-
-
-def _ending(code: int) -> str:
-    """Say how a process ended."""
-    if code == 0:
-        return "ended"
-    if code > 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:  # a real-time signal
-        name = f"signal {-code}"
-    hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
-    return f"was ended by {name}{hint}"
