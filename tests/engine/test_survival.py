@@ -170,6 +170,35 @@ def test_run_ends_when_the_event_loop_of_async_handlers_is_stopped(
     assert client.queued_jobs("work").total == 1
 
 
+@pytest.mark.slow
+def test_run_ends_when_an_async_handler_past_its_timeout_blocks_the_event_loop(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workkit.engine.runners.loop._HANGS_S", 0.5)
+    pool, gate = make_pool(concurrency=3), Gate()
+
+    @pool.job(timeout=0.1, max_fails=1)
+    async def block(job: Job) -> None:
+        gate.pass_through()
+
+    @pool.job
+    async def work(job: Job) -> None:
+        await asyncio.sleep(60)
+
+    enqueuer.enqueue("work")
+    ended = in_background(lambda: pool.run(0.1))
+    enqueuer.enqueue("block")
+    try:
+        assert ended.result(PATIENCE_S) is False
+    finally:
+        gate.open()
+    assert client.dead_jobs().total == 1
+    assert client.queued_jobs("work").total == 1
+
+
 # The log.
 
 

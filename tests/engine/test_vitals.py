@@ -54,6 +54,15 @@ def test_a_process_that_was_suspended_finds_nobody_silent() -> None:
     assert vigil.silent_s(100_000) < STILL_S
 
 
+def test_a_loop_that_connects_is_given_more_time() -> None:
+    pulse = Pulse("loop")
+    routine, vigil = pulse.of(waiting(0.0)), Vigil(pulse)
+    next(routine)
+    pulse.connects = lambda: True
+    assert looked_at(vigil, 0, 60) < STILL_S
+    assert looked_at(vigil, 64, 300) > HANGS_S
+
+
 def test_a_loop_that_has_not_begun_is_not_silent() -> None:
     assert looked_at(Vigil(Pulse("loop")), 0, 1_000) == 0
 

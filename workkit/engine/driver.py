@@ -73,6 +73,7 @@ class PoolDriver:
         )
         vitals = self.engine.vitals
         self._link = Link(target, name="workkit-dispatcher")
+        vitals.dispatcher.connects = lambda: self._link.connecting
         self._heartbeat = DutyLoop(
             "workkit-heartbeat",
             Link(target, timeout_s=2.0, name="workkit-heartbeat"),

@@ -25,6 +25,9 @@ R = TypeVar("R")
 STILL_S: Final = 20.0
 #: A loop that has not turned for so long hangs, and the pool ends, seconds.
 HANGS_S: Final = 40.0
+#: While a loop connects, its time counts for so much: names are looked up and sentinels are asked,
+#: one after the other, each with a limit of its own.
+_CONNECTING: Final = 1 / 5
 #: An observer counts no more than this between two looks, seconds; they come every few seconds.
 _LOOK_S: Final = 6.0
 
@@ -38,12 +41,14 @@ class Pulse:
         rest_s: How long it may take until it asks again, seconds, beside what Redis takes.
         left: Whether it has come to its end.
         ended: Whether it has ended, however.
+        connects: Tells whether it is about to connect to Redis.
     """
 
-    __slots__ = ("ended", "left", "name", "rest_s", "turns")
+    __slots__ = ("connects", "ended", "left", "name", "rest_s", "turns")
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.connects: Callable[[], bool] = lambda: False
         self.turns = 0
         self.rest_s = 0.0
         self.left = self.ended = False
@@ -98,7 +103,7 @@ class Vigil:
         if pulse.turns != self._turns or not pulse.turns:
             self._turns, self._silent_s = pulse.turns, 0.0
         else:
-            self._silent_s += passed_s
+            self._silent_s += passed_s * _CONNECTING if pulse.connects() else passed_s
         return self._silent_s - pulse.rest_s
 
 

@@ -47,6 +47,7 @@ class DutyLoop:
         self._link = link
         self._waker = Waker()
         self._pulse = pulse or Pulse(name)
+        self._pulse.connects = lambda: link.connecting
         self._scheduler = DutyScheduler(
             duties, clock, entropy, self._waker, pulse=self._pulse, lookout=lookout
         )

@@ -23,6 +23,8 @@ _log = logging.getLogger("workkit")
 #: A worker that goes from job to job without a wait lets others run after this long, seconds.
 _STINT_S: Final = 0.001
 _MOST_AT_ONCE: Final = 16
+#: A loop that does not let go of a handler for so long is blocked by it, seconds.
+_HANGS_S: Final = 10.0
 
 
 class _TaskWorker:
@@ -63,7 +65,6 @@ class LoopRunner:
         entropy: For the jitter of backoffs.
 
     Attributes:
-        fault: What has happened to the loop, if it has ended; "" if nothing.
         short: Whether the system has refused to start its thread.
     """
 
@@ -88,8 +89,16 @@ class LoopRunner:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closing = False
-        self.fault = ""
+        self._fault = ""
+        self._asked_s = 0.0  # when it was asked to let go of a handler, and has not answered since
         self.short = False
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the loop that cannot be mended; "" if nothing."""
+        if self._asked_s and self._clock.read().monotonic_s - self._asked_s > _HANGS_S:
+            return "a handler that has passed its timeout blocks the event loop of async handlers"
+        return self._fault
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, starting it if need be.
@@ -132,11 +141,11 @@ class LoopRunner:
                     _log.exception("a task of a handler wanted to end the process")
             loop.run_until_complete(loop.shutdown_asyncgens())
         except BaseException as error:  # noqa: BLE001 - whatever has ended it, its jobs are stuck
-            self.fault = f"the event loop of async handlers was ended by {type(error).__name__}"
+            self._fault = f"the event loop of async handlers was ended by {type(error).__name__}"
             _log.exception("the event loop of async handlers has ended")
         finally:
-            if not self._closing and not self.fault:
-                self.fault = "the event loop of async handlers was stopped by other code"
+            if not self._closing and not self._fault:
+                self._fault = "the event loop of async handlers was stopped by other code"
             running.set()
             with contextlib.suppress(Exception):  # its descriptors may be gone
                 loop.close()
@@ -277,6 +286,7 @@ class LoopRunner:
         """Let go of a handler that swallows its cancellation."""
 
         def let_go() -> None:
+            self._asked_s = 0.0
             worker: _TaskWorker | None = execution.runner
             if worker is not None and worker.current is execution and not worker.abandoned:
                 worker.abandoned = True
@@ -284,6 +294,7 @@ class LoopRunner:
                 self._slots.give(execution.worker_id)
                 self._pump()
 
+        self._asked_s = self._asked_s or self._clock.read().monotonic_s
         self._call(let_go)
 
     def _call(self, function: Callable[[], None]) -> None:

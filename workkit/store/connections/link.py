@@ -50,7 +50,7 @@ class Link:
         self._followed = 0  # how often in a row the slot was on another node of a cluster
         self._heard: list[bytes] = []
         self._line: Transport | None = None
-        self.armed = False
+        self.armed = self.connecting = False
 
     def carry(self, step: Step[R]) -> R:
         """Carry out a step.
@@ -110,9 +110,13 @@ class Link:
     def _open(self) -> Transport:
         """Connect."""
         connection, route = self._connection, self._target.route
-        if route is not None and route.asks:
-            connection.host, connection.port = route.find()
-        connection.connect()
+        self.connecting = True
+        try:
+            if route is not None and route.asks:
+                connection.host, connection.port = route.find()
+            connection.connect()
+        finally:
+            self.connecting = False
         self._line = line = line_of(connection, self._on_change)
         return line
 
