@@ -25,9 +25,14 @@ from workkit.store.connections.link import Link
 from workkit.store.connections.routine import Wait, carry_out
 from workkit.store.connections.target import Target
 
-__all__ = ["PoolDriver"]
+__all__ = ["PoolDriver", "ThreadsRefusedError"]
 
 _log = logging.getLogger("workkit")
+
+
+class ThreadsRefusedError(PoolState):
+    """The system starts no thread for the pool; it may do so later."""
+
 
 #: How often whoever waits for a pool looks whether it still lives, seconds.
 _LOOK_S: Final = 0.2
@@ -37,6 +42,8 @@ _DISPATCHER_S: Final = 1.4
 _ALL_S: Final = 1.9
 #: How long the others may take where there is no timeout, seconds.
 _OTHERS_S: Final = 1.0
+#: How long stop hooks may take, counted from the end of the last handler, seconds.
+_HOOKS_S: Final = 30.0
 
 
 class PoolDriver:
@@ -107,6 +114,7 @@ class PoolDriver:
         self._thread = threading.Thread(target=self._serve, name="workkit-dispatcher", daemon=True)
         self._stop_lock = threading.Lock()
         self._stopper: threading.Thread | None = None
+        self._hooks_until_s = math.inf
         self._ended = threading.Event()
         self._closed = threading.Event()
 
@@ -165,7 +173,7 @@ class PoolDriver:
         except RuntimeError as error:
             with contextlib.suppress(ServerError):
                 self._link.carry(self.engine.dispatcher.leave())
-            raise PoolState(
+            raise ThreadsRefusedError(
                 f"the pool was not started, since the system starts no thread ({error}); raise its "
                 "limit of threads, such as ulimit -u or the pids limit of the container"
             ) from None
@@ -226,6 +234,8 @@ class PoolDriver:
         with self._stop_lock:
             is_first = self._stopper is None
             self._stopper = self._stopper or threading.current_thread()
+            if is_first:
+                self._hooks_until_s = self._clock.read().monotonic_s + _HOOKS_S
         if not is_first:
             self._closed.wait(self._left_s(_ALL_S, most_s=_OTHERS_S))
             return False
@@ -259,7 +269,12 @@ class PoolDriver:
 
     def is_overdue(self, by_s: float) -> bool:
         """Tell whether a stop that was asked for should have ended so long ago, seconds."""
-        return not self._closed.is_set() and self._left_s(by_s) <= 0
+        if self._closed.is_set():
+            return False
+        until_s = self._serving.give_back_at_s
+        if until_s == math.inf:
+            until_s = self._hooks_until_s
+        return self._clock.read().monotonic_s > until_s + by_s
 
     def hooks_may_take_s(self) -> float:
         """Return how long hooks may take that are due when the pool has ended, seconds."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
+from workkit.engine.courier import COURIER
 from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import WORKER, Slots
 
@@ -331,11 +332,11 @@ class LoopRunner:
         asyncio.get_running_loop().stop()
 
 
-def _log_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what a task or a callback of a handler has left unhandled."""
-    error = context.get("exception")
-    _log.error(
-        "on the event loop of async handlers: %s",
-        context.get("message", "unhandled exception"),
-        exc_info=error if isinstance(error, BaseException) else None,
-    )
+def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a task or a callback of a handler has left unhandled, as asyncio does."""
+
+    def log(_record: object = None) -> None:
+        loop.default_exception_handler(context)
+
+    if not COURIER.carry(log, logging.makeLogRecord({})):
+        log()

@@ -108,8 +108,11 @@ class Child:
             self._stops.put(None)
 
         _log.info("stopping %s", stop.why)
-        thread = threading.Thread(target=work, name="workkit-stop")
-        thread.start()
+        thread = threading.Thread(target=work, name="workkit-stop", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system starts no more threads
+            work()
         return thread
 
     def _say_alive(self) -> None:

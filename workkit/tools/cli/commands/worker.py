@@ -153,8 +153,13 @@ def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bo
         target, pool.spec.namespace, pool.server, pool.spec.concurrency, names,
     )  # fmt: skip
     _bound(pool)
+    from workkit.engine.driver import ThreadsRefusedError
+
     try:
         was_told = run()
+    except ThreadsRefusedError as error:
+        exits.complain(error)
+        ctx.exit(exits.REPLACE)
     except WorkkitError:
         raise
     except Exception:  # a start hook may raise anything
@@ -197,7 +202,8 @@ def _bound(pool: WorkerPool) -> None:
         COURIER.flush(_LAST_LINES_S)
         os._exit(exits.REPLACE)
 
-    threading.Thread(target=watch, name="workkit-bound", daemon=True).start()
+    with suppress(RuntimeError):  # no thread; then the pool is refused its own as well, and says so
+        threading.Thread(target=watch, name="workkit-bound", daemon=True).start()
 
 
 def leave(code: int) -> None:

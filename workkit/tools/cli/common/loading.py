@@ -43,10 +43,20 @@ def load_pool(target: str) -> WorkerPool:
     Raises:
         LoadError: The module or the pool does not exist, or its code fails.
     """
+    from workkit.engine.running import IMPORTING
+
     module_name, _, path = target.partition(":")
     path = path.removesuffix("()")
     _check_module_name(module_name, path)
-    module = _import(module_name)
+    token = IMPORTING.set(module_name)
+    try:
+        return _find(target, _import(module_name), path)
+    finally:
+        IMPORTING.reset(token)
+
+
+def _find(target: str, module: ModuleType, path: str) -> WorkerPool:
+    module_name = module.__name__
     if not path:
         raise LoadError(f"say which pool of {module_name!r} to run.{_suggest(module)}")
     found: Any = module
@@ -76,9 +86,6 @@ def _import(module_name: str) -> ModuleType:
     here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
     if here not in sys.path:
         sys.path.insert(0, here)
-    from workkit.engine.running import IMPORTING
-
-    token = IMPORTING.set(module_name)
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -90,8 +97,6 @@ def _import(module_name: str) -> ModuleType:
         raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
         raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
-    finally:
-        IMPORTING.reset(token)
 
 
 def _as_pool(found: Any, target: str, module: ModuleType) -> WorkerPool:
