@@ -22,9 +22,9 @@ R = TypeVar("R")
 
 #: After so long without a turn of the dispatcher, the heart does not beat, seconds. An exchange
 #: with a server that is slow to connect and to answer takes less.
-STILL_S: Final = 20.0
+STILL_S: Final = 15.0
 #: A loop that has not turned for so long hangs, and the pool ends, seconds.
-HANGS_S: Final = 40.0
+HANGS_S: Final = 30.0
 #: While a loop connects, its time counts for so much: names are looked up and sentinels are asked,
 #: one after the other, each with a limit of its own.
 _CONNECTING: Final = 1 / 5

@@ -132,20 +132,22 @@ def test_a_stop_hook_that_hangs_does_not_keep_the_process(
     assert "the stop hangs" in stderr
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_start_hook_that_hangs_does_not_keep_the_process(
-    shell: Shell, here: Path, redis_client: Redis, wait_until: WaitUntil
+    shell: Shell, here: Path, redis_client: Redis, wait_until: WaitUntil, processes: str
 ) -> None:
     hook = (
         "\n@pool.on_start\ndef hang_on():\n"
         "    client.rpush(namespace + ':ran', 1)\n    threading.Event().wait()\n"
     )
     (here / "tasks.py").write_text(TASKS.replace("SLOW", "") + hook)
-    options = ("--timeout", "0.5")
+    options = ("--timeout", "0.5", "--processes", processes)
     with spawn("worker", "tasks:pool", *options, env=shell.env, cwd=here) as process:
         wait_until(lambda: has(redis_client, shell.namespace, "ran"), 30)
         process.terminate()
         _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 75, stderr
+    assert process.returncode == (75 if processes == "1" else 0), stderr
+    assert "the stop hangs" in stderr
 
 
 # Process 1.

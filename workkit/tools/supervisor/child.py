@@ -7,6 +7,7 @@ processes of a service while the supervisor sends its own. Only the supervisor's
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from workkit.core.clock import SystemClock
 from workkit.engine.process.signals import STOPPING, signals_to
 from workkit.tools.supervisor.channel import ALIVE, ALIVE_S, READY, ChildReport, Lines, inherited
 
@@ -30,6 +32,8 @@ _log = logging.getLogger("workkit")
 
 #: How often it looks whether there is something to report, seconds.
 _LOOK_S: Final = 0.2
+#: How much longer than a stop may take a pool may still start when it was asked to stop, seconds.
+_STARTING_S: Final = 2.5
 _STATM: Final = Path("/proc/self/statm")
 
 
@@ -58,6 +62,9 @@ class Child:
         self._has_pool = False
         self._told: ChildReport | None = None
         self._looks = 0
+        self._clock = SystemClock()
+        self._is_started = False
+        self._give_up_at_s = math.inf
 
     @classmethod
     def adopted(cls, timeout_s: float | None) -> Child | None:
@@ -86,6 +93,7 @@ class Child:
             self._has_pool = True
         with signals_to(self._on_signal, (*STOPPING, signal.SIGHUP)):
             pool.start()
+            self._is_started = True
             self._say(READY)
             self._say(ALIVE)
             stopping: dict[_Stop, threading.Thread] = {}
@@ -135,7 +143,18 @@ class Child:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:  # it is for the supervisor, and we are replaced in our turn
             return
-        self._stops.put(_Stop(f"after signal {signal.Signals(number).name}", self._timeout_s))
+        self._request(_Stop(f"after signal {signal.Signals(number).name}", self._timeout_s))
+
+    def _request(self, stop: _Stop) -> None:
+        self._stops.put(stop)
+        if stop.timeout_s is not None:
+            at_s = self._clock.read().monotonic_s + stop.timeout_s + _STARTING_S
+            self._give_up_at_s = min(self._give_up_at_s, at_s)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it was asked to stop and its pool still starts: a start hook may hang."""
+        return not self._is_started and self._clock.read().monotonic_s > self._give_up_at_s
 
     # On a thread of its own, from the beginning: an import may take long, or for ever.
 
@@ -155,7 +174,7 @@ class Child:
     def _ask(self, stop: _Stop) -> None:
         with self._lock:
             if self._has_pool:
-                self._stops.put(stop)
+                self._request(stop)
             else:
                 os._exit(0)  # nothing was begun that should be ended
 

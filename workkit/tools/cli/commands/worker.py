@@ -22,6 +22,7 @@ from workkit.tools.cli.common.values import to_bytes, to_count, to_timeout
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
+    from workkit.tools.supervisor.child import Child
 
 __all__ = ["leave", "worker"]
 
@@ -136,6 +137,7 @@ def worker(
 
     def run() -> bool:
         try:
+            _bound(pool, child)
             return child.run(pool, report=is_limited) if child else pool.run(timeout)
         finally:
             early.over = True
@@ -152,7 +154,6 @@ def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bo
         "starting %s: namespace %r on %s, %d at once, jobs: %s",
         target, pool.spec.namespace, pool.server, pool.spec.concurrency, names,
     )  # fmt: skip
-    _bound(pool)
     from workkit.engine.driver import ThreadsRefusedError
 
     try:
@@ -191,12 +192,12 @@ class _Early:
             os._exit(0)
 
 
-def _bound(pool: WorkerPool) -> None:
+def _bound(pool: WorkerPool, child: Child | None) -> None:
     """End the process if a stop of the pool hangs."""
 
     def watch() -> None:
         never = threading.Event()
-        while not pool.overdue:
+        while not (pool.overdue or (child is not None and child.overdue)):
             never.wait(_LOOK_S)
         logging.getLogger("workkit").error("the stop hangs; the process ends without it")
         COURIER.flush(_LAST_LINES_S)
