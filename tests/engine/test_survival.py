@@ -19,8 +19,8 @@ from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes
 from tests.engine.test_stop import in_background
 from workkit import Client, Enqueuer, Job, WorkerPool
-from workkit.engine import vitals
 from workkit.engine.duties import heartbeat
+from workkit.engine.process import vitals
 from workkit.engine.process.waker import Waker
 from workkit.errors import PoolState
 from workkit.store.connections.link import Link

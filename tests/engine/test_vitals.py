@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine.stage import Stage
-from workkit.engine.vitals import HANGS_S, STILL_S, Pulse, Vigil, Vitals
+from workkit.engine.process.vitals import HANGS_S, STILL_S, Pulse, Vigil, Vitals
 from workkit.store.connections.routine import Wait
 
 LOOK_S = 4.0

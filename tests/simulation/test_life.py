@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workkit.engine.vitals import STILL_S
+from workkit.engine.process.vitals import STILL_S
 from workkit.simulation import Simulation
 from workkit.simulation.checkers import all_checkers
 
@@ -32,6 +32,6 @@ def test_the_jobs_of_a_pool_whose_dispatcher_does_not_turn_are_run_by_others(end
         sim.enqueuer.enqueue_many([("work", {"n": n}) for n in range(4)])
         sim.run_until(lambda: first.busy and second.busy)
         held = first.pool_id
-        end(first._life)
+        end(first._process)
         sim.run_until(lambda: len(sim.trace.of(kind="done")) == 4, within=2 * STILL_S + 60)
         assert held not in {beat.worker_pool_id for beat in sim.client.worker_pool_heartbeats()}

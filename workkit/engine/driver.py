@@ -12,14 +12,14 @@ from typing import Final
 
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
-from workkit.engine.courier import COURIER
 from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.engine import Engine, PoolSpec, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
+from workkit.engine.process.courier import COURIER
 from workkit.engine.process.signals import SignalEvent
+from workkit.engine.process.vitals import Pulse
 from workkit.engine.process.waker import Waker
 from workkit.engine.serving import Serving, draining
-from workkit.engine.vitals import Pulse
 from workkit.errors import PoolState, ServerError
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import Wait, carry_out

@@ -34,8 +34,8 @@ from workkit.engine.handling.events import Events
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.handlers import Middleware, Registration
 from workkit.engine.process.identity import Identity
+from workkit.engine.process.vitals import Vitals
 from workkit.engine.runners.base import Runner
-from workkit.engine.vitals import Vitals
 from workkit.store.keys import Keys
 
 __all__ = ["Engine", "PoolSpec", "RunnerFactory"]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from workkit.core.clock import Instant
 from workkit.core.liveness import BEAT_S
 from workkit.engine.process.identity import Identity
-from workkit.engine.vitals import STILL_S, Pulse, Vigil
+from workkit.engine.process.vitals import STILL_S, Pulse, Vigil
 from workkit.errors import ServerError
 from workkit.store.calls import pools
 from workkit.store.keys import Keys

@@ -10,8 +10,8 @@ from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.duty import Duty
 from workkit.engine.duties.scheduler import DutyScheduler
+from workkit.engine.process.vitals import Lookout, Pulse
 from workkit.engine.process.waker import Waker
-from workkit.engine.vitals import Lookout, Pulse
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import carry_out
 

@@ -10,7 +10,7 @@ from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.duty import Duty
 from workkit.engine.process.outage import Outage
-from workkit.engine.vitals import Lookout, Pulse
+from workkit.engine.process.vitals import Lookout, Pulse
 from workkit.errors import ServerError
 from workkit.store.connections.routine import Alarm, Routine, Wait
 from workkit.store.round_trip import ping

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
-from workkit.engine.courier import COURIER
 from workkit.engine.handling.execution import Execution
+from workkit.engine.process.courier import COURIER
 from workkit.engine.runners.base import WORKER, Slots
 
 __all__ = ["LoopRunner"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from workkit.engine.courier import COURIER
+from workkit.engine.process.courier import COURIER
 from workkit.errors import WorkkitError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import examples

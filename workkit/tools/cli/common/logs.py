@@ -16,7 +16,7 @@ import os
 import sys
 from typing import Any, Final
 
-from workkit.engine.courier import COURIER
+from workkit.engine.process.courier import COURIER
 
 __all__ = ["WorkerLogging"]
 
