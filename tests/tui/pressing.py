@@ -9,19 +9,18 @@ from textual.pilot import Pilot
 from tests.tui.stage import Stage
 from workkit import Place
 from workkit_tui.app import Console
-from workkit_tui.keys import TABS
-from workkit_tui.screens import TAB_SCREENS
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.plan import PlanScreen
 from workkit_tui.screens.queue import QueueScreen
+from workkit_tui.tabs import TABS
 from workkit_tui.widgets.table import Table
 
 P: TypeAlias = Pilot[None]
 App: TypeAlias = Console
-NUMBER = {name: str(at) for at, (name, _) in enumerate(TABS, 1)}
+NUMBER = {tab.name: tab.key for tab in TABS}
 SCREENS: dict[str, type[ConsoleScreen]] = {
-    **{name: screen for name, screen in TAB_SCREENS.items() if isinstance(screen, type)},
+    **{tab.name: tab.screen for tab in TABS},
     "queue": QueueScreen,
     "job": JobScreen,
 }

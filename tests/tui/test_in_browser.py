@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -27,8 +29,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def served(stage: Stage, wait_until: WaitUntil, *args: str) -> Iterator[str]:
-    """Serve a console; gives its address."""
+def served(
+    stage: Stage, wait_until: WaitUntil, *args: str, cwd: Path | None = None
+) -> Iterator[str]:
+    """Serve a console; gives its address, with the token that is printed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -38,17 +42,21 @@ def served(stage: Stage, wait_until: WaitUntil, *args: str) -> Iterator[str]:
         PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tui'}",
     )
     command = [sys.executable, "-m", "workkit", "top", "--serve", "--port", str(port), *args]
-    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=env, cwd=cwd, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            assert f"127.0.0.1:{port}" in process.stderr.readline()
+            told = process.stderr.readline()
+            token = re.search(r"/\?token=([^\s;]+);", told)
+            assert token, told
+            public = "--public-url" in args
+            assert (args[-1] if public else f"http://127.0.0.1:{port}/?") in told
 
             def answers() -> bool:
                 with socket.socket() as client:
                     return client.connect_ex(("127.0.0.1", port)) == 0
 
             wait_until(answers, 30)
-            yield f"http://127.0.0.1:{port}/"
+            yield f"http://127.0.0.1:{port}/?token={token[1]}"
         finally:
             process.terminate()
             process.wait(20)
@@ -85,25 +93,121 @@ def test_the_console_works_in_a_browser_and_loads_nothing_from_other_hosts(
         asyncio.run(look(url))
 
 
-def test_a_token_and_the_origin_are_looked_at(stage: Stage, wait_until: WaitUntil) -> None:
-    async def knock(url: str) -> None:
+def parts(address: str) -> tuple[str, str]:
+    """Return the address without its token, and the token."""
+    url, _, token = address.partition("?token=")
+    return url, token
+
+
+@pytest.mark.parametrize("given", [(), ("--token", "s3cret"), ("--read-only",)])
+def test_a_token_and_the_origin_are_looked_at(
+    stage: Stage, wait_until: WaitUntil, given: tuple[str, ...]
+) -> None:
+    async def knock(address: str) -> None:
+        url, token = parts(address)
+        if "s3cret" in given:
+            assert address.endswith("=..."), "a token of the user's is not printed"
+            token = "s3cret"  # noqa: S105 - a secret of nobody
+        assert len(token) >= 6
         async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
             async with session.get(url) as answer:
                 assert answer.status == 403
             async with session.get(url, params={"token": "wrong"}) as answer:
                 assert answer.status == 403
-            async with session.get(url, params={"token": "s3cret"}) as answer:
+            async with session.get(f"{url}static/js/textual.js") as answer:
+                assert answer.status == 403
+            with pytest.raises(WSServerHandshakeError):
+                await session.ws_connect(f"{url}ws")
+            async with session.get(url, params={"token": token}) as answer:
                 assert answer.status == 200
                 assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
                 text = await answer.text()
             assert "googleapis" not in text
+            assert "127.0.0.1" not in text, "all addresses are relative"
             async with session.get(url) as answer:  # by the cookie
                 assert answer.status == 200
             with pytest.raises(WSServerHandshakeError):
                 await session.ws_connect(f"{url}ws", headers={"Origin": "http://evil.example"})
 
-    with served(stage, wait_until, "--token", "s3cret") as url:
-        asyncio.run(knock(url))
+    with served(stage, wait_until, *given) as address:
+        asyncio.run(knock(address))
+
+
+def test_only_names_of_the_console_and_of_this_machine_are_answered(
+    stage: Stage, wait_until: WaitUntil
+) -> None:
+    async def knock(address: str) -> None:
+        url, token = parts(address)
+        port = urlsplit(url).port
+
+        async def status(host: str, scheme: str = "http") -> int:
+            headers = {"Host": host, "Origin": f"{scheme}://{host}"}
+            async with (
+                ClientSession() as session,
+                session.get(url, params={"token": token}, headers=headers) as answer,
+            ):
+                return answer.status
+
+        for host in (
+            f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}", f"[::1]:{port}",
+            "localhost:9000", "127.0.0.1",
+        ):  # fmt: skip
+            assert await status(host) == 200, host
+        assert await status("console.example.com", "https") == 200
+        for host in (
+            "evil.example", f"evil.example:{port}", f"127.0.0.1.evil.example:{port}",
+            f"localhost.evil.example:{port}", "192.0.2.7", f"evil.console.example.com:{port}",
+            "[::1", "@localhost",
+        ):  # fmt: skip
+            assert await status(host) in {400, 403}, host
+
+    with served(stage, wait_until, "--public-url", "https://console.example.com/") as address:
+        asyncio.run(knock(address))
+
+
+@pytest.mark.slow
+def test_a_file_goes_to_the_browser_and_never_to_a_path_of_the_server(
+    stage: Stage, wait_until: WaitUntil, tmp_path: Path
+) -> None:
+    stage.busy()
+    outside = tmp_path / "stolen.csv"
+
+    async def fetch(address: str) -> None:
+        url, token = parts(address)
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+            async with session.get(url, params={"token": token}) as answer:
+                assert answer.status == 200
+            async with session.ws_connect(f"{url}ws?width=100&height=30") as page:
+
+                async def see(text: str) -> None:
+                    screen = ""
+                    async with asyncio.timeout(60):
+                        while text not in screen:
+                            found = await page.receive()
+                            if isinstance(found.data, bytes):
+                                screen = (screen + found.data.decode())[-50_000:]
+
+                await see("Needs attention")
+                await page.send_json(["stdin", "2"])
+                await see("charge")
+                await page.send_json(["stdin", f"e\x15{outside}\r"])
+                await see("without a path")
+                await page.send_json(["stdin", "\x15queues.csv\r"])
+                async with asyncio.timeout(60):
+                    while True:
+                        found = await page.receive()
+                        if isinstance(found.data, str) and "deliver_file_start" in found.data:
+                            break
+                key = json.loads(found.data)[1]
+                async with session.get(f"{url}download/{key}") as answer:
+                    assert answer.headers["Content-Disposition"] == (
+                        "attachment; filename=queues.csv"
+                    )
+                    assert (await answer.text()).startswith("job_name,count")
+
+    with served(stage, wait_until, cwd=tmp_path) as address:
+        asyncio.run(fetch(address))
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_addresses_need_a_token_or_a_console_that_only_reads(

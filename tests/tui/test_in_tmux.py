@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -87,13 +88,13 @@ def test_a_dead_job_is_retried_from_the_keyboard_and_seen_to_succeed(
     with pool, terminal(stage, tmp_path) as shown:
         wait_until(sees("Overview", "1 of 1 pool alive"), 30)
         shown.type("6")
-        wait_until(sees("1 job · the last that died first", "Timeout: 30 s"))
+        wait_until(sees("1 job · newest first", "Timeout: 30 s"))
         shown.type("Enter")
         wait_until(sees("Why it is not running", "it runs again only if you retry it"))
         shown.type("r")
-        wait_until(sees("Retry 1 job of the dead set?"))
+        wait_until(sees("Retry 1 job of the dead set?", "y goes ahead"))
         shown.type("y")
-        wait_until(sees("1 job put to work"))
+        wait_until(sees("1 job retried"))
         wait_until(lambda: ran == ["ann@example.com"])
         shown.type("Escape")
         wait_until(sees("it is not in the dead set any more"))
@@ -118,6 +119,7 @@ def test_a_console_that_was_killed_leaves_an_undo_to_the_next(
         wait_until(lambda: "Overview" in shown.text, 30)
         shown.type("6", "a", "d")
         wait_until(lambda: "Delete 30 jobs of the dead set?" in shown.text)
+        wait_until(lambda: "y goes ahead" in shown.text)
         shown.type("y")
         wait_until(lambda: "30 jobs deleted" in shown.text)
     assert stage.redis.zcard(stage.keys.dead) == 0
@@ -128,3 +130,24 @@ def test_a_console_that_was_killed_leaves_an_undo_to_the_next(
         shown.type("u")
         wait_until(lambda: "30 jobs are back" in shown.text)
     assert set(stage.redis.zrange(stage.keys.dead, 0, -1)) == raws
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_a_terminal_that_cannot_draw_gets_a_sentence_instead_of_a_screen(
+    stage: Stage, term: str
+) -> None:
+    mine, theirs = pty.openpty()
+    root = Path(__file__).parents[2]
+    env = {
+        **os.environ, "TERM": term, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tui'}",
+        "WORKKIT_REDIS_URL": stage.url, "WORKKIT_NAMESPACE": stage.namespace,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "workkit", "top"]
+    done = subprocess.run(
+        command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=env, timeout=60,
+        check=False, text=True,
+    )  # fmt: skip
+    os.close(theirs)
+    os.close(mine)
+    assert done.returncode == 2
+    assert f"TERM={term} cannot draw the console; --once prints an overview" in done.stderr

@@ -10,10 +10,10 @@ from tests.tui.pressing import NUMBER, SCREENS, App, P, more, table
 from tests.tui.stage import Stage, shown
 from workkit_tui.app import Console
 from workkit_tui.keys import COMMON
-from workkit_tui.screens import TAB_SCREENS
 from workkit_tui.screens.help import HelpScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.queue import QueueScreen
+from workkit_tui.tabs import TABS
 from workkit_tui.widgets.table import Table
 
 pytestmark = pytest.mark.one_server
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.one_server
 def test_every_key_has_an_action_and_no_key_means_two_things(name: str) -> None:
     screen = SCREENS[name]
     keys = [*screen.KEYS, *COMMON]
-    used = [each for key in keys for each in key.keys]
+    used = [*(tab.key for tab in TABS), *(each for key in keys for each in key.keys)]
     assert len(used) == len(set(used))
     for key in keys:
         home: type = Console if key.action.startswith("app.") else screen
@@ -34,6 +34,13 @@ def test_every_key_has_an_action_and_no_key_means_two_things(name: str) -> None:
         assert hasattr(home, f"action_{method}"), key
         assert key.help
         assert not key.help.endswith(".")
+
+
+def test_each_tab_has_a_key_of_its_own_and_a_screen_that_names_it() -> None:
+    assert len({tab.key for tab in TABS}) == len({tab.name for tab in TABS}) == len(TABS)
+    for tab in TABS:
+        assert len(tab.key) == 1, "one press goes there"
+        assert (tab.name, tab.title) == (tab.screen.TAB, tab.screen.TITLE_SHOWN)
 
 
 def test_capital_letters_are_for_what_cannot_be_undone_and_for_the_last_row() -> None:
@@ -74,7 +81,8 @@ def test_every_key_can_be_pressed_on_every_screen(stage: Stage, name: str, state
 
 def test_the_footer_and_the_help_are_made_of_the_keys(stage: Stage) -> None:
     async def play(pilot: P, app: App) -> None:
-        for name, screen in TAB_SCREENS.items():
+        for tab in TABS:
+            name, screen = tab.name, tab.screen
             app.action_tab(name)
             await pilot.pause()
             footer = shown(app).splitlines()[-1]
@@ -176,7 +184,7 @@ def test_the_mouse_chooses_opens_sorts_and_switches(stage: Stage) -> None:
         assert table(app).sorted_by == "Queue"
         await pilot.click(Table, offset=(3, 0))
         assert table(app).inverted
-        await pilot.click("Tabs", offset=(3, 0))
+        await pilot.click("TabBar", offset=(3, 0))
         await pilot.pause()
         assert app.console_screen is app.get_screen("overview")
 
@@ -201,10 +209,10 @@ def test_refreshing_holding_and_themes(stage: Stage) -> None:
         assert app.theme != theme
         await pilot.press("z")
         await pilot.pause()
-        assert "held, z goes on" in shown(app).splitlines()[0]
+        assert "frozen; z resumes" in shown(app).splitlines()[0]
         await pilot.press("z")
         await pilot.pause()
-        assert "held" not in shown(app).splitlines()[0]
+        assert "frozen" not in shown(app).splitlines()[0]
 
     stage.drive(play)
 

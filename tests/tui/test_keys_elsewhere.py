@@ -49,6 +49,32 @@ def test_groups_are_opened_retried_and_deleted(stage: Stage) -> None:
     stage.drive(play)
 
 
+def test_a_count_of_many_jobs_says_how_old_it_is(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workkit_tui.screens.errors._CHEAP", 20)
+    stage.busy()
+
+    async def play(pilot: P, app: App) -> None:
+        await pilot.press("7")
+        await stage.until(pilot, lambda: table(app).total == 3)
+        await stage.until(pilot, lambda: not app.workers._workers)
+        await stage.look(pilot, app)
+        assert "counted" not in shown(app)
+        stage.dead("b" * 24, 1, "KeyError: 'new'")
+        stage.clock.advance(61)
+        await stage.look(pilot, app)
+        assert "counted 1m 1s ago; c counts again" in shown(app)
+        assert table(app).total == 3
+        await pilot.press("c")
+        await stage.until(pilot, lambda: table(app).total == 4)
+        await stage.until(pilot, lambda: not app.workers._workers)
+        await stage.look(pilot, app)
+        assert "counted" not in shown(app)
+
+    stage.drive(play, size=(80, 24))
+
+
 # Jobs, workers, cron, undo
 
 
@@ -77,7 +103,7 @@ def test_a_job_shows_everything_and_hides_secrets(stage: Stage) -> None:
         await stage.press(pilot, app, "escape")
         await pilot.press("f")
         await stage.until(
-            pilot, lambda: any("It is nowhere" in n.message for n in app._notifications)
+            pilot, lambda: any("It was not found" in n.message for n in app._notifications)
         )
 
     stage.drive(play, size=(120, 24))
@@ -110,7 +136,7 @@ def test_workers_are_those_of_the_pool_or_all_and_lead_to_their_jobs(stage: Stag
         assert "Busy workers of web-1:4242" in shown(app)
         assert "page 12 of 40" in shown(app)
         await stage.press(pilot, app, "j")
-        await stage.until(pilot, lambda: "nobody is busy" in shown(app))
+        await stage.until(pilot, lambda: "no worker is busy" in shown(app))
         await stage.press(pilot, app, "w")
         assert "Busy workers of all pools" in shown(app)
         assert "page 12 of 40" in shown(app)
@@ -157,7 +183,9 @@ def test_what_was_done_is_undone_or_forgotten(stage: Stage) -> None:
         await pilot.press("X", "n")
         await stage.look(pilot, app)
         assert len(stage.client.actions.operations()) == 1, "it asks first"
-        await pilot.press("X", "y")
+        await pilot.press("X")
+        await stage.until(pilot, lambda: "y empties it" in shown(app))
+        await pilot.press("y")
         await stage.until(pilot, lambda: "gone for good" in shown(app))
         assert stage.client.actions.operations() == []
         assert stage.client.jobs(scheduled).total == total

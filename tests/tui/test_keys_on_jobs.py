@@ -94,6 +94,33 @@ def test_one_job_the_marked_ones_or_all_are_deleted(stage: Stage) -> None:
     stage.drive(play)
 
 
+def test_what_is_marked_is_said_first_and_all_is_unmarked_with_the_tab(stage: Stage) -> None:
+    stage.busy()
+
+    async def play(pilot: P, app: App) -> None:
+        await stage.press(pilot, app, "6")
+        await pilot.press("slash", *"error:timeout or error:address or fails:>0", "enter")
+        await stage.until(pilot, lambda: "41 matches" in shown(app))
+        await pilot.press("a")
+        await pilot.pause()
+        assert shown(app).splitlines()[2].strip().startswith("all are marked · /error:timeout")
+        await pilot.press("2", "6")
+        await stage.look(pilot, app)
+        assert "marked" not in shown(app).splitlines()[2]
+        await pilot.press("space")
+        await pilot.pause()
+        await pilot.press("2", "6")
+        await stage.look(pilot, app)
+        assert shown(app).splitlines()[2].strip().startswith("1 marked"), "named jobs stay named"
+        await pilot.press("a", "enter")
+        await stage.look(pilot, app)
+        await pilot.press("escape")
+        await stage.look(pilot, app)
+        assert "all are marked" in shown(app), "a job is looked at without leaving the tab"
+
+    stage.drive(play, size=(80, 24))
+
+
 def test_only_what_a_filter_picks_is_acted_on(stage: Stage) -> None:
     stage.busy()
 
@@ -145,7 +172,7 @@ def test_the_order_is_turned_and_an_id_is_copied(stage: Stage) -> None:
         await pilot.press("y")
         assert app.clipboard == f"{100:024x}"
         await stage.press(pilot, app, "o")
-        assert "the longest dead first" in shown(app)
+        assert "oldest first" in shown(app)
         await pilot.press("y")
         assert app.clipboard == f"{200:024x}"
 

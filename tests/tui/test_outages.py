@@ -38,7 +38,7 @@ def test_an_outage_is_shown_acts_are_refused_and_it_recovers_by_itself(
             await pilot.press("d")
             await pilot.pause()
             assert not isinstance(app.screen, PlanScreen)
-            assert any("out of reach" in n.message for n in app._notifications)
+            assert any("cannot be reached" in n.message for n in app._notifications)
             server.start()
             await stage.look(pilot, app)
             assert app.trouble == ""

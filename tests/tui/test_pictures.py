@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from tests.tui.stage import Stage, shown
 from workkit_tui.app import Console
-from workkit_tui.keys import TABS
+from workkit_tui.tabs import TABS
 
 pytestmark = pytest.mark.one_server
 
@@ -50,10 +50,10 @@ def test_every_screen_looks_as_it_was_accepted(
         getattr(stage, state)()
 
     async def play(pilot: Pilot[None], app: Console) -> None:
-        for at, (name, _) in enumerate(TABS, 1):
-            await stage.press(pilot, app, str(at))
+        for tab in TABS:
+            await stage.press(pilot, app, tab.key)
             await stage.until(pilot, lambda: not app.workers._workers)
-            check(f"{name}-{state}-{size[0]}x{size[1]}", shown(app))
+            check(f"{tab.name}-{state}-{size[0]}x{size[1]}", shown(app))
 
     stage.drive(play, size=size)
 
@@ -73,7 +73,9 @@ def test_what_is_opened_from_a_screen_looks_as_it_was_accepted(
         await see("queue", "2", "enter")
         await see("queued-job", "enter")
         await see("dead-marked", "6", "space", "space")
-        await see("plan", "d")
+        await pilot.press("d")
+        await stage.until(pilot, lambda: "y goes ahead" in shown(app))
+        await see("plan")
         await see("dead-job", "escape", "escape", "enter")
         await see("worker-job", "3", "o", "enter")
         await see("dead-filter", "6", "slash", *"id:*c8 or error:address", "enter")

@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from workkit_tui.widgets.table import Column, Row, Table
+from workkit_tui.widgets.table import Row, Table, TableColumn
 
 pytestmark = pytest.mark.one_server
 
@@ -33,7 +33,7 @@ class OneTable(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self.cells = [str(n) for n in range(10)]
-        self.table = Counting([Column("N", 4)], lambda at: Row([self.cells[at]]))
+        self.table = Counting([TableColumn("N", 4)], lambda at: Row([self.cells[at]]))
         self.table.lines = set()
 
     def get_css_variables(self) -> dict[str, str]:

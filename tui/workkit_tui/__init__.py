@@ -1,8 +1,8 @@
-"""The console behind `workkit top`: what is stuck, why, and the keys that mend it.
+"""The console behind `workkit top`: shows which jobs are stuck and why, and repairs it.
 
 It reads through a `workkit.Reader` and acts through `workkit.admin.actions`; it knows nothing of
-Redis. `app` is the application, `screens/` has one screen a file, `widgets/` what they are made of,
-`model/` what is computed without a terminal, `keys` the keys as data.
+Redis. `app` is the application, `screens/` has one screen a file, `widgets/` their parts,
+`model/` the computations, `keys` the keys as data, `tabs` the registry of tabs.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import App, SystemCommand
@@ -15,13 +16,17 @@ from textual.worker import get_current_worker
 from workkit.admin.reader import Reader
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.records import Overview
-from workkit.core.text import age, clean, counted
+from workkit.core.text import age, clean
 from workkit.errors import ServerError, WorkkitError
+from workkit_tui.exporting import Exporter
 from workkit_tui.feed import Feed, View
-from workkit_tui.keys import TABS
+from workkit_tui.guarded import GuardedApp
+from workkit_tui.jumps import Jumps
 from workkit_tui.model.masks import Masks
 from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.help import HelpScreen
 from workkit_tui.settings import Settings
+from workkit_tui.tabs import TABS, Tab
 from workkit_tui.themes import THEMES
 
 if TYPE_CHECKING:
@@ -35,10 +40,10 @@ _SLOWEST_S: Final = 60.0
 
 
 class KeyCommands(Provider):
-    """Offers the keys of the present screen in the command palette."""
+    """Offers the keys of the current screen in the command palette."""
 
     async def search(self, query: str) -> Hits:
-        """Yield the keys whose help fits."""
+        """Yield the keys whose help matches."""
         screen = self.screen
         matcher = self.matcher(query)
         if isinstance(screen, ConsoleScreen):
@@ -48,15 +53,15 @@ class KeyCommands(Provider):
                     yield Hit(score, matcher.highlight(key.help), run, help=key.all_shown)
 
 
-class Console(App[None]):
+class Console(GuardedApp):
     """The console.
 
     Args:
-        reader: What is looked at.
-        actions: Acts on it; None if it cannot be acted on, as a snapshot.
-        pause: Pauses (True) or unpauses a queue by its name; None as above.
-        settings: What the user chose.
-        clock: Where times come from.
+        reader: Reads the namespace.
+        actions: Change it; None where nothing can be changed, as in a snapshot.
+        pause: Pauses (True) or resumes a queue by its name; None as above.
+        settings: The choices of the user.
+        clock: Tells the time.
     """
 
     CSS_PATH = "console.tcss"
@@ -78,7 +83,7 @@ class Console(App[None]):
         self.actions = actions
         self.pause_queue = pause
         self.settings = settings or Settings()
-        self.masks = Masks(self.settings.masks)
+        self.masks = Masks((*self.settings.masks, *self.settings.masks_also))
         self.clock = clock or SystemClock()
         self.feed = Feed(reader, self.settings.refresh_s)
         self.view: View | None = None
@@ -87,8 +92,12 @@ class Console(App[None]):
         self._looking = False
         self._next_look_s = 0.0
         self._looked_s: float | None = None
-        #: How many looks have ended, well or not.
+        #: How many readings have ended, failed ones included.
         self.looks = 0
+
+    def hidden(self, text: str) -> str:
+        """Return a text without secrets."""
+        return self.masks.text(text)
 
     def get_css_variables(self) -> dict[str, str]:
         """Add colours that are mixed from those of the theme."""
@@ -105,29 +114,40 @@ class Console(App[None]):
     # StartChecks.
 
     def on_mount(self) -> None:
-        """Open the first screen and begin to look."""
+        """Open the first tab and begin to read."""
         for theme in THEMES:
             self.register_theme(theme)
-        with suppress(Exception):  # an unknown theme is no reason not to start
+        with suppress(Exception):  # an unknown theme must not keep the console from starting
             self.theme = self.settings.theme
-        from workkit_tui.screens import TAB_SCREENS
-
-        for name, make in TAB_SCREENS.items():
-            self.install_screen(make(), name)
-        self.push_screen(TABS[0][0])
+        for tab in self.tabs:
+            self.install_screen(tab.screen(), tab.name)
+            self.bind(tab.key, f"tab('{tab.name}')", description=tab.title, show=False)
+        self.push_screen(self.tabs[0].name)
         self.set_interval(_TICK_S, self._tick)
 
     def on_unmount(self) -> None:
-        """Let go of the server."""
+        """Close the connections."""
         self.feed.close()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Offer screens by name beside Textual's own commands."""
+        """Offer the tabs beside Textual's own commands."""
         yield from super().get_system_commands(screen)
-        for at, (name, title) in enumerate(TABS, 1):
-            yield SystemCommand(
-                title, f"Go to the screen (key {at})", lambda name=name: self.action_tab(name)
-            )
+        for tab in self.tabs:
+            go = partial(self.action_tab, tab.name)
+            yield SystemCommand(tab.title, f"Go to the tab (key {tab.key})", go)
+
+    @property
+    def tabs(self) -> Sequence[Tab]:
+        """The tabs, in their order."""
+        return TABS
+
+    def tab_named(self, name: str) -> Tab:
+        """Return a tab by its name."""
+        return next(tab for tab in self.tabs if tab.name == name)
+
+    def badges(self, seen: Overview) -> Mapping[str, str]:
+        """Return the number beside each tab: name → text, "" for none."""
+        return {tab.name: tab.screen.badge(seen) for tab in self.tabs}
 
     # Looking.
 
@@ -138,7 +158,7 @@ class Console(App[None]):
         self._say_state()
 
     def look_now(self) -> None:
-        """Look, unless that is under way."""
+        """Read a view, unless that is under way."""
         if self._looking:
             self._next_look_s = 0.0
             return
@@ -176,7 +196,7 @@ class Console(App[None]):
         self._say_state()
 
     def _show(self, screen: ConsoleScreen | None) -> None:
-        """Hand the view to its screen, if that is still there."""
+        """Hand the view to its screen, if that is still current."""
         present = self.console_screen
         if self.view is not None and present is not None:
             if present is screen:
@@ -191,7 +211,7 @@ class Console(App[None]):
 
     @property
     def console_screen(self) -> ConsoleScreen | None:
-        """The screen that is seen, or that is behind a question."""
+        """The current screen, also behind a box."""
         for screen in reversed(self.screen_stack):
             if isinstance(screen, ConsoleScreen):
                 return screen
@@ -199,7 +219,7 @@ class Console(App[None]):
 
     @property
     def age_s(self) -> float | None:
-        """How old what is on the screen is, seconds; None before the first look."""
+        """The age of the shown data, seconds; None before the first view."""
         if self._looked_s is None:
             return None
         return self.clock.read().monotonic_s - self._looked_s
@@ -207,13 +227,13 @@ class Console(App[None]):
     # What may be done.
 
     def may_act(self) -> bool:
-        """Tell whether acts are allowed now; says why not."""
+        """Tell whether something may be changed now; if not, show why."""
         if self.actions is None:
             self.notify("This is a snapshot; nothing can be changed in it.", severity="warning")
         elif self.settings.read_only:
             self.notify("This console is read-only.", severity="warning")
         elif self.trouble:
-            reason = f"Not while Redis is out of reach: {clean(self.trouble)}"
+            reason = f"Redis cannot be reached, so nothing can be changed: {clean(self.trouble)}"
             self.notify(reason, severity="error")
         elif self.view is None:
             self.notify("Nothing has been read yet.", severity="warning")
@@ -222,7 +242,7 @@ class Console(App[None]):
         return False
 
     def pause(self, name: str, *, wanted: bool) -> None:
-        """Pause a queue, or let it go on, and say so; refuses where nothing may be done.
+        """Pause a queue or resume it, and say so; refuses where nothing may be changed.
 
         Args:
             name: The queue's.
@@ -232,7 +252,7 @@ class Console(App[None]):
             self.run_worker(lambda: self._pause(name, wanted), thread=True, group="pause")
 
     def _pause(self, name: str, wanted: bool) -> None:
-        assert self.pause_queue is not None  # noqa: S101 - it may be acted
+        assert self.pause_queue is not None  # noqa: S101 - may_act has told so
         trouble = ""
         try:
             self.pause_queue(name, wanted)
@@ -242,7 +262,7 @@ class Console(App[None]):
             self.call_from_thread(self._paused, name, wanted, trouble)
 
     def _paused(self, name: str, wanted: bool, trouble: str) -> None:
-        did = "is paused; what runs goes on" if wanted else "goes on"
+        did = "is paused; running jobs continue" if wanted else "is resumed"
         severity: Any = "error" if trouble else "information"
         self.notify(trouble or f"Queue {clean(name)} {did}.", severity=severity)
         self.action_refresh_now()
@@ -250,11 +270,14 @@ class Console(App[None]):
     # Actions of all screens.
 
     def action_tab(self, name: str) -> None:
-        """Go to a screen with a number."""
+        """Go to a tab."""
         self.feed.wake()
         while len(self.screen_stack) > 2:  # noqa: PLR2004 - Textual's own, and the tab
             self.pop_screen()
-        if self.screen_stack[-1] is not self.get_screen(name):
+        here = self.screen_stack[-1]
+        if here is not self.get_screen(name):
+            if isinstance(here, ConsoleScreen):
+                here.leave()
             self.switch_screen(name)
         if self.view is not None:
             self.call_later(self._show_common)
@@ -265,36 +288,36 @@ class Console(App[None]):
         if screen is not None and self.view is not None:
             screen.take_common(self.view)
 
-    def open_screen(self, screen: ConsoleScreen) -> None:
-        """Go deeper; Escape comes back."""
+    def open_screen(self, screen: Screen[None]) -> None:
+        """Open a screen on top; Escape comes back."""
         self.feed.wake()
         self.push_screen(screen)
         self.call_later(self._show_common)
         self._next_look_s = 0.0
 
     def action_next_tab(self, by: int) -> None:
-        """Go to a neighbour of the screen."""
-        names = [name for name, _ in TABS]
+        """Go to a neighbouring tab."""
+        names = [tab.name for tab in self.tabs]
         screen = self.console_screen
         here = names.index(screen.TAB) if screen is not None and screen.TAB in names else 0
         self.action_tab(names[(here + by) % len(names)])
 
     def action_refresh_now(self) -> None:
-        """Look at once."""
+        """Read a view at once."""
         self.feed.wake()
         self._next_look_s = 0.0
         self.look_now()
 
     def action_faster(self, factor: float) -> None:
-        """Look more, or less, often."""
+        """Read more often, or less."""
         wanted = min(max(self.feed.refresh_s * factor, _FASTEST_S), _SLOWEST_S)
         self.feed.refresh_s = wanted
         self.feed.wake()
         self._next_look_s = 0.0
-        self.notify(f"Looks every {wanted:g} s while something happens.")
+        self.notify(f"Refreshes every {wanted:g} s while something changes.")
 
     def action_freeze(self) -> None:
-        """Hold what is on the screen, or go on."""
+        """Freeze the screen, or resume."""
         self.frozen = not self.frozen
         self._next_look_s = 0.0
         self._say_state()
@@ -307,65 +330,26 @@ class Console(App[None]):
 
     def action_help(self) -> None:
         """Explain the keys of the screen."""
-        from workkit_tui.screens.help import HelpScreen
-
         screen = self.console_screen
         if screen is not None and screen is self.screen:
-            self.push_screen(HelpScreen(screen.TITLE_SHOWN, screen.all_keys()))
+            self.push_screen(HelpScreen(screen.TITLE_SHOWN, screen.all_keys(), self.tabs))
 
     def action_jump(self) -> None:
         """Ask where to go."""
-        from workkit_tui.jumps import Jumps
-
         screen = self.console_screen
         if screen is not None and screen is self.screen:
-            Jumps(self).ask(screen)
+            Jumps(screen).ask()
 
     def action_export(self) -> None:
-        """Ask for a file, and write what is listed to it."""
+        """Ask for a file, and write the list to it."""
         screen = self.console_screen
-        exported = getattr(screen, "exported", None)
-        if screen is None or exported is None or screen is not self.screen:
-            return
-        name, _ = exported()
-        from workkit_tui.export import FORMATS
-
-        hint = f"a file that ends in {', '.join(FORMATS)}"
-        screen.prompt.ask(
-            "Write to", self._write, value=f"workkit-{name.replace('/', '_')}.csv", hint=hint
-        )
-
-    def _write(self, text: str) -> None:
-        from pathlib import Path
-
-        from workkit_tui.export import MOST, check, write
-
-        screen: Any = self.console_screen
-        _, records = screen.exported()
-        check(Path(text))
-        screen.close_prompt()
-
-        def work() -> None:
-            try:
-                written = write(Path(text), records, self.masks)
-            except (ServerError, ValueError) as error:
-                self._say_later(clean(str(error)), "error")
-            else:
-                more = "; it is full, workkit export writes the rest" if written == MOST else ""
-                said = f"Wrote {counted(written, 'record')} to {clean(text)}{more}"
-                self._say_later(said, "warning" if more else "information")
-
-        self.run_worker(work, thread=True, group="export")
-
-    def _say_later(self, text: str, severity: Any) -> None:
-        """Say something from a thread."""
-        if self.is_running:
-            self.call_from_thread(self.notify, text, severity=severity)
+        if screen is not None and screen is self.screen:
+            Exporter(screen).ask()
 
     def state_words(self) -> tuple[str, str]:
         """Return how fresh the screen is, in words, and the name of a colour."""
         if self.frozen:
-            return "held, z goes on", "warning"
+            return "frozen; z resumes", "warning"
         if self.trouble:
             seen = "never" if self.age_s is None else f"{age(self.age_s)} ago"
             return f"last seen {seen}", "error"

@@ -1,10 +1,12 @@
-"""Writing what is listed to a file: CSV, JSON, or JSON lines, which a notebook reads as a frame."""
+"""Writes records to a file: CSV, JSON, or JSON lines, which a notebook reads as a frame."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 import io
+import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,12 +14,28 @@ from typing import Any, Final
 import msgspec
 
 from workkit.core.job import Job
+from workkit.core.records import WorkerObservation
+from workkit.core.text import clean
 from workkit_tui.model.masks import Masks
+from workkit_tui.model.words import json_escaped
 
-__all__ = ["FORMATS", "MOST", "as_record", "check", "write"]
+__all__ = [
+    "FORMATS",
+    "MOST",
+    "as_record",
+    "check",
+    "check_name",
+    "encoded",
+    "suggested",
+    "write",
+]
 
+#: Characters that a simple name does not contain.
+_ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 #: Suffixes of files that can be written.
 FORMATS: Final = (".csv", ".json", ".jsonl")
+#: A spreadsheet computes a cell that begins so; it skips a tab and line ends in front.
+_COMPUTED: Final = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - those of wide scripts too
 #: Jobs that a file gets at most; `workkit export` writes any number, without holding them.
 MOST: Final = 20_000
 
@@ -31,9 +49,9 @@ def as_record(value: Any, masks: Masks) -> Any:
             "enqueued_at": value.enqueued_at,
             "args": masks.hide(value.args),
             "unique": value.unique,
-            "unique_key": value.unique_key,
+            "unique_key": masks.text(value.unique_key, value.args),
             "fails": value.fails,
-            "last_err": value.last_err,
+            "last_err": masks.text(value.last_err, value.args),
             "failed_at": value.failed_at,
             "undecodable": value.undecodable,
         }
@@ -43,14 +61,18 @@ def as_record(value: Any, masks: Masks) -> Any:
             field.name: as_record(getattr(value, field.name), masks)
             for field in dataclasses.fields(value)
         }
+        if isinstance(value, WorkerObservation):
+            fields["args_json"] = msgspec.json.encode(masks.json(value.args_json)).decode()
         return place | fields
     if isinstance(value, Mapping):
         return {str(key): as_record(inner, masks) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [as_record(inner, masks) for inner in value]
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+        return masks.text(value.decode("utf-8", "backslashreplace"))
+    if isinstance(value, str):
+        return masks.text(value)
+    return value if isinstance(value, int | float) or value is None else str(value)
 
 
 def check(path: Path) -> None:
@@ -60,7 +82,7 @@ def check(path: Path) -> None:
         path: Its suffix says in which form.
 
     Raises:
-        ValueError: The suffix is none of `FORMATS`, or the file exists.
+        ValueError: The suffix is not one of `FORMATS`, or the file exists.
     """
     if path.suffix not in FORMATS:
         raise ValueError(f"end the name in {', '.join(FORMATS)}")
@@ -68,35 +90,76 @@ def check(path: Path) -> None:
         raise ValueError("that file exists; choose another name")
 
 
+def check_name(path: Path) -> None:
+    """Refuse the name of a download.
+
+    Args:
+        path: Its suffix says in which form.
+
+    Raises:
+        ValueError: The suffix is not one of `FORMATS`, or it is more than a simple name.
+    """
+    if path.suffix not in FORMATS:
+        raise ValueError(f"end the name in {', '.join(FORMATS)}")
+    if _ODD.search(str(path)):
+        raise ValueError("give a name of letters, digits, dots and dashes, without a path")
+
+
+def suggested(name: str) -> str:
+    """Return a name for a file of a list."""
+    return f"workkit-{_ODD.sub('_', name)}.csv"
+
+
 def write(path: Path, records: Iterable[Any], masks: Masks) -> int:
-    """Write records to a file that does not exist yet.
+    """Write records to a file that does not exist yet, and that only its owner can read.
 
     Args:
         path: Where, see `check`.
         records: Records of a reader.
-        masks: What to hide.
+        masks: Hides secrets.
 
     Returns:
         How many were written.
 
     Raises:
-        ValueError: The file cannot be written.
+        ValueError: The file cannot be written; no part of it is left.
+        ServerError: The records cannot be read.
+    """
+    content, number = encoded(path.suffix, records, masks)
+    path = path.expanduser()
+    try:
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise ValueError(f"it cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(opened, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise ValueError(f"it cannot be written: {error.strerror}") from None
+    return number
+
+
+def encoded(suffix: str, records: Iterable[Any], masks: Masks) -> tuple[bytes, int]:
+    """Return records as the bytes of a file, and how many they are.
+
+    Args:
+        suffix: One of `FORMATS`.
+        records: Records of a reader.
+        masks: Hides secrets.
+
+    Raises:
         ServerError: The records cannot be read.
     """
     rows = [as_record(record, masks) for record in records]
-    try:
-        with path.expanduser().open("xb") as file:
-            file.write(_encode(path.suffix, rows))
-    except OSError as error:
-        raise ValueError(f"it cannot be written: {error.strerror}") from None
-    return len(rows)
+    return _encode(suffix, rows), len(rows)
 
 
 def _encode(suffix: str, rows: list[Any]) -> bytes:
     if suffix == ".json":
-        return msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n"
+        return json_escaped(msgspec.json.format(_json(rows), indent=1)).encode() + b"\n"
     if suffix == ".jsonl":
-        return b"".join(msgspec.json.encode(_flat(row)) + b"\n" for row in rows)
+        return b"".join(json_escaped(_json(_flat(row))).encode() + b"\n" for row in rows)
     text = io.StringIO()
     flat = [_flat(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
@@ -106,6 +169,10 @@ def _encode(suffix: str, rows: list[Any]) -> bytes:
     return text.getvalue().encode()
 
 
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """Lift the fields of a job beside those of its record."""
     flat = {name: value for name, value in row.items() if name not in {"job", "sample"}}
@@ -113,9 +180,10 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as a cell; what a spreadsheet would compute is taken as text."""
+    """Return a value as a cell: nothing that a spreadsheet computes or a terminal obeys."""
     if isinstance(value, str):
-        return f"'{value}" if value[:1] in {"=", "+", "-", "@"} else value
+        text = "\n".join(clean(line) for line in value.split("\n"))
+        return f"'{text}" if value[:1] in _COMPUTED else text
     if isinstance(value, Iterable):
-        return msgspec.json.encode(value).decode()
+        return json_escaped(_json(value))
     return value

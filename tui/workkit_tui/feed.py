@@ -1,4 +1,4 @@
-"""Looks at the namespace, on a thread of its own, as often as is worth it."""
+"""Reads the namespace on a thread, less often while nothing changes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from workkit_tui.model.trends import Trends
 
 __all__ = ["Feed", "View"]
 
-#: While nothing changes, looks become rarer, up to this many seconds apart.
+#: Longest time between two readings while nothing changes, seconds.
 _SLOWEST_S: Final = 10.0
 _SLOWER: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look.
+    """One reading of the namespace.
 
     Attributes:
-        seen: What was read.
-        trends: What has changed until then.
-        concerns: What needs attention, the worst first.
+        seen: The overview.
+        trends: Rates and recent executions up to then.
+        concerns: The concerns, the worst first.
         takers: Name → how many workers of live pools take jobs of it.
-        recent: A sample of what ran last, the newest first.
-        gathered: What the screen asked for beside it.
+        recent: A sample of the last executions, the newest first.
+        gathered: The data that the screen asked for.
     """
 
     seen: Overview
@@ -43,12 +43,12 @@ class View:
 
 @dataclass(slots=True)
 class Feed:
-    """Reads views, and says when the next one is due.
+    """Reads views, and tells when the next one is due.
 
     Attributes:
-        reader: What is looked at.
-        refresh_s: Seconds between two looks while something happens.
-        trends: Grow with each look.
+        reader: Reads the namespace.
+        refresh_s: Seconds between two readings while something changes.
+        trends: Grow with each reading.
     """
 
     reader: Reader
@@ -63,7 +63,7 @@ class Feed:
         """Read a view; blocks, so it is called on a thread.
 
         Args:
-            gather: Reads what the screen needs beside the overview.
+            gather: Reads the data that the screen needs beside the overview.
 
         Raises:
             ServerError: The server does not answer, or refuses.
@@ -84,17 +84,17 @@ class Feed:
         return View(seen, self.trends, found, taken, recent, gathered)
 
     def close(self) -> None:
-        """Let go of the server."""
+        """Close the connections."""
         if self._watch is not None:
             self._watch.close()
 
     def wake(self) -> None:
-        """Look as often as asked for again, since somebody is at the keyboard."""
+        """Return to the chosen pace, since a key was pressed."""
         self._quiet = 0
 
     @property
     def wait_s(self) -> float:
-        """Seconds until the next look."""
+        """Seconds until the next reading."""
         if not self._quiet:
             return self.refresh_s
         slowed_s = self.refresh_s * _SLOWER ** min(self._quiet, 20)
@@ -102,7 +102,7 @@ class Feed:
 
 
 def _substance(seen: Overview) -> tuple[Any, ...]:
-    """Return what counts as a change; heartbeats and ages do not."""
+    """Return the parts that count as a change; heartbeats and ages do not."""
     return (
         [(q.job_name, q.count, q.running, q.paused, q.max_concurrency) for q in seen.queues],
         [(pool.worker_pool_id, dict(pool.totals)) for pool in seen.pools],

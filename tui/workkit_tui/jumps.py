@@ -1,17 +1,13 @@
-"""`:` goes to a screen, a queue or a job."""
+"""`:` goes to a tab, a queue or a job."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from workkit.core.records import Found
 from workkit.core.text import clean
 from workkit.errors import ServerError
-from workkit_tui.keys import TABS
-
-if TYPE_CHECKING:
-    from workkit.core.records import Found
-    from workkit_tui.app import Console
-    from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.job import JobScreen
+from workkit_tui.screens.queue import QueueScreen
 
 __all__ = ["Jumps"]
 
@@ -20,60 +16,53 @@ class Jumps:
     """Finds what was typed after the colon.
 
     Args:
-        app: The console.
+        screen: The screen that it is typed on.
     """
 
-    def __init__(self, app: Console) -> None:
-        self._app = app
+    def __init__(self, screen: ConsoleScreen) -> None:
+        self._screen = screen
+        self._console = screen.console
 
-    def ask(self, screen: ConsoleScreen) -> None:
-        """Ask on a screen where to go."""
-        screen.prompt.ask(":", self._go, hint="a screen, a queue, or the id of a job")
+    def ask(self) -> None:
+        """Ask where to go."""
+        self._screen.prompt.ask(":", self._go, hint="a tab, a queue, or the id of a job")
 
     def _go(self, text: str) -> None:
-        app = self._app
-        screen = app.console_screen
-        if screen is not None:
-            screen.close_prompt()
+        console, app = self._console, self._screen.app
+        self._screen.close_prompt()
         if not text:
             return
         if text in {"q", "quit", "exit"}:
             app.exit()
             return
-        screens = [name for name, title in TABS if title.lower().startswith(text.lower())]
-        if screens:
-            app.action_tab(screens[0])
+        tabs = [tab for tab in console.tabs if tab.title.lower().startswith(text.lower())]
+        if tabs:
+            console.action_tab(tabs[0].name)
             return
-        seen = app.view.seen if app.view else None
-        names = [queue.job_name for queue in seen.queues] if seen else []
+        names = [queue.job_name for queue in console.view.seen.queues] if console.view else []
         fitting = [name for name in names if name == text] or [
             name for name in names if name.startswith(text)
         ]
         if fitting:
-            from workkit_tui.screens.queue import QueueScreen
-
-            app.open_screen(QueueScreen(fitting[0]))
+            console.open_screen(QueueScreen(fitting[0]))
             return
-        app.notify(f"Looking for a job {clean(text)} …")
+        app.notify(f"Searching for job {clean(text)} …")
         app.run_worker(lambda: self._find(text), thread=True, group="find", exclusive=True)
 
     def _find(self, job_id: str) -> None:
         found, trouble = None, ""
         try:
-            found = self._app.reader.find(job_id)
+            found = self._console.reader.find(job_id)
         except ServerError as error:
             trouble = str(error)
-        if self._app.is_running:
-            self._app.call_from_thread(self._found, job_id, found, trouble)
+        if self._console.is_running:
+            self._console.call_from_thread(self._found, job_id, found, trouble)
 
     def _found(self, job_id: str, found: Found | None, trouble: str) -> None:
+        app = self._screen.app
         if trouble:
-            self._app.notify(clean(trouble), severity="error")
+            app.notify(clean(trouble), severity="error")
         elif found is None:
-            self._app.notify(
-                f"No screen, queue or waiting job is called {clean(job_id)}.", severity="warning"
-            )
+            app.notify(f"No tab, queue or job is called {clean(job_id)}.", severity="warning")
         else:
-            from workkit_tui.screens.job import JobScreen
-
-            self._app.open_screen(JobScreen(found))
+            self._console.open_screen(JobScreen(found))

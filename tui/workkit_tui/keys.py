@@ -1,7 +1,7 @@
-"""Keys as data: what a key does, how it is shown, and what it may not do.
+"""Keys as data.
 
 A screen lists its keys; footer, help and bindings are made from that list. Capital letters are for
-what cannot be undone.
+actions that cannot be undone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from textual.binding import Binding
 
-__all__ = ["COMMON", "MOVING", "TABS", "Key", "bindings", "changed"]
+__all__ = ["COMMON", "MOVING", "Key", "bindings", "changed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Key:
         keys: Textual's names of the keys that do it, the one that is shown first.
         action: The action that it calls.
         label: A word for the footer; "" to be in the help only.
-        help: What it does, in a sentence without a full stop.
+        help: Its effect, in a sentence without a full stop.
         acts: Whether it changes something in Redis, so that read-only consoles refuse it.
     """
 
@@ -52,7 +52,7 @@ _NAMES: Final = {
     "ctrl+t": "^t", "ctrl+p": "^p", "ctrl+c": "^c",
 }  # fmt: skip
 
-#: How one moves in every list.
+#: Keys that move in every list.
 MOVING: Final = (
     Key(("j", "down"), "cursor_down", "", "Go down"),
     Key(("k", "up"), "cursor_up", "", "Go up"),
@@ -62,34 +62,17 @@ MOVING: Final = (
     Key(("G", "end"), "cursor_last", "", "To the last row"),
 )
 
-#: The screens that have a number, in their order: name of the screen, its title.
-TABS: Final = (
-    ("overview", "Overview"),
-    ("queues", "Queues"),
-    ("workers", "Workers"),
-    ("retry", "Retry"),
-    ("scheduled", "Scheduled"),
-    ("dead", "Dead"),
-    ("errors", "Errors"),
-    ("cron", "Cron"),
-    ("undo", "Undo"),
-)
-
-#: What every screen understands.
+#: Keys of every screen, beside those of the tabs.
 COMMON: Final = (
-    *(
-        Key((str(at),), f"app.tab('{name}')", "", f"{title}")
-        for at, (name, title) in enumerate(TABS, 1)
-    ),
-    Key(("l", "right", "tab"), "app.next_tab(1)", "", "The next screen"),
-    Key(("h", "left", "shift+tab"), "app.next_tab(-1)", "", "The screen before"),
-    Key(("colon",), "app.jump", "", "Jump to a screen, a queue or a job by its name or id"),
-    Key(("ctrl+r", "f5"), "app.refresh_now", "", "Look now"),
-    Key(("plus",), "app.faster(0.5)", "", "Look twice as often"),
-    Key(("minus",), "app.faster(2)", "", "Look half as often"),
-    Key(("z",), "app.freeze", "", "Hold what is on the screen, or go on"),
+    Key(("l", "right", "tab"), "app.next_tab(1)", "", "The next tab"),
+    Key(("h", "left", "shift+tab"), "app.next_tab(-1)", "", "The previous tab"),
+    Key(("colon",), "app.jump", "", "Jump to a tab, a queue or a job by its name or id"),
+    Key(("ctrl+r", "f5"), "app.refresh_now", "", "Refresh now"),
+    Key(("plus",), "app.faster(0.5)", "", "Refresh twice as often"),
+    Key(("minus",), "app.faster(2)", "", "Refresh half as often"),
+    Key(("z",), "app.freeze", "", "Freeze the screen, or resume"),
     Key(("ctrl+t",), "app.next_theme", "", "The next theme"),
-    Key(("escape", "backspace"), "back", "", "Back; out of a filter first"),
+    Key(("escape", "backspace"), "back", "", "Back; leaves a filter first"),
     Key(("ctrl+p",), "app.command_palette", "", "All commands, by name"),
     Key(("question_mark", "f1"), "app.help", "help", "This help"),
     Key(("q", "ctrl+c"), "app.quit", "quit", "Quit"),

@@ -1,4 +1,4 @@
-"""The console in a browser: textual-serve with a page of our own and a token."""
+"""The console in a browser: textual-serve with a page of our own, and a guard in front."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ import os
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp_jinja2 import render_template
 from textual_serve.server import Server
+
+from workkit.core.entropy import Entropy
 
 __all__ = ["ConsoleServer"]
 
 _COOKIE: Final = "workkit_token"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+#: Addresses that mean all interfaces of this machine.
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_DIGITS: Final = 4
 #: What the page may load: nothing from other hosts.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -34,7 +42,8 @@ class ConsoleServer(Server):
         options: See `Settings`.
         host: The address to listen at.
         port: The port.
-        token: What a browser has to show; None for nothing.
+        token: The secret that a browser has to send; None to make one, which is printed.
+        public_url: The address that browsers use, where a proxy has another one.
     """
 
     def __init__(
@@ -44,13 +53,17 @@ class ConsoleServer(Server):
         options: Mapping[str, Any],
         host: str,
         port: int,
-        token: str | None,
+        token: str | None = None,
+        public_url: str | None = None,
     ) -> None:
         os.environ["WORKKIT_REDIS_URL"], os.environ["WORKKIT_NAMESPACE"] = redis, namespace
         super().__init__(
-            _command(options), host=host, port=port, title="workkit", templates_path=_TEMPLATES
-        )
-        self._token = token
+            _command(options), host=host, port=port, title="workkit", templates_path=_TEMPLATES,
+            public_url=public_url,
+        )  # fmt: skip
+        self._said = "..." if token else ""
+        self._token = token or Entropy().identifier()
+        self._public_host = urlsplit(public_url).netloc.lower() if public_url else ""
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
@@ -61,36 +74,72 @@ class ConsoleServer(Server):
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Let in who is allowed, and tell the browser what the page may load."""
+        """Refuse strangers, and restrict what the page may load."""
+        if not self._is_own_host(request.host):
+            raise web.HTTPForbidden(
+                text="this name is not the address of the console; give it with --public-url"
+            )
         if not self._is_same_origin(request):
             raise web.HTTPForbidden(text="another site's page may not use this console")
-        shown = request.query.get("token") or request.cookies.get(_COOKIE) or ""
-        if self._token and not hmac.compare_digest(shown.encode(), self._token.encode()):
+        cookie = f"{_COOKIE}_{self.port}"  # cookies are shared by all ports of a host
+        shown = request.query.get("token") or request.cookies.get(cookie) or ""
+        if not hmac.compare_digest(shown.encode(), self._token.encode()):
             raise web.HTTPForbidden(text="open this page with ?token=... in its address")
         response = await handler(request)
         if not response.prepared:
             response.headers["Content-Security-Policy"] = _POLICY
             response.headers["X-Content-Type-Options"] = "nosniff"
             response.headers["Referrer-Policy"] = "no-referrer"
-            if self._token:
-                response.set_cookie(_COOKIE, self._token, httponly=True, samesite="Strict")
+            response.set_cookie(cookie, self._token, httponly=True, samesite="Strict")
         return response
 
+    def _is_own_host(self, host: str) -> bool:
+        """Tell whether a Host header names the served address, or this machine.
+
+        A page of another site can point its own name at this machine; then its name stands there.
+        """
+        if self._public_host and host.lower() == self._public_host:
+            return True
+        if "@" in host:
+            return False
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if name in {"localhost", self.host.lower().strip("[]")}:
+            return True
+        try:
+            address = ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or self.host in _EVERYWHERE
+
     def _is_same_origin(self, request: web.Request) -> bool:
-        """Tell whether a request comes from this page, or from no page at all."""
+        """Tell whether a request comes from this page, or from outside any page."""
         origin = request.headers.get("Origin")
-        return origin is None or origin.partition("://")[2] == request.host
+        if origin is None:
+            return True
+        asked_by = origin.partition("://")[2].lower()
+        return asked_by in {request.host.lower(), self._public_host} - {""}
+
+    async def handle_index(self, request: web.Request) -> web.Response:
+        """Return the page; its addresses are relative, so it works under any name and path."""
+        size = request.query.get("fontsize", "")
+        font_size = int(size) if size.isascii() and size.isdigit() and len(size) < _DIGITS else 16
+        context = {"font_size": font_size, "application": {"name": self.title}}
+        return render_template("app_index.html", request, context)
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say where it is."""
+        """Print the address."""
         del app
-        address = f"http://{self.host}:{self.port}/"
-        token = "?token=..." if self._token else ""
-        sys.stderr.write(f"the console is at {address}{token}; Ctrl-C ends it\n")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        address = self.public_url if self._public_host else f"http://{host}:{self.port}"
+        shown = f"{address.rstrip('/')}/?token={self._said or self._token}"
+        sys.stderr.write(f"the console is at {shown}; Ctrl-C ends it\n")
         sys.stderr.flush()
 
     def initialize_logging(self) -> None:
-        """Log nothing: what goes wrong is raised."""
+        """Log nothing: errors are raised."""
 
 
 def _command(options: Mapping[str, Any]) -> str:
@@ -101,4 +150,6 @@ def _command(options: Mapping[str, Any]) -> str:
         words.append("--read-only")
     for mask in options.get("masks", ()):
         words += ["--mask", mask]
+    for mask in options.get("masks_also", ()):
+        words += ["--mask-also", mask]
     return shlex.join(words)

@@ -1,4 +1,4 @@
-"""What the user chooses."""
+"""The choices of the user."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from workkit.errors import InvalidOption
 
 __all__ = ["DEFAULT_MASKS", "Settings"]
 
-#: Args whose names match are not shown, unless the user sets patterns of their own.
+#: Values whose names match are not shown, unless the user sets other patterns. Names are compared
+#: without regard to case, ``-``, ``_`` and ``.``.
 DEFAULT_MASKS: Final = (
-    "*password*", "*passwd*", "*secret*", "*token*", "*api_key*", "*apikey*", "*authorization*",
-    "*credential*", "*private_key*",
+    "*password*", "*passwd*", "*passphrase*", "*pwd*", "pass", "*secret*", "*token*", "*apikey*",
+    "*auth", "*authheader*", "*authorization*", "*cookie*", "*credential*", "*privatekey*",
+    "*accesskey*", "*signature*", "*bearer*", "jwt", "otp", "pin", "*pincode*", "*sessionid*",
+    "dsn", "*databaseurl*", "*cardnumber*", "*cvv*", "cvc", "*iban", "*ssn",
 )  # fmt: skip
 _FASTEST_S: Final = 0.2
 _SLOWEST_S: Final = 3_600.0
@@ -20,14 +23,15 @@ _SLOWEST_S: Final = 3_600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the console behaves.
+    """The behaviour of the console.
 
     Attributes:
-        refresh_s: Seconds between two looks while something happens.
-        read_only: Whether acts are refused.
-        masks: Patterns of names of args whose values are not shown, ``*`` for anything.
+        refresh_s: Seconds between two readings while something changes.
+        read_only: Whether changes are refused.
+        masks: Patterns of names whose values are not shown, ``*`` for anything.
+        masks_also: Patterns beside those.
         theme: The name of a theme of Textual's, or "workkit" or "workkit-light".
-        by: Who acts, for others who look at what can be undone.
+        by: Who acts; others see it on the Undo tab.
 
     Raises:
         InvalidOption: `refresh_s` is out of its range.
@@ -36,6 +40,7 @@ class Settings:
     refresh_s: float = 2.0
     read_only: bool = False
     masks: tuple[str, ...] = DEFAULT_MASKS
+    masks_also: tuple[str, ...] = ()
     theme: str = "workkit"
     by: str = ""
 

@@ -1,4 +1,4 @@
-"""Colours that mean something: green is well, yellow needs a look, red is broken, blue is here."""
+"""Colours with a meaning: green is good, yellow needs a look, red is broken, blue is the focus."""
 
 from __future__ import annotations
 

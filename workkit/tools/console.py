@@ -10,20 +10,26 @@ from workkit.errors import MissingExtra
 if TYPE_CHECKING:
     from workkit.admin.reader import Reader
 
-__all__ = ["console_fits", "open_console", "who_am_i"]
+__all__ = ["console_fits", "open_console", "terminal_draws", "who_am_i"]
 
 
 def console_fits() -> bool:
     """Tell whether there is a terminal for the console, and Textual to draw it."""
-    import os
     from importlib.util import find_spec
 
     return (
         sys.stdin.isatty()
         and sys.stdout.isatty()
-        and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+        and terminal_draws()
         and find_spec("textual") is not None
     )
+
+
+def terminal_draws() -> bool:
+    """Tell whether the terminal can draw a full screen, as far as TERM says."""
+    import os
+
+    return os.environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}
 
 
 def open_console(reader: Reader, **options: Any) -> None:
@@ -36,6 +42,7 @@ def open_console(reader: Reader, **options: Any) -> None:
     Raises:
         MissingExtra: Textual is not installed.
         InvalidOption: An option is out of its range.
+        SystemExit: The console ended by an error, which it has printed.
     """
     try:
         from workkit_tui.app import Console
@@ -52,12 +59,15 @@ def open_console(reader: Reader, **options: Any) -> None:
         else:
             client.unpause(name)
 
-    Console(
+    app = Console(
         reader,
         actions=getattr(reader, "actions", None),
         pause=pause if hasattr(reader, "pause") else None,
         settings=Settings(by=who_am_i(), **options),
-    ).run()
+    )
+    app.run()
+    if app.return_code:
+        raise SystemExit(app.return_code)
 
 
 def who_am_i() -> str:

@@ -18,8 +18,8 @@ from textual.widgets import Input
 from workkit import Client, ServerRefused
 from workkit.core.entropy import Entropy
 from workkit_tui.app import Console
-from workkit_tui.keys import TABS
 from workkit_tui.settings import Settings
+from workkit_tui.tabs import TABS
 
 __all__ = ["look_on", "pressing"]
 
@@ -113,7 +113,7 @@ async def _press(url: str, namespace: str, over: threading.Event, seen: Counter[
     async with app.run_test(size=(120, 30)) as pilot:
         tab = 0
         while not over.is_set() or tab < len(TABS):
-            app.action_tab(TABS[tab % len(TABS)][0])
+            app.action_tab(TABS[tab % len(TABS)].name)
             tab += 1
             async with asyncio.timeout(_LOOK_S):
                 for _ in range(2):  # one may have begun on the screen before

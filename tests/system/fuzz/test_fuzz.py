@@ -12,7 +12,7 @@ from tests.system.fuzz.live import NAMESPACE, bombard
 from tests.system.fuzz.payloads import JUNK, SEEDS, Mutator
 from workkit.core.entropy import Entropy
 from workkit.doctor import Doctor
-from workkit_tui.keys import TABS
+from workkit_tui.tabs import TABS
 
 FIELDS = ("name", "id", "t", "args", "unique", "unique_key", "fails", "err", "failed_at", "x")
 VALUES = st.one_of(
@@ -57,7 +57,7 @@ def test_pools_client_and_console_survive_what_is_thrown_at_them_and_the_doctor_
     assert outcome.missing == []
     assert outcome.ran > 0
     assert outcome.dead > 0
-    assert {f"{name.title()}Screen" for name, _ in TABS} < outcome.screens.keys()
+    assert {tab.screen.__name__ for tab in TABS} < outcome.screens.keys()
 
     doctor = Doctor(NAMESPACE, server.url, wait=lambda _seconds: None)
     for finding in doctor.examine():

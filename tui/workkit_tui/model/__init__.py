@@ -1,1 +1,1 @@
-"""What the console computes; none of it knows a terminal."""
+"""The computations of the console, without a terminal."""

@@ -1,4 +1,4 @@
-"""Lists that fit into memory: sorted by a column, narrowed by words."""
+"""Lists that fit into memory: sorted by a column, filtered by words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Order(Generic[R]):
-    """A way to sort.
+    """A sort order.
 
     Attributes:
         title: The column that it is called by.
@@ -27,17 +27,17 @@ class Order(Generic[R]):
 
 
 def ordered(rows: Iterable[R], order: Order[R], *, inverted: bool) -> list[R]:
-    """Return rows in an order, or the other way round."""
+    """Return sorted rows; `inverted` reverses the order."""
     return sorted(rows, key=order.key, reverse=order.falling != inverted)
 
 
 def narrowed(rows: Sequence[R], words: str, text: Callable[[R], str]) -> list[R]:
-    """Return the rows whose text holds all words, in any case; a word after "-" is not to be there.
+    """Return the rows whose text contains all words, and none that follows a "-"; case is ignored.
 
     Args:
         rows: The rows.
         words: Words with spaces between.
-        text: What of a row is searched.
+        text: Returns the text of a row that is searched.
     """
     wanted = words.casefold().split()
 

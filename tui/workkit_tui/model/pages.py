@@ -1,4 +1,4 @@
-"""A place with a million jobs as rows of a list: the pages that are looked at, and no more."""
+"""A place with a million jobs as rows of a list; only the visible pages are read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["PAGE", "Matches", "Pages", "Rows"]
 PAGE: Final = 100
 #: Pages that are kept; scrolling back a little costs nothing.
 _KEPT: Final = 20
-#: Matching jobs that are kept; of the rest only the number is known.
+#: Matching jobs that are kept; the rest is only counted.
 _MOST_MATCHES: Final = 2_000
 
 
 class Rows:
-    """What a table of jobs shows."""
+    """The rows of a table of jobs."""
 
     total = 0
 
@@ -33,7 +33,7 @@ class Rows:
         raise NotImplementedError
 
     def find(self, raw: bytes, near: int) -> int | None:
-        """Return where a job is now, of those that are known, the nearest to an index."""
+        """Return the index of a known job; of several equal ones, the nearest to `near`."""
         found = [at for at, record in self.loaded() if record.job.raw == raw]
         return min(found, key=lambda at: abs(at - near), default=None)
 
@@ -79,7 +79,7 @@ class Pages(Rows):
             self._pages.popitem(last=False)
 
     def keep_only(self, first: int, last: int) -> list[int]:
-        """Forget all pages but those of a range of rows, which are returned to be read anew."""
+        """Forget all pages but those of a range of rows; return these, to be read again."""
         wanted = range(max(first, 0) // PAGE, max(last, 0) // PAGE + 1)
         for number in [n for n in self._pages if n not in wanted]:
             del self._pages[number]
@@ -87,7 +87,7 @@ class Pages(Rows):
 
 
 class Matches(Rows):
-    """What a walk with a query has found so far."""
+    """The matches that a walk with a query has found so far."""
 
     def __init__(self) -> None:
         self._found: list[WaitingJob] = []
@@ -106,12 +106,12 @@ class Matches(Rows):
         return enumerate(self._found)
 
     def add(self, records: list[WaitingJob], seen: int, of: int) -> None:
-        """Take in what a batch of the walk has brought."""
+        """Add the matches of a batch of the walk."""
         self._found += records[: _MOST_MATCHES - len(self._found)]
         self.matched += len(records)
         self.total, self.seen, self.of = len(self._found), seen, of
 
     def drop(self, gone: Callable[[WaitingJob], bool]) -> None:
-        """Leave out jobs that were acted on."""
+        """Remove jobs that were changed."""
         self._found = [record for record in self._found if not gone(record)]
         self.total = len(self._found)

@@ -1,4 +1,4 @@
-"""What changes: rates and series, from one overview to the next."""
+"""Rates and series, computed from successive overviews."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ __all__ = ["Flow", "Flows", "Trends"]
 POINTS: Final = 120
 #: Rates are those of the last seconds.
 _WINDOW_S: Final = 15.0
+#: Older executions do not count as recent, seconds.
+_RECENT_S: Final = 600.0
 #: Outcomes of handlers that ran to their end.
 _BAD: Final = with_flag("failed")
 #: The fields of a heartbeat that count them.
 FAILED_TOTALS: Final = tuple(OUTCOMES[outcome].total for outcome in _BAD)
+_ENDED: Final = _BAD | {"done"}
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """How a queue moves.
+    """The flow of a queue.
 
     Attributes:
         out_per_s: Jobs that end a second, estimated from a sample of history; None if unknown.
@@ -40,7 +43,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """How queues move; worked out where it is drawn, since few of a thousand are.
+    """How queues move; computed when drawn, since only few of a thousand queues are visible.
 
     Attributes:
         out_per_s: Name → jobs that end a second; what is not in it has not moved.
@@ -53,7 +56,7 @@ class Flows:
     passed_s: float = 0.0
 
     def of(self, queue: Queue) -> Flow:
-        """Return how a queue moves."""
+        """Return the flow of a queue."""
         if not self.passed_s:
             return Flow()
         out = self.out_per_s.get(queue.job_name, 0.0)
@@ -64,7 +67,7 @@ class Flows:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One overview, reduced to what rates need."""
+    """The part of an overview that rates need."""
 
     at_s: float
     done: Mapping[str, int]
@@ -80,21 +83,23 @@ class Trends:
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque(maxlen=POINTS)
         self._names: deque[tuple[float, Counter[str]]] = deque(maxlen=POINTS)
+        #: For each overview: how many executions of a name ended, and how many of these failed.
+        self._ends: deque[tuple[Counter[str], Counter[str]]] = deque(maxlen=POINTS)
         self.done: deque[float] = deque(maxlen=POINTS)
         self.failed: deque[float] = deque(maxlen=POINTS)
         self.queued: deque[float] = deque(maxlen=POINTS)
         self.wait_ms: deque[float] = deque(maxlen=POINTS)
         self.run_ms: deque[float] = deque(maxlen=POINTS)
         self._newest_ms = 0
-        #: What failed last, the newest first.
+        #: The last failures, the newest first.
         self.failures: deque[HistoryRecord] = deque(maxlen=POINTS)
 
     def add(self, seen: Overview, recent: Sequence[HistoryRecord]) -> None:
-        """Take in what was read.
+        """Add an overview.
 
         Args:
             seen: The overview.
-            recent: What ran last, the newest first.
+            recent: The last executions, the newest first.
         """
         sample = _Sample(
             seen.taken_at,
@@ -116,13 +121,16 @@ class Trends:
         self._take(sample.at_s, recent)
 
     def _take(self, at_s: float, recent: Sequence[HistoryRecord]) -> None:
-        """Take in executions that were not seen before."""
+        """Add the executions that were not seen before."""
         fresh = [record for record in recent if record.finished_ms > self._newest_ms]
         if recent:
             self._newest_ms = max(self._newest_ms, *(record.finished_ms for record in recent))
         self.failures.extendleft(r for r in reversed(fresh) if r.outcome in _BAD)
         ran = [record for record in fresh if record.started_ms]
         self._names.append((at_s, Counter(record.name for record in ran)))
+        ended = [r for r in ran if r.outcome in _ENDED and r.finished_ms / 1_000 > at_s - _RECENT_S]
+        bad = Counter(record.name for record in ended if record.outcome in _BAD)
+        self._ends.append((Counter(record.name for record in ended), bad))
         self.wait_ms.append(_median([r.wait_ms for r in ran if r.wait_ms is not None]))
         self.run_ms.append(_median([r.finished_ms - r.started_ms for r in ran]))
 
@@ -142,23 +150,23 @@ class Trends:
             return None
         first, last = window
         before, after = getattr(first, totals), getattr(last, totals)
-        # A pool that is new began at nought; one that is gone says nothing more.
+        # A new pool began at zero; a pool that is gone adds nothing.
         grown = sum(max(n - before.get(pool, 0), 0) for pool, n in after.items())
         return float(grown / (last.at_s - first.at_s))
 
     @property
     def done_per_s(self) -> float | None:
-        """Jobs that succeed a second; None before there are two looks."""
+        """Jobs that succeed a second; None before the second overview."""
         return self._rate("done")
 
     @property
     def failed_per_s(self) -> float | None:
-        """Executions that fail a second; None before there are two looks."""
+        """Executions that fail a second; None before the second overview."""
         return self._rate("failed")
 
     @property
     def executions_per_s(self) -> float | None:
-        """Executions that history records a second; None before there are two looks."""
+        """Executions that history records a second; None before the second overview."""
         window = self._window()
         if window is None:
             return None
@@ -166,17 +174,26 @@ class Trends:
         return max(last.executions - first.executions, 0) / (last.at_s - first.at_s)
 
     @property
-    def died_lately(self) -> int:
-        """By how much the dead set has grown in the time that is remembered."""
+    def died_recently(self) -> int:
+        """How much the dead set has grown within `remembered_s`."""
         return self._samples[-1].dead - self._samples[0].dead if self._samples else 0
 
     @property
     def remembered_s(self) -> float:
-        """How far back that is, seconds."""
+        """The time between the first and the last overview, seconds."""
         return self._samples[-1].at_s - self._samples[0].at_s if self._samples else 0.0
 
+    def outcomes(self) -> list[tuple[str, int, int]]:
+        """Return the recent executions of each name: how many ended, how many failed."""
+        ended: Counter[str] = Counter()
+        failed: Counter[str] = Counter()
+        for each, bad in self._ends:
+            ended.update(each)
+            failed.update(bad)
+        return [(name, number, failed[name]) for name, number in ended.items()]
+
     def flows(self) -> Flows:
-        """Return how queues move."""
+        """Return the flows of all queues."""
         window, total = self._window(), self.executions_per_s
         if window is None or total is None:
             return Flows()
@@ -190,7 +207,7 @@ class Trends:
         return Flows(out_per_s, first.depths, last.at_s - first.at_s)
 
     def depths(self, name: str) -> list[int]:
-        """Return how many jobs have waited in a queue, look by look."""
+        """Return the depth of a queue, overview by overview."""
         return [sample.depths.get(name, 0) for sample in self._samples]
 
 

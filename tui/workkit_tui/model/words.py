@@ -1,4 +1,4 @@
-"""Numbers and times as the console writes them."""
+"""How the console writes numbers, times and JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from workkit.core.records import WorkerPoolHeartbeat
 from workkit.core.text import age, clean, due, headline
+from workkit_tui.model.masks import Masks
 
 __all__ = [
     "ago",
@@ -15,6 +16,8 @@ __all__ = [
     "clock",
     "count",
     "error_text",
+    "json_escaped",
+    "json_text",
     "per_s",
     "pool_name",
     "short",
@@ -24,6 +27,8 @@ __all__ = [
 _DAY_S: Final = 86_400
 _SMALL: Final = 10
 _TINY: Final = 0.005
+#: Longest part of a line that is shown, characters.
+_LINE_CHARS: Final = 2_000
 
 
 def count(number: float) -> str:
@@ -52,7 +57,7 @@ def per_s(rate: float | None) -> str:
 
 
 def ago(at_s: float, now_s: float) -> str:
-    """Return how long something is ago; "-" for what was never."""
+    """Return how long ago something was; "-" if it never was."""
     return age(now_s - at_s) if at_s else "-"
 
 
@@ -74,7 +79,7 @@ def clock(at_s: float, now_s: float) -> str:
 
 
 def pool_name(pool: WorkerPoolHeartbeat) -> str:
-    """Return what people call a pool: its host and process, or its id if it does not say."""
+    """Return the name of a pool for people: host and process, or its id where these are missing."""
     return clean(f"{pool.host}:{pool.pid}") if pool.host else pool.worker_pool_id
 
 
@@ -85,6 +90,24 @@ def args_text(args: Any) -> str:
     return clean(json.dumps(args, ensure_ascii=False, separators=(",", ":")))
 
 
-def error_text(error: str) -> str:
-    """Return the headline of an error, harmless for a terminal."""
-    return clean(headline(error))
+def json_text(value: Any) -> str:
+    """Return indented JSON without characters that a terminal would obey."""
+    return json_escaped(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def json_escaped(text: str) -> str:
+    """Return JSON in which characters that a terminal would obey are written as escapes."""
+    if text.isascii():
+        return text  # control characters of ASCII are escaped already
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def error_text(error: str, masks: Masks, args: Any = None) -> str:
+    """Return the headline of an error without secrets, harmless for a terminal.
+
+    Args:
+        error: The error.
+        masks: Hides secrets.
+        args: Those of the job; what is hidden in them is hidden in the headline as well.
+    """
+    return clean(masks.text(headline(error)[:_LINE_CHARS], args))

@@ -1,30 +1,28 @@
-"""What all screens have in common: the bars, the keys, the prompt, and how a view arrives."""
+"""The base of all screens: the bars, the keys, the prompt, and how a view arrives."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Static
 
 from workkit.admin.reader import Reader
 from workkit.core.records import Overview
 from workkit.core.text import clean
 from workkit_tui.feed import View
 from workkit_tui.keys import COMMON, Key, bindings
-from workkit_tui.model.words import per_s, short
+from workkit_tui.model.words import per_s
+from workkit_tui.protocols import ConsoleApp
 from workkit_tui.themes import color
-from workkit_tui.widgets.bars import Banner, Footer, Status, Tabs
+from workkit_tui.widgets.bars import Banner, Footer, Status, TabBar
 from workkit_tui.widgets.prompt import Prompt
 from workkit_tui.widgets.table import Table
-
-if TYPE_CHECKING:
-    from workkit_tui.app import Console
+from workkit_tui.widgets.words import Words
 
 __all__ = ["ConsoleScreen", "ListScreen"]
 
@@ -33,9 +31,9 @@ class ConsoleScreen(Screen[None]):
     """A screen of the console.
 
     Class attributes:
-        TAB: The numbered screen that it belongs to.
-        TITLE_SHOWN: What it is called.
-        KEYS: Its own keys; those of `keys.COMMON` come on top.
+        TAB: The name of the tab that it belongs to.
+        TITLE_SHOWN: Its title.
+        KEYS: Its own keys, beside those of `keys.COMMON`.
     """
 
     TAB: ClassVar[str] = ""
@@ -44,7 +42,7 @@ class ConsoleScreen(Screen[None]):
     AUTO_FOCUS = "Table"
 
     #: Kept, for threads that end after the screen has been closed.
-    _owner: Console | None = None
+    _owner: ConsoleApp | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Make bindings of the keys before Textual collects them."""
@@ -52,36 +50,41 @@ class ConsoleScreen(Screen[None]):
         super().__init_subclass__(**options)
 
     @property
-    def console(self) -> Console:
+    def console(self) -> ConsoleApp:
         """The application."""
         if self._owner is None:
-            from workkit_tui.app import Console
-
-            app = self.app
-            assert isinstance(app, Console)  # noqa: S101 - it has no other screens
-            self._owner = app
+            owner: Any = self.app
+            self._owner = owner
+        assert self._owner is not None  # noqa: S101 - it was set just now
         return self._owner
+
+    @classmethod
+    def badge(cls, seen: Overview) -> str:
+        """Return the text beside the tab of this screen, such as its number of jobs."""
+        del seen
+        return ""
 
     # Building.
 
     def compose(self) -> ComposeResult:
         """Put the bars around the body."""
         yield Status()
-        yield Tabs()
+        yield TabBar()
         yield Banner()
         with Vertical(classes="body"):
-            yield Static("", classes="heading", id="heading")
+            yield Words("", classes="heading", id="heading")
             yield from self.body()
         yield Prompt()
         yield Footer()
 
     def body(self) -> ComposeResult:
-        """Build what is the screen's own."""
+        """Build the body of the screen."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
         """Fill the bars."""
-        self.query_one(Tabs).current = self.TAB
+        bar = self.query_one(TabBar)
+        bar.tabs, bar.current = tuple(self.console.tabs), self.TAB
         self.query_one(Banner).display = False
         self.query_one(Footer).keys = tuple(
             key for key in self.all_keys() if not (key.acts and self._may_never_act)
@@ -96,13 +99,16 @@ class ConsoleScreen(Screen[None]):
         return (*self.KEYS, *COMMON)
 
     def runner(self, key: Key) -> Callable[[], Awaitable[None]]:
-        """Return what does the same as a key."""
+        """Return a function that does the same as a key."""
         return partial(self.run_action, key.action)
+
+    def leave(self) -> None:
+        """Prepare for another tab to take this one's place."""
 
     # A view arrives.
 
     def gather(self, reader: Reader, seen: Overview) -> Any:
-        """Read what the screen needs beside the overview; called on another thread."""
+        """Read the data that the screen needs beside the overview; called on another thread."""
         del reader, seen
 
     def show(self, view: View) -> None:
@@ -110,32 +116,24 @@ class ConsoleScreen(Screen[None]):
         raise NotImplementedError
 
     def take(self, view: View) -> None:
-        """Take a view in."""
+        """Show a view."""
         if self.query(Footer):  # built, and not on its way out
             self.take_common(view)
             self.show(view)
 
     def take_common(self, view: View) -> None:
-        """Take in what every screen shows: bars and counts."""
+        """Show the parts of a view that every screen has: bars and counts."""
         if not self.query(Footer):
             return
-        seen = view.seen
-        queued, dead = seen.queued, seen.dead
-        self.query_one(Tabs).counts = {
-            "queues": short(queued) if queued else "",
-            "workers": f"{len(seen.pools)}" if seen.pools else "",
-            "retry": short(seen.retry) if seen.retry else "",
-            "scheduled": short(seen.scheduled) if seen.scheduled else "",
-            "dead": short(dead) if dead else "",
-        }
+        self.query_one(TabBar).counts = dict(self.console.badges(view.seen))
 
     def say_state(self) -> None:
-        """Draw what changes without a view: how fresh it is, and what is wrong."""
+        """Draw how fresh the data is, and any trouble."""
         if not self.query(Footer):
             return
         console = self.console
         words, meaning = console.state_words()
-        # What is looked at gives way where there is no room, not that nothing can be changed.
+        # Where there is no room, the address is cut, not "read-only".
         left = Text("workkit ", "bold")
         if console.settings.read_only:
             left.append("read-only ", f"not bold {self._color('warning')}")
@@ -167,9 +165,9 @@ class ConsoleScreen(Screen[None]):
         text = Text(no_wrap=True, overflow="ellipsis")
         for part in parts:
             if isinstance(part, str):
-                text.append(part)
+                text.append(clean(part))
             else:
-                text.append(part[0], self._color(part[1]))
+                text.append(clean(part[0]), self._color(part[1]))
         self.write("#heading", text)
 
     def write(self, where: str, text: Text) -> None:
@@ -179,7 +177,7 @@ class ConsoleScreen(Screen[None]):
             where: The selector of its widget.
             text: What it says.
         """
-        widget = self.query_one(where, Static)
+        widget = self.query_one(where, Words)
         if widget.content != text:
             widget.update(text, layout=False)
 
@@ -194,7 +192,7 @@ class ConsoleScreen(Screen[None]):
         """Hide the line for typing, and go back to the body."""
         self.prompt.close()
         for table in self.query(Table):
-            table.focus()
+            self.set_focus(table)
             break
 
     def action_back(self) -> None:
@@ -205,7 +203,7 @@ class ConsoleScreen(Screen[None]):
             self.app.pop_screen()
 
     def on_screen_resume(self) -> None:
-        """Show what is known when the screen comes back."""
+        """Show the last view when the screen comes back."""
         if self.console.view is not None:
             self.call_later(self.take_common, self.console.view)
         self.console.action_refresh_now()

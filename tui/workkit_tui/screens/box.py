@@ -1,43 +1,47 @@
-"""A box over a screen, in which a thread says what it does and how far it is."""
+"""A box over a screen that shows the progress of a thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import ProgressBar, Static
+from textual.widgets import ProgressBar
 
 from workkit.admin.actions import BulkProgress
-
-if TYPE_CHECKING:
-    from workkit_tui.app import Console
+from workkit.core.text import clean
+from workkit_tui.protocols import ConsoleApp
+from workkit_tui.widgets.words import Words
 
 __all__ = ["BoxScreen"]
 
+#: A question takes no answer before it was visible for so long, seconds: an earlier key was meant
+#: for another screen.
+_SEEN_S: Final = 0.3
+
 
 class BoxScreen(ModalScreen[bool]):
-    """A box; gives back whether anything was done.
+    """A box; returns whether anything was changed.
 
     Class attributes:
-        DANGER: Whether it is about something that takes jobs away.
+        DANGER: Whether it is about removing jobs.
     """
 
     DANGER: ClassVar[bool] = False
 
     #: Kept, for threads that end after the screen has been closed.
-    _owner: Console | None = None
+    _owner: ConsoleApp | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.stop = Event()
 
     @property
-    def console(self) -> Console:
+    def console(self) -> ConsoleApp:
         """The application."""
         if self._owner is None:
             owner: Any = self.app
@@ -48,10 +52,10 @@ class BoxScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Build the box."""
         with Vertical(classes="box danger" if self.is_dangerous else "box"):
-            yield Static("", id="box-title", classes="title")
-            yield Static("", id="box-text")
+            yield Words("", id="box-title", classes="title")
+            yield Words("", id="box-text")
             yield ProgressBar(id="box-bar", show_eta=False)
-            yield Static("", id="box-keys", classes="keys")
+            yield Words("", id="box-keys", classes="keys")
 
     @property
     def is_dangerous(self) -> bool:
@@ -78,8 +82,12 @@ class BoxScreen(ModalScreen[bool]):
         if self.console.is_running:
             self.console.call_from_thread(call)
 
+    def when_seen(self, function: Callable[[], object]) -> None:
+        """Call something when the box was visible long enough for an answer to be meant for it."""
+        self.set_timer(_SEEN_S, function)
+
     def say(self, title: str, text: str | Text, keys: str, *, busy: bool = False) -> None:
-        """Write the box anew.
+        """Write the box.
 
         Args:
             title: The first line.
@@ -87,13 +95,13 @@ class BoxScreen(ModalScreen[bool]):
             keys: Which keys there are.
             busy: Whether the bar is shown.
         """
-        self.query_one("#box-title", Static).update(Text(title))
-        self.query_one("#box-text", Static).update(Text(text) if isinstance(text, str) else text)
-        self.query_one("#box-keys", Static).update(Text(keys))
+        self.query_one("#box-title", Words).update(Text(clean(title)))
+        self.query_one("#box-text", Words).update(Text(text) if isinstance(text, str) else text)
+        self.query_one("#box-keys", Words).update(Text(keys))
         self.query_one(ProgressBar).display = busy
 
     def report(self, progress: BulkProgress) -> None:
-        """Show from a thread how far it is."""
+        """Show the progress of the thread."""
         self.later(self._show, progress)
 
     def _show(self, progress: BulkProgress) -> None:
@@ -101,9 +109,9 @@ class BoxScreen(ModalScreen[bool]):
         bar.display = True
         bar.update(total=max(progress.total, progress.done, 1), progress=progress.done)
         if words := self.progress_words(progress):
-            self.query_one("#box-text", Static).update(Text(words))
+            self.query_one("#box-text", Words).update(Text(words))
 
     def progress_words(self, progress: BulkProgress) -> str:
-        """Say how far it is; "" where the bar is enough."""
+        """Return the progress in words; "" where the bar is enough."""
         del progress
         return ""

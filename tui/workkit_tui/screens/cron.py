@@ -1,4 +1,4 @@
-"""Cron: what is enqueued by the clock, when next, and how the last slot went."""
+"""Cron: the entries, their next slots, and how the last slot ended."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, clock, until
 from workkit_tui.screens.base import ListScreen
-from workkit_tui.widgets.table import Column, Row, Table
+from workkit_tui.screens.scheduled import ScheduledScreen
+from workkit_tui.widgets.table import Row, Table, TableColumn
 
 __all__ = ["CronScreen"]
 
-#: Pools declare their entries twice a minute; one not heard of for so long is retired, seconds.
+#: Pools declare their entries twice a minute. One that was not declared for so long is retired,
+#: seconds.
 _RETIRED_S: Final = 90
 _COLUMNS: Final = (
-    Column("Job", 14, grows=1),
-    Column("Spec", 25, grows=1),
-    Column("Next", 11, right=True),
-    Column("At", 12, right=True, needs=86),
-    Column("Then", 42, grows=1, needs=130),
-    Column("Last", 8, right=True),
-    Column("State", 9),
-    Column("Declared", 9, right=True, needs=96),
+    TableColumn("Job", 14, grows=1),
+    TableColumn("Spec", 25, grows=1),
+    TableColumn("Next", 11, right=True),
+    TableColumn("At", 12, right=True, needs=86),
+    TableColumn("Then", 42, grows=1, needs=130),
+    TableColumn("Last", 8, right=True),
+    TableColumn("State", 9),
+    TableColumn("Declared", 9, right=True, needs=96),
 )
 _COLORS: Final = {"failed": "bad", "started": "accent", "done": "good", "queued": "accent"}
 
@@ -39,7 +41,7 @@ class CronScreen(ListScreen):
     TITLE_SHOWN = "Cron"
     KEYS: ClassVar = (
         Key(("enter",), "open", "slots", "Show the scheduled jobs of the entry"),
-        Key(("e",), "app.export", "export", "Write what is listed to a file"),
+        Key(("e",), "app.export", "export", "Write the list to a file"),
         *MOVING,
     )
 
@@ -70,7 +72,7 @@ class CronScreen(ListScreen):
         retired = sum(map(self._is_retired, self._entries))
         self.head(
             (counted(len(self._entries) - retired, "cron job"), "secondary"),
-            (f" · {retired} that no pool declares any more" if retired else "", "secondary"),
+            (f" · {retired} retired" if retired else "", "secondary"),
         )
 
     def _is_retired(self, entry: CronEntry) -> bool:
@@ -99,12 +101,10 @@ class CronScreen(ListScreen):
     def action_open(self) -> None:
         """Show the scheduled jobs of the entry."""
         if self.table.cursor < len(self._entries):
-            from workkit_tui.screens.scheduled import ScheduledScreen
-
             name = self._entries[self.table.cursor].job_name.replace("\\", "\\\\")
             quoted = name.replace('"', '\\"')
             self.console.open_screen(ScheduledScreen(f'queue:"{quoted}" is:cron'))
 
     def exported(self) -> tuple[str, list[object]]:
-        """Return the name and the records of what is listed."""
+        """Return the name and the records of the list."""
         return "cron", list(self._entries)

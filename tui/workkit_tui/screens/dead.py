@@ -1,4 +1,4 @@
-"""Dead: jobs that are not tried any more, the newest first."""
+"""Dead: jobs that are not tried again, newest first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workkit.admin.steps.walk import WaitingJob
 from workkit.core.records import Place
 from workkit_tui.model.words import ago
 from workkit_tui.screens.sets import FAILED_COLUMNS, FailedScreen
-from workkit_tui.widgets.table import Cell, Column
+from workkit_tui.widgets.table import Cell, TableColumn
 
 __all__ = ["DeadScreen"]
 
@@ -20,7 +20,7 @@ class DeadScreen(FailedScreen):
     TITLE_SHOWN = "Dead"
     PLACE: ClassVar = Place("dead")
     FROM_END: ClassVar = True
-    COLUMNS: ClassVar = (Column("Died", 8, right=True), *FAILED_COLUMNS)
+    COLUMNS: ClassVar = (TableColumn("Died", 8, right=True), *FAILED_COLUMNS)
 
     def time_cell(self, record: WaitingJob) -> Cell:
         """Say how long ago a job died."""
@@ -28,4 +28,4 @@ class DeadScreen(FailedScreen):
 
     def order_words(self) -> str:
         """Say in which order the jobs are."""
-        return "the last that died first" if self._reverse else "the longest dead first"
+        return "newest first" if self._reverse else "oldest first"

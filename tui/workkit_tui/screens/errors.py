@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from workkit.admin.actions import Throttle, Verb
 from workkit.admin.grouping import ErrorGroup, group_errors
@@ -20,30 +19,38 @@ from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, count
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.dead import DeadScreen
+from workkit_tui.screens.plan import PlanScreen, Wanted
+from workkit_tui.screens.retry import RetryScreen
 from workkit_tui.screens.traceback import traceback
 from workkit_tui.widgets.spark import blocks
-from workkit_tui.widgets.table import Column, Row, Table
+from workkit_tui.widgets.table import Row, Table, TableColumn
+from workkit_tui.widgets.words import Words
 
 __all__ = ["ErrorsScreen"]
 
 _TREND: Final = 12
-#: What a trend is about: its column's title, and how far it reaches back, seconds.
+#: So many jobs are counted in less than a second, so each change is counted. Where there are more,
+#: the screen says how old the count is.
+_CHEAP: Final = 20_000
+#: The spans of a trend: the title of its column, and seconds.
 _SPANS: Final = (("Trend, hour", 3_600), ("Trend, day", 86_400))
-#: Terminals with so many lines show more of the group under the cursor.
+#: Terminals from this height show details of the group under the cursor, lines.
 _TALL: Final = 34
 _NAMED: Final = 6
+_LINE_CHARS: Final = 2_000
 
 
-def _columns(span: int) -> list[Column]:
+def _columns(span: int) -> list[TableColumn]:
     """Return the columns; one of them is named for the span of the trend."""
     return [
-        Column("Jobs", 7, right=True),
-        Column(_SPANS[span][0], _TREND),
-        Column("Last", 8, right=True),
-        Column("First", 8, right=True, needs=96),
-        Column("Error", 30, grows=4),
-        Column("Where", 14, grows=1, needs=120),
-        Column("Queues", 14, grows=1, needs=84),
+        TableColumn("Jobs", 7, right=True),
+        TableColumn(_SPANS[span][0], _TREND),
+        TableColumn("Last", 8, right=True),
+        TableColumn("First", 8, right=True, needs=96),
+        TableColumn("Error", 30, grows=4),
+        TableColumn("Where", 14, grows=1, needs=120),
+        TableColumn("Queues", 14, grows=1, needs=84),
     ]
 
 
@@ -55,14 +62,14 @@ class ErrorsScreen(ListScreen):
     KEYS: ClassVar = (
         Key(("enter",), "open", "jobs", "Open the group: its jobs"),
         Key(("r",), "retry", "retry", "Retry the dead jobs of the group", acts=True),
-        Key(("t",), "careful", "careful", "The same with care: 1, then 10, then some a second, and "
-            "stop if too many fail", acts=True),
+        Key(("t",), "careful", "careful", "The same with care: 1 job, then 10, then some a "
+            "second; stops if too many fail", acts=True),
         Key(("d",), "delete", "delete", "Delete the dead jobs of the group; undo brings them back",
             acts=True),
-        Key(("slash",), "filter", "filter", "Group only what a query picks"),
+        Key(("slash",), "filter", "filter", "Group only the jobs that match a query"),
         Key(("s",), "span", "hour/day", "Show the trend of the last hour, or of the last day"),
-        Key(("c",), "again", "count", "Count anew"),
-        Key(("e",), "app.export", "export", "Write what is listed to a file"),
+        Key(("c",), "again", "count", "Count again"),
+        Key(("e",), "app.export", "export", "Write the list to a file"),
         *MOVING,
     )  # fmt: skip
 
@@ -73,22 +80,24 @@ class ErrorsScreen(ListScreen):
         self._span = 0
         self._walking: Event | None = None
         self._seen = self._total = 0
+        #: How large the sets were when they were counted, and whether that has changed since.
         self._sizes = (-1, -1)
+        self._changed = False
         self._told = Text()
         self._counted_s = self._now_s = 0.0
 
     def body(self) -> ComposeResult:
-        """Build the table, and what says more about one group."""
+        """Build the table, and the details of one group."""
         yield Table(_columns(self._span), self._row, name="errors")
         with VerticalScroll(id="group"):
-            yield Static("", id="group-text")
+            yield Words("", id="group-text")
 
     def on_resize(self) -> None:
-        """Say more about a group where there is room for it."""
+        """Show details of a group on tall terminals."""
         self.query_one("#group").display = self.size.height >= _TALL
 
     def on_table_seen(self, event: Table.Seen) -> None:
-        """Say more about the group under the cursor."""
+        """Show details of the group under the cursor."""
         event.stop()
         self._tell()
 
@@ -97,22 +106,25 @@ class ErrorsScreen(ListScreen):
         self._stop()
 
     def show(self, view: View) -> None:
-        """Count once, and anew when the sets have changed and a count is cheap."""
+        """Count once, and again when the sets have changed and a count is cheap."""
         self._now_s = view.seen.taken_at
         sizes = (view.seen.dead, view.seen.retry)
-        small = sum(sizes) <= 20_000  # noqa: PLR2004 - less than a second
-        if self._counted_s == 0 or (small and sizes != self._sizes and self._walking is None):
-            self._sizes = sizes
+        self._changed = sizes != self._sizes
+        cheap = sum(sizes) <= _CHEAP and self._walking is None
+        if self._counted_s == 0 or (cheap and self._changed):
             self.action_again()
         self._redraw()
 
     # Counting.
 
     def action_again(self) -> None:
-        """Count anew."""
+        """Count again."""
         self._stop()
         stop = self._walking = Event()
         self._counted_s = self._now_s or 1.0
+        view = self.console.view
+        if view is not None:
+            self._sizes, self._changed = (view.seen.dead, view.seen.retry), False
         query = self._query
         self.run_worker(lambda: self._count(query, stop), thread=True, group="walk", exclusive=True)
 
@@ -156,17 +168,17 @@ class ErrorsScreen(ListScreen):
     def _redraw(self) -> None:
         table = self.table
         table.total = len(self._groups)
-        table.empty = (
-            "counting …" if self._walking else "nothing is dead or waits to be tried again"
-        )
+        table.empty = "counting …" if self._walking else "no job is dead or waits for a retry"
         table.refresh_rows()
         self._tell()
         jobs = sum(group.count for group in self._groups)
         busy = self._walking is not None
+        old = f" · counted {ago(self._counted_s, self._now_s)} ago; c counts again"
         self.head(
             (f"{counted(len(self._groups), 'kind')} of failure in ", "secondary"),
             (counted(jobs, "job"), "secondary"),
             (f" · {count(self._seen)} of {count(self._total)} read" if busy else "", "warning"),
+            (old if self._changed and not busy else "", "warning"),
             (f" · /{clean(self._query.text)}" if self._query else "", "primary"),
         )
 
@@ -183,27 +195,28 @@ class ErrorsScreen(ListScreen):
                 (blocks(trend, _TREND)[0], "bad" if rising else "accent"),
                 ago(group.last_at, self._now_s),
                 ago(group.first_at, self._now_s),
-                clean(f"{kind}{group.message}"),
+                clean(self.console.masks.text(f"{kind}{group.message}"[:_LINE_CHARS])),
                 clean(group.frame),
                 clean(" ".join(group.queues)),
             ]
         )
 
     def _tell(self) -> None:
-        """Say where the jobs of a group are, and show the newest of their errors."""
+        """Show where the jobs of a group are, and their newest error."""
         group, text = self.current, Text()
         if group is not None and self.query_one("#group").display:
             dead, waiting = (group.places.get(name, 0) for name in ("dead", "retry"))
             names = [f"{clean(name)} {count(n)}" for name, n in group.queues.items()]
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            where = f"{count(dead)} dead, {count(waiting)} to be tried again"
+            where = f"{count(dead)} dead, {count(waiting)} waiting for a retry"
             text.append(
                 f"{where} · {', '.join(names[:_NAMED])}{more}\n\n", self._color("secondary")
             )
-            text.append_text(traceback(self.app, group.sample.job.last_err))
+            job = group.sample.job
+            text.append_text(traceback(self.app, self.console.masks.text(job.last_err, job.args)))
         if text != self._told:
             self._told = text
-            self.query_one("#group-text", Static).update(text)
+            self.query_one("#group-text", Words).update(text)
 
     # Keys.
 
@@ -223,12 +236,10 @@ class ErrorsScreen(ListScreen):
         group = self.current
         if group is None:
             return
-        from workkit_tui.screens.dead import DeadScreen
-        from workkit_tui.screens.retry import RetryScreen
-
         query = self._picks(group).text
         mostly_dead = group.places.get("dead", 0) >= group.places.get("retry", 0)
         about = f"{group.type}: {group.message}" if group.type else group.message
+        about = self.console.masks.text(about[:_LINE_CHARS])
         screen = DeadScreen(query, about) if mostly_dead else RetryScreen(query, about)
         self.console.open_screen(screen)
 
@@ -245,8 +256,6 @@ class ErrorsScreen(ListScreen):
         self._act("delete", None)
 
     def _act(self, verb: Verb, throttle: Throttle | None) -> None:
-        from workkit_tui.screens.plan import PlanScreen, Wanted
-
         group = self.current
         if group is None or not self.console.may_act():
             return
@@ -286,5 +295,5 @@ class ErrorsScreen(ListScreen):
             super().action_back()
 
     def exported(self) -> tuple[str, list[object]]:
-        """Return the name and the records of what is listed."""
+        """Return the name and the records of the list."""
         return "errors", list(self._groups)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table as Grid
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
-from workkit_tui.keys import TABS, Key, bindings
+from workkit_tui.keys import Key, bindings
+from workkit_tui.protocols import TabLabel
 from workkit_tui.themes import color
+from workkit_tui.widgets.words import TextGrid, Words, headless_grid
 
 __all__ = ["HelpScreen"]
 
@@ -23,6 +23,7 @@ class HelpScreen(ModalScreen[None]):
     Args:
         title: The screen's.
         keys: Its keys.
+        tabs: The tabs, whose keys every screen understands.
     """
 
     BINDINGS = bindings(  # type: ignore[assignment]
@@ -33,35 +34,34 @@ class HelpScreen(ModalScreen[None]):
         )
     )
 
-    def __init__(self, title: str, keys: Sequence[Key]) -> None:
+    def __init__(self, title: str, keys: Sequence[Key], tabs: Sequence[TabLabel]) -> None:
         super().__init__()
         self._title = title
         self._keys = keys
+        self._tabs = tabs
 
     def compose(self) -> ComposeResult:
         """Build the box."""
         with VerticalScroll(classes="box", id="help-box"):
-            yield Static(Text(f"Keys of {self._title}", "bold"), classes="title")
-            yield Static(self._grid())
-            yield Static(
+            yield Words(Text(f"Keys of {self._title}", "bold"), classes="title")
+            yield Words(self._grid())
+            yield Words(
                 Text("A filter is a query: queue:mail error:timeout fails:>3 age:<1h not "
-                     "args.tenant:acme. Capital letters are for what cannot be undone."),
+                     "args.tenant:acme. Capital letters are for actions that cannot be undone."),
                 classes="keys",
             )  # fmt: skip
-            yield Static("esc closes", classes="keys")
+            yield Words("esc closes", classes="keys")
 
-    def _grid(self) -> Grid:
+    def _grid(self) -> TextGrid:
         shade = color(self.app, "primary")
-        grid = Grid.grid(padding=(0, 2))
+        grid = headless_grid()
         grid.add_column(no_wrap=True)
         grid.add_column(ratio=1)
         grid.add_row(
-            Text(f"1 … {len(TABS)}", f"bold {shade}"),
-            Text("Go to " + ", ".join(title for _, title in TABS)),
+            Text(f"{self._tabs[0].key} … {self._tabs[-1].key}", f"bold {shade}"),
+            Text("Go to " + ", ".join(tab.title for tab in self._tabs)),
         )
         for key in self._keys:
-            if key.action.startswith("app.tab("):
-                continue
             grid.add_row(Text(key.all_shown, f"bold {shade}"), Text(key.help))
         return grid
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from rich.console import Group
-from rich.json import JSON
+from rich.highlighter import JSONHighlighter
 from rich.padding import Padding
-from rich.table import Table as Grid
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from workkit.admin.actions import Verb
 from workkit.admin.explain import Circumstances, why
@@ -28,9 +27,12 @@ from workkit.core.text import age, clean, stamp, took
 from workkit.errors import ServerError
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
-from workkit_tui.model.words import ago, clock, count, until
+from workkit_tui.model.running import RunningJob
+from workkit_tui.model.words import ago, clock, count, json_text, until
 from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.plan import PlanScreen, Wanted
 from workkit_tui.screens.traceback import traceback
+from workkit_tui.widgets.words import TextGrid, Words, headless_grid
 
 __all__ = ["JobScreen", "Scroll"]
 
@@ -47,9 +49,13 @@ class Scroll(VerticalScroll, can_focus=True, inherit_bindings=False):
     """The body; the screen's keys move it."""
 
 
+#: How often history is read for the end of a job at most.
+_MOST_READS: Final = 5
+
+
 @dataclass(frozen=True, slots=True)
-class _Running:
-    """A job that a worker says it runs."""
+class _Held:
+    """A job that a worker runs."""
 
     job: Job
     place: str = "running"
@@ -67,10 +73,10 @@ class JobScreen(ConsoleScreen):
     TITLE_SHOWN = "Job"
     AUTO_FOCUS = "Scroll"
     KEYS: ClassVar = (
-        Key(("r",), "retry", "retry", "Put the job to work now", acts=True),
+        Key(("r",), "retry", "retry", "Retry the job now; a waiting one runs now", acts=True),
         Key(("d",), "delete", "delete", "Delete the job; undo brings it back", acts=True),
-        Key(("f",), "find", "find", "Look where the job is now, everywhere"),
-        Key(("p",), "pause", "pause", "Pause the job's queue, or let it go on", acts=True),
+        Key(("f",), "find", "find", "Find the job in all queues and sets"),
+        Key(("p",), "pause", "pause", "Pause the job's queue, or resume it", acts=True),
         Key(("y",), "copy", "copy id", "Copy the job's id"),
         Key(("e",), "app.export", "export", "Write the job to a file"),
         Key(("j", "down"), "scroll(1)", "", "Down"),
@@ -84,7 +90,8 @@ class JobScreen(ConsoleScreen):
     def __init__(self, placed: Placed | Found, place: Place | None = None) -> None:
         super().__init__()
         self._placed: Any = placed
-        self._worker: WorkerObservation | None = None
+        self._run = _run_of(placed)
+        self._reads = 0
         self._place = place or _place_of(placed)
         self.TAB = _TABS.get(placed.place, "")  # type: ignore[misc]
         self._around: Circumstances | None = None
@@ -93,31 +100,34 @@ class JobScreen(ConsoleScreen):
 
     @classmethod
     def of_worker(cls, worker: WorkerObservation) -> JobScreen:
-        """Make a screen of what a worker says that it runs."""
+        """Make a screen of the job that a worker runs."""
         try:
             args = json.loads(worker.args_json or "null")
         except ValueError:
             args = None
         job = Job(worker.job_name, worker.job_id, 0, args if isinstance(args, dict) else None)
-        screen = cls(_Running(job))
-        screen._worker = worker
+        screen = cls(_Held(job))
+        screen._run = RunningJob(worker.job_id, worker=worker)
         return screen
 
     def body(self) -> ComposeResult:
         """Build the body."""
         with Scroll(id="job"):
-            yield Static("", id="job-text")
+            yield Words("", id="job-text")
 
     def on_mount(self) -> None:
         """Begin to read the job's history."""
         super().on_mount()
+        self._read_history()
+
+    def _read_history(self) -> None:
         self.run_worker(self._read_attempts, thread=True, group="attempts", exclusive=True)
 
     def _read_attempts(self) -> None:
         try:
             attempts = self.console.reader.job_history(self._placed.job.id)
         except ServerError:
-            return  # the feed says what is wrong
+            return  # the banner tells the trouble
         if self.console.is_running:
             self.console.call_from_thread(self._attempted, attempts)
 
@@ -127,14 +137,41 @@ class JobScreen(ConsoleScreen):
 
     # A view arrives.
 
-    def gather(self, reader: Reader, seen: Overview) -> Circumstances:
-        """Read what decides whether the job runs."""
-        return reader.circumstances(self._placed, seen)
+    def gather(
+        self, reader: Reader, seen: Overview
+    ) -> tuple[Any, Circumstances, list[WorkerObservation]]:
+        """Read the circumstances of the job, and the job that its worker runs now."""
+        placed, run = self._placed, self._run
+        workers = run.worker_ids(seen) if run is not None else []
+        observed = reader.worker_observations(workers) if workers else []
+        return placed, reader.circumstances(placed, seen), observed
 
     def show(self, view: View) -> None:
-        """Draw the job."""
-        self._around, self._now_s = view.gathered, view.seen.taken_at
+        """Draw the job as it is now; one that has run meanwhile has more history."""
+        self._now_s = view.seen.taken_at
+        placed, around, observed = view.gathered
+        if placed is not self._placed:
+            return  # it was found elsewhere meanwhile
+        self._around = around
+        if self._run is not None:
+            self._run.take(observed)
+        if self._has_news(view.recent):
+            self._read_history()
         self._draw()
+
+    def _has_news(self, recent: Sequence[HistoryRecord]) -> bool:
+        """Tell whether history may hold an execution of the job that was not read yet."""
+        if self._attempts is None:
+            return False
+        known_ms = max((each.finished_ms for each in self._attempts), default=0)
+        job_id = self._placed.job.id
+        if any(each.job_id == job_id and each.finished_ms > known_ms for each in recent):
+            return True
+        run = self._run
+        if run is None or not run.has_ended or run.end(self._attempts) is not None:
+            return False
+        self._reads += 1
+        return self._reads <= _MOST_READS
 
     def _draw(self) -> None:
         if not self.is_attached:
@@ -143,16 +180,20 @@ class JobScreen(ConsoleScreen):
         self.head((f"{clean(job.name) or '(no job)'}  ", "primary"), (clean(job.id), "secondary"))
         parts: list[Any] = [self._facts(), *self._reasons(), *self._section("Args", self._args())]
         if job.last_err:
-            parts += self._section("Error", traceback(self.app, job.last_err))
+            parts += self._section("Error", traceback(self.app, self._text(job.last_err)))
         parts += self._section("Executions", self._history())
-        self.query_one("#job-text", Static).update(Group(*parts))
+        self.query_one("#job-text", Words).update(Group(*parts))
+
+    def _text(self, text: str) -> str:
+        """Return a text of the job without secrets."""
+        return self.console.masks.text(text, self._placed.job.args)
 
     def _section(self, title: str, body: Any) -> list[Any]:
         return [Text(f"\n{title}", f"bold {self._color('primary')}"), Padding(body, (0, 0, 0, 2))]
 
-    def _facts(self) -> Grid:
+    def _facts(self) -> TextGrid:
         job, quiet = self._placed.job, self._color("secondary")
-        grid = Grid.grid(padding=(0, 2))
+        grid = headless_grid()
         grid.add_column(no_wrap=True, style=quiet)
         grid.add_column(ratio=1)
         for name, text in self._fact_rows(job):
@@ -161,16 +202,18 @@ class JobScreen(ConsoleScreen):
 
     def _fact_rows(self, job: Job) -> list[tuple[str, str]]:
         rows = [("place", self._where())]
-        if self._worker is not None:
-            worker = self._worker
-            said = f"{clean(worker.checkin)} ({ago(worker.checkin_at, self._now_s)} ago)"
+        if self._run is not None and self._run.worker is not None:
+            worker = self._run.worker
+            said = (
+                f"{clean(self._text(worker.checkin))} ({ago(worker.checkin_at, self._now_s)} ago)"
+            )
             rows.append(("check-in", said if worker.checkin else "none"))
             rows.append(("worker", clean(worker.worker_id)))
         if job.enqueued_at:
             waited = age(self._now_s - job.enqueued_at)
             rows.append(("enqueued", f"{waited} ago, {stamp(job.enqueued_at)}"))
         if job.unique:
-            by = clean(job.unique_key.strip()) or "its args"
+            by = clean(self._text(job.unique_key.strip())) or "its args"
             rows.append(("unique", f"until {job.unique_until}, by {by}"))
         if job.fails:
             last = f", the last time {ago(job.failed_at, self._now_s)} ago" if job.failed_at else ""
@@ -179,10 +222,8 @@ class JobScreen(ConsoleScreen):
 
     def _where(self) -> str:
         placed = self._placed
-        if self._worker is not None:
-            return f"running for {age(self._now_s - self._worker.started_at)}"
-        if placed.place == "running":
-            return f"running, held by pool {clean(getattr(placed, 'pool_id', ''))}"
+        if self._run is not None:
+            return clean(self._run.words(self._attempts or [], self._now_s))
         if placed.at is None:
             position = getattr(placed, "position", None)
             return "queued" if position is None else f"queued, number {count(position + 1)}"
@@ -207,19 +248,24 @@ class JobScreen(ConsoleScreen):
     def _args(self) -> Any:
         job: Job = self._placed.job
         if job.undecodable:
-            return Text(f"{clean(job.undecodable)}\n{clean(repr(job.raw[:2_000]))}")
+            return Text(f"{clean(job.undecodable)}\n{clean(self._text(repr(job.raw[:2_000])))}")
         if job.args is None:
             return Text("none", self._color("secondary"))
         hidden = self.console.masks.hide(job.args)
-        return JSON(json.dumps(hidden, ensure_ascii=True, default=str), indent=2)
+        return JSONHighlighter()(json_text(hidden))
 
     def _history(self) -> Any:
         if self._attempts is None:
             return Text("reading …", self._color("secondary"))
         if not self._attempts:
-            said = "history has none: it has not run yet, ran on a Go pool, or long ago"
+            running = self._run is not None and not self._run.has_ended
+            said = (
+                "no execution has ended yet, or history has lost it"
+                if running
+                else "history has no execution: it has not run, ran on a Go pool, or long ago"
+            )
             return Text(said, self._color("secondary"))
-        grid = Grid(box=None, padding=(0, 2, 0, 0), show_edge=False)
+        grid = TextGrid(box=None, padding=(0, 2, 0, 0), show_edge=False)
         for title in ("Ended", "Outcome", "Took", "Where", "Error"):
             right = title == "Took"
             grid.add_column(
@@ -227,11 +273,13 @@ class JobScreen(ConsoleScreen):
                 no_wrap=title != "Error",
             )  # fmt: skip
         for each in reversed(self._attempts):
-            outcome = Text(each.outcome, self._color(_LEVELS.get(each.outcome, "foreground")))
+            outcome = Text(
+                clean(each.outcome), self._color(_LEVELS.get(each.outcome, "foreground"))
+            )
             ran = took(each.finished_ms - each.started_ms) if each.started_ms else "-"
             grid.add_row(
                 clock(each.finished_ms / 1_000, self._now_s), outcome, ran, clean(each.host),
-                Text(clean(each.error or each.reason)),
+                Text(clean(self._text(each.error or each.reason))),
             )  # fmt: skip
         return grid
 
@@ -251,11 +299,11 @@ class JobScreen(ConsoleScreen):
 
     def action_copy(self) -> None:
         """Copy the id."""
-        self.app.copy_to_clipboard(self._placed.job.id)
+        self.app.copy_to_clipboard(clean(self._placed.job.id))
         self.notify(f"Copied {clean(self._placed.job.id)}")
 
     def action_retry(self) -> None:
-        """Put the job to work."""
+        """Retry the job."""
         if self._place is not None and self._place.kind == "queued":
             self.notify("It is in its queue already.", severity="warning")
         else:
@@ -269,10 +317,10 @@ class JobScreen(ConsoleScreen):
         if not self.console.may_act():
             return
         if self._place is None:
-            self.notify("A job that runs cannot be acted on.", severity="warning")
+            ended = self._run is not None and self._run.has_ended
+            said = "A job that runs cannot be retried or deleted."
+            self.notify("It has ended; f finds it." if ended else said, severity="warning")
             return
-        from workkit_tui.screens.plan import PlanScreen, Wanted
-
         record: WaitingJob = _record(self._placed, self._place)
         wanted = Wanted(verb, self._place, Query(""), [record], None)
         self.app.push_screen(PlanScreen(wanted), self._acted)
@@ -282,8 +330,8 @@ class JobScreen(ConsoleScreen):
             self.console.action_refresh_now()
 
     def action_find(self) -> None:
-        """Look where the job is now."""
-        self.notify("Looking everywhere …")
+        """Find the job."""
+        self.notify("Searching all queues and sets …")
         self.run_worker(self._find, thread=True, group="find", exclusive=True)
 
     def _find(self) -> None:
@@ -299,25 +347,33 @@ class JobScreen(ConsoleScreen):
         if trouble:
             self.notify(clean(trouble), severity="error")
         elif found is None:
-            self.notify("It is nowhere: it has ended, or was deleted.", severity="warning")
+            self.notify("It was not found: it has ended or was deleted.", severity="warning")
         else:
-            self._placed, self._place, self._worker = found, _place_of(found), None
-            self.run_worker(self._read_attempts, thread=True, group="attempts", exclusive=True)
+            self._placed, self._place, self._run = found, _place_of(found), _run_of(found)
+            self._reads, self._around = 0, None
+            self._read_history()
             self.console.action_refresh_now()
 
     def action_pause(self) -> None:
-        """Pause the job's queue, or let it go on."""
+        """Pause the job's queue, or resume it."""
         around = self._around
         if around is not None:
             paused = around.queue is not None and around.queue.paused
             self.console.pause(self._placed.job.name, wanted=not paused)
 
     def exported(self) -> tuple[str, list[object]]:
-        """Return the name and the records of what is shown."""
+        """Return the name and the record of the job."""
         placed = self._placed
-        if isinstance(placed, _Running):
+        if isinstance(placed, _Held):
             placed = Found("running", placed.job)
         return f"job-{placed.job.id}", [placed]
+
+
+def _run_of(placed: Any) -> RunningJob | None:
+    """Return the state of a running job; None for one that waits."""
+    if placed.place != "running":
+        return None
+    return RunningJob(placed.job.id, getattr(placed, "pool_id", ""))
 
 
 def _place_of(placed: Any) -> Place | None:

@@ -13,18 +13,19 @@ from textual.worker import get_current_worker
 from workkit.admin.actions import Throttle, Verb
 from workkit.admin.query import Query
 from workkit.admin.reader import Reader
+from workkit.admin.steps.walk import WaitingJob
 from workkit.core.records import Overview, Page, Place
 from workkit.core.text import clean, counted
 from workkit.errors import ServerError
 from workkit_tui.export import MOST
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
-from workkit_tui.model.pages import Matches, Pages, Rows
+from workkit_tui.model.pages import PAGE, Matches, Pages, Rows
 from workkit_tui.model.words import count
 from workkit_tui.screens.base import ListScreen
-from workkit_tui.widgets.table import Column, Row, Table
-
-from workkit.admin.steps.walk import WaitingJob  # isort: skip
+from workkit_tui.screens.job import JobScreen
+from workkit_tui.screens.plan import PlanScreen, Wanted
+from workkit_tui.widgets.table import Row, Table, TableColumn
 
 __all__ = ["JOB_KEYS", "JobsScreen"]
 
@@ -32,39 +33,39 @@ __all__ = ["JOB_KEYS", "JobsScreen"]
 JOB_KEYS = (
     Key(("enter",), "open", "job", "Open the job: args, error, history, why it does not run"),
     Key(("space",), "mark", "mark", "Mark the job, and go down"),
-    Key(("r",), "retry", "retry", "Put the marked jobs to work, or the one under the cursor",
+    Key(("r",), "retry", "retry", "Retry the marked jobs, or the one under the cursor",
         acts=True),
     Key(("d",), "delete", "delete", "Delete the marked jobs, or the one under the cursor; undo "
         "brings them back", acts=True),
-    Key(("slash",), "filter", "filter", "Show what a query picks: queue:mail error:timeout "
-        "fails:>3 age:<1h not args.tenant:acme"),
-    Key(("a",), "mark_all", "all", "Mark all that are listed, or that match the filter"),
-    Key(("t",), "careful", "careful", "Retry with care: 1, then 10, then some a second, and "
-        "stop if too many fail", acts=True),
-    Key(("e",), "app.export", "export", "Write what is listed to a file"),
-    Key(("u",), "unmark", "", "Take all marks away"),
-    Key(("o",), "order", "", "Begin at the other end"),
+    Key(("slash",), "filter", "filter", "Show the jobs that match a query: queue:mail "
+        "error:timeout fails:>3 age:<1h not args.tenant:acme"),
+    Key(("a",), "mark_all", "all", "Mark all jobs of the list, or of the filter"),
+    Key(("t",), "careful", "careful", "Retry with care: 1 job, then 10, then some a second; "
+        "stops if too many fail", acts=True),
+    Key(("e",), "app.export", "export", "Write the list to a file"),
+    Key(("u",), "unmark", "", "Remove all marks"),
+    Key(("o",), "order", "", "Reverse the order"),
     Key(("y",), "copy", "", "Copy the job's id"),
     *MOVING,
 )  # fmt: skip
 
 
 class JobsScreen(ListScreen):
-    """Lists a place, page by page, or what a query picks from it.
+    """Lists a place, page by page, or the jobs of it that match a query.
 
     Class attributes:
         COLUMNS: Those of the table.
         FROM_END: Whether the list begins at the end of the place.
     """
 
-    COLUMNS: ClassVar[Sequence[Column]] = ()
+    COLUMNS: ClassVar[Sequence[TableColumn]] = ()
     FROM_END: ClassVar[bool] = False
     KEYS: ClassVar[tuple[Key, ...]] = JOB_KEYS
 
     def __init__(self, place: Place, query: str = "", about: str = "") -> None:
         super().__init__()
         self.place = place
-        #: What the query means, if somebody else has written it.
+        #: The meaning of a query that another screen has made.
         self._about = about
         self._reverse = self.FROM_END
         self._pages = Pages(place, reverse=self._reverse)
@@ -77,7 +78,7 @@ class JobsScreen(ListScreen):
         self._sight = (0, 50)
         self.now_s = 0.0
 
-    # What a subclass says.
+    # For subclasses.
 
     def cells(self, record: WaitingJob) -> Row:
         """Draw a job."""
@@ -91,7 +92,7 @@ class JobsScreen(ListScreen):
 
     def body(self) -> ComposeResult:
         """Build the table."""
-        yield Table([Column("", 1), *self.COLUMNS], self._row, name="jobs")
+        yield Table([TableColumn("", 1), *self.COLUMNS], self._row, name="jobs")
 
     def on_mount(self) -> None:
         """Begin the walk if there is a query from the start."""
@@ -101,7 +102,7 @@ class JobsScreen(ListScreen):
 
     @property
     def rows(self) -> Rows:
-        """What is listed."""
+        """The rows of the list."""
         return self._matches if self._matches is not None else self._pages
 
     def _row(self, at: int) -> Row | None:
@@ -124,8 +125,6 @@ class JobsScreen(ListScreen):
         return [(number, self._read(reader, number)) for number in wanted]
 
     def _read(self, reader: Reader, number: int) -> Page[WaitingJob]:
-        from workkit_tui.model.pages import PAGE
-
         return reader.jobs(self.place, number * PAGE, PAGE, reverse=self._reverse)
 
     def show(self, view: View) -> None:
@@ -158,17 +157,17 @@ class JobsScreen(ListScreen):
         if matches is None:
             jobs = counted(self._pages.total, "job") if self._pages.known else "reading …"
             said = f"{jobs} · {self.order_words()}"
-            self.head((said, "secondary"), (f" · {picked}" if picked else "", "primary"))
+            self.head((f"{picked} · " if picked else "", "primary"), (said, "secondary"))
             return
         kept = f", the first {count(matches.total)} are listed"
         more = kept if matches.total < matches.matched else ""
         read = "" if matches.complete else f" · {count(matches.seen)} of {count(matches.of)} read"
         self.head(
+            (f"{picked} · " if picked else "", "primary"),
             (clean(self._about) or f"/{clean(self._query.text)}", "primary"),
             (f" · {counted(matches.matched, 'match', 'matches')}{more}",
              "foreground"),
             (read, "warning"),
-            (f" · {picked}" if picked else "", "primary"),
         )  # fmt: skip
 
     def on_table_seen(self, event: Table.Seen) -> None:
@@ -187,7 +186,7 @@ class JobsScreen(ListScreen):
         try:
             read = [(number, self._read(self.console.reader, number)) for number in numbers]
         except ServerError:
-            return  # the feed says what is wrong
+            return  # the banner tells the trouble
         if not worker.is_cancelled and self.console.is_running:
             self.console.call_from_thread(self._fetched, read)
 
@@ -231,7 +230,7 @@ class JobsScreen(ListScreen):
             self._walking = None
 
     def _walk(self, query: Query, stop: Event) -> None:
-        """Go through the place and hand over what matches, on a thread."""
+        """Walk the place and hand over the matches, on a thread."""
         reader, app = self.console.reader, self.console
         try:
             for batch in reader.walk(self.place, reverse=self._reverse):
@@ -293,8 +292,13 @@ class JobsScreen(ListScreen):
         self._marked.clear()
         self._redraw()
 
+    def leave(self) -> None:
+        """Remove the mark of all with the tab: the jobs that it means change meanwhile."""
+        if self._all:
+            self.action_unmark()
+
     def action_unmark(self) -> None:
-        """Take all marks away."""
+        """Remove all marks."""
         self._marked.clear()
         self._all = False
         self._redraw()
@@ -304,16 +308,14 @@ class JobsScreen(ListScreen):
     def action_open(self) -> None:
         """Open the job under the cursor."""
         if self.current is not None:
-            from workkit_tui.screens.job import JobScreen
-
             self.console.open_screen(JobScreen(self.current, self.place))
 
     def action_retry(self) -> None:
-        """Put jobs to work."""
+        """Retry jobs."""
         self._act("retry", None)
 
     def action_careful(self) -> None:
-        """Put jobs to work with care."""
+        """Retry jobs with care."""
         self._act("retry", Throttle())
 
     def action_delete(self) -> None:
@@ -324,8 +326,6 @@ class JobsScreen(ListScreen):
         console = self.console
         if not console.may_act():
             return
-        from workkit_tui.screens.plan import PlanScreen, Wanted
-
         if self._all:
             wanted = Wanted(verb, self.place, self._query, None, throttle)
         elif self._marked:
@@ -337,7 +337,7 @@ class JobsScreen(ListScreen):
         self.app.push_screen(PlanScreen(wanted), self._acted)
 
     def _acted(self, done: object) -> None:
-        """See what is left after an act."""
+        """Refresh after a change."""
         if not done:
             return
         self.action_unmark()
@@ -347,7 +347,7 @@ class JobsScreen(ListScreen):
         self.console.action_refresh_now()
 
     def action_order(self) -> None:
-        """Begin at the other end."""
+        """Reverse the order."""
         self._reverse = not self._reverse
         self._pages = Pages(self.place, reverse=self._reverse)
         self.table.cursor = 0
@@ -359,13 +359,13 @@ class JobsScreen(ListScreen):
     def action_copy(self) -> None:
         """Copy the id of the job under the cursor."""
         if self.current is not None:
-            self.app.copy_to_clipboard(self.current.job.id)
+            self.app.copy_to_clipboard(clean(self.current.job.id))
             self.notify(f"Copied {clean(self.current.job.id)}")
 
     def exported(self) -> tuple[str, Iterable[WaitingJob]]:
-        """Return the name and the records of what is marked, or else of all that is listed.
+        """Return the name and the marked records, or all records of the list.
 
-        They are read while they are taken, on whatever thread that is.
+        They are read while they are iterated, on the thread that iterates.
         """
         marked = list(self._marked.values())
         return self.place.queue or self.place.kind, marked or self._all_listed(self._query)

@@ -1,4 +1,4 @@
-"""Overview: how it goes, and what needs attention."""
+"""Overview: figures, series and concerns of the namespace."""
 
 from __future__ import annotations
 
@@ -7,40 +7,43 @@ from typing import ClassVar, Final
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
 
 from workkit.admin.explain import is_silent
+from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryRecord
-from workkit.core.records import Queue
+from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted, took
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.attention import Concern
+from workkit_tui.model.busy import busy_workers, unreported_workers
 from workkit_tui.model.trends import Flows
-from workkit_tui.model.words import ago, count, per_s, short, until
+from workkit_tui.model.words import ago, count, error_text, per_s, short, until
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.queue import QueueScreen
 from workkit_tui.widgets.spark import Spark
-from workkit_tui.widgets.table import Column, Row, Table
+from workkit_tui.widgets.table import Row, Table, TableColumn
+from workkit_tui.widgets.words import Words
 
 __all__ = ["OverviewScreen"]
 
-#: Terminals with so many lines show queues and failures as well.
+#: Terminals from this height show queues and failures as well, lines.
 _TALL: Final = 34
 _MOST: Final = 100
 _FIGURES: Final = ("Queued", "Running", "Scheduled", "Retrying", "Dead")
 _QUEUES: Final = (
-    Column("Queue", 14, grows=1),
-    Column("Waiting", 8, right=True),
-    Column("Oldest", 8, right=True, needs=66),
-    Column("Running", 8, right=True, needs=66),
-    Column("In/s", 6, right=True),
-    Column("Out/s", 6, right=True),
+    TableColumn("Queue", 14, grows=1),
+    TableColumn("Waiting", 8, right=True),
+    TableColumn("Oldest", 8, right=True, needs=66),
+    TableColumn("Running", 8, right=True, needs=66),
+    TableColumn("In/s", 6, right=True),
+    TableColumn("Out/s", 6, right=True),
 )
 _FAILURES: Final = (
-    Column("Ago", 7, right=True),
-    Column("Name", 12, grows=1),
-    Column("Outcome", 9),
-    Column("Error", 10, grows=3),
+    TableColumn("Ago", 7, right=True),
+    TableColumn("Name", 12, grows=1),
+    TableColumn("Outcome", 9),
+    TableColumn("Error", 10, grows=3),
 )
 _SIGNS: Final = {"bad": "✖", "warn": "▲", "info": "·"}
 
@@ -51,7 +54,9 @@ class OverviewScreen(ListScreen):
     TAB = "overview"
     TITLE_SHOWN = "Overview"
     KEYS: ClassVar = (
-        Key(("enter",), "open", "go there", "Go where the concern under the cursor is mended"),
+        Key(
+            ("enter",), "open", "open", "Go to the screen that helps with the line under the cursor"
+        ),
         *MOVING,
     )
 
@@ -73,23 +78,26 @@ class OverviewScreen(ListScreen):
         """Build figures, series and concerns."""
         with Horizontal(id="figures"):
             for title in _FIGURES:
-                yield Static("", id=f"figure-{title.lower()}")
+                yield Words("", id=f"figure-{title.lower()}")
         with Horizontal(id="sparks"):
             yield Spark("Done", id="spark-done")
             yield Spark("Failed", id="spark-failed")
             yield Spark("Waiting", note="jobs", id="spark-queued")
             yield Spark("Wait", note="median", id="spark-wait")
             yield Spark("Run", note="median", id="spark-run")
-        yield Static("", classes="heading", id="attention")
+        yield Words("", classes="heading", id="attention")
         yield Table(
-            [Column("", 1), Column("", 10, grows=1)], self._row, name="concerns", head=False
+            [TableColumn("", 1), TableColumn("", 10, grows=1)],
+            self._row,
+            name="concerns",
+            head=False,
         )
         with Horizontal(id="more"):
             with Vertical():
-                yield Static("Busiest queues", classes="heading")
+                yield Words("Busiest queues", classes="heading")
                 yield Table(_QUEUES, self._queue_row, name="busiest")
             with Vertical():
-                yield Static("Latest failures", classes="heading")
+                yield Words("Latest failures", classes="heading")
                 yield Table(_FAILURES, self._failure_row, name="failures")
 
     def _row(self, at: int) -> Row | None:
@@ -117,10 +125,17 @@ class OverviewScreen(ListScreen):
         record = self._failures[at]
         ended = ago(record.finished_ms / 1_000, self._view.seen.taken_at)
         color = "bad" if record.outcome == "dead" else "warn"
-        return Row([ended, clean(record.name), (record.outcome, color), clean(record.error)])
+        return Row(
+            [
+                ended,
+                clean(record.name),
+                (record.outcome, color),
+                error_text(record.error, self.console.masks),
+            ]
+        )
 
     def _show_more(self, view: View) -> None:
-        """Draw what is seen in tall terminals only."""
+        """Draw the parts for tall terminals."""
         self._view = view
         if not self.query_one("#more").display:
             return
@@ -132,9 +147,15 @@ class OverviewScreen(ListScreen):
         self._failures = list(view.trends.failures)
         _, busiest, failures = self.query(Table)
         busiest.total, failures.total = len(self._busiest), len(self._failures)
-        busiest.empty, failures.empty = "nothing waits or runs", "nothing has failed lately"
+        busiest.empty, failures.empty = "nothing waits or runs", "nothing has failed recently"
         busiest.refresh_rows()
         failures.refresh_rows()
+
+    def gather(self, reader: Reader, seen: Overview) -> dict[str, int]:
+        """Read how many workers of each pool are busy; those of Go pools are read one by one."""
+        asked = unreported_workers(seen.pools)
+        observed = reader.worker_observations(asked) if asked else []
+        return busy_workers(seen.pools, asked, observed)
 
     def show(self, view: View) -> None:
         """Draw everything."""
@@ -163,7 +184,7 @@ class OverviewScreen(ListScreen):
             text = Text("✔ Nothing needs attention", self._color("success"))
         self.write("#attention", text)
         alive = sum(not is_silent(pool, seen.taken_at) for pool in seen.pools)
-        busy = sum(pool.totals.get("busy", 0) for pool in seen.pools)
+        busy = sum(view.gathered.values())
         workers = sum(pool.concurrency for pool in seen.pools)
         self.head(
             (f"{counted(len(seen.queues), 'queue')} · ", "secondary"),
@@ -173,7 +194,7 @@ class OverviewScreen(ListScreen):
 
     def _figure(self, title: str, number: int, note: str = "-", *, bad: bool = False) -> None:
         """Draw a number below its title; the note is left out where it does not fit."""
-        figure, quiet = self.query_one(f"#figure-{title.lower()}", Static), self._color("secondary")
+        figure, quiet = self.query_one(f"#figure-{title.lower()}", Words), self._color("secondary")
         number_color = self._color("error" if bad else "foreground")
         text = Text.assemble((f"{title}\n", quiet), (count(number), f"bold {number_color}"))
         if note != "-" and len(count(number)) + 1 + len(note) <= figure.content_size.width:
@@ -186,13 +207,11 @@ class OverviewScreen(ListScreen):
         spark.value, spark.alarm = value, alarm
 
     def action_open(self) -> None:
-        """Go where a concern is mended."""
+        """Go to the screen that helps with a concern."""
         if self.table.cursor >= len(self._concerns):
             return
         concern = self._concerns[self.table.cursor]
         if concern.about:
-            from workkit_tui.screens.queue import QueueScreen
-
             self.console.action_tab("queues")
             self.console.open_screen(QueueScreen(concern.about))
         else:

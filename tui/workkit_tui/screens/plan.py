@@ -1,4 +1,4 @@
-"""A plan: made, shown, confirmed, applied, and undone right away if it was a mistake."""
+"""A plan: made, shown, confirmed, applied, and undone if it was a mistake."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from workkit.errors import WorkkitError
 from workkit_tui.keys import Key, bindings
 from workkit_tui.model.words import args_text, count, error_text
 from workkit_tui.screens.box import BoxScreen
+from workkit_tui.screens.undoing import UndoingScreen
 from workkit_tui.themes import color
 
 __all__ = ["PlanScreen", "Wanted"]
 
-Stage = Literal["planning", "asking", "applying", "done"]
+PlanStage = Literal["planning", "showing", "asking", "applying", "done"]
 
 _NAMED: Final = 6
-#: How fast jobs can be retried with care, a second: each key press goes to the next.
+#: Rates of a careful retry, jobs a second; a key goes to the next one.
 _RATES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+#: Longest args in a line, characters.
+_ARGS_CHARS: Final = 1_000
 _DOING = {"retry": "Retrying", "delete": "Deleting"}
-_DONE = {"retry": "put to work", "delete": "deleted"}
+_DONE = {"retry": "retried", "delete": "deleted"}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be done.
+    """An act that the user asks for.
 
     Attributes:
         verb: "retry" or "delete".
         place: Where the jobs are.
-        query: What picks them, if they are not named.
-        records: The jobs, or None for all that the query picks.
+        query: Matches the jobs, if they are not named.
+        records: The jobs; None for all that match the query.
         throttle: For retrying with care.
     """
 
@@ -53,7 +56,7 @@ class PlanScreen(BoxScreen):
     """Makes a plan, asks, and applies it.
 
     Args:
-        wanted: What is to be done.
+        wanted: The act.
     """
 
     BINDINGS = bindings(  # type: ignore[assignment]
@@ -70,24 +73,24 @@ class PlanScreen(BoxScreen):
     def __init__(self, wanted: Wanted) -> None:
         super().__init__()
         self._wanted = wanted
-        self.stage: Stage = "planning"
+        self.stage: PlanStage = "planning"
         self.plan: Plan | None = None
         self.outcome: BulkOutcome | None = None
 
     @property
     def is_dangerous(self) -> bool:
-        """Whether jobs are taken away."""
+        """Whether jobs are removed."""
         return self._wanted.verb == "delete"
 
     def on_mount(self) -> None:
         """Begin to plan."""
-        self.say(f"Looking at {self._wanted.place} …", "", "esc gives up", busy=True)
+        self.say(f"Reading {self._wanted.place} …", "", "esc cancels", busy=True)
         self.work(self._make_plan)
 
     @property
     def _actions(self) -> Actions:
         actions = self.console.actions
-        assert actions is not None  # noqa: S101 - whoever opens the box has asked
+        assert actions is not None  # noqa: S101 - the box opens only where something may be changed
         return actions
 
     # Planning.
@@ -108,7 +111,7 @@ class PlanScreen(BoxScreen):
         self.later(self._planned, plan)
 
     def progress_words(self, progress: BulkProgress) -> str:
-        """Say how far it is."""
+        """Return the progress in words."""
         if self.stage == "planning":
             read = f"{count(progress.done)} of {count(progress.total)} read"
             return f"{read}, {counted(progress.found, 'matches', 'match')}"
@@ -120,25 +123,33 @@ class PlanScreen(BoxScreen):
             return
         self.plan = plan
         if plan.count:
-            self.stage = "asking"
+            self.stage = "showing"
             self._ask(plan)
+            self.when_seen(self._may_answer)
         else:
             self.stage = "done"
             self.say("Nothing matches", "Nothing would be changed.", "esc closes")
+
+    def _may_answer(self) -> None:
+        """Take an answer from now on: the plan was visible long enough."""
+        if self.stage == "showing" and self.plan is not None:
+            self.stage = "asking"
+            self._ask(self.plan)
 
     def _ask(self, plan: Plan) -> None:
         verb = {"delete": "Delete", "retry": "Retry" if plan.place.kind == "dead" else "Run now"}
         careful = " with care" if self._wanted.throttle else ""
         title = f"{verb[plan.verb]} {counted(plan.count, 'job')} of {plan.place}{careful}?"
         rate = "   + - faster, slower" if self._wanted.throttle else ""
-        self.say(title, self._describe(plan), f"y goes ahead   esc cancels{rate}")
+        yes = "y goes ahead   " if self.stage == "asking" else ""
+        self.say(title, self._describe(plan), f"{yes}esc cancels{rate}")
 
     def _describe(self, plan: Plan) -> Text:
         quiet = color(self.app, "secondary")
         warning = color(self.app, "warning")
         text = Text()
         if plan.query:
-            text.append(f"picked by {clean(plan.query)}\n", quiet)
+            text.append(f"query: {clean(self.console.masks.text(plan.query))}\n", quiet)
         if len(plan.queues) > 1:
             shown = [f"{clean(name)} {count(n)}" for name, n in list(plan.queues.items())[:_NAMED]]
             rest = len(plan.queues) - _NAMED
@@ -157,7 +168,7 @@ class PlanScreen(BoxScreen):
             )
         text.append(
             "\nIt can be undone for a day." if plan.verb == "delete"
-            else "\nUntil they begin, for an hour, it can be undone.",
+            else "\nIt can be undone for an hour, except for jobs that have started.",
             quiet,
         )  # fmt: skip
         return text
@@ -165,8 +176,9 @@ class PlanScreen(BoxScreen):
     def _line(self, record: WaitingJob) -> Text:
         """Draw one of the jobs."""
         job = record.job
-        what = clean(job.undecodable or "") or error_text(job.last_err)
-        what = what or args_text(self.console.masks.hide(job.args))
+        masks = self.console.masks
+        what = clean(job.undecodable or "") or error_text(job.last_err, masks, job.args)
+        what = what or args_text(masks.brief(job.args, _ARGS_CHARS))
         line = Text.assemble(
             f"  {clean(job.name) or '(no job)'} ", (what, color(self.app, "secondary"))
         )
@@ -176,7 +188,7 @@ class PlanScreen(BoxScreen):
     def action_faster(self, by: int) -> None:
         """Take the next faster, or slower, rate."""
         throttle, plan = self._wanted.throttle, self.plan
-        if self.stage != "asking" or throttle is None or plan is None:
+        if self.stage not in {"showing", "asking"} or throttle is None or plan is None:
             return
         at = min(range(len(_RATES)), key=lambda at: abs(_RATES[at] - throttle.per_s)) + by
         rate = _RATES[min(max(at, 0), len(_RATES) - 1)]
@@ -186,7 +198,7 @@ class PlanScreen(BoxScreen):
     # Applying.
 
     def action_go(self) -> None:
-        """Go ahead, or close what is done."""
+        """Apply the plan, or close the result."""
         if self.stage == "done":
             self.dismiss(self.outcome is not None)
         elif self.stage == "asking" and self.console.may_act():
@@ -215,13 +227,18 @@ class PlanScreen(BoxScreen):
         self.outcome, self.stage = outcome, "done"
         lines = []
         if outcome.gone:
-            lines.append(f"{counted(outcome.gone, 'was', 'were')} not there any more")
+            lines.append(f"{counted(outcome.gone, 'was', 'were')} already gone")
         if outcome.refused:
-            lines.append(f"{counted(outcome.refused, 'was', 'were')} left in place: no job")
+            lines.append(
+                f"{counted(outcome.refused, 'was', 'were')} left in place: not a valid job"
+            )
         if outcome.left:
             lines.append(f"{counted(outcome.left, 'was', 'were')} left alone: {outcome.stopped}")
         if outcome.operation_id:
-            lines.append(f"undo with u, or on screen 9 ({outcome.operation_id})")
+            tab = self.console.tab_named("undo")
+            lines.append(
+                f"undo with u, or later on tab {tab.title}, key {tab.key} ({outcome.operation_id})"
+            )
         title = f"{counted(outcome.done, 'job')} {_DONE[self._wanted.verb]}"
         keys = "u undoes it   esc closes" if outcome.operation_id else "esc closes"
         self.say(title, "\n".join(lines), keys)
@@ -235,10 +252,8 @@ class PlanScreen(BoxScreen):
             self.dismiss(self.outcome is not None)
 
     def action_undo(self) -> None:
-        """Undo what was just done."""
+        """Undo the result."""
         if self.stage == "done" and self.outcome and self.outcome.operation_id:
-            from workkit_tui.screens.undoing import UndoingScreen
-
             operation_id = self.outcome.operation_id
             self.app.push_screen(UndoingScreen(operation_id), lambda _: self.dismiss(result=True))
 

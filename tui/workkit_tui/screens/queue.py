@@ -1,4 +1,4 @@
-"""One queue: its waiting jobs, the one that runs next first."""
+"""One queue: its waiting jobs, next first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workkit_tui.model.attention import held_up
 from workkit_tui.model.words import count
 from workkit_tui.screens.columns import args_cell
 from workkit_tui.screens.jobs import JOB_KEYS, JobsScreen
-from workkit_tui.widgets.table import Column, Row
+from workkit_tui.widgets.table import Row, TableColumn
 
 __all__ = ["QueueScreen"]
 
@@ -25,14 +25,14 @@ class QueueScreen(JobsScreen):
     TITLE_SHOWN = "Queue"
     KEYS: ClassVar[tuple[Key, ...]] = (
         *(key for key in JOB_KEYS if key.action not in {"retry", "careful"}),
-        Key(("p",), "pause", "pause", "Pause the queue, or let it go on", acts=True),
+        Key(("p",), "pause", "pause", "Pause the queue, or resume it", acts=True),
     )
     COLUMNS: ClassVar = (
-        Column("#", 7, right=True),
-        Column("Waited", 8, right=True),
-        Column("Fails", 5, right=True),
-        Column("Job", 24),
-        Column("Args", 16, grows=1),
+        TableColumn("#", 7, right=True),
+        TableColumn("Waited", 8, right=True),
+        TableColumn("Fails", 5, right=True),
+        TableColumn("Job", 24),
+        TableColumn("Args", 16, grows=1),
     )
 
     def __init__(self, name: str, query: str = "") -> None:
@@ -52,7 +52,7 @@ class QueueScreen(JobsScreen):
         return Row(cells)
 
     def show(self, view: View) -> None:
-        """Draw the jobs, and say how the queue stands."""
+        """Draw the jobs and the state of the queue."""
         queue = next((q for q in view.seen.queues if q.job_name == self.place.queue), None)
         self._paused = queue is not None and queue.paused
         state = held_up(queue, view.takers)[0] if queue is not None else ""
@@ -61,9 +61,9 @@ class QueueScreen(JobsScreen):
 
     def order_words(self) -> str:
         """Say in which order the jobs are."""
-        order = "the newest first" if self._reverse else "the next one first"
+        order = "newest first" if self._reverse else "next first"
         return f"queue {clean(self.place.queue)}{self._state} · {order}"
 
     def action_pause(self) -> None:
-        """Pause the queue, or let it go on."""
+        """Pause the queue, or resume it."""
         self.console.pause(self.place.queue, wanted=not self._paused)

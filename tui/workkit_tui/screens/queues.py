@@ -1,4 +1,4 @@
-"""Queues: how deep, how old, how fast, and whether they are paused."""
+"""Queues: depth, age, rates and state of each queue."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from workkit.core.records import Queue
+from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.attention import held_up
 from workkit_tui.model.listing import Order, narrowed, ordered
 from workkit_tui.model.trends import Flows
-from workkit_tui.model.words import count, per_s
+from workkit_tui.model.words import count, per_s, short
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.queue import QueueScreen
 from workkit_tui.widgets.spark import blocks
-from workkit_tui.widgets.table import Column, Row, Table
+from workkit_tui.widgets.table import Row, Table, TableColumn
 
 __all__ = ["QueuesScreen"]
 
 _SLOW_S: Final = 300
 _TREND: Final = 30
 _COLUMNS: Final = (
-    Column("Queue", 14, grows=2, sorts=True),
-    Column("Waiting", 9, right=True, sorts=True),
-    Column("Lately", _TREND, grows=1, needs=140),
-    Column("Oldest", 8, right=True, sorts=True),
-    Column("Running", 9, right=True, sorts=True),
-    Column("In/s", 6, right=True, sorts=True, needs=84),
-    Column("Out/s", 6, right=True, sorts=True, needs=70),
-    Column("Drains in", 10, right=True, sorts=True, needs=96),
-    Column("Workers", 8, right=True, sorts=True, needs=110),
-    Column("State", 9),
+    TableColumn("Queue", 14, grows=2, sorts=True),
+    TableColumn("Waiting", 9, right=True, sorts=True),
+    TableColumn("Recent", _TREND, grows=1, needs=140),
+    TableColumn("Oldest", 8, right=True, sorts=True),
+    TableColumn("Running", 9, right=True, sorts=True),
+    TableColumn("In/s", 6, right=True, sorts=True, needs=84),
+    TableColumn("Out/s", 6, right=True, sorts=True, needs=70),
+    TableColumn("Drains in", 10, right=True, sorts=True, needs=96),
+    TableColumn("Workers", 8, right=True, sorts=True, needs=110),
+    TableColumn("State", 9),
 )
 
 
@@ -43,13 +44,18 @@ class QueuesScreen(ListScreen):
     TITLE_SHOWN = "Queues"
     KEYS: ClassVar = (
         Key(("enter",), "open", "jobs", "Open the queue and page through its jobs"),
-        Key(("p",), "pause", "pause", "Pause the queue, or let it go on", acts=True),
-        Key(("slash",), "filter", "filter", "Show the queues whose names hold these words"),
+        Key(("p",), "pause", "pause", "Pause the queue, or resume it", acts=True),
+        Key(("slash",), "filter", "filter", "Show the queues whose names contain these words"),
         Key(("s",), "sort", "sort", "Sort by the next column; a click on its head does the same"),
-        Key(("i",), "invert", "", "Sort the other way round"),
-        Key(("e",), "app.export", "export", "Write what is listed to a file"),
+        Key(("i",), "invert", "", "Reverse the sort order"),
+        Key(("e",), "app.export", "export", "Write the list to a file"),
         *MOVING,
     )
+
+    @classmethod
+    def badge(cls, seen: Overview) -> str:
+        """Return how many there are."""
+        return short(seen.queued) if seen.queued else ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,7 +108,7 @@ class QueuesScreen(ListScreen):
         self._rows = ordered(by_name, self._order, inverted=self._inverted)
         self.table.sorted_by, self.table.inverted = self._order.title, self._inverted
         self.table.total = len(self._rows)
-        self.table.empty = "no queue's name holds that" if self._words else "no queue is known yet"
+        self.table.empty = "no queue matches the filter" if self._words else "no queue is known yet"
         self.table.refresh_rows()
 
     def _row(self, at: int) -> Row | None:
@@ -118,7 +124,7 @@ class QueuesScreen(ListScreen):
             [
                 clean(queue.job_name),
                 (count(queue.count), "bad" if state[0] == "no worker" else ""),
-                (self._lately(queue), "series"),
+                (self._recent(queue), "series"),
                 (age(queue.latency), "warn" if late else "") if queue.count else "-",
                 (f"{count(queue.running)}{limit}", "warn" if state[0] == "full" else ""),
                 per_s(flow.in_per_s),
@@ -130,9 +136,9 @@ class QueuesScreen(ListScreen):
             dim=not moves,
         )
 
-    def _lately(self, queue: Queue) -> str:
-        """Draw how many jobs have waited, as many looks back as there is room for."""
-        room = self.table.broad("Lately")
+    def _recent(self, queue: Queue) -> str:
+        """Draw the recent depths, as many as there is room for."""
+        room = self.table.broad("Recent")
         depths = self._view.trends.depths(queue.job_name) if room and self._view else []
         return blocks(depths, room)[0] if any(depths) else ""
 
@@ -147,18 +153,16 @@ class QueuesScreen(ListScreen):
     def action_open(self) -> None:
         """Open the queue under the cursor."""
         if self.current is not None:
-            from workkit_tui.screens.queue import QueueScreen
-
             self.console.open_screen(QueueScreen(self.current.job_name))
 
     def action_pause(self) -> None:
-        """Pause the queue under the cursor, or let it go on."""
+        """Pause the queue under the cursor, or resume it."""
         if self.current is not None:
             self.console.pause(self.current.job_name, wanted=not self.current.paused)
 
     def action_filter(self) -> None:
         """Ask for words."""
-        self.prompt.ask("/", self._narrow, value=self._words, hint="words; -word leaves out")
+        self.prompt.ask("/", self._narrow, value=self._words, hint="words; -word excludes")
 
     def _narrow(self, words: str) -> None:
         self._words = words
@@ -180,12 +184,12 @@ class QueuesScreen(ListScreen):
         self._again()
 
     def action_invert(self) -> None:
-        """Sort the other way round."""
+        """Reverse the sort order."""
         self._inverted = not self._inverted
         self._again()
 
     def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
-        """Sort by a column, or the other way round."""
+        """Sort by a column; a second click reverses the order."""
         if event.title == self._order.title:
             self._inverted = not self._inverted
         else:
@@ -198,5 +202,5 @@ class QueuesScreen(ListScreen):
             self.show(self.console.view)
 
     def exported(self) -> tuple[str, list[object]]:
-        """Return the name and the records of what is listed."""
+        """Return the name and the records of the list."""
         return "queues", list(self._rows)

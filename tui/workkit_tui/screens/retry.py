@@ -1,4 +1,4 @@
-"""Retry: failed jobs that will be tried again, the next one first."""
+"""Retry: failed jobs that will be tried again, next due first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workkit.core.records import Place
 from workkit_tui.keys import Key, changed
 from workkit_tui.screens.jobs import JOB_KEYS
 from workkit_tui.screens.sets import FAILED_COLUMNS, RUN_NOW, FailedScreen
-from workkit_tui.widgets.table import Cell, Column
+from workkit_tui.widgets.table import Cell, TableColumn
 
 __all__ = ["RetryScreen"]
 
@@ -21,7 +21,7 @@ class RetryScreen(FailedScreen):
     TITLE_SHOWN = "Retry"
     PLACE: ClassVar = Place("retry")
     KEYS: ClassVar[tuple[Key, ...]] = changed(JOB_KEYS, RUN_NOW)
-    COLUMNS: ClassVar = (Column("Due", 11, right=True), *FAILED_COLUMNS)
+    COLUMNS: ClassVar = (TableColumn("Due", 11, right=True), *FAILED_COLUMNS)
 
     def time_cell(self, record: WaitingJob) -> Cell:
         """Say when a job is due."""

@@ -1,4 +1,4 @@
-"""Scheduled: jobs that wait for their time, the next one first."""
+"""Scheduled: jobs that wait for their time, next due first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workkit_tui.model.words import clock
 from workkit_tui.screens.columns import args_cell, name_cell
 from workkit_tui.screens.jobs import JOB_KEYS
 from workkit_tui.screens.sets import RUN_NOW, SetScreen
-from workkit_tui.widgets.table import Column, Row
+from workkit_tui.widgets.table import Row, TableColumn
 
 __all__ = ["ScheduledScreen"]
 
@@ -27,11 +27,11 @@ class ScheduledScreen(SetScreen):
         tuple(key for key in JOB_KEYS if key.action != "careful"), RUN_NOW
     )
     COLUMNS: ClassVar = (
-        Column("Due", 11, right=True),
-        Column("At", 12, right=True, needs=90),
-        Column("Name", 16, grows=1),
-        Column("Args", 20, grows=3),
-        Column("Job", 24, needs=110),
+        TableColumn("Due", 11, right=True),
+        TableColumn("At", 12, right=True, needs=90),
+        TableColumn("Name", 16, grows=1),
+        TableColumn("Args", 20, grows=3),
+        TableColumn("Job", 24, needs=110),
     )
 
     def cells(self, record: WaitingJob) -> Row:

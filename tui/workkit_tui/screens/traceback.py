@@ -14,7 +14,7 @@ __all__ = ["traceback"]
 
 
 def traceback(app: App[Any], error: str) -> Text:
-    """Return an error: what went wrong first, the lines of code that it went through quiet."""
+    """Return an error: the message stands out, the lines of code are quiet."""
     first, *rest = error.rstrip().splitlines() or [""]
     text = Text(clean(first), f"bold {color(app, 'error')}")
     quiet = color(app, "secondary")

@@ -1,4 +1,4 @@
-"""Undo: what was deleted or retried lately, by anybody, and can be brought back."""
+"""Undo: recent deletions and retries of all users, which can be brought back."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, count
 from workkit_tui.screens.base import ListScreen
-from workkit_tui.widgets.table import Column, Row, Table
+from workkit_tui.screens.undoing import ForgettingScreen, UndoingScreen
+from workkit_tui.widgets.table import Row, Table, TableColumn
 
 __all__ = ["UndoScreen"]
 
 _COLUMNS: Final = (
-    Column("Done", 8, right=True),
-    Column("What", 9),
-    Column("Jobs", 9, right=True),
-    Column("From", 12, grows=1),
-    Column("Picked by", 16, grows=2),
-    Column("By", 14, grows=1, needs=96),
-    Column("Kept for", 8, right=True),
-    Column("Id", 12, needs=84),
+    TableColumn("Done", 8, right=True),
+    TableColumn("What", 9),
+    TableColumn("Jobs", 9, right=True),
+    TableColumn("From", 12, grows=1),
+    TableColumn("Picked by", 16, grows=2),
+    TableColumn("By", 14, grows=1, needs=96),
+    TableColumn("Kept for", 8, right=True),
+    TableColumn("Id", 12, needs=84),
 )
 _DID: Final = {"delete": "deleted", "retry": "retried"}
 
@@ -37,10 +38,10 @@ class UndoScreen(ListScreen):
     TAB = "undo"
     TITLE_SHOWN = "Undo"
     KEYS: ClassVar = (
-        Key(("enter", "u"), "undo", "undo", "Bring back what was deleted; what was retried and has "
-            "not begun goes back", acts=True),
-        Key(("X",), "forget", "FORGET", "Empty this trash at once, to free memory; it cannot be "
-            "undone any more", acts=True),
+        Key(("enter", "u"), "undo", "undo", "Bring back the deleted jobs, or the retried ones that "
+            "have not started", acts=True),
+        Key(("X",), "forget", "FORGET", "Empty this trash now, to free memory; the jobs cannot "
+            "be brought back after that", acts=True),
         *MOVING,
     )  # fmt: skip
 
@@ -54,7 +55,7 @@ class UndoScreen(ListScreen):
         yield Table(_COLUMNS, self._row, name="undo")
 
     def gather(self, reader: Reader, seen: Overview) -> list[Operation]:
-        """Read what can be undone."""
+        """Read the operations that can be undone."""
         del reader, seen
         actions = self.console.actions
         return actions.operations() if actions is not None else []
@@ -64,7 +65,7 @@ class UndoScreen(ListScreen):
         self._now_s = view.seen.taken_at
         self._operations = view.gathered or []
         self.table.total = len(self._operations)
-        self.table.empty = "nothing was deleted or retried lately"
+        self.table.empty = "nothing was deleted or retried recently"
         self.table.refresh_rows()
         jobs = sum(each.undoable for each in self._operations)
         self.head((f"{counted(jobs, 'job')} can be brought back", "secondary"))
@@ -79,7 +80,7 @@ class UndoScreen(ListScreen):
                 _DID.get(each.verb, each.verb),
                 count(each.undoable),
                 str(each.place).removeprefix("the "),
-                clean(each.query) or "marks",
+                clean(self.console.masks.text(each.query)) or "marks",
                 clean(each.by) or "-",
                 age(each.expires_at - self._now_s),
                 each.operation_id,
@@ -97,17 +98,13 @@ class UndoScreen(ListScreen):
         self.action_undo()
 
     def action_undo(self) -> None:
-        """Bring back what an operation took away."""
+        """Bring back the jobs of an operation."""
         if self.current is not None and self.console.may_act():
-            from workkit_tui.screens.undoing import UndoingScreen
-
             self.app.push_screen(UndoingScreen(self.current.operation_id), self._acted)
 
     def action_forget(self) -> None:
         """Empty the trash of an operation."""
         if self.current is not None and self.console.may_act():
-            from workkit_tui.screens.undoing import ForgettingScreen
-
             self.app.push_screen(ForgettingScreen(self.current), self._acted)
 
     def _acted(self, done: object) -> None:

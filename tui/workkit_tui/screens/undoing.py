@@ -1,4 +1,4 @@
-"""Undoing one operation, and giving up what could be undone."""
+"""Boxes that undo an operation or empty its trash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class UndoingScreen(BoxScreen):
     """Brings jobs back.
 
     Args:
-        operation_id: What took them away.
+        operation_id: The operation that took them.
     """
 
     BINDINGS = bindings(  # type: ignore[assignment]
@@ -38,7 +38,7 @@ class UndoingScreen(BoxScreen):
 
     def _undo(self) -> None:
         actions = self.console.actions
-        assert actions is not None  # noqa: S101 - whoever opens the box has asked
+        assert actions is not None  # noqa: S101 - the box opens only where something may be changed
         try:
             undone = actions.undo(self._operation_id, report=self.report, stop=self.stop)
         except WorkkitError as error:
@@ -50,10 +50,10 @@ class UndoingScreen(BoxScreen):
         self.undone = undone
         lines = []
         if undone.gone_on:
-            lines.append(f"{count(undone.gone_on)} had begun and could not be taken back")
+            lines.append(f"{count(undone.gone_on)} had started and could not be taken back")
         if undone.without_key:
             lost = counted(undone.without_key, "is", "are")
-            lines.append(f"{lost} not unique any more: a newer job holds the key")
+            lines.append(f"{lost} no longer unique: a newer job holds the key")
         if undone.left:
             lines.append(f"{counted(undone.left, 'is', 'are')} left in the trash")
         self._end(f"{counted(undone.back, 'job is', 'jobs are')} back", "\n".join(lines))
@@ -71,7 +71,7 @@ class UndoingScreen(BoxScreen):
 
 
 class ForgettingScreen(BoxScreen):
-    """Asks before a trash is emptied, which nothing brings back.
+    """Asks before a trash is emptied, which cannot be undone.
 
     Args:
         operation: The one whose trash it is.
@@ -88,14 +88,20 @@ class ForgettingScreen(BoxScreen):
     def __init__(self, operation: Operation) -> None:
         super().__init__()
         self._operation = operation
-        self._asks = True
+        self._asks = False
 
     def on_mount(self) -> None:
         """Ask."""
         each = self._operation
         jobs = counted(each.undoable, "job is", "jobs are")
         by = f" by {clean(each.by)}" if each.by else ""
-        text = f"{jobs} in it, taken from {each.place}{by}. Nothing brings them back then."
+        text = f"{jobs} in it, taken from {each.place}{by}. They cannot be brought back after that."
+        self.say("Empty this trash?", text, "esc cancels")
+        self.when_seen(lambda: self._ask(text))
+
+    def _ask(self, text: str) -> None:
+        """Take an answer from now on."""
+        self._asks = True
         self.say("Empty this trash?", text, "y empties it   esc cancels")
 
     def action_go(self) -> None:
@@ -106,7 +112,7 @@ class ForgettingScreen(BoxScreen):
 
     def _forget(self) -> None:
         actions = self.console.actions
-        assert actions is not None  # noqa: S101 - it may be acted
+        assert actions is not None  # noqa: S101 - may_act has told so
         try:
             actions.forget(self._operation.operation_id)
         except WorkkitError as error:

@@ -1,12 +1,12 @@
-"""Workers: the pools, and what their workers run."""
+"""Workers: the pools, and the jobs that their workers run."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final, NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from workkit.admin.explain import is_silent
 from workkit.admin.reader import Reader
@@ -14,32 +14,49 @@ from workkit.core.records import Overview, WorkerObservation, WorkerPoolHeartbea
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
+from workkit_tui.model.busy import busy_workers, unreported_workers
 from workkit_tui.model.listing import narrowed
 from workkit_tui.model.trends import FAILED_TOTALS
 from workkit_tui.model.words import ago, args_text, count, pool_name
 from workkit_tui.screens.base import ListScreen
-from workkit_tui.widgets.table import Column, Row, Table
+from workkit_tui.screens.job import JobScreen
+from workkit_tui.widgets.table import Row, Table, TableColumn
+from workkit_tui.widgets.words import Words
 
 __all__ = ["WorkersScreen"]
 
 _POOLS: Final = (
-    Column("Pool", 28, grows=2),
-    Column("Busy", 7, right=True),
-    Column("Beat", 7, right=True),
-    Column("Up", 8, right=True),
-    Column("Done", 8, right=True, needs=100),
-    Column("Failed", 7, right=True, needs=100),
-    Column("Version", 8, needs=120),
-    Column("Handles", 16, grows=3),
+    TableColumn("Pool", 28, grows=2),
+    TableColumn("Busy", 7, right=True),
+    TableColumn("Beat", 7, right=True),
+    TableColumn("Up", 8, right=True),
+    TableColumn("Done", 8, right=True, needs=100),
+    TableColumn("Failed", 7, right=True, needs=100),
+    TableColumn("Version", 8, needs=120),
+    TableColumn("Handles", 16, grows=3),
 )
 _WORKERS: Final = (
-    Column("Runs", 12, grows=1),
-    Column("For", 8, right=True),
-    Column("Check-in", 14, grows=2),
-    Column("Ago", 7, right=True),
-    Column("Job", 24, needs=110),
-    Column("Args", 10, grows=3, needs=96),
+    TableColumn("Runs", 12, grows=1),
+    TableColumn("For", 8, right=True),
+    TableColumn("Check-in", 14, grows=2),
+    TableColumn("Ago", 7, right=True),
+    TableColumn("Job", 24, needs=110),
+    TableColumn("Args", 10, grows=3, needs=96),
 )
+
+
+class _Seen(NamedTuple):
+    """The data of the workers.
+
+    Attributes:
+        observed: The jobs that some of them run.
+        busy: Pool id → how many of its workers are busy.
+        at: The row of the pool that is looked at; None without one.
+    """
+
+    observed: list[WorkerObservation]
+    busy: dict[str, int]
+    at: int | None
 
 
 class WorkersScreen(ListScreen):
@@ -51,10 +68,17 @@ class WorkersScreen(ListScreen):
         Key(("w",), "whose", "all/one pool", "Show the workers of all pools, or of the one"),
         Key(("o",), "other_table", "pools/workers", "Move the cursor in the other table"),
         Key(("enter",), "open", "job", "Open the job that the worker under the cursor runs"),
-        Key(("slash",), "filter", "filter", "Show pools whose host, jobs or id hold these words"),
-        Key(("e",), "app.export", "export", "Write what is listed to a file"),
+        Key(
+            ("slash",), "filter", "filter", "Show pools whose host, jobs or id contain these words"
+        ),
+        Key(("e",), "app.export", "export", "Write the list to a file"),
         *MOVING,
     )
+
+    @classmethod
+    def badge(cls, seen: Overview) -> str:
+        """Return how many there are."""
+        return f"{len(seen.pools)}" if seen.pools else ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,14 +87,17 @@ class WorkersScreen(ListScreen):
         self._everywhere = False
         self._words = ""
         self._below = False
-        #: The pool under the cursor, for the thread that reads its workers.
-        self._at = 0
+        #: The pool under the cursor, for the thread that reads its workers; None until the first
+        #: pool that is busy was found.
+        self._at: int | None = None
+        #: Pool id → how many of its workers are busy.
+        self._busy_of: Mapping[str, int] = {}
         self._now_s = 0.0
 
     def body(self) -> ComposeResult:
         """Build both tables."""
         yield Table(_POOLS, self._pool_row, name="pools")
-        yield Static("", classes="heading", id="whose")
+        yield Words("", classes="heading", id="whose")
         yield Table(_WORKERS, self._worker_row, name="workers")
 
     @property
@@ -82,15 +109,25 @@ class WorkersScreen(ListScreen):
     def _pool_table(self) -> Table:
         return next(iter(self.query(Table)))
 
-    def gather(self, reader: Reader, seen: Overview) -> list[WorkerObservation]:
-        """Read what workers run: those of the pool under the cursor, or all."""
+    def gather(self, reader: Reader, seen: Overview) -> _Seen:
+        """Read the workers of the pool under the cursor, or of all pools, and those of Go pools."""
+        pools, at = self._arranged(seen), self._at
+        asked = unreported_workers(seen.pools)
         if self._everywhere:
-            ids = [worker for pool in seen.pools for worker in pool.worker_ids]
-        else:
-            pools = self._arranged(seen)
-            at = min(self._at, len(pools) - 1)
-            ids = pools[at].worker_ids if pools else []
-        return reader.worker_observations(ids)
+            asked = [worker for pool in seen.pools for worker in pool.worker_ids]
+        elif at is not None and pools:
+            asked = [*asked, *pools[min(at, len(pools) - 1)].worker_ids]
+        observed = self._observe(reader, asked)
+        busy = busy_workers(seen.pools, asked, observed)
+        if at is None and pools:
+            at = next((n for n, pool in enumerate(pools) if busy.get(pool.worker_pool_id)), 0)
+            if not self._everywhere:
+                observed += self._observe(reader, pools[at].worker_ids)
+        return _Seen(observed, busy, at)
+
+    @staticmethod
+    def _observe(reader: Reader, workers: Sequence[str]) -> list[WorkerObservation]:
+        return reader.worker_observations(list(dict.fromkeys(workers))) if workers else []
 
     def _arranged(self, seen: Overview) -> list[WorkerPoolHeartbeat]:
         """Return the pools, the silent ones first, then by host."""
@@ -105,20 +142,17 @@ class WorkersScreen(ListScreen):
         """Draw pools and workers."""
         self._now_s = view.seen.taken_at
         self._pools = self._arranged(view.seen)
-        observed: list[WorkerObservation] = view.gathered or []
-        self._busy = sorted(
-            (worker for worker in observed if worker.is_busy), key=lambda w: w.started_at
-        )
         pools, workers = self.query(Table)
+        self._take(view.gathered, pools)
         pools.total, workers.total = len(self._pools), len(self._busy)
-        # What a few pools leave of their half is the workers'.
+        # Rows that few pools leave free go to the workers.
         pools.styles.max_height = max(pools.total, 2) + 2
-        pools.empty = "no pool fits that" if self._words else "no pool is running"
-        workers.empty = "nobody is busy"
+        pools.empty = "no pool matches the filter" if self._words else "no pool is running"
+        workers.empty = "no worker is busy"
         pools.refresh_rows()
         workers.refresh_rows()
         silent = sum(is_silent(pool, self._now_s) for pool in view.seen.pools)
-        busy = sum(pool.totals.get("busy", 0) for pool in view.seen.pools)
+        busy = sum(self._busy_of.values())
         size = sum(pool.concurrency for pool in view.seen.pools)
         self.head(
             (counted(len(view.seen.pools), "pool"), "secondary"),
@@ -128,8 +162,20 @@ class WorkersScreen(ListScreen):
         )
         pool = self._pools[min(pools.cursor, len(self._pools) - 1)] if self._pools else None
         whose = "all pools" if self._everywhere or pool is None else pool_name(pool)
-        text = f"Busy workers of {whose}, the longest first"
+        text = f"Busy workers of {whose}, longest running first"
         self.write("#whose", Text.assemble((text, self._color("secondary"))))
+
+    def _take(self, gathered: _Seen, pools: Table) -> None:
+        """Take the observations; the first time, go to the first busy pool."""
+        self._busy_of = gathered.busy
+        if self._at is None and gathered.at is not None:
+            pools.total = len(self._pools)
+            self._at = pools.cursor = gathered.at
+        at = min(pools.cursor, len(self._pools) - 1)
+        shown = set(self._pools[at].worker_ids) if self._pools else set()
+        busy = {each.worker_id: each for each in gathered.observed if each.is_busy}
+        wanted = (w for w in busy.values() if self._everywhere or w.worker_id in shown)
+        self._busy = sorted(wanted, key=lambda worker: worker.started_at)
 
     def _pool_row(self, at: int) -> Row | None:
         if at >= len(self._pools):
@@ -137,7 +183,8 @@ class WorkersScreen(ListScreen):
         pool = self._pools[at]
         silent = is_silent(pool, self._now_s)
         totals = pool.totals
-        busy = count(totals["busy"]) if "busy" in totals else "-"
+        number = self._busy_of.get(pool.worker_pool_id)
+        busy = "-" if number is None else count(number)
         failed = sum(totals.get(field, 0) for field in FAILED_TOTALS)
         return Row(
             [
@@ -161,7 +208,7 @@ class WorkersScreen(ListScreen):
             [
                 clean(worker.job_name),
                 age(self._now_s - worker.started_at),
-                clean(worker.checkin) or "-",
+                clean(self.console.masks.text(worker.checkin)) or "-",
                 ago(worker.checkin_at, self._now_s),
                 clean(worker.job_id),
                 self._args(worker),
@@ -169,12 +216,7 @@ class WorkersScreen(ListScreen):
         )
 
     def _args(self, worker: WorkerObservation) -> str:
-        import json
-
-        try:
-            return args_text(self.console.masks.hide(json.loads(worker.args_json or "null")))
-        except ValueError:
-            return clean(worker.args_json)
+        return args_text(self.console.masks.json(worker.args_json))
 
     # Keys.
 
@@ -191,6 +233,8 @@ class WorkersScreen(ListScreen):
     def on_table_seen(self, event: Table.Seen) -> None:
         """Read the workers of another pool when the cursor comes to it."""
         event.stop()
+        if self._at is None:
+            return  # nothing was read yet
         moved = self._at != self._pool_table.cursor
         self._at = self._pool_table.cursor
         if moved and not self._below and not self._everywhere and self.is_current:
@@ -210,13 +254,11 @@ class WorkersScreen(ListScreen):
                 self.action_other_table()
             return
         if worker_table.cursor < len(self._busy):
-            from workkit_tui.screens.job import JobScreen
-
             self.console.open_screen(JobScreen.of_worker(self._busy[worker_table.cursor]))
 
     def action_filter(self) -> None:
         """Ask for words."""
-        self.prompt.ask("/", self._narrow, value=self._words, hint="words; -word leaves out")
+        self.prompt.ask("/", self._narrow, value=self._words, hint="words; -word excludes")
 
     def _narrow(self, words: str) -> None:
         self._words = words
@@ -234,5 +276,5 @@ class WorkersScreen(ListScreen):
             super().action_back()
 
     def exported(self) -> tuple[str, list[object]]:
-        """Return the name and the records of what is listed."""
+        """Return the name and the records of the list."""
         return ("workers", list(self._busy)) if self._below else ("pools", list(self._pools))

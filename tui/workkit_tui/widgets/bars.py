@@ -1,4 +1,4 @@
-"""The lines above and below each screen: where one is, what is wrong, which keys there are."""
+"""The lines above and below each screen: tabs, state, trouble and keys."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from workkit.core.text import clip, width
-from workkit_tui.keys import TABS, Key
+from workkit_tui.keys import Key
+from workkit_tui.protocols import TabLabel
 
-__all__ = ["Banner", "Footer", "Status", "Tabs"]
+__all__ = ["Banner", "Footer", "Status", "TabBar"]
 
 _BETWEEN: Final = "  "
 
 
 class Status(Widget):
-    """The top line: what is looked at, how it is doing, how fresh that is."""
+    """The top line: the namespace, its rates, and how fresh the data is."""
 
     left: reactive[Text] = reactive(Text(), layout=False)
     right: reactive[Text] = reactive(Text(), layout=False)
 
     def render(self) -> Text:
-        """Draw both sides; the left one gives way."""
+        """Draw both sides; the left one is cut first."""
         right = self.right.copy()
         room = self.size.width - right.cell_len - 1
         left = self.left.copy()
@@ -34,14 +35,15 @@ class Status(Widget):
         return Text.assemble(left, " " * gap, right, no_wrap=True)
 
 
-class Tabs(Widget):
-    """The screens that have a number, with how much is in them."""
+class TabBar(Widget):
+    """The tabs with their keys, and how much is in them."""
 
+    tabs: reactive[tuple[TabLabel, ...]] = reactive(tuple)
     current = reactive("")
     counts: reactive[dict[str, str]] = reactive(dict)
 
     def render(self) -> Text:
-        """Draw all, without their counts, or with numbers only, where there is no room."""
+        """Draw all, without their counts, or with keys only, where there is no room."""
         for names, counts in ((True, True), (True, False), (False, False)):
             text, _ = self._draw(names=names, counts=counts)
             if text.cell_len <= self.size.width:
@@ -51,20 +53,20 @@ class Tabs(Widget):
 
     def _draw(self, *, names: bool, counts: bool) -> tuple[Text, list[tuple[int, str]]]:
         text, ends = Text(no_wrap=True), []
-        for at, (name, title) in enumerate(TABS, 1):
-            here = name == self.current
-            label = self._style("tabs--current" if here else "tabs--other")
-            number = self._style("tabs--current" if here else "tabs--number")
-            amount = self._style("tabs--current" if here else "tabs--count")
+        for tab in self.tabs:
+            here = tab.name == self.current
+            label = self._style("tab-bar--current" if here else "tab-bar--other")
+            number = self._style("tab-bar--current" if here else "tab-bar--number")
+            amount = self._style("tab-bar--current" if here else "tab-bar--count")
             edge = " " if counts else ""
-            text.append(f"{edge}{at}", number)
+            text.append(f"{edge}{tab.key}", number)
             if names or here:
-                text.append(f" {title}", label)
-            if counts and (count := self.counts.get(name, "")):
+                text.append(f" {tab.title}", label)
+            if counts and (count := self.counts.get(tab.name, "")):
                 text.append(f" {count}", amount)
             text.append(edge, label)
-            ends.append((text.cell_len, name))
-            if not counts and at < len(TABS):
+            ends.append((text.cell_len, tab.name))
+            if not counts and tab is not self.tabs[-1]:
                 text.append(" ")
         return text, ends
 
@@ -72,7 +74,7 @@ class Tabs(Widget):
         return str(self.get_component_rich_style(name, partial=True))
 
     COMPONENT_CLASSES = {  # noqa: RUF012 - as Textual declares it
-        "tabs--current", "tabs--other", "tabs--number", "tabs--count",
+        "tab-bar--current", "tab-bar--other", "tab-bar--number", "tab-bar--count",
     }  # fmt: skip
 
     async def on_click(self, event: events.Click) -> None:
@@ -88,12 +90,12 @@ class Tabs(Widget):
 
 
 class Banner(Widget):
-    """What is wrong with what is on the screen; out of the way while nothing is."""
+    """The trouble with the shown data; hidden while there is none."""
 
     text = reactive("", layout=False)
 
     def watch_text(self) -> None:
-        """Show it only if it says something."""
+        """Show it only if it has a text."""
         self.display = bool(self.text)
 
     def render(self) -> Text:

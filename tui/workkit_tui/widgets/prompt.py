@@ -5,21 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Label, Static
+from textual.widgets import Input
 
 from workkit.core.text import clean
 from workkit.errors import InvalidQuery
+from workkit_tui.widgets.words import Words
 
-__all__ = ["Prompt"]
+__all__ = ["Prompt", "PromptField"]
+
+
+class PromptField(Input):
+    """The field of the prompt; keys and pasted text reach it one after another.
+
+    Args:
+        submit: Called with the text when Enter is pressed.
+    """
+
+    def __init__(self, submit: Callable[[str], object]) -> None:
+        super().__init__(id="prompt-input", compact=True, select_on_focus=False)
+        self._submit = submit
+
+    def take_key(self, event: events.Key) -> bool:
+        """Write the character of a key; False if it has none, such as Enter."""
+        if not event.is_printable or event.character is None:
+            return False
+        self.replace(event.character, *self.selection)
+        return True
+
+    def take_paste(self, text: str) -> None:
+        """Write the first line of a text."""
+        self.replace(next(iter(text.splitlines()), ""), *self.selection)
+
+    async def action_submit(self) -> None:
+        """Hand the text over at once, before the next key."""
+        self._submit(self.value)
 
 
 class Prompt(Vertical):
     """Asks for a line of text below a screen; hidden until it is needed.
 
     What was typed is handed over with Enter; if it is refused, the reason is shown and it can be
-    mended. Escape gives up.
+    corrected. Escape gives up.
     """
 
     def __init__(self) -> None:
@@ -29,10 +58,10 @@ class Prompt(Vertical):
 
     def compose(self) -> ComposeResult:
         """Build the line."""
-        yield Static("", id="prompt-complaint")
+        yield Words("", id="prompt-complaint")
         with Horizontal():
-            yield Label("", id="prompt-sign")
-            yield Input(id="prompt-input", compact=True, select_on_focus=False)
+            yield Words("", id="prompt-sign")
+            yield PromptField(self._submit)
 
     @property
     def open(self) -> bool:
@@ -42,7 +71,7 @@ class Prompt(Vertical):
     def ask(
         self, sign: str, take: Callable[[str], object], *, value: str = "", hint: str = ""
     ) -> None:
-        """Ask for a line.
+        """Ask for a line; what is typed from now on is written there.
 
         Args:
             sign: What stands in front.
@@ -51,35 +80,34 @@ class Prompt(Vertical):
             hint: Shown while nothing does.
         """
         self._take = take
-        self.query_one("#prompt-sign", Label).update(f" {sign} ")
+        self.query_one("#prompt-sign", Words).update(f" {sign} ")
         self._complain("")
-        field = self.query_one(Input)
+        field = self.query_one(PromptField)
         field.value, field.placeholder = value, hint
         field.cursor_position = len(value)
         self.display = True
-        field.focus()
+        self.screen.set_focus(field)  # not field.focus(), which sets it later
 
     def close(self) -> None:
-        """Hide it; the screen gets the focus back."""
+        """Hide it."""
         self.display = False
 
     def on_input_changed(self) -> None:
-        """Take the complaint away once something is mended."""
+        """Remove the complaint once something is corrected."""
         self._complain("")
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def _submit(self, text: str) -> None:
         """Hand the line over."""
-        event.stop()
         try:
-            self._take(event.value.strip())
+            self._take(text.strip())
         except InvalidQuery as error:
             self._complain(error.reason)
-            self.query_one(Input).cursor_position = error.at
+            self.query_one(PromptField).cursor_position = error.at
         except ValueError as error:
             self._complain(str(error))
 
     def _complain(self, reason: str) -> None:
-        """Say what is wrong above the line; "" takes it away."""
-        line = self.query_one("#prompt-complaint", Static)
+        """Show a complaint above the line; "" removes it."""
+        line = self.query_one("#prompt-complaint", Words)
         line.update(Text(f" {clean(reason)}", overflow="ellipsis", no_wrap=True))
         line.display = bool(reason)

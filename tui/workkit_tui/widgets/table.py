@@ -1,4 +1,4 @@
-"""A table whose rows are asked for when they are drawn, so that a million cost no more than ten."""
+"""A table that asks for rows when it draws them, so a million rows cost no more than ten."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from workkit.core.text import clip, pad, width
+from workkit.core.text import clean, clip, pad, width
 
-__all__ = ["Cell", "Column", "Row", "Table"]
+__all__ = ["Cell", "Row", "Table", "TableColumn"]
 
 #: A text, or a text with the name of a style of the table.
 Cell: TypeAlias = "str | tuple[str, str]"
@@ -27,7 +27,7 @@ _LOUD: Final = Style(bold=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column.
 
     Attributes:
@@ -94,7 +94,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             self.at = at
 
     class Seen(Message):
-        """Other rows are in sight, or the cursor is elsewhere."""
+        """Other rows are visible, or the cursor has moved."""
 
         def can_replace(self, message: Message) -> bool:
             """Tell whether an older one need not be handled any more."""
@@ -109,7 +109,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(
         self,
-        columns: Sequence[Column],
+        columns: Sequence[TableColumn],
         row: Callable[[int], Row | None],
         *,
         name: str = "",
@@ -121,11 +121,11 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self._head_lines = int(head)
         #: Line → the row that was drawn there last.
         self._drawn: dict[int, Row | None] = {}
-        #: What all lines have in common, as it was drawn last.
+        #: The common properties of all lines when they were last drawn.
         self._common: tuple[Any, ...] = ()
         #: While lines are drawn: their style, and the columns with their places in a row.
         self._base = Style.null()
-        self._shown: list[tuple[int, Column, int]] = []
+        self._shown: list[tuple[int, TableColumn, int]] = []
 
     # What is in sight.
 
@@ -170,13 +170,13 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self.post_message(self.Seen())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Ask for the rows that come into sight."""
+        """Ask for the rows that become visible."""
         super().watch_scroll_y(old_value, new_value)
         self.refresh()
         self.post_message(self.Seen())
 
     def on_resize(self) -> None:
-        """Draw anew in another width."""
+        """Draw again after a change of the width."""
         self.virtual_size = Size(
             self.scrollable_content_region.width, self.total + self._head_lines
         )
@@ -220,7 +220,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     # Drawing.
 
-    def _layout(self) -> list[tuple[Column, int]]:
+    def _layout(self) -> list[tuple[TableColumn, int]]:
         """Return the columns that fit, and how wide they are."""
         whole = self.scrollable_content_region.width - int(self.show_vertical_scrollbar)
         shown = [column for column in self.columns if column.needs <= whole]
@@ -237,7 +237,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return next((wide for column, wide in self._layout() if column.title == title), 0)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Draw lines; what they have in common is worked out once."""
+        """Draw lines; their common style is computed once."""
         self._base = self.rich_style
         places = {id(column): place for place, column in enumerate(self.columns)}
         self._shown = [(places[id(column)], column, wide) for column, wide in self._layout()]
@@ -290,14 +290,14 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             if kind:
                 style = base + self.get_component_rich_style(f"table--{kind}", partial=True)
                 runs.append((fitted, style))
-            elif runs and runs[-1][1] is base:  # the fewer pieces, the quicker
+            elif runs and runs[-1][1] is base:  # fewer pieces are drawn faster
                 runs[-1] = (runs[-1][0] + fitted, base)
             else:
                 runs.append((fitted, base))
         return _filled(runs, broad)
 
     def refresh_rows(self) -> None:
-        """Draw the rows that are not as they were drawn last."""
+        """Draw the rows that have changed."""
         common = (self.total, self.sorted_by, self.inverted, self.empty, *self.columns)
         if common != self._common:
             self._common = common
@@ -310,7 +310,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def _fit(text: str, columns: int, *, right: bool) -> str:
-    return pad(clip(text, columns), columns, right=right) if columns > 0 else ""
+    return pad(clip(clean(text), columns), columns, right=right) if columns > 0 else ""
 
 
 def _filled(runs: list[tuple[str, Style]], broad: int) -> Strip:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["print_glance"]
 
+#: Queues that are listed; more than a screen is not read.
+_MOST: Final = 20
 _COLORS: Final = {"paused": "yellow", "full": "yellow", "no worker": "red", "broken": "red"}
 
 
@@ -31,13 +33,14 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
     counts = _counts(seen)
     figures = [f"{number:,} {name}" for name, number in counts.items() if name != "pools"]
     click.echo("   ".join([*figures, counted(counts["pools"], "pool")]))
-    for line in _troubles(seen):
+    for line in _troubles(reader, seen):
         click.echo(click.style(f"! {line}", fg="yellow"))
     queues = [queue for queue in seen.queues if queue.count or queue.running or queue.paused]
     if queues:
         from workkit_tui.model.attention import held_up, takers
 
         taken = takers(seen)
+        listed = sorted(queues, key=lambda queue: -queue.count)[:_MOST]
         click.echo()
         columns = (
             TableColumn("QUEUE"), TableColumn("WAITING", right=True),
@@ -49,9 +52,11 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
                 queue.job_name, f"{queue.count:,}", age(queue.latency) if queue.count else "-",
                 f"{queue.running:,}", held_up(queue, taken)[0],
             )
-            for queue in sorted(queues, key=lambda queue: -queue.count)
+            for queue in listed
         )  # fmt: skip
         print_table(columns, rows)
+        if len(queues) > len(listed):
+            click.echo(f"and {len(queues) - len(listed):,} more queues; --json has all")
 
 
 def _counts(seen: Overview) -> dict[str, int]:
@@ -65,11 +70,13 @@ def _counts(seen: Overview) -> dict[str, int]:
     }
 
 
-def _troubles(seen: Overview) -> list[str]:
+def _troubles(reader: Reader, seen: Overview) -> list[str]:
     from workkit_tui.model.attention import concerns, takers
     from workkit_tui.model.trends import Trends
 
-    return [concern.text for concern in concerns(seen, Trends(), takers(seen))]
+    trends = Trends()
+    trends.add(seen, reader.recent_history())
+    return [concern.text for concern in concerns(seen, trends, takers(seen))]
 
 
 def _document(reader: Reader, seen: Overview) -> dict[str, Any]:
@@ -77,7 +84,7 @@ def _document(reader: Reader, seen: Overview) -> dict[str, Any]:
         "label": reader.label,
         "taken_at": seen.taken_at,
         "counts": _counts(seen),
-        "attention": _troubles(seen),
+        "attention": _troubles(reader, seen),
         "queues": [asdict(queue) for queue in seen.queues],
         "pools": [asdict(pool) for pool in seen.pools],
         "next_scheduled_at": seen.next_scheduled_at,

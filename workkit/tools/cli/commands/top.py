@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from workkit.core.text import clean
 from workkit.errors import MissingExtra
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
@@ -28,7 +29,7 @@ _PORT: Final = 8_000
         "workkit top --read-only --refresh 5",
         "workkit top --once",
         "workkit top --json | jq .counts",
-        "workkit top --mask '*iban*' --mask '*ssn*'",
+        "workkit top --mask-also '*passport*'",
         "workkit top --snapshot night.wks",
         "workkit top --serve",
     )
@@ -55,7 +56,14 @@ _PORT: Final = 8_000
     "masks",
     multiple=True,
     metavar="PATTERN",
-    help="Hide args whose names match, instead of those that look like passwords; repeatable.",
+    help="Hide values whose names match, instead of those that look like secrets; repeatable.",
+)
+@click.option(
+    "--mask-also",
+    "masks_also",
+    multiple=True,
+    metavar="PATTERN",
+    help="Hide values whose names match, beside those that look like secrets; repeatable.",
 )
 @click.option("--theme", default="workkit", show_default=True, help="Colours; ^t tries others.")
 @click.option("--once", is_flag=True, help="Print an overview and end.")
@@ -67,7 +75,13 @@ _PORT: Final = 8_000
     "--token",
     envvar="WORKKIT_SERVE_TOKEN",
     show_envvar=True,
-    help="With --serve: what the browser has to show, as in http://HOST:PORT/?token=...",
+    help="With --serve: what the browser has to show, as in http://HOST:PORT/?token=...; "
+    "without it one is made and printed.",
+)
+@click.option(
+    "--public-url",
+    metavar="URL",
+    help="With --serve: the address that browsers use, where a proxy has another one.",
 )
 def top(
     server: Server,
@@ -76,6 +90,7 @@ def top(
     read_only: bool,
     refresh_s: float,
     masks: tuple[str, ...],
+    masks_also: tuple[str, ...],
     theme: str,
     once: bool,
     as_json: bool,
@@ -83,11 +98,13 @@ def top(
     host: str,
     port: int,
     token: str | None,
+    public_url: str | None,
 ) -> None:
-    """See what is stuck and why, and mend it, from the keyboard.
+    """See what is stuck and why, and repair it, from the keyboard.
 
-    Numbers go to the screens, ? explains the keys. With --serve the same is seen in a browser: on
-    this machine only, unless --read-only or a token is given.
+    Numbers go to the tabs, ? explains the keys. With --serve a browser shows the same, and needs
+    the token of the printed address; on other addresses than this machine's, --read-only or a
+    --token of your own is required.
     """
     if once or as_json:
         from workkit.tools.cli.commands.glance import print_glance
@@ -98,16 +115,23 @@ def top(
     options: dict[str, Any] = {"read_only": read_only, "refresh_s": refresh_s, "theme": theme}
     if masks:
         options["masks"] = masks
+    if masks_also:
+        options["masks_also"] = masks_also
     if serve:
         if snapshot:
             raise click.UsageError("--serve shows a server; open the snapshot on a terminal")
-        serve_console(server, options, host, port, token)
+        serve_console(server, options, host, port, token, public_url)
         return
     in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
     if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the console needs a terminal; --once prints an overview")
-    from workkit.tools.console import open_console
+    from workkit.tools.console import open_console, terminal_draws
 
+    if not in_browser and not terminal_draws():
+        term = clean(os.environ.get("TERM", ""))
+        raise click.UsageError(
+            f"a terminal with TERM={term} cannot draw the console; --once prints an overview"
+        )
     with _reader(server, snapshot) as reader:
         reader.overview()  # a wrong address is told in the shell, not on a screen that is gone
         open_console(reader, **options)
@@ -125,7 +149,12 @@ def _reader(server: Server, snapshot: str | None) -> AbstractContextManager[Read
 
 
 def serve_console(
-    server: Server, options: dict[str, Any], host: str, port: int, token: str | None
+    server: Server,
+    options: dict[str, Any],
+    host: str,
+    port: int,
+    token: str | None,
+    public_url: str | None = None,
 ) -> None:
     """Serve the console to a browser, until a signal.
 
@@ -159,7 +188,9 @@ def serve_console(
 
     Settings(**options)  # checked here rather than in every browser
     try:
-        ConsoleServer(server.redis, server.namespace, options, host, port, token).serve()
+        ConsoleServer(
+            server.redis, server.namespace, options, host, port, token, public_url
+        ).serve()
     except OSError as error:
         exits.complain(f"{host}:{port} cannot be served: {error.strerror or error}")
         click.get_current_context().exit(exits.USAGE)

@@ -1,0 +1,45 @@
+"""How many workers are busy: from the heartbeats of pools, or from their workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from workkit.core.records import WorkerObservation, WorkerPoolHeartbeat
+
+__all__ = ["busy_workers", "unreported_workers"]
+
+#: Most workers that are read one by one; the busy ones of further pools stay unknown.
+_MOST: Final = 2_000
+
+
+def unreported_workers(pools: Iterable[WorkerPoolHeartbeat]) -> list[str]:
+    """Return the workers of pools whose heartbeats lack the number of busy ones: Go pools."""
+    found: list[str] = []
+    for pool in pools:
+        if "busy" not in pool.totals and len(found) + len(pool.worker_ids) <= _MOST:
+            found += pool.worker_ids
+    return found
+
+
+def busy_workers(
+    pools: Iterable[WorkerPoolHeartbeat],
+    asked: Iterable[str],
+    observed: Sequence[WorkerObservation],
+) -> dict[str, int]:
+    """Return pool id → how many of its workers are busy, for the pools where that is known.
+
+    Args:
+        pools: The pools.
+        asked: Those of `unreported_workers`, and others.
+        observed: What they run; a worker that runs nothing may be left out.
+    """
+    known = set(asked)
+    running = {each.worker_id for each in observed if each.is_busy}
+    busy: dict[str, int] = {}
+    for pool in pools:
+        if "busy" in pool.totals:
+            busy[pool.worker_pool_id] = pool.totals["busy"]
+        elif known.issuperset(pool.worker_ids):
+            busy[pool.worker_pool_id] = len(running.intersection(pool.worker_ids))
+    return busy
