@@ -44,6 +44,7 @@ def test_the_defaults_are_those_of_the_original() -> None:
         "max_concurrency": 0,
         "backoff": None,
         "timeout": None,
+        "check_args": True,
     }
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
+import math
 from collections.abc import Callable
+from typing import Final
 
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 
-__all__ = ["Backoff", "default_backoff"]
+__all__ = ["Backoff", "default_backoff", "delay_s"]
+
+_log = logging.getLogger("workkit")
+
+#: A longer delay is cut to this; ten years in seconds.
+_MAX_DELAY_S: Final = 10 * 365 * 86_400
+_SHOWN_CHARS: Final = 200
 
 #: A user's backoff: takes the job (with `fails` already counted) and returns seconds.
 Backoff = Callable[[Job], float]
@@ -24,3 +34,52 @@ def default_backoff(fails: int, entropy: Entropy) -> int:
         Seconds: ``fails**4 + 15 + below(30) * (fails + 1)``, hence 16 to 74 for the first failure.
     """
     return fails**4 + 15 + entropy.below(30) * (fails + 1)
+
+
+def delay_s(backoff: Backoff | None, job: Job, fails: int, entropy: Entropy, name: str) -> int:
+    """Return seconds until the next try; a broken backoff costs its delay, not the job.
+
+    Args:
+        backoff: The user's function, or None.
+        job: The failed job, for that function.
+        fails: How many times it has failed.
+        entropy: Where the jitter of the default comes from.
+        name: The job's name, for the log.
+    """
+    if backoff is None:
+        return default_backoff(fails, entropy)
+    from workkit.core import fingerprint  # options know this module, and enqueuers know options
+
+    try:
+        returned: object = backoff(job)
+        delay = _seconds(returned)
+        if delay is None:
+            shown = fingerprint.text_of(returned, "it cannot be shown", _SHOWN_CHARS, show=repr)
+            _log.error(
+                "backoff of %r returned %s, which is not a number of seconds from 0 on; using the "
+                "default backoff", name, shown,
+            )  # fmt: skip
+        elif delay > _MAX_DELAY_S:
+            _log.error("backoff of %r returned %g s; using ten years", name, delay)
+            return _MAX_DELAY_S
+        else:
+            return math.ceil(delay)
+    except BaseException as error:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing
+        text = fingerprint.error_text(error)
+        _log.error("backoff of %r failed; using the default backoff: %s", name, text)
+    return default_backoff(fails, entropy)
+
+
+def _seconds(returned: object) -> float | None:
+    """Read what a backoff has returned; None for what is not a delay."""
+    if inspect.iscoroutine(returned):
+        returned.close()  # else Python warns that nobody awaited it
+    if isinstance(returned, (str, bytes, bytearray)):
+        return None
+    try:
+        delay = float(returned)  # type: ignore[arg-type] # a TypeError is the answer
+    except TypeError:
+        return None
+    except OverflowError:  # an integer beyond all floats
+        return math.inf if isinstance(returned, int) and returned > 0 else None
+    return delay if math.isfinite(delay) and delay >= 0 else None

@@ -11,16 +11,44 @@ import hashlib
 import os
 import re
 import traceback
+from abc import ABCMeta
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from types import TracebackType
+from typing import Any, Final, NamedTuple
 
-__all__ = ["ErrorParts", "error_text", "fingerprint", "of_parts", "parts", "without_own_frames"]
+__all__ = [
+    "ErrorParts",
+    "can_be_logged",
+    "error_text",
+    "fingerprint",
+    "of_parts",
+    "parts",
+    "text_of",
+    "traceback_of",
+    "type_name",
+    "without_own_frames",
+]
 
 _HERE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120 - compared with frames' names
 _FRAMES: Final = 20
 _HEADLINE_CHARS: Final = 2_000
 _DIGITS: Final = 12
+#: Exceptions that hang together, at most, for a log to format them.
+_MOST_CHAINED: Final = 200
+# Attributes as the interpreter has them: a class can put properties of its own in their place.
+_NAME: Final[Any] = vars(type)["__name__"]
+_TRACEBACK: Final[Any] = vars(BaseException)["__traceback__"]
+_CAUSE: Final[Any] = vars(BaseException)["__cause__"]
+_CONTEXT: Final[Any] = vars(BaseException)["__context__"]
+_GROUPED: Final[Any] = vars(BaseExceptionGroup)["exceptions"]
+#: What `traceback` asks of an exception without a guard of its own.
+_READ: Final = frozenset(
+    {
+        "__bool__", "__cause__", "__class__", "__context__", "__getattr__", "__getattribute__",
+        "__len__", "__notes__", "__suppress_context__", "__traceback__", "exceptions",
+    }
+)  # fmt: skip
 _FRAME: Final = re.compile(
     r'^  File "(?P<file>[^"]+)", line \d+, in (?P<function>.+)$', re.MULTILINE
 )
@@ -58,19 +86,27 @@ class ErrorParts(NamedTuple):
 
 
 def error_text(error: BaseException) -> str:
-    """Write an exception as it is stored: headline, blank line, traceback of the last frames."""
-    name = type(error).__name__
-    message = _message(error)
+    """Write an exception as it is stored: headline, blank line, traceback of the last frames.
+
+    It never raises, whatever the exception's own code does.
+    """
+    name, message = type_name(error), _message(error)
     headline = _as_text((f"{name}: {message}" if message else name)[:_HEADLINE_CHARS])
-    frames = list(traceback.walk_tb(error.__traceback__))
+    try:
+        trace = _trace(error)
+    except BaseException as broken:  # noqa: BLE001 - loaders and file names of users' modules
+        trace = f"(its traceback cannot be shown: {type_name(broken)})"
+    return f"{headline}\n\nTraceback (innermost last):\n{trace}" if trace else headline
+
+
+def _trace(error: BaseException) -> str:
+    """Write the last frames of a traceback, the user's own where there are some."""
+    frames = list(traceback.walk_tb(traceback_of(error)))
     own = [at for at in frames if not at[0].f_code.co_filename.startswith(_HERE)] or frames
-    if not own:
-        return headline
     # Extracted this way, frames have no columns. To mark those, `traceback` parses each line again,
     # and before Python 3.12.3 that breaks what another thread happens to parse at that moment.
     lines = traceback.StackSummary.extract(iter(own[-_FRAMES:])).format()
-    trace = _as_text("".join(lines).rstrip())
-    return f"{headline}\n\nTraceback (innermost last):\n{trace}"
+    return _as_text("".join(lines).rstrip())
 
 
 def _as_text(text: str) -> str:
@@ -78,20 +114,95 @@ def _as_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Return an exception's traceback, past what its class has put in the attribute's place."""
+    trace: TracebackType | None = _TRACEBACK.__get__(error)
+    return trace
+
+
 def without_own_frames(error: BaseException) -> BaseException:
     """Drop the outer frames of a traceback that are workkit's: they tell the user nothing."""
-    trace = error.__traceback__
+    trace = traceback_of(error)
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
         trace = trace.tb_next
-    return error.with_traceback(trace) if trace is not None else error
+    if trace is not None:
+        _TRACEBACK.__set__(error, trace)
+    return error
+
+
+def can_be_logged(error: BaseException) -> bool:
+    """Tell whether a log can format an exception with all that it is chained to.
+
+    `traceback` reads attributes of the exception and of its class. A class that puts code of its
+    own in their place can raise anything there, also what ends a thread; so it is tried first.
+    """
+    try:
+        str(error).encode()
+        if not _is_plain(error):
+            "".join(traceback.format_exception(error)).encode()
+    except BaseException:  # noqa: BLE001 - user code; anything can come out of it
+        return False
+    return True
+
+
+def _is_plain(error: BaseException) -> bool:
+    """Tell whether formatting an exception runs no code of its class but its `__str__`."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if len(seen) > _MOST_CHAINED or not _is_plain_class(type(one)):
+            return False
+        waiting += [_CAUSE.__get__(one), _CONTEXT.__get__(one)]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += _GROUPED.__get__(one)
+    return True
+
+
+def _is_plain_class(kind: type[BaseException]) -> bool:
+    if type(kind) not in {type, ABCMeta} or issubclass(kind, SyntaxError):
+        return False
+    own = kind.__mro__[: kind.__mro__.index(BaseException)]
+    return all(base.__module__ == "builtins" or _READ.isdisjoint(vars(base)) for base in own)
+
+
+def type_name(error: BaseException) -> str:
+    """Return the name of an exception's class, whatever its metaclass says."""
+    name: str = _NAME.__get__(type(error))
+    return name if name.isprintable() else _as_text(repr(name))
 
 
 def _message(error: BaseException) -> str:
     """Return the message, also of an exception whose own `__str__` fails."""
+    return text_of(error, "its message cannot be shown", _HEADLINE_CHARS)
+
+
+def text_of(
+    value: object,
+    without: str,
+    most: int,
+    *,
+    show: Callable[[object], str] = str,
+    through: type[BaseException] | tuple[()] = (),
+) -> str:
+    """Return the beginning of a user's value as text; it does not raise.
+
+    Args:
+        value: The value.
+        without: What to say where its own code raises.
+        most: Characters at most.
+        show: Makes the text: `str` or `repr`.
+        through: Exceptions that are raised and not replaced.
+    """
     try:
-        return str(error)
-    except Exception as broken:  # noqa: BLE001 - user code; anything can come out of it
-        return f"(its message cannot be shown: {type(broken).__name__})"
+        return str.__getitem__(show(value), slice(most))
+    except through:
+        raise
+    except BaseException as broken:  # noqa: BLE001 - user code; anything can come out of it
+        return f"({without}: {type_name(broken)})"
 
 
 def parts(text: str) -> ErrorParts:

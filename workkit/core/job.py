@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from workkit.core import gojson
-from workkit.errors import Undecodable
+from workkit.errors import JobTimeout, Undecodable
 
 __all__ = [
     "PERIODIC",
@@ -40,6 +40,8 @@ _T = TypeVar("_T")
 UNDECODABLE: Final = "workkit_undecodable"
 #: An error text longer than this is cut in the middle (bytes); tracebacks have no natural bound.
 MAX_ERROR_BYTES: Final = 16_384
+#: A check-in longer than this is cut (characters); it is written again and again while it stands.
+MAX_CHECKIN_CHARS: Final = 1_000
 
 PERIODIC: Final = "periodic:"
 _EXACT_FLOAT: Final = 2**53
@@ -129,8 +131,8 @@ class Job(msgspec.Struct, eq=False):
         last_err: The last error, message first, then a bounded traceback; "" if none.
         failed_at: When it failed last, epoch seconds; 0 if it did not.
         raw: The bytes as they stand in Redis.
-        arg_error: What the last failing typed accessor had to say, else None.
         undecodable: Why the bytes are not a job, else None. Only a `Client` shows such jobs.
+        has_unread_arg_error: Whether nobody has read `arg_error` since it was set.
     """
 
     name: str
@@ -145,24 +147,46 @@ class Job(msgspec.Struct, eq=False):
     last_err: str = ""
     failed_at: int = 0
     undecodable: str | None = None
-    arg_error: str | None = None
+    _arg_error: str | None = None
     _checkin: Callable[[str], None] | None = None
+    has_unread_arg_error: bool = False
 
     def __repr__(self) -> str:
         state = f", fails={self.fails}" if self.fails else ""
         return f"Job({self.name!r}, id={self.id!r}, args={self.args!r}{state})"
 
+    @property
+    def arg_error(self) -> str | None:
+        """What the last failing typed accessor had to say, else None.
+
+        A handler that reads it decides itself what to do about it. If a handler returns and nobody
+        has read it, the job fails; ``pool.job(..., check_args=False)`` turns that off.
+        """
+        self.has_unread_arg_error = False
+        return self._arg_error
+
+    @arg_error.setter
+    def arg_error(self, error: str | None) -> None:
+        self._arg_error = error
+        self.has_unread_arg_error = False
+
     def checkin(self, message: str) -> None:
         """Say how far the job is; `workkit top` and the Go web UI show the newest message.
 
         Never blocks and never fails: the newest message is kept and written by the pool within a
-        second or so.
+        second or so. It is cut to 1,000 characters.
 
         Args:
             message: Any short text, such as "page 12 of 40".
         """
-        if self._checkin is not None:
-            self._checkin(str(message))
+        if self._checkin is None:
+            return
+        from workkit.core import fingerprint  # those who only enqueue need none of it
+
+        most, why = MAX_CHECKIN_CHARS, "this check-in cannot be shown"
+        # A timeout of the handler's own may strike here, and has to reach it.
+        text = fingerprint.text_of(message, why, most + 1, through=JobTimeout)
+        self._checkin(text if len(text) <= most else text[: most - 1] + "…")
 
     def on_checkin(self, receive: Callable[[str], None] | None) -> None:
         """Name the function that takes this job's check-ins; called by the pool that runs it."""
@@ -202,17 +226,21 @@ class Job(msgspec.Struct, eq=False):
 
     def _arg(self, key: str, wanted: str) -> Any:
         if self.args is None or key not in self.args:
-            self.arg_error = f"job {self.name!r}: args[{key!r}] is missing, wanted {wanted}"
+            self._fail(f"job {self.name!r}: args[{key!r}] is missing, wanted {wanted}")
             return _MISSING
         return self.args[key]
 
     def _mistyped(self, key: str, wanted: str, value: Any, zero: _T) -> _T:
         if value is not _MISSING:
-            self.arg_error = (
+            self._fail(
                 f"job {self.name!r}: args[{key!r}] is {type(value).__name__} ({value!r:.80}), "
                 f"wanted {wanted}"
             )
         return zero
+
+    def _fail(self, arg_error: str) -> None:
+        self._arg_error = arg_error
+        self.has_unread_arg_error = True
 
 
 _MISSING: Final = object()

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final, TypedDict
 
 from workkit.core.backoff import Backoff
 from workkit.errors import InvalidOption
 
-__all__ = ["HistoryOptions", "JobOptions", "check_whole"]
+__all__ = [
+    "HistoryOptions",
+    "JobKeywords",
+    "JobOptions",
+    "check_flag",
+    "check_whole",
+    "near_match",
+    "shown",
+]
 
-_MAX_PRIORITY = 100_000
+_MAX_PRIORITY: Final = 100_000
+#: Seconds; about 31 years.
+_MAX_TIMEOUT_S: Final = 10**9
+_MAX_VERSION_CHARS: Final = 200
+_SHOWN_CHARS: Final = 200
+
+
+class JobKeywords(TypedDict, total=False):
+    """The fields of `JobOptions` as keyword arguments, for type checkers."""
+
+    priority: int
+    max_fails: int
+    skip_dead: bool
+    max_concurrency: int
+    backoff: Backoff | None
+    timeout: float | None
+    check_args: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +51,7 @@ class JobOptions:
         backoff: Seconds until the next try, from the failed job; None is the original's default.
         timeout: Seconds that a handler may run; None is no limit. An async handler is cancelled; a
             sync one is interrupted between two bytecodes, which a blocking C call can delay.
+        check_args: Whether a job fails whose handler has returned and left an `arg_error` unread.
 
     Raises:
         InvalidOption: A value is out of its range.
@@ -36,6 +63,7 @@ class JobOptions:
     max_concurrency: int = 0
     backoff: Backoff | None = None
     timeout: float | None = None
+    check_args: bool = True
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, 1, _MAX_PRIORITY)
@@ -43,14 +71,12 @@ class JobOptions:
         check_whole("max_concurrency", self.max_concurrency, 0, 2**31)
         if self.backoff is not None and not callable(self.backoff):
             raise InvalidOption(
-                f"backoff must be a function of the job that returns seconds, not {self.backoff!r}"
+                f"backoff must be a function of the job that returns seconds, "
+                f"not {shown(self.backoff)}"
             )
-        if self.timeout is not None and not (
-            isinstance(self.timeout, (int, float)) and 0 < self.timeout < float("inf")
-        ):
-            raise InvalidOption(
-                f"timeout must be a positive number of seconds, not {self.timeout!r}"
-            )
+        _check_bound("timeout", self.timeout, _MAX_TIMEOUT_S, "seconds")
+        check_flag("skip_dead", self.skip_dead)
+        check_flag("check_args", self.check_args)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +109,17 @@ class HistoryOptions:
 
     def __post_init__(self) -> None:
         check_whole("max_records", self.max_records, 1, 10**9)
-        _check_bound("max_mb", self.max_mb, 2**20)
-        _check_bound("max_age_s", self.max_age_s, 10**10)
-        if not isinstance(self.version, str):
-            raise InvalidOption(f"version must be a text, not {self.version!r}")
+        _check_bound("max_mb", self.max_mb, 2**20, "MiB")
+        _check_bound("max_age_s", self.max_age_s, 10**10, "seconds")
+        check_flag("args", self.args)
+        check_flag("checkins", self.checkins)
+        version = self.version
+        fits = isinstance(version, str) and len(version) <= _MAX_VERSION_CHARS
+        if not fits or not version.isprintable():
+            raise InvalidOption(
+                f"version must be a printable text of at most {_MAX_VERSION_CHARS} characters, "
+                f"not {shown(version)}"
+            )
 
     @property
     def max_bytes(self) -> int:
@@ -94,10 +127,23 @@ class HistoryOptions:
         return math.ceil(self.max_mb * 2**20) if self.max_mb is not None else 0
 
 
-def _check_bound(name: str, value: object, most: int) -> None:
+def _check_bound(name: str, value: object, most: int, unit: str) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if value is not None and not (number and 0 < value <= most):  # type: ignore[operator]
-        raise InvalidOption(f"{name} must be a number above 0 and up to {most}, not {value!r}")
+        raise InvalidOption(
+            f"{name} must be a number of {unit} above 0 and up to {most}, or None, "
+            f"not {shown(value)}"
+        )
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse a value that is neither True nor False.
+
+    Raises:
+        InvalidOption: The message names the option and the value.
+    """
+    if not isinstance(value, bool):
+        raise InvalidOption(f"{name} must be True or False, not {shown(value)}")
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:
@@ -107,4 +153,23 @@ def check_whole(name: str, value: object, low: int, high: int) -> None:
         InvalidOption: The message names the option and the bounds.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise InvalidOption(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+        raise InvalidOption(
+            f"{name} must be a whole number from {low} to {high}, not {shown(value)}"
+        )
+
+
+def shown(value: object) -> str:
+    """Return a user's value as a message shows it; it does not raise, and is not long."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - integers of 5,000 digits, and users' classes
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
+
+
+def near_match(name: str, known: Collection[str]) -> str:
+    """Return a question that names the known word nearest to an unknown one; "" if none is near."""
+    import difflib
+
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""

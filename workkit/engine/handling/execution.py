@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections import deque
 from typing import Any, Final
 
 import msgspec
 
 from workkit.core import fingerprint
-from workkit.core.backoff import default_backoff
+from workkit.core.backoff import delay_s
 from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
@@ -18,15 +16,12 @@ from workkit.core.job import Job, Payload, args_json, failed, id_text
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.engine.handling.handlers import Chain, Waits
-from workkit.errors import JobTimeout
+from workkit.errors import InvalidArgs, JobTimeout
 from workkit.store.calls.exchange import Effect, Settlement
 
 __all__ = ["Execution", "Fate", "decide", "headline", "quick_fate", "remember"]
 
-_log = logging.getLogger("workkit")
-
 _HEADLINE_CHARS: Final = 300
-_MAX_DELAY_S: Final = 10 * 365 * 86_400
 #: What history keeps of a job on request.
 _MAX_ARGS_BYTES: Final = 4_096
 _MAX_CHECKINS: Final = 20
@@ -135,25 +130,31 @@ class Execution(msgspec.Struct, eq=False):
     def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> Instant:
         """Note how the handler ended, on the thread where it ran.
 
-        A user's backoff is called here, so that it can delay nobody else.
+        A user's backoff is called here, so that it can delay nobody else. Whatever the exception
+        and the backoff do, this does not raise.
 
         Returns:
             When that was.
         """
         now = self.finished = clock.read()
-        if error is None:
-            self._job = None  # the job knows us by its check-ins; without it, both go at once
-        else:
+        if error is not None:
             self._fail(error, now, entropy)
+            return now
+        job = self._job
+        if job is not None and job.has_unread_arg_error and self.options.check_args:
+            self._fail(_unread(job), now, entropy)
+            return now
+        self._job = None  # the job knows us by its check-ins; without it, both go at once
         return now
 
     def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
-        if self.interrupted and (isinstance(error, JobTimeout) or not isinstance(error, Exception)):
+        kind = type(error)  # not its `__class__`, which may be code of the user's
+        if self.interrupted and (issubclass(kind, JobTimeout) or not issubclass(kind, Exception)):
             # What was thrown into the handler carries no message; where it struck is worth keeping.
             timeout = self.options.timeout
             why = "the pool stopped" if timeout is None else f"timed out after {timeout:g} s"
-            text = str(error) or why
-            error = JobTimeout(text).with_traceback(error.__traceback__)
+            text = fingerprint.text_of(error, why, _HEADLINE_CHARS) or why
+            error = JobTimeout(text).with_traceback(fingerprint.traceback_of(error))
         self.error = fingerprint.without_own_frames(error)
         self.error_text = fingerprint.error_text(error)
         self.fingerprint = fingerprint.fingerprint(self.error_text)
@@ -163,20 +164,25 @@ class Execution(msgspec.Struct, eq=False):
         job.last_err = self.error_text
         job.failed_at = now.epoch_s
         if self.fails < self.options.max_fails:
-            self.retry_in_s = self._delay(entropy)
+            self.retry_in_s = delay_s(
+                self.options.backoff, job, self.fails, entropy, self.payload.name
+            )
 
-    def _delay(self, entropy: Entropy) -> int:
-        """Return seconds until the next try; a broken backoff costs its delay, not the job."""
-        backoff, name = self.options.backoff, self.payload.name
-        if backoff is not None:
-            try:
-                delay = float(backoff(self.job))
-                if math.isfinite(delay) and delay >= 0:
-                    return math.ceil(min(delay, _MAX_DELAY_S))
-                _log.error("backoff of %r returned %r; using the default backoff", name, delay)
-            except BaseException:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing
-                _log.exception("backoff of %r failed; using the default backoff", name)
-        return default_backoff(self.fails, entropy)
+    def let_go(self) -> None:
+        """Drop the error and the job once hooks have been told.
+
+        The frames of a traceback hold the job, and the job holds this execution: without it all of
+        them go at once, and not when the garbage collector comes by.
+        """
+        self.error = self._job = None
+
+
+def _unread(job: Job) -> InvalidArgs:
+    """Return the error of a job whose `arg_error` nobody has read."""
+    return InvalidArgs(
+        f"{job.arg_error}; to go on without it, read job.arg_error in the handler, or register the "
+        "job with check_args=False"
+    )
 
 
 class Fate(Settlement, frozen=True, eq=False, gc=False):
