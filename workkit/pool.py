@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self, TypeVar, overload
+from typing import Any, Final, Literal, Self, TypeVar, Unpack, overload
 
-from workkit.core.backoff import Backoff
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
-from workkit.core.options import HistoryOptions, check_whole
+from workkit.core.job import Job
+from workkit.core.options import HistoryOptions, JobKeywords
 from workkit.engine.driver import PoolDriver
 from workkit.engine.engine import PoolSpec
-from workkit.engine.handling.events import EventName, call_hook
+from workkit.engine.handling import events
+from workkit.engine.handling.events import EventName, ReapedPool
 from workkit.engine.handling.handlers import read_middleware
-from workkit.engine.registering import register_job, register_periodic
-from workkit.engine.runners import HandlerRunner, Runner
+from workkit.engine.handling.shapes import AnyHandler, AnyMiddleware
+from workkit.engine.registering import check_pool, register_job, register_periodic
+from workkit.engine.runners import HandlerRunner, PoolLoop, Runner
 from workkit.engine.running import Run
-from workkit.errors import InvalidOption, PoolState
-from workkit.store.connections.target import Target
+from workkit.errors import InvalidHandler, PoolState
+from workkit.store.connections.target import RedisLike, Target
 from workkit.store.keys import Keys
 
 __all__ = ["Drained", "WorkerPool"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=AnyHandler)
+M = TypeVar("M", bound=AnyMiddleware)
+H = TypeVar("H", bound=Callable[[], object])
 
 #: Waits between two looks where the server cannot wake us, milliseconds; as in the original.
 SLEEP_BACKOFFS_MS: Final = (0, 10, 100, 1_000, 5_000)
-_MAX_CONCURRENCY: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class WorkerPool:
         namespace: Prefix of all Redis keys; the same as the enqueuer's.
         redis: A redis-py client or a URL. The pool opens connections of its own to that server.
         concurrency: How many handlers run at once, sync and async together; 1 to 10000.
-        context: Makes a fresh context for each job, for handlers that take ``(ctx, job)``.
+        context: Makes a fresh context a job, for handlers with ``(ctx, job)``; sync or async.
         history: What is remembered of jobs that ran; None for nothing.
         sleep_backoffs: Waits between looks at empty queues, milliseconds; used only where the
             server does not announce changes.
@@ -79,7 +82,7 @@ class WorkerPool:
     def __init__(
         self,
         namespace: str,
-        redis: object,
+        redis: RedisLike,
         *,
         concurrency: int = 10,
         context: Callable[[], Any] | None = None,
@@ -91,20 +94,16 @@ class WorkerPool:
     ) -> None:
         Keys(namespace)
         self._target = Target.of(redis, namespace)
-        check_whole("concurrency", concurrency, 1, _MAX_CONCURRENCY)
-        check_whole("max_recoveries", max_recoveries, 1, 1_000)
-        if context is not None and not callable(context):
-            raise InvalidOption(f"context must be a function without arguments, not {context!r}")
-        backoffs = tuple(sleep_backoffs)
-        if not backoffs or not all(isinstance(ms, int) and ms >= 0 for ms in backoffs):
-            raise InvalidOption(f"sleep_backoffs must be milliseconds, not {sleep_backoffs!r}")
-        self._backoffs_s = [ms / 1000 for ms in backoffs]
+        check_pool(concurrency, context, history, sleep_backoffs, max_recoveries, clock, entropy)
+        self._backoffs_s = [ms / 1000 for ms in sleep_backoffs]
         self._spec = PoolSpec(namespace, concurrency, context, history, max_recoveries)
-        self._clock = clock or SystemClock()
-        self._entropy = entropy or Entropy()
+        self._clock = clock if clock is not None else SystemClock()
+        self._entropy = entropy if entropy is not None else Entropy()
+        self._loop = PoolLoop()
         self._run = Run(
-            self._spec, self._make_driver, self._start_hooks, self._stop_hooks, self._clock
-        )
+            self._spec, self._make_driver, self._start_hooks, self._stop_hooks,
+            self._close_loop, self._clock,
+        )  # fmt: skip
 
     # Registering.
 
@@ -114,21 +113,12 @@ class WorkerPool:
         return self._spec
 
     @overload
-    def job(self, name: str, handler: F, **options: Any) -> F: ...
+    def job(self, name: str, handler: F, **options: Unpack[JobKeywords]) -> F: ...
     @overload
-    def job(self, name: F) -> F: ...
+    def job(self, name: F, handler: None = None, **options: Unpack[JobKeywords]) -> F: ...
     @overload
     def job(
-        self,
-        name: str | None = None,
-        handler: None = None,
-        *,
-        priority: int = 1,
-        max_fails: int = 4,
-        skip_dead: bool = False,
-        max_concurrency: int = 0,
-        backoff: Backoff | None = None,
-        timeout: float | None = None,
+        self, name: str | None = None, handler: None = None, **options: Unpack[JobKeywords]
     ) -> Callable[[F], F]: ...
 
     def job(
@@ -141,7 +131,8 @@ class WorkerPool:
 
         Args:
             name: The job's name; as a decorator it may be left out for the function's own.
-            handler: ``def`` or ``async def`` with ``(job)`` or ``(ctx, job)``. It fails by raising.
+            handler: ``def`` or ``async def`` with ``(job)`` or ``(ctx, job)``. It fails by raising;
+                if it returns something that can be awaited, that is awaited.
             **options: The fields of `JobOptions`.
 
         Returns:
@@ -154,7 +145,9 @@ class WorkerPool:
             PoolState: The pool has been started, or the name is taken.
         """
         if callable(name):
-            return self.job()(name)
+            if handler is not None:
+                raise InvalidHandler("the job's name comes first: pool.job(name, handler)")
+            return self.job(None, None, **options)(name)
         if handler is None:
 
             def register(function: F) -> F:
@@ -170,13 +163,14 @@ class WorkerPool:
         self._refuse_if_started("register a job")
         register_job(self._spec, name, function, options)
 
-    def middleware(self, function: F) -> F:
+    def middleware(self, function: M) -> M:
         """Register a function around every job, by a call or as a decorator.
 
         Args:
             function: ``def`` or ``async def`` with ``(job, next)`` or ``(ctx, job, next)``; it
-                calls (or awaits) ``next()`` to go on, and the job fails if it raises. Async
-                handlers keep their speed only behind async middleware.
+                calls (or awaits) ``next()`` to go on, and the job fails if it raises. One that does
+                not call it ends the job without its handler. Async handlers keep their speed only
+                behind async middleware.
 
         Returns:
             The function.
@@ -220,28 +214,40 @@ class WorkerPool:
         self._refuse_if_started("register a cron job")
         register_periodic(self._spec, spec, name, args, catch_up_s)
 
+    @overload
+    def on(
+        self, event: Literal["failed", "dead"], hook: Callable[[Job, BaseException], object]
+    ) -> None: ...
+    @overload
+    def on(self, event: Literal["reaped"], hook: Callable[[ReapedPool], object]) -> None: ...
+
     def on(self, event: EventName, hook: Callable[..., Any]) -> None:
         """Call a function when something happens; outside the handlers' time, whatever it raises.
 
         Args:
             event: "failed" and "dead" call ``hook(job, error)``; "reaped", when this pool has
                 recovered the jobs of a dead one, calls ``hook(reaped_pool)``.
-            hook: The function, sync or async.
+            hook: The function, sync or async; an async one runs on the handlers' loop.
 
         Raises:
             InvalidOption: The event is unknown.
-            InvalidHandler: The hook is not a function.
+            InvalidHandler: The hook has another signature.
         """
         self._spec.events.on(event, hook)
 
-    def on_start(self, hook: F) -> F:
-        """Call a function before the pool takes its first job; what it raises stops `start()`."""
+    def on_start(self, hook: H) -> H:
+        """Call a function before the pool takes its first job; what it raises stops `start()`.
+
+        An async one runs on the loop of the handlers, so that they can use what it opens.
+        """
         self._refuse_if_started("register a start hook")
+        events.check_plain_hook("a start hook", hook)
         self._spec.start_hooks.append(hook)
         return hook
 
-    def on_stop(self, hook: F) -> F:
-        """Call a function after the pool has stopped."""
+    def on_stop(self, hook: H) -> H:
+        """Call a function after the pool has stopped; an async one on the loop of the handlers."""
+        events.check_plain_hook("a stop hook", hook)
         self._spec.stop_hooks.append(hook)
         return hook
 
@@ -306,8 +312,9 @@ class WorkerPool:
         self._run.start()
 
     def _start_hooks(self) -> None:
+        self._loop = self._spec.events.loop = PoolLoop()
         for hook in self._spec.start_hooks:
-            _run_start_hook(hook)
+            events.run_hook(hook, loop=self._loop)
 
     def _make_driver(self) -> PoolDriver:
         return PoolDriver(
@@ -316,7 +323,7 @@ class WorkerPool:
         )  # fmt: skip
 
     def _make_runner(self, worker_ids: Sequence[str], done: Callable[[Any], None]) -> Runner:
-        return HandlerRunner(worker_ids, done, self._clock, self._entropy)
+        return HandlerRunner(worker_ids, done, self._clock, self._entropy, self._loop)
 
     def stop(self, timeout: float | None = None) -> None:
         """Take no new job, wait for those that run, and return what is unfinished to its queue.
@@ -334,8 +341,11 @@ class WorkerPool:
         self._run.stop(timeout)
 
     def _stop_hooks(self) -> None:
-        for hook in self._spec.stop_hooks:
-            call_hook(hook)
+        events.call_stop_hooks(self._spec.stop_hooks, self._loop)
+        self._close_loop()
+
+    def _close_loop(self) -> None:
+        self._loop.close(wait_s=1.0)
 
     def drain(self, timeout: float | None = None) -> Drained:
         """Wait until there is nothing left to do now: queues empty, nothing running.
@@ -385,12 +395,3 @@ class WorkerPool:
     def __exit__(self, *_: object) -> None:
         """Stop the pool, waiting for running handlers."""
         self.stop()
-
-
-def _run_start_hook(hook: Callable[[], Any]) -> None:
-    import asyncio
-    import inspect
-
-    result = hook()
-    if inspect.iscoroutine(result):
-        asyncio.run(result)

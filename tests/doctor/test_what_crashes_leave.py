@@ -17,7 +17,7 @@ from workkit.core.clock import SystemClock
 from workkit.embedded import EmbeddedServer
 
 
-def step_pool(ward: Ward, *names: str, off_s: int = 0, **options: int) -> StepPool:
+def step_pool(ward: Ward, *names: str, off_s: int = 0, **options: Any) -> StepPool:
     """A pool that moves when the test says so; its clock differs from the server's by `off_s`."""
     pool = WorkerPool(ward.namespace, ward.url, concurrency=2)
     for name in names:

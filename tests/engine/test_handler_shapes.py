@@ -125,7 +125,6 @@ def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         (any_arguments, False, False),
         (anything, False, False),
         (print, False, False),
-        (Job.checkin, True, False),
     ],
 )
 def test_a_handler_of_an_accepted_shape_is_taken_for_what_it_is(
@@ -152,7 +151,7 @@ def test_a_handler_of_another_shape_is_refused_with_the_right_ones(
     with pytest.raises(InvalidHandler) as refusal:
         read_handler(function, "mail", has_context=True)
     assert str(refusal.value).startswith("the handler of 'mail' has the signature (")
-    assert str(refusal.value).endswith(f"; it must be {HANDLER_SHAPES}")
+    assert f"; it must be {HANDLER_SHAPES}" in str(refusal.value)
 
 
 @pytest.mark.parametrize("thing", [None, "send_email", 5, [plain], object()])
@@ -172,15 +171,25 @@ def test_a_handler_with_a_context_needs_a_pool_that_makes_contexts() -> None:
 
 
 def test_a_handler_is_called_with_what_it_takes() -> None:
-    job = Job("mail", "x", 1, None)
-    for function, seen in [
+    job, seen = Job("mail", "x", 1, None), []
+
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapper(*args: object) -> None:
+            seen.append(function(*args))
+
+        return wrapper
+
+    functions: list[tuple[Callable[..., Any], object]] = [
         (plain, job),
         (with_context, ("ctx", job)),
         (with_default, (job, 3)),
         (any_arguments, (job,)),
-        (functools.partial(configured, "red"), ("red", job)),
-    ]:
-        assert read_handler(function, "mail", has_context=True).call("ctx", job) == seen
+    ]
+    for function, _ in functions:
+        handler = read_handler(noted(function), "mail", has_context=True)
+        Chain(handler, (), lambda: "ctx").run(job)
+    assert seen == [wanted for _, wanted in functions]
 
 
 # Middleware
@@ -257,21 +266,20 @@ def chain_of(
 
 
 @pytest.mark.parametrize(
-    ("handler", "layers", "on_loop", "needs_loop"),
+    ("handler", "layers", "on_loop"),
     [
-        (plain, [], False, False),
-        (plain_async, [], True, True),
-        (plain, [around], False, False),
-        (plain_async, [around_async, around_async], True, True),
-        (plain_async, [around], False, True),
-        (plain, [around_async], False, True),
+        (plain, [], False),
+        (plain_async, [], True),
+        (plain, [around], False),
+        (plain_async, [around_async, around_async], True),
+        (plain_async, [around], False),
+        (plain, [around_async], False),
     ],
 )
 def test_only_a_chain_that_is_all_async_runs_on_the_loop(
-    handler: Callable[..., Any], layers: list[Callable[..., Any]], on_loop: bool, needs_loop: bool
+    handler: Callable[..., Any], layers: list[Callable[..., Any]], on_loop: bool
 ) -> None:
-    chain = chain_of(handler, *layers)
-    assert (chain.on_loop, chain.needs_loop) == (on_loop, needs_loop)
+    assert chain_of(handler, *layers).on_loop == on_loop
 
 
 def test_layers_run_in_the_order_of_registration_and_share_one_fresh_context_a_job() -> None:

@@ -217,9 +217,9 @@ def test_a_recovered_pool_is_told(stage: Stage) -> None:
 def test_what_is_no_event_or_no_function_is_refused(make_pool: MakePool) -> None:
     pool = make_pool()
     with pytest.raises(InvalidOption, match="failed, dead, reaped"):
-        pool.on("done", nothing)  # type: ignore[arg-type]
+        pool.on("done", nothing)  # type: ignore[call-overload]
     with pytest.raises(InvalidHandler, match="function"):
-        pool.on("dead", "log it")  # type: ignore[arg-type]
+        pool.on("dead", "log it")  # type: ignore[call-overload]
 
 
 # Start and stop.
@@ -318,7 +318,7 @@ def test_start_hooks_are_registered_before_the_start(make_pool: MakePool) -> Non
     pool.start()
     with pytest.raises(PoolState, match="has been started"):
         pool.on_start(lambda: None)
-    pool.on("dead", nothing)  # hooks may come later
+    pool.on("dead", lambda job, error: None)  # hooks may come later
 
 
 # The log.
@@ -365,3 +365,131 @@ def test_success_is_not_logged(make_pool: MakePool, enqueuer: Enqueuer, records:
         ran.wait_for(10)
     messages: list[Any] = [record.getMessage() for record in records.items]
     assert messages == []
+
+
+# The loop of async hooks.
+
+
+@pytest.mark.one_server
+def test_async_hooks_run_on_the_loop_of_the_handlers_which_opens_first_and_closes_last(
+    make_pool: MakePool, enqueuer: Enqueuer
+) -> None:
+    pool, told = make_pool(concurrency=2), Notes()
+    queue: list[asyncio.Queue[str]] = []
+
+    async def here(what: str) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0)
+        told((what, id(loop), loop.is_running()))
+
+    @pool.on_start
+    async def connect() -> None:
+        queue.append(asyncio.Queue())
+        await here("start")
+
+    @pool.job(max_fails=1)
+    async def work(job: Job) -> None:
+        await queue[0].put("from the handler")
+        await here("handler")
+        raise LookupError
+
+    @pool.job(max_fails=1)
+    def work_on_thread(job: Job) -> Any:
+        return here("thread")
+
+    @pool.on_stop
+    async def disconnect() -> None:
+        assert await queue[0].get() == "from the handler"
+        await here("stop")
+
+    pool.on("dead", lambda job, error: here("dead"))
+    enqueuer.enqueue_many([("work", None), ("work_on_thread", None)])
+    with pool:
+        pool.drain(PATIENCE_S)
+    whats, loops, running = zip(*told.items, strict=True)
+    assert sorted(whats) == ["dead", "handler", "start", "stop", "thread"]
+    assert (whats[0], whats[-1]) == ("start", "stop")
+    assert len(set(loops)) == 1
+    assert set(running) == {True}
+
+
+@pytest.mark.one_server
+def test_a_pool_whose_hooks_and_handlers_are_sync_has_no_loop(make_pool: MakePool) -> None:
+    pool = make_pool()
+    pool.job("work", nothing)
+    pool.on_start(lambda: None)
+    with pool:
+        assert "workkit-loop" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.one_server
+def test_after_a_failed_start_there_is_another_loop_and_no_thread_is_left(
+    make_pool: MakePool, enqueuer: Enqueuer
+) -> None:
+    pool, ran, ready, loops = make_pool(), Notes(), threading.Event(), []
+
+    @pool.on_start
+    async def connect() -> None:
+        loops.append(asyncio.get_running_loop())
+        if not ready.is_set():
+            raise SystemExit("no database")
+
+    @pool.job
+    async def work(job: Job) -> None:
+        ran(asyncio.get_running_loop() is loops[-1])
+
+    with pytest.raises(SystemExit, match="no database"):
+        pool.start()
+    assert "workkit-loop" not in {thread.name for thread in threading.enumerate()}
+    assert loops[0].is_closed()
+    ready.set()
+    enqueuer.enqueue("work")
+    with pool:
+        assert ran.wait_for(1) == [True]
+    assert loops[1].is_closed()
+
+
+@pytest.mark.one_server
+def test_an_async_stop_hook_is_given_up_where_a_handler_blocks_the_loop(
+    make_pool: MakePool, enqueuer: Enqueuer, records: Notes
+) -> None:
+    pool, gate, told = make_pool(concurrency=1), Gate(), Notes()
+
+    @pool.job
+    async def block(job: Job) -> None:
+        gate.pass_through()
+
+    @pool.on_stop
+    async def never() -> None:
+        told("never")
+
+    pool.on_stop(lambda: told("sync"))
+    enqueuer.enqueue("block")
+    pool.start()
+    gate.arrived.wait_for(1)
+    pool.stop(0)
+    gate.open()
+    assert told.items == ["sync"]
+    errors = [str(r.exc_info[1]) for r in records.items if r.exc_info]
+    assert errors == ["a handler blocks the event loop, so the hook cannot be awaited there"]
+
+
+@pytest.mark.one_server
+def test_tasks_that_hooks_have_started_end_with_the_loop(make_pool: MakePool) -> None:
+    pool, told, tasks = make_pool(), Notes(), []
+
+    async def look_after() -> None:
+        try:
+            await asyncio.sleep(PATIENCE_S)
+        finally:
+            told("ended")
+
+    @pool.on_start
+    async def begin() -> None:
+        tasks.append(asyncio.get_running_loop().create_task(look_after()))
+        await asyncio.sleep(0)
+
+    pool.job("work", nothing)
+    with pool:
+        pass
+    assert told.items == ["ended"]

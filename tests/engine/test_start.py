@@ -227,7 +227,7 @@ def test_options_out_of_their_range_are_refused(redis_url: str) -> None:
         with pytest.raises(InvalidOption, match=name):
             WorkerPool("work", redis_url, **{name: value})
     with pytest.raises(InvalidOption, match="redis must be"):
-        WorkerPool("work", 6379)
+        WorkerPool("work", 6379)  # type: ignore[arg-type]
     with pytest.raises(InvalidOption, match="redis://"):
         WorkerPool("work", "localhost:6379")
     with pytest.raises(InvalidName, match="null"):

@@ -59,7 +59,7 @@ class HeldUp:
 
 
 @contextmanager
-def on_one_loop() -> Iterator[Callable[[str, object], Enqueuer]]:
+def on_one_loop() -> Iterator[Callable[[str, Any], Enqueuer]]:
     """Make async enqueuers that share a loop and look like others."""
     with asyncio.Runner() as runner:
         yield lambda namespace, redis: blocking(AsyncEnqueuer(namespace, redis), runner)

@@ -33,6 +33,7 @@ from workkit.core.records import (
     WorkerPoolHeartbeat,
 )
 from workkit.store.connections.link import carrier
+from workkit.store.connections.target import RedisLike
 from workkit.store.connections.watching import watch_link
 from workkit.store.keys import Keys
 
@@ -73,7 +74,7 @@ class LiveReader:
     Every method raises `ServerError` if Redis does not answer or refuses.
     """
 
-    def __init__(self, namespace: str, redis: object, *, clock: Clock | None = None) -> None:
+    def __init__(self, namespace: str, redis: RedisLike, *, clock: Clock | None = None) -> None:
         self._keys = Keys(namespace)
         self._links = carrier(redis, namespace)
         self._clock = clock or SystemClock()

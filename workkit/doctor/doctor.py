@@ -17,6 +17,7 @@ from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Examination, look
 from workkit.doctor.repairs import Repairs
 from workkit.store.connections.link import carrier
+from workkit.store.connections.target import RedisLike
 from workkit.store.keys import Keys
 
 __all__ = ["Doctor"]
@@ -56,7 +57,7 @@ class Doctor:
     def __init__(
         self,
         namespace: str,
-        redis: object,
+        redis: RedisLike,
         *,
         clock: Clock | None = None,
         wait: Callable[[float], object] | None = None,

@@ -3,40 +3,95 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from workkit.core import gojson
-from workkit.core.options import JobOptions, check_whole
+from workkit.core.entropy import Entropy
+from workkit.core.options import HistoryOptions, JobOptions, check_whole, near_match, shown
 from workkit.cron import host_is_utc, host_zone_name, parse
 from workkit.cron.slots import PeriodicEntry
 from workkit.engine.engine import PoolSpec
-from workkit.engine.handling.handlers import Registration, read_handler
-from workkit.errors import InvalidOption, PoolState
+from workkit.engine.handling.handlers import Registration, check_context_function, read_handler
+from workkit.engine.handling.shapes import Shape, is_async, read_shape
+from workkit.errors import InvalidHandler, InvalidName, InvalidOption, InvalidSpec, PoolState
 from workkit.store.keys import check_name
 
-__all__ = ["register_job", "register_periodic"]
+__all__ = ["check_pool", "register_job", "register_periodic"]
 
 _log = logging.getLogger("workkit")
 
 _MAX_CATCH_UP_S: Final = 86_400
+_MAX_CONCURRENCY: Final = 10_000
+_MAX_RECOVERIES: Final = 1_000
+#: A wait between two looks at empty queues, at most; an hour in milliseconds.
+_MAX_SLEEP_MS: Final = 3_600_000
+_BACKOFF: Final = Shape(
+    "backoff",
+    (("job",),),
+    "def backoff(job), which returns seconds, such as lambda job: 10 * job.fails",
+)
+
+
+def check_pool(
+    concurrency: object,
+    context: object,
+    history: object,
+    sleep_backoffs: object,
+    max_recoveries: object,
+    clock: object,
+    entropy: object,
+) -> None:
+    """Check the options of a pool; the errors are those of `WorkerPool`."""
+    check_whole("concurrency", concurrency, 1, _MAX_CONCURRENCY)
+    check_whole("max_recoveries", max_recoveries, 1, _MAX_RECOVERIES)
+    if context is not None:
+        try:
+            check_context_function(context)
+        except InvalidHandler as error:
+            raise InvalidOption(str(error)) from None
+    if history is not None and not isinstance(history, HistoryOptions):
+        raise InvalidOption(
+            "history must be HistoryOptions(...), or None for no history, and is on by default; "
+            f"not {shown(history)}"
+        )
+    if not isinstance(sleep_backoffs, Sequence) or isinstance(sleep_backoffs, (str, bytes)):
+        raise InvalidOption(
+            f"sleep_backoffs must be a list of milliseconds, not {shown(sleep_backoffs)}"
+        )
+    if not sleep_backoffs:
+        raise InvalidOption("sleep_backoffs must be a list of milliseconds, and is empty")
+    for wait_ms in sleep_backoffs:
+        check_whole("each of sleep_backoffs, in milliseconds,", wait_ms, 0, _MAX_SLEEP_MS)
+    if clock is not None and not callable(getattr(clock, "read", None)):
+        raise InvalidOption(f"clock must have a method read(), not {shown(clock)}")
+    if entropy is not None and not isinstance(entropy, Entropy):
+        raise InvalidOption(f"entropy must be an Entropy(...), not {shown(entropy)}")
 
 
 def register_job(
     spec: PoolSpec, name: str | None, function: object, options: dict[str, Any]
 ) -> None:
     """Enter a handler; the errors are those of `WorkerPool.job`."""
+    if name == "<lambda>":
+        raise InvalidName("a lambda has no name of its own; write pool.job(name, lambda job: ...)")
     checked = check_name(name)
+    if unknown := sorted(set(options) - set(JobOptions.__dataclass_fields__)):
+        known = JobOptions.__dataclass_fields__
+        raise InvalidOption(
+            f"job {checked!r}: no option {', '.join(unknown)}{near_match(unknown[0], known)}; "
+            f"there are {', '.join(known)}"
+        )
     try:
         job_options = JobOptions(**options)
-    except TypeError:
-        known = JobOptions.__dataclass_fields__
-        unknown = ", ".join(sorted(set(options) - set(known)))
-        raise InvalidOption(
-            f"job {checked!r}: no option {unknown}; there are {', '.join(known)}"
-        ) from None
+        if job_options.backoff is not None:
+            read_shape(job_options.backoff, _BACKOFF)
     except InvalidOption as error:
         raise InvalidOption(f"job {checked!r}: {error}") from None
+    except InvalidHandler as error:
+        raise InvalidHandler(f"job {checked!r}: {error}") from None
+    if is_async(job_options.backoff):
+        raise InvalidHandler(f"job {checked!r}: backoff must be {_BACKOFF.text}, without async")
     if checked in spec.registrations:
         raise PoolState(f"job {checked!r} is registered already")
     handler = read_handler(function, checked, has_context=spec.context is not None)
@@ -47,6 +102,8 @@ def register_periodic(
     pool: PoolSpec, spec: str, name: str, args: Mapping[str, Any] | None, catch_up_s: int
 ) -> None:
     """Enter a cron job; the errors are those of `WorkerPool.periodically_enqueue`."""
+    if not isinstance(spec, str):
+        raise InvalidSpec(f"a cron spec is a text such as '0 4 * * *', not {shown(spec)}")
     checked = check_name(name)
     check_whole("catch_up_s", catch_up_s, 0, _MAX_CATCH_UP_S)
     schedule = parse(spec)

@@ -44,6 +44,7 @@ class Run:
         make_driver: Makes its driver.
         start_hooks: Calls the hooks that come before the first job.
         stop_hooks: Calls the hooks that come after the last.
+        start_failed: Called when the pool could not be started.
         clock: For how long a stop takes.
 
     Attributes:
@@ -56,6 +57,7 @@ class Run:
         make_driver: Callable[[], PoolDriver],
         start_hooks: Callable[[], None],
         stop_hooks: Callable[[], None],
+        start_failed: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._clock = clock
@@ -64,6 +66,7 @@ class Run:
         self._make_driver = make_driver
         self._start_hooks = start_hooks
         self._stop_hooks = stop_hooks
+        self._start_failed = start_failed
         self._lock = threading.RLock()
         self._is_starting = False
         self.driver: PoolDriver | None = None
@@ -112,6 +115,9 @@ class Run:
                 driver = self._make_driver()
                 driver.start()
                 self.driver = driver
+            except BaseException:
+                self._start_failed()
+                raise
             finally:
                 self._is_starting = False
             atexit.register(self._at_exit)

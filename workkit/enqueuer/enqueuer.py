@@ -15,6 +15,7 @@ from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, EnqueueSteps, Until
 from workkit.store.connections.aio import AsyncCarrier, async_carrier
 from workkit.store.connections.link import Carrier, carrier
+from workkit.store.connections.target import RedisLike
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]
 
@@ -42,7 +43,7 @@ class Enqueuer:
     def __init__(
         self,
         namespace: str,
-        redis: object,
+        redis: RedisLike,
         *,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
@@ -211,7 +212,7 @@ class AsyncEnqueuer:
     def __init__(
         self,
         namespace: str,
-        redis: object,
+        redis: RedisLike,
         *,
         clock: Clock | None = None,
         entropy: Entropy | None = None,

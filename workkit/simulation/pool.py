@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
 from workkit.engine.engine import PoolSpec
-from workkit.engine.handling.events import call_hook
 from workkit.engine.handling.execution import Execution
 from workkit.errors import PoolState
 from workkit.pool import WorkerPool
@@ -200,8 +199,6 @@ class SimulatedPool:
             return
         self._starts += 1
         self.asked_to_stop = False
-        for hook in self.spec.start_hooks:
-            call_hook(hook)
         self._sim.run_postponed()
         self._process = PoolProcess(self, self._sim, self._starts)
         self._hosts.append(self._process.host)
@@ -253,8 +250,6 @@ class SimulatedPool:
             self._process = None
             self._sim.run_postponed()
             self._sim.trace.add("pool", self.name, does="end")
-            for hook in self.spec.stop_hooks:
-                call_hook(hook)
 
     # Calm.
 

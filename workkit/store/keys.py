@@ -66,6 +66,10 @@ class QueueKeys(NamedTuple):
     max_concurrency: bytes  # string: limit, 0 or absent for none
 
 
+#: How URLs of servers begin.
+_SCHEMES: Final = ("redis://", "rediss://", "unix://", "redis+sentinel://")
+
+
 class Keys:
     """The keys of one namespace.
 
@@ -73,13 +77,15 @@ class Keys:
         namespace: Prefix of every key; a trailing colon is not doubled, "" has no prefix.
 
     Raises:
-        InvalidName: The namespace is not a string or holds a null byte.
+        InvalidName: The namespace is not a string, holds a null byte, or is the URL of a server.
     """
 
     def __init__(self, namespace: str) -> None:
         if not isinstance(namespace, str) or "\0" in namespace:
             raise InvalidName(f"a namespace is a string without null bytes, not {namespace!r}")
         _check_text("namespace", namespace)
+        if namespace.startswith(_SCHEMES):
+            raise InvalidName("the namespace is the URL of a server; write the namespace first")
         self.namespace = namespace
         self.prefix = namespace if not namespace or namespace.endswith(":") else f"{namespace}:"
         self.known_jobs = self._key("known_jobs")  # set of job names

@@ -1,25 +1,40 @@
 """Hooks: what a user wants to be told, outside the handlers' time.
 
 Hooks run on one thread of their own, in the order of what happened, after Redis has confirmed it.
-What they raise is logged and goes no further.
+What they raise is logged and goes no further. What they return is awaited on the handlers' loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
+import contextvars
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final, Literal
 
+from workkit.core import fingerprint
 from workkit.core.job import Job
+from workkit.core.options import near_match, shown
 from workkit.engine.handling.execution import Fate
-from workkit.errors import InvalidHandler, InvalidOption
+from workkit.engine.handling.handlers import Loop
+from workkit.engine.handling.interrupt import responds, wait_for
+from workkit.engine.handling.results import awaited, discard, is_value, label
+from workkit.engine.handling.shapes import Shape, read_shape
+from workkit.errors import InvalidOption, PoolState
 
-__all__ = ["EventName", "Events", "ReapedPool", "call_hook"]
+__all__ = [
+    "EventName",
+    "Events",
+    "ReapedPool",
+    "call_hook",
+    "call_stop_hooks",
+    "check_plain_hook",
+    "hook_failed",
+    "run_hook",
+]
 
 _log = logging.getLogger("workkit")
 
@@ -27,6 +42,11 @@ EventName = Literal["failed", "dead", "reaped"]
 _NAMES: Final = ("failed", "dead", "reaped")
 #: How many calls of hooks wait at most; behind a hook that never returns they would fill memory.
 _MOST_WAITING: Final = 10_000
+_OF_A_JOB: Final = (("job", "error"),), "def hook(job, error), or the same with async def"
+_OF_A_POOL: Final = (("pool",),), "def hook(reaped_pool), or the same with async def"
+_SHAPES: Final = {"failed": _OF_A_JOB, "dead": _OF_A_JOB, "reaped": _OF_A_POOL}
+#: A hook that is to be awaited when the pool stops waits this long for a loop that is blocked.
+_BLOCKED_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +69,13 @@ class Events:
 
     Attributes:
         hooks: Event -> what is called.
+        loop: Returns the loop for what hooks return to be awaited; without one, each such hook has
+            a loop of its own.
     """
 
     def __init__(self) -> None:
         self.hooks: dict[str, list[Callable[..., Any]]] = {name: [] for name in _NAMES}
+        self.loop: Loop | None = None
         self._queue: SimpleQueue[tuple[str, tuple[Any, ...]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_full = False
@@ -66,12 +89,15 @@ class Events:
 
         Raises:
             InvalidOption: The event is unknown.
-            InvalidHandler: The hook is not a function.
+            InvalidHandler: The hook has another signature.
         """
-        if name not in self.hooks:
-            raise InvalidOption(f"unknown event {name!r}; known are {', '.join(_NAMES)}")
-        if not callable(hook):
-            raise InvalidHandler(f"a hook must be a function, not {hook!r}")
+        if not isinstance(name, str) or name not in self.hooks:
+            near = near_match(name, _NAMES) if isinstance(name, str) else ""
+            raise InvalidOption(
+                f"there is no event {shown(name)}{near}; there are {', '.join(_NAMES)}"
+            )
+        forms, text = _SHAPES[name]
+        read_shape(hook, Shape(f"the hook of {name!r}", forms, text))
         self.hooks[name].append(hook)
 
     def settled(self, fate: Fate) -> None:
@@ -83,13 +109,14 @@ class Events:
         payload, fails, text = execution.payload, execution.fails, execution.error_text
         if not text:
             return
-        error = execution.error or RuntimeError(text)
+        error = execution.error
         headline, traceback = text.partition("\n")[0], None
-        if execution.error is not None:
-            if _is_text(error):
-                traceback = (type(error), error, error.__traceback__)
-            else:
-                headline = text  # a log cannot take the error itself
+        if error is None:
+            error = RuntimeError(text)
+        elif fingerprint.can_be_logged(error):
+            traceback = (type(error), error, fingerprint.traceback_of(error))
+        else:
+            headline = text  # a log cannot take the error itself
         facts = {"job_name": payload.name, "job_id": payload.id, "fails": fails, "outcome": outcome}
         _log.warning(
             "job %r %s failed (%d of %d), %s: %s",
@@ -100,6 +127,7 @@ class Events:
         self.tell("failed", execution.job, error)
         if outcome == "dead":
             self.tell("dead", execution.job, error)
+        execution.let_go()
 
     def reaped(self, pool: ReapedPool) -> None:
         """Tell that a dead pool's jobs were recovered."""
@@ -136,10 +164,18 @@ class Events:
         return threading.current_thread() is self._thread
 
     def _serve(self) -> None:
-        while (item := self._queue.get()) is not None:
-            name, arguments = item
-            for hook in self.hooks[name]:
-                call_hook(hook, *arguments)
+        while self._call_next():
+            pass
+
+    def _call_next(self) -> bool:
+        """Call the hooks of one event; in a call of its own, so that a wait keeps no job."""
+        item = self._queue.get()
+        if item is None:
+            return False
+        name, arguments = item
+        for hook in self.hooks[name]:
+            contextvars.Context().run(call_hook, hook, *arguments, loop=self.loop)
+        return True
 
     def close(self, wait_s: float) -> None:
         """Let the hooks that are due run, for a while."""
@@ -151,27 +187,71 @@ class Events:
             self._thread = None
 
 
-def _is_text(error: BaseException) -> bool:
-    """Tell whether an error can be written to a log at all; odd file names cannot."""
+def check_plain_hook(what: str, hook: object) -> None:
+    """Check a hook of `on_start` or `on_stop`.
+
+    Raises:
+        InvalidHandler: It is not a function without arguments.
+    """
+    read_shape(hook, Shape(what, ((),), "def hook(), or the same with async def"))
+
+
+def run_hook(
+    hook: Callable[..., Any],
+    *arguments: Any,
+    loop: Loop | None,
+    patience_s: float | None = None,
+) -> None:
+    """Call a user's hook, and await what it returns.
+
+    Args:
+        hook: The hook.
+        *arguments: What it is given.
+        loop: Returns the handlers' loop; None to make one for this call.
+        patience_s: How long to wait for a loop that is blocked; None for as long as it takes.
+
+    Raises:
+        PoolState: The loop was blocked.
+        BaseException: Whatever the hook raised.
+    """
+    result = hook(*arguments)
+    if is_value(result):
+        return
+    waiting = awaited(result, hook, "the hook")
+    if loop is None:
+        asyncio.run(waiting)
+        return
+    running = loop()
+    if patience_s is not None and not responds(running, patience_s):
+        waiting.close()
+        discard(result)
+        raise PoolState("a handler blocks the event loop, so the hook cannot be awaited there")
+    wait_for(waiting, running)
+
+
+def call_hook(hook: Callable[..., Any], *arguments: Any, loop: Loop | None = None) -> None:
+    """Call a user's hook whose failure must not matter, and await what it returns."""
     try:
-        str(error).encode()
-    except Exception:  # noqa: BLE001 - the user's class; anything can come out of it
-        return False
-    return True
+        run_hook(hook, *arguments, loop=loop)
+    except BaseException as error:  # noqa: BLE001 - the user's code; anything can come out of it
+        hook_failed(hook, error)
 
 
-def call_hook(hook: Callable[..., Any], *arguments: Any) -> None:
-    """Call a user's function whose failure must not matter."""
-    try:
-        result = hook(*arguments)
-        if inspect.isawaitable(result):
-            asyncio.run(_awaited(result))
-    except BaseException:  # noqa: BLE001 - the user's code; anything can come out of it
-        _log.exception("hook %r failed", getattr(hook, "__qualname__", hook))
+def call_stop_hooks(hooks: Iterable[Callable[[], Any]], loop: Loop) -> None:
+    """Call the hooks of a pool that has stopped, whatever the others do."""
+    for hook in hooks:
+        try:
+            run_hook(hook, loop=loop, patience_s=_BLOCKED_S)
+        except BaseException as error:  # noqa: BLE001 - the user's code; anything can come
+            hook_failed(hook, error)
 
 
-async def _awaited(result: Any) -> None:
-    await result
+def hook_failed(hook: Callable[..., Any], error: BaseException) -> None:
+    """Log what a hook has raised."""
+    if fingerprint.can_be_logged(error):
+        _log.error("hook %s failed", label(hook), exc_info=error)
+    else:
+        _log.error("hook %s failed: %s", label(hook), fingerprint.error_text(error))
 
 
 _BECOMES: Final = {

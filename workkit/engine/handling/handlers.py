@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
+import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from workkit.core.job import Job
 from workkit.core.options import JobOptions
-from workkit.engine.handling.interrupt import Crossing, run_on_thread
-from workkit.errors import InvalidHandler, JobTimeout
+from workkit.engine.handling.interrupt import Waiting, Waits, run_on_thread, wait_for
+from workkit.engine.handling.results import awaited, finished, is_done, is_value, label
+from workkit.engine.handling.shapes import Shape, is_async, read_shape
+from workkit.errors import InvalidHandler
 
 __all__ = [
     "Chain",
@@ -21,14 +23,24 @@ __all__ = [
     "Middleware",
     "Registration",
     "Waits",
+    "check_context_function",
     "read_handler",
     "read_middleware",
 ]
 
-#: What threads of one execution wait for, the innermost last.
-Waits: TypeAlias = "list[concurrent.futures.Future[BaseException | None]]"
+#: Returns the event loop on which async parts run.
+Loop: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
+#: A coroutine; `typing` does not know that those have frames.
+Call: TypeAlias = Any
+#: The way from a thread to that loop.
+Way: TypeAlias = "tuple[Loop | None, Waiting | None]"
 
-
+_READS: Final = (
+    "; a handler is given the job, and reads the args from it: {reads}, or any of them in job.args"
+)
+_FACTORY: Final = "the context function"
+_HANDLER: Final = "the handler"
+_MIDDLEWARE: Final = "the middleware"
 _HANDLER_SHAPES: Final = "def handler(job), def handler(ctx, job), or the same with async def"
 _MIDDLEWARE_SHAPES: Final = (
     "def middleware(job, next), def middleware(ctx, job, next), or the same with async def"
@@ -49,15 +61,6 @@ class Handler:
     is_async: bool
     takes_context: bool
 
-    def call(self, context: Any, job: Job) -> Any:
-        """Call the function; an async one returns its coroutine."""
-        return self.function(context, job) if self.takes_context else self.function(job)
-
-    def in_chain(self) -> Callable[[Any, Job], Any]:
-        """Return the innermost part of a chain."""
-        function = self.function
-        return function if self.takes_context else lambda _, job: function(job)
-
 
 @dataclass(frozen=True, slots=True)
 class Middleware:
@@ -72,19 +75,6 @@ class Middleware:
     function: Callable[..., Any]
     is_async: bool
     takes_context: bool
-
-    def call(self, context: Any, job: Job, proceed: Callable[[], Any]) -> Any:
-        """Call the function; an async one returns its coroutine."""
-        if self.takes_context:
-            return self.function(context, job, proceed)
-        return self.function(job, proceed)
-
-    def around(self, inner: Callable[[Any, Job], Any]) -> Callable[[Any, Job], Any]:
-        """Return a part of a chain: this middleware around what is further in."""
-        function, partial = self.function, functools.partial
-        if self.takes_context:
-            return lambda context, job: function(context, job, partial(inner, context, job))
-        return lambda context, job: function(job, partial(inner, context, job))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +97,11 @@ def read_handler(function: object, name: str, *, has_context: bool) -> Handler:
     Raises:
         InvalidHandler: Its signature is not one of the accepted ones.
     """
-    count = _positional(function, f"the handler of {name!r}", (1, 2), _HANDLER_SHAPES)
-    if count == 2 and not has_context:  # noqa: PLR2004 - (ctx, job)
-        raise InvalidHandler(
-            f"the handler of {name!r} takes (ctx, job), but the pool makes no contexts; "
-            "give WorkerPool(context=...) a function that returns one, or take (job)"
-        )
-    assert callable(function)  # noqa: S101 - _positional has checked
-    return Handler(function, _is_async(function), count == 2)  # noqa: PLR2004
+    what = f"the handler of {name!r}"
+    form = read_shape(function, Shape(what, (("job",), ("ctx", "job")), _HANDLER_SHAPES, _READS))
+    _check_context(what, form, has_context=has_context, other="(job)")
+    assert callable(function)  # noqa: S101 - read_shape has checked
+    return Handler(function, is_async(function), form[0] == "ctx")
 
 
 def read_middleware(function: object, *, has_context: bool) -> Middleware:
@@ -123,46 +110,29 @@ def read_middleware(function: object, *, has_context: bool) -> Middleware:
     Raises:
         InvalidHandler: Its signature is not one of the accepted ones.
     """
-    count = _positional(function, "a middleware", (2, 3), _MIDDLEWARE_SHAPES)
-    if count == 3 and not has_context:  # noqa: PLR2004 - (ctx, job, next)
+    what, forms = "a middleware", (("job", "next"), ("ctx", "job", "next"))
+    form = read_shape(function, Shape(what, forms, _MIDDLEWARE_SHAPES))
+    _check_context(what, form, has_context=has_context, other="(job, next)")
+    assert callable(function)  # noqa: S101 - read_shape has checked
+    return Middleware(function, is_async(function), form[0] == "ctx")
+
+
+def check_context_function(function: object) -> None:
+    """Check the function that makes contexts.
+
+    Raises:
+        InvalidHandler: It cannot be called without arguments, or contains yield.
+    """
+    text = "a function without arguments that returns a context, with def or async def, or a class"
+    read_shape(function, Shape("context", ((),), text, may_be_class=True))
+
+
+def _check_context(what: str, form: Sequence[str], *, has_context: bool, other: str) -> None:
+    if form[0] == "ctx" and not has_context:
         raise InvalidHandler(
-            "a middleware takes (ctx, job, next), but the pool makes no contexts; "
-            "give WorkerPool(context=...) a function that returns one, or take (job, next)"
+            f"{what} takes ({', '.join(form)}), but the pool makes no contexts; "
+            f"give WorkerPool(context=...) a function that returns one, or take {other}"
         )
-    assert callable(function)  # noqa: S101 - _positional has checked
-    return Middleware(function, _is_async(function), count == 3)  # noqa: PLR2004
-
-
-def _is_async(function: object) -> bool:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
-    )
-
-
-def _positional(function: object, what: str, accepted: tuple[int, int], shapes: str) -> int:
-    """Return how many arguments to pass, or say which signatures are right."""
-    if not callable(function):
-        raise InvalidHandler(f"{what} must be a function: {shapes}; got {function!r}")
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return accepted[0]  # a built-in without a signature; the first call will tell
-    for count in reversed(accepted):
-        try:
-            signature.bind(*range(count))
-        except TypeError:
-            continue
-        required = [
-            p
-            for p in signature.parameters.values()
-            if p.default is p.empty and p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}
-        ]
-        if len(required) < count and count != accepted[0]:
-            continue  # a default is the user's own business, not a place for ours
-        return count
-    raise InvalidHandler(f"{what} has the signature {signature}; it must be {shapes}")
 
 
 class Chain:
@@ -170,7 +140,10 @@ class Chain:
 
     A chain is `on_loop` when handler and middleware are all async. Any other chain runs on a
     thread; async parts in it are run on the pool's event loop while the thread waits, and sync
-    parts behind an async one on another thread.
+    parts behind an async one on another thread. Whatever a part returns that can be awaited is
+    awaited on that loop, before the part counts as ended.
+
+    Each job runs in a `contextvars` context of its own.
     """
 
     def __init__(
@@ -179,60 +152,43 @@ class Chain:
         middleware: Sequence[Middleware],
         context: Callable[[], Any] | None,
     ) -> None:
-        self._handler = handler
-        self._middleware = tuple(middleware)
-        self._context = context
-        parts = [handler.is_async, *(layer.is_async for layer in middleware)]
-        self.on_loop = all(parts)
-        self.needs_loop = any(parts)
-        self._call = _nested(handler, middleware)
+        self._make_context = context
+        self.on_loop = handler.is_async and all(layer.is_async for layer in middleware)
+        # Most chains: nothing around the handler, and no context.
+        self._function = handler.function if not middleware and context is None else None
+        self._on_thread = _last_on_thread(handler)
+        self._on_loop = _last_on_loop(handler)
+        for layer in reversed(middleware):
+            self._on_thread = _around_on_thread(layer, self._on_thread)
+            self._on_loop = _around_on_loop(layer, self._on_loop)
 
-    def run(
-        self,
-        job: Job,
-        loop: asyncio.AbstractEventLoop | None = None,
-        waits: Waits | None = None,
-    ) -> None:
+    def run(self, job: Job, loop: Loop | None = None, waiting: Waiting | None = None) -> None:
         """Run one job on this thread.
 
         Args:
             job: The job.
-            loop: Where async parts run; given if `needs_loop`.
-            waits: Where to leave what is waited for; cancelling the last interrupts the job.
+            loop: Returns the loop on which async parts run, which is on another thread.
+            waiting: Where to leave what is waited for; cancelling the last interrupts the job.
 
         Raises:
             Exception: Whatever the handler or a middleware raised.
         """
-        context = self._context() if self._context is not None else None
-        if self.needs_loop:
-            self._descend(context, job, 0, loop, waits if waits is not None else [])
-        else:
-            self._call(context, job)
-
-    def _descend(
-        self,
-        context: Any,
-        job: Job,
-        depth: int,
-        loop: asyncio.AbstractEventLoop | None,
-        waits: Waits,
-    ) -> None:
-        if depth == len(self._middleware):
-            result = self._handler.call(context, job)
-            if self._handler.is_async:
-                _wait_for(result, loop, waits)
+        own, function = contextvars.Context(), self._function
+        if function is None:
+            if self._make_context is None:
+                own.run(self._on_thread, None, job, (loop, waiting))
+            else:
+                own.run(self._run, self._make_context, job, (loop, waiting))
             return
-        layer = self._middleware[depth]
+        result = own.run(function, job)
+        if result is not None and not is_done(result):
+            own.run(_wait, finished(result, function, _HANDLER), (loop, waiting))
 
-        def proceed() -> None:
-            self._descend(context, job, depth + 1, loop, waits)
-
-        async def proceed_async() -> None:
-            await run_on_thread(proceed)
-
-        result = layer.call(context, job, proceed_async if layer.is_async else proceed)
-        if layer.is_async:
-            _wait_for(result, loop, waits)
+    def _run(self, make_context: Callable[[], Any], job: Job, way: Way) -> None:
+        context = make_context()
+        if not is_value(context):
+            context = _wait(awaited(context, make_context, _FACTORY), way)
+        self._on_thread(context, job, way)
 
     async def run_async(self, job: Job) -> None:
         """Run one job on the event loop; only for a chain that is `on_loop`.
@@ -240,61 +196,161 @@ class Chain:
         Raises:
             Exception: Whatever the handler or a middleware raised.
         """
-        context = self._context() if self._context is not None else None
-        await self._call(context, job)
+        if self._function is not None:
+            result = await self._function(job)
+            if result is not None:
+                await finished(result, self._function, _HANDLER)
+            return
+        context = self._make_context() if self._make_context is not None else None
+        if context is not None and not is_value(context):
+            context = await awaited(context, self._make_context, _FACTORY)
+        await self._on_loop(context, job)
 
 
-def _nested(handler: Handler, middleware: Sequence[Middleware]) -> Callable[[Any, Job], Any]:
-    """Put all layers into one function of context and job.
-
-    It serves chains whose parts are all sync, and those whose parts are all async: then each call
-    returns what is to be awaited.
-    """
-    nested = handler.in_chain()
-    for layer in reversed(middleware):
-        nested = layer.around(nested)
-    return nested
+# On a thread. A part is called with the context, the job and the way to the loop.
 
 
-def _wait_for(coroutine: Any, loop: asyncio.AbstractEventLoop | None, waits: Waits) -> None:
-    """Run a coroutine on the loop while this thread waits.
+def _last_on_thread(handler: Handler) -> Callable[[Any, Job, Way], None]:
+    function, takes_context = handler.function, handler.takes_context
 
-    A thread that waits here is interrupted by cancelling what it waits for: an exception thrown
-    into it could leave the locks of the future behind.
-    """
-    assert loop is not None  # noqa: S101 - the runner starts the loop for chains that need one
-    if isinstance(loop, Crossing):
-        loop.await_on_thread(coroutine)
-        return
-    ready = asyncio.Event()
-    future = asyncio.run_coroutine_threadsafe(_contained(coroutine, ready), loop)
+    def go(context: Any, job: Job, way: Way) -> None:
+        result = function(context, job) if takes_context else function(job)
+        if result is not None and not is_done(result):
+            _wait(finished(result, function, _HANDLER), way)
+
+    return go
+
+
+def _around_on_thread(
+    layer: Middleware, inner: Callable[[Any, Job, Way], None]
+) -> Callable[[Any, Job, Way], None]:
+    function, takes_context, partial = layer.function, layer.takes_context, functools.partial
+
+    def go(context: Any, job: Job, way: Way) -> None:
+        proceed = partial(inner, context, job, way)
+        result = function(context, job, proceed) if takes_context else function(job, proceed)
+        if result is not None and not is_done(result):
+            # A coroutine, which has not begun: it calls `next` on the loop.
+            calls: list[Call] = []
+            on_thread = partial(inner, context, job, way)
+            change: Any = proceed
+            change.__setstate__((_call_on_loop, (on_thread, calls), {}, None))
+            _wait(_through(result, function, calls), way)
+
+    return go
+
+
+def _call_on_loop(on_thread: Callable[[], None], calls: list[Call]) -> Call:
+    """Return a coroutine that goes on on a thread: `next` as it is called on the loop."""
+    call = run_on_thread(on_thread)
+    calls.append(call)
+    return call
+
+
+async def _through(result: object, function: object, calls: Sequence[Call]) -> None:
+    """Await what a middleware has returned, on the loop, and its calls of `next`."""
     try:
-        waits.append(future)  # before the coroutine starts, so that it is never out of reach
-        loop.call_soon_threadsafe(ready.set)
-        error = future.result()
-    except concurrent.futures.CancelledError:
-        raise JobTimeout from None
+        await finished(result, function, _MIDDLEWARE)
     except BaseException:
-        future.cancel()
+        _drop(calls)
         raise
-    finally:
-        if future in waits:
-            waits.remove(future)
-    if error is not None:
-        raise error
+    await _ended(function, calls)
 
 
-async def _contained(coroutine: Any, ready: asyncio.Event) -> BaseException | None:
-    """Await a user's coroutine; a SystemExit of its must not end the loop."""
-    try:
-        await ready.wait()
-    except asyncio.CancelledError:
-        coroutine.close()
-        raise
-    try:
-        await coroutine
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - raised again on the waiting thread
-        return error
-    return None
+def _wait(coroutine: Coroutine[Any, Any, Any], way: Way) -> Any:
+    """Run something on the loop while this thread waits, and return its result."""
+    loop, waiting = way
+    assert loop is not None  # noqa: S101 - runners give one
+    if waiting is None:
+        return wait_for(coroutine, loop())
+    if waiting.waits is None:
+        waiting.waits = []
+    return wait_for(coroutine, loop(), waiting.waits)
+
+
+# On the loop. A part is called with the context and the job.
+
+
+def _last_on_loop(handler: Handler) -> Callable[[Any, Job], Coroutine[Any, Any, Any]]:
+    function, takes_context = handler.function, handler.takes_context
+
+    async def go(context: Any, job: Job) -> None:
+        result = await (function(context, job) if takes_context else function(job))
+        if result is not None:
+            await finished(result, function, _HANDLER)
+
+    return go
+
+
+def _around_on_loop(
+    layer: Middleware, inner: Callable[[Any, Job], Coroutine[Any, Any, Any]]
+) -> Callable[[Any, Job], Coroutine[Any, Any, Any]]:
+    function, takes_context = layer.function, layer.takes_context
+
+    async def go(context: Any, job: Job) -> None:
+        calls: list[Call] = []
+
+        def proceed() -> Call:
+            call = inner(context, job)
+            calls.append(call)
+            return call
+
+        try:
+            result = await (
+                function(context, job, proceed) if takes_context else function(job, proceed)
+            )
+            if result is not None:
+                await finished(result, function, _MIDDLEWARE)
+        except BaseException:
+            _drop(calls)
+            raise
+        for call in calls:
+            if call.cr_frame is not None:
+                await _ended(function, calls)
+
+    return go
+
+
+async def _ended(function: object, calls: Sequence[Call]) -> None:
+    """See to it that what a middleware has called `next` for has ended before it has.
+
+    Raises:
+        InvalidHandler: The result of a call was not awaited, or only by somebody unknown.
+        BaseException: What a call has raised in a task of its own.
+    """
+    if any(_has_not_begun(call) for call in calls):
+        await asyncio.sleep(0)  # a task that was made for it has not had its turn
+    if any(_has_not_begun(call) for call in calls):
+        _drop(calls)
+        raise InvalidHandler(
+            f"the middleware {label(function)} called next() and did not await it, so the handler "
+            "has not run; write: await next()"
+        )
+    running = [call for call in calls if call.cr_frame is not None]
+    tasks = _tasks_of(running)
+    if len(tasks) < len(running):
+        raise InvalidHandler(
+            f"the middleware {label(function)} has ended, and what it called next() for runs on; "
+            "write: await next()"
+        )
+    await asyncio.gather(*tasks)
+
+
+def _drop(calls: Sequence[Call]) -> None:
+    """End what a middleware that has failed has called `next` for."""
+    for call in calls:
+        if _has_not_begun(call):
+            call.close()  # else Python warns that nobody awaited it
+    for task in _tasks_of([call for call in calls if call.cr_frame is not None]):
+        task.cancel()
+
+
+def _tasks_of(calls: Sequence[Call]) -> list[asyncio.Task[Any]]:
+    """Return the tasks that were made for some calls."""
+    if not calls:
+        return []
+    return [task for task in asyncio.all_tasks() if task.get_coro() in calls]
+
+
+def _has_not_begun(call: Call) -> bool:
+    return inspect.getcoroutinestate(call) == inspect.CORO_CREATED

@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from workkit.engine.runners.base import Runner, Slots
 from workkit.engine.runners.both import HandlerRunner
+from workkit.engine.runners.pool_loop import PoolLoop
 
-__all__ = ["HandlerRunner", "Runner", "Slots"]
+__all__ = ["HandlerRunner", "PoolLoop", "Runner", "Slots"]

@@ -9,6 +9,7 @@ from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Slots, here
 from workkit.engine.runners.loop import LoopRunner
+from workkit.engine.runners.pool_loop import PoolLoop
 from workkit.engine.runners.threads import ThreadRunner
 
 __all__ = ["HandlerRunner"]
@@ -22,6 +23,7 @@ class HandlerRunner:
         done: Takes each execution that ended.
         clock: For start and end times.
         entropy: For the jitter of backoffs.
+        pool_loop: The event loop; by default one that ends with the runner.
     """
 
     def __init__(
@@ -30,11 +32,14 @@ class HandlerRunner:
         done: Callable[[Execution], None],
         clock: Clock,
         entropy: Entropy,
+        pool_loop: PoolLoop | None = None,
     ) -> None:
         slots = Slots(worker_ids)
         self._concurrency = len(worker_ids)
-        self._loop = LoopRunner(slots, done, clock, entropy)
-        self._threads = ThreadRunner(slots, len(worker_ids), done, clock, entropy, self._loop.loop)
+        loop = pool_loop or PoolLoop()
+        self._own_loop = loop if pool_loop is None else None
+        self._loop = LoopRunner(slots, done, clock, entropy, loop)
+        self._threads = ThreadRunner(slots, len(worker_ids), done, clock, entropy, loop)
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Start executions as workers become free, in this order."""
@@ -101,3 +106,5 @@ class HandlerRunner:
         """Let the workers end."""
         self._threads.close(wait_s=wait_s)
         self._loop.close(wait_s=wait_s)
+        if self._own_loop is not None:
+            self._own_loop.close(wait_s=wait_s)

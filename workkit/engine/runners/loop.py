@@ -1,25 +1,21 @@
-"""Runs async handlers on an event loop of the pool's own."""
+"""Runs async handlers as tasks on the pool's event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import contextvars
-import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
-from workkit.engine.process.courier import COURIER
 from workkit.engine.runners.base import WORKER, Slots
+from workkit.engine.runners.pool_loop import PoolLoop
 
 __all__ = ["LoopRunner"]
-
-_log = logging.getLogger("workkit")
 
 #: A worker that goes from job to job without a wait lets others run after this long, seconds.
 _STINT_S: Final = 0.001
@@ -51,7 +47,7 @@ class _TaskWorker:
 
 
 class LoopRunner:
-    """An event loop on a thread; both start when they are first needed.
+    """Tasks on the pool's event loop that run async handlers.
 
     A task a job would cost more than a short job. So workers are tasks that go from job to job, and
     those that are not needed are parked. As with threads, one is woken for any number of
@@ -64,9 +60,10 @@ class LoopRunner:
         done: Takes each execution that ended.
         clock: For start and end times.
         entropy: For the jitter of backoffs.
+        pool_loop: The loop.
 
     Attributes:
-        short: Whether the system has refused to start its thread.
+        short: Whether the system has refused to start the loop's thread.
     """
 
     def __init__(
@@ -75,6 +72,7 @@ class LoopRunner:
         done: Callable[[Execution], None],
         clock: Clock,
         entropy: Entropy,
+        pool_loop: PoolLoop,
     ) -> None:
         self._slots = slots
         self._done = done
@@ -86,78 +84,30 @@ class LoopRunner:
         self._stride = 1  # how many are woken at once
         self._pump_due = False
         self._abandoned: set[_TaskWorker] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._closing = False
-        self._fault = ""
+        self._pool_loop = pool_loop
+        self._loop: asyncio.AbstractEventLoop | None = None  # once there was a job for it
         self._asked_s = 0.0  # when it was asked to let go of a handler, and has not answered since
         self.short = False
 
     @property
     def fault(self) -> str:
-        """What is wrong with the loop that cannot be mended; "" if nothing."""
+        """The reason why the loop runs no more jobs; "" while it does."""
         if self._asked_s and self._clock.read().monotonic_s - self._asked_s > _HANGS_S:
             return "a handler that has passed its timeout blocks the event loop of async handlers"
-        return self._fault
-
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """Return the running loop, starting it if need be.
-
-        Raises:
-            RuntimeError: The system does not start a thread for it.
-        """
-        with self._lock:
-            if self._loop is None:
-                loop, running = asyncio.new_event_loop(), threading.Event()
-                thread = threading.Thread(
-                    target=self._serve, args=(loop, running), name="workkit-loop", daemon=True
-                )
-                try:
-                    thread.start()
-                except RuntimeError:
-                    loop.close()
-                    raise
-                running.wait()
-                self._loop, self._thread = loop, thread
-            return self._loop
+        return self._pool_loop.fault
 
     def staff(self) -> None:
-        """Start the loop if the system has refused its thread before, for what waits for it."""
+        """Start the loop if the system has refused its thread before, for the jobs that wait."""
         if self.short:
             self.submit(())
-
-    def _serve(self, loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
-        asyncio.set_event_loop(loop)
-        # asyncio's own way is to log at once, on this thread, where a handler of the log may hang.
-        loop.set_exception_handler(_log_exception)
-        loop.call_soon(running.set)
-        try:
-            while True:
-                try:
-                    loop.run_forever()
-                    break
-                except (SystemExit, KeyboardInterrupt):
-                    # asyncio lets these out of a task that a handler has made; jobs go on.
-                    _log.exception("a task of a handler wanted to end the process")
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        except BaseException as error:  # noqa: BLE001 - whatever has ended it, its jobs are stuck
-            self._fault = f"the event loop of async handlers was ended by {type(error).__name__}"
-            _log.exception("the event loop of async handlers has ended")
-        finally:
-            if not self._closing and not self._fault:
-                self._fault = "the event loop of async handlers was stopped by other code"
-            running.set()
-            with contextlib.suppress(Exception):  # its descriptors may be gone
-                loop.close()
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Queue executions and have the loop start what it can."""
         self._ready.extend(executions)
         try:
-            loop = self.loop()
+            self._loop = self._pool_loop()
             self.short = False
-            loop.call_soon_threadsafe(self._pump)
+            self._loop.call_soon_threadsafe(self._pump)
         except (RuntimeError, OSError):  # the system starts no thread; or the loop has ended
             self.short = self._loop is None
 
@@ -254,6 +204,7 @@ class LoopRunner:
         if worker.abandoned:
             return 0.0
         ended = execution.finish(error, self._clock, self._entropy)
+        error = None  # the frames of its traceback know this frame, and would keep each other
         self._slots.give(execution.worker_id)
         self._done(execution)
         return ended.monotonic_s
@@ -309,19 +260,17 @@ class LoopRunner:
         return len(self._abandoned)
 
     def close(self, *, wait_s: float) -> None:
-        """Cancel what still runs and end the loop."""
-        with self._lock:
-            loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
+        """Cancel what still runs, and wait for it a while."""
+        if self._loop is None:
             return
-        self._closing = True
         closing = self._cancel_all(wait_s)
         try:
-            asyncio.run_coroutine_threadsafe(closing, loop)
+            ended = asyncio.run_coroutine_threadsafe(closing, self._loop)
         except (RuntimeError, OSError):  # it has ended
             closing.close()
             return
-        thread.join(wait_s + min(wait_s, 1.0))
+        with contextlib.suppress(TimeoutError):  # a handler that blocks the loop
+            ended.result(wait_s + min(wait_s, 1.0))
 
     async def _cancel_all(self, wait_s: float) -> None:
         tasks = [worker.task for worker in self._workers]
@@ -329,14 +278,3 @@ class LoopRunner:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=wait_s)
-        asyncio.get_running_loop().stop()
-
-
-def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what a task or a callback of a handler has left unhandled, as asyncio does."""
-
-    def log(_record: object = None) -> None:
-        loop.default_exception_handler(context)
-
-    if not COURIER.carry(log, logging.makeLogRecord({})):
-        log()

@@ -201,14 +201,16 @@ class ThreadRunner:
     def _work(self, worker: _ThreadWorker) -> None:
         ready = self._ready
         now: Instant | None = None  # as long as it is fresh
+        execution: Execution | None
         while not worker.abandoned:
             try:
                 execution = ready.popleft()
             except IndexError:
                 if self._closed:
                     return
+                # A worker that waits must not keep a job with its args, its error and its frames.
+                execution = now = None
                 self._park(worker)
-                now = None
                 continue
             if ready and self._parked:
                 self._wake_some()
@@ -253,7 +255,6 @@ class ThreadRunner:
         Returns:
             When the handler ended; None if the pool has let go of it.
         """
-        chain = execution.chain
         execution.runner = worker
         job = execution.start(self._slots.take(), self._clock, now)
         worker.current = execution
@@ -261,11 +262,7 @@ class ThreadRunner:
         over = False
         try:
             try:
-                if chain.needs_loop:
-                    execution.waits = []
-                    chain.run(job, self._loop(), execution.waits)
-                else:
-                    chain.run(job)
+                execution.chain.run(job, self._loop, execution)
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
                 error, over = raised, True
@@ -279,6 +276,7 @@ class ThreadRunner:
             execution.finished = execution.finished or self._clock.read()
             return None
         ended = execution.finish(error, self._clock, self._entropy)
+        error = None  # the frames of its traceback know this frame, and would keep each other
         self._slots.give(execution.worker_id)
         self._done(execution)
         return ended
@@ -287,7 +285,7 @@ class ThreadRunner:
     def _leave(worker: _ThreadWorker, execution: Execution) -> None:
         """Leave the handler for good: an interrupt that comes too late must hit nobody else."""
         with worker.lock:
-            worker.current = None
+            worker.current = worker.struck = None
         if execution.interrupted:
             # It cannot be taken back (CPython 3.11 would look for it for ever after), but it
             # strikes within a few bytecodes.

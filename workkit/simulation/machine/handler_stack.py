@@ -126,7 +126,8 @@ class HandlerStack:
     def _awaited(self, task: asyncio.Task[Any]) -> None:
         self._awaiting = None
         error = JobTimeout() if task.cancelled() else task.exception()
-        self._go_on(error=self._interrupt() or error)
+        answer = None if error is not None else task.result()
+        self._go_on(answer, self._interrupt() or error)
 
     def _answered(self, outcome: Any) -> None:
         error = self._interrupt() or (outcome if isinstance(outcome, ServerError) else None)

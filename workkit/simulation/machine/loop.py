@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from workkit.engine.handling.interrupt import Crossing
@@ -102,11 +103,11 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
 
     # Chains with sync and async parts.
 
-    def await_on_thread(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine on the loop while the current stack waits."""
+    def await_on_thread(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the loop while the current stack waits; returns its result."""
         stack = current_stack()
         assert stack is not None  # noqa: S101 - sync parts run on stacks
-        stack.ask(AwaitRequest(coroutine))
+        return stack.ask(AwaitRequest(coroutine))
 
     async def run_on_thread(self, function: Callable[[], None]) -> None:
         """Run a function on its own stack; cancelling interrupts it."""
@@ -119,6 +120,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
 
         stack = self._new_stack()
         self._stacks.append(stack)
+        function = partial(contextvars.copy_context().run, function)
         stack.start(function, "a sync part of a handler", conclude)
         try:
             error = await done

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import dis
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,8 +15,9 @@ from typing import Any, Final, Protocol
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.scheduler import DutyScheduler
 from workkit.engine.engine import Engine, PoolSpec
-from workkit.engine.handling.events import Events, call_hook
+from workkit.engine.handling.events import Events, hook_failed
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.results import awaited, is_value
 from workkit.engine.runners.base import Runner
 from workkit.engine.serving import Serving
 from workkit.errors import ServerError
@@ -102,7 +105,54 @@ class _WorldEvents(Events):
     def tell(self, name: str, *arguments: Any) -> None:
         """Call the hooks of an event."""
         for hook in self.hooks[name]:
-            self._host.soon(call_hook, hook, *arguments)
+            self._host.soon(self._call, hook, *arguments)
+
+    def _call(self, hook: Callable[..., Any], *arguments: Any) -> None:
+        assert self.loop is not None  # noqa: S101 - a life has one
+        told = partial(_note_failure, hook)
+        _call_in_time(hook, arguments, self.loop(), told)
+
+
+def _note_failure(hook: Callable[..., Any], error: BaseException | None) -> None:
+    if error is not None:
+        hook_failed(hook, error)
+
+
+def _call_in_time(
+    hook: Callable[..., Any],
+    arguments: Sequence[Any],
+    loop: asyncio.AbstractEventLoop,
+    then: Callable[[BaseException | None], object],
+) -> None:
+    """Call a hook, and await what it returns in virtual time.
+
+    Args:
+        hook: The hook.
+        arguments: What it is given.
+        loop: Where to await.
+        then: Told what it has raised, or None, once it has ended.
+    """
+    own = contextvars.Context()
+    try:
+        result = own.run(hook, *arguments)
+    except BaseException as error:  # noqa: BLE001 - the user's code; anything can come out of it
+        then(error)
+        return
+    if is_value(result):
+        then(None)
+        return
+
+    async def wait() -> None:
+        try:
+            await awaited(result, hook, "the hook")
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            then(error)
+        else:
+            then(None)
+
+    own.run(loop.create_task, wait())
 
 
 class PoolProcess:
@@ -112,12 +162,12 @@ class PoolProcess:
         self.host = Host(sim.world, pool.name, pool.clock)
         self._pool = pool
         self._sim = sim
+        self._spec = pool.spec
+        self.runner: SimulatedRunner
         entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
-        spec = replace(
-            pool.spec,
-            namespace=sim.namespace,
-            events=_WorldEvents(pool.spec.events.hooks, self.host),
-        )
+        events = _WorldEvents(pool.spec.events.hooks, self.host)
+        events.loop = lambda: self.runner.loop
+        spec = replace(pool.spec, namespace=sim.namespace, events=events)
         links = [Connection(self.host, sim.network, timeout_s=_TIMEOUTS_S[at]) for at in range(4)]
         processes = [RoutineDriver(self.host, link) for link in links[:3]]
         self._dispatcher, self._heartbeat, self._maintenance = processes
@@ -150,8 +200,47 @@ class PoolProcess:
         )  # fmt: skip
 
     def start(self) -> None:
-        """Register the pool, then run its loops."""
+        """Call the start hooks, register the pool, then run its loops."""
+        self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
 
+    def _start_failed(self, _hook: Callable[[], Any], error: BaseException) -> None:
+        """Raise what a start hook has raised to whoever runs the world."""
+
+        def fail() -> None:
+            raise error
+
+        self.host.soon(fail)
+
+    def call_hooks(
+        self,
+        hooks: Sequence[Callable[[], Any]],
+        failed: Callable[[Callable[[], Any], BaseException], object],
+        then: Callable[[], object],
+        *,
+        go_on: bool = False,
+    ) -> None:
+        """Call hooks one after the other, each once the one before has ended.
+
+        Args:
+            hooks: The hooks.
+            failed: Told of each that failed, and of its error.
+            then: Called after the last.
+            go_on: Whether the others are called after a failure.
+        """
+        if not hooks:
+            then()
+            return
+        hook, *others = hooks
+
+        def ended(error: BaseException | None) -> None:
+            if error is not None:
+                failed(hook, error)
+            if error is None or go_on:
+                self.call_hooks(others, failed, then, go_on=go_on)
+
+        _call_in_time(hook, (), self.runner.loop, ended)
+
+    def _serve(self) -> None:
         def serve() -> Any:
             while True:
                 try:
@@ -239,7 +328,8 @@ class PoolProcess:
 
     def _gone(self) -> None:
         self.engine.runner.close(wait_s=0.5)
-        self._pool.ended(self)
+        ended = partial(self._pool.ended, self)
+        self.call_hooks(self._spec.stop_hooks, hook_failed, ended, go_on=True)
 
 
 def _idle(spec: PoolSpec) -> frozenset[str]:

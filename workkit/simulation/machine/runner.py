@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -197,14 +198,15 @@ class SimulatedRunner:
         execution.start(worker_id, self._clock)
         self._listener.handler_started(execution)
         if execution.chain.on_loop:
-            run.task = self.loop.create_task(self._run_task(run))
+            # In a context of its own, as a worker of a real loop has one.
+            run.task = contextvars.Context().run(self.loop.create_task, self._run_task(run))
         elif (name := execution.payload.name) in self._idle:
             execution.chain.run(execution.job)
             self._returned(run, None)
         else:
             run.stack = self._new_stack()
             run.stack.start(
-                partial(execution.chain.run, execution.job, self.loop),
+                partial(execution.chain.run, execution.job, lambda: self.loop),
                 f"the handler of {name!r}",
                 partial(self._returned, run),
             )

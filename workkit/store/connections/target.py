@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeAlias
 
 from workkit.errors import InvalidOption
 from workkit.store.connections import sentinel
@@ -17,7 +17,26 @@ from workkit.store.connections.cluster import Address, Route, needs_braces, shar
 from workkit.store.handshake import introduce, introduce_async, unix_class
 from workkit.store.url import pool_of_url
 
-__all__ = ["Target", "client_of"]
+__all__ = ["RedisLike", "Target", "client_of"]
+
+
+class _Client(Protocol):
+    """A client of redis-py, sync or asyncio, or of fakeredis."""
+
+    @property
+    def connection_pool(self) -> Any: ...
+
+
+class _ClusterClient(Protocol):
+    """A client of a cluster, sync or asyncio."""
+
+    @property
+    def nodes_manager(self) -> Any: ...
+
+
+#: What users name a server with: a client or a URL. A namespace is a text, so that type checkers
+#: see where a client and a namespace were swapped.
+RedisLike: TypeAlias = "str | _Client | _ClusterClient"
 
 #: Settings of a user's client that our connections must not inherit.
 _NOT_INHERITED: Final = frozenset(

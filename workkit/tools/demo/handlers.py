@@ -29,6 +29,7 @@ from workkit.core.options import HistoryOptions
 from workkit.core.records import Overview
 from workkit.enqueuer import Enqueuer
 from workkit.pool import WorkerPool
+from workkit.store.connections.target import RedisLike
 from workkit.tools.demo.workload import SourceFile
 
 __all__ = ["CRON_JOB", "JOB_NAMES", "PARSING", "DemoState", "build_pool", "files_left"]
@@ -93,7 +94,9 @@ class DemoState:
             self.reports[package] = sum(files, Counter())
 
 
-def build_pool(namespace: str, redis: object, state: DemoState, *, concurrency: int) -> WorkerPool:
+def build_pool(
+    namespace: str, redis: RedisLike, state: DemoState, *, concurrency: int
+) -> WorkerPool:
     """Make a pool that runs the demo's jobs, and keeps all of their executions in history."""
     # A file is executed at most three times and asks for one report; the other jobs are few.
     history = HistoryOptions(max_records=100_000 + 4 * len(state.files))

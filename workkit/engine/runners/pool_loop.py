@@ -1,0 +1,117 @@
+"""The event loop of a pool's async handlers and hooks, on its own thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from typing import Any
+
+from workkit.engine.process.courier import COURIER
+from workkit.errors import PoolState
+
+__all__ = ["PoolLoop"]
+
+_log = logging.getLogger("workkit")
+
+
+class PoolLoop:
+    """The event loop of a pool's async handlers and hooks, on its own thread.
+
+    Both start when they are first needed: calling this returns the running loop.
+
+    Attributes:
+        fault: The reason why the loop has ended too early; "" while all is well.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self.fault = ""
+
+    def __call__(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, starting it if need be.
+
+        Raises:
+            PoolState: It was closed.
+            RuntimeError: The system does not start a thread for it.
+        """
+        with self._lock:
+            if self._closed:
+                raise PoolState("the pool has stopped, and its event loop is closed")
+            if self._loop is None:
+                loop, running = asyncio.new_event_loop(), threading.Event()
+                thread = threading.Thread(
+                    target=self._serve, args=(loop, running), name="workkit-loop", daemon=True
+                )
+                try:
+                    thread.start()
+                except RuntimeError:
+                    loop.close()
+                    raise
+                running.wait()
+                self._loop, self._thread = loop, thread
+            return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
+        asyncio.set_event_loop(loop)
+        # asyncio's own way is to log at once, on this thread, where a handler of the log may hang.
+        loop.set_exception_handler(_log_exception)
+        loop.call_soon(running.set)
+        try:
+            while True:
+                try:
+                    loop.run_forever()
+                    break
+                except (SystemExit, KeyboardInterrupt):
+                    # asyncio lets these out of a task that a handler has made; jobs go on.
+                    _log.exception("a task of a handler wanted to end the process")
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        except BaseException as error:  # noqa: BLE001 - its jobs are stuck, whatever has ended it
+            self.fault = f"the event loop of async handlers was ended by {type(error).__name__}"
+            _log.exception("the event loop of async handlers has ended")
+        finally:
+            if not self._closed and not self.fault:
+                self.fault = "the event loop of async handlers was stopped by other code"
+            running.set()
+            with contextlib.suppress(Exception):  # its descriptors may be gone
+                loop.close()
+
+    def close(self, *, wait_s: float) -> None:
+        """Cancel all tasks, wait for them a while, and end the loop."""
+        with self._lock:
+            self._closed = True
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        closing = self._end(wait_s)
+        try:
+            asyncio.run_coroutine_threadsafe(closing, loop)
+        except (RuntimeError, OSError):  # it has ended
+            closing.close()
+            return
+        if thread is not threading.current_thread():
+            thread.join(wait_s + min(wait_s, 1.0))
+
+    @staticmethod
+    async def _end(wait_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        tasks = asyncio.all_tasks(loop) - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=wait_s)
+        loop.stop()
+
+
+def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a task or a callback of a handler has left unhandled, as asyncio does."""
+
+    def log(_record: object = None) -> None:
+        loop.default_exception_handler(context)
+
+    if not COURIER.carry(log, logging.makeLogRecord({})):
+        log()
