@@ -128,8 +128,8 @@ def broken_hooks_and_backoffs_cost_nothing() -> None:
             pool.job(f"odd{at}", odd, backoff=backoff, max_fails=2)
             sim.enqueuer.enqueue(f"odd{at}", {"n": at})
         pool.on("failed", late)
-        pool.on("dead", boom)
-        pool.on("reaped", boom)
+        pool.on("dead", lambda job, error: boom(job))
+        pool.on("reaped", lambda reaped: boom(Job("reaped", "", 0, None)))
         pool.on_start(lambda: None)
         pool.on_stop(lambda: None)
         with contextlib.suppress(InvalidOption):
