@@ -84,6 +84,11 @@ CASES: Final = [
 ]
 
 
+def handler_for(place: tuple[type[Any], str], gate: Gate) -> Callable[[Job], None]:
+    """Return a handler with which the dispatcher waits there: for the handler, or for jobs."""
+    return gate.pass_through if place == (Waker, "wait") else lambda job: None
+
+
 @pytest.mark.parametrize(("place", "victim"), CASES)
 def test_run_ends_when_a_thread_of_the_pool_is_ended(
     make_pool: MakePool,
@@ -93,14 +98,14 @@ def test_run_ends_when_a_thread_of_the_pool_is_ended(
     place: tuple[type[Any], str],
     victim: str,
 ) -> None:
-    pool = make_pool(concurrency=1)
-    pool.job("work", lambda job: None)
+    pool, gate = make_pool(concurrency=1), Gate()
+    pool.job("work", handler_for(place, gate))
     ended = in_background(lambda: pool.run(1))
     wait_until(lambda: pool.running)
     trap.lay(place, victim, strike)
-    for _ in range(3):
-        enqueuer.enqueue("work")
+    enqueuer.enqueue("work")
     assert ended.result(PATIENCE_S) is False
+    gate.open()
     assert not pool.running
 
 
@@ -116,7 +121,7 @@ def test_run_ends_when_a_thread_of_the_pool_hangs(
     victim: str,
 ) -> None:
     pool, gate = make_pool(concurrency=1), Gate()
-    pool.job("work", gate.pass_through)
+    pool.job("work", handler_for(place, gate))
     ended = in_background(lambda: pool.run(1))
     wait_until(lambda: pool.running)
     trap.lay(place, victim, gate.pass_through)
@@ -297,20 +302,21 @@ def test_a_pool_with_few_workers_holds_no_jobs_that_others_could_run(
     make_pool: MakePool, enqueuer: Enqueuer, system: Refusing
 ) -> None:
     short, other, held, ran = make_pool(concurrency=4), make_pool(concurrency=4), Gate(), Notes()
+
+    async def run(job: Job) -> None:
+        ran(job.arg_int("n"))
+
     short.job("work", held.pass_through)
+    other.job("work", run)
     enqueuer.enqueue("work")
     short.start()
     held.arrived.wait_for(1)
     system.names = {"workkit-worker"}
-    enqueuer.enqueue_many([("work", None)] * 8)
+    enqueuer.enqueue_many([("work", {"n": n}) for n in range(8)])
     system.refused.wait_for(1)
-    system.names = set()
-    other.job("work", ran)
-    system_names, system.names = system.names, set()
-    del system_names
     other.start()
+    assert sorted(ran.wait_for(8)) == list(range(8))
     held.open()
-    assert other.drain(PATIENCE_S).complete
 
 
 def test_a_pool_for_which_no_thread_is_started_says_so_and_leaves_nothing(
