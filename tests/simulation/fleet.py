@@ -1,4 +1,4 @@
-"""A fleet with everything in it, to look for what breaks."""
+"""A fleet with every kind of job, for explorations."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def everything(  # noqa: C901 - a line a kind of job
 
 
 def _copy_a_slot(sim: Simulation) -> None:
-    """Queue what is scheduled for a cron slot once more when it has run, as a Go pool may do."""
+    """Queue a copy of a cron job after its slot has run, as a Go pool may do."""
     for job in sim.client.scheduled_jobs().jobs:
         if job.job.id.startswith("periodic:"):
             again = ("LPUSH", sim.keys.jobs("tick"), job.job.raw)
@@ -108,7 +108,7 @@ def _copy_a_slot(sim: Simulation) -> None:
 
 
 def _expel(sim: Simulation) -> None:
-    """Take a pool out of the set of pools, as a Go pool does that takes it for dead."""
+    """Remove a pool from the set of pools, as a Go pool does when it reaps it."""
     sim.server.execute([("SREM", sim.keys.worker_pools, sim.pools[0].pool_id)])
 
 
@@ -138,7 +138,7 @@ def poison(sim: Simulation) -> None:
 
 
 def updates(sim: Simulation) -> None:
-    """Jobs that are updated while they wait; the newest args are those that run."""
+    """Jobs that are updated while they wait; the newest args run."""
     newest: dict[int, int] = {}
 
     def work(job: Job) -> None:
@@ -159,7 +159,7 @@ def updates(sim: Simulation) -> None:
 
 
 def reaping(sim: Simulation) -> None:
-    """Pools that hold jobs of many names, so that it takes a while to take them away."""
+    """Pools that hold jobs of many names, so that recovering them takes a while."""
     names = [f"work{n}" for n in range(6)]
     for _ in range(3):
         pool = sim.pool(concurrency=6)
@@ -170,15 +170,15 @@ def reaping(sim: Simulation) -> None:
 
 
 def late(sim: Simulation) -> None:
-    """Pools that always have something to do, on lines that are slow now and then."""
+    """Pools that always have jobs, on connections that are sometimes slow."""
     for _ in range(2):
         sim.pool(concurrency=3).job("work", nothing, takes=(0, 1))
     for n in range(400):
         sim.at(0.4 * n, sim.enqueuer.enqueue, "work", {"n": n})
 
 
-#: What a Go pool does first with the jobs of a pool that it takes for dead, and as a second step it
-#: forgets the pool. Here in one script for all jobs, so that locks are true after it.
+#: The first step of a Go pool that reaps another one; the second step removes the pool. Here it is
+#: one script for all jobs, so that locks are true after it.
 _GO_REQUEUE = b"""
 local pool_id, count = ARGV[1], redis.call('LLEN', KEYS[1])
 for _ = 1, count do redis.call('LPUSH', KEYS[2], redis.call('RPOP', KEYS[1])) end
@@ -189,7 +189,7 @@ return count
 
 
 def half_reaped(sim: Simulation) -> None:
-    """A pool that freezes, and Go pools that take its jobs away and never get to forgetting it."""
+    """A pool that freezes, and Go pools that requeue its jobs and die before they remove it."""
     pool = sim.pool(concurrency=4)
     pool.job("work", nothing, takes=(1, 10))
     for n in range(80):
@@ -213,7 +213,7 @@ def nothing(job: Job) -> None:
     """Do nothing."""
 
 
-#: By name, with what goes wrong most, for those who look for mutants.
+#: The worlds by name, with their rates of faults, for the mutants.
 SCENARIOS = {
     "everything": (everything, DEFAULT_FAULTS),
     "poison": (poison, DEFAULT_FAULTS),

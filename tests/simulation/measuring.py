@@ -1,9 +1,9 @@
 """How much of the engine runs in simulation alone: `python -m tests.simulation.measuring`.
 
-Counted are the lines of a pool from its registration to its end, its duties, and the package that
-knows Redis. `WorkerPool` itself is not: beyond what it registers, it starts and stops threads. Left
-out are the modules that carry all of this out on threads, sockets and event loops, which is what
-the simulator stands in for, and those that only the doctor uses.
+It counts the lines of a pool from its registration to its end, of its duties, and of the package
+that knows Redis. It does not count `WorkerPool`, which only registers handlers and starts and stops
+threads. It leaves out the modules that use threads, sockets and event loops, which the simulator
+replaces, and those that only the doctor uses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import coverage
 
 from tests.house.sources import ROOT
 
-#: What carries steps out with threads and sockets, and what they alone have to do with.
+#: Modules that carry out steps with threads and sockets, or belong to these, with the reason.
 LEFT_OUT: Final = {
     "engine/driver.py": "threads",
     "engine/interrupt.py": "an exception thrown into a thread",
@@ -37,7 +37,7 @@ LEFT_OUT: Final = {
     "store/target.py": "which sockets",
     "store/watching.py": "a socket of the console",
 }
-#: Beside the folders, what of the package itself a pool runs.
+#: Further modules of a pool, beside the folders.
 BESIDE: Final = ("backoff.py", "options.py")
 FOLDERS: Final = ("engine", "maintenance", "store")
 WANTED_PERCENT: Final = 95.0
@@ -55,7 +55,7 @@ def counted() -> list[str]:
 @click.option("--seeds", default=8, show_default=True, help="How many worlds with faults.")
 @click.option("--missing", is_flag=True, help="Show the lines that did not run.")
 def main(seeds: int, missing: bool) -> None:
-    """Play worlds and scenarios, and say which share of the engine's lines has run."""
+    """Play worlds and scenarios, and report the share of the engine's lines that ran."""
     measured = coverage.Coverage(include=counted(), config_file=False, data_file=None)
     measured.start()
     for file in counted():  # one that nobody imports would not be counted
@@ -69,7 +69,7 @@ def main(seeds: int, missing: bool) -> None:
 
 
 def _play(seeds: Iterable[int]) -> None:
-    """Import the engine only now, so that the lines of its modules themselves count."""
+    """Import the engine only now, so that the top-level lines of its modules count."""
     from tests.simulation.fleet import SCENARIOS
     from tests.simulation.mishaps import MISHAPS
     from tests.simulation.oddities import ODDITIES

@@ -1,6 +1,6 @@
-"""Worlds in which something happens at the worst moment: between two commands that belong together.
+"""Worlds in which something happens between two commands that belong together.
 
-Like the oddities, each is a function that asserts what it is about.
+Like the oddities, each world is a function with its own assertions.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ __all__ = ["MISHAPS"]
 def before_next(
     pool: SimulatedPool, command: str, action: Callable[[], object], *, at: int = 1
 ) -> None:
-    """Have something done to Redis just before it carries out the pool's next such command.
-
-    Or the `at`-th from now on.
-    """
+    """Call an action just before Redis carries out the pool's Nth command of a name from now."""
 
     def spring(_command: str) -> bool:
         action()
@@ -32,7 +29,7 @@ def before_next(
 
 
 def done_once(sim: Simulation) -> None:
-    """Assert that whatever was enqueued has come to its end, and is nowhere any more."""
+    """Assert that every enqueued job is done or dead, and that nothing is left of it."""
     sim.run_until_idle()
     ended = {event.job_id for kind in ("done", "died") for event in sim.trace.of(kind=kind)}
     assert ended >= {event.job_id for event in sim.trace.of(kind="enqueued")}
@@ -40,7 +37,7 @@ def done_once(sim: Simulation) -> None:
 
 
 def replies_are_lost() -> None:
-    """Of every script that a pool sends, again and again, while it works."""
+    """Replies of all scripts are lost repeatedly while the pool works."""
     with Simulation(checkers=all_checkers()) as sim:
         pool = sim.pool(concurrency=2)
         pool.job("work", boom, takes=(0, 2), max_fails=2, backoff=lambda job: 3)
@@ -58,7 +55,7 @@ def replies_are_lost() -> None:
 
 
 def what_a_lost_reply_has_claimed_may_be_junk() -> None:
-    """It goes back with the rest, and is buried when it is claimed again."""
+    """The junk goes back with the jobs, and to the dead set when it is claimed again."""
     with Simulation() as sim:
         pool = sim.pool()
         pool.job("work", nothing)
@@ -70,7 +67,7 @@ def what_a_lost_reply_has_claimed_may_be_junk() -> None:
 
 
 def a_pool_is_expelled_while_it_settles() -> None:
-    """Before an exchange, before a start_checks, before a resync: it goes on under a new id."""
+    """It goes on under a new id, whether this happens before `exchange`, `begin` or `resync`."""
     with Simulation(checkers=all_checkers()) as sim:
         pool = sim.pool(concurrency=2)
         pool.job("work", nothing, takes=1)
@@ -87,7 +84,7 @@ def a_pool_is_expelled_while_it_settles() -> None:
 
 
 def a_fence_is_not_the_expected_one() -> None:
-    """As when a lost reply was missed by nobody: the pool reads what it holds, and goes on."""
+    """The pool resyncs its in-progress lists and goes on, as after a lost reply."""
     with Simulation(checkers=all_checkers()) as sim:
         pool = sim.pool(concurrency=2)
         pool.job("work", nothing, takes=1)
@@ -103,7 +100,7 @@ def a_fence_is_not_the_expected_one() -> None:
 
 
 def a_job_is_taken_away_while_it_runs() -> None:
-    """Its result does not count; that of the other one does, in the same exchange."""
+    """Its result does not count; the result of another job in the same exchange does."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=2)
         pool.job("work", nothing, takes=5)
@@ -118,7 +115,7 @@ def a_job_is_taken_away_while_it_runs() -> None:
 
 
 def an_update_that_only_looks_like_a_job_is_buried() -> None:
-    """It does not take the place of the unique job, which runs; it is not lost either."""
+    """It does not replace the unique job, which runs; it goes to the dead set."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
         pool.job("work", nothing)
@@ -135,7 +132,7 @@ def an_update_that_only_looks_like_a_job_is_buried() -> None:
 
 
 def an_update_turns_into_junk_while_it_is_looked_at() -> None:
-    """What takes a job's place is what was looked at, and nothing else."""
+    """Only the update that the pool has checked may replace the job."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
         pool.job("work", nothing)
@@ -154,7 +151,7 @@ def an_update_turns_into_junk_while_it_is_looked_at() -> None:
 
 
 def the_owner_of_a_slot_holds_it_no_more() -> None:
-    """It is registered still, and has let go: the slot is taken over at once."""
+    """The owner is registered but no longer holds the slot, so another pool takes it at once."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
         pool.job("tick", nothing)
@@ -172,7 +169,7 @@ def the_owner_of_a_slot_holds_it_no_more() -> None:
 
 
 def a_beat_comes_while_its_pool_is_reaped() -> None:
-    """The script that takes a pool's jobs looks at its heartbeat once more."""
+    """The script that recovers a pool's jobs checks its heartbeat again."""
     with Simulation(seed=4) as sim:
         for _ in range(2):
             sim.pool(concurrency=1).job("work", nothing, takes=90)
@@ -188,7 +185,7 @@ def a_beat_comes_while_its_pool_is_reaped() -> None:
 
 
 def the_queue_of_a_dead_pool_has_a_wrong_type() -> None:
-    """Its jobs wait in progress until somebody has mended it."""
+    """Its jobs stay in progress until somebody repairs the queue."""
     with Simulation(jump=False) as sim:
         first, second = (sim.pool(concurrency=1) for _ in range(2))
         for pool in (first, second):
@@ -207,7 +204,7 @@ def the_queue_of_a_dead_pool_has_a_wrong_type() -> None:
 
 
 def failed_jobs_wait_where_the_retry_set_has_a_wrong_type() -> None:
-    """The pool keeps what it cannot settle, and settles it once it can."""
+    """The pool keeps the failed jobs, and settles them once the key is repaired."""
     with Simulation(checkers=all_checkers()) as sim:
         sim.pool(concurrency=1).job("work", boom, max_fails=2, backoff=lambda job: 1)
         put(sim, "SET", sim.keys.retry, "no set")
@@ -220,7 +217,7 @@ def failed_jobs_wait_where_the_retry_set_has_a_wrong_type() -> None:
 
 
 def due_jobs_of_a_broken_queue_do_not_hold_up_the_others() -> None:
-    """More than a batch of them; they wait until the queue is mended, and are tried each second."""
+    """They fill more than a batch, are tried each second, and move once the queue is repaired."""
     with Simulation() as sim:
         sim.pool(concurrency=20).job("work", nothing)
         put(sim, "SET", sim.keys.jobs("broken"), "no list")
@@ -237,7 +234,7 @@ def due_jobs_of_a_broken_queue_do_not_hold_up_the_others() -> None:
 
 
 def locks_are_counted_while_pools_come() -> None:
-    """And with a list of known jobs that is lost, and limits that cannot be read."""
+    """Meanwhile the set of known jobs is lost, and limits cannot be read."""
     with Simulation(jump=False) as sim:
         pool = sim.pool(concurrency=1)
         pool.job("work", nothing, takes=5, max_concurrency=1)
@@ -256,8 +253,8 @@ def locks_are_counted_while_pools_come() -> None:
         sim.assert_ran("work", times=1)
 
 
-def a_pool_that_stops_is_expelled_at_its_last_word() -> None:
-    """What it cannot sign off from stays for others to recover."""
+def a_pool_is_expelled_at_its_last_command() -> None:
+    """It cannot give back its jobs, so others recover them."""
     with Simulation() as sim:
         first, second = (sim.pool(concurrency=1) for _ in range(2))
         for pool in (first, second):
@@ -278,7 +275,7 @@ STAYS: Final = b'{"name":"work","id":"stays","t":1800000000,"args":{}}'
 
 
 def slots_of_entries_that_nobody_declares_are_taken_back() -> None:
-    """A release without a cron entry: what was planned for it does not run."""
+    """After a release without a cron entry, its planned slots do not run."""
     with Simulation() as sim:
         old, new = sim.pool(name="old"), sim.pool(name="new")
         old.job("tick", nothing)
@@ -292,7 +289,7 @@ def slots_of_entries_that_nobody_declares_are_taken_back() -> None:
 
 
 def many_pools_watch_their_neighbours() -> None:
-    """One of a dozen dies, and is noticed as soon as among two."""
+    """The death of one of twelve pools is noticed as soon as that of one of two."""
     with Simulation() as sim:
         for _ in range(12):
             sim.pool(concurrency=1).job("work", nothing, takes=40)
@@ -318,7 +315,7 @@ MISHAPS: Final[tuple[Callable[[], Any], ...]] = (
     failed_jobs_wait_where_the_retry_set_has_a_wrong_type,
     due_jobs_of_a_broken_queue_do_not_hold_up_the_others,
     locks_are_counted_while_pools_come,
-    a_pool_that_stops_is_expelled_at_its_last_word,
+    a_pool_is_expelled_at_its_last_command,
     slots_of_entries_that_nobody_declares_are_taken_back,
     many_pools_watch_their_neighbours,
 )

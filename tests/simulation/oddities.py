@@ -1,7 +1,6 @@
-"""Worlds with what is rare: junk, wrong types, foreign locks, broken hooks, operators, long stops.
+"""Worlds with rare events: junk, wrong types, foreign locks, broken hooks, operators, long stops.
 
-Each is a function that asserts what it is about. Tests run them, and so does who measures how much
-of the engine simulation reaches.
+Each world is a function with its own assertions. The tests run them, and so does `measuring.py`.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ def boom(job: Job) -> None:
 
 
 def put(sim: Simulation, *command: Any) -> None:
-    """Do to Redis what nobody should do."""
+    """Send Redis a command that no client of workkit would send."""
     sim.server.execute([command])
 
 
 def junk_goes_to_the_dead_set() -> None:
-    """Bytes that are no job, jobs of other names, and junk in every place."""
+    """Bytes that are not a job, jobs of other names, and junk in every place."""
     with Simulation() as sim:
         for _ in range(2):
             sim.pool().job("work", nothing, takes=2)
@@ -54,7 +53,7 @@ def junk_goes_to_the_dead_set() -> None:
 
 
 def junk_in_the_hands_of_a_dead_pool_is_buried() -> None:
-    """A pool that never was holds junk, a job and a lock."""
+    """A pool that never existed holds junk, a job and a lock."""
     with Simulation(jump=False) as sim:
         sim.pool().job("work", nothing, max_concurrency=2)
         job = sim.enqueuer.enqueue("work", {"n": 1})
@@ -75,7 +74,7 @@ def junk_in_the_hands_of_a_dead_pool_is_buried() -> None:
 
 
 def orphans_are_found_without_a_lock() -> None:
-    """A list of a pool that has vanished without a trace."""
+    """A list of a pool of which nothing else is left."""
     with Simulation(jump=False) as sim:
         sim.pool().job("work", nothing)
         job = sim.enqueuer.enqueue("other", {"n": 1})
@@ -86,7 +85,7 @@ def orphans_are_found_without_a_lock() -> None:
 
 
 def keys_of_wrong_types_stop_nobody_else() -> None:
-    """A queue whose keys hold something else is left alone; the others go on."""
+    """A queue whose keys have wrong types is left alone; the others go on."""
     with Simulation() as sim:
         pool = sim.pool()
         for name in ("work", "a", "b", "c"):
@@ -105,7 +104,7 @@ def keys_of_wrong_types_stop_nobody_else() -> None:
 
 
 def broken_hooks_and_backoffs_cost_nothing() -> None:
-    """Hooks, backoffs and errors of users can be anything."""
+    """Hooks, backoffs and errors of users may fail in any way."""
 
     class Odd(Exception):
         def __str__(self) -> str:
@@ -141,8 +140,8 @@ def broken_hooks_and_backoffs_cost_nothing() -> None:
         assert len(told) == 6
 
 
-def what_is_registered_wrongly_is_refused() -> None:
-    """Each mistake has its error."""
+def wrong_registrations_are_refused() -> None:
+    """Each mistake has its own error."""
     with Simulation() as sim:
         pool = sim.pool()
         mistakes: list[tuple[type[Exception], dict[str, Any]]] = [
@@ -171,7 +170,7 @@ def what_is_registered_wrongly_is_refused() -> None:
 
 
 def handlers_that_do_not_stop_are_abandoned() -> None:
-    """Timeouts: one stops, one does not, and a pool of such ends itself."""
+    """One handler stops at its timeout, one does not; a pool full of the latter ends itself."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=2)
 
@@ -190,7 +189,7 @@ def handlers_that_do_not_stop_are_abandoned() -> None:
 
 
 def ghosts_count_against_a_limit() -> None:
-    """A pool that was taken for dead while it stood still knows what still runs."""
+    """A pool that was reaped while it was frozen knows which handlers still run."""
     with Simulation(seed=2) as sim:
         for _ in range(2):
             sim.pool(concurrency=3).job("work", nothing, takes=90, max_concurrency=1, timeout=80)
@@ -203,8 +202,8 @@ def ghosts_count_against_a_limit() -> None:
         assert len(sim.trace.of(kind="recovered")) == 1
 
 
-def a_stop_gives_back_what_does_not_end() -> None:
-    """With a timeout; and with a Redis that does not answer."""
+def a_stop_gives_back_unfinished_jobs() -> None:
+    """After a timeout, also if Redis does not answer."""
     with Simulation() as sim:
         first, second = (sim.pool(concurrency=2, name=name) for name in ("first", "second"))
         for pool in (first, second):
@@ -229,7 +228,7 @@ def a_stop_gives_back_what_does_not_end() -> None:
 
 
 def missed_slots_run_once_or_not_at_all() -> None:
-    """Nobody was there to plan; and a slot that waited for too long."""
+    """No pool was there to plan a slot, or the slot waited too long."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
         for name, catch_up_s in (("hourly", 3_600), ("strict", 0)):
@@ -249,7 +248,7 @@ def missed_slots_run_once_or_not_at_all() -> None:
 
 
 def a_slot_whose_owner_is_gone_is_taken_over() -> None:
-    """Copies of a slot while its pool runs it, and after that pool has died."""
+    """Copies of a slot appear while its pool runs it, and after that pool has died."""
     with Simulation() as sim:
         for _ in range(3):
             pool = sim.pool(concurrency=2)
@@ -268,7 +267,7 @@ def a_slot_whose_owner_is_gone_is_taken_over() -> None:
 
 
 def limits_go_with_those_who_declare_them() -> None:
-    """A limit is lifted when no pool declares it any more, and locks are counted anew."""
+    """A limit is lifted when no pool declares it any more, and locks are counted again."""
     with Simulation() as sim:
         old, other = sim.pool(name="old"), sim.pool(name="other")
         old.job("work", nothing, max_concurrency=1)
@@ -285,7 +284,7 @@ def limits_go_with_those_who_declare_them() -> None:
 
 
 def history_is_bounded() -> None:
-    """By records and by age."""
+    """By number of records and by age."""
     with Simulation() as sim:
         history = HistoryOptions(max_records=20, max_age_s=600)
         sim.pool(history=history, context=dict).job("work", lambda ctx, job: None)
@@ -296,7 +295,7 @@ def history_is_bounded() -> None:
 
 
 def everything_is_remembered() -> None:
-    """History with all its details, and what readers show of a namespace."""
+    """History with all its details, and everything that readers show of a namespace."""
     with Simulation() as sim:
         details = HistoryOptions(args=True, checkins=True, version="1.2")
         pool = sim.pool(history=details)
@@ -326,8 +325,8 @@ def everything_is_remembered() -> None:
         assert client.find(jobs[1].id) is not None
 
 
-def operators_look_and_mend() -> None:
-    """All that a client does, while pools are at work."""
+def operators_inspect_and_repair() -> None:
+    """All actions of a client while pools work."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
         pool.job("work", boom, max_fails=2, backoff=lambda job: 40)
@@ -369,7 +368,7 @@ def very_many_queues_cost_little() -> None:
 
 
 def a_world_on_another_day() -> None:
-    """A day that begins with a datetime, without heartbeats that are jumped."""
+    """A world that begins at a datetime, with all heartbeats."""
     start = datetime.datetime(2028, 2, 29, 12, tzinfo=datetime.UTC)
     with Simulation(start=start, jump=False) as sim:
         sim.pool().job("work", nothing)
@@ -384,16 +383,16 @@ ODDITIES: Final[tuple[Callable[[], None], ...]] = (
     orphans_are_found_without_a_lock,
     keys_of_wrong_types_stop_nobody_else,
     broken_hooks_and_backoffs_cost_nothing,
-    what_is_registered_wrongly_is_refused,
+    wrong_registrations_are_refused,
     handlers_that_do_not_stop_are_abandoned,
     ghosts_count_against_a_limit,
-    a_stop_gives_back_what_does_not_end,
+    a_stop_gives_back_unfinished_jobs,
     missed_slots_run_once_or_not_at_all,
     a_slot_whose_owner_is_gone_is_taken_over,
     limits_go_with_those_who_declare_them,
     history_is_bounded,
     everything_is_remembered,
-    operators_look_and_mend,
+    operators_inspect_and_repair,
     very_many_queues_cost_little,
     a_world_on_another_day,
 )

@@ -1,6 +1,6 @@
-"""Worlds of all shapes: handlers and middleware, options, and what operators do with many jobs.
+"""Worlds with all forms of handlers, middleware and options, and with bulk actions.
 
-Like the oddities, each is a function that asserts what it is about.
+Like the oddities, each world is a function with its own assertions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Async = Callable[[], Awaitable[None]]
 
 
 def handlers_take_many_forms() -> None:
-    """Functions, objects and partials, with a context and without, sync and async."""
+    """Functions, objects and partials; with and without a context; sync and async."""
     seen: list[str] = []
 
     class Sender:
@@ -60,7 +60,7 @@ def handlers_take_many_forms() -> None:
 
 
 def middleware_takes_many_forms() -> None:
-    """Sync around async and async around sync, with a context and without; a timeout goes deep."""
+    """Sync around async and the reverse, with and without a context; timeouts reach the handler."""
     order: list[str] = []
 
     def outer(ctx: list[str], job: Job, proceed: _Sync) -> None:
@@ -96,8 +96,8 @@ def middleware_takes_many_forms() -> None:
         assert "waits-2 after ['outer', 'inner']" in order
 
 
-def shapes_that_are_none_are_refused() -> None:
-    """Each with what would be right."""
+def wrong_signatures_are_refused() -> None:
+    """Each error shows the right signatures."""
     with Simulation() as sim:
         bare, pool = sim.pool(), sim.pool(context=list)
         handlers: list[Any] = [
@@ -129,7 +129,7 @@ def shapes_that_are_none_are_refused() -> None:
 
 
 def many_jobs_are_deleted_retried_and_brought_back() -> None:
-    """By plans, while a pool is at work; and undone."""
+    """Plans are applied while a pool works, and undone."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=20)
         pool.job("work", boom, max_fails=1)
@@ -165,7 +165,7 @@ def many_jobs_are_deleted_retried_and_brought_back() -> None:
 
 
 def readers_see_places_from_both_ends() -> None:
-    """Pages, walks, single jobs, and why a job does not run."""
+    """Pages, walks, single jobs, and the reason why a job does not run."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
         pool.job("work", nothing, takes=50, max_concurrency=1)
@@ -194,7 +194,7 @@ def readers_see_places_from_both_ends() -> None:
 
 
 def a_pool_knows_another_server() -> None:
-    """The same on fakeredis, which is told the scripts beforehand."""
+    """A world on the ordinary path of fakeredis, which loads the scripts first."""
     with Simulation(server="fakeredis") as sim:
         sim.pool().job("work", nothing, max_fails=2)
         sim.enqueuer.enqueue("work")
@@ -205,7 +205,7 @@ def a_pool_knows_another_server() -> None:
 SHAPES: Final[tuple[Callable[[], None], ...]] = (
     handlers_take_many_forms,
     middleware_takes_many_forms,
-    shapes_that_are_none_are_refused,
+    wrong_signatures_are_refused,
     many_jobs_are_deleted_retried_and_brought_back,
     readers_see_places_from_both_ends,
     a_pool_knows_another_server,

@@ -13,7 +13,7 @@ from workkit.simulation.checkers import ClaimsAreTakenUp, HandlerRun, RedisChang
 
 @pytest.fixture
 def watched() -> Any:
-    """A world in memory with all checkers and a pool whose handlers take 10 s."""
+    """A world with all checkers and a pool whose handlers take 10 s."""
     with Simulation(seed=7, checkers=all_checkers()) as sim:
         sim.pool().job("work", lambda job: None, takes=10)
         yield sim

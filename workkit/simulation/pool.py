@@ -52,7 +52,6 @@ class SimulatedPool:
     It takes the same registrations as `WorkerPool` and starts when the world first runs.
 
     Args:
-        sim: The world.
         name: Its name in the trace.
         pool: The real pool with its handlers and options.
         takes: Job name -> how long its handlers take.

@@ -40,9 +40,6 @@ class Scene:
     """The contents of Redis and the running handlers; passes every change on to checkers.
 
     Args:
-        server: The server.
-        keys: The namespace.
-        checkers: The checkers.
         clock_s: Returns the time on a pool's wall clock, epoch seconds; for "" the true time.
         limit_of: Returns the limit that pools declare for a job.
         now_s: Returns the seconds since the world began.

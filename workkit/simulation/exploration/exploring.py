@@ -200,9 +200,8 @@ def _play_until_failure(
 def report(failure: Failure, again: str = "") -> str:
     """Return a failure as text.
 
-    Args:
-        failure: The failure.
-        again: The line that reproduces it; by default a call of `explore` or of `Simulation`.
+    It ends with the line that reproduces it: `again`, by default a call of `explore` or of
+    `Simulation`.
     """
     faults = failure.faults
     subject = f"job {failure.job_id}: " if failure.job_id else ""

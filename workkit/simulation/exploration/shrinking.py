@@ -29,11 +29,6 @@ def shrink(
 
     Halves are left out first, then quarters, and so on down to single faults ("delta debugging"). A
     world fails in the same way if it breaks the same rule.
-
-    Args:
-        settings: How the world is played.
-        failure: The failure.
-        play_again: Plays a world.
     """
     tried = 0
 

@@ -63,7 +63,6 @@ class Host:
     Args:
         world: The virtual clock and its events.
         name: What the trace calls it.
-        clock: Its clocks.
 
     Attributes:
         crashed: Whether it is gone; nothing happens on it any more.

@@ -67,7 +67,7 @@ class ProcessWorld(Protocol):
     redis: Any
 
     def is_calm(self) -> bool:
-        """Tell whether nothing is wrong and nothing is about to go wrong."""
+        """Tell whether no fault is present or planned and every pool is registered and well."""
         ...
 
 
@@ -86,7 +86,7 @@ class ProcessOwner(HandlerListener, Protocol):
 
     @property
     def spec(self) -> PoolSpec:
-        """What has been registered and set."""
+        """The handlers and options of the pool."""
         ...
 
     def ended(self, process: PoolProcess) -> None:
@@ -247,14 +247,14 @@ class PoolProcess:
                     yield from self.engine.dispatcher.register()
                     break
                 except ServerError:
-                    yield Wait(_STARTS_AGAIN_S)  # as a supervisor would start it again
+                    yield Wait(_STARTS_AGAIN_S)  # as if a supervisor started it again
             self._heartbeat.start(self._beats.routine())
             self._maintenance.start(self._scheduler.routine())
             yield from self.serving.routine()
 
         self._dispatcher.start(serve(), self._served)
 
-    # PostponableDuty.
+    # Postponing duties.
 
     def _postpone(self, duty: str, delay_s: float) -> float:
         """Return the delay until a duty's next turn; longer than it asks for in a calm world."""

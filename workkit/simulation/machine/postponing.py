@@ -28,7 +28,6 @@ class PostponableDuty:
     """A duty whose next turn may be postponed.
 
     Args:
-        duty: The duty.
         postpone: Maps the delay that the duty asks for to the delay that it gets, seconds.
     """
 

@@ -1,10 +1,10 @@
-"""fakeredis as the server of a simulated world, by a short path of its own.
+"""fakeredis as the server of a simulated world, on a short path.
 
 At every call fakeredis writes and reads the wire format, compiles the script and collects Lua's
-garbage; with that, worlds would take more than twice as long. So the engine's commands are called
-here as Python methods, found in fakeredis's own table of commands, and each script is compiled
-once. The commands that a user sends through `client` take fakeredis's ordinary path; they see
-virtual time, and what they leave to chance comes from the world's seed.
+garbage. That would make worlds more than twice as slow. So this module calls the engine's commands
+as Python methods, which it finds in fakeredis's table of commands, and compiles each script once.
+Commands that a user sends through `client` take fakeredis's ordinary path, with the virtual time
+and the random choices of the world.
 
 This rests on internals of fakeredis. `differences` (in `probing.py`) compares the short path with
 the ordinary one, so that `open_backend` can take the ordinary one where they have changed.
@@ -46,8 +46,8 @@ _RANDOM: Final = (
     "fakeredis._core._database", "fakeredis.commands_mixins.hash_mixin",
     "fakeredis.commands_mixins.sortedset_mixin", "fakeredis.model._expiring_members_set",
 )  # fmt: skip
-#: A timer of the world ends a key. fakeredis would end it so much later, seconds: a rounding error
-#: must not end it before other things that happen in the same microsecond.
+#: Keys are deleted by an event of the world. fakeredis itself would expire them this much later,
+#: seconds, so that a rounding error never expires a key before other events of that microsecond.
 _LATER_S: Final = 0.000_01
 #: Commands that may carry out any other command.
 _OPAQUE: Final = frozenset({"eval", "evalsha", "fcall", "exec"})

@@ -61,7 +61,7 @@ class Audience(Protocol):
         ...
 
     def expired(self, key: bytes) -> None:
-        """A key has come to the end of its life."""
+        """A key has expired."""
         ...
 
     def wiped(self) -> None:
@@ -300,7 +300,7 @@ class SimulatedServer:
         return self._world.now_us
 
     def admit(self) -> None:
-        """Let a command in.
+        """Check that the server can be reached.
 
         Raises:
             ServerUnavailable: The server is away.

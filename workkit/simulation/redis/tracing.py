@@ -22,7 +22,6 @@ class TraceWriter:
     """Adds events to the trace, derived only from commands and their replies.
 
     Args:
-        trace: The trace.
         now_s: Returns the true time, epoch seconds.
     """
 
@@ -41,13 +40,7 @@ class TraceWriter:
         }
 
     def saw(self, where: str, command: Command, reply: Any) -> None:
-        """Add the events of a command that was carried out.
-
-        Args:
-            where: The pool that sent it, or "".
-            command: The command.
-            reply: Its reply.
-        """
+        """Add the events of a command that a pool, or "", has sent and the server carried out."""
         if command[0] == "HSET" and "checkin" in command:
             self._checkin(where, dict(zip(command[2::2], command[3::2], strict=True)))
             return
