@@ -63,7 +63,7 @@ class Faulting:
         cut or slow pools, and a server that is away, recover at their planned times.
         """
         for timer in self._planned:
-            World.call_off(timer)
+            World.cancel(timer)
         self._planned.clear()
         self.network.latency = None
         self.jumps = True

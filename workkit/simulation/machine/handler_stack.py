@@ -86,7 +86,7 @@ class HandlerStack:
         """Throw `JobTimeout` into the function as soon as Python could."""
         self._interrupted = True
         if self._sleeping is not None:
-            World.call_off(self._sleeping)
+            World.cancel(self._sleeping)
             self._sleeping = self._host.soon(self._slept)
         elif self._awaiting is not None:
             self._awaiting.cancel()

@@ -171,7 +171,7 @@ class RoutineDriver:
 
     def _end_wait(self) -> None:
         if self._waiting is not None:
-            World.call_off(self._waiting)
+            World.cancel(self._waiting)
             self._waiting = self._host.soon(self._waited)
 
     def _announced(self) -> None:
@@ -180,7 +180,7 @@ class RoutineDriver:
 
     def _cut(self) -> None:
         if self._listens and self._waiting is not None:
-            World.call_off(self._waiting)
+            World.cancel(self._waiting)
             self._waiting = None
             self._answered(ServerUnavailable("the simulated Redis closed the connection"))
 

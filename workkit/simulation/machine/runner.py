@@ -145,7 +145,7 @@ class SimulatedRunner:
         if run.task is not None:
             self._host.soon(run.task.cancel)
         elif run.remainder is not None:
-            World.call_off(run.remainder)
+            World.cancel(run.remainder)
             run.remainder = self._host.soon(self._ended, run, JobTimeout())
         elif run.stack is not None:
             run.stack.interrupt()

@@ -63,7 +63,7 @@ class World:
         heapq.heappush(self._queue, timer)
 
     @staticmethod
-    def call_off(timer: Timer) -> None:
+    def cancel(timer: Timer) -> None:
         """Cancel an event."""
         timer[2] = None
 
