@@ -155,6 +155,21 @@ def test_a_slot_of_ours_alone_is_taken_back_where_go_pools_know_nothing_of_its_j
     assert caplog.text.count("no pool declares it any more, so 1 slot") == 2
 
 
+def test_a_slot_is_not_taken_back_by_a_pool_that_has_not_heard_of_its_entrys_return(
+    fleet: Fleet,
+) -> None:
+    ran, every_5_s = Ran(), "*/5 * * * * *"
+    ours, other = our_pool(fleet, ran, every_5_s), our_pool(fleet, ran)
+    pass_time(fleet, 30, ours, other)
+    ours.step(ours.engine.dispatcher.leave())
+    pass_time(fleet, 590, other)  # it looks at entries every 30 s, last 20 s ago
+    our_pool(fleet, ran, every_5_s).duty("periodic")
+    fleet.advance(5)
+    other.duty("requeuer")
+    other.work()
+    assert fleet.clock.now_s in ran.slots
+
+
 # What Go has run while we were away is not caught up.
 
 

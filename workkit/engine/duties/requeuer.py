@@ -131,7 +131,11 @@ class Requeuer:
                 continue
             if field not in self._gone:
                 self._gone[field] = yield from self._is_gone(field, known[0], now)
-            marked.append(job._replace(retired=field, due_s=due_s) if self._gone[field] else job)
+            marked.append(
+                job._replace(retired=field, due_s=due_s, seen=known[0])
+                if self._gone[field]
+                else job
+            )
         return marked
 
     def _is_gone(self, field: str, declared_at: str, now: Instant) -> Step[bool]:

@@ -62,6 +62,7 @@ class Due(NamedTuple):
         slot: The id of its cron slot; "" for other jobs.
         retired: The name of its entry, if it is a slot that no pool declares any more.
         due_s: When such a slot was to run, epoch seconds.
+        seen: When its entry was last declared, as it was read.
     """
 
     raw: bytes
@@ -70,6 +71,7 @@ class Due(NamedTuple):
     slot: str
     retired: str = ""
     due_s: int = 0
+    seen: str = ""
 
 
 class MoveResult(NamedTuple):
@@ -90,10 +92,10 @@ def move(keys: Keys, source: bytes, jobs: Sequence[Due], now_s: int) -> RoundTri
     slot_at = {slot: at for at, slot in enumerate(slots, 1)} | {"": 0}
     args: list[Any] = [now_s, len(queues), MARKS_KEPT_S, *queues]
     for job in jobs:
-        retired = f"{job.due_s} {job.retired}" if job.retired else ""
+        retired = f"{job.due_s} {job.seen} {job.retired}" if job.retired else ""
         args += (job.raw, job.new, queue_at[job.queue], slot_at[job.slot], retired)
     key_list = [
-        source, keys.known_jobs, keys.dead, keys.periodic,
+        source, keys.known_jobs, keys.dead, keys.periodic, keys.periodic_seen,
                 *(keys.jobs(name) for name in queues), *(keys.slot(slot) for slot in slots),
     ]  # fmt: skip
 

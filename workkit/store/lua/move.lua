@@ -4,15 +4,17 @@
 -- KEYS[2]  known_jobs           set
 -- KEYS[3]  dead                 zset
 -- KEYS[4]  periodic             hash
--- KEYS[5..4+Q]  the queues; then slot keys of cron jobs
+-- KEYS[5]  periodic_seen        hash
+-- KEYS[6..5+Q]  the queues; then slot keys of cron jobs
 --
 -- ARGV[1]  now, epoch s   ARGV[2] number of queues Q   ARGV[3] seconds that slot marks are kept
 -- ARGV[4..3+Q]  names of the queues
 -- then a job, five each: raw, new bytes, index of its queue (1-based; 0: it is not a job, bury the new
--- bytes in the dead set), index of its slot key (1-based; 0: not a cron job), and "DUE FIELD" (epoch s,
--- its entry in `periodic`) if it is a slot that nobody declares any more ("" if not). Such a slot is
--- taken back if its key says that workkit has planned it: it counts as not planned, should its entry
--- be declared again. One without a key was planned by a Go pool, and is moved.
+-- bytes in the dead set), index of its slot key (1-based; 0: not a cron job), and "DUE SEEN FIELD" (epoch s,
+-- when its entry was last declared, its entry in `periodic`) if it is a slot that nobody declares any
+-- more ("" if not). Such a slot is taken back if its entry has not been declared since, and its key
+-- says that workkit has planned it: it counts as not planned, should its entry be declared again. One
+-- without a key was planned by a Go pool, and is moved.
 --
 -- Returns {moved, buried, dropped, left, place...}: dropped are second copies of a cron slot, left are
 -- jobs whose queue's key has a wrong type; then come the places (1-based) of slots that were taken
@@ -22,9 +24,15 @@ local queue_count = tonumber(ARGV[2])
 local first_job = 4 + queue_count
 local usable, batches = {}, {}
 for q = 1, queue_count do
-  local found = redis.call('TYPE', KEYS[4 + q])['ok']
+  local found = redis.call('TYPE', KEYS[5 + q])['ok']
   usable[q] = found == 'list' or found == 'none'
   batches[q] = {}
+end
+
+-- Who watches entries may have looked a while ago.
+local function is_retired(said)
+  local seen, field = string.match(said, '^%d+ (%S*) (.*)$')
+  return seen and redis.pcall('HGET', KEYS[5], field) == seen
 end
 
 local buried, dropped, left, moved, taken = 0, 0, 0, 0, {}
@@ -34,15 +42,15 @@ for at = first_job, #ARGV, 5 do
   if queue > 0 and not usable[queue] then
     left = left + 1
   elseif redis.call('ZREM', KEYS[1], raw) == 1 then
-    local slot_key = KEYS[4 + queue_count + slot]
+    local slot_key = KEYS[5 + queue_count + slot]
     local known = slot > 0 and redis.pcall('GET', slot_key)
     if queue == 0 then
       redis.call('ZADD', KEYS[3], ARGV[1], new)
       buried = buried + 1
     elseif type(known) == 'string' and known ~= 'scheduled' then
       dropped = dropped + 1
-    elseif type(known) == 'string' and ARGV[at + 4] ~= '' then
-      local due_at, field = string.match(ARGV[at + 4], '^(%d+) (.*)$')
+    elseif type(known) == 'string' and is_retired(ARGV[at + 4]) then
+      local due_at, field = string.match(ARGV[at + 4], '^(%d+) %S* (.*)$')
       redis.call('DEL', slot_key)
       if (tonumber(redis.call('HGET', KEYS[4], field)) or 0) >= tonumber(due_at) then
         redis.call('HSET', KEYS[4], field, due_at - 1)
@@ -59,7 +67,7 @@ for at = first_job, #ARGV, 5 do
 end
 for q = 1, queue_count do
   if #batches[q] > 0 then
-    redis.call('LPUSH', KEYS[4 + q], unpack(batches[q]))
+    redis.call('LPUSH', KEYS[5 + q], unpack(batches[q]))
     redis.call('SADD', KEYS[2], ARGV[3 + q])
     moved = moved + #batches[q]
   end
