@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+from typing import Any
 
+from tests.simulation import go_peer
+from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from workkit import Job
 from workkit.simulation import Faults, SimulatedPool, Simulation
 from workkit.simulation.exploration.playing import DEFAULT_FAULTS
-from workkit.store.scripts import Script
 
 __all__ = [
     "SCENARIOS",
@@ -95,7 +96,7 @@ def everything(  # noqa: C901 - a line a kind of job
     for at_s in (15, 35, 55):
         sim.at(at_s, _copy_a_slot, sim)
     for at_s in (45, 75):
-        sim.at(at_s, _expel, sim)
+        sim.at(at_s, go_peer.expel, sim, sim.pools[0])
 
 
 def _copy_a_slot(sim: Simulation) -> None:
@@ -105,11 +106,6 @@ def _copy_a_slot(sim: Simulation) -> None:
             again = ("LPUSH", sim.keys.jobs("tick"), job.job.raw)
             sim.at(sim.now + job.run_at - sim.now_s + 8, sim.server.execute, [again])
             return
-
-
-def _expel(sim: Simulation) -> None:
-    """Remove a pool from the set of pools, as a Go pool does when it reaps it."""
-    sim.server.execute([("SREM", sim.keys.worker_pools, sim.pools[0].pool_id)])
 
 
 def _until_done(sim: Simulation, args: dict[str, int]) -> None:
@@ -177,17 +173,6 @@ def late(sim: Simulation) -> None:
         sim.at(0.4 * n, sim.enqueuer.enqueue, "work", {"n": n})
 
 
-#: The first step of a Go pool that reaps another one; the second step removes the pool. Here it is
-#: one script for all jobs, so that locks are true after it.
-_GO_REQUEUE = b"""
-local pool_id, count = ARGV[1], redis.call('LLEN', KEYS[1])
-for _ = 1, count do redis.call('LPUSH', KEYS[2], redis.call('RPOP', KEYS[1])) end
-redis.call('DECRBY', KEYS[3], count)
-redis.call('HDEL', KEYS[4], pool_id)
-return count
-"""
-
-
 def half_reaped(sim: Simulation) -> None:
     """A pool that freezes, and Go pools that requeue its jobs and die before they remove it."""
     pool = sim.pool(concurrency=4)
@@ -201,24 +186,20 @@ def half_reaped(sim: Simulation) -> None:
 def _requeue_in_go(sim: Simulation, pool: SimulatedPool) -> None:
     heartbeat_at = sim.server.read(("HGET", sim.keys.pool(pool.pool_id), "heartbeat_at"))
     if heartbeat_at is not None and sim.now_s - int(heartbeat_at) > 10:
-        sha = hashlib.sha1(_GO_REQUEUE, usedforsecurity=False).hexdigest().encode()
-        queue = sim.keys.queue("work", pool.pool_id)
-        keys = (queue.inprogress, queue.jobs, queue.lock, queue.lock_info)
-        requeue = Script("go_requeue", _GO_REQUEUE, sha)
-        (moved,) = sim.server.execute([(requeue, len(keys), *keys, pool.pool_id)])
-        assert isinstance(moved, int), moved
+        go_peer.requeue(sim, pool.pool_id, "work")
 
 
 def nothing(job: Job) -> None:
     """Do nothing."""
 
 
-#: The worlds by name, with their rates of faults, for the mutants.
-SCENARIOS = {
+#: The worlds by name, with their rates of faults, for the mutants: what `PlaySettings` takes.
+SCENARIOS: dict[str, tuple[Any, ...]] = {
     "everything": (everything, DEFAULT_FAULTS),
     "poison": (poison, DEFAULT_FAULTS),
     "updates": (updates, DEFAULT_FAULTS),
     "half_reaped": (half_reaped, Faults(freeze=120)),
     "late": (late, Faults(slow=60)),
+    "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
     "reaping": (reaping, Faults(freeze=120, slow=80, cut=80, crash=20)),
 }

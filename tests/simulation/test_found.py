@@ -100,7 +100,7 @@ def test_nobody_is_taken_for_dead_because_redis_was_a_replica_for_a_while(seed: 
 
 
 def test_a_reaper_whose_connection_is_slow_waits_no_less_for_a_heartbeat() -> None:
-    scenario, faults = SCENARIOS["reaping"]
+    scenario, faults, *_ = SCENARIOS["reaping"]
     explore(scenario, [35], faults=faults)
     with Simulation(seed=5, checkers=all_checkers()) as sim:
         for _ in range(2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tests.simulation.fleet import SCENARIOS
@@ -22,7 +23,7 @@ if __name__ == "__main__":
     played, kill = 0, None
     cases = [WorldCase(int(seed)) for seed in seeds]
     for outcome in play_all(
-        PlaySettings(*SCENARIOS[name], settle_s=_SETTLE_S),
+        replace(PlaySettings(*SCENARIOS[name]), settle_s=_SETTLE_S),
         cases,
         count=len(cases),
         processes=int(processes),
