@@ -2,7 +2,8 @@
 
 A report runs at 02:30 and a tick every ten minutes, both by Berlin's clocks. The world begins on
 the evening before summer time: 02:30 does not exist in that night. One pool's clock is 40 s ahead,
-another's a minute behind; the third is killed for an hour. Every slot runs once.
+another's a minute behind; the third is killed for an hour. Every slot runs once, and by the
+server's clock.
 
     workkit simulate simulations/cron_failover.py
 """

@@ -233,3 +233,22 @@ def test_of_very_many_queues_some_give_several_jobs_each_and_all_get_their_share
         taken.update(claims)
     light = sum(taken[name] for name in names[:50])
     assert light == pytest.approx(400 * 140 / 4, rel=0.05)
+
+
+def test_a_board_tells_which_queues_were_found_paused_or_full_until_it_sees_otherwise() -> None:
+    board = QueueBoard({"a": 1, "b": 1, "c": 1}, {}, Entropy("blocked"))
+    board.mark_empty("a", blocked=True)
+    board.mark_empty("b")
+    assert board.blocked == {"a"}
+    board.mark_ready(["a"], ["c"])
+    assert board.blocked == {"c"}
+
+
+def test_a_board_tells_when_the_next_queue_is_tried_again() -> None:
+    board = QueueBoard({"a": 1, "b": 1}, {}, Entropy("snoozed"))
+    assert board.next_s == float("inf")
+    board.leave_alone("a", 9.0)
+    board.leave_alone("b", 7.0)
+    assert board.next_s == 7.0
+    board.recheck(8.0)
+    assert board.next_s == 9.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import WaitUntil
+from tests.conftest import PrivateServer, WaitUntil
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Gate, Notes
 from tests.parity.gopeer import Clock, Scene
@@ -127,6 +127,79 @@ def test_a_pool_that_waits_for_a_limit_is_woken_when_another_pool_is_done(
         gate.open()
         ran.wait_for(1)
     stopping.join()
+
+
+@pytest.mark.parametrize("how", ["paused", "full"])
+def test_an_idle_pool_is_not_woken_by_jobs_that_it_may_not_claim(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    client: Client,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    busy, gate = make_pool(concurrency=1), Gate()
+    busy.job("work", gate.pass_through, max_concurrency=1)
+    pool, ran = make_pool(concurrency=2), Notes()
+    pool.job("work", lambda job: ran("work"), max_concurrency=1)
+    pool.job("other", lambda job: ran("other"))
+    if how == "paused":
+        client.pause("work")
+    else:
+        enqueuer.enqueue("work")
+        busy.start()
+        gate.arrived.wait_for(1)
+    with pool:
+        until_idle(pool, wait_until)
+        enqueuer.enqueue("work")  # by which it finds that it may not
+        driver: Any = pool._driver
+        wait_until(lambda: driver.engine.dispatcher._board.blocked == {"work"})
+        until_idle(pool, wait_until)
+        sent, send = Notes(), driver._link.send
+
+        def note_and_send(commands: Any, *meanwhile: Any) -> Any:
+            sent(b" ".join(each for each in commands[-1] if isinstance(each, bytes)))
+            return send(commands, *meanwhile)
+
+        monkeypatch.setattr(driver._link, "send", note_and_send)
+        for _ in range(20):
+            enqueuer.enqueue("work")
+        assert driver._link.armed
+        enqueuer.enqueue("other")
+        assert ran.wait_for(1) == ["other"]
+        # Nothing but looks names the queue: no claim, until it is free.
+        claims = [each for each in sent.items if b":jobs:work" in each and b":history" in each]
+        assert claims == []
+        if how == "paused":
+            client.unpause("work")
+            ran.wait_for(22)
+        else:
+            stopping = threading.Thread(target=busy.stop)
+            stopping.start()
+            wait_until(lambda: busy._driver is None or busy._driver.stopping)
+            gate.open()
+            ran.wait_for(22)
+            stopping.join()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_server_that_forgets_at_once_what_it_is_to_announce_is_polled(
+    private_server: PrivateServer, wait_until: WaitUntil, size: int
+) -> None:
+    server = private_server(config={"tracking-table-max-keys": str(size)})
+    pool, ran = WorkerPool("n", server.url, concurrency=2, sleep_backoffs=[0, 20]), Notes()
+    for number in range(20):
+        pool.job(f"work {number}", ran)
+    with pool:
+        driver: Any = pool._driver
+        noise, clock = driver._serving._noise, SystemClock()
+        wait_until(lambda: noise.is_deaf(clock.read()))
+        enqueuer = Enqueuer("n", server.url)
+        for number in range(20):
+            enqueuer.enqueue(f"work {number}")
+        ran.wait_for(20)
+        enqueuer.close()
+        assert noise.is_deaf(clock.read())
 
 
 @pytest.mark.slow

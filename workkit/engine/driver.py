@@ -72,12 +72,12 @@ class PoolDriver:
     ) -> None:
         self.pid = os.getpid()
         self._spec = spec
-        self._clock = clock
         self._target = target
         self._waker = Waker()
         self.engine = Engine(
             spec, clock=clock, entropy=entropy, make_runner=make_runner, notify=self._waker.wake
         )
+        clock = self._clock = self.engine.clock
         vitals = self.engine.vitals
         self._link = Link(target, name="workkit-dispatcher")
         vitals.dispatcher.connects = lambda: self._link.connecting
@@ -152,6 +152,8 @@ class PoolDriver:
         """
         COURIER.open()
         try:
+            # Before it can write a time, or move what is due by its own clock.
+            self._link.carry(self.engine.clock.ask())
             self._link.carry(self.engine.dispatcher.register())
             if warning := self._link.carry(warn_of_eviction()):
                 _log.warning("%s", warning)

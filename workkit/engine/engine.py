@@ -22,6 +22,7 @@ from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.deadlines import Deadlines
 from workkit.engine.dispatch.dispatcher import Dispatcher
 from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.duties.clock_check import ClockCheck, ServerClock
 from workkit.engine.duties.duty import Duty
 from workkit.engine.duties.heartbeat import Heartbeat
 from workkit.engine.duties.observer import Observer
@@ -80,7 +81,7 @@ class Engine:
 
     Args:
         spec: What the pool is to be.
-        clock: Where times come from.
+        clock: The host's clock.
         entropy: Where chance comes from.
         make_runner: Makes the runner.
         notify: Called, on whatever thread, when a handler has ended or the pool was reaped.
@@ -88,6 +89,7 @@ class Engine:
         pid: The pool's process id; by default this process's.
 
     Attributes:
+        clock: Where times come from: the host's clock, or the server's where that is far off.
         identity: The pool's ids.
         vitals: The signs of life of the pool's loops.
         ledger: What the pool holds.
@@ -111,6 +113,7 @@ class Engine:
         host: str | None = None,
         pid: int | None = None,
     ) -> None:
+        self.clock = clock = ServerClock(clock)
         keys = Keys(spec.namespace)
         names = list(spec.registrations)
         limits = _limits(spec.registrations)
@@ -182,6 +185,7 @@ class Engine:
         """Put together what maintenance takes turns among."""
         keys, history = self.keys, spec.history
         duties: tuple[Duty, ...] = (
+            ClockCheck(self.clock),
             self.requeuer,
             self.observer,
             Planner(keys, spec.periodic, entropy),

@@ -16,6 +16,7 @@ from workkit.core.entropy import Entropy
 from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.duties.requeuer import UNTOLD_S
 from workkit.engine.engine import Engine
+from workkit.engine.noise import Noise
 from workkit.engine.process.outage import Outage
 from workkit.errors import ServerError
 from workkit.store.calls import move as due
@@ -82,6 +83,7 @@ class Serving:
         self._listener = listener
         self._hurry_requeuer = hurry_requeuer
         self._outage = Outage("dispatcher", clock, entropy)
+        self._noise = Noise(2 + engine.identity.jobs)
         self._idle_turns = 0
         self._is_failing = False
         self._give_back_at_s = float("inf")
@@ -137,9 +139,15 @@ class Serving:
         try:
             if self._outage.lasting:
                 yield from ping()  # only an answer ends it; a turn may get by without one
-            rest = yield from self._engine.dispatcher.turn(
-                watched=self._listener.armed, heard=self._listener.take_announced()
+            dispatcher, heard = self._engine.dispatcher, self._listener.take_announced()
+            claimed, loud = dispatcher.claimed, self._noise.is_loud
+            rest = yield from dispatcher.turn(
+                watched=self._listener.armed or loud, heard=() if loud else heard
             )
+            if heard:
+                now = self._clock.read()
+                self._noise.announced(now, gained=dispatcher.claimed > claimed)
+                yield from self._noise.judge(now)
             self._outage.over()
             self._is_failing = False
             if rest.for_s > 0:
@@ -173,6 +181,13 @@ class Serving:
                 yield Wait(min(wait_s, self._safety_look_s or _TRY_S))
                 return
             if not self._listener.armed:
+                if self._noise.is_deaf(self._clock.read()):
+                    yield self._poll(wait_s)
+                    return
+                if pause_s := self._noise.pause_s(self._clock.read()):
+                    yield Wait(min(wait_s, pause_s))
+                    if dispatcher.has_finished or self.stopping or pause_s >= wait_s:
+                        return
                 look = yield WatchRequest(dispatcher.look())
                 if look is None:
                     yield self._poll(wait_s)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import suppress
 from functools import cache
 from typing import Any, Final
 
@@ -23,10 +22,12 @@ _NAME: Final = ("CLIENT", "SETNAME")
 
 
 def lacks(error: Exception, command: str) -> bool:
-    """Tell whether an error reply says that there is no such command, or none for this user."""
+    """Tell whether an error reply says that the server has no such command.
+
+    A user who may not use it is another matter: whoever wrote the ACL is to hear of it.
+    """
     said = str(error).lower()
-    refused = "unknown command" in said or "no permissions to run" in said
-    return refused and f"'{command.lower()}" in said.replace("`", "'")
+    return "unknown command" in said and f"'{command.lower()}" in said.replace("`", "'")
 
 
 def introduce(connection: Any) -> None:
@@ -47,9 +48,12 @@ def introduce(connection: Any) -> None:
             connection.protocol = 2
             connection.on_connect()
         if name:
-            with suppress(redis_errors.ResponseError):
+            try:
                 connection.send_command(*_NAME, name, check_health=False)
                 connection.read_response()
+            except redis_errors.ResponseError as error:
+                if not lacks(error, "CLIENT"):
+                    raise
     except redis_errors.ConnectionError:
         said = _said(_received(spare)) if spare is not None else ""
         if not said:
@@ -79,9 +83,12 @@ async def introduce_async(connection: Any) -> None:
             connection.protocol = 2
             await connection.on_connect()
         if name:
-            with suppress(redis_errors.ResponseError):
+            try:
                 await connection.send_command(*_NAME, name, check_health=False)
                 await connection.read_response()
+            except redis_errors.ResponseError as error:
+                if not lacks(error, "CLIENT"):
+                    raise
     except redis_errors.ConnectionError:
         said = _said(bytes(getattr(reader, "_buffer", b"")))
         if not said:

@@ -29,6 +29,10 @@ class QueueBoard:
         priorities: Queue -> weight.
         limited: Queues with a concurrency limit of this pool's own, and the limits.
         entropy: Where the draws come from.
+
+    Attributes:
+        blocked: Queues that were found paused or full when they were last claimed from or looked
+            at.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class QueueBoard:
         self._entropy = entropy
         self._candidates = set(priorities)
         self._left_alone: dict[str, float] = {}
+        self.blocked: set[str] = set()
         self._weights: dict[bool, tuple[list[str], list[int]]] = {}
 
     @property
@@ -63,13 +68,26 @@ class QueueBoard:
         if len(self._candidates) != before:
             self._weights.clear()
 
-    def mark_ready(self, ready: Iterable[str]) -> None:
-        """Note a look at all queues: these have jobs to claim, the others have not."""
+    def mark_ready(self, ready: Iterable[str], blocked: Iterable[str] = ()) -> None:
+        """Note a look at all queues.
+
+        Args:
+            ready: These have jobs to claim, the others have not.
+            blocked: These are paused or full.
+        """
+        self.blocked = set(blocked)
         self._candidates = {name for name in ready if name not in self._left_alone}
         self._weights.clear()
 
-    def mark_empty(self, name: str) -> None:
-        """Note that a queue has no job to claim."""
+    def mark_empty(self, name: str, *, blocked: bool = False) -> None:
+        """Note that a queue has no job to claim.
+
+        Args:
+            name: The queue.
+            blocked: Whether that is because it is paused or full.
+        """
+        if blocked:
+            self.blocked.add(name)
         if name in self._candidates:
             self._candidates.discard(name)
             self._weights.clear()
@@ -78,6 +96,11 @@ class QueueBoard:
         """Leave a queue alone until a time (monotonic seconds)."""
         self._left_alone[name] = until_s
         self.mark_empty(name)
+
+    @property
+    def next_s(self) -> float:
+        """When the next queue is looked at again, monotonic seconds; infinity for none."""
+        return min(self._left_alone.values(), default=float("inf"))
 
     def recheck(self, now_s: float) -> None:
         """Look at snoozed queues again whose time has come."""

@@ -75,6 +75,10 @@ class Dispatcher:
         concurrency: How many handlers run at once.
         max_recoveries: At how many recoveries a job is dead.
         clock: Where times come from.
+
+    Attributes:
+        next_due_s: When the next scheduled job or retry is due, epoch seconds, as last seen.
+        claimed: How many jobs it has claimed so far.
     """
 
     def __init__(
@@ -125,6 +129,7 @@ class Dispatcher:
             runner=runner,
         )
         self.next_due_s: float | None = None
+        self.claimed = 0
 
     # What others ask and tell.
 
@@ -143,7 +148,8 @@ class Dispatcher:
 
     def look(self) -> RoundTrip[store.IdleLook]:
         """Return a look at everything that could give this pool work; `looked` takes it in."""
-        return store.look(self._keys, self._identity.pool_id, self._board.names)
+        board = self._board
+        return store.look(self._keys, self._identity.pool_id, board.names, board.blocked)
 
     def looked(self, look: store.IdleLook) -> bool:
         """Take in what a look has shown.
@@ -153,7 +159,7 @@ class Dispatcher:
         """
         self._looked_at = self._clock.read().monotonic_s
         self.next_due_s = look.next_due_s
-        self._board.mark_ready(look.ready)
+        self._board.mark_ready(look.ready, look.blocked)
         return self._board.may_have_jobs
 
     # One turn.
@@ -192,8 +198,7 @@ class Dispatcher:
         self._deadlines.watch(now)
         self._return_impatient(now)
         self._board.mark_candidates([self._queues[key] for key in heard if key in self._queues])
-        claims = self._draw(now)
-        told = heard and claims
+        told = (claims := self._draw(now)) and heard
         if not watched and not told and self._look_is_due(now, claims):
             self.looked((yield from self.look()))
             claims = self._draw(now)
@@ -235,6 +240,7 @@ class Dispatcher:
         if busy or self._pool_sync.reaped or (self._board.may_have_jobs and any(self._room(now))):
             return Rest(0.0, listen=False)
         ends = [self._pool_sync.next_s, self._deadlines.next_s(now), self._isolated.next_s]
+        ends.append(self._board.next_s)
         if self._ledger.running > self._workers():
             ends.append(now.monotonic_s + PATIENCE_S)
         return Rest(max(min(ends) - now.monotonic_s, 0.001), listen=listen)
@@ -315,6 +321,7 @@ class Dispatcher:
             self._out_of_step(reply)
             return
         self._pool_sync.fence += 1
+        self.claimed += reply.jobs
         self._replies.receive(reply, fates, records, now)
         starved = self._runner.starved
         if claims:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from workkit.core.clock import Instant
 from workkit.core.history import Record
@@ -17,6 +17,9 @@ from workkit.engine.runners.base import Runner
 from workkit.store.calls.exchange import ExchangeReply
 
 __all__ = ["ReplyProcessor"]
+
+#: A queue of which a key has a wrong type is tried again after so long, seconds.
+_BROKEN_S: Final = 1.0
 
 
 class _Answer(NamedTuple):
@@ -78,8 +81,11 @@ class ReplyProcessor:
             now: When it was sent.
         """
         for queue, _, stopped_by in reply.claimed:
-            if stopped_by:
-                self._board.mark_empty(queue)
+            if stopped_by == "type":
+                # Nothing tells when the key is mended: not all of them are watched.
+                self._board.leave_alone(queue, now.monotonic_s + _BROKEN_S)
+            elif stopped_by:
+                self._board.mark_empty(queue, blocked=stopped_by in {"paused", "limit"})
         self._answer = _Answer(reply, fates, records, now)
         self._ledger.expected = reply.jobs
 

@@ -35,6 +35,7 @@ class Identity:
     ) -> None:
         self._entropy = entropy
         self._job_names = ",".join(sorted(job_names))
+        self.jobs = len(job_names)
         self.limits = dict(limits)
         self._concurrency = concurrency
         self.worker_ids = sorted(entropy.identifier() for _ in range(concurrency))

@@ -15,8 +15,8 @@ __all__ = ["CronSlots", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRu
 
 #: A pool is dead when its heartbeat has not changed for this long, seconds.
 _DEAD_S: Final = 12.0
-#: How old a clock reading can be when a command that depends on it reaches Redis, seconds.
-_OLD_NEWS_S: Final = 30.0
+#: Two clocks that differ by a second, and by whole seconds, are the same.
+_NEAR_S: Final = 2.0
 #: A job dies at this many recoveries from dead pools.
 _RECOVERIES: Final = 3
 
@@ -106,32 +106,18 @@ class RetriesKeepTheRules(Checker):
 
 
 class NothingEarly(Checker):
-    """No job goes to its queue before it is due, by the clock of the pool that moves it.
-
-    After a step of that clock, the pool may still use an older reading, up to 30 s old if its
-    connection is slow.
-    """
+    """No job goes to its queue before it is due by the server's clock; hosts' do not count."""
 
     rule = "nothing runs before its time"
 
-    def __init__(self) -> None:
-        self._ahead: dict[str, list[tuple[float, float]]] = {}  # pool -> when, by how much
-
     def changed(self, change: RedisChange) -> None:
         """Check jobs that were queued."""
-        now_s, true_s = self.scene.now_s(), self.scene.true_s()
-        ahead = self._ahead.setdefault(change.pool, [])
-        if not ahead or ahead[-1][1] != change.clock_s - true_s:
-            ahead.append((now_s, change.clock_s - true_s))
-        while len(ahead) > 1 and ahead[1][0] < now_s - _OLD_NEWS_S:
-            del ahead[0]  # superseded before the oldest reading that still counts
         if change.command != "move":
             return
-        known_s = true_s + max(each for _, each in ahead)
         for move in change.moves:
             if move.before is not None and move.went_to("queued"):
-                early_s = move.before.score - known_s
-                if early_s > 1:  # two clocks with whole seconds
+                early_s = move.before.score - self.scene.true_s()
+                if early_s > _NEAR_S:
                     self.violated(f"it is queued {early_s:g} s before it is due", move.job_id)
 
 

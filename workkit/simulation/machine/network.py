@@ -138,7 +138,7 @@ class Network:
         else:
             outcome = self.server.execute(commands, connection)
         if watch is not None and outcome is not None:
-            watch(tuple(key for each in commands for key in self.server.keys_read(each)))
+            watch(tuple(key for each in commands for key in keys_of(each)))
         if outcome is None:
             self._fail(connection, then, connection.timeout_us, "the reply was lost")
         elif back_us:

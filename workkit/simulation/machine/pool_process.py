@@ -190,10 +190,10 @@ class PoolProcess:
         ]
         self._duties = {duty.name: duty for duty in duties}
         self._beat = PostponableDuty(self.engine.heartbeat, partial(self._postpone, "heartbeat"))
-        self._beats = DutyScheduler([self._beat], pool.clock, entropy, self._heartbeat)
-        self._scheduler = DutyScheduler(duties, pool.clock, entropy, self._maintenance)
+        self._beats = DutyScheduler([self._beat], self.engine.clock, entropy, self._heartbeat)
+        self._scheduler = DutyScheduler(duties, self.engine.clock, entropy, self._maintenance)
         self.serving = Serving(
-            self.engine, spec.concurrency, clock=pool.clock, entropy=entropy,
+            self.engine, spec.concurrency, clock=self.engine.clock, entropy=entropy,
             sleep_backoffs_s=[1.0], alarm=self._dispatcher, listener=links[0],
             hurry_requeuer=self._hurry_requeuer,
             safety_look_s=POSTPONED_S if sim.jumps else None,
@@ -244,6 +244,7 @@ class PoolProcess:
         def serve() -> Any:
             while True:
                 try:
+                    yield from self.engine.clock.ask()
                     yield from self.engine.dispatcher.register()
                     break
                 except ServerError:
@@ -275,8 +276,8 @@ class PoolProcess:
         return delay_s
 
     def _until_due_s(self) -> float:
-        """Return how long until a job is due, by the clock of this host, seconds."""
-        now_s = self._pool.clock.read().epoch_ms / 1000
+        """Return how long until a job is due, by the pool's clock, seconds."""
+        now_s = self.engine.clock.read().epoch_ms / 1000
         return max(self._sim.server.next_due_s() - now_s, 0.0)
 
     def _hurry_requeuer(self, at_s: float) -> None:

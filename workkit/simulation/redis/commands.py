@@ -18,7 +18,7 @@ READS: Final = frozenset(
         "EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HVALS", "LINDEX", "LLEN",
         "LRANGE", "MGET", "PING", "PTTL", "SCAN", "SISMEMBER", "SMEMBERS", "TYPE", "XLEN", "XRANGE",
         "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZRANK", "ZREVRANGE", "ZSCORE",
-        "WAIT", "WAITAOF",
+        "WAIT", "WAITAOF", "INFO", "TIME",
     }
 )  # fmt: skip
 #: Commands that name several keys.
@@ -65,7 +65,7 @@ def keys_of(command: Command) -> tuple[bytes, ...]:
     first = command[0]
     if isinstance(first, Script):
         return command[2 : 2 + command[1]]
-    if first in {"PING", "SCAN", "SCRIPT", "WAIT", "WAITAOF"}:
+    if first in {"PING", "SCAN", "SCRIPT", "WAIT", "WAITAOF", "INFO", "TIME"}:
         return ()
     return command[1:] if first in _MANY else command[1:2]
 

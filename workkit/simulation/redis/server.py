@@ -19,7 +19,6 @@ from workkit.simulation.redis.backend import Backend
 from workkit.simulation.redis.commands import (
     Nature,
     changed_by,
-    command_name,
     keys_of,
     nature_of,
 )
@@ -160,6 +159,11 @@ class SimulatedServer:
         verb = command[0]
         if verb == "SCAN":
             return self._scan(command)
+        if verb == "TIME":  # true time, by which no host's clock needs to go
+            now_ms = self._world.start_ms + self._world.now_us // 1000
+            return [b"%d" % (now_ms // 1000), b"%d" % (now_ms % 1000 * 1000)]
+        if verb == "INFO":
+            return b""
         asks_for_due = verb == "ZRANGEBYSCORE" and command[2] == "-inf" and type(command[3]) is int
         if asks_for_due and not self._any_due(command):
             return []
@@ -176,7 +180,7 @@ class SimulatedServer:
                     break
             else:
                 return reply
-        keys = self.keys_read(command)
+        keys = keys_of(command)
         self._note_names(keys)
         reply = _ordered(verb, self._send([command])[0])
         if len(self._remembered) >= _REMEMBERED:
@@ -193,17 +197,6 @@ class SimulatedServer:
     def peek(self, command: Command) -> Any:
         """Carry out a command that changes nothing, without the cache."""
         return self._backend.send([command])[0]
-
-    def keys_read(self, command: Command) -> tuple[bytes, ...]:
-        """Return the keys that a command reads; `look` reads a lock only where there is a limit."""
-        keys = keys_of(command)
-        if command_name(command) != "look":
-            return keys
-        read = list(keys[:2])
-        for jobs, lock, paused, limit in zip(*[iter(keys[2:])] * 4, strict=True):
-            decides = self.read(("GET", limit)) not in (None, b"0")
-            read += (jobs, lock, paused, limit) if decides else (jobs, paused, limit)
-        return tuple(read)
 
     def _any_due(self, command: Command) -> bool:
         """Tell from its first member whether a sorted set has one up to a score."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -26,12 +26,14 @@ __all__ = [
     "has_told",
     "look",
     "resync",
+    "tracked_keys",
 ]
 
 #: Claims of one queue in one exchange; Lua's stack bounds what can be unpacked at once.
 MAX_CLAIM: Final = 1_000
 #: So many entries of history are looked through for a record.
 _LOOKED_AT: Final = 1_000
+_TRACKED: Final = "tracking_total_keys:"
 
 
 class Effect(NamedTuple):
@@ -244,29 +246,57 @@ class IdleLook(NamedTuple):
 
     Attributes:
         next_due_s: Earliest score of the scheduled and the retry set, epoch seconds, or None.
-        ready: Queues with jobs that may be claimed.
-        broken: Queues with a key of a wrong type.
+        ready: Queues with jobs, and those that are not blocked any more.
+        blocked: Queues that still are paused or at their limit.
     """
 
     next_due_s: float | None
     ready: list[str]
-    broken: list[str]
+    blocked: list[str]
 
 
-def look(keys: Keys, pool_id: str, queues: Sequence[str]) -> RoundTrip[IdleLook]:
-    """Read, without writing, all that could give the pool work."""
+def look(
+    keys: Keys, pool_id: str, queues: Sequence[str], blocked: Collection[str] = ()
+) -> RoundTrip[IdleLook]:
+    """Read, without writing, all that could give the pool work.
+
+    Args:
+        keys: The namespace.
+        pool_id: Who looks.
+        queues: Its queues.
+        blocked: Those that were found paused or full: while they are, their jobs are not looked
+            at, so that a watch on what is read is not ended by jobs that nobody may claim.
+    """
+    open_ones = [name for name in queues if name not in blocked]
+    names = [*open_ones, *(name for name in queues if name in blocked)]
     key_list: list[bytes] = [keys.scheduled, keys.retry]
-    for name in queues:
-        queue = keys.queue(name, pool_id)
-        key_list += (queue.jobs, queue.lock, queue.paused, queue.max_concurrency)
+    for name in names:
+        if name in blocked:
+            queue = keys.queue(name, pool_id)
+            key_list += (queue.paused, queue.max_concurrency, queue.lock)
+        else:
+            key_list.append(keys.jobs(name))
 
     def parse(reply: Any) -> IdleLook:
         due, states = reply[0], reply[1].decode()
-        ready = [name for name, state in zip(queues, states, strict=True) if state == "1"]
-        broken = [name for name, state in zip(queues, states, strict=True) if state == "t"]
-        return IdleLook(float(due) if due else None, ready, broken)
+        by_state: dict[str, list[str]] = {"1": [], "0": [], "b": []}
+        for name, state in zip(names, states, strict=True):
+            by_state[state].append(name)
+        return IdleLook(float(due) if due else None, by_state["1"], by_state["b"])
 
-    return RoundTrip.one(call(scripts.LOOK, key_list), parse)
+    return RoundTrip.one(call(scripts.LOOK, key_list, [len(open_ones)]), parse)
+
+
+def tracked_keys() -> RoundTrip[int | None]:
+    """Read how many keys the server remembers, to announce their changes; None if not told."""
+
+    def parse(replies: list[Any]) -> int | None:
+        reply = replies[0]
+        lines = text(reply).splitlines() if isinstance(reply, bytes) else []
+        found = (line.removeprefix(_TRACKED) for line in lines if line.startswith(_TRACKED))
+        return number(next(found, None))
+
+    return RoundTrip([("INFO", "stats")], parse, tolerant=True)
 
 
 def resync(

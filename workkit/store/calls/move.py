@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from workkit.core.lifetimes import MARKS_KEPT_S
+from workkit.errors import ServerError
 from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text
@@ -22,12 +23,25 @@ __all__ = [
     "plan_slots",
     "planned_until",
     "scheduled_between",
+    "server_ms",
 ]
 
 
 def due(key: bytes, now_s: int, *, offset: int, count: int) -> RoundTrip[list[bytes]]:
     """Read a page of due jobs, earliest first."""
     return RoundTrip.one(("ZRANGEBYSCORE", key, "-inf", now_s, "LIMIT", offset, count), list)
+
+
+def server_ms() -> RoundTrip[int | None]:
+    """Read the server's clock, epoch milliseconds; None if it does not tell."""
+
+    def parse(replies: list[Any]) -> int | None:
+        reply = replies[0]
+        if isinstance(reply, ServerError):
+            return None
+        return int(reply[0]) * 1000 + int(reply[1]) // 1000
+
+    return RoundTrip([("TIME",)], parse, tolerant=True)
 
 
 def next_due(keys: Keys) -> RoundTrip[float | None]:

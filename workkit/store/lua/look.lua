@@ -1,15 +1,20 @@
 -- What a pool depends on while it has nothing to do; read-only.
 --
--- Sent right behind CLIENT CACHING YES, so that the server remembers every key read here and pushes
--- one message when any client changes one of them. Hence the keys of a queue with jobs are read
--- whatever the others say; of one without, it is enough to hear when a job comes.
+-- Sent right behind CLIENT CACHING YES, so that the server remembers every key given here (Redis 7.0)
+-- or read here (others), and pushes one message when any client changes one of them. So of a queue
+-- that may not be claimed from, only what keeps its jobs back is named, and of others only the list:
+-- jobs that nobody may claim wake nobody.
 --
 -- KEYS[1]  scheduled   zset
 -- KEYS[2]  retry       zset
--- then four a queue: jobs, lock, paused, max_concurrency
+-- then the lists of the queues that were not found blocked, jobs:NAME
+-- then three for each that was found paused or full: paused, max_concurrency, lock
 --
--- Returns {earliest score of both sets or "", ready}: ready is one character a queue: "1" jobs wait
--- and may be claimed, "0" nothing to claim, "t" a key of the queue has a wrong type.
+-- ARGV[1]  number of the lists
+--
+-- Returns {earliest score of both sets or "", queues}: one character a queue, in the order of KEYS:
+-- "1" jobs wait, or may be claimed again if there are any; "0" it is empty, or its key has a wrong
+-- type; "b" it is still blocked.
 
 local earliest
 for i = 1, 2 do
@@ -19,30 +24,28 @@ for i = 1, 2 do
 end
 
 -- One command for all queues, where all of them are empty.
+local last = 2 + tonumber(ARGV[1])
 local some = false
-for k = 3, #KEYS, 4000 do
-  local lists = {}
-  for at = k, math.min(k + 3999, #KEYS), 4 do lists[#lists + 1] = KEYS[at] end
-  some = redis.call('EXISTS', unpack(lists)) > 0 or some
+for k = 3, last, 1000 do
+  some = redis.call('EXISTS', unpack(KEYS, k, math.min(k + 999, last))) > 0 or some
 end
-local head = earliest and string.format('%.17g', earliest) or ''
-if not some then return {head, string.rep('0', (#KEYS - 2) / 4)} end
+local states = {}
+for k = 3, last do
+  local waiting = some and redis.pcall('LLEN', KEYS[k])
+  states[#states + 1] = type(waiting) == 'number' and waiting > 0 and '1' or '0'
+end
 
-local ready = {}
-for k = 3, #KEYS, 4 do
-  local waiting = redis.pcall('LLEN', KEYS[k])
-  local paused = redis.pcall('GET', KEYS[k + 2])
-  local limit = redis.pcall('GET', KEYS[k + 3])
-  -- The lock changes with every job of every pool, so it is watched only where it decides.
-  local held = type(limit) == 'string' and tonumber(limit) ~= 0 and redis.pcall('GET', KEYS[k + 1])
-  local state = '0'
-  if type(waiting) == 'table' or type(held) == 'table' or type(paused) == 'table'
-    or type(limit) == 'table' then
-    state = 't'
-  elseif waiting > 0 and not (paused and paused ~= '0') then
-    limit = tonumber(limit) or 0
-    if limit <= 0 or (tonumber(held) or 0) < limit then state = '1' end
-  end
-  ready[#ready + 1] = state
+local function is_blocked(paused, limit, lock)
+  local found = redis.pcall('GET', paused)
+  if type(found) == 'table' or (found and found ~= '0') then return true end
+  local most = redis.pcall('GET', limit)
+  if type(most) == 'table' then return true end
+  most = tonumber(most or 0) or 0
+  if most <= 0 then return false end
+  local held = redis.pcall('GET', lock)
+  return type(held) == 'table' or (tonumber(held or 0) or 0) >= most
 end
-return {head, table.concat(ready)}
+for k = last + 1, #KEYS, 3 do
+  states[#states + 1] = is_blocked(KEYS[k], KEYS[k + 1], KEYS[k + 2]) and 'b' or '1'
+end
+return {earliest and string.format('%.17g', earliest) or '', table.concat(states)}

@@ -1,0 +1,93 @@
+"""Announcements that lead to no job: how often a pool still follows them, and when it stops."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from workkit.core.clock import Instant
+from workkit.store.calls.exchange import tracked_keys
+from workkit.store.round_trip import Step
+
+__all__ = ["Noise"]
+
+_log = logging.getLogger("workkit")
+
+#: So many announcements in a row are followed at once, though they lead to nothing: others were
+#: faster, or jobs were put off.
+_FREE: Final = 16
+#: From then on so much time is left between two looks, seconds.
+_PAUSE_S: Final = 0.1
+#: Silence for so long ends it, seconds.
+_QUIET_S: Final = 1.0
+#: After so many, the server is asked whether it can remember what a pool has read; once in a while.
+_ASKED_AFTER: Final = 20
+#: If it cannot, the pool looks by itself for so long, seconds.
+_DEAF_S: Final = 60.0
+
+
+class Noise:
+    """Counts the announcements in a row that led to no job.
+
+    A server announces to a pool what changes and what it forgets. One whose tracking table is
+    smaller than what pools read announces all of it at once, again and again.
+
+    Args:
+        keys_read: How many keys a look of the pool reads at least.
+    """
+
+    def __init__(self, keys_read: int) -> None:
+        self._keys_read = keys_read
+        self._count = 0
+        self._last_s = self._asked_s = self._deaf_until_s = float("-inf")
+        self._warned = False
+
+    def announced(self, now: Instant, *, gained: bool) -> None:
+        """Count an announcement.
+
+        Args:
+            now: When it was heard.
+            gained: Whether it has led to a job.
+        """
+        if gained or now.monotonic_s - self._last_s >= _QUIET_S:
+            self._count = 0
+        else:
+            self._count += 1
+        self._last_s = now.monotonic_s
+
+    @property
+    def is_loud(self) -> bool:
+        """Whether announcements are not followed one by one at present."""
+        return self._count >= _FREE
+
+    def pause_s(self, now: Instant) -> float:
+        """Return how long to leave changes alone before the next look, seconds."""
+        if not self.is_loud:
+            return 0.0
+        return max(self._last_s + _PAUSE_S - now.monotonic_s, 0.0)
+
+    def is_deaf(self, now: Instant) -> bool:
+        """Tell whether announcements are of no use at present, so that the pool polls."""
+        return now.monotonic_s < self._deaf_until_s
+
+    def judge(self, now: Instant) -> Step[None]:
+        """Ask the server, after many, whether it forgets what was read.
+
+        Raises:
+            ServerError: It did not answer.
+        """
+        if self._count < _ASKED_AFTER or now.monotonic_s - self._asked_s < _DEAF_S:
+            return
+        self._asked_s = now.monotonic_s
+        tracked = yield from tracked_keys()
+        if tracked is None or tracked >= self._keys_read:
+            return
+        self._deaf_until_s, self._count = now.monotonic_s + _DEAF_S, 0
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "the server forgets what it is to announce (tracking-table-max-keys is too low): "
+                "it remembers %d keys and an idle pool reads %d; the pool polls",
+                tracked,
+                self._keys_read,
+            )
