@@ -6,6 +6,8 @@ import ast
 import re
 from typing import Final
 
+import pytest
+
 from tests.house.sources import LUA, MODULES, PACKAGE, ROOT, SCRIPTS, LuaScript
 from workkit.store.keys import Keys, QueueKeys
 
@@ -220,3 +222,25 @@ def test_the_legend_names_every_key() -> None:
     legend = (LUA / "README.md").read_text("utf-8")
     missing = {example for example, found in patterns.items() if not re.search(f"`{found}", legend)}
     assert missing == set()
+
+
+#: From a place up to so many behind it, however long the table is.
+BOUNDED: Final = re.compile(
+    r"unpack\(\w+, (\w+), (?:math\.min\(\1 \+ (?:[1-9]\d{0,2}|MOST - 1), [^()]+\)|\1 \+ \d)\)"
+)
+
+
+def test_what_a_script_unpacks_is_bounded() -> None:
+    """Lua's stack takes about 8,000 values: a long table would fail in the server."""
+    for lua in SCRIPTS:
+        found = len(re.findall(r"\bunpack\(", lua.code))
+        assert len(BOUNDED.findall(lua.code)) == found, lua.name
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["f(unpack(items))", "f(unpack(ARGV, 2))", "f(unpack(ARGV, 2, 1 + 2 * limits))",
+     "f(unpack(ARGV, from, to))", "f(unpack(t, from, math.min(from + 9999, #t)))"],
+)  # fmt: skip
+def test_a_table_that_is_unpacked_whole_is_found(line: str) -> None:
+    assert not BOUNDED.search(line)

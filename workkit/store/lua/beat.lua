@@ -20,6 +20,11 @@ for i = 1, limits do
     redis.call('SET', KEYS[2 + i], ARGV[1 + 2 * i])
   end
 end
-if limits > 0 then redis.call('HSET', KEYS[2], unpack(ARGV, 2, 1 + 2 * limits)) end
-redis.call('HSET', KEYS[1], unpack(ARGV, 2 + 2 * limits))
+local last = 1 + 2 * limits
+for from = 2, last, 1000 do
+  redis.call('HSET', KEYS[2], unpack(ARGV, from, math.min(from + 999, last)))
+end
+for from = last + 1, #ARGV, 1000 do
+  redis.call('HSET', KEYS[1], unpack(ARGV, from, math.min(from + 999, #ARGV)))
+end
 return 1

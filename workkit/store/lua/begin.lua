@@ -62,8 +62,8 @@ end
 local last = 5 + tonumber(ARGV[5])
 for from = 6, last, MOST do
   local to = math.min(from + MOST - 1, last)
-  local marked = redis.pcall('HMGET', KEYS[3], unpack(ARGV, from, to))
-  local held = redis.call('MGET', unpack(KEYS, from, to))
+  local marked = redis.pcall('HMGET', KEYS[3], unpack(ARGV, from, math.min(from + MOST - 1, last)))
+  local held = redis.call('MGET', unpack(KEYS, from, math.min(from + MOST - 1, last)))
   for at = from, to do
     local id, value = ARGV[at], held[at - from + 1]
     if not begun[id] and (marked.err or not marked[at - from + 1]) then

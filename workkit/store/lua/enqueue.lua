@@ -18,7 +18,9 @@ local cursor = 1
 for k = 2, #KEYS do
   local last = cursor + 1 + tonumber(ARGV[cursor + 1])
   redis.call('SADD', KEYS[1], ARGV[cursor])
-  redis.call('LPUSH', KEYS[k], unpack(ARGV, cursor + 2, last))
+  for from = cursor + 2, last, 1000 do
+    redis.call('LPUSH', KEYS[k], unpack(ARGV, from, math.min(from + 999, last)))
+  end
   cursor = last + 1
 end
 return 1

@@ -245,10 +245,13 @@ local function claim(queue, got)
   local items = redis.pcall('RPOP', KEYS[queue.base], want)
   if not items then return 'empty' end
   if items.err then return 'type' end
-  local stored = redis.pcall('LPUSH', KEYS[queue.base + 1], unpack(items))
-  if type(stored) == 'table' then
-    for i = #items, 1, -1 do redis.call('RPUSH', KEYS[queue.base], items[i]) end
-    return 'type'
+  for from = 1, #items, 1000 do
+    local list = KEYS[queue.base + 1]
+    local stored = redis.pcall('LPUSH', list, unpack(items, from, math.min(from + 999, #items)))
+    if type(stored) == 'table' then
+      for i = #items, 1, -1 do redis.call('RPUSH', KEYS[queue.base], items[i]) end
+      return 'type'
+    end
   end
   for i, item in ipairs(items) do got[i + 1] = item end
   if #items < want then why = 'empty' end

@@ -67,7 +67,10 @@ for at = first_job, #ARGV, 5 do
 end
 for q = 1, queue_count do
   if #batches[q] > 0 then
-    redis.call('LPUSH', KEYS[5 + q], unpack(batches[q]))
+    local batch = batches[q]
+    for from = 1, #batch, 1000 do
+      redis.call('LPUSH', KEYS[5 + q], unpack(batch, from, math.min(from + 999, #batch)))
+    end
     redis.call('SADD', KEYS[2], ARGV[3 + q])
     moved = moved + #batches[q]
   end

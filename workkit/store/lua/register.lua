@@ -26,5 +26,8 @@ for i = cursor + 1, cursor + tonumber(ARGV[cursor]) do
   redis.call('SADD', KEYS[4 + limits], ARGV[i])
 end
 cursor = cursor + 1 + tonumber(ARGV[cursor])
-redis.call('HSET', KEYS[2], 'fence', '0', 'applied', '0', unpack(ARGV, cursor))
+redis.call('HSET', KEYS[2], 'fence', '0', 'applied', '0')
+for from = cursor, #ARGV, 1000 do
+  redis.call('HSET', KEYS[2], unpack(ARGV, from, math.min(from + 999, #ARGV)))
+end
 return 1

@@ -60,7 +60,9 @@ for at = 4, #ARGV, 4 do
   end
 end
 if ARGV[2] ~= '0' and #entries > 0 then
-  redis.call('RPUSH', KEYS[3], unpack(entries))
+  for from = 1, #entries, 1000 do
+    redis.call('RPUSH', KEYS[3], unpack(entries, from, math.min(from + 999, #entries)))
+  end
   redis.call('EXPIRE', KEYS[3], ARGV[2])
 end
 return table.concat(bits)

@@ -67,7 +67,9 @@ for at = 5 + target_count, #ARGV, 7 do
   end
 end
 if ARGV[4] ~= '0' and #trash > 0 then
-  redis.call('RPUSH', KEYS[4], unpack(trash))
+  for from = 1, #trash, 1000 do
+    redis.call('RPUSH', KEYS[4], unpack(trash, from, math.min(from + 999, #trash)))
+  end
   redis.call('EXPIRE', KEYS[4], ARGV[4])
 end
 return table.concat(bits)
