@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self, TypeVar, Unpack, overload
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
-from workkit.core.options import HistoryOptions, JobKeywords
+from workkit.core.options import MAX_JOB_BYTES, HistoryOptions, JobKeywords, check_job_bytes
 from workkit.engine.driver import PoolDriver
 from workkit.engine.engine import PoolSpec
 from workkit.engine.handling import events
@@ -73,6 +73,8 @@ class WorkerPool:
         max_recoveries: A job that was running when its process died this many times is dead.
         clock: Where times come from.
         entropy: Where chance comes from.
+        max_job_bytes: A cron job that takes more bytes in Redis is refused; 1 MiB by default. What
+            others have enqueued runs whatever its size.
 
     Raises:
         InvalidOption: An option is out of its range.
@@ -91,12 +93,14 @@ class WorkerPool:
         max_recoveries: int = 3,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
+        max_job_bytes: int = MAX_JOB_BYTES,
     ) -> None:
         Keys(namespace)
         self._target = Target.of(redis, namespace)
         check_pool(concurrency, context, history, sleep_backoffs, max_recoveries, clock, entropy)
         self._backoffs_s = [ms / 1000 for ms in sleep_backoffs]
         self._spec = PoolSpec(namespace, concurrency, context, history, max_recoveries)
+        self._spec.max_job_bytes = check_job_bytes(max_job_bytes)
         self._clock = clock if clock is not None else SystemClock()
         self._entropy = entropy if entropy is not None else Entropy()
         self._loop = PoolLoop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import pytest
@@ -191,3 +192,17 @@ def test_findings_are_in_the_order_of_their_weight(ward: Ward) -> None:
     ward.client.pause("a")
     weights = [finding.severity for finding in ward.doctor.examine()]
     assert [weight for weight, _ in itertools.groupby(weights)] == ["broken", "risk", "note"]
+
+
+def test_the_ten_largest_jobs_are_listed_wherever_they_are(ward: Ward) -> None:
+    enqueuer = Enqueuer(ward.namespace, ward.url)
+    for size in range(8):
+        enqueuer.enqueue("a", {"x": "x" * (20_000 + 100 * size)})
+        enqueuer.enqueue_in("b", 60, {"x": "x" * (20_050 + 100 * size)})
+        enqueuer.enqueue("c", {"x": "x" * 9_000})
+    enqueuer.close()
+    found = [each for each in ward.findings() if each.check == "large-job"]
+    assert len(found) == 10
+    assert found[0].severity == "note"
+    assert re.search(r"\('b'\) in the scheduled set takes 20,8\d\d bytes", found[0].says)
+    assert re.search(r"\('a'\) in queue 'a' takes 20,7\d\d bytes", found[1].says)

@@ -179,16 +179,40 @@ def test_drain_sees_a_job_that_was_enqueued_behind_its_back_by_one_that_has_just
     worker = stage.pool(concurrency=1)
     worker.job("work", lambda job: None)
     pool = stage.stepped(worker)
-    stage.enqueuer.enqueue("work")
-    pool.claim()
     look = draining(pool.engine, ["work"], stage.clock, None)
     request: Any = next(look)
-    for _ in ("what is due", "the queues"):
-        request = look.send(pool.link.send(request.commands))
-    stage.enqueuer.enqueue("work")
+    request = look.send(pool.link.send(request.commands))  # nothing is due, and no job waits
+    for _ in range(2):  # the first enqueues the second, and ends
+        stage.enqueuer.enqueue("work")
+    pool.claim()
     pool.engine.dispatcher.stop_claiming()
     pool.runner.run()
     pool.turn()
     assert len(pool.engine.ledger) == 0
     while not isinstance(request, Wait):  # else StopIteration: nothing is left, it thinks
         request = look.send(pool.link.send(request.commands))
+
+
+def test_while_the_pool_is_at_work_drain_asks_redis_nothing(stage: Stage) -> None:
+    worker = stage.pool(concurrency=1)
+    names = [f"work {number}" for number in range(10_000)]
+    for name in names:
+        worker.job(name, lambda job: None)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue("work 7")
+    dispatcher = pool.engine.dispatcher
+    dispatcher.looked(pool.do(dispatcher.look()))
+    pool.claim()
+    look = draining(pool.engine, names, stage.clock, None)
+    assert isinstance(next(look), Wait)
+    assert isinstance(look.send(None), Wait)
+    pool.runner.run()
+    pool.turn()
+    sent: list[Any] = []
+    request: Any = look.send(None)
+    with pytest.raises(StopIteration) as done:
+        while True:
+            sent += request.commands
+            request = look.send(pool.link.send(request.commands))
+    assert done.value.value == ([], {}, True)
+    assert len(sent) <= 1 + len(names)  # one for all queues, and one for what it holds of each

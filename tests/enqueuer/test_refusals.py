@@ -216,3 +216,35 @@ def test_after_a_refusal_the_enqueuer_works_as_before(enqueuer: Enqueuer, scene:
             call(enqueuer, "mail", {"a": object()})
     job = enqueuer.enqueue("mail")
     assert scene.queue("mail") == [job.raw]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_job_that_is_too_large_is_refused_and_a_large_one_is_warned_of_once_a_name(
+    redis_url: str, namespace: str, scene: Scene, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    enqueuer = Enqueuer(namespace, redis_url, max_job_bytes=50_000)
+    for _ in range(3):
+        METHODS[method](enqueuer, "work", {"x": "x" * 20_000})
+    warned = [record for record in caplog.records if "store what is large" in record.message]
+    assert len(warned) == 1
+    assert "'work' takes " in warned[0].message
+    before = scene.redis.dbsize()
+    with pytest.raises(
+        InvalidArgs, match=r"'other' takes \d+ bytes, more than max_job_bytes=50000"
+    ):
+        METHODS[method](enqueuer, "other", {"x": "x" * 50_000})
+    assert scene.redis.dbsize() == before
+    enqueuer.close()
+
+
+def test_a_mebibyte_is_the_bound_by_default(enqueuer: Enqueuer, scene: Scene) -> None:
+    enqueuer.enqueue("work", {"x": "x" * 1_000_000})
+    with pytest.raises(InvalidArgs, match="max_job_bytes=1048576"):
+        enqueuer.enqueue("work", {"x": "x" * 2**20})
+    assert len(scene.queue("work")) == 1
+
+
+@pytest.mark.parametrize("bound", [0, -1, 1.5, True, "1", 2**30])
+def test_a_bound_that_is_none_is_refused(redis_url: str, bound: Any) -> None:
+    with pytest.raises(InvalidOption, match="max_job_bytes"):
+        Enqueuer("n", redis_url, max_job_bytes=bound)

@@ -11,15 +11,24 @@ from workkit.core.backoff import Backoff
 from workkit.errors import InvalidOption
 
 __all__ = [
+    "LARGE_BYTES",
+    "MAX_JOB_BYTES",
     "HistoryOptions",
     "JobKeywords",
     "JobOptions",
     "check_flag",
+    "check_job_bytes",
     "check_whole",
     "near_match",
     "shown",
 ]
 
+#: A job larger than this is warned of, bytes: it is copied at each step of its life.
+LARGE_BYTES: Final = 10 * 1024
+#: A job larger than this is refused by default, bytes.
+MAX_JOB_BYTES: Final = 1024 * 1024
+#: Redis holds no larger string, bytes.
+_MOST_BYTES: Final = 512 * 1024 * 1024
 _MAX_PRIORITY: Final = 100_000
 #: Seconds; about 31 years.
 _MAX_TIMEOUT_S: Final = 10**9
@@ -173,3 +182,13 @@ def near_match(name: str, known: Collection[str]) -> str:
 
     nearest = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def check_job_bytes(value: object) -> int:
+    """Refuse a bound on the size of jobs that is not one.
+
+    Raises:
+        InvalidOption: The message names the bounds.
+    """
+    check_whole("max_job_bytes", value, 1, _MOST_BYTES)
+    return int(value)  # type: ignore[call-overload, no-any-return]

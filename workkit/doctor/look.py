@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Final
 
 from workkit.admin.steps.job_state import unique_key_of
 from workkit.admin.steps.reads import read_job
 from workkit.core.job import Job
+from workkit.core.options import LARGE_BYTES
 from workkit.errors import ServerRefused
 from workkit.store.calls import inspecting, pools, queues
 from workkit.store.calls import pages as reading
-from workkit.store.calls.inspecting import LockTally
+from workkit.store.calls.inspecting import Large, LockTally
 from workkit.store.calls.queues import QueueState
 from workkit.store.keys import Keys
 from workkit.store.round_trip import RoundTrip, Step
@@ -21,6 +23,7 @@ __all__ = ["Examination", "look"]
 
 _PAGE: Final = 1_000
 _QUEUES_AT_ONCE: Final = 500
+_LARGEST: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Examination:
         limits: Queue -> the limit that workkit pools have written.
         uniques: Unique key -> its value.
         claimed: Unique keys that some job names; None if there are no unique keys.
+        large: The ten largest jobs of those above 10 KiB, with where they are, the largest first.
     """
 
     server_ms: int
@@ -56,6 +60,7 @@ class Examination:
     limits: Mapping[str, str]
     uniques: Mapping[bytes, bytes]
     claimed: frozenset[str] | None
+    large: tuple[tuple[str, Large], ...]
 
 
 def look(keys: Keys) -> Step[Examination]:
@@ -84,6 +89,7 @@ def look(keys: Keys) -> Step[Examination]:
         (yield from _observed(keys, beats)), tallies, states,
         (yield from _limits(keys, types)), uniques,
         (yield from _claimed(keys, names, types, held)) if uniques else None,
+        (yield from _large(keys, names, types)),
     )  # fmt: skip
 
 
@@ -157,6 +163,28 @@ def _server() -> Step[tuple[int, dict[str, str], str | None]]:
     except ServerRefused:
         pass
     return server_ms, info, (yield from inspecting.setting("save"))
+
+
+def _large(
+    keys: Keys, names: list[str], types: Mapping[bytes, str]
+) -> Step[tuple[tuple[str, Large], ...]]:
+    """Find the largest jobs that wait or are dead."""
+    found: list[tuple[str, Large]] = []
+    places = [("the scheduled set", keys.scheduled), ("the retry set", keys.retry)]
+    places += [("the dead set", keys.dead), *((f"queue {n!r}", keys.jobs(n)) for n in names)]
+    for where, key in places:
+        kind, start, looked = types.get(key), 0, 1
+        while kind in {"list", "zset"} and looked:
+            looked, jobs = yield from inspecting.large(
+                key, start, LARGE_BYTES + 1, queue=kind == "list"
+            )
+            found = nlargest(_LARGEST, [*found, *((where, job) for job in jobs)], key=_size)
+            start += looked
+    return tuple(found)
+
+
+def _size(found: tuple[str, Large]) -> int:
+    return found[1].size
 
 
 def _claimed(

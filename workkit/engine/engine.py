@@ -14,7 +14,7 @@ from typing import Any
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
-from workkit.core.options import HistoryOptions
+from workkit.core.options import MAX_JOB_BYTES, HistoryOptions
 from workkit.core.outcomes import TOTALS
 from workkit.cron.slots import PeriodicEntry
 from workkit.engine.dispatch.admission import Admission
@@ -61,6 +61,7 @@ class PoolSpec:
         events: Hooks.
         start_hooks: Called before the pool takes its first job.
         stop_hooks: Called after it has stopped.
+        max_job_bytes: A cron job that takes more than this is refused.
     """
 
     namespace: str
@@ -74,6 +75,7 @@ class PoolSpec:
     events: Events = field(default_factory=Events)
     start_hooks: list[Callable[[], Any]] = field(default_factory=list)
     stop_hooks: list[Callable[[], Any]] = field(default_factory=list)
+    max_job_bytes: int = MAX_JOB_BYTES
 
 
 class Engine:

@@ -14,7 +14,14 @@ from workkit.cron.slots import PeriodicEntry
 from workkit.engine.engine import PoolSpec
 from workkit.engine.handling.handlers import Registration, check_context_function, read_handler
 from workkit.engine.handling.shapes import Shape, is_async, read_shape
-from workkit.errors import InvalidHandler, InvalidName, InvalidOption, InvalidSpec, PoolState
+from workkit.errors import (
+    InvalidArgs,
+    InvalidHandler,
+    InvalidName,
+    InvalidOption,
+    InvalidSpec,
+    PoolState,
+)
 from workkit.store.keys import check_name
 
 __all__ = ["check_pool", "register_job", "register_periodic"]
@@ -110,6 +117,12 @@ def register_periodic(
     spec = schedule.spec
     args_json = gojson.encode_args(args, allow_huge_integers=False)
     entry = PeriodicEntry(spec, checked, schedule, args_json, catch_up_s)
+    size = len(entry.slot(0)[2])
+    if size > pool.max_job_bytes:
+        raise InvalidArgs(
+            f"cron job {name!r} takes {size} bytes, more than max_job_bytes={pool.max_job_bytes}; "
+            "store what is large elsewhere and enqueue where it is"
+        )
     if any(known.field == entry.field for known in pool.periodic):
         raise PoolState(
             f"cron {spec!r} of {name!r} is registered already; "

@@ -19,10 +19,10 @@ from workkit.engine.engine import Engine
 from workkit.engine.noise import Noise
 from workkit.engine.process.outage import Outage
 from workkit.errors import ServerError
-from workkit.store.calls import move as due
+from workkit.store.calls import exchange as dispatching
 from workkit.store.calls import pools, queues
 from workkit.store.connections.routine import Alarm, ChangeListener, Routine, Wait, WatchRequest
-from workkit.store.round_trip import RoundTrip, ping
+from workkit.store.round_trip import RoundTrip, Step, ping
 
 __all__ = ["Serving", "draining"]
 
@@ -323,18 +323,32 @@ def draining(
         # A job may put the next one into its queue behind our back and be settled before its list
         # is read; so what is read counts only if the pool has settled nothing meanwhile.
         settled = ledger.totals.total()
-        # In the order in which jobs move on, so that none slips through between two looks.
-        next_due_s = yield from due.next_due(engine.keys)
-        states = yield from queues.states(engine.keys, names)
-        held = yield from pools.in_progress(engine.keys, engine.identity.pool_id, names)
-        waiting = {state.name: state.length for state in states if state.length}
-        paused = [state.name for state in states if state.length and state.paused]
-        now = clock.read()
-        overdue = next_due_s is not None and next_due_s <= now.epoch_s
-        moved = len(ledger) or ledger.totals.total() != settled
-        busy = overdue or held or moved or set(waiting) - set(paused)
-        elapsed_s = now.monotonic_s - started_s
-        if not busy or (timeout_s is not None and elapsed_s >= timeout_s):
-            return paused, waiting, not busy
+        is_late = timeout_s is not None and clock.read().monotonic_s - started_s >= timeout_s
+        if is_late or not len(ledger):  # else it is known to be at work, whatever Redis says
+            paused, waiting, is_busy = yield from _drained(engine, names, clock)
+            moved = len(ledger) or ledger.totals.total() != settled
+            if is_late or not (is_busy or moved):
+                return paused, waiting, not (is_busy or moved)
         if (yield Wait(_DRAIN_LOOK_S)):
+            paused, waiting, _ = yield from _drained(engine, names, clock)
             return paused, waiting, False
+
+
+def _drained(
+    engine: Engine, names: Sequence[str], clock: Clock
+) -> Step[tuple[list[str], dict[str, int], bool]]:
+    """Read paused queues with jobs, lengths of queues that are not empty, and whether work is left.
+
+    In the order in which jobs move on, so that none slips through between two looks. Of thousands
+    of queues, only those with jobs are read one by one.
+    """
+    pool_id = engine.identity.pool_id
+    look = yield from dispatching.look(engine.keys, pool_id, names)
+    states = (yield from queues.states(engine.keys, look.ready)) if look.ready else []
+    waiting = {state.name: state.length for state in states if state.length}
+    paused = [state.name for state in states if state.length and state.paused]
+    overdue = look.next_due_s is not None and look.next_due_s <= clock.read().epoch_s
+    is_busy = overdue or bool(set(waiting) - set(paused))
+    if not is_busy:
+        is_busy = bool((yield from pools.in_progress(engine.keys, pool_id, names)))
+    return paused, waiting, is_busy

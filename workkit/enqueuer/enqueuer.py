@@ -10,6 +10,7 @@ from typing import Self
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
+from workkit.core.options import MAX_JOB_BYTES
 from workkit.core.records import ScheduledJob
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, EnqueueSteps, Until
@@ -30,9 +31,11 @@ class Enqueuer:
         entropy: Where ids come from.
         allow_huge_integers: Whether args may hold integers beyond a float's range (309 digits and
             more). Go cannot read a job that holds one, and its pools would keep it in progress.
+        max_job_bytes: A job that takes more bytes in Redis is refused with `InvalidArgs`; 1 MiB by
+            default. One above 10 KiB is warned of in the log, once a name.
 
     Raises:
-        InvalidOption: `redis` is neither a client nor a URL.
+        InvalidOption: `redis` is neither a client nor a URL, or `max_job_bytes` is out of range.
         InvalidName: The namespace cannot be one.
 
     Every method raises `InvalidName` or `InvalidArgs` before anything is sent, `ServerRefused` if
@@ -48,11 +51,13 @@ class Enqueuer:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         allow_huge_integers: bool = False,
+        max_job_bytes: int = MAX_JOB_BYTES,
     ) -> None:
         self._steps = EnqueueSteps(
             namespace,
             clock or SystemClock(),
             entropy or Entropy(),
+            max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
         self._links: Carrier = carrier(redis, namespace)
@@ -217,11 +222,13 @@ class AsyncEnqueuer:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         allow_huge_integers: bool = False,
+        max_job_bytes: int = MAX_JOB_BYTES,
     ) -> None:
         self._steps = EnqueueSteps(
             namespace,
             clock or SystemClock(),
             entropy or Entropy(),
+            max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
         self._links: AsyncCarrier = async_carrier(redis, namespace)

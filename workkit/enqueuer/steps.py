@@ -6,8 +6,9 @@ Everything a caller can get wrong is found before anything is sent.
 from __future__ import annotations
 
 import datetime
+import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from workkit.core import gojson
@@ -16,6 +17,7 @@ from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.lifetimes import UNIQUE_LIVES_S
+from workkit.core.options import LARGE_BYTES, MAX_JOB_BYTES, check_job_bytes
 from workkit.core.records import ScheduledJob
 from workkit.errors import InvalidArgs, InvalidOption
 from workkit.store.calls import enqueue as store
@@ -23,6 +25,8 @@ from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
 
 __all__ = ["Args", "EnqueueSteps", "Until"]
+
+_log = logging.getLogger("workkit")
 
 Args: TypeAlias = Mapping[str, Any] | None
 Until: TypeAlias = Literal["start", "done"]
@@ -39,20 +43,32 @@ class EnqueueSteps:
         namespace: Prefix of all keys.
         clock: Where times come from.
         entropy: Where ids come from.
+        max_job_bytes: A job that takes more than this is refused.
         allow_huge_integers: Whether args may hold integers that Go cannot read.
 
     Attributes:
         keys: The keys of the namespace.
+
+    Raises:
+        InvalidOption: `max_job_bytes` is out of its range.
     """
 
     def __init__(
-        self, namespace: str, clock: Clock, entropy: Entropy, *, allow_huge_integers: bool = False
+        self,
+        namespace: str,
+        clock: Clock,
+        entropy: Entropy,
+        max_job_bytes: int = MAX_JOB_BYTES,
+        *,
+        allow_huge_integers: bool = False,
     ) -> None:
+        self._max_bytes = check_job_bytes(max_job_bytes)
         self.keys = Keys(namespace)
         self._clock = clock
         self._entropy = entropy
         self._allow_huge_integers = allow_huge_integers
         self._names: set[str] = set()
+        self._large: set[str] = set()  # names of which a large job was warned of
 
     def enqueue(self, name: str, args: Args) -> Step[Job]:
         """Put a job into its queue."""
@@ -72,9 +88,9 @@ class EnqueueSteps:
                 made.append(self._job(name, args))
             except ValueError as error:
                 raise type(error)(f"job {at}: {error}") from None
-        for start in range(0, len(made), store.MAX_BATCH):
+        for batch in _batches(made):
             batches: dict[str, list[bytes]] = {}
-            for job in made[start : start + store.MAX_BATCH]:
+            for job in batch:
                 batches.setdefault(job.name, []).append(job.raw)
             yield from store.enqueue(self.keys, batches)
         return made
@@ -112,6 +128,8 @@ class EnqueueSteps:
             unique_key=unique_key, unique_until=until,
             enqueued_ms=now.epoch_ms if run_at_s is None else None,
         )  # fmt: skip
+        if len(raw) > LARGE_BYTES:
+            self._weigh(name, raw)
         delay_s = max(run_at_s - now_s, 0) if run_at_s is not None else 0
         accepted = yield from store.enqueue_unique(
             self.keys,
@@ -170,13 +188,45 @@ class EnqueueSteps:
         raw = wire.encode(
             name, job_id, now_s, args_json, enqueued_ms=now.epoch_ms if queued else None
         )
+        if len(raw) > LARGE_BYTES:
+            self._weigh(name, raw)
         return Job(name, job_id, now_s, dict(args) if args is not None else None, raw=raw)
 
     def _encode(self, args: Args) -> bytes:
         return gojson.encode_args(args, allow_huge_integers=self._allow_huge_integers)
+
+    def _weigh(self, name: str, raw: bytes) -> None:
+        """Refuse a job that is too large, and warn once a name of one that is large."""
+        if len(raw) > self._max_bytes:
+            raise InvalidArgs(
+                f"job {name!r} takes {len(raw)} bytes, more than max_job_bytes={self._max_bytes}; "
+                "store what is large elsewhere and enqueue where it is"
+            )
+        if name not in self._large:
+            self._large.add(name)
+            _log.warning(
+                "job %r takes %d bytes; each step of its life copies them, so store what is large "
+                "elsewhere and enqueue where it is (this is said once a name)",
+                name,
+                len(raw),
+            )
 
     def _check(self, name: str) -> str:
         if type(name) is not str or name not in self._names:
             name = check_name(name)
             self._names.add(name)
         return name
+
+
+def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Cut jobs into pieces for one script each, bounded by number and by bytes."""
+    batch: list[Job] = []
+    size = 0
+    for job in jobs:
+        if batch and (len(batch) == store.MAX_BATCH or size + len(job.raw) > store.MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(job)
+        size += len(job.raw)
+    if batch:
+        yield batch

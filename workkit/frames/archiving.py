@@ -24,6 +24,8 @@ __all__ = ["Archived", "archive"]
 
 #: Records in a file at most, about; those of an entry stay together.
 _FILE_RECORDS: Final = 250_000
+#: Bytes of packed records in a file at most, about: they are in memory until it is written.
+_FILE_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -117,7 +119,7 @@ class _ArchiveRun:
         self._last_id = newest.last_id if newest else ""
         self._total = newest.last[1] if newest else 0
         self._entries: list[PackedHistory] = []
-        self._records = 0
+        self._records = self._bytes = 0
         self._gaps: list[Gap] = []
 
     def take(self, batches: Iterator[Any]) -> None:
@@ -125,7 +127,7 @@ class _ArchiveRun:
         for batch in batches:
             for entry in batch:
                 ms = int(entry.entry_id.partition("-")[0])
-                full = self._records >= _FILE_RECORDS
+                full = self._records >= _FILE_RECORDS or self._bytes >= _FILE_BYTES
                 if self._entries and (full or day_of(ms) != self._day()):
                     self._write()
                 self._add(entry)
@@ -142,6 +144,7 @@ class _ArchiveRun:
         self._last_id, self._total = entry.entry_id, total
         self._entries.append(entry)
         self._records += entry.records
+        self._bytes += len(entry.blob)
 
     def _day(self) -> str:
         return day_of(int(self._entries[0].entry_id.partition("-")[0]))
@@ -169,7 +172,8 @@ class _ArchiveRun:
         done.unreadable += unpacker.unreadable
         done.files += 1
         done.gaps += self._gaps
-        self._entries, self._records, self._gaps = [], 0, []
+        self._entries, self._gaps = [], []
+        self._records = self._bytes = 0
         if self._told is not None:
             self._told(done.records)
 

@@ -22,6 +22,9 @@ __all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord", "id_pair", "packed"
 _Run: TypeAlias = "Callable[[Step[list[PackedHistory]]], list[PackedHistory]]"
 
 _ENTRIES: Final = 200
+#: Entries are read so many at first, and then as many as have about so many bytes.
+_FIRST_ENTRIES: Final = 20
+_BATCH_BYTES: Final = 8 * 1024 * 1024
 _ENTRY_ID: Final = re.compile(r"\d{1,15}-\d{1,18}", re.ASCII)
 #: More records than any history keeps.
 _MOST: Final = 10**12
@@ -204,13 +207,17 @@ def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequenc
         InvalidOption: `after` is not an id.
     """
     low = "({}-{}".format(*id_pair(after)) if after else f"{since_ms}"
+    count = _FIRST_ENTRIES
     while True:
-        step = iter(reading.history_entries(keys, low, "+", _ENTRIES, newest_first=False))
+        step = iter(reading.history_entries(keys, low, "+", count, newest_first=False))
         entries = run(step)
         if entries:
             yield entries
-        if len(entries) < _ENTRIES:
+        if len(entries) < count:
             return
+        # As many as have about so many bytes, going by these.
+        mean = sum(len(entry.blob) for entry in entries) // len(entries) + 1
+        count = min(max(_BATCH_BYTES // mean, 1), _ENTRIES)
         low = f"({entries[-1].entry_id}"
 
 

@@ -88,8 +88,11 @@ def after(
             key, cursor.raw, cursor.score, count, reverse=reverse
         )
     else:
-        total, rows = yield from _rows(keys, place, start, count, reverse=reverse)
-    position, more = start + len(rows), len(rows) == count
+        queue = place.kind == "queued"
+        key = keys.jobs(check_name(place.queue)) if queue else reading.set_key(keys, place.kind)  # type: ignore[arg-type]
+        total, rows = yield from reading.page(key, start, count, queue=queue, reverse=reverse)
+    is_full = len(rows) == count or sum(len(raw) for raw, _ in rows) >= reading.PAGE_BYTES
+    position, more = start + len(rows), is_full
     if cursor and place.kind == "queued":
         rows = _fresh(rows, cursor.raw)
     page = Page([record(place, raw, at) for raw, at in rows], total)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from workkit.core.text import counted
 from workkit.doctor.checks.pools import suspect_pools
@@ -14,12 +16,16 @@ from workkit.store.keys import Keys
 
 __all__ = ["check"]
 
+_NAME: Final = re.compile(rb'"name":"([^"\\]*)"')
+_ID: Final = re.compile(rb'"id":"([^"\\]*)"')
+
 
 def check(now: Examination, keys: Keys, repairs: Repairs) -> Iterator[Case]:
     """Look at queues, limits, unique keys and types."""
     yield from _types(now, keys, repairs)
     yield from _waiting(now, repairs)
     yield from _limits(now, repairs)
+    yield from _large(now)
     if now.claimed is not None:
         yield from _uniques(now, repairs, now.claimed)
 
@@ -75,6 +81,23 @@ def _waiting(now: Examination, repairs: Repairs) -> Iterator[Case]:
                     f"`workkit unpause {name}` lets them run",
                 )
             )  # fmt: skip
+
+
+def _large(now: Examination) -> Iterator[Case]:
+    """List the largest jobs."""
+    for where, job in now.large:
+        name, job_id = (
+            found[1].decode("utf-8", "replace") if (found := pattern.search(job.beginning)) else "?"
+            for pattern in (_NAME, _ID)
+        )
+        yield Case(
+            Finding(
+                "large-job", "note", job_id,
+                f"job {job_id} ({name!r}) in {where} takes {job.size:,} bytes",
+                "store what is large elsewhere and enqueue where it is: each step of a job's life "
+                "copies it",
+            )
+        )  # fmt: skip
 
 
 def _limits(now: Examination, repairs: Repairs) -> Iterator[Case]:

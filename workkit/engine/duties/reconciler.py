@@ -15,6 +15,7 @@ from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.reaper import Reaper
 from workkit.engine.process.identity import Identity
+from workkit.errors import ServerRefused
 from workkit.store.calls import pools
 from workkit.store.calls.pools import Beat, LockState
 from workkit.store.keys import Keys
@@ -30,6 +31,8 @@ _ALL_EVERY: Final = 5
 _RETRY_RECOUNT: Final = 3
 #: What is read of a pool that is entered and has yet to beat.
 _NO_BEAT: Final = Beat("", "", "", "")
+#: Steps of the walk through all keys a pass, at most.
+_STEPS: Final = 100
 
 
 class Reconciler:
@@ -52,6 +55,7 @@ class Reconciler:
         self._cursor = 0
         self._told: set[str] = set()  # names of undeclared limits that were logged
         self._passes = 0
+        self._said_no = False
 
     def step(self, now: Instant) -> Step[float]:
         """Reconcile, if this pool is the one to do it."""
@@ -134,11 +138,24 @@ class Reconciler:
             )
 
     def _orphans(self, registered: set[str]) -> Step[None]:
-        """Walk the keyspace, a step a time, for lists whose pool has vanished without a trace."""
-        self._cursor, found = yield from pools.scan_in_progress(self._keys, self._cursor)
-        for name, pool_id in found:
-            if pool_id not in registered:
-                self._reaper.suspect(pool_id, name)
+        """Walk the keyspace, some steps a time, for lists whose pool has vanished without a trace.
+
+        In a small one, all of it each time. Of a large one so much that millions of keys of others
+        are passed within half an hour; a step keeps the server busy for about a millisecond.
+        """
+        for _ in range(_STEPS):
+            try:
+                self._cursor, found = yield from pools.scan_in_progress(self._keys, self._cursor)
+            except ServerRefused as error:
+                if not self._said_no:
+                    _log.warning("lists whose pool left no trace cannot be looked for: %s", error)
+                self._said_no = True
+                return
+            for name, pool_id in found:
+                if pool_id not in registered:
+                    self._reaper.suspect(pool_id, name)
+            if not self._cursor:
+                return
 
 
 def _kind(pool_id: str, registered: set[str], ours: set[str]) -> str:

@@ -17,7 +17,7 @@ from workkit.cron import parse
 from workkit.cron.slots import split_field, split_slot
 from workkit.engine.duties import peers
 from workkit.engine.duties.planner import HORIZON_S, RETIRED_S
-from workkit.errors import InvalidSpec, Undecodable
+from workkit.errors import InvalidSpec, ServerUnavailable, Undecodable
 from workkit.store.calls import move as due
 from workkit.store.calls.move import Due
 from workkit.store.keys import Keys
@@ -33,6 +33,8 @@ _WATCH_S: Final = 30.0
 #: Two looks further apart than this prove nothing about what was between them, seconds.
 _GAP_S: Final = 75.0
 _BATCH: Final = 500
+#: After so many batches that were moved, twice as much is tried again where that has failed.
+_GOOD: Final = 20
 #: The sets are looked at this often even if nothing in them seems due, seconds: the first where
 #: nobody would tell, the second where the server announces their changes.
 UNTOLD_S: Final = 1.0
@@ -61,6 +63,8 @@ class Requeuer:
         self._gone: dict[str, bool] = {}  # retired entry -> whether no Go pool plans it either
         self.told = False
         self._skip = {keys.scheduled: 0, keys.retry: 0}
+        self._halvings = dict.fromkeys(self._skip, 0)
+        self._good = 0  # batches in a row that were moved
         self._stuck = False
 
     def step(self, now: Instant) -> Step[float]:
@@ -68,7 +72,7 @@ class Requeuer:
         yield from self._watch_entries(now)
         more, self._stuck = False, False
         for source, origin in ((self._keys.scheduled, "scheduled"), (self._keys.retry, "retry")):
-            more = (yield from self._move(source, origin, now)) or more
+            more = (yield from self._moved(source, origin, now)) or more
         if more:
             return 0.0
         if self._stuck:
@@ -79,9 +83,39 @@ class Requeuer:
             return at_least_s
         return min(max(next_due_s - now.epoch_ms / 1000, 0.01), at_least_s)
 
+    def _moved(self, source: bytes, origin: str, now: Instant) -> Step[bool]:
+        """Move one batch, and take a smaller one next time if that fails.
+
+        A batch can be too large for what is left of the memory, here or in the server. Where a
+        single job is, those behind it are moved.
+        """
+        try:
+            more = yield from self._move(source, origin, now)
+        except Exception as error:
+            self._good = 0
+            if self._size(source)[0] > 1:
+                self._halvings[source] += 1
+            elif not isinstance(error, ServerUnavailable):
+                _log.error(
+                    "a due job of the %s set cannot be moved; those behind it are moved", origin
+                )
+                self._skip[source] += 1
+            raise
+        self._good += 1
+        if self._halvings[source] and self._good >= _GOOD:
+            self._halvings[source] -= 1
+            self._good = 0
+        return more
+
+    def _size(self, source: bytes) -> tuple[int, int]:
+        """Return how many jobs and how many bytes a batch of a set has at most."""
+        halvings = self._halvings[source]
+        return max(_BATCH >> halvings, 1), max(due.BATCH_BYTES >> halvings, 1)
+
     def _move(self, source: bytes, origin: str, now: Instant) -> Step[bool]:
         skip = self._skip[source]
-        raws = yield from due.due(source, now.epoch_s, offset=skip, count=_BATCH)
+        count, size = self._size(source)
+        raws = yield from due.due(source, now.epoch_s, offset=skip, count=count, size=size)
         if not raws:
             self._skip[source] = 0
             return False
@@ -102,7 +136,7 @@ class Requeuer:
             )
         self._stuck = self._stuck or moved.left > 0
         # What cannot be moved stays at the head; go on behind it.
-        more = len(raws) == _BATCH
+        more = len(raws) == count or sum(map(len, raws)) >= size
         self._skip[source] = skip + moved.left if more else 0
         return more
 

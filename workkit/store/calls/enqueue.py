@@ -9,10 +9,12 @@ from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.round_trip import RoundTrip, call
 
-__all__ = ["MAX_BATCH", "enqueue", "enqueue_one", "enqueue_unique", "schedule"]
+__all__ = ["MAX_BATCH", "MAX_BATCH_BYTES", "enqueue", "enqueue_one", "enqueue_unique", "schedule"]
 
-#: Jobs in one script call; Lua's stack bounds what can be unpacked at once.
+#: Jobs in one script call: all of them are in the server at once.
 MAX_BATCH: Final = 1_000
+#: Bytes of jobs in one script call, about.
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 
 
 def enqueue_one(keys: Keys, name: str, raw: bytes) -> RoundTrip[None]:

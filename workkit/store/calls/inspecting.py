@@ -12,8 +12,8 @@ from workkit.store.replies import number, text
 from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
-    "LockTally", "free_unique", "info", "know", "return_ghost", "scan", "server_time", "set_aside",
-    "setting", "tally", "types",
+    "Large", "LockTally", "free_unique", "info", "know", "large", "return_ghost", "scan",
+    "server_time", "set_aside", "setting", "tally", "types",
 ]  # fmt: skip
 
 
@@ -44,6 +44,38 @@ def setting(name: str) -> RoundTrip[str | None]:
         return text(value)
 
     return RoundTrip([("CONFIG", "GET", name)], parse, tolerant=True)
+
+
+class Large(NamedTuple):
+    """A large job.
+
+    Attributes:
+        size: Its bytes.
+        beginning: The first 400 of them.
+    """
+
+    size: int
+    beginning: bytes
+
+
+def large(key: bytes, start: int, least: int, *, queue: bool) -> RoundTrip[tuple[int, list[Large]]]:
+    """Find large jobs in a part of a queue or a sorted set.
+
+    Args:
+        key: The queue, or the set.
+        start: Position to begin at.
+        least: Bytes from which a job is large.
+        queue: Whether it is a queue.
+
+    Returns:
+        An exchange that gives how many jobs were looked at, 0 at the end, and the large ones.
+    """
+
+    def parse(reply: Any) -> tuple[int, list[Large]]:
+        return int(reply[0]), [Large(*row) for row in zip(reply[1::2], reply[2::2], strict=True)]
+
+    arguments = ["list" if queue else "zset", start, least]
+    return RoundTrip.one(call(scripts.LARGE, [key], arguments), parse)
 
 
 def scan(keys: Keys, cursor: int) -> RoundTrip[tuple[int, list[bytes]]]:

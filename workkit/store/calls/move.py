@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from workkit.core.lifetimes import MARKS_KEPT_S
 from workkit.errors import ServerError
@@ -13,6 +13,7 @@ from workkit.store.replies import number, pairs, text
 from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
+    "BATCH_BYTES",
     "Due",
     "MoveResult",
     "declared",
@@ -27,9 +28,23 @@ __all__ = [
 ]
 
 
-def due(key: bytes, now_s: int, *, offset: int, count: int) -> RoundTrip[list[bytes]]:
-    """Read a page of due jobs, earliest first."""
-    return RoundTrip.one(("ZRANGEBYSCORE", key, "-inf", now_s, "LIMIT", offset, count), list)
+#: Bytes of jobs in one step of the requeuer, about: what moves them takes twice as many.
+BATCH_BYTES: Final = 4 * 1024 * 1024
+
+
+def due(
+    key: bytes, now_s: int, *, offset: int, count: int, size: int = BATCH_BYTES
+) -> RoundTrip[list[bytes]]:
+    """Read a page of due jobs, earliest first.
+
+    Args:
+        key: The set.
+        now_s: Epoch seconds.
+        offset: How many to pass over.
+        count: How many at most.
+        size: At how many bytes to stop.
+    """
+    return RoundTrip.one(call(scripts.DUE, [key], [now_s, offset, count, size]), list)
 
 
 def server_ms() -> RoundTrip[int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from workkit.core.history import PackedHistory
 from workkit.errors import ServerError
@@ -13,6 +13,7 @@ from workkit.store.replies import number, pairs, text
 from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
+    "PAGE_BYTES",
     "SetName",
     "history_entries",
     "history_extent",
@@ -20,6 +21,7 @@ __all__ = [
     "members_after",
     "members_at",
     "observations",
+    "page",
     "pools",
     "queued",
     "scored",
@@ -27,6 +29,9 @@ __all__ = [
     "size",
     "unique_values",
 ]
+
+#: A page of a walk ends at so many bytes of jobs, whatever it was to hold.
+PAGE_BYTES: Final = 8 * 1024 * 1024
 
 SetName = Literal["scheduled", "retry", "dead"]
 
@@ -58,8 +63,37 @@ def members_after(
     def parse(reply: Any) -> tuple[int, list[tuple[bytes, float]]]:
         return int(reply[0]), scored(reply[1:])
 
-    arguments = [member, repr(score), count, int(reverse)]
+    arguments = [member, repr(score), count, int(reverse), PAGE_BYTES]
     return RoundTrip.one(call(scripts.PAGE_AFTER, [key], arguments), parse)
+
+
+def page(
+    key: bytes, start: int, count: int, *, queue: bool, reverse: bool
+) -> RoundTrip[tuple[int, list[tuple[bytes, float]]]]:
+    """Read a page of a queue or a sorted set by position, fewer where they are large.
+
+    Args:
+        key: The queue, or the set.
+        start: How many to pass over.
+        count: How many at most; there are fewer behind the last one, and behind `PAGE_BYTES`.
+        queue: Whether it is a queue, of which the next to run comes first.
+        reverse: Whether to go backwards.
+
+    Returns:
+        An exchange that gives how many there are, and jobs with their scores, or with their
+        positions.
+    """
+
+    def parse(reply: Any) -> tuple[int, list[tuple[bytes, float]]]:
+        total, rows = int(reply[0]), reply[1:]
+        if not queue:
+            return total, scored(rows)
+        first = total - 1 - start if reverse else start
+        return total, [(raw, first - at if reverse else first + at) for at, raw in enumerate(rows)]
+
+    kind = "list" if queue else "zset"
+    arguments = [kind, start, count, PAGE_BYTES, int(reverse)]
+    return RoundTrip.one(call(scripts.PAGE, [key], arguments), parse)
 
 
 def size(key: bytes) -> RoundTrip[int]:

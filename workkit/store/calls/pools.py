@@ -366,7 +366,7 @@ def scan_in_progress(keys: Keys, cursor: int) -> RoundTrip[tuple[int, list[tuple
         An exchange that gives the next cursor (0: the walk is complete) and the job names and pool
         ids of the lists that were found.
     """
-    command = ("SCAN", cursor, "MATCH", keys.inprogress_pattern(), "COUNT", 500)
+    command = ("SCAN", cursor, "MATCH", keys.inprogress_pattern(), "COUNT", 2_000)
 
     def parse(reply: Any) -> tuple[int, list[tuple[str, str]]]:
         found = (keys.parse_inprogress(key) for key in reply[1])

@@ -226,6 +226,11 @@ if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stre
   end
 end
 
+-- Jobs are claimed in pieces of so many until they have so many bytes, over all queues: what is
+-- claimed is in the memory of the server and of the pool at once.
+local CLAIM_PIECE, CLAIM_BYTES = 20, 8388608
+local claimed_bytes = 0
+
 local function claim(queue, got)
   local want = queue.claim
   local paused = redis.pcall('GET', KEYS[queue.base + 4])
@@ -242,19 +247,25 @@ local function claim(queue, got)
     if room < want then want, why = math.max(room, 0), 'limit' end
     if want == 0 then return why end
   end
-  local items = redis.pcall('RPOP', KEYS[queue.base], want)
-  if not items then return 'empty' end
-  if items.err then return 'type' end
-  for from = 1, #items, 1000 do
-    local list = KEYS[queue.base + 1]
-    local stored = redis.pcall('LPUSH', list, unpack(items, from, math.min(from + 999, #items)))
+  local list = KEYS[queue.base + 1]
+  while want > 0 and claimed_bytes < CLAIM_BYTES do
+    local count = math.min(want, CLAIM_PIECE)
+    local items = redis.pcall('RPOP', KEYS[queue.base], count)
+    if not items then return 'empty' end
+    if items.err then return 'type' end
+    local from = 1
+    local stored = redis.pcall('LPUSH', list, unpack(items, from, math.min(from + 19, #items)))
     if type(stored) == 'table' then
       for i = #items, 1, -1 do redis.call('RPUSH', KEYS[queue.base], items[i]) end
       return 'type'
     end
+    for _, item in ipairs(items) do
+      got[#got + 1], claimed_bytes = item, claimed_bytes + #item
+    end
+    if #items < count then return 'empty' end
+    want = want - count
   end
-  for i, item in ipairs(items) do got[i + 1] = item end
-  if #items < want then why = 'empty' end
+  if want > 0 then return '' end
   return why
 end
 

@@ -3,6 +3,7 @@
 -- KEYS[1]  retry, scheduled or dead   zset
 --
 -- ARGV[1]  the member   ARGV[2] its score   ARGV[3] how many at most   ARGV[4] "1" to go backwards
+-- ARGV[5]  bytes at which it stops
 --
 -- Returns {how many the set holds, member, score, member, score, ...}. Nothing is written.
 --
@@ -28,6 +29,16 @@ else
 end
 
 local command = back and 'ZREVRANGE' or 'ZRANGE'
-local rows = redis.call(command, set, first, first + tonumber(ARGV[3]) - 1, 'WITHSCORES')
-table.insert(rows, 1, total)
-return rows
+local reply, read, bytes = {total}, 0, 0
+local most, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[5])
+while read < most and bytes < most_bytes do
+  local count = math.min(most - read, 20)
+  local rows = redis.call(command, set, first + read, first + read + count - 1, 'WITHSCORES')
+  for i = 1, #rows, 2 do
+    reply[#reply + 1], reply[#reply + 2] = rows[i], rows[i + 1]
+    read, bytes = read + 1, bytes + #rows[i]
+    if bytes >= most_bytes then break end
+  end
+  if #rows < 2 * count then break end
+end
+return reply

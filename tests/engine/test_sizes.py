@@ -1,0 +1,133 @@
+"""Batches are bounded by bytes as well as by number, whatever jobs others have put into Redis."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tests.engine.stage import Stage
+from tests.engine.test_hooks import nothing
+from workkit import InvalidArgs, InvalidOption, WorkerPool
+from workkit.core import job as wire
+from workkit.core.records import Place
+from workkit.store.calls import exchange as dispatching
+from workkit.store.calls import move as due
+from workkit.store.calls import pages as reading
+from workkit.store.calls import pools
+from workkit.store.connections.link import Link
+from workkit.store.connections.routine import carry_out
+from workkit.store.connections.target import Target
+from workkit.store.keys import Keys
+
+MIB = 2**20
+
+
+def large(number: int, size: int = MIB) -> bytes:
+    return wire.encode("work", f"{number:024}", 1, b'{"x":"' + b"x" * size + b'"}')
+
+
+def lay(stage: Stage, place: str, jobs: list[bytes]) -> None:
+    for raw in jobs:
+        if place == "jobs:work":
+            stage.redis.lpush(stage.key(place), raw)
+        else:
+            stage.redis.zadd(stage.key(place), {raw: 1_000})
+    stage.redis.sadd(stage.key("known_jobs"), "work")
+
+
+def test_due_jobs_are_moved_some_megabytes_at_a_time(stage: Stage) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    lay(stage, "retry", [large(number) for number in range(30)])
+    turns, before = 0, 30
+    while stage.client.retry_jobs().total:
+        pool.duty("requeuer")
+        turns += 1
+        left = stage.client.retry_jobs().total
+        assert before - left <= due.BATCH_BYTES // MIB + 1
+        before = left
+    assert turns >= 30 // (due.BATCH_BYTES // MIB + 1)
+    assert stage.redis.llen(stage.key("jobs:work")) == 30
+
+
+class Cramped(Link):
+    """Has no memory for more than some jobs at once, and none at all for a marked one."""
+
+    most = 3 * MIB
+
+    def send(self, commands: Any, *meanwhile: Any) -> list[Any]:
+        sizes = [sum(len(part) for part in each if isinstance(part, bytes)) for each in commands]
+        if max(sizes) > self.most:
+            raise MemoryError("Failed to serialize the command")
+        return super().send(commands, *meanwhile)
+
+
+@pytest.mark.parametrize("size", [100_000, 2 * MIB], ids=["in smaller batches", "not at all"])
+def test_a_batch_that_fails_is_halved_and_what_is_behind_it_is_moved(
+    stage: Stage, size: int
+) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    worker.job("small", nothing)
+    pool = stage.stepped(worker)
+    link, requeuer = Cramped(Target.of(stage.url)), pool.engine.requeuer
+    count = 20 if size < MIB else 2
+    lay(stage, "retry", [large(number, size) for number in range(count)])
+    stage.redis.zadd(stage.key("retry"), {wire.encode("small", "s" * 24, 1, b"null"): 2_000})
+    for _ in range(60):
+        with suppress(MemoryError):  # as a pool's loop does, which goes on after a while
+            carry_out(requeuer.step(stage.clock.read()), link, lambda _: None)
+    link.close()
+    assert stage.waiting("small") == ["s" * 24]
+    assert stage.redis.llen(stage.key("jobs:work")) == (count if size < MIB else 0)
+    assert stage.client.retry_jobs(1).total == (0 if size < MIB else count)
+
+
+def test_a_claim_ends_at_some_megabytes_over_all_queues(stage: Stage) -> None:
+    keys, link = Keys(stage.namespace), Link(Target.of(stage.url))
+    link.do(pools.register(keys, "pool", {"heartbeat_at": "1"}, {}, ["work", "other"]))
+    lay(stage, "jobs:work", [large(number) for number in range(60)])
+    stage.enqueuer.enqueue("other")
+    got, fence, claimed = 0, 0, []
+    while got < 60:
+        history = dispatching.HistoryBlob()
+        claims = {"work": 500, "other": 500}
+        reply = link.do(dispatching.exchange(keys, "pool", fence, 1, (), claims, history))
+        fence += 1
+        claimed.append(sum(len(raw) for each in reply.claimed for raw in each.raws))
+        got += len(reply.claimed[0].raws)
+        if got < 60:
+            assert reply.claimed[0].stopped_by == ""  # more may wait
+    assert max(claimed) <= 30 * MIB
+    assert stage.lock("work") == 60
+    link.close()
+
+
+@pytest.mark.parametrize("place", ["jobs:work", "dead"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_walk_ends_its_parts_at_some_megabytes_and_brings_each_job_once(
+    stage: Stage, place: str, reverse: bool
+) -> None:
+    lay(stage, place, [large(number) for number in range(25)])
+    where = Place("queued", "work") if place != "dead" else Place("dead")
+    parts = list(stage.client.walk(where, reverse=reverse))
+    sizes = [sum(len(item.job.raw) for item in part.jobs) for part in parts]
+    assert max(sizes) <= reading.PAGE_BYTES + MIB + 100
+    found = [int(item.job.id) for part in parts for item in part.jobs]
+    assert found == sorted(range(25), reverse=reverse)
+
+
+@pytest.mark.parametrize("bound", [0, -1, 1.5, True, "1", 2**30])
+def test_a_bound_on_the_size_of_jobs_is_checked(stage: Stage, bound: Any) -> None:
+    with pytest.raises(InvalidOption, match="max_job_bytes"):
+        WorkerPool("n", stage.url, max_job_bytes=bound)
+
+
+def test_a_cron_job_that_is_too_large_is_refused(stage: Stage) -> None:
+    pool = WorkerPool("n", stage.url, max_job_bytes=1_000)
+    pool.periodically_enqueue("@hourly", "work", {"x": "x" * 500})
+    with pytest.raises(InvalidArgs, match=r"max_job_bytes=1000"):
+        pool.periodically_enqueue("@daily", "work", {"x": "x" * 1_000})
