@@ -27,9 +27,9 @@ SERVERS: Final = {
     "without `HELLO` (RESP2 only)": ("redis", ("HELLO",)),
     "without `EVALSHA`": ("redis", ("EVALSHA",)),
     "without `CLIENT`, `HELLO` and `EVALSHA`": ("redis", ("CLIENT", "HELLO", "EVALSHA")),
-    "without `CONFIG`, `INFO`, `TIME`, `KEYS` and `SCRIPT`": (
+    "without `CONFIG`, `INFO`, `TIME`, `SCAN`, `KEYS` and `SCRIPT`": (
         "redis",
-        ("CONFIG", "INFO", "TIME", "KEYS", "SCRIPT"),
+        ("CONFIG", "INFO", "TIME", "SCAN", "KEYS", "SCRIPT"),
     ),
 }
 
