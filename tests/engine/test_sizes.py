@@ -120,6 +120,25 @@ def test_a_walk_ends_its_parts_at_some_megabytes_and_brings_each_job_once(
     assert found == sorted(range(25), reverse=reverse)
 
 
+@pytest.mark.parametrize("place", ["jobs:work", "retry", "dead"])
+def test_a_plan_acts_on_all_jobs_it_has_pinned_however_large(stage: Stage, place: str) -> None:
+    lay(stage, place, [large(number) for number in range(25)])
+    where = Place("queued", "work") if place == "jobs:work" else Place(place)  # type: ignore[arg-type]
+    made = stage.client.actions.plan("delete", where, "name:work")
+    assert made is not None
+    assert made.count == 25
+    assert stage.client.actions.apply(made).done == 25
+    assert not stage.redis.exists(stage.key(place))
+
+
+@pytest.mark.parametrize("place", ["jobs:work", "dead"])
+def test_a_page_of_large_jobs_is_whole(stage: Stage, place: str) -> None:
+    lay(stage, place, [large(number) for number in range(25)])
+    where = Place("queued", "work") if place == "jobs:work" else Place("dead")
+    page = stage.client.jobs(where, 2, 20)
+    assert [int(item.job.id) for item in page.jobs] == list(range(2, 22))
+
+
 @pytest.mark.parametrize("bound", [0, -1, 1.5, True, "1", 2**30])
 def test_a_bound_on_the_size_of_jobs_is_checked(stage: Stage, bound: Any) -> None:
     with pytest.raises(InvalidOption, match="max_job_bytes"):

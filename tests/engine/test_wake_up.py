@@ -202,6 +202,26 @@ def test_a_server_that_forgets_at_once_what_it_is_to_announce_is_polled(
         assert noise.is_deaf(clock.read())
 
 
+def test_a_flood_of_scheduled_jobs_makes_no_pool_deaf(
+    make_pool: MakePool, enqueuer: Enqueuer, wait_until: WaitUntil
+) -> None:
+    pool, ran = make_pool(concurrency=2), Notes()
+    pool.job("work", ran)
+    with pool:
+        driver: Any = pool._driver
+        noise, clock = driver._serving._noise, SystemClock()
+        until_idle(pool, wait_until)
+
+        def asked() -> bool:
+            enqueuer.enqueue_in("work", 600)
+            return bool(noise._asked_s > 0)
+
+        wait_until(asked, 20)
+        enqueuer.enqueue("work")
+        ran.wait_for(1)
+        assert not noise.is_deaf(clock.read())
+
+
 @pytest.mark.slow
 @pytest.mark.one_server
 def test_an_idle_pool_says_nothing_to_the_server(

@@ -202,7 +202,7 @@ def _claimed(
     for key in (keys.scheduled, keys.retry, keys.dead):
         start = 0
         while types.get(key) == "zset":
-            _, rows = yield from reading.members(key, start, _PAGE)
+            _, rows = yield from reading.page(key, start, _PAGE, queue=False)
             if not rows:
                 break
             note(read_job(raw) for raw, _ in rows)
@@ -210,11 +210,11 @@ def _claimed(
     for name in names:
         start = 0
         while types.get(keys.jobs(name)) == "list":
-            _, raws = yield from reading.queued(keys.jobs(name), start, _PAGE)
-            if not raws:
+            _, rows = yield from reading.page(keys.jobs(name), start, _PAGE, queue=True)
+            if not rows:
                 break
-            note(read_job(raw, name) for raw in raws)
-            start += len(raws)
+            note(read_job(raw, name) for raw, _ in rows)
+            start += len(rows)
     note(read_job(raw, name) for (_, name), raws in held.items() for raw in raws)
     for pool_id, name in held:
         again = yield from pools.in_progress(keys, pool_id, [name])

@@ -70,17 +70,21 @@ class Noise:
         """Tell whether announcements are of no use at present, so that the pool polls."""
         return now.monotonic_s < self._deaf_until_s
 
+    def is_suspect(self, now: Instant) -> bool:
+        """Tell whether it is time to ask the server if it forgets what it is to announce."""
+        return self._count >= _ASKED_AFTER and now.monotonic_s - self._asked_s >= _DEAF_S
+
     def judge(self, now: Instant) -> Step[None]:
-        """Ask the server, after many, whether it forgets what was read.
+        """Ask the server, right behind a look, how much of it it remembers.
+
+        Of a few keys it may have announced a change since.
 
         Raises:
             ServerError: It did not answer.
         """
-        if self._count < _ASKED_AFTER or now.monotonic_s - self._asked_s < _DEAF_S:
-            return
         self._asked_s = now.monotonic_s
         tracked = yield from tracked_keys()
-        if tracked is None or tracked >= self._keys_read:
+        if tracked is None or 2 * tracked >= self._keys_read:
             return
         self._deaf_until_s, self._count = now.monotonic_s + _DEAF_S, 0
         if not self._warned:

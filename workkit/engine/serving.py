@@ -147,7 +147,6 @@ class Serving:
             if heard:
                 now = self._clock.read()
                 self._noise.announced(now, gained=dispatcher.claimed > claimed)
-                yield from self._noise.judge(now)
             self._outage.over()
             self._is_failing = False
             if rest.for_s > 0:
@@ -195,6 +194,9 @@ class Serving:
                 hopeful = dispatcher.looked(look)
                 self._hurry(look.next_due_s)
                 if hopeful:
+                    return
+                if self._noise.is_suspect(now := self._clock.read()):
+                    yield from self._noise.judge(now)
                     return
             yield from self._listen(wait_s)
         finally:

@@ -88,7 +88,7 @@ def test_d13_a_stop_is_honoured_after_one_batch_of_a_large_backlog(fleet: Fleet)
     loop.stop(PATIENCE_S)
 
     sent = link.sent[sent_before:]
-    assert [script_names(commands) for commands in sent] == [["move"], [], ["move"]]
+    assert [script_names(commands) for commands in sent] == [["move"], ["span"], ["move"]]
     assert len(fleet.queue("a")) == 2 * BATCH
     left = [fleet.redis.zcard(key) for key in (fleet.keys.scheduled, fleet.keys.retry)]
     assert left == [BACKLOG // 2 - BATCH] * 2

@@ -241,7 +241,9 @@ def test_d25_a_job_wakes_an_idle_pool_at_once_whoever_enqueues_it(stage: Stage) 
     assert is_woken(pool, lambda: go.enqueue("a"))
     assert is_woken(pool, lambda: stage.enqueuer.enqueue("b"))
     assert is_woken(pool, lambda: stage.enqueuer.enqueue_in("b", 60))
-    assert is_woken(pool, lambda: stage.client.pause("a"))
+    stage.client.pause("a")
+    pool.turn()
+    assert is_woken(pool, lambda: stage.client.unpause("a"))
 
 
 def test_d25_a_job_wakes_a_pool_that_looks_at_a_fresh_server_for_the_first_time(

@@ -126,14 +126,14 @@ class Application:
     def _pinned_in_queue(self) -> Iterator[list[bytes]]:
         wanted, start = self._plan.pins.all(), 0
         while True:
-            raws = self._carry(steps.queue_page(self._keys, self._plan.place, start, _BATCH))
+            raws, more = self._carry(steps.queue_page(self._keys, self._plan.place, start, _BATCH))
             found = [raw for raw in raws if digest(raw) in wanted]
             size = max(_COMPARISONS // (start + _BATCH), 1)
             before = self._done
             for at in range(0, len(found), size):
                 yield found[at : at + size]
             start += len(raws) - (self._done - before)
-            if len(raws) < _BATCH:
+            if not more:
                 return
 
     # Acting.

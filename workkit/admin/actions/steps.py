@@ -91,13 +91,15 @@ def set_page(
     else:
         _, rows = yield from reading.members_after(key, cursor.raw, cursor.score, count)
     inside = [(raw, score) for raw, score in rows if epoch(score) <= high]
-    more = len(inside) == len(rows) == count
+    more = len(inside) == len(rows) and reading.is_full(rows, count)
     return [raw for raw, _ in inside], SetCursor(*inside[-1]) if more else None
 
 
-def queue_page(keys: Keys, place: Place, start: int, count: int) -> Step[list[bytes]]:
-    """Read a part of a queue, counted from its newest job."""
-    return (yield from reading.queued(_key_of(keys, place), start, count, reverse=True))[1]
+def queue_page(keys: Keys, place: Place, start: int, count: int) -> Step[tuple[list[bytes], bool]]:
+    """Read a part of a queue, counted from its newest job; gives whether there may be more."""
+    key = _key_of(keys, place)
+    _, rows = yield from reading.page(key, start, count, queue=True, reverse=True)
+    return [raw for raw, _ in rows], reading.is_full(rows, count)
 
 
 def _key_of(keys: Keys, place: Place) -> bytes:

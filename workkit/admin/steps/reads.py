@@ -250,11 +250,11 @@ def _find_queued(keys: Keys, known: Sequence[str], job_id: str) -> Step[Found | 
 
 def _find_in_queue(keys: Keys, name: str, job_id: str) -> Step[Job | None]:
     start, key = 0, keys.jobs(name)
-    while raws := (yield from reading.queued(key, start, _BATCH))[1]:
-        for job in (read_job(raw, name) for raw in raws):
+    while rows := (yield from reading.page(key, start, _BATCH, queue=True))[1]:
+        for job in (read_job(raw, name) for raw, _ in rows):
             if job.id == job_id:
                 return job
-        start += len(raws)
+        start += len(rows)
     return None
 
 
@@ -262,11 +262,13 @@ def _find_waiting(keys: Keys, job_id: str) -> Step[Found | None]:
     places: tuple[SetName, ...] = ("scheduled", "retry", "dead")
     for place in places:
         start = 0
-        while members := (yield from read_set(keys, place, start, _BATCH))[1]:
-            for at, job in members:
+        key = reading.set_key(keys, place)
+        while rows := (yield from reading.page(key, start, _BATCH, queue=False))[1]:
+            for raw, score in rows:
+                job = read_job(raw)
                 if job.id == job_id:
-                    return Found(place, job, at)
-            start += len(members)
+                    return Found(place, job, epoch(score))
+            start += len(rows)
     return None
 
 

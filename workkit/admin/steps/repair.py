@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from workkit.admin.steps.job_state import unique_key_of
-from workkit.admin.steps.reads import FOREVER, queued, read_job
+from workkit.admin.steps.reads import FOREVER, read_job
 from workkit.core import job as wire
 from workkit.core.job import Job
 from workkit.errors import NotDeleted, NotRetried
@@ -46,13 +46,13 @@ def delete_queued(keys: Keys, name: str, job_id: str) -> Step[None]:
     """Delete a job from its queue."""
     key = keys.jobs(check_name(name))
     start = 0
-    while batch := (yield from queued(keys, name, start, _BATCH))[1]:
-        for item in batch:
-            if item.job.id == job_id and not item.job.undecodable:
-                removed = yield from mending.remove(keys, key, "list", [removal(keys, item.job)])
+    while rows := (yield from reading.page(key, start, _BATCH, queue=True))[1]:
+        for job in (read_job(raw, name) for raw, _ in rows):
+            if job.id == job_id and not job.undecodable:
+                removed = yield from mending.remove(keys, key, "list", [removal(keys, job)])
                 if removed[0]:
                     return
-        start += len(batch)
+        start += len(rows)
     raise NotDeleted(f"queue {name!r} holds no job {job_id}; it may have been taken meanwhile")
 
 

@@ -68,13 +68,23 @@ def _rows(
     keys: Keys, place: Place, start: int, count: int, *, reverse: bool
 ) -> Step[tuple[int, list[tuple[bytes, float]]]]:
     """Read bytes with their scores, or with their positions."""
-    if place.kind != "queued":
-        key = reading.set_key(keys, place.kind)
-        return (yield from reading.members(key, start, count, reverse=reverse))
-    key = keys.jobs(check_name(place.queue))
-    total, raws = yield from reading.queued(key, start, count, reverse=reverse)
-    first = total - 1 - start if reverse else start
-    return total, [(raw, first - at if reverse else first + at) for at, raw in enumerate(raws)]
+    queue = place.kind == "queued"
+    key = _key_of(keys, place)
+    total, rows = yield from reading.page(key, start, count, queue=queue, reverse=reverse)
+    piece = rows
+    # Where jobs are large, no reply has all of them at once.
+    while piece and len(rows) < count and reading.is_full(piece, count):
+        _, piece = yield from reading.page(
+            key, start + len(rows), count - len(rows), queue=queue, reverse=reverse
+        )
+        rows = [*rows, *piece]
+    return total, rows
+
+
+def _key_of(keys: Keys, place: Place) -> bytes:
+    if place.kind == "queued":
+        return keys.jobs(check_name(place.queue))
+    return reading.set_key(keys, place.kind)
 
 
 def after(
@@ -88,11 +98,10 @@ def after(
             key, cursor.raw, cursor.score, count, reverse=reverse
         )
     else:
-        queue = place.kind == "queued"
-        key = keys.jobs(check_name(place.queue)) if queue else reading.set_key(keys, place.kind)  # type: ignore[arg-type]
-        total, rows = yield from reading.page(key, start, count, queue=queue, reverse=reverse)
-    is_full = len(rows) == count or sum(len(raw) for raw, _ in rows) >= reading.PAGE_BYTES
-    position, more = start + len(rows), is_full
+        total, rows = yield from reading.page(
+            _key_of(keys, place), start, count, queue=place.kind == "queued", reverse=reverse
+        )
+    position, more = start + len(rows), reading.is_full(rows, count)
     if cursor and place.kind == "queued":
         rows = _fresh(rows, cursor.raw)
     page = Page([record(place, raw, at) for raw, at in rows], total)

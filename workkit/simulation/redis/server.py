@@ -164,7 +164,8 @@ class SimulatedServer:
             return [b"%d" % (now_ms // 1000), b"%d" % (now_ms % 1000 * 1000)]
         if verb == "INFO":
             return b""
-        if type(verb) is not str and verb.name == "due" and not self._any_due(command):
+        asks = type(verb) is not str and verb.name == "span" and type(command[4]) is int
+        if asks and command[3] == "-inf" and not self._any_due(command):
             return []
         # A script is cached by its name: to hash it would hash its whole text.
         name = command if type(verb) is str else (verb.name, *command[1:])
@@ -199,7 +200,7 @@ class SimulatedServer:
 
     def _any_due(self, command: Command) -> bool:
         """Tell from its first member whether a sorted set has one up to a score."""
-        return self._head_s(command[2]) <= float(command[3])
+        return self._head_s(command[2]) <= float(command[4])
 
     def next_due_s(self) -> float:
         """Return when the next scheduled job or retry is due, epoch seconds; infinity for never."""

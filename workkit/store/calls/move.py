@@ -44,7 +44,8 @@ def due(
         count: How many at most.
         size: At how many bytes to stop.
     """
-    return RoundTrip.one(call(scripts.DUE, [key], [now_s, offset, count, size]), list)
+    arguments = ["-inf", now_s, offset, count, size]
+    return RoundTrip.one(call(scripts.SPAN, [key], arguments), lambda reply: reply[::2])
 
 
 def server_ms() -> RoundTrip[int | None]:

@@ -17,6 +17,7 @@ __all__ = [
     "SetName",
     "history_entries",
     "history_extent",
+    "is_full",
     "members",
     "members_after",
     "members_at",
@@ -68,7 +69,7 @@ def members_after(
 
 
 def page(
-    key: bytes, start: int, count: int, *, queue: bool, reverse: bool
+    key: bytes, start: int, count: int, *, queue: bool, reverse: bool = False
 ) -> RoundTrip[tuple[int, list[tuple[bytes, float]]]]:
     """Read a page of a queue or a sorted set by position, fewer where they are large.
 
@@ -104,9 +105,19 @@ def size(key: bytes) -> RoundTrip[int]:
 def members_at(
     key: bytes, low: float | str, high: float | str, *, offset: int, count: int
 ) -> RoundTrip[list[tuple[bytes, float]]]:
-    """Read members of a sorted set by score."""
-    command = ("ZRANGEBYSCORE", key, low, high, "WITHSCORES", "LIMIT", offset, count)
-    return RoundTrip.one(command, scored)
+    """Read members of a sorted set by score, fewer where they are large: see `is_full`."""
+    arguments = [low, high, offset, count, PAGE_BYTES]
+    return RoundTrip.one(call(scripts.SPAN, [key], arguments), scored)
+
+
+def is_full(rows: Sequence[tuple[bytes, float]], count: int) -> bool:
+    """Tell whether a page ended by its own bounds, so that there may be more behind it.
+
+    Args:
+        rows: The page.
+        count: How many it was to hold at most.
+    """
+    return len(rows) == count or sum(len(raw) for raw, _ in rows) >= PAGE_BYTES
 
 
 def scored(reply: Any) -> list[tuple[bytes, float]]:
