@@ -64,7 +64,8 @@ class WorkerPool:
 
     Args:
         namespace: Prefix of all Redis keys; the same as the enqueuer's.
-        redis: A redis-py client or a URL. The pool opens connections of its own to that server.
+        redis: A redis-py client or a URL. The pool opens connections of its own, with its own
+            timeouts, to that server: docs/reliability.md.
         concurrency: How many handlers run at once, sync and async together; 1 to 10000.
         context: Makes a fresh context a job, for handlers with ``(ctx, job)``; sync or async.
         history: What is remembered of jobs that ran; None for nothing.
@@ -73,8 +74,7 @@ class WorkerPool:
         max_recoveries: A job that was running when its process died this many times is dead.
         clock: Where times come from.
         entropy: Where chance comes from.
-        max_job_bytes: A cron job that takes more bytes in Redis is refused; 1 MiB by default. What
-            others have enqueued runs whatever its size.
+        max_job_bytes: A cron job that takes more bytes in Redis is refused; 1 MiB by default.
 
     Raises:
         InvalidOption: An option is out of its range.

@@ -11,7 +11,14 @@ import pytest
 from redis import Redis
 
 from tests.conftest import PrivateServer, WaitUntil
-from workkit import AsyncEnqueuer, Client, Enqueuer, ServerRefused, WorkerPool
+from workkit import (
+    AsyncEnqueuer,
+    Client,
+    Enqueuer,
+    ServerError,
+    ServerRefused,
+    WorkerPool,
+)
 from workkit.store.calls.exchange import look
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
@@ -149,3 +156,17 @@ def test_a_server_that_takes_no_more_clients_is_quoted(private_server: PrivateSe
 
             with pytest.raises(Exception, match="max number of clients reached"):
                 asyncio.run(enqueue())
+
+
+def test_a_server_that_speaks_only_resp2_is_told_the_password(
+    private_server: PrivateServer, namespace: str, wait_until: WaitUntil
+) -> None:
+    server = private_server(
+        "redis", port="any", config={"rename-command": 'HELLO ""', "requirepass": "secret"}
+    )
+    url = f"redis://:secret@127.0.0.1:{server.port}/3"
+    assert journey(url, namespace, wait_until) >= {"plain", "cron", "woken"}
+    with pytest.raises(ServerError, match="username-password pair"):
+        Enqueuer("n", url.replace("secret", "wrong")).enqueue("mail")
+    with pytest.raises(ServerError, match="wants a password"):
+        Enqueuer("n", f"redis://127.0.0.1:{server.port}").enqueue("mail")

@@ -173,7 +173,8 @@ def _let_the_kernel_time(connected: socket.socket) -> None:
     if not timeout_s or os.name == "nt":  # Windows takes milliseconds there, as another type
         return
     seconds, part = divmod(timeout_s, 1)
-    interval = struct.pack("@ll", int(seconds), int(part * 1e6))
+    # An interval of zero would be none.
+    interval = struct.pack("@ll", int(seconds), int(part * 1e6) or int(not seconds))
     try:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)

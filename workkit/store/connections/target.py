@@ -68,6 +68,8 @@ _OF_A_CLUSTER: Final = frozenset(
 _ASK_S: Final = 2.0
 #: How long our connections wait by default: for connecting and for each reply, seconds.
 DEFAULT_S: Final = 5.0
+#: How many connections callers may open at once by default; as redis-py's pools.
+_MOST: Final = 100
 #: fakeredis's classes of connections, of its threads and of its asyncio side.
 _FAKES: Final = (
     ("FakeRedisConnection", "FakeAsyncRedisConnection"),
@@ -98,7 +100,7 @@ class Target:
     route: Route | sentinel.MasterRoute | None = None
     timeout_s: float | None = DEFAULT_S
     connect_timeout_s: float | None = DEFAULT_S
-    most: int = 100
+    most: int = _MOST
     lacking: set[str] = field(default_factory=set)
 
     @classmethod
@@ -168,7 +170,7 @@ class Target:
             route,
             timeout_s,
             given.get("socket_connect_timeout", timeout_s),
-            getattr(pool, "max_connections", None) or 100,
+            given.get("max_connections") or getattr(pool, "max_connections", None) or _MOST,
         )
         return target
 

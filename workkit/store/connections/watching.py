@@ -22,7 +22,7 @@ class WatchLink(Link):
         timeout_s: As for `Link`.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, target: Target, *, timeout_s: float | None = None) -> None:
         super().__init__(target, timeout_s=timeout_s, name="workkit-top")
         self._changed: set[bytes] = set()
         self._lost = True
