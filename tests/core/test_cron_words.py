@@ -56,7 +56,7 @@ SIZES: Final = ((0, 60), (0, 60), (0, 24), (1, 31), (1, 12), (0, 7))
         ("@every 1s", "every second"),
     ],
 )
-def test_a_schedule_is_said_in_plain_words(spec: str, words: str) -> None:
+def test_a_schedule_is_described_in_plain_words(spec: str, words: str) -> None:
     assert in_words(parse(spec, default_zone=UTC)) == words
 
 
@@ -79,7 +79,7 @@ def scheduled(fields: tuple[tuple[int, ...], ...]) -> CalendarSchedule:
 
 
 @given(FIELDS, st.integers(0, 5), st.data())
-def test_schedules_of_different_times_have_different_words(
+def test_schedules_of_different_times_have_different_descriptions(
     fields: tuple[tuple[int, ...], ...], changed: int, data: st.DataObject
 ) -> None:
     other = list(fields)
@@ -88,7 +88,7 @@ def test_schedules_of_different_times_have_different_words(
     assert (in_words(scheduled(fields)) == in_words(scheduled(tuple(other)))) is same
 
 
-def test_the_zone_is_named_where_the_times_depend_on_it() -> None:
+def test_the_zone_is_named_if_the_times_depend_on_it() -> None:
     daily = parse("0 4 * * *", default_zone=UTC)
     assert isinstance(daily, CalendarSchedule)
     tokyo = parse("TZ=Asia/Tokyo 0 4 * * *")
@@ -96,7 +96,7 @@ def test_the_zone_is_named_where_the_times_depend_on_it() -> None:
     assert in_words(replace(daily, zone=tokyo.zone)) == "every day at 04:00 Asia/Tokyo"
 
 
-def test_a_schedule_of_another_kind_is_its_spec() -> None:
+def test_a_schedule_without_a_description_is_shown_as_its_spec() -> None:
     class Never(Schedule):
         is_interval = False
 

@@ -36,7 +36,7 @@ def test_another_seed_and_no_seed_give_other_draws() -> None:
 
 
 @pytest.mark.parametrize("seed", [None, 7])
-def test_an_id_has_24_hex_digits_and_comes_once(seed: int | None) -> None:
+def test_an_id_has_24_hex_digits_and_is_unique(seed: int | None) -> None:
     entropy = Entropy(seed)
     ids = [entropy.identifier() for _ in range(DRAWS)]
     assert all(re.fullmatch(r"[0-9a-f]{24}", identifier) for identifier in ids)
@@ -51,7 +51,9 @@ def test_draws_stay_within_their_bounds(low: float, width: float, bound: int) ->
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=8).filter(any), st.integers(0, 50))
-def test_a_weighted_draw_gives_each_its_share_to_within_one(weights: list[int], count: int) -> None:
+def test_a_weighted_draw_gives_each_index_its_share_to_within_one(
+    weights: list[int], count: int
+) -> None:
     cumulative = [sum(weights[: i + 1]) for i in range(len(weights))]
     drawn = Entropy(1).weighted(cumulative, count)
     assert sum(drawn) == count

@@ -52,11 +52,11 @@ def test_an_error_is_also_of_the_kind_that_callers_catch(error: type, kind: type
     assert issubclass(error, kind)
 
 
-def test_a_timeout_is_no_trouble_of_the_network_that_a_handler_might_catch() -> None:
+def test_a_job_timeout_is_not_caught_as_a_network_timeout() -> None:
     assert not issubclass(errors.JobTimeout, OSError)
 
 
-def test_a_missing_extra_says_the_line_that_installs_it() -> None:
+def test_a_missing_extra_names_the_command_that_installs_it() -> None:
     error = errors.MissingExtra("an embedded server", "demo")
     assert str(error) == "an embedded server needs an extra; run: pip install 'workkit[demo]'"
     assert error.extra == "demo"
@@ -93,7 +93,7 @@ def test_undecodable_keeps_the_bytes() -> None:
         (redis_errors.ResponseError(""), "", ""),
     ],
 )
-def test_a_refusal_carries_the_code_of_the_server_and_a_remedy(
+def test_a_server_refusal_has_the_servers_error_code_and_a_remedy(
     reply: redis_errors.ResponseError, code: str, remedy: str
 ) -> None:
     error = refusal(reply)

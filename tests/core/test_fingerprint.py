@@ -54,13 +54,13 @@ def throw(error: BaseException) -> NoReturn:
 
 
 @given(st.text("ab_.-/ '1", max_size=40))
-def test_a_path_is_each_run_of_its_characters_with_a_slash_before_the_last_name(text: str) -> None:
+def test_a_run_of_path_characters_with_a_slash_becomes_a_path(text: str) -> None:
     expected = re.sub(r"(?:[\w.-]*/)+[\w.-]+", "<path>", text)  # what it means, in quadratic time
     assert re.sub(r"[\w./-]+", lambda run: _without_path(run[0]), text) == expected
 
 
 @pytest.mark.parametrize("unit", ["a", "a.", "/", "a/", "0xa_", "a1b2", "-", "'", '"', "1.", "\t"])
-def test_a_pattern_looks_at_each_character_of_an_unbroken_text_a_few_times(unit: str) -> None:
+def test_a_pattern_runs_in_linear_time_on_unbroken_text(unit: str) -> None:
     # Not timed: a pattern that tries a long run again from each of its characters takes
     # hours for this text, and the test's own time limit ends it.
     assert fingerprint("E: " + unit * 1_000_000)
@@ -97,7 +97,7 @@ def test_job_ids_make_no_difference(one: bytes, two: bytes) -> None:
         ("E: HTTP 500 from shard 3", "E: HTTP 503 from shard 12"),
     ],
 )
-def test_what_varies_between_runs_makes_no_difference(one: str, two: str) -> None:
+def test_parts_that_vary_between_runs_make_no_difference(one: str, two: str) -> None:
     assert fingerprint(one) == fingerprint(two)
 
 
@@ -146,7 +146,7 @@ def test_another_message_or_another_place_is_another_failure() -> None:
         ("pkg.Error: x", "pkg.Error", "x"),
     ],
 )
-def test_a_plain_text_of_a_go_pool_is_taken_as_it_is(text: str, kind: str, message: str) -> None:
+def test_an_error_of_a_go_pool_is_used_unchanged(text: str, kind: str, message: str) -> None:
     assert parts(text) == (kind, message, "")
     assert fingerprint(text) == fingerprint(text.replace("3", "44").replace("10.0.0.1", "10.0.0.2"))
     assert fingerprint(text) != fingerprint(f"{text} again")
@@ -181,13 +181,13 @@ def test_an_error_text_begins_with_type_and_message_and_ends_in_its_innermost_fr
         (RuntimeError("two\nlines"), "RuntimeError: two\nlines"),
     ],
 )
-def test_an_error_that_was_never_raised_is_its_headline(
+def test_the_text_of_an_error_that_was_never_raised_is_its_headline(
     error: BaseException, headline: str
 ) -> None:
     assert error_text(error) == headline
 
 
-def test_an_error_whose_message_cannot_be_shown_is_shown_all_the_same() -> None:
+def test_an_error_whose_str_raises_still_has_a_text() -> None:
     class BrokenError(Exception):
         def __str__(self) -> str:
             raise ZeroDivisionError
@@ -236,6 +236,6 @@ def test_frames_of_workkit_itself_are_left_out_of_an_error_text() -> None:
 
 
 @given(st.text(max_size=30))
-def test_an_error_text_makes_the_same_fingerprint_after_a_journey_as_json(message: str) -> None:
+def test_an_error_text_keeps_its_fingerprint_through_json(message: str) -> None:
     text = error_text(raised(ValueError(message)))
     assert fingerprint(json.loads(json.dumps(text))) == fingerprint(text)

@@ -62,7 +62,7 @@ def as_go_has_it(value: Any) -> Any:
 
 
 @given(args_of(LEAVES))
-def test_what_is_written_reads_back_as_what_was_given(args: dict[str, Any]) -> None:
+def test_args_read_back_as_they_were_given(args: dict[str, Any]) -> None:
     assert json.loads(gojson.encode_args(args)) == as_go_has_it(args)
 
 
@@ -72,12 +72,12 @@ def test_keys_are_sorted_by_their_bytes_at_every_depth(args: dict[str, Any]) -> 
 
 
 @given(args_of(st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | TEXTS))
-def test_a_second_encoder_that_knows_go_writes_the_same_bytes(args: dict[str, Any]) -> None:
+def test_an_independent_go_encoder_writes_the_same_bytes(args: dict[str, Any]) -> None:
     assert gojson.encode_args(args).decode() == peer.encode(args)
 
 
 @given(args_of(LEAVES.filter(lambda leaf: leaf != 0 or not isinstance(leaf, float))))
-def test_what_was_written_and_read_is_written_the_same_way_again(args: dict[str, Any]) -> None:
+def test_args_that_were_read_are_written_the_same_again(args: dict[str, Any]) -> None:
     once = gojson.encode_args(args)
     assert gojson.encode_args(json.loads(once)) == once
 
@@ -89,7 +89,7 @@ def test_the_order_in_which_args_were_given_makes_no_difference(args: dict[str, 
 
 
 @given(TEXTS)
-def test_a_text_alone_is_written_as_inside_args(text: str) -> None:
+def test_a_single_text_is_written_as_inside_args(text: str) -> None:
     assert gojson.encode_text(text).decode() == peer.encode(text)
     assert gojson.encode_args({"k": text}) == b'{"k":%b}' % gojson.encode_text(text)
 
@@ -117,7 +117,7 @@ def test_no_args_are_null_and_empty_args_are_an_object() -> None:
 
 
 @given(st.text())
-def test_a_text_of_an_error_is_written_whatever_it_holds(text: str) -> None:
+def test_any_error_text_can_be_written(text: str) -> None:
     json.loads(gojson.encode_text(text + "\ud800"))
 
 
@@ -137,7 +137,7 @@ def test_a_float_reads_back_as_the_same_float(value: float) -> None:
 
 
 @given(FLOATS | st.floats(1e15, 1e22))
-def test_a_float_has_an_exponent_just_where_go_writes_one(value: float) -> None:
+def test_a_float_has_an_exponent_only_where_go_writes_one(value: float) -> None:
     text = gojson.float_text(value)
     if value == 0 or 1e-6 <= abs(value) < 1e21:
         assert re.fullmatch(r"-?(0|[1-9]\d*)(\.\d*[1-9])?", text)
@@ -255,7 +255,7 @@ def test_a_value_without_a_json_form_is_refused_with_its_path(value: Any) -> Non
     assert len(str(refusal.value)) < 200
 
 
-def test_an_integer_that_python_will_not_write_is_refused_with_its_path() -> None:
+def test_an_integer_that_python_cannot_write_is_refused_with_its_path() -> None:
     for sign in (1, -1):
         with pytest.raises(InvalidArgs, match=r"^args\.big: an integer of 16610 bits is too long"):
             gojson.encode_args({"big": sign * 10**5_000})
@@ -285,7 +285,7 @@ def test_args_are_either_written_as_json_or_refused(args: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("args", [[], [("a", 1)], "text", 1, b"{}", {"a"}, object()])
-def test_args_that_are_no_mapping_are_refused(args: Any) -> None:
+def test_args_that_are_not_a_mapping_are_refused(args: Any) -> None:
     with pytest.raises(InvalidArgs, match=r"^args must be a mapping with string keys or None"):
         gojson.encode_args(args)
 
@@ -298,7 +298,7 @@ def nested(depth: int) -> dict[str, Any]:
     return {"k": value}
 
 
-def test_args_may_be_nested_as_deep_as_said_and_no_deeper() -> None:
+def test_args_deeper_than_the_limit_are_refused() -> None:
     json.loads(gojson.encode_args(nested(gojson.MAX_DEPTH)))
     with pytest.raises(InvalidArgs, match=r"^args\.k(\[0\])+: nested more than 200 deep$"):
         gojson.encode_args(nested(gojson.MAX_DEPTH + 1))

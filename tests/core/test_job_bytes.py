@@ -139,7 +139,7 @@ def test_an_integer_of_any_size_is_read_exactly(number: int) -> None:
 @example(b'{"name":"a","id":"b","t":1,"args":{"n":%b}}' % (b"9" * 5_000))
 @example(b'{"name":"\xff","id":"b","t":1}')
 @example(b'{"name":"\\ud800","id":"b","t":1}')
-def test_nothing_but_undecodable_comes_out_of_reading_junk(raw: bytes) -> None:
+def test_reading_any_bytes_returns_a_job_or_raises_undecodable(raw: bytes) -> None:
     try:
         job = wire.decode(raw)
     except Undecodable as refusal:
@@ -153,7 +153,7 @@ def test_nothing_but_undecodable_comes_out_of_reading_junk(raw: bytes) -> None:
 
 @pytest.mark.parametrize("field", ["name", "id", "t", "args", "unique", "fails", "err"])
 @pytest.mark.parametrize("junk", [b"1.5", b"[]", b"{}", b"[1]", b"1e3", b'"1"', b"-"])
-def test_a_field_of_a_wrong_type_makes_no_job(field: str, junk: bytes) -> None:
+def test_a_field_of_the_wrong_type_makes_a_payload_malformed(field: str, junk: bytes) -> None:
     right = {"name": b'"1"', "id": b'"1"', "err": b'"1"', "args": b"{}"}
     if right.get(field) == junk:
         return
@@ -163,12 +163,12 @@ def test_a_field_of_a_wrong_type_makes_no_job(field: str, junk: bytes) -> None:
 
 
 @pytest.mark.parametrize("missing", ["name", "id", "t"])
-def test_a_job_without_one_of_its_first_fields_is_none(missing: str) -> None:
+def test_a_missing_first_field_makes_a_payload_malformed(missing: str) -> None:
     with pytest.raises(Undecodable):
         wire.decode(wire.splice(GOOD, **{missing: None}))
 
 
-def test_a_job_with_an_empty_name_is_none() -> None:
+def test_an_empty_name_makes_a_payload_malformed() -> None:
     with pytest.raises(Undecodable, match="no name"):
         wire.decode(wire.splice(GOOD, name=""))
 
@@ -176,7 +176,7 @@ def test_a_job_with_an_empty_name_is_none() -> None:
 @pytest.mark.parametrize(
     "raw", [GOOD + b"x", GOOD + GOOD, GOOD[:-1], b" " + GOOD[1:], b"[%b]" % GOOD]
 )
-def test_what_is_almost_a_job_is_none(raw: bytes) -> None:
+def test_bytes_that_are_almost_a_job_are_malformed(raw: bytes) -> None:
     with pytest.raises(Undecodable):
         wire.decode(raw)
 
@@ -212,7 +212,7 @@ def test_a_failure_changes_its_three_fields_and_no_other_byte_of_a_value(
 
 
 @given(laid_out(), st.data())
-def test_splicing_replaces_removes_and_appends_just_what_was_named(
+def test_splicing_changes_only_the_named_fields(
     pair: tuple[dict[str, bytes], bytes], data: st.DataObject
 ) -> None:
     fields, raw = pair
@@ -232,7 +232,7 @@ def test_splicing_replaces_removes_and_appends_just_what_was_named(
 
 
 @given(laid_out())
-def test_splicing_nothing_twice_is_splicing_nothing_once(
+def test_splicing_without_changes_is_idempotent(
     pair: tuple[dict[str, bytes], bytes],
 ) -> None:
     once = wire.splice(pair[1])
@@ -252,7 +252,7 @@ def test_the_args_of_a_job_keep_their_bytes_through_every_failure(
 
 @given(damaged())
 @example(GOOD[:-1] + b',"\xff":1}')
-def test_whatever_is_read_as_a_job_can_be_changed_and_read_again(raw: bytes) -> None:
+def test_any_job_that_was_read_can_be_changed_and_read_again(raw: bytes) -> None:
     try:
         wire.decode(raw)
     except Undecodable:
@@ -260,7 +260,7 @@ def test_whatever_is_read_as_a_job_can_be_changed_and_read_again(raw: bytes) -> 
     assert wire.decode(wire.failed(raw, 7, "error", NOW_S)).fails == 7
 
 
-def test_a_text_that_utf8_cannot_carry_still_makes_a_readable_job() -> None:
+def test_a_text_that_utf8_cannot_encode_still_makes_a_readable_job() -> None:
     raw = wire.failed(GOOD, 1, "broken \ud800 text", NOW_S)
     assert "broken" in wire.decode(raw).last_err
     assert "broken" in GoJobRecord.decode(raw).err
@@ -270,7 +270,7 @@ def test_a_text_that_utf8_cannot_carry_still_makes_a_readable_job() -> None:
 
 
 @given(st.text(max_size=50), st.integers(0, 3_000), st.text(max_size=50))
-def test_a_long_error_keeps_its_head_its_tail_and_its_bound(
+def test_a_long_error_keeps_its_head_and_tail_within_its_bound(
     head: str, repeats: int, tail: str
 ) -> None:
     error = head + "frame é\U0001f600 " * repeats + tail
@@ -297,7 +297,7 @@ def test_an_error_is_cut_only_beyond_its_bound(size: int) -> None:
 
 
 @given(st.binary(max_size=60), st.text(min_size=1, max_size=6), st.text(max_size=20))
-def test_bytes_that_are_no_job_are_buried_readably_and_restored(
+def test_a_malformed_payload_is_wrapped_in_a_readable_job_and_restored(
     raw: bytes, origin: str, reason: str
 ) -> None:
     buried = wire.bury_undecodable(raw, origin, reason, ID, NOW_S)
@@ -320,6 +320,6 @@ def test_bytes_that_are_no_job_are_buried_readably_and_restored(
         {wire.UNDECODABLE: "é"},
     ],
 )
-def test_a_job_that_wraps_nothing_has_nothing_to_restore(args: dict[str, Any] | None) -> None:
+def test_a_plain_job_restores_no_malformed_payload(args: dict[str, Any] | None) -> None:
     job = wire.decode(wire.encode("a", ID, 1, gojson.encode_args(args)))
     assert wire.restore_undecodable(job) is None

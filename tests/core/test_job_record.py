@@ -24,7 +24,7 @@ def job_with(**args: Any) -> Job:
 # Typed args
 
 
-def test_an_error_of_an_accessor_names_the_job_the_key_the_value_and_what_was_wanted() -> None:
+def test_an_accessors_error_names_the_job_key_value_and_wanted_type() -> None:
     job = job_with(n="text")
     assert job.arg_int("n") == 0
     assert job.arg_error == "job 'mail': args['n'] is str ('text'), wanted an integer"
@@ -32,19 +32,19 @@ def test_an_error_of_an_accessor_names_the_job_the_key_the_value_and_what_was_wa
     assert job.arg_error == "job 'mail': args['gone'] is missing, wanted a boolean"
 
 
-def test_an_error_of_an_accessor_stays_until_the_next_one() -> None:
+def test_an_accessors_error_stays_until_the_next_error() -> None:
     job = job_with(n="text", m=5)
     job.arg_int("n")
     assert (job.arg_int("m"), job.arg_error is not None) == (5, True)
 
 
-def test_an_error_of_an_accessor_is_short_whatever_the_value() -> None:
+def test_an_accessors_error_is_short_for_any_value() -> None:
     job = job_with(n="x" * 10_000)
     job.arg_float("n")
     assert len(job.arg_error or "") < 200
 
 
-def test_a_job_without_args_has_none_of_any_type() -> None:
+def test_every_accessor_of_a_job_without_args_sets_an_error() -> None:
     job = Job("mail", "x", 1, None)
     values = (job.arg_str("k"), job.arg_int("k"), job.arg_float("k"), job.arg_bool("k"))
     assert values == ("", 0, 0.0, False)
@@ -52,13 +52,13 @@ def test_a_job_without_args_has_none_of_any_type() -> None:
 
 
 @given(st.integers())
-def test_an_integer_arg_is_given_back_exactly(value: int) -> None:
+def test_an_integer_arg_is_returned_exactly(value: int) -> None:
     job = job_with(n=value)
     assert (job.arg_int("n"), job.arg_error) == (value, None)
 
 
 @given(st.floats())
-def test_a_float_counts_as_an_integer_only_where_it_is_one_for_sure(value: float) -> None:
+def test_a_float_counts_as_an_integer_only_if_it_is_exact(value: float) -> None:
     job = job_with(n=value)
     found = job.arg_int("n")
     if value.is_integer() and abs(value) < 2**53:
@@ -70,7 +70,7 @@ def test_a_float_counts_as_an_integer_only_where_it_is_one_for_sure(value: float
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_an_integer_that_no_float_can_hold_is_no_float(sign: int) -> None:
+def test_an_integer_beyond_the_range_of_floats_is_not_a_float(sign: int) -> None:
     job = job_with(n=sign * 10**400)
     assert job.arg_float("n") == 0.0
     assert "fits a float" in (job.arg_error or "")
@@ -78,7 +78,7 @@ def test_an_integer_that_no_float_can_hold_is_no_float(sign: int) -> None:
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_a_boolean_is_no_number_and_a_number_no_boolean(value: bool) -> None:
+def test_a_boolean_is_not_a_number_and_a_number_is_not_a_boolean(value: bool) -> None:
     job = job_with(b=value, n=int(value))
     assert (job.arg_int("b"), job.arg_float("b"), job.arg_bool("n")) == (0, 0.0, False)
     assert job.arg_bool("b") is value
@@ -87,7 +87,7 @@ def test_a_boolean_is_no_number_and_a_number_no_boolean(value: bool) -> None:
 # Check-ins and how a job shows itself
 
 
-def test_a_checkin_reaches_the_pool_as_text_and_nobody_where_there_is_no_pool() -> None:
+def test_a_checkin_reaches_the_pool_as_text_if_there_is_one() -> None:
     messages: list[str] = []
     job = job_with()
     job.checkin("lost")
@@ -106,7 +106,7 @@ def test_a_job_shows_its_name_its_id_its_args_and_its_failures() -> None:
     ("unique", "until", "seen"),
     [(False, "", ""), (True, "", "start"), (True, "done", "done"), (True, "start", "start")],
 )
-def test_a_unique_job_is_unique_until_its_start_unless_it_says_otherwise(
+def test_a_unique_job_is_unique_until_its_start_by_default(
     unique: bool, until: str, seen: str
 ) -> None:
     fields = {"name": "a", "id": "x", "t": 1, "unique": unique, "unique_until": until}
@@ -147,12 +147,12 @@ def test_a_record_of_a_later_version_with_more_fields_is_read() -> None:
 
 @given(st.binary())
 @example(b"\x91" + pack([Record("x", "mail", 1, 2, 3, "done")])[1:].replace(b"\xa1x", b"\xa1\xff"))
-def test_what_was_not_packed_by_us_is_refused_as_announced(blob: bytes) -> None:
+def test_bytes_that_pack_did_not_write_raise_a_msgspec_error(blob: bytes) -> None:
     with suppress(msgspec.MsgspecError):
         assert isinstance(unpack(blob), list)
 
 
-def test_what_the_cap_took_away_is_what_was_written_and_is_not_kept() -> None:
+def test_trimmed_records_are_written_minus_kept() -> None:
     assert HistoryExtent(written=17, kept=5).trimmed == 12
 
 
@@ -164,7 +164,7 @@ def test_what_the_cap_took_away_is_what_was_written_and_is_not_kept() -> None:
         ({"limit": 1.5}, r"limit must be a whole number from 0 to \d+, not 1\.5"),
     ],
 )
-def test_a_filter_that_makes_no_sense_is_refused(filters: dict[str, Any], why: str) -> None:
+def test_an_invalid_history_filter_is_refused(filters: dict[str, Any], why: str) -> None:
     nothing = {"since": None, "until": None, "name": None, "outcome": None, "limit": None}
     with pytest.raises(InvalidOption, match=why):
         HistoryQuery(**(nothing | filters))

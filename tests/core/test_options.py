@@ -31,7 +31,7 @@ from workkit.errors import InvalidOption, WorkkitError
         {"backoff": None},
     ],
 )
-def test_an_option_within_its_bounds_is_taken(options: dict[str, Any]) -> None:
+def test_an_option_within_its_bounds_is_accepted(options: dict[str, Any]) -> None:
     made = JobOptions(**options)
     assert {name: getattr(made, name) for name in options} == options
 
@@ -81,7 +81,7 @@ def test_an_option_out_of_its_bounds_is_refused_by_name_and_value(name: str, val
 
 
 @pytest.mark.parametrize("records", [0, -1, 10**9 + 1, 1.5, True, None])
-def test_a_history_of_no_sensible_size_is_refused(records: Any) -> None:
+def test_history_bounds_out_of_range_are_refused(records: Any) -> None:
     with pytest.raises(InvalidOption, match=r"^max_records must be a whole number from 1 to "):
         HistoryOptions(max_records=records)
 
@@ -95,7 +95,7 @@ def test_options_cannot_be_changed_afterwards(options: object, name: str) -> Non
 
 
 @given(st.integers(), st.integers(-50, 50), st.integers(0, 100))
-def test_a_whole_number_is_taken_just_within_its_bounds(value: int, low: int, width: int) -> None:
+def test_a_whole_number_is_accepted_up_to_its_bounds(value: int, low: int, width: int) -> None:
     high = low + width
     if low <= value <= high:
         check_whole("n", value, low, high)

@@ -1,1 +1,1 @@
-"""The pure parts: jobs, records, options, text, time and chance; nothing here knows Redis."""
+"""Jobs, records, options, text, clocks and random numbers. Nothing here uses Redis."""

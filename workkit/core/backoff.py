@@ -1,4 +1,4 @@
-"""How long a failed job waits before it is tried again."""
+"""How long a failed job waits for its next try."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("workkit")
 _MAX_DELAY_S: Final = 10 * 365 * 86_400
 _SHOWN_CHARS: Final = 200
 
-#: A user's backoff: takes the job (with `fails` already counted) and returns seconds.
+#: A user's backoff. It gets the job, with the last failure counted in `fails`, and returns seconds.
 Backoff = Callable[[Job], float]
 
 
@@ -28,10 +28,10 @@ def default_backoff(fails: int, entropy: Entropy) -> int:
 
     Args:
         fails: How many times the job has failed, at least 1.
-        entropy: Where the jitter comes from.
+        entropy: The source of the jitter.
 
     Returns:
-        Seconds: ``fails**4 + 15 + below(30) * (fails + 1)``, hence 16 to 74 for the first failure.
+        Seconds: ``fails**4 + 15 + below(30) * (fails + 1)``. After the first failure: 16 to 74.
     """
     return fails**4 + 15 + entropy.below(30) * (fails + 1)
 

@@ -1,7 +1,7 @@
-"""Time, as an argument: the only module that reads clocks.
+"""The only module that reads clocks; other code takes the time as an argument.
 
-Two clocks with two uses: wall time is what is written to Redis and shown to people; monotonic time
-is what durations and deadlines are measured with. Wall clocks of two hosts are never compared.
+workkit writes wall time to Redis and shows it to people. It measures durations and deadlines with
+monotonic time. It never compares the wall clocks of two hosts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Instant(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         epoch_ms: Wall time, milliseconds since the Unix epoch.
-        monotonic_s: Seconds of a clock that never goes back; its zero means nothing.
+        monotonic_s: Seconds on a clock that never goes back. Only differences have a meaning.
     """
 
     epoch_ms: int
@@ -27,12 +27,12 @@ class Instant(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def epoch_s(self) -> int:
-        """Wall time in whole seconds, as the wire format wants it."""
+        """Wall time in whole seconds, as the wire format requires."""
         return self.epoch_ms // 1000
 
 
 class Clock(Protocol):
-    """Where the engine reads the time; the simulator brings its own."""
+    """The engine's source of time. The simulator has its own implementation."""
 
     def read(self) -> Instant:
         """Read both clocks."""
@@ -40,7 +40,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The clocks of this machine."""
 
     def read(self) -> Instant:
         """Read both clocks."""
@@ -48,7 +48,7 @@ class SystemClock:
 
 
 def processor_s(thread_ident: int) -> float:
-    """Return how much processor time a thread has had, seconds; 0 where the system does not say."""
+    """Return the processor time of a thread, seconds; 0 if the system does not report it."""
     if not hasattr(time, "pthread_getcpuclockid"):
         return 0.0
     return time.clock_gettime(time.pthread_getcpuclockid(thread_ident))

@@ -1,4 +1,4 @@
-"""Chance, as an argument: the only module that makes random numbers."""
+"""The only module that makes random numbers; other code takes an `Entropy` as an argument."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Entropy:
     """A source of job ids, jitter and weighted draws.
 
     Args:
-        seed: Makes every draw repeatable, as the simulator needs. Without it the numbers are
-            seeded from the operating system, once a process, and ids come straight from it (the
-            original shares one fixed sequence among all processes; so do forks of a seeded one).
+        seed: Makes every draw repeatable, for the simulator. Without a seed, each process seeds its
+            numbers from the operating system and takes its ids directly from there. (In the
+            original, all processes share one fixed sequence. Forks of a seeded `Entropy` do, too.)
     """
 
     def __init__(self, seed: int | str | None = None) -> None:
@@ -40,17 +40,17 @@ class Entropy:
         return self._generator().randrange(bound)
 
     def weighted(self, cumulative: list[int], count: int) -> list[int]:
-        """Draw indexes by their weights: with evenly spaced points, of which one is random.
+        """Draw indexes in proportion to their weights, by systematic sampling.
 
-        Each index is drawn in proportion to its weight, as by independent draws, and the more are
-        drawn at once, the closer they come to it (systematic sampling).
+        The points are evenly spaced and have one random offset. So a large draw follows the weights
+        more closely than independent draws would.
 
         Args:
-            cumulative: Running sums of the weights, one an index.
+            cumulative: Running sums of the weights, one for each index.
             count: How many to draw.
 
         Returns:
-            How often each index was drawn; `count` in all.
+            How often each index was drawn. The sum is `count`.
         """
         offset, density = self._generator().random(), count / cumulative[-1]
         drawn, before = [], 0
@@ -62,7 +62,7 @@ class Entropy:
         return drawn
 
     def _generator(self) -> Random:
-        """Return the generator, newly seeded where a fork would have copied its state."""
+        """Return the generator. After a fork, seed it again: a fork copies its state."""
         if not self._seeded and self._pid != os.getpid():
             self._pid = os.getpid()
             self._random = Random()

@@ -1,8 +1,8 @@
-"""Error texts and their fingerprints: which failures are the same failure.
+"""Error texts, and fingerprints that are equal for equal failures.
 
-An error text is the exception's type and message on the first line, then a blank line and a bounded
-traceback. The fingerprint is made from that text alone, so that jobs of Go pools, dead jobs of last
-year and records of history group the same way.
+The first line of an error text holds the exception's type and message. A blank line and a bounded
+traceback follow. A fingerprint depends on this text only. So jobs of Go pools, old dead jobs and
+records of history have the same fingerprint for the same failure.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ _FRAME: Final = re.compile(
 )
 _FOREIGN: Final = re.compile(r"site-packages|dist-packages|lib/python\d|<frozen ")
 _TYPE: Final = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: |$)")
-#: What varies, and what stands there instead. Errors can be megabytes of unbroken text, so each
-#: pattern has to pass over a text once: none may begin at every character of a run.
+#: Patterns of the parts that vary, and their replacements. An error can be megabytes of text
+#: without a break. So each pattern must run in linear time: it must not start at every character
+#: of a run.
 _VARIABLE: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
     (
         re.compile(
@@ -72,12 +73,12 @@ _VARIABLE: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], st
 
 
 class ErrorParts(NamedTuple):
-    """What makes two failures the same.
+    """The parts of an error that its fingerprint is made from.
 
     Attributes:
-        type: The exception's type; "" where the text does not start with one.
-        message: The message with what varies (numbers, ids, quoted texts, paths) blanked.
-        frame: The innermost frame of the user's own code, ``file:function``; "" if unknown.
+        type: The exception's type; "" if the text does not start with one.
+        message: The message, with placeholders for numbers, ids, quoted texts and paths.
+        frame: The innermost frame in the user's code, ``file:function``; "" if unknown.
     """
 
     type: str
@@ -110,7 +111,7 @@ def _trace(error: BaseException) -> str:
 
 
 def _as_text(text: str) -> str:
-    """Replace what UTF-8 cannot carry, such as the bytes of an odd file name."""
+    """Replace characters that UTF-8 cannot encode, such as bytes of an invalid file name."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -206,7 +207,7 @@ def text_of(
 
 
 def parts(text: str) -> ErrorParts:
-    """Take an error text apart."""
+    """Split an error text into the parts of its fingerprint."""
     headline = text.partition("\n")[0]
     match = _TYPE.match(headline)
     kind = match["type"] if match else ""
@@ -217,14 +218,14 @@ def parts(text: str) -> ErrorParts:
 
 
 def _without_path(run: str) -> str:
-    """Blank a run of the characters that paths are made of, if it is a path; not its last slash."""
+    """Replace a run of path characters by ``<path>`` if it holds a slash; keep its last slash."""
     path = run.rstrip("/")
     return "<path>" + run[len(path) :] if "/" in path else run
 
 
 @lru_cache(maxsize=1_024)
 def _own_frame(trace: str) -> str:
-    """Find the innermost frame of the user's own code; failures of a kind share their traceback."""
+    """Return the innermost frame in the user's code. Cached: equal failures have equal traces."""
     own = ""
     for frame in _FRAME.finditer(trace):
         if not _FOREIGN.search(frame["file"]):
@@ -238,6 +239,6 @@ def fingerprint(text: str) -> str:
 
 
 def of_parts(found: ErrorParts) -> str:
-    """Return the fingerprint of an error that was taken apart."""
+    """Return the fingerprint of the parts of an error."""
     joined = "\0".join(found)
     return hashlib.sha256(joined.encode("utf-8", "replace")).hexdigest()[:_DIGITS]

@@ -1,8 +1,8 @@
 r"""JSON with exactly the bytes that Go's encoding/json writes.
 
-The unique key of a job contains its args as JSON, so two services agree on uniqueness only if they
-agree on every byte: keys sorted, ``<``, ``>``, ``&``, U+2028 and U+2029 escaped, ``\b`` and ``\f``
-in the long form, and floats in Go's notation (`1.0` is ``1``, `1e21` is ``1e+21``).
+The unique key of a job contains its args as JSON. So two services agree on uniqueness only if they
+write the same bytes: sorted keys, escapes for ``<``, ``>``, ``&``, U+2028 and U+2029, ``\b`` and
+``\f`` in the long form, and floats in Go's notation (`1.0` is ``1``, `1e21` is ``1e+21``).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from workkit.errors import InvalidArgs
 
 __all__ = ["encode_args", "encode_text", "float_text"]
 
-#: Deeper args are refused: no reader of the wire needs them, and Redis's own cjson stops at 1000.
+#: The deepest nesting of args. Redis's own cjson stops at 1000.
 MAX_DEPTH: Final = 200
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 _RARE: Final = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]|\\[bf\\]")
-_SUSPECT: Final = b"<>&\xe2\\"  # every match of it holds one of them
+_SUSPECT: Final = b"<>&\xe2\\"  # every match of _RARE contains one of these bytes
 _ESCAPES: Final = {
     b"<": b"\\u003c",
     b">": b"\\u003e",
@@ -33,13 +33,13 @@ _ESCAPES: Final = {
     b"\xe2\x80\xa9": b"\\u2029",
     b"\\b": b"\\u0008",
     b"\\f": b"\\u000c",
-    b"\\\\": b"\\\\",  # matched so that the b of an escaped backslash is not taken for \b
+    b"\\\\": b"\\\\",  # or the b after an escaped backslash would match as \b
 }
-#: Python refuses to write integers of more than 4300 digits.
+#: Python does not write integers of more than 4300 digits.
 _MAX_INT_BITS: Final = 14_000
-#: Integers of fewer bits fit a float, which is what Go reads numbers into.
+#: Integers of fewer bits fit a float. Go reads numbers into floats.
 _FLOAT_BITS: Final = 1_024
-#: What needs no check; text is checked by the encoder.
+#: Types that need no check here. The encoder checks text.
 _PLAIN: Final = frozenset({str, bool, type(None)})
 _WORD_BITS: Final = 64
 _LARGE: Final = 1e21
@@ -51,8 +51,8 @@ def encode_args(args: Mapping[str, Any] | None, *, allow_huge_integers: bool = T
 
     Args:
         args: A mapping with string keys and JSON values, or None.
-        allow_huge_integers: Whether integers beyond a float's range may be written. Go cannot read
-            a job that holds one: it stays in progress in the Go pool that claims it.
+        allow_huge_integers: Allow integers beyond a float's range. Go cannot read a job with such
+            an integer, so the job stays in progress in the Go pool that claims it.
 
     Returns:
         The bytes that Go would write for the same value.
@@ -66,7 +66,7 @@ def encode_args(args: Mapping[str, Any] | None, *, allow_huge_integers: bool = T
         try:
             return _finish(_encode(args))
         except UnicodeEncodeError:
-            pass  # what comes next says where
+            pass  # the slow path below names the place
     if not isinstance(args, Mapping):
         raise InvalidArgs(
             f"args must be a mapping with string keys or None, not {type(args).__name__}"
@@ -75,7 +75,7 @@ def encode_args(args: Mapping[str, Any] | None, *, allow_huge_integers: bool = T
 
 
 def encode_text(text: str) -> bytes:
-    """Encode one string; what UTF-8 cannot carry is replaced, as Go does."""
+    """Encode one string. As in Go, a character that UTF-8 cannot encode is replaced."""
     try:
         encoded = _encode(text)
     except UnicodeEncodeError:
@@ -84,10 +84,10 @@ def encode_text(text: str) -> bytes:
 
 
 def float_text(value: float) -> str:
-    """Write a finite float in Go's notation.
+    """Return a finite float in Go's notation.
 
-    Both languages choose the shortest digits that read back as the same float. Go writes them
-    plainly from 1e-6 up to 1e21, and outside with an exponent without a leading zero.
+    Both languages choose the shortest digits that read back as the same float. From 1e-6 up to
+    1e21, Go writes no exponent. Outside, it writes an exponent without a leading zero.
     """
     if value == 0:
         return "-0" if math.copysign(1.0, value) < 0 else "0"
@@ -110,7 +110,7 @@ def float_text(value: float) -> str:
 
 
 def _is_plain(args: dict[Any, Any]) -> bool:
-    """Tell whether the encoder writes flat args as they are, but for lone surrogates."""
+    """Tell whether the encoder can write these args directly. Lone surrogates are not checked."""
     for key, value in args.items():
         if type(key) is not str:
             return False
@@ -122,14 +122,14 @@ def _is_plain(args: dict[Any, Any]) -> bool:
 
 def _finish(encoded: bytes) -> bytes:
     """Apply the escapes in which Go differs."""
-    # Most text has none of these bytes, and to see that takes a tenth of what the expression does.
+    # Most text has none of these bytes. This check takes a tenth of the expression's time.
     if len(encoded.translate(None, _SUSPECT)) == len(encoded):
         return encoded
     return _RARE.sub(lambda match: _ESCAPES[match.group()], encoded)
 
 
 class _Checker:
-    """Makes values ready for the encoder, or says where they cannot be encoded."""
+    """Prepares values for the encoder, or names the place of a value that has no JSON form."""
 
     def __init__(self, allow_huge_integers: bool) -> None:
         self._allow_huge_integers = allow_huge_integers
@@ -157,7 +157,7 @@ class _Checker:
         return self._checked_subclass(value, path)
 
     def _checked_int(self, value: int, path: str) -> int:
-        """Refuse an integer that Python does not write out, or that Go does not read."""
+        """Refuse an integer that Python cannot write or Go cannot read."""
         if value.bit_length() > _MAX_INT_BITS:
             raise InvalidArgs(
                 f"{path}: an integer of {value.bit_length()} bits is too long to be written"
@@ -167,14 +167,14 @@ class _Checker:
                 float(value)  # rounds as Go's parser does
             except OverflowError:
                 raise InvalidArgs(
-                    f"{path}: an integer of {len(str(abs(value)))} digits is beyond what Go can "
-                    "read, and would jam the Go pool that claims the job; send it as a string, or "
-                    "make the enqueuer with allow_huge_integers=True where all pools are workkit's"
+                    f"{path}: Go cannot read an integer of {len(str(abs(value)))} digits; the job "
+                    "would block the Go pool that claims it. Send a string, or set "
+                    "allow_huge_integers=True on the enqueuer if all pools are workkit's"
                 ) from None
         return value
 
     def _checked_subclass(self, value: Any, path: str) -> Any:
-        """Take subclasses of JSON's types (enums, numpy floats) by value, refuse all else."""
+        """Convert subclasses of JSON's types (enums, numpy floats); refuse other types."""
         if isinstance(value, str):
             return _checked_text(str.__str__(value), path)
         for base in (int, float):
@@ -187,25 +187,25 @@ class _Checker:
 
 
 def _checked_text(value: str, path: str) -> str:
-    """Refuse a string that UTF-8 cannot carry."""
+    """Refuse a string that UTF-8 cannot encode."""
     try:
         value.encode()
     except UnicodeEncodeError:
         raise InvalidArgs(
-            f"{path}: the string holds a lone surrogate, which is not a text"
+            f"{path}: the string contains a lone surrogate, which UTF-8 cannot encode"
         ) from None
     return value
 
 
 def _checked_float(value: float, path: str) -> msgspec.Raw:
-    """Refuse NaN and infinities, write the rest as Go does."""
+    """Refuse NaN and infinities; write other floats as Go does."""
     if not math.isfinite(value):
         raise InvalidArgs(f"{path}: {value} cannot be written as JSON; send null or a string")
     return msgspec.Raw(float_text(value).encode())
 
 
 def _checked_key(key: Any, path: str) -> str:
-    """Refuse keys that are not strings: they would come back as strings."""
+    """Refuse a key that is not a string: readers would get a string."""
     if not isinstance(key, str):
         raise InvalidArgs(f"{path}: the key {key!r} is {type(key).__name__}, not a string")
     return _checked_text(str.__str__(key), path)

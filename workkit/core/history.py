@@ -1,4 +1,4 @@
-"""Records of what ran, as the engine packs them into the history stream.
+"""Records of executions, as the engine packs them into the history stream.
 
 One stream entry holds all that finished in one exchange: fields ``v`` (format), ``pool``, ``host``,
 ``n`` (how many), ``r``, a MessagePack array of records, ``b``, how many bytes had been written, and
@@ -32,14 +32,14 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
         enqueued_at: When it entered its queue, epoch seconds.
         started_ms: When the handler started, epoch milliseconds; 0 if it did not.
         finished_ms: When the execution ended, epoch milliseconds.
-        outcome: How it ended; `OUTCOMES` says what each means.
-        fails: Failures of the job so far, this one included.
-        error: The headline of the error; "" for none.
-        fingerprint: Equal for equal failures; "" for none.
-        worker_id: The worker that ran it; "" if none did.
-        reason: What else there is to say, "" for nothing. After a failure: "timeout". Dead without
-            having run: "undecodable", "stray" (its queue is another's), "pool died" (once too
-            often). Discarded without having run: "duplicate slot", "late slot". Returned:
+        outcome: How it ended; see `OUTCOMES`.
+        fails: Failures of the job so far, including this one.
+        error: The headline of the error; "" without one.
+        fingerprint: Equal for equal failures; "" without an error.
+        worker_id: The worker that ran it; "" if it did not run.
+        reason: A detail of the outcome, or "". After a failure: "timeout". Dead without a run:
+            "undecodable" (a malformed payload), "stray" (the job names another queue), "pool died"
+            (once too often). Discarded without a run: "duplicate slot", "late slot". Returned:
             "stopping", "no free worker", "runs alone" (on its last recovery), "unreceived" (the
             reply with it was lost). Recovered: "pool died".
         args: The args as JSON; None if they were not asked for, or are too long.
@@ -73,13 +73,13 @@ class PackedHistory(NamedTuple):
     """One entry of the history stream, as it is stored.
 
     Attributes:
-        entry_id: Its id, ``MS-TOTAL``.
+        entry_id: ``MS-TOTAL``.
         version: The format of the blob.
-        pool_id: Who wrote it.
-        host: On which machine.
+        pool_id: The pool that wrote it.
+        host: The pool's machine.
         blob: The packed records.
-        records: How many they are.
-        program: The version of the program that ran them.
+        records: The number of records.
+        program: The version of the program that ran the jobs.
     """
 
     entry_id: str
@@ -91,17 +91,17 @@ class PackedHistory(NamedTuple):
     program: str
 
 
-#: What every reader of MessagePack can hold.
+#: The largest integer that every MessagePack reader accepts.
 _MOST: Final = 2**63 - 1
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[Record]).decode
 
 
 def pack(records: Sequence[Record]) -> bytes:
-    """Write the ``r`` field of an entry; numbers that its format cannot hold as the nearest."""
+    """Write the ``r`` field of an entry. Numbers out of its range become the nearest in range."""
     try:
         return _encode(records)
-    except OverflowError:  # from a payload that somebody else wrote
+    except OverflowError:  # another program wrote the payload
         return _encode([msgspec.structs.replace(record, **_fitting(record)) for record in records])
 
 
@@ -118,7 +118,7 @@ def unpack(blob: bytes) -> list[Record]:
     """Read the ``r`` field of an entry.
 
     Raises:
-        msgspec.MsgspecError: It was not written by `pack`.
+        msgspec.MsgspecError: `pack` did not write it.
     """
     try:
         return _decode(blob)

@@ -1,8 +1,8 @@
 """A job: its record, its bytes on the wire, and typed access to its args.
 
-On the wire a job is a JSON object with the fields ``name, id, t, args`` and, when set, ``unique,
-unique_key, fails, err, failed_at``. Jobs that were read are changed by splicing: the fields that
-change are replaced in place, every other byte stays as it was, fields that we do not know included.
+On the wire, a job is a JSON object with the fields ``name, id, t, args`` and, if set, ``unique,
+unique_key, fails, err, failed_at``. To change a job, `splice` replaces single fields. All other
+values keep their bytes, unknown fields too.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-#: The args key under which the bytes of an undecodable member are kept, in base64.
+#: The args key that holds the bytes of a malformed payload, in base64.
 UNDECODABLE: Final = "workkit_undecodable"
-#: An error text longer than this is cut in the middle (bytes); tracebacks have no natural bound.
+#: Longer error texts are cut in the middle, bytes.
 MAX_ERROR_BYTES: Final = 16_384
 #: A check-in longer than this is cut (characters); it is written again and again while it stands.
 MAX_CHECKIN_CHARS: Final = 1_000
@@ -53,7 +53,7 @@ class Payload(
     gc=False,
     rename={"enqueued_at": "t", "last_err": "err", "stamp_ms": "t_ms"},
 ):
-    """What a job's bytes say: the engine's own copy, out of a handler's reach but for the args.
+    """The engine's own copy of a job's fields. Handlers can change only its args.
 
     The fields are those of `Job`, and `stamp_ms`: when the job entered its queue, epoch ms, as
     workkit wrote it. Go readers skip it, and a Go requeuer changes only `t`; so it counts only
@@ -81,11 +81,11 @@ class Payload(
         return -1
 
     def job(self, raw: bytes, checkin: Callable[[str], None] | None = None) -> Job:
-        """Return a job for the user to work with.
+        """Return the job for a handler or a client.
 
         Args:
             raw: The bytes.
-            checkin: Takes its check-ins.
+            checkin: Receives the job's check-ins.
         """
         return Job(
             self.name,
@@ -122,11 +122,11 @@ class Job(msgspec.Struct, eq=False):
         name: The job's name, which is also its queue.
         id: 24 hexadecimal digits, or ``periodic:NAME:SPEC:EPOCH`` for a cron job.
         enqueued_at: When it entered its queue, epoch seconds.
-        args: The args as they were enqueued; integers are exact whatever their size. None where
-            none were given.
+        args: The args as they were enqueued. Integers of any size are exact. None without args.
         unique: Whether it was enqueued as a unique job.
-        unique_key: The Redis key that holds its uniqueness, or "".
-        unique_until: "start" (the key is free once processing begins) or "done".
+        unique_key: The Redis key that makes it unique, or "".
+        unique_until: The job frees its unique key when it begins ("start"), or when it is done or
+            dead ("done"). "" if the job is not unique.
         fails: How many times it failed.
         last_err: The last error, message first, then a bounded traceback; "" if none.
         failed_at: When it failed last, epoch seconds; 0 if it did not.
@@ -171,7 +171,7 @@ class Job(msgspec.Struct, eq=False):
         self.has_unread_arg_error = False
 
     def checkin(self, message: str) -> None:
-        """Say how far the job is; `workkit top` and the Go web UI show the newest message.
+        """Report the job's progress. `workkit top` and the Go web UI show the newest message.
 
         Never blocks and never fails: the newest message is kept and written by the pool within a
         second or so. It is cut to 1,000 characters.
@@ -189,18 +189,18 @@ class Job(msgspec.Struct, eq=False):
         self._checkin(text if len(text) <= most else text[: most - 1] + "…")
 
     def on_checkin(self, receive: Callable[[str], None] | None) -> None:
-        """Name the function that takes this job's check-ins; called by the pool that runs it."""
+        """Set the function that receives this job's check-ins. The job's pool calls this."""
         self._checkin = receive
 
     def arg_str(self, key: str) -> str:
-        """Return a string arg; "" and an `arg_error` where it is missing or no string."""
+        """Return a string arg. If it is missing or not a string: "", and sets `arg_error`."""
         value = self._arg(key, "a string")
         return value if isinstance(value, str) else self._mistyped(key, "a string", value, "")
 
     def arg_int(self, key: str) -> int:
-        """Return an integer arg of any size; 0 and an `arg_error` where there is none.
+        """Return an integer arg of any size. If it is missing or not one: 0, and sets `arg_error`.
 
-        A float counts when it is whole and small enough to be exact (below 2**53).
+        Accepts a float that is whole and exact (below 2**53).
         """
         value = self._arg(key, "an integer")
         if isinstance(value, int) and not isinstance(value, bool):
@@ -210,7 +210,7 @@ class Job(msgspec.Struct, eq=False):
         return self._mistyped(key, "an integer", value, 0)
 
     def arg_float(self, key: str) -> float:
-        """Return a number as a float; 0.0 and an `arg_error` where it is missing or no number."""
+        """Return a number as a float. If it is missing or not one: 0.0, and sets `arg_error`."""
         value = self._arg(key, "a number")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             try:
@@ -220,7 +220,7 @@ class Job(msgspec.Struct, eq=False):
         return self._mistyped(key, "a number", value, 0.0)
 
     def arg_bool(self, key: str) -> bool:
-        """Return a boolean arg; False and an `arg_error` where it is missing or no boolean."""
+        """Return a boolean arg. If it is missing or not one: False, and sets `arg_error`."""
         value = self._arg(key, "a boolean")
         return value if isinstance(value, bool) else self._mistyped(key, "a boolean", value, False)
 
@@ -256,7 +256,7 @@ def encode(
     unique_until: str = "",
     enqueued_ms: int | None = None,
 ) -> bytes:
-    """Write a fresh job with the original's fields in the original's order.
+    """Return the bytes of a new job, with the original's fields in the original's order.
 
     Args:
         name: The job's name.
@@ -290,30 +290,24 @@ def encode(
 
 @lru_cache(maxsize=10_000)
 def _encoded_name(name: str) -> bytes:
-    """Write a name, of which there are few and which come again and again."""
+    """Encode a name. Cached: few names occur again and again."""
     return gojson.encode_text(name)
 
 
 def decode(raw: bytes) -> Job:
-    """Read a job; as `read`, for those who need no payload."""
+    """Read a job as `read` does, and return it as a `Job`."""
     return read(raw).job(raw)
 
 
 def read(raw: bytes) -> Payload:
-    """Read a job.
-
-    Args:
-        raw: Bytes from a queue or a sorted set.
-
-    Returns:
-        What the bytes say.
+    """Read a job's bytes from a queue or a sorted set.
 
     Raises:
-        Undecodable: The bytes are not a job: no JSON, a field of the wrong type, no name.
+        Undecodable: The payload is malformed: not JSON, a field of the wrong type, or no name.
     """
     try:
         if not raw.isascii():
-            raw.decode()  # msgspec does not look into what we leave as it is
+            raw.decode()  # msgspec does not check the fields that we do not read
         payload = _decode_payload(raw)
         if not payload.name:
             raise Undecodable(raw, "the job has no name")
@@ -323,12 +317,12 @@ def read(raw: bytes) -> Payload:
 
 
 def args_json(raw: bytes) -> bytes:
-    """Return a job's args as they stand in its bytes."""
+    """Return the bytes of a job's args."""
     return bytes(_decode_args(raw).args)
 
 
 def is_payload_of(value: bytes, job_id: str) -> bool:
-    """Tell whether what a unique key holds is the payload of a job, whoever wrote it and how."""
+    """Tell whether the value of a unique key is the payload of the job with this id."""
     try:
         return read(value).id == job_id
     except Undecodable:
@@ -336,24 +330,21 @@ def is_payload_of(value: bytes, job_id: str) -> bool:
 
 
 def id_text(job: Job | Payload) -> str:
-    """Return a job's id as JSON writes it, without quotes; tells whose payload a key holds."""
+    """Return a job's id in JSON, without quotes. Scripts look for it in the value of a key."""
     return gojson.encode_text(job.id)[1:-1].decode()
 
 
 def slot_of(job: Job | Payload) -> str:
-    """Return the id of the cron slot that a job is the first try of; "" for other jobs."""
+    """Return the cron slot of a job on its first try; "" for other jobs."""
     return job.id if not job.fails and job.id.startswith(PERIODIC) else ""
 
 
 def splice(raw: bytes, **changes: int | str | bool | None) -> bytes:
-    """Replace or remove top-level fields, leaving every other byte of the values as it is.
+    """Return a job's bytes with some top-level fields changed. Other values keep their bytes.
 
     Args:
-        raw: A job's bytes, known to be decodable.
-        **changes: New values; None removes the field. New fields go to the end, in the order given.
-
-    Returns:
-        The new bytes.
+        raw: A valid payload.
+        **changes: New values; None removes a field. New fields go to the end, in this order.
     """
     fields = _decode_fields(raw)
     for field, value in changes.items():
@@ -370,16 +361,16 @@ def failed(raw: bytes, fails: int, error: str, failed_at: int) -> bytes:
     """Return a job's bytes after a failure.
 
     Args:
-        raw: The bytes as they stand in Redis.
-        fails: The new count of failures.
-        error: The message, then a traceback; cut to `MAX_ERROR_BYTES`.
+        raw: The bytes in Redis.
+        fails: The new number of failures.
+        error: The message, then a traceback. Cut to `MAX_ERROR_BYTES`.
         failed_at: Epoch seconds.
     """
     return splice(raw, fails=fails, err=bounded_error(error), failed_at=failed_at)
 
 
 def bounded_error(error: str) -> str:
-    """Cut an error text in the middle, keeping the message and the innermost frames."""
+    """Cut a long error text in the middle. The message and the innermost frames stay."""
     if len(error) <= MAX_ERROR_BYTES // 4:
         return error
     data = error.encode("utf-8", "replace")
@@ -391,13 +382,13 @@ def bounded_error(error: str) -> str:
 
 
 def bury_undecodable(raw: bytes, origin: str, reason: str, job_id: str, now_s: int) -> bytes:
-    """Wrap bytes that are not a job into a valid dead job, so that every reader can show them.
+    """Wrap a malformed payload into a valid dead job, so that every reader can show it.
 
     Args:
-        raw: The bytes.
-        origin: Where they were found: a queue's name, or "scheduled" or "retry".
-        reason: Why they are not a job.
-        job_id: A fresh id.
+        raw: The malformed payload.
+        origin: Where it was: a queue's name, or "scheduled" or "retry".
+        reason: Why it is malformed.
+        job_id: A new id.
         now_s: Epoch seconds.
     """
     import base64
@@ -408,7 +399,7 @@ def bury_undecodable(raw: bytes, origin: str, reason: str, job_id: str, now_s: i
 
 
 def restore_undecodable(job: Job | Payload) -> bytes | None:
-    """Return the bytes that `bury_undecodable` wrapped, or None for any other job."""
+    """Return the malformed payload that `bury_undecodable` wrapped; None for any other job."""
     import base64
 
     if not job.args or not isinstance(text := job.args.get(UNDECODABLE), str):

@@ -1,4 +1,4 @@
-"""Options of a pool and of its jobs, checked where they are given."""
+"""Options of a pool and of its jobs. The constructors check the values."""
 
 from __future__ import annotations
 
@@ -90,20 +90,20 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryOptions:
-    """How much of what ran is remembered.
+    """How much history a pool keeps.
 
-    What is over a bound is trimmed, the oldest first; `Client.history_extent` tells how much that
-    was. `workkit archive` keeps what is to outlive the bounds.
+    Above a bound, the pool trims the oldest executions. `Client.history_extent` returns how many
+    were trimmed. `workkit archive` keeps executions beyond the bounds.
 
     Attributes:
-        max_records: About this many executions are kept.
-        max_mb: About this much memory of the server is used for them, MiB; None for no bound.
-        max_age_s: What is older, in seconds, is deleted within two minutes while a pool with this
+        max_records: Keep about this many executions.
+        max_mb: Use about this much of the server's memory, MiB; None for no bound.
+        max_age_s: Delete older executions within two minutes, seconds, while a pool with this
             option runs; None for no bound.
-        args: Whether the args of jobs are kept as well, up to 4 KiB of JSON each.
-        checkins: Whether the newest 20 check-ins of a job are kept as well.
-        version: The version of your program, kept with each execution, so that what fails since the
-            last release can be told from the rest.
+        args: Keep the args of each job too, up to 4 KiB of JSON.
+        checkins: Keep the newest 20 check-ins of each job too.
+        version: The version of your program. It is kept with each execution, so that you can tell
+            the failures of a new release from older ones.
 
     Raises:
         InvalidOption: A value is out of its range.

@@ -1,7 +1,6 @@
-"""How an execution ends: each outcome with its rules.
+"""How an execution ends: all outcomes with their rules.
 
-This is the one home of outcomes. The engine settles by them, history stores them, and the frames,
-the console and the command line show them.
+The engine, history, the frames, the console and the command line take outcomes from here.
 """
 
 from __future__ import annotations
@@ -12,22 +11,21 @@ from typing import Final, Literal, NamedTuple
 __all__ = ["OUTCOMES", "TOTALS", "Level", "Outcome", "OutcomeRule", "with_flag"]
 
 Outcome = Literal["done", "retry", "dead", "discarded", "returned", "fenced", "recovered"]
-#: How serious an outcome is; each instrument has its own colour for it.
+#: How serious an outcome is. The console and the command line choose a colour by it.
 Level = Literal["success", "warning", "error", ""]
 
 
 class OutcomeRule(NamedTuple):
-    """What an outcome means.
+    """The rules of one outcome.
 
     Attributes:
-        meaning: What happened, for help and documents.
-        fate: What exchange.lua is told: b"d" the job leaves, b"r" it goes to the retry set, b"x" to
-            the dead set, b"b" back to its queue; b"" where no exchange settles the job.
+        meaning: A sentence for help and documents.
+        fate: The argument of exchange.lua: b"d" removes the job, b"r" moves it to the retry set,
+            b"x" to the dead set, b"b" back to its queue. b"" if no exchange settles the job.
         failed: Whether the handler failed.
-        decides: Whether it tells if the job succeeded; otherwise the job will run again.
-        total: The field of the heartbeat that counts it; "" where none does.
-        slot_mark: How far the slot of a cron job has come then.
-        level: How serious it is.
+        decides: Whether it shows that the job succeeded or failed. If not, the job runs again.
+        total: The heartbeat field that counts it; "" without one.
+        slot_mark: The state of a cron job's slot after it.
     """
 
     meaning: str
@@ -39,11 +37,11 @@ class OutcomeRule(NamedTuple):
     level: Level = ""
 
 
-#: A slot that failed is not done: it may be retried, or revived when it is dead.
+#: A failed slot is not done: its job may be retried, even from the dead set.
 OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
     "done": OutcomeRule("the handler succeeded", b"d", total="done", level="success"),
     "retry": OutcomeRule(
-        "the handler failed; the job waits for another try",
+        "the handler failed; the job waits for a retry",
         b"r", failed=True, total="retried", slot_mark="failed", level="warning",
     ),
     "dead": OutcomeRule(
@@ -59,15 +57,15 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
         b"b", decides=False, total="returned", slot_mark="queued",
     ),
     "fenced": OutcomeRule(
-        "another pool had taken the job over, so the result did not count",
+        "another pool had taken the job, so the result did not count",
         b"", decides=False, total="fenced",
     ),
     "recovered": OutcomeRule(
-        "its pool died; another pool put the job back into its queue", b"", decides=False
+        "the job's pool died; another pool put the job back into its queue", b"", decides=False
     ),
 }  # fmt: skip
 
-#: The fields of a heartbeat that count outcomes since the pool started, and their outcomes.
+#: Heartbeat fields that count outcomes since the pool started.
 TOTALS: Final[Mapping[str, Outcome]] = {
     rule.total: outcome for outcome, rule in OUTCOMES.items() if rule.total
 }

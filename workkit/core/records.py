@@ -1,4 +1,4 @@
-"""What a `Client` returns: frozen records with the original's field names in snake case."""
+"""The records that a `Client` returns. Their fields are the original's, in snake case."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = [
 J = TypeVar("J")
 J_co = TypeVar("J_co", covariant=True)
 
-#: Kinds of places in which jobs wait.
+#: Kinds of places where jobs wait.
 Kind = Literal["queued", "scheduled", "retry", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where jobs wait: a queue, or one of the sorted sets.
+    """A place where jobs wait: a queue, or one of the sorted sets.
 
     Attributes:
         kind: "queued", "scheduled", "retry" or "dead".
@@ -55,15 +55,15 @@ class Place:
                 f"unknown place {self.kind!r}; known are {', '.join(get_args(Kind))}"
             )
         if bool(self.queue) != (self.kind == "queued"):
-            raise InvalidOption("a place of kind 'queued', and no other, names its queue")
+            raise InvalidOption("a place of kind 'queued' needs a queue; other kinds have none")
 
     def __str__(self) -> str:
-        """Return it as people call it."""
+        """Return its name for people."""
         return f"queue {self.queue!r}" if self.queue else f"the {self.kind} set"
 
 
 class Placed(Protocol):
-    """What all records of waiting jobs have in common."""
+    """The common fields of all records of waiting jobs."""
 
     @property
     def place(self) -> str:
@@ -72,7 +72,7 @@ class Placed(Protocol):
 
     @property
     def at(self) -> int | None:
-        """When it is due or died, epoch seconds; None in a queue."""
+        """When the job is due, or when it died, epoch seconds; None in a queue."""
         ...
 
     @property
@@ -83,7 +83,7 @@ class Placed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """A job that waits for its time.
+    """A job in the scheduled set.
 
     Attributes:
         run_at: When it is due, epoch seconds.
@@ -103,7 +103,7 @@ class ScheduledJob:
 
 @dataclass(frozen=True, slots=True)
 class RetryJob:
-    """A failed job that will be tried again.
+    """A failed job in the retry set.
 
     Attributes:
         retry_at: When it is due, epoch seconds.
@@ -123,7 +123,7 @@ class RetryJob:
 
 @dataclass(frozen=True, slots=True)
 class DeadJob:
-    """A job that is not tried any more.
+    """A job in the dead set.
 
     Attributes:
         died_at: When it died, epoch seconds.
@@ -143,10 +143,10 @@ class DeadJob:
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job that waits in its queue.
+    """A job in its queue.
 
     Attributes:
-        position: 0 for the one that runs next.
+        position: 0 for the job that runs next.
         job: The job.
     """
 
@@ -157,17 +157,17 @@ class QueuedJob:
 
     @property
     def at(self) -> None:
-        """None: it waits for no time."""
+        """None: a queued job has no time."""
         return
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[J]):
-    """One page of a set.
+    """One page of a place.
 
     Attributes:
-        jobs: Its jobs, in the set's order.
-        total: How many the whole set has.
+        jobs: The jobs of the page, in the place's order.
+        total: How many jobs the whole place has.
     """
 
     jobs: list[J]
@@ -179,9 +179,9 @@ class Batch(Generic[J_co]):
     """One step of a walk over a whole place.
 
     Attributes:
-        jobs: What it brought, in the order of the walk.
-        seen: How many jobs the walk has brought so far, these included.
-        total: How many the place held when this was read.
+        jobs: The jobs of this step, in the order of the walk.
+        seen: How many jobs the walk has returned so far, including these.
+        total: How many jobs the place had at this step.
     """
 
     jobs: Sequence[J_co]
@@ -194,13 +194,12 @@ class Queue:
     """A queue.
 
     Attributes:
-        job_name: The name of the jobs in it.
-        count: How many wait.
-        latency: How long the next one has waited, seconds; 0 for an empty queue.
-        paused: Whether it is paused.
-        running: How many of its jobs pools hold at present.
+        job_name: The name of its jobs.
+        count: How many jobs wait.
+        latency: How long the next job has waited, seconds; 0 for an empty queue.
+        running: How many of its jobs pools hold now.
         max_concurrency: How many may run at once; 0 for no limit.
-        broken: Whether one of its keys has a wrong type, so that nothing runs.
+        broken: Whether one of its keys has the wrong type, so that no job runs.
     """
 
     job_name: str
@@ -214,19 +213,16 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPoolHeartbeat:
-    """A pool as it last described itself.
+    """The last heartbeat of a pool.
 
     Attributes:
-        worker_pool_id: Its id.
-        heartbeat_at: When, epoch seconds; 0 if its heartbeat is missing.
-        started_at: When it started, epoch seconds.
-        job_names: What it handles, sorted.
+        heartbeat_at: When the pool wrote it, epoch seconds; 0 if it is missing.
+        started_at: When the pool started, epoch seconds.
+        job_names: The job names that it handles, sorted.
         concurrency: How many handlers it runs at once.
-        host: Its machine.
-        pid: Its process.
         worker_ids: Its workers, sorted.
-        totals: What a workkit pool counts since it started: "busy" (now), "done", "retried",
-            "died", "discarded", "returned", "fenced", "abandoned" (now); empty for a Go pool.
+        totals: Counters of a workkit pool since its start: "done", "retried", "died", "discarded",
+            "returned", "fenced"; and present numbers: "busy", "abandoned". Empty for a Go pool.
         version: Its workkit version; "" for a Go pool.
     """
 
@@ -247,14 +243,11 @@ class WorkerObservation:
     """What one worker runs.
 
     Attributes:
-        worker_id: The worker.
-        is_busy: Whether it runs a job; the other fields say nothing if not.
-        job_name: The job's name.
-        job_id: Its id.
-        started_at: Since when, epoch seconds.
-        args_json: Its args.
-        checkin: Its newest check-in.
-        checkin_at: When that was, epoch seconds.
+        is_busy: Whether it runs a job. If not, the fields of the job are empty.
+        started_at: When the job started, epoch seconds.
+        args_json: The job's args as JSON.
+        checkin: The job's newest check-in.
+        checkin_at: When the job checked in, epoch seconds.
     """
 
     worker_id: str
@@ -274,8 +267,8 @@ class Found:
     Attributes:
         place: "queued", "running", "scheduled", "retry" or "dead".
         job: The job.
-        at: Its score (due or died, epoch seconds), or None in a queue.
-        pool_id: Who holds it while it runs; "" elsewhere.
+        at: When it is due or died, epoch seconds; None in a queue or while it runs.
+        pool_id: The pool that holds it while it runs; "" otherwise.
     """
 
     place: str
@@ -286,18 +279,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A namespace at a glance, read in a constant number of round trips.
+    """A summary of a namespace, read in a constant number of round trips.
 
     Attributes:
         taken_at: When it was read, epoch seconds.
-        queues: All queues, by name.
-        pools: All registered pools, by id.
-        scheduled: How many jobs wait for their time.
-        retry: How many failed jobs will be tried again.
-        dead: How many jobs are not tried any more.
+        queues: All queues, sorted by name.
+        pools: All registered pools, sorted by id.
+        scheduled: Jobs in the scheduled set.
+        retry: Jobs in the retry set.
+        dead: Jobs in the dead set.
         next_scheduled_at: When the earliest scheduled job is due, epoch seconds; None without one.
         next_retry_at: When the earliest retry is due, epoch seconds; None without one.
-        executions: How many executions history has recorded since it began.
+        executions: Executions that history has recorded since it began.
     """
 
     taken_at: float
@@ -317,7 +310,7 @@ class Overview:
 
     @property
     def running(self) -> int:
-        """How many jobs pools hold at present."""
+        """How many jobs pools hold now."""
         return sum(queue.running for queue in self.queues)
 
     def size(self, place: Place) -> int:
@@ -330,19 +323,19 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class CronEntry:
-    """A job that is enqueued by the clock, as pools have declared it.
+    """A cron entry that pools have declared.
 
     Attributes:
         job_name: The job's name.
         spec: Its cron spec.
         seen_at: When a pool last declared it, epoch seconds.
-        planned_until: Up to when its slots are scheduled, epoch seconds.
-        next_slots: When it is due next, epoch seconds; a spec without a zone is read in the zone of
-            the reading host. Empty if the spec cannot be read.
-        last_slot: Its newest slot that is known to have been planned, epoch seconds; None if none
-            is known (what is known of slots is kept for two days after they have run).
-        last_state: How far that slot has come: "scheduled", "queued", "started", "failed", "done";
-            "" if none is known.
+        planned_until: Its slots up to here are scheduled, epoch seconds.
+        next_slots: Its next slots, epoch seconds, in the reader's time zone if the spec names no
+            zone. Empty if the spec is not valid.
+        last_slot: Its newest slot with a known state, epoch seconds; None without one. States are
+            kept for two days after the slot has run.
+        last_state: The state of that slot: "scheduled", "queued", "started", "failed" or "done"; ""
+            without one.
     """
 
     job_name: str

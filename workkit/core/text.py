@@ -1,4 +1,4 @@
-"""Text for terminals: ages, columns, and what others wrote made harmless."""
+"""Text for terminals: ages, columns, and escapes for text from Redis."""
 
 from __future__ import annotations
 
@@ -22,19 +22,15 @@ __all__ = [
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
-#: From here on hours say nothing any more, days.
+#: From this many days on, `age` leaves out the hours.
 _LONG_DAYS: Final = 10
 _UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-#: No more digits than a float holds.
+#: At most as many digits as a float holds.
 _SPAN: Final = re.compile(r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})([smhdw]?)", re.ASCII)
 
 
 def age(seconds: float) -> str:
-    """Return a span of time in at most two units, such as "3m 12s".
-
-    Args:
-        seconds: The span; a negative one counts as 0.
-    """
+    """Return a duration in at most two units, such as "3m 12s". A negative one counts as 0."""
     whole = max(int(seconds), 0)
     if whole < _MINUTE_S:
         return f"{whole}s"
@@ -51,28 +47,28 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
     Args:
         number: How many.
-        noun: What one of them is called, with its verb if there is one.
-        plural: What several are called; without it, the noun with an s.
+        noun: The singular, with its verb if there is one.
+        plural: The plural; "" for the noun with an s.
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def read_span(text: str) -> tuple[float, str] | None:
-    """Read a span of time such as 90, 1.5, 15m, 2h, 1d or 1w.
+    """Read a duration such as 90, 1.5, 15m, 2h, 1d or 1w.
 
     Returns:
-        Seconds, and the unit that was written ("" for none); None for what is not a span.
+        Seconds, and the unit as written ("" without one); None if the text is not a duration.
     """
     match = _SPAN.fullmatch(text)
     return (float(match[1]) * _UNITS_S[match[2]], match[2]) if match else None
 
 
 def due(at_s: int, now_s: int) -> str:
-    """Say when something is due, such as "in 3m 12s"; what is overdue is "late".
+    """Return when something is due, such as "in 3m 12s" or "5s late".
 
     Args:
-        at_s: Epoch seconds.
-        now_s: Epoch seconds.
+        at_s: When it is due, epoch seconds.
+        now_s: The time, epoch seconds.
     """
     return f"in {age(at_s - now_s)}" if at_s >= now_s else f"{age(now_s - at_s)} late"
 
@@ -86,7 +82,7 @@ def took(milliseconds: int) -> str:
 
 
 def stamp(at_s: float) -> str:
-    """Return a point in time with the host's offset; what no calendar has, as epoch seconds."""
+    """Return a time in ISO format with the host's offset, or as epoch seconds if out of range."""
     import datetime
 
     try:
@@ -97,7 +93,7 @@ def stamp(at_s: float) -> str:
 
 
 def clean(text: str) -> str:
-    """Make text from Redis harmless: control characters, which move the cursor, become escapes."""
+    """Escape control characters in text from Redis, since they can move the cursor."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
@@ -108,12 +104,12 @@ def _escape(character: str) -> str:
 
 
 def headline(error: str) -> str:
-    """Return the first line of an error that says something."""
+    """Return the first line of an error that is not empty."""
     return next((line.strip() for line in error.splitlines() if line.strip()), "")
 
 
 def width(text: str) -> int:
-    """Return how many columns of a terminal text takes."""
+    """Return how many terminal columns a text takes."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width
@@ -122,19 +118,13 @@ def width(text: str) -> int:
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:
-    """Fill text up with spaces.
-
-    Args:
-        text: The text.
-        columns: How wide it is to be at least.
-        right: Put the text to the right.
-    """
+    """Pad text with spaces to at least `columns`; with `right`, align it to the right."""
     space = " " * (columns - width(text))
     return space + text if right else text + space
 
 
 def clip(text: str, columns: int) -> str:
-    """Cut text to a width; what was cut ends in an ellipsis."""
+    """Cut text to a width. A cut text ends in an ellipsis."""
     if width(text) <= columns:
         return text
     kept, used = [], 1
