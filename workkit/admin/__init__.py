@@ -1,1 +1,1 @@
-"""Reading a namespace, and acting on it."""
+"""Reads a namespace and acts on it."""

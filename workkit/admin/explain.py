@@ -1,4 +1,4 @@
-"""Why a job is not running, in words."""
+"""Explains in words why a job is not running."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _NAMED: Final = 3
 
 
 def is_silent(beat: WorkerPoolHeartbeat, now_s: float) -> bool:
-    """Tell whether a pool's heartbeat is missing or old, as this host's clock has it."""
+    """Tell whether a pool's heartbeat is missing or old by this host's clock."""
     return liveness.is_silent(beat.heartbeat_at, now_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What decides whether a job runs, read at one time.
+    """The facts that decide whether a job runs, read at one time.
 
     Attributes:
-        now_s: When, epoch seconds.
-        queue: Its queue; None if no job of its name was ever known.
-        holders: Pool id → how many jobs of the queue it holds.
+        now_s: The time, epoch seconds.
+        queue: The job's queue; None if its name is unknown.
+        holders: Pool id → how many jobs of the queue the pool holds.
         pools: All registered pools.
-        unique_holder: What its unique key holds: b"1" or the payload that is to run; None if the
-            job is not unique or its key is free.
-        ahead: How many jobs of its queue run before it; None if unknown.
-        there: Whether it still is where its record says; None if unknown.
+        unique_holder: The value of the job's unique key: b"1", or the payload that will run. None
+            if the job is not unique or the key is free.
+        ahead: How many jobs of the queue run before it; None if unknown.
+        there: Whether the job is still where its record says; None if unknown.
     """
 
     now_s: float
@@ -46,14 +46,14 @@ class Circumstances:
 
 
 def why(placed: Placed, around: Circumstances) -> list[str]:
-    """Say why a job is not running, the most decisive reason first.
+    """Return the reasons why a job is not running, the strongest first.
 
     Args:
-        placed: The job, where it is.
-        around: Read for it.
+        placed: The record of the job.
+        around: The facts that were read for it.
 
     Returns:
-        Sentences without a full stop; none for a job that runs.
+        Sentences without a full stop. Empty for a running job.
     """
     if placed.place == "running":
         return []
@@ -70,7 +70,7 @@ def why(placed: Placed, around: Circumstances) -> list[str]:
 def _dead(placed: Placed, around: Circumstances) -> Iterator[str]:
     job = placed.job
     if job.undecodable:
-        yield f"its bytes are not a job: {job.undecodable}"
+        yield f"its payload is malformed: {job.undecodable}"
         return
     ago = age(around.now_s - (placed.at or 0))
     times = "once" if job.fails == 1 else f"{job.fails} times"
@@ -81,8 +81,8 @@ def _dead(placed: Placed, around: Circumstances) -> Iterator[str]:
 def _waiting(placed: Placed, around: Circumstances) -> Iterator[str]:
     left_s = (placed.at or 0) - around.now_s
     if left_s > 0:
-        what = "it is tried again" if placed.place == "retry" else "it is due"
-        yield f"{what} in {age(left_s)}"
+        event = "it is tried again" if placed.place == "retry" else "it is due"
+        yield f"{event} in {age(left_s)}"
     elif all(is_silent(beat, around.now_s) for beat in around.pools):
         yield f"it was due {age(-left_s)} ago, and no live pool is there to move it to its queue"
     else:
@@ -93,7 +93,7 @@ def _obstacles(placed: Placed, around: Circumstances) -> Iterator[str]:
     queue, name = around.queue, placed.job.name
     if queue is not None:
         if queue.broken:
-            yield f"a key of queue {name!r} has a wrong type, so nothing is taken from it"
+            yield f"a key of queue {name!r} has a wrong type, so no pool takes jobs from it"
         if queue.paused:
             yield f"queue {name!r} is paused"
         if queue.max_concurrency and queue.running >= queue.max_concurrency:
@@ -107,7 +107,7 @@ def _obstacles(placed: Placed, around: Circumstances) -> Iterator[str]:
 
 
 def _holders(around: Circumstances) -> str:
-    """Name the pools that hold jobs, those with the most first."""
+    """Name the pools that hold jobs, the largest number first."""
     beats = {beat.worker_pool_id: beat for beat in around.pools}
     held = sorted(around.holders.items(), key=lambda item: -item[1])
     named = [
@@ -121,7 +121,7 @@ def _holders(around: Circumstances) -> str:
 
 
 def _nobody(name: str, around: Circumstances) -> Iterator[str]:
-    """Say that nobody would take the job."""
+    """Give the reason if no live pool would take the job."""
     knowing = [beat for beat in around.pools if name in beat.job_names]
     if not around.pools:
         yield "no pool is running"
@@ -131,8 +131,8 @@ def _nobody(name: str, around: Circumstances) -> Iterator[str]:
         newest = max(knowing, key=lambda beat: beat.heartbeat_at)
         ago = age(around.now_s - newest.heartbeat_at)
         yield (
-            f"the pools that handle {name!r} are silent; {newest.host}:{newest.pid} was heard "
-            f"last, {ago} ago"
+            f"the pools that handle {name!r} send no heartbeats; the last was from "
+            f"{newest.host}:{newest.pid}, {ago} ago"
         )
 
 
@@ -142,7 +142,7 @@ def _unique(placed: Placed, around: Circumstances) -> Iterator[str]:
         return
     own = is_payload_of(holder, job.id) or (holder == b"1" and not job.fails)
     if not own and placed.place in {"dead", "retry"}:
-        yield "its unique key is held by another job, so retried it runs without being unique"
+        yield "another job holds its unique key; if you retry it, it runs without being unique"
     elif not own:
         yield "its unique key holds a newer payload, which runs in its place"
 

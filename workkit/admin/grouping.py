@@ -1,6 +1,6 @@
-"""Failures by kind: dead and retrying jobs grouped by the fingerprint of their error.
+"""Groups dead jobs and jobs to retry by the fingerprint of their error.
 
-Groups grow batch by batch, so that a million jobs are grouped while somebody watches.
+Groups grow batch by batch, so a view can show them while a million jobs are read.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from workkit.core.records import Place, Placed
 __all__ = ["ErrorGroup", "ErrorGroups", "Grouped", "group_errors"]
 
 _MINUTE_S: Final = 60
-#: Failures older than this are counted, but not placed in time, seconds.
+#: Trends leave out older failures, seconds.
 TREND_S: Final = 86_400
-#: A job may claim to have failed at any number of seconds; no clock says as much as this.
+#: A job's own times may be wrong. No clock shows this many epoch seconds.
 _NEVER_S: Final = 2**53
 _NO_ERROR: Final = "no error is recorded"
 
@@ -34,15 +34,15 @@ class ErrorGroup:
     Attributes:
         fingerprint: Equal for equal failures; "" for jobs without an error.
         type: The exception's type; "" if unknown.
-        message: The message, with what varies blanked.
-        frame: The innermost frame of the user's own code, ``file:function``; "" if unknown.
-        count: How many jobs.
+        message: The message, with placeholders for the parts that vary.
+        frame: The innermost frame in the user's code, ``file:function``; "" if unknown.
+        count: The number of jobs.
         first_at: When the first of them failed, epoch seconds.
         last_at: When the last of them failed, epoch seconds.
-        queues: Job name → how many, the most first.
-        places: "dead" and "retry" → how many.
-        sample: The one that failed last.
-        minutes: Epoch minute → how many failed in it, for the last day.
+        queues: Job name → number of jobs, the largest first.
+        places: "dead" and "retry" → number of jobs.
+        sample: The job that failed last.
+        minutes: Epoch minute → number of failures, for the last day.
     """
 
     fingerprint: str
@@ -58,11 +58,11 @@ class ErrorGroup:
     minutes: Mapping[int, int]
 
     def trend(self, now_s: float, buckets: int, span_s: int) -> list[int]:
-        """Return how many failed in each part of a span that ends now, the oldest part first.
+        """Return the number of failures in each part of a span that ends now, oldest part first.
 
         Args:
             now_s: The time, epoch seconds.
-            buckets: How many parts.
+            buckets: The number of parts.
             span_s: The span, seconds, up to a day.
         """
         counts, start_s = [0] * buckets, now_s - span_s
@@ -70,7 +70,7 @@ class ErrorGroup:
             at = int((minute * _MINUTE_S + _MINUTE_S / 2 - start_s) * buckets / span_s)
             if 0 <= at < buckets:
                 counts[at] += count
-            elif at == buckets:  # the present minute is not over
+            elif at == buckets:  # the middle of the present minute is in the future
                 counts[-1] += count
         return counts
 
@@ -101,7 +101,7 @@ class ErrorGroups:
         self.count = 0
 
     def add(self, records: Iterable[Placed]) -> None:
-        """Take jobs in."""
+        """Add jobs to their groups."""
         for record in records:
             self._add(record)
 
@@ -123,7 +123,7 @@ class ErrorGroups:
             group.minutes[at_s // _MINUTE_S] += 1
 
     def groups(self) -> list[ErrorGroup]:
-        """Return the groups, those with the most jobs first."""
+        """Return the groups, the largest first."""
         found = [
             ErrorGroup(
                 name,
@@ -145,7 +145,7 @@ class ErrorGroups:
 
 @lru_cache(maxsize=4_096)
 def _recognise(text: str) -> tuple[str, fingerprint.ErrorParts]:
-    """Return fingerprint and parts of an error; failures of a kind often have the same text."""
+    """Return an error's fingerprint and parts. Cached: many jobs have the same error text."""
     if not text:
         return "", fingerprint.ErrorParts("", _NO_ERROR, "")
     parts = fingerprint.parts(text)
@@ -154,12 +154,12 @@ def _recognise(text: str) -> tuple[str, fingerprint.ErrorParts]:
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """How far grouping has come.
+    """The progress of grouping.
 
     Attributes:
-        groups: What is known so far.
-        seen: How many jobs were looked at.
-        total: How many there are.
+        groups: The groups so far.
+        seen: How many jobs were read.
+        total: How many jobs there are.
     """
 
     groups: ErrorGroups
@@ -173,15 +173,15 @@ def group_errors(
     *,
     places: Sequence[Place] = (Place("dead"), Place("retry")),
 ) -> Iterator[Grouped]:
-    """Group failed jobs, batch by batch, the newest deaths first.
+    """Group failed jobs, batch by batch, the newest first.
 
     Args:
-        reader: Reads them.
-        query: Which of them; None for all.
-        places: Where to look.
+        reader: Reads the jobs.
+        query: Picks jobs; None for all.
+        places: The places to read.
 
     Yields:
-        After each batch, how far it is. The groups are the same object each time.
+        The progress after each batch. `groups` is the same object each time.
     """
     now_s = reader.now_s()
     groups, before, totals = ErrorGroups(now_s), 0, dict.fromkeys(places, 0)

@@ -1,4 +1,4 @@
-"""Reads a namespace on a server: the reading half of `Client`."""
+"""Reads a namespace on a server: the base class of `Client`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MOST_AT_ONCE: Final = 10_000
 
 
 class _Plain:
-    """A watch for servers that name no changes, such as simulated ones."""
+    """A watch for servers that announce no changes, such as simulated ones."""
 
     def __init__(self, reader: LiveReader) -> None:
         self._reader = reader
@@ -56,20 +56,20 @@ class _Plain:
         return self._reader.overview()
 
     def close(self) -> None:
-        """Close nothing; the connections are the reader's."""
+        """Do nothing: the connections belong to the reader."""
 
 
 class LiveReader:
-    """Reads a namespace; safe to share among threads. Meets `workkit.Reader`.
+    """Reads a namespace. Implements `workkit.Reader`. Threads may share it.
 
     Args:
         namespace: Prefix of all Redis keys.
-        redis: A redis-py client or a URL. The reader opens connections of its own to that server.
-        clock: Where times come from.
+        redis: A redis-py client or a URL. The reader opens its own connections to that server.
+        clock: The source of the time.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL.
-        InvalidName: The namespace cannot be one.
+        InvalidName: The namespace is not valid.
 
     Every method raises `ServerError` if Redis does not answer or refuses.
     """
@@ -80,7 +80,7 @@ class LiveReader:
         self._clock = clock or SystemClock()
 
     def close(self) -> None:
-        """Close the connections; they open again when they are needed."""
+        """Close the connections. The next call opens them again."""
         self._links.close()
 
     @property
@@ -91,7 +91,7 @@ class LiveReader:
 
     @property
     def live(self) -> bool:
-        """True: what is read can change."""
+        """True: the namespace can change."""
         return True
 
     def now_s(self) -> float:
@@ -104,11 +104,11 @@ class LiveReader:
     # At a glance.
 
     def overview(self) -> Overview:
-        """Return queues, pools and sizes in three round trips, however much there is."""
+        """Return queues, pools and sizes, always in three round trips."""
         return self._links.carry(survey_steps.overview(self._keys, self._clock.read().epoch_ms))
 
     def watch(self) -> OverviewWatch:
-        """Return what reads overviews again and again, at the cost of what has changed."""
+        """Return a watch: it reads overviews repeatedly, and each time only the changes."""
         link = watch_link(self._links)
         return LiveWatch(self._keys, link, self._clock) if link is not None else _Plain(self)
 
@@ -117,7 +117,7 @@ class LiveReader:
         return self._links.carry(steps.queues(self._keys, self._now_s()))
 
     def worker_pool_heartbeats(self) -> list[WorkerPoolHeartbeat]:
-        """Return all registered pools, by id; one whose heartbeat is missing has zeros."""
+        """Return all registered pools, by id. Without a heartbeat, a pool's numbers are 0."""
         return self._links.carry(steps.heartbeats(self._keys))
 
     def worker_observations(
@@ -139,17 +139,17 @@ class LiveReader:
     def jobs(
         self, place: Place, start: int = 0, count: int = PAGE, *, reverse: bool = False
     ) -> Page[WaitingJob]:
-        """Return some jobs of a place; as quick in the middle of a million as at their start.
+        """Return some jobs of a place. The cost does not depend on `start`.
 
         Args:
-            place: Where.
-            start: How many to leave out.
-            count: How many to return at most, up to 10,000.
+            place: The place.
+            start: How many jobs to skip.
+            count: How many jobs to return at most, up to 10,000.
             reverse: Begin at the other end: latest due, last dead, newest in the queue.
 
         Raises:
             InvalidOption: `start` or `count` is not a valid non-negative integer.
-            InvalidName: The queue's name cannot be one.
+            InvalidName: The queue's name is not valid.
         """
         return self._links.carry(walk_steps.part(self._keys, place, start, count, reverse=reverse))
 
@@ -159,13 +159,13 @@ class LiveReader:
         """Walk a whole place, batch by batch; see `Reader.walk`.
 
         Args:
-            place: Where.
+            place: The place.
             reverse: Begin at the other end, as for `jobs`.
-            size: How many jobs a batch has at most, up to 10,000.
+            size: Jobs in a batch at most, up to 10,000.
 
         Raises:
             InvalidOption: `size` is not valid.
-            InvalidName: The queue's name cannot be one.
+            InvalidName: The queue's name is not valid.
         """
         check_whole("size", size, 1, _MOST_AT_ONCE)
         return self._walk(place, reverse, size)
@@ -190,7 +190,7 @@ class LiveReader:
             page: 1 for the first.
 
         Raises:
-            InvalidName: The name cannot be one.
+            InvalidName: The name is not valid.
             InvalidOption: `page` is not a page number.
         """
         return self._links.carry(steps.queued_page(self._keys, name, page, PAGE))
@@ -213,7 +213,7 @@ class LiveReader:
     def iter_queued_jobs(self, name: str) -> Iterator[QueuedJob]:
         """Walk a queue, the job that runs next first.
 
-        Jobs that move meanwhile may be missed or come twice.
+        Jobs that move during the walk may be missed or returned twice.
         """
         start = 0
         while batch := self._links.carry(steps.queued(self._keys, name, start, _WALK))[1]:
@@ -239,22 +239,19 @@ class LiveReader:
     # One job.
 
     def find(self, job_id: str) -> Found | None:
-        """Look for a job by its id, everywhere.
+        """Find a job by its id; None if there is no such job.
 
-        Redis has no index of ids, so this reads every queue and set, page by page: seconds for a
-        million jobs, without blocking anybody.
-
-        Returns:
-            Where it is, or None.
+        Redis has no index of ids, so this reads every queue and set, page by page. A million jobs
+        take seconds. It does not block other clients.
         """
         return self._links.carry(steps.find(self._keys, job_id))
 
     def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
-        """Return what decides whether a job runs, for `workkit.admin.explain.why`.
+        """Return the facts that decide whether a job runs, for `workkit.admin.explain.why`.
 
         Args:
             placed: The job.
-            seen: An overview, if one was read just now; then one round trip does.
+            seen: An overview that was read just now. With it, one round trip is enough.
         """
         return self._links.carry(circumstance_steps.around(self._keys, placed, self._now_s(), seen))
 
@@ -269,17 +266,17 @@ class LiveReader:
         outcome: str | None = None,
         limit: int | None = None,
     ) -> Iterator[HistoryRecord]:
-        """Walk what ran, the newest first, page by page.
+        """Walk the executions in history, the newest first, page by page.
 
         Args:
-            since: Finished at or after, epoch seconds.
-            until: Finished before, epoch seconds.
+            since: Only executions that finished then or later, epoch seconds.
+            until: Only executions that finished before, epoch seconds.
             name: Only jobs of this name.
-            outcome: Only this outcome, see `workkit.core.history.Record`.
+            outcome: Only this outcome, see `workkit.core.outcomes.OUTCOMES`.
             limit: At most this many.
 
         Raises:
-            InvalidOption: A filter makes no sense.
+            InvalidOption: A filter is not valid.
         """
         query = HistoryQuery(since, until, name, outcome, limit)
         return query.walk(self._links.carry, self._keys)
@@ -287,11 +284,12 @@ class LiveReader:
     def packed_history(
         self, *, after: str = "", since: float | None = None
     ) -> Iterator[Sequence[PackedHistory]]:
-        """Walk history as it is stored, the oldest first, for those who read very much of it.
+        """Walk the packed entries of history, the oldest first. Faster than `history`.
 
         Args:
-            after: The id of the last entry that is not wanted; "" to begin with the oldest.
-            since: Written at or after, epoch seconds; what finished then was written then or later.
+            after: Begin after the entry with this id; "" to begin with the oldest.
+            since: Only entries written then or later, epoch seconds. An execution is written when
+                it finishes or later.
 
         Raises:
             InvalidOption: `after` is not an id, or `since` is not a time.
@@ -300,10 +298,11 @@ class LiveReader:
         return packed(self._links.carry, self._keys, after, query.since_ms)
 
     def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
-        """Return a sample of what ran last, the newest first, in one round trip.
+        """Return a sample of the last executions, the newest first, in one round trip.
 
         Args:
-            entries: How many entries of the history stream; each holds what finished together.
+            entries: How many entries of the history stream to read. Each holds the executions that
+                one exchange settled.
 
         Raises:
             InvalidOption: `entries` is not valid.
@@ -319,5 +318,5 @@ class LiveReader:
         return [record for record in walk if record.job_id == job_id][::-1]
 
     def history_extent(self) -> HistoryExtent:
-        """Return how many executions were recorded, and how many the cap has left."""
+        """Return how many executions were recorded, and how many of them are left."""
         return self._links.carry(steps.extent(self._keys))

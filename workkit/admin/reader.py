@@ -1,7 +1,7 @@
-"""What can be read of a namespace: met by a `Client` and by a snapshot file.
+"""The protocol for reading a namespace. `Client` and `Snapshot` implement it.
 
-The console, the notebook views, the frames and the reading commands know this protocol and the
-records of `workkit.core.records`, and nothing of Redis.
+The console, the notebook views, the frames and the reading commands use this protocol and the
+records of `workkit.core.records`. They do not use Redis.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ __all__ = ["Reader"]
 
 @runtime_checkable
 class Reader(Protocol):
-    """Reads one namespace; safe to share among threads.
+    """Reads one namespace. Threads may share it.
 
-    Methods of a reader on a server raise `ServerError` if it does not answer or refuses.
+    With a server, each method raises `ServerError` if the server does not answer or refuses.
     """
 
     @property
     def label(self) -> str:
-        """What is read, for people: a namespace and its server without passwords, or a file."""
+        """The source's name for people: a namespace and its server without passwords, or a file."""
         ...
 
     @property
     def live(self) -> bool:
-        """Whether what is read can change; False for a snapshot."""
+        """Whether the data can change; False for a snapshot."""
         ...
 
     def now_s(self) -> float:
-        """Return the time that ages are counted to, epoch seconds: now, or a snapshot's."""
+        """Return the time for computing ages, epoch seconds: now, or when a snapshot was taken."""
         ...
 
     def overview(self) -> Overview:
@@ -56,7 +56,7 @@ class Reader(Protocol):
         ...
 
     def watch(self) -> OverviewWatch:
-        """Return what reads overviews again and again, at the cost of what has changed."""
+        """Return a watch: it reads overviews repeatedly, and each time only the changes."""
         ...
 
     def queues(self) -> list[Queue]:
@@ -80,46 +80,46 @@ class Reader(Protocol):
     def jobs(
         self, place: Place, start: int = 0, count: int = 20, *, reverse: bool = False
     ) -> Page[WaitingJob]:
-        """Return some jobs of a place; as quick in the middle of a million as at their start.
+        """Return some jobs of a place. The cost does not depend on `start`.
 
         Args:
-            place: Where.
-            start: How many to leave out.
-            count: How many to return at most.
+            place: The place.
+            start: How many jobs to skip.
+            count: How many jobs to return at most.
             reverse: Begin at the other end: latest due, last dead, newest in the queue.
 
         Raises:
             InvalidOption: `start` or `count` is not a valid non-negative integer.
-            InvalidName: The queue's name cannot be one.
+            InvalidName: The queue's name is not valid.
         """
         ...
 
     def walk(
         self, place: Place, *, reverse: bool = False, size: int = 1_000
     ) -> Iterator[Batch[WaitingJob]]:
-        """Walk a whole place, batch by batch, so that the caller can stop and tell how far it is.
+        """Walk a whole place, batch by batch, so that the caller can stop and show progress.
 
-        In a set every job that stays is met exactly once, whatever comes and goes meanwhile. In a
-        queue that holds for `reverse`; the other way, jobs that are taken meanwhile shift those
-        behind them, so that some may be missed.
+        In a set, the walk returns each job that stays exactly once, even if other jobs come and go.
+        In a queue, this is true with `reverse`. Without it, the walk can miss jobs that shift when
+        a pool takes the jobs before them.
 
         Args:
-            place: Where.
+            place: The place.
             reverse: Begin at the other end, as for `jobs`.
-            size: How many jobs a batch has at most.
+            size: Jobs in a batch at most.
         """
         ...
 
     def find(self, job_id: str) -> Found | None:
-        """Look for a job by its id, everywhere; reads every queue and set."""
+        """Find a job by its id. Reads every queue and set."""
         ...
 
     def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
-        """Return what decides whether a job runs; `workkit.admin.explain.why` puts it in words.
+        """Return the facts that decide whether a job runs, for `workkit.admin.explain.why`.
 
         Args:
             placed: The job.
-            seen: An overview, if one was read just now; it saves reading that again.
+            seen: An overview that was read just now. With it, fewer round trips are needed.
         """
         ...
 
@@ -136,17 +136,17 @@ class Reader(Protocol):
         outcome: str | None = None,
         limit: int | None = None,
     ) -> Iterator[HistoryRecord]:
-        """Walk what ran, the newest first; see `Client.history`."""
+        """Walk the executions in history, the newest first; see `Client.history`."""
         ...
 
     def packed_history(
         self, *, after: str = "", since: float | None = None
     ) -> Iterator[Sequence[PackedHistory]]:
-        """Walk history as it is stored, the oldest first; see `Client.packed_history`."""
+        """Walk the packed entries of history, the oldest first; see `Client.packed_history`."""
         ...
 
     def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
-        """Return a sample of what ran last, the newest first, in one round trip."""
+        """Return a sample of the last executions, the newest first, in one round trip."""
         ...
 
     def job_history(self, job_id: str) -> list[HistoryRecord]:

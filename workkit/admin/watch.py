@@ -1,4 +1,4 @@
-"""Overviews again and again: what has not changed is not read again."""
+"""Reads overviews repeatedly, and each time only what has changed."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from workkit.store.keys import Keys
 
 __all__ = ["LiveWatch", "OverviewWatch"]
 
-#: A pool that is known to have beaten is read again after this long, seconds: its heartbeat counts
-#: as old after twelve, and a change is named only once.
+#: A pool that has sent a heartbeat is read again after this long, seconds. This must be less than
+#: the 12 s after which a heartbeat is old, since the server announces a change only once.
 _POOL_S: Final = 8.0
 
 
 class OverviewWatch(Protocol):
-    """Reads overviews of one namespace, again and again; for one thread."""
+    """Reads overviews of one namespace repeatedly. Only one thread may use it."""
 
     def overview(self) -> Overview:
-        """Return an overview as it is now, at the least cost."""
+        """Return the present overview."""
         ...
 
     def close(self) -> None:
-        """Let go of the server."""
+        """Close the connection."""
         ...
 
 
 class LiveWatch:
-    """Watches a namespace on a server, with a connection of its own.
+    """Watches a namespace on a server, through its own connection.
 
-    The server names the keys that change, so a look costs what has changed, and nothing if nothing
-    has. Where it refuses that, everything is read each time.
+    The server announces the keys that change. So each overview reads only what has changed. If the
+    server refuses to announce changes, each overview reads everything.
 
     Args:
         keys: The namespace.
         link: The connection.
-        clock: Where times come from.
+        clock: The source of the time.
     """
 
     def __init__(self, keys: Keys, link: WatchLink, clock: Clock) -> None:
@@ -59,14 +59,14 @@ class LiveWatch:
         self._taken_s = 0
 
     def close(self) -> None:
-        """Close the connection; the next look opens it again."""
+        """Close the connection. The next overview opens it again."""
         self._link.close()
 
     def overview(self) -> Overview:
         """Return an overview.
 
         Raises:
-            ServerError: The server does not answer or refuses; the next look reads everything.
+            ServerError: The server does not answer or refuses. The next overview reads everything.
         """
         now = self._clock.read()
         try:
@@ -96,7 +96,7 @@ class LiveWatch:
                 return
         self._age(now_s)
         self._read_queues(queues, now_s)
-        # While work is done its totals are wanted; otherwise it is enough to know that they live.
+        # The totals change only while jobs run. Otherwise an announced heartbeat is enough.
         wanted = {
             pool
             for pool in self._beaten
@@ -116,7 +116,7 @@ class LiveWatch:
         self._homes = self._find_homes(survey)
 
     def _find_homes(self, survey: Survey) -> dict[bytes, tuple[str, str]]:
-        """Say what a change of a key means."""
+        """Map each key to what must be read again when it changes."""
         keys = self._keys
         sets = (keys.scheduled, keys.retry, keys.dead)
         plain = (keys.known_jobs, keys.worker_pools, keys.history_head, *sets)
@@ -135,7 +135,7 @@ class LiveWatch:
         self._taken_s = now_s
 
     def _age(self, now_s: int) -> None:
-        """Let those that wait grow older."""
+        """Add the time since the last overview to the latency of queues that have jobs."""
         passed = now_s - self._taken_s
         if passed > 0:
             for name, queue in self._queues.items():

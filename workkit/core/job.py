@@ -303,7 +303,7 @@ def read(raw: bytes) -> Payload:
     """Read a job's bytes from a queue or a sorted set.
 
     Raises:
-        Undecodable: The payload is malformed: not JSON, a field of the wrong type, or no name.
+        Undecodable: The payload is malformed: not JSON, a field of a wrong type, or no name.
     """
     try:
         if not raw.isascii():

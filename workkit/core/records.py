@@ -199,7 +199,7 @@ class Queue:
         latency: How long the next job has waited, seconds; 0 for an empty queue.
         running: How many of its jobs pools hold now.
         max_concurrency: How many may run at once; 0 for no limit.
-        broken: Whether one of its keys has the wrong type, so that no job runs.
+        broken: Whether one of its keys has a wrong type, so that no job runs.
     """
 
     job_name: str

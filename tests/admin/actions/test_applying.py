@@ -30,7 +30,7 @@ def lay_many(stage: Stage, place: SetName, count: int = 1_700) -> None:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_what_a_query_picked_is_deleted_and_nothing_else(stage: Stage, place: SetName) -> None:
+def test_only_jobs_that_match_the_query_are_deleted(stage: Stage, place: SetName) -> None:
     lay_many(stage, place)
     made = plan(stage, "delete", Place(place), "fails:>1")
     outcome = stage.client.actions.apply(made, by="ann")
@@ -41,7 +41,7 @@ def test_what_a_query_picked_is_deleted_and_nothing_else(stage: Stage, place: Se
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_jobs_that_match_but_came_later_are_left_alone(stage: Stage, place: SetName) -> None:
+def test_jobs_that_match_but_came_later_are_not_changed(stage: Stage, place: SetName) -> None:
     lay_many(stage, place, 700)
     made = plan(stage, "delete", Place(place))
     late = {raw_job(f"late-{n:04}", fails=n % 4): 1_000 + n % 3 for n in range(1_000)}
@@ -51,7 +51,7 @@ def test_jobs_that_match_but_came_later_are_left_alone(stage: Stage, place: SetN
     assert set(stage.members(place)) == set(late)
 
 
-def test_jobs_that_have_gone_are_counted_as_such(stage: Stage) -> None:
+def test_jobs_that_have_left_the_place_are_counted_as_gone(stage: Stage) -> None:
     lay_many(stage, "dead", 700)
     made = plan(stage, "delete", DEAD)
     stage.redis.zrem(stage.keys.dead, *stage.members("dead")[100:150])
@@ -62,7 +62,7 @@ def test_jobs_that_have_gone_are_counted_as_such(stage: Stage) -> None:
     assert stage.members("dead") == [changed]
 
 
-def test_deleting_from_a_queue_leaves_the_others_in_their_order(stage: Stage) -> None:
+def test_deleting_from_a_queue_keeps_the_order_of_other_jobs(stage: Stage) -> None:
     raws = [raw_job(f"{n:05}", fails=n % 3) for n in range(1_234)]
     stage.queue("mail", *raws)
     made = plan(stage, "delete", MAIL, "fails:1")
@@ -74,7 +74,7 @@ def test_deleting_from_a_queue_leaves_the_others_in_their_order(stage: Stage) ->
     assert len(left) == 1_234 - 411 + 100
 
 
-def test_jobs_that_were_taken_from_a_queue_meanwhile_are_gone(stage: Stage) -> None:
+def test_jobs_that_a_pool_took_from_a_queue_are_counted_as_gone(stage: Stage) -> None:
     stage.queue("mail", *(raw_job(f"{n:05}") for n in range(600)))
     made = plan(stage, "delete", MAIL)
     stage.redis.rpop(stage.keys.jobs("mail"), 10)
@@ -86,7 +86,7 @@ def test_jobs_that_were_taken_from_a_queue_meanwhile_are_gone(stage: Stage) -> N
 # Retrying
 
 
-def test_dead_jobs_begin_afresh(stage: Stage) -> None:
+def test_retried_dead_jobs_have_no_failures(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}", fails=4, err="x", failed_at=9): n for n in range(600)})
     outcome = stage.client.actions.apply(plan(stage, "retry", DEAD))
     assert (outcome.done, outcome.refused) == (600, 0)
@@ -99,7 +99,7 @@ def test_dead_jobs_begin_afresh(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", ["retry", "scheduled"])
-def test_waiting_jobs_run_now_and_keep_what_they_are(stage: Stage, place: SetName) -> None:
+def test_waiting_jobs_run_now_and_keep_their_fields(stage: Stage, place: SetName) -> None:
     later = stage.clock.now_s + 900
     stage.lay(place, {raw_job("x", fails=2, err="boom", unknown={"a": 1}): later})
     stage.client.actions.apply(plan(stage, "retry", Place(place)))
@@ -120,7 +120,7 @@ def test_a_waiting_unique_job_that_runs_now_keeps_its_key(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_what_cannot_be_retried_is_left_where_it_is(stage: Stage, place: SetName) -> None:
+def test_a_job_that_cannot_be_retried_stays_in_its_place(stage: Stage, place: SetName) -> None:
     stage.redis.set(stage.keys.jobs("broken"), "no list")
     left = [b"junk", raw_job("x", "broken", fails=1)]
     stage.lay(place, dict.fromkeys([*left, raw_job("y", fails=1)], 5))
@@ -129,7 +129,7 @@ def test_what_cannot_be_retried_is_left_where_it_is(stage: Stage, place: SetName
     assert sorted(stage.members(place)) == sorted(left)
 
 
-def test_junk_can_be_deleted(stage: Stage) -> None:
+def test_malformed_payloads_can_be_deleted(stage: Stage) -> None:
     stage.lay("dead", {b"junk": 5, raw_job("y"): 5})
     outcome = stage.client.actions.apply(plan(stage, "delete", DEAD, "is:junk"))
     assert outcome.done == 1
@@ -165,7 +165,7 @@ def test_stopping_leaves_the_rest_alone(stage: Stage, place: Place) -> None:
     assert stage.client.jobs(place).total == 1_700 - outcome.done
 
 
-def test_what_is_stopped_before_it_begins_does_nothing(stage: Stage) -> None:
+def test_applying_that_is_stopped_before_it_begins_changes_nothing(stage: Stage) -> None:
     lay_many(stage, "dead", 10)
     stop = Event()
     stop.set()
@@ -177,7 +177,7 @@ def test_what_is_stopped_before_it_begins_does_nothing(stage: Stage) -> None:
 # The trash
 
 
-def test_what_was_done_is_noted_for_others(stage: Stage) -> None:
+def test_an_operation_is_recorded_for_other_users(stage: Stage) -> None:
     lay_many(stage, "dead", 10)
     outcome = stage.client.actions.apply(plan(stage, "delete", DEAD, "fails:1"), by="ann@web-1")
     (noted,) = stage.client.actions.operations()
@@ -199,7 +199,7 @@ def test_the_trash_expires(stage: Stage) -> None:
     assert stage.client.actions.operations() == []
 
 
-def test_a_trash_of_a_wrong_type_loses_nothing(
+def test_a_trash_key_of_the_wrong_type_loses_no_job(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_many(stage, "dead", 10)

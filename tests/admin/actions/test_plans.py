@@ -42,7 +42,7 @@ def test_making_a_plan_changes_nothing(stage: Stage) -> None:
     assert set(stage.redis.scan_iter(f"{stage.namespace}*")) == before
 
 
-def test_a_plan_is_made_batch_by_batch_and_can_be_given_up(stage: Stage) -> None:
+def test_a_plan_is_made_batch_by_batch_and_can_be_stopped(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(2_500)})
     told: list[BulkProgress] = []
     stage.client.actions.plan("delete", DEAD, "id:0000*", report=told.append)
@@ -55,7 +55,7 @@ def test_a_plan_is_made_batch_by_batch_and_can_be_given_up(stage: Stage) -> None
     assert stage.client.actions.plan("delete", DEAD, report=lambda _: stop.set(), stop=stop) is None
 
 
-def test_marked_jobs_are_pinned_whatever_their_order(stage: Stage) -> None:
+def test_marked_jobs_are_pinned_in_any_order(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{n}"): n for n in range(9)})
     marked = stage.client.jobs(DEAD, 2, 5).jobs[::-1]
     plan = stage.client.actions.plan_for("delete", DEAD, marked)
@@ -65,11 +65,11 @@ def test_marked_jobs_are_pinned_whatever_their_order(stage: Stage) -> None:
 
 
 @pytest.mark.one_server
-def test_what_makes_no_sense_is_refused(stage: Stage) -> None:
+def test_an_impossible_action_is_refused(stage: Stage) -> None:
     actions: Any = stage.client.actions
     with pytest.raises(InvalidOption, match="unknown action 'bury'"):
         actions.plan("bury", DEAD)
-    with pytest.raises(InvalidOption, match="only those of a set can be retried"):
+    with pytest.raises(InvalidOption, match="only jobs of a set can be retried"):
         actions.plan("retry", Place("queued", "mail"))
     with pytest.raises(InvalidQuery):
         actions.plan("delete", DEAD, "erorr:x")
@@ -78,16 +78,16 @@ def test_what_makes_no_sense_is_refused(stage: Stage) -> None:
 # What it says about unique keys
 
 
-def test_deleting_says_how_many_keys_it_frees(stage: Stage) -> None:
+def test_a_plan_to_delete_says_how_many_keys_it_frees(stage: Stage) -> None:
     for n in range(3):
         stage.enqueuer.enqueue_unique_in("mail", 60, {"n": n})
     stage.enqueuer.enqueue_in("mail", 60)
     plan = planned(stage.client.actions.plan("delete", Place("scheduled")))
     assert (plan.count, plan.unique, plan.contested) == (4, 3, 0)
-    assert plan.effects() == ["frees 3 unique keys, so such jobs can be enqueued again"]
+    assert plan.effects() == ["frees 3 unique keys, so that these jobs can be enqueued again"]
 
 
-def test_retrying_says_which_jobs_will_not_be_unique_any_more(stage: Stage) -> None:
+def test_a_plan_to_retry_says_how_many_jobs_will_not_be_unique(stage: Stage) -> None:
     for n in range(3):
         key = stage.unique_key(f'{{"n":{n}}}')
         raw = raw_job(f"{n}", args={"n": n}, unique=True, unique_key=key, fails=4)
@@ -97,17 +97,17 @@ def test_retrying_says_which_jobs_will_not_be_unique_any_more(stage: Stage) -> N
     assert (plan.unique, plan.contested) == (3, 1)
     assert plan.effects() == [
         "takes 2 unique keys again",
-        "runs 1 that are not unique: a newer job holds the key",
+        "runs 1 without being unique: a newer job holds the key",
     ]
     leaving = planned(stage.client.actions.plan("delete", DEAD))
-    assert leaving.effects() == ["leaves 1 unique key alone: another job holds it"]
+    assert leaving.effects() == ["does not free 1 unique key: another job holds it"]
 
 
-def test_members_that_are_no_jobs_are_counted(stage: Stage) -> None:
+def test_malformed_payloads_are_counted(stage: Stage) -> None:
     stage.lay("dead", {b"junk": 1, raw_job("x"): 2})
     plan = planned(stage.client.actions.plan("retry", DEAD))
     assert (plan.count, plan.junk) == (2, 1)
-    assert plan.effects() == ["leaves 1 member alone: no job"]
+    assert plan.effects() == ["does not change 1 malformed payload"]
     assert planned(stage.client.actions.plan("delete", DEAD, "is:junk")).count == 1
 
 
@@ -115,7 +115,7 @@ def test_members_that_are_no_jobs_are_counted(stage: Stage) -> None:
 
 
 @given(st.lists(st.integers(-5, 5), max_size=60), st.integers(1, 10))
-def test_runs_of_pins_cover_all_and_share_no_score(scores: list[int], size: int) -> None:
+def test_runs_of_pins_cover_all_pins_and_share_no_score(scores: list[int], size: int) -> None:
     pins = Pins()
     raws = {score: [] for score in scores}  # type: dict[int, list[bytes]]
     for at, score in enumerate(sorted(scores)):

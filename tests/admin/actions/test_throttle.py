@@ -57,7 +57,7 @@ def pool(stage: Stage, share: float) -> StepPool:
     return stage.pool(failing(share), max_fails=1)
 
 
-def test_a_cure_that_works_goes_from_one_to_ten_to_the_full_rate(stage: Stage) -> None:
+def test_successful_retries_go_from_one_to_ten_to_the_full_rate(stage: Stage) -> None:
     lay(stage, 200)
     told: list[BulkProgress] = []
     outcome = retry(stage, Throttle(per_s=50), pool(stage, 0).work, told)
@@ -67,14 +67,14 @@ def test_a_cure_that_works_goes_from_one_to_ten_to_the_full_rate(stage: Stage) -
     assert any(progress.note == "waiting for the outcome of 1" for progress in told)
 
 
-def test_if_the_first_one_fails_the_others_are_left_alone(stage: Stage) -> None:
+def test_if_the_first_retry_fails_no_other_job_is_retried(stage: Stage) -> None:
     lay(stage, 200)
     outcome = retry(stage, Throttle(), pool(stage, 1).work, [])
     assert (outcome.done, outcome.left) == (1, 199)
-    assert outcome.stopped == "1 failed of 1 retried job that ended"
+    assert outcome.stopped == "1 of 1 retried job that ended failed"
 
 
-def test_it_stops_once_more_fail_than_the_bound_allows(stage: Stage) -> None:
+def test_it_stops_above_the_maximum_failure_rate(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{(n + 50) % 100:05}", fails=4): n for n in range(100)})
     stage.lay("dead", {raw_job(f"{n + 100:05}", fails=4): n + 100 for n in range(100)})
     outcome = retry(stage, Throttle(per_s=20, max_failure_rate=0.1), pool(stage, 0.5).work, [])
@@ -83,20 +83,20 @@ def test_it_stops_once_more_fail_than_the_bound_allows(stage: Stage) -> None:
     assert "that ended" in outcome.stopped
 
 
-def test_failures_below_the_bound_do_not_stop_it(stage: Stage) -> None:
+def test_it_goes_on_below_the_maximum_failure_rate(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{(n + 50) % 100:05}", fails=4): n for n in range(100)})
     outcome = retry(stage, Throttle(max_failure_rate=0.3), pool(stage, 0.1).work, [])
     assert (outcome.done, outcome.stopped) == (100, "")
 
 
-def test_it_waits_no_longer_for_the_first_one_than_its_patience(stage: Stage) -> None:
+def test_it_waits_for_the_first_job_only_as_long_as_its_patience(stage: Stage) -> None:
     lay(stage, 20)
     outcome = retry(stage, Throttle(patience_s=30), lambda: None, [])
     assert (outcome.done, outcome.left) == (1, 19)
-    assert outcome.stopped == "1 job of the first did not end in time"
+    assert outcome.stopped == "1 job of the first stage did not end in time"
 
 
-def test_slow_rates_send_one_at_a_time(stage: Stage) -> None:
+def test_slow_rates_retry_one_job_at_a_time(stage: Stage) -> None:
     lay(stage, 14)
     told: list[BulkProgress] = []
     began = stage.clock.now_s
@@ -114,6 +114,8 @@ def test_slow_rates_send_one_at_a_time(stage: Stage) -> None:
         ({"patience_s": 0}, "patience_s must be above 0"),
     ],
 )
-def test_a_throttle_that_makes_no_sense_is_refused(options: dict[str, float], said: str) -> None:
+def test_a_throttle_with_values_out_of_range_is_refused(
+    options: dict[str, float], said: str
+) -> None:
     with pytest.raises(InvalidOption, match=said):
         Throttle(**options)

@@ -46,7 +46,7 @@ def test_deleted_jobs_of_a_queue_run_next_in_their_old_order(stage: Stage) -> No
     assert stage.queued() == [*raws, raw_job("new")]
 
 
-def test_a_second_console_undoes_what_a_first_one_that_was_killed_has_done(stage: Stage) -> None:
+def test_a_second_console_undoes_an_operation_of_a_killed_one(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(1_700)})
     made = stage.client.actions.plan("delete", DEAD)
     assert made is not None
@@ -66,7 +66,7 @@ def test_a_second_console_undoes_what_a_first_one_that_was_killed_has_done(stage
     second.close()
 
 
-def test_two_who_undo_at_once_bring_everything_back_once(stage: Stage) -> None:
+def test_two_users_who_undo_at_once_bring_each_job_back_once(stage: Stage) -> None:
     members = {raw_job(f"{n:05}"): n for n in range(900)}
     stage.lay("dead", members)
     operation_id = act(stage, "delete", DEAD)
@@ -84,7 +84,7 @@ def test_two_who_undo_at_once_bring_everything_back_once(stage: Stage) -> None:
     other.close()
 
 
-def test_undoing_can_be_stopped_and_goes_on_later(stage: Stage) -> None:
+def test_undoing_can_be_stopped_and_continued(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(900)})
     operation_id = act(stage, "delete", DEAD)
     stop = Event()
@@ -94,17 +94,17 @@ def test_undoing_can_be_stopped_and_goes_on_later(stage: Stage) -> None:
     assert stage.client.actions.undo(operation_id) == Undone(700, 0, 0, 0)
 
 
-def test_what_was_undone_cannot_be_undone_again(stage: Stage) -> None:
+def test_an_operation_cannot_be_undone_twice(stage: Stage) -> None:
     stage.lay("dead", {raw_job("x"): 1})
     operation_id = act(stage, "delete", DEAD)
     stage.client.actions.undo(operation_id)
-    with pytest.raises(NotUndone, match=f"no action '{operation_id}' can be undone"):
+    with pytest.raises(NotUndone, match=f"cannot undo '{operation_id}'"):
         stage.client.actions.undo(operation_id)
     assert not list(stage.redis.scan_iter(f"{stage.namespace}:trash*"))
 
 
 @pytest.mark.parametrize("verb", ["delete", "retry"])
-def test_undoing_into_a_key_of_a_wrong_type_loses_nothing(stage: Stage, verb: Verb) -> None:
+def test_undoing_into_a_key_of_the_wrong_type_loses_no_job(stage: Stage, verb: Verb) -> None:
     stage.lay("dead", {raw_job("x", fails=1): 1})
     operation_id = act(stage, verb, DEAD)
     stage.redis.set(stage.keys.dead, "no set")
@@ -138,7 +138,7 @@ def test_an_update_that_waited_under_the_key_is_kept(stage: Stage) -> None:
     assert b'"v":2' in (before or b"")
 
 
-def test_a_job_whose_key_is_held_by_a_newer_one_comes_back_without_being_unique(
+def test_a_deleted_job_comes_back_not_unique_if_a_newer_job_holds_its_key(
     stage: Stage,
 ) -> None:
     stage.enqueuer.enqueue_unique_in("mail", 600, {"k": 1})
@@ -152,7 +152,7 @@ def test_a_job_whose_key_is_held_by_a_newer_one_comes_back_without_being_unique(
     assert stage.held(stage.unique_key()) is None
 
 
-def test_a_job_that_had_begun_once_does_not_take_the_key_of_another(stage: Stage) -> None:
+def test_a_job_that_had_begun_does_not_take_the_key_of_another_job(stage: Stage) -> None:
     stage.enqueuer.enqueue_unique("mail", {"k": 1})
     pool = stage.pool()
     pool.claim()
@@ -178,7 +178,7 @@ def test_retried_jobs_that_have_not_begun_are_dead_again_as_they_were(stage: Sta
     assert dict(stage.redis.zrange(stage.keys.dead, 0, -1, withscores=True)) == members
 
 
-def test_retried_jobs_that_have_begun_are_said_to_have_gone_on(stage: Stage) -> None:
+def test_retried_jobs_that_have_begun_are_counted_as_gone_on(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{n}", fails=4): 1_000 + n for n in range(10)})
     operation_id = act(stage, "retry", DEAD)
     stage.redis.rpop(stage.keys.jobs("mail"), 4)
@@ -201,7 +201,7 @@ def test_a_key_that_a_retried_job_took_is_free_again(stage: Stage, until: str) -
     assert stage.members("dead") == [raw]
 
 
-def test_a_key_that_belonged_to_a_newer_job_stays_with_it(stage: Stage) -> None:
+def test_undoing_does_not_free_a_key_of_a_newer_job(stage: Stage) -> None:
     raw = raw_job("x", args={"k": 1}, unique=True, unique_key=stage.unique_key(), fails=4)
     stage.lay("dead", {raw: 5})
     stage.enqueuer.enqueue_unique("mail", {"k": 1})
@@ -214,7 +214,7 @@ def test_a_key_that_belonged_to_a_newer_job_stays_with_it(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", ["retry", "scheduled"])
-def test_waiting_jobs_that_were_to_run_now_wait_again(stage: Stage, place: SetName) -> None:
+def test_undone_retries_of_waiting_jobs_wait_again(stage: Stage, place: SetName) -> None:
     later = stage.clock.now_s + 900
     stage.lay(place, {raw_job("x", fails=2): later})
     operation_id = act(stage, "retry", Place(place))
@@ -227,7 +227,7 @@ def test_waiting_jobs_that_were_to_run_now_wait_again(stage: Stage, place: SetNa
     ]
 
 
-def test_bytes_that_were_buried_and_retried_come_back_as_they_were_buried(stage: Stage) -> None:
+def test_retried_malformed_payloads_are_dead_again_after_undo(stage: Stage) -> None:
     stage.queue("mail", b"junk")
     stage.pool().work()
     (buried,) = stage.members("dead")

@@ -88,7 +88,7 @@ def dead(**fields: Any) -> DeadJob:
         "queue:mail error:Timeout fails:>3 age:<3h not args.tenant:other",
     ],
 )
-def test_a_job_is_picked(query: str) -> None:
+def test_a_query_picks_a_job(query: str) -> None:
     assert Query(query).matches(dead(), NOW)
 
 
@@ -124,18 +124,18 @@ def test_a_job_is_picked(query: str) -> None:
         "letter",
     ],
 )
-def test_a_job_is_left_out(query: str) -> None:
+def test_a_query_leaves_out_a_job(query: str) -> None:
     assert not Query(query).matches(dead(), NOW)
 
 
-def test_what_a_job_does_not_have_matches_nothing() -> None:
+def test_a_field_that_a_job_does_not_have_matches_nothing() -> None:
     bare = QueuedJob(0, Job("mail", "x", 0, None))
     for query in ("error:x", "type:x", "age:>0", "failed:>0", "died:>0", "due:>-9w", "args:x"):
         assert not Query(query).matches(bare, NOW), query
     assert Query("place:queued fails:0").matches(bare, NOW)
 
 
-def test_due_counts_to_the_time_a_job_waits_for() -> None:
+def test_due_is_the_time_until_a_job_is_due() -> None:
     job = Job("mail", "x", NOW, None)
     for record in (ScheduledJob(NOW + 90, job), RetryJob(NOW + 90, job)):
         assert Query("due:<2m").matches(record, NOW)
@@ -144,7 +144,7 @@ def test_due_counts_to_the_time_a_job_waits_for() -> None:
         assert Query("due:-10").matches(record, NOW + 100)
 
 
-def test_marks_pick_unique_cron_and_junk() -> None:
+def test_is_picks_unique_jobs_cron_jobs_and_malformed_payloads() -> None:
     assert Query("is:unique").matches(QueuedJob(0, Job("a", "x", 1, None, unique=True)), NOW)
     assert Query("is:cron").matches(QueuedJob(0, Job("a", "periodic:a:@every 1s:9", 1, None)), NOW)
     junk = QueuedJob(0, Job("a", "", 0, None, raw=b"?", undecodable="not a job"))
@@ -161,7 +161,7 @@ names = st.text("ab*", min_size=1, max_size=6)
 
 
 @given(names, st.text("ab", max_size=8))
-def test_a_wildcard_stands_for_anything(pattern: str, text: str) -> None:
+def test_a_wildcard_matches_anything(pattern: str, text: str) -> None:
     from fnmatch import fnmatchcase
 
     job = QueuedJob(0, Job(text, "x", 1, None))
@@ -183,7 +183,7 @@ def test_signs_compare_as_numbers_do(fails: int, bound: int) -> None:
 
 
 @given(st.booleans(), st.booleans(), st.booleans())
-def test_and_or_and_not_are_those_of_logic(a: bool, b: bool, c: bool) -> None:
+def test_and_or_and_not_follow_boolean_logic(a: bool, b: bool, c: bool) -> None:
     words = {True: "queue:mail", False: "queue:letter"}
     text = f"{words[a]} or {words[b]} not {words[c]}"
     assert Query(text).matches(dead(), NOW) == (a or (b and not c))

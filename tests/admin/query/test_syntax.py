@@ -60,12 +60,12 @@ trees = st.recursive(
 
 
 @given(trees)
-def test_what_was_written_is_read_back(tree: Node) -> None:
+def test_a_written_query_reads_back_as_the_same_tree(tree: Node) -> None:
     assert shape(read(written(tree))) == shape(tree)
 
 
 @given(st.one_of(st.text(), st.text('abc:,()"\\- ornt<>*.')))
-def test_any_text_is_a_query_or_a_complaint_that_points_into_it(text: str) -> None:
+def test_any_text_is_a_query_or_an_error_that_points_into_it(text: str) -> None:
     complaint = None
     try:
         Query(text)
@@ -78,13 +78,13 @@ def test_any_text_is_a_query_or_a_complaint_that_points_into_it(text: str) -> No
 
 
 @given(WORDS)
-def test_a_bare_word_is_looked_for_as_it_stands(word: str) -> None:
+def test_a_bare_word_is_one_value(word: str) -> None:
     if ":" in word or word.startswith("-"):
         return
     assert shape(read(word)) == ("", [(word, False)])
 
 
-def test_not_binds_tighter_than_and_and_that_tighter_than_or() -> None:
+def test_not_binds_before_and_which_binds_before_or() -> None:
     assert shape(read("not a b or c and d")) == (
         "AnyOf",
         [
@@ -94,7 +94,7 @@ def test_not_binds_tighter_than_and_and_that_tighter_than_or() -> None:
     )
 
 
-def test_words_of_the_language_are_words_of_their_own_only() -> None:
+def test_operators_are_only_whole_words() -> None:
     assert shape(read("order notes android")) == (
         "AllOf",
         [("", [("order", False)]), ("", [("notes", False)]), ("", [("android", False)])],
@@ -102,12 +102,12 @@ def test_words_of_the_language_are_words_of_their_own_only() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
-def test_nothing_picks_everything(text: str) -> None:
+def test_an_empty_query_picks_every_job(text: str) -> None:
     assert not Query(text)
     assert Query("a")
 
 
-def test_queries_that_read_the_same_are_equal() -> None:
+def test_queries_with_the_same_tree_are_equal() -> None:
     assert Query("queue:mail  ") == Query("queue:mail")
     assert hash(Query("queue:mail")) == hash(Query("queue:mail  "))
     assert Query("queue:mail") != Query("queue:letter")
@@ -125,17 +125,17 @@ def test_queries_that_read_the_same_are_equal() -> None:
         ("a and or b", 6, "'and' needs something after it"),
         ("a not", 2, "'not' needs something after it"),
         ("not or a", 4, "'not' needs something after it"),
-        ("(a", 0, "this '(' is never closed"),
-        ("a)", 1, "this ')' closes nothing"),
+        ("(a", 0, "this '(' has no ')'"),
+        ("a)", 1, "this ')' has no '('"),
         ("a ()", 2, "there is nothing in these parentheses"),
-        ('error:"a', 6, "this quote is never closed"),
+        ('error:"a', 6, "this quote has no end"),
         ("error:f(x)", 7, "put the whole value into quotes"),
         ("queue:", 6, "queue: needs a value right after the colon"),
         ("queue: mail", 6, "queue: needs a value right after the colon"),
         ("queue:a,", 8, "a value is missing here"),
         (":mail", 0, "a field's name is missing before the colon"),
         ("a erorr:x", 2, "unknown field 'erorr'; did you mean error?"),
-        ("zzz:x", 0, "there are queue, id, error"),
+        ("zzz:x", 0, "known: queue, id, error"),
         ("args.:x", 0, "name the arg after the dot"),
         ("args.a..b:x", 0, "name the arg after the dot"),
         ("fails:many", 6, "'many' is not a number such as 3"),
@@ -148,7 +148,7 @@ def test_queries_that_read_the_same_are_equal() -> None:
         ("not " * 60 + "a", 204, "this is nested too deeply"),
     ],
 )
-def test_a_complaint_points_at_the_place(text: str, at: int, reason: str) -> None:
+def test_an_error_points_at_its_place(text: str, at: int, reason: str) -> None:
     with pytest.raises(InvalidQuery) as caught:
         Query(text)
     assert reason in caught.value.reason

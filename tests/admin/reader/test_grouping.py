@@ -50,7 +50,7 @@ def test_dead_and_retrying_jobs_are_counted_apart() -> None:
     assert group.last_at == NOW - 5
 
 
-def test_jobs_without_an_error_and_bytes_that_are_no_job_have_groups_too() -> None:
+def test_jobs_without_an_error_and_malformed_payloads_have_groups() -> None:
     plain, junk = groups_of(dead(""), dead("", undecodable="not a job: junk")).groups()
     assert (plain.fingerprint, plain.message) == ("", "no error is recorded")
     assert junk.message == "not a job: junk"
@@ -67,7 +67,7 @@ def test_a_trend_counts_each_failure_of_its_span_once(ages: list[int], span_s: i
         assert surely <= sum(trend) <= at_most
 
 
-def test_the_newest_failures_stand_at_the_end_of_a_trend() -> None:
+def test_the_newest_failures_are_at_the_end_of_a_trend() -> None:
     (group,) = groups_of(dead("E: 1", NOW), dead("E: 2", NOW - 3_500)).groups()
     trend = group.trend(NOW, 24, 3_600)
     assert (trend[0], trend[-1], sum(trend)) == (1, 1, 2)

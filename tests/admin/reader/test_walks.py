@@ -26,7 +26,7 @@ def ids(batches: list[Batch[Any]]) -> list[str]:
 
 @pytest.mark.parametrize("place", SETS)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_part_of_a_set_is_taken_by_rank_from_either_end(
+def test_a_part_of_a_set_is_read_by_rank_from_either_end(
     stage: Stage, place: SetName, reverse: bool
 ) -> None:
     lay(stage, place)
@@ -39,7 +39,7 @@ def test_a_part_of_a_set_is_taken_by_rank_from_either_end(
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_part_of_a_queue_tells_the_positions_of_its_jobs(stage: Stage, reverse: bool) -> None:
+def test_a_part_of_a_queue_has_the_positions_of_its_jobs(stage: Stage, reverse: bool) -> None:
     stage.queue("mail", *(raw_job(f"{n:04}") for n in range(50)))
     page = stage.client.jobs(Place("queued", "mail"), 10, 5, reverse=reverse)
     expected = range(39, 34, -1) if reverse else range(10, 15)
@@ -51,7 +51,7 @@ def test_a_part_of_a_queue_tells_the_positions_of_its_jobs(stage: Stage, reverse
 @pytest.mark.parametrize("place", SETS)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("size", [1, 7, 33, 1_000])
-def test_a_walk_meets_every_job_once_and_tells_how_far_it_is(
+def test_a_walk_returns_every_job_once_and_its_progress(
     stage: Stage, place: SetName, reverse: bool, size: int
 ) -> None:
     lay(stage, place)
@@ -65,7 +65,7 @@ def test_a_walk_meets_every_job_once_and_tells_how_far_it_is(
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("gone", ["the last one met", "those already met", "all of its score"])
-def test_a_walk_misses_nothing_when_what_it_has_met_goes_away(
+def test_a_walk_misses_no_job_when_earlier_jobs_leave(
     stage: Stage, reverse: bool, gone: str
 ) -> None:
     lay(stage, "dead")
@@ -83,7 +83,7 @@ def test_a_walk_misses_nothing_when_what_it_has_met_goes_away(
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_walk_meets_nothing_twice_when_others_come(stage: Stage, reverse: bool) -> None:
+def test_a_walk_returns_no_job_twice_when_new_jobs_come(stage: Stage, reverse: bool) -> None:
     lay(stage, "dead")
     met: list[str] = []
     fresh = (raw_job(f"new-{n}") for n in itertools.count())
@@ -94,7 +94,7 @@ def test_a_walk_meets_nothing_twice_when_others_come(stage: Stage, reverse: bool
 
 
 @pytest.mark.parametrize("change", ["pushed", "taken"])
-def test_a_walk_over_a_queue_from_its_newest_job_misses_none_that_stays(
+def test_a_walk_from_the_newest_job_of_a_queue_misses_no_job_that_stays(
     stage: Stage, change: str
 ) -> None:
     stage.queue("mail", *(raw_job(f"{n:04}") for n in range(100)))
@@ -122,14 +122,14 @@ def test_infinite_scores_do_not_stop_a_walk(stage: Stage) -> None:
 
 
 @pytest.mark.one_server
-def test_an_empty_place_has_nothing_to_walk_over(stage: Stage) -> None:
+def test_a_walk_over_an_empty_place_is_empty(stage: Stage) -> None:
     for place in (*map(Place, SETS), Place("queued", "mail")):
         assert list(stage.client.walk(place)) == []
         assert stage.client.jobs(place).total == 0
 
 
 @pytest.mark.one_server
-def test_what_is_no_part_of_a_place_is_refused(stage: Stage) -> None:
+def test_an_invalid_part_of_a_place_is_refused(stage: Stage) -> None:
     dead = Place("dead")
     with pytest.raises(InvalidOption, match="start must be"):
         stage.client.jobs(dead, -1)
@@ -139,14 +139,14 @@ def test_what_is_no_part_of_a_place_is_refused(stage: Stage) -> None:
         stage.client.walk(dead, size=0)
     with pytest.raises(InvalidOption, match="unknown place 'deda'"):
         Place("deda")  # type: ignore[arg-type]
-    with pytest.raises(InvalidOption, match="names its queue"):
+    with pytest.raises(InvalidOption, match="needs a queue"):
         Place("queued")
     assert str(Place("queued", "mail")) == "queue 'mail'"
     assert str(dead) == "the dead set"
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_no_jobs_are_read_where_only_their_number_is_asked_for(stage: Stage, reverse: bool) -> None:
+def test_a_part_of_zero_jobs_reads_only_their_number(stage: Stage, reverse: bool) -> None:
     lay(stage, "dead")
     stage.queue("mail", *(raw_job(f"{n}") for n in range(9)))
     for place, total in ((Place("dead"), 100), (Place("queued", "mail"), 9)):

@@ -70,7 +70,7 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_has_changed_is_seen(
+def test_a_watch_returns_changes(
     stage: Stage, watch: Counted, change: str, wait_until: WaitUntil
 ) -> None:
     assert watch.watch.overview() == stage.client.overview()
@@ -80,14 +80,14 @@ def test_what_has_changed_is_seen(
     wait_until(lambda: watch.watch.overview() == stage.client.overview())
 
 
-def test_a_look_at_what_has_not_changed_costs_nothing(stage: Stage, watch: Counted) -> None:
+def test_an_unchanged_overview_costs_no_round_trip(stage: Stage, watch: Counted) -> None:
     watch.overview()
     for _ in range(5):
         stage.clock.advance(10)
         assert watch.overview()[1] == 0
 
 
-def test_a_look_at_one_queue_that_has_changed_reads_that_one(
+def test_only_the_queue_that_has_changed_is_read(
     stage: Stage, watch: Counted, wait_until: WaitUntil
 ) -> None:
     watch.overview()
@@ -97,7 +97,7 @@ def test_a_look_at_one_queue_that_has_changed_reads_that_one(
     assert costs == 5
 
 
-def test_a_pool_that_beats_lives_without_being_read_each_time(
+def test_a_pool_that_sends_heartbeats_is_not_read_each_time(
     stage: Stage, watch: Counted, wait_until: WaitUntil
 ) -> None:
     pool = stage.pool()
@@ -122,7 +122,7 @@ def test_a_pool_that_beats_lives_without_being_read_each_time(
     assert seen.pools[0].heartbeat_at <= stage.clock.now_s - 20, "a silent pool is not kept alive"
 
 
-def test_a_connection_that_was_cut_is_made_anew_and_nothing_is_missed(
+def test_after_a_cut_connection_no_change_is_missed(
     stage: Stage, watch: Counted, wait_until: WaitUntil
 ) -> None:
     watch.overview()
@@ -134,7 +134,7 @@ def test_a_connection_that_was_cut_is_made_anew_and_nothing_is_missed(
     assert watch.overview()[1] == 0
 
 
-def test_where_changes_are_not_named_everything_is_read_each_time(
+def test_without_announced_changes_everything_is_read_each_time(
     stage: Stage, watch: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workkit.store.connections.watching.WatchLink.watches", lambda _: False)

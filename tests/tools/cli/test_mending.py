@@ -285,7 +285,7 @@ def test_what_was_deleted_is_undone_by_another_command(shell: Shell, dead: list[
     assert operation in shell.lines("undo")[1]
     assert shell.run("undo", operation).stdout == "3 jobs are back\n"
     assert dead_left(shell) == dead
-    assert "can be undone" in shell.complaint("undo", operation, code=1)
+    assert "cannot undo" in shell.complaint("undo", operation, code=1)
     assert shell.complaint("undo", code=0) == "nothing was deleted or retried lately\n"
 
 
@@ -323,5 +323,5 @@ def test_a_cure_is_tried_on_one_job_first(shell: Shell, dead: list[str]) -> None
     with pool:
         result = shell.run("retry", "--all", "--yes", "--per-second", "50", code=1)
     assert result.stdout == (
-        "retried 1 dead job; 2 left alone: 1 failed of 1 retried job that ended\n"
+        "retried 1 dead job; 2 left alone: 1 of 1 retried job that ended failed\n"
     )

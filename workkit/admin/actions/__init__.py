@@ -1,8 +1,8 @@
 """Bulk actions: plan, apply, undo.
 
-A plan pins the jobs that were there when it was made, and says what acting on them will do. It is
-applied to exactly those, in bounded batches. What it took away goes to a trash in Redis, from which
-`undo` brings it back, in any process, until it expires.
+A plan pins the jobs that match when it is made, and describes the effects of acting on them.
+Applying it acts on exactly these jobs, in bounded batches. The removed jobs go to a trash in Redis.
+Until the trash expires, any process can bring them back with `undo`.
 """
 
 from __future__ import annotations

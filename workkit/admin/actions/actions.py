@@ -1,4 +1,4 @@
-"""Makes plans, applies them, and undoes what was done."""
+"""Makes, applies and undoes plans."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ _UNDO_BATCH: Final = 200
 
 
 def _silent(_progress: BulkProgress) -> None:
-    """Report to nobody."""
+    """Ignore the progress."""
 
 
 class Actions:
-    """Acts on many jobs at once; what `Client.actions` is.
+    """Acts on many jobs at once. `Client.actions` is one.
 
     Args:
         keys: The namespace.
-        run: Carries out a step.
+        carry: Carries out a step.
         reader: Reads the same namespace.
-        clock: Where times come from.
+        clock: The source of the time.
         entropy: Makes the ids of operations.
 
-    Every method raises `ServerError` if Redis does not answer or refuses. What was done until then
-    is in the trash and can be undone.
+    Every method raises `ServerError` if Redis does not answer or refuses. The jobs removed until
+    then are in the trash, so `undo` can bring them back.
     """
 
     def __init__(
@@ -73,22 +73,22 @@ class Actions:
         report: Report = _silent,
         stop: Stop | None = None,
     ) -> Plan | None:
-        """Pin the jobs of a place that a query picks now, and say what acting on them will do.
+        """Pin the jobs of a place that match a query now, and describe the effects of the action.
 
         Args:
-            verb: "delete", or "retry": dead jobs begin afresh, those that wait for their time run
+            verb: "delete" or "retry". "retry" resets dead jobs, and runs scheduled jobs and retries
                 now.
-            place: Where the jobs are.
-            query: Which of them; "" for all.
-            report: Told how far it is, after each batch.
-            stop: Set to give up.
+            place: The place of the jobs.
+            query: Picks jobs; "" for all.
+            report: Receives the progress after each batch.
+            stop: Set it to give up.
 
         Returns:
             The plan, or None if it was stopped.
 
         Raises:
-            InvalidOption: The verb makes no sense there.
-            InvalidQuery: The query cannot be read.
+            InvalidOption: The verb is not possible in this place.
+            InvalidQuery: The query is not valid.
         """
         check_verb(verb, place)
         asked = Query(query) if isinstance(query, str) else query
@@ -101,15 +101,15 @@ class Actions:
         return self._drawn_up(draft, verb, place, asked.text)
 
     def plan_for(self, verb: Verb, place: Place, records: Iterable[WaitingJob]) -> Plan:
-        """Pin certain jobs, such as those that were marked.
+        """Pin the given jobs, such as jobs marked by the user.
 
         Args:
             verb: As for `plan`.
-            place: Where they are.
+            place: The place of the jobs.
             records: The jobs.
 
         Raises:
-            InvalidOption: The verb makes no sense there.
+            InvalidOption: The verb is not possible in this place.
         """
         check_verb(verb, place)
         draft = Draft()
@@ -150,15 +150,15 @@ class Actions:
     ) -> BulkOutcome:
         """Act on exactly the jobs of a plan, in bounded batches.
 
-        Jobs that have come since are left alone, whatever they look like; those that have gone are
-        counted as such.
+        Later jobs stay where they are, even if they match the query. Jobs that have left the place
+        are counted as gone.
 
         Args:
-            plan: What to do.
-            by: Who does it, for others who look at what can be undone.
-            throttle: For retrying: how fast, and when to stop.
-            report: Told how far it is, after each batch.
-            stop: Set to stop after the current batch.
+            plan: The plan.
+            by: The user's name, shown in the list of operations that can be undone.
+            throttle: For retries: how fast, and when to stop.
+            report: Receives the progress after each batch.
+            stop: Set it to stop after the current batch.
         """
         application = Application(
             self._keys,
@@ -177,43 +177,43 @@ class Actions:
     # Undoing.
 
     def operations(self) -> list[Operation]:
-        """Return what can be undone, by anybody, the newest first."""
+        """Return all operations that can be undone, the newest first."""
         known = self._carry(iter(trash.forget_expired(self._keys, self._clock.read().epoch_s)))
         rows = self._carry(iter(trash.operations(self._keys, known))) if known else {}
         found = [_operation(name, fields, count) for name, (fields, count) in rows.items() if count]
         return sorted(found, key=lambda each: each.at, reverse=True)
 
     def forget(self, operation_id: str) -> None:
-        """Empty the trash of an operation at once; it cannot be undone any more.
+        """Empty the trash of an operation. Then it cannot be undone any more.
 
         Args:
-            operation_id: Which one, see `operations`.
+            operation_id: Its id, see `operations`.
         """
         self._carry(iter(trash.forget(self._keys, operation_id)))
 
     def undo(
         self, operation_id: str, *, report: Report = _silent, stop: Stop | None = None
     ) -> Undone:
-        """Bring back what an operation deleted, or what it retried and has not begun.
+        """Bring back the jobs that an operation deleted, or retried jobs that have not begun.
 
         Args:
-            operation_id: Which one, see `operations`.
-            report: Told how far it is, after each batch.
-            stop: Set to stop after the current batch; the rest can be undone later.
+            operation_id: Its id, see `operations`.
+            report: Receives the progress after each batch.
+            stop: Set it to stop after the current batch. The rest can be undone later.
 
         Raises:
-            NotUndone: The operation does not exist any more.
+            NotUndone: The operation is unknown: it was undone, or its trash has expired.
         """
         row = self._carry(iter(trash.operation(self._keys, operation_id)))
         if not row:
             raise NotUndone(
-                f"no action {operation_id!r} can be undone; it was undone, or has expired"
+                f"cannot undo {operation_id!r}: it was already undone, or its trash has expired"
             )
         what = _operation(operation_id, row, 0)
         back = without_key = gone_on = 0
         while True:
-            # What was retried last has most likely not begun. What was deleted from a queue goes
-            # back in its old order.
+            # The jobs retried last have most likely not begun yet. Deleted jobs must go back to
+            # their queue in their old order.
             entries = trash.entries(
                 self._keys, operation_id, _UNDO_BATCH, newest_first=what.verb == "retry"
             )

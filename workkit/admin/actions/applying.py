@@ -1,4 +1,4 @@
-"""Applying one plan: batch by batch, as fast as it may go."""
+"""Applies one plan, batch by batch, at the rate of its throttle."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from workkit.store.carry import StepCarrier
 __all__ = ["Application"]
 
 _BATCH: Final = 500
-#: A job in the middle of a queue is found by going through what is in front of it: so many
-#: comparisons a batch keep the server busy for a few milliseconds.
+#: To find a job in a queue, the server compares all jobs before it. This many comparisons in a
+#: batch take it a few milliseconds.
 _COMPARISONS: Final = 200_000
 _LOOK_S: Final = 0.5
-#: Executions are looked for from a little before the last look, seconds: they are recorded late.
+#: Each read of history overlaps the last one by this much, seconds: pools record executions late.
 _LATE_S: Final = 5.0
 
 
@@ -68,7 +68,7 @@ class Application:
         self._looked_s = reader.now_s()
 
     def carry_out(self) -> BulkOutcome:
-        """Act on every pinned job, or until it is to stop."""
+        """Act on every pinned job, unless it is stopped."""
         if self._plan.count and not self._stop.is_set():
             self._note()
             for raws in self._paced(self._pinned()):
@@ -84,7 +84,7 @@ class Application:
         )  # fmt: skip
 
     def _note(self) -> None:
-        """Write down what is about to be done, so that another process can undo it."""
+        """Record the operation before it begins, so that another process can undo it."""
         plan, now_s = self._plan, self._now_s()
         expires_at = now_s + self._trash.kept_s
         fields = {
@@ -106,7 +106,7 @@ class Application:
     # Finding what is pinned.
 
     def _pinned(self) -> Iterator[list[bytes]]:
-        """Yield the bytes of pinned jobs that are still there, batch by batch."""
+        """Yield the payloads of pinned jobs that are still in the place, batch by batch."""
         if self._plan.place.kind == "queued":
             yield from self._pinned_in_queue()
             self._gone = self._plan.count - self._done - self._refused
@@ -119,7 +119,7 @@ class Application:
                 )
                 yield [raw for raw in raws if digest(raw) in digests]
                 more = cursor is not None
-            # Those that were met were counted when they were acted on.
+            # `_act` has counted the jobs that were found.
             met = self._done + self._refused + self._gone - before
             self._gone += len(digests) - met
 
@@ -158,7 +158,7 @@ class Application:
     # How fast.
 
     def _paced(self, batches: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
-        """Cut batches to what may be done at once, and end when it is to stop."""
+        """Cut batches to the throttle's size, and end when it is stopped."""
         throttle = self._throttle
         stages = list(STAGES) if throttle else []
         for batch in batches:
@@ -174,23 +174,25 @@ class Application:
                 return
 
     def _goes_on(self, throttle: Throttle, *, first: bool) -> bool:
-        """Wait as long as the throttle asks for; tells whether to go on.
+        """Wait as long as the throttle requires. Return whether to go on.
 
-        The first jobs are waited for; after that, a batch takes a second.
+        After the first jobs, wait for their outcomes. Later, send one batch in each interval.
         """
         began, watch = self._clock.read().monotonic_s, self._watch
         while True:
             self._look()
             if watch.ended and watch.failure_rate > throttle.max_failure_rate:
                 self._stopped = (
-                    f"{watch.failed:,} failed of {counted(watch.ended, 'retried job')} that ended"
+                    f"{watch.failed:,} of {counted(watch.ended, 'retried job')} that ended failed"
                 )
                 return False
             waited_s = self._clock.read().monotonic_s - began
             if not watch.open if first else waited_s >= throttle.every_s:
                 return True
             if first and waited_s > throttle.patience_s:
-                self._stopped = f"{counted(watch.open, 'job')} of the first did not end in time"
+                self._stopped = (
+                    f"{counted(watch.open, 'job')} of the first stage did not end in time"
+                )
                 return False
             self._tell(f"waiting for the outcome of {watch.open}" if first else "")
             left_s = throttle.every_s - waited_s
@@ -198,7 +200,7 @@ class Application:
                 return False
 
     def _look(self) -> None:
-        """See which of the retried jobs have ended."""
+        """Read from history which retried jobs have ended."""
         if self._watch.open:
             since_s, self._looked_s = self._looked_s, self._reader.now_s()
             newest = self._reader.history(since=max(since_s - _LATE_S, 0))

@@ -1,4 +1,4 @@
-"""What bulk actions say: how far they are, what they did, what can be undone."""
+"""Results of bulk actions: their progress, their outcome, and the operations to undo."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["BulkOutcome", "BulkProgress", "Operation", "Report", "Stop", "Undone
 
 @dataclass(frozen=True, slots=True)
 class BulkProgress:
-    """How far a plan is made, applied or undone.
+    """The progress of making, applying or undoing a plan.
 
     Attributes:
-        done: Jobs looked at, or acted on.
-        total: How many there are.
-        found: While a plan is made, how many match so far.
-        note: What it waits for, if it does.
+        done: Jobs read or acted on so far.
+        total: All jobs.
+        found: While a plan is made, the jobs that match so far.
+        note: The reason for waiting, or "".
     """
 
     done: int
@@ -32,27 +32,27 @@ Report = Callable[[BulkProgress], object]
 
 
 class Stop(Protocol):
-    """What ends an action early; a `threading.Event` is one."""
+    """Ends an action early. A `threading.Event` is one."""
 
     def is_set(self) -> bool:
         """Tell whether to stop."""
         ...
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is time to stop; returns whether it is."""
+        """Wait until it is set, or for `timeout` seconds. Return whether it is set."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BulkOutcome:
-    """What applying a plan did.
+    """The result of applying a plan.
 
     Attributes:
-        operation_id: What `undo` takes; "" if nothing was done.
+        operation_id: The id for `undo`; "" if no job was changed.
         done: Jobs acted on.
-        gone: Pinned jobs that were not there any more: they ran, or somebody else acted on them.
-        refused: Jobs left where they are, since they are not jobs or their queue has a wrong type.
-        left: Jobs not reached, since it was stopped.
+        gone: Pinned jobs that had left the place: they ran, or another user acted on them.
+        refused: Jobs left in place: their payload is malformed, or their queue has a wrong type.
+        left: Jobs not reached because it was stopped.
         stopped: Why it was stopped; "" if it was not.
     """
 
@@ -69,14 +69,13 @@ class Operation:
     """A bulk action that can be undone.
 
     Attributes:
-        operation_id: Its id.
         verb: "retry" or "delete".
         place: Where the jobs were.
-        query: What picked them; "" for all, or for marked ones.
-        by: Who did it, as they said.
-        at: When, epoch seconds.
+        query: The query that picked the jobs; "" for all or for marked jobs.
+        by: The user's name, as given to `apply`.
+        at: When it was applied, epoch seconds.
         expires_at: Until when it can be undone, epoch seconds.
-        planned: How many jobs it was to act on.
+        planned: How many jobs the plan had.
         undoable: How many jobs are in the trash.
     """
 
@@ -93,13 +92,13 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What undoing did.
+    """The result of `undo`.
 
     Attributes:
-        back: Jobs that are back where they were.
-        without_key: Those of them that are not unique any more, since a newer job holds their key.
-        gone_on: Retried jobs that had begun, so that they could not be taken back.
-        left: Jobs not reached, since it was stopped.
+        back: Jobs that are back in their place.
+        without_key: Of these, jobs that are no longer unique because a newer job holds their key.
+        gone_on: Retried jobs that had begun, so that undo could not take them back.
+        left: Jobs not reached because it was stopped.
     """
 
     back: int

@@ -1,4 +1,4 @@
-"""A plan: which jobs exactly, and what acting on them will do."""
+"""A plan: the exact jobs of an action, and its effects."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _DIGEST_BYTES: Final = 16
 
 
 def digest(raw: bytes) -> bytes:
-    """Return what a job's bytes are recognised by."""
+    """Return the digest by which a plan recognises a payload."""
     return hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
 
 
 def check_verb(verb: str, place: Place) -> None:
-    """Refuse what cannot be done in a place.
+    """Check that a verb is possible in a place.
 
     Raises:
-        InvalidOption: The verb is unknown, or it makes no sense there.
+        InvalidOption: The verb is unknown, or not possible in this place.
     """
     if verb not in {"retry", "delete"}:
         raise InvalidOption(f"unknown action {verb!r}; known are retry and delete")
     if verb == "retry" and place.kind == "queued":
-        raise InvalidOption("jobs in a queue are about to run; only those of a set can be retried")
+        raise InvalidOption("jobs in a queue run anyway; only jobs of a set can be retried")
 
 
 class Pins:
-    """Jobs pinned by their bytes and scores; 24 bytes each, so that a million fit."""
+    """Jobs pinned by digest and score. A pin takes 24 bytes, so a million fit in memory."""
 
     def __init__(self) -> None:
         self._scores = array("q")
@@ -51,7 +51,7 @@ class Pins:
         return len(self._scores)
 
     def add(self, placed: Placed) -> None:
-        """Pin a job. Those of a set are added in its order."""
+        """Pin a job. Jobs of a set must be added in the order of the set."""
         self._scores.append(placed.at or 0)
         self._digests += digest(placed.job.raw)
 
@@ -59,17 +59,17 @@ class Pins:
         return bytes(self._digests[at * _DIGEST_BYTES : (at + 1) * _DIGEST_BYTES])
 
     def all(self) -> set[bytes]:
-        """Return the digests of all."""
+        """Return all digests."""
         return {self._digest(at) for at in range(len(self))}
 
     def spans(self, size: int) -> Iterator[tuple[int, int, set[bytes]]]:
-        """Yield runs of pins that share no score with another run.
+        """Yield runs of pins. Pins with equal scores are in the same run.
 
         Args:
-            size: How many are in a run at least, but for the last.
+            size: The least number of pins in a run; the last may have fewer.
 
         Yields:
-            The lowest and the highest score, and the digests.
+            The lowest score, the highest score, and the digests.
         """
         start = 0
         while start < len(self):
@@ -83,20 +83,20 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done, to be shown and then applied.
+    """A bulk action, to show first and then apply.
 
     Attributes:
         verb: "retry" or "delete".
         place: Where the jobs are.
-        query: What picked them; "" for all, or for marked ones.
-        made_at: When, epoch seconds.
+        query: The query that picked the jobs; "" for all or for marked jobs.
+        made_at: When the plan was made, epoch seconds.
         pins: The jobs.
-        sample: The first of them.
-        queues: Job name → how many.
-        unique: How many hold, or will take again, a unique key.
-        contested: How many of those have a key that another job holds: retried, they run without
-            being unique; deleted, they leave the key alone.
-        junk: How many are not jobs; they can be deleted, not retried.
+        sample: The first few jobs.
+        queues: Job name → number of jobs.
+        unique: How many jobs hold a unique key, or will take it again.
+        contested: Of these, jobs whose key another job holds. A retry runs them without being
+            unique. A deletion does not free the key.
+        junk: Malformed payloads. They can be deleted, but not retried.
     """
 
     verb: Verb
@@ -112,26 +112,26 @@ class Plan:
 
     @property
     def count(self) -> int:
-        """How many jobs it is about."""
+        """The number of jobs."""
         return len(self.pins)
 
     def effects(self) -> list[str]:
-        """Say what the plan does beside the obvious, one sentence each without a full stop."""
+        """Return the side effects of the plan, as sentences without a full stop."""
         said = []
         free = self.unique - self.contested
         keys = counted(free, "unique key")
         if self.verb == "delete" and free:
-            said.append(f"frees {keys}, so such jobs can be enqueued again")
+            said.append(f"frees {keys}, so that these jobs can be enqueued again")
         if self.verb == "retry" and free and self.place.kind == "dead":
             said.append(f"takes {keys} again")
         if self.verb == "retry" and self.contested and self.place.kind == "dead":
-            said.append(f"runs {self.contested:,} that are not unique: a newer job holds the key")
+            said.append(f"runs {self.contested:,} without being unique: a newer job holds the key")
         if self.verb == "delete" and self.contested:
             said.append(
-                f"leaves {counted(self.contested, 'unique key')} alone: another job holds it"
+                f"does not free {counted(self.contested, 'unique key')}: another job holds it"
             )
         if self.junk and self.verb == "retry":
-            said.append(f"leaves {counted(self.junk, 'member')} alone: no job")
+            said.append(f"does not change {counted(self.junk, 'malformed payload')}")
         return said
 
 
@@ -145,7 +145,7 @@ class Draft:
         self.unique = self.contested = self.junk = 0
 
     def add(self, record: WaitingJob, *, unique: bool, contested: bool) -> None:
-        """Take a job in."""
+        """Add a job."""
         self.pins.add(record)
         if len(self.sample) < SAMPLE:
             self.sample.append(record)

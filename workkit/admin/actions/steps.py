@@ -15,7 +15,7 @@ from workkit.core.lifetimes import UNIQUE_LIVES_S
 from workkit.core.records import Place
 from workkit.errors import ServerRefused
 from workkit.store.calls import pages as reading
-from workkit.store.calls import remove as mending
+from workkit.store.calls import remove as changing
 from workkit.store.calls import restore as trash
 from workkit.store.calls.remove import Revival, Trash
 from workkit.store.calls.restore import Entry, Recall, Restore
@@ -34,21 +34,21 @@ __all__ = [
     "work",
 ]
 
-#: What became of a job: acted on, not there, or left alone (no job, a key of a wrong type).
+#: The result for one job. "refused": its payload is malformed, or a key has a wrong type.
 Fate = Literal["done", "gone", "refused"]
 
 _FATES: Final[dict[str, Fate]] = {"1": "done", "0": "gone", "t": "refused"}
 
 
 class KeyUse(NamedTuple):
-    """What an action means for a job's unique key; see `Plan`."""
+    """The effect of an action on a job's unique key; see `Plan`."""
 
     unique: bool
     contested: bool
 
 
 def key_uses(keys: Keys, verb: Verb, place: Place, jobs: Sequence[Job]) -> Step[list[KeyUse]]:
-    """Say what an action would mean for the unique keys of jobs."""
+    """Return the effect of an action on the unique keys of jobs."""
     names = [unique_key_of(keys, job) for job in jobs]
     if verb == "retry" and place.kind != "dead":
         return [KeyUse(unique=False, contested=False)] * len(jobs)
@@ -69,11 +69,11 @@ def _key_use(keys: Keys, verb: Verb, job: Job, value: bytes | None) -> KeyUse:
     return KeyUse(unique=True, contested=not own)
 
 
-# Reading what is pinned.
+# Reading pinned jobs.
 
 
 class SetCursor(NamedTuple):
-    """Where reading a span of a set is."""
+    """The position in a span of a set."""
 
     raw: bytes
     score: float
@@ -82,7 +82,7 @@ class SetCursor(NamedTuple):
 def set_page(
     keys: Keys, place: Place, low: int, high: int, cursor: SetCursor | None, count: int
 ) -> Step[tuple[list[bytes], SetCursor | None]]:
-    """Read members of a span of scores, bounds included; gives the next cursor, None at the end."""
+    """Read members of a span of scores, bounds included, and the next cursor; None at the end."""
     key = _key_of(keys, place)
     if cursor is None:
         first = "-inf" if low <= -FOREVER else str(low)
@@ -113,10 +113,10 @@ def _key_of(keys: Keys, place: Place) -> bytes:
 def remove(
     keys: Keys, place: Place, raws: Sequence[bytes], into: Trash, now_s: int
 ) -> Step[list[Fate]]:
-    """Delete jobs into the trash."""
+    """Move jobs to the trash."""
     removals = [removal(keys, read_job(raw, place.queue)) for raw in raws]
     kind: Literal["list", "zset"] = "list" if place.kind == "queued" else "zset"
-    there = yield from mending.remove(
+    there = yield from changing.remove(
         keys, _key_of(keys, place), kind, removals, trash=into, now_s=now_s
     )
     return ["done" if was else "gone" for was in there]
@@ -125,18 +125,21 @@ def remove(
 def work(
     keys: Keys, place: Place, raws: Sequence[bytes], into: Trash, now_s: int
 ) -> Step[list[Fate]]:
-    """Put jobs of a set to work; the trash remembers how they were."""
+    """Move jobs of a set to their queues. Their old payloads go to the trash."""
     revivals = [_comeback(keys, place, read_job(raw), now_s) for raw in raws]
     able = [comeback for comeback in revivals if comeback is not None]
     said = ""
     if able:
-        said = yield from mending.revive(keys, _key_of(keys, place), able, now_s, trash=into)
+        said = yield from changing.revive(keys, _key_of(keys, place), able, now_s, trash=into)
     fates = iter(said)
     return ["refused" if each is None else _FATES[next(fates)] for each in revivals]
 
 
 def _comeback(keys: Keys, place: Place, job: Job, now_s: int) -> Revival | None:
-    """Say how a job comes to its queue: a dead one afresh, a waiting one as it is, but now."""
+    """Return how a job goes to its queue: a dead job is reset, a waiting one only gets a new time.
+
+    None for a malformed payload.
+    """
     if place.kind == "dead":
         return revival(keys, job, now_s)
     if job.undecodable:
@@ -151,7 +154,7 @@ def _comeback(keys: Keys, place: Place, job: Job, now_s: int) -> Revival | None:
 def take_back(
     keys: Keys, operation_id: str, verb: str, place: Place, found: Sequence[Entry], now_s: int
 ) -> Step[str]:
-    """Bring jobs back from the trash; says, a job, as `restore.lua` or `recall.lua` do."""
+    """Bring jobs back from the trash. Return one letter a job, see restore.lua and recall.lua."""
     if verb == "delete":
         restores = [_restore(keys, place, entry, now_s) for entry in found]
         kind: Literal["list", "zset"] = "list" if place.kind == "queued" else "zset"
@@ -161,7 +164,7 @@ def take_back(
         recalls = [_recall(keys, place, entry) for entry in found]
         said = yield from trash.recall(keys, operation_id, _key_of(keys, place), recalls)
     if said == "t":
-        raise ServerRefused("WRONGTYPE", f"the key of {place} has a wrong type; move it away first")
+        raise ServerRefused("WRONGTYPE", f"the key of {place} has a wrong type; rename it first")
     return said
 
 
@@ -177,10 +180,10 @@ def _restore(keys: Keys, place: Place, entry: Entry, now_s: int) -> Restore:
 
 
 def _recall(keys: Keys, place: Place, entry: Entry) -> Recall:
-    """Say with which bytes a job went, which follow from those that it had."""
+    """Return the payload with which a job went to its queue, computed from its old payload."""
     job = read_job(entry.raw)
     comeback = _comeback(keys, place, job, entry.at_s)
-    if comeback is None:  # what is not a job was never put to work; it is nowhere to be found
+    if comeback is None:  # a malformed payload never went to a queue, so the script finds nothing
         return Recall(entry, entry.raw, keys.jobs(job.name), "list", "")
     new = comeback.plain if entry.mark == "p" else comeback.new
     unique_key = comeback.unique_key if entry.mark == "k" else ""

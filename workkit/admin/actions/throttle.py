@@ -1,4 +1,4 @@
-"""Careful retries: one job, then ten, then a given number a second, unless too many fail."""
+"""Throttled retries: one job, then ten, then a given rate, unless too many fail."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from workkit.errors import InvalidOption
 
 __all__ = ["FailureWatch", "Throttle"]
 
-#: The jobs of the first two stages; each waits for the outcomes of the one before.
+#: The sizes of the first stages. Each stage waits for the outcomes of the stage before it.
 STAGES: Final = (1, 10)
-#: Outcomes of this many of the newest retried jobs are remembered.
+#: The failure rate is computed from this many of the newest retried jobs.
 _WATCHED: Final = 10_000
-#: Outcomes that tell whether the job succeeded.
+#: Outcomes that show whether the job succeeded.
 _DECIDING: Final = with_flag("decides")
 
 
@@ -25,8 +25,8 @@ class Throttle:
 
     Attributes:
         per_s: Jobs a second after the first eleven.
-        max_failure_rate: Stop if more than this share of the retried jobs that have ended failed.
-        patience_s: Stop if the first ones have not ended after this long, seconds.
+        max_failure_rate: Stop if more than this share of the ended jobs failed.
+        patience_s: Stop if a job of the first stages has not ended after this long, seconds.
 
     Raises:
         InvalidOption: A value is out of its range.
@@ -48,17 +48,17 @@ class Throttle:
 
     @property
     def batch(self) -> int:
-        """How many jobs go at once."""
+        """How many jobs are retried at once."""
         return max(round(self.per_s), 1)
 
     @property
     def every_s(self) -> float:
-        """How often they go, seconds."""
+        """The interval between two batches, seconds."""
         return self.batch / self.per_s
 
 
 class FailureWatch:
-    """What became of the jobs that were retried."""
+    """Collects the outcomes of the retried jobs."""
 
     def __init__(self) -> None:
         self._outcomes: dict[str, bool | None] = {}
@@ -73,7 +73,7 @@ class FailureWatch:
             self._outcomes.pop(self._order.popleft(), None)
 
     def settle(self, job_id: str, outcome: str) -> None:
-        """Take in an execution; those of other jobs are passed over."""
+        """Add the outcome of an execution. Executions of other jobs are ignored."""
         if job_id in self._outcomes and outcome in _DECIDING:
             self._outcomes[job_id] = outcome == "done"
 
@@ -94,5 +94,5 @@ class FailureWatch:
 
     @property
     def failure_rate(self) -> float:
-        """Which share of those that have ended failed."""
+        """The share of ended jobs that failed."""
         return self.failed / self.ended if self.ended else 0.0

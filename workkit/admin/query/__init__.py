@@ -1,7 +1,7 @@
-"""One small language that picks jobs: ``queue:mail error:Timeout fails:>3 not args.tenant:acme``.
+"""A small language that picks jobs: ``queue:mail error:Timeout fails:>3 not args.tenant:acme``.
 
-The same for `Client`, the command line, the console and the notebook views. `syntax` reads it,
-`fields` says what can be asked, `matching` compares. docs/query.md is the reference.
+`Client`, the command line, the console and the notebook views share it. `syntax` parses a query,
+`fields` lists the fields, `matching` compares values. docs/query.md is the reference.
 """
 
 from __future__ import annotations

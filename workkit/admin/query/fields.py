@@ -1,4 +1,4 @@
-"""What can be asked of a job: one row a field."""
+"""The fields of a query, one row each."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Field:
     """One field.
 
     Attributes:
-        name: As it is written.
-        kind: "name" is compared as a whole, "text" by its parts, "number" and "span" (seconds) by
-            their size.
-        says: What it is, for help.
-        example: How it is used.
-        ask: Returns the value from a record and the time (epoch seconds); None where it has none,
-            which matches nothing.
+        name: Its name in a query.
+        kind: "name" must match as a whole, "text" must contain the value, "number" and "span"
+            (seconds) are compared by size.
+        says: Its meaning, for help.
+        example: An example query.
+        ask: Returns the field's value for a record at a time (epoch seconds). None matches no
+            query value.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Field:
 
 
 def json_text(value: Any) -> str:
-    """Return a value of args as it is compared: texts as they are, the rest as JSON."""
+    """Return the text of an arg for comparing: a string unchanged, other values as JSON."""
     if isinstance(value, str):
         return value
     import json
@@ -129,7 +129,7 @@ FIELDS: Final = {
         ),
     )
 }
-#: Other words for the same field.
+#: Other names of fields.
 ALIASES: Final = {"name": "queue", "err": "error", "arg": "args"}
-#: What a bare word is looked for in.
+#: The fields that a bare word is searched in.
 BARE: Final = ("queue", "id", "error", "args")

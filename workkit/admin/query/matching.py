@@ -1,4 +1,4 @@
-"""Makes tests from terms: what a value means for each kind of field."""
+"""Turns the terms of a query into tests of jobs."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def term_test(query: str, term: Term) -> Test:
     """Make the test of a term.
 
     Args:
-        query: The whole query, for complaints.
+        query: The whole query, for error messages.
         term: The term.
 
     Raises:
-        InvalidQuery: The field does not exist, or a value makes no sense for it.
+        InvalidQuery: The field is unknown, or a value is not valid for it.
     """
     if not term.field:
         return _bare_test(term)
@@ -65,12 +65,12 @@ def _unknown(name: str) -> str:
     from difflib import get_close_matches
 
     alike = get_close_matches(name.lower(), [*FIELDS, *ALIASES], n=1)
-    hint = f"did you mean {alike[0]}?" if alike else f"there are {', '.join(FIELDS)} and args.NAME"
-    return f"unknown field {name!r}; {hint} (a text that holds a colon goes into quotes)"
+    hint = f"did you mean {alike[0]}?" if alike else f"known: {', '.join(FIELDS)} and args.NAME"
+    return f"unknown field {name!r}; {hint} (put a text that contains a colon in quotes)"
 
 
 def _bare_test(term: Term) -> Test:
-    """Look for words in everything that people look for words in."""
+    """Search bare words in several fields; see `BARE`."""
     compares = [_part(value) for value in term.values]
     asks = [FIELDS[name].ask for name in BARE]
 
@@ -82,7 +82,7 @@ def _bare_test(term: Term) -> Test:
 
 
 def _arg_test(query: str, term: Term) -> Test:
-    """Compare one arg, found by its path: numbers by size where a sign asks for it."""
+    """Compare one arg, found by its path. A sign or a range compares numbers by size."""
     path = term.field.partition(".")[2].split(".")
     if not all(path):
         raise InvalidQuery(query, term.at, "name the arg after the dot, as in args.tenant:acme")
@@ -99,7 +99,7 @@ _MISSING: Final = object()
 
 
 def _walk(value: Any, path: list[str]) -> Any:
-    """Follow a path into args; numbers are places in arrays."""
+    """Follow a path into args. A number is an index of an array."""
     for part in path:
         if isinstance(value, dict) and part in value:
             value = value[part]
@@ -140,7 +140,7 @@ def _choice(query: str, field: Field, value: Value) -> Compare:
 
 
 def _part(value: Value) -> Compare:
-    """Look for a text anywhere, in any case; ``*`` stands for anything in between."""
+    """Search for a text anywhere, ignoring case. ``*`` matches anything."""
     wanted = value.text.casefold()
     if value.quoted or "*" not in wanted:
         return lambda found: wanted in found.casefold()
@@ -149,7 +149,7 @@ def _part(value: Value) -> Compare:
 
 
 def _whole(value: Value) -> Compare:
-    """Compare as a whole; ``*`` stands for anything."""
+    """Compare the whole text. ``*`` matches anything."""
     wanted = value.text
     if not value.quoted and wanted.startswith("="):
         wanted = wanted[1:]
@@ -167,9 +167,9 @@ def _whole(value: Value) -> Compare:
 
 
 def _in_order(parts: list[str], text: str, start: int) -> int | None:
-    """Find parts one after the other; returns where the last one ends, None if one is missing.
+    """Find parts one after the other. Return the end of the last one, or None if one is missing.
 
-    In time that grows with the text's length, which a pattern with many wildcards would not do.
+    This takes linear time. A regular expression with many wildcards can take far longer.
     """
     for part in parts:
         at = text.find(part, start)
@@ -200,7 +200,7 @@ def _read_seconds(text: str) -> float | None:
 
 
 def _sized(query: str, value: Value, read: Callable[[str], float | None], wants: str) -> Compare:
-    """Compare by size: a sign and a bound, a range, or a number alone."""
+    """Compare by size with a sign and a bound, a range, or a single number."""
     text = value.text
     low_text, dots, high_text = text.partition("..")
     if dots:

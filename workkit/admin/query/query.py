@@ -1,4 +1,4 @@
-"""A query, ready to be asked."""
+"""A parsed query."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Query:
     """Picks jobs.
 
     Args:
-        text: The query, see docs/query.md; "" picks everything.
+        text: The query, see docs/query.md. "" picks all jobs.
 
     Raises:
-        InvalidQuery: The query cannot be read; the error points at the place.
+        InvalidQuery: The query is not valid. The message points at the error.
     """
 
     def __init__(self, text: str) -> None:
@@ -37,7 +37,7 @@ class Query:
         return self.text
 
     def __bool__(self) -> bool:
-        """Tell whether it leaves anything out."""
+        """Return False if the query picks all jobs."""
         return self._tree != syntax.AllOf(())
 
     def __eq__(self, other: object) -> bool:
@@ -47,11 +47,11 @@ class Query:
         return hash(self._tree)
 
     def matches(self, placed: Placed, now_s: float) -> bool:
-        """Tell whether a job is one of those that are picked.
+        """Tell whether the query picks a job.
 
         Args:
-            placed: Its record.
-            now_s: The time that ages are counted to, epoch seconds.
+            placed: The job's record.
+            now_s: The time for computing ages, epoch seconds.
         """
         return self._test(placed, now_s)
 
@@ -60,17 +60,17 @@ class Query:
 
         Args:
             records: Records of jobs.
-            now_s: The time that ages are counted to, epoch seconds.
+            now_s: The time for computing ages, epoch seconds.
         """
         test = self._test
         return (record for record in records if test(record, now_s))
 
 
 def parse(text: str) -> Query:
-    """Read a query.
+    """Parse a query.
 
     Raises:
-        InvalidQuery: The query cannot be read; the error points at the place.
+        InvalidQuery: The query is not valid. The message points at the error.
     """
     return Query(text)
 

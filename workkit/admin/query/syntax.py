@@ -1,11 +1,11 @@
-"""Reads a query: words into tokens, tokens into a tree, complaints that point at the place.
+"""Parses a query into a tree. Each error points at its place in the query.
 
     either  = both { "or" both }
     both    = one { ["and"] one }
     one     = "not" one | "-" one | "(" either ")" | term
     term    = [ field ":" ] value { "," value }
 
-A value is a bare word or a text in double quotes, in which a backslash escapes.
+A value is a bare word or a text in double quotes. In quotes, a backslash escapes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["AllOf", "AnyOf", "Node", "Not", "Term", "Value", "read"]
 
 _SPACE: Final = " \t\r\n"
 _WORDS: Final = frozenset({"and", "or", "not"})
-#: Deeper than anybody writes by hand, and far from the interpreter's own limit.
+#: Deeper than a query written by hand, and far below the interpreter's recursion limit.
 _DEEPEST: Final = 50
 
 
@@ -27,9 +27,9 @@ class Value(NamedTuple):
     """One value of a term.
 
     Attributes:
-        text: What is looked for.
-        at: Where it begins in the query.
-        quoted: Whether it stood in quotes, so that ``*``, ``>`` and the like mean themselves.
+        text: The text to match.
+        at: The index of its first character in the query.
+        quoted: Whether it was in quotes. In quotes, ``*`` and ``>`` are plain characters.
     """
 
     text: str
@@ -39,7 +39,7 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A field and the values of which one has to match; the field is "" for bare words."""
+    """A field ("" for bare words) and its values. One value must match."""
 
     field: str
     values: tuple[Value, ...]
@@ -48,21 +48,21 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What must not match."""
+    """A part that must not match."""
 
     part: Node
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Parts that must all match; none match everything."""
+    """Parts that must all match. Without parts, it matches every job."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Parts of which one must match."""
+    """Parts. At least one must match."""
 
     parts: tuple[Node, ...]
 
@@ -71,20 +71,20 @@ Node: TypeAlias = Term | Not | AllOf | AnyOf
 
 
 def read(text: str) -> Node:
-    """Read a query.
+    """Parse a query.
 
     Raises:
-        InvalidQuery: The query cannot be read; the error points at the place.
+        InvalidQuery: The query is not valid. The message points at the error.
     """
     reader = _Reader(text)
     tree = reader.either(0)
     if not reader.at_end():
-        raise InvalidQuery(text, reader.at, "this ')' closes nothing")
+        raise InvalidQuery(text, reader.at, "this ')' has no '('")
     return tree
 
 
 class _Reader:
-    """Goes through a query once, from left to right."""
+    """Reads a query once, from left to right."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -133,7 +133,7 @@ class _Reader:
             raise InvalidQuery(self._text, start, "there is nothing in these parentheses")
         inner = self.either(depth + 1)
         if not self._take(")"):
-            raise InvalidQuery(self._text, start, "this '(' is never closed")
+            raise InvalidQuery(self._text, start, "this '(' has no ')'")
         return inner
 
     def _term(self) -> Term:
@@ -148,7 +148,7 @@ class _Reader:
         return Term(name, tuple(values), start)
 
     def _field(self) -> str:
-        """Take a field and its colon, if there is one before the next space or quote."""
+        """Take a field and its colon, if a colon comes before the next space or quote."""
         end = self.at
         while end < len(self._text) and self._text[end] not in _SPACE + '":(),':
             end += 1
@@ -189,7 +189,7 @@ class _Reader:
                 character = self._text[self.at]
                 self.at += 1
             characters.append(character)
-        raise InvalidQuery(self._text, start, "this quote is never closed")
+        raise InvalidQuery(self._text, start, "this quote has no end")
 
     # Words and signs.
 
@@ -205,7 +205,7 @@ class _Reader:
         return True
 
     def _sees_word(self, word: str) -> bool:
-        """Tell whether a word of the language comes next, as a word of its own."""
+        """Tell whether "and", "or" or "not" comes next as a whole word."""
         self._skip_space()
         end = self.at + len(word)
         if self._text[self.at : end].lower() != word:

@@ -1,5 +1,5 @@
-"""What enqueuers, clients and tools say to Redis: logic as steps, without I/O.
+"""The logic of clients and tools as steps, without I/O.
 
-A function here returns a `Step`: it yields exchanges, is resumed with the replies, and returns a
-result. Who carries it out (a thread, an event loop, the simulator) is not its business.
+A function here returns a `Step`: a generator that yields round trips, receives the replies, and
+returns a result. A thread, an event loop or the simulator carries it out.
 """

@@ -1,4 +1,4 @@
-"""Reading history: filters, and the walk over packed entries."""
+"""Reads history: filters, and the walk over packed entries."""
 
 from __future__ import annotations
 
@@ -28,26 +28,24 @@ _BATCH_BYTES: Final = 8 * 1024 * 1024
 _ENTRY_ID: Final = re.compile(r"\d{1,15}-\d{1,18}", re.ASCII)
 #: More records than any history keeps.
 _MOST: Final = 10**12
-#: Later than any date a calendar shows, and still a stream id: epoch seconds.
+#: Later than any calendar date, and still valid in a stream id: epoch seconds.
 _LATEST_S: Final = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRecord:
-    """One execution, with where it ran.
+    """One execution, with its pool.
 
     Attributes:
-        job_id: The job.
-        name: Its name.
         enqueued_at: When it entered its queue, epoch seconds.
         started_ms: When the handler started, epoch milliseconds; 0 if it did not.
         finished_ms: When the execution ended, epoch milliseconds.
-        outcome: See `workkit.core.history.Record`.
-        fails: Failures so far, this one included.
-        error: The headline of the error; "" for none.
-        fingerprint: Equal for equal failures; "" for none.
-        worker_id: The worker that ran it.
-        reason: What else there is to say; "" for nothing.
+        outcome: How it ended; see `workkit.core.outcomes.OUTCOMES`.
+        fails: Failures of the job so far, including this one.
+        error: The headline of the error; "" without one.
+        fingerprint: Equal for equal failures; "" without an error.
+        worker_id: The worker that ran it; "" if it did not run.
+        reason: A detail of the outcome, or ""; see `workkit.core.history.Record`.
         pool_id: The pool that recorded it.
         host: Its machine.
         version: The version of its program; "" if that has none.
@@ -88,12 +86,12 @@ class HistoryRecord:
 
 @dataclass(frozen=True, slots=True)
 class HistoryExtent:
-    """How much history there is.
+    """The size of history.
 
     Attributes:
         written: Executions recorded since the stream began.
-        kept: How many of them the bounds have left; see `HistoryOptions`.
-        since_ms: When the oldest of these was recorded, epoch milliseconds; 0 if there is none.
+        kept: Executions that are still there; see `HistoryOptions`.
+        since_ms: When the oldest of these was recorded, epoch milliseconds; 0 without one.
         last_id: The id of the newest entry, for `Client.packed_history`; "" without one.
     """
 
@@ -104,16 +102,16 @@ class HistoryExtent:
 
     @property
     def trimmed(self) -> int:
-        """How many the bounds took away."""
+        """How many executions were trimmed."""
         return self.written - self.kept
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which executions are wanted; see `Client.history`.
+    """The filters of `Client.history`.
 
     Raises:
-        InvalidOption: A filter makes no sense.
+        InvalidOption: A filter is not valid.
     """
 
     since: float | None
@@ -134,7 +132,7 @@ class HistoryQuery:
 
     @property
     def since_ms(self) -> int:
-        """No older entry can hold a wanted execution, epoch milliseconds."""
+        """Older entries cannot match, epoch milliseconds."""
         return int(self.since * 1000) if self.since is not None else 0
 
     def walk(self, run: _Run, keys: Keys) -> Iterator[HistoryRecord]:
@@ -147,21 +145,21 @@ class HistoryQuery:
         return self.pick(_newest_first(run, keys, self.since_ms))
 
     def newest(self, run: _Run, keys: Keys, entries: int) -> list[HistoryRecord]:
-        """Return what the newest entries hold, in one round trip: a sample of what runs now.
+        """Return the executions in the newest entries, in one round trip.
 
         Args:
             run: Carries out a step.
             keys: The namespace.
-            entries: How many entries; each holds what finished in one exchange.
+            entries: How many entries; each holds the executions that one exchange settled.
         """
         step = iter(reading.history_entries(keys, "-", "+", entries, newest_first=True))
         return list(self.pick(run(step)))
 
     def pick(self, entries: Iterable[PackedHistory]) -> Iterator[HistoryRecord]:
-        """Yield records, in the reverse order of the entries' own.
+        """Yield the matching records of some entries, the newest first.
 
         Args:
-            entries: Those since `since_ms`, the newest first.
+            entries: The entries since `since_ms`, the newest first.
         """
         found = 0
         if not self.limit and self.limit is not None:
@@ -195,13 +193,13 @@ def _newest_first(run: _Run, keys: Keys, since_ms: int) -> Iterator[PackedHistor
 
 
 def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequence[PackedHistory]]:
-    """Yield entries as they are stored, the oldest first, in batches.
+    """Yield packed entries, the oldest first, in batches.
 
     Args:
         run: Carries out a step.
         keys: The namespace.
-        after: The id of the last entry that is not wanted; "" to begin with the oldest.
-        since_ms: Written at or after, epoch milliseconds.
+        after: Begin after the entry with this id; "" to begin with the oldest.
+        since_ms: Only entries written then or later, epoch milliseconds.
 
     Raises:
         InvalidOption: `after` is not an id.
@@ -222,7 +220,7 @@ def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequenc
 
 
 def id_pair(entry_id: str) -> tuple[int, int]:
-    """Return milliseconds and total of an entry's id: entries sort by these.
+    """Return the milliseconds and the total of an entry's id. Entries sort by this pair.
 
     Raises:
         InvalidOption: It is not an id.

@@ -1,4 +1,4 @@
-"""The logic of reading what decides whether one job runs, without I/O."""
+"""Reads the facts that decide whether one job runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SETS: Final[dict[str, Callable[[Keys], bytes]]] = {
 
 
 def unique_key_of(keys: Keys, job: Job) -> str:
-    """Return the key of a unique job; "" for others, and for one whose args no key can hold."""
+    """Return a job's unique key; "" if it is not unique or its args cannot be part of a key."""
     if not job.unique or job.undecodable:
         return ""
     try:
@@ -37,13 +37,13 @@ def unique_key_of(keys: Keys, job: Job) -> str:
 def around(
     keys: Keys, placed: Placed, now_s: int, seen: Overview | None = None
 ) -> Step[Circumstances]:
-    """Read the queue of a job, who holds its lock, all pools, its unique key, and if it is there.
+    """Read a job's queue, the holders of its lock, all pools, its unique key, and its place.
 
     Args:
         keys: The namespace.
         placed: The job.
         now_s: Epoch seconds.
-        seen: An overview, if one was read just now; then one round trip does.
+        seen: An overview that was read just now. With it, one round trip is enough.
     """
     name = placed.job.name
     if seen is not None:

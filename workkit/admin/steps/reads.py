@@ -1,4 +1,4 @@
-"""The logic of `Client`, without I/O."""
+"""The reads of `Client`, without I/O."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from workkit.errors import (
 from workkit.store.calls import pages as reading
 from workkit.store.calls import pools
 from workkit.store.calls import queues as queue_store
-from workkit.store.calls import remove as mending
+from workkit.store.calls import remove as changing
 from workkit.store.calls.pages import SetName
 from workkit.store.keys import Keys, check_name
 from workkit.store.replies import number
@@ -53,19 +53,19 @@ __all__ = [
 ]
 
 _BATCH: Final = 500
-#: No list or set is longer, and its jobs can still be counted.
+#: More pages than any list or set has.
 _LAST_PAGE: Final = 10**12
-#: How infinite scores are shown, epoch seconds.
+#: Stands for an infinite score, epoch seconds.
 FOREVER: Final = 2**63 - 1
 _TOTALS: Final = ("busy", *TOTALS, "abandoned")
 
 
 def read_job(raw: bytes, name: str = "") -> Job:
-    """Read a job, or make one that says why the bytes are none.
+    """Read a job. For a malformed payload, return a job whose `undecodable` says why.
 
     Args:
-        raw: The bytes.
-        name: The queue's name, for bytes that are not a job.
+        raw: The payload.
+        name: The name of a job with a malformed payload.
     """
     try:
         return wire.decode(raw)
@@ -79,7 +79,7 @@ def _page_start(page: int, size: int) -> int:
 
 
 def epoch(score: float) -> int:
-    """Return a score as whole seconds; infinities, which only junk has, as the ends of an int64."""
+    """Return a score in whole seconds. An infinite score (never ours) becomes an end of int64."""
     if math.isfinite(score):
         return math.floor(score)
     return FOREVER if score > 0 else -FOREVER
@@ -148,7 +148,7 @@ def _int(row: dict[str, str], field: str) -> int:
 def observations(
     keys: Keys, worker_ids: Sequence[str] | None = None
 ) -> Step[list[WorkerObservation]]:
-    """Return what workers run: those named, or every worker of every registered pool."""
+    """Return what workers run: the given ones, or all workers of all registered pools."""
     if worker_ids is None:
         worker_ids = [w for beat in (yield from heartbeats(keys)) for w in beat.worker_ids]
     if not worker_ids:
@@ -177,12 +177,12 @@ def _observation(worker_id: str, row: dict[str, str]) -> WorkerObservation:
 
 def pause(keys: Keys, name: str) -> Step[None]:
     """Pause a queue."""
-    yield from mending.pause(keys, check_name(name))
+    yield from changing.pause(keys, check_name(name))
 
 
 def unpause(keys: Keys, name: str) -> Step[bool]:
-    """Let a queue go on."""
-    return (yield from mending.unpause(keys, check_name(name)))
+    """Resume a queue. Return whether it was paused."""
+    return (yield from changing.unpause(keys, check_name(name)))
 
 
 # Pages.
@@ -218,7 +218,7 @@ def set_page(keys: Keys, name: SetName, page: int, size: int) -> Step[Page[tuple
 
 
 def find(keys: Keys, job_id: str) -> Step[Found | None]:
-    """Look for a job: where it runs, in queues, then in the sets."""
+    """Find a job: among running jobs, in queues, then in the sets."""
     known = sorted((yield from pools.known_jobs(keys)))
     found = yield from _find_running(keys, known, job_id)
     found = found or (yield from _find_queued(keys, known, job_id))
@@ -242,7 +242,7 @@ def _find_queued(keys: Keys, known: Sequence[str], job_id: str) -> Step[Found | 
         except ServerRefused as error:
             if error.code != "WRONGTYPE":
                 raise
-            continue  # a queue that is not a list holds no jobs
+            continue  # this key is not a list, so it holds no jobs
         if job is not None:
             return Found("queued", job)
     return None
@@ -273,5 +273,5 @@ def _find_waiting(keys: Keys, job_id: str) -> Step[Found | None]:
 
 
 def extent(keys: Keys) -> Step[HistoryExtent]:
-    """Return how much history there is."""
+    """Return the size of history."""
     return HistoryExtent(*(yield from reading.history_extent(keys)))

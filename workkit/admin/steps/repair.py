@@ -1,4 +1,4 @@
-"""The logic of what `Client` mends, without I/O: delete jobs, put dead ones back to work."""
+"""The changes that `Client` makes, without I/O: delete jobs, retry dead jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workkit.core import job as wire
 from workkit.core.job import Job
 from workkit.errors import NotDeleted, NotRetried
 from workkit.store.calls import pages as reading
-from workkit.store.calls import remove as mending
+from workkit.store.calls import remove as changing
 from workkit.store.calls.pages import SetName
 from workkit.store.calls.remove import Removal, Revival
 from workkit.store.keys import Keys, check_name
@@ -31,10 +31,10 @@ _BATCH: Final = 500
 
 
 def removal(keys: Keys, job: Job) -> Removal:
-    """Say how to delete a job so that its unique key ends up right.
+    """Return how to delete a job and free its unique key.
 
-    A job that has failed gave its key back when it began, so the key may belong to a newer one;
-    then it is freed only if it names this very job.
+    A job that has failed freed its key when it began, so the key may belong to a newer job. Then
+    the script frees the key only if it names this job.
     """
     unique_key = unique_key_of(keys, job)
     if job.fails or job.unique_until == "done":
@@ -61,14 +61,14 @@ def delete_member(keys: Keys, name: SetName, at_s: int, job_id: str) -> Step[Non
     job = yield from _member(keys, name, at_s, job_id)
     if job is not None:
         key = reading.set_key(keys, name)
-        removed = yield from mending.remove(keys, key, "zset", [removal(keys, job)])
+        removed = yield from changing.remove(keys, key, "zset", [removal(keys, job)])
         if removed[0]:
             return
     raise NotDeleted(f"the {name} set holds no job {job_id} at {at_s}")
 
 
 def _member(keys: Keys, name: SetName, at_s: int, job_id: str) -> Step[Job | None]:
-    """Find a member by score and id, page by page: thousands may share a second."""
+    """Find a member by score and id, page by page: thousands of members may have the same score."""
     key, offset = reading.set_key(keys, name), 0
     low, high = str(at_s), f"({at_s + 1}"
     if abs(at_s) >= FOREVER:
@@ -82,11 +82,11 @@ def _member(keys: Keys, name: SetName, at_s: int, job_id: str) -> Step[Job | Non
     return None
 
 
-# The dead.
+# Dead jobs.
 
 
 def revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
-    """Say how a dead job comes back; None for bytes that are not a job."""
+    """Return how to retry a dead job; None for a malformed payload."""
     if job.undecodable:
         return None
     original = wire.restore_undecodable(job)
@@ -117,18 +117,18 @@ def revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
 
 
 def retry_dead(keys: Keys, died_at_s: int, job_id: str, now_s: int) -> Step[None]:
-    """Put one dead job back to work."""
+    """Retry one dead job."""
     job = yield from _member(keys, "dead", died_at_s, job_id)
     comeback = revival(keys, job, now_s) if job is not None else None
     if comeback is None:
         raise NotRetried(f"the dead set holds no job {job_id} at {died_at_s}")
-    outcome = yield from mending.revive(keys, keys.dead, [comeback], now_s)
+    outcome = yield from changing.revive(keys, keys.dead, [comeback], now_s)
     if outcome == "t":
         raise NotRetried(
             f"the key of queue {comeback.queue!r} has a wrong type; rename or delete it"
         )
     if outcome != "1":
-        raise NotRetried(f"job {job_id} was retried or deleted by somebody else")
+        raise NotRetried(f"another client has retried or deleted job {job_id}")
 
 
 def _dead_batch(keys: Keys, now_s: int, offset: int, left: int) -> Step[list[Job]]:
@@ -139,24 +139,24 @@ def _dead_batch(keys: Keys, now_s: int, offset: int, left: int) -> Step[list[Job
 
 
 def retry_all_dead(keys: Keys, now_s: int) -> Step[int]:
-    """Put all jobs that are dead now back to work.
+    """Retry all jobs that are dead now.
 
-    Jobs that die meanwhile could make this endless; it looks at no more than there were at the
-    beginning, of those that had died by then.
+    Jobs that die during the call could make it endless. So it reads at most as many jobs as were
+    dead at the start, and only jobs that had died by then.
     """
     left = yield from reading.size(keys.dead)
     revived = offset = 0
     while left > 0 and (jobs := (yield from _dead_batch(keys, now_s, offset, left))):
         left -= len(jobs)
         revivals = [r for r in (revival(keys, job, now_s) for job in jobs) if r is not None]
-        outcome = (yield from mending.revive(keys, keys.dead, revivals, now_s)) if revivals else ""
+        outcome = (yield from changing.revive(keys, keys.dead, revivals, now_s)) if revivals else ""
         revived += outcome.count("1")
         offset += len(jobs) - len(revivals) + outcome.count("t")
     return revived
 
 
 def delete_all_dead(keys: Keys, now_s: int) -> Step[int]:
-    """Delete all jobs that are dead now, junk included."""
+    """Delete all jobs that are dead now, and malformed payloads in the dead set."""
     left = yield from reading.size(keys.dead)
     deleted = 0
     while left > 0 and (jobs := (yield from _dead_batch(keys, now_s, 0, left))):
@@ -166,7 +166,7 @@ def delete_all_dead(keys: Keys, now_s: int) -> Step[int]:
 
 
 def _remove_dead(keys: Keys, jobs: Sequence[Job]) -> Step[int]:
-    removed = yield from mending.remove(
+    removed = yield from changing.remove(
         keys, keys.dead, "zset", [removal(keys, job) for job in jobs]
     )
     return sum(removed)

@@ -1,4 +1,4 @@
-"""The logic of what `Client` shows at a glance, without I/O: a namespace, its cron entries."""
+"""Reads the overview of a namespace and its cron entries, without I/O."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from workkit.store.round_trip import Step
 
 __all__ = ["cron_entries", "overview"]
 
-#: How many of the next slots of an entry are named.
+#: How many of an entry's next slots are returned.
 _NEXT: Final = 5
-#: How many of the newest past slots of an entry are looked up.
+#: How many of an entry's newest past slots are looked up.
 _PAST: Final = 3
-#: What is known of slots is kept for three days; rare ones are looked for that far back.
+#: The search for past slots widens up to three days: slot states are kept that long.
 _LOOK_BACK_S: Final = (60, 3_600, 86_400, 3 * 86_400)
 
 
 def overview(keys: Keys, now_ms: int) -> Step[Overview]:
-    """Read a whole namespace in three round trips, however much is in it."""
+    """Read the overview of a namespace, always in three round trips."""
     now_s = now_ms // 1000
     found = yield from surveying.survey(keys)
     queues = yield from observe_queues(keys, sorted(found.names), now_s)
@@ -73,7 +73,7 @@ def cron_entries(keys: Keys, now_s: int) -> Step[list[CronEntry]]:
 
 
 def _named(field: str) -> tuple[str, str]:
-    """Read the field of an entry; one that is none of ours is shown as it stands."""
+    """Return the name and spec of an entry's field. A field that is not ours becomes the name."""
     try:
         name, spec = json.loads(field)
         return str(name), str(spec)

@@ -1,4 +1,4 @@
-"""The logic of reading places part by part, without I/O."""
+"""Reads places part by part, without I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Cursor", "WaitingJob", "after", "part", "record"]
 
 WaitingJob: TypeAlias = QueuedJob | ScheduledJob | RetryJob | DeadJob
 
-#: No list or set is longer, and its jobs can still be counted.
+#: More jobs than any list or set has.
 _MOST: Final = 10**14
 _MOST_AT_ONCE: Final = 10_000
 _RECORDS: Final[dict[str, type[ScheduledJob | RetryJob | DeadJob]]] = {
@@ -28,11 +28,11 @@ _RECORDS: Final[dict[str, type[ScheduledJob | RetryJob | DeadJob]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a walk is.
+    """The position of a walk.
 
     Attributes:
-        position: Where it goes on in a queue, if nothing is pushed or taken.
-        raw: The last job that it has brought.
+        position: The next index in a queue, if no job comes or goes.
+        raw: The payload of the last job that the walk returned.
         score: Its score; 0 in a queue.
     """
 
@@ -45,8 +45,8 @@ def record(place: Place, raw: bytes, at: float) -> WaitingJob:
     """Make the record of a waiting job.
 
     Args:
-        place: Where it is.
-        raw: Its bytes.
+        place: The job's place.
+        raw: Its payload.
         at: Its score, or its position in a queue.
     """
     if place.kind == "queued":
@@ -90,7 +90,7 @@ def _key_of(keys: Keys, place: Place) -> bytes:
 def after(
     keys: Keys, place: Place, cursor: Cursor | None, count: int, *, reverse: bool
 ) -> Step[tuple[Page[WaitingJob], Cursor | None]]:
-    """Return the jobs behind a cursor, and the next cursor; None at the end."""
+    """Return the jobs after a cursor, and the next cursor; None at the end."""
     start = cursor.position if cursor else 0
     if cursor and place.kind != "queued":
         key = reading.set_key(keys, place.kind)
@@ -110,6 +110,6 @@ def after(
 
 
 def _fresh(rows: list[tuple[bytes, float]], last: bytes) -> list[tuple[bytes, float]]:
-    """Leave out what newer jobs have pushed from the part before into this one."""
+    """Leave out jobs of the last part that newer jobs have pushed into this one."""
     at = next((at for at, (raw, _) in enumerate(rows) if raw == last), None)
     return rows if at is None else rows[at + 1 :]
