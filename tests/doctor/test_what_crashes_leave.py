@@ -28,7 +28,7 @@ def step_pool(ward: Ward, *names: str, off_s: int = 0, **options: Any) -> StepPo
     return stepped.start()
 
 
-def test_nothing_is_wrong_with_a_namespace_at_work(ward: Ward, wait_until: WaitUntil) -> None:
+def test_a_working_namespace_has_no_findings(ward: Ward, wait_until: WaitUntil) -> None:
     enqueuer = Enqueuer(ward.namespace, ward.url)
     ran: list[str] = []
     pool = WorkerPool(ward.namespace, ward.url)
@@ -45,7 +45,9 @@ def test_nothing_is_wrong_with_a_namespace_at_work(ward: Ward, wait_until: WaitU
     assert set(ward.checks()) == {"limit"}
 
 
-def test_jobs_of_a_killed_process_are_given_back(ward: Ward, wait_until: WaitUntil) -> None:
+def test_jobs_of_a_killed_process_go_back_to_their_queues(
+    ward: Ward, wait_until: WaitUntil
+) -> None:
     enqueuer = Enqueuer(ward.namespace, ward.url)
     enqueuer.enqueue_many([("hold", {"n": n}) for n in range(5)])
     with worker_process(ward.url, ward.namespace) as process:
@@ -59,7 +61,7 @@ def test_jobs_of_a_killed_process_are_given_back(ward: Ward, wait_until: WaitUnt
     assert ward.client.worker_pool_heartbeats() == []
 
 
-def test_a_pool_that_beats_is_not_dead(ward: Ward) -> None:
+def test_a_pool_that_sends_heartbeats_is_not_dead(ward: Ward) -> None:
     pool = step_pool(ward, "a", off_s=-60)
     Enqueuer(ward.namespace, ward.url).enqueue("a")
     pool.turn()
@@ -81,11 +83,11 @@ def test_a_heartbeat_that_comes_before_the_repair_prevents_it(ward: Ward) -> Non
     (dead,) = [finding for finding in ward.findings() if finding.check == "dead-pool"]
     pool.clock.advance(4)
     pool.duty("heartbeat")
-    assert "not so any more" in ward.doctor.repair(dead)
+    assert "the fault is gone" in ward.doctor.repair(dead)
     assert ward.client.queued_jobs("a").total == 0
 
 
-def test_a_clock_that_is_ahead_is_told(ward: Ward) -> None:
+def test_a_clock_that_is_ahead_is_a_finding(ward: Ward) -> None:
     pool = step_pool(ward, "a", off_s=3_600)
 
     def beat() -> None:
@@ -96,7 +98,7 @@ def test_a_clock_that_is_ahead_is_told(ward: Ward) -> None:
     assert ward.checks() == ["clock-skew"]
 
 
-def test_a_unique_key_that_nobody_holds_is_freed(ward: Ward) -> None:
+def test_a_unique_key_that_no_job_holds_is_freed(ward: Ward) -> None:
     """A Go page has deleted the job and not the key that was given with it."""
     peer = ward.scene.peer()
     job = peer.enqueue_unique_in_by_key("a", 60, {"v": 1}, {"k": 1})
@@ -108,7 +110,7 @@ def test_a_unique_key_that_nobody_holds_is_freed(ward: Ward) -> None:
     assert Enqueuer(ward.namespace, ward.url).enqueue_unique_by_key("a", {"v": 2}, {"k": 1})
 
 
-def test_keys_of_unique_jobs_anywhere_are_left_alone(ward: Ward) -> None:
+def test_keys_of_unique_jobs_in_any_place_are_kept(ward: Ward) -> None:
     enqueuer = Enqueuer(ward.namespace, ward.url)
     enqueuer.enqueue_unique("queued", {"a": "<&>"})
     enqueuer.enqueue_unique("running", until="done")
@@ -119,7 +121,7 @@ def test_keys_of_unique_jobs_anywhere_are_left_alone(ward: Ward) -> None:
     assert "unique-key" not in ward.checks()
 
 
-def test_after_a_rolled_back_server_locks_are_counted_anew(
+def test_after_a_rolled_back_server_locks_are_counted_again(
     private_server: PrivateServer, wait_until: WaitUntil
 ) -> None:
     """A replica that missed the end takes over, with lists and locks of a moment before."""
@@ -155,7 +157,7 @@ def test_after_a_rolled_back_server_locks_are_counted_anew(
         ({"maxmemory": 1_000_000}, "memory", "risk"),
     ],
 )
-def test_settings_that_put_jobs_at_risk_are_told(
+def test_settings_that_put_jobs_at_risk_are_findings(
     private_server: PrivateServer,
     server_kind: str,
     options: dict[str, Any],
@@ -168,13 +170,13 @@ def test_settings_that_put_jobs_at_risk_are_told(
     assert (check, severity) in {(finding.check, finding.severity) for finding in found}
 
 
-def test_a_safe_server_gets_no_finding(private_server: PrivateServer) -> None:
+def test_a_safe_server_has_no_findings(private_server: PrivateServer) -> None:
     server = private_server(appendonly=True)
     with Redis.from_url(server.url) as client:
         assert list(Ward(server.url, client, "work").doctor.examine()) == []
 
 
-def test_a_pool_warns_at_its_start_of_a_server_that_evicts(
+def test_a_pool_warns_at_its_start_if_the_server_evicts_keys(
     private_server: PrivateServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     for policy, warns in (("allkeys-lru", True), ("noeviction", False)):
@@ -187,7 +189,7 @@ def test_a_pool_warns_at_its_start_of_a_server_that_evicts(
         assert ("set maxmemory-policy noeviction" in caplog.text) is warns
 
 
-def test_findings_are_in_the_order_of_their_weight(ward: Ward) -> None:
+def test_findings_are_sorted_by_severity(ward: Ward) -> None:
     Enqueuer(ward.namespace, ward.url).enqueue("a")
     ward.client.pause("a")
     weights = [finding.severity for finding in ward.doctor.examine()]

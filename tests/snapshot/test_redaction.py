@@ -37,14 +37,14 @@ def expected(value: Any) -> Any:
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.booleans())
-def test_values_are_left_out_by_the_names_of_their_keys_and_nothing_else(
+def test_values_of_secret_keys_are_removed_and_nothing_else(
     args: dict[str, Any], ascii_only: bool
 ) -> None:
     raw = json.dumps({"name": "a", "id": "x", "t": 1, "args": args}, ensure_ascii=ascii_only)
     assert args_of(Redaction().job(raw.encode())) == expected(args)
 
 
-def test_bytes_of_what_stays_are_untouched() -> None:
+def test_other_values_keep_their_bytes() -> None:
     args = b'{"big": 12345678901234567890123 ,"f":1.0,"token":"s"}'
     raw = b'{"name":"a","id":"x","t":1,"args":%b,"own":1.50}' % args
     clean = Redaction().job(raw)
@@ -55,12 +55,12 @@ def test_bytes_of_what_stays_are_untouched() -> None:
     assert Redaction().job(plain) is plain
 
 
-def test_keys_that_are_written_with_escapes_do_not_escape() -> None:
+def test_keys_with_json_escapes_are_found() -> None:
     raw = b'{"name":"a","id":"x","t":1,"args":{"p\\u0061ssword":"hunter2"}}'
     assert args_of(Redaction().job(raw)) == {"password": "[redacted]"}
 
 
-def test_values_are_left_out_of_errors_and_unique_keys_as_well() -> None:
+def test_secret_values_are_removed_from_errors_and_unique_keys() -> None:
     raw = raw_job(
         "x",
         args={"auth": {"token": SECRET}, "n": 1},
@@ -77,24 +77,24 @@ def test_values_are_left_out_of_errors_and_unique_keys_as_well() -> None:
     assert job.args == {"auth": {"token": "[redacted]"}, "n": 1}
 
 
-def test_further_patterns_are_taken_and_none_leave_everything() -> None:
+def test_custom_patterns_replace_the_defaults_and_none_removes_nothing() -> None:
     raw = raw_job("x", args={"Email": "a@example.com", "password": "p"})
     assert args_of(Redaction(["*mail"]).job(raw)) == {"Email": "[redacted]", "password": "p"}
     assert Redaction(()).job(raw) is raw
 
 
 @pytest.mark.parametrize("raw", JUNK)
-def test_bytes_that_are_no_job_are_left_out_whole(raw: bytes) -> None:
+def test_malformed_payloads_are_removed_as_a_whole(raw: bytes) -> None:
     assert Redaction().job(raw) == b"[redacted: %d bytes that are not a job]" % len(raw)
 
 
-def test_bytes_that_were_buried_in_a_dead_job_are_left_out() -> None:
+def test_malformed_payloads_inside_dead_jobs_are_removed() -> None:
     raw = wire.bury_undecodable(SECRET.encode(), "mail", "no job", "x", 1)
     clean = wire.decode(Redaction().job(raw))
     assert clean.args == {"from": "mail", "workkit_undecodable": "[redacted]"}
 
 
-def test_what_workers_run_is_redacted() -> None:
+def test_the_args_of_running_jobs_are_redacted() -> None:
     found = WorkerObservation(
         "w", is_busy=True, args_json=f'{{"token":"{SECRET}"}}', checkin=f"sent {SECRET}"
     )

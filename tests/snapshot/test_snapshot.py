@@ -24,7 +24,7 @@ def taken(stage: Stage, path: Path) -> Snapshot:
     return Snapshot(path / "snapshot")
 
 
-def test_it_is_a_reader_that_is_not_live(past: Stage, tmp_path: Path) -> None:
+def test_a_snapshot_is_a_reader_that_is_not_live(past: Stage, tmp_path: Path) -> None:
     snapshot = taken(past, tmp_path)
     reader: Reader = snapshot
     assert isinstance(snapshot, Reader)
@@ -35,7 +35,7 @@ def test_it_is_a_reader_that_is_not_live(past: Stage, tmp_path: Path) -> None:
     assert snapshot.about.redacted == ()
 
 
-def test_it_shows_queues_pools_workers_and_cron_as_the_server_did(
+def test_a_snapshot_has_the_servers_queues_pools_workers_and_cron(
     past: Stage, tmp_path: Path
 ) -> None:
     snapshot = taken(past, tmp_path)
@@ -49,7 +49,7 @@ def test_it_shows_queues_pools_workers_and_cron_as_the_server_did(
     assert snapshot.cron() == past.client.cron()
 
 
-def test_it_shows_history_as_the_server_did(past: Stage, tmp_path: Path) -> None:
+def test_a_snapshot_has_the_servers_history(past: Stage, tmp_path: Path) -> None:
     snapshot = taken(past, tmp_path)
     history = list(past.client.history())
     assert list(snapshot.history()) == history
@@ -76,7 +76,7 @@ def places(stage: Stage) -> list[Place]:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_it_shows_jobs_as_the_server_did(past: Stage, tmp_path: Path, *, reverse: bool) -> None:
+def test_a_snapshot_has_the_servers_jobs(past: Stage, tmp_path: Path, *, reverse: bool) -> None:
     snapshot = taken(past, tmp_path)
     for place in places(past):
         for start, count in ((0, 20), (1, 2), (99, 5)):
@@ -89,7 +89,7 @@ def test_it_shows_jobs_as_the_server_did(past: Stage, tmp_path: Path, *, reverse
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("place", [Place("dead"), Place("queued", "mail")])
-def test_any_part_of_a_long_place_is_found(
+def test_any_part_of_a_long_place_can_be_read(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Place, *, reverse: bool
 ) -> None:
     monkeypatch.setattr("workkit.snapshot.writer._BLOCK", 7)
@@ -139,13 +139,13 @@ def test_a_job_is_found_wherever_it_is(past: Stage, tmp_path: Path) -> None:
     assert snapshot.find("nowhere") is None
 
 
-def test_it_can_tell_why_a_job_does_not_run(past: Stage, tmp_path: Path) -> None:
+def test_a_snapshot_explains_why_a_job_does_not_run(past: Stage, tmp_path: Path) -> None:
     snapshot = taken(past, tmp_path)
     (waiting, _) = snapshot.jobs(Place("queued", "sync")).jobs
     assert why(waiting, snapshot.circumstances(waiting)) == ["queue 'sync' is paused"]
 
 
-def test_it_grows_with_the_jobs_and_tells_how_far_it_is(
+def test_writing_a_snapshot_reports_its_progress(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workkit.snapshot.writer._BLOCK", 10)
@@ -162,12 +162,12 @@ def test_it_grows_with_the_jobs_and_tells_how_far_it_is(
     ]
 
 
-def test_only_its_owner_can_read_it(stage: Stage, tmp_path: Path) -> None:
+def test_only_its_owner_can_read_a_snapshot(stage: Stage, tmp_path: Path) -> None:
     write_snapshot(stage.client, tmp_path / "s")
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
 
 
-def test_a_file_that_exists_is_replaced_only_on_request(stage: Stage, tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_on_request(stage: Stage, tmp_path: Path) -> None:
     path = tmp_path / "s"
     path.write_text("precious")
     with pytest.raises(InvalidOption, match="exists; --force replaces it"):
@@ -191,7 +191,7 @@ def test_a_path_that_cannot_be_written_is_refused(stage: Stage, tmp_path: Path) 
 
 
 @pytest.mark.one_server
-def test_what_is_no_snapshot_is_refused(stage: Stage, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_snapshot_is_refused(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a text that is longer than the head of a database")
     sqlite3.connect(tmp_path / "other").execute("CREATE TABLE t (x)").connection.close()
     write_snapshot(stage.client, tmp_path / "cut")

@@ -1,8 +1,8 @@
-"""Examines a namespace and the server it is on, and mends what pools do not mend by themselves.
+"""Examines a namespace and its server, and repairs faults that pools do not repair themselves.
 
-`look.py` reads everything twice, a while apart where somebody has to be watched; each module of
-`checks/` is a pure function from two looks to cases; a case is a finding and, where there is one,
-a repair, which checks again on the server that things are still as they were found.
+`look.py` reads everything twice. Between the two reads, suspect pools are watched for a while. Each
+module of `checks/` is a pure function from two examinations to cases. A case is a finding with or
+without a repair. A repair checks again on the server that the fault is still there.
 """
 
 from workkit.doctor.doctor import Doctor

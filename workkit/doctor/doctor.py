@@ -1,4 +1,4 @@
-"""Examines a namespace twice, and repairs what both looks have shown."""
+"""Examines a namespace twice, and repairs faults that both examinations have found."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Say = Callable[[str], None]
 
 
 def _silent(_line: str) -> None:
-    """Say nothing."""
+    """Ignore a line."""
 
 
 class Doctor:
-    """Checks one namespace and mends it.
+    """Checks and repairs one namespace.
 
     An example::
 
@@ -44,12 +44,12 @@ class Doctor:
     Args:
         namespace: Prefix of all Redis keys.
         redis: A redis-py client or a URL.
-        clock: Where times come from.
-        wait: Lets seconds pass while pools are watched.
+        clock: The source of the time.
+        wait: Waits for a number of seconds while pools are watched.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL.
-        InvalidName: The namespace cannot be one.
+        InvalidName: The namespace is not valid.
 
     Every method raises `ServerError` if Redis does not answer or refuses.
     """
@@ -69,21 +69,20 @@ class Doctor:
         self._cases: dict[Finding, Case] = {}
 
     def close(self) -> None:
-        """Close the connections; they open again when they are needed."""
+        """Close the connections. The next call opens them again."""
         self._links.close()
 
     def examine(self, say: Say = _silent) -> Sequence[Finding]:
-        """Look for what is wrong, without changing anything.
+        """Find faults, without changing anything.
 
-        Takes as long as it takes to read all keys and, where unique keys are held, all jobs; and 13
-        s more if a pool has to be watched, since a pool is dead only when it has been silent for so
-        long.
+        This reads all keys and, if there are unique keys, all jobs. If a pool is suspect, it takes
+        13 s more: a pool is dead only if it sends no heartbeat for that long.
 
         Args:
-            say: Takes lines of progress.
+            say: Receives lines of progress.
 
         Returns:
-            What is wrong: what is broken first, then what is a risk, then what is worth knowing.
+            The faults: "broken" first, then "risk", then "note".
         """
         say("reading the namespace ...")
         before = now = self._links.carry(look(self._keys))
@@ -91,8 +90,8 @@ class Doctor:
             pool for pool, _ in holdings.suspects(before)
         }:
             say(
-                f"watching {counted(len(watched), 'pool')} for {WATCH_S:g} s, since "
-                "one that is silent for a moment is not dead ..."
+                f"watching {counted(len(watched), 'pool')} for {WATCH_S:g} s, to see "
+                "whether a heartbeat comes ..."
             )
             self._wait(WATCH_S)
         first = {_mark(case) for case in self._check(before, before)}
@@ -108,17 +107,17 @@ class Doctor:
         return list(self._cases)
 
     def repair(self, finding: Finding) -> str:
-        """Mend what the last examination has found, if it is still so.
+        """Repair a fault that the last examination found, if it is still there.
 
         Args:
-            finding: One of its findings, with a repair.
+            finding: A finding of the last examination, with a repair.
 
         Returns:
-            What was done.
+            A sentence about what was done.
 
         Raises:
             KeyError: The last examination did not find it.
-            ValueError: There is no repair for it.
+            ValueError: The finding has no repair.
         """
         case = self._cases[finding]
         if case.repair is None:

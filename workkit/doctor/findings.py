@@ -1,4 +1,4 @@
-"""What an examination finds."""
+"""The results of an examination."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Severity: TypeAlias = Literal["broken", "risk", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One fault.
 
     Attributes:
-        check: What kind of thing, such as "dead-pool"; stays the same from version to version.
+        check: The kind of fault, such as "dead-pool". Stable between versions.
         severity: "broken" (jobs are stuck or limits wrong), "risk" (jobs can be lost), or "note".
         subject: The pool, queue, key or setting.
-        says: What was found, as a sentence.
-        remedy: What a repair does or, without one, what to do.
+        says: A sentence about the fault.
+        remedy: What the repair does. Without a repair: what you can do.
         repairable: Whether there is a repair.
     """
 
@@ -40,8 +40,9 @@ class Case:
 
     Attributes:
         finding: The finding.
-        repair: A step that mends it if it is still so and says what it did; None if there is none.
-        fingerprint: What has to be the same in a second look for the finding to stand.
+        repair: A step that repairs the fault if it is still there, and returns what it did; None
+            without a repair.
+        fingerprint: The finding counts only if this is equal in both examinations.
     """
 
     finding: Finding

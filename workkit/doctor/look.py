@@ -1,4 +1,4 @@
-"""Reads all that checks need of a namespace, page by page."""
+"""Reads everything that the checks need, page by page."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ _LARGEST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A namespace as it was at one time; parts are read one after another.
+    """A namespace at one time. The parts are read one after another.
 
     Attributes:
-        server_ms: The server's clock, epoch ms; 0 if it does not tell.
-        info: What the server says of itself; empty if it does not tell.
-        save: Its setting "save"; None if it does not tell.
+        server_ms: The server's clock, epoch ms; 0 if it cannot be read.
+        info: The reply of INFO; empty if it cannot be read.
+        save: The server's setting "save"; None if it cannot be read.
         types: All keys of the namespace with their types.
-        known: Names of known jobs.
-        beats: Registered pool -> its heartbeat; empty if it has none.
-        held: (pool, queue) -> what the pool holds, newest claim first, registered or not.
-        observed: Ids of jobs that workers are seen to run.
-        tallies: Queue -> its lock and what is held.
-        states: Queue -> how many wait, and what keeps them.
+        known: The known job names.
+        beats: Registered pool -> its heartbeat; empty if it is missing.
+        held: (pool, queue) -> payloads that the pool holds, newest claim first. Also for pools
+            that are not registered.
+        observed: Ids of jobs that workers report to run.
+        tallies: Queue -> its lock, and the jobs that pools hold.
+        states: Queue -> its length, pause and limit.
         limits: Queue -> the limit that workkit pools have written.
         uniques: Unique key -> its value.
         claimed: Unique keys that some job names; None if there are no unique keys.
@@ -155,7 +156,7 @@ def _limits(keys: Keys, types: Mapping[bytes, str]) -> Step[dict[str, str]]:
 
 
 def _server() -> Step[tuple[int, dict[str, str], str | None]]:
-    """Ask the server about itself; a user may not be allowed to."""
+    """Read the server's clock and settings, as far as the user may."""
     server_ms, info = 0, {}
     try:
         server_ms = yield from inspecting.server_time()
@@ -193,7 +194,7 @@ def _claimed(
     types: Mapping[bytes, str],
     held: Mapping[tuple[str, str], list[bytes]],
 ) -> Step[frozenset[str]]:
-    """Collect the unique keys of all jobs, in the order in which jobs move on."""
+    """Collect the unique keys of all jobs. The order follows the moves of jobs, to miss none."""
     claimed: set[str] = set()
 
     def note(jobs: Iterable[Job]) -> None:

@@ -1,4 +1,4 @@
-"""The repairs: each checks on the server that things are as they were found."""
+"""The repairs. Each first checks on the server that the fault is still there."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from workkit.store.round_trip import Step
 
 __all__ = ["Repairs"]
 
-_NOT_SO: Final = "it is not so any more; nothing was changed"
-#: As a pool's default.
+_NOT_SO: Final = "the fault is gone; nothing was changed"
+#: A pool's default.
 _MAX_RECOVERIES: Final = 3
 _ATTEMPTS: Final = 3
 
 
 class Repairs:
-    """Mends a namespace.
+    """Repairs a namespace.
 
     Args:
         keys: The namespace.
-        clock: Where times come from.
-        entropy: Ids for bytes that have to be buried.
+        clock: The source of the time.
+        entropy: Makes ids for malformed payloads that go to the dead set.
     """
 
     def __init__(self, keys: Keys, clock: Clock, entropy: Entropy) -> None:
@@ -39,7 +39,7 @@ class Repairs:
         self._entropy = entropy
 
     def recover(self, pool_id: str, heartbeat_at: str, names: Iterable[str]) -> Step[str]:
-        """Give back what a dead pool holds, and forget it."""
+        """Move the jobs of a dead pool back to their queues, and remove the pool."""
         reaped: list[ReapedPool] = []
         nobody = Identity(job_names=[], limits={}, concurrency=0, entropy=self._entropy)
         reaper = Reaper(
@@ -48,7 +48,7 @@ class Repairs:
         )  # fmt: skip
         beats = yield from pools.heartbeats(self._keys, [pool_id])
         now = beats[pool_id].heartbeat_at.encode("utf-8", "surrogateescape")
-        if now.decode("utf-8", "replace") != heartbeat_at:  # as it is shown
+        if now.decode("utf-8", "replace") != heartbeat_at:  # an examination decodes it this way
             return _NOT_SO
         yield from reaper.recover(pool_id, beats[pool_id], self._clock.read())
         if not reaped:
@@ -71,10 +71,10 @@ class Repairs:
                 before, after, dropped = result
                 gone = counted(dropped, "field was", "fields were")
                 return f"the lock went from {before} to {after}, {gone} removed"
-        return "pools came and went meanwhile; nothing was changed"
+        return "pools started or stopped during the count; nothing was changed, try again"
 
     def give_back(self, pool_id: str, name: str, raws: Iterable[bytes]) -> Step[str]:
-        """Put entries that nobody runs back into their queue, the oldest first to run."""
+        """Move jobs that no worker runs back to their queue. The oldest runs first."""
         returned = 0
         for raw in raws:
             returned += yield from inspecting.return_ghost(self._keys, pool_id, name, raw)
@@ -86,7 +86,7 @@ class Repairs:
         return "the name was added"
 
     def lift(self, name: str, limit: str) -> Step[str]:
-        """Remove a limit that nobody declares."""
+        """Remove a limit that no pool declares."""
         lifted = yield from pools.lift_limit(self._keys, name, limit)
         return "the limit was lifted" if lifted else _NOT_SO
 
@@ -94,24 +94,24 @@ class Repairs:
         """Rename a key that has a wrong type."""
         to = self._keys.aside(key, self._clock.read().epoch_s)
         moved = yield from inspecting.set_aside(key, to, wrong)
-        return f"it is {to.decode('utf-8', 'replace')!r} now" if moved else _NOT_SO
+        return f"it was renamed to {to.decode('utf-8', 'replace')!r}" if moved else _NOT_SO
 
     def free(self, key: bytes, value: bytes) -> Step[str]:
-        """Delete a unique key that nobody holds."""
+        """Delete a unique key that no job holds."""
         freed = yield from inspecting.free_unique(key, value)
         return "it was deleted" if freed else _NOT_SO
 
 
 def _kind(beat: Beat | None) -> str:
-    """Say how far a pool's list is to be believed; see recount.lua."""
+    """Return how reliable a pool's in-progress list is; see recount.lua."""
     if beat is None:
         return "none"
     return "ours" if beat.limits else "peer"
 
 
 def _nothing() -> None:
-    """Note nothing."""
+    """Ignore a freed key."""
 
 
 def _no_record(_record: object) -> None:
-    """Leave history to pools."""
+    """Ignore a record: only pools write history."""

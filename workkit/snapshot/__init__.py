@@ -1,6 +1,6 @@
-"""The state of a namespace in one file, to be looked at without its server.
+"""Saves the state of a namespace in one file, which can be read without the server.
 
-`Snapshot` meets `workkit.Reader`, so whatever reads a live namespace reads a snapshot.
+`Snapshot` implements `workkit.Reader`. So all code that reads a live namespace can read a snapshot.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The file of a snapshot: an SQLite database, so that any part is found without reading the rest.
+"""The file format of snapshots: an SQLite database, so that a reader can read any part alone.
 
-Jobs lie in blocks, each a compressed MessagePack array of scores and bytes, in the order in which
-they were read: sets from the lowest score, queues from the newest job, since only that way a walk
-misses none. History lies as its entries were stored, some hundred to a block.
+Jobs are in blocks. A block is a compressed MessagePack array of scores and payloads, in the order
+of the walk: sets from the lowest score, queues from the newest job, since only this walk of a queue
+misses no job. Blocks of history hold packed entries, some hundred each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from workkit.core.records import CronEntry, Overview, WorkerObservation
 
 __all__ = ["APPLICATION_ID", "FORMAT", "SCHEMA", "SnapshotHeader", "State", "pack", "unpack"]
 
-#: The number by which SQLite knows the files of a program: "wkit".
+#: SQLite's number for the files of this program: "wkit".
 APPLICATION_ID: Final = 0x776B6974
 FORMAT: Final = 1
 _LEVEL: Final = 3
@@ -42,15 +42,15 @@ CREATE TABLE history (
 
 
 class SnapshotHeader(msgspec.Struct, frozen=True):
-    """What a snapshot says of itself.
+    """The description of a snapshot, in its file.
 
     Attributes:
-        format: Of the file.
-        workkit: The version that wrote it.
-        label: What was read.
+        format: The version of the file format.
+        workkit: The version of workkit that wrote it.
+        label: The source's name: a namespace and its server.
         from_s: When reading began, epoch seconds.
-        until_s: When it ended.
-        redacted: The patterns of keys whose values were left out.
+        until_s: When reading ended, epoch seconds.
+        redacted: Patterns of the keys whose values were left out.
     """
 
     format: int
@@ -62,13 +62,13 @@ class SnapshotHeader(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a snapshot has beside jobs and history.
+    """The parts of a snapshot other than jobs and history.
 
     Attributes:
-        overview: Queues, pools, sizes.
-        workers: What they run.
-        cron: Cron entries.
-        extent: How much history there was.
+        overview: Queues, pools and sizes.
+        workers: The workers and what they run.
+        cron: The cron entries.
+        extent: The size of history.
     """
 
     overview: Overview
@@ -78,15 +78,15 @@ class State(msgspec.Struct, frozen=True):
 
 
 def pack(value: Any) -> bytes:
-    """Write a value as a block."""
+    """Encode a value as a block."""
     return zlib.compress(msgspec.msgpack.encode(value), _LEVEL)
 
 
 def unpack(data: bytes, type_: Any) -> Any:
-    """Read a block.
+    """Decode a block.
 
     Raises:
-        ValueError: It is damaged.
+        ValueError: The block is damaged.
     """
     try:
         return msgspec.msgpack.decode(zlib.decompress(data), type=type_)

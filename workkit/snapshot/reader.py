@@ -1,4 +1,4 @@
-"""Reads a snapshot as if it were a server."""
+"""Reads a snapshot through the protocol `Reader`."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ _Block = list[tuple[int, bytes]]
 
 
 class Snapshot:
-    """A file that `write_snapshot` wrote; safe to share among threads. Meets `Reader`.
+    """A file that `write_snapshot` wrote. Implements `Reader`. Threads may share it.
 
     Args:
         path: The file.
 
     Attributes:
-        about: What it says of itself: when it was taken, from what, what was left out.
+        about: When it was taken, from which source, and which values were left out.
 
     Raises:
-        InvalidOption: The file is not a snapshot, or one of a later version of workkit.
+        InvalidOption: The file is not a snapshot, or a later version of workkit wrote it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -64,19 +64,19 @@ class Snapshot:
             raise InvalidOption(f"{self._path} is not a snapshot: {error}") from None
         if self.about.format > FORMAT:
             raise InvalidOption(
-                f"{self._path} was written by workkit {self.about.workkit}; this version is older"
+                f"workkit {self.about.workkit} wrote {self._path}; upgrade this older version"
             )
         rows = self._all("SELECT kind, queue, id, jobs FROM places")
         self._places = {(kind, queue): (place_id, jobs) for kind, queue, place_id, jobs in rows}
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.is_file():
-            raise OSError("there is no such file")
+            raise OSError("no such file")
         uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
         database = sqlite3.connect(uri, uri=True, check_same_thread=False)
         if database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             database.close()
-            raise ValueError("it is another program's database")
+            raise ValueError("it is a database of another program")
         return database
 
     def _all(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
@@ -86,7 +86,7 @@ class Snapshot:
     def _one(self, statement: str) -> Any:
         row = self._all(statement)
         if not row:
-            raise ValueError("it is not whole")
+            raise ValueError("it is not complete")
         return row[0][0]
 
     def close(self) -> None:
@@ -98,12 +98,12 @@ class Snapshot:
 
     @property
     def label(self) -> str:
-        """What was read, and the file."""
+        """The source's name, and the file."""
         return f"{self.about.label}, in {self._path.name}"
 
     @property
     def live(self) -> bool:
-        """False: nothing here changes."""
+        """False: a snapshot does not change."""
         return False
 
     def now_s(self) -> float:
@@ -115,7 +115,7 @@ class Snapshot:
         return self._state.overview
 
     def watch(self) -> Snapshot:
-        """Return itself: nothing changes."""
+        """Return itself: a snapshot does not change."""
         return self
 
     def queues(self) -> list[Queue]:
@@ -129,7 +129,7 @@ class Snapshot:
     def worker_observations(
         self, worker_ids: Sequence[str] | None = None
     ) -> list[WorkerObservation]:
-        """Return what workers run; those of `worker_ids`, or all."""
+        """Return what workers run, for `worker_ids` or all."""
         if worker_ids is None:
             return self._state.workers
         wanted = set(worker_ids)
@@ -195,7 +195,7 @@ class Snapshot:
         return block
 
     def find(self, job_id: str) -> Found | None:
-        """Look for a job by its id, everywhere."""
+        """Find a job by its id. Reads every queue and set."""
         for worker in self._state.workers:
             if worker.is_busy and worker.job_id == job_id:
                 return Found("running", _running(worker), pool_id=self._pool_of(worker.worker_id))
@@ -210,8 +210,8 @@ class Snapshot:
         return next((p.worker_pool_id for p in pools if worker_id in p.worker_ids), "")
 
     def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
-        """Return what decided whether a job ran, but for its unique key, which no snapshot has."""
-        del seen  # there is only one
+        """Return the facts that decided whether a job ran. Snapshots do not have unique keys."""
+        del seen  # a snapshot has only one overview
         name = placed.job.name
         held = Counter(
             self._pool_of(worker.worker_id)
@@ -237,12 +237,12 @@ class Snapshot:
         outcome: str | None = None,
         limit: int | None = None,
     ) -> Iterator[HistoryRecord]:
-        """Walk what ran, the newest first; see `Client.history`."""
+        """Walk the executions in history, the newest first; see `Client.history`."""
         query = HistoryQuery(since, until, name, outcome, limit)
         return query.pick(self._newest_first(query.since_ms))
 
     def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
-        """Return a sample of what ran last, the newest first."""
+        """Return a sample of the last executions, the newest first."""
         query = HistoryQuery(None, None, None, None, None)
         return list(query.pick(islice(self._newest_first(0), entries)))
 
@@ -263,7 +263,7 @@ class Snapshot:
     def packed_history(
         self, *, after: str = "", since: float | None = None
     ) -> Iterator[Sequence[PackedHistory]]:
-        """Walk history as it was stored, the oldest first; see `Client.packed_history`."""
+        """Walk the packed entries of history, the oldest first; see `Client.packed_history`."""
         least = id_pair(after) if after else (-1, 0)
         since_ms = HistoryQuery(since, None, None, None, None).since_ms
         rows = self._all(
@@ -292,7 +292,7 @@ def _later(
 
 
 def _running(worker: WorkerObservation) -> Job:
-    """Return what is known of a job while it runs."""
+    """Return a running job, with the fields that its worker reports."""
     import json
 
     try:

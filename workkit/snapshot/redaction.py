@@ -1,4 +1,4 @@
-"""Leaves values out of what is to be shared, by the names of their keys."""
+"""Removes secret values from data to share, by the names of their keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workkit.errors import Undecodable
 
 __all__ = ["SECRETS", "Redaction"]
 
-#: Keys that hold secrets almost everywhere.
+#: Keys that usually hold secrets.
 SECRETS: Final = (
     "*password*", "*passwd*", "*passphrase*", "*secret*", "*token*", "*api_key*", "*apikey*",
     "*authorization*", "*cookie*", "*credential*", "*private_key*", "*card_number*", "*cvv*",
@@ -27,7 +27,7 @@ SECRETS: Final = (
 )  # fmt: skip
 
 _GONE: Final = msgspec.Raw(b'"[redacted]"')
-#: Shorter values occur in texts by chance.
+#: Shorter values are not replaced in texts: they occur there by chance.
 _LEAST_CHARS: Final = 4
 _SPACE: Final = b" \t\r\n"
 _decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -37,14 +37,14 @@ _encode: Final = msgspec.json.encode
 
 
 class Redaction:
-    """Takes the values of some keys out of args, wherever args are.
+    """Removes the values of some keys from args in jobs, workers and history.
 
-    A key counts at any depth of the args, in any case. Where a value was left out, it is left out
-    of the job's error as well, and the unique key, which is made from the args, becomes a hash.
-    Bytes that are not a job cannot be looked into, so they are left out whole.
+    A key matches at any depth of the args, in upper or lower case. A removed value is also removed
+    from the job's error. The unique key contains the args, so it becomes a hash. A malformed
+    payload is removed as a whole, since its keys are unknown.
 
     Args:
-        patterns: Names of keys with ``*`` and ``?``; none at all leaves everything as it is.
+        patterns: Names of keys, with ``*`` and ``?``. Without patterns, nothing is removed.
     """
 
     def __init__(self, patterns: Iterable[str] = SECRETS) -> None:
@@ -55,7 +55,7 @@ class Redaction:
         self._hint = re.compile(rf'"(?:{rough})"\s*:'.encode(), re.IGNORECASE)
 
     def job(self, raw: bytes) -> bytes:
-        """Return a job's bytes without the values."""
+        """Return a job's payload without the secret values."""
         if not self.patterns or not self._may_hold(raw):
             return raw
         try:
@@ -76,12 +76,12 @@ class Redaction:
         return _encode(fields)
 
     def _may_hold(self, raw: bytes) -> bool:
-        """Tell whether bytes are worth a closer look; most are not."""
+        """Tell whether a payload may hold a secret. A cheap test that is False for most."""
         whole = raw[:1] == b"{" and raw[-1:] == b"}"
         return not whole or b"\\" in raw or self._hint.search(raw) is not None or not _is_job(raw)
 
     def worker(self, found: WorkerObservation) -> WorkerObservation:
-        """Return what a worker runs without the values."""
+        """Return what a worker runs, without the secret values."""
         if not self.patterns or not found.args_json:
             return found
         gone: set[str] = set()
@@ -89,7 +89,7 @@ class Redaction:
         return replace(found, args_json=args, checkin=_without(found.checkin, gone))
 
     def history(self, entry: PackedHistory) -> PackedHistory:
-        """Return an entry of history without the values."""
+        """Return an entry of history without the secret values."""
         if not self.patterns or not (b"\\" in entry.blob or self._hint.search(entry.blob)):
             return entry
         try:
@@ -117,10 +117,10 @@ class Redaction:
             return _encode("[redacted]").decode()
 
     def _clean(self, json: bytes, gone: set[str]) -> bytes:
-        """Return JSON without the values; adds those that are texts to `gone`.
+        """Return JSON without the secret values, and add them as texts to `gone`.
 
         Raises:
-            msgspec.MsgspecError: It is no JSON.
+            msgspec.MsgspecError: The bytes are not JSON.
         """
         first = json.lstrip(_SPACE)[:1]
         if first == b"{":
@@ -149,7 +149,7 @@ def _is_job(raw: bytes) -> bool:
 
 
 def _anywhere(pattern: str) -> str:
-    """Return what a key looks like inside JSON, as a regular expression."""
+    """Return a regular expression that finds a key inside JSON."""
     special = {"*": '[^"]*', "?": '[^"]'}
     return "".join(special.get(char, re.escape(char)) for char in pattern)
 

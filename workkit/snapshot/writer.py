@@ -1,4 +1,4 @@
-"""Writes snapshots, part by part, so that a million jobs need no more memory than a thousand."""
+"""Writes snapshots part by part, so that memory does not grow with the number of jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workkit.snapshot.redaction import Redaction
 
 __all__ = ["Progress", "write_snapshot"]
 
-#: Told what is being read, how much of it so far, and how much there is.
+#: Receives the name of the part, how much of it was read, and its size.
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 _BLOCK: Final = 500
@@ -34,25 +34,25 @@ def write_snapshot(
     replace: bool = False,
     told: Progress | None = None,
 ) -> SnapshotHeader:
-    """Write all that a reader can see into one file.
+    """Write everything that a reader returns into one file.
 
-    The parts are read one after the other, so jobs that move meanwhile may be in two of them or in
-    none; the snapshot says when each part was read. The file is readable by its owner only, and
-    appears when it is whole.
+    The parts are read one after the other. So a job that moves at that time may be in two parts or
+    in none. The snapshot records when each part was read. Only its owner can read the file. The
+    file appears when it is complete.
 
     Args:
-        reader: What to read.
+        reader: The source.
         path: The file.
-        redaction: What to leave out; None for the values of keys that look like secrets.
-        replace: Whether a file that exists may be replaced.
-        told: Called now and then with what is being read.
+        redaction: Removes values; None for the values of `SECRETS`.
+        replace: Replace an existing file.
+        told: Receives the progress.
 
     Returns:
-        What the snapshot says of itself.
+        The description in the file.
 
     Raises:
         InvalidOption: The file exists, or cannot be written.
-        ServerError: Redis did not answer or refused; no file is left behind.
+        ServerError: Redis did not answer or refused. No file is left.
     """
     target = Path(path)
     if target.exists() and not replace:
@@ -119,7 +119,7 @@ class _Writer:
         for kind in _SETS:
             yield Place(kind)
         for queue in state.overview.queues:
-            if not queue.broken:  # what has a wrong type holds no jobs
+            if not queue.broken:  # a key of a wrong type holds no jobs
                 yield Place("queued", queue.job_name)
 
     def _jobs(self, place: Place) -> None:

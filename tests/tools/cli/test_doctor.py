@@ -30,10 +30,10 @@ def leaky(shell: Shell, redis_client: Redis) -> Shell:
 def test_findings_are_listed_with_what_can_be_done(leaky: Shell) -> None:
     result = leaky.run("doctor", code=1)
     assert re.search(
-        r"^broken unique-key: the unique key .* is held by no job", result.stdout, re.MULTILINE
+        r"^broken unique-key: no job holds the unique key ", result.stdout, re.MULTILINE
     )
     assert re.search(r"^note lock-info: .* names 1 pool that is gone", result.stdout, re.MULTILINE)
-    assert "  repair: it is deleted" in result.stdout
+    assert "  repair: deletes it" in result.stdout
     assert "3 findings, 2 of them can be mended with --repair" in result.stderr
 
 

@@ -1,1 +1,1 @@
-"""The checks: pure functions from two looks to cases."""
+"""The checks: pure functions from two examinations to cases."""

@@ -1,4 +1,4 @@
-"""Locks that do not say what is held, and entries that nobody runs."""
+"""Checks for wrong locks, and for in-progress jobs that no worker runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["check", "suspects"]
 
 
 def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[Case]:
-    """Compare locks with what is held, and what Go pools hold with what their workers run."""
+    """Compare locks with the jobs that pools hold, and the jobs of Go pools with their workers."""
     for name, tally in sorted(now.tallies.items()):
         total = sum(_believed(now, tally).values())
         stale = sorted(set(tally.info) - set(now.beats) - _holders(tally))
@@ -24,9 +24,9 @@ def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[C
             yield Case(
                 Finding(
                     "lock", "broken", name,
-                    f"the lock of queue {name!r} says {tally.lock}, but pools hold "
+                    f"the lock of queue {name!r} is {tally.lock}, but pools hold "
                     f"{counted(total, 'job')} of it" + _consequence(now, name, tally, total),
-                    "it is counted again; a live workkit pool does that every few minutes",
+                    "counts it again; a live workkit pool does that itself every few minutes",
                     repairable=True,
                 ),
                 lambda name=name: repairs.recount(name),  # type: ignore[misc]
@@ -38,7 +38,7 @@ def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[C
                     "lock-info", "note", name,
                     f"lock_info of queue {name!r} names "
                     f"{counted(len(stale), 'pool that is', 'pools that are')} gone",
-                    "the fields are removed", repairable=True,
+                    "removes the fields", repairable=True,
                 ),
                 lambda name=name: repairs.recount(name),  # type: ignore[misc]
                 tuple(stale),
@@ -47,9 +47,9 @@ def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[C
 
 
 def suspects(now: Examination) -> dict[tuple[str, str], list[bytes]]:
-    """Return what living Go pools hold and no worker of theirs is seen to run.
+    """Return jobs that a live Go pool holds but none of its workers reports to run.
 
-    A workkit pool compares what it holds with Redis itself.
+    Workkit pools make this comparison themselves.
     """
     still = suspect_pools(now)
     go = {pool for pool, beat in now.beats.items() if not beat.get("workkit")} - still
@@ -72,7 +72,7 @@ def _ghosts(before: Examination, now: Examination, repairs: Repairs) -> Iterator
                     "ghost", "broken", pool_id,
                     f"Go pool {pool_id} holds {counted(len(still), 'job')} of queue {name!r} that "
                     "none of its workers runs",
-                    "they go to the front of their queue; one that Go has run, and did not remove, "
+                    "moves them to the front of their queue; a job that Go has run but not removed "
                     "runs again", repairable=True,
                 ),
                 lambda pool_id=pool_id, name=name, still=still: repairs.give_back(  # type: ignore[misc]
@@ -107,7 +107,7 @@ def _consequence(now: Examination, name: str, tally: LockTally, total: int) -> s
     if state is None or not state.max_concurrency or tally.lock is None:
         return ""
     if tally.lock >= state.max_concurrency > total:
-        return f", so with a limit of {state.max_concurrency} none of it runs"
+        return f", so with a limit of {state.max_concurrency} none of its jobs run"
     if tally.lock < total:
         return f", so its limit of {state.max_concurrency} is exceeded"
     return ""

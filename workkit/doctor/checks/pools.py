@@ -1,4 +1,4 @@
-"""Pools that died, and pools whose clocks are wrong."""
+"""Checks for dead pools, and for hosts with wrong clocks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from workkit.doctor.repairs import Repairs
 
 __all__ = ["check", "is_suspect", "suspect_pools"]
 
-#: How much a clock may differ: beats carry whole seconds and are up to 5 s old.
+#: How much a clock may differ: heartbeats have whole seconds and are up to 5 s old.
 _SKEW_MS: Final = 10_000
 _AHEAD_MS: Final = 2_000
 
 
 def suspect_pools(now: Examination) -> set[str]:
-    """Return pools that may be dead: to be watched."""
+    """Return pools that may be dead, so that they must be watched."""
     return {
         pool_id
         for pool_id in {*now.beats, *(pool for pool, _ in now.held)}
@@ -28,13 +28,13 @@ def suspect_pools(now: Examination) -> set[str]:
 
 
 def is_suspect(beat: Mapping[str, str], server_ms: int) -> bool:
-    """Tell whether a heartbeat is missing, old, or of a clock that cannot be compared."""
+    """Tell whether a heartbeat is missing, old, or in the future."""
     age_ms = server_ms - _beat_ms(beat)
     return not server_ms or age_ms > 1_000 * SUSPECT_S or age_ms < -_AHEAD_MS
 
 
 def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[Case]:
-    """Compare heartbeats of two looks, a watch apart."""
+    """Compare the heartbeats of two examinations, before and after the watch."""
     for pool_id in sorted(suspect_pools(before) & suspect_pools(now)):
         beat = now.beats.get(pool_id, {})
         stood_still = beat.get("heartbeat_at") == before.beats.get(pool_id, {}).get("heartbeat_at")
@@ -48,8 +48,8 @@ def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[C
                         "clock-skew", "risk", pool_id,
                         f"the clock of host {beat.get('host', '?')} differs from the server's by "
                         f"about {off_s:+d} s",
-                        "let the host synchronize its clock: scheduled jobs and cron follow it, "
-                        "and Go pools take a pool for dead by it",
+                        "synchronize the host's clock: scheduled jobs and cron use it, and Go "
+                        "pools decide by it that a pool is dead",
                     )
                 )  # fmt: skip
 
@@ -70,8 +70,8 @@ def _dead(pool_id: str, beat: Mapping[str, str], now: Examination, repairs: Repa
     return Case(
         Finding(
             check_name, "broken" if held else "note", pool_id, says,
-            "its jobs go to the front of their queues, and it is forgotten; a live workkit pool "
-            "does that by itself within 20 s", repairable=True,
+            "moves its jobs to the front of their queues and removes the pool; a live workkit "
+            "pool does that itself within 20 s", repairable=True,
         ),
         lambda: repairs.recover(pool_id, beat.get("heartbeat_at", ""), names),
     )  # fmt: skip

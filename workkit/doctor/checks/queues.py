@@ -1,4 +1,4 @@
-"""Queues whose jobs nobody can run, and keys that are not what they should be."""
+"""Checks queues whose jobs cannot run, limits, unique keys, and types of keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ID: Final = re.compile(rb'"id":"([^"\\]*)"')
 
 
 def check(now: Examination, keys: Keys, repairs: Repairs) -> Iterator[Case]:
-    """Look at queues, limits, unique keys and types."""
+    """Check queues, limits, unique keys and types."""
     yield from _types(now, keys, repairs)
     yield from _waiting(now, repairs)
     yield from _limits(now, repairs)
@@ -38,8 +38,8 @@ def _types(now: Examination, keys: Keys, repairs: Repairs) -> Iterator[Case]:
             yield Case(
                 Finding(
                     "wrong-type", "broken", name, f"the key {name!r} is a {kind}, not a {wanted}",
-                    f"it is renamed to {keys.aside(key, 0).decode('utf-8', 'replace')!r}, with the "
-                    "time for 0; its value is kept", repairable=True,
+                    f"renames it to {keys.aside(key, 0).decode('utf-8', 'replace')!r}, with the "
+                    "time instead of 0; keeps its value", repairable=True,
                 ),
                 lambda key=key, kind=kind: repairs.set_aside(key, kind),  # type: ignore[misc]
                 kind,
@@ -60,7 +60,7 @@ def _waiting(now: Examination, repairs: Repairs) -> Iterator[Case]:
                 Finding(
                     "unknown-queue", "broken", name,
                     f"queue {name!r} has {counted(state.length, 'job')} but is not among the known "
-                    "jobs, so consoles do not show it", "its name is added", repairable=True,
+                    "jobs, so consoles do not show it", "adds its name", repairable=True,
                 ),
                 lambda name=name: repairs.know(name),  # type: ignore[misc]
             )  # fmt: skip
@@ -69,8 +69,8 @@ def _waiting(now: Examination, repairs: Repairs) -> Iterator[Case]:
                 Finding(
                     "no-handler", "broken", name,
                     f"{counted(state.length, 'job waits', 'jobs wait')} in queue {name!r}, and no "
-                    "live pool has a handler for that", "start one that has, or delete what waits "
-                    "(`workkit delete`)",
+                    "live pool has a handler for it", "start a pool that has one, or delete the "
+                    "jobs (`workkit delete`)",
                 )
             )  # fmt: skip
         if state.length and state.paused:
@@ -101,7 +101,7 @@ def _large(now: Examination) -> Iterator[Case]:
 
 
 def _limits(now: Examination, repairs: Repairs) -> Iterator[Case]:
-    # A Go pool does not say what it relies on.
+    # A Go pool does not declare its limits, so its job names keep theirs.
     wanted = {name for beat in now.beats.values() for name in _wanted(beat)}
     for name, limit in sorted(now.limits.items()):
         if name not in wanted:
@@ -109,7 +109,7 @@ def _limits(now: Examination, repairs: Repairs) -> Iterator[Case]:
                 Finding(
                     "limit", "note", name,
                     f"queue {name!r} has a limit of {limit} that no registered pool declares",
-                    "it is lifted; a live workkit pool does that where no pool handles such jobs",
+                    "lifts it; a live workkit pool does that itself if no pool handles such jobs",
                     repairable=True,
                 ),
                 lambda name=name, limit=limit: repairs.lift(name, limit),  # type: ignore[misc]
@@ -133,8 +133,8 @@ def _uniques(now: Examination, repairs: Repairs, claimed: frozenset[str]) -> Ite
             yield Case(
                 Finding(
                     "unique-key", "broken", shown,
-                    f"the unique key {shown!r} is held by no job, so jobs with it are refused",
-                    "it is deleted; by itself it expires within a day of the job's time",
+                    f"no job holds the unique key {shown!r}, so new jobs with it are refused",
+                    "deletes it; otherwise it expires within a day of the job's due time",
                     repairable=True,
                 ),
                 lambda key=key, value=value: repairs.free(key, value),  # type: ignore[misc]

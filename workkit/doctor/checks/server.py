@@ -1,4 +1,4 @@
-"""Settings of the server that decide how safe jobs are."""
+"""Checks the server's settings that decide how safe jobs are."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _OLDEST_MAJOR: Final = 7
 
 
 def check(now: Examination) -> Iterator[Case]:
-    """Look at what the server says of itself."""
+    """Check the server's own report."""
     info = now.info
     if not info:
         yield _case(
-            "server-silent", "note", "the server tells nothing of itself to this user",
-            "give the user the commands INFO, TIME and CONFIG GET to have its settings checked",
+            "server-silent", "note", "this user may not read the server's settings",
+            "allow the user the commands INFO, TIME and CONFIG GET",
         )  # fmt: skip
         return
     if policy := evicts(info):
@@ -29,8 +29,8 @@ def check(now: Examination) -> Iterator[Case]:
     elif info.get("maxmemory_policy", "noeviction") != "noeviction":
         yield _case(
             "eviction", "note",
-            f"maxmemory-policy is {info['maxmemory_policy']}; it takes effect with a maxmemory",
-            "set maxmemory-policy noeviction before a maxmemory is set",
+            f"maxmemory-policy is {info['maxmemory_policy']}; with a maxmemory it evicts jobs",
+            "set maxmemory-policy noeviction before you set a maxmemory",
         )  # fmt: skip
     yield from _on_disk(now)
     if info.get("role") == "slave":
@@ -42,7 +42,7 @@ def check(now: Examination) -> Iterator[Case]:
     if limit and used > limit * _NEARLY_FULL:
         yield _case(
             "memory", "risk", f"{used:,} of {limit:,} bytes of memory are used; at the limit new "
-            "jobs are refused", "raise maxmemory, or find what fills it",
+            "jobs are refused", "raise maxmemory, or find out what uses the memory",
         )  # fmt: skip
     version = info.get("valkey_version") or info.get("redis_version", "")
     if version and int(version.partition(".")[0]) < _OLDEST_MAJOR:
@@ -60,23 +60,23 @@ def _on_disk(now: Examination) -> Iterator[Case]:
         if info.get("aof_last_write_status", "ok") != "ok":
             yield _case(
                 "disk", "broken", "the server could not write its append-only file",
-                "look at its disk and its log",
+                "check its disk and its log",
             )  # fmt: skip
     elif now.save == "":
         yield _case(
-            "persistence", "risk", "the server keeps nothing on disk; its end is that of all jobs",
+            "persistence", "risk", "the server keeps nothing on disk; its end loses all jobs",
             "set appendonly yes; docs/reliability.md says what each setting can lose",
         )  # fmt: skip
     else:
         yield _case(
             "persistence", "note",
-            "the server writes snapshots only, so its crash takes what came after the last one",
+            "the server writes only snapshots; a crash loses all changes since the last one",
             "set appendonly yes",
         )  # fmt: skip
     if info.get("rdb_last_bgsave_status", "ok") != "ok":
         yield _case(
             "disk", "broken", "the server could not write its last snapshot",
-            "look at its disk and its log",
+            "check its disk and its log",
         )  # fmt: skip
 
 
