@@ -32,21 +32,25 @@ def test_a_frame_comes_back_from_a_file_as_it_was(
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("name", DTYPES)
-def test_so_does_an_empty_one(tmp_path: Path, name: str, kind: str) -> None:
+def test_an_empty_frame_comes_back_from_a_file_as_it_was(
+    tmp_path: Path, name: str, kind: str
+) -> None:
     path = tmp_path / f"frame.{kind}"
     frames.write(empty(name), path, name)
     pd.testing.assert_frame_equal(frames.read(path, name), empty(name))
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_a_snapshot_gives_the_frame_of_the_server(past: Stage, tmp_path: Path, name: str) -> None:
+def test_a_snapshot_gives_the_same_frame_as_the_server(
+    past: Stage, tmp_path: Path, name: str
+) -> None:
     path = tmp_path / "state.workkit"
     write_snapshot(past.client, path, redaction=Redaction(()))
     pd.testing.assert_frame_equal(MAKE[name](path), MAKE[name](past.client))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_odd_texts_survive(tmp_path: Path, stage: Stage, kind: str) -> None:
+def test_unusual_texts_come_back_unchanged(tmp_path: Path, stage: Stage, kind: str) -> None:
     odd = 'a,"b"\n\tc\r\nNA null é\u2028'
     frame = _one_row(stage, odd)
     frames.write(frame, tmp_path / "x", "retry", kind)
@@ -62,12 +66,12 @@ def _one_row(stage: Stage, text: str) -> Any:
     return frames.retry_jobs(stage.client)
 
 
-def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_the_frame_is_refused(tmp_path: Path) -> None:
     frames.write(empty("queues"), tmp_path / "x.parquet", "queues")
     frames.write(empty("queues"), tmp_path / "x.csv", "queues")
     (tmp_path / "y.parquet").write_bytes(b"junk")
     for name in ("x.parquet", "x.csv"):
-        with pytest.raises(InvalidOption, match="is not a frame of dead: no died_at"):
+        with pytest.raises(InvalidOption, match="is not a frame of dead: column missing: died_at"):
             frames.read(tmp_path / name, "dead")
     with pytest.raises(InvalidOption, match="cannot be read as parquet"):
         frames.read(tmp_path / "y.parquet", "dead")

@@ -21,7 +21,7 @@ def numbers(frame: Any) -> list[int]:
     return [int(n) for n in frame["args.n"]]
 
 
-def test_a_row_tells_what_a_record_tells(past: Stage) -> None:
+def test_a_row_has_the_fields_of_a_record(past: Stage) -> None:
     frame = frames.history(past.client)
     records = list(past.client.history())[::-1]
     assert len(frame) == len(records) == RAN
@@ -45,7 +45,7 @@ def test_a_row_tells_what_a_record_tells(past: Stage) -> None:
     assert frame.attrs["written"] == RAN
 
 
-def test_outcomes_are_a_category_of_all_that_there_are(past: Stage) -> None:
+def test_outcome_is_a_category_of_all_outcomes(past: Stage) -> None:
     frame = frames.history(past.client)
     assert list(frame["outcome"].cat.categories) == [
         "done", "retry", "dead", "discarded", "returned", "fenced", "recovered",
@@ -75,7 +75,7 @@ def test_args_become_columns_on_request(past: Stage) -> None:
         ({"since": "2027-01-15T08:00:01Z", "until": "2027-01-15T09:00:04+01:00"}, [2, 3, 4]),
     ],
 )
-def test_filters_leave_just_what_was_asked_for(
+def test_filters_return_only_matching_executions(
     past: Stage, filters: dict[str, Any], told: list[int]
 ) -> None:
     frame = frames.history(past.client, args="columns", **filters)
@@ -100,7 +100,7 @@ def write(stage: Stage, entry_id: str, **fields: Any) -> None:
     stage.redis.xadd(f"{stage.namespace}:history", fields, id=entry_id)
 
 
-def test_what_cannot_be_read_is_counted_and_costs_nothing_else(stage: Stage) -> None:
+def test_unreadable_records_are_counted_and_others_returned(stage: Stage) -> None:
     good = pack([Record("x", "mail", 1, 0, 3, "done")])
     write(stage, "1000-1", r=good)
     write(stage, "1000-4", n=3, r=b"junk")
@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_counted_and_costs_nothing_else(stage: Stage) -> 
     assert frame.attrs["unreadable"] == 4
 
 
-def test_what_did_not_start_has_neither_waited_nor_run(stage: Stage) -> None:
+def test_an_execution_that_did_not_start_has_no_wait_and_no_run(stage: Stage) -> None:
     write(
         stage, "1000-1", r=pack([Record("x", "mail", 1, 0, 3_000, "returned", reason="stopping")])
     )

@@ -18,7 +18,7 @@ MAKE = {
 }
 
 
-def test_dead_jobs_are_rows_with_their_errors_taken_apart(past: Stage) -> None:
+def test_dead_jobs_are_rows_with_the_parts_of_their_errors(past: Stage) -> None:
     frame = frames.dead_jobs(past.client)
     junk, six, twelve, far = (row for _, row in frame.iterrows())
     jobs = {dead.job.id: dead for dead in past.client.iter_dead_jobs()}
@@ -40,7 +40,7 @@ def test_dead_jobs_are_rows_with_their_errors_taken_apart(past: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_junk_members_are_rows_with_a_reason(stage: Stage, place: SetName) -> None:
+def test_malformed_payloads_are_rows_with_a_problem(stage: Stage, place: SetName) -> None:
     stage.lay(place, {raw: 100 + at for at, raw in enumerate(JUNK)})
     stage.lay(place, {raw_job("good"): 1})
     frame = MAKE[place](stage.client)
@@ -50,7 +50,7 @@ def test_junk_members_are_rows_with_a_reason(stage: Stage, place: SetName) -> No
     assert frame.loc[frame["problem"].notna(), "unique"].isna().all()
 
 
-def test_args_are_as_they_stand_in_redis(stage: Stage) -> None:
+def test_args_keep_their_bytes(stage: Stage) -> None:
     raw = b'{"name":"a","id":"x","t":1,"args":{"big":123456789012345678901, "f":1.0}}'
     stage.lay("dead", {raw: 5})
     assert frames.dead_jobs(stage.client)["args"].to_list() == [
@@ -84,7 +84,7 @@ def test_args_become_columns_of_the_type_that_all_values_share(stage: Stage) -> 
     assert flat.loc[3].isna().all()
 
 
-def test_an_integer_that_no_column_can_hold_is_kept_as_text(stage: Stage) -> None:
+def test_an_integer_too_large_for_its_column_is_kept_as_text(stage: Stage) -> None:
     stage.lay("dead", {raw_job("x", args={"n": 2**70}): 1})
     assert frames.dead_jobs(stage.client, args="columns")["args.n"].to_list() == [str(2**70)]
 
@@ -121,7 +121,7 @@ def test_errors_are_grouped_over_dead_jobs_retries_and_history(past: Stage) -> N
     assert row.fingerprint in set(frames.dead_jobs(past.client)["fingerprint"].dropna())
 
 
-def test_errors_since_a_time_leave_out_what_failed_before(past: Stage) -> None:
+def test_errors_since_a_time_leave_out_earlier_failures(past: Stage) -> None:
     last = frames.errors(past.client).iloc[0].last_at
     frame = frames.errors(past.client, since=last)
     assert frame[["dead", "retry", "failures"]].sum().sum() == 1
@@ -131,8 +131,8 @@ def test_errors_since_a_time_leave_out_what_failed_before(past: Stage) -> None:
 
 
 @pytest.mark.one_server
-def test_what_is_no_source_is_refused(tmp_path: pytest.TempPathFactory) -> None:
-    with pytest.raises(InvalidOption, match="is an archive, which has history only"):
+def test_an_invalid_source_is_refused(tmp_path: pytest.TempPathFactory) -> None:
+    with pytest.raises(InvalidOption, match="is an archive, which has only history"):
         frames.dead_jobs(str(tmp_path))
-    with pytest.raises(InvalidOption, match="not a snapshot: there is no such file"):
+    with pytest.raises(InvalidOption, match="not a snapshot: no such file"):
         frames.dead_jobs(f"{tmp_path}/nothing")

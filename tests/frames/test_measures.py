@@ -44,7 +44,7 @@ def test_executions_are_counted_by_span_without_gaps() -> None:
     assert str(counted.index.dtype) == "datetime64[ms, UTC]"
 
 
-def test_they_are_counted_by_a_column_as_well() -> None:
+def test_executions_are_counted_by_the_values_of_a_column() -> None:
     history = ran(
         {"finished_at": 1, "outcome": "done"},
         {"finished_at": 2, "outcome": "dead"},
@@ -54,19 +54,19 @@ def test_they_are_counted_by_a_column_as_well() -> None:
     assert counted.to_dict("list") == {"done": [1, 0, 1], "dead": [1, 0, 0]}
 
 
-def test_without_executions_there_is_nothing_to_count() -> None:
+def test_throughput_without_executions_is_empty() -> None:
     for by in (None, "name"):
         assert len(frames.throughput(empty("history"), by=by)) == 0
 
 
 @pytest.mark.parametrize(("freq", "by"), [("often", None), ("1min", "colour")])
-def test_what_cannot_be_counted_is_refused(freq: str, by: str | None) -> None:
+def test_an_invalid_span_or_column_is_refused(freq: str, by: str | None) -> None:
     with pytest.raises(InvalidOption):
         frames.throughput(ran({"finished_at": 1}), freq, by=by)
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=40), st.sampled_from(["1s", "1min"]))
-def test_no_execution_is_lost_in_counting(seconds: list[int], freq: str) -> None:
+def test_throughput_counts_every_execution(seconds: list[int], freq: str) -> None:
     history = ran(*({"finished_at": at} for at in seconds))
     assert frames.throughput(history, freq)["executions"].sum() == len(seconds)
 
@@ -74,7 +74,7 @@ def test_no_execution_is_lost_in_counting(seconds: list[int], freq: str) -> None
 # Latency
 
 
-def test_quantiles_of_waiting_running_and_delay_are_told_by_name() -> None:
+def test_quantiles_of_wait_run_and_retry_delay_are_computed_by_name() -> None:
     first = [
         {"job_id": str(n), "enqueued_at": 0, "started_at": n, "finished_at": n + 10}
         for n in range(101)
@@ -94,7 +94,7 @@ def test_quantiles_of_waiting_running_and_delay_are_told_by_name() -> None:
     assert len(frames.latency_quantiles(ran(*first), by=None)) == 1
 
 
-def test_a_delay_is_counted_only_after_a_failed_try() -> None:
+def test_a_retry_delay_exists_only_after_a_failed_try() -> None:
     history = ran(
         {"started_at": 50, "finished_at": 51},
         {"started_at": 1, "finished_at": 2, "outcome": "retry"},
@@ -104,7 +104,7 @@ def test_a_delay_is_counted_only_after_a_failed_try() -> None:
     assert delays.to_list() == [pd.NaT, pd.NaT, pd.Timedelta("18s")]
 
 
-def test_latency_of_nothing_is_nothing() -> None:
+def test_latency_without_executions_is_empty() -> None:
     assert len(frames.latency_quantiles(empty("history"))) == 0
     with pytest.raises(InvalidOption):
         frames.latency_quantiles(empty("history"), quantiles=(99,))
@@ -113,7 +113,7 @@ def test_latency_of_nothing_is_nothing() -> None:
 # Comparing
 
 
-def test_what_sets_the_dead_apart_comes_first() -> None:
+def test_the_strongest_difference_comes_first() -> None:
     done = ran(
         *({"args": {"tenant": f"t{n % 10}", "n": n}, "host": f"h{n % 3}"} for n in range(300))
     )
@@ -134,7 +134,7 @@ def test_what_sets_the_dead_apart_comes_first() -> None:
     assert told["score"].is_monotonic_decreasing
 
 
-def test_numbers_with_many_values_are_looked_at_by_quarters() -> None:
+def test_numbers_with_many_values_are_grouped_by_quarters() -> None:
     done = ran(*({"args": {"size": n}} for n in range(200)))
     dead = ran(*({"args": {"size": 150 + n}} for n in range(50)))
     sizes = frames.compare(dead, done).query("attribute == 'args.size'")
@@ -150,13 +150,13 @@ def test_hours_of_the_day_are_compared() -> None:
     assert (top.attribute, top.value, top.dead, top.done) == ("hour", "3", 20, 10)
 
 
-def test_rare_values_and_those_that_all_share_say_nothing() -> None:
+def test_rare_values_and_common_values_are_left_out() -> None:
     done = ran(*({"args": {"id": f"i{n}", "same": 1}} for n in range(40)))
     dead = ran(*({"args": {"id": f"j{n}", "same": 1}} for n in range(40)))
     assert set(frames.compare(dead, done)["attribute"]) == set()
 
 
-def test_nothing_compared_with_nothing_is_an_empty_frame_with_its_columns() -> None:
+def test_comparing_empty_frames_gives_an_empty_frame_with_its_columns() -> None:
     told = frames.compare(empty("history"), empty("history"))
     assert len(told) == 0
     assert list(told)[:2] == ["attribute", "value"]

@@ -114,9 +114,7 @@ def dtypes(frame: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_a_frame_of_a_namespace_with_a_past_has_its_columns_and_dtypes(
-    past: Stage, name: str
-) -> None:
+def test_a_frame_has_its_columns_and_dtypes(past: Stage, name: str) -> None:
     frame = MAKE[name](past.client)
     assert len(frame)
     assert dtypes(frame) == DTYPES[name]
@@ -124,7 +122,7 @@ def test_a_frame_of_a_namespace_with_a_past_has_its_columns_and_dtypes(
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_a_frame_of_an_empty_namespace_has_them_too(stage: Stage, name: str) -> None:
+def test_a_frame_of_an_empty_namespace_has_its_columns_and_dtypes(stage: Stage, name: str) -> None:
     frame = MAKE[name](stage.client)
     assert len(frame) == 0
     assert dtypes(frame) == DTYPES[name]
@@ -132,20 +130,20 @@ def test_a_frame_of_an_empty_namespace_has_them_too(stage: Stage, name: str) -> 
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_the_schema_says_the_same_and_what_each_column_means(name: str) -> None:
+def test_the_schema_has_the_same_columns_and_their_meanings(name: str) -> None:
     schema = frames.schema(name)
     assert {column.name: column.dtype for column in schema.columns} == DTYPES[name]
     assert all(column.meaning for column in schema.columns)
     assert frames.VERSION == 1
 
 
-def test_a_frame_that_does_not_exist_is_refused_by_name() -> None:
+def test_an_unknown_frame_is_refused_by_name() -> None:
     with pytest.raises(InvalidOption, match="unknown frame 'jobs'; known are history, dead"):
         frames.schema("jobs")
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_the_documentation_says_the_same(name: str) -> None:
+def test_the_documentation_has_the_same_columns(name: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / "analysis.md").read_text("utf-8")
     section = text.partition(f"### {name}\n")[2].partition("\n###")[0]
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]

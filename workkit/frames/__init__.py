@@ -7,7 +7,7 @@
     frames.latency_quantiles(ran, by="name")
     frames.compare(ran[ran.outcome == "dead"], ran[ran.outcome == "done"])
 
-Columns and dtypes of each frame are documented in ``docs/analysis.md``, under a version, `VERSION`.
+``docs/analysis.md`` documents the columns and dtypes of each frame. `VERSION` is their version.
 """
 
 from __future__ import annotations

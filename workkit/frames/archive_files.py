@@ -1,9 +1,9 @@
-"""The files of an archive: how they are named, what they say of themselves, how they are read.
+"""The files of an archive: their names, their metadata, and how they are read.
 
-An archive is a directory with Parquet files, partitioned by the UTC day on which history was
-written: ``day=2026-11-25/FIRST.LAST.parquet``, by the ids of the first and the last entry of the
-stream that the file holds. A file appears whole or not at all, and begins after the newest one, so
-the names alone say how far the archive has come. Anything that reads Parquet can read it.
+An archive is a directory of Parquet files: ``day=2026-11-25/FIRST.LAST.parquet``. The day is the
+UTC day on which history was written. FIRST and LAST are the ids of the first and last entry of the
+stream in the file. A file appears only when it is complete, and begins after the newest file. So
+the names show how far the archive has come. Any program that reads Parquet can read an archive.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ __all__ = [
     "tables_of",
 ]
 
-#: The key of a file's metadata that holds its `About`.
+#: The metadata key of a file's `About`.
 ABOUT: Final = b"workkit_archive"
 _DAY_MS: Final = 86_400_000
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Records that history had and the archive does not.
+    """Records that history had but the archive does not have.
 
     Attributes:
-        after: The id of the last entry before them; "" for the beginning of history.
-        before: The id of the first entry after them.
-        records: How many they are; None where history has begun again, so that nobody can tell.
+        after: The id of the last entry before the gap; "" for the beginning of history.
+        before: The id of the first entry after the gap.
+        records: The number of missing records; None if history was deleted and began again.
     """
 
     after: str
@@ -52,7 +52,7 @@ class Gap(msgspec.Struct, frozen=True):
     records: int | None
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Describe the gap in words."""
         since = f"after {_when(self.after)}" if self.after else "before the archive began"
         if self.records is None:
             return f"history was deleted and has begun again {since}, before {_when(self.before)}"
@@ -61,13 +61,13 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class ArchiveHeader(msgspec.Struct, frozen=True):
-    """What a file of an archive says of itself.
+    """The metadata of a file of an archive.
 
     Attributes:
-        label: What was read.
-        records: How many records it holds.
-        unreadable: How many it should hold and could not be read.
-        gaps: What is missing in front of its records and among them.
+        label: The source's name.
+        records: The number of records in the file.
+        unreadable: Records that could not be read, so that they are missing in the file.
+        gaps: The gaps before and among its records.
     """
 
     label: str
@@ -78,12 +78,11 @@ class ArchiveHeader(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, order=True)
 class ArchiveFile:
-    """A file of an archive, by its name; they sort as they were written.
+    """A file of an archive. Files sort in the order in which they were written.
 
     Attributes:
-        last: Milliseconds and total of the last entry.
-        first: The same of the first.
-        path: Where it is.
+        last: Milliseconds and total of the last entry's id.
+        first: The same of the first entry.
     """
 
     last: tuple[int, int]
@@ -92,11 +91,11 @@ class ArchiveFile:
 
     @property
     def last_id(self) -> str:
-        """The id of its last entry."""
+        """The id of the last entry."""
         return f"{self.last[0]}-{self.last[1]}"
 
     def about(self) -> ArchiveHeader:
-        """Return what the file says of itself.
+        """Read the file's metadata.
 
         Raises:
             InvalidOption: The file does not belong to an archive.
@@ -111,7 +110,7 @@ class ArchiveFile:
 
 
 def files_of(directory: Path) -> list[ArchiveFile]:
-    """Return the files of an archive, in the order in which they were written."""
+    """Return the files of an archive, the oldest first."""
     files = []
     for path in directory.glob("day=*/*.parquet"):
         first, _, last = path.stem.partition(".")
@@ -119,39 +118,39 @@ def files_of(directory: Path) -> list[ArchiveFile]:
             files.append(ArchiveFile(id_pair(last), id_pair(first), path))
         except InvalidOption:
             raise InvalidOption(
-                f"{path} does not belong to an archive; keep other files somewhere else"
+                f"{path} does not belong to an archive; move it to another directory"
             ) from None
     return sorted(files)
 
 
 def archive_gaps(directory: str | Path) -> list[Gap]:
-    """Return what history had and an archive does not, the oldest first.
+    """Return the gaps of an archive, the oldest first.
 
     Raises:
-        InvalidOption: A file there does not belong to an archive.
+        InvalidOption: A file in the directory does not belong to an archive.
     """
     return [gap for file in files_of(Path(directory)) for gap in file.about().gaps]
 
 
 def tables_of(directory: Path, query: HistoryQuery) -> Iterator[Any]:
-    """Yield an archive's records as Arrow tables, a file each.
+    """Yield an archive's records as Arrow tables, one for each file.
 
     Args:
         directory: The archive.
-        query: What is wanted; files that cannot have any of it are left out.
+        query: The filters. Files that cannot match are skipped.
     """
     import pyarrow.parquet as pq
 
     wanted = schema("history").arrow()
     for file in files_of(directory):
-        # What a file holds finished on the day of its entries or before.
+        # Executions in a file finished on the day of its entries or before.
         if query.since is not None and file.last[0] < query.since_ms:
             continue
         yield pq.ParquetFile(file.path).read().select(wanted.names).cast(wanted)
 
 
 def day_of(ms: int) -> str:
-    """Return the UTC day of a time in epoch milliseconds, as directories have it."""
+    """Return the UTC day of a time in epoch milliseconds, as in the names of directories."""
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=ms // _DAY_MS)).isoformat()
 
 

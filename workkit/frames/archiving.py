@@ -1,4 +1,4 @@
-"""Writes history to an archive, so that it outlives the bounds of the stream."""
+"""Writes history to an archive, which keeps it beyond the bounds of the stream."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workkit.frames.schema import schema
 
 __all__ = ["Archived", "archive"]
 
-#: Records in a file at most, about; those of an entry stay together.
+#: About this many records in a file at most. The records of an entry stay together.
 _FILE_RECORDS: Final = 250_000
 #: Bytes of packed records in a file at most, about: they are in memory until it is written.
 _FILE_BYTES: Final = 64 * 1024 * 1024
@@ -30,13 +30,13 @@ _FILE_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(slots=True)
 class Archived:
-    """What a run has added to an archive.
+    """The result of one run.
 
     Attributes:
-        records: How many records.
-        files: In how many files.
-        unreadable: How many records could not be read.
-        gaps: What was trimmed before it could be read.
+        records: The number of records added.
+        files: The number of files added.
+        unreadable: The number of records that could not be read.
+        gaps: Records that were trimmed before this run could read them.
     """
 
     records: int = 0
@@ -52,20 +52,20 @@ def archive(
     adopt: bool = False,
     told: Callable[[int], None] | None = None,
 ) -> Archived:
-    """Append what history has beyond an archive to it; each record that is read exactly once.
+    """Append new records of history to an archive. Each record that is read is added exactly once.
 
-    It can be stopped at any point, by a power cut as well, and goes on where it was. The stream is
-    only read: its bounds go on trimming it.
+    The run can end at any point, even by a power cut. The next run continues there. Archiving only
+    reads the stream, so the stream's bounds still trim it.
 
     Args:
-        reader: Whose history.
-        directory: The archive; made if it does not exist.
-        adopt: Go on though the archive was made from something of another name.
-        told: Called with how many records were read so far.
+        reader: The source of history.
+        directory: The archive. It is created if it does not exist.
+        adopt: Continue even if the archive comes from a source of another name.
+        told: Receives the number of records read so far.
 
     Raises:
-        InvalidOption: The directory is not an archive, that of another namespace, or in use.
-        ServerError: Redis did not answer or refused; what was written so far is whole.
+        InvalidOption: The directory is not an archive, is of another namespace, or is in use.
+        ServerError: Redis did not answer or refused. The files written so far are complete.
     """
     root = Path(directory)
     try:
@@ -86,19 +86,19 @@ def _check_label(root: Path, newest: ArchiveFile, label: str) -> None:
     known = newest.about().label
     if known != label:
         raise InvalidOption(
-            f"{root} has the history of {known}, and this is {label}; use another directory, or "
+            f"{root} has the history of {known}, not of {label}; use another directory, or "
             "--adopt if they are the same"
         )
 
 
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Keep others from writing the same archive, and clear away what one that was killed left."""
+    """Lock the archive against other writers, and remove the partial files of a killed one."""
     with (root / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InvalidOption(f"{root} is being written by another process") from None
+            raise InvalidOption(f"another process is writing {root}") from None
         for left in root.glob("day=*/*.partial"):
             left.unlink()
         yield
@@ -123,7 +123,7 @@ class _ArchiveRun:
         self._gaps: list[Gap] = []
 
     def take(self, batches: Iterator[Any]) -> None:
-        """Write all entries, a file for some hundred thousand records of a day."""
+        """Write all entries. A file gets at most some hundred thousand records of one day."""
         for batch in batches:
             for entry in batch:
                 ms = int(entry.entry_id.partition("-")[0])
@@ -186,7 +186,7 @@ def _joined(tables: Iterator[Any]) -> Any:
 
 
 def _sync(folder: Path) -> None:
-    """Make the new name last."""
+    """Write the directory entry to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Args: JSON in one column, or a column each."""
+"""Turns the args of jobs from JSON into columns."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _encode: Final = msgspec.json.encode
 
 
 def flatten_args(frame: Any, prefix: str = _PREFIX) -> Any:
-    """Return a frame with a further column for each key of its args.
+    """Return a frame with one more column for each key of its args.
 
-    A key inside an object becomes "args.user.id"; a list stays JSON. The dtype is int64-like
-    (`Int64`), `Float64`, `boolean` or `str` where all values agree, else `str` of JSON.
+    A key inside an object becomes "args.user.id". A list stays JSON. The dtype is `Int64`,
+    `Float64`, `boolean` or `str` if all values agree, else `str` of JSON.
 
     Args:
         frame: A frame with a column "args".
-        prefix: What the names of the new columns begin with.
+        prefix: The prefix of the new column names.
     """
     columns = {f"{prefix}{key}": values for key, values in flattened(frame["args"]).items()}
     made = pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
@@ -32,10 +32,10 @@ def flatten_args(frame: Any, prefix: str = _PREFIX) -> Any:
 
 
 def flattened(args: Any) -> dict[str, Any]:
-    """Return a Series a key of args, in the order of their names.
+    """Return one Series for each key of args, sorted by name.
 
     Args:
-        args: A Series of JSON objects; anything else counts as empty.
+        args: A Series of JSON objects. Other values count as empty.
     """
     found: dict[str, dict[int, Any]] = {}
     for row, text in enumerate(args):

@@ -1,4 +1,4 @@
-"""The frame of what ran."""
+"""The frame of executions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ArgsForm", "Time", "history", "history_tables"]
 #: Epoch seconds, a time with a zone, or ISO 8601 with one.
 Time: TypeAlias = float | datetime.datetime | str
 ArgsForm: TypeAlias = Literal["json", "columns"]
-#: Told how many records have been read.
+#: Receives the number of records read so far.
 Told: TypeAlias = Callable[[int], None]
 
 
@@ -34,24 +34,25 @@ def history(
     outcome: str | None = None,
     args: ArgsForm = "json",
 ) -> Any:
-    """Return what ran, the oldest first: one row an execution.
+    """Return executions, the oldest first, one row each.
 
     Args:
         source: A `Client`, a snapshot or its path, or the directory of an archive.
-        since: Finished at or after; epoch seconds, a time with a zone, or ISO 8601 with one.
-        until: Finished before.
+        since: Only executions that finished then or later: epoch seconds, a time with a zone, or
+            ISO 8601 with a zone.
+        until: Only executions that finished before.
         name: Only jobs of this name.
         outcome: Only this outcome.
-        args: "json" keeps the args as they are, "columns" adds a column an arg; both only where the
-            pools keep them, see `HistoryOptions`.
+        args: "json" keeps the args unchanged, "columns" adds a column for each arg. Pools keep args
+            only on request, see `HistoryOptions`.
 
     Returns:
-        A DataFrame; its columns are those of `schema("history")`. `attrs` say how many records
-        could not be read ("unreadable") and how many the bounds of history have taken away
-        ("trimmed", "written"; not for an archive, see `archive_gaps`).
+        A DataFrame with the columns of `schema("history")`. `attrs` has the number of records that
+        could not be read ("unreadable"), and how many were recorded ("written") and trimmed
+        ("trimmed"). For an archive, see `archive_gaps` instead.
 
     Raises:
-        InvalidOption: A filter makes no sense, or the source cannot be read.
+        InvalidOption: A filter is not valid, or the source cannot be read.
         ServerError: Redis did not answer or refused.
     """
     about: dict[str, Any] = {}
@@ -76,16 +77,10 @@ def history_tables(
     about: dict[str, Any] | None = None,
     told: Told | None = None,
 ) -> Iterator[Any]:
-    """Yield what `history` returns, piece by piece, as Arrow tables.
+    """Yield the rows of `history` piece by piece, as Arrow tables.
 
-    Args:
-        source: As for `history`.
-        since: As for `history`.
-        until: As for `history`.
-        name: As for `history`.
-        outcome: As for `history`.
-        about: Takes what `history` has in `attrs`.
-        told: Called with the number of records that were read so far.
+    The filters are those of `history`. `about` receives its `attrs`, and `told` the number of
+    records read so far.
     """
     query = HistoryQuery(_epoch_s(since), _epoch_s(until), name, outcome, None)
     about = about if about is not None else {}
@@ -113,7 +108,7 @@ def history_tables(
 
 
 def _pick(table: Any, query: HistoryQuery) -> Any:
-    """Return the rows that are wanted; None for none."""
+    """Return the rows that match; None without any."""
     import pyarrow.compute as pc
 
     mask = None
@@ -134,7 +129,7 @@ def _epoch_s(time: Time | None) -> float | None:
     """Read a time.
 
     Raises:
-        InvalidOption: It is not a time, or it has no zone.
+        InvalidOption: The value is not a time, or has no time zone.
     """
     if time is None or (isinstance(time, (int, float)) and not isinstance(time, bool)):
         return time

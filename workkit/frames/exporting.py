@@ -1,4 +1,4 @@
-"""Frames piece by piece, for files that need not fit in memory."""
+"""Yields frames piece by piece, for files that do not fit in memory."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from workkit.frames.state import state_table
 
 __all__ = ["export_tables"]
 
-#: Told how much was read so far, and how much there is if that is known.
+#: Receives how much was read so far, and the total if it is known.
 Told: TypeAlias = Callable[[int, int | None], None]
 
-#: The time that --since is held against.
+#: The column that --since is compared with.
 _TIMES: Final = {"dead": "died_at", "retry": "failed_at"}
 
 
@@ -30,9 +30,9 @@ def export_tables(
 
     Args:
         source: A `Client`, a snapshot or its path, or for history the directory of an archive.
-        name: Which frame.
-        since: Only what ended, died or failed then or later, epoch seconds.
-        told: Called with how much was read so far, and how much there is.
+        name: The frame's name.
+        since: Only rows that ended, died or failed then or later, epoch seconds.
+        told: Receives the progress.
 
     Raises:
         InvalidOption: The frame is unknown, or it has no times.
@@ -40,7 +40,7 @@ def export_tables(
     """
     schema(name)
     if since is not None and name not in {"history", "errors", *_TIMES}:
-        raise InvalidOption(f"{name} have no past; leave --since out")
+        raise InvalidOption(f"{name} have no times to filter by; leave --since out")
     return _tables(source, name, since, told or (lambda _done, _total: None))
 
 

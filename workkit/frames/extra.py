@@ -1,4 +1,4 @@
-"""The libraries of the extra, or what to type to have them."""
+"""Imports the libraries of the extra, or names the command that installs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame of errors: which failures there are, how many of each, since when."""
+"""The frame of errors: one row for each group of equal failures."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ _FAILED: Final = with_flag("failed")
 
 
 def errors(source: Source, *, since: Time | None = None) -> Any:
-    """Return the failures of dead jobs, of jobs that wait to be tried again, and of history.
+    """Return the failures of dead jobs, of jobs to retry, and of history, in groups.
 
-    Failures are the same if the exception's type, its message without numbers, ids, quoted texts
-    and paths, and the innermost frame of your own code are the same; the console groups by that.
+    Two failures are equal if three parts are equal: the exception's type, its message without
+    numbers, ids, quoted texts and paths, and the innermost frame in your code. The console uses the
+    same groups.
 
     Args:
-        source: A `Client`, a snapshot or its path, or an archive, which has history only.
-        since: Only what failed then or later.
+        source: A `Client`, a snapshot or its path, or an archive (history only).
+        since: Only failures then or later.
 
     Returns:
-        A DataFrame, the most frequent first; its columns are those of `schema("errors")`.
+        A DataFrame with the columns of `schema("errors")`, the most frequent first.
 
     Raises:
         InvalidOption: The source cannot be read.

@@ -1,4 +1,4 @@
-"""Frames in files: Parquet, Arrow, CSV and JSON lines, and back to the same frame."""
+"""Writes frames to Parquet, Arrow, CSV and JSON lines, and reads the same frames back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workkit.frames.schema import schema, to_frame, to_table
 
 __all__ = ["FORMATS", "format_of", "read", "write", "write_tables"]
 
-#: Format -> how its files end.
+#: Format -> the suffix of its files.
 FORMATS: Final = {"parquet": ".parquet", "arrow": ".arrow", "csv": ".csv", "jsonl": ".jsonl"}
 _MS_A_SECOND: Final = 1_000
 
@@ -24,10 +24,10 @@ class _Sink(Protocol):
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """Return the format that the end of a file's name tells.
+    """Return the format of a file by its suffix.
 
     Raises:
-        InvalidOption: It tells none.
+        InvalidOption: The suffix is unknown.
     """
     for name, suffix in FORMATS.items():
         if os.fspath(path).endswith(suffix):
@@ -41,10 +41,10 @@ def write(frame: Any, path: str | os.PathLike[str], name: str, format: str | Non
     """Write a frame to a file.
 
     Args:
-        frame: The frame; columns beyond its schema are left out.
+        frame: The frame. Only the columns of its schema are written.
         path: The file.
-        name: Which frame it is, such as "dead".
-        format: "parquet", "arrow", "csv" or "jsonl"; by default as the file's name ends.
+        name: The frame's name, such as "dead".
+        format: "parquet", "arrow", "csv" or "jsonl"; by default from the file's suffix.
 
     Raises:
         InvalidOption: The frame or format is unknown.
@@ -54,16 +54,16 @@ def write(frame: Any, path: str | os.PathLike[str], name: str, format: str | Non
 
 
 def write_tables(tables: Iterable[Any], file: IO[bytes], name: str, format: str) -> int:  # noqa: A002
-    """Write Arrow tables one after the other, so that not all need be in memory.
+    """Write Arrow tables one after the other, so that only one must be in memory.
 
     Args:
         tables: Tables with the schema of the frame.
-        file: Where to.
-        name: Which frame it is.
+        file: The open file.
+        name: The frame's name.
         format: "parquet", "arrow", "csv" or "jsonl".
 
     Returns:
-        How many rows were written.
+        The number of rows written.
 
     Raises:
         InvalidOption: The frame or format is unknown.
@@ -88,7 +88,7 @@ def _parquet(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
 
 @contextmanager
 def _arrow(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
-    # A file cannot replace a dictionary, a stream can; readers tell them apart.
+    # An Arrow stream can replace a dictionary, an Arrow file cannot. Readers accept both.
     with pa.ipc.new_stream(file, wanted) as writer:
         yield writer
 
@@ -115,7 +115,7 @@ def _jsonl(file: IO[bytes], _wanted: Any) -> Iterator[_Sink]:
 
 
 class _Plain:
-    """Writes tables as texts and numbers: times in ISO 8601, spans in seconds."""
+    """Writes tables as text: times in ISO 8601, spans in seconds."""
 
     def __init__(self, write_table: Any) -> None:
         self._write = write_table
@@ -157,18 +157,15 @@ def _plainly(table: Any) -> Any:
 
 
 def read(path: str | os.PathLike[str], name: str, format: str | None = None) -> Any:  # noqa: A002
-    """Read a frame from a file that `write` or `workkit export` has written.
+    """Read a frame that `write` or `workkit export` has written. It equals the written frame.
 
     Args:
         path: The file.
-        name: Which frame it is, such as "dead".
-        format: Its format; by default as the file's name ends.
-
-    Returns:
-        The same frame.
+        name: The frame's name, such as "dead".
+        format: Its format; by default from the file's suffix.
 
     Raises:
-        InvalidOption: The frame or format is unknown, or the file holds another one.
+        InvalidOption: The frame or format is unknown, or the file holds another frame.
         OSError: The file cannot be read.
     """
     import pyarrow.parquet as pq
@@ -188,7 +185,9 @@ def read(path: str | os.PathLike[str], name: str, format: str | None = None) -> 
     except pa.ArrowInvalid as error:
         raise InvalidOption(f"{os.fspath(path)} cannot be read as {kind}: {error}") from None
     if missing := [column for column in wanted.names if column not in table.column_names]:
-        raise InvalidOption(f"{os.fspath(path)} is not a frame of {name}: no {', '.join(missing)}")
+        raise InvalidOption(
+            f"{os.fspath(path)} is not a frame of {name}: column missing: {', '.join(missing)}"
+        )
     return to_frame(table.select(wanted.names).unify_dictionaries(), name)
 
 
@@ -197,7 +196,9 @@ def _read_plain(path: str | os.PathLike[str], name: str, kind: str) -> Any:
     types = _plain_schema(wanted.arrow())
     table = _read_csv(path, types) if kind == "csv" else _read_jsonl(path, types)
     if missing := [column for column in wanted.names if column not in table.column_names]:
-        raise InvalidOption(f"{os.fspath(path)} is not a frame of {name}: no {', '.join(missing)}")
+        raise InvalidOption(
+            f"{os.fspath(path)} is not a frame of {name}: column missing: {', '.join(missing)}"
+        )
     columns = [_typed(table[field.name], field.type) for field in wanted.arrow()]
     return to_frame(pa.Table.from_arrays(columns, schema=wanted.arrow()), name)
 
@@ -228,7 +229,7 @@ def _read_jsonl(path: str | os.PathLike[str], types: Any) -> Any:
 
 
 def _typed(values: Any, type_: Any) -> Any:
-    """Turn texts and numbers back into what they stand for."""
+    """Convert texts and numbers back to the types of their columns."""
     import pyarrow.compute as pc
 
     if pa.types.is_duration(type_):

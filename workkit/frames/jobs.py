@@ -1,4 +1,4 @@
-"""The frames of jobs that wait or are dead."""
+"""The frames of scheduled jobs, jobs to retry, and dead jobs."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ __all__ = ["dead_jobs", "job_tables", "retry_jobs", "scheduled_jobs"]
 JobSet: TypeAlias = Literal["dead", "retry", "scheduled"]
 
 _WALK: Final = 5_000
-#: Milliseconds of the last moment that a calendar shows; junk may have later scores.
+#: The latest time of a calendar, epoch milliseconds. A malformed payload may have a later score.
 _LATEST_MS: Final = 253_402_300_799_000
-#: Fingerprints are worked out once a text: most dead jobs died of a few errors.
+#: Cached, since most dead jobs have one of a few errors.
 _KNOWN: Final = 10_000
 
 
 def dead_jobs(source: Source, *, args: ArgsForm = "json") -> Any:
     """Return the dead jobs, oldest first.
 
-    Members of the set that are not jobs are rows as well; `problem` says why.
+    A malformed payload is a row, too. Its `problem` says why it is malformed.
 
     Args:
         source: A `Client`, or a snapshot or its path.
-        args: "json" keeps the args as they are, "columns" adds a column an arg.
+        args: "json" keeps the args unchanged, "columns" adds a column for each arg.
 
     Returns:
-        A DataFrame; its columns are those of `schema("dead")`.
+        A DataFrame with the columns of `schema("dead")`.
 
     Raises:
         InvalidOption: The source cannot be read.
@@ -48,7 +48,7 @@ def dead_jobs(source: Source, *, args: ArgsForm = "json") -> Any:
 
 
 def retry_jobs(source: Source, *, args: ArgsForm = "json") -> Any:
-    """Return the jobs that will be tried again, the earliest due first; see `dead_jobs`."""
+    """Return the jobs of the retry set, the earliest due first; see `dead_jobs`."""
     return _frame(source, "retry", args)
 
 
@@ -68,12 +68,12 @@ def _frame(source: Source, name: JobSet, args: ArgsForm) -> Any:
 def job_tables(
     reader: Reader, name: JobSet, told: Callable[[int, int], None] | None = None
 ) -> Iterator[Any]:
-    """Yield a set's jobs, piece by piece, as Arrow tables.
+    """Yield the jobs of a set piece by piece, as Arrow tables.
 
     Args:
-        reader: Where from.
-        name: Which set.
-        told: Called with how many jobs were read so far, and how many there are.
+        reader: The source.
+        name: The name of the set.
+        told: Receives the number of jobs read so far, and the total.
     """
     known: dict[str, tuple[str, str, str, str]] = {}
     for batch in reader.walk(Place(name), size=_WALK):
@@ -137,13 +137,13 @@ def _array(values: Iterable[Any], type_: Any) -> Any:
 
 
 def _ms(at_s: int) -> int | None:
-    """Return milliseconds; None for what no calendar shows."""
+    """Return milliseconds; None for a time beyond the calendar."""
     ms = at_s * 1_000
     return ms if abs(ms) <= _LATEST_MS else None
 
 
 def _args(job: Job) -> str | None:
-    """Return args as they stand in Redis: decoding would round what no float can hold."""
+    """Return the bytes of the args in Redis. Decoding could round numbers."""
     if job.undecodable is not None or not job.raw:
         return None
     try:

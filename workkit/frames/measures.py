@@ -1,4 +1,4 @@
-"""What history adds up to: throughput, quantiles of latency, and what sets the dead apart."""
+"""Computes throughput and latency from history, and compares dead jobs with done jobs."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from workkit.frames.extra import np, pd
 __all__ = ["compare", "latency_quantiles", "retry_delays", "throughput"]
 
 _QUANTILES: Final = (0.5, 0.9, 0.99)
-#: Values of a number that are too many to be looked at one by one are looked at by quarters.
+#: A number with more values than this is grouped by quarters of its range.
 _MANY: Final = 20
 _QUARTERS: Final = 4
-#: Columns that say what happened rather than under which circumstances.
+#: Columns of results. They are not compared, since they are not circumstances.
 _CIRCUMSTANCES: Final = ("name", "host", "version")
 
 
 def throughput(history: Any, freq: str = "1min", *, by: str | None = None) -> Any:
-    """Count how many executions ended, per span of time.
+    """Count the executions that ended in each span of time.
 
     Args:
         history: A frame of history.
-        freq: How long a span is, such as "10s", "1min" or "1h".
-        by: A column such as "outcome" or "name", for a column each of its values.
+        freq: The length of a span, such as "10s", "1min" or "1h".
+        by: A column such as "outcome" or "name". The result has a column for each of its values.
 
     Returns:
         A DataFrame, indexed by the beginning of each span, without gaps. Without `by` it has the
         columns "executions" and "per_s".
 
     Raises:
-        InvalidOption: `freq` is not a span, or there is no such column.
+        InvalidOption: `freq` is not a span of time, or the column is unknown.
     """
     try:
         spans = history["finished_at"].dt.floor(freq)
@@ -55,22 +55,22 @@ def throughput(history: Any, freq: str = "1min", *, by: str | None = None) -> An
 def latency_quantiles(
     history: Any, by: str | None = "name", *, quantiles: Sequence[float] = _QUANTILES
 ) -> Any:
-    """Return how long jobs waited, ran, and were delayed between two tries.
+    """Return quantiles of the times that jobs waited, ran, and spent between two tries.
 
     Args:
         history: A frame of history.
-        by: A column; one row each of its values. None for one row.
-        quantiles: Which, from 0 to 1.
+        by: A column. The result has a row for each of its values. None for one row.
+        quantiles: Numbers from 0 to 1.
 
     Returns:
-        A DataFrame of timedeltas with columns of two levels: "wait", "run" and "retry_delay", and
-        the quantiles; "executions" counts what ran.
+        A DataFrame of timedeltas. Its columns have two levels: "wait", "run" and "retry_delay",
+        then the quantiles. The column "executions" counts executions.
 
     Raises:
-        InvalidOption: The column is unknown, or a quantile is none.
+        InvalidOption: The column is unknown, or a quantile is not from 0 to 1.
     """
     if any(not 0 <= quantile <= 1 for quantile in quantiles):
-        raise InvalidOption(f"quantiles go from 0 to 1, not {list(quantiles)!r}")
+        raise InvalidOption(f"quantiles must be from 0 to 1, not {list(quantiles)!r}")
     ran = history[history["started_at"].notna()]
     spans = pd.DataFrame(
         {
@@ -98,7 +98,7 @@ def latency_quantiles(
 
 
 def retry_delays(history: Any) -> Any:
-    """Return, for each execution that follows a failed one of the same job, the time between.
+    """Return the time between a failed execution of a job and its next execution.
 
     Args:
         history: A frame of history.
@@ -114,22 +114,22 @@ def retry_delays(history: Any) -> Any:
 
 
 def compare(dead: Any, done: Any, *, least: int = 5) -> Any:
-    """Say which circumstances are over-represented among jobs that died.
+    """Find values that are more frequent among dead jobs than among done jobs.
 
-    Looks at each arg, at host, version and hour of the day, and at the job's name, as far as both
-    frames have them; two frames of history have most. A number with many values is looked at by
+    This compares each arg, the job's name, the host, the version and the hour of the day, if both
+    frames have them. Two frames of history have the most. A number with many values is grouped by
     quarters of its range.
 
     Args:
-        dead: A frame of jobs or executions that went wrong.
-        done: One of those that did not.
-        least: How many jobs must share a value for it to count.
+        dead: A frame of jobs or executions that failed.
+        done: A frame of jobs or executions that succeeded.
+        least: Ignore values that fewer jobs share.
 
     Returns:
-        A DataFrame, the most telling first: "attribute", "value", how many of each frame have it
-        ("dead", "done"), their shares, and "lift", how many times as frequent the value is among
-        the dead; above 1 it is over-represented. "score" orders them: twice the log-likelihood
-        ratio, so that much more of a rare value and a little more of a common one can be compared.
+        A DataFrame, sorted by "score". Columns: "attribute"; "value"; how many rows of each frame
+        have the value ("dead", "done"); their shares; "lift", how many times as frequent the value
+        is among the dead; "score", twice the log-likelihood ratio. The score makes rare and common
+        values comparable.
     """
     bad, good = dict(_circumstances(dead)), dict(_circumstances(done))
     rows: list[dict[str, Any]] = []
@@ -158,7 +158,7 @@ def _circumstances(frame: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _lifts(attribute: str, bad: Any, good: Any, least: int) -> list[dict[str, Any]]:
-    """Return a row for each value that is frequent enough."""
+    """Return a row for each value that at least `least` jobs share."""
     all_bad, all_good = len(bad), len(good)
     bad, good = _comparable(bad, good)
     counts = pd.DataFrame({"dead": bad.value_counts(), "done": good.value_counts()}).fillna(0)
@@ -166,7 +166,7 @@ def _lifts(attribute: str, bad: Any, good: Any, least: int) -> list[dict[str, An
     for value, dead, done in counts.itertuples():
         if dead + done < least or dead + done == all_bad + all_good:
             continue
-        # Half a job more on either side: a value that nobody else has is not an infinity.
+        # Half a job more in each frame, or a value that only one frame has would divide by zero.
         lift = ((dead + 0.5) / (all_bad + 1)) / ((done + 0.5) / (all_good + 1))
         rows.append(
             {
@@ -184,7 +184,7 @@ def _lifts(attribute: str, bad: Any, good: Any, least: int) -> list[dict[str, An
 
 
 def _comparable(bad: Any, good: Any) -> tuple[Any, Any]:
-    """Cut numbers with many values into quarters; leave the rest as texts."""
+    """Group a number with many values by quarters. Turn other values into texts."""
     both = pd.concat([pd.Series(bad.to_numpy()), pd.Series(good.to_numpy())], ignore_index=True)
     numbers = pd.api.types.is_numeric_dtype(bad) and pd.api.types.is_numeric_dtype(good)
     boolean = pd.api.types.is_bool_dtype(bad) or pd.api.types.is_bool_dtype(good)

@@ -1,8 +1,8 @@
-"""From packed history to Arrow, column by column.
+"""Converts packed history to Arrow, column by column.
 
-A record object and a row a record would cost ten times the rest, so entries are unpacked into
-columns, some tens of thousands of records at a time, and what has few values becomes a dictionary
-at once.
+One object and one row for each record would cost ten times as much as the rest. So entries are
+unpacked into columns, some tens of thousands of records at a time. Columns with few values become
+dictionaries directly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workkit.frames.schema import schema
 
 __all__ = ["Unpacker"]
 
-#: Records that are turned into Arrow in one go.
+#: Records in one Arrow table.
 _CHUNK: Final = 65_536
 _get: Final = attrgetter(
     "job_id", "name", "enqueued_at", "started_ms", "finished_ms", "outcome", "fails", "error",
@@ -30,14 +30,14 @@ _encode: Final = msgspec.json.encode
 
 
 class Unpacker:
-    """Turns packed entries into Arrow tables.
+    """Converts packed entries to Arrow tables.
 
     Args:
-        chunk: How many records a table has at least, but for the last.
+        chunk: The least number of records in a table; the last may have fewer.
 
     Attributes:
-        read: How many records were unpacked so far.
-        unreadable: How many could not be: of a later format, or damaged.
+        read: The number of records unpacked so far.
+        unreadable: The number of records of a later format or in damaged entries.
     """
 
     def __init__(self, chunk: int = _CHUNK) -> None:
@@ -114,15 +114,15 @@ def _table(entries: list[tuple[PackedHistory, list[Record]]], count: int) -> Any
 
 
 def _labels(values: Sequence[str]) -> Any:
-    """Return a dictionary; "" is missing."""
+    """Return a dictionary array. "" becomes a missing value."""
     codes: dict[str, int] = {}
-    # A label is looked up once, however many records have it.
+    # Each label is looked up only once.
     indices = [codes.setdefault(value, len(codes)) for value in values]
     return _dictionary(np.array(indices, np.int32), list(codes))
 
 
 def _repeated(values: list[str], lengths: Any) -> Any:
-    """Return a dictionary of what an entry says of all its records."""
+    """Return a dictionary array of a value that all records of an entry share."""
     codes: dict[str, int] = {}
     indices = np.array([codes.setdefault(value, len(codes)) for value in values], np.int32)
     return _dictionary(np.repeat(indices, lengths), list(codes))
@@ -136,7 +136,7 @@ def _dictionary(indices: Any, values: list[str]) -> Any:
 
 
 def _texts(values: Sequence[str]) -> Any:
-    """Return texts; "" is missing."""
+    """Return a text array. "" becomes a missing value."""
     if not any(values):
         return pa.nulls(len(values), pa.string())
     return pa.array([value or None for value in values], pa.string())

@@ -1,7 +1,7 @@
-"""What each frame looks like: names, types and meaning of its columns, under a version.
+"""The schemas of the frames: names, types and meanings of their columns, under a version.
 
-The types are those of Arrow, from which the dtypes of pandas follow, so that a frame is the same
-whether it was read from Redis, a snapshot, Parquet, Arrow, JSON lines or CSV.
+The types are Arrow types, and the pandas dtypes follow from them. So a frame is the same whether it
+comes from Redis, a snapshot, Parquet, Arrow, JSON lines or CSV.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from workkit.frames.extra import np, pa, pd
 
 __all__ = ["VERSION", "Column", "Schema", "conform", "empty", "schema", "to_frame", "to_table"]
 
-#: Goes up when a column is renamed, removed or changes its type; new columns leave it.
+#: Increases when a column is renamed, is removed, or changes its type. Not for new columns.
 VERSION: Final = 1
 
 Kind = Literal["text", "label", "time", "span", "count", "flag"]
 
-#: Kind -> what a frame has. All but text may be missing everywhere: NaT, NaN or NA.
+#: Kind -> pandas dtype. Missing values are NaT, NaN or NA.
 DTYPES: Final[Mapping[Kind, str]] = {
     "text": "str",
     "label": "category",
@@ -31,7 +31,7 @@ DTYPES: Final[Mapping[Kind, str]] = {
     "count": "Int64",
     "flag": "boolean",
 }
-#: The key under which files say what they hold.
+#: The metadata key for a file's frame and version.
 _METADATA: Final = b"workkit"
 
 
@@ -40,11 +40,10 @@ class Column:
     """A column of a frame.
 
     Attributes:
-        name: Its name.
         kind: "text"; "label", a text with few values; "time", in UTC; "span", of time; "count", a
             whole number; "flag".
-        meaning: What it says.
-        values: What a label can be, in order; () where that is not fixed.
+        meaning: A phrase for help and documents.
+        values: The possible values of a label, in order; () if they are not fixed.
     """
 
     name: str
@@ -54,18 +53,13 @@ class Column:
 
     @property
     def dtype(self) -> str:
-        """What pandas calls its type."""
+        """The pandas dtype."""
         return DTYPES[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of a frame.
-
-    Attributes:
-        name: The frame's name.
-        columns: Its columns, in order.
-    """
+    """The columns of a frame, in order."""
 
     name: str
     columns: tuple[Column, ...]
@@ -76,7 +70,7 @@ class Schema:
         return [column.name for column in self.columns]
 
     def arrow(self) -> Any:
-        """Return the schema as Arrow has it, with the frame's name and the version."""
+        """Return the Arrow schema, with the frame's name and the version as metadata."""
         return _arrow(self)
 
 
@@ -100,35 +94,35 @@ _HISTORY: Final = (
         "from the queue to the handler; missing where Go wrote the time",
     ),
     Column("run", "span", "how long the handler ran"),
-    Column("fails", "count", "failures so far, this one included"),
+    Column("fails", "count", "failures so far, including this one"),
     Column("error", "text", "the headline of the error"),
     Column("fingerprint", "label", "equal for equal failures"),
     Column("worker_id", "label", "the worker"),
     Column("pool_id", "label", "the pool"),
     Column("host", "label", "its machine"),
     Column("version", "label", "the version of its program"),
-    Column("args", "text", "the args as JSON, where the pool keeps them"),
+    Column("args", "text", "the args as JSON, if the pool keeps them"),
     Column("checkins", "text", "the newest check-ins as JSON: [[epoch ms, message], ...]"),
 )
 _JOB: Final = (
-    Column("job_id", "text", "the job; missing where the bytes are none"),
+    Column("job_id", "text", "the job; missing for a malformed payload"),
     Column("name", "label", "its name"),
     Column("args", "text", "its args as JSON"),
     Column("enqueued_at", "time", "when it entered its queue"),
     Column("unique", "flag", "whether it is a unique job"),
-    Column("unique_key", "text", "the key that holds its uniqueness"),
+    Column("unique_key", "text", "the Redis key that makes it unique"),
 )
 _FAILURE: Final = (
     Column("failed_at", "time", "when it failed last"),
     Column("fails", "count", "how often it has failed"),
     Column("error", "text", "the headline of its last error"),
     Column("error_type", "label", "the exception's type"),
-    Column("error_message", "label", "its message with what varies blanked"),
-    Column("error_frame", "label", "the innermost frame of your own code, file:function"),
+    Column("error_message", "label", "its message, with placeholders for varying parts"),
+    Column("error_frame", "label", "the innermost frame in your code, file:function"),
     Column("fingerprint", "label", "equal for equal failures: type, message and frame"),
     Column("traceback", "text", "the traceback of its last error"),
 )
-_PROBLEM: Final = Column("problem", "text", "why the bytes are not a job; missing for jobs")
+_PROBLEM: Final = Column("problem", "text", "why the payload is malformed; missing for valid jobs")
 
 _SCHEMAS: Final = {
     found.name: found
@@ -143,9 +137,9 @@ _SCHEMAS: Final = {
         Schema(
             "queues",
             (
-                Column("name", "label", "the name of the jobs in it"),
-                Column("count", "count", "how many wait"),
-                Column("latency", "span", "how long the next one has waited"),
+                Column("name", "label", "the name of its jobs"),
+                Column("count", "count", "how many jobs wait"),
+                Column("latency", "span", "how long the next job has waited"),
                 Column("paused", "flag", "whether it is paused"),
                 Column("running", "count", "how many of its jobs pools hold"),
                 Column("max_concurrency", "count", "how many may run at once; NA for no limit"),
@@ -161,14 +155,14 @@ _SCHEMAS: Final = {
                 Column("pid", "count", "its process"),
                 Column("workkit", "label", "the version of workkit; missing for a Go pool"),
                 Column("pool_started_at", "time", "when the pool started"),
-                Column("heartbeat_at", "time", "when the pool was last heard of"),
+                Column("heartbeat_at", "time", "when the pool sent its last heartbeat"),
                 Column("busy", "flag", "whether it runs a job"),
                 Column("name", "label", "the name of that job"),
                 Column("job_id", "text", "its id"),
-                Column("started_at", "time", "since when it runs"),
+                Column("started_at", "time", "when it started"),
                 Column("args", "text", "its args as JSON"),
                 Column("checkin", "text", "its newest check-in"),
-                Column("checkin_at", "time", "when that was"),
+                Column("checkin_at", "time", "when it checked in"),
             ),
         ),
         Schema(
@@ -176,15 +170,15 @@ _SCHEMAS: Final = {
             (
                 Column("fingerprint", "label", "the failure"),
                 Column("error_type", "label", "the exception's type"),
-                Column("error_message", "text", "its message with what varies blanked"),
-                Column("error_frame", "text", "the innermost frame of your own code"),
+                Column("error_message", "text", "its message, with placeholders for varying parts"),
+                Column("error_frame", "text", "the innermost frame in your code"),
                 Column("names", "text", "the names of the jobs that fail with it, comma-separated"),
-                Column("dead", "count", "how many jobs are dead of it"),
-                Column("retry", "count", "how many jobs wait to be tried again after it"),
+                Column("dead", "count", "how many dead jobs have it"),
+                Column("retry", "count", "how many jobs in the retry set have it"),
                 Column("failures", "count", "how many executions of history ended with it"),
-                Column("first_at", "time", "the earliest that is known"),
-                Column("last_at", "time", "the latest"),
-                Column("example", "text", "the headline of the latest"),
+                Column("first_at", "time", "the earliest known failure"),
+                Column("last_at", "time", "the latest failure"),
+                Column("example", "text", "the headline of the latest failure"),
             ),
         ),
     )
@@ -220,15 +214,15 @@ def _arrow(wanted: Schema) -> Any:
 
 
 def empty(name: str) -> Any:
-    """Return a frame without rows, whose columns have the right types."""
+    """Return a frame without rows. Its columns have the right types."""
     return to_frame(schema(name).arrow().empty_table(), name)
 
 
 def to_frame(table: Any, name: str) -> Any:
-    """Turn an Arrow table with the columns of a schema into a frame.
+    """Convert an Arrow table with the columns of a schema to a frame.
 
     Args:
-        table: The table; further columns are kept, after those of the schema.
+        table: The table. Additional columns are kept, after those of the schema.
         name: The frame's name.
     """
     mapping = {
@@ -241,14 +235,14 @@ def to_frame(table: Any, name: str) -> Any:
 
 
 def conform(frame: Any, name: str) -> Any:
-    """Give a frame the order of columns, the types and the categories of its schema.
+    """Convert a frame to the column order, the types and the categories of its schema.
 
     Args:
-        frame: A frame with the columns of the schema, whose types may be looser.
+        frame: A frame with the columns of the schema. Their types may be more general.
         name: The frame's name.
 
     Raises:
-        InvalidOption: A column is missing, or does not hold what it should.
+        InvalidOption: A column is missing, or its values do not have its type.
     """
     wanted = schema(name)
     if missing := [column for column in wanted.names if column not in frame.columns]:
@@ -278,7 +272,7 @@ def _conform(series: Any, column: Column) -> Any:
 
 
 def to_table(frame: Any, name: str) -> Any:
-    """Turn a frame into an Arrow table with exactly its schema, for a file.
+    """Convert a frame to an Arrow table with exactly its schema, for a file.
 
     Raises:
         InvalidOption: A column is missing.

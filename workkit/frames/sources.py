@@ -1,4 +1,4 @@
-"""Where frames come from: a reader, or a path to a snapshot or an archive."""
+"""The sources of frames: a reader, or a path to a snapshot or an archive."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def is_archive(source: Source) -> bool:
 
 
 def as_reader(source: Source) -> Reader:
-    """Return a reader; a path is opened as a snapshot.
+    """Return a reader. A path is opened as a snapshot.
 
     Raises:
-        InvalidOption: It is neither, or an archive, which has history only.
+        InvalidOption: The source is neither, or it is an archive.
     """
     if not isinstance(source, (str, os.PathLike)):
         return source
     if is_archive(source):
         raise InvalidOption(
-            f"{os.fspath(source)} is an archive, which has history only; for other frames give a "
+            f"{os.fspath(source)} is an archive, which has only history; for other frames give a "
             "Client or a snapshot"
         )
     return Snapshot(source)

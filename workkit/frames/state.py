@@ -14,25 +14,19 @@ __all__ = ["queues", "state_table", "workers"]
 
 
 def queues(source: Source) -> Any:
-    """Return all queues that were ever used, by name.
+    """Return all queues that were ever used, by name, with the columns of `schema("queues")`.
 
     Args:
         source: A `Client`, or a snapshot or its path.
-
-    Returns:
-        A DataFrame; its columns are those of `schema("queues")`.
     """
     return to_frame(state_table(as_reader(source), "queues"), "queues")
 
 
 def workers(source: Source) -> Any:
-    """Return the workers of all registered pools, and what they run.
+    """Return the workers of all registered pools, with the columns of `schema("workers")`.
 
     Args:
         source: A `Client`, or a snapshot or its path.
-
-    Returns:
-        A DataFrame; its columns are those of `schema("workers")`.
     """
     return to_frame(state_table(as_reader(source), "workers"), "workers")
 

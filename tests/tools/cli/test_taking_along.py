@@ -155,7 +155,7 @@ def test_since_leaves_out_what_is_older(shell: Shell, redis_client: Redis, tmp_p
     complaint = shell.complaint(
         "export", "queues", "--since", "1h", "--out", str(tmp_path / "q.csv"), code=2
     )
-    assert "queues have no past" in complaint
+    assert "queues have no times" in complaint
 
 
 def test_an_export_that_fails_leaves_nothing_behind(shell: Shell, tmp_path: Path) -> None:
