@@ -1,7 +1,7 @@
-"""The pytest plugin of workkit's simulator: a world for a test, seeds, and how to replay a failure.
+"""The pytest plugin of workkit's simulator: a fixture, seeds, and the command to replay a failure.
 
-A package of its own, so that pytest does not load workkit, nor a Redis client, before a test asks
-for a world.
+It is a separate package, so that pytest does not load workkit and a Redis client before a test uses
+the fixture.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test once a seed."""
+    """Run a test once for each seed."""
     if "workkit_sim" not in metafunc.fixturenames:
         return
     seed = metafunc.config.getoption("--workkit-seed")
@@ -57,13 +57,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _count(count: Any) -> int:
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise pytest.UsageError(f"{_MARKER}(n) takes a whole number from 1 up, not {count!r}")
+        raise pytest.UsageError(f"{_MARKER}(n) takes a whole number of at least 1, not {count!r}")
     return count
 
 
 @pytest.fixture
 def workkit_sim(request: pytest.FixtureRequest) -> Iterator[Simulation]:
-    """A simulated world; its seed comes from --workkit-seed or the marker workkit_seeds."""
+    """A simulated world. Its seed comes from --workkit-seed or the marker workkit_seeds."""
     from workkit.simulation import Simulation
 
     seed: int = request.param
@@ -75,11 +75,11 @@ def workkit_sim(request: pytest.FixtureRequest) -> Iterator[Simulation]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Say with a failure how to see it again."""
+    """Add the command that replays a failure to its report."""
     outcome: Any = yield
     report = outcome.get_result()
     seed = item.stash.get(_SEED, None)
     if seed is not None and report.when == "call" and report.failed:
         test = item.nodeid.partition("[")[0]
         line = f"pytest {shlex.quote(test)} --workkit-seed={seed}"
-        report.sections.append(("workkit: to see this again", line))
+        report.sections.append(("workkit: to replay this failure", line))

@@ -1,13 +1,13 @@
-"""Views of workkit for notebooks: dead jobs to look into and act on, and a live view.
+"""Views of workkit for notebooks: dead jobs, with actions, and a live view.
 
     from workkit import Client
     from workkit_notebook import DeadJobs, Live
 
     client = Client("work", "redis://localhost:6379")
-    DeadJobs(client)  # look; DeadJobs(client, write=True) retries and deletes
+    DeadJobs(client)  # read-only; DeadJobs(client, write=True) retries and deletes
     Live(client)
 
-Where no kernel runs, as on a page that only shows notebooks, they are tables.
+Without a kernel, for example on a page that only shows notebooks, the views are tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Acting on dead jobs: preview, confirm, apply with a progress bar, undo."""
+"""Acts on dead jobs: preview, confirm, apply with a progress bar, undo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workkit_notebook.pages import job_row
 __all__ = ["Acting"]
 
 _BY: Final = "notebook"
-#: Verb -> what a confirmed action is called, and how its button looks.
+#: Verb -> the style of its button.
 _STYLES: Final = {"retry": "warning", "delete": "danger"}
 
 
@@ -26,9 +26,9 @@ class Acting:
     """The lower part of the view of dead jobs.
 
     Args:
-        client: A client; its `actions` plan, apply and undo.
+        client: A client with `actions`.
         selected: Returns the jobs to act on.
-        acted: Called when something was done.
+        acted: Called after each action.
 
     Attributes:
         box: The widgets.
@@ -45,7 +45,7 @@ class Acting:
     ) -> None:
         if not hasattr(client, "actions"):
             raise InvalidOption(
-                f"{client.label} can only be looked at; leave write=True out, or give a Client"
+                f"{client.label} is read-only; leave write=True out, or pass a Client"
             )
         self._client = client
         self._selected = selected
@@ -87,7 +87,7 @@ class Acting:
         self._typed.observe(lambda _: self._allow(), "value")
 
     def show(self) -> None:
-        """Say how many jobs the buttons are about; a preview of others is taken away."""
+        """Show the number of selected jobs on the buttons, and close the preview of other jobs."""
         count = len(self._selected())
         self._retry.description, self._delete.description = (
             f"Retry {count:,} ...",
@@ -108,7 +108,7 @@ class Acting:
     # Preview and confirm.
 
     def preview(self, verb: Any) -> None:
-        """Pin the selected jobs, and say what acting on them will do."""
+        """Pin the selected jobs, and show the effects of the action."""
         self._said.value = ""
         try:
             plan = self._client.actions.plan_for(verb, DEAD, self._selected())
@@ -126,13 +126,13 @@ class Acting:
         self._allow()
 
     def _allow(self) -> None:
-        """Let a deletion be confirmed only by who has typed how many jobs it takes."""
+        """Enable the confirmation of a deletion after the user has typed its number of jobs."""
         plan = self._plan
         wrong = plan is not None and plan.verb == "delete" and self._typed.value != str(plan.count)
         self._confirm.disabled = wrong
 
     def confirm(self) -> None:
-        """Act on the jobs of the preview, beside the kernel."""
+        """Act on the jobs of the preview, in a thread, so that the kernel stays free."""
         plan = self._plan
         if plan is None or self._confirm.disabled or self._worker is not None:
             return
@@ -158,7 +158,7 @@ class Acting:
         self._worker.start()
 
     def wait(self, timeout_s: float | None = None) -> None:
-        """Wait until what was confirmed is done, for programs."""
+        """Wait until the confirmed action has ended. For programs."""
         worker = self._worker
         if worker is not None:
             worker.join(timeout_s)
@@ -173,7 +173,7 @@ class Acting:
         self._progress.value = progress.done
 
     def undo(self) -> None:
-        """Bring back what the last action took away."""
+        """Undo the last action."""
         operation_id, self._operation_id = self._operation_id, ""
         if not operation_id or self._worker is not None:
             return
@@ -205,7 +205,7 @@ def _said(plan: Plan, outcome: BulkOutcome) -> str:
     if outcome.gone:
         parts.append(f"{outcome.gone:,} were gone already")
     if outcome.refused:
-        parts.append(f"{outcome.refused:,} could not be")
+        parts.append(f"{outcome.refused:,} could not be {word}")
     if outcome.left:
         parts.append(f"{outcome.left:,} not reached: {outcome.stopped}")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""The view of dead jobs: groups, times, a filter, one job in full, and the way to act on them."""
+"""The view of dead jobs: groups, times, a filter, one job in full, and actions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BUCKETS: Final = 60
 _GROUPS: Final = 12
 _ROWS: Final = 500
 _WIDE: Final = "980px"
-#: The list's columns line up.
+#: A monospaced font, so that the columns of the list line up.
 _STYLE: Final = (
     "<style>.workkit-jobs select, .workkit-jobs option { font-family: monospace; "
     "font-size: 12px }</style>"
@@ -29,20 +29,20 @@ _STYLE: Final = (
 
 
 class DeadJobs(widgets.VBox):  # type: ignore[misc]
-    """Dead jobs to look into and, with `write=True`, to retry or delete.
+    """Shows dead jobs. With `write=True`, it can retry and delete them.
 
-    Groups of failures and a part of the time are chosen by hand, anything else by the query
-    language; see docs/query.md. What is acted on are exactly the jobs that the preview counted:
-    one that died since is left alone, whatever it looks like.
+    The user filters by groups of failures, by time, and by a query; see docs/query.md. An action
+    changes exactly the jobs of its preview. It does not change jobs that died later, even if they
+    match the filter.
 
     Args:
-        client: A `Client`, or any reader such as a `Snapshot`, which can only be looked at.
-        write: Whether jobs may be retried and deleted.
-        query: What the filter begins with.
-        most: How many dead jobs are looked at, at most; the newest.
+        client: A `Client`, or a reader such as a `Snapshot`.
+        write: Allow retries and deletions.
+        query: The filter at the start.
+        most: Read at most this many of the newest dead jobs.
 
     Raises:
-        InvalidOption: `write` is asked for where nothing can be written.
+        InvalidOption: `write` is True, but the reader is read-only.
         ServerError: Redis did not answer or refused.
     """
 
@@ -77,7 +77,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._show()
 
     def _make(self, query: str) -> None:
-        """Make the widgets and say what follows from them."""
+        """Make the widgets and connect their events."""
         wide = widgets.Layout(width="calc(100% - 6px)")
         self._head = widgets.HTML()
         self._query = widgets.Text(
@@ -111,11 +111,11 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._list.observe(lambda _: self._show_job(), "index")
         self._reload.on_click(lambda _: self.refresh())
 
-    # What it shows, for programs.
+    # The state of the view, for programs.
 
     @property
     def query(self) -> str:
-        """The filter; setting it filters."""
+        """The filter. Setting it updates the view."""
         return str(self._query.value)
 
     @query.setter
@@ -124,16 +124,16 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
 
     @property
     def jobs(self) -> list[WaitingJob]:
-        """The jobs that filter, brush and groups leave, the newest first."""
+        """The jobs that match the filter, the time span and the groups, the newest first."""
         return self._rows
 
     def selected(self) -> list[WaitingJob]:
-        """Return the jobs to act on: those marked in the list, or all that are left."""
+        """Return the jobs to act on: the jobs marked in the list, or all matching jobs."""
         marked = [self._rows[at] for at in self._list.index if at < len(self._rows)]
         return marked or self._rows
 
     def refresh(self) -> None:
-        """Read the dead jobs again; filter and groups stay."""
+        """Read the dead jobs again. Keeps the filter and the groups."""
         try:
             self._dead.read()
         except WorkkitError as error:
@@ -142,7 +142,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._fill_brush()
         self._show()
 
-    # Filling in.
+    # Filling the widgets.
 
     def _fill_brush(self) -> None:
         start, end = self._dead.span
@@ -164,7 +164,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             return
         self._trouble.value = ""
         low, high = self._brush.index
-        # All of the brush means any time: junk may have odd ones.
+        # The whole slider means any time: a malformed payload may have a time out of its range.
         whole = (low, high) == (0, _BUCKETS)
         span = None if whole else (self._edges[low], self._edges[high])
         matching = self._dead.pick(query)
@@ -212,14 +212,12 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
     def _show_rows(self) -> None:
         dead, rows = self._dead, self._rows
         held = len(dead.records)
-        older = (
-            f"; the newest {held:,} of {dead.total:,} are looked at" if held < dead.total else ""
-        )
+        older = f"; shows the newest {held:,} of {dead.total:,}" if held < dead.total else ""
         access = "" if self._acting is not None else "; read-only"
         about = html.muted(f"{self._reader.label}{access}{older}")
         self._head.value = f"{_STYLE}<b>{counted(dead.total, 'dead job')}</b> {about}"
         shown = f", the newest {_ROWS} are listed" if len(rows) > _ROWS else ""
-        self._count.value = html.muted(f"{len(rows):,} match{shown}; mark one to see it whole")
+        self._count.value = html.muted(f"{len(rows):,} match{shown}; mark one to see it in full")
         self._list.options = [job_row(record, self._dead.now_s) for record in rows[:_ROWS]]
         self._list.index = ()
         self._show_job()
@@ -232,10 +230,10 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         if self._acting is not None:
             self._acting.show()
 
-    # Where no kernel runs.
+    # Without a kernel.
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Return the widget, and a page for those who cannot have it."""
+        """Return the widget, and a static page for readers without a kernel."""
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:

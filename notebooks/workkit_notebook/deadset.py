@@ -1,4 +1,4 @@
-"""The dead jobs behind a view: read once, then picked from by query, time and kind of failure."""
+"""The dead jobs of a view: read once, then filtered by query, time and group."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from workkit.core.records import Place
 __all__ = ["DEAD", "DeadSet", "buckets", "fingerprint_of"]
 
 DEAD: Final = Place("dead")
-#: Dead jobs that a view holds at most; the newest ones.
+#: A view holds at most this many of the newest dead jobs.
 _MOST: Final = 100_000
 _known: Final = lru_cache(maxsize=4_096)(fingerprint)
-#: No calendar shows a later score, which only junk has, epoch seconds.
+#: The latest time of a calendar, epoch seconds. Only a malformed payload has a later score.
 _LATEST_S: Final = 253_402_300_799
 
 
 def fingerprint_of(record: WaitingJob) -> str:
-    """Return what failures of the kind have in common, as `workkit.admin.grouping` has it."""
+    """Return the fingerprint of a job's failure, as in `workkit.admin.grouping`."""
     return _known(record.job.undecodable or record.job.last_err)
 
 
@@ -32,12 +32,12 @@ class DeadSet:
     """The newest dead jobs of a namespace.
 
     Args:
-        reader: Where they are.
-        most: How many are held at most.
+        reader: The source.
+        most: The number of jobs to hold at most.
 
     Attributes:
-        records: They, the newest first.
-        total: How many dead jobs there are.
+        records: The jobs, the newest first.
+        total: The number of all dead jobs.
         now_s: When they were read, epoch seconds.
     """
 
@@ -49,10 +49,10 @@ class DeadSet:
         self.now_s = 0.0
 
     def read(self, told: Callable[[int, int], None] | None = None) -> None:
-        """Read them again.
+        """Read the jobs again.
 
         Args:
-            told: Called with how many were read so far, and how many there are.
+            told: Receives the number of jobs read so far, and the total.
         """
         records: list[WaitingJob] = []
         self.now_s, self.total = self._reader.now_s(), 0
@@ -68,7 +68,7 @@ class DeadSet:
 
     @property
     def span(self) -> tuple[int, int]:
-        """When the first and the last of them died, epoch seconds."""
+        """When the first and the last job died, epoch seconds."""
         times = [record.at or 0 for record in self.records if 0 <= (record.at or 0) <= _LATEST_S]
         return (min(times), max(times)) if times else (0, 0)
 
@@ -78,12 +78,12 @@ class DeadSet:
         kinds: Collection[str] = (),
         span: tuple[float, float] | None = None,
     ) -> list[WaitingJob]:
-        """Return those that match.
+        """Return the jobs that match all filters.
 
         Args:
-            query: What they look like.
-            kinds: Fingerprints; empty for all.
-            span: When they died, epoch seconds, both ends included; None for any time.
+            query: The query.
+            kinds: Fingerprints of groups; empty for all.
+            span: Only jobs that died then, epoch seconds, both ends included; None for any time.
         """
         picked = query.pick(self.records, self.now_s)
         return [
@@ -94,7 +94,7 @@ class DeadSet:
         ]
 
     def groups(self, records: Sequence[WaitingJob]) -> list[ErrorGroup]:
-        """Group jobs by the kind of their failure, the most frequent first."""
+        """Group jobs by their failures, the largest group first."""
         groups = ErrorGroups(self.now_s)
         groups.add(records)
         return groups.groups()
@@ -104,10 +104,10 @@ def buckets(times: Sequence[int], start: int, end: int, count: int) -> list[int]
     """Count times in buckets of equal width.
 
     Args:
-        times: Epoch seconds; what lies outside is left out.
-        start: Where the first bucket begins.
+        times: Epoch seconds. Times outside are ignored.
+        start: The beginning of the first bucket.
         end: The last time that counts.
-        count: How many buckets.
+        count: The number of buckets.
     """
     width = (end - start + 1) / count
     counts = [0] * count

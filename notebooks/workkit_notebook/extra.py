@@ -1,4 +1,4 @@
-"""The library of the extra, or what to type to have it."""
+"""Imports the library of the extra, or names the command that installs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML for views: escaped texts, tables, small plots in SVG. It follows the notebook's colours."""
+"""HTML for views: escaped texts, tables, small plots in SVG, in the notebook's colours."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _HEIGHT: Final = 70
 
 
 def escape(text: object) -> str:
-    """Return text as HTML shows it."""
+    """Escape text for HTML."""
     return html.escape(str(text))
 
 
 def muted(text: str) -> str:
-    """Return a line that explains."""
+    """Return a line of explanation."""
     return f'<span style="color: {_MUTED}; {_FONT}">{escape(text)}</span>'
 
 
 def notice(text: str) -> str:
-    """Return a line that warns."""
+    """Return a line of warning."""
     return f'<span style="color: {_WARN}; {_FONT}">{escape(text)}</span>'
 
 
 def when(at_s: float, now_s: float) -> str:
-    """Return a time as people say it: how long ago."""
+    """Return how long ago a time was, or how far in the future it is."""
     return f"{age(now_s - at_s)} ago" if at_s <= now_s else f"in {age(at_s - now_s)}"
 
 
 def clock_time(at_s: float, *, seconds: bool = False) -> str:
-    """Return a time in UTC; what no calendar has is shown as its number."""
+    """Return a time in UTC. A time beyond the calendar is shown as a number."""
     try:
         at = datetime.datetime.fromtimestamp(at_s, datetime.UTC)
     except (OverflowError, ValueError, OSError):
@@ -59,7 +59,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], empty: str = "") -
     Args:
         head: The titles, as text.
         rows: The cells, as HTML.
-        empty: What to say if there are no rows.
+        empty: The text if there are no rows.
     """
     body = "".join(
         "<tr>"
@@ -80,8 +80,8 @@ def sparkline(values: Sequence[float], label: str, width: int = 120, height: int
     """Return bars of equal width, the oldest first.
 
     Args:
-        values: Their heights.
-        label: What they are, for those who cannot see them.
+        values: The heights.
+        label: A description for screen readers.
         width: In pixels.
         height: In pixels.
     """
@@ -89,12 +89,12 @@ def sparkline(values: Sequence[float], label: str, width: int = 120, height: int
 
 
 def histogram(counts: Sequence[int], inside: Sequence[bool], label: str) -> str:
-    """Return a histogram, with what lies outside of the brush in pale.
+    """Return a histogram. The bars outside the selected time are pale.
 
     Args:
-        counts: One a bucket.
-        inside: Whether the brush covers it.
-        label: What it shows.
+        counts: The height of each bucket.
+        inside: Whether each bucket is inside the selected time.
+        label: A description for screen readers.
     """
     return _bars(counts, inside, label, _WIDTH, _HEIGHT)
 

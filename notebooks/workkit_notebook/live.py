@@ -1,4 +1,4 @@
-"""The live view: throughput, latency, queues and workers, refreshed beside the kernel."""
+"""The live view: throughput, latency, queues and workers, refreshed by a thread."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from workkit_notebook.extra import widgets
 __all__ = ["Live"]
 
 _EVERY: Final = HistoryQuery(None, None, None, None, None)
-#: How many readings the plots reach back.
+#: The number of readings in a plot.
 _READINGS: Final = 60
-#: Latencies are those of the newest executions, so many at most.
+#: Latencies are computed from at most this many of the newest executions.
 _SAMPLE: Final = 5_000
 _ROWS: Final = 15
 _FAILED: Final = frozenset({"retry", "dead", "discarded"})
 
 
 class Live(widgets.VBox):  # type: ignore[misc]
-    """A namespace as it is now, renewed by a thread, so that the kernel stays free.
+    """Shows the present state of a namespace. A thread refreshes it, so the kernel stays free.
 
-    It begins when it is shown and ends when its cell is cleared or run again, or with `close`.
+    The thread starts when the view is shown. It ends when the cell is cleared or runs again, or
+    with `close`.
 
     Args:
         client: A `Client`, or any reader.
-        every_s: How often it looks, seconds.
+        every_s: The interval of refreshing, seconds.
     """
 
     def __init__(self, client: Reader, *, every_s: float = 2.0) -> None:
@@ -50,19 +51,19 @@ class Live(widgets.VBox):  # type: ignore[misc]
         self.add_class("workkit-live")
         self._begin_history()
         self.refresh()
-        # The page counts its views once this is a number; without any, nobody looks.
+        # With a number here, the page counts the visible views. The thread ends when it is 0.
         self._view_count = 0
         self.observe(self._viewed, "_view_count")
 
     def _begin_history(self) -> None:
-        """Take the newest executions for the latencies; what comes from now on is counted."""
+        """Read the newest executions for the latencies. Rates count only later executions."""
         self._last_id = self._reader.history_extent().last_id
         newest = list(self._reader.history(limit=_SAMPLE // 10))
         self._newest.extend(reversed(newest))
 
     @property
     def running(self) -> bool:
-        """Whether it is being renewed."""
+        """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
     def _viewed(self, change: Any) -> None:
@@ -85,12 +86,12 @@ class Live(widgets.VBox):  # type: ignore[misc]
             self.refresh()
 
     def close(self) -> None:
-        """End it, and take it off the page."""
+        """End the thread, and remove the view from the page."""
         self._ended.set()
         super().close()
 
     def refresh(self) -> None:
-        """Look once."""
+        """Read the namespace once, and show it."""
         try:
             overview, workers = self._reader.overview(), self._reader.worker_observations()
             self._follow(overview.taken_at)
@@ -137,7 +138,7 @@ class Live(widgets.VBox):  # type: ignore[misc]
 
     def _failures(self) -> str:
         failed = sum(failed for _, _, failed in self._counts)
-        return html.notice(f", {failed:,} failed since it is shown") if failed else ""
+        return html.notice(f", {failed:,} failed since the view was opened") if failed else ""
 
     def _latencies(self) -> str:
         ran = [record for record in self._newest if record.started_ms]
@@ -157,7 +158,7 @@ class Live(widgets.VBox):  # type: ignore[misc]
         return html.table(head, rows, "nothing has run yet")
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Return the widget, and its page for those who cannot have it."""
+        """Return the widget, and its page for readers without a kernel."""
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:

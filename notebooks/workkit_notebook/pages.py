@@ -1,4 +1,4 @@
-"""What the view of dead jobs says of groups and of jobs."""
+"""The HTML of groups and jobs in the view of dead jobs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROOMY: Final = (
 
 
 def group_head() -> Any:
-    """Return the head of the list of groups."""
+    """Return the header of the list of groups."""
     cells = "".join(
         f"<span>{html.muted(name)}</span>" for name in ("jobs", "last day", "last", "failure")
     )
@@ -56,20 +56,20 @@ def _title(group: ErrorGroup) -> str:
 
 
 def job_row(record: WaitingJob, now_s: float) -> str:
-    """Return a line for the list of jobs; all that have the same error look alike but for ids."""
+    """Return a job's line for the list of jobs."""
     job = record.job
     said = job.undecodable or headline(job.last_err)
     ago = age(now_s - (record.at or 0))
     line = f"{pad(ago, 8)} {pad(job.name or '-', 18)} {pad(job.id or '-', 26)} {clean(said)}"
-    return clip(line, _ROW_CHARS).replace(" ", "\u00a0")  # else the page takes spaces together
+    return clip(line, _ROW_CHARS).replace(" ", "\u00a0")  # HTML would join plain spaces
 
 
 def job_page(record: WaitingJob, now_s: float) -> str:
-    """Return all that is known of a job."""
+    """Return the page of one job, with all its fields."""
     job = record.job
     if job.undecodable is not None:
         shown = job.raw[:_ARG_CHARS].decode("utf-8", "backslashreplace")
-        return html.notice(f"no job: {job.undecodable}") + _block(shown)
+        return html.notice(f"malformed payload: {job.undecodable}") + _block(shown)
     facts = [
         ("id", html.escape(job.id)),
         ("name", html.escape(job.name)),
@@ -103,7 +103,7 @@ def _block(text: str) -> str:
 def static_page(
     head: str, groups: Sequence[ErrorGroup], rows: Sequence[WaitingJob], now_s: float
 ) -> str:
-    """Return a page without widgets, for notebooks that are only shown."""
+    """Return a page without widgets, for readers without a kernel."""
     grouped = html.table(
         ("jobs", "last day", "last", "failure"),
         [

@@ -52,7 +52,7 @@ ALL = sorted({n for n in range(1, 31) if n % 3 == 0 or n % 7 == 0})
 # Looking
 
 
-def test_it_shows_groups_and_jobs(morgue: Morgue) -> None:
+def test_the_view_shows_groups_and_jobs(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client)
     assert numbers(view) == ALL
     assert "<b>13 dead jobs</b>" in text(view)
@@ -75,7 +75,7 @@ def test_the_query_language_filters(morgue: Morgue) -> None:
     assert "unknown field" not in text(view)
 
 
-def test_groups_are_chosen(morgue: Morgue) -> None:
+def test_choosing_groups_filters_jobs(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client)
     parts(view, "Checkbox")[1].value = True
     assert numbers(view) == [7, 14, 28]
@@ -87,7 +87,7 @@ def test_groups_are_chosen(morgue: Morgue) -> None:
     assert numbers(view) == [7]
 
 
-def test_the_brush_takes_a_part_of_the_time(morgue: Morgue) -> None:
+def test_the_brush_filters_by_time(morgue: Morgue) -> None:
     raws = morgue.client.dead_jobs().jobs
     first = min(dead.died_at for dead in raws)
     redis: Any = __import__("redis").Redis.from_url(morgue.url)
@@ -105,7 +105,7 @@ def test_the_brush_takes_a_part_of_the_time(morgue: Morgue) -> None:
     assert numbers(view) == ALL
 
 
-def test_one_job_is_shown_whole_and_its_texts_are_harmless(morgue: Morgue) -> None:
+def test_a_job_is_shown_in_full_with_escaped_texts(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client, query="args.n:7")
     mark(view, 0)
     shown = text(view)
@@ -124,11 +124,11 @@ def test_junk_is_shown_with_its_reason(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client, query="is:junk", write=True)
     assert len(view.jobs) == 2
     mark(view, 1)
-    assert "no job: not a job" in text(view)
+    assert "malformed payload: not a job" in text(view)
     assert "{junk&lt;b&gt;" in text(view)
 
 
-def test_without_dead_jobs_it_says_so(redis_url: str, namespace: str) -> None:
+def test_the_view_says_that_there_are_no_dead_jobs(redis_url: str, namespace: str) -> None:
     view = DeadJobs(Client(namespace, redis_url), write=True)
     assert "<b>0 dead jobs</b>" in text(view)
     assert view.jobs == []
@@ -136,7 +136,7 @@ def test_without_dead_jobs_it_says_so(redis_url: str, namespace: str) -> None:
     assert "no dead jobs" in view._repr_mimebundle_()["text/html"]
 
 
-def test_it_reads_again_and_keeps_the_filter(morgue: Morgue) -> None:
+def test_reading_again_keeps_the_filter(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client, query="args.n:>29")
     morgue.kill(33)
     assert numbers(view) == [30]
@@ -144,10 +144,10 @@ def test_it_reads_again_and_keeps_the_filter(morgue: Morgue) -> None:
     assert numbers(view) == [30, 33]
 
 
-def test_only_the_newest_are_looked_at_if_there_are_too_many(morgue: Morgue) -> None:
+def test_only_the_newest_jobs_are_read_if_there_are_too_many(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client, most=5)
     assert len(view.jobs) == 5
-    assert "the newest 5 of 13 are looked at" in text(view)
+    assert "shows the newest 5 of 13" in text(view)
 
 
 def test_where_no_kernel_runs_it_is_a_page(morgue: Morgue) -> None:
@@ -161,7 +161,7 @@ def test_where_no_kernel_runs_it_is_a_page(morgue: Morgue) -> None:
     assert "<script" not in page
 
 
-def test_a_server_that_is_gone_is_said_and_the_rest_stays(
+def test_a_lost_server_is_reported_and_the_view_stays(
     morgue: Morgue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = DeadJobs(morgue.client)
@@ -175,18 +175,18 @@ def test_a_server_that_is_gone_is_said_and_the_rest_stays(
     assert numbers(view) == ALL
 
 
-def test_a_snapshot_is_looked_at_the_same_way(morgue: Morgue, tmp_path: Path) -> None:
+def test_a_snapshot_is_shown_in_the_same_view(morgue: Morgue, tmp_path: Path) -> None:
     write_snapshot(morgue.client, tmp_path / "s")
     view = DeadJobs(Snapshot(tmp_path / "s"), query="error:answer")
     assert numbers(view) == [7, 14, 28]
-    with pytest.raises(InvalidOption, match="can only be looked at; leave write=True out"):
+    with pytest.raises(InvalidOption, match="is read-only; leave write=True out"):
         DeadJobs(Snapshot(tmp_path / "s"), write=True)
 
 
 # Acting
 
 
-def test_it_only_looks_unless_it_may_write(morgue: Morgue) -> None:
+def test_the_view_is_read_only_by_default(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client)
     assert "read-only" in text(view)
     assert [b.description for b in parts(view, "Button")] == ["Read again"]
@@ -207,7 +207,7 @@ def test_marked_jobs_are_retried_after_a_preview_and_run(morgue: Morgue) -> None
     assert len(view.jobs) == 1
 
 
-def test_exactly_the_jobs_of_the_preview_are_taken(morgue: Morgue) -> None:
+def test_an_action_changes_exactly_the_jobs_of_its_preview(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client, write=True, query="type:ValueError")
     button(view, "Delete 10").click()
     late = morgue.kill(33)
@@ -227,7 +227,7 @@ def test_exactly_the_jobs_of_the_preview_are_taken(morgue: Morgue) -> None:
     assert late.id in morgue.dead()
 
 
-def test_what_was_deleted_can_be_brought_back(morgue: Morgue) -> None:
+def test_deleted_jobs_can_be_brought_back(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client, write=True, query="error:answer")
     before = morgue.dead()
     button(view, "Delete 3").click()
@@ -242,7 +242,7 @@ def test_what_was_deleted_can_be_brought_back(morgue: Morgue) -> None:
     assert len(view.jobs) == 3
 
 
-def test_a_preview_is_dropped_by_cancel_and_by_choosing_others(morgue: Morgue) -> None:
+def test_cancel_and_another_selection_close_the_preview(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client, write=True)
     for give_up in (button(view, "Cancel").click, lambda: mark(view, 1)):
         mark(view)

@@ -47,13 +47,13 @@ def test_jobs_are_filtered_marked_confirmed_and_run(
         view = page.locator(".workkit-dead-jobs")
         view.wait_for()
         page.get_by_text("live views:").last.wait_for()
-        view.get_by_text("13 match; mark one to see it whole", exact=True).wait_for()
+        view.get_by_text("13 match; mark one to see it in full", exact=True).wait_for()
         lab.screenshot("dead-jobs")
 
         box = view.locator("input[type=text]").first
         box.fill("error:answer")
         box.press("Enter")
-        view.get_by_text("3 match; mark one to see it whole", exact=True).wait_for()
+        view.get_by_text("3 match; mark one to see it in full", exact=True).wait_for()
         options = view.locator(".workkit-jobs option")
         options.nth(0).click()
         options.nth(1).click(modifiers=["Control"])
@@ -66,7 +66,7 @@ def test_jobs_are_filtered_marked_confirmed_and_run(
         view.get_by_text("retried 2 jobs").wait_for()
         assert wait_until(lambda: len(morgue.ran) == 2, timeout_s=60)
         assert len(morgue.dead()) == 11
-        view.get_by_text("1 match; mark one to see it whole", exact=True).wait_for()
+        view.get_by_text("1 match; mark one to see it in full", exact=True).wait_for()
         page.locator(".workkit-live").get_by_text("11 dead").wait_for()
         lab.screenshot("retried")
 

@@ -21,7 +21,7 @@ def page(view: Live) -> str:
     return text
 
 
-def test_it_shows_sizes_latencies_queues_and_workers(morgue: Morgue) -> None:
+def test_the_live_view_shows_sizes_latencies_queues_and_workers(morgue: Morgue) -> None:
     view = Live(morgue.client)
     assert "0 queued, 0 running, 0 scheduled, 0 to retry, 13 dead" in page(view)
     assert "no worker is busy" in page(view)
@@ -29,18 +29,18 @@ def test_it_shows_sizes_latencies_queues_and_workers(morgue: Morgue) -> None:
     assert "30" in page(view)
 
 
-def test_what_ends_later_is_counted(morgue: Morgue) -> None:
+def test_executions_that_end_later_are_counted(morgue: Morgue) -> None:
     view = Live(morgue.client)
     morgue.kill(33)
     morgue.client.retry_all_dead_jobs()
     assert morgue.pool.drain(20).complete
     view.refresh()
-    assert "1 failed since it is shown" in page(view)
+    assert "1 failed since the view was opened" in page(view)
     assert 'aria-label="executions a second"' in page(view)
     assert ">45<" in page(view)  # 30 before, one that failed, 14 that were retried
 
 
-def test_it_is_renewed_while_it_is_looked_at_and_ends_with_its_cell(
+def test_the_view_refreshes_while_shown_and_ends_with_its_cell(
     morgue: Morgue, wait_until: Callable[..., Any]
 ) -> None:
     view = Live(morgue.client, every_s=0.01)
@@ -59,7 +59,7 @@ def test_it_is_renewed_while_it_is_looked_at_and_ends_with_its_cell(
     wait_until(lambda: not view.running)
 
 
-def test_a_server_that_is_gone_is_said_until_it_is_back(
+def test_a_lost_server_is_reported_until_it_is_back(
     morgue: Morgue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = Live(morgue.client)
@@ -80,6 +80,6 @@ def test_where_no_kernel_runs_it_is_a_page(morgue: Morgue) -> None:
     assert view._repr_mimebundle_()["text/html"] == page(view)
 
 
-def test_a_snapshot_is_shown_as_it_was(morgue: Morgue, tmp_path: Path) -> None:
+def test_a_snapshot_is_shown_unchanged(morgue: Morgue, tmp_path: Path) -> None:
     write_snapshot(morgue.client, tmp_path / "s")
     assert "13 dead" in page(Live(Snapshot(tmp_path / "s")))
