@@ -1,6 +1,6 @@
-"""The read and repair model: what operators, the console and notebooks see and do.
+"""Reads and changes a namespace, for operators, the console and notebooks. Pools do not use it.
 
-Pools never use it. Junk in Redis never breaks a page: bytes that are not a job are shown as such.
+Malformed payloads do not break a page: it returns them as jobs with `undecodable`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ __all__ = ["Client"]
 
 
 class Client(LiveReader):
-    """Looks into a namespace and mends it; safe to share among threads.
+    """Reads a namespace, and deletes, retries and pauses. Threads may share it.
 
     Args:
         namespace: Prefix of all Redis keys.
-        redis: A redis-py client or a URL. The client opens connections of its own to that server.
-        clock: Where times come from.
+        redis: A redis-py client or a URL. `Client` opens its own connections to that server.
+        clock: The source of the time.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL.
-        InvalidName: The namespace cannot be one.
+        InvalidName: The namespace is not valid.
 
     Every method raises `ServerError` if Redis does not answer or refuses.
     """
@@ -36,10 +36,10 @@ class Client(LiveReader):
     # Queues.
 
     def pause(self, name: str) -> None:
-        """Keep pools, Go ones as well, from taking jobs of a name. Running ones go on.
+        """Stop all pools, also Go pools, from taking jobs of a name. Running jobs continue.
 
         Raises:
-            InvalidName: The name cannot be one.
+            InvalidName: The name is not valid.
         """
         self._links.carry(steps.pause(self._keys, name))
 
@@ -50,7 +50,7 @@ class Client(LiveReader):
             Whether it was paused.
 
         Raises:
-            InvalidName: The name cannot be one.
+            InvalidName: The name is not valid.
         """
         return self._links.carry(steps.unpause(self._keys, name))
 
@@ -60,7 +60,7 @@ class Client(LiveReader):
         """Delete a job from its queue, and free its unique key.
 
         Raises:
-            NotDeleted: It is not in the queue.
+            NotDeleted: The queue has no job with this id.
         """
         self._links.carry(repair.delete_queued(self._keys, name, job_id))
 
@@ -68,11 +68,11 @@ class Client(LiveReader):
         """Delete a job from the scheduled set, and free its unique key.
 
         Args:
-            run_at: When it is due, epoch seconds.
-            job_id: Its id.
+            run_at: When the job is due, epoch seconds.
+            job_id: The job's id.
 
         Raises:
-            NotDeleted: There is none with that time and id.
+            NotDeleted: No job has this time and id.
         """
         self._links.carry(repair.delete_member(self._keys, "scheduled", run_at, job_id))
 
@@ -80,11 +80,11 @@ class Client(LiveReader):
         """Delete a job from the retry set.
 
         Args:
-            retry_at: When it is due, epoch seconds.
-            job_id: Its id.
+            retry_at: When the job is due, epoch seconds.
+            job_id: The job's id.
 
         Raises:
-            NotDeleted: There is none with that time and id.
+            NotDeleted: No job has this time and id.
         """
         self._links.carry(repair.delete_member(self._keys, "retry", retry_at, job_id))
 
@@ -92,26 +92,26 @@ class Client(LiveReader):
         """Delete a job from the dead set.
 
         Args:
-            died_at: When it died, epoch seconds.
-            job_id: Its id.
+            died_at: When the job died, epoch seconds.
+            job_id: The job's id.
 
         Raises:
-            NotDeleted: There is none with that time and id.
+            NotDeleted: No job has this time and id.
         """
         self._links.carry(repair.delete_member(self._keys, "dead", died_at, job_id))
 
     def retry_dead_job(self, died_at: int, job_id: str) -> None:
-        """Put a dead job back into its queue, as if it had never failed.
+        """Move a dead job to its queue, as if it had never failed.
 
-        A unique job takes its key again; where a newer job holds it, it runs without being unique.
-        Bytes that are not a job go back to where they came from, unchanged.
+        A unique job takes its key again. If a newer job holds the key, the retried job runs without
+        being unique. A malformed payload goes back to its old place, unchanged.
 
         Args:
-            died_at: When it died, epoch seconds.
-            job_id: Its id.
+            died_at: When the job died, epoch seconds.
+            job_id: The job's id.
 
         Raises:
-            NotRetried: There is none with that time and id, or its queue has a wrong type.
+            NotRetried: No job has this time and id, or the queue's key has a wrong type.
         """
         self._links.carry(repair.retry_dead(self._keys, died_at, job_id, self._now_s()))
 
@@ -119,20 +119,20 @@ class Client(LiveReader):
 
     @cached_property
     def actions(self) -> Actions:
-        """Plans that delete or retry many jobs, with a trash from which that can be undone."""
+        """Bulk actions: plans that delete or retry many jobs, and undo."""
         from workkit.admin.actions import Actions
         from workkit.core.entropy import Entropy
 
         return Actions(self._keys, self._links.carry, self, self._clock, Entropy())
 
     def retry_all_dead_jobs(self) -> int:
-        """Put every job that is dead now back to work, in bounded batches.
+        """Retry every job that is dead now, in bounded batches.
 
-        Jobs that die again meanwhile are left for the next call. Members that are not jobs and
-        cannot be restored stay where they are.
+        Jobs that die again during the call are left for the next call. Malformed payloads that
+        cannot be restored stay in the dead set.
 
         Returns:
-            How many were put back.
+            The number of retried jobs.
         """
         return self._links.carry(repair.retry_all_dead(self._keys, self._now_s()))
 
@@ -140,6 +140,6 @@ class Client(LiveReader):
         """Delete every job that is dead now, in bounded batches.
 
         Returns:
-            How many were deleted.
+            The number of deleted jobs.
         """
         return self._links.carry(repair.delete_all_dead(self._keys, self._now_s()))

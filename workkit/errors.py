@@ -1,25 +1,25 @@
-"""Every error that workkit raises, under one root.
+"""All errors that workkit raises.
 
     WorkkitError
-    ├── InvalidName        a job name that the keyspace cannot hold
-    ├── InvalidArgs        args that are no JSON object
-    ├── InvalidOption      an option out of its range
-    ├── InvalidHandler     a handler, middleware or hook of the wrong shape
-    ├── InvalidSpec        a cron spec outside the grammar or never due
-    ├── InvalidQuery       a query that picks jobs and cannot be read
-    ├── Undecodable        bytes in Redis that are not a job
-    ├── NotDeleted         nothing matched what was to be deleted
-    ├── NotRetried         nothing matched what was to be retried
-    ├── NotUndone          there is no such action, or it can be undone no more
+    ├── InvalidName        a job name or namespace is not valid
+    ├── InvalidArgs        args are not a JSON object
+    ├── InvalidOption      an option is out of its range
+    ├── InvalidHandler     a handler, middleware or hook has a wrong signature
+    ├── InvalidSpec        a cron spec is not valid or never due
+    ├── InvalidQuery       a query is not valid
+    ├── Undecodable        a payload is malformed
+    ├── NotDeleted         no job to delete matched
+    ├── NotRetried         no job to retry matched
+    ├── NotUndone          the operation to undo is unknown or expired
     ├── JobTimeout         a handler ran longer than its timeout
-    ├── PoolState          a call that the pool's state does not allow
+    ├── PoolState          the pool's state does not allow the call
     ├── MissingExtra       an optional dependency is not installed
-    └── ServerError        Redis did not do what was asked
-        ├── ServerUnavailable   not reached, or the reply was lost
-        │   └── NotConfirmed    done, but not known to be as durable as was asked for
-        └── ServerRefused       reached, and it said no
+    └── ServerError        Redis did not execute the command
+        ├── ServerUnavailable   the server was not reached, or the reply was lost
+        │   └── NotConfirmed    the command ran, but too few replicas or disks confirmed it
+        └── ServerRefused       the server replied with an error
 
-All messages name the thing and, where there is one, the remedy.
+Each message names the cause and, if there is one, the remedy.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ __all__ = [
 
 
 class WorkkitError(Exception):
-    """Root of all errors raised by workkit."""
+    """The base class of all errors of workkit."""
 
 
 class InvalidName(WorkkitError, ValueError):
-    """A job name or namespace is empty or holds what the keyspace reserves."""
+    """A job name or namespace is empty or contains a reserved character."""
 
 
 class InvalidArgs(WorkkitError, ValueError):
-    """Args that are no JSON object; the message names the path of the offending value."""
+    """Args are not a JSON object. The message names the path of the invalid value."""
 
 
 class InvalidOption(WorkkitError, ValueError):
@@ -63,20 +63,19 @@ class InvalidOption(WorkkitError, ValueError):
 
 
 class InvalidHandler(WorkkitError, TypeError):
-    """A handler, middleware or hook does not have one of the accepted shapes."""
+    """A handler, middleware or hook does not have one of the accepted signatures."""
 
 
 class InvalidSpec(WorkkitError, ValueError):
-    """A cron spec is outside the grammar, or never due."""
+    """A cron spec is not valid, or never due."""
 
 
 class InvalidQuery(WorkkitError, ValueError):
-    """A query that picks jobs cannot be read.
+    """A query is not valid.
 
     Attributes:
-        query: The query.
-        at: Where the trouble is, characters from its beginning.
-        reason: What it is.
+        at: The index of the character in `query` where the error is.
+        reason: The error.
     """
 
     def __init__(self, query: str, at: int, reason: str) -> None:
@@ -87,10 +86,10 @@ class InvalidQuery(WorkkitError, ValueError):
 
 
 class Undecodable(WorkkitError, ValueError):
-    """Bytes found in Redis are not a job.
+    """A payload in Redis is malformed.
 
     Attributes:
-        raw: The bytes as they were read.
+        raw: The payload.
     """
 
     def __init__(self, raw: bytes, reason: str) -> None:
@@ -99,21 +98,21 @@ class Undecodable(WorkkitError, ValueError):
 
 
 class NotDeleted(WorkkitError):
-    """No job matched what was to be deleted: it ran, moved, or was deleted by somebody else."""
+    """No job to delete matched: it ran, it moved, or another client deleted it."""
 
 
 class NotRetried(WorkkitError):
-    """No job matched what was to be retried: it was retried or deleted by somebody else."""
+    """No job to retry matched: another client retried or deleted it."""
 
 
 class NotUndone(WorkkitError):
-    """No bulk action matched what was to be undone: it was undone already, or has expired."""
+    """The bulk action to undo is unknown: it was already undone, or its trash has expired."""
 
 
 class JobTimeout(WorkkitError):
-    """A handler ran longer than its timeout; raised inside the handler where Python allows it.
+    """A handler ran longer than its timeout. It is raised inside the handler if Python allows it.
 
-    Not a `TimeoutError`, so that handlers that retry on trouble of the network let it through.
+    It is not a `TimeoutError`, so a handler that catches network timeouts does not catch it.
     """
 
 
@@ -125,8 +124,8 @@ class MissingExtra(WorkkitError, ImportError):
     """An optional dependency is not installed.
 
     Args:
-        feature: What was asked for, as the user would say it.
-        extra: The extra of the distribution that brings it.
+        feature: The name of the feature, for users.
+        extra: The extra of the distribution that installs it.
     """
 
     def __init__(self, feature: str, extra: str) -> None:
@@ -135,26 +134,26 @@ class MissingExtra(WorkkitError, ImportError):
 
 
 class ServerError(WorkkitError):
-    """Redis did not do what was asked."""
+    """Redis did not execute the command."""
 
 
 class ServerUnavailable(ServerError):
     """The server was not reached, or its reply was lost.
 
-    Whether the command ran is unknown. Enqueuing again can run a plain job twice; it is safe for a
-    unique job.
+    It is unknown whether the command ran. If you enqueue again, a plain job may run twice. For a
+    unique job, enqueuing again is safe.
     """
 
 
 class NotConfirmed(ServerUnavailable):
-    """A durable enqueue was done, but fewer than asked for have the job; it may yet be lost.
+    """The job was enqueued, but too few replicas or disks confirmed it, so it may be lost.
 
-    Enqueuing again is what to do, and as safe as after any lost reply.
+    Enqueue it again. That is as safe as after a lost reply.
     """
 
 
 class ServerRefused(ServerError):
-    """The server answered with an error, so the command changed nothing.
+    """The server replied with an error, so the command changed nothing.
 
     Attributes:
         code: The error's first word, such as ``OOM``, ``READONLY``, ``NOPERM`` or ``WRONGTYPE``.
