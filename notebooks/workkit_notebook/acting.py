@@ -61,7 +61,7 @@ class Acting:
                 self._preview,
                 widgets.HBox([self._typed, self._confirm, self._cancel]),
                 widgets.HBox([self._progress, self._halt]),
-                self._said,
+                self._message,
             ]
         )
         self._hide()
@@ -77,7 +77,7 @@ class Acting:
         self._cancel = widgets.Button(description="Cancel")
         self._progress = widgets.IntProgress(layout=widgets.Layout(width="420px"))
         self._halt = widgets.Button(description="Stop", icon="stop")
-        self._said = widgets.HTML()
+        self._message = widgets.HTML()
         self._retry.on_click(lambda _: self.preview("retry"))
         self._delete.on_click(lambda _: self.preview("delete"))
         self._undo.on_click(lambda _: self.undo())
@@ -109,11 +109,11 @@ class Acting:
 
     def preview(self, verb: Any) -> None:
         """Pin the selected jobs, and show the effects of the action."""
-        self._said.value = ""
+        self._message.value = ""
         try:
             plan = self._client.actions.plan_for(verb, DEAD, self._selected())
         except WorkkitError as error:
-            self._said.value = html.notice(str(error))
+            self._message.value = html.notice(str(error))
             return
         self._plan = plan
         self._preview.value = _plan_page(plan, self._client.now_s())
@@ -147,7 +147,7 @@ class Acting:
             try:
                 work()
             except WorkkitError as error:
-                self._said.value = html.notice(str(error))
+                self._message.value = html.notice(str(error))
             finally:
                 self._worker = None
                 self._hide()
@@ -166,7 +166,7 @@ class Acting:
     def _apply(self, plan: Plan) -> None:
         outcome = self._client.actions.apply(plan, by=_BY, report=self._report, stop=self._stop)
         self._operation_id = outcome.operation_id
-        self._said.value = html.muted(_said(plan, outcome))
+        self._message.value = html.muted(_result_text(plan, outcome))
 
     def _report(self, progress: BulkProgress) -> None:
         self._progress.max = max(progress.total, 1)
@@ -181,7 +181,7 @@ class Acting:
         def bring_back() -> None:
             undone = self._client.actions.undo(operation_id)
             begun = f"; {undone.gone_on:,} had begun" if undone.gone_on else ""
-            self._said.value = html.muted(f"brought back {counted(undone.back, 'job')}{begun}")
+            self._message.value = html.muted(f"brought back {counted(undone.back, 'job')}{begun}")
 
         self._start(bring_back)
 
@@ -199,7 +199,7 @@ def _plan_page(plan: Plan, now_s: float) -> str:
     )
 
 
-def _said(plan: Plan, outcome: BulkOutcome) -> str:
+def _result_text(plan: Plan, outcome: BulkOutcome) -> str:
     word = {"retry": "retried", "delete": "deleted"}[plan.verb]
     parts = [f"{word} {counted(outcome.done, 'job')}"]
     if outcome.gone:

@@ -94,13 +94,13 @@ class Live(widgets.VBox):  # type: ignore[misc]
         """Read the namespace once, and show it."""
         try:
             overview, workers = self._reader.overview(), self._reader.worker_observations()
-            self._follow(overview.taken_at)
+            self._read_history(overview.taken_at)
         except WorkkitError as error:
             self._page.value = html.notice(str(error))
             return
         self._page.value = self._text(overview, workers)
 
-    def _follow(self, now_s: float) -> None:
+    def _read_history(self, now_s: float) -> None:
         done = failed = 0
         for batch in self._reader.packed_history(after=self._last_id):
             for entry in batch:

@@ -58,9 +58,9 @@ def _title(group: ErrorGroup) -> str:
 def job_row(record: WaitingJob, now_s: float) -> str:
     """Return a job's line for the list of jobs."""
     job = record.job
-    said = job.undecodable or headline(job.last_err)
+    reason = job.undecodable or headline(job.last_err)
     ago = age(now_s - (record.at or 0))
-    line = f"{pad(ago, 8)} {pad(job.name or '-', 18)} {pad(job.id or '-', 26)} {clean(said)}"
+    line = f"{pad(ago, 8)} {pad(job.name or '-', 18)} {pad(job.id or '-', 26)} {clean(reason)}"
     return clip(line, _ROW_CHARS).replace(" ", "\u00a0")  # HTML would join plain spaces
 
 

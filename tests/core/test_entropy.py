@@ -1,4 +1,4 @@
-"""Chance: repeatable with a seed, different in every process without one."""
+"""Random numbers repeat with a seed, and differ in every process without one."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_single_draws_follow_the_weights_too() -> None:
 
 
 def drawn_in_a_fork(entropy: Entropy) -> str:
-    """Return what a child process draws from a generator that it inherited."""
+    """Return the draws of a child process from an inherited generator."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""Errors: one root, the built-in kinds that callers expect, messages that say what to do."""
+"""Errors have one root, built-in base classes, and messages with a remedy."""
 
 from __future__ import annotations
 

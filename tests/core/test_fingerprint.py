@@ -1,4 +1,4 @@
-"""Fingerprints: equal for the same failure, different for another, and made from text alone."""
+"""Fingerprints are equal for equal failures, and depend only on the error text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def traced(headline: str, *, line: int = 7, home: str = "v1", function: str = "d
 
 
 def raised(error: BaseException) -> BaseException:
-    """Return an error as it is after it was raised."""
+    """Return an error that was raised."""
     try:
         throw(error)
     except BaseException as caught:  # noqa: BLE001 - any error is the matter here
@@ -55,7 +55,7 @@ def throw(error: BaseException) -> NoReturn:
 
 @given(st.text("ab_.-/ '1", max_size=40))
 def test_a_run_of_path_characters_with_a_slash_becomes_a_path(text: str) -> None:
-    expected = re.sub(r"(?:[\w.-]*/)+[\w.-]+", "<path>", text)  # what it means, in quadratic time
+    expected = re.sub(r"(?:[\w.-]*/)+[\w.-]+", "<path>", text)  # equal, but in quadratic time
     assert re.sub(r"[\w./-]+", lambda run: _without_path(run[0]), text) == expected
 
 

@@ -1,4 +1,4 @@
-"""JSON with Go's bytes: held to Python's reader, to a second encoder, and to Go's rules."""
+"""JSON with Go's bytes, compared with Python's reader, a second encoder, and Go's rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.parity.gopeer import gojson as peer
 from workkit.core import gojson
 from workkit.errors import InvalidArgs
 
-#: All text that UTF-8 can carry, with more of what Go escapes than chance would bring.
+#: Any text that UTF-8 can encode, with more characters that Go escapes than usual.
 TEXTS: Final = st.text(max_size=5) | st.text(
     '<>&\u2028\u2029\b\f\\/"\n\r\t\x00\x1f\x7f\U0001f600éb', max_size=8
 )
@@ -47,7 +47,7 @@ def keys_in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-# What is written
+# Accepted values
 
 
 def as_go_has_it(value: Any) -> Any:
@@ -175,7 +175,7 @@ def test_a_float_is_written_in_go_s_notation(value: float, written: str) -> None
     assert gojson.encode_args({"n": value}).decode() == f'{{"n":{written}}}'
 
 
-# Other types that stand for JSON's
+# Subclasses of JSON's types
 
 
 class Colour(enum.StrEnum):
@@ -218,7 +218,7 @@ def test_a_subtype_is_written_by_its_value(value: Any, written: str) -> None:
     assert gojson.encode_args({"k": value}).decode() == f'{{"k":{written}}}'
 
 
-# What is refused
+# Refused values
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_args_that_are_not_a_mapping_are_refused(args: Any) -> None:
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """Args with this many containers inside each other."""
+    """Args with this many nested containers."""
     value: Any = 1
     for _ in range(depth - 1):
         value = [value]

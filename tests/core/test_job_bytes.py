@@ -1,4 +1,4 @@
-"""A job's bytes: what is read, what is refused, and what stays as it was when a field changes."""
+"""A job's bytes: valid and malformed payloads, and changes of single fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPACES: Final = st.sampled_from([b"", b"", b" ", b"\n", b"\t ", b"\r\n  "])
 NUMBERS: Final = st.integers(-(10**300), 10**300).map(str) | st.sampled_from(
     ["-0", "0.0", "1E5", "1e-400", "1.50", "-0.0e0", "123456789012345678901234567890.0"]
 )
-#: Names that a later version, or somebody else, may add.
+#: Fields that a later version or another program may add.
 UNKNOWN: Final = st.text(min_size=1, max_size=6).filter(
     lambda name: name not in wire.Payload.__struct_encode_fields__
 )
@@ -29,7 +29,7 @@ UNKNOWN: Final = st.text(min_size=1, max_size=6).filter(
 
 @st.composite
 def values(draw: st.DrawFn, numbers: st.SearchStrategy[str] = NUMBERS) -> bytes:
-    """JSON in somebody else's hand: any whitespace, any notation of numbers, keys in any order."""
+    """JSON of another program: any whitespace, any notation of numbers, any order of keys."""
     plain = st.text(max_size=4).map(json.dumps) | st.sampled_from(["null", "true", "[]", "{}"])
     text = draw(numbers | plain)
     for _ in range(draw(st.integers(0, 3))):
@@ -79,7 +79,7 @@ def laid_out(draw: st.DrawFn) -> tuple[dict[str, bytes], bytes]:
 
 
 def joined(fields: dict[str, bytes]) -> bytes:
-    """A job in which every value has just these bytes."""
+    """A job whose values have exactly these bytes."""
     parts = (
         b"%b:%b" % (json.dumps(key, ensure_ascii=False).encode(), raw)
         for key, raw in fields.items()
@@ -89,7 +89,7 @@ def joined(fields: dict[str, bytes]) -> bytes:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A job that something has happened to."""
+    """A job with any fields of its life."""
     raw = draw(laid_out().map(lambda pair: pair[1]) | st.just(GOOD))
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(raw)))
@@ -293,7 +293,7 @@ def test_an_error_is_cut_only_beyond_its_bound(size: int) -> None:
     assert wire.decode(wire.failed(GOOD, 1, "x" * size, NOW_S)).last_err == bounded
 
 
-# Bytes that are not a job
+# Malformed payloads
 
 
 @given(st.binary(max_size=60), st.text(min_size=1, max_size=6), st.text(max_size=20))

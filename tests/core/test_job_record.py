@@ -1,4 +1,4 @@
-"""A job as handlers see it: typed args, check-ins; and executions as history keeps them."""
+"""A job for handlers (typed args, check-ins), and records of history."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_boolean_is_not_a_number_and_a_number_is_not_a_boolean(value: bool) ->
     assert job.arg_bool("b") is value
 
 
-# Check-ins and how a job shows itself
+# Check-ins and repr
 
 
 def test_a_checkin_reaches_the_pool_as_text_if_there_is_one() -> None:

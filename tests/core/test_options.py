@@ -1,4 +1,4 @@
-"""Options are checked where they are given."""
+"""Options check their values."""
 
 from __future__ import annotations
 

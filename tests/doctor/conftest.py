@@ -1,4 +1,4 @@
-"""What the tests of the doctor start from."""
+"""Fixtures of the doctor's tests."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from tests.doctor.ward import Ward
 
 @pytest.fixture
 def ward(redis_url: str, redis_client: Redis, namespace: str) -> Ward:
-    """A namespace to be examined."""
+    """A namespace to examine."""
     return Ward(redis_url, redis_client, namespace)

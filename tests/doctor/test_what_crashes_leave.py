@@ -55,7 +55,7 @@ def test_jobs_of_a_killed_process_go_back_to_their_queues(
         process.kill()
         process.wait()
     wait_until(lambda: "dead-pool" in ward.checks(), 30)
-    assert ward.mend("dead-pool") == ["5 jobs were given back, 0 went to the dead set"]
+    assert ward.repair("dead-pool") == ["5 jobs were given back, 0 went to the dead set"]
     assert ward.client.queued_jobs("hold").total == 5
     assert ward.watched
     assert ward.client.worker_pool_heartbeats() == []
@@ -99,14 +99,14 @@ def test_a_clock_that_is_ahead_is_a_finding(ward: Ward) -> None:
 
 
 def test_a_unique_key_that_no_job_holds_is_freed(ward: Ward) -> None:
-    """A Go page has deleted the job and not the key that was given with it."""
+    """The Go web UI has deleted the job, but not the unique key that it was enqueued with."""
     peer = ward.scene.peer()
     job = peer.enqueue_unique_in_by_key("a", 60, {"v": 1}, {"k": 1})
     assert job is not None
     assert "unique-key" not in ward.checks()
     peer.stop()
     peer.delete_scheduled_job(job.run_at, job.job.id)
-    ward.mend("unique-key")
+    ward.repair("unique-key")
     assert Enqueuer(ward.namespace, ward.url).enqueue_unique_by_key("a", {"v": 2}, {"k": 1})
 
 
@@ -141,7 +141,7 @@ def test_after_a_rolled_back_server_locks_are_counted_again(
         dead, *_ = beside.findings()
         said = beside.doctor.repair(dead)
         assert said == "1 job was given back, 0 went to the dead set"
-        beside.mend("limit")
+        beside.repair("limit")
         assert client.llen("work:jobs:a") == 2
 
 

@@ -8,7 +8,7 @@ from workkit import Enqueuer
 
 
 def beats(ward: Ward, *peers: GoPeer) -> None:
-    """Let peers live while the doctor watches."""
+    """Send heartbeats of the peers while the doctor watches."""
 
     def beat() -> None:
         for peer in peers:
@@ -25,7 +25,7 @@ def test_d1_a_claim_that_a_live_pool_has_forgotten_is_given_back(ward: Ward) -> 
     assert claim is not None
     peer.forget(claim)
     assert peer.fetch() is None
-    assert ward.mend("ghost") == ["1 job was given back"]
+    assert ward.repair("ghost") == ["1 job was given back"]
     assert ward.scene.lock("a") == 0
     assert peer.run_all() == 1
 
@@ -54,20 +54,20 @@ def test_d3_a_lock_below_zero_is_counted_again(ward: Ward) -> None:
     beats(ward, reaper)
     ward.scene.clock.now -= 10
     reaper.heartbeat()
-    ward.mend("lock")
+    ward.repair("lock")
     assert (ward.scene.lock("a"), ward.scene.lock_info("a")) == (0, {})
 
 
 def test_d4_and_d5_jobs_of_a_removed_pool_are_found(ward: Ward) -> None:
-    """The reaper's own names decide which locks it releases; b's stays, and so does its job."""
+    """The Go reaper releases only the locks of its own job names, so the lock and job of b stay."""
     dead, reaper = ward.scene.peer("p1", b=GoJob()), ward.scene.peer("p2", a=GoJob())
     dead.enqueue("b")
     assert dead.fetch() is not None
     dead.crash()
-    dead.stop()  # the emulator lets a pool leave whose claims a crash has taken
+    dead.stop()  # the emulator can stop a pool that crashed with its claims
     beats(ward, reaper)
     assert "orphan" in ward.checks()
-    ward.mend("orphan")
+    ward.repair("orphan")
     assert (ward.scene.lock("b"), len(ward.scene.queue("b"))) == (0, 1)
 
 
@@ -79,12 +79,12 @@ def test_d6_the_ghost_of_a_unique_job_by_key_is_given_back(ward: Ward) -> None:
     assert peer.run_all() == 1
     peer.observe()
     assert len(ward.scene.in_progress("a")) == 1
-    assert ward.mend("ghost") == ["1 job was given back"]
+    assert ward.repair("ghost") == ["1 job was given back"]
     assert ward.scene.in_progress("a") == []
 
 
 def test_d12_locks_under_two_names_are_counted_again(ward: Ward) -> None:
-    """A job whose name makes its queue the list of what a pool holds is given to another queue."""
+    """The name of this job makes its queue the in-progress list of a pool."""
     dead, peer = ward.scene.peer("p1", a=GoJob()), ward.scene.peer("p2", a=GoJob())
     beats(ward, peer)
     strange = "a:p1:inprogress"
@@ -97,7 +97,7 @@ def test_d12_locks_under_two_names_are_counted_again(ward: Ward) -> None:
     peer.heartbeat()
     assert peer.run_all() == 1
     assert (ward.scene.lock("a"), ward.scene.lock(strange)) == (1, -1)
-    ward.mend("lock", "lock")
+    ward.repair("lock", "lock")
     assert (ward.scene.lock("a"), ward.scene.lock(strange)) == (0, 0)
 
 
@@ -107,7 +107,7 @@ def test_d16b_zero_fields_of_stopped_pools_are_removed(ward: Ward) -> None:
     peer.run_all()
     peer.stop()
     assert ward.scene.lock_info("a") == {b"p1": b"0"}
-    ward.mend("lock-info")
+    ward.repair("lock-info")
     assert ward.scene.lock_info("a") == {}
 
 
@@ -117,7 +117,7 @@ def test_d18_a_queue_at_the_pause_key_of_another_is_renamed_with_its_jobs(ward: 
     for name in ("a:paused", "a", "b"):
         peer.enqueue(name)
     assert peer.fetch(["a", "b"]) is None
-    (said,) = ward.mend("wrong-type")
+    (said,) = ward.repair("wrong-type")
     assert ":jobs:a:paused'" in said
     (aside,) = ward.redis.keys(f"{ward.namespace}:aside:*")
     assert ward.redis.llen(aside) == 1
@@ -131,7 +131,7 @@ def test_d21_the_key_of_a_deleted_job_is_freed(ward: Ward) -> None:
     assert job is not None
     peer.delete_scheduled_job(job.run_at, job.job.id)
     assert peer.enqueue_unique_by_key("a", {"v": 1}, {"k": 1}) is None
-    ward.mend("unique-key")
+    ward.repair("unique-key")
     assert peer.enqueue_unique_by_key("a", {"v": 1}, {"k": 1}) is not None
 
 
@@ -151,6 +151,6 @@ def test_a_dead_go_pool_is_recovered(ward: Ward) -> None:
     peer.crash()
     ward.scene.clock.now -= 60
     peer.heartbeat()
-    ward.mend("dead-pool")
+    ward.repair("dead-pool")
     assert len(ward.scene.queue("a")) + len(ward.scene.queue("b")) == 2
     assert ward.scene.lock("a") == ward.scene.lock("b") == 0

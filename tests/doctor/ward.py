@@ -1,4 +1,4 @@
-"""A namespace to be examined: what goes wrong in it is done by pools, crashes and Go peers."""
+"""A namespace to examine. Pools, crashes and Go peers cause its faults."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from workkit.doctor import Doctor, Finding
 
 __all__ = ["OF_THE_SERVER", "Ward"]
 
-#: What every test server has.
+#: Findings of every test server.
 OF_THE_SERVER = frozenset({"persistence"})
 
 
 class Ward:
-    """One namespace, its doctor, and Go peers whose clock is right.
+    """One namespace, its doctor, and Go peers with a right clock.
 
-    While the doctor watches, `alive` is called: what lives has to show it.
+    While the doctor watches, it calls `alive`, which must send the heartbeats of live pools.
     """
 
     def __init__(self, url: str, redis: Redis, namespace: str) -> None:
@@ -44,8 +44,8 @@ class Ward:
     def checks(self) -> list[str]:
         return [finding.check for finding in self.findings()]
 
-    def mend(self, *expected: str) -> list[str]:
-        """Repair all that was found, which has to be this, and find nothing afterwards."""
+    def repair(self, *expected: str) -> list[str]:
+        """Repair all faults, which must be the expected ones, and check that none is left."""
         findings = self.findings()
         assert sorted(f.check for f in findings if f.repairable) == sorted(expected), findings
         said = [self.doctor.repair(finding) for finding in findings if finding.repairable]

@@ -1,4 +1,4 @@
-"""A stage for each test, empty or with a past."""
+"""A stage for each test, empty or with history."""
 
 from __future__ import annotations
 

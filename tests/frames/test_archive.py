@@ -1,4 +1,4 @@
-"""History that outlives its bounds."""
+"""Archives keep history beyond its bounds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def writer(stage: Stage) -> Writer:
 
 
 class Writer:
-    """Appends to history as pools do."""
+    """Appends to history as a pool does."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage

@@ -1,4 +1,4 @@
-"""Frames in files are the same frames."""
+"""Frames come back from files unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame of what ran."""
+"""The frame of executions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What history adds up to."""
+"""Throughput, latency and comparisons."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ FAILURE: Final = {
     "fingerprint": "category",
     "traceback": "str",
 }
-#: Whoever changes this changes what notebooks of others rely on: raise `VERSION`.
+#: Users rely on these columns. If you change them, increase `VERSION`.
 DTYPES: Final = {
     "history": {
         "job_id": "str",

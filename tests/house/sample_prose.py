@@ -25,6 +25,7 @@ MESSAGE_WORDS: Final = 4
 
 _PRAGMA: Final = re.compile(r"#\s*(?:noqa|type:|fmt:|pragma:|pylint:)[^#]*")
 _WORD: Final = re.compile(r"[A-Za-z]{2,}|\b[aI]\b")
+_FIELD: Final = re.compile(r"\{[^{}]*\}")
 _DOCUMENTED: Final = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -99,7 +100,7 @@ def _messages(tree: ast.Module, known: set[int]) -> Iterator[Passage]:
             text = node.value
         else:
             continue
-        if len(_WORD.findall(text)) >= MESSAGE_WORDS:
+        if len(_WORD.findall(_FIELD.sub("", text))) >= MESSAGE_WORDS:
             yield Passage(node.lineno, "message", text)
 
 
@@ -136,7 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if 0 < asked.count < len(found):
         found = Random(asked.seed).sample(found, asked.count)
     for file, passage in found:
-        sys.stdout.write(f"{file}:{passage.line} {passage.kind}\n")
+        shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
+        sys.stdout.write(f"{shown}:{passage.line} {passage.kind}\n")
         sys.stdout.write("".join(f"    {line}\n" for line in passage.text.splitlines()))
 
 

@@ -40,7 +40,7 @@ class Morgue:
         return sorted(dead.job.arg_int("n") for dead in self.client.iter_dead_jobs())
 
     def kill(self, n: int) -> Job:
-        """Let a further job die."""
+        """Make one more job die."""
         broken, self.broken = self.broken, True
         job = Enqueuer(self.namespace, self.url).enqueue("mail", {"n": n, "tenant": "late"})
         assert self.pool.drain(20).complete

@@ -1,4 +1,4 @@
-"""A JupyterLab of the test's own, and a chromium that looks at it."""
+"""A private JupyterLab for a test, and a chromium that shows it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Lab:
             self._run(number)
 
     def _run(self, number: int) -> None:
-        """Run a cell; a page that is not ready yet loses keys, so make sure."""
+        """Run a cell. A page that is not ready loses keys, so check that it runs."""
         cell = self.page.locator(".jp-Notebook .jp-Cell").nth(number)
         for _ in range(20):
             cell.locator(".cm-content").first.click()
@@ -84,13 +84,13 @@ class Lab:
         raise AssertionError(f"cell {number} does not run")
 
     def run_again(self, says: str) -> None:
-        """Run a cell once more."""
+        """Run a cell again."""
         cell = self.page.locator(".jp-CodeCell", has_text=says).first
         cell.locator(".cm-content").first.click()
         self.page.keyboard.press("Control+Enter")
 
     def screenshot(self, name: str) -> None:
-        """Keep what the page looks like where WORKKIT_SCREENSHOTS says, if it does."""
+        """Save a screenshot of the page in WORKKIT_SCREENSHOTS, if it is set."""
         if directory := os.environ.get("WORKKIT_SCREENSHOTS"):
             self.page.screenshot(path=f"{directory}/{name}.png", full_page=True)
 

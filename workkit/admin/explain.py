@@ -102,7 +102,7 @@ def _obstacles(placed: Placed, around: Circumstances) -> Iterator[str]:
                 f"the limit of {name!r} is reached: {queue.running} of "
                 f"{queue.max_concurrency} run{held}"
             )
-    yield from _nobody(name, around)
+    yield from _no_live_pool(name, around)
     yield from _unique(placed, around)
 
 
@@ -120,7 +120,7 @@ def _holders(around: Circumstances) -> str:
     return f" ({', '.join(named)})" if named else ""
 
 
-def _nobody(name: str, around: Circumstances) -> Iterator[str]:
+def _no_live_pool(name: str, around: Circumstances) -> Iterator[str]:
     """Give the reason if no live pool would take the job."""
     knowing = [beat for beat in around.pools if name in beat.job_names]
     if not around.pools:

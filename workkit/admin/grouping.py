@@ -75,7 +75,7 @@ class ErrorGroup:
         return counts
 
 
-class _Growing:
+class _OpenGroup:
     """A group that still grows."""
 
     def __init__(self, parts: fingerprint.ErrorParts, sample: Placed, at_s: int) -> None:
@@ -97,7 +97,7 @@ class ErrorGroups:
 
     def __init__(self, now_s: float) -> None:
         self._now_s = now_s
-        self._groups: dict[str, _Growing] = {}
+        self._groups: dict[str, _OpenGroup] = {}
         self.count = 0
 
     def add(self, records: Iterable[Placed]) -> None:
@@ -107,11 +107,11 @@ class ErrorGroups:
 
     def _add(self, record: Placed) -> None:
         job = record.job
-        name, parts = _recognise(job.undecodable or job.last_err)
+        name, parts = _parse_error(job.undecodable or job.last_err)
         at_s = next((at for at in (job.failed_at, record.at) if at and 0 < at < _NEVER_S), 0)
         group = self._groups.get(name)
         if group is None:
-            group = self._groups[name] = _Growing(parts, record, at_s)
+            group = self._groups[name] = _OpenGroup(parts, record, at_s)
         self.count += 1
         group.count += 1
         group.queues[job.name] += 1
@@ -144,7 +144,7 @@ class ErrorGroups:
 
 
 @lru_cache(maxsize=4_096)
-def _recognise(text: str) -> tuple[str, fingerprint.ErrorParts]:
+def _parse_error(text: str) -> tuple[str, fingerprint.ErrorParts]:
     """Return an error's fingerprint and parts. Cached: many jobs have the same error text."""
     if not text:
         return "", fingerprint.ErrorParts("", _NO_ERROR, "")

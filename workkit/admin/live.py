@@ -45,7 +45,7 @@ _WALK: Final = 500
 _MOST_AT_ONCE: Final = 10_000
 
 
-class _Plain:
+class _PollingWatch:
     """A watch for servers that announce no changes, such as simulated ones."""
 
     def __init__(self, reader: LiveReader) -> None:
@@ -110,7 +110,7 @@ class LiveReader:
     def watch(self) -> OverviewWatch:
         """Return a watch: it reads overviews repeatedly, and each time only the changes."""
         link = watch_link(self._links)
-        return LiveWatch(self._keys, link, self._clock) if link is not None else _Plain(self)
+        return LiveWatch(self._keys, link, self._clock) if link is not None else _PollingWatch(self)
 
     def queues(self) -> list[Queue]:
         """Return all queues that were ever used, by name."""

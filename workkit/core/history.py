@@ -101,7 +101,7 @@ def pack(records: Sequence[Record]) -> bytes:
     """Write the ``r`` field of an entry. Numbers out of its range become the nearest in range."""
     try:
         return _encode(records)
-    except OverflowError:  # another program wrote the payload
+    except OverflowError:  # a payload from another program can have any number
         return _encode([msgspec.structs.replace(record, **_fitting(record)) for record in records])
 
 

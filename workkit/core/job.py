@@ -193,14 +193,14 @@ class Job(msgspec.Struct, eq=False):
         self._checkin = receive
 
     def arg_str(self, key: str) -> str:
-        """Return a string arg. If it is missing or not a string: "", and sets `arg_error`."""
+        """Return a string arg. If it is missing or not a string, set `arg_error`, return ""."""
         value = self._arg(key, "a string")
         return value if isinstance(value, str) else self._mistyped(key, "a string", value, "")
 
     def arg_int(self, key: str) -> int:
-        """Return an integer arg of any size. If it is missing or not one: 0, and sets `arg_error`.
+        """Return an integer arg of any size. If it is not one, set `arg_error`, return 0.
 
-        Accepts a float that is whole and exact (below 2**53).
+        A float that is whole and exact (below 2**53) counts as an integer.
         """
         value = self._arg(key, "an integer")
         if isinstance(value, int) and not isinstance(value, bool):
@@ -210,7 +210,7 @@ class Job(msgspec.Struct, eq=False):
         return self._mistyped(key, "an integer", value, 0)
 
     def arg_float(self, key: str) -> float:
-        """Return a number as a float. If it is missing or not one: 0.0, and sets `arg_error`."""
+        """Return a number as a float. If it is missing or not one, set `arg_error`, return 0.0."""
         value = self._arg(key, "a number")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             try:
@@ -220,7 +220,7 @@ class Job(msgspec.Struct, eq=False):
         return self._mistyped(key, "a number", value, 0.0)
 
     def arg_bool(self, key: str) -> bool:
-        """Return a boolean arg. If it is missing or not one: False, and sets `arg_error`."""
+        """Return a boolean arg. If it is missing or not one, set `arg_error`, return False."""
         value = self._arg(key, "a boolean")
         return value if isinstance(value, bool) else self._mistyped(key, "a boolean", value, False)
 

@@ -27,7 +27,7 @@ _ORDER: Final = {"broken": 0, "risk": 1, "note": 2}
 Say = Callable[[str], None]
 
 
-def _silent(_line: str) -> None:
+def _ignore(_line: str) -> None:
     """Ignore a line."""
 
 
@@ -72,7 +72,7 @@ class Doctor:
         """Close the connections. The next call opens them again."""
         self._links.close()
 
-    def examine(self, say: Say = _silent) -> Sequence[Finding]:
+    def examine(self, say: Say = _ignore) -> Sequence[Finding]:
         """Find faults, without changing anything.
 
         This reads all keys and, if there are unique keys, all jobs. If a pool is suspect, it takes

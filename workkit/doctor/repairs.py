@@ -18,7 +18,7 @@ from workkit.store.round_trip import Step
 
 __all__ = ["Repairs"]
 
-_NOT_SO: Final = "the fault is gone; nothing was changed"
+_FAULT_GONE: Final = "the fault is gone; nothing was changed"
 #: A pool's default.
 _MAX_RECOVERIES: Final = 3
 _ATTEMPTS: Final = 3
@@ -49,10 +49,10 @@ class Repairs:
         beats = yield from pools.heartbeats(self._keys, [pool_id])
         now = beats[pool_id].heartbeat_at.encode("utf-8", "surrogateescape")
         if now.decode("utf-8", "replace") != heartbeat_at:  # an examination decodes it this way
-            return _NOT_SO
+            return _FAULT_GONE
         yield from reaper.recover(pool_id, beats[pool_id], self._clock.read())
         if not reaped:
-            return _NOT_SO
+            return _FAULT_GONE
         back = counted(reaped[0].requeued, "job was", "jobs were")
         return f"{back} given back, {reaped[0].died} went to the dead set"
 
@@ -88,18 +88,18 @@ class Repairs:
     def lift(self, name: str, limit: str) -> Step[str]:
         """Remove a limit that no pool declares."""
         lifted = yield from pools.lift_limit(self._keys, name, limit)
-        return "the limit was lifted" if lifted else _NOT_SO
+        return "the limit was lifted" if lifted else _FAULT_GONE
 
     def set_aside(self, key: bytes, wrong: str) -> Step[str]:
         """Rename a key that has a wrong type."""
         to = self._keys.aside(key, self._clock.read().epoch_s)
         moved = yield from inspecting.set_aside(key, to, wrong)
-        return f"it was renamed to {to.decode('utf-8', 'replace')!r}" if moved else _NOT_SO
+        return f"it was renamed to {to.decode('utf-8', 'replace')!r}" if moved else _FAULT_GONE
 
     def free(self, key: bytes, value: bytes) -> Step[str]:
         """Delete a unique key that no job holds."""
         freed = yield from inspecting.free_unique(key, value)
-        return "it was deleted" if freed else _NOT_SO
+        return "it was deleted" if freed else _FAULT_GONE
 
 
 def _kind(beat: Beat | None) -> str:

@@ -204,8 +204,8 @@ def _g(dead: float, all_dead: int, done: float, all_done: int) -> float:
     expected = np.array(
         [all_dead * rate, all_dead * (1 - rate), all_done * rate, all_done * (1 - rate)], float
     )
-    told = seen > 0
-    return float(2 * np.sum(seen[told] * np.log(seen[told] / expected[told])))
+    present = seen > 0
+    return float(2 * np.sum(seen[present] * np.log(seen[present] / expected[present])))
 
 
 def _is_label(series: Any) -> bool:

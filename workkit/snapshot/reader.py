@@ -63,9 +63,7 @@ class Snapshot:
         except (OSError, sqlite3.Error, ValueError) as error:
             raise InvalidOption(f"{self._path} is not a snapshot: {error}") from None
         if self.about.format > FORMAT:
-            raise InvalidOption(
-                f"workkit {self.about.workkit} wrote {self._path}; upgrade this older version"
-            )
+            raise InvalidOption(f"{self._path} needs workkit {self.about.workkit} or newer")
         rows = self._all("SELECT kind, queue, id, jobs FROM places")
         self._places = {(kind, queue): (place_id, jobs) for kind, queue, place_id, jobs in rows}
 

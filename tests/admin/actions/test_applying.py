@@ -1,4 +1,4 @@
-"""Applying a plan: to exactly its jobs, in bounded batches, until it is stopped."""
+"""Applying a plan changes exactly its jobs, in bounded batches, and can be stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans: which jobs they pin and what they say."""
+"""Plans: the jobs that they pin, and the effects that they describe."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_an_impossible_action_is_refused(stage: Stage) -> None:
         actions.plan("delete", DEAD, "erorr:x")
 
 
-# What it says about unique keys
+# Effects on unique keys
 
 
 def test_a_plan_to_delete_says_how_many_keys_it_frees(stage: Stage) -> None:

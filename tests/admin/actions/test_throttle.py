@@ -1,4 +1,4 @@
-"""Careful retries: one job, then ten, then a given number a second, unless too many fail."""
+"""Throttled retries: one job, then ten, then a given rate, unless too many fail."""
 
 from __future__ import annotations
 

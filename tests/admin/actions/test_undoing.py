@@ -1,4 +1,4 @@
-"""Undoing: everything back where it was, or said why not."""
+"""Undoing brings each job back to its place, or reports why not."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_job_that_had_begun_does_not_take_the_key_of_another_job(stage: Stage)
     stage.enqueuer.enqueue_unique("mail", {"k": 1})
     pool = stage.pool()
     pool.claim()
-    stage.crash_and_recover(pool)  # back in its queue; it has given its key back
+    stage.crash_and_recover(pool)  # back in its queue, without its key
     stage.enqueuer.enqueue_unique("mail", {"k": 1})
     operation_id = act(stage, "delete", MAIL, "age:>10")
     stage.client.actions.undo(operation_id)

@@ -1,4 +1,4 @@
-"""What is a query and what is not, and where the complaint points."""
+"""Valid and invalid queries, and the places of errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXTS = st.text(max_size=12)
 
 
 def shape(node: Node) -> object:
-    """A tree without places, so that it can be compared with what it was written from."""
+    """A tree without positions, to compare it with the tree that it was written from."""
     if isinstance(node, Term):
         return (node.field, [(value.text, value.quoted) for value in node.values])
     if isinstance(node, Not):
@@ -28,7 +28,7 @@ def quoted(text: str) -> str:
 
 
 def written(node: Node) -> str:
-    """Write a tree as somebody could who likes parentheses."""
+    """Write a tree as a query with many parentheses."""
     if isinstance(node, Term):
         values = ",".join(quoted(v.text) if v.quoted else v.text for v in node.values)
         return f"{node.field}:{values}" if node.field else values

@@ -1,4 +1,4 @@
-"""Failures grouped by what they have in common."""
+"""Groups of equal failures."""
 
 from __future__ import annotations
 

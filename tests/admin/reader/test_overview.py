@@ -1,4 +1,4 @@
-"""A namespace at a glance, its cron entries, and why a job is not running."""
+"""The overview of a namespace, its cron entries, and why a job is not running."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CRON = "*/10 * * * * *"
 
 
 def as_reader(client: Client) -> Reader:
-    """Type checkers look here whether a client is a reader."""
+    """Type checkers check here that a client is a reader."""
     return client
 
 
-# At a glance
+# Overview
 
 
 def test_a_client_is_a_reader(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Parts of places by rank, and walks over whole places while others change them."""
+"""Parts of places by rank, and walks over places that change during the walk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overviews again and again: always what is true, at the cost of what has changed."""
+"""Repeated overviews are correct and read only the changes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Counted:
         watch._link.send = counted  # type: ignore[method-assign]
 
     def overview(self) -> tuple[Overview, int]:
-        """Look, and count what that took."""
+        """Read an overview, and count its commands."""
         before = len(self.commands)
         return self.watch.overview(), len(self.commands) - before
 

@@ -35,7 +35,7 @@ __all__ = ["Actions"]
 _UNDO_BATCH: Final = 200
 
 
-def _silent(_progress: BulkProgress) -> None:
+def _ignore(_progress: BulkProgress) -> None:
     """Ignore the progress."""
 
 
@@ -70,7 +70,7 @@ class Actions:
         place: Place,
         query: str | Query = "",
         *,
-        report: Report = _silent,
+        report: Report = _ignore,
         stop: Stop | None = None,
     ) -> Plan | None:
         """Pin the jobs of a place that match a query now, and describe the effects of the action.
@@ -98,7 +98,7 @@ class Actions:
                 return None
             self._add(draft, verb, place, list(asked.pick(batch.jobs, now_s)))
             report(BulkProgress(batch.seen, batch.total, len(draft.pins)))
-        return self._drawn_up(draft, verb, place, asked.text)
+        return self._finished(draft, verb, place, asked.text)
 
     def plan_for(self, verb: Verb, place: Place, records: Iterable[WaitingJob]) -> Plan:
         """Pin the given jobs, such as jobs marked by the user.
@@ -115,7 +115,7 @@ class Actions:
         draft = Draft()
         in_order = sorted(records, key=lambda record: (record.at or 0, record.job.raw))
         self._add(draft, verb, place, in_order)
-        return self._drawn_up(draft, verb, place, "")
+        return self._finished(draft, verb, place, "")
 
     def _add(self, draft: Draft, verb: Verb, place: Place, records: Sequence[WaitingJob]) -> None:
         jobs = [record.job for record in records]
@@ -123,7 +123,7 @@ class Actions:
         for record, use in zip(records, uses, strict=True):
             draft.add(record, unique=use.unique, contested=use.contested)
 
-    def _drawn_up(self, draft: Draft, verb: Verb, place: Place, query: str) -> Plan:
+    def _finished(self, draft: Draft, verb: Verb, place: Place, query: str) -> Plan:
         return Plan(
             verb,
             place,
@@ -145,7 +145,7 @@ class Actions:
         *,
         by: str = "",
         throttle: Throttle | None = None,
-        report: Report = _silent,
+        report: Report = _ignore,
         stop: Stop | None = None,
     ) -> BulkOutcome:
         """Act on exactly the jobs of a plan, in bounded batches.
@@ -192,7 +192,7 @@ class Actions:
         self._carry(iter(trash.forget(self._keys, operation_id)))
 
     def undo(
-        self, operation_id: str, *, report: Report = _silent, stop: Stop | None = None
+        self, operation_id: str, *, report: Report = _ignore, stop: Stop | None = None
     ) -> Undone:
         """Bring back the jobs that an operation deleted, or retried jobs that have not begun.
 
@@ -209,13 +209,13 @@ class Actions:
             raise NotUndone(
                 f"cannot undo {operation_id!r}: it was already undone, or its trash has expired"
             )
-        what = _operation(operation_id, row, 0)
+        action = _operation(operation_id, row, 0)
         back = without_key = gone_on = 0
         while True:
             # The jobs retried last have most likely not begun yet. Deleted jobs must go back to
             # their queue in their old order.
             entries = trash.entries(
-                self._keys, operation_id, _UNDO_BATCH, newest_first=what.verb == "retry"
+                self._keys, operation_id, _UNDO_BATCH, newest_first=action.verb == "retry"
             )
             left, found = self._carry(iter(entries))
             if not found:
@@ -224,12 +224,12 @@ class Actions:
             if stop is not None and stop.is_set():
                 return Undone(back, without_key, gone_on, left)
             now_s = self._clock.read().epoch_s
-            said = self._carry(
-                steps.take_back(self._keys, operation_id, what.verb, what.place, found, now_s)
+            letters = self._carry(
+                steps.take_back(self._keys, operation_id, action.verb, action.place, found, now_s)
             )
-            back += len(said) - said.count("0")
-            without_key += said.count("p")
-            gone_on += said.count("0")
+            back += len(letters) - letters.count("0")
+            without_key += letters.count("p")
+            gone_on += letters.count("0")
             report(BulkProgress(back + gone_on, back + gone_on + left - len(found)))
 
 

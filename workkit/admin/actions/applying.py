@@ -30,7 +30,7 @@ _BATCH: Final = 500
 #: To find a job in a queue, the server compares all jobs before it. This many comparisons in a
 #: batch take it a few milliseconds.
 _COMPARISONS: Final = 200_000
-_LOOK_S: Final = 0.5
+_POLL_S: Final = 0.5
 #: Each read of history overlaps the last one by this much, seconds: pools record executions late.
 _LATE_S: Final = 5.0
 
@@ -65,12 +65,12 @@ class Application:
         self._watch = FailureWatch()
         self._done = self._gone = self._refused = 0
         self._stopped = ""
-        self._looked_s = reader.now_s()
+        self._last_read_s = reader.now_s()
 
     def carry_out(self) -> BulkOutcome:
         """Act on every pinned job, unless it is stopped."""
         if self._plan.count and not self._stop.is_set():
-            self._note()
+            self._record_operation()
             for raws in self._paced(self._pinned()):
                 self._act(raws)
         left = self._plan.count - self._done - self._gone - self._refused
@@ -83,7 +83,7 @@ class Application:
             self._done, self._gone, self._refused, left, self._stopped,
         )  # fmt: skip
 
-    def _note(self) -> None:
+    def _record_operation(self) -> None:
         """Record the operation before it begins, so that another process can undo it."""
         plan, now_s = self._plan, self._now_s()
         expires_at = now_s + self._trash.kept_s
@@ -103,7 +103,7 @@ class Application:
     def _now_s(self) -> int:
         return self._clock.read().epoch_s
 
-    # Finding what is pinned.
+    # Finding pinned jobs.
 
     def _pinned(self) -> Iterator[list[bytes]]:
         """Yield the payloads of pinned jobs that are still in the place, batch by batch."""
@@ -149,9 +149,9 @@ class Application:
             for raw, fate in zip(raws, fates, strict=True):
                 if fate == "done":
                     self._watch.expect(read_job(raw).id)
-        self._tell()
+        self._report_progress()
 
-    def _tell(self, note: str = "") -> None:
+    def _report_progress(self, note: str = "") -> None:
         acted = self._done + self._gone + self._refused
         self._report(BulkProgress(acted, self._plan.count, note=note))
 
@@ -180,7 +180,7 @@ class Application:
         """
         began, watch = self._clock.read().monotonic_s, self._watch
         while True:
-            self._look()
+            self._read_outcomes()
             if watch.ended and watch.failure_rate > throttle.max_failure_rate:
                 self._stopped = (
                     f"{watch.failed:,} of {counted(watch.ended, 'retried job')} that ended failed"
@@ -194,15 +194,15 @@ class Application:
                     f"{counted(watch.open, 'job')} of the first stage did not end in time"
                 )
                 return False
-            self._tell(f"waiting for the outcome of {watch.open}" if first else "")
+            self._report_progress(f"waiting for the outcome of {watch.open}" if first else "")
             left_s = throttle.every_s - waited_s
-            if self._stop.wait(_LOOK_S if first else min(max(left_s, 0.01), _LOOK_S)):
+            if self._stop.wait(_POLL_S if first else min(max(left_s, 0.01), _POLL_S)):
                 return False
 
-    def _look(self) -> None:
+    def _read_outcomes(self) -> None:
         """Read from history which retried jobs have ended."""
         if self._watch.open:
-            since_s, self._looked_s = self._looked_s, self._reader.now_s()
+            since_s, self._last_read_s = self._last_read_s, self._reader.now_s()
             newest = self._reader.history(since=max(since_s - _LATE_S, 0))
             for record in reversed(list(newest)):
                 self._watch.settle(record.job_id, record.outcome)

@@ -128,10 +128,10 @@ def work(
     """Move jobs of a set to their queues. Their old payloads go to the trash."""
     revivals = [_comeback(keys, place, read_job(raw), now_s) for raw in raws]
     able = [comeback for comeback in revivals if comeback is not None]
-    said = ""
+    letters = ""
     if able:
-        said = yield from changing.revive(keys, _key_of(keys, place), able, now_s, trash=into)
-    fates = iter(said)
+        letters = yield from changing.revive(keys, _key_of(keys, place), able, now_s, trash=into)
+    fates = iter(letters)
     return ["refused" if each is None else _FATES[next(fates)] for each in revivals]
 
 
@@ -159,13 +159,13 @@ def take_back(
         restores = [_restore(keys, place, entry, now_s) for entry in found]
         kind: Literal["list", "zset"] = "list" if place.kind == "queued" else "zset"
         target = _key_of(keys, place)
-        said = yield from trash.restore(keys, operation_id, target, kind, restores, now_s)
+        letters = yield from trash.restore(keys, operation_id, target, kind, restores, now_s)
     else:
         recalls = [_recall(keys, place, entry) for entry in found]
-        said = yield from trash.recall(keys, operation_id, _key_of(keys, place), recalls)
-    if said == "t":
+        letters = yield from trash.recall(keys, operation_id, _key_of(keys, place), recalls)
+    if letters == "t":
         raise ServerRefused("WRONGTYPE", f"the key of {place} has a wrong type; rename it first")
-    return said
+    return letters
 
 
 def _restore(keys: Keys, place: Place, entry: Entry, now_s: int) -> Restore:
