@@ -24,7 +24,7 @@ from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 from workkit.store.keys import Keys
 
-DOCS: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
+DOCS: Final = Path(__file__).parents[3] / "docs" / "reliability.md"
 
 #: Row of the table -> kind of the server, and the commands that it lacks.
 SERVERS: Final = {
