@@ -49,7 +49,7 @@ def delete_queued(keys: Keys, name: str, job_id: str) -> Step[None]:
     while rows := (yield from reading.page(key, start, _BATCH, queue=True))[1]:
         for job in (read_job(raw, name) for raw, _ in rows):
             if job.id == job_id and not job.undecodable:
-                removed = yield from mending.remove(keys, key, "list", [removal(keys, job)])
+                removed = yield from changing.remove(keys, key, "list", [removal(keys, job)])
                 if removed[0]:
                     return
         start += len(rows)
