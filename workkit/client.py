@@ -6,16 +6,31 @@ Malformed payloads do not break a page: it returns them as jobs with `undecodabl
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workkit.admin.live import LiveReader
 from workkit.admin.steps import reads as steps
-from workkit.admin.steps import repair
+from workkit.core.clock import Clock
+from workkit.core.entropy import Entropy
+from workkit.core.records import Place
+from workkit.errors import NotDeleted, NotRetried
+from workkit.store.connections.target import RedisLike
+from workkit.store.keys import check_name
 
 if TYPE_CHECKING:
-    from workkit.admin.actions import Actions
+    from workkit.admin.actions import Actions, Verb
+    from workkit.core.job import Job
+    from workkit.store.calls.pages import SetName
 
 __all__ = ["Client"]
+
+
+class _Acted(NamedTuple):
+    """What became of one job; None if there is no such job."""
+
+    job: Job | None
+    done: bool = False
+    refused: bool = False
 
 
 class Client(LiveReader):
@@ -25,13 +40,27 @@ class Client(LiveReader):
         namespace: Prefix of all Redis keys.
         redis: A redis-py client or a URL. `Client` opens its own connections to that server.
         clock: The source of the time.
+        entropy: Makes the ids of actions.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL.
         InvalidName: The namespace is not valid.
 
-    Every method raises `ServerError` if Redis does not answer or refuses.
+    Every method raises `ServerError` if Redis does not answer or refuses. What is deleted can be
+    brought back for a day, and what is retried, unless it has begun, for an hour: by
+    `actions.undo`, or by `workkit undo`.
     """
+
+    def __init__(
+        self,
+        namespace: str,
+        redis: RedisLike,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        super().__init__(namespace, redis, clock=clock)
+        self._entropy = entropy or Entropy()
 
     # Queues.
 
@@ -60,9 +89,14 @@ class Client(LiveReader):
         """Delete a job from its queue, and free its unique key.
 
         Raises:
+            InvalidName: The name is not valid.
             NotDeleted: The queue has no job with this id.
         """
-        self._links.carry(repair.delete_queued(self._keys, name, job_id))
+        place = Place("queued", check_name(name))
+        if not self._act("delete", place, job_id).done:
+            raise NotDeleted(
+                f"queue {name!r} holds no job {job_id}; it may have been taken meanwhile"
+            )
 
     def delete_scheduled_job(self, run_at: int, job_id: str) -> None:
         """Delete a job from the scheduled set, and free its unique key.
@@ -74,7 +108,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: No job has this time and id.
         """
-        self._links.carry(repair.delete_member(self._keys, "scheduled", run_at, job_id))
+        self._delete("scheduled", run_at, job_id)
 
     def delete_retry_job(self, retry_at: int, job_id: str) -> None:
         """Delete a job from the retry set.
@@ -86,7 +120,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: No job has this time and id.
         """
-        self._links.carry(repair.delete_member(self._keys, "retry", retry_at, job_id))
+        self._delete("retry", retry_at, job_id)
 
     def delete_dead_job(self, died_at: int, job_id: str) -> None:
         """Delete a job from the dead set.
@@ -98,7 +132,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: No job has this time and id.
         """
-        self._links.carry(repair.delete_member(self._keys, "dead", died_at, job_id))
+        self._delete("dead", died_at, job_id)
 
     def retry_dead_job(self, died_at: int, job_id: str) -> None:
         """Move a dead job to its queue, as if it had never failed.
@@ -113,33 +147,61 @@ class Client(LiveReader):
         Raises:
             NotRetried: No job has this time and id, or the queue's key has a wrong type.
         """
-        self._links.carry(repair.retry_dead(self._keys, died_at, job_id, self._now_s()))
+        ended = self._act("retry", Place("dead"), job_id, died_at)
+        if ended.job is None:
+            raise NotRetried(f"the dead set holds no job {job_id} at {died_at}")
+        if ended.refused:
+            raise NotRetried(
+                f"the key of queue {ended.job.name!r} has a wrong type; rename or delete it"
+            )
+        if not ended.done:
+            raise NotRetried(f"job {job_id} was retried or deleted by somebody else")
+
+    def _delete(self, kind: SetName, at_s: int, job_id: str) -> None:
+        if not self._act("delete", Place(kind), job_id, at_s).done:
+            raise NotDeleted(f"the {kind} set holds no job {job_id} at {at_s}")
+
+    def _act(self, verb: Verb, place: Place, job_id: str, at_s: int | None = None) -> _Acted:
+        record = self.actions.pick(place, [job_id], at=at_s).get(job_id)
+        if record is None:
+            return _Acted(None)
+        outcome = self.actions.apply(self.actions.plan_for(verb, place, [record]))
+        return _Acted(record.job, bool(outcome.done), bool(outcome.refused))
 
     # All at once.
 
     @cached_property
     def actions(self) -> Actions:
-        """Bulk actions: plans that delete or retry many jobs, and undo."""
-        from workkit.admin.actions import Actions
-        from workkit.core.entropy import Entropy
+        """Acts on jobs by plans, and keeps the jobs in Redis, so that each action can be undone.
 
-        return Actions(self._keys, self._links.carry, self, self._clock, Entropy())
+        Everything that this client deletes or retries goes through it.
+        """
+        from workkit.admin.actions import Actions
+
+        return Actions(self._keys, self._links.carry, self, self._clock, self._entropy)
 
     def retry_all_dead_jobs(self) -> int:
         """Retry every job that is dead now, in bounded batches.
 
         Jobs that die again during the call are left for the next call. Malformed payloads that
-        cannot be restored stay in the dead set.
+        cannot be restored stay in the dead set, and so do members whose time is in the future.
 
         Returns:
             The number of retried jobs.
         """
-        return self._links.carry(repair.retry_all_dead(self._keys, self._now_s()))
+        return self._all_dead("retry")
 
     def delete_all_dead_jobs(self) -> int:
         """Delete every job that is dead now, in bounded batches.
 
+        Members whose time is in the future stay where they are.
+
         Returns:
             The number of deleted jobs.
         """
-        return self._links.carry(repair.delete_all_dead(self._keys, self._now_s()))
+        return self._all_dead("delete")
+
+    def _all_dead(self, verb: Verb) -> int:
+        plan = self.actions.plan(verb, Place("dead"), until=self._now_s())
+        assert plan is not None  # noqa: S101 - nobody stops it
+        return self.actions.apply(plan).done

@@ -122,6 +122,13 @@ class Stage:
         self._open.callback(link.close)
         return link
 
+    def client_on(self, link: FaultyLink) -> Client:
+        """Make a client that uses one connection, on which a test may look and interfere."""
+        client = Client(self.namespace, self.url, clock=self.clock)
+        client.close()
+        client._links = link
+        return client
+
     def pool(
         self, handler: Callable[[Job], Any] = repr, name: str = "mail", **options: Any
     ) -> StepPool:

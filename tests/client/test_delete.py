@@ -10,7 +10,6 @@ import pytest
 from tests.client.stage import SETS, BusyLink, SetName, Stage, raw_job
 from tests.client.test_junk import DELETE
 from workkit import Job, NotDeleted
-from workkit.admin.steps import repair as repair_steps
 from workkit.store.connections.target import Target
 
 Key = dict[str, Any]
@@ -205,9 +204,7 @@ def test_a_job_that_somebody_takes_meanwhile_keeps_its_key(stage: Stage) -> None
 
     link = BusyLink(Target.of(stage.url), take)
     with pytest.raises(NotDeleted):
-        link.carry(
-            repair_steps.delete_member(stage.keys, "scheduled", scheduled.run_at, scheduled.job.id)
-        )
+        stage.client_on(link).delete_scheduled_job(scheduled.run_at, scheduled.job.id)
     link.close()
     assert stage.held(stage.unique_key()) == b"1"
 

@@ -63,6 +63,7 @@ class FaultyLink(Link):
         self._next: str = ""
         self.late: list[Sequence[Command]] = []
         self.sent: list[Sequence[Command]] = []
+        self.label = target.label
 
     def lose_reply(self) -> None:
         """Let the next exchange happen, and lose its reply."""

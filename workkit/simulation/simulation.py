@@ -128,7 +128,9 @@ class Simulation(Assertions, Faulting, Watching):
         self.async_enqueuer = AsyncEnqueuer(
             namespace, self.redis, clock=self.clock, entropy=entropy
         )
-        self.client = Client(namespace, self.redis, clock=self.clock)
+        self.client = Client(
+            namespace, self.redis, clock=self.clock, entropy=Entropy(f"{seed}/client")
+        )
         self.scene = self.watched_by(checkers) if checkers else None
 
     # Pools.

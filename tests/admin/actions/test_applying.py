@@ -136,6 +136,46 @@ def test_malformed_payloads_can_be_deleted(stage: Stage) -> None:
     assert stage.members("dead") == [raw_job("y")]
 
 
+@pytest.mark.parametrize("others", [0, 7])
+def test_of_equal_jobs_in_a_queue_only_as_many_as_are_pinned_are_deleted(
+    stage: Stage, others: int
+) -> None:
+    twins = [raw_job("twin")] * 3
+    stage.queue("mail", *twins, *(raw_job(f"{n}") for n in range(others)))
+    walked = [each for batch in stage.client.walk(MAIL) for each in batch.jobs]
+    made = stage.client.actions.plan_for("delete", MAIL, walked[1:])
+    outcome = stage.client.actions.apply(made)
+    assert (outcome.done, outcome.gone, outcome.left) == (2 + others, 0, 0)
+    assert stage.queued() == twins[:1]
+
+
+def test_a_queue_is_not_read_behind_the_last_pinned_job(stage: Stage) -> None:
+    stage.queue("mail", *(raw_job(f"{n:05}") for n in range(2_000)))
+    newest = stage.client.jobs(MAIL, 0, 10, reverse=True).jobs
+    link = stage.link()
+    client = stage.client_on(link)
+    assert client.actions.apply(client.actions.plan_for("delete", MAIL, newest)).done == 10
+    assert sum(command[0] == "LRANGE" for sent in link.sent for command in sent) == 1
+
+
+# Told of each job
+
+
+@pytest.mark.parametrize("others", [0, 7])
+def test_the_fate_of_each_job_is_told(stage: Stage, others: int) -> None:
+    stage.redis.set(stage.keys.jobs("broken"), "no list")
+    raws = [raw_job("good"), raw_job("stuck", "broken"), raw_job("lost")]
+    raws += [raw_job(f"{n}") for n in range(others)]
+    stage.lay("dead", dict.fromkeys(raws, 5))
+    made = plan(stage, "retry", DEAD)
+    stage.redis.zrem(stage.keys.dead, raws[2])
+    fates: dict[str, str] = {}
+    outcome = stage.client.actions.apply(made, each=fates.__setitem__)
+    assert (outcome.done, outcome.gone, outcome.refused) == (1 + others, 1, 1)
+    assert (fates["good"], fates["stuck"], fates.get("lost", "gone")) == ("done", "refused", "gone")
+    assert {fates[f"{n}"] for n in range(others)} <= {"done"}
+
+
 # Bounded, reported, stopped
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.parity.defects.fleet import Fleet, boom, member, script_names
 from tests.parity.gopeer import GoJob, GoReplyError
 from tests.parity.gopeer.errors import GoDecodeError
-from workkit.admin.steps import repair as steps
+from workkit import Client
 from workkit.errors import NotDeleted, ServerRefused
 from workkit.store.calls.pages import SetName
 
@@ -170,15 +170,23 @@ def test_d10b_one_of_many_is_deleted_by_pages_and_not_by_decoding_inside_redis(
     fleet: Fleet, which: SetName
 ) -> None:
     link = fleet.pool({"a": boom}).link
+    client = Client(fleet.namespace, fleet.url, clock=fleet.clock)
+    client._links = link
     crowd = {dead("a", f"{i:04}"): DIED_AT for i in range(CROWD)}
     fleet.redis.zadd(f"{fleet.namespace}:{which}", crowd)
     link.sent.clear()
 
-    link.carry(steps.delete_member(fleet.keys, which, DIED_AT, f"{CROWD - 1:04}"))
+    match which:
+        case "dead":
+            client.delete_dead_job(DIED_AT, f"{CROWD - 1:04}")
+        case "retry":
+            client.delete_retry_job(DIED_AT, f"{CROWD - 1:04}")
+        case "scheduled":
+            client.delete_scheduled_job(DIED_AT, f"{CROWD - 1:04}")
 
     commands = [command for sent in link.sent for command in sent]
     pages = -(-CROWD // PAGE)
-    assert script_names(commands) == ["span"] * pages + ["remove"]
+    assert script_names(commands) == ["span"] * pages + ["note", "remove"]
     assert {command[-2] for command in commands[:pages]} == {PAGE}
     assert [sum(isinstance(word, bytes) and word in crowd for word in commands[-1])] == [1]
     assert len(fleet.members(which)) == CROWD - 1

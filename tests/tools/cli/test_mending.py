@@ -8,12 +8,13 @@ import pty
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 from tests.tools.cli.shell import Shell, spawn
 from workkit import Job, WorkerPool
+from workkit.admin.actions import Actions, BulkOutcome, Plan
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -149,6 +150,80 @@ def test_all_dead_jobs_are_deleted_when_asked_for_with_yes(
     assert redis_client.exists(f"{shell.namespace}:dead") == 0
 
 
+# Undoing what was done by ids
+
+
+def offers(stderr: str) -> list[str]:
+    """Return the ids of the actions that can be undone."""
+    return [line.split()[-1] for line in stderr.splitlines() if line.startswith("to undo it: ")]
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+@pytest.mark.parametrize("verb", ["retry", "delete"])
+def test_the_jobs_of_one_command_are_one_action(
+    shell: Shell, redis_client: Redis, verb: str, count: int
+) -> None:
+    ids = [f"{n:024}" for n in range(count)]
+    for job_id in ids:
+        job = {"name": "charge", "id": job_id, "t": 1, "args": None, "fails": 4}
+        redis_client.zadd(f"{shell.namespace}:dead", {json.dumps(job): DIED_AT})
+    result = shell.run(verb, *ids)
+    assert dead_left(shell) == []
+    (listed,) = shell.json("undo")
+    assert offers(result.stderr) == [listed["operation_id"]]
+    assert (listed["verb"], listed["undoable"], listed["planned"]) == (verb, count, count)
+    assert "@" in listed["by"]
+    shell.run("undo", listed["operation_id"])
+    assert dead_left(shell) == ids
+
+
+def test_jobs_of_several_places_are_an_action_for_each_place(shell: Shell, dead: list[str]) -> None:
+    queued = shell.enqueuer.enqueue("charge")
+    result = shell.run("delete", dead[2], queued.id, dead[0])
+    assert [line.split()[1] for line in result.stdout.splitlines()] == [
+        dead[2], queued.id, dead[0],
+    ]  # fmt: skip
+    for operation in offers(result.stderr):
+        shell.run("undo", operation)
+    assert len(offers(result.stderr)) == 2
+    assert (dead_left(shell), waiting(shell)) == (dead, [queued.id])
+
+
+def test_a_job_that_is_given_twice_is_acted_on_once(shell: Shell, dead: list[str]) -> None:
+    assert shell.run("delete", dead[0], dead[0]).stdout == f"deleted {dead[0]} from the dead set\n"
+
+
+def test_nothing_is_offered_where_nothing_was_done(shell: Shell, dead: list[str]) -> None:
+    assert offers(shell.complaint("retry", "nobody", code=1)) == []
+    assert shell.json("undo") == []
+
+
+def test_a_job_whose_queue_is_broken_is_refused_and_the_others_are_retried(
+    shell: Shell, dead: list[str], redis_client: Redis
+) -> None:
+    stuck = {"name": "broken", "id": "d" * 24, "t": 1, "args": None, "fails": 4}
+    redis_client.zadd(f"{shell.namespace}:dead", {json.dumps(stuck): DIED_AT})
+    redis_client.set(f"{shell.namespace}:jobs:broken", "no list")
+    result = shell.run("retry", "d" * 24, dead[0], code=1)
+    assert result.stdout == f"retried {dead[0]}\n"
+    assert "the key of queue 'broken' has a wrong type" in result.stderr
+    assert dead_left(shell) == [*dead[1:], "d" * 24]
+
+
+def test_a_job_that_somebody_takes_meanwhile_is_said_to_have_gone(
+    shell: Shell, dead: list[str], redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Actions.apply
+
+    def late(actions: Actions, plan: Plan, **options: Any) -> BulkOutcome:
+        redis_client.delete(f"{shell.namespace}:dead")
+        return whole(actions, plan, **options)
+
+    monkeypatch.setattr(Actions, "apply", late)
+    told = shell.complaint("delete", *dead, code=1).splitlines()
+    assert told == [f"workkit: the dead set does not hold job {each} any more" for each in dead]
+
+
 # What is asked before
 
 
@@ -227,6 +302,7 @@ def test_all_of_no_jobs_is_no_question_and_no_error(shell: Shell, command: tuple
         (("delete", "x", "--at", "7"), "--at needs --from"),
         (("delete", "x", "--from", "dead", "--queue", "charge"), "either --from or --queue"),
         (("pause",), "NAME"),
+        (("undo", "--forget"), "--forget needs OPERATION"),
     ],
 )
 def test_what_makes_no_sense_is_refused(shell: Shell, command: tuple[str, ...], why: str) -> None:
@@ -287,6 +363,15 @@ def test_what_was_deleted_is_undone_by_another_command(shell: Shell, dead: list[
     assert dead_left(shell) == dead
     assert "cannot undo" in shell.complaint("undo", operation, code=1)
     assert shell.complaint("undo", code=0) == "nothing was deleted or retried lately\n"
+
+
+def test_what_was_deleted_can_be_dropped_for_good(shell: Shell, dead: list[str]) -> None:
+    (operation,) = offers(shell.run("delete", dead[0], dead[1]).stderr)
+    assert shell.run("undo", operation, "--forget").stdout == "dropped 2 jobs for good\n"
+    assert shell.json("undo") == []
+    for command in (("undo", operation, "--forget"), ("undo", operation)):
+        assert f"no action '{operation}' can be undone" in shell.complaint(*command, code=1)
+    assert dead_left(shell) == [dead[2]]
 
 
 def test_retried_jobs_are_taken_back_and_json_tells_the_outcome(

@@ -1,4 +1,4 @@
-"""Bulk actions: plan, apply, undo.
+"""Actions on jobs, one or many: plan, apply, undo.
 
 A plan pins the jobs that match when it is made, and describes the effects of acting on them.
 Applying it acts on exactly these jobs, in bounded batches. The removed jobs go to a trash in Redis.
@@ -8,7 +8,7 @@ Until the trash expires, any process can bring them back with `undo`.
 from __future__ import annotations
 
 from workkit.admin.actions.actions import Actions
-from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress, Operation, Undone
+from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress, Fate, Operation, Undone
 from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.throttle import Throttle
 
@@ -16,6 +16,7 @@ __all__ = [
     "Actions",
     "BulkOutcome",
     "BulkProgress",
+    "Fate",
     "Operation",
     "Plan",
     "Throttle",

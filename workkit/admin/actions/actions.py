@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Event
 from typing import Final
 
@@ -11,6 +12,7 @@ from workkit.admin.actions.applying import Application
 from workkit.admin.actions.outcomes import (
     BulkOutcome,
     BulkProgress,
+    Each,
     Operation,
     Report,
     Stop,
@@ -21,9 +23,10 @@ from workkit.admin.actions.throttle import Throttle
 from workkit.admin.query import Query
 from workkit.admin.reader import Reader
 from workkit.admin.steps.walk import WaitingJob
+from workkit.admin.steps.walk import record as record_of
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
-from workkit.core.records import Kind, Place
+from workkit.core.records import Batch, Kind, Place
 from workkit.errors import NotUndone
 from workkit.store.calls import restore as trash
 from workkit.store.carry import StepCarrier
@@ -32,6 +35,7 @@ from workkit.store.replies import number
 
 __all__ = ["Actions"]
 
+_PAGE: Final = 500
 _UNDO_BATCH: Final = 200
 
 
@@ -40,7 +44,7 @@ def _ignore(_progress: BulkProgress) -> None:
 
 
 class Actions:
-    """Acts on many jobs at once. `Client.actions` is one.
+    """Acts on jobs, one or many. `Client.actions` is one.
 
     Args:
         keys: The namespace.
@@ -70,6 +74,7 @@ class Actions:
         place: Place,
         query: str | Query = "",
         *,
+        until: float = math.inf,
         report: Report = _ignore,
         stop: Stop | None = None,
     ) -> Plan | None:
@@ -80,6 +85,7 @@ class Actions:
                 now.
             place: The place of the jobs.
             query: Picks jobs; "" for all.
+            until: In a set, only jobs whose time is not later, epoch seconds.
             report: Receives the progress after each batch.
             stop: Set it to give up.
 
@@ -93,11 +99,14 @@ class Actions:
         check_verb(verb, place)
         asked = Query(query) if isinstance(query, str) else query
         draft, now_s = Draft(), self._reader.now_s()
-        for batch in self._reader.walk(place, reverse=place.kind == "queued"):
+        for batch in self._walk(place):
             if stop is not None and stop.is_set():
                 return None
-            self._add(draft, verb, place, list(asked.pick(batch.jobs, now_s)))
+            in_time = [record for record in batch.jobs if (record.at or 0) <= until]
+            self._add(draft, verb, place, list(asked.pick(in_time, now_s)))
             report(BulkProgress(batch.seen, batch.total, len(draft.pins)))
+            if len(in_time) < len(batch.jobs):
+                break  # a set is walked in the order of its times
         return self._finished(draft, verb, place, asked.text)
 
     def plan_for(self, verb: Verb, place: Place, records: Iterable[WaitingJob]) -> Plan:
@@ -137,6 +146,49 @@ class Actions:
             draft.junk,
         )
 
+    def pick(
+        self, place: Place, job_ids: Iterable[str], *, at: int | None = None
+    ) -> dict[str, WaitingJob]:
+        """Find jobs of a place by their ids, in one walk, for `plan_for`.
+
+        If several jobs have one id, the first that is met is taken. Bytes that are not a job have
+        no id.
+
+        Args:
+            place: Where the jobs are.
+            job_ids: Their ids.
+            at: Of a set: look only among the jobs with this time, epoch seconds.
+
+        Returns:
+            Id → job, for those that are there.
+
+        Raises:
+            InvalidName: The queue's name cannot be one.
+        """
+        wanted, found = set(job_ids), dict[str, WaitingJob]()
+        for record in self._records(place, at):
+            if record.job.id in wanted and not record.job.undecodable:
+                found.setdefault(record.job.id, record)
+                if len(found) == len(wanted):
+                    break
+        return found
+
+    def _walk(self, place: Place) -> Iterator[Batch[WaitingJob]]:
+        # A queue is walked from its end: then jobs that are taken meanwhile hide no others.
+        return self._reader.walk(place, reverse=place.kind == "queued", size=_PAGE)
+
+    def _records(self, place: Place, at: int | None) -> Iterator[WaitingJob]:
+        if at is None:
+            for batch in self._walk(place):
+                yield from batch.jobs
+            return
+        cursor, more = None, True
+        while more:  # thousands of jobs may share a second
+            page = steps.set_page(self._keys, place, at, at, cursor, _PAGE)
+            raws, cursor = self._carry(page)
+            yield from (record_of(place, raw, at) for raw in raws)
+            more = cursor is not None
+
     # Applying.
 
     def apply(
@@ -146,6 +198,7 @@ class Actions:
         by: str = "",
         throttle: Throttle | None = None,
         report: Report = _ignore,
+        each: Each | None = None,
         stop: Stop | None = None,
     ) -> BulkOutcome:
         """Act on exactly the jobs of a plan, in bounded batches.
@@ -158,6 +211,8 @@ class Actions:
             by: The user's name, shown in the list of operations that can be undone.
             throttle: For retries: how fast, and when to stop.
             report: Receives the progress after each batch.
+            each: Receives the id and the fate of each job: "done", "gone" or "refused". A pinned
+                job without a call has gone, or was not reached.
             stop: Set it to stop after the current batch.
         """
         application = Application(
@@ -170,6 +225,7 @@ class Actions:
             by=by,
             throttle=throttle,
             report=report,
+            each=each,
             stop=stop or Event(),
         )
         return application.carry_out()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from workkit.store.calls import restore as trash
 from workkit.store.calls.remove import Trash
 
 if TYPE_CHECKING:
-    from workkit.admin.actions.outcomes import Report, Stop
+    from workkit.admin.actions.outcomes import Each, Fate, Report, Stop
     from workkit.admin.actions.plan import Plan
     from workkit.admin.actions.throttle import Throttle
     from workkit.admin.reader import Reader
@@ -50,6 +51,7 @@ class Application:
         by: str,
         throttle: Throttle | None,
         report: Report,
+        each: Each | None,
         stop: Stop,
     ) -> None:
         self._keys = keys
@@ -61,6 +63,7 @@ class Application:
         self._by = by
         self._throttle = throttle
         self._report = report
+        self._each = each
         self._stop = stop
         self._watch = FailureWatch()
         self._done = self._gone = self._refused = 0
@@ -86,7 +89,6 @@ class Application:
     def _record_operation(self) -> None:
         """Record the operation before it begins, so that another process can undo it."""
         plan, now_s = self._plan, self._now_s()
-        expires_at = now_s + self._trash.kept_s
         fields = {
             "verb": plan.verb,
             "kind": plan.place.kind,
@@ -95,9 +97,9 @@ class Application:
             "by": self._by,
             "at": now_s,
             "planned": plan.count,
-            "expires_at": expires_at,
+            "expires_at": now_s + self._trash.kept_s,
         }
-        note = trash.note(self._keys, self._trash.operation, fields, expires_at)
+        note = trash.note(self._keys, self._trash.operation, fields, now_s, self._trash.kept_s)
         self._carry(iter(note))
 
     def _now_s(self) -> int:
@@ -107,9 +109,13 @@ class Application:
 
     def _pinned(self) -> Iterator[list[bytes]]:
         """Yield the payloads of pinned jobs that are still in the place, batch by batch."""
+        if self._plan.count == len(self._plan.sample):  # all are known; no search is needed
+            raws = [record.job.raw for record in self._plan.sample]
+            size = 1 if self._plan.place.kind == "queued" else _BATCH
+            yield from (raws[at : at + size] for at in range(0, len(raws), size))
+            return
         if self._plan.place.kind == "queued":
             yield from self._pinned_in_queue()
-            self._gone = self._plan.count - self._done - self._refused
             return
         for low, high, digests in self._plan.pins.spans(_BATCH):
             before, cursor, more = self._done + self._refused + self._gone, None, True
@@ -125,16 +131,17 @@ class Application:
 
     def _pinned_in_queue(self) -> Iterator[list[bytes]]:
         wanted, start = self._plan.pins.all(), 0
-        while True:
+        while wanted:
             raws, more = self._carry(steps.queue_page(self._keys, self._plan.place, start, _BATCH))
-            found = [raw for raw in raws if digest(raw) in wanted]
+            found = [raw for raw in raws if _take(wanted, digest(raw))]
             size = max(_COMPARISONS // (start + _BATCH), 1)
             before = self._done
             for at in range(0, len(found), size):
                 yield found[at : at + size]
             start += len(raws) - (self._done - before)
             if not more:
-                return
+                break
+        self._gone = self._plan.count - self._done - self._refused
 
     # Acting.
 
@@ -143,13 +150,17 @@ class Application:
         fates = self._carry(act(self._keys, self._plan.place, raws, self._trash, self._now_s()))
         self._done += fates.count("done")
         self._refused += fates.count("refused")
-        if self._plan.place.kind != "queued":
-            self._gone += fates.count("gone")
-        if self._throttle is not None:
+        self._gone += fates.count("gone")
+        if self._throttle is not None or self._each is not None:
             for raw, fate in zip(raws, fates, strict=True):
-                if fate == "done":
-                    self._watch.expect(read_job(raw).id)
+                self._settle(read_job(raw).id, fate)
         self._report_progress()
+
+    def _settle(self, job_id: str, fate: Fate) -> None:
+        if fate == "done" and self._throttle is not None:
+            self._watch.expect(job_id)
+        if self._each is not None:
+            self._each(job_id, fate)
 
     def _report_progress(self, note: str = "") -> None:
         acted = self._done + self._gone + self._refused
@@ -206,3 +217,13 @@ class Application:
             newest = self._reader.history(since=max(since_s - _LATE_S, 0))
             for record in reversed(list(newest)):
                 self._watch.settle(record.job_id, record.outcome)
+
+
+def _take(wanted: Counter[bytes], pin: bytes) -> bool:
+    """Tell whether a job is still wanted, and want one less of its kind."""
+    if pin not in wanted:
+        return False
+    wanted[pin] -= 1
+    if not wanted[pin]:
+        del wanted[pin]
+    return True

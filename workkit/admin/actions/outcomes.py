@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from workkit.core.records import Place
 
-__all__ = ["BulkOutcome", "BulkProgress", "Operation", "Report", "Stop", "Undone"]
+__all__ = [
+    "BulkOutcome",
+    "BulkProgress",
+    "Each",
+    "Fate",
+    "Operation",
+    "Report",
+    "Stop",
+    "Undone",
+]
+
+#: What became of a job: acted on, not there, or left in place (no job, or a key of a wrong type).
+Fate: TypeAlias = Literal["done", "gone", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,8 @@ class BulkProgress:
 
 
 Report = Callable[[BulkProgress], object]
+#: Is told the id and the fate of each job that an action has met.
+Each = Callable[[str, Fate], object]
 
 
 class Stop(Protocol):

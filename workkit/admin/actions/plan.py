@@ -58,9 +58,9 @@ class Pins:
     def _digest(self, at: int) -> bytes:
         return bytes(self._digests[at * _DIGEST_BYTES : (at + 1) * _DIGEST_BYTES])
 
-    def all(self) -> set[bytes]:
-        """Return all digests."""
-        return {self._digest(at) for at in range(len(self))}
+    def all(self) -> Counter[bytes]:
+        """Return all digests, and how often each is pinned: a queue can hold equal jobs."""
+        return Counter(self._digest(at) for at in range(len(self)))
 
     def spans(self, size: int) -> Iterator[tuple[int, int, set[bytes]]]:
         """Yield runs of pins. Pins with equal scores are in the same run.

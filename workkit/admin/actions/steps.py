@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
+from workkit.admin.actions.outcomes import Fate
 from workkit.admin.actions.plan import Verb
 from workkit.admin.steps.job_state import unique_key_of
 from workkit.admin.steps.reads import FOREVER, epoch, read_job
@@ -23,7 +24,6 @@ from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
 __all__ = [
-    "Fate",
     "KeyUse",
     "SetCursor",
     "key_uses",
@@ -33,9 +33,6 @@ __all__ = [
     "take_back",
     "work",
 ]
-
-#: The result for one job. "refused": its payload is malformed, or a key has a wrong type.
-Fate = Literal["done", "gone", "refused"]
 
 _FATES: Final[dict[str, Fate]] = {"1": "done", "0": "gone", "t": "refused"}
 

@@ -49,19 +49,13 @@ class Entry(NamedTuple):
 
 
 def note(
-    keys: Keys, operation_id: str, fields: Mapping[str, Any], expires_at: int
+    keys: Keys, operation_id: str, fields: Mapping[str, Any], now_s: int, kept_s: int
 ) -> RoundTrip[None]:
-    """Note what an operation is going to do, before it does it."""
-    key = keys.operation(operation_id)
-    values = [part for pair in fields.items() for part in pair]
-    return RoundTrip(
-        (
-            ("HSET", key, *values),
-            ("EXPIREAT", key, expires_at),
-            ("ZADD", keys.trash, expires_at, operation_id),
-        ),
-        lambda _: None,
-    )
+    """Note what an operation is going to do, before it does it; it can be undone for `kept_s`."""
+    args: list[Any] = [operation_id, now_s, kept_s, now_s + kept_s]
+    args += (part for pair in fields.items() for part in pair)
+    key_list = [keys.trash, keys.operation(operation_id)]
+    return RoundTrip.one(call(scripts.NOTE, key_list, args), lambda _: None)
 
 
 def forget_expired(keys: Keys, now_s: int) -> RoundTrip[list[str]]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from workkit.core.text import age, clean, counted
+from workkit.errors import NotUndone
+from workkit.tools.cli.commands.by_id import offer_undo
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
@@ -204,26 +206,39 @@ def _print_outcome(plan: Plan, outcome: BulkOutcome) -> None:
         if number:
             said += f"; {number:,} {what}"
     click.echo(said)
-    if outcome.operation_id:
-        note(f"to undo it: workkit undo {outcome.operation_id}")
+    offer_undo([outcome.operation_id])
 
 
 # Undo.
 
 
-@click.command(epilog=examples("workkit undo", "workkit undo 3f9a11c0de77"))
+@click.command(
+    epilog=examples(
+        "workkit undo", "workkit undo 3f9a11c0de77", "workkit undo 3f9a11c0de77 --forget"
+    )
+)
 @click.argument("operation", required=False)
+@click.option(
+    "--forget",
+    is_flag=True,
+    help="Drop the jobs of OPERATION for good. Redis gets their memory back.",
+)
 @server_options
 @json_option
-def undo(server: Server, *, operation: str | None, as_json: bool) -> None:
-    """Bring back what was deleted or retried; without OPERATION, show what can be.
+def undo(server: Server, *, operation: str | None, forget: bool, as_json: bool) -> None:
+    """Bring back deleted or retried jobs. Without OPERATION, list what can be undone.
 
-    Deleted jobs come back for a day, as they were. Retried ones go back unless they have begun, for
-    an hour. It does not matter who did it, or from where.
+    Deleted jobs come back as they were, for a day. Retried jobs come back if they have not begun,
+    for an hour. It does not matter who acted on them, or from where.
     """
+    if forget and (operation is None or as_json):
+        raise click.UsageError("--forget needs OPERATION, and prints no JSON")
     with closing(server.client()) as client:
         if operation is None:
             _print_operations(server, client, as_json=as_json)
+            return
+        if forget:
+            _forget(client, operation)
             return
         progress = PickingProgress("brought back")
         undone = client.actions.undo(
@@ -241,6 +256,14 @@ def undo(server: Server, *, operation: str | None, as_json: bool) -> None:
         if undone.without_key:
             said += f"; {undone.without_key:,} not unique any more: a newer job holds the key"
         click.echo(said)
+
+
+def _forget(client: Client, operation: str) -> None:
+    known = {each.operation_id: each for each in client.actions.operations()}
+    if operation not in known:
+        raise NotUndone(f"no action {operation!r} can be undone; it was undone, or has expired")
+    client.actions.forget(operation)
+    click.echo(f"dropped {counted(known[operation].undoable, 'job')} for good")
 
 
 def _print_operations(server: Server, client: Client, *, as_json: bool) -> None:

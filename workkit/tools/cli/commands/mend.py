@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from workkit.core.text import clean
-from workkit.errors import NotDeleted, NotRetried
 from workkit.tools.cli.commands.bulk import act, bulk_options, to_throttle
-from workkit.tools.cli.common import exits
+from workkit.tools.cli.commands.by_id import act_on, found_anywhere, found_in
 from workkit.tools.cli.common.nothing import unknown
 from workkit.tools.cli.common.options import Server, examples, server_options
 from workkit.tools.cli.common.output import note
 
 if TYPE_CHECKING:
     from workkit.admin.query import Query
-    from workkit.client import Client
-    from workkit.core.job import Job
     from workkit.core.records import Kind
 
 __all__ = ["delete", "pause", "retry", "unpause"]
@@ -96,13 +93,10 @@ def retry(
         )  # fmt: skip
         return
     _check_single(place or throttle, dry_run=dry_run, as_json=as_json)
+    from workkit.core.records import Place
+
     with closing(server.client()) as client:
-
-        def revive(died_at: int, job_id: str) -> None:
-            client.retry_dead_job(died_at, job_id)
-            click.echo(f"retried {clean(job_id)}")
-
-        _each_member(client, "dead", job_ids, at, revive, NotRetried)
+        act_on(client, "retry", found_in(client, Place("dead"), job_ids, at))
 
 
 # Delete.
@@ -160,17 +154,15 @@ def delete(
         )  # fmt: skip
         return
     _check_single(None, dry_run=dry_run, as_json=as_json)
+    from workkit.core.records import Place
+
     with closing(server.client()) as client:
-        if place is None:
-            _each(job_ids, lambda job_id: _delete_anywhere(client, job_id, queue))
-            return
-        in_set = place
-
-        def remove(score: int, job_id: str) -> None:
-            _delete_member(client, in_set, score, job_id)
-            _say_deleted(job_id, f"the {in_set} set")
-
-        _each_member(client, in_set, job_ids, at, remove, NotDeleted)
+        if place is None and queue is None:
+            findings = found_anywhere(client, job_ids)
+        else:
+            where = Place(place or "queued", queue or "")
+            findings = found_in(client, where, job_ids, at)
+        act_on(client, "delete", findings)
 
 
 def _check_place(place: str | None, queue: str | None, at: int | None, *, many: bool) -> None:
@@ -180,39 +172,6 @@ def _check_place(place: str | None, queue: str | None, at: int | None, *, many: 
         raise click.UsageError("--at needs --from: it is the time in a set")
     if many and place is None and queue is None:
         raise click.UsageError("--all and --filter need --from or --queue")
-
-
-def _delete_anywhere(client: Client, job_id: str, queue: str | None) -> None:
-    if queue is not None:
-        client.delete_queued_job(queue, job_id)
-        _say_deleted(job_id, f"queue {queue!r}")
-        return
-    found = client.find(job_id)
-    if found is None:
-        raise NotDeleted(f"no queue or set holds a job {job_id}")
-    if found.place == "running":
-        raise NotDeleted(
-            f"job {job_id} runs, held by pool {found.pool_id}; a running job cannot be deleted"
-        )
-    if found.at is None:
-        client.delete_queued_job(found.job.name, job_id)
-        _say_deleted(job_id, f"queue {found.job.name!r}")
-    else:
-        _delete_member(client, found.place, found.at, job_id)
-        _say_deleted(job_id, f"the {found.place} set")
-
-
-def _delete_member(client: Client, place: str, score: int, job_id: str) -> None:
-    if place == "scheduled":
-        client.delete_scheduled_job(score, job_id)
-    elif place == "retry":
-        client.delete_retry_job(score, job_id)
-    else:
-        client.delete_dead_job(score, job_id)
-
-
-def _say_deleted(job_id: str, place: str) -> None:
-    click.echo(clean(f"deleted {job_id} from {place}"))
 
 
 # What both share.
@@ -234,59 +193,6 @@ def _check_single(of_many: object, *, dry_run: bool, as_json: bool) -> None:
             "with job ids there is no --dry-run, --json, --per-second or --from of retry; "
             "--filter id:... has them"
         )
-
-
-def _each(job_ids: Sequence[str], act: Callable[[str], None]) -> None:
-    """Act on each job; go on after one that is not there, and end with its exit code."""
-    code = 0
-    for job_id in job_ids:
-        try:
-            act(job_id)
-        except (NotDeleted, NotRetried) as error:
-            exits.complain(error)
-            code = exits.code_of(error)
-    if code:
-        click.get_current_context().exit(code)
-
-
-def _each_member(
-    client: Client,
-    place: str,
-    job_ids: Sequence[str],
-    at: int | None,
-    act: Callable[[int, str], None],
-    not_there: type[NotDeleted | NotRetried],
-) -> None:
-    """Act on members of a set, whose times are looked up in one walk unless they are known."""
-    scores = {job_ids[0]: at} if at is not None else _scores(client, place, set(job_ids))
-
-    def act_at(job_id: str) -> None:
-        score = scores.get(job_id)
-        if score is None:
-            raise not_there(
-                f"the {place} set holds no job {job_id}; `workkit jobs find` looks everywhere"
-            )
-        act(score, job_id)
-
-    _each(job_ids, act_at)
-
-
-def _scores(client: Client, place: str, job_ids: set[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for score, job in _members(client, place):
-        if job.id in job_ids and not job.undecodable:
-            found.setdefault(job.id, score)
-            if len(found) == len(job_ids):
-                break
-    return found
-
-
-def _members(client: Client, place: str) -> Iterator[tuple[int, Job]]:
-    if place == "scheduled":
-        return ((entry.run_at, entry.job) for entry in client.iter_scheduled_jobs())
-    if place == "retry":
-        return ((entry.retry_at, entry.job) for entry in client.iter_retry_jobs())
-    return ((entry.died_at, entry.job) for entry in client.iter_dead_jobs())
 
 
 # Pause.

@@ -1,0 +1,19 @@
+-- Note what an action on jobs is going to do, so that anybody can undo it.
+--
+-- KEYS[1]  trash     zset
+-- KEYS[2]  trash:OP  hash
+--
+-- ARGV[1]  OP   ARGV[2]  now, epoch s   ARGV[3]  for how many seconds the action can
+-- be undone   ARGV[4]  until when that is, epoch s
+-- then fields of the hash and their values
+--
+-- Returns 1.
+--
+-- It first drops actions that have expired. A full server allows that write, and then those behind
+-- it, so that jobs can be deleted there.
+
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+redis.call('HSET', KEYS[2], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('ZADD', KEYS[1], ARGV[4], ARGV[1])
+return 1
