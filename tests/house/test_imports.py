@@ -84,8 +84,8 @@ def test_processing_does_not_load_the_client() -> None:
 
 
 def test_the_store_knows_of_the_rest_only_errors_and_what_is_stored() -> None:
-    known = {"core.gojson", "core.history", "core.job", "core.lifetimes", "errors", "store"}
-    known = {f"workkit.{name}" for name in known}
+    core = {f"core.{name}" for name in ("gojson", "history", "job", "lifetimes", "urls")}
+    known = {f"workkit.{name}" for name in core | {"errors", "store"}}
     assert not [
         f"{module.place(node)}: {name}"
         for module in MODULES

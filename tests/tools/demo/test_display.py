@@ -12,7 +12,6 @@ import pytest
 from tests.tools.demo.test_account import an_account
 from workkit.core.records import Overview
 from workkit.tools.demo.display import DemoDisplay
-from workkit.tools.demo.launch import without_password
 from workkit.tools.demo.workload import SourceFile, Workload
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -162,18 +161,3 @@ def test_a_python_without_invalid_source_is_told_why_nothing_died() -> None:
         stream = io.StringIO()
         DemoDisplay(stream).finish(an_account(workload=Workload(files, 0, 0)))
         assert ("without CPython's files of invalid source" in stream.getvalue()) is said
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://:secret@host:6379/1", "redis://host:6379/1"),
-        ("rediss://me:secret@host/0?a=b", "rediss://host/0"),
-        ("redis://host/0?password=secret", "redis://host/0"),
-        ("redis://me:s@cret@host", "redis://host"),
-        ("redis://localhost", "redis://localhost"),
-        ("unix:///tmp/a@b/server.sock", "unix:///tmp/a@b/server.sock"),
-    ],
-)
-def test_a_password_is_not_shown(url: str, shown: str) -> None:
-    assert without_password(url) == shown

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
+from workkit.core.urls import server_label
 from workkit.errors import InvalidOption
 from workkit.store.connections import sentinel
 from workkit.store.connections.cluster import Address, Route, needs_braces, shares_a_slot
@@ -165,7 +166,7 @@ class Target:
         target = cls(
             connection_class,
             settings,
-            _label(settings, pool),
+            server_label(settings, getattr(pool, "service_name", "")),
             pool,
             route,
             timeout_s,
@@ -291,13 +292,3 @@ def _twin(kind: type[Any], modules: tuple[Any, ...], *, is_async: bool) -> type[
             if found is not None and each.__module__.startswith("redis."):
                 return found
     return None
-
-
-def _label(settings: dict[str, Any], pool: Any) -> str:
-    if service := getattr(pool, "service_name", None):
-        return f"Sentinel's master {service!r}"
-    if path := settings.get("path"):
-        return f"unix://{path}"
-    return (
-        f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db', 0)}"
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 from workkit.client import Client
 from workkit.core.entropy import Entropy
+from workkit.core.urls import without_password
 from workkit.embedded import EmbeddedServer
 from workkit.engine.process.signals import SignalEvent, signals_to
 from workkit.errors import InvalidOption
@@ -26,7 +26,7 @@ from workkit.tools.demo.display import DemoDisplay
 from workkit.tools.demo.session import DemoSession
 from workkit.tools.demo.workload import Workload, find_sources, source_roots
 
-__all__ = ["DemoOptions", "launch", "sweep", "without_password"]
+__all__ = ["DemoOptions", "launch", "sweep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _prepare(options: DemoOptions, stack: ExitStack) -> tuple[str, str, str]:
         )
     if not options.keep:
         stack.callback(sweep, namespace, options.redis, remove=True)
-    return options.redis, namespace, without_password(options.redis)
+    return options.redis, namespace, Target.of(options.redis).label
 
 
 def sweep(namespace: str, redis: object, *, remove: bool = False) -> str | None:
@@ -154,8 +154,3 @@ def _sweep(keys: Keys, remove: bool) -> Step[str | None]:
         if found:
             yield from RoundTrip.one(("UNLINK", *found), int)
     return None
-
-
-def without_password(url: str) -> str:
-    """Return a URL that can be shown: without user, password and options."""
-    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])

@@ -32,13 +32,10 @@ class Server:
 
     @property
     def label(self) -> str:
-        """The server as it may be shown: without user, password and options."""
-        from urllib.parse import urlsplit
+        """The server as messages call it, without user and password."""
+        from workkit.store.connections.target import Target
 
-        url = urlsplit(self.redis)
-        if url.scheme == "unix":
-            return f"unix://{url.path}"
-        return f"{url.netloc.rpartition('@')[2] or 'localhost'}{url.path.rstrip('/')}"
+        return Target.of(self.redis).label
 
     def client(self) -> Client:
         """Return a client; nothing is connected yet."""
