@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
+from email import message_from_string
+from email.policy import default
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
@@ -41,6 +45,36 @@ def test_the_wheel_holds_nothing_but_packages_and_its_own_record(wheel: Path) ->
     (record,) = {top for top in tops if top.endswith(".dist-info")}
     assert tops - {record} <= {"pytest_workkit", "workkit", "workkit_tui", "workkit_notebook"}
     assert f"{record}/licenses/LICENSE" in ZipFile(wheel).namelist()
+
+
+def test_the_readme_of_the_wheel_has_no_links_to_files_beside_it(wheel: Path) -> None:
+    (name,) = [each for each in ZipFile(wheel).namelist() if each.endswith("/METADATA")]
+    about = message_from_string(ZipFile(wheel).read(name).decode(), policy=default)
+    assert about["Description-Content-Type"] == "text/markdown"
+    text = about.get_payload()
+    assert isinstance(text, str)
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert len(targets) > 10
+    assert [each for each in targets if not each.startswith(("https://", "#"))] == []
+    host = "https://github.com/workkit/workkit"
+    ours = [each.removeprefix(host) for each in targets if each.startswith(host)]
+    paths = [re.sub(r"^/(raw|blob)/main/|#.*$", "", each) for each in ours]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    labels = {line.partition(",")[0] for line in about.get_all("Project-URL", [])}
+    assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} <= labels
+
+
+def test_each_package_says_that_it_is_typed(wheel: Path) -> None:
+    names = ZipFile(wheel).namelist()
+    packages = {name.partition("/")[0] for name in names if name.endswith("/__init__.py")}
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
+
+
+def test_the_readme_names_every_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    install = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Install")[2]
+    named = set(re.findall(r"'workkit\[(\w+)\]'", install.partition("\n## ")[0]))
+    assert named == set(project["optional-dependencies"])
 
 
 def test_the_unpacked_wheel_works_away_from_the_project(wheel: Path, tmp_path: Path) -> None:
