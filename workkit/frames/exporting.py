@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from workkit.errors import InvalidOption
 from workkit.frames.executions import history_tables
@@ -14,52 +14,93 @@ from workkit.frames.schema import schema, to_table
 from workkit.frames.sources import Source, as_reader, is_archive
 from workkit.frames.state import state_table
 
-__all__ = ["export_tables"]
+__all__ = ["ExportFilter", "export_tables"]
 
 #: Receives how much was read so far, and the total if it is known.
 Told: TypeAlias = Callable[[int, int | None], None]
 
-#: The column that --since is compared with.
+#: The time of a job that is compared with `since` and `until`.
 _TIMES: Final = {"dead": "died_at", "retry": "failed_at"}
+#: By what each frame can be filtered.
+_FILTERS: Final[dict[str, tuple[str, ...]]] = {
+    "history": ("since", "until", "name", "outcome"),
+    "dead": ("since", "until", "name"),
+    "retry": ("since", "until", "name"),
+    "scheduled": ("name",),
+    "errors": ("since",),
+}
+
+
+class ExportFilter(NamedTuple):
+    """Which rows are wanted; None is no bound.
+
+    Attributes:
+        since: Only what ended, died or failed then or later, epoch seconds.
+        until: Only what ended, died or failed before, epoch seconds.
+        name: Only jobs of this name.
+        outcome: Only executions with this outcome.
+    """
+
+    since: float | None = None
+    until: float | None = None
+    name: str | None = None
+    outcome: str | None = None
+
+    def check(self, frame: str) -> None:
+        """Refuse a filter that the frame does not have.
+
+        Raises:
+            InvalidOption: There is one.
+        """
+        for option, value in self._asdict().items():
+            if value is not None and option not in _FILTERS.get(frame, ()):
+                able = [name for name, options in _FILTERS.items() if option in options]
+                raise InvalidOption(f"{frame} has no {option}; it filters {', '.join(able)}")
 
 
 def export_tables(
-    source: Source, name: str, *, since: float | None = None, told: Told | None = None
+    source: Source, frame: str, wanted: ExportFilter, *, told: Told | None = None
 ) -> Iterator[Any]:
     """Yield a frame as Arrow tables.
 
     Args:
         source: A `Client`, a snapshot or its path, or for history the directory of an archive.
-        name: The frame's name.
-        since: Only rows that ended, died or failed then or later, epoch seconds.
+        frame: The frame.
+        wanted: The filters.
         told: Receives the progress.
 
     Raises:
-        InvalidOption: The frame is unknown, or it has no times.
+        InvalidOption: The frame is unknown, or it cannot be filtered so.
         ServerError: Redis did not answer or refused.
     """
-    schema(name)
-    if since is not None and name not in {"history", "errors", *_TIMES}:
-        raise InvalidOption(f"{name} have no times to filter by; leave --since out")
-    return _tables(source, name, since, told or (lambda _done, _total: None))
+    schema(frame)
+    wanted.check(frame)
+    return _tables(source, frame, wanted, told or (lambda _done, _total: None))
 
 
-def _tables(source: Source, name: str, since: float | None, told: Told) -> Iterator[Any]:
-    if name == "history":
+def _tables(source: Source, frame: str, wanted: ExportFilter, told: Told) -> Iterator[Any]:
+    if frame == "history":
         total = None if is_archive(source) else as_reader(source).history_extent().kept
-        yield from history_tables(source, since=since, told=lambda done: told(done, total))
-    elif name == "errors":
-        yield to_table(errors(source, since=since), name)
-    elif name in {"queues", "workers"}:
-        yield state_table(as_reader(source), name)
+        yield from history_tables(source, **wanted._asdict(), told=lambda done: told(done, total))
+    elif frame == "errors":
+        yield to_table(errors(source, since=wanted.since), frame)
+    elif frame in {"queues", "workers"}:
+        yield state_table(as_reader(source), frame)
     else:
-        reader = as_reader(source)
-        for table in job_tables(reader, name, told):  # type: ignore[arg-type]
-            yield table if since is None else _later(table, _TIMES[name], since)
+        for table in job_tables(as_reader(source), frame, told):  # type: ignore[arg-type]
+            yield _picked(table, _TIMES.get(frame, ""), wanted)
 
 
-def _later(table: Any, column: str, since: float) -> Any:
+def _picked(table: Any, column: str, wanted: ExportFilter) -> Any:
+    """Return the jobs that are wanted."""
     import pyarrow.compute as pc
 
-    times = pc.cast(table[column], pa.int64())
-    return table.filter(pc.greater_equal(times, int(since * 1_000)))
+    if wanted.name is not None:
+        table = table.filter(pc.equal(table["name"], wanted.name))
+    if wanted.since is not None:
+        times = pc.cast(table[column], pa.int64())
+        table = table.filter(pc.greater_equal(times, int(wanted.since * 1_000)))
+    if wanted.until is not None:
+        times = pc.cast(table[column], pa.int64())
+        table = table.filter(pc.less(times, int(wanted.until * 1_000)))
+    return table

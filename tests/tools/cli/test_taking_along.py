@@ -155,7 +155,58 @@ def test_since_leaves_out_what_is_older(shell: Shell, redis_client: Redis, tmp_p
     complaint = shell.complaint(
         "export", "queues", "--since", "1h", "--out", str(tmp_path / "q.csv"), code=2
     )
-    assert "queues have no times" in complaint
+    assert "queues has no since; it filters history, dead, retry, errors" in complaint
+
+
+def test_a_span_and_a_name_pick_what_is_exported(
+    shell: Shell, redis_client: Redis, tmp_path: Path
+) -> None:
+    for ago_s, name in ((7_200, "a"), (3_000, "a"), (3_000, "b"), (60, "a")):
+        at, job_id = now_s() - ago_s, f"{name}-{ago_s}"
+        for place in ("dead", "retry"):
+            put(redis_client, shell.namespace, place, at, id=job_id, name=name, failed_at=at)
+    out, span = str(tmp_path / "out.csv"), ("--since", "1h", "--until", "10m", "--name", "a")
+    for place in ("dead", "retry"):
+        shell.run("export", place, *span, "--out", out, "--force")
+        assert frames.read(out, place)["job_id"].to_list() == ["a-3000"]
+    shell.run("export", "scheduled", "--name", "a", "--out", out, "--force")
+    assert frames.read(out, "scheduled").empty
+
+
+def test_history_is_exported_by_name_outcome_and_end(shell: Shell, tmp_path: Path) -> None:
+    run_some(shell, 3)
+    out = str(tmp_path / "out.csv")
+
+    def exported(*options: str) -> list[str]:
+        shell.run("export", "history", *options, "--out", out, "--force")
+        return sorted(frames.read(out, "history")["name"].to_list())
+
+    assert exported() == ["charge", "send", "send", "send"]
+    assert exported("--name", "send") == ["send", "send", "send"]
+    assert exported("--outcome", "dead") == ["charge"]
+    assert exported("--name", "send", "--outcome", "dead") == []
+    assert exported("--until", "1h") == []
+    assert exported("--until", "2100-01-01T00:00Z") == ["charge", "send", "send", "send"]
+
+
+@pytest.mark.parametrize(
+    ("what", "option"),
+    [
+        ("dead", ("--outcome", "dead")),
+        ("errors", ("--until", "1h")),
+        ("errors", ("--name", "a")),
+        ("scheduled", ("--since", "1h")),
+        ("queues", ("--name", "a")),
+        ("workers", ("--until", "1h")),
+    ],
+)
+def test_a_filter_that_a_frame_does_not_have_is_refused(
+    shell: Shell, tmp_path: Path, what: str, option: tuple[str, str]
+) -> None:
+    out = tmp_path / "out.csv"
+    told = shell.complaint("export", what, *option, "--out", str(out), code=2)
+    assert f"{what} has no {option[0].removeprefix('--')}; it filters " in told
+    assert not out.exists()
 
 
 def test_an_export_that_fails_leaves_nothing_behind(shell: Shell, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
+from workkit.core.outcomes import OUTCOMES
 from workkit.core.text import counted
 from workkit.tools.cli.common.options import Server, examples, server_options
 from workkit.tools.cli.common.output import note
@@ -30,6 +31,7 @@ _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
 @click.command(
     epilog=examples(
         "workkit export history --since 2d --out history.parquet",
+        "workkit export history --name send_email --outcome dead --until 1h --out old.csv",
         "workkit export dead --out dead.csv",
         "workkit export errors --format csv --out -",
         "workkit export history --from /var/lib/workkit/history --out all.arrow",
@@ -50,6 +52,13 @@ _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
     help="Only what ended, died or failed then or later: 2d ago, a time with a zone.",
 )
 @click.option(
+    "--until", callback=to_past, metavar="WHEN", help="Only what ended, died or failed before."
+)
+@click.option("--name", metavar="NAME", help="Only jobs of this name.")
+@click.option(
+    "--outcome", type=click.Choice(tuple(OUTCOMES)), help="Of history: only this outcome."
+)
+@click.option(
     "--from",
     "path",
     type=click.Path(exists=True),
@@ -65,6 +74,9 @@ def export(
     out: str,
     form: str | None,
     since: float | None,
+    until: float | None,
+    name: str | None,
+    outcome: str | None,
     path: str | None,
     force: bool,
 ) -> None:
@@ -74,7 +86,7 @@ def export(
     ISO 8601 and spans of time in seconds. Large sets are written while they are read.
     """
     from workkit import frames
-    from workkit.frames.exporting import export_tables
+    from workkit.frames.exporting import ExportFilter, export_tables
     from workkit.frames.files import format_of, write_tables
 
     del frames
@@ -86,7 +98,10 @@ def export(
     with closing(server.client()) as client, ProgressLine() as progress:
         source: Source = path or client
         tables = export_tables(
-            source, what, since=since, told=lambda n, of: progress.tell(f"exporting {what}", n, of)
+            source,
+            what,
+            ExportFilter(since, until, name, outcome),
+            told=lambda n, of: progress.tell(f"exporting {what}", n, of),
         )
         with nullcontext(sys.stdout.buffer) if out == "-" else _file(Path(out)) as file:
             rows = write_tables(tables, file, what, kind)
