@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,6 +110,42 @@ def test_a_server_without_memory_refuses_jobs_but_shows_them(private_server: Pri
 )
 def test_a_url_that_is_none_is_a_mistake(url: str, why: str) -> None:
     assert why in Shell(url, "work").complaint("queues", code=2)
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "asked"),
+    [
+        (("quues",), "no such command 'quues'. Did you mean", ""),
+        (("--nonsense",), "no such option '--nonsense'", ""),
+        (("jobs", "ded"), "no such command 'ded'. Did you mean 'dead'?", "jobs"),
+        (("enqueue",), "missing argument 'NAME'", "enqueue"),
+        (("enqueue", "a", "{"), "invalid value for '[ARGS_JSON]': ", "enqueue"),
+        (("enqueue", "a", "{}", "too"), "got unexpected extra argument (too)", "enqueue"),
+        (("history", "--limit", "x"), "invalid value for '--limit': 'x' is not", "history"),
+        (("jobs", "dead", "--page"), "option '--page' requires an argument", None),
+        (("export", "dead", "--out", "Data"), "Data", "export"),
+        (("export", "nothing", "--out", "x"), "invalid value for ", "export"),
+        (("retry",), "give job ids, --filter or --all", "retry"),
+        (("top", "--serve", "--snapshot", __file__), "--serve shows a server", "top"),
+        (("simulate", "x.py", "--faults", "a"), "invalid value for '--faults'", "simulate"),
+        (("demo", "--limit", "0"), "invalid value for '--limit'", "demo"),
+        (("worker",), "missing argument 'MODULE:POOL'", "worker"),
+    ],
+)
+def test_a_mistake_in_the_command_is_told_in_one_line_and_a_hint(
+    nobody: Shell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    said: str,
+    asked: str | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Data").touch()
+    first, *hint = nobody.complaint(*command, code=2).splitlines()
+    assert first.startswith(f"workkit: {said}")
+    whole = f"cli {asked}".strip() if asked is not None else None
+    assert hint == ([f"Try '{whole} --help'."] if whole is not None else [])
 
 
 def test_ctrl_c_ends_a_command_quietly(silent: socket.socket) -> None:

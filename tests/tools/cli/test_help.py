@@ -92,7 +92,7 @@ def test_the_version_is_the_packages() -> None:
 def test_a_mistyped_command_names_those_that_are_alike() -> None:
     result = CliRunner().invoke(cli, ["quues"])
     assert result.exit_code == 2
-    assert "No such command 'quues'. Did you mean 'queues'" in result.stderr
+    assert "no such command 'quues'. Did you mean 'queues'" in result.stderr
 
 
 def test_an_unknown_option_of_the_whole_is_refused() -> None:

@@ -92,6 +92,19 @@ class LazyGroup(click.Group):
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {alike}?" if alike else ""))
         return super().resolve_command(ctx, args)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the options that stand before the command."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except (click.UsageError, click.FileError) as error:
+            raise exits.one_line(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and end the process as its outcome asks for."""
         try:
@@ -99,6 +112,8 @@ class LazyGroup(click.Group):
         except WorkkitError as error:
             exits.complain(error)
             ctx.exit(exits.code_of(error))
+        except (click.UsageError, click.FileError) as error:
+            raise exits.one_line(error) from None
         except (KeyboardInterrupt, click.Abort):
             click.echo(err=True)  # the prompt of the shell goes below ^C
             ctx.exit(exits.INTERRUPTED)

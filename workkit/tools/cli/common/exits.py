@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from typing import IO, Any, Final
 
 import click
 
@@ -28,6 +28,7 @@ __all__ = [
     "USAGE",
     "code_of",
     "complain",
+    "one_line",
     "silence_stdout",
 ]
 
@@ -54,6 +55,10 @@ _CODES: Final[tuple[tuple[type[WorkkitError], int], ...]] = (
 )
 
 
+#: How messages of click's own begin.
+_CLICKS: Final = ("Could not", "Got unexpected", "Invalid value", "Missing", "No such", "Option")
+
+
 def code_of(error: WorkkitError) -> int:
     """Return the exit code for an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), USAGE)
@@ -65,6 +70,37 @@ def complain(message: object) -> None:
 
     lines = str(message).split("\n") if isinstance(message, InvalidQuery) else [str(message)]
     click.echo("\n".join(["workkit: " + clean(lines[0]), *map(clean, lines[1:])]), err=True)
+
+
+class _OneLineError(click.ClickException):
+    """A mistake in the command, told in one line and a hint."""
+
+    exit_code = USAGE
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self._hint = hint
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write it to stderr."""
+        del file
+        complain(self.message)
+        if self._hint:
+            click.echo(self._hint, err=True)
+
+
+def one_line(error: click.UsageError | click.FileError) -> click.ClickException:
+    """Return a mistake in the command in the form that all our errors have.
+
+    A help text that click shows as an error, for a command without its subcommand, stays one.
+    """
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if message.startswith(_CLICKS):
+        message = message[0].lower() + message[1:]
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    return _OneLineError(message, f"Try '{ctx.command_path} --help'." if ctx is not None else "")
 
 
 def silence_stdout() -> None:
