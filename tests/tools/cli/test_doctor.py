@@ -34,7 +34,7 @@ def test_findings_are_listed_with_what_can_be_done(leaky: Shell) -> None:
     )
     assert re.search(r"^note lock-info: .* names 1 pool that is gone", result.stdout, re.MULTILINE)
     assert "  repair: deletes it" in result.stdout
-    assert "3 findings, 2 of them can be mended with --repair" in result.stderr
+    assert "3 findings, 2 of them can be repaired with --repair" in result.stderr
 
 
 def test_without_repair_nothing_is_changed(leaky: Shell) -> None:
@@ -58,15 +58,15 @@ def test_repairs_are_told_and_the_next_look_is_clean(leaky: Shell) -> None:
 
 def test_where_there_is_nobody_to_ask_yes_is_asked_for(leaky: Shell) -> None:
     said = leaky.run("doctor", "--repair", code=2)
-    assert "pass --yes to mend 2 findings" in said.stderr
+    assert "pass --yes to repair 2 findings" in said.stderr
 
 
 def test_yes_without_repair_is_a_mistake(shell: Shell) -> None:
-    assert "--yes goes with --repair" in shell.complaint("doctor", "--yes", code=2)
+    assert "--yes needs --repair" in shell.complaint("doctor", "--yes", code=2)
 
 
 def test_a_sound_namespace_on_a_safe_server_is_praised(private_server: PrivateServer) -> None:
     server = private_server(appendonly=True)
     result = Shell(server.url, "work").run("doctor")
     assert result.stdout == ""
-    assert "nothing is wrong with namespace 'work'" in result.stderr
+    assert "no findings in namespace 'work'" in result.stderr

@@ -61,7 +61,7 @@ def test_a_unique_job_is_refused_while_one_waits(shell: Shell) -> None:
     assert shell.run("enqueue", "sync", USER, "--unique").stdout.startswith("enqueued sync ")
     again = shell.run("enqueue", "sync", USER, "--unique")
     assert again.stdout == ""
-    assert again.stderr == "not enqueued: a job with the same name and args waits already\n"
+    assert again.stderr == "not enqueued: a job with the same name and args is already waiting\n"
     assert shell.json("enqueue", "sync", USER, "--unique") is None
     assert shell.client.queued_jobs("sync").total == 1
 
@@ -93,7 +93,7 @@ def test_a_job_with_a_key_hands_its_args_to_the_one_that_waits(
     assert shell.json("enqueue", "sync", USER, "--key", USER)["unique"] is True
     result = shell.run("enqueue", "sync", full, "--key", USER)
     assert result.stdout == ""
-    assert result.stderr == "the job that waits under this key takes these args\n"
+    assert result.stderr == "not enqueued: the waiting job with this key gets these args\n"
     value = redis_client.get(f'{shell.namespace}:unique:sync:{{"user":7}}\n')
     assert isinstance(value, bytes)
     assert json.loads(value)["args"] == {"user": 7, "full": True}
@@ -112,8 +112,8 @@ def test_many_equal_jobs_can_be_enqueued(shell: Shell) -> None:
     [
         (("--in", "5", "--at", "1896076800"), "either --in or --at"),
         (("--until", "done"), "--until needs --unique"),
-        (("--key", USER, "--until", "done"), "does not go with --key"),
-        (("--count", "2", "--unique"), "--count goes with none"),
+        (("--key", USER, "--until", "done"), "cannot be combined with --key"),
+        (("--count", "2", "--unique"), "--count cannot be combined with"),
         (("--count", "0"), "--count"),
         (("--in", "soon"), "is not a span of time"),
         (("--in", "99999999999"), "up to a century"),

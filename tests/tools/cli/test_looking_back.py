@@ -69,7 +69,7 @@ def test_a_job_that_is_nowhere_is_exit_code_1(shell: Shell) -> None:
 def test_a_job_that_has_ended_is_remembered(shell: Shell) -> None:
     job = run_some(shell, 1)[0]
     told = shell.complaint("jobs", "find", job.id, code=1)
-    assert f"job {job.id} is nowhere; it ended " in told
+    assert f"no queue or set holds job {job.id}; it ended " in told
     assert "as 'done'" in told
     assert f"workkit history --job {job.id}" in told
 
@@ -103,9 +103,12 @@ def test_history_can_be_filtered(shell: Shell) -> None:
 
 def test_history_says_when_there_is_more_or_nothing(shell: Shell) -> None:
     run_some(shell, 3)
-    assert shell.run("history", "--limit", "2").stderr == "the newest 2; --limit N shows more\n"
+    assert (
+        shell.run("history", "--limit", "2").stderr
+        == "showing the newest 2; --limit N shows more\n"
+    )
     assert shell.complaint("history", "--name", "nobody", code=0) == (
-        "none of 4 executions kept matches\n"
+        "no match in 4 executions of history\n"
     )
 
 

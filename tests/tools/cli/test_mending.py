@@ -84,7 +84,7 @@ def test_what_cannot_be_retried_is_counted(
 ) -> None:
     redis_client.zadd(f"{shell.namespace}:dead", {b"{junk": 7})
     assert shell.run("retry", "--all", "--yes").stdout == (
-        f"retried {len(dead)} dead jobs; 1 left in place: no job\n"
+        f"retried {len(dead)} dead jobs; 1 left in place: not a job\n"
     )
 
 
@@ -292,12 +292,12 @@ def test_all_of_no_jobs_is_no_question_and_no_error(shell: Shell, command: tuple
     ("command", "why"),
     [
         (("retry",), "give job ids, --filter or --all"),
-        (("retry", "x", "--all"), "--all and --filter go without job ids"),
+        (("retry", "x", "--all"), "--all and --filter cannot be combined with job ids"),
         (("retry", "x", "y", "--at", "7"), "give one job id"),
         (("delete",), "give job ids, --filter or --all"),
         (("delete", "--all"), "need --from or --queue"),
         (("delete", "--filter", "fails:1"), "need --from or --queue"),
-        (("retry", "x", "--dry-run"), "with job ids there is no --dry-run"),
+        (("retry", "x", "--dry-run"), "job ids cannot be combined with --dry-run"),
         (("retry", "--all", "--max-failures", "5"), "--max-failures needs --per-second"),
         (("delete", "x", "--at", "7"), "--at needs --from"),
         (("delete", "x", "--from", "dead", "--queue", "charge"), "either --from or --queue"),
@@ -359,10 +359,13 @@ def test_what_was_deleted_is_undone_by_another_command(shell: Shell, dead: list[
     assert (listed["operation_id"], listed["undoable"]) == (operation, 3)
     assert listed["query"] == "queue:charge"
     assert operation in shell.lines("undo")[1]
-    assert shell.run("undo", operation).stdout == "3 jobs are back\n"
+    assert shell.run("undo", operation).stdout == "brought back 3 jobs\n"
     assert dead_left(shell) == dead
     assert "cannot undo" in shell.complaint("undo", operation, code=1)
-    assert shell.complaint("undo", code=0) == "nothing was deleted or retried lately\n"
+    assert (
+        shell.complaint("undo", code=0)
+        == "no action can be undone: nothing was deleted or retried lately\n"
+    )
 
 
 def test_what_was_deleted_can_be_dropped_for_good(shell: Shell, dead: list[str]) -> None:
@@ -408,5 +411,5 @@ def test_a_cure_is_tried_on_one_job_first(shell: Shell, dead: list[str]) -> None
     with pool:
         result = shell.run("retry", "--all", "--yes", "--per-second", "50", code=1)
     assert result.stdout == (
-        "retried 1 dead job; 2 left alone: 1 of 1 retried job that ended failed\n"
+        "retried 1 dead job; 2 not reached: 1 of 1 retried job that ended failed\n"
     )

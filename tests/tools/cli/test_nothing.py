@@ -47,7 +47,7 @@ def test_an_empty_namespace_is_named_since_it_is_likely_the_wrong_one(
         (("jobs", "scheduled"), "no jobs are scheduled"),
         (("jobs", "retry"), "no jobs wait to be tried again"),
         (("jobs", "dead"), "no jobs are dead"),
-        (("history",), "nothing has run yet"),
+        (("history",), "no job has run yet"),
     ],
 )
 def test_in_a_namespace_with_queues_it_is_just_said_that_there_is_nothing(

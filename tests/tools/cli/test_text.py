@@ -186,13 +186,13 @@ def test_integers_of_any_size_are_read_exactly() -> None:
 @pytest.mark.parametrize(
     ("typed", "why"),
     [
-        ("{id: 7}", "this is no JSON"),
+        ("{id: 7}", "this is not valid JSON"),
         ("[1]", "not list"),
         ("7", "not int"),
-        ('{"n": NaN}', "NaN does not exist in JSON"),
+        ('{"n": NaN}', "JSON has no NaN"),
         ('{"n": 1e999}', "too large"),
         ("{" + '"a":{' * 100_000, "JSON"),
-        ('{"n": ' + "9" * 5_000 + "}", "this is no JSON"),
+        ('{"n": ' + "9" * 5_000 + "}", "this is not valid JSON"),
     ],
 )
 def test_what_is_no_json_object_is_refused(typed: str, why: str) -> None:

@@ -1,7 +1,7 @@
 """The command line, `workkit`.
 
-Modules import nothing but click and the standard library at the top; what talks to Redis is
-imported when a command runs, so that help, completion and a typing error answer at once.
+At the top, modules import only click and the standard library. A command imports the rest when it
+runs. So help, completion and usage errors answer at once.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ def main() -> None:
         from workkit.tools.cli.app import run
 
         run()
-    except KeyboardInterrupt:  # before a command had begun
+    except KeyboardInterrupt:  # before a command has started
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""The `workkit` command: loads what is asked for, and turns errors into exit codes."""
+"""The `workkit` command: loads the command that is called, and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["LazyGroup", "cli", "run"]
 
 
 class _Command(NamedTuple):
-    """Where a command is, and what help says of it without loading it."""
+    """Where a command is, and its line in the help. The help does not load it."""
 
     module: str
     name: str
@@ -28,43 +28,43 @@ class _Command(NamedTuple):
 
 
 _COMMANDS: Final = {
-    "top": _Command("cli.commands.top", "top", "See what is stuck and why, and mend it."),
-    "worker": _Command("cli.commands.worker", "worker", "Process jobs with a pool of yours."),
+    "top": _Command("cli.commands.top", "top", "Show what is stuck and why, and repair it."),
+    "worker": _Command("cli.commands.worker", "worker", "Process jobs with your pool."),
     "enqueue": _Command("cli.commands.enqueue", "enqueue", "Enqueue or schedule a job."),
     "queues": _Command("cli.commands.overview", "queues", "Show all queues."),
     "pools": _Command(
         "cli.commands.overview", "pools", "Show the pools, or what their workers run."
     ),
     "jobs": _Command("cli.commands.jobs", "jobs", "Show jobs, or find one."),
-    "history": _Command("cli.commands.history", "history", "Show what ran."),
+    "history": _Command("cli.commands.history", "history", "Show the executions of jobs."),
     "archive": _Command("cli.commands.archive", "archive", "Append history to Parquet files."),
     "export": _Command("cli.commands.export", "export", "Write history, jobs or errors to a file."),
     "snapshot": _Command("cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."),
-    "retry": _Command("cli.commands.mend", "retry", "Put dead jobs back to work."),
-    "delete": _Command("cli.commands.mend", "delete", "Delete jobs that wait or are dead."),
-    "undo": _Command("cli.commands.bulk", "undo", "Bring back what was deleted or retried."),
-    "pause": _Command("cli.commands.mend", "pause", "Keep all pools from taking jobs of a name."),
+    "retry": _Command("cli.commands.mend", "retry", "Put dead jobs back into their queues."),
+    "delete": _Command("cli.commands.mend", "delete", "Delete waiting or dead jobs."),
+    "undo": _Command("cli.commands.bulk", "undo", "Bring back deleted or retried jobs."),
+    "pause": _Command("cli.commands.mend", "pause", "Stop all pools from taking jobs of a name."),
     "unpause": _Command("cli.commands.mend", "unpause", "Let pools take jobs of a name again."),
-    "doctor": _Command("cli.commands.doctor", "doctor", "Check a namespace and mend it."),
+    "doctor": _Command("cli.commands.doctor", "doctor", "Check a namespace and repair it."),
     "simulate": _Command(
         "cli.commands.simulate",
         "simulate",
-        "Play a scenario in virtual time; look for what breaks.",
+        "Run a scenario in virtual time, and look for failures.",
     ),
-    "demo": _Command("demo.command", "demo", "See it work, with a server of its own."),
+    "demo": _Command("demo.command", "demo", "Try workkit on a private server."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is called."""
+    """A group that imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name all commands, in the order in which they are best explained."""
+        """Name all commands, in the order of the help."""
         del ctx
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a command; None for one that does not exist."""
+        """Load a command; return None if it does not exist."""
         del ctx
         if cmd_name not in _COMMANDS:
             return None
@@ -83,7 +83,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or name those that are spelled alike."""
+        """Find the command, or suggest commands with a similar name."""
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches
@@ -99,14 +99,14 @@ class LazyGroup(click.Group):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Read the options that stand before the command."""
+        """Read the options before the command."""
         try:
             return super().make_context(info_name, args, parent, **extra)
         except (click.UsageError, click.FileError) as error:
             raise exits.one_line(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and end the process as its outcome asks for."""
+        """Run the command, and exit with the code of its outcome."""
         try:
             return super().invoke(ctx)
         except WorkkitError as error:
@@ -115,7 +115,7 @@ class LazyGroup(click.Group):
         except (click.UsageError, click.FileError) as error:
             raise exits.one_line(error) from None
         except (KeyboardInterrupt, click.Abort):
-            click.echo(err=True)  # the prompt of the shell goes below ^C
+            click.echo(err=True)  # moves the prompt of the shell below ^C
             ctx.exit(exits.INTERRUPTED)
         except BrokenPipeError:
             exits.silence_stdout()
@@ -136,10 +136,10 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Background jobs on Redis: process them, look at them, mend them.
+    """Background jobs on Redis: process, inspect and repair them.
 
-    Commands find the server by --redis and the jobs by --namespace, or by the environment's
-    WORKKIT_REDIS_URL and WORKKIT_NAMESPACE.
+    Commands take the server from --redis or WORKKIT_REDIS_URL, and the namespace from --namespace
+    or WORKKIT_NAMESPACE.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
@@ -148,7 +148,7 @@ def cli(ctx: click.Context) -> None:
 def run() -> None:
     """Run `cli` with the process's arguments, and exit."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets its escape, not a stack trace.
+        # If a terminal cannot show a character, we print its escape code instead of failing.
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(ValueError, OSError):
                 stream.reconfigure(errors="backslashreplace")

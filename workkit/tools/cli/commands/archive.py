@@ -1,4 +1,4 @@
-"""`workkit archive`: history that outlives its bounds."""
+"""`workkit archive`: keeps history longer than Redis does."""
 
 from __future__ import annotations
 
@@ -36,27 +36,26 @@ __all__ = ["archive"]
     required=True,
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="The archive; made if it does not exist.",
+    help="The directory of the archive. It is created if necessary.",
 )
 @click.option(
     "--every",
     "every_s",
     callback=to_seconds,
     metavar="SPAN",
-    help="Go on, once in this span of time (10m), until Ctrl-C.",
+    help="Repeat after this span of time (10m), until Ctrl-C.",
 )
-@click.option(
-    "--adopt", is_flag=True, help="Go on with an archive that was made under another name."
-)
+@click.option("--adopt", is_flag=True, help="Continue an archive of another namespace or server.")
 @server_options
 @json_option
 def archive(
     server: Server, *, directory: str, every_s: float | None, adopt: bool, as_json: bool
 ) -> None:
-    """Append history to Parquet files, a folder a day, so that it outlives its bounds.
+    """Append history to Parquet files, one folder per day. Redis keeps only bounded history.
 
-    Each record is archived exactly once, however often this runs and however it ends. Records that
-    history has lost before they could be archived are named. History itself stays as it is.
+    Each record is archived exactly once, also if the command is repeated or killed. If Redis has
+    trimmed records before they were archived, the command reports the gap. It does not change the
+    history in Redis.
     """
     from workkit import frames
     from workkit.engine.process.signals import SignalEvent, signals_to
@@ -64,7 +63,7 @@ def archive(
     asked = SignalEvent()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        asked.set()  # the error alone can get lost, in a destructor for one
+        asked.set()  # the exception alone can get lost, for example in a destructor
         raise KeyboardInterrupt
 
     with signals_to(interrupt, [signal.SIGINT]), closing(server.client()) as client:
@@ -89,4 +88,4 @@ def _say(run: Archived, directory: str) -> None:
         note(f"gap: {gap}")
     if run.unreadable:
         lost = counted(run.unreadable, "execution")
-        note(f"{lost} could not be read: of a later format, or damaged")
+        note(f"{lost} could not be read: newer format, or damaged")

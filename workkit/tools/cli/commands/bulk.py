@@ -1,4 +1,4 @@
-"""Acting on many jobs: the plan is shown, asked for, applied with progress, and can be undone."""
+"""Acts on many jobs: shows the plan, asks, applies it with progress. `undo` reverses it."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _SHOWN: Final = 6
 
 
 def bulk_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command --filter, --all, --dry-run, --yes and --json."""
+    """Add --filter, --all, --dry-run, --yes and --json to a command."""
     for option in (
-        click.option("--yes", is_flag=True, help="Do not ask."),
-        click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
-        click.option("--all", "everything", is_flag=True, help="Every job of the place."),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
+        click.option("--dry-run", is_flag=True, help="Show the plan and change nothing."),
+        click.option("--all", "everything", is_flag=True, help="All jobs of the queue or set."),
         filter_option,
         json_option,
     ):
@@ -48,11 +48,11 @@ def bulk_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def to_throttle(per_s: float | None, max_failures: float | None) -> Throttle | None:
-    """Make a throttle of what was asked for.
+    """Make a throttle from the options.
 
     Args:
-        per_s: Jobs a second; None for as fast as it goes.
-        max_failures: Per cent of failures at which it stops; None for the default.
+        per_s: Jobs per second; None for no limit.
+        max_failures: The percentage of failures at which it stops; None for the default.
     """
     if per_s is None:
         if max_failures is not None:
@@ -77,18 +77,18 @@ def act(
     as_json: bool,
     throttle: Throttle | None = None,
 ) -> None:
-    """Plan, ask, apply, and say what became of it.
+    """Make a plan, ask, apply the plan, and report the outcome.
 
     Args:
-        server: Where.
-        verb: What is to be done.
-        kind: In what kind of place the jobs are.
-        queue: The name of the queue, if it is one.
-        query: Which of them; None for all.
-        dry_run: End after the plan.
+        server: The server and the namespace.
+        verb: The action.
+        kind: The kind of place that holds the jobs.
+        queue: The name of the queue, if the place is a queue.
+        query: Picks the jobs; None for all.
+        dry_run: Stop after the plan.
         yes: Do not ask.
-        as_json: Print the plan, or the outcome, as JSON.
-        throttle: How fast.
+        as_json: Print the plan or the outcome as JSON.
+        throttle: The speed of a retry.
     """
     from workkit.admin.query import Query
     from workkit.core.records import Place
@@ -126,13 +126,13 @@ def _nothing(kind: str, queue: str) -> str:
 
 
 def _what(plan: Plan) -> str:
-    """Say which jobs a plan is about, such as "131 dead jobs"."""
+    """Return the jobs of a plan in words, such as "131 dead jobs"."""
     where = f" of queue {plan.place.queue!r}" if plan.place.queue else ""
     return counted(plan.count, f"{plan.place.kind} job") + where
 
 
 def _describe(plan: Plan) -> list[str]:
-    """Say what a plan does beside its first line."""
+    """Return the lines that explain a plan, below its first line."""
     lines = []
     if len(plan.queues) > 1:
         shown = [f"{clean(name)} {count}" for name, count in list(plan.queues.items())[:_SHOWN]]
@@ -162,7 +162,7 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _goes_ahead(server: Server, plan: Plan, *, yes: bool) -> bool:
-    """Ask before many jobs are touched, and say that it begins."""
+    """Ask before many jobs are changed, and report the start."""
     where = f"{_what(plan)} of namespace {server.namespace!r} on {server.label}"
     if not yes:
         if not sys.stdin.isatty():
@@ -199,9 +199,9 @@ def _apply(client: Client, plan: Plan, throttle: Throttle | None, *, as_json: bo
 def _print_outcome(plan: Plan, outcome: BulkOutcome) -> None:
     said = f"{_DONE[plan.verb]} {counted(outcome.done, f'{plan.place.kind} job')}"
     for number, what in (
-        (outcome.gone, "gone already"),
-        (outcome.refused, "left in place: no job"),
-        (outcome.left, f"left alone: {outcome.stopped}"),
+        (outcome.gone, "no longer there"),
+        (outcome.refused, "left in place: not a job"),
+        (outcome.left, f"not reached: {outcome.stopped}"),
     ):
         if number:
             said += f"; {number:,} {what}"
@@ -250,11 +250,11 @@ def undo(server: Server, *, operation: str | None, forget: bool, as_json: bool) 
 
             click.echo(msgspec.json.encode(asdict(undone)))
             return
-        said = f"{counted(undone.back, 'job is', 'jobs are')} back"
+        said = f"brought back {counted(undone.back, 'job')}"
         if undone.gone_on:
-            said += f"; {undone.gone_on:,} had begun"
+            said += f"; {undone.gone_on:,} had already begun"
         if undone.without_key:
-            said += f"; {undone.without_key:,} not unique any more: a newer job holds the key"
+            said += f"; {undone.without_key:,} no longer unique: a newer job holds the key"
         click.echo(said)
 
 
@@ -272,9 +272,9 @@ def _print_operations(server: Server, client: Client, *, as_json: bool) -> None:
         print_records(operations)
         return
     columns = (
-        TableColumn("AGO", right=True), TableColumn("OPERATION"), TableColumn("WHAT"),
+        TableColumn("AGO", right=True), TableColumn("OPERATION"), TableColumn("ACTION"),
         TableColumn("JOBS", right=True), TableColumn("FROM"), TableColumn("BY"),
-        TableColumn("PICKED BY"),
+        TableColumn("FILTER"),
     )  # fmt: skip
     rows = (
         (
@@ -284,4 +284,4 @@ def _print_operations(server: Server, client: Client, *, as_json: bool) -> None:
         for each in operations
     )  # fmt: skip
     if not print_table(columns, rows):
-        explain(server, client, "nothing was deleted or retried lately")
+        explain(server, client, "no action can be undone: nothing was deleted or retried lately")

@@ -1,4 +1,4 @@
-"""Acting on jobs that are named by their ids: one action for each place that holds some of them."""
+"""Acts on jobs by their ids: one action for each queue or set that holds some of them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _DONE: Final = {"retry": "retried", "delete": "deleted"}
 
 
 class Finding(NamedTuple):
-    """Where a job is.
+    """The place of a job, or the reason why we cannot act on it.
 
     Attributes:
-        place: The place that holds it; None if it cannot be acted on.
+        place: The queue or set that holds it; None if we cannot act on it.
         record: The job there.
-        why: Why it cannot be acted on, for people.
+        why: The reason, as a message.
     """
 
     place: Place | None
@@ -42,10 +42,10 @@ def found_in(
     """Find jobs in one place, in one walk.
 
     Args:
-        client: Where.
-        place: The place.
+        client: Reads the place.
+        place: The queue or set.
         job_ids: The ids.
-        at: The time of the job in its set, epoch seconds, if it is known.
+        at: The time of the job in its set, epoch seconds, if the user gave it.
     """
     records = client.actions.pick(place, job_ids, at=at)
     return {
@@ -62,7 +62,7 @@ def _missing(place: Place, job_id: str, at: int | None) -> str:
 
 
 def found_anywhere(client: Client, job_ids: Sequence[str]) -> dict[str, Finding]:
-    """Find jobs in any queue or set; jobs that run are only named."""
+    """Find jobs in all queues and sets. For a running job, the result has the reason."""
     return {job_id: _found(client, job_id) for job_id in job_ids}
 
 
@@ -82,12 +82,12 @@ def _found(client: Client, job_id: str) -> Finding:
 
 
 def act_on(client: Client, verb: Verb, findings: Mapping[str, Finding]) -> None:
-    """Act on jobs, say of each what became of it, and exit with 1 if one was not acted on.
+    """Act on jobs and report each of them. Exit with 1 if one of them was not acted on.
 
     Args:
-        client: Where.
-        verb: What to do.
-        findings: Job id → where the job is.
+        client: Acts on the jobs.
+        verb: The action.
+        findings: Job id → the place of the job.
     """
     from workkit.tools.console import who_am_i
 
@@ -105,7 +105,7 @@ def act_on(client: Client, verb: Verb, findings: Mapping[str, Finding]) -> None:
             operations.append(outcome.operation_id)
             for record in records:
                 fates.setdefault(record.job.id, "gone")
-    finally:  # what was done is said even if the server fails in the middle
+    finally:  # reports the finished part also if the server fails in the middle
         for job_id, finding in findings.items():
             unacted |= not _say(verb, job_id, finding, fates.get(job_id))
         offer_undo(operations)
@@ -114,7 +114,7 @@ def act_on(client: Client, verb: Verb, findings: Mapping[str, Finding]) -> None:
 
 
 def _say(verb: Verb, job_id: str, finding: Finding, fate: Fate | None) -> bool:
-    """Say what became of a job; tells whether it was acted on."""
+    """Report the fate of a job; returns whether it was acted on."""
     if fate == "done":
         where = f" from {finding.place}" if verb == "delete" else ""
         click.echo(clean(f"{_DONE[verb]} {job_id}{where}"))
@@ -133,6 +133,6 @@ def _say(verb: Verb, job_id: str, finding: Finding, fate: Fate | None) -> bool:
 
 
 def offer_undo(operation_ids: Iterable[str]) -> None:
-    """Say how actions are undone; an id of "" stands for an action that did nothing."""
+    """Print how to undo actions. The id of an action that did nothing is ""."""
     for operation_id in filter(None, operation_ids):
         note(f"to undo it: workkit undo {operation_id}")

@@ -31,24 +31,24 @@ _COLORS: Final = {"broken": "red", "risk": "yellow", "note": "cyan"}
         "workkit doctor --repair --yes",
     )
 )
-@click.option("--repair", is_flag=True, help="Mend what can be mended, after asking.")
-@click.option("--yes", is_flag=True, help="With --repair: do not ask.")
+@click.option("--repair", is_flag=True, help="Repair the findings, after a confirmation.")
+@click.option("--yes", is_flag=True, help="With --repair: do not ask for confirmation.")
 @json_option
 @server_options
 def doctor(server: Server, *, repair: bool, yes: bool, as_json: bool) -> None:
-    """Look for what is broken in a namespace, and for what puts its jobs at risk.
+    """Find faults in a namespace, and risks for its jobs.
 
-    Compares locks with what is in progress; finds jobs of dead pools and of pools that left no
-    trace, jobs that nobody can run, unique keys that nobody holds, keys of a wrong type, clocks
-    that differ, and settings of the server that can lose jobs. Without --repair it changes nothing.
-    A pool that seems silent is watched for 13 s.
+    The doctor compares locks with the jobs in progress. It finds jobs of dead pools and of unknown
+    pools, jobs without a handler, unique keys without a job, keys of a wrong type, clocks that
+    differ, and server settings that can lose jobs. It watches a silent pool for 13 s. Without
+    --repair it changes nothing.
 
-    The exit code is 0 if nothing is broken or at risk, or all of it was mended; else 1.
+    The exit code is 0 if there is no fault or risk, or if all of them were repaired; else 1.
     """
     from workkit.doctor import Doctor
 
     if yes and not repair:
-        raise click.UsageError("--yes goes with --repair")
+        raise click.UsageError("--yes needs --repair")
     with closing(Doctor(server.namespace, server.redis)) as physician:
         findings = physician.examine(note)
         if not as_json:
@@ -66,7 +66,7 @@ def doctor(server: Server, *, repair: bool, yes: bool, as_json: bool) -> None:
 
 def _show(server: Server, findings: Sequence[Finding]) -> None:
     if not findings:
-        note(f"nothing is wrong with namespace {server.namespace!r} on {server.label}")
+        note(f"no findings in namespace {server.namespace!r} on {server.label}")
     for finding in findings:
         head = click.style(finding.severity, fg=_COLORS[finding.severity], bold=True)
         verb = "repair" if finding.repairable else "to do"
@@ -75,7 +75,7 @@ def _show(server: Server, findings: Sequence[Finding]) -> None:
     repairable = sum(finding.repairable for finding in findings)
     if findings:
         note(
-            f"{counted(len(findings), 'finding')}, {repairable} of them can be mended"
+            f"{counted(len(findings), 'finding')}, {repairable} of them can be repaired"
             + (" with --repair" if repairable else "")
         )
 
@@ -85,8 +85,8 @@ def _goes_ahead(server: Server, plan: Sequence[Finding], *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise click.UsageError(f"stdin is not a terminal; pass --yes to mend {where}")
-    if click.confirm(f"Mend {where}?", err=True):
+        raise click.UsageError(f"stdin is not a terminal; pass --yes to repair {where}")
+    if click.confirm(f"Repair {where}?", err=True):
         return True
     note("nothing was changed")
     return False

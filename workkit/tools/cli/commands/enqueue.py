@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["enqueue"]
 
-#: Jobs that are made and sent at a time.
+#: Jobs that are made and sent in one batch.
 _BATCH: Final = 10_000
-#: A unique job is scheduled by a delay that is rounded up to a whole second; so much of it makes up
-#: for the time that passes until it is computed, seconds.
+#: A unique job is scheduled by a delay, which is rounded up to a whole second. We make the delay
+#: shorter by this, because some time passes before it is computed, seconds.
 _EARLY_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is to be enqueued, as it was asked for."""
+    """The job that the user wants to enqueue."""
 
     name: str
     args: dict[str, Any] | None
@@ -44,19 +44,19 @@ class _Order:
     key: dict[str, Any] | None
 
     def check(self, count: int | None) -> None:
-        """Refuse what does not go together."""
+        """Refuse options that cannot be combined."""
         if self.delay_s is not None and self.at is not None:
             raise click.UsageError("give either --in or --at")
         if self.key is not None and self.until == "done":
-            raise click.UsageError("--until done does not go with --key")
+            raise click.UsageError("--until done cannot be combined with --key")
         if self.until is not None and not self.unique and self.key is None:
             raise click.UsageError("--until needs --unique")
         special = (self.delay_s, self.at, self.key, self.unique or None)
         if count is not None and any(value is not None for value in special):
-            raise click.UsageError("--count goes with none of --in, --at, --unique and --key")
+            raise click.UsageError("--count cannot be combined with --in, --at, --unique or --key")
 
     def send(self, enqueuer: Enqueuer) -> Job | ScheduledJob | None:
-        """Enqueue; None if a unique job waits already."""
+        """Enqueue the job. Return None if an equal unique job is already waiting."""
         if self.key is not None or self.unique:
             return self._send_unique(enqueuer)
         if self.at is not None:
@@ -78,7 +78,7 @@ class _Order:
 
 
 def _until(at: datetime.datetime | float) -> float:
-    """Return how far away a point in time is, seconds."""
+    """Return the seconds until a point in time."""
     from workkit.core.clock import SystemClock
 
     epoch_s = at if isinstance(at, (int, float)) else at.timestamp()
@@ -98,29 +98,35 @@ def _until(at: datetime.datetime | float) -> float:
 @click.argument("name")
 @click.argument("args", metavar="[ARGS_JSON]", required=False, callback=to_object)
 @click.option(
-    "--in", "delay_s", callback=to_seconds, metavar="SPAN", help="After 90 (seconds), 15m, 2h, 1d."
+    "--in",
+    "delay_s",
+    callback=to_seconds,
+    metavar="SPAN",
+    help="Run after 90 (seconds), 15m, 2h or 1d.",
 )
 @click.option(
-    "--at", callback=to_time, metavar="WHEN", help="At a time with a zone, or at epoch seconds."
+    "--at", callback=to_time, metavar="WHEN", help="Run at a time with a zone, or at epoch seconds."
 )
-@click.option("--unique", is_flag=True, help="Only if none with the same name and args waits.")
+@click.option(
+    "--unique", is_flag=True, help="Enqueue only if no job with this name and args is waiting."
+)
 @click.option(
     "--until",
     type=click.Choice(["start", "done"]),
-    help="How long it stays unique: until processing starts (default), or until it is done.",
+    help="Unique until the job starts (default), or until it is done or dead.",
 )
 @click.option(
     "--key",
     callback=to_object,
     metavar="JSON",
-    help="Unique by this instead of the args; one that waits gets the new args.",
+    help="Unique by this key, not by the args. A waiting job gets the new args.",
 )
 @click.option(
     "--count",
     type=int,
     callback=to_count,
     metavar="N",
-    help="N equal jobs, for trying things out.",
+    help="Enqueue N equal jobs, for example to test a pool.",
 )
 @server_options
 @json_option
@@ -137,10 +143,10 @@ def enqueue(
     count: int | None,
     as_json: bool,
 ) -> None:
-    """Enqueue or schedule a job called NAME, with the JSON object ARGS_JSON as its args.
+    """Enqueue or schedule a job called NAME. ARGS_JSON is a JSON object with its args.
 
-    Prints the job's id. A unique job is refused while one waits; that is not an error: nothing (or
-    null) is printed, and the exit code is 0.
+    The command prints the id of the job. If an equal unique job is already waiting, nothing is
+    enqueued. This is not an error: stdout is empty (null with --json), and the exit code is 0.
     """
     order = _Order(name, args, delay_s, at, unique, until, key)
     order.check(count)
@@ -171,9 +177,9 @@ def _send_many(enqueuer: Enqueuer, order: _Order, count: int, *, as_json: bool) 
 def _tell(order: _Order, made: Job | ScheduledJob | None) -> None:
     if made is None:
         note(
-            "the job that waits under this key takes these args"
+            "not enqueued: the waiting job with this key gets these args"
             if order.key is not None
-            else "not enqueued: a job with the same name and args waits already"
+            else "not enqueued: a job with the same name and args is already waiting"
         )
         return
     from workkit.core.records import ScheduledJob

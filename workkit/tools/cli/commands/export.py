@@ -1,4 +1,4 @@
-"""`workkit export`: frames as files."""
+"""`workkit export`: writes frames to files."""
 
 from __future__ import annotations
 
@@ -38,32 +38,35 @@ _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
     )
 )
 @click.argument("what", type=click.Choice(_FRAMES), metavar=f"[{'|'.join(_FRAMES)}]")
-@click.option("--out", required=True, metavar="FILE", help='The file; "-" for standard output.')
+@click.option("--out", required=True, metavar="FILE", help='The file, or "-" for standard output.')
 @click.option(
     "--format",
     "form",
     type=click.Choice(_FORMATS),
-    help="By default as the name of the file ends.",
+    help="The format. By default, the suffix of FILE decides.",
 )
 @click.option(
     "--since",
     callback=to_past,
     metavar="WHEN",
-    help="Only what ended, died or failed then or later: 2d ago, a time with a zone.",
+    help="Only jobs that ended, died or failed at or after this: 2d ago, a time with a zone.",
 )
 @click.option(
-    "--until", callback=to_past, metavar="WHEN", help="Only what ended, died or failed before."
+    "--until",
+    callback=to_past,
+    metavar="WHEN",
+    help="Only jobs that ended, died or failed before this.",
 )
 @click.option("--name", metavar="NAME", help="Only jobs of this name.")
 @click.option(
-    "--outcome", type=click.Choice(tuple(OUTCOMES)), help="Of history: only this outcome."
+    "--outcome", type=click.Choice(tuple(OUTCOMES)), help="For history: only this outcome."
 )
 @click.option(
     "--from",
     "path",
     type=click.Path(exists=True),
     metavar="PATH",
-    help="A snapshot, or for history the directory of an archive, instead of a server.",
+    help="Read a snapshot, or for history the directory of an archive, instead of a server.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @server_options
@@ -82,8 +85,8 @@ def export(
 ) -> None:
     """Write history, jobs, queues, workers or errors to a file.
 
-    Columns and types are those of the frames of docs/analysis.md. CSV and JSON lines have times in
-    ISO 8601 and spans of time in seconds. Large sets are written while they are read.
+    docs/analysis.md describes the columns and types. CSV and JSON lines have times in ISO 8601 and
+    spans of time in seconds. Large sets are written while they are read.
     """
     from workkit import frames
     from workkit.frames.exporting import ExportFilter, export_tables
@@ -93,7 +96,7 @@ def export(
     if out != "-" and Path(out).exists() and not force:
         raise click.UsageError(f"{out} exists; --force replaces it")
     if out == "-" and form is None:
-        raise click.UsageError("standard output has no name that tells a format; add --format")
+        raise click.UsageError("standard output has no file suffix; add --format")
     kind = form or format_of(out)
     with closing(server.client()) as client, ProgressLine() as progress:
         source: Source = path or client
@@ -111,7 +114,7 @@ def export(
 
 @contextmanager
 def _file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that appears when it is whole; only its owner can read it, args are theirs."""
+    """Open a file that appears when it is complete. Only its owner can read it."""
     partial = path.with_name(f"{path.name}.partial")
     try:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""`workkit top --once`: an overview on paper, or as one JSON document."""
+"""`workkit top --once`: prints an overview as text or as one JSON document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLORS: Final = {"paused": "yellow", "full": "yellow", "no worker": "red", "bro
 
 
 def print_glance(reader: Reader, *, as_json: bool) -> None:
-    """Print what the first screen shows, but for rates, which need two looks."""
+    """Print the first screen of the console, without rates, which need two reads."""
     seen = reader.overview()
     if as_json:
         import msgspec

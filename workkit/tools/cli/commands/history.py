@@ -1,4 +1,4 @@
-"""`workkit history`: what ran."""
+"""`workkit history`: shows executions of jobs."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ _COLUMNS: Final = (
     "--since",
     callback=to_past,
     metavar="WHEN",
-    help="Ended at or after: 15m, 2h or 1d ago, a time with a zone, or epoch seconds.",
+    help="Ended at or after this: 15m, 2h or 1d ago, a time with a zone, epoch seconds.",
 )
-@click.option("--until", callback=to_past, metavar="WHEN", help="Ended before.")
+@click.option("--until", callback=to_past, metavar="WHEN", help="Ended before this.")
 @click.option("--name", metavar="NAME", help="Only jobs of this name.")
 @click.option("--outcome", type=click.Choice(tuple(OUTCOMES)), help="Only this outcome.")
 @click.option("--job", "job_id", metavar="JOB_ID", help="Only this job.")
@@ -73,7 +73,7 @@ _COLUMNS: Final = (
     default=50,
     show_default=True,
     metavar="N",
-    help="The newest N of what matches.",
+    help="Only the newest N executions that match.",
 )
 @server_options
 @json_option
@@ -90,11 +90,11 @@ def history(
     limit: int,
     as_json: bool,
 ) -> None:
-    """Show what ran, the newest last.
+    """Show the executions of jobs, the newest last.
 
-    Each line is one execution, so a job that was retried has several. "returned" means given back
-    unfinished when a pool stopped, "fenced" that another pool had recovered the job meanwhile, so
-    that the result did not count, "recovered" that the pool which had the job died.
+    Each line is one execution. A job that was retried has several lines. "returned": the pool
+    stopped and gave the job back unfinished. "recovered": the pool of the job died. "fenced":
+    another pool had recovered the job, so this result did not count.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -112,7 +112,7 @@ def history(
         elif as_json:
             return
         elif len(records) == limit:
-            note(f"the newest {limit}; --limit N shows more")
+            note(f"showing the newest {limit}; --limit N shows more")
         elif lost := _lost(client.history_extent(), since):
             note(lost)
 
@@ -132,16 +132,16 @@ def history(
     default=10,
     show_default=True,
     metavar="N",
-    help="Begin with the newest N.",
+    help="First show the newest N executions.",
 )
 @server_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def tail(
     server: Server, *, name: str | None, outcome: str | None, lines: int, as_json: bool
 ) -> None:
-    """Show what runs, as it ends, until Ctrl-C.
+    """Show executions when they end, until Ctrl-C.
 
-    History is looked at once a second; what a pool did appears when it has told the server.
+    The command reads history once a second. An execution appears when its pool has recorded it.
     """
     from workkit.tools.cli.common.following import follow
 
@@ -156,13 +156,13 @@ def tail(
 def _no_match(client: Client) -> str:
     extent = client.history_extent()
     if not extent.kept:
-        return "nothing has run yet" if not extent.written else "all history has been trimmed"
+        return "no job has run yet" if not extent.written else "all history has been trimmed"
     lost = _lost(extent, None)
-    return f"none of {counted(extent.kept, 'execution')} kept matches" + (lost and f"; {lost}")
+    return f"no match in {counted(extent.kept, 'execution')} of history" + (lost and f"; {lost}")
 
 
 def _lost(extent: HistoryExtent, since: float | None) -> str:
-    """Say what the bounds of history have taken away, if it could have been asked for."""
+    """Return a note on executions that were trimmed, if the user may have wanted them."""
     if not extent.trimmed or (since is not None and since * 1_000 > extent.since_ms > 0):
         return ""
     reaches = f"history reaches back {age(now_s() - extent.since_ms // 1_000)}"

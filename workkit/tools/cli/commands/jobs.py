@@ -1,4 +1,4 @@
-"""`workkit jobs`: pages of queues and sets, and where one job is."""
+"""`workkit jobs`: shows the jobs of a queue or a set, or finds one job."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _ARGS: Final = TableColumn("ARGS")
 
 
 class _Extent:
-    """Which part of a place is wanted; see `_extent_options`."""
+    """The part of a queue or set that the user wants; see `_extent_options`."""
 
     def __init__(
         self, page: int | None, limit: int | None, query: Query | None, *, everything: bool
@@ -60,13 +60,13 @@ class _Extent:
     def select(
         self, client: Client, kind: Kind, read_page: Callable[[int], Page[Any]], queue: str = ""
     ) -> tuple[Iterable[Any], str]:
-        """Return the records, and what to say under them.
+        """Return the records, and the note below them.
 
         Args:
-            client: Reads them.
-            kind: In what kind of place they are.
+            client: Reads the records.
+            kind: The kind of place.
             read_page: Returns a page by its number.
-            queue: The name of the queue, if it is one.
+            queue: The name of the queue, if the place is a queue.
         """
         from workkit.core.records import Place
 
@@ -84,7 +84,7 @@ class _Extent:
         return found.jobs, f"page {self.page} of {pages}, {found.total:,} jobs in all{more}"
 
     def _picked(self, walk: Iterator[Any]) -> tuple[Iterable[Any], str]:
-        """Take a page of what matches; how many do is known only at the end of the walk."""
+        """Take a page of the matching jobs. Their number is unknown until the walk ends."""
         if self.page is None:
             return islice(walk, self.limit), ""
         start = (self.page - 1) * _PAGE
@@ -93,12 +93,12 @@ class _Extent:
         return found[:_PAGE], more
 
     def nothing(self, message: str) -> str:
-        """Say that there is nothing, or nothing that matches."""
+        """Return the message for no jobs, or for no matching jobs."""
         return f"{message} that match {self.query.text!r}" if self.query else message
 
 
 def _extent_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command --filter, --page, --limit and --all, as one `extent`."""
+    """Add --filter, --page, --limit and --all to a command, which gets one `extent`."""
 
     @functools.wraps(command)
     def with_extent(
@@ -120,7 +120,7 @@ def _extent_options(command: Callable[..., R]) -> Callable[..., R]:
             type=int,
             callback=to_count,
             metavar="N",
-            help=f"The Nth {_PAGE} jobs. [default: 1]",
+            help=f"Page N, with {_PAGE} jobs per page. [default: 1]",
         ),
     ):
         with_extent = option(with_extent)
@@ -134,7 +134,7 @@ def _show(
     *,
     as_json: bool,
 ) -> bool:
-    """Print jobs; returns whether there was anything to say of them."""
+    """Print jobs and the note; returns whether there were any."""
     records, footer = selected
     shown = print_records(records) if as_json else print_table(columns, map(row, records))
     if footer and not as_json:
@@ -159,7 +159,7 @@ def _waited(job: Job, now: int) -> str:
 
 
 class _InOrder(click.Group):
-    """A group whose help keeps the order in which its commands are written."""
+    """A group whose help lists the commands in the order of the source."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -170,11 +170,11 @@ class _InOrder(click.Group):
     cls=_InOrder, epilog=examples("workkit jobs dead", "workkit jobs find 6f1c0a6e5d9b4f3a8e7d2c1b")
 )
 def jobs() -> None:
-    """Show the jobs of a queue or a set, or find one by its id."""
+    """Show the jobs of a queue or a set, or find one job by its id."""
 
 
 @jobs.command(
-    short_help="Show the jobs that wait in a queue.",
+    short_help="Show the waiting jobs of a queue.",
     epilog=examples(
         "workkit jobs queued send_email",
         "workkit jobs queued send_email --limit 3 --json",
@@ -185,7 +185,7 @@ def jobs() -> None:
 @server_options
 @json_option
 def queued(server: Server, *, name: str, extent: _Extent, as_json: bool) -> None:
-    """Show the jobs that wait in queue NAME, the one that runs next first."""
+    """Show the waiting jobs of queue NAME. The job that runs next is first."""
     now = now_s()
 
     def row(queued_job: QueuedJob) -> Sequence[str]:
@@ -203,14 +203,14 @@ def queued(server: Server, *, name: str, extent: _Extent, as_json: bool) -> None
 
 
 @jobs.command(
-    short_help="Show the jobs that wait for their time.",
+    short_help="Show the scheduled jobs.",
     epilog=examples("workkit jobs scheduled", "workkit jobs scheduled --page 2"),
 )
 @_extent_options
 @server_options
 @json_option
 def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
-    """Show the jobs that wait for their time, the earliest first."""
+    """Show the jobs that are scheduled for later, the earliest first."""
     now = now_s()
 
     def row(found: ScheduledJob) -> Sequence[str]:
@@ -224,7 +224,7 @@ def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
 
 
 @jobs.command(
-    short_help="Show the failed jobs that will be tried again.",
+    short_help="Show the failed jobs that will be retried.",
     epilog=examples(
         "workkit jobs retry",
         "workkit jobs retry --all --json | jq -r '.[].job.last_err'",
@@ -234,7 +234,7 @@ def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
 @server_options
 @json_option
 def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
-    """Show the failed jobs that will be tried again, the earliest first."""
+    """Show the failed jobs that will be retried, the earliest first."""
     now = now_s()
 
     def row(found: RetryJob) -> Sequence[str]:
@@ -249,20 +249,19 @@ def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
 
 
 @jobs.command(
-    short_help="Show the jobs that are not tried any more.",
+    short_help="Show the dead jobs.",
     epilog=examples(
         "workkit jobs dead",
         "workkit jobs dead --filter 'queue:send_email error:timeout age:<1h'",
         "workkit jobs dead --all --json > dead.json",
-        "workkit jobs dead --all --json |",
-        "  jq -r '.[] | select(.job.name == \"send_email\") | .job.id' | xargs workkit retry",
+        "workkit jobs dead --all --json | jq -r '.[].job.last_err' | sort | uniq -c",
     ),
 )
 @_extent_options
 @server_options
 @json_option
 def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
-    """Show the jobs that are not tried any more, oldest first."""
+    """Show the dead jobs, the oldest first. Dead jobs are not retried automatically."""
     now = now_s()
 
     def row(found: DeadJob) -> Sequence[str]:
@@ -285,10 +284,10 @@ def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def find(ctx: click.Context, server: Server, *, job_id: str, as_json: bool) -> None:
-    """Find the job JOB_ID, wherever it is, and show all of it.
+    """Find the job JOB_ID and show all of its fields.
 
-    Redis has no index of ids, so every queue and set is read, page by page. The exit code is 1 if
-    the job is nowhere; if it has run, how it ended is said.
+    Redis has no index of ids, so the command reads every queue and set, page by page. If no queue,
+    set or pool holds the job, the exit code is 1, and history shows how its last execution ended.
     """
     with closing(server.client()) as client:
         found = client.find(job_id)
@@ -301,7 +300,7 @@ def find(ctx: click.Context, server: Server, *, job_id: str, as_json: bool) -> N
             if executions:
                 last = executions[-1]
                 ago = age(now_s() - last.finished_ms // 1000)
-                note(f"job {job_id} is nowhere; it ended {ago} ago as {last.outcome!r}")
+                note(f"no queue or set holds job {job_id}; it ended {ago} ago as {last.outcome!r}")
                 note(f"workkit history --job {job_id} shows its executions")
             else:
                 explain(server, client, f"no job {job_id} in namespace {server.namespace!r}")

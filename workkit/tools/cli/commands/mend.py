@@ -40,26 +40,26 @@ _SETS: Final = ("scheduled", "retry", "dead")
     "--at",
     type=int,
     metavar="EPOCH",
-    help="When it died (`died_at` of `jobs dead --json`); saves a walk through a large set.",
+    help="When the job died: `died_at` of `jobs dead --json`. Avoids a search of a large set.",
 )
 @click.option(
     "--from",
     "place",
     type=click.Choice(_SETS),
-    help="With --filter or --all: the set. [default: dead]",
+    help="With --filter or --all: the set that holds the jobs. [default: dead]",
 )
 @click.option(
     "--per-second",
     "per_s",
     type=float,
     metavar="N",
-    help="With --filter or --all: first 1, then 10, then N a second.",
+    help="With --filter or --all: retry 1 job, then 10, then N per second.",
 )
 @click.option(
     "--max-failures",
     type=float,
     metavar="PERCENT",
-    help="With --per-second: stop if more of them fail. [default: 20]",
+    help="With --per-second: stop if more than this fail. [default: 20]",
 )
 @bulk_options
 @server_options
@@ -79,9 +79,9 @@ def retry(
 ) -> None:
     """Put dead jobs back into their queues, as if they had never failed.
 
-    A unique job takes its key again; where a newer job holds it, it runs without being unique. The
-    exit code is 1 if one of the jobs is not dead any more. With --from retry or scheduled, jobs run
-    now instead of later. `workkit undo` takes back those that have not begun.
+    A unique job takes its key again. If a newer job holds the key, the retried job is no longer
+    unique. With --from retry or scheduled, jobs run now instead of later. `workkit undo` takes back
+    the jobs that have not begun, for an hour. The exit code is 1 if a job was not retried.
     """
     many = everything or query is not None
     _check_choice(job_ids, at, many=many)
@@ -115,14 +115,14 @@ def retry(
     "--from",
     "place",
     type=click.Choice(_SETS),
-    help="The set that holds it; without, it is looked for everywhere.",
+    help="The set that holds the jobs. By default, all queues and sets are searched.",
 )
-@click.option("--queue", metavar="NAME", help="The queue that holds it.")
+@click.option("--queue", metavar="NAME", help="The queue that holds the jobs.")
 @click.option(
     "--at",
     type=int,
     metavar="EPOCH",
-    help="With --from: its time in the set, as `jobs ... --json` shows it; saves the walk.",
+    help="With --from: the time of the job in the set, from `jobs ... --json`. Avoids a search.",
 )
 @bulk_options
 @server_options
@@ -139,10 +139,10 @@ def delete(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete jobs that wait in a queue or a set, and free their unique keys.
+    """Delete jobs from a queue or a set, and free their unique keys.
 
-    A running job cannot be deleted. The exit code is 1 if one of the jobs was not found. What
-    --filter or --all deletes is kept for a day, and `workkit undo` brings it back.
+    A running job cannot be deleted. `workkit undo` brings deleted jobs back, for a day. The exit
+    code is 1 if a job was not deleted.
     """
     many = everything or query is not None
     _check_choice(job_ids, at, many=many)
@@ -169,7 +169,7 @@ def _check_place(place: str | None, queue: str | None, at: int | None, *, many: 
     if place is not None and queue is not None:
         raise click.UsageError("give either --from or --queue")
     if at is not None and place is None:
-        raise click.UsageError("--at needs --from: it is the time in a set")
+        raise click.UsageError("--at needs --from: it is the time of a job in a set")
     if many and place is None and queue is None:
         raise click.UsageError("--all and --filter need --from or --queue")
 
@@ -179,19 +179,19 @@ def _check_place(place: str | None, queue: str | None, at: int | None, *, many: 
 
 def _check_choice(job_ids: Sequence[str], at: int | None, *, many: bool) -> None:
     if many and (job_ids or at is not None):
-        raise click.UsageError("--all and --filter go without job ids and without --at")
+        raise click.UsageError("--all and --filter cannot be combined with job ids or --at")
     if not many and not job_ids:
         raise click.UsageError("give job ids, --filter or --all")
     if at is not None and len(job_ids) != 1:
-        raise click.UsageError("--at is the time of one job; give one job id")
+        raise click.UsageError("--at is the time of one job: give one job id")
 
 
 def _check_single(of_many: object, *, dry_run: bool, as_json: bool) -> None:
-    """Refuse what makes sense for many jobs only."""
+    """Refuse options that only --filter and --all have."""
     if of_many or dry_run or as_json:
         raise click.UsageError(
-            "with job ids there is no --dry-run, --json, --per-second or --from of retry; "
-            "--filter id:... has them"
+            "job ids cannot be combined with --dry-run, --json, --per-second or `retry --from`; "
+            "use --filter id:ID instead"
         )
 
 
@@ -202,9 +202,9 @@ def _check_single(of_many: object, *, dry_run: bool, as_json: bool) -> None:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @server_options
 def pause(server: Server, *, names: tuple[str, ...]) -> None:
-    """Keep all pools, those written in Go as well, from taking jobs called NAME.
+    """Stop all pools, including Go pools, from taking jobs called NAME.
 
-    Jobs that run go on, and jobs can still be enqueued.
+    Running jobs continue. New jobs can still be enqueued.
     """
     with closing(server.client()) as client:
         for name in names:

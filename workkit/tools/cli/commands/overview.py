@@ -56,10 +56,11 @@ _WORKERS: Final = (
 @server_options
 @json_option
 def queues(server: Server, *, as_json: bool) -> None:
-    """Show all queues that were ever used.
+    """Show all queues of the namespace, also empty ones.
 
-    OLDEST is how long the next job has waited, RUNNING how many jobs pools hold, LIMIT how many may
-    run at once. A "broken" queue has a key of a wrong type, so nothing of it runs.
+    OLDEST is the waiting time of the job that runs next. RUNNING is the number of jobs that pools
+    hold. LIMIT is how many jobs may run at once. A "broken" queue has a key of a wrong type, so its
+    jobs do not run.
     """
     with closing(server.client()) as client:
         found = client.queues()
@@ -68,7 +69,7 @@ def queues(server: Server, *, as_json: bool) -> None:
         else:
             print_table(_QUEUES, [_queue_row(queue) for queue in found])
         if not found:
-            explain(server, client, "no job was ever enqueued here")
+            explain(server, client, "this namespace has no queues yet")
 
 
 def _queue_row(queue: Queue) -> Sequence[str]:
@@ -89,14 +90,14 @@ def _queue_row(queue: Queue) -> Sequence[str]:
         "workkit pools --json | jq '.[].totals'",
     )
 )
-@click.option("--workers", is_flag=True, help="Show what the workers run instead.")
+@click.option("--workers", is_flag=True, help="Show the workers and their jobs instead.")
 @server_options
 @json_option
 def pools(server: Server, *, workers: bool, as_json: bool) -> None:
-    """Show the pools that process jobs, or what their workers run.
+    """Show the pools that process jobs, or the jobs that their workers run.
 
-    BEAT is the age of a pool's last heartbeat, by this machine's clock; a pool beats every few
-    seconds. BUSY is unknown for pools written in Go.
+    BEAT is the age of the last heartbeat, by the clock of this machine. A pool sends one every few
+    seconds. For Go pools, BUSY is unknown.
     """
     with closing(server.client()) as client:
         found: Sequence[object]

@@ -34,14 +34,14 @@ _SILENT_S: Final = 30.0
 def _to_faults(
     _ctx: click.Context, _param: click.Parameter, value: str | None
 ) -> tuple[int, ...] | str | None:
-    """Read which faults are to happen: "all", "none", or indexes such as 3,8."""
+    """Parse a list of faults: "all", "none", or indexes such as 3,8."""
     if value is None or value in {"all", "none"}:
         return () if value == "none" else value
     try:
         return tuple(int(each) for each in value.split(","))
     except ValueError:
         raise click.BadParameter(
-            f"{value!r} is neither all, none, nor indexes such as 3,8"
+            f"{value!r} is not valid; write all, none, or indexes such as 3,8"
         ) from None
 
 
@@ -111,7 +111,7 @@ def simulate(
     processes: int | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Play a scenario in virtual time, with the real engine.
+    """Run a scenario in virtual time, with the real engine.
 
     FILE is a Python file with a function scenario(sim) that builds a world. It may have a function
     report(sim) that describes the result. Rules are checked throughout: no job is lost, no job is

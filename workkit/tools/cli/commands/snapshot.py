@@ -1,4 +1,4 @@
-"""`workkit snapshot`: a namespace in one file."""
+"""`workkit snapshot`: writes a namespace to one file."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = ["snapshot"]
     "patterns",
     multiple=True,
     metavar="PATTERN",
-    help="Leave out the values of these keys of args as well (* and ?, any case).",
+    help="Also leave out the values of these keys of args (* and ?, any case).",
 )
 @click.option(
     "--keep-secrets",
     is_flag=True,
-    help="Leave nothing out on its own: without this, keys such as *password* and *token* are.",
+    help="Keep the values of keys such as *password* and *token*, which are left out by default.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @server_options
@@ -46,10 +46,11 @@ def snapshot(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write the whole state of a namespace to one file, to be looked at without its server.
+    """Write the state of a namespace to one file, which can be read without the server.
 
-    It has queues, pools, workers, cron entries, jobs and history, and says when each was read. Jobs
-    that move meanwhile may be in it twice or not at all. Only you can read the file.
+    The file has queues, pools, workers, cron entries, jobs and history, and the time at which each
+    was read. A job that moves during this time may be in the file twice or not at all. Only you can
+    read the file.
     """
     from workkit.snapshot import SECRETS, Redaction, write_snapshot
 

@@ -39,9 +39,9 @@ _PORT: Final = 8_000
     "--snapshot",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Look into a file of `workkit snapshot` instead of a server.",
+    help="Show a file of `workkit snapshot` instead of a server.",
 )
-@click.option("--read-only", is_flag=True, help="Refuse everything that changes something.")
+@click.option("--read-only", is_flag=True, help="Refuse all changes.")
 @click.option(
     "--refresh",
     "refresh_s",
@@ -49,7 +49,7 @@ _PORT: Final = 8_000
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="How often to look while something happens.",
+    help="How often to read while jobs run.",
 )
 @click.option(
     "--mask",
@@ -65,8 +65,8 @@ _PORT: Final = 8_000
     metavar="PATTERN",
     help="Hide values whose names match, beside those that look like secrets; repeatable.",
 )
-@click.option("--theme", default="workkit", show_default=True, help="Colours; ^t tries others.")
-@click.option("--once", is_flag=True, help="Print an overview and end.")
+@click.option("--theme", default="workkit", show_default=True, help="The colours. ^t shows others.")
+@click.option("--once", is_flag=True, help="Print an overview and exit.")
 @json_option
 @click.option("--serve", is_flag=True, help="Serve the console to a browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: the address.")
@@ -133,12 +133,12 @@ def top(
             f"a terminal with TERM={term} cannot draw the console; --once prints an overview"
         )
     with _reader(server, snapshot) as reader:
-        reader.overview()  # a wrong address is told in the shell, not on a screen that is gone
+        reader.overview()  # reports a wrong address in the shell, not on a screen that closes
         open_console(reader, **options)
 
 
 def _reader(server: Server, snapshot: str | None) -> AbstractContextManager[Reader]:
-    """Open what is looked at: a server, or the file of a snapshot."""
+    """Open a server, or the file of a snapshot."""
     from contextlib import closing
 
     if snapshot is None:
@@ -156,7 +156,7 @@ def serve_console(
     token: str | None,
     public_url: str | None = None,
 ) -> None:
-    """Serve the console to a browser, until a signal.
+    """Serve the console to browsers until a signal.
 
     Raises:
         MissingExtra: textual-serve is not installed.
@@ -169,7 +169,7 @@ def serve_console(
         local = False
     if not local and not options["read_only"] and not token:
         raise click.UsageError(
-            f"whoever reaches {host} could delete jobs; give --read-only, or --token SECRET"
+            f"everybody who can reach {host} could delete jobs; add --read-only or --token SECRET"
         )
     try:
         from workkit_tui.serving import ConsoleServer
@@ -186,11 +186,11 @@ def serve_console(
         client.close()
     from workkit_tui.settings import Settings
 
-    Settings(**options)  # checked here rather than in every browser
+    Settings(**options)  # checks them here, not in each browser
     try:
         ConsoleServer(
             server.redis, server.namespace, options, host, port, token, public_url
         ).serve()
     except OSError as error:
-        exits.complain(f"{host}:{port} cannot be served: {error.strerror or error}")
+        exits.complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
         click.get_current_context().exit(exits.USAGE)

@@ -1,4 +1,4 @@
-"""How the process ends: one exit code for each kind of outcome, one line for each error."""
+"""Exit codes, one for each kind of outcome, and error messages of one line."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ __all__ = [
     "silence_stdout",
 ]
 
-#: Nothing matched, or the question was answered with no.
+#: Nothing matched, or the user answered a question with no.
 NOT_FOUND: Final = 1
-#: A mistake in the command or in what it loads; click's own code.
+#: A mistake in the command or in the module that it loads. click uses the same code.
 USAGE: Final = 2
-#: The server was not reached (EX_UNAVAILABLE).
+#: The server did not answer (EX_UNAVAILABLE).
 UNAVAILABLE: Final = 69
-#: The server said no (EX_SOFTWARE).
+#: The server refused (EX_SOFTWARE).
 REFUSED: Final = 70
-#: The worker ended by itself and is to be started again (EX_TEMPFAIL).
+#: The worker stopped by itself and must be started again (EX_TEMPFAIL).
 REPLACE: Final = 75
-#: As shells report the end by SIGINT and by SIGPIPE.
+#: Shells report these codes for SIGINT and SIGPIPE.
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 
@@ -55,7 +55,7 @@ _CODES: Final[tuple[tuple[type[WorkkitError], int], ...]] = (
 )
 
 
-#: How messages of click's own begin.
+#: The first words of click's own messages.
 _CLICKS: Final = ("Could not", "Got unexpected", "Invalid value", "Missing", "No such", "Option")
 
 
@@ -65,7 +65,7 @@ def code_of(error: WorkkitError) -> int:
 
 
 def complain(message: object) -> None:
-    """Write one line about what went wrong to stderr; below a query, where it went wrong."""
+    """Write an error to stderr in one line. Below an invalid query, a mark shows the place."""
     from workkit.core.text import clean
 
     lines = str(message).split("\n") if isinstance(message, InvalidQuery) else [str(message)]
@@ -73,7 +73,7 @@ def complain(message: object) -> None:
 
 
 class _OneLineError(click.ClickException):
-    """A mistake in the command, told in one line and a hint."""
+    """A usage error, in one line and a hint."""
 
     exit_code = USAGE
 
@@ -90,9 +90,9 @@ class _OneLineError(click.ClickException):
 
 
 def one_line(error: click.UsageError | click.FileError) -> click.ClickException:
-    """Return a mistake in the command in the form that all our errors have.
+    """Turn a usage error of click into our form: one line and a hint.
 
-    A help text that click shows as an error, for a command without its subcommand, stays one.
+    If a subcommand is missing, click shows the help text as an error. That stays as it is.
     """
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error
@@ -104,7 +104,7 @@ def one_line(error: click.UsageError | click.FileError) -> click.ClickException:
 
 
 def silence_stdout() -> None:
-    """Send what is still buffered nowhere, since nobody reads stdout any more."""
+    """Discard buffered output, because nobody reads stdout any more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Following history as it is written."""
+"""Follows history while pools write it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _EVERY_S: Final = 1.0
 def follow(
     reader: Reader, name: str | None, outcome: str | None, lines: int
 ) -> Iterator[HistoryRecord]:
-    """Yield the newest executions, then each that is recorded, without end.
+    """Yield the newest executions, then each new one, without end.
 
     Args:
-        reader: Whose history.
+        reader: Reads the history.
         name: Only jobs of this name.
         outcome: Only this outcome.
-        lines: How many to begin with.
+        lines: How many executions to yield first.
     """
     query = HistoryQuery(None, None, name, outcome, None)
     last_id = reader.history_extent().last_id
     shown = list(islice(reader.history(name=name, outcome=outcome), lines))[::-1]
     yield from shown
-    # What was recorded between the two looks is in both.
+    # Executions that were recorded between the two reads are in both.
     known = set(shown)
     while True:
         for batch in reader.packed_history(after=last_id):

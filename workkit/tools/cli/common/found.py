@@ -1,4 +1,4 @@
-"""One job in full, for people."""
+"""Prints one job in full, as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["print_found"]
 
 
 def print_found(found: Found) -> None:
-    """Print where a job is and all that it says of itself, one fact a line."""
+    """Print the place of a job and all of its fields, one in each line."""
     lines = [("place", _place(found, now_s())), *_facts(found.job, now_s())]
     broad = max(len(label) for label, _ in lines)
     for label, text in lines:

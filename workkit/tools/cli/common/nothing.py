@@ -1,4 +1,4 @@
-"""What to say when there is nothing to show: the likeliest reason is a wrong namespace or name."""
+"""Explains an empty result. The most likely reason is a wrong namespace or name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["explain", "unknown"]
 
 
 def explain(server: Server, client: Client, message: str, *, name: str = "") -> None:
-    """Say why nothing was shown.
+    """Write the reason for an empty result to stderr.
 
     Args:
-        server: Where it was looked for.
-        client: A client of it.
-        message: What to say if namespace and name are right.
-        name: The queue that was asked for, if one was.
+        server: The server that was asked.
+        client: A client of this server.
+        message: The text if the namespace and the name exist.
+        name: The queue that the user named, if any.
     """
     if _is_empty(client):
         note(f"namespace {server.namespace!r} is empty on {server.label}: is it the right one?")
@@ -40,7 +40,7 @@ def _is_empty(client: Client) -> bool:
 
 
 def unknown(server: Server, client: Client, name: str) -> str:
-    """Say that no job of a name was ever enqueued, for the name may be mistyped; "" if one was."""
+    """Return a warning that no queue has this name; "" if one has. The name may be mistyped."""
     known = [queue.job_name for queue in client.queues()]
     if name in known:
         return ""

@@ -1,4 +1,4 @@
-"""What commands have in common: where the server is, JSON on request, examples in the help."""
+"""Options that commands share (server, namespace, JSON), and the examples in the help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a command looks.
+    """The server and the namespace of a command.
 
     Attributes:
         redis: The server's URL.
@@ -32,26 +32,26 @@ class Server:
 
     @property
     def label(self) -> str:
-        """The server as messages call it, without user and password."""
+        """The name of the server in messages, without user and password."""
         from workkit.store.connections.target import Target
 
         return Target.of(self.redis).label
 
     def client(self) -> Client:
-        """Return a client; nothing is connected yet."""
+        """Return a client, which connects when it is used."""
         from workkit.client import Client
 
         return Client(self.namespace, self.redis)
 
     def enqueuer(self) -> Enqueuer:
-        """Return an enqueuer; nothing is connected yet."""
+        """Return an enqueuer, which connects when it is used."""
         from workkit.enqueuer import Enqueuer
 
         return Enqueuer(self.namespace, self.redis)
 
 
 def server_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command the options --redis and --namespace, as its first argument."""
+    """Add --redis and --namespace to a command, which gets them as its first argument."""
 
     @functools.wraps(command)
     def with_server(*args: Any, redis: str, namespace: str, **options: Any) -> R:
@@ -79,23 +79,21 @@ def server_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def json_option(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command the option --json, as `as_json`."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON document, for other programs."
-    )(command)
+    """Add --json to a command, which gets it as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
 
 
 def examples(*lines: str) -> str:
-    """Return the end of a help text: an "Examples" block that click does not wrap.
+    """Return the last part of a help text: examples, which click does not wrap.
 
     Args:
-        *lines: What to type; a line that begins with a space continues the one above.
+        *lines: Commands. A line that begins with a space continues the line above.
     """
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def now_s() -> int:
-    """Return the wall time in epoch seconds."""
+    """Return the current time in epoch seconds."""
     from workkit.core.clock import SystemClock
 
     return SystemClock().read().epoch_s

@@ -1,6 +1,6 @@
-"""Printing records: as a table for people, as one JSON document for programs.
+"""Prints records as a table or as one JSON document.
 
-Both are written while they are read, so that a set of a million jobs needs no more memory than one
+Records are printed while they are read. So a set of a million jobs needs no more memory than a set
 of a thousand.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["TableColumn", "compact", "note", "print_record", "print_records", "p
 
 _BATCH: Final = 500
 _GAP: Final = "  "
-#: The last column keeps at least this much, however narrow the terminal is.
+#: The last column has at least this width, also on a narrow terminal.
 _LEAST: Final = 12
 
 
@@ -32,9 +32,9 @@ class TableColumn:
     """One column of a table.
 
     Attributes:
-        title: Its head.
-        right: Whether it holds numbers.
-        colors: Cell -> colour, for cells that should catch the eye.
+        title: The header.
+        right: Whether to align the cells to the right, as for numbers.
+        colors: Cell → colour, for important cells.
     """
 
     title: str
@@ -43,14 +43,14 @@ class TableColumn:
 
 
 def print_table(columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> int:
-    """Print a table; on a terminal the last column is cut to its width.
+    """Print a table. On a terminal, the last column is cut to fit.
 
     Args:
         columns: The columns.
-        rows: The cells, as they came from Redis.
+        rows: The cells, as Redis returned them.
 
     Returns:
-        How many rows there were; without any, nothing is printed.
+        The number of rows. Without rows, nothing is printed.
     """
     widths = [width(column.title) for column in columns]
     total = 0
@@ -93,13 +93,13 @@ def _line(
 
 
 def print_records(records: Iterable[object]) -> int:
-    """Print records as a JSON array, one a line.
+    """Print records as a JSON array, one record in each line.
 
     Args:
         records: Frozen records of the client.
 
     Returns:
-        How many there were.
+        The number of records.
     """
     total = 0
     source = iter(records)
@@ -125,14 +125,14 @@ def _encode(record: object) -> bytes:
 
     if not dataclasses.is_dataclass(record):
         return msgspec.json.encode(record)
-    # A job has a form of its own: its args as they stand in Redis.
+    # A job is printed with its args as Redis has them.
     fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     plain = {n: _job_fields(v) if isinstance(v, Job) else v for n, v in fields.items()}
     return msgspec.json.encode(plain)
 
 
 def _job_fields(job: Job) -> dict[str, Any]:
-    """Return a job's fields; bytes that are not a job are shown whole, in base64."""
+    """Return the fields of a job. Bytes that are not a job are returned in base64."""
     import base64
 
     import msgspec
@@ -144,7 +144,7 @@ def _job_fields(job: Job) -> dict[str, Any]:
         "name": job.name,
         "id": job.id,
         "enqueued_at": job.enqueued_at,
-        # As they stand in Redis: decoding would round what no float can hold.
+        # As Redis has them: decoding would round numbers that no float can hold.
         "args": msgspec.Raw(args_json(job.raw)) if whole else job.args,
         "unique": job.unique,
         "unique_key": job.unique_key,
@@ -158,7 +158,7 @@ def _job_fields(job: Job) -> dict[str, Any]:
 
 
 def compact(args: Mapping[str, Any] | None) -> str:
-    """Return args as short JSON, "" for none."""
+    """Return args as short JSON, or "" if there are no args."""
     if args is None:
         return ""
     import json
@@ -167,5 +167,5 @@ def compact(args: Mapping[str, Any] | None) -> str:
 
 
 def note(message: str) -> None:
-    """Write a line for people to stderr, so that stdout holds nothing but what was asked for."""
+    """Write a note to stderr, so that stdout has only the result."""
     click.echo(clean(message), err=True)

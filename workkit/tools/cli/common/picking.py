@@ -1,4 +1,4 @@
-"""`--filter`: jobs that a query picks, with a word on how far the search has come."""
+"""`--filter`: picks jobs by a query, and shows the progress of the search."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["PickingProgress", "filter_option", "pick"]
 R = TypeVar("R")
 P = TypeVar("P", bound="Placed")
 
-#: Whoever waits longer is told what for, seconds.
+#: After how long the progress is shown, seconds.
 _PATIENCE_S: Final = 2.0
 _EVERY_S: Final = 0.2
 
@@ -31,7 +31,7 @@ def filter_option(command: Callable[..., R]) -> Callable[..., R]:
         "query",
         callback=_to_query,
         metavar="QUERY",
-        help="Only jobs that match, such as 'error:timeout fails:>3'; see docs/query.md.",
+        help="Only jobs that match, such as 'error:timeout fails:>3'. See docs/query.md.",
     )(command)
 
 
@@ -44,10 +44,10 @@ def _to_query(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 
 class PickingProgress:
-    """One line on a terminal's stderr that says how far something is, once it takes long.
+    """Shows progress in one line on stderr, if that is a terminal and the work takes long.
 
     Args:
-        doing: What is done, such as "read".
+        doing: The verb in front of the numbers, such as "read".
     """
 
     def __init__(self, doing: str) -> None:
@@ -59,7 +59,7 @@ class PickingProgress:
         self._shown = False
 
     def show(self, done: int, total: int) -> None:
-        """Say how far it is, unless that was said a moment ago."""
+        """Show the progress, if the last update is old enough."""
         if not sys.stderr.isatty():
             return
         now = self._clock.read().monotonic_s
@@ -69,14 +69,14 @@ class PickingProgress:
             click.echo(f"\r\x1b[K{line}", nl=False, err=True)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._shown:
             click.echo("\r\x1b[K", nl=False, err=True)
             self._shown = False
 
 
 def pick(batches: Iterable[Batch[Any]], query: Query) -> Iterator[Any]:
-    """Yield the records of a walk that a query picks; says on a terminal how far it has come."""
+    """Yield the records that match a query; shows the progress on a terminal."""
     progress, now = PickingProgress("read"), now_s()
     try:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""How far a command is that takes its time."""
+"""Shows the progress of a slow command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workkit.core.text import clean, clip, pad
 
 __all__ = ["ProgressLine"]
 
-#: What ends sooner needs no words.
+#: A faster command shows no progress.
 _QUIET_S: Final = 2.0
 _TERMINAL_EVERY_S: Final = 0.2
 _FILE_EVERY_S: Final = 10.0
@@ -21,7 +21,7 @@ _WIDTH: Final = 78
 
 
 class ProgressLine:
-    """Says on stderr how far something is: on one line of a terminal, else now and then.
+    """Shows progress on stderr: in one line on a terminal, else in a new line every 10 seconds.
 
     Args:
         clock: Where times come from.
@@ -46,12 +46,12 @@ class ProgressLine:
         self.clear()
 
     def tell(self, what: str, done: int, total: int | None = None) -> None:
-        """Say how far it is, if it is time for that.
+        """Show the progress, if the last update is old enough.
 
         Args:
-            what: What is being done, such as "reading the dead set".
-            done: How many are done.
-            total: How many there are; None if nobody knows.
+            what: The work, such as "reading the dead set".
+            done: How many items are done.
+            total: How many items there are; None if unknown.
         """
         now_s = self._clock.read().monotonic_s
         if now_s < self._next_s:
@@ -68,7 +68,7 @@ class ProgressLine:
             click.echo(line, err=True)
 
     def clear(self) -> None:
-        """Take the line away again."""
+        """Erase the line."""
         if self._shown:
             click.echo(f"\r{' ' * _WIDTH}\r", err=True, nl=False)
             self._shown = False

@@ -1,4 +1,4 @@
-"""Reading what was typed: spans of time, points in time, JSON. Each is a click callback."""
+"""Parses options: spans of time, points in time, sizes, JSON. Each is a click callback."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["to_bytes", "to_count", "to_object", "to_past", "to_seconds", "to_tim
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{0,9})?", re.ASCII)
 _SIZE: Final = re.compile(r"(\d{1,9}(?:\.\d{0,9})?)([mgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
 _UNITS_BYTES: Final = {"m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-#: A count above this is a slip rather than a wish.
+#: We treat a larger count as a mistake.
 _MOST: Final = 1_000_000_000
 
 
 def to_count(_ctx: click.Context, _param: click.Parameter, value: int | None) -> int | None:
-    """Take a whole number from 1."""
+    """Check that a number is 1 or more."""
     if value is not None and not 1 <= value <= _MOST:
         raise click.BadParameter(f"{value} is not a whole number from 1 to {_MOST}")
     return value
 
 
 def to_bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """Read a size such as 500M or 1.5G; returns bytes."""
+    """Parse a size such as 500M or 1.5G; returns bytes."""
     if value is None:
         return None
     match = _SIZE.fullmatch(value.strip())
@@ -43,7 +43,7 @@ def to_bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 
 
 def to_seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    """Read a span of time such as 90, 1.5, 15m, 2h or 1d; returns seconds."""
+    """Parse a span of time such as 90, 1.5, 15m, 2h or 1d; returns seconds."""
     if value is None:
         return None
     span = read_span(value.strip())
@@ -53,19 +53,19 @@ def to_seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) 
 
 
 def to_timeout(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Read a span of time, or "none" for no limit; returns seconds."""
+    """Parse a span of time, or "none" for no limit; returns seconds."""
     return None if value == "none" else to_seconds(ctx, param, value)
 
 
 def to_time(
     _ctx: click.Context, _param: click.Parameter, value: str | None
 ) -> datetime.datetime | float | None:
-    """Read a point in time: ISO 8601 with a zone, or epoch seconds."""
+    """Parse a point in time: ISO 8601 with a time zone, or epoch seconds."""
     return None if value is None else _time(value.strip())
 
 
 def to_past(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    """Read a point in time, or a span with a unit that ends now; returns epoch seconds."""
+    """Parse a point in time, or a span with a unit before now; returns epoch seconds."""
     if value is None:
         return None
     span = read_span(value.strip())
@@ -97,7 +97,7 @@ def _time(value: str) -> datetime.datetime | float:
 def to_object(
     _ctx: click.Context, _param: click.Parameter, value: str | None
 ) -> dict[str, Any] | None:
-    """Read a JSON object; "-" reads it from standard input, null is None."""
+    """Parse a JSON object. "-" reads it from standard input; null becomes None."""
     if value is None:
         return None
     import json
@@ -109,17 +109,17 @@ def to_object(
         raise click.BadParameter("the JSON is nested too deeply") from None
     except ValueError as error:
         raise click.BadParameter(
-            f"this is no JSON: {error}; quote it for the shell, as in '{{\"id\": 7}}'"
+            f"this is not valid JSON: {error}; quote it for the shell, as in '{{\"id\": 7}}'"
         ) from None
     if parsed is not None and not isinstance(parsed, dict):
         raise click.BadParameter(
-            f'args are a JSON object such as {{"id": 7}}, not {type(parsed).__name__}'
+            f'args must be a JSON object such as {{"id": 7}}, not {type(parsed).__name__}'
         )
     return parsed
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} does not exist in JSON")
+    raise ValueError(f"JSON has no {name}")
 
 
 def _finite(digits: str) -> float:
