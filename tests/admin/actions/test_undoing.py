@@ -46,6 +46,18 @@ def test_deleted_jobs_of_a_queue_run_next_in_their_old_order(stage: Stage) -> No
     assert stage.queued() == [*raws, raw_job("new")]
 
 
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_marked_jobs_of_a_queue_come_back_in_the_order_of_the_queue(
+    stage: Stage, count: int
+) -> None:
+    raws = [raw_job(f"{n * 7 % 11:02}") for n in range(count)]
+    stage.queue("mail", *raws)
+    marked = stage.client.jobs(MAIL).jobs
+    made = stage.client.actions.plan_for("delete", MAIL, marked)
+    stage.client.actions.undo(stage.client.actions.apply(made).operation_id)
+    assert stage.queued() == raws
+
+
 def test_a_second_console_undoes_an_operation_of_a_killed_one(stage: Stage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(1_700)})
     made = stage.client.actions.plan("delete", DEAD)

@@ -109,12 +109,12 @@ class Application:
 
     def _pinned(self) -> Iterator[list[bytes]]:
         """Yield the payloads of pinned jobs that are still in the place, batch by batch."""
-        if self._plan.count == len(self._plan.sample):  # all are known; no search is needed
-            raws = [record.job.raw for record in self._plan.sample]
-            size = 1 if self._plan.place.kind == "queued" else _BATCH
-            yield from (raws[at : at + size] for at in range(0, len(raws), size))
+        queued = self._plan.place.kind == "queued"
+        # The trash of a queue needs the order of the queue, which only a search finds.
+        if self._plan.count == (1 if queued else len(self._plan.sample)):
+            yield [record.job.raw for record in self._plan.sample]
             return
-        if self._plan.place.kind == "queued":
+        if queued:
             yield from self._pinned_in_queue()
             return
         for low, high, digests in self._plan.pins.spans(_BATCH):
