@@ -72,8 +72,6 @@ class WorkerPool:
         sleep_backoffs: Waits between looks at empty queues, milliseconds; used only where the
             server does not announce changes.
         max_recoveries: A job that was running when its process died this many times is dead.
-        clock: Where times come from.
-        entropy: Where chance comes from.
         max_job_bytes: A cron job that takes more bytes in Redis is refused; 1 MiB by default.
 
     Raises:
@@ -99,8 +97,8 @@ class WorkerPool:
         self._target = Target.of(redis, namespace)
         check_pool(concurrency, context, history, sleep_backoffs, max_recoveries, clock, entropy)
         self._backoffs_s = [ms / 1000 for ms in sleep_backoffs]
-        self._spec = PoolSpec(namespace, concurrency, context, history, max_recoveries)
-        self._spec.max_job_bytes = check_job_bytes(max_job_bytes)
+        max_bytes = check_job_bytes(max_job_bytes)
+        self._spec = PoolSpec(namespace, concurrency, context, history, max_recoveries, max_bytes)
         self._clock = clock if clock is not None else SystemClock()
         self._entropy = entropy if entropy is not None else Entropy()
         self._loop = PoolLoop()

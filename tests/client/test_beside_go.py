@@ -11,6 +11,7 @@ from tests.client.test_pages import PAGES
 from tests.parity.gopeer import GoJob, GoPeer
 from workkit import Job
 from workkit.core import job as wire
+from workkit.core.undecodable import UNDECODABLE
 
 ARGS: Final = {"text": "<é\u2028>", "list": [], "n": 1.5}
 
@@ -226,6 +227,6 @@ def test_what_was_buried_and_go_retries_reaches_no_handler_and_can_still_be_rest
 def test_a_job_with_an_arg_of_that_name_runs_where_no_bytes_are_buried_in_it(stage: Stage) -> None:
     ran: list[Any] = []
     for value in (5, "no base64!", None):
-        stage.enqueuer.enqueue("mail", {wire.UNDECODABLE: value})
-    stage.pool(lambda job: ran.append((job.args or {})[wire.UNDECODABLE])).work()
+        stage.enqueuer.enqueue("mail", {UNDECODABLE: value})
+    stage.pool(lambda job: ran.append((job.args or {})[UNDECODABLE])).work()
     assert ran == [5, "no base64!", None]

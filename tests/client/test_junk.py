@@ -13,6 +13,7 @@ from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
 from tests.client.test_pages import PAGES, WALKS
 from workkit import Client, NotDeleted, NotRetried, ServerRefused
 from workkit.core import job as wire
+from workkit.core.undecodable import UNDECODABLE
 
 DELETE: Final[dict[SetName, Callable[[Client, int, str], None]]] = {
     "scheduled": Client.delete_scheduled_job,
@@ -114,7 +115,7 @@ def test_junk_in_a_queue_cannot_be_deleted_by_the_id_that_it_does_not_have(stage
 #: What is read as a job and cannot be changed, and what looks like a wrapping and is none.
 TRAPS: Final = {
     "a field whose name is no UTF-8": raw_job("trap")[:-1] + b',"\xff":1}',
-    "a wrapping that is no ASCII": raw_job("trap", args={wire.UNDECODABLE: "é"}),
+    "a wrapping that is no ASCII": raw_job("trap", args={UNDECODABLE: "é"}),
     "args too deep to make a key of": raw_job("trap", unique=True, args={"a": [[[[[0]]]]]}).replace(
         b"[0]", b"[" * 300 + b"]" * 300
     ),
@@ -240,7 +241,7 @@ def test_junk_that_a_pool_has_buried_comes_back_as_it_was(stage: Stage, junk: by
     pool = stage.pool()
     pool.work()
     died_at, job = stage.job_at("dead")
-    assert job.args == {wire.UNDECODABLE: base64.b64encode(junk).decode(), "from": "mail"}
+    assert job.args == {UNDECODABLE: base64.b64encode(junk).decode(), "from": "mail"}
     stage.client.retry_dead_job(died_at, job.id)
     assert stage.queued() == [junk]
     assert stage.members("dead") == []

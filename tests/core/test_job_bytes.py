@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.parity.gopeer import GoJobRecord
 from workkit.core import gojson
 from workkit.core import job as wire
+from workkit.core.undecodable import UNDECODABLE, bury_undecodable, restore_undecodable
 from workkit.errors import Undecodable
 
 ID: Final = "0123456789abcdef01234567"
@@ -300,11 +301,11 @@ def test_an_error_is_cut_only_beyond_its_bound(size: int) -> None:
 def test_a_malformed_payload_is_wrapped_in_a_readable_job_and_restored(
     raw: bytes, origin: str, reason: str
 ) -> None:
-    buried = wire.bury_undecodable(raw, origin, reason, ID, NOW_S)
+    buried = bury_undecodable(raw, origin, reason, ID, NOW_S)
     job = wire.decode(buried)
     assert (job.name, job.id, job.fails, job.failed_at) == (origin, ID, 1, NOW_S)
     assert job.last_err == f"undecodable payload: {reason}"
-    assert wire.restore_undecodable(job) == raw
+    assert restore_undecodable(job) == raw
     go = GoJobRecord.decode(buried)
     assert (go.name, go.id, go.enqueued_at, go.fails) == (origin, ID, NOW_S, 1)
 
@@ -315,11 +316,11 @@ def test_a_malformed_payload_is_wrapped_in_a_readable_job_and_restored(
         None,
         {},
         {"from": "a"},
-        {wire.UNDECODABLE: 5},
-        {wire.UNDECODABLE: "no base64!"},
-        {wire.UNDECODABLE: "é"},
+        {UNDECODABLE: 5},
+        {UNDECODABLE: "no base64!"},
+        {UNDECODABLE: "é"},
     ],
 )
 def test_a_plain_job_restores_no_malformed_payload(args: dict[str, Any] | None) -> None:
     job = wire.decode(wire.encode("a", ID, 1, gojson.encode_args(args)))
-    assert wire.restore_undecodable(job) is None
+    assert restore_undecodable(job) is None

@@ -14,6 +14,7 @@ from tests.client.stage import JUNK, SETS, Stage, raw_job
 from workkit.core import job as wire
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import Place, WorkerObservation
+from workkit.core.undecodable import bury_undecodable
 from workkit.snapshot import Redaction, Snapshot, write_snapshot
 
 SECRET = "hunter-2-hunter"  # noqa: S105 - the tests' own
@@ -89,7 +90,7 @@ def test_malformed_payloads_are_removed_as_a_whole(raw: bytes) -> None:
 
 
 def test_malformed_payloads_inside_dead_jobs_are_removed() -> None:
-    raw = wire.bury_undecodable(SECRET.encode(), "mail", "no job", "x", 1)
+    raw = bury_undecodable(SECRET.encode(), "mail", "no job", "x", 1)
     clean = wire.decode(Redaction().job(raw))
     assert clean.args == {"from": "mail", "workkit_undecodable": "[redacted]"}
 

@@ -22,22 +22,18 @@ __all__ = [
     "Payload",
     "args_json",
     "bounded_error",
-    "bury_undecodable",
     "decode",
     "encode",
     "failed",
     "id_text",
     "is_payload_of",
     "read",
-    "restore_undecodable",
     "slot_of",
     "splice",
 ]
 
 _T = TypeVar("_T")
 
-#: The args key that holds the bytes of a malformed payload, in base64.
-UNDECODABLE: Final = "workkit_undecodable"
 #: Longer error texts are cut in the middle, bytes.
 MAX_ERROR_BYTES: Final = 16_384
 #: A check-in longer than this is cut (characters); it is written again and again while it stands.
@@ -379,32 +375,3 @@ def bounded_error(error: str) -> str:
     half = MAX_ERROR_BYTES // 2
     head, tail = data[:half].decode("utf-8", "ignore"), data[-half:].decode("utf-8", "ignore")
     return f"{head}\n... {len(data) - 2 * half} bytes left out ...\n{tail}"
-
-
-def bury_undecodable(raw: bytes, origin: str, reason: str, job_id: str, now_s: int) -> bytes:
-    """Wrap a malformed payload into a valid dead job, so that every reader can show it.
-
-    Args:
-        raw: The malformed payload.
-        origin: Where it was: a queue's name, or "scheduled" or "retry".
-        reason: Why it is malformed.
-        job_id: A new id.
-        now_s: Epoch seconds.
-    """
-    import base64
-
-    args = {UNDECODABLE: base64.b64encode(raw).decode("ascii"), "from": origin}
-    fresh = encode(origin, job_id, now_s, gojson.encode_args(args))
-    return failed(fresh, 1, f"undecodable payload: {reason}", now_s)
-
-
-def restore_undecodable(job: Job | Payload) -> bytes | None:
-    """Return the malformed payload that `bury_undecodable` wrapped; None for any other job."""
-    import base64
-
-    if not job.args or not isinstance(text := job.args.get(UNDECODABLE), str):
-        return None
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        return None

@@ -55,13 +55,13 @@ class PoolSpec:
         context: Makes a context a job, or None.
         history: How much history to keep, or None.
         max_recoveries: At how many recoveries from dead pools a job is dead itself.
+        max_job_bytes: A cron job that takes more than this is refused.
         registrations: Job name -> handler and options.
         middleware: In the order of registration.
         periodic: Cron entries.
         events: Hooks.
         start_hooks: Called before the pool takes its first job.
         stop_hooks: Called after it has stopped.
-        max_job_bytes: A cron job that takes more than this is refused.
     """
 
     namespace: str
@@ -69,13 +69,13 @@ class PoolSpec:
     context: Callable[[], Any] | None
     history: HistoryOptions | None
     max_recoveries: int
+    max_job_bytes: int = MAX_JOB_BYTES
     registrations: dict[str, Registration] = field(default_factory=dict)
     middleware: list[Middleware] = field(default_factory=list)
     periodic: list[PeriodicEntry] = field(default_factory=list)
     events: Events = field(default_factory=Events)
     start_hooks: list[Callable[[], Any]] = field(default_factory=list)
     stop_hooks: list[Callable[[], Any]] = field(default_factory=list)
-    max_job_bytes: int = MAX_JOB_BYTES
 
 
 class Engine:

@@ -179,28 +179,33 @@ class Serving:
                 # In parts: a loop that asks for a long wait is not missed before that is over.
                 yield Wait(min(wait_s, self._safety_look_s or _TRY_S))
                 return
-            if not self._listener.armed:
-                if self._noise.is_deaf(self._clock.read()):
-                    yield self._poll(wait_s)
-                    return
-                if pause_s := self._noise.pause_s(self._clock.read()):
-                    yield Wait(min(wait_s, pause_s))
-                    if dispatcher.has_finished or self.stopping or pause_s >= wait_s:
-                        return
-                look = yield WatchRequest(dispatcher.look())
-                if look is None:
-                    yield self._poll(wait_s)
-                    return
-                hopeful = dispatcher.looked(look)
-                self._hurry(look.next_due_s)
-                if hopeful:
-                    return
-                if self._noise.is_suspect(now := self._clock.read()):
-                    yield from self._noise.judge(now)
-                    return
-            yield from self._listen(wait_s)
+            if self._listener.armed or (yield from self._look(wait_s)):
+                yield from self._listen(wait_s)
         finally:
             self._alarm.disarm()
+
+    def _look(self, wait_s: float) -> Generator[Any, Any, bool]:
+        """Look for work and have the server announce changes; tells whether to wait for one."""
+        dispatcher = self._engine.dispatcher
+        if self._noise.is_deaf(self._clock.read()):
+            yield self._poll(wait_s)
+            return False
+        if pause_s := self._noise.pause_s(self._clock.read()):
+            yield Wait(min(wait_s, pause_s))
+            if dispatcher.has_finished or self.stopping or pause_s >= wait_s:
+                return False
+        look = yield WatchRequest(dispatcher.look())
+        if look is None:
+            yield self._poll(wait_s)
+            return False
+        has_work = dispatcher.looked(look)
+        self._hurry(look.next_due_s)
+        if has_work:
+            return False
+        if self._noise.is_suspect(now := self._clock.read()):
+            yield from self._noise.judge(now)
+            return False
+        return True
 
     def _listen(self, wait_s: float) -> Routine:
         """Wait for an announcement; after a long silence, make sure that it could be heard."""

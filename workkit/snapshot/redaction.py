@@ -13,8 +13,8 @@ import msgspec
 
 from workkit.core import job as wire
 from workkit.core.history import PackedHistory, Record, pack, unpack
-from workkit.core.job import UNDECODABLE
 from workkit.core.records import WorkerObservation
+from workkit.core.undecodable import UNDECODABLE
 from workkit.errors import Undecodable
 
 __all__ = ["SECRETS", "Redaction"]

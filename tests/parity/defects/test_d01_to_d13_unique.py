@@ -9,6 +9,7 @@ import pytest
 from tests.parity.defects.fleet import Fleet, boom
 from tests.parity.gopeer import GoJob, GoJobRecord
 from workkit.core import job as wire
+from workkit.core.undecodable import restore_undecodable
 from workkit.errors import ServerUnavailable
 
 if TYPE_CHECKING:
@@ -334,6 +335,6 @@ def test_d6c_an_update_that_is_no_job_is_buried_and_the_job_runs_as_it_was(
 
     assert runs.seen == [1]
     (buried,) = fleet.members("dead")
-    assert wire.restore_undecodable(wire.decode(buried)) == junk
+    assert restore_undecodable(wire.decode(buried)) == junk
     assert is_clean(fleet)
     assert fleet.redis.exists(job.unique_key) == 0

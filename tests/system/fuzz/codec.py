@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from workkit.core import job as wire
+from workkit.core.undecodable import bury_undecodable, restore_undecodable
 from workkit.errors import InvalidArgs, Undecodable
 from workkit.store.keys import Keys
 
@@ -29,8 +30,8 @@ def examine(raw: bytes) -> bool:
     try:
         job = wire.decode(raw)
     except Undecodable as reason:
-        buried = wire.bury_undecodable(raw, "good", str(reason), _ID, _NOW_S)
-        assert wire.restore_undecodable(wire.decode(buried)) == raw
+        buried = bury_undecodable(raw, "good", str(reason), _ID, _NOW_S)
+        assert restore_undecodable(wire.decode(buried)) == raw
         return False
     args = wire.args_json(raw)
     failed = wire.failed(raw, job.fails + 1, "ValueError: no\n  at x", _NOW_S)

@@ -18,8 +18,8 @@ from tests.system.fuzz.onlookers import look_on, pressing
 from tests.system.fuzz.payloads import Mutator
 from workkit import Client, Enqueuer, HistoryOptions, Job, WorkerPool
 from workkit.admin.steps.reads import read_job
-from workkit.core import job as wire
 from workkit.core.entropy import Entropy
+from workkit.core.undecodable import restore_undecodable
 
 __all__ = ["Outcome", "bombard"]
 
@@ -245,7 +245,7 @@ def _account(url: str, outcome: Outcome, ran: set[str]) -> None:
     outcome.dead, outcome.waiting = len(dead), len(waiting)
     jobs = [*waiting, *(item.job for item in dead)]
     ids = ran | {job.id for job in jobs} | {record.job_id for record in client.history()}
-    raws = {job.raw for job in jobs} | {wire.restore_undecodable(job) for job in jobs}
+    raws = {job.raw for job in jobs} | {restore_undecodable(job) for job in jobs}
     outcome.missing = [
         raw
         for raw in outcome.stored

@@ -7,6 +7,7 @@ from typing import Any
 from workkit.admin.steps.job_state import unique_key_of
 from workkit.core import job as wire
 from workkit.core.job import Job
+from workkit.core.undecodable import restore_undecodable
 from workkit.store.calls import pages as reading
 from workkit.store.calls.remove import Removal, Revival
 from workkit.store.keys import Keys
@@ -30,7 +31,7 @@ def revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
     """Return how to retry a dead job; None for a malformed payload."""
     if job.undecodable:
         return None
-    original = wire.restore_undecodable(job)
+    original = restore_undecodable(job)
     if original is not None:
         origin = str((job.args or {}).get("from", job.name))
         if origin in {"scheduled", "retry"} and job.name == origin:

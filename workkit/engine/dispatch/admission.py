@@ -10,6 +10,7 @@ from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job, Payload
 from workkit.core.options import HistoryOptions, JobOptions
+from workkit.core.undecodable import UNDECODABLE, bury_undecodable, restore_undecodable
 from workkit.cron.slots import PeriodicEntry, split_slot
 from workkit.engine.handling.execution import Execution, Fate, quick_fate
 from workkit.engine.handling.handlers import Chain, Handler, Middleware, Registration
@@ -95,8 +96,8 @@ class Admission:
         known = self._chains.get(payload.name)
         if known is None:
             return self._stray(queue, raw, payload, now)
-        if payload.args and wire.UNDECODABLE in payload.args:
-            buried = wire.restore_undecodable(payload)
+        if payload.args and UNDECODABLE in payload.args:
+            buried = restore_undecodable(payload)
             if buried is not None:
                 return self._bury_again(queue, raw, payload, buried, now)
         chain, options = known
@@ -124,7 +125,7 @@ class Admission:
         job_id = self._entropy.identifier()
         payload = Payload(queue, job_id, now.epoch_s)
         execution = self._strange(payload, raw, queue, now)
-        dead = wire.bury_undecodable(raw, queue, reason, job_id, now.epoch_s)
+        dead = bury_undecodable(raw, queue, reason, job_id, now.epoch_s)
         error = f"undecodable payload: {reason}"
         return execution, quick_fate(
             execution, "dead", now, error=error, dead=dead, reason="undecodable"

@@ -62,19 +62,15 @@ class Dispatcher:
     """Claims, hands out and settles the jobs of one pool.
 
     Args:
-        keys: The namespace.
         identity: The pool's ids.
         admission: Turns claimed bytes into executions.
         board: What is known of the queues.
         ledger: What the pool holds.
-        runner: Where handlers run.
         deadlines: Handlers with a timeout.
         finished: Executions that have ended; runners append, the dispatcher takes.
         events: Takes what hooks want to know.
         history: How much history to keep; None for none.
-        concurrency: How many handlers run at once.
         max_recoveries: At how many recoveries a job is dead.
-        clock: Where times come from.
 
     Attributes:
         next_due_s: When the next scheduled job or retry is due, epoch seconds, as last seen.

@@ -20,6 +20,7 @@ from workkit.core.entropy import Entropy
 from workkit.core.fingerprint import fingerprint
 from workkit.core.history import Record
 from workkit.core.liveness import DEAD_S, SUSPECT_S
+from workkit.core.undecodable import bury_undecodable
 from workkit.engine.handling.events import ReapedPool
 from workkit.engine.handling.execution import headline
 from workkit.engine.process.identity import Identity
@@ -219,7 +220,7 @@ class Reaper:
         except Undecodable as reason:
             job_id = self._entropy.identifier()
             return Recoverable(
-                raw, "", wire.bury_undecodable(raw, name, str(reason), job_id, now.epoch_s)
+                raw, "", bury_undecodable(raw, name, str(reason), job_id, now.epoch_s)
             )
         error = (
             f"PoolDied: the worker process died {self._max_recoveries} times while it held this "

@@ -13,6 +13,7 @@ from workkit.core import job as wire
 from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.core.text import counted
+from workkit.core.undecodable import bury_undecodable
 from workkit.cron import parse
 from workkit.cron.slots import split_field, split_slot
 from workkit.engine.duties import peers
@@ -209,6 +210,4 @@ class Requeuer:
             )
         except Undecodable as error:
             job_id = self._entropy.identifier()
-            return Due(
-                raw, wire.bury_undecodable(raw, origin, str(error), job_id, now.epoch_s), "", ""
-            )
+            return Due(raw, bury_undecodable(raw, origin, str(error), job_id, now.epoch_s), "", "")

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 from workkit.core import job as wire
 from workkit.core.job import Payload
 from workkit.core.options import JobOptions
+from workkit.core.undecodable import restore_undecodable
 from workkit.errors import Undecodable
 
 __all__ = [
@@ -135,7 +136,7 @@ def identify(raw: bytes) -> tuple[str, Payload | None]:
         job = wire.read(raw)
     except Undecodable:
         return raw.decode("utf-8", "replace"), None
-    buried = wire.restore_undecodable(job.job(raw))
+    buried = restore_undecodable(job.job(raw))
     return (job.id, job) if buried is None else (buried.decode("utf-8", "replace"), job)
 
 
