@@ -163,7 +163,7 @@ def test_two_requeuers_move_every_job_once(stage: Stage) -> None:
     while exchanges:
         # Side by side, so that both have read the same page before either moves it.
         replies = {pool: pool.link.send(e.commands) for pool, e in exchanges.items()}
-        pages += sum(isinstance(r[0], list) and len(r[0]) == 100 for r in replies.values())
+        pages += sum(isinstance(r[0], list) and len(r[0]) == 200 for r in replies.values())
         for pool, reply in replies.items():
             try:
                 exchanges[pool] = steps[pool].send(reply)

@@ -193,9 +193,13 @@ def test_every_script_is_used_and_every_used_script_exists() -> None:
 # The legend of the keyspace
 
 
-def test_the_legend_names_every_script() -> None:
-    legend = (LUA / "README.md").read_text("utf-8")
-    assert not [lua.name for lua in SCRIPTS if f"`{lua.name}`" not in legend]
+def test_each_script_has_a_constant_with_a_sentence() -> None:
+    source = (ROOT / "workkit" / "store" / "scripts.py").read_text("utf-8")
+    told = re.findall(
+        r'^#: [A-Z][^\n]*\.\n([A-Z_]+): Final = script\("(\w+)"\)$', source, re.MULTILINE
+    )
+    assert [name.lower() for name, _ in told] == [stem for _, stem in told]
+    assert {stem for _, stem in told} == {file.stem for file in LUA.glob("*.lua")}
 
 
 def test_the_legend_names_every_key() -> None:

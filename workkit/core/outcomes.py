@@ -26,6 +26,8 @@ class OutcomeRule(NamedTuple):
         decides: Whether it shows that the job succeeded or failed. If not, the job runs again.
         total: The heartbeat field that counts it; "" without one.
         slot_mark: The state of a cron job's slot after it.
+        level: How serious it is.
+        becomes: What a log line says about the job after a failure.
     """
 
     meaning: str
@@ -35,6 +37,7 @@ class OutcomeRule(NamedTuple):
     total: str = ""
     slot_mark: str = "done"
     level: Level = ""
+    becomes: str = ""
 
 
 #: A failed slot is not done: its job may be retried, even from the dead set.
@@ -43,14 +46,16 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
     "retry": OutcomeRule(
         "the handler failed; the job waits for a retry",
         b"r", failed=True, total="retried", slot_mark="failed", level="warning",
+        becomes="will be retried",
     ),
     "dead": OutcomeRule(
         "the job failed for good and is in the dead set",
         b"x", failed=True, total="died", slot_mark="failed", level="error",
+        becomes="is dead",
     ),
     "discarded": OutcomeRule(
         "the job failed for good and was dropped, or it was a duplicate",
-        b"d", failed=True, total="discarded", level="warning",
+        b"d", failed=True, total="discarded", level="warning", becomes="was discarded",
     ),
     "returned": OutcomeRule(
         "the job went back to its queue unfinished",
@@ -58,7 +63,7 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
     ),
     "fenced": OutcomeRule(
         "another pool had taken the job, so the result did not count",
-        b"", decides=False, total="fenced",
+        b"", decides=False, total="fenced", becomes="belongs to another pool",
     ),
     "recovered": OutcomeRule(
         "the job's pool died; another pool put the job back into its queue", b"", decides=False

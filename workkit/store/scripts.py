@@ -51,34 +51,65 @@ def all_scripts() -> list[Script]:
     return [script(file.name[:-4]) for file in sorted(files, key=str) if file.name.endswith(".lua")]
 
 
+#: Carries over the jobs that a pool still runs after it was taken for dead.
 ADOPT: Final = script("adopt")
+#: Writes a pool's heartbeat and its limits.
 BEAT: Final = script("beat")
+#: Frees unique keys, takes updates and cron slots, right before handlers start.
 BEGIN: Final = script("begin")
+#: Removes entries from a stopped Go pool's list that the pool has run and left there.
 DROP_GHOSTS: Final = script("drop_ghosts")
+#: Puts jobs into their queues.
 ENQUEUE: Final = script("enqueue")
+#: Puts a unique job into its queue or into the scheduled set, or refuses it.
 ENQUEUE_UNIQUE: Final = script("enqueue_unique")
+#: Settles what finished, appends history, claims new jobs: the dispatcher's round trip.
 EXCHANGE: Final = script("exchange")
+#: Removes a dead pool that holds nothing.
 FORGET: Final = script("forget")
+#: Deletes a unique key that no job holds, for the doctor.
 FREE_UNIQUE: Final = script("free_unique")
+#: Finds large jobs, for the doctor.
 LARGE: Final = script("large")
+#: Removes a pool that stops.
 LEAVE: Final = script("leave")
+#: Lifts the limit of jobs that nobody handles.
 LIFT_LIMIT: Final = script("lift_limit")
+#: Reads everything that could give an idle pool work.
 LOOK: Final = script("look")
+#: Moves due jobs to their queues.
 MOVE: Final = script("move")
+#: Notes an action before it begins, so that it can be undone.
 NOTE: Final = script("note")
+#: Reads a part of a place by position, bounded by number and bytes.
 PAGE: Final = script("page")
+#: Reads the next part of a set, behind a member, even if members come and go.
 PAGE_AFTER: Final = script("page_after")
+#: Schedules the slots of a cron entry.
 PLAN_SLOTS: Final = script("plan_slots")
+#: Returns a dead pool's jobs to their queues.
 REAP: Final = script("reap")
+#: Takes retried jobs back from their queues.
 RECALL: Final = script("recall")
+#: Computes a queue's lock again.
 RECOUNT: Final = script("recount")
+#: Enters a pool into the namespace.
 REGISTER: Final = script("register")
+#: Deletes jobs, into the trash or for good.
 REMOVE: Final = script("remove")
+#: Brings deleted jobs back from the trash.
 RESTORE: Final = script("restore")
+#: Reads what a pool holds and shuts out exchanges that are still under way.
 RESYNC: Final = script("resync")
+#: Returns a job that a Go pool holds and does not run, for the doctor.
 RETURN_GHOST: Final = script("return_ghost")
+#: Puts dead or waiting jobs into their queues.
 REVIVE: Final = script("revive")
+#: Puts a job into the scheduled set.
 SCHEDULE: Final = script("schedule")
+#: Renames a key of a wrong type, for the doctor.
 SET_ASIDE: Final = script("set_aside")
+#: Reads a part of a set by score, bounded by number and bytes.
 SPAN: Final = script("span")
+#: Counts what holds a lock, for the doctor.
 TALLY: Final = script("tally")

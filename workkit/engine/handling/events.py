@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from workkit.core import fingerprint
 from workkit.core.job import Job
 from workkit.core.options import near_match, shown
+from workkit.core.outcomes import OUTCOMES
 from workkit.engine.handling.execution import Fate
 from workkit.engine.handling.handlers import Loop
 from workkit.engine.handling.interrupt import responds, wait_for
@@ -120,7 +121,7 @@ class Events:
         facts = {"job_name": payload.name, "job_id": payload.id, "fails": fails, "outcome": outcome}
         _log.warning(
             "job %r %s failed (%d of %d), %s: %s",
-            payload.name, payload.id, fails, execution.options.max_fails, _BECOMES[outcome],
+            payload.name, payload.id, fails, execution.options.max_fails, OUTCOMES[outcome].becomes,
             headline,
             exc_info=traceback, extra=facts,
         )  # fmt: skip
@@ -252,11 +253,3 @@ def hook_failed(hook: Callable[..., Any], error: BaseException) -> None:
         _log.error("hook %s failed", label(hook), exc_info=error)
     else:
         _log.error("hook %s failed: %s", label(hook), fingerprint.error_text(error))
-
-
-_BECOMES: Final = {
-    "retry": "will be retried",
-    "dead": "is dead",
-    "discarded": "was discarded",
-    "fenced": "belongs to another pool",
-}

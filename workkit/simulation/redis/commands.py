@@ -86,7 +86,7 @@ def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
     name = command_name(command)
     if name == "plan_slots" and reply == 0:
         return keys[2:6]
-    if name == "move" and isinstance(reply, list) and not any([*reply[:3], *reply[4:]]):
+    if name == "move" and isinstance(reply, list) and not any([*reply[:3], reply[4]]):
         return ()  # all due jobs belong to queues of wrong types
     if name != "exchange" or not isinstance(reply, list) or reply[0] != b"ok":
         return keys

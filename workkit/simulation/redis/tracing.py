@@ -93,7 +93,7 @@ class TraceWriter:
     def _move(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
         first = 3 + int(args[1])
         jobs = range(first, len(args), 5)
-        if sum(reply) == 0:
+        if not sum(reply[:4]) and not reply[4]:
             return
         for at in jobs:
             # The reply does not say which of them were still there.

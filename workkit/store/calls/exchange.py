@@ -40,7 +40,7 @@ class Effect(NamedTuple):
     """What else happens when a job is settled; see exchange.lua.
 
     Attributes:
-        op: "free", "release", "mark", "recovered" or "begun".
+        op: "release", "mark", "recovered" or "begun".
         key: The Redis key it touches; b"" for the ops that have their own.
         argument: The op's argument.
     """

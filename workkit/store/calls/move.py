@@ -130,7 +130,7 @@ def move(keys: Keys, source: bytes, jobs: Sequence[Due], now_s: int) -> RoundTri
     ]  # fmt: skip
 
     def parse(reply: Any) -> MoveResult:
-        moved, buried, dropped, left, *taken = reply
+        moved, buried, dropped, left, taken = reply
         return MoveResult(moved, buried, dropped, left, taken)
 
     return RoundTrip.one(call(scripts.MOVE, key_list, args), parse)

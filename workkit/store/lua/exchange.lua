@@ -26,8 +26,7 @@
 --                            the queue's key has a wrong type)
 -- then the effects of settled jobs, applied only where the job was still held, four each:
 --   ordinal of the settled job (1-based, over all queues), op, key index (into KEYS), argument:
---   "free" DEL key   "release" DEL key if its value is a payload with that id, as
---   JSON writes it
+--   "release" DEL key if its value is a payload with that id, as JSON writes it
 --   "mark" SET key argument for 2 days   "recovered" HDEL recoveries argument
 --   "begun" HDEL begun argument
 --
@@ -153,9 +152,7 @@ end
 while ARGV[cursor] do
   local op, key, argument = ARGV[cursor + 1], KEYS[tonumber(ARGV[cursor + 2])], ARGV[cursor + 3]
   if applied[tonumber(ARGV[cursor])] == '1' then
-    if op == 'free' then
-      redis.call('DEL', key)
-    elseif op == 'release' then
+    if op == 'release' then
       local value = redis.pcall('GET', key)
       if type(value) == 'string' and field_of(value, 'id') == argument then
         redis.call('DEL', key)

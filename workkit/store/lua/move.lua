@@ -9,16 +9,19 @@
 --
 -- ARGV[1]  now, epoch s   ARGV[2] number of queues Q   ARGV[3] seconds that slot marks are kept
 -- ARGV[4..3+Q]  names of the queues
--- then a job, five each: raw, new bytes, index of its queue (1-based; 0: it is not a job, bury the new
--- bytes in the dead set), index of its slot key (1-based; 0: not a cron job), and "DUE SEEN FIELD" (epoch s,
--- when its entry was last declared, its entry in `periodic`) if it is a slot that nobody declares any
--- more ("" if not). Such a slot is taken back if its entry has not been declared since, and its key
--- says that workkit has planned it: it counts as not planned, should its entry be declared again. One
+-- then a job, five each:
+--   raw, new bytes
+--   index of its queue (1-based); 0 for a malformed payload: bury the new bytes in the dead set
+--   index of its slot key (1-based); 0 for a job that is not a cron job
+--   "DUE SEEN FIELD" of a slot that nobody declares any more, else "": when it is due, when its entry
+--   was last declared (epoch s), and its field in `periodic`
+-- Such a slot is taken back if its entry has not been declared since, and if its key says that
+-- workkit has planned it. It then counts as not planned, should its entry be declared again. A slot
 -- without a key was planned by a Go pool, and is moved.
 --
--- Returns {moved, buried, dropped, left, place...}: dropped are second copies of a cron slot, left are
--- jobs whose queue's key has a wrong type; then come the places (1-based) of slots that were taken
--- back. A job that is no longer in the set counts nowhere: somebody else moved it.
+-- Returns {moved, buried, dropped, left, {place...}}: dropped are second copies of a cron slot, left
+-- are jobs whose queue's key has a wrong type, and the places (1-based) are those of slots that were
+-- taken back. A job that is no longer in the set counts nowhere: another pool has moved it.
 
 local queue_count = tonumber(ARGV[2])
 local first_job = 4 + queue_count
@@ -75,4 +78,4 @@ for q = 1, queue_count do
     moved = moved + #batches[q]
   end
 end
-return {moved, buried, dropped, left, unpack(taken)}
+return {moved, buried, dropped, left, taken}

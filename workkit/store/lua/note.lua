@@ -13,7 +13,7 @@
 -- it, so that jobs can be deleted there.
 
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
-redis.call('HSET', KEYS[2], unpack(ARGV, 5))
+for at = 5, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[at], ARGV[at + 1]) end
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 redis.call('ZADD', KEYS[1], ARGV[4], ARGV[1])
 return 1
