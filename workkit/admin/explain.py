@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from workkit.admin.obstacles import obstacles
 from workkit.core import liveness
 from workkit.core.job import is_payload_of
 from workkit.core.records import Placed, Queue, WorkerPoolHeartbeat
@@ -92,11 +93,12 @@ def _waiting(placed: Placed, around: Circumstances) -> Iterator[str]:
 def _obstacles(placed: Placed, around: Circumstances) -> Iterator[str]:
     queue, name = around.queue, placed.job.name
     if queue is not None:
-        if queue.broken:
+        found = obstacles(queue, None)
+        if "broken" in found:
             yield f"a key of queue {name!r} has a wrong type, so no pool takes jobs from it"
-        if queue.paused:
+        if "paused" in found:
             yield f"queue {name!r} is paused"
-        if queue.max_concurrency and queue.running >= queue.max_concurrency:
+        if "full" in found:
             held = _holders(around)
             yield (
                 f"the limit of {name!r} is reached: {queue.running} of "

@@ -13,8 +13,9 @@ from tests.conftest import PrivateServer, WaitUntil
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, WorkerPool
 from workkit.admin.grouping import group_errors
+from workkit.admin.obstacles import takers
 from workkit.core.liveness import DEAD_S
-from workkit_tui.model.attention import concerns, takers
+from workkit_tui.model.attention import concerns
 from workkit_tui.model.trends import Trends
 
 BIG = 2**70

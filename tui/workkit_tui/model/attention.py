@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from workkit.admin.explain import is_silent
+from workkit.admin.obstacles import OBSTACLES, obstacles
 from workkit.core.liveness import DEAD_S
 from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted
 from workkit_tui.model.trends import Trends
 from workkit_tui.model.words import pool_name
 
-__all__ = ["Concern", "concerns", "held_up", "takers"]
+__all__ = ["Concern", "concerns", "held_up"]
 
 Level = Literal["bad", "warn"]
 
@@ -72,16 +72,6 @@ def concerns(seen: Overview, trends: Trends, taken: Mapping[str, int]) -> list[C
     return sorted(found, key=lambda concern: (_RANK[concern.level], -concern.weight))
 
 
-def takers(seen: Overview) -> Counter[str]:
-    """Return how many workers of live pools take jobs of a name."""
-    found: Counter[str] = Counter()
-    for pool in seen.pools:
-        if not is_silent(pool, seen.taken_at):
-            for name in pool.job_names:
-                found[name] += pool.concurrency
-    return found
-
-
 def held_up(queue: Queue, taken: Mapping[str, int]) -> tuple[str, Level | Literal[""]]:
     """Return in a word why the jobs of a queue do not run, and how bad that is.
 
@@ -92,14 +82,9 @@ def held_up(queue: Queue, taken: Mapping[str, int]) -> tuple[str, Level | Litera
     Returns:
         Two empty texts if nothing does.
     """
-    if queue.broken:
-        return "broken", "bad"
-    if queue.paused:
-        return "paused", "warn"
-    if queue.count and not taken.get(queue.job_name):
-        return "no worker", "bad"
-    if queue.count and 0 < queue.max_concurrency <= queue.running:
-        return "full", "warn"
+    for obstacle in obstacles(queue, taken.get(queue.job_name, 0)):
+        if obstacle != "full" or queue.count:
+            return obstacle, OBSTACLES[obstacle]
     return "", ""
 
 
@@ -123,7 +108,7 @@ def _grouped(kind: Sequence[Concern], together: str) -> Iterator[Concern]:
 
 
 def _queues(seen: Overview, taken: Mapping[str, int]) -> Iterator[Concern]:
-    kinds: dict[str, list[Queue]] = {"broken": [], "orphan": [], "paused": [], "slow": []}
+    kinds: dict[str, list[Queue]] = {"broken": [], "no worker": [], "paused": [], "slow": []}
     for queue in seen.queues:
         if kind := _kind(queue, taken):
             kinds[kind].append(queue)
@@ -132,7 +117,7 @@ def _queues(seen: Overview, taken: Mapping[str, int]) -> Iterator[Concern]:
         oldest = age(max((queue.latency for queue in queues), default=0))
         what = {
             "broken": "are broken: none of their jobs run, some of their keys have a wrong type",
-            "orphan": f"have no live worker: {jobs}, oldest {oldest}",
+            "no worker": f"have no live worker: {jobs}, oldest {oldest}",
             "paused": f"are paused: {jobs}, oldest {oldest}",
             "slow": f"are behind: {jobs}, oldest {oldest}",
         }[kind]
@@ -143,29 +128,27 @@ def _queues(seen: Overview, taken: Mapping[str, int]) -> Iterator[Concern]:
 
 def _kind(queue: Queue, taken: Mapping[str, int]) -> str:
     """Return the kind of concern about a queue; "" for none."""
-    if queue.broken:
-        return "broken"
-    if not queue.count:
-        return ""
-    if not taken.get(queue.job_name):
-        return "orphan"
-    if queue.paused:
-        return "paused"
+    found = obstacles(queue, taken.get(queue.job_name, 0))
+    if "broken" in found or not queue.count:
+        return "broken" if "broken" in found else ""
+    for obstacle in ("no worker", "paused"):
+        if obstacle in found:
+            return obstacle
     return "slow" if queue.latency > _SLOW_S else ""
 
 
 def _queue(kind: str, queue: Queue) -> Concern:
     name, waits = clean(queue.job_name), age(queue.latency)
     jobs = counted(queue.count, "job")
-    full = queue.max_concurrency and queue.running >= queue.max_concurrency
+    full = "full" in obstacles(queue, None)
     why = f", its limit of {queue.max_concurrency} is reached" if full else ""
     said = {
         "broken": "none of its jobs run, one of its keys has a wrong type",
-        "orphan": f"no live worker takes its {jobs}, oldest {waits}",
+        "no worker": f"no live worker takes its {jobs}, oldest {waits}",
         "paused": f"paused, {jobs}, oldest {waits}",
         "slow": f"{jobs}, oldest {waits}{why}",
     }[kind]
-    level: Level = "bad" if kind in {"broken", "orphan"} else "warn"
+    level: Level = "bad" if kind in {"broken", "no worker"} else "warn"
     weight = _WHOLE if kind == "broken" else float(queue.latency)
     text = f"queue {name}: {said}"
     return Concern(level, text, weight, "queues", queue.job_name, name=name)

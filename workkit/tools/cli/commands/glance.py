@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from workkit.admin.obstacles import takers
 from workkit.core.text import age, clean, counted
 from workkit.tools.cli.common.output import TableColumn, print_table
 
@@ -37,7 +38,7 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
         click.echo(click.style(f"! {line}", fg="yellow"))
     queues = [queue for queue in seen.queues if queue.count or queue.running or queue.paused]
     if queues:
-        from workkit_tui.model.attention import held_up, takers
+        from workkit_tui.model.attention import held_up
 
         taken = takers(seen)
         listed = sorted(queues, key=lambda queue: -queue.count)[:_MOST]
@@ -71,7 +72,7 @@ def _counts(seen: Overview) -> dict[str, int]:
 
 
 def _troubles(reader: Reader, seen: Overview) -> list[str]:
-    from workkit_tui.model.attention import concerns, takers
+    from workkit_tui.model.attention import concerns
     from workkit_tui.model.trends import Trends
 
     trends = Trends()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from workkit.admin.obstacles import obstacles
 from workkit.core.text import age, counted
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
@@ -27,7 +28,7 @@ _QUEUES: Final = (
     TableColumn("OLDEST", right=True),
     TableColumn("RUNNING", right=True),
     TableColumn("LIMIT", right=True),
-    TableColumn("STATE", colors={"paused": "yellow", "broken": "red"}),
+    TableColumn("STATE", colors={"paused": "yellow", "full": "yellow", "broken": "red"}),
 )
 _POOLS: Final = (
     TableColumn("POOL"),
@@ -79,7 +80,7 @@ def _queue_row(queue: Queue) -> Sequence[str]:
         age(queue.latency) if queue.count else _NONE,
         f"{queue.running}",
         f"{queue.max_concurrency or _NONE}",
-        "broken" if queue.broken else "paused" if queue.paused else "",
+        next(iter(obstacles(queue, None)), ""),
     )
 
 
