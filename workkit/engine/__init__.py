@@ -1,11 +1,11 @@
 """One worker pool.
 
-`engine.py` puts the parts together, `driver.py` runs them on threads, and `serving.py` is the life
-of a pool. The parts have folders by role:
+`engine.py` assembles the parts, `driver.py` runs them on threads, and `serving.py` is the
+dispatcher's loop. Each folder holds parts of one role:
 
-- `dispatch`: claims jobs, starts them, settles them.
-- `duties`: the work of a pool in the background, one duty a file.
+- `dispatch`: claims, starts and settles jobs.
+- `duties`: the background work of a pool, one duty per file.
 - `handling`: one execution of a job, from its handler to its fate.
-- `runners`: where handlers run: threads and an event loop.
+- `runners`: run handlers on threads and on an event loop.
 - `process`: identity, signals, wake-ups, outages.
 """

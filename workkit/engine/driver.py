@@ -1,4 +1,4 @@
-"""Drives an engine with threads: dispatcher, heartbeat and maintenance, a connection each."""
+"""Runs an engine on three threads, each with a connection: dispatcher, heartbeat, maintenance."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _log = logging.getLogger("workkit")
 
 
 class ThreadsRefusedError(PoolState):
-    """The system starts no thread for the pool; it may do so later."""
+    """The system refuses to start a thread for the pool; a later attempt may succeed."""
 
 
-#: How often whoever waits for a pool looks whether it still lives, seconds.
+#: How often a thread that waits for a pool checks that the pool lives, seconds.
 _LOOK_S: Final = 0.2
-#: A stop ends so long after its timeout, whatever hangs, seconds. The first part is for the
-#: dispatcher, which gives jobs back and signs off, the rest for all others.
+#: A stop ends this long after its timeout, even if a thread hangs, seconds. The first part is for
+#: the dispatcher, which returns jobs and signs off; the rest is for the other threads.
 _DISPATCHER_S: Final = 1.4
 _ALL_S: Final = 1.9
-#: How long the others may take where there is no timeout, seconds.
+#: How long the other threads may take if there is no timeout, seconds.
 _OTHERS_S: Final = 1.0
 #: How long stop hooks may take, counted from the end of the last handler, seconds.
 _HOOKS_S: Final = 30.0
@@ -50,15 +50,15 @@ class PoolDriver:
     """The threads of one running pool.
 
     Args:
-        spec: What the pool is to be.
-        target: Where Redis is.
-        clock: Where times come from.
-        entropy: Where chance comes from.
-        sleep_backoffs_s: Waits between looks where the server does not announce changes, seconds.
+        spec: The pool's registrations and options.
+        target: The address and options of Redis.
+        clock: The host's clock.
+        entropy: The random source.
+        sleep_backoffs_s: Polling intervals for a server that does not announce changes, seconds.
         make_runner: Makes the runner.
 
     Attributes:
-        pid: The process in which it runs; a forked child has its memory, and none of its threads.
+        pid: The process that runs the pool; a forked child copies the memory but not the threads.
     """
 
     def __init__(
@@ -120,17 +120,17 @@ class PoolDriver:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is the process in which the pool was started, and no fork of it."""
+        """Whether this process started the pool, rather than being a fork of that process."""
         return self.pid == os.getpid()
 
     @property
     def alive(self) -> bool:
-        """Whether the dispatcher runs, as far as anybody knows."""
+        """Whether the dispatcher runs, as far as is known."""
         return not self._ended.is_set()
 
     @property
     def stopping(self) -> bool:
-        """Whether the pool has been asked to stop, or stops by itself."""
+        """Whether the pool was asked to stop, or stops by itself."""
         return self._serving.stopping
 
     @property
@@ -140,7 +140,7 @@ class PoolDriver:
 
     @property
     def pool_id(self) -> str:
-        """The id under which the pool holds jobs at present."""
+        """The id under which the pool now holds jobs."""
         return self.engine.identity.pool_id
 
     def start(self) -> None:
@@ -148,11 +148,11 @@ class PoolDriver:
 
         Raises:
             ServerError: Redis cannot be reached or refuses; nothing has been started.
-            PoolState: The system starts no more threads; nothing has been started.
+            PoolState: The system refuses to start a thread; nothing has been started.
         """
         COURIER.open()
         try:
-            # Before it can write a time, or move what is due by its own clock.
+            # Before the pool writes a time or moves due jobs by its own clock.
             self._link.carry(self.engine.clock.ask())
             self._link.carry(self.engine.dispatcher.register())
             if warning := self._link.carry(warn_of_eviction()):
@@ -176,14 +176,14 @@ class PoolDriver:
             with contextlib.suppress(ServerError):
                 self._link.carry(self.engine.dispatcher.leave())
             raise ThreadsRefusedError(
-                f"the pool was not started, since the system starts no thread ({error}); raise its "
-                "limit of threads, such as ulimit -u or the pids limit of the container"
+                f"the pool was not started: the system refuses to start a thread ({error}); raise "
+                "its limit of threads, such as ulimit -u or the pids limit of the container"
             ) from None
 
     # The end.
 
     def look(self) -> None:
-        """Look whether all threads of the pool are alive and turn; end the pool if not."""
+        """Check that all threads of the pool live and make progress; end the pool if not."""
         self._lookout.look(self._clock.read().monotonic_s)
         why = self.engine.runner.fault
         if self._waker.broken or self._heartbeat.broken or self._maintenance.broken:
@@ -192,10 +192,10 @@ class PoolDriver:
             self._end(why)
 
     def _failed(self, pulse: Pulse, why: str) -> None:
-        """End the pool, one of whose loops does not turn; called by the first to find it."""
+        """End the pool because one of its loops makes no progress; the first observer calls it."""
         self._end(why)
         if pulse is self.engine.vitals.dispatcher and not self._ended.is_set():
-            _log.error("what the pool holds stays in progress; other pools recover it")
+            _log.error("the pool's jobs stay in progress; other pools recover them")
             self._ended.set()
 
     def _end(self, why: str) -> None:
@@ -203,7 +203,7 @@ class PoolDriver:
             self._serving.end(f"the pool cannot go on: {why}", within_s=None)
 
     def runs_here(self) -> bool:
-        """Tell whether this is called from a handler, a hook or another thread of the pool."""
+        """Tell whether the caller is a handler, a hook or another thread of the pool."""
         thread = threading.current_thread()
         return (
             self.engine.runner.runs_here()
@@ -218,12 +218,12 @@ class PoolDriver:
         self._serving.request_stop(timeout_s)
 
     def wait_ended(self, asked: SignalEvent) -> None:
-        """Wait for a request to stop, or for the pool's own end."""
+        """Wait for a request to stop, or until the pool ends by itself."""
         while not asked.wait(_LOOK_S) and not self._serving.stopping and self.alive:
             self.look()
 
     def stop(self, timeout_s: float | None) -> bool:
-        """Stop, within the timeout and two seconds; returns False if another call has done it.
+        """Stop within the timeout plus two seconds; return False if another call does it.
 
         Args:
             timeout_s: Seconds that handlers may take; None for no limit.
@@ -245,22 +245,22 @@ class PoolDriver:
         return True
 
     def _left_s(self, more_s: float, most_s: float = math.inf) -> float:
-        """Return how much is left of the timeout and some more, seconds."""
+        """Return the time left of the timeout plus `more_s`, at most `most_s`, seconds."""
         now_s = self._clock.read().monotonic_s
         return min(max(self._serving.give_back_at_s + more_s - now_s, 0.0), most_s)
 
     def _give_up(self) -> None:
-        """End without the dispatcher, which waits for Redis, or for what never comes."""
+        """End without the dispatcher, which waits for Redis or hangs."""
         self._link.sever()
         if not self._ended.wait(0.2):
             _log.error(
-                "the pool could not give its jobs back in time; what it holds stays in progress, "
-                "and other pools recover it"
+                "the pool could not return its jobs in time; they stay in progress, and other "
+                "pools recover them"
             )
             self._ended.set()
 
     def _close(self) -> None:
-        """Let all threads but the dispatcher's end, and free what they hold."""
+        """End all threads except the dispatcher's, and free their resources."""
         for loop in (self._maintenance, self._heartbeat):
             loop.stop(self._left_s(_ALL_S, most_s=_OTHERS_S / 2))
             loop.sever()
@@ -270,7 +270,7 @@ class PoolDriver:
         self._waker.close()
 
     def is_overdue(self, by_s: float) -> bool:
-        """Tell whether a stop that was asked for should have ended so long ago, seconds."""
+        """Tell whether a requested stop should have ended `by_s` seconds ago."""
         if self._closed.is_set():
             return False
         until_s = self._serving.give_back_at_s
@@ -279,11 +279,11 @@ class PoolDriver:
         return self._clock.read().monotonic_s > until_s + by_s
 
     def hooks_may_take_s(self) -> float:
-        """Return how long hooks may take that are due when the pool has ended, seconds."""
+        """Return how long the hooks that follow the pool's end may take, seconds."""
         return self._left_s(_ALL_S, most_s=5.0)
 
     def closed(self) -> None:
-        """Let go whoever waits for the end, when the hooks have run too; deliver the log."""
+        """Release the callers that wait for the end, after the hooks have run; deliver the log."""
         self._closed.set()
         COURIER.close(max(self._left_s(_ALL_S, most_s=1.0), 0.1))
 
@@ -299,8 +299,8 @@ class PoolDriver:
     def _serve(self) -> None:
         try:
             carry_out(self._serving.routine(), self._link, self._wait)
-        except BaseException:  # noqa: BLE001 - whatever has ended it, the pool must end
-            _log.exception("the dispatcher has ended; other pools recover what the pool holds")
+        except BaseException:  # noqa: BLE001 - any error must end the pool
+            _log.exception("the dispatcher has ended; other pools recover the pool's jobs")
             self._end("its dispatcher has ended")
         finally:
             self.engine.vitals.dispatcher.ended = True
@@ -316,10 +316,10 @@ class PoolDriver:
             self._waker.wait(wait.for_s)
 
     def drain(self, timeout_s: float | None) -> tuple[list[str], dict[str, int], bool]:
-        """Wait until nothing is left to do now.
+        """Wait until no job is left that could run now.
 
         Returns:
-            Paused queues with jobs, lengths of queues that are not empty, and whether all was done.
+            Paused queues with jobs, lengths of queues that are not empty, and whether all is done.
 
         Raises:
             ServerError: Redis does not answer.

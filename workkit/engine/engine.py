@@ -1,7 +1,7 @@
-"""Puts a pool together from its parts, without threads or connections.
+"""Assembles a pool from its parts, without threads or connections.
 
-`WorkerPool` drives an engine with threads, the simulator with its own scheduler; the parts are the
-same objects.
+`WorkerPool` drives an engine with threads, the simulator with its own scheduler. Both use the same
+parts.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ from workkit.store.keys import Keys
 
 __all__ = ["Engine", "PoolSpec", "RunnerFactory"]
 
-#: Makes a runner from the worker ids and the function that takes what has ended.
+#: Makes a runner from the worker ids and the function that receives ended executions.
 RunnerFactory = Callable[[Sequence[str], Callable[[Execution], None]], Runner]
 
 
 @dataclass(slots=True)
 class PoolSpec:
-    """What a pool is to be: everything that the user has registered and set.
+    """Everything that the user has registered and set.
 
     Attributes:
         namespace: Prefix of all keys.
         concurrency: How many handlers run at once.
-        context: Makes a context a job, or None.
+        context: Makes a context per job, or None.
         history: How much history to keep, or None.
-        max_recoveries: At how many recoveries from dead pools a job is dead itself.
-        max_job_bytes: A cron job that takes more than this is refused.
+        max_recoveries: A job that was recovered this often from dead pools goes to the dead set.
+        max_job_bytes: Registration refuses a larger cron job.
         registrations: Job name -> handler and options.
         middleware: In the order of registration.
         periodic: Cron entries.
         events: Hooks.
-        start_hooks: Called before the pool takes its first job.
+        start_hooks: Called before the pool claims its first job.
         stop_hooks: Called after it has stopped.
     """
 
@@ -82,26 +82,23 @@ class Engine:
     """The parts of one running pool.
 
     Args:
-        spec: What the pool is to be.
+        spec: The pool's registrations and options.
         clock: The host's clock.
-        entropy: Where chance comes from.
+        entropy: The random source.
         make_runner: Makes the runner.
-        notify: Called, on whatever thread, when a handler has ended or the pool was reaped.
+        notify: Called from any thread when a handler has ended or the pool was reaped.
         host: The name of the pool's host; by default this machine's.
         pid: The pool's process id; by default this process's.
 
     Attributes:
-        clock: Where times come from: the host's clock, or the server's where that is far off.
-        identity: The pool's ids.
+        clock: The host's clock, or the server's if the two differ much.
         vitals: The signs of life of the pool's loops.
-        ledger: What the pool holds.
-        runner: Where handlers run.
-        dispatcher: Claims and settles.
-        heartbeat: The duty that has a thread of its own.
-        observer: The duty that also clears up at the end.
+        ledger: The jobs that the pool holds.
+        heartbeat: The duty with its own thread.
+        observer: The duty that also cleans up at the end.
         requeuer: The duty that can be hurried.
         reaper: The duty that watches other pools.
-        duties: All other duties, in turn.
+        duties: All duties except the heartbeat, in turn.
     """
 
     def __init__(
@@ -184,7 +181,7 @@ class Engine:
         )
 
     def _duties(self, spec: PoolSpec, entropy: Entropy) -> tuple[Duty, ...]:
-        """Put together what maintenance takes turns among."""
+        """Make the duties of the maintenance thread."""
         keys, history = self.keys, spec.history
         duties: tuple[Duty, ...] = (
             ClockCheck(self.clock),
@@ -199,7 +196,7 @@ class Engine:
         return (*duties, Trimmer(keys, history.max_age_s))
 
     def totals(self) -> Mapping[str, int]:
-        """Return what a heartbeat says beyond the original's fields."""
+        """Return the heartbeat's fields that the original does not have."""
         totals = self.ledger.totals
         return {
             "busy": self.ledger.running,
@@ -217,7 +214,7 @@ class Engine:
 
 
 def _limits(registrations: Mapping[str, Registration]) -> dict[str, int]:
-    """Return the limits that the pool declares; a job without one has no say in it."""
+    """Return the limits that the pool declares; a job without a limit is left out."""
     return {
         name: registration.options.max_concurrency
         for name, registration in registrations.items()
@@ -226,5 +223,5 @@ def _limits(registrations: Mapping[str, Registration]) -> dict[str, int]:
 
 
 def _details(history: HistoryOptions | None) -> HistoryOptions | None:
-    """Return the options if something is kept that costs each job a little."""
+    """Return the options if history keeps details that cost extra time per job."""
     return history if history is not None and (history.args or history.checkins) else None

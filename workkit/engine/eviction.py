@@ -1,4 +1,4 @@
-"""What a server says of itself that decides how safe jobs are in it."""
+"""Reads from the server's INFO whether it may evict jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workkit.store.round_trip import Step
 
 __all__ = ["EVICTS", "evicts", "warn_of_eviction"]
 
-#: What is wrong with a server that evicts, and what to do.
+#: A warning: the fault and the remedy.
 EVICTS: Final = (
     "the server evicts keys when its memory is full (maxmemory-policy %s), jobs included; "
     "set maxmemory-policy noeviction"
@@ -19,10 +19,10 @@ EVICTS: Final = (
 
 
 def evicts(info: Mapping[str, str]) -> str:
-    """Return the policy by which a server with a memory limit drops keys; "" if it does not.
+    """Return the policy by which a server with a memory limit drops keys; "" if it drops none.
 
     Args:
-        info: What INFO says.
+        info: The fields of INFO.
     """
     policy = info.get("maxmemory_policy", "noeviction")
     limited = info.get("maxmemory", "0") != "0"
@@ -30,10 +30,10 @@ def evicts(info: Mapping[str, str]) -> str:
 
 
 def warn_of_eviction() -> Step[str]:
-    """Return what to say of a server that evicts; "" of one that does not or does not tell."""
+    """Return a warning if the server evicts; "" if it does not, or does not say."""
     try:
         info = yield from inspecting.info("memory")
     except ServerError:
-        return ""  # without the permission, or it will be noticed elsewhere that it is away
+        return ""  # no permission for INFO, or an outage, which other calls report
     policy = evicts(info)
     return EVICTS % policy if policy else ""

@@ -1,4 +1,4 @@
-"""Announcements that lead to no job: how often a pool still follows them, and when it stops."""
+"""Announcements that lead to no job: how often a pool reacts to them, and when it stops."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ __all__ = ["Noise"]
 
 _log = logging.getLogger("workkit")
 
-#: So many announcements in a row are followed at once, though they lead to nothing: others were
-#: faster, or jobs were put off.
+#: The pool reacts at once to this many announcements in a row that lead to no job: other pools
+#: were faster, or jobs were put off.
 _FREE: Final = 16
-#: From then on so much time is left between two looks, seconds.
+#: After those, the time between two looks, seconds.
 _PAUSE_S: Final = 0.1
+#: A silence this long resets the count, seconds.
 #: Silence for so long ends it, seconds.
 _QUIET_S: Final = 1.0
-#: After so many, the server is asked whether it can remember what a pool has read; once in a while.
+#: After this many, the pool asks now and then whether the server can remember the keys it read.
 _ASKED_AFTER: Final = 20
-#: If it cannot, the pool looks by itself for so long, seconds.
+#: If it cannot, the pool polls for this long, seconds.
 _DEAF_S: Final = 60.0
 
 
 class Noise:
     """Counts the announcements in a row that led to no job.
 
-    A server announces to a pool what changes and what it forgets. One whose tracking table is
-    smaller than what pools read announces all of it at once, again and again.
+    A server announces changes of the keys that a pool has read, and also keys that it forgets. If
+    its tracking table is smaller than the number of keys read, it announces all of them at once,
+    again and again.
 
     Args:
         keys_read: How many keys a look of the pool reads at least.
@@ -47,7 +49,7 @@ class Noise:
 
         Args:
             now: When it was heard.
-            gained: Whether it has led to a job.
+            gained: Whether it led to a job.
         """
         if gained or now.monotonic_s - self._last_s >= _QUIET_S:
             self._count = 0
@@ -57,27 +59,27 @@ class Noise:
 
     @property
     def is_loud(self) -> bool:
-        """Whether announcements are not followed one by one at present."""
+        """Whether the pool no longer reacts to each announcement."""
         return self._count >= _FREE
 
     def pause_s(self, now: Instant) -> float:
-        """Return how long to leave changes alone before the next look, seconds."""
+        """Return how long to wait before the next look, seconds."""
         if not self.is_loud:
             return 0.0
         return max(self._last_s + _PAUSE_S - now.monotonic_s, 0.0)
 
     def is_deaf(self, now: Instant) -> bool:
-        """Tell whether announcements are of no use at present, so that the pool polls."""
+        """Tell whether announcements are useless for now, so that the pool polls."""
         return now.monotonic_s < self._deaf_until_s
 
     def is_suspect(self, now: Instant) -> bool:
-        """Tell whether it is time to ask the server if it forgets what it is to announce."""
+        """Tell whether to ask the server if it forgets the keys that the pool has read."""
         return self._count >= _ASKED_AFTER and now.monotonic_s - self._asked_s >= _DEAF_S
 
     def judge(self, now: Instant) -> Step[None]:
-        """Ask the server, right behind a look, how much of it it remembers.
+        """Ask the server, right after a look, how many keys it remembers.
 
-        Of a few keys it may have announced a change since.
+        A few may be missing, because the server has announced their change since the look.
 
         Raises:
             ServerError: It did not answer.
@@ -90,7 +92,7 @@ class Noise:
         if not self._warned:
             self._warned = True
             _log.warning(
-                "the server forgets what it is to announce (tracking-table-max-keys is too low): "
+                "the server forgets keys that it must watch (tracking-table-max-keys is too low): "
                 "it remembers %d keys and an idle pool reads %d; the pool polls",
                 tracked,
                 self._keys_read,

@@ -1,4 +1,4 @@
-"""Checking and entering what a user registers with a pool."""
+"""Checks and stores the registrations of a pool."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = logging.getLogger("workkit")
 _MAX_CATCH_UP_S: Final = 86_400
 _MAX_CONCURRENCY: Final = 10_000
 _MAX_RECOVERIES: Final = 1_000
-#: A wait between two looks at empty queues, at most; an hour in milliseconds.
+#: The longest wait between two looks at empty queues; an hour in milliseconds.
 _MAX_SLEEP_MS: Final = 3_600_000
 _BACKOFF: Final = Shape(
     "backoff",
@@ -49,7 +49,7 @@ def check_pool(
     clock: object,
     entropy: object,
 ) -> None:
-    """Check the options of a pool; the errors are those of `WorkerPool`."""
+    """Check the options of a pool; raises the errors of `WorkerPool`."""
     check_whole("concurrency", concurrency, 1, _MAX_CONCURRENCY)
     check_whole("max_recoveries", max_recoveries, 1, _MAX_RECOVERIES)
     if context is not None:
@@ -67,7 +67,7 @@ def check_pool(
             f"sleep_backoffs must be a list of milliseconds, not {shown(sleep_backoffs)}"
         )
     if not sleep_backoffs:
-        raise InvalidOption("sleep_backoffs must be a list of milliseconds, and is empty")
+        raise InvalidOption("sleep_backoffs must be a list of milliseconds; this list is empty")
     for wait_ms in sleep_backoffs:
         check_whole("each of sleep_backoffs, in milliseconds,", wait_ms, 0, _MAX_SLEEP_MS)
     if clock is not None and not callable(getattr(clock, "read", None)):
@@ -79,9 +79,9 @@ def check_pool(
 def register_job(
     spec: PoolSpec, name: str | None, function: object, options: dict[str, Any]
 ) -> None:
-    """Enter a handler; the errors are those of `WorkerPool.job`."""
+    """Store a handler; raises the errors of `WorkerPool.job`."""
     if name == "<lambda>":
-        raise InvalidName("a lambda has no name of its own; write pool.job(name, lambda job: ...)")
+        raise InvalidName("a lambda has no name; write pool.job(name, lambda job: ...)")
     checked = check_name(name)
     if unknown := sorted(set(options) - set(JobOptions.__dataclass_fields__)):
         known = JobOptions.__dataclass_fields__
@@ -108,7 +108,7 @@ def register_job(
 def register_periodic(
     pool: PoolSpec, spec: str, name: str, args: Mapping[str, Any] | None, catch_up_s: int
 ) -> None:
-    """Enter a cron job; the errors are those of `WorkerPool.periodically_enqueue`."""
+    """Store a cron entry; raises the errors of `WorkerPool.periodically_enqueue`."""
     if not isinstance(spec, str):
         raise InvalidSpec(f"a cron spec is a text such as '0 4 * * *', not {shown(spec)}")
     checked = check_name(name)
@@ -121,20 +121,20 @@ def register_periodic(
     if size > pool.max_job_bytes:
         raise InvalidArgs(
             f"cron job {name!r} takes {size} bytes, more than max_job_bytes={pool.max_job_bytes}; "
-            "store what is large elsewhere and enqueue where it is"
+            "store large data elsewhere and enqueue a reference to it"
         )
     if any(known.field == entry.field for known in pool.periodic):
         raise PoolState(
             f"cron {spec!r} of {name!r} is registered already; "
-            "one slot is one job, so a second needs another name or spec"
+            "one slot is one job, so a second entry needs another name or spec"
         )
     for remark in schedule.remarks:
         _log.warning("cron %r of %r: %s", spec, name, remark)
     if not schedule.is_interval and "TZ=" not in spec and not host_is_utc():
         zone = host_zone_name()
         _log.warning(
-            "cron %r of %r goes by the host's zone %s; write CRON_TZ=%s in front so that every "
-            "host agrees",
+            "cron %r of %r uses the host's zone %s; write CRON_TZ=%s in front so that all hosts "
+            "agree",
             spec,
             name,
             zone,

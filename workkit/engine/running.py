@@ -1,4 +1,4 @@
-"""From a pool's start to its end, once: in one process, asked by anybody, bounded in time."""
+"""Runs a pool once in one process, from start to stop, within time limits."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["IMPORTING", "Run"]
 
 _log = logging.getLogger("workkit")
 
-#: The module that is imported only to find the pool in it; "" for none. A pool that ran meanwhile
-#: would keep the import from ending.
+#: The module that is imported only to find the pool in it; "" if there is none. A pool that runs
+#: during the import would keep it from ending.
 IMPORTING: Final[ContextVar[str]] = ContextVar("workkit_importing", default="")
-#: A stop that takes so much longer than its timeout hangs, seconds.
+#: A stop that takes this much longer than its timeout hangs, seconds.
 _OVERDUE_S: Final = 2.5
 
 
@@ -40,15 +40,15 @@ class Run:
     """Starts and stops a pool.
 
     Args:
-        spec: What the pool is to be.
+        spec: The pool's registrations and options.
         make_driver: Makes its driver.
-        start_hooks: Calls the hooks that come before the first job.
-        stop_hooks: Calls the hooks that come after the last.
+        start_hooks: Calls the hooks that precede the first job.
+        stop_hooks: Calls the hooks that follow the last job.
         start_failed: Called when the pool could not be started.
-        clock: For how long a stop takes.
+        clock: Measures how long a stop takes.
 
     Attributes:
-        driver: The pool's driver, once it was started.
+        driver: The pool's driver, after the start.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def running(self) -> bool:
-        """Whether the pool has been started, in this process, and has not stopped."""
+        """Whether this process has started the pool, and it has not stopped."""
         driver = self.driver
         if driver is None or not driver.is_ours:
             return False
@@ -82,23 +82,23 @@ class Run:
 
     @property
     def overdue(self) -> bool:
-        """Whether a stop takes longer than it may: something in it hangs, such as a stop hook."""
+        """Whether a stop takes too long: something hangs, such as a stop hook."""
         if self.driver is not None:
             return self.driver.is_overdue(_OVERDUE_S)
         return self._clock.read().monotonic_s > self._give_up_at_s + _OVERDUE_S
 
     def start(self) -> PoolDriver:
-        """Start the pool, if it was not started.
+        """Start the pool, unless it was started already.
 
         Raises:
             PoolState: It cannot be started.
             ServerError: Redis cannot be reached or refuses us.
         """
         _check_system()
-        if self.driver is not None and not self.driver.is_ours:  # our lock may be held for ever
+        if self.driver is not None and not self.driver.is_ours:  # a fork may copy a held lock
             raise PoolState(
-                f"the pool runs in process {self.driver.pid}, of which this one is a fork; make a "
-                "pool of its own in the child"
+                f"the pool runs in process {self.driver.pid}, and this process is a fork of it; "
+                "make a new pool in the child"
             )
         with self._lock:
             if self.driver is not None:
@@ -124,13 +124,13 @@ class Run:
             return driver
 
     def _at_exit(self) -> None:
-        """Give jobs back at the end of a process that has not stopped the pool."""
+        """Give jobs back at the end of a process that did not stop the pool."""
         if self.running:
-            _log.warning("the process ends while its pool runs; jobs go back; call stop() before")
+            _log.warning("the process ends while its pool runs; jobs go back; call stop() first")
             self.stop(0.0)
 
     def stop(self, timeout_s: float | None) -> None:
-        """Stop the pool, within the timeout and two seconds.
+        """Stop the pool within the timeout plus two seconds.
 
         Args:
             timeout_s: Seconds that handlers may take; None for no limit.
@@ -142,7 +142,7 @@ class Run:
             self._stop(driver, timeout_s)
             return
         driver.request_stop(timeout_s)
-        with contextlib.suppress(RuntimeError):  # no thread; the end of the process does it
+        with contextlib.suppress(RuntimeError):  # no thread; `_at_exit` stops the pool
             threading.Thread(
                 target=self._stop, args=(driver, timeout_s), name="workkit-stop", daemon=True
             ).start()
@@ -159,14 +159,13 @@ class Run:
     def until_asked(self, timeout_s: float | None) -> bool:
         """Start the pool, wait for SIGINT or SIGTERM, then stop; at once after a second signal.
 
-        A second signal that comes while the pool is being started, such as in a start hook that
-        hangs, ends that too.
+        A second signal also interrupts a start, such as a start hook that hangs.
 
         Args:
             timeout_s: Seconds that handlers may take; None for no limit.
 
         Returns:
-            Whether it was asked to; False if the pool has ended by itself.
+            Whether a signal asked for it; False if the pool has ended by itself.
 
         Raises:
             PoolState: The pool cannot be started, or would block a running event loop.
@@ -175,8 +174,8 @@ class Run:
         _refuse_loop()
         if module := IMPORTING.get():
             raise PoolState(
-                f"importing {module!r} must not run the pool: put pool.run(), and what else only a "
-                'script is to do, below `if __name__ == "__main__":`'
+                f"importing {module!r} must not run the pool: put pool.run(), and other code only "
+                'for a script, below `if __name__ == "__main__":`'
             )
         asked, signals = SignalEvent(), list[int]()
         driver: PoolDriver | None = None
@@ -205,7 +204,7 @@ class Run:
 
 
 def _check_system() -> None:
-    """Refuse a system on which no pool can run."""
+    """Refuse a system that cannot run a pool."""
     if os.name != "posix":
         raise PoolState(
             f"worker pools need a POSIX system, such as Linux or macOS, not {os.name!r}; run them "

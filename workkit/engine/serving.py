@@ -1,7 +1,7 @@
-"""The life of a pool between its start and its end, without threads.
+"""The dispatcher's loop, without threads.
 
-What to do after a turn of the dispatcher: rest and listen, poll, back off while Redis is away, give
-back what has not ended in time, leave. `PoolDriver` carries it out on a thread, the simulator in
+After a turn of the dispatcher it rests and listens, polls, backs off while Redis is away, returns
+jobs that have not ended in time, or leaves. `PoolDriver` runs it on a thread, the simulator in
 virtual time.
 """
 
@@ -28,15 +28,15 @@ __all__ = ["Serving", "draining"]
 
 _log = logging.getLogger("workkit")
 
-#: A connection on which the server was to announce changes is tried after so much silence, seconds.
+#: After a silence this long, the loop tests a connection that should announce changes, seconds.
 _TRY_S: Final = 10.0
-#: How long a pool that stops keeps trying to tell a silent Redis what it gives back, seconds.
+#: How long a stopping pool keeps trying to return jobs to a Redis that does not answer, seconds.
 _LAST_WORDS_S: Final = 1.0
-#: How long handlers may take that run when the pool ends by itself, seconds.
+#: How long running handlers may take when the pool ends by itself, seconds.
 _LAST_JOBS_S: Final = 5.0
-#: How often a worker is started again that the system has refused to start, seconds.
+#: How often the pool retries to start a worker that the system has refused, seconds.
 _STAFF_S: Final = 0.5
-#: A pool to which the system has given no worker for so long ends, seconds.
+#: A pool ends if the system refuses all its workers for this long, seconds.
 _UNSTAFFED_S: Final = 30.0
 _AFTER_BUG_S: Final = 1.0
 _DRAIN_LOOK_S: Final = 0.05
@@ -48,16 +48,16 @@ class Serving:
     Args:
         engine: The pool's parts.
         concurrency: How many handlers run at once.
-        clock: Where times come from.
+        clock: The pool's clock.
         entropy: For the jitter after failures.
-        sleep_backoffs_s: Waits between looks where the server does not announce changes, seconds.
+        sleep_backoffs_s: Polling intervals for a server that does not announce changes, seconds.
         alarm: Ends the loop's waits.
         listener: The loop's connection.
-        hurry_requeuer: Told when the next job is due, monotonic seconds.
+        hurry_requeuer: Called with the time when the next job is due, monotonic seconds.
         safety_look_s: How often to look while the server announces changes, seconds.
 
     Attributes:
-        stopping: Whether the pool has been asked to stop, or stops by itself.
+        stopping: Whether the pool was asked to stop, or stops by itself.
         ended_itself: Whether it stops by itself.
     """
 
@@ -95,7 +95,7 @@ class Serving:
         """Ask the pool to stop; from any thread, and safe in a signal handler.
 
         Args:
-            timeout_s: Seconds after which unfinished jobs are given back; None for never.
+            timeout_s: Seconds after which the pool gives unfinished jobs back; None for never.
         """
         if timeout_s is not None:
             at_s = self._clock.read().monotonic_s + timeout_s
@@ -106,19 +106,19 @@ class Serving:
 
     @property
     def give_back_at_s(self) -> float:
-        """When unfinished jobs are given back, monotonic seconds; infinite for never."""
+        """When the pool gives unfinished jobs back, monotonic seconds; infinity for never."""
         return self._give_back_at_s
 
     @property
     def out_of_touch(self) -> bool:
-        """Whether Redis did not answer the last time."""
+        """Whether Redis did not answer the last request."""
         return self._outage.lasting
 
     def end(self, why: str, *, within_s: float | None) -> None:
-        """Stop by itself, so that the process can be replaced.
+        """Stop the pool by itself, so that the process can be replaced.
 
         Args:
-            why: What is wrong with the pool.
+            why: The fault of the pool.
             within_s: As for `request_stop`.
         """
         if not self.ended_itself:
@@ -127,7 +127,7 @@ class Serving:
             self.request_stop(within_s)
 
     def routine(self) -> Routine:
-        """Process jobs until the pool has been asked to stop and everything is settled."""
+        """Process jobs until the pool was asked to stop and all jobs are settled."""
         return self._engine.vitals.dispatcher.of(self._routine())
 
     def _routine(self) -> Routine:
@@ -138,7 +138,7 @@ class Serving:
     def _turn(self) -> Routine:
         try:
             if self._outage.lasting:
-                yield from ping()  # only an answer ends it; a turn may get by without one
+                yield from ping()  # only an answer ends the outage; a turn may send no request
             dispatcher, heard = self._engine.dispatcher, self._listener.take_announced()
             claimed, loud = dispatcher.claimed, self._noise.is_loud
             rest = yield from dispatcher.turn(
@@ -156,7 +156,7 @@ class Serving:
         except ServerError as error:
             yield from self._pause(self._outage.failed(error))
         except Exception:  # noqa: BLE001 - a bug of ours must not end the pool
-            _log.exception("the dispatcher failed; it goes on in %.0f s", _AFTER_BUG_S)
+            _log.exception("the dispatcher failed; it continues in %.0f s", _AFTER_BUG_S)
             self._is_failing = True
             yield from self._pause(_AFTER_BUG_S)
         if self._engine.requeuer.told and not self._listener.armed:
@@ -165,7 +165,7 @@ class Serving:
         self._check_workers()
 
     def _rest(self, rest: Rest) -> Routine:
-        """Wait for a finished job, an announcement of the server, or the dispatcher's own time."""
+        """Wait for a finished job, an announcement of the server, or the dispatcher's next time."""
         dispatcher = self._engine.dispatcher
         self._alarm.arm()
         try:
@@ -176,7 +176,7 @@ class Serving:
             if settled or dispatcher.has_finished or wait_s <= 0:
                 return
             if not rest.listen or self.stopping:
-                # In parts: a loop that asks for a long wait is not missed before that is over.
+                # In parts: the watchdog notices a loop that hangs only after its wait is over.
                 yield Wait(min(wait_s, self._safety_look_s or _TRY_S))
                 return
             if self._listener.armed or (yield from self._look(wait_s)):
@@ -185,7 +185,7 @@ class Serving:
             self._alarm.disarm()
 
     def _look(self, wait_s: float) -> Generator[Any, Any, bool]:
-        """Look for work and have the server announce changes; tells whether to wait for one."""
+        """Look for work and watch for changes; return whether to wait for an announcement."""
         dispatcher = self._engine.dispatcher
         if self._noise.is_deaf(self._clock.read()):
             yield self._poll(wait_s)
@@ -208,7 +208,7 @@ class Serving:
         return True
 
     def _listen(self, wait_s: float) -> Routine:
-        """Wait for an announcement; after a long silence, make sure that it could be heard."""
+        """Wait for an announcement; after a long silence, test the connection."""
         self._engine.requeuer.told = self._listener.armed
         try_s, began = self._safety_look_s or _TRY_S, self._clock.read()
         yield Wait(min(wait_s, try_s), listen=True)
@@ -216,7 +216,7 @@ class Serving:
             yield from ping()
 
     def _poll(self, wait_s: float) -> Wait:
-        """Wait a little longer each time, where the server does not announce changes."""
+        """Wait a little longer each time: the server does not announce changes."""
         at = min(self._idle_turns, len(self._sleeps) - 1)
         self._idle_turns += 1
         return Wait(min(wait_s, max(self._sleeps[at], 0.001)))
@@ -235,7 +235,7 @@ class Serving:
         self._alarm.disarm()
 
     def _check_workers(self) -> None:
-        """Start missing workers; end the pool where that does not help, or none is left."""
+        """Start missing workers; end the pool if that fails, or if all workers were abandoned."""
         runner = self._engine.runner
         if runner.short:
             self._staff()
@@ -246,12 +246,12 @@ class Serving:
             self.end(why, within_s=_LAST_JOBS_S)
 
     def _staff(self) -> None:
-        """Start workers that the system has refused to start; it may have room for them by now."""
+        """Start workers that the system has refused before; it may have room by now."""
         runner, now_s = self._engine.runner, self._clock.read().monotonic_s
         if not self._short_since_s:
             self._short_since_s = now_s
             _log.warning(
-                "the system starts no more threads; %d of %d workers run, and it is tried again",
+                "the system starts no more threads; %d of %d workers run, and the pool tries again",
                 runner.capacity, self._concurrency,
             )  # fmt: skip
         if now_s - self._staffed_at_s < _STAFF_S:
@@ -262,7 +262,7 @@ class Serving:
             _log.warning("the system starts threads again")
             self._short_since_s = 0.0
         elif not runner.capacity and now_s - self._short_since_s >= _UNSTAFFED_S:
-            why = f"the system has started no worker for {_UNSTAFFED_S:.0f} s"
+            why = f"the system has refused every worker for {_UNSTAFFED_S:.0f} s"
             self.end(why, within_s=_LAST_JOBS_S)
 
     # The end.
@@ -273,7 +273,7 @@ class Serving:
         return self._give_back_at_s - self._clock.read().monotonic_s
 
     def _is_done(self) -> bool:
-        """Tell whether everything is settled, giving back what has not ended in time."""
+        """Tell whether all jobs are settled; give back those that have not ended in time."""
         ledger = self._engine.ledger
         if not len(ledger):
             return True
@@ -295,13 +295,13 @@ class Serving:
         return False
 
     def _leave(self) -> Routine:
-        if self._outage.lasting:  # to wait for it once more would take longer than a stop may
-            _log.warning("the pool could not sign off, since Redis is away; others will notice")
+        if self._outage.lasting:  # another wait would make the stop exceed its time limit
+            _log.warning("the pool could not sign off: Redis is away; other pools will notice")
             return
         try:
             held = yield from self._engine.dispatcher.leave()
         except ServerError as error:
-            _log.warning("the pool could not sign off (%s); others will notice", error)
+            _log.warning("the pool could not sign off (%s); other pools will notice", error)
             return
         if held:
             _log.warning("%d jobs stay in progress; another pool recovers them", held)
@@ -310,28 +310,28 @@ class Serving:
 def draining(
     engine: Engine, names: Sequence[str], clock: Clock, timeout_s: float | None
 ) -> Generator[RoundTrip[Any] | Wait, Any, tuple[list[str], dict[str, int], bool]]:
-    """Wait until nothing is left to do now.
+    """Wait until no job is left that could run now.
 
     Args:
         engine: The pool's parts.
         names: Its job names.
-        clock: Where times come from.
+        clock: The pool's clock.
         timeout_s: Seconds to wait at most; None for no limit.
 
     Returns:
-        Paused queues with jobs, lengths of queues that are not empty, and whether all was done. A
-        wait is answered with True if the pool has ended.
+        Paused queues with jobs, lengths of queues that are not empty, and whether all is done. The
+        caller answers a wait with True if the pool has ended.
 
     Raises:
         ServerError: Redis does not answer.
     """
     started_s, ledger = clock.read().monotonic_s, engine.ledger
     while True:
-        # A job may put the next one into its queue behind our back and be settled before its list
-        # is read; so what is read counts only if the pool has settled nothing meanwhile.
+        # A running job may enqueue another and be settled before its in-progress list is read. So
+        # a reading counts only if the pool has settled nothing during it.
         settled = ledger.totals.total()
         is_late = timeout_s is not None and clock.read().monotonic_s - started_s >= timeout_s
-        if is_late or not len(ledger):  # else it is known to be at work, whatever Redis says
+        if is_late or not len(ledger):  # otherwise the pool is busy; no need to ask Redis
             paused, waiting, is_busy = yield from _drained(engine, names, clock)
             moved = len(ledger) or ledger.totals.total() != settled
             if is_late or not (is_busy or moved):
@@ -346,8 +346,8 @@ def _drained(
 ) -> Step[tuple[list[str], dict[str, int], bool]]:
     """Read paused queues with jobs, lengths of queues that are not empty, and whether work is left.
 
-    In the order in which jobs move on, so that none slips through between two looks. Of thousands
-    of queues, only those with jobs are read one by one.
+    The order of the reads is the order in which jobs move, so that no job is missed. Only queues
+    with jobs are read one by one, since there may be thousands of queues.
     """
     pool_id = engine.identity.pool_id
     look = yield from dispatching.look(engine.keys, pool_id, names)

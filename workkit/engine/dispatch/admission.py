@@ -1,4 +1,4 @@
-"""From claimed bytes to an execution, or straight to a fate."""
+"""Turns claimed bytes into an execution, or into a fate if they cannot run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workkit.store.keys import Keys
 __all__ = ["Admission"]
 
 
-#: A slot may wait in its queue this long whatever its entry says, seconds.
+#: A slot may wait in its queue this long even if its entry allows less, seconds.
 _SLACK_S: Final = 60
 
 
@@ -30,16 +30,16 @@ def _no_handler(job: Job) -> None:
 
 
 class Admission:
-    """Knows the pool's handlers; decides what a claimed job is.
+    """Decides what to do with a claimed job, from the pool's handlers.
 
     Args:
         keys: The namespace.
         registrations: Job name -> handler and options.
-        middleware: In the order in which they were registered.
-        context: Makes a context a job, or None.
+        middleware: In the order of registration.
+        context: Makes a context per job, or None.
         periodic: Cron entries of this pool.
-        entropy: Where ids come from.
-        details: What history keeps of each job beyond the usual; None for nothing.
+        entropy: The source of ids.
+        details: Options for the details that history keeps of each job; None for no details.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Admission:
         Returns:
             The execution, and its fate if it cannot run: malformed bytes and jobs without a
             handler go to the dead set. So do buried bytes that a Go client has retried: it takes
-            them for a job with args, and only a client of ours restores them.
+            them for a job with args, and only a workkit client restores them.
         """
         try:
             payload = wire.read(raw)
@@ -114,7 +114,7 @@ class Admission:
         return execution, None
 
     def _strange(self, payload: Payload, raw: bytes, queue: str, now: Instant) -> Execution:
-        """Make an execution of what has no handler here."""
+        """Make an execution of bytes that have no handler here."""
         return Execution(
             payload, raw, queue, self._nothing, self._defaults, now.monotonic_s, payload.fails
         )
@@ -197,7 +197,7 @@ class Admission:
     def slots(
         self, asked: Sequence[Execution], held: Collection[Execution], now: Instant
     ) -> list[StartQuestion]:
-        """Say what Redis is to be asked about cron jobs that begin."""
+        """Return the questions to Redis about cron jobs that begin."""
         running = {execution.slot for execution in held if execution.slot}
         questions = []
         for execution in asked:
@@ -209,22 +209,22 @@ class Admission:
         return questions
 
     def take_over(self, execution: Execution) -> StartQuestion:
-        """Say what Redis is to be asked about a cron job whose slot nobody runs any more."""
+        """Return the question about a cron job whose slot nobody runs any more."""
         return _question(execution, "take", self._keys.slot(execution.payload.id))
 
     def update(self, execution: Execution, found: bytes) -> StartQuestion:
-        """Say what is to become of a unique job, from what its key was found to hold."""
+        """Return the question about a unique job whose key held the bytes `found`."""
         kind = "swap" if self.is_job(found) else "keep"
-        # Its own bytes may have been written again since, by whoever has moved it.
+        # A pool or client that moved the job may have rewritten its bytes.
         kind = "own" if wire.is_payload_of(found, execution.payload.id) else kind
         return _question(execution, kind, self.unique_key(execution), found)
 
     def theirs(self, execution: Execution) -> StartQuestion:
-        """Say that a unique job has begun before, elsewhere, and a newer one has its key."""
+        """Return the question for a unique job that began elsewhere and lost its key to a newer."""
         return _question(execution, "theirs", self.unique_key(execution))
 
     def begun(self, execution: Execution, update: bytes = b"") -> None:
-        """Note that a unique or a cron job begins, perhaps with other bytes."""
+        """Mark a unique or a cron job as begun; `update` replaces its bytes."""
         if not execution.payload.unique:
             execution.slot = self._keys.slot(execution.payload.id)
             return

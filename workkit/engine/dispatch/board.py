@@ -1,4 +1,4 @@
-"""Which queues may have jobs, and which to draw from next."""
+"""The queues that may have jobs, and the queues to claim from next."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from workkit.engine.handling.execution import Execution
 __all__ = ["QueueBoard"]
 
 
-#: Queues that one exchange claims from, at most (about).
+#: Queues that one exchange claims from, at most (approximately).
 _WIDTH: Final = 20
 
 
 class QueueBoard:
-    """What a pool believes about its queues.
+    """The pool's view of its queues.
 
-    A queue is hungry for a claim while it may have jobs. Draws among those follow the priorities,
-    which gives the same distribution as the original: it orders all queues at random by weight and
-    takes the first that has a job, and leaving out the empty ones changes nothing in the order of
-    the others.
+    A queue is a candidate for a claim while it may have jobs. Draws among candidates follow the
+    priorities. This gives the same distribution as the original, which orders all queues at random
+    by weight and takes the first that has a job: leaving out empty queues does not change the order
+    of the others.
 
     Args:
         priorities: Queue -> weight.
-        limited: Queues with a concurrency limit of this pool's own, and the limits.
-        entropy: Where the draws come from.
+        limited: Queue -> concurrency limit, for queues that this pool limits.
+        entropy: The source of the draws.
 
     Attributes:
-        blocked: Queues that were found paused or full when they were last claimed from or looked
-            at.
+        blocked: Queues that the last claim or look found paused or full.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class QueueBoard:
 
     @property
     def any_thought_empty(self) -> bool:
-        """Whether any queue is thought to have no jobs."""
+        """Whether the board takes any queue for empty."""
         return len(self._candidates) < len(self._priorities)
 
     @property
@@ -62,29 +61,29 @@ class QueueBoard:
         return bool(self._candidates)
 
     def mark_candidates(self, names: Iterable[str]) -> None:
-        """Note that queues may have jobs."""
+        """Record that queues may have jobs."""
         before = len(self._candidates)
         self._candidates.update(name for name in names if name not in self._left_alone)
         if len(self._candidates) != before:
             self._weights.clear()
 
     def mark_ready(self, ready: Iterable[str], blocked: Iterable[str] = ()) -> None:
-        """Note a look at all queues.
+        """Record the result of a look at all queues.
 
         Args:
-            ready: These have jobs to claim, the others have not.
-            blocked: These are paused or full.
+            ready: Queues with jobs to claim; the others have none.
+            blocked: Queues that are paused or full.
         """
         self.blocked = set(blocked)
         self._candidates = {name for name in ready if name not in self._left_alone}
         self._weights.clear()
 
     def mark_empty(self, name: str, *, blocked: bool = False) -> None:
-        """Note that a queue has no job to claim.
+        """Record that a queue has no job to claim.
 
         Args:
             name: The queue.
-            blocked: Whether that is because it is paused or full.
+            blocked: Whether it is paused or full.
         """
         if blocked:
             self.blocked.add(name)
@@ -93,17 +92,17 @@ class QueueBoard:
             self._weights.clear()
 
     def leave_alone(self, name: str, until_s: float) -> None:
-        """Leave a queue alone until a time (monotonic seconds)."""
+        """Exclude a queue until a time (monotonic seconds)."""
         self._left_alone[name] = until_s
         self.mark_empty(name)
 
     @property
     def next_s(self) -> float:
-        """When the next queue is looked at again, monotonic seconds; infinity for none."""
+        """When the next excluded queue returns, monotonic seconds; infinity if there is none."""
         return min(self._left_alone.values(), default=float("inf"))
 
     def recheck(self, now_s: float) -> None:
-        """Look at snoozed queues again whose time has come."""
+        """Return excluded queues whose time has come to the candidates."""
         if self._left_alone:
             ready = [name for name, until_s in self._left_alone.items() if until_s <= now_s]
             for name in ready:
@@ -111,15 +110,15 @@ class QueueBoard:
             self.mark_candidates(ready)
 
     def draw(self, free: int, ahead: int) -> dict[str, int]:
-        """Draw what to claim.
+        """Draw how many jobs to claim from which queue.
 
         Args:
             free: Workers without a job; they may take from any queue.
-            ahead: Jobs to hold in advance; never from queues with a limit, where a job that waits
-                here would keep another pool from running one.
+            ahead: Jobs to hold in advance. They never come from queues with a limit: a job that
+                waits here would keep another pool from running one.
 
         Returns:
-            Queue -> how many to claim, for queues that may have jobs.
+            Queue -> how many jobs to claim, for queues that may have jobs.
         """
         claims: dict[str, int] = {}
         for count, unlimited_only in ((free, False), (ahead, True)):
@@ -129,7 +128,7 @@ class QueueBoard:
             if len(names) == 1:
                 claims[names[0]] = claims.get(names[0], 0) + count
             elif names:
-                # Of very many queues, some give several jobs each: a queue costs more than a job.
+                # Draw several jobs each if there are many queues: a queue costs more than a job.
                 each = -(-count // _WIDTH) if len(names) > _WIDTH else 1
                 drawn = self._entropy.weighted(cumulative, count // each)
                 for name, times in zip(names, drawn, strict=True):
@@ -140,7 +139,7 @@ class QueueBoard:
     def without_overrun(
         self, claims: dict[str, int], ghosts: Iterable[Execution]
     ) -> dict[str, int]:
-        """Cap claims so that handlers nobody else knows of count against their queue's limit."""
+        """Reduce claims by the handlers of fenced jobs, which the limit in Redis does not count."""
         for queue, running in Counter(ghost.queue for ghost in ghosts).items():
             if queue in self._limited and queue in claims:
                 room = max(self._limited[queue] - running, 0)

@@ -1,4 +1,4 @@
-"""Handlers that run too long: interrupted at their timeout, abandoned if they do not stop."""
+"""Interrupts handlers at their timeout, and abandons those that do not stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("workkit")
 
 #: An interrupted handler that still runs after this long is abandoned, seconds.
 GRACE_S: Final = 2.0
-#: How often a job that has not started is looked at again, seconds.
+#: How often a job that has not started is checked again, seconds.
 _NOT_STARTED_S: Final = 0.1
 
 
@@ -27,9 +27,9 @@ class Deadlines:
     """The running jobs that have a timeout.
 
     Args:
-        ledger: The pool's books.
+        ledger: The jobs that the pool holds.
         runner: Where the handlers run.
-        clock: For the end of abandoned ones.
+        clock: Gives the end time of abandoned handlers.
         entropy: For the jitter of their backoff.
     """
 
@@ -41,18 +41,18 @@ class Deadlines:
         self._timed: list[Execution] = []
 
     def add(self, executions: Sequence[Execution]) -> None:
-        """Take jobs that are about to start; those without a timeout are none of our business."""
+        """Watch jobs that are about to start; skips those without a timeout."""
         self._timed += [e for e in executions if e.options.timeout is not None]
 
     def next_s(self, now: Instant) -> float:
-        """Return when there is something to do, monotonic seconds; infinity for never."""
+        """Return when the next action is due, monotonic seconds; infinity if there is none."""
         return min((self._due(execution, now) for execution in self._timed), default=float("inf"))
 
     def watch(self, now: Instant) -> None:
-        """Interrupt and abandon what is due."""
+        """Interrupt and abandon the handlers whose time is over."""
         if not self._timed:
             return
-        # A handler whose job was fenced off still takes up a worker.
+        # A handler whose job was fenced off still occupies a worker.
         self._timed = [e for e in self._timed if self._ledger.is_open(e) or self._is_ghost(e)]
         for execution in self._timed:
             if execution.started is None or now.monotonic_s < self._due(execution, now):
@@ -75,10 +75,10 @@ class Deadlines:
         return deadline + GRACE_S if execution.interrupted else deadline
 
     def _abandon(self, execution: Execution) -> None:
-        """Settle a job as failed though its handler runs on; its worker is replaced."""
+        """Settle a job as failed although its handler still runs; replace its worker."""
         payload, timeout = execution.payload, execution.options.timeout
         _log.error(
-            "job %r %s runs on %g s after its timeout of %g s; it is settled as failed and its "
+            "job %r %s still runs %g s after its timeout of %g s; it is settled as failed and its "
             "worker replaced",
             payload.name,
             payload.id,

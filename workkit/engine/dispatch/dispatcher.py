@@ -1,12 +1,12 @@
-"""The heart of a pool: claims jobs, hands them to the runner, settles what finished.
+"""Claims jobs, hands them to the runner, and settles the finished ones.
 
-Pure logic: a dispatcher yields round trips and is told the time. Exactly one thread drives it. So
-between two exchanges nobody else changes what the pool holds, and a job that its in-progress lists
-hold beyond that is run by nobody.
+The logic is pure: the dispatcher yields round trips and receives the time. Exactly one thread
+drives it. So nobody else changes the pool's jobs between two exchanges, and nobody runs a job that
+is in the pool's in-progress lists but unknown to the dispatcher.
 
 A claimed job is admitted; bytes that are not a job, and jobs without a handler, go to the dead set
-at once. Unique, cron and recovered jobs then begin, which takes an atomic check in Redis. The job
-is submitted, finishes, and the next exchange settles it.
+at once. Unique, cron and recovered jobs first need an atomic check in Redis. Then the job is
+submitted, it finishes, and the next exchange settles it.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ __all__ = ["Dispatcher", "Rest"]
 
 #: A held job that has not started after this long goes back to its queue, seconds.
 PATIENCE_S: Final = 0.1
-#: Every queue is looked at this often while there are free workers, seconds.
+#: The dispatcher looks at every queue this often while there are free workers, seconds.
 LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What a dispatcher wants after a turn.
+    """The wait that a dispatcher asks for after a turn.
 
     Attributes:
-        for_s: How long it has nothing to do of its own; 0 for another turn at once.
-        listen: Whether new jobs would be welcome meanwhile.
+        for_s: How long it has nothing to do; 0 for another turn at once.
+        listen: Whether a new job should end the wait.
     """
 
     for_s: float
@@ -64,13 +64,13 @@ class Dispatcher:
     Args:
         identity: The pool's ids.
         admission: Turns claimed bytes into executions.
-        board: What is known of the queues.
-        ledger: What the pool holds.
+        board: The pool's view of its queues.
+        ledger: The jobs that the pool holds.
         deadlines: Handlers with a timeout.
-        finished: Executions that have ended; runners append, the dispatcher takes.
-        events: Takes what hooks want to know.
-        history: How much history to keep; None for none.
-        max_recoveries: At how many recoveries a job is dead.
+        finished: Ended executions; runners append, the dispatcher removes.
+        events: Calls the hooks.
+        history: How much history to keep, or None.
+        max_recoveries: A job that was recovered this often goes to the dead set.
 
     Attributes:
         next_due_s: When the next scheduled job or retry is due, epoch seconds, as last seen.
@@ -106,8 +106,8 @@ class Dispatcher:
         self._history = history
         self._concurrency = concurrency
         self._clock = clock
-        # Sync and async handlers share the workers, so what one kind holds in advance could keep
-        # the other from starting.
+        # Sync and async handlers share the workers, so jobs of one kind that are held in advance
+        # could keep the other kind from starting.
         self._pace = Pace(prefetch=not admission.mixed, concurrency=concurrency)
         self._pool_sync = PoolSync(keys, identity, admission, ledger, board)
         self._start_checks = StartChecks(keys, identity, admission, ledger, max_recoveries)
@@ -127,28 +127,28 @@ class Dispatcher:
         self.next_due_s: float | None = None
         self.claimed = 0
 
-    # What others ask and tell.
+    # Called by other parts.
 
     def stop_claiming(self) -> None:
-        """Take no new job from now on; safe from any thread."""
+        """Claim no more jobs; safe from any thread."""
         self._claiming = False
 
     def reaped(self) -> None:
-        """Note that the pool is not registered any more; safe from any thread."""
+        """Record that the pool is no longer registered; safe from any thread."""
         self._pool_sync.reaped = True
 
     @property
     def has_finished(self) -> bool:
-        """Whether a handler has ended since the last turn, or something was reported."""
+        """Whether a handler has ended since the last turn, or reports have arrived."""
         return bool(self._finished) or self._ledger.has_reports
 
     def look(self) -> RoundTrip[store.IdleLook]:
-        """Return a look at everything that could give this pool work; `looked` takes it in."""
+        """Return a look at everything that could give this pool work; pass it to `looked`."""
         board = self._board
         return store.look(self._keys, self._identity.pool_id, board.names, board.blocked)
 
     def looked(self, look: store.IdleLook) -> bool:
-        """Take in what a look has shown.
+        """Record the reply to a look.
 
         Returns:
             Whether there is something to claim.
@@ -169,18 +169,18 @@ class Dispatcher:
         yield from self._pool_sync.restore(self._clock.read())
 
     def turn(self, *, watched: bool = False, heard: Sequence[bytes] = ()) -> Step[Rest]:
-        """Do what is to be done now: settle, claim, start.
+        """Settle, claim and start what is due now.
 
         Args:
-            watched: Whether the server was to announce changes since the last look, and has not.
-            heard: Keys whose change it has announced. A claim from their queues does what a look
-                would do, in one round trip less; before the next rest there is a look at all.
+            watched: Whether the server watches for changes since the last look and announced none.
+            heard: Keys whose change it has announced. A claim from their queues replaces a look and
+                saves one round trip; before the next rest, the dispatcher looks at all queues.
 
         Returns:
-            What to do until the next turn.
+            The wait until the next turn.
 
         Raises:
-            ServerError: Redis did not answer or refused; nothing is lost, call again later.
+            ServerError: Redis did not answer or refused; no job is lost, call again later.
         """
         now = self._clock.read()
         if self._replies.waiting and self._pool_sync.due(now):
@@ -194,8 +194,8 @@ class Dispatcher:
         self._deadlines.watch(now)
         self._return_impatient(now)
         self._board.mark_candidates([self._queues[key] for key in heard if key in self._queues])
-        told = (claims := self._draw(now)) and heard
-        if not watched and not told and self._look_is_due(now, claims):
+        announced = (claims := self._draw(now)) and heard
+        if not watched and not announced and self._look_is_due(now, claims):
             self.looked((yield from self.look()))
             claims = self._draw(now)
         if claims or self._ledger.outbox or self._ledger.records:
@@ -209,7 +209,7 @@ class Dispatcher:
         return self._rest(self._clock.read())
 
     def _look_is_due(self, now: Instant, claims: Mapping[str, int]) -> bool:
-        """Tell whether to look at queues that were empty: also while others have jobs."""
+        """Tell whether to look at queues that were empty, even while others have jobs."""
         wanted = bool(claims) or self._may_claim()
         return (
             wanted and self._board.any_thought_empty and now.monotonic_s - self._looked_at >= LOOK_S
@@ -242,7 +242,7 @@ class Dispatcher:
         return Rest(max(min(ends) - now.monotonic_s, 0.001), listen=listen)
 
     def _collect(self) -> None:
-        """Take what has finished and decide what becomes of it."""
+        """Decide the fates of finished executions."""
         finished, ledger, count = self._finished, self._ledger, 0
         if ledger.has_reports:
             ledger.take_reports()
@@ -250,16 +250,16 @@ class Dispatcher:
             return
         while finished:
             execution = finished.popleft()
-            # Else it was fenced, abandoned or returned meanwhile.
+            # `conclude` refuses a job that was fenced, abandoned or returned in between.
             count += ledger.conclude(decide(execution))
         started, ended = execution.started, execution.finished
         run_s = ended.monotonic_s - started.monotonic_s if started and ended else 0.0
         self._pace.finished(count, run_s)
 
     def _return_impatient(self, now: Instant) -> None:
-        """Return held jobs that have waited too long for a worker: others may have one free."""
+        """Return held jobs that have waited too long; another pool may have a free worker."""
         if not self._claiming:
-            # A pool that stops starts nothing.
+            # A pool that stops starts no job.
             self._return(self._runner.withdraw(), now, "stopping")
             return
         if self._ledger.running <= self._workers() or not self._pace.patience_over(now):
@@ -306,7 +306,7 @@ class Dispatcher:
         )
         try:
             reply = yield from exchange
-        except BaseException:  # a bug of ours included: a resync shows what has happened
+        except BaseException:  # also for a bug of ours: a resync shows what has happened
             self._pool_sync.lost(now, fates, records)
             self._replies.take()
             raise
@@ -326,7 +326,7 @@ class Dispatcher:
             self._replies.take()
 
     def _is_pressed(self, now: Instant) -> bool:
-        """Tell whether another exchange follows at once, while which the last can be taken in."""
+        """Tell whether an exchange follows at once; the last reply is processed during it."""
         return bool(self._finished) or (self._board.may_have_jobs and self._room(now)[1] > 0)
 
     def _out_of_step(self, reply: store.ExchangeReply) -> None:
@@ -342,7 +342,7 @@ class Dispatcher:
             )
 
     def _history_blob(self, fates: list[Fate], others: list[Record]) -> store.HistoryBlob:
-        """Pack what is to be remembered."""
+        """Pack the records for history."""
         records = [*others, *(fate.record for fate in fates)]
         if self._history is None or not records:
             return store.HistoryBlob()
@@ -361,7 +361,7 @@ class Dispatcher:
         try:
             begun = yield from self._start_checks.ask(self._pool_sync.fence, now, self._collect)
         except ServerError:
-            self._pool_sync.doubt()  # an update may have replaced the bytes that we know
+            self._pool_sync.doubt()  # an update may have replaced a job's bytes
             raise
         if begun is None:
             self._pool_sync.doubt()
@@ -372,10 +372,10 @@ class Dispatcher:
     # Stopping.
 
     def give_back(self) -> list[Execution]:
-        """Return everything that has not finished to its queue with the next turn.
+        """Return all unfinished jobs to their queues with the next turn.
 
         Returns:
-            The executions whose handlers still run; what they do from now on does not count.
+            The executions whose handlers still run; their results no longer count.
         """
         now = self._clock.read()
         self._replies.take()
@@ -386,11 +386,11 @@ class Dispatcher:
         return [execution for execution in unfinished if execution.started is not None]
 
     def leave(self) -> Step[int]:
-        """Take the pool out of the namespace.
+        """Unregister the pool.
 
         Returns:
-            How many jobs Redis still counts as held by it; then it stays, and a reaper of another
-            pool recovers them.
+            How many jobs Redis still counts as held by the pool. If there are any, the pool stays
+            registered, and another pool's reaper recovers them.
         """
         if not self._pool_sync.registered:
             return 0

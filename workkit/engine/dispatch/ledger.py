@@ -1,4 +1,4 @@
-"""The books of a pool: which jobs it holds, and which fates Redis has not heard of yet."""
+"""The jobs that a pool holds, and the fates that Redis has not yet received."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """Every claimed job from its claim to the moment its fate stands in Redis.
+    """Every job, from its claim until Redis confirms its fate.
 
-    A held job is open until its fate is decided; then the fate waits in the outbox; then Redis
-    confirms it and the job is forgotten. A job that somebody else has taken over is fenced off at
-    any point, and nothing more is said about it.
+    A held job is open until its fate is decided. The fate then waits in the outbox. When Redis
+    confirms it, the ledger forgets the job. A job that another pool has taken over is fenced off
+    at any point; the pool reports nothing more about it.
 
     Args:
         clock: For the records of fenced jobs.
-        keep_records: Whether history is wanted.
+        keep_records: Whether to keep records for history.
     """
 
     def __init__(self, clock: Clock, *, keep_records: bool) -> None:
@@ -29,17 +29,17 @@ class Ledger:
         self._keep_records = keep_records
         self._held: dict[Execution, None] = {}  # in the order in which they were claimed
         self._open: set[Execution] = set()
-        self.ghosts: list[Execution] = []  # fenced off, and their handlers still run
-        self.fenced_waiting = False  # whether the runner still has fenced ones that must not start
+        self.ghosts: list[Execution] = []  # fenced off, but their handlers still run
+        self.fenced_waiting = False  # whether the runner still queues fenced jobs
         self.outbox: list[Fate] = []
-        self.records: list[Record] = []  # of what has no settlement of its own
-        self._reported: deque[Record] = deque()  # as such, from other threads
+        self.records: list[Record] = []  # without a settlement
+        self._reported: deque[Record] = deque()  # records from other threads
         self.totals: Counter[str] = Counter()
         self.expected = 0  # claimed jobs that are about to be entered
 
     @property
     def running(self) -> int:
-        """How many workers are taken: by jobs without a fate, and by handlers of fenced ones."""
+        """How many workers are occupied: by jobs without a fate, and by fenced handlers."""
         return len(self._open) + len(self.ghosts) + self.expected
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Ledger:
         return list(self._held)
 
     def holds(self, execution: Execution) -> bool:
-        """Tell whether the pool still answers for a job."""
+        """Tell whether the pool is still responsible for a job."""
         return execution in self._held
 
     def is_open(self, execution: Execution) -> bool:
@@ -58,7 +58,7 @@ class Ledger:
         return execution in self._open
 
     def ghosts_gone(self) -> list[str]:
-        """Forget fenced jobs whose handlers have ended; returns their queues."""
+        """Forget fenced jobs whose handlers have ended; return their queues."""
         if not self.ghosts:
             return []
         gone = [ghost for ghost in self.ghosts if ghost.finished is not None]
@@ -70,12 +70,12 @@ class Ledger:
         return [execution for execution in self._held if execution in self._open]
 
     def hold(self, *executions: Execution) -> None:
-        """Enter claimed jobs."""
+        """Add claimed jobs."""
         self._held.update(dict.fromkeys(executions))
         self._open.update(executions)
 
     def conclude(self, fate: Fate) -> bool:
-        """Put a job's fate into the outbox; its first fate stands, later ones do not count.
+        """Put a job's fate into the outbox; only the first fate of a job counts.
 
         Returns:
             Whether it was the first.
@@ -88,24 +88,24 @@ class Ledger:
         return True
 
     def take_outbox(self) -> list[Fate]:
-        """Return the fates to tell Redis, and empty the outbox."""
+        """Empty the outbox; return the fates to send to Redis."""
         fates = [fate for fate in self.outbox if not fate.execution.fenced]
         self.outbox = []
         return fates
 
     def put_back(self, fates: Iterable[Fate]) -> None:
-        """Return fates that Redis has not taken."""
+        """Put fates back that Redis has not applied."""
         self.outbox = [fate for fate in (*fates, *self.outbox) if not fate.execution.fenced]
 
     def settled(self, fates: Collection[Fate]) -> None:
-        """Forget jobs whose fates stand in Redis."""
+        """Forget jobs whose fates Redis has applied."""
         held = self._held
         for fate in fates:
             held.pop(fate.execution, None)
         self.totals.update([fate.record.outcome for fate in fates])
 
     def fence_off(self, execution: Execution) -> None:
-        """Give up a job that somebody else has taken over."""
+        """Give up a job that another pool has taken over."""
         execution.fenced = True
         self._open.discard(execution)
         if execution not in self._held:
@@ -120,7 +120,7 @@ class Ledger:
             self.records.append(remember(execution, "fenced", self._clock.read().epoch_ms))
 
     def report(self, record: Record) -> None:
-        """Take a record of what another part of the pool has done; safe from any thread."""
+        """Add a record from another part of the pool; safe from any thread."""
         if self._keep_records:
             self._reported.append(record)
 
@@ -130,6 +130,6 @@ class Ledger:
         return bool(self._reported)
 
     def take_reports(self) -> None:
-        """Put what was reported among the records."""
+        """Move the reports to the records."""
         while self._reported:
             self.records.append(self._reported.popleft())

@@ -23,12 +23,12 @@ __all__ = ["PoolSync"]
 
 _log = logging.getLogger("workkit")
 
-#: What the pool holds is compared with Redis this often, seconds.
+#: The pool compares its jobs with Redis this often, seconds.
 RESYNC_S: Final = 60.0
 
 
 class _Lost(NamedTuple):
-    """An exchange whose reply was lost: whose and when it was, what it settles and records."""
+    """An exchange without a reply: the pool id, when it was sent, its fates and records."""
 
     pool_id: str
     number: int
@@ -38,17 +38,17 @@ class _Lost(NamedTuple):
 
 
 class PoolSync:
-    """Registers the pool, fences its exchanges, and finds out what a lost reply has done.
+    """Registers the pool, fences its exchanges, and finds out whether a lost exchange happened.
 
-    Every exchange names the fence that it expects and sets the next one. After a lost reply a
-    resync reads the in-progress lists and sets another fence, so the lost exchange either has
-    happened, and its number says so, or never will.
+    Every exchange names the fence that it expects and sets the next one. After a lost reply, a
+    resync reads the in-progress lists and sets another fence. So the lost exchange has either
+    happened, and its number shows this, or it never will.
 
     Args:
         keys: The namespace.
         identity: The pool's ids.
         admission: Makes placeholders for jobs that nobody runs.
-        ledger: What the pool holds.
+        ledger: The jobs that the pool holds.
         board: The pool's queues.
     """
 
@@ -85,26 +85,26 @@ class PoolSync:
         return not settled_in or not self._in_step or now.monotonic_s >= self.next_s
 
     def lost(self, now: Instant, fates: list[Fate], records: list[Record]) -> None:
-        """Remember that the reply to an exchange was lost.
+        """Record that the reply to an exchange was lost.
 
         Args:
             now: When it was sent.
-            fates: What it was to settle.
-            records: What history was to be told beside that.
+            fates: The fates that it sent.
+            records: The other records that it sent for history.
         """
         pool_id, number = self._identity.pool_id, self.fence + 1
         self._lost = _Lost(pool_id, number, now.epoch_ms, fates, records)
         self._in_step = False
 
     def doubt(self) -> None:
-        """Note that Redis and the pool may not agree."""
+        """Record that Redis and the pool may not agree."""
         self._in_step = False
 
     def restore(self, now: Instant) -> Step[list[Fate]]:
-        """Register or resync if need be.
+        """Register or resync if necessary.
 
         Returns:
-            Fates that turned out to have been applied by the lost exchange.
+            Fates that the lost exchange turned out to have applied.
 
         Raises:
             ServerError: Redis did not answer; call again.
@@ -119,13 +119,13 @@ class PoolSync:
         return found
 
     def _register(self, now: Instant) -> Step[None]:
-        """Enter the namespace, under a new id if the old one was given up by others."""
+        """Register, under a new id if another pool has reaped the old one."""
         identity = self._identity
         if self.registered:
             old_id = identity.renew()
             self._to_adopt.add(old_id)
             self._ledger.totals["reaped"] += 1
-            _log.warning("pool %s was taken for dead; it goes on as %s", old_id, identity.pool_id)
+            _log.warning("pool %s was taken for dead; it continues as %s", old_id, identity.pool_id)
         self.registered = False
         identity.started_at = identity.started_at or now.epoch_s
         yield from pools.register(
@@ -140,34 +140,34 @@ class PoolSync:
         self._board.mark_candidates(self._board.names)
 
     def _adopt(self) -> Step[None]:
-        """Carry over what stands under former ids; others have taken the rest.
+        """Move the jobs that are still under former ids; other pools have taken the rest.
 
-        The resync behind it finds out which of these jobs run here, and which were claimed and
-        never received. So it does not matter if this is done twice because a reply was lost.
+        The following resync finds out which of these jobs run here, and which were claimed but
+        never received. So a lost reply does no harm: the move may happen twice.
         """
         self._in_step = False
         for old_id in sorted(self._to_adopt):
             applied = yield from store.adopt(
                 self._keys, old_id, self._identity.pool_id, self._board.names
             )
-            if applied is None:  # others have forgotten the pool; history may remember
-                applied = yield from self._told_in_history(old_id)
+            if applied is None:  # others have deleted the pool's keys; history may have the records
+                applied = yield from self._number_by_history(old_id)
             self._to_adopt.discard(old_id)
             self._resolve(old_id, applied)
 
-    def _told_in_history(self, old_id: str) -> Step[int]:
-        """Return the number of the lost exchange if history has what it was to remember, else 0."""
+    def _number_by_history(self, old_id: str) -> Step[int]:
+        """Return the number of the lost exchange if history has its records, else 0."""
         lost = self._lost
         if lost is None or lost.pool_id != old_id:
             return 0
         records = [*(fate.record for fate in lost.fates), *lost.records]
         if not records:
             return 0
-        told = yield from store.has_told(self._keys, old_id, lost.sent_ms, records[0])
-        return lost.number if told else 0
+        recorded = yield from store.has_told(self._keys, old_id, lost.sent_ms, records[0])
+        return lost.number if recorded else 0
 
     def _resolve(self, pool_id: str, applied: int) -> None:
-        """Find out whether the lost exchange has happened, or is still to be done.
+        """Find out whether the lost exchange has happened; if not, send its contents again.
 
         Args:
             pool_id: An id of this pool.
@@ -184,7 +184,7 @@ class PoolSync:
             self._ledger.records = lost.records + self._ledger.records
 
     def _resync(self, now: Instant) -> Step[None]:
-        """Compare what Redis says we hold with what we hold, and shut out late exchanges."""
+        """Compare the jobs in Redis with the ledger, and shut out late exchanges."""
         self._in_step = False
         self.fence += 2
         state = yield from store.resync(
@@ -208,7 +208,7 @@ class PoolSync:
                 self._ledger.fence_off(execution)
         for queue, raws in lists.items():
             counter = present[queue]
-            # Lists are read newest first, and what is returned first is what runs first.
+            # Lists are read newest first, and the first job that is returned runs first.
             for raw in reversed(raws):
                 if not counter[raw]:
                     continue

@@ -1,4 +1,4 @@
-"""Takes in what an exchange has brought: fates that stand, and claimed jobs."""
+"""Processes the reply to an exchange: confirmed fates and claimed jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workkit.store.calls.exchange import ExchangeReply
 
 __all__ = ["ReplyProcessor"]
 
-#: A queue of which a key has a wrong type is tried again after so long, seconds.
+#: After this long, a queue whose key has a wrong type is tried again, seconds.
 _BROKEN_S: Final = 1.0
 
 
@@ -30,18 +30,18 @@ class _Answer(NamedTuple):
 
 
 class ReplyProcessor:
-    """Has the last answer of Redis, and takes it in when there is time for it.
+    """Keeps the last reply of Redis and processes it when there is time.
 
-    While jobs are many, that is while the next exchange is under way.
+    While there are many jobs, that is during the next exchange.
 
     Args:
         admission: Turns claimed bytes into executions.
-        start_checks: Takes jobs that need an atomic check in Redis.
-        board: What is known of the queues.
-        ledger: What the pool holds.
-        events: Takes what hooks want to know.
+        start_checks: Checks jobs that need an atomic check in Redis.
+        board: The pool's view of its queues.
+        ledger: The jobs that the pool holds.
+        events: Calls the hooks.
         deadlines: Handlers with a timeout.
-        runner: Where handlers run.
+        runner: Runs the handlers.
     """
 
     def __init__(
@@ -66,23 +66,23 @@ class ReplyProcessor:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is an answer that was not taken in."""
+        """Whether there is an unprocessed reply."""
         return self._answer is not None
 
     def receive(
         self, reply: ExchangeReply, fates: list[Fate], records: list[Record], now: Instant
     ) -> None:
-        """Put an answer down, to be taken in later.
+        """Store a reply, to be processed later.
 
         Args:
-            reply: What an exchange has brought.
-            fates: What it settled.
-            records: What else it was to remember.
+            reply: The reply to an exchange.
+            fates: The fates that the exchange sent.
+            records: The other records that it sent.
             now: When it was sent.
         """
         for queue, _, stopped_by in reply.claimed:
             if stopped_by == "type":
-                # Nothing tells when the key is mended: not all of them are watched.
+                # No announcement follows when the key is repaired: not all keys are watched.
                 self._board.leave_alone(queue, now.monotonic_s + _BROKEN_S)
             elif stopped_by:
                 self._board.mark_empty(queue, blocked=stopped_by in {"paused", "limit"})
@@ -90,7 +90,7 @@ class ReplyProcessor:
         self._ledger.expected = reply.jobs
 
     def take(self) -> None:
-        """Take the answer in, if there is one."""
+        """Process the stored reply, if there is one."""
         if self._answer is None:
             return
         answer, self._answer = self._answer, None
@@ -104,7 +104,7 @@ class ReplyProcessor:
             for fate, ours in zip(fates, applied, strict=True):
                 if not ours:
                     ledger.fence_off(fate.execution)
-            # The script left history alone, since part of it was not so; say the rest again.
+            # The script skipped history because some fates did not apply; send the rest again.
             ledger.records += [*answer.records, *(fate.record for fate in settled)]
         self._admit(answer.reply, answer.at)
 
@@ -118,7 +118,7 @@ class ReplyProcessor:
                 self._events.settled(fate)
 
     def _admit(self, reply: ExchangeReply, now: Instant) -> None:
-        """Take in what was claimed and start what can start."""
+        """Admit the claimed jobs and start those that can start."""
         admission, check = self._admission, reply.recovering > 0
         admitted = [
             admission.admit(queue, raw, now) for queue, raws, _ in reply.claimed for raw in raws

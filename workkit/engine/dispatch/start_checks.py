@@ -19,7 +19,7 @@ from workkit.store.round_trip import Step
 
 __all__ = ["IsolatedRun", "StartChecks", "Startable"]
 
-#: A job on its last recovery waits this long for the process to be its own, seconds.
+#: A job on its last recovery waits this long to be the pool's only job, seconds.
 ISOLATION_WAIT_S: Final = 30.0
 _UNKNOWN: Final = -1
 _PAGE: Final = 1_000
@@ -30,8 +30,8 @@ class Startable(NamedTuple):
     """Jobs that may start.
 
     Attributes:
-        ready: At once.
-        suspects: On their last recovery: only when they have the process to themselves.
+        ready: Start at once.
+        suspects: On their last recovery; each starts only when the pool runs nothing else.
     """
 
     ready: list[Execution]
@@ -39,14 +39,14 @@ class Startable(NamedTuple):
 
 
 class StartChecks:
-    """Asks Redis about jobs that were claimed and have not started.
+    """Asks Redis about claimed jobs before they start.
 
     Args:
         keys: The namespace.
         identity: The pool's ids.
-        admission: Knows which jobs need asking.
-        ledger: What the pool holds.
-        max_recoveries: At how many recoveries a job is dead.
+        admission: Makes the questions.
+        ledger: The jobs that the pool holds.
+        max_recoveries: A job that was recovered this often goes to the dead set.
     """
 
     def __init__(
@@ -70,22 +70,22 @@ class StartChecks:
         return bool(self._waiting)
 
     def add(self, execution: Execution, *, ask_recoveries: bool) -> None:
-        """Take a claimed job."""
+        """Add a claimed job."""
         execution.recovered = _UNKNOWN if ask_recoveries else 0
         self._waiting.append(execution)
 
     def ask(
         self, fence: int, now: Instant, meanwhile: Callable[[], None] | None = None
     ) -> Step[Startable | None]:
-        """Ask about all jobs that wait.
+        """Ask about all waiting jobs.
 
         Args:
             fence: The pool's fence.
             now: The time.
-            meanwhile: What there is to do while the server works.
+            meanwhile: Called while the server works.
 
         Returns:
-            What may start; None if the pool is out of step, then ask again later.
+            The jobs that may start; None if the pool is out of step, then ask again later.
 
         Raises:
             ServerError: Redis did not answer; ask again later.
@@ -97,18 +97,18 @@ class StartChecks:
             for execution, count in zip(unknown, counts, strict=True):
                 execution.recovered = count
         asked = [execution for execution in self._waiting if execution.asks]
-        words: dict[Execution, StartVerdict] = {}
+        verdicts: dict[Execution, StartVerdict] = {}
         if asked:
-            said = yield from self._begin(asked, fence, now, meanwhile)
-            if said is None:
+            answer = yield from self._begin(asked, fence, now, meanwhile)
+            if answer is None:
                 return None
-            words = said
+            verdicts = answer
         executions, self._waiting = self._waiting, []
         for execution in asked:
-            if execution not in words:
+            if execution not in verdicts:
                 self._admission.begun(execution)
         may_start = [
-            e for e in executions if e not in words or self._apply_verdict(e, words[e], now)
+            e for e in executions if e not in verdicts or self._apply_verdict(e, verdicts[e], now)
         ]
         suspects = [e for e in may_start if self._is_suspect(e)]
         if suspects:
@@ -122,12 +122,12 @@ class StartChecks:
         now: Instant,
         meanwhile: Callable[[], None] | None,
     ) -> Step[dict[Execution, StartVerdict] | None]:
-        """Have Redis say its word; look at updates, and at who runs a slot that was started.
+        """Ask Redis whether jobs may begin; resolve updates, and slots that were started before.
 
         Returns:
-            A word on each job that does not simply run; None if the pool is out of step.
+            A verdict on each job that does not simply run; None if the pool is out of step.
         """
-        admission, words = self._admission, {}
+        admission, verdicts = self._admission, {}
         unique = [execution for execution in asked if execution.payload.unique]
         slots = [execution for execution in asked if not execution.payload.unique]
         theirs = yield from self._succeeded(unique)
@@ -143,23 +143,23 @@ class StartChecks:
             )
             if found is None:
                 return None
-            again: dict[Execution, StartQuestion] = {}
-            for place, word in found.items():
-                execution = order[place]
-                if word.says == "update":  # and another one may come before it is asked again
-                    again[execution] = admission.update(execution, word.raw)
-                elif word.says != "busy":
-                    words[execution] = word
-                elif (yield from self._holds(word.owner, execution.queue, execution.payload.id)):
-                    words[execution] = StartVerdict("drop")
-                else:  # Its owner was reaped a moment ago and is about to be forgotten.
-                    again[execution] = admission.take_over(execution)
-            if not again:
-                return words
-            keys, order, others = [], list(again), list(again.values())
+            repeat: dict[Execution, StartQuestion] = {}
+            for index, verdict in found.items():
+                execution = order[index]
+                if verdict.says == "update":  # the key may change again before we ask
+                    repeat[execution] = admission.update(execution, verdict.raw)
+                elif verdict.says != "busy":
+                    verdicts[execution] = verdict
+                elif (yield from self._holds(verdict.owner, execution.queue, execution.payload.id)):
+                    verdicts[execution] = StartVerdict("drop")
+                else:  # The slot's owner was just reaped; its mark is about to be deleted.
+                    repeat[execution] = admission.take_over(execution)
+            if not repeat:
+                return verdicts
+            keys, order, others = [], list(repeat), list(repeat.values())
 
     def _succeeded(self, unique: Sequence[Execution]) -> Step[list[Execution]]:
-        """Return those of some jobs that came back from dead pools, and have lost their key."""
+        """Return the jobs that came back from dead pools and have lost their key."""
         found: dict[Execution, bool] = {}
         for execution in unique:
             if execution.recovered > 0:
@@ -167,17 +167,17 @@ class StartChecks:
         return [execution for execution, is_so in found.items() if is_so]
 
     def _has_successor(self, execution: Execution) -> Step[bool]:
-        """Look whether another job waits that has a place of its own and the same unique key.
+        """Look whether another waiting job has its own place in the queue and the same unique key.
 
-        Where a job has begun in a Go pool, nothing says so when it comes back, and its key may be
-        that of a newer job, whose bytes may have been written again since it took the key. An
-        update has no place of its own.
+        If a job began in a Go pool, nothing shows this when it comes back. Its key may belong to a
+        newer job, whose bytes may have been rewritten since it took the key. An update has no
+        separate place in the queue.
         """
         admission, key = self._admission, self._admission.unique_key(execution)
         value = yield from store.unique_value(key)
         if value is None or admission.job_id(value) == execution.payload.id:
             return False
-        holder = admission.job_id(value)  # "" where the key does not say whose it is
+        holder = admission.job_id(value)  # "" if the key does not name its owner
 
         def is_successor(raw: bytes) -> bool:
             if holder:
@@ -197,16 +197,16 @@ class StartChecks:
         return False
 
     def _holds(self, owner: str, queue: str, job_id: str) -> Step[bool]:
-        """Look whether a pool has a job in progress, whatever its bytes are by now."""
+        """Look whether a pool has a job in progress, even if its bytes have changed."""
         held = yield from pools.in_progress(self._keys, owner, [queue])
         return any(self._admission.job_id(raw) == job_id for raw in held.get(queue, []))
 
-    def _apply_verdict(self, execution: Execution, word: StartVerdict, now: Instant) -> bool:
-        """Take in Redis's word on a job that does not simply run; tells whether it may start."""
-        if word.says == "swap":
-            self._admission.begun(execution, word.raw)
+    def _apply_verdict(self, execution: Execution, verdict: StartVerdict, now: Instant) -> bool:
+        """Apply Redis's verdict on a job that does not simply run; return whether it may start."""
+        if verdict.says == "swap":
+            self._admission.begun(execution, verdict.raw)
             return True
-        reason = _DROPPED[word.says]
+        reason = _DROPPED[verdict.says]
         self._ledger.conclude(quick_fate(execution, "discarded", now, reason=reason))
         return False
 
@@ -215,13 +215,13 @@ class StartChecks:
 
 
 class IsolatedRun:
-    """Runs a job on its last recovery with nothing beside it.
+    """Runs a job on its last recovery alone.
 
-    If such a job kills the process again, it dies alone, and no neighbour is condemned with it. So
-    while it waits or runs, the pool claims nothing and holds nothing else.
+    If such a job kills the process again, no other job is lost with it. So while it waits or runs,
+    the pool claims nothing and holds nothing else.
 
     Args:
-        ledger: What the pool holds.
+        ledger: The jobs that the pool holds.
         board: The pool's queues.
     """
 
@@ -233,12 +233,12 @@ class IsolatedRun:
 
     @property
     def pending(self) -> bool:
-        """Whether the pool is to take nothing else for the moment."""
+        """Whether the pool must not claim other jobs for now."""
         return self._job is not None
 
     @property
     def next_s(self) -> float:
-        """When patience ends, monotonic seconds; infinity for never."""
+        """When the job's wait ends, monotonic seconds; infinity for never."""
         if self._job is None or self._started:
             return float("inf")
         return self._job.claimed_s + ISOLATION_WAIT_S
@@ -247,7 +247,7 @@ class IsolatedRun:
         """Take the first of some jobs on their last recovery.
 
         Returns:
-            The others, which are to go back to their queues for the time being.
+            The others, which must go back to their queues for now.
         """
         waiting = list(executions)
         if self._job is None and waiting:
@@ -265,9 +265,9 @@ class IsolatedRun:
         return [self._job]
 
     def overdue(self, now: Instant) -> list[Execution]:
-        """Return the job if it has waited too long for the process to be its own.
+        """Return the job if it has waited too long to be the only one.
 
-        Its queue is left alone for a while, so that a process with nothing to do takes it.
+        Its queue is excluded for a while, so that an idle process takes the job.
         """
         if self._job is None or now.monotonic_s < self.next_s:
             return []

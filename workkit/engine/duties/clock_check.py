@@ -1,9 +1,9 @@
-"""Goes by the server's clock where this host's is far from it.
+"""Uses the server's clock if this host's clock differs much from it.
 
-A host whose clock is wrong would move jobs before they are due, put retries off, and plan the cron
-slots of another day. What is written is read by all pools, so all go by one clock: the server's,
-which is asked twice a minute and counted on from there by the monotonic clock. Within a second this
-host's own will do.
+A host with a wrong clock would move jobs before they are due, delay retries, and plan the cron
+slots of another day. All pools read these times, so all use one clock: the server's. A pool asks
+for it twice a minute and advances it by the monotonic clock in between. A difference of up to one
+second is ignored.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ __all__ = ["ClockCheck", "ServerClock"]
 
 _log = logging.getLogger("workkit")
 
-#: A difference up to this is not one, milliseconds.
+#: Differences up to this are ignored, milliseconds.
 _NEAR_MS: Final = 1_000
 _EVERY_S: Final = 30.0
 
 
 class ServerClock:
-    """A host's clock, corrected where it is far from the server's.
+    """A host's clock, corrected if it differs much from the server's.
 
     Args:
-        own: The host's.
+        own: The host's clock.
     """
 
     def __init__(self, own: Clock) -> None:
         self._own = own
-        self._low_ms = self._high_ms = 0  # the server's time less our monotonic clock's, bounds
+        self._low_ms = self._high_ms = 0  # bounds of the server's time less our monotonic clock's
         self._known = False
 
     def read(self) -> Instant:
-        """Read both clocks; the wall clock is never far from the server's, once that is known."""
+        """Read both clocks; after `ask`, the wall clock is close to the server's."""
         now = self._own.read()
         if not self._known:
             return now
@@ -47,10 +47,10 @@ class ServerClock:
         return Instant(int(now.monotonic_s * 1000) + self._low_ms, now.monotonic_s)
 
     def ask(self) -> Step[float]:
-        """Ask the server for the time; a server that does not tell is no reason to correct.
+        """Ask the server for the time; without an answer, the host's clock is not corrected.
 
         Returns:
-            By how much the host's clock is ahead of the server's, seconds.
+            By how many seconds the host's clock is ahead of the server's.
 
         Raises:
             ServerError: It did not answer.
@@ -61,8 +61,8 @@ class ServerClock:
         self._known = server_ms is not None
         if server_ms is None:
             return 0.0
-        # It was read between sending and hearing. Where that took long, the later bound holds: a
-        # job is rather late than early.
+        # The server read its clock between our two readings. After a slow reply the later bound
+        # applies: a job may be late rather than early.
         self._low_ms = server_ms - int(after.monotonic_s * 1000)
         self._high_ms = server_ms - int(before.monotonic_s * 1000)
         if (
@@ -75,11 +75,7 @@ class ServerClock:
 
 
 class ClockCheck:
-    """Keeps a pool's clock near the server's.
-
-    Args:
-        clock: The pool's.
-    """
+    """Keeps a pool's clock close to the server's."""
 
     name = "clock"
 
@@ -93,7 +89,7 @@ class ClockCheck:
         ahead_s = yield from self._clock.ask()
         if ahead_s and not self._was_far:
             _log.warning(
-                "this host's clock is %.0f s %s the server's; the pool goes by the server's",
+                "this host's clock is %.0f s %s the server's; the pool uses the server's clock",
                 abs(ahead_s),
                 "ahead of" if ahead_s > 0 else "behind",
             )

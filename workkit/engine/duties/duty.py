@@ -1,4 +1,4 @@
-"""What a background duty is."""
+"""The interface of a background duty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Duty(Protocol):
 
     @property
     def name(self) -> str:
-        """What the log calls it."""
+        """The duty's name in the log."""
         ...
 
     def step(self, now: Instant) -> Step[float]:
@@ -28,6 +28,6 @@ class Duty(Protocol):
             Seconds until the next turn.
 
         Raises:
-            ServerError: Redis did not answer or refused; the loop calls again after a while.
+            ServerError: Redis did not answer or refused; the loop calls again later.
         """
         ...

@@ -1,10 +1,9 @@
-"""Says that the pool is alive.
+"""Sends the pool's heartbeats.
 
-Go pools compare its time with their own wall clock; ours watch whether it changes.
-`workkit.core.liveness` has the limits.
+Go pools compare the time in them with their own wall clock; workkit's watch whether it changes. The
+limits are in `workkit.core.liveness`.
 
-It does not beat for a pool that is alive in name only: one whose dispatcher has ended, or stands
-still. Then other pools recover its jobs.
+It sends no heartbeat if the dispatcher has ended or hangs. Then other pools recover the jobs.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ class Heartbeat:
         keys: The namespace.
         identity: The pool's ids.
         totals: Returns the running totals to publish.
-        reaped: Called when the pool turns out not to be registered any more.
+        reaped: Called when the pool is no longer registered.
         dispatcher: The signs of life of the pool's dispatcher.
 
     Attributes:
-        is_heard: Whether the last beat has arrived.
+        is_heard: Whether the last heartbeat arrived.
     """
 
     name = "heartbeat"
@@ -59,7 +58,7 @@ class Heartbeat:
         self.is_heard = True
 
     def step(self, now: Instant) -> Step[float]:
-        """Beat once, unless the pool has yet to register or its dispatcher stands still."""
+        """Send a heartbeat, unless the pool is not yet registered or its dispatcher hangs."""
         identity = self._identity
         if self._finds_still(now):
             self.is_heard = False
@@ -77,7 +76,7 @@ class Heartbeat:
         return BEAT_S
 
     def _finds_still(self, now: Instant) -> bool:
-        """Tell whether the dispatcher has ended or stands still; a change is logged."""
+        """Tell whether the dispatcher has ended or hangs; log a change."""
         was_still = self._is_still
         self._is_still = self._dispatcher.silent_s(now.monotonic_s) >= STILL_S
         if self._is_still and not was_still:

@@ -21,16 +21,16 @@ _log = logging.getLogger("workkit")
 
 
 class DutyLoop:
-    """One thread with one connection that takes turns among duties.
+    """One thread with one connection that runs duties in turn.
 
     Args:
         name: The thread's name.
-        link: The connection; nobody else uses it.
-        duties: What is to be done.
-        clock: When.
+        link: The connection; no other thread uses it.
+        duties: The duties.
+        clock: The pool's clock.
         entropy: For the jitter after failures.
-        pulse: Where it leaves signs of life.
-        lookout: With what it looks at the pool's other loops.
+        pulse: The loop's signs of life.
+        lookout: Checks the signs of life of the pool's other loops.
     """
 
     def __init__(
@@ -55,28 +55,28 @@ class DutyLoop:
 
     @property
     def broken(self) -> bool:
-        """Whether others were seen to have closed its descriptors."""
+        """Whether other code has closed the loop's descriptors, as far as is known."""
         return self._waker.broken
 
     def start(self) -> None:
         """Start the thread; every duty is due at once.
 
         Raises:
-            RuntimeError: The system does not start it.
+            RuntimeError: The system refuses to start the thread.
         """
         self._thread.start()
 
     def discard(self) -> None:
-        """Free what a loop that was never started holds."""
+        """Free the resources of a loop that was never started."""
         self._link.close()
         self._waker.close()
 
     def hurry(self, duty: Duty, at_s: float) -> None:
-        """Make a duty due at a time (monotonic seconds) if it is not earlier; from any thread."""
+        """Make a duty due at a time (monotonic seconds) unless it is earlier; from any thread."""
         self._scheduler.hurry(duty, at_s)
 
     def stop(self, wait_s: float) -> None:
-        """End the thread after the exchange that is under way."""
+        """End the thread after its current exchange."""
         if self._thread.ident is None:
             self.discard()
             return
@@ -84,7 +84,7 @@ class DutyLoop:
         self._thread.join(wait_s)
 
     def sever(self) -> None:
-        """Cut the exchange short that is under way: the server may hang."""
+        """Cut off the current exchange: the server may hang."""
         if self._thread.is_alive():
             self._link.sever()
 
@@ -93,7 +93,7 @@ class DutyLoop:
             carry_out(
                 self._scheduler.routine(), self._link, lambda wait: self._waker.wait(wait.for_s)
             )
-        except BaseException:  # noqa: BLE001 - whatever has ended it, the pool must end
+        except BaseException:  # noqa: BLE001 - any error must end the pool
             _log.exception("%s has ended", self._thread.name)
         finally:
             self._pulse.ended = True

@@ -1,7 +1,7 @@
-"""Writes what each worker runs, and its check-ins.
+"""Writes each worker's current job and its check-ins.
 
-A check-in only leaves a note with its job; this duty writes the newest notes once a second, so that
-neither a slow Redis nor a million check-ins ever hold up a handler.
+A check-in only stores a note with its job. This duty writes the newest notes once a second, so that
+neither a slow Redis nor a million check-ins delay a handler.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workkit.store.round_trip import Step
 __all__ = ["Observer"]
 
 _EVERY_S: Final = 1.0
-#: One of a long job is renewed before that, seconds.
+#: The observation of a long job is renewed after this long, before it expires, seconds.
 _RENEW_S: Final = 3_600.0
 
 
@@ -29,7 +29,7 @@ class Observer:
 
     Args:
         keys: The namespace.
-        executions: Returns what the pool holds.
+        executions: Returns the jobs that the pool holds.
     """
 
     name = "observer"
@@ -40,7 +40,7 @@ class Observer:
         self._written: dict[str, tuple[object, float]] = {}
 
     def step(self, now: Instant) -> Step[float]:
-        """Write what has changed since the last time."""
+        """Write the changes since the last step."""
         running: dict[str, dict[str, str | int | bytes]] = {}
         state: dict[str, tuple[object, float]] = {}
         for execution in self._executions():
@@ -61,7 +61,7 @@ class Observer:
         return _EVERY_S
 
     def clear(self) -> Step[None]:
-        """Remove every observation, at the end of the pool."""
+        """Remove every observation at the end of the pool."""
         if self._written:
             yield from pools.observe(self._keys, {}, list(self._written), OBSERVATION_S)
             self._written = {}

@@ -1,7 +1,8 @@
-"""What Go pools plan: read from what is scheduled, since they say nothing of their cron entries.
+"""Finds out which cron entries Go pools plan, from the scheduled jobs.
 
-A Go pool plans four minutes ahead, about every two minutes, and writes down when. It leaves no mark
-on a slot. Slots that it has planned and workkit has not are what gives it away.
+A Go pool does not declare its cron entries. It plans four minutes ahead, about every two minutes,
+and writes down when. It leaves no mark on a slot. So a slot that is scheduled but that workkit has
+not planned shows that a Go pool plans the entry.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["GO_HORIZON_S", "go_pools", "plans"]
 
 #: How far ahead a Go pool plans, seconds.
 GO_HORIZON_S: Final = 240
-#: What is scheduled in four minutes is looked at up to this number.
+#: At most this many of the jobs that are scheduled in four minutes are read.
 _MOST: Final = 5_000
 
 
@@ -43,16 +44,16 @@ def plans(
         name: The name of its job.
         spec: Its spec.
         schedule: The parsed spec.
-        after_s: Until when workkit has planned it, or now, epoch seconds.
+        after_s: The end of what workkit has planned of it, or now, epoch seconds.
         planned_at_s: When a Go pool last planned, epoch seconds.
 
     Returns:
-        Whether one does; None if the entry has no slot by which to tell.
+        Whether a Go pool plans it; None if the entry has no slot in that time.
     """
     before_s = planned_at_s + GO_HORIZON_S
     first_s = schedule.next_after(after_s)
     if schedule.is_interval and first_s is not None:
-        first_s = after_s + (schedule.next_after(first_s) or 0) - first_s  # in whatever phase
+        first_s = after_s + (schedule.next_after(first_s) or 0) - first_s  # in any phase
     if first_s is None or first_s >= before_s:
         return None
     raws = yield from due.scheduled_between(keys, after_s, before_s, _MOST)

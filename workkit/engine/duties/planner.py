@@ -1,11 +1,11 @@
 """Plans the slots of cron jobs.
 
-Every pool plans the next four minutes of its entries, every half minute. A slot is scheduled by
-whoever takes its key first, so it is scheduled once, whatever their clocks say.
+Every half minute, each pool plans the next four minutes of its entries. The first pool to set a
+slot's key schedules it, so it is scheduled once even if the pools' clocks differ.
 
-Missed slots: if no pool was there to plan, the newest slot that was missed runs once, provided that
-it is not older than the entry's `catch_up_s`; older ones are left out, and the log says so. A Go
-pool that was there may have planned and run it; `_ran_in_go` says how this is found out.
+If slots were missed because no pool was running, the newest of them runs once, unless it is older
+than the entry's `catch_up_s`; older slots do not run. The log reports both. A Go pool may have
+planned and run them; see `_ran_in_go`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Planner:
 
     Args:
         keys: The namespace.
-        entries: What is to be enqueued when.
+        entries: The pool's cron entries.
         entropy: For the jitter.
     """
 
@@ -58,7 +58,7 @@ class Planner:
         planned = yield from due.planned_until(self._keys, [e.field for e in self._entries])
         go_s = None
         if any(0 < until_s < now.epoch_s for until_s in planned):
-            go_s = yield from due.peer_planned_at(self._keys)  # before we write over it
+            go_s = yield from due.peer_planned_at(self._keys)  # before we overwrite it
         for entry, until_s in zip(self._entries, planned, strict=True):
             yield from self._plan(entry, until_s, now.epoch_s, go_s)
         return _EVERY_S * self._entropy.uniform(0.8, 1.2)
@@ -84,7 +84,7 @@ class Planner:
     def _missed(
         self, entry: PeriodicEntry, planned_until_s: int, now_s: int, go_s: int | None
     ) -> Step[list[int]]:
-        """Return the one missed slot that is still to run, if any."""
+        """Return the missed slot that must still run, if any."""
         first = entry.schedule.next_after(planned_until_s)
         if first is None or first > now_s:
             return []
@@ -96,13 +96,13 @@ class Planner:
         runs = now_s - newest <= entry.catch_up_s
         if runs and go_s is not None and (yield from self._ran_in_go(entry, newest, now_s, go_s)):
             _log.warning(
-                "cron %r of %r: slots were missed while no workkit pool was there; a Go pool has "
-                "planned meanwhile, so they are left to it",
+                "cron %r of %r: slots were missed while no workkit pool was running; a Go pool has "
+                "planned since then, so they are left to it",
                 entry.spec, entry.name,
             )  # fmt: skip
             return []
         _log.warning(
-            "cron %r of %r: slots were missed while no pool was there; %s",
+            "cron %r of %r: slots were missed while no pool was running; %s",
             entry.spec,
             entry.name,
             "the newest runs now" if runs else "they are older than catch_up_s and do not run",
@@ -110,11 +110,11 @@ class Planner:
         return [newest] if runs else []
 
     def _ran_in_go(self, entry: PeriodicEntry, slot_s: int, now_s: int, go_s: int) -> Step[bool]:
-        """Tell whether a Go pool has planned a slot that we have missed.
+        """Tell whether a Go pool has planned a slot that workkit has missed.
 
-        Every Go pool writes down when it plans, also one without cron entries. So what is scheduled
-        for the next minutes says whether one of them plans this entry; where the entry has no slot
-        there, a Go pool counts that handles its job and was there when the slot was due.
+        Every Go pool records when it plans, even without cron entries. The jobs scheduled for the
+        next minutes show whether a Go pool plans this entry. If the entry has no slot in that time,
+        a Go pool counts if it handles the job and was running when the slot was due.
 
         Args:
             entry: The entry.

@@ -1,10 +1,10 @@
 """Recovers the jobs of pools that died.
 
 A pool is dead when its `heartbeat_at` has not changed for 12 s on this reaper's monotonic clock,
-watched without a gap: wall clocks of two hosts are never compared, and a Redis that was away proves
-nothing about pools. Nor does one that refuses writes, as a replica does in the middle of a
-failover: silence counts only while the reaper's own heartbeat arrives. The script that moves the
-jobs checks the heartbeat once more.
+watched without a gap. Wall clocks of two hosts are never compared. A Redis that was away proves
+nothing about pools, and neither does one that refuses writes, such as a replica during a failover:
+silence counts only while the reaper's own heartbeat arrives. The script that moves the jobs checks
+the heartbeat once more.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ __all__ = ["Reaper"]
 _log = logging.getLogger("workkit")
 
 _EVERY_S: Final = 3.0
-#: Two looks further apart than this prove nothing about what was between them, seconds.
+#: After a longer gap between two looks, the earlier one proves nothing, seconds.
 _GAP_S: Final = 7.0
 _BATCH: Final = 200
-#: Of many pools each watches so many others, or what they cost would grow with their square.
+#: In a large fleet each pool watches this many others; otherwise the cost would be quadratic.
 _NEIGHBOURS: Final = 8
 
 
@@ -49,13 +49,13 @@ class Reaper:
         keys: The namespace.
         identity: This pool, which does not watch itself.
         job_names: This pool's job names.
-        max_recoveries: At how many recoveries a job goes to the dead set.
-        reaped: Told of each recovered pool.
-        expelled: Told that this pool is not registered any more.
+        max_recoveries: A job that was recovered this often goes to the dead set.
+        reaped: Called with each recovered pool.
+        expelled: Called when this pool is no longer registered.
         entropy: Ids for buried members, and jitter.
-        remember: Takes what history is to be told.
-        is_heard: Tells whether the last heartbeat of this pool has arrived.
-        clock: Tells when heartbeats have been read; by default it took no time.
+        remember: Takes records for history.
+        is_heard: Tells whether the last heartbeat of this pool arrived.
+        clock: Tells when heartbeats were read; by default at the start of the step.
     """
 
     name = "reaper"
@@ -88,16 +88,16 @@ class Reaper:
         self._looked_at = float("-inf")
 
     def suspect(self, pool_id: str, job_name: str) -> None:
-        """Watch a pool that holds jobs without being registered."""
+        """Watch a pool that holds jobs but is not registered."""
         self._suspects.setdefault(pool_id, set()).add(job_name)
 
     @property
     def has_suspects(self) -> bool:
-        """Whether it watches pools that hold jobs without being registered."""
+        """Whether it watches pools that hold jobs but are not registered."""
         return bool(self._suspects)
 
     def step(self, now: Instant) -> Step[float]:
-        """Look at heartbeats; recover the jobs of pools that are dead by now."""
+        """Read heartbeats; recover the jobs of pools that are dead."""
         own_id = self._identity.pool_id
         registered = yield from pools.registered(self._keys)
         taken_out = self._identity.started_at and own_id not in registered
@@ -108,7 +108,7 @@ class Reaper:
         if now.monotonic_s - self._looked_at > _GAP_S or not self._is_heard():
             self._watched.clear()
         self._looked_at = now.monotonic_s
-        # What was read may have been written while the reply was under way.
+        # A heartbeat may have been written while the reply was under way.
         read_s = (self._clock.read() if self._clock is not None else now).monotonic_s
         dead = []
         for pool_id, beat in beats.items():
@@ -124,11 +124,11 @@ class Reaper:
         return _EVERY_S * self._entropy.uniform(0.8, 1.0)
 
     def _watchlist(self, registered: set[str], now: Instant) -> set[str]:
-        """Choose whom to watch: the next ones in the ring of ids, or all where one is silent."""
+        """Choose the pools to watch: the next in the ring of ids, or all if one is silent."""
         own_id = self._identity.pool_id
         others = sorted(registered - {own_id})
-        # Where one host has died, all pools that watched another may be among the dead; so one
-        # suspect makes its watchers watch everybody.
+        # If one host dies, all watchers of a pool may be among the dead. So one suspect makes its
+        # watchers watch every pool.
         silent = any(now.monotonic_s - since >= SUSPECT_S for _, since in self._watched.values())
         if len(others) > _NEIGHBOURS and not silent:
             at = bisect(others, own_id)
@@ -136,11 +136,11 @@ class Reaper:
         return set(others)
 
     def recover(self, pool_id: str, beat: Beat, now: Instant) -> Step[None]:
-        """Give back what a dead pool holds and forget it, unless its heartbeat has changed.
+        """Return a dead pool's jobs and forget the pool, unless its heartbeat has changed.
 
         Args:
             pool_id: The pool.
-            beat: Its heartbeat, as it was watched.
+            beat: The heartbeat that has not changed.
             now: The time.
         """
         known = yield from pools.known_jobs(self._keys)
@@ -167,7 +167,7 @@ class Reaper:
                 if outcome.status == "alive":
                     return
                 if outcome.status == "type":
-                    _log.error("queue %r: its key has a wrong type; jobs wait in progress", name)
+                    _log.error("queue %r: its key has a wrong type; jobs stay in progress", name)
                 for job, fate in zip(batch, outcome.fates, strict=False):
                     if fate != "-":
                         self._remember(_record(job, fate == "d", pool_id, now))
@@ -181,19 +181,19 @@ class Reaper:
             self._reaped(ReapedPool(pool_id, requeued, died))
 
     def _drop_ghosts(self, pool_id: str, held: dict[str, list[bytes]]) -> Step[bool]:
-        """Take what it has run out of the lists of a Go pool that has stopped.
+        """Remove jobs that have run from the lists of a Go pool that has stopped.
 
-        Where an update has replaced a unique job, Go settles the update and leaves the entry of the
-        job that it replaced. Only the pool's counts tell such entries from jobs that it held, and
-        only if they fit: if as many are counted as are not unique, then all unique ones have run.
-        A pool that has been killed may have released too much, so its counts prove nothing.
+        If an update has replaced a unique job, Go settles the update and leaves the list entry of
+        the replaced job. Only the pool's counts distinguish such entries from held jobs, and only
+        if they match: if the count equals the number of jobs that are not unique, all unique ones
+        have run. A killed pool may have released too much, so its counts prove nothing.
 
         Args:
             pool_id: A pool without a heartbeat.
-            held: Its lists; what is removed is taken out.
+            held: Its lists; removed jobs are taken out of them.
 
         Returns:
-            Whether the pool is as it was found.
+            Whether the pool has not changed.
         """
         counts = (yield from pools.held_counts(self._keys, pool_id, list(held))) if held else {}
         for name, count in counts.items():
@@ -207,8 +207,8 @@ class Reaper:
                 if gone < 0:
                     return False
                 _log.warning(
-                    "Go pool %s: %d jobs of queue %r had run in newer versions; what was left of "
-                    "the old ones in its list is removed",
+                    "Go pool %s: %d jobs of queue %r had run in newer versions; the entries of the "
+                    "old versions are removed from its list",
                     pool_id, gone, name,
                 )  # fmt: skip
             held[name] = [raw for raw in held[name] if not _is_unique(raw)]
@@ -224,11 +224,11 @@ class Reaper:
             )
         error = (
             f"PoolDied: the worker process died {self._max_recoveries} times while it held this "
-            "job; it may be what kills it"
+            "job; the job itself may be the cause"
         )
         dead = wire.failed(raw, job.fails + 1, error, now.epoch_s)
         unique_key = self._keys.unique_of(job) if job.unique else ""
-        # A job that has failed gave its key back when it began; then it may be another's.
+        # A job that has failed released its key when it began; another job may hold it now.
         own = job.fails or job.unique_until == "done"
         own_id = wire.id_text(job) if own else ""
         return Recoverable(raw, job.id, dead, wire.slot_of(job), unique_key, own_id)
@@ -243,7 +243,7 @@ def _is_unique(raw: bytes) -> bool:
 
 
 def _record(job: Recoverable, died: bool, pool_id: str, now: Instant) -> Record:
-    """Write what history is told of a job that a dead pool held: its bytes say what it was."""
+    """Make the history record of a job that a dead pool held, from the job's bytes."""
     known = wire.decode(job.dead)
     error = known.last_err if died else f"PoolDied: pool {pool_id} died while it held this job"
     return Record(

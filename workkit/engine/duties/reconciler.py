@@ -1,7 +1,7 @@
-"""Keeps the namespace's bookkeeping true: locks, limits, orphaned in-progress lists.
+"""Repairs the namespace's locks, limits and orphaned in-progress lists.
 
-One pool does it for all at a time. Locks are recomputed from the in-progress lists instead of being
-trusted, so that whatever a crash, a failover or a Go pool has left behind is gone within a minute.
+One pool at a time does this for all. It recomputes locks from the in-progress lists, so that wrong
+counts left by a crash, a failover or a Go pool are gone within a minute.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = ["Reconciler"]
 _log = logging.getLogger("workkit")
 
 _EVERY_S: Final = 60.0
-#: Of so many passes, one looks at every lock; the others only at those that are not free.
+#: One pass out of this many checks all locks; the others check only those that are not free.
 _ALL_EVERY: Final = 5
 _RETRY_RECOUNT: Final = 3
-#: What is read of a pool that is entered and has yet to beat.
+#: The fields of a registered pool that has sent no heartbeat yet.
 _NO_BEAT: Final = Beat("", "", "", "")
-#: Steps of the walk through all keys a pass, at most.
+#: The most scan steps through all keys per pass.
 _STEPS: Final = 100
 
 
 class Reconciler:
-    """Corrects locks and limits, and tells the reaper of orphans.
+    """Corrects locks and limits, and reports orphans to the reaper.
 
     Args:
         keys: The namespace.
         identity: This pool.
-        reaper: Takes pools that hold jobs without being registered.
+        reaper: Watches pools that hold jobs but are not registered.
         entropy: For the jitter.
     """
 
@@ -53,12 +53,12 @@ class Reconciler:
         self._reaper = reaper
         self._entropy = entropy
         self._cursor = 0
-        self._told: set[str] = set()  # names of undeclared limits that were logged
+        self._logged: set[str] = set()  # names of undeclared limits
         self._passes = 0
-        self._said_no = False
+        self._scan_refused = False
 
     def step(self, now: Instant) -> Step[float]:
-        """Reconcile, if this pool is the one to do it."""
+        """Reconcile, if this pool has the lease."""
         del now
         lives_ms = int(_EVERY_S * 900)
         if (yield from pools.lease(self._keys, self._identity.pool_id, "reconciler", lives_ms)):
@@ -95,9 +95,9 @@ class Reconciler:
             if result is not None:
                 before, after, _ = result
                 if before != after:
-                    _log.warning("queue %r: its lock said %d, %d are held", name, before, after)
+                    _log.warning("queue %r: its lock was %d, %d are held", name, before, after)
                 return
-            # A pool has come that we did not know: read again.
+            # There is a pool that we did not know: read again.
             fresh = yield from pools.locks(self._keys, [name])
             pool_ids |= set(fresh[name].info)
             ours |= set(fresh[name].info) - registered
@@ -105,13 +105,13 @@ class Reconciler:
     def _limits(self, beats: Mapping[str, Beat]) -> Step[None]:
         """Lift limits that workkit has written for jobs that no live pool handles any more.
 
-        A Go pool writes its limit only when it starts, and no pool says that it relies on one. So a
-        limit stays as long as somebody could.
+        A Go pool writes its limit only when it starts, and no pool declares that it relies on one.
+        So a limit stays while any pool may rely on it.
         """
         written = yield from pools.written_limits(self._keys)
         if not written or any(beat == _NO_BEAT for beat in beats.values()):
-            return  # whoever has yet to beat may need any of them
-        # Ours may be none of the live ones at this moment, taken for dead, and go on in the next.
+            return  # a pool without a heartbeat may need any of them
+        # This pool may just have been reaped, and register again soon.
         declared = set(self._identity.limits)
         handled = declared.copy()
         for beat in beats.values():
@@ -119,37 +119,37 @@ class Reconciler:
             handled.update(declared, beat.job_names.split(","))
         for name, limit in written.items():
             if name in handled:
-                self._tell_undeclared(name, limit, declared)
+                self._warn_of_undeclared(name, limit, declared)
             elif (yield from pools.lift_limit(self._keys, name, limit)):
-                _log.info("queue %r: limit %s lifted, no pool handles such jobs", name, limit)
+                _log.info("queue %r: limit %s lifted: no pool handles such jobs", name, limit)
 
-    def _tell_undeclared(self, name: str, limit: str, declared: set[str]) -> None:
-        """Say once that a limit is in force that no live pool of ours declares."""
+    def _warn_of_undeclared(self, name: str, limit: str, declared: set[str]) -> None:
+        """Log once that a limit is in force that no live workkit pool declares."""
         if name in declared:
-            self._told.discard(name)
-        elif name not in self._told:
-            self._told.add(name)
+            self._logged.discard(name)
+        elif name not in self._logged:
+            self._logged.add(name)
             _log.warning(
                 "queue %r: no live pool declares the limit of %s any more; it stays, since pools "
-                "that handle such jobs may rely on it (`workkit doctor --repair` lifts it where "
-                "all of them are workkit's)",
+                "that handle such jobs may rely on it (`workkit doctor --repair` lifts it if all "
+                "of them are workkit's)",
                 name,
                 limit,
             )
 
     def _orphans(self, registered: set[str]) -> Step[None]:
-        """Walk the keyspace, some steps a time, for lists whose pool has vanished without a trace.
+        """Scan part of the keyspace for in-progress lists whose pool has left no other trace.
 
-        In a small one, all of it each time. Of a large one so much that millions of keys of others
-        are passed within half an hour; a step keeps the server busy for about a millisecond.
+        A small keyspace is scanned completely each time; millions of other keys are scanned within
+        half an hour. One step keeps the server busy for about a millisecond.
         """
         for _ in range(_STEPS):
             try:
                 self._cursor, found = yield from pools.scan_in_progress(self._keys, self._cursor)
             except ServerRefused as error:
-                if not self._said_no:
-                    _log.warning("lists whose pool left no trace cannot be looked for: %s", error)
-                self._said_no = True
+                if not self._scan_refused:
+                    _log.warning("cannot scan for lists whose pool left no trace: %s", error)
+                self._scan_refused = True
                 return
             for name, pool_id in found:
                 if pool_id not in registered:

@@ -1,7 +1,7 @@
-"""Moves jobs into their queues when their time has come.
+"""Moves due jobs into their queues.
 
-Unlike the original's, it moves jobs of every name, not only those that this pool handles: a job
-that is unknown here may be known to the next release, or to another service.
+Unlike the original's, it moves jobs of every name, not only those that this pool handles: the next
+release or another service may handle a job that is unknown here.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ __all__ = ["UNTOLD_S", "Requeuer"]
 
 _log = logging.getLogger("workkit")
 
-#: The entries are looked at this often, seconds.
+#: Cron entries are checked this often, seconds.
 _WATCH_S: Final = 30.0
-#: Two looks further apart than this prove nothing about what was between them, seconds.
+#: After a longer gap between two checks, the earlier one proves nothing, seconds.
 _GAP_S: Final = 75.0
 _BATCH: Final = 500
-#: After so many batches that were moved, twice as much is tried again where that has failed.
+#: After this many good batches in a row, the size of failed batches is doubled again.
 _GOOD: Final = 20
-#: The sets are looked at this often even if nothing in them seems due, seconds: the first where
-#: nobody would tell, the second where the server announces their changes.
+#: The sets are checked this often even if nothing in them seems due, seconds: the first if nobody
+#: announces changes, the second if the server does.
 UNTOLD_S: Final = 1.0
 _TOLD_S: Final = 30.0
 
@@ -50,8 +50,8 @@ class Requeuer:
         entropy: Ids for buried members.
 
     Attributes:
-        told: Whether the server announces changes of the sets to the pool at present, which then
-            has the requeuer hurry.
+        told: Whether the server now announces changes of the sets to the pool, which then hurries
+            the requeuer.
     """
 
     name = "requeuer"
@@ -59,17 +59,17 @@ class Requeuer:
     def __init__(self, keys: Keys, entropy: Entropy) -> None:
         self._keys = keys
         self._entropy = entropy
-        self._declared: dict[str, tuple[str, float]] = {}  # entry -> value, unchanged since
+        self._declared: dict[str, tuple[str, float]] = {}  # entry -> value, time of its last change
         self._watched_at = float("-inf")
         self._gone: dict[str, bool] = {}  # retired entry -> whether no Go pool plans it either
         self.told = False
         self._skip = {keys.scheduled: 0, keys.retry: 0}
         self._halvings = dict.fromkeys(self._skip, 0)
-        self._good = 0  # batches in a row that were moved
+        self._good = 0  # good batches in a row
         self._stuck = False
 
     def step(self, now: Instant) -> Step[float]:
-        """Move one batch of each set; wants to go on at once while there is more."""
+        """Move one batch of each set; return 0 while there is more."""
         yield from self._watch_entries(now)
         more, self._stuck = False, False
         for source, origin in ((self._keys.scheduled, "scheduled"), (self._keys.retry, "retry")):
@@ -77,7 +77,7 @@ class Requeuer:
         if more:
             return 0.0
         if self._stuck:
-            return UNTOLD_S  # the first one is due for as long as its queue is broken
+            return UNTOLD_S  # the first due job stays due while its queue is broken
         next_due_s = yield from due.next_due(self._keys)
         at_least_s = _TOLD_S if self.told else UNTOLD_S
         if next_due_s is None:
@@ -85,10 +85,10 @@ class Requeuer:
         return min(max(next_due_s - now.epoch_ms / 1000, 0.01), at_least_s)
 
     def _moved(self, source: bytes, origin: str, now: Instant) -> Step[bool]:
-        """Move one batch, and take a smaller one next time if that fails.
+        """Move one batch; if that fails, make the next batch smaller.
 
-        A batch can be too large for what is left of the memory, here or in the server. Where a
-        single job is, those behind it are moved.
+        A batch can be too large for the free memory, here or in the server. If a single job is too
+        large, the jobs behind it are moved.
         """
         try:
             more = yield from self._move(source, origin, now)
@@ -98,7 +98,7 @@ class Requeuer:
                 self._halvings[source] += 1
             elif not isinstance(error, ServerUnavailable):
                 _log.error(
-                    "a due job of the %s set cannot be moved; those behind it are moved", origin
+                    "a due job of the %s set cannot be moved; the jobs behind it are moved", origin
                 )
                 self._skip[source] += 1
             raise
@@ -109,7 +109,7 @@ class Requeuer:
         return more
 
     def _size(self, source: bytes) -> tuple[int, int]:
-        """Return how many jobs and how many bytes a batch of a set has at most."""
+        """Return the most jobs and the most bytes of a batch of a set."""
         halvings = self._halvings[source]
         return max(_BATCH >> halvings, 1), max(due.BATCH_BYTES >> halvings, 1)
 
@@ -124,7 +124,7 @@ class Requeuer:
         jobs = yield from self._taking_back(jobs, now)
         moved = yield from due.move(self._keys, source, jobs, now.epoch_s)
         if moved.taken:
-            self._tell_taken([jobs[at - 1] for at in moved.taken])
+            self._log_taken_back([jobs[at - 1] for at in moved.taken])
         if moved.buried:
             _log.error(
                 "%d members of the %s set are not jobs; they are in the dead set now",
@@ -136,19 +136,19 @@ class Requeuer:
                 moved.left,
             )
         self._stuck = self._stuck or moved.left > 0
-        # What cannot be moved stays at the head; go on behind it.
+        # Jobs that cannot be moved stay at the head; continue behind them.
         more = len(raws) == count or sum(map(len, raws)) >= size
         self._skip[source] = skip + moved.left if more else 0
         return more
 
     def _watch_entries(self, now: Instant) -> Step[None]:
-        """Watch whether pools go on declaring their cron entries, on our own clock alone."""
+        """Check by our own clock whether pools still declare their cron entries."""
         passed_s = now.monotonic_s - self._watched_at
         if passed_s < _WATCH_S:
             return
         declared = yield from due.declared(self._keys)
         if passed_s > _GAP_S:
-            self._declared.clear()  # nothing is known of the time between
+            self._declared.clear()  # nothing is known of the time in between
         self._watched_at = now.monotonic_s
         self._gone.clear()
         for field, value in declared.items():
@@ -156,7 +156,7 @@ class Requeuer:
                 self._declared[field] = (value, now.monotonic_s)
 
     def _taking_back(self, jobs: list[Due], now: Instant) -> Step[list[Due]]:
-        """Mark slots whose cron entry no pool declares any more; of these, ours are taken back."""
+        """Mark slots whose cron entry no pool declares any more; `move` removes workkit's."""
         marked = []
         for job in jobs:
             field, due_s = split_slot(job.slot, job.queue) if job.slot else ("", 0)
@@ -174,7 +174,7 @@ class Requeuer:
         return marked
 
     def _is_gone(self, field: str, declared_at: str, now: Instant) -> Step[bool]:
-        """Tell whether no Go pool plans an entry that no pool of ours declares any more."""
+        """Tell whether no Go pool plans an entry that workkit pools no longer declare."""
         entry = split_field(field)
         go_s = yield from due.peer_planned_at(self._keys)
         if entry is None or go_s is None:
@@ -191,7 +191,7 @@ class Requeuer:
         is_planned = yield from peers.plans(self._keys, name, spec, schedule, planned_s, go_s)
         return is_planned is False
 
-    def _tell_taken(self, slots: list[Due]) -> None:
+    def _log_taken_back(self, slots: list[Due]) -> None:
         for field in dict.fromkeys(slot.retired for slot in slots):
             name, spec = split_field(field) or (field, "")
             times = [slot.due_s for slot in slots if slot.retired == field]

@@ -1,4 +1,4 @@
-"""Takes turns among background duties."""
+"""Runs background duties in turn."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _AFTER_BUG_S: Final = 5.0
 
 
 class DutyScheduler:
-    """The duties of one loop and when they are due; at first, all at once.
+    """The duties of one loop and their due times; at first, all are due.
 
     Args:
-        duties: What is to be done.
-        clock: When.
+        duties: The duties.
+        clock: The pool's clock.
         entropy: For the jitter after failures.
         alarm: Ends the loop's waits.
-        pulse: Where the loop leaves signs of life.
-        lookout: With what it looks at the signs of the pool's other loops.
+        pulse: The loop's signs of life.
+        lookout: Checks the signs of life of the pool's other loops.
     """
 
     def __init__(
@@ -57,18 +57,18 @@ class DutyScheduler:
         return self._due_s[id(duty)] <= at_s
 
     def hurry(self, duty: Duty, at_s: float) -> None:
-        """Make a duty due at a time (monotonic seconds) if it is not earlier; from any thread."""
+        """Make a duty due at a time (monotonic seconds) unless it is earlier; from any thread."""
         if not self.is_due_by(duty, at_s):
             self._due_s[id(duty)] = at_s
             self._alarm.wake()
 
     def stop(self) -> None:
-        """End the loop after the step that is under way; from any thread."""
+        """End the loop after its current step; from any thread."""
         self._stopping = True
         self._alarm.wake()
 
     def routine(self) -> Routine:
-        """Do what is due, again and again."""
+        """Run due duties until `stop`."""
         routine = self._routine()
         return routine if self._pulse is None else self._pulse.of(routine)
 
@@ -85,13 +85,13 @@ class DutyScheduler:
         self._due_s[id(duty)] = float("inf")  # so that `hurry` during the step counts
         try:
             if outage.lasting:
-                yield from ping()  # only an answer ends it; a step may get by without one
+                yield from ping()  # only an answer ends the outage; a step may send no request
             delay_s = yield from duty.step(self._clock.read())
             outage.over()
         except ServerError as error:
             delay_s = outage.failed(error)
         except Exception:  # noqa: BLE001 - a bug of ours must not end the pool
-            _log.exception("%s failed; it goes on in %.0f s", duty.name, _AFTER_BUG_S)
+            _log.exception("%s failed; it continues in %.0f s", duty.name, _AFTER_BUG_S)
             delay_s = _AFTER_BUG_S
         due_s = self._clock.read().monotonic_s + delay_s
         self._due_s[id(duty)] = min(due_s, self._due_s[id(duty)])

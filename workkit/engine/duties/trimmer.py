@@ -1,4 +1,4 @@
-"""Deletes history that is older than it may become."""
+"""Deletes history that is too old."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ _EVERY_S: Final = 60.0
 
 
 class Trimmer:
-    """Bounds history by age; the other bounds are kept by those who write.
+    """Bounds history by age; the writers of history enforce the other bounds.
 
     Args:
-        keys: The namespace.
-        max_age_s: How old an entry may become, seconds.
+        max_age_s: The greatest age of a record, seconds.
     """
 
     name = "trimmer"
@@ -30,6 +29,6 @@ class Trimmer:
         self._max_age_ms = math.ceil(max_age_s * 1_000)
 
     def step(self, now: Instant) -> Step[float]:
-        """Delete what is too old by now."""
+        """Delete the records that are too old."""
         yield from pools.trim_history(self._keys, max(now.epoch_ms - self._max_age_ms, 0))
         return _EVERY_S

@@ -1,1 +1,1 @@
-"""One execution of a job: handlers, middleware, hooks, and the fate that follows."""
+"""One execution of a job: handlers, middleware, hooks, and the resulting fate."""

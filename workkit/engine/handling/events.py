@@ -1,7 +1,7 @@
-"""Hooks: what a user wants to be told, outside the handlers' time.
+"""Hooks: users' functions that the pool calls on events, outside the handlers' time.
 
-Hooks run on one thread of their own, in the order of what happened, after Redis has confirmed it.
-What they raise is logged and goes no further. What they return is awaited on the handlers' loop.
+Hooks run on one thread, in the order of the events, after Redis has confirmed the event. An error
+of a hook is logged and has no other effect. An awaitable result is awaited on the handlers' loop.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _log = logging.getLogger("workkit")
 
 EventName = Literal["failed", "dead", "reaped"]
 _NAMES: Final = ("failed", "dead", "reaped")
-#: How many calls of hooks wait at most; behind a hook that never returns they would fill memory.
+#: The most hook calls that wait; behind a hook that never returns they would fill the memory.
 _MOST_WAITING: Final = 10_000
 _OF_A_JOB: Final = (("job", "error"),), "def hook(job, error), or the same with async def"
 _OF_A_POOL: Final = (("pool",),), "def hook(reaped_pool), or the same with async def"
 _SHAPES: Final = {"failed": _OF_A_JOB, "dead": _OF_A_JOB, "reaped": _OF_A_POOL}
-#: A hook that is to be awaited when the pool stops waits this long for a loop that is blocked.
+#: At a stop, an async hook waits at most this long for a blocked event loop, seconds.
 _BLOCKED_S: Final = 2.0
 
 
@@ -66,12 +66,12 @@ class ReapedPool:
 
 
 class Events:
-    """Takes what happened and calls the hooks.
+    """Receives events and calls the hooks.
 
     Attributes:
-        hooks: Event -> what is called.
-        loop: Returns the loop for what hooks return to be awaited; without one, each such hook has
-            a loop of its own.
+        hooks: Event -> its hooks.
+        loop: Returns the loop that awaits the results of hooks; if None, each such hook gets a new
+            loop.
     """
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Events:
         self.hooks[name].append(hook)
 
     def settled(self, fate: Fate) -> None:
-        """Tell what became of a job."""
+        """Report the fate of a job that has failed."""
         outcome = fate.record.outcome
         if outcome in {"done", "returned"}:
             return
@@ -117,7 +117,7 @@ class Events:
         elif fingerprint.can_be_logged(error):
             traceback = (type(error), error, fingerprint.traceback_of(error))
         else:
-            headline = text  # a log cannot take the error itself
+            headline = text  # logging cannot format the error itself
         facts = {"job_name": payload.name, "job_id": payload.id, "fails": fails, "outcome": outcome}
         _log.warning(
             "job %r %s failed (%d of %d), %s: %s",
@@ -131,7 +131,7 @@ class Events:
         execution.let_go()
 
     def reaped(self, pool: ReapedPool) -> None:
-        """Tell that a dead pool's jobs were recovered."""
+        """Report that a dead pool's jobs were recovered."""
         _log.warning(
             "recovered from dead pool %s: %d jobs requeued, %d dead",
             pool.pool_id, pool.requeued, pool.died, extra={"pool_id": pool.pool_id},
@@ -139,7 +139,7 @@ class Events:
         self.tell("reaped", pool)
 
     def tell(self, name: str, *arguments: Job | BaseException | ReapedPool) -> None:
-        """Have the hooks of an event called; the simulator calls them in its own time."""
+        """Queue a call of an event's hooks; the simulator calls them in virtual time."""
         if not self.hooks[name]:
             return
         if self._queue.qsize() >= _MOST_WAITING:
@@ -154,14 +154,14 @@ class Events:
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._serve, name="workkit-hooks", daemon=True)
-        self._thread = thread  # before it runs: a hook may ask where it is
+        self._thread = thread  # before the start: a hook may call `runs_here`
         try:
             thread.start()
         except RuntimeError as error:
-            _log.warning("hooks wait, since the system starts no thread for them: %s", error)
+            _log.warning("hooks wait: the system refuses to start a thread for them: %s", error)
 
     def runs_here(self) -> bool:
-        """Tell whether this is called from within a hook."""
+        """Tell whether the caller is a hook."""
         return threading.current_thread() is self._thread
 
     def _serve(self) -> None:
@@ -169,7 +169,7 @@ class Events:
             pass
 
     def _call_next(self) -> bool:
-        """Call the hooks of one event; in a call of its own, so that a wait keeps no job."""
+        """Call the hooks of one event; a separate call, so that no job is kept during a wait."""
         item = self._queue.get()
         if item is None:
             return False
@@ -179,7 +179,7 @@ class Events:
         return True
 
     def close(self, wait_s: float) -> None:
-        """Let the hooks that are due run, for a while."""
+        """Run the hooks that are due, for a limited time."""
         if not self._queue.empty() and (self._thread is None or not self._thread.is_alive()):
             self._start()
         if self._thread is not None and self._thread.is_alive():
@@ -203,17 +203,17 @@ def run_hook(
     loop: Loop | None,
     patience_s: float | None = None,
 ) -> None:
-    """Call a user's hook, and await what it returns.
+    """Call a user's hook, and await its result.
 
     Args:
         hook: The hook.
-        *arguments: What it is given.
+        *arguments: Its arguments.
         loop: Returns the handlers' loop; None to make one for this call.
-        patience_s: How long to wait for a loop that is blocked; None for as long as it takes.
+        patience_s: How long to wait for a blocked loop; None for no limit.
 
     Raises:
         PoolState: The loop was blocked.
-        BaseException: Whatever the hook raised.
+        BaseException: The error of the hook.
     """
     result = hook(*arguments)
     if is_value(result):
@@ -231,24 +231,24 @@ def run_hook(
 
 
 def call_hook(hook: Callable[..., Any], *arguments: Any, loop: Loop | None = None) -> None:
-    """Call a user's hook whose failure must not matter, and await what it returns."""
+    """Call a user's hook and await its result; log its errors."""
     try:
         run_hook(hook, *arguments, loop=loop)
-    except BaseException as error:  # noqa: BLE001 - the user's code; anything can come out of it
+    except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
         hook_failed(hook, error)
 
 
 def call_stop_hooks(hooks: Iterable[Callable[[], Any]], loop: Loop) -> None:
-    """Call the hooks of a pool that has stopped, whatever the others do."""
+    """Call the hooks of a stopped pool; log their errors."""
     for hook in hooks:
         try:
             run_hook(hook, loop=loop, patience_s=_BLOCKED_S)
-        except BaseException as error:  # noqa: BLE001 - the user's code; anything can come
+        except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
             hook_failed(hook, error)
 
 
 def hook_failed(hook: Callable[..., Any], error: BaseException) -> None:
-    """Log what a hook has raised."""
+    """Log the error of a hook."""
     if fingerprint.can_be_logged(error):
         _log.error("hook %s failed", label(hook), exc_info=error)
     else:

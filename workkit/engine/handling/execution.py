@@ -22,7 +22,7 @@ from workkit.store.calls.exchange import Effect, Settlement
 __all__ = ["Execution", "Fate", "decide", "headline", "quick_fate", "remember"]
 
 _HEADLINE_CHARS: Final = 300
-#: What history keeps of a job on request.
+#: Bounds of the details that history keeps on request.
 _MAX_ARGS_BYTES: Final = 4_096
 _MAX_CHECKINS: Final = 20
 _CHECKIN_CHARS: Final = 200
@@ -31,10 +31,10 @@ _CHECKIN_CHARS: Final = 200
 class Execution(msgspec.Struct, eq=False):
     """A claimed job on its way through the pool.
 
-    Runners fill in what happens; everything else belongs to the dispatcher.
+    Runners record what happens; the dispatcher sets all other fields.
 
     Attributes:
-        payload: What its bytes say.
+        payload: The decoded bytes.
         raw: The bytes in the in-progress list.
         fails: How many times it has failed, this time included.
         queue: The queue it was claimed from.
@@ -44,23 +44,23 @@ class Execution(msgspec.Struct, eq=False):
         worker_id: The worker that runs it; "" before it starts.
         started: When the handler started, or None.
         finished: When it ended, or None.
-        error: What the handler raised, or None.
+        error: The handler's error, or None.
         error_text: The error as it is stored; "" for none.
         retry_in_s: Seconds until the next try, if there is one.
         interrupted: Whether its timeout has passed.
-        fenced: Whether the job belongs to somebody else by now; its result does not count.
-        fingerprint: That of the error; "" for none.
+        fenced: Whether another pool has taken over the job; its result does not count.
+        fingerprint: The fingerprint of the error; "" for none.
         began: Whether a unique key was freed for it.
         asks: Whether it needs an atomic check in Redis before it starts: unique and cron jobs. A
-            unique job that has failed before had its check; a newer job may hold its key by now.
+            unique job that has failed had its check; a newer job may hold its key now.
         slot: The Redis key of its cron slot, or b"".
         release_key: The unique key to free at the end, or b"".
         recovered: How often the job was recovered from dead pools.
         checkin: Newest check-in and its time (epoch seconds), or None.
         trail: The newest check-ins and their times (epoch milliseconds), if history keeps them.
-        details: What history keeps beyond the usual, if anything.
-        runner: What the runner needs to interrupt it.
-        waits: What its threads wait for on the event loop, if they can.
+        details: Options for the details that history keeps, or None.
+        runner: The runner's handle to interrupt it.
+        waits: The futures on the event loop that its threads wait for, if any.
     """
 
     payload: Payload
@@ -94,22 +94,22 @@ class Execution(msgspec.Struct, eq=False):
 
     @property
     def job(self) -> Job:
-        """The job as its handler has it, who may do with it what they like."""
+        """The job as its handler sees it; the handler may change it."""
         job = self._job
         if job is None:
             job = self._job = self.payload.job(self.raw)
         return job
 
     def start(self, worker_id: str, clock: Clock, now: Instant | None = None) -> Job:
-        """Note that the handler starts.
+        """Record that the handler starts.
 
         Args:
             worker_id: The worker that runs it.
             clock: For the times of check-ins.
-            now: The time, if it was read a moment ago.
+            now: The time, if it was just read.
 
         Returns:
-            The job as its handler has it.
+            The job as its handler sees it.
         """
         self.worker_id = worker_id
         self.started = now or clock.read()
@@ -128,13 +128,13 @@ class Execution(msgspec.Struct, eq=False):
             self.trail.append((now.epoch_ms, text[:_CHECKIN_CHARS]))
 
     def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> Instant:
-        """Note how the handler ended, on the thread where it ran.
+        """Record how the handler ended, on the thread where it ran.
 
-        A user's backoff is called here, so that it can delay nobody else. Whatever the exception
-        and the backoff do, this does not raise.
+        A user's backoff is called here, so that it cannot delay other jobs. This never raises,
+        whatever the exception and the backoff do.
 
         Returns:
-            When that was.
+            The time of the end.
         """
         now = self.finished = clock.read()
         if error is not None:
@@ -144,13 +144,13 @@ class Execution(msgspec.Struct, eq=False):
         if job is not None and job.has_unread_arg_error and self.options.check_args:
             self._fail(_unread(job), now, entropy)
             return now
-        self._job = None  # the job knows us by its check-ins; without it, both go at once
+        self._job = None  # breaks the reference cycle through check-ins, so that both are freed
         return now
 
     def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
-        kind = type(error)  # not its `__class__`, which may be code of the user's
+        kind = type(error)  # not `__class__`, which may run the user's code
         if self.interrupted and (issubclass(kind, JobTimeout) or not issubclass(kind, Exception)):
-            # What was thrown into the handler carries no message; where it struck is worth keeping.
+            # The exception thrown into the handler has no message, but its traceback is useful.
             timeout = self.options.timeout
             why = "the pool stopped" if timeout is None else f"timed out after {timeout:g} s"
             text = fingerprint.text_of(error, why, _HEADLINE_CHARS) or why
@@ -169,28 +169,28 @@ class Execution(msgspec.Struct, eq=False):
             )
 
     def let_go(self) -> None:
-        """Drop the error and the job once hooks have been told.
+        """Drop the error and the job after the hooks have run.
 
-        The frames of a traceback hold the job, and the job holds this execution: without it all of
-        them go at once, and not when the garbage collector comes by.
+        The frames of a traceback hold the job, and the job holds this execution. Breaking the cycle
+        frees them at once, without the garbage collector.
         """
         self.error = self._job = None
 
 
 def _unread(job: Job) -> InvalidArgs:
-    """Return the error of a job whose `arg_error` nobody has read."""
+    """Return the error of a job whose `arg_error` the handler has not read."""
     return InvalidArgs(
-        f"{job.arg_error}; to go on without it, read job.arg_error in the handler, or register the "
+        f"{job.arg_error}; to ignore it, read job.arg_error in the handler, or register the "
         "job with check_args=False"
     )
 
 
 class Fate(Settlement, frozen=True, eq=False, gc=False):
-    """What is to become of an execution: what Redis is told, and more.
+    """The outcome of an execution: the settlement for Redis, and the history record.
 
     Attributes:
         execution: The execution.
-        record: What history is told.
+        record: The record for history.
     """
 
     execution: Execution
@@ -200,11 +200,11 @@ class Fate(Settlement, frozen=True, eq=False, gc=False):
 def decide(execution: Execution) -> Fate:
     """Decide the fate of a finished execution.
 
-    The rules are the original's: retry while there are tries left, else dead, unless the job skips
-    that.
+    The rules are the original's: retry while there are tries left; then the dead set, unless the
+    job skips it.
     """
     finished = execution.finished
-    assert finished is not None  # noqa: S101 - that is what is decided about
+    assert finished is not None  # noqa: S101 - only finished executions are decided
     if execution.error is None:
         return _fate(execution, finished, "done")
     fails, options = execution.fails, execution.options
@@ -269,13 +269,13 @@ def _fate(
 
 
 def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: str = "") -> Record:
-    """Write what history is told of an execution.
+    """Make the history record of an execution.
 
     Args:
         execution: The execution.
         outcome: How it ended.
         finished_ms: When, epoch milliseconds.
-        reason: What else there is to say.
+        reason: An extra explanation, or "".
     """
     payload, error, started = execution.payload, execution.error_text, execution.started
     args, checkins = _details(execution, execution.details) if execution.details else (None, ())
@@ -298,7 +298,7 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
 
 
 def headline(error: str) -> str:
-    """Return what history keeps of an error text."""
+    """Return the part of an error text that history keeps."""
     return error.partition("\n")[0][:_HEADLINE_CHARS]
 
 
@@ -318,7 +318,7 @@ def _details(
 
 
 def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
-    """Return what else is to happen, in the same script and only if the job was still ours."""
+    """Return the other effects, applied in the same script and only if the pool held the job."""
     payload, rule, effects = execution.payload, OUTCOMES[outcome], []
     if execution.slot:
         effects.append(Effect("mark", execution.slot, rule.slot_mark))
