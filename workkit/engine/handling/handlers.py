@@ -1,4 +1,4 @@
-"""Handlers and middleware: their accepted shapes, and the chain that runs one job."""
+"""Handlers and middleware: their accepted signatures, and the chain that runs one job."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = [
 
 #: Returns the event loop on which async parts run.
 Loop: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
-#: A coroutine; `typing` does not know that those have frames.
+#: A coroutine; `typing` does not declare the frames of coroutines.
 Call: TypeAlias = Any
-#: The way from a thread to that loop.
+#: How a thread reaches that loop.
 Way: TypeAlias = "tuple[Loop | None, Waiting | None]"
 
 _READS: Final = (
-    "; a handler is given the job, and reads the args from it: {reads}, or any of them in job.args"
+    "; a handler takes the job and reads the args from it: {reads}, or any of them in job.args"
 )
 _FACTORY: Final = "the context function"
 _HANDLER: Final = "the handler"
@@ -64,7 +64,7 @@ class Handler:
 
 @dataclass(frozen=True, slots=True)
 class Middleware:
-    """A user's function around every job; it calls `next()` to go on.
+    """A user's function around every job; it calls `next()` to continue.
 
     Attributes:
         function: Takes ``(job, next)`` or ``(ctx, job, next)``.
@@ -87,15 +87,15 @@ class Registration:
 
 
 def read_handler(function: object, name: str, *, has_context: bool) -> Handler:
-    """Check a handler where it is registered.
+    """Check a handler at its registration.
 
     Args:
-        function: What the user gave.
+        function: The user's function.
         name: The job's name, for the message.
         has_context: Whether the pool makes contexts.
 
     Raises:
-        InvalidHandler: Its signature is not one of the accepted ones.
+        InvalidHandler: Its signature is not accepted.
     """
     what = f"the handler of {name!r}"
     form = read_shape(function, Shape(what, (("job",), ("ctx", "job")), _HANDLER_SHAPES, _READS))
@@ -105,10 +105,10 @@ def read_handler(function: object, name: str, *, has_context: bool) -> Handler:
 
 
 def read_middleware(function: object, *, has_context: bool) -> Middleware:
-    """Check a middleware where it is registered.
+    """Check a middleware at its registration.
 
     Raises:
-        InvalidHandler: Its signature is not one of the accepted ones.
+        InvalidHandler: Its signature is not accepted.
     """
     what, forms = "a middleware", (("job", "next"), ("ctx", "job", "next"))
     form = read_shape(function, Shape(what, forms, _MIDDLEWARE_SHAPES))
@@ -139,11 +139,11 @@ class Chain:
     """The middleware of a pool around the handler of one job.
 
     A chain is `on_loop` when handler and middleware are all async. Any other chain runs on a
-    thread; async parts in it are run on the pool's event loop while the thread waits, and sync
-    parts behind an async one on another thread. Whatever a part returns that can be awaited is
-    awaited on that loop, before the part counts as ended.
+    thread; its async parts run on the pool's event loop while the thread waits, and sync parts
+    behind an async part run on another thread. An awaitable result of a part is awaited on that
+    loop before the part counts as ended.
 
-    Each job runs in a `contextvars` context of its own.
+    Each job runs in a new `contextvars` context.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Chain:
     ) -> None:
         self._make_context = context
         self.on_loop = handler.is_async and all(layer.is_async for layer in middleware)
-        # Most chains: nothing around the handler, and no context.
+        # The fast path: no middleware and no context.
         self._function = handler.function if not middleware and context is None else None
         self._on_thread = _last_on_thread(handler)
         self._on_loop = _last_on_loop(handler)
@@ -167,11 +167,11 @@ class Chain:
 
         Args:
             job: The job.
-            loop: Returns the loop on which async parts run, which is on another thread.
-            waiting: Where to leave what is waited for; cancelling the last interrupts the job.
+            loop: Returns the event loop, on another thread, for async parts.
+            waiting: Stores the futures that are waited for; cancelling the last interrupts the job.
 
         Raises:
-            Exception: Whatever the handler or a middleware raised.
+            Exception: The error of the handler or of a middleware.
         """
         own, function = contextvars.Context(), self._function
         if function is None:
@@ -194,7 +194,7 @@ class Chain:
         """Run one job on the event loop; only for a chain that is `on_loop`.
 
         Raises:
-            Exception: Whatever the handler or a middleware raised.
+            Exception: The error of the handler or of a middleware.
         """
         if self._function is not None:
             result = await self._function(job)
@@ -230,7 +230,7 @@ def _around_on_thread(
         proceed = partial(inner, context, job, way)
         result = function(context, job, proceed) if takes_context else function(job, proceed)
         if result is not None and not is_done(result):
-            # A coroutine, which has not begun: it calls `next` on the loop.
+            # A coroutine that has not begun: it calls `next` on the loop.
             calls: list[Call] = []
             on_thread = partial(inner, context, job, way)
             change: Any = proceed
@@ -241,14 +241,14 @@ def _around_on_thread(
 
 
 def _call_on_loop(on_thread: Callable[[], None], calls: list[Call]) -> Call:
-    """Return a coroutine that goes on on a thread: `next` as it is called on the loop."""
+    """Return a coroutine that runs the rest on a thread: `next` as it is called on the loop."""
     call = run_on_thread(on_thread)
     calls.append(call)
     return call
 
 
 async def _through(result: object, function: object, calls: Sequence[Call]) -> None:
-    """Await what a middleware has returned, on the loop, and its calls of `next`."""
+    """Await the result of a middleware on the loop, and its calls of `next`."""
     try:
         await finished(result, function, _MIDDLEWARE)
     except BaseException:
@@ -258,7 +258,7 @@ async def _through(result: object, function: object, calls: Sequence[Call]) -> N
 
 
 def _wait(coroutine: Coroutine[Any, Any, Any], way: Way) -> Any:
-    """Run something on the loop while this thread waits, and return its result."""
+    """Run a coroutine on the loop while this thread waits, and return its result."""
     loop, waiting = way
     assert loop is not None  # noqa: S101 - runners give one
     if waiting is None:
@@ -312,14 +312,14 @@ def _around_on_loop(
 
 
 async def _ended(function: object, calls: Sequence[Call]) -> None:
-    """See to it that what a middleware has called `next` for has ended before it has.
+    """Make sure that the calls of `next` have ended when their middleware ends.
 
     Raises:
-        InvalidHandler: The result of a call was not awaited, or only by somebody unknown.
-        BaseException: What a call has raised in a task of its own.
+        InvalidHandler: Nobody awaited a call, or its awaiter is unknown.
+        BaseException: The error of a call that ran in a task.
     """
     if any(_has_not_begun(call) for call in calls):
-        await asyncio.sleep(0)  # a task that was made for it has not had its turn
+        await asyncio.sleep(0)  # a task for the call may not have started
     if any(_has_not_begun(call) for call in calls):
         _drop(calls)
         raise InvalidHandler(
@@ -330,14 +330,14 @@ async def _ended(function: object, calls: Sequence[Call]) -> None:
     tasks = _tasks_of(running)
     if len(tasks) < len(running):
         raise InvalidHandler(
-            f"the middleware {label(function)} has ended, and what it called next() for runs on; "
+            f"the middleware {label(function)} has ended, but its call of next() still runs; "
             "write: await next()"
         )
     await asyncio.gather(*tasks)
 
 
 def _drop(calls: Sequence[Call]) -> None:
-    """End what a middleware that has failed has called `next` for."""
+    """End the calls of `next` of a middleware that has failed."""
     for call in calls:
         if _has_not_begun(call):
             call.close()  # else Python warns that nobody awaited it
@@ -346,7 +346,7 @@ def _drop(calls: Sequence[Call]) -> None:
 
 
 def _tasks_of(calls: Sequence[Call]) -> list[asyncio.Task[Any]]:
-    """Return the tasks that were made for some calls."""
+    """Return the tasks that run some calls."""
     if not calls:
         return []
     return [task for task in asyncio.all_tasks() if task.get_coro() in calls]

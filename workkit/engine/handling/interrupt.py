@@ -1,4 +1,4 @@
-"""Between threads and an event loop: waiting for each other, and interrupting the other side."""
+"""Connects threads and an event loop: each side can wait for the other and interrupt it."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from workkit.errors import JobTimeout, PoolState
 
 __all__ = ["Crossing", "Waiting", "Waits", "raise_in", "responds", "run_on_thread", "wait_for"]
 
-#: What threads of one execution wait for, the innermost last.
+#: The futures that threads of one execution wait for, the innermost last.
 Waits: TypeAlias = "list[concurrent.futures.Future[BaseException | None]]"
 
 
 class Waiting(Protocol):
-    """Has a place for what its threads wait for.
+    """Stores the futures that its threads wait for.
 
     Attributes:
-        waits: What that is; None for nothing so far.
+        waits: The futures; None if there were none so far.
     """
 
     waits: Waits | None
 
 
 class Crossing:
-    """An event loop that goes between coroutines and threads in its own way, as the simulator's."""
+    """An event loop with its own way between coroutines and threads, such as the simulator's."""
 
     def await_on_thread(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the loop while the present thread waits.
+        """Run a coroutine on the loop while the current thread waits.
 
         Returns:
-            What it returned.
+            The coroutine's result.
 
         Raises:
-            BaseException: Whatever the coroutine raised; `JobTimeout` if it was cancelled.
+            BaseException: The coroutine's error; `JobTimeout` if it was cancelled.
         """
         raise NotImplementedError
 
     async def run_on_thread(self, function: Callable[[], None]) -> None:
-        """Run a function on a thread of its own; cancelling interrupts it.
+        """Run a function on a new thread; cancelling interrupts it.
 
         Raises:
-            BaseException: Whatever the function raised.
+            BaseException: The function's error.
         """
         raise NotImplementedError
 
@@ -54,7 +54,7 @@ class Crossing:
 def raise_in(thread_id: int, error: type[BaseException]) -> None:
     """Raise an exception in a thread between two of its bytecodes.
 
-    A thread that waits in C code (a blocking read, `time.sleep`) gets it when that returns.
+    A thread that waits in C code (a blocking read, `time.sleep`) receives it when that returns.
 
     Args:
         thread_id: The thread's `ident`.
@@ -64,12 +64,12 @@ def raise_in(thread_id: int, error: type[BaseException]) -> None:
 
 
 async def run_on_thread(function: Callable[[], None]) -> None:
-    """Run a function on a thread of its own, in a copy of this context; cancelling interrupts it.
+    """Run a function on a new thread, in a copy of this context; cancelling interrupts it.
 
-    Unlike those of the loop's executor, such a thread never keeps the process from ending.
+    Unlike the threads of the loop's executor, such a thread never keeps the process alive.
 
     Raises:
-        BaseException: Whatever the function raised.
+        BaseException: The function's error.
     """
     loop = asyncio.get_running_loop()
     if isinstance(loop, Crossing):
@@ -87,12 +87,12 @@ async def run_on_thread(function: Callable[[], None]) -> None:
         error: BaseException | None = None
         try:
             context.run(function)
-        except BaseException as raised:  # noqa: BLE001 - carried over to the loop
+        except BaseException as raised:  # noqa: BLE001 - raised again on the loop
             error = raised
         if not loop.is_closed():
             loop.call_soon_threadsafe(conclude, error)
 
-    # In a copy of the context, as `asyncio.to_thread` does: it knows on which worker it is.
+    # In a copy of the context, as `asyncio.to_thread` does, so that `here` finds the worker.
     context = contextvars.copy_context()
     thread = threading.Thread(
         target=context.run, args=(work,), name="workkit-sync-part", daemon=True
@@ -109,7 +109,7 @@ async def run_on_thread(function: Callable[[], None]) -> None:
 
 
 def responds(loop: asyncio.AbstractEventLoop, within_s: float) -> bool:
-    """Tell whether a loop on another thread has a turn within some seconds."""
+    """Tell whether a loop on another thread runs a callback within some seconds."""
     turned = threading.Event()
     loop.call_soon_threadsafe(turned.set)
     return turned.wait(within_s)
@@ -122,20 +122,20 @@ def wait_for(
 ) -> Any:
     """Run a coroutine on a loop while this thread waits, and return its result.
 
-    A thread that waits here is interrupted by cancelling what it waits for: an exception thrown
-    into it could leave the locks of the future behind.
+    A thread that waits here is interrupted by cancelling the future: an exception thrown into the
+    thread could leave the future's locks held.
 
     Args:
         coroutine: The coroutine; a task of the loop copies the context of this thread.
         loop: A loop that runs on another thread.
-        waits: Where to leave what is waited for.
+        waits: Stores the future while it is waited for.
 
     Raises:
         JobTimeout: It was cancelled.
         PoolState: This is the thread of the loop, which cannot wait for itself.
-        BaseException: Whatever the coroutine raised.
+        BaseException: The coroutine's error.
     """
-    if asyncio._get_running_loop() is loop:  # noqa: SLF001 - None where there is none
+    if asyncio._get_running_loop() is loop:  # noqa: SLF001 - returns None if no loop runs
         coroutine.close()
         raise PoolState("the thread of the handlers' event loop cannot wait for it; await instead")
     result: list[Any] = []
@@ -157,7 +157,7 @@ def _waited(
     ready = asyncio.Event()
     future = asyncio.run_coroutine_threadsafe(_contained(coroutine, result, ready), loop)
     try:
-        waits.append(future)  # before the coroutine starts, so that it is never out of reach
+        waits.append(future)  # before the coroutine starts, so that it can always be cancelled
         loop.call_soon_threadsafe(ready.set)
         return future.result()
     except concurrent.futures.CancelledError:
@@ -173,7 +173,7 @@ def _waited(
 async def _contained(
     coroutine: Coroutine[Any, Any, Any], result: list[Any], ready: asyncio.Event | None = None
 ) -> BaseException | None:
-    """Await a user's coroutine; a SystemExit of its must not end the loop."""
+    """Await a user's coroutine; its SystemExit must not end the loop."""
     try:
         if ready is not None:
             await ready.wait()

@@ -1,4 +1,4 @@
-"""What users' functions return: nothing to do, something to await, or what has not run at all."""
+"""Handles the results of users' functions: final values, awaitables, and code that never ran."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workkit.errors import InvalidHandler
 
 __all__ = ["awaited", "discard", "finished", "is_done", "is_value", "label"]
 
-#: What runs only when somebody iterates, enters or calls it, and what that is called.
+#: Results that run only when iterated, entered or called, with a description.
 _ASYNC_GENERATOR: Final = "an async generator, which nobody iterates"
 _GENERATOR: Final = "a generator, which nobody iterates"
 _IDLE: Final[tuple[tuple[Any, str], ...]] = (
@@ -31,14 +31,14 @@ _IDLE: Final[tuple[tuple[Any, str], ...]] = (
     ((types.FunctionType, functools.partial), "a function, which nobody calls"),
 )
 _NO_VALUE: Final = frozenset({None, _ASYNC_GENERATOR, _GENERATOR})
-#: Classes that are remembered, at most; a handler may make a class a job.
+#: Classes that are remembered, at most; a handler may make a class per job.
 _MOST_KINDS: Final = 1_000
-#: A result of a result, and so on, at most.
+#: The deepest nesting of awaitables.
 _DEEP: Final = 10
 
 
 class _Kinds(dict[type, "str | None"]):
-    """What results of a class are: None to await them, why they are idle, or "" for done."""
+    """Maps a result's class to None (await it), the reason why it is idle, or "" (done)."""
 
     def __missing__(self, kind: type) -> str | None:
         if issubclass(kind, (Awaitable, concurrent.futures.Future)):
@@ -53,12 +53,12 @@ _kinds: Final = _Kinds()
 
 
 def is_done(result: object) -> bool:
-    """Tell whether there is nothing more to do about a result."""
+    """Tell whether a result needs no more work."""
     return result is None or _kinds[type(result)] == ""
 
 
 def is_value(result: object) -> bool:
-    """Tell whether a result is there, and not behind a generator or something to await."""
+    """Tell whether a result is final, rather than a generator or an awaitable."""
     return _kinds[type(result)] not in _NO_VALUE
 
 
@@ -71,20 +71,20 @@ async def finished(result: object, function: object, what: str) -> None:
     """Await a result until there is nothing left to await.
 
     Args:
-        result: What the function has returned.
+        result: The function's result.
         function: The function, for the message.
-        what: What it is: "the handler", "the middleware".
+        what: Its role: "the handler", "the middleware".
 
     Raises:
         InvalidHandler: The result stands for code that has not run and that nobody will run.
-        BaseException: Whatever an awaited result raised.
+        BaseException: The error of an awaited result.
     """
     for _ in range(_DEEP):
         if is_done(result):
             return
         before = result
         result = await _awaitable(before, function, what)
-        if result is before:  # some pools of connections do that
+        if result is before:  # some connection pools return themselves
             return
     discard(result)
     raise InvalidHandler(f"{what} {label(function)} returned awaitables more than {_DEEP} deep")
@@ -94,11 +94,11 @@ def _awaitable(result: Any, function: object, what: str) -> Awaitable[Any]:
     why = _kinds[type(result)]
     if why is None:
         if not isinstance(result, concurrent.futures.Future):
-            return result  # type: ignore[no-any-return] # `_kinds` has looked
+            return result  # type: ignore[no-any-return] # `_kinds` has checked it
         if isinstance(asyncio.get_running_loop(), Crossing):
-            concurrent.futures.wait([result])  # of real threads, which take no virtual time
+            concurrent.futures.wait([result])  # real threads take no virtual time
         return asyncio.wrap_future(result)
-    if inspect.isawaitable(result):  # a generator that `types.coroutine` has made
+    if inspect.isawaitable(result):  # a generator made by `types.coroutine`
         return result
     discard(result)
     raise InvalidHandler(

@@ -1,4 +1,4 @@
-"""Reads the shapes of users' functions where they are registered, and refuses the wrong ones."""
+"""Reads the signatures of users' functions at registration, and refuses wrong ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 AnyHandler: TypeAlias = Callable[[Job], object] | Callable[[Any, Job], object]
 AnyMiddleware: TypeAlias = Callable[[Job, Any], object] | Callable[[Any, Job, Any], object]
 
-#: Names that tell what a parameter is for. Other names say nothing.
+#: Parameter names that show a role. Other names show none.
 _ROLES: Final = {
     "job": frozenset({"job"}),
     "ctx": frozenset({"ctx", "context"}),
@@ -40,25 +40,25 @@ _PARAMETERS: Final = {
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
 }
 _MOST_ARGS: Final = 4
-#: Annotations that tell neither a job nor a context from an arg.
+#: Annotations that do not distinguish a job or a context from an arg.
 _VAGUE: Final[tuple[Any, ...]] = (
     inspect.Parameter.empty, Any, object, str, int, float, bool, bytes,
 )  # fmt: skip
-#: The accessors of a job for args of some types, for messages.
+#: A job's accessors for args of some types, for messages.
 _ACCESSORS: Final = {"int": "arg_int", "float": "arg_float", "bool": "arg_bool"}
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape that a user's function may have.
+    """The accepted signatures of a user's function.
 
     Attributes:
-        what: What the function is, for messages.
+        what: The function's role, for messages.
         forms: The accepted lists of parameters by their roles, the shortest first.
-        text: The accepted shapes, for messages.
-        remedy: What to say about parameters that should be args of a job, with ``{reads}`` for how
-            to read them; "" for nothing.
-        may_be_class: Whether a class is accepted: making an object is what it is for.
+        text: The accepted signatures, for messages.
+        remedy: A hint for parameters that should be args of a job, with ``{reads}`` for the way to
+            read them; "" for no hint.
+        may_be_class: Whether a class is accepted, because the call is meant to make an object.
     """
 
     what: str
@@ -69,12 +69,12 @@ class Shape:
 
 
 def read_shape(function: object, shape: Shape) -> tuple[str, ...]:
-    """Check a function, and return the roles of the parameters that it is to be given.
+    """Check a function, and return the roles of its parameters.
 
-    Parameters beyond those are the user's own business if they have defaults.
+    The function may have more parameters if they have defaults.
 
     Raises:
-        InvalidHandler: It is not a function of this shape. The message shows the right ones.
+        InvalidHandler: The signature is not accepted. The message shows the accepted ones.
     """
     what, text = shape.what, shape.text
     if not callable(function):
@@ -87,12 +87,12 @@ def read_shape(function: object, shape: Shape) -> tuple[str, ...]:
         )
     if is_generator(function):
         raise InvalidHandler(
-            f"{what} contains yield, so a call runs nothing of it; it must be {text}"
+            f"{what} contains yield, so a call runs none of its code; it must be {text}"
         )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return shape.forms[0]  # a built-in without a signature; the first call will tell
+        return shape.forms[0]  # a built-in without a signature; the first call shows errors
     positional = _positional(signature, inner)
     for form in reversed(shape.forms):
         if _binds(signature, form) and _fits(positional, form, shape.forms[0]):
@@ -103,12 +103,12 @@ def read_shape(function: object, shape: Shape) -> tuple[str, ...]:
 
 
 def is_async(function: object) -> bool:
-    """Tell whether a call returns a coroutine, as far as that can be seen."""
+    """Tell whether a call returns a coroutine, as far as inspection shows."""
     return _is(inspect.iscoroutinefunction, function)
 
 
 def is_generator(function: object) -> bool:
-    """Tell whether a call returns a generator, sync or async, which runs nothing by itself."""
+    """Tell whether a call returns a generator, sync or async, which runs no code by itself."""
     if _is(inspect.isasyncgenfunction, function):
         return True
     return _is(inspect.isgeneratorfunction, function) and not _is(_is_old_coroutine, function)
@@ -132,7 +132,7 @@ def _unwrapped(function: object) -> object:
 
 
 def _positional(signature: inspect.Signature, function: object) -> list[inspect.Parameter]:
-    """Return what takes positional arguments, with annotations in quotes looked up."""
+    """Return the positional parameters, with annotations in quotes resolved."""
     function = inspect.unwrap(function) if callable(function) else function
     found = getattr(function, "__globals__", None)
     if found is None:
@@ -153,7 +153,7 @@ def _looked_up(hint: object, names: dict[str, Any]) -> object:
     stub.__annotations__ = {"it": hint}
     try:
         return typing.get_type_hints(stub, names, include_extras=True)["it"]
-    except Exception:  # noqa: BLE001 - names that only type checkers know, and anything else
+    except Exception:  # noqa: BLE001 - names that only type checkers know, or other errors
         return inspect.Parameter.empty
 
 
@@ -170,25 +170,25 @@ def _fits(
 ) -> bool:
     required = sum(p.default is p.empty for p in positional)
     if required < len(form) and form != shortest:
-        return False  # a default is the user's own business, not a place for ours
+        return False  # the user set the default; we must not fill the parameter
     taken = dict(zip(form, positional, strict=False))
     if not all(_may_be(parameter, role) for role, parameter in taken.items()):
         return False
     if "job" not in taken or _looks_like(taken["job"], "job"):
         return True
-    # Nothing says that it is the job. So where there is more than the job, these may well be args.
+    # Nothing identifies the job. So with more than one parameter, they may well be args.
     return len(positional) == 1 or ("ctx" in taken and _looks_like(taken["ctx"], "ctx"))
 
 
 def _may_be(parameter: inspect.Parameter, role: str) -> bool:
-    """Tell whether neither name nor annotation of a parameter speaks against its role."""
+    """Tell whether name and annotation of a parameter allow its role."""
     if any(parameter.name in names for other, names in _ROLES.items() if other != role):
         return False
     if role != "job":
         return parameter.annotation is not Job
     try:
         return _takes_job(parameter.annotation)
-    except Exception:  # noqa: BLE001 - annotations may be anything; what cannot be read is allowed
+    except Exception:  # noqa: BLE001 - annotations may be anything; unreadable ones are allowed
         return True
 
 
@@ -196,12 +196,12 @@ def _looks_like(parameter: inspect.Parameter, role: str) -> bool:
     name = parameter.name.lower()
     if name.startswith("_") or len(name) == 1 or any(each in name for each in _ROLES[role]):
         return True
-    # An annotation that says something; `_may_be` has found nothing against it.
+    # An informative annotation; `_may_be` has found that it allows the role.
     return parameter.annotation not in _VAGUE
 
 
 def _takes_job(hint: Any) -> bool:
-    """Tell whether a parameter of this annotation can be given a job."""
+    """Tell whether a parameter of this annotation accepts a job."""
     if hint is Any:  # a class since Python 3.11
         return True
     if isinstance(hint, typing.NewType):
@@ -222,7 +222,7 @@ def _takes_job(hint: Any) -> bool:
 
 
 def _remedy(signature: inspect.Signature, shape: Shape) -> str:
-    """Say how to read the args of a job that a function has as parameters."""
+    """Explain how to read the args of a job that a function has as parameters."""
     roles = frozenset({"self", "cls"}).union(*_ROLES.values())
     args = [
         f'job.{_accessor(p)}("{p.name}")'

@@ -1,9 +1,9 @@
-"""Delivers log lines on a thread of its own while a pool runs.
+"""Delivers log records on a separate thread while a pool runs.
 
 A logging handler is the application's code, or a pipe that another process reads. It may raise, and
-it may block for ever. A thread of the pool that logs must not raise or block with it. So while a
-pool runs, what workkit logs goes into a bounded queue, and one thread hands it to the handlers. If
-that thread cannot keep up, lines are lost, and their number is logged later. The pool goes on.
+it may block forever. That must not affect the pool's threads. So while a pool runs, workkit's log
+records go into a bounded queue, and one thread passes them to the handlers. If that thread cannot
+keep up, records are lost, and their number is logged later. The pool continues.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["COURIER", "Courier"]
 
 _log = logging.getLogger("workkit")
 
-#: How many lines wait at most; a record may keep a traceback and what its frames refer to.
+#: The most waiting records; a record may keep a traceback and the objects in its frames.
 _MOST_WAITING: Final = 1_000
 
 _Deliver: TypeAlias = Callable[[logging.LogRecord], object]
@@ -28,7 +28,7 @@ _Deliver: TypeAlias = Callable[[logging.LogRecord], object]
 class Courier:
     """A queue of log records and the thread that delivers them; see the module.
 
-    It works while somebody has it open. Otherwise records are delivered where they are made.
+    It works while at least one user has it open. Otherwise the calling thread delivers records.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Courier:
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        """Begin with nothing: at first, and in a forked child, which has no thread of ours."""
+        """Start empty: at first, and in a forked child, which does not have our thread."""
         self._lock = threading.Lock()
         self._users = 0
         self._lost = 0
@@ -48,13 +48,13 @@ class Courier:
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
-        """Deliver on a thread from now on, until as many `close` as `open` were called."""
+        """Deliver on a thread until each `open` is matched by a `close`."""
         with self._lock:
             self._users += 1
-        _log.addFilter(self._detour)  # once, however often
+        _log.addFilter(self._detour)  # repeated calls add it once
 
     def close(self, wait_s: float) -> None:
-        """Deliver what waits, for a while; as `open`.
+        """Deliver waiting records, for a limited time; undo one `open`.
 
         Args:
             wait_s: How long to wait for handlers, seconds.
@@ -67,13 +67,13 @@ class Courier:
                 self._thread = None
 
     def flush(self, wait_s: float) -> bool:
-        """Wait until what was logged so far has been delivered.
+        """Wait until all records so far are delivered.
 
         Args:
             wait_s: How long to wait at most, seconds.
 
         Returns:
-            Whether it was.
+            Whether they were.
         """
         thread = self._thread
         if thread is None or thread is threading.current_thread():
@@ -83,18 +83,18 @@ class Courier:
         return delivered.wait(wait_s)
 
     def runs_here(self) -> bool:
-        """Tell whether this is called by a handler of the log, on the courier's thread."""
+        """Tell whether the caller is a logging handler on the courier's thread."""
         return threading.current_thread() is self._thread
 
     def carry(self, deliver: _Deliver, record: logging.LogRecord) -> bool:
-        """Take a record, unless it is to be delivered here and now; never raises, never blocks.
+        """Queue a record unless the caller must deliver it; never raises, never blocks.
 
         Args:
-            deliver: Hands the record to handlers.
+            deliver: Passes the record to handlers.
             record: The record.
 
         Returns:
-            False if nobody has the courier open, or this is its own thread: the caller delivers.
+            False if the courier is not open, or on its own thread: the caller delivers.
         """
         if not self._users or threading.current_thread() is self._thread:
             return False
@@ -109,13 +109,13 @@ class Courier:
     def _start(self) -> None:
         thread = threading.Thread(target=self._serve, name="workkit-log", daemon=True)
         if not self._lock.acquire(blocking=False):
-            return  # another thread starts it; this may be a signal handler, which must not wait
+            return  # another thread starts it; a signal handler must not wait for the lock
         try:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = thread  # before it runs: it asks whether it is the one
+                self._thread = thread  # before the start: the thread compares itself with it
                 thread.start()
         except RuntimeError:
-            pass  # the system starts no more threads; the next record tries again
+            pass  # the system refuses threads; the next record tries again
         finally:
             self._lock.release()
 
@@ -126,28 +126,28 @@ class Courier:
                 continue
             try:
                 self._deliver(*item)
-            except BaseException:  # noqa: BLE001 - the application's code; anything can come out
+            except BaseException:  # noqa: BLE001 - the application's code may raise anything
                 self._lost += 1
-            del item  # it may keep a traceback
+            del item  # it may hold a traceback
 
     def _deliver(self, deliver: _Deliver, record: logging.LogRecord) -> None:
         deliver(record)
         if self._lost:
             lost, self._lost = self._lost, 0
-            _log.warning("%d lines of the log were lost: a logging handler failed or hung", lost)
+            _log.warning("%d log records were lost: a logging handler failed or hung", lost)
 
 
 class _Detour(logging.Filter):
-    """Sends what workkit logs to the courier, which comes back with it on its own thread."""
+    """Diverts workkit's log records to the courier, which passes them on from its own thread."""
 
     def __init__(self, courier: Courier) -> None:
         super().__init__()
         self._courier = courier
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let a record through if it is to be delivered here and now."""
+        """Accept a record if the caller must deliver it."""
         return not self._courier.carry(_log.handle, record)
 
 
-#: The only one of a process, since there is only one log.
+#: One per process, since logging is global.
 COURIER: Final = Courier()

@@ -1,4 +1,4 @@
-"""Who a pool is: the ids and facts that it writes into Redis."""
+"""A pool's ids and the facts about it that it writes into Redis."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Identity"]
 
 
 class Identity:
-    """A pool's id, which changes when the pool was taken for dead, and what stays.
+    """A pool's id, which changes after the pool was reaped, and its constant facts.
 
     Attributes:
         pool_id: The id under which jobs are held.
-        worker_ids: One a worker, sorted.
+        worker_ids: One per worker, sorted.
         host: The machine's name.
         started_at: When the pool started, epoch seconds; 0 before.
     """
@@ -45,7 +45,7 @@ class Identity:
         self.pool_id = entropy.identifier()
 
     def renew(self) -> str:
-        """Take a new pool id.
+        """Make a new pool id.
 
         Returns:
             The old one.
@@ -54,7 +54,7 @@ class Identity:
         return old
 
     def pulse(self, now_s: int, totals: Mapping[str, int]) -> dict[str, str | int]:
-        """Return the fields that change from beat to beat.
+        """Return the fields that change with each heartbeat.
 
         Args:
             now_s: Epoch seconds.
@@ -63,7 +63,7 @@ class Identity:
         return {"heartbeat_at": now_s, **totals}
 
     def heartbeat(self, now_s: int, totals: Mapping[str, int]) -> dict[str, str | int]:
-        """Return all fields of a heartbeat: the original's, then ours, which Go readers skip.
+        """Return all fields of a heartbeat: the original's, then ours, which Go readers ignore.
 
         Args:
             now_s: Epoch seconds.

@@ -1,4 +1,4 @@
-"""How a loop behaves while Redis does not answer: wait longer each time, log once."""
+"""Backs off while Redis does not answer: longer waits each time, one log line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Outage"]
 _log = logging.getLogger("workkit")
 
 _FIRST_S: Final = 0.05
-#: A pool is back at work within 2 s of the server's return: one wait, one connection, one claim.
+#: A pool works again within 2 s of the server's return: one wait, one connection, one claim.
 _LAST_S: Final = 1.0
 
 
@@ -21,9 +21,9 @@ class Outage:
     """The state of one loop's connection to Redis.
 
     Args:
-        who: The loop, for the log.
-        clock: For how long it lasted.
-        entropy: For the jitter, so that pools do not come back in step.
+        who: The loop's name in the log.
+        clock: Measures the outage.
+        entropy: For the jitter, so that pools do not reconnect at the same time.
     """
 
     def __init__(self, who: str, clock: Clock, entropy: Entropy) -> None:
@@ -39,7 +39,7 @@ class Outage:
         return self._failures > 0
 
     def failed(self, error: Exception) -> float:
-        """Note a failure; the first of a row is logged.
+        """Record a failure; log the first in a row.
 
         Returns:
             Seconds to wait: doubling from 100 ms up to 1 s, each between half and all of it.
@@ -52,7 +52,7 @@ class Outage:
         return self._entropy.uniform(ceiling / 2, ceiling)
 
     def over(self) -> None:
-        """Note a success; the first after failures is logged."""
+        """Record a success; log the first after failures."""
         if self._failures:
             lasted_s = self._clock.read().monotonic_s - self._since_s
             _log.warning(

@@ -1,4 +1,4 @@
-"""Signals, taken over for a while."""
+"""Handles signals for a limited time."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["STOPPING", "SignalEvent", "signals_to"]
 #: The signals that ask a program to stop.
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
-#: How long a wait sleeps at a time. A signal that comes between the interpreter's last look for
-#: signals and the sleep, or to another thread, wakes nobody: its handler runs after the sleep.
+#: The longest sleep of a wait. A signal wakes nobody if it arrives between the interpreter's last
+#: check for signals and the sleep, or on another thread: its handler runs after the sleep.
 _NAP_S: Final = 0.5
 
 
 class SignalEvent:
-    """A `threading.Event` that a signal handler may set, for one thread that waits.
+    """A `threading.Event` that a signal handler may set, for one waiting thread.
 
-    A handler runs between two bytecodes of the main thread. If that is waiting for an `Event` just
-    then, it may hold the event's lock, and a handler that sets the event waits for it for ever. The
-    queue of this one is made for that: its `put` takes no lock.
+    A signal handler runs between two bytecodes of the main thread. If that thread then waits for an
+    `Event`, it may hold the event's lock, and a handler that sets the event deadlocks. This class
+    uses a `SimpleQueue`, whose `put` takes no lock.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ def signals_to(
     handler: Callable[[int, FrameType | None], object],
     numbers: Iterable[signal.Signals] = STOPPING,
 ) -> Iterator[None]:
-    """Send signals to a function; does nothing on any thread but the main one.
+    """Pass signals to a function; does nothing except on the main thread.
 
     Args:
         handler: Called with the signal's number and the frame, on the main thread. It must not use

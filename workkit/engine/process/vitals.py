@@ -1,12 +1,12 @@
-"""Whether the loops of a pool turn: a pool whose dispatcher stands still must not seem alive.
+"""Watches the loops of a pool: a pool whose dispatcher hangs must not seem alive.
 
-A loop can end or stand still for reasons that it cannot handle itself: a thread is killed, a call
-never returns. Its heartbeat would go on, its jobs would stay in progress, and nobody would recover
-them. So each loop leaves signs of life, and the others look at them: the heartbeat stops with the
-dispatcher, and the pool ends when any of its loops has ended or hangs.
+A loop can end or hang for reasons that it cannot handle itself: a thread is killed, a call never
+returns. With heartbeats, its jobs would stay in progress, and nobody would recover them. So each
+loop gives signs of life, and the others check them: the heartbeat stops with the dispatcher, and
+the pool ends when any of its loops has ended or hangs.
 
-Logic: it is told the time. An observer counts only time between two looks of its own, and little of
-it for each, so that a process that was suspended finds nobody silent.
+The logic receives the time. An observer counts only the time between two of its own looks, and a
+limited amount for each. So a process that was suspended finds no loop silent.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["HANGS_S", "STILL_S", "Lookout", "Pulse", "Vigil", "Vitals"]
 
 R = TypeVar("R")
 
-#: After so long without a turn of the dispatcher, the heart does not beat, seconds. An exchange
-#: with a server that is slow to connect and to answer takes less.
+#: After this long without a turn of the dispatcher, heartbeats stop, seconds. An exchange with a
+#: server that is slow to connect and to answer takes less.
 STILL_S: Final = 15.0
-#: A loop that has not turned for so long hangs, and the pool ends, seconds.
+#: A loop without a turn for this long hangs, and the pool ends, seconds.
 HANGS_S: Final = 30.0
-#: While a loop connects, its time counts for so much: names are looked up and sentinels are asked,
-#: one after the other, each with a limit of its own.
+#: While a loop connects, this fraction of its time counts: it looks up names and asks sentinels,
+#: one after the other, each with a separate time limit.
 _CONNECTING: Final = 1 / 5
-#: An observer counts no more than this between two looks, seconds; they come every few seconds.
+#: An observer counts at most this much between two looks, seconds; they come every few seconds.
 _LOOK_S: Final = 6.0
 
 
@@ -36,12 +36,12 @@ class Pulse:
     """The signs of life of one loop.
 
     Attributes:
-        name: The loop.
-        turns: How often it has asked for something.
-        rest_s: How long it may take until it asks again, seconds, beside what Redis takes.
-        left: Whether it has come to its end.
-        ended: Whether it has ended, however.
-        connects: Tells whether it is about to connect to Redis.
+        name: The loop's name.
+        turns: How many requests it has made.
+        rest_s: How long its current request may take, seconds, without the time that Redis takes.
+        left: Whether it has ended normally.
+        ended: Whether it has ended, normally or not.
+        connects: Tells whether it is connecting to Redis.
     """
 
     __slots__ = ("connects", "ended", "left", "name", "rest_s", "turns")
@@ -54,7 +54,7 @@ class Pulse:
         self.left = self.ended = False
 
     def of(self, routine: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
-        """Return a routine that asks and is answered as another, and leaves signs of life."""
+        """Wrap a routine: pass requests and answers through, and give signs of life."""
         try:
             request = next(routine)
             while True:
@@ -62,7 +62,7 @@ class Pulse:
                 self.rest_s = request.for_s if type(request) is Wait else 0.0
                 try:
                     answer = yield request
-                except Exception as error:  # noqa: BLE001 - the routine knows what to do
+                except Exception as error:  # noqa: BLE001 - the routine handles it
                     request = routine.throw(error)
                 else:
                     request = routine.send(answer)
@@ -75,11 +75,7 @@ class Pulse:
 
 
 class Vigil:
-    """One observer's look at one loop.
-
-    Args:
-        pulse: The signs of life of the loop.
-    """
+    """One observer's view of one loop."""
 
     def __init__(self, pulse: Pulse) -> None:
         self._pulse = pulse
@@ -88,9 +84,9 @@ class Vigil:
         self._looked_s = 0.0
 
     def silent_s(self, now_s: float) -> float:
-        """Look, and return for how long the loop has given no sign of life that was due, seconds.
+        """Return how long the loop has been silent beyond its rest, seconds.
 
-        It is infinite for a loop that has ended without having come to its end.
+        The result is infinite for a loop that has not ended normally.
 
         Args:
             now_s: The time, monotonic seconds.
@@ -111,11 +107,11 @@ class Vitals:
     """The signs of life of a pool.
 
     Attributes:
-        dispatcher: Of its dispatcher.
-        heartbeat: Of its heartbeat.
-        maintenance: Of its maintenance.
-        failure: Why the pool must end, as an observer has found; "" while all is well.
-        failed: Called once with the first failure, by whoever has found it.
+        dispatcher: The dispatcher's loop.
+        heartbeat: The heartbeat's loop.
+        maintenance: The loop of the other duties.
+        failure: Why the pool must end; "" while it works.
+        failed: Called once, by the observer that finds the first failure.
     """
 
     def __init__(self) -> None:
@@ -126,15 +122,15 @@ class Vitals:
         self.failure = ""
 
     def lookout(self) -> Lookout:
-        """Return one more lookout over all loops."""
+        """Return a new observer of all loops."""
         return Lookout(self, (self.dispatcher, self.heartbeat, self.maintenance))
 
 
 class Lookout:
-    """Looks at all loops of a pool, for whoever calls it.
+    """Checks all loops of a pool for one observer.
 
     Args:
-        vitals: Where it says what it has found.
+        vitals: Stores the failure.
         pulses: The loops.
     """
 
@@ -143,13 +139,13 @@ class Lookout:
         self._vigils = [(pulse, Vigil(pulse)) for pulse in pulses]
 
     def look(self, now_s: float) -> str:
-        """Look at all loops.
+        """Check all loops.
 
         Args:
             now_s: The time, monotonic seconds.
 
         Returns:
-            Why the pool must end; "" if all is well.
+            Why the pool must end; "" while it works.
         """
         for pulse, vigil in self._vigils:
             silent_s = vigil.silent_s(now_s)

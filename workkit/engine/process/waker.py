@@ -1,4 +1,4 @@
-"""A way to end another thread's wait."""
+"""Wakes a waiting thread from another thread."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Waker"]
 class Waker:
     """A flag that one thread waits for and any thread can raise.
 
-    It is a pipe, so that the waiting thread can watch it together with a socket. Raising it costs
-    system calls only while somebody waits.
+    It is a pipe, so that the thread can wait for it and a socket together. Raising it needs system
+    calls only while a thread waits.
 
-    A handler may close descriptors that it does not own, and what is opened next gets their
-    numbers. So the pipe is looked at before it is used: nothing is written to a file of others.
+    Other code may close our descriptors by mistake, and the next opened file gets their numbers. So
+    the pipe is checked before each use: the waker never writes to a foreign file.
 
     Attributes:
-        broken: Whether others were seen to have closed the pipe.
+        broken: Whether other code has closed the pipe, as far as is known.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Waker:
 
     @staticmethod
     def _identity(descriptor: int) -> tuple[int, int] | None:
-        """Return which file a descriptor leads to; both ends of a pipe are one."""
+        """Return the identity of a descriptor's file; both ends of a pipe have the same."""
         try:
             status = os.fstat(descriptor)
         except OSError:
@@ -51,7 +51,7 @@ class Waker:
         return self._read
 
     def wake(self) -> None:
-        """Raise the flag, if somebody is about to wait or waits."""
+        """Raise the flag, if a thread waits or is about to wait."""
         if self._asleep:
             self._asleep = False
             with contextlib.suppress(BlockingIOError, OSError):
@@ -59,7 +59,7 @@ class Waker:
                 os.write(self._write, b"\0")
 
     def arm(self) -> None:
-        """Announce a wait. The caller then looks once more for work, and only then waits.
+        """Announce a wait. The caller then checks for work once more, and only then waits.
 
         Raises:
             OSError: Other code has closed the pipe.
@@ -69,7 +69,7 @@ class Waker:
             self._asleep = True
 
     def disarm(self) -> None:
-        """End a wait and take down the flag.
+        """End a wait and clear the flag.
 
         Raises:
             OSError: Other code has closed the pipe.
@@ -83,13 +83,13 @@ class Waker:
                 pass
 
     def wait(self, timeout_s: float) -> None:
-        """Wait for the flag alone; `arm` comes before, `disarm` after."""
+        """Wait for the flag only; call `arm` before and `disarm` after."""
         poll = new_poll()
         poll.register(self._read, READABLE)
         poll.poll(max(timeout_s, 0) * 1000)
 
     def close(self) -> None:
-        """Free the descriptors; raising the flag does nothing from now on."""
+        """Free the descriptors; `wake` does nothing from then on."""
         self._asleep = False
         self._closed = True
         for descriptor in (self._read, self._write):

@@ -1,8 +1,8 @@
-"""Where handlers run: worker threads, an event loop, and both side by side.
+"""Run handlers: worker threads, an event loop, and the combination of both.
 
-A runner is given executions by the dispatcher, starts them in order as workers become free, and
-hands each back through `done` exactly once, on whatever thread it ended. An execution that was
-abandoned or withdrawn is not handed back.
+The dispatcher gives executions to a runner. The runner starts them in order as workers become free,
+and returns each exactly once through `done`, on the thread where it ended. It does not return an
+execution that was abandoned or withdrawn.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a runner is, and the workers that runners share."""
+"""The interface of a runner, and the workers that runners share."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ __all__ = ["WORKER", "Runner", "Slots", "Worker", "here"]
 
 
 class Worker(Protocol):
-    """What runs one handler at a time."""
+    """Runs one handler at a time."""
 
     @property
     def current(self) -> Execution | None:
-        """What it runs, or None."""
+        """The current execution, or None."""
         ...
 
     @property
     def home(self) -> object:
-        """The runner whose worker it is."""
+        """The runner that owns it."""
         ...
 
 
-#: The worker on which the present code runs. It is set once for each worker, not for each job.
+#: The worker that runs the current code. It is set once per worker, not per job.
 WORKER: Final[ContextVar[Worker | None]] = ContextVar("workkit_worker", default=None)
 
 
 def here() -> Worker | None:
-    """Return the worker on which this is called; None outside handlers."""
-    # A handler may run in a context that does not know the variable; the thread knows it.
+    """Return the worker that runs the caller; None outside handlers."""
+    # A handler may run in a context without the variable; then its thread has the worker.
     return WORKER.get() or getattr(threading.current_thread(), "workkit_worker", None)
 
 
 class Runner(Protocol):
-    """Where handlers run; the simulator brings its own."""
+    """Runs handlers; the simulator has its own runner."""
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Start executions as workers become free, in this order."""
@@ -46,30 +46,30 @@ class Runner(Protocol):
 
     @property
     def starved(self) -> bool:
-        """Whether there is nothing that a free worker could start."""
+        """Whether no execution waits for a free worker."""
         ...
 
     @property
     def fault(self) -> str:
-        """What has happened to the workers that cannot be mended; "" if nothing."""
+        """The permanent fault of the workers; "" if there is none."""
         ...
 
     @property
     def short(self) -> bool:
-        """Whether the system has refused to start workers that are wanted."""
+        """Whether the system has refused to start a needed worker."""
         ...
 
     @property
     def capacity(self) -> int:
-        """How many handlers can run at once at present."""
+        """How many handlers can run at once now."""
         ...
 
     def staff(self) -> None:
-        """Start workers that the system has refused to start before."""
+        """Start workers that the system has refused before."""
         ...
 
     def withdraw(self) -> list[Execution]:
-        """Take back what has not started."""
+        """Return the executions that have not started, and forget them."""
         ...
 
     def interrupt(self, execution: Execution) -> None:
@@ -77,7 +77,7 @@ class Runner(Protocol):
         ...
 
     def abandon(self, execution: Execution) -> None:
-        """Let go of a handler that does not stop: its worker is free, its end is not reported."""
+        """Give up a handler that does not stop: free its worker, do not report its end."""
         ...
 
     def abandoned(self) -> int:
@@ -85,11 +85,11 @@ class Runner(Protocol):
         ...
 
     def runs_here(self) -> bool:
-        """Tell whether this is called from within one of the handlers."""
+        """Tell whether the caller is one of the handlers."""
         ...
 
     def close(self, *, wait_s: float) -> None:
-        """Let the workers end; nothing is submitted any more."""
+        """End the workers; no execution may be submitted afterwards."""
         ...
 
 
@@ -97,7 +97,7 @@ class Slots:
     """The workers of a pool, by id; a handler holds one while it runs.
 
     Args:
-        worker_ids: One a worker.
+        worker_ids: One per worker.
     """
 
     def __init__(self, worker_ids: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Threads and an event loop side by side, behind one face."""
+"""Combines the thread runner and the event-loop runner."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["HandlerRunner"]
 
 
 class HandlerRunner:
-    """Sends each execution where its chain runs.
+    """Sends each execution to the runner of its chain.
 
     Args:
         worker_ids: The pool's workers; handlers of both kinds share them.
-        done: Takes each execution that ended.
+        done: Receives each ended execution.
         clock: For start and end times.
         entropy: For the jitter of backoffs.
         pool_loop: The event loop; by default one that ends with the runner.
@@ -53,38 +53,38 @@ class HandlerRunner:
 
     @property
     def starved(self) -> bool:
-        """Whether there is nothing that a free worker could start."""
+        """Whether no execution waits for a free worker."""
         return self._threads.starved and self._loop.starved
 
     @property
     def fault(self) -> str:
-        """What has happened to the workers that cannot be mended; "" if nothing."""
+        """The permanent fault of the workers; "" if there is none."""
         return self._threads.fault or self._loop.fault
 
     @property
     def short(self) -> bool:
-        """Whether the system has refused to start workers that are wanted."""
+        """Whether the system has refused to start a needed worker."""
         return self._threads.short or self._loop.short
 
     @property
     def capacity(self) -> int:
-        """How many handlers can run at once at present."""
+        """How many handlers can run at once now."""
         if self._loop.short:
             return 0
         return self._threads.count if self._threads.short else self._concurrency
 
     def staff(self) -> None:
-        """Start workers that the system has refused to start before."""
+        """Start workers that the system has refused before."""
         self._threads.staff()
         self._loop.staff()
 
     def runs_here(self) -> bool:
-        """Tell whether this is called from within one of the handlers."""
+        """Tell whether the caller is one of the handlers."""
         worker = here()
         return worker is not None and worker.home in {self._threads, self._loop}
 
     def withdraw(self) -> list[Execution]:
-        """Take back what has not started."""
+        """Return the executions that have not started, and forget them."""
         return self._threads.withdraw() + self._loop.withdraw()
 
     def interrupt(self, execution: Execution) -> None:
@@ -92,7 +92,7 @@ class HandlerRunner:
         self._of(execution).interrupt(execution)
 
     def abandon(self, execution: Execution) -> None:
-        """Let go of a handler that does not stop."""
+        """Give up a handler that does not stop."""
         self._of(execution).abandon(execution)
 
     def _of(self, execution: Execution) -> LoopRunner | ThreadRunner:
@@ -103,7 +103,7 @@ class HandlerRunner:
         return self._threads.abandoned() + self._loop.abandoned()
 
     def close(self, *, wait_s: float) -> None:
-        """Let the workers end."""
+        """End the workers."""
         self._threads.close(wait_s=wait_s)
         self._loop.close(wait_s=wait_s)
         if self._own_loop is not None:

@@ -17,22 +17,22 @@ from workkit.engine.runners.pool_loop import PoolLoop
 
 __all__ = ["LoopRunner"]
 
-#: A worker that goes from job to job without a wait lets others run after this long, seconds.
+#: A worker that runs jobs without a wait yields to others after this long, seconds.
 _STINT_S: Final = 0.001
 _MOST_AT_ONCE: Final = 16
-#: A loop that does not let go of a handler for so long is blocked by it, seconds.
+#: A handler that does not yield for this long after its abandonment blocks the loop, seconds.
 _HANGS_S: Final = 10.0
 
 
 class _TaskWorker:
-    """One task and what it runs.
+    """One task and its current execution.
 
     Attributes:
-        home: The runner whose worker it is.
+        home: The runner that owns it.
         task: The task.
-        current: What it runs, or None.
-        abandoned: Whether its pool has let go of it; it ends after its handler.
-        gate: Done when there may be something to run; there while it is parked.
+        current: The current execution, or None.
+        abandoned: Whether the pool has given it up; it ends after its handler.
+        gate: While the worker is parked, a future that wakes it; otherwise None.
     """
 
     __slots__ = ("abandoned", "current", "gate", "home", "task")
@@ -49,15 +49,14 @@ class _TaskWorker:
 class LoopRunner:
     """Tasks on the pool's event loop that run async handlers.
 
-    A task a job would cost more than a short job. So workers are tasks that go from job to job, and
-    those that are not needed are parked. As with threads, one is woken for any number of
-    executions, and when it waits, the next ones, twice as many each time. A worker in whose context
-    a handler has left something, or which was cancelled, ends, and a new one takes its place: jobs
-    know nothing of each other.
+    One task per job would cost more than a short job. So each worker is a task that runs many jobs,
+    and idle workers are parked. As with threads, one worker is woken for any number of executions;
+    when it waits, it wakes the next ones, twice as many each time. A worker ends and is replaced if
+    it was cancelled or if a handler has changed its context, so that jobs do not affect each other.
 
     Args:
         slots: The pool's workers.
-        done: Takes each execution that ended.
+        done: Receives each ended execution.
         clock: For start and end times.
         entropy: For the jitter of backoffs.
         pool_loop: The loop.
@@ -81,38 +80,38 @@ class LoopRunner:
         self._ready: deque[Execution] = deque()
         self._workers: set[_TaskWorker] = set()
         self._parked: list[_TaskWorker] = []
-        self._stride = 1  # how many are woken at once
+        self._stride = 1  # how many workers to wake at once
         self._pump_due = False
         self._abandoned: set[_TaskWorker] = set()
         self._pool_loop = pool_loop
-        self._loop: asyncio.AbstractEventLoop | None = None  # once there was a job for it
-        self._asked_s = 0.0  # when it was asked to let go of a handler, and has not answered since
+        self._loop: asyncio.AbstractEventLoop | None = None  # after the first job
+        self._asked_s = 0.0  # since when the loop has not answered a request to abandon; 0 if none
         self.short = False
 
     @property
     def fault(self) -> str:
-        """The reason why the loop runs no more jobs; "" while it does."""
+        """The reason why the loop runs no more jobs; "" while it works."""
         if self._asked_s and self._clock.read().monotonic_s - self._asked_s > _HANGS_S:
             return "a handler that has passed its timeout blocks the event loop of async handlers"
         return self._pool_loop.fault
 
     def staff(self) -> None:
-        """Start the loop if the system has refused its thread before, for the jobs that wait."""
+        """Start the loop for the waiting jobs if the system has refused its thread before."""
         if self.short:
             self.submit(())
 
     def submit(self, executions: Sequence[Execution]) -> None:
-        """Queue executions and have the loop start what it can."""
+        """Queue executions and make the loop start as many as it can."""
         self._ready.extend(executions)
         try:
             self._loop = self._pool_loop()
             self.short = False
             self._loop.call_soon_threadsafe(self._pump)
-        except (RuntimeError, OSError):  # the system starts no thread; or the loop has ended
+        except (RuntimeError, OSError):  # the system refuses a thread, or the loop has ended
             self.short = self._loop is None
 
     def _pump(self) -> None:
-        """Wake workers, or make some, while there is something for them to run."""
+        """Wake parked workers, or make new ones, while executions wait."""
         self._pump_due = False
         for _ in range(min(self._stride, len(self._ready))):
             if self._parked:
@@ -126,12 +125,12 @@ class LoopRunner:
         assert self._loop is not None  # noqa: S101 - it runs this
         worker = _TaskWorker(self)
         self._workers.add(worker)
-        # In a context of its own, not in that of the handler which may have led here.
+        # A new context: the current one may belong to the handler that caused this call.
         context = contextvars.Context()
         worker.task = context.run(self._loop.create_task, self._work(worker))
 
     async def _work(self, worker: _TaskWorker) -> None:
-        """Run jobs, parked while there are none, until this worker is to be replaced."""
+        """Run jobs, park while there are none, until this worker must be replaced."""
         WORKER.set(worker)
         pristine = contextvars.copy_context()
         stint_ends_s = 0.0
@@ -155,13 +154,13 @@ class LoopRunner:
             self._wake_next()
 
     def _next(self) -> Execution | None:
-        """Return an execution that has a slot by now, or None."""
+        """Return an execution that has a slot, or None."""
         worker_id = self._slots.take() if self._ready else ""
         if not worker_id:
             return None
         try:
             execution = self._ready.popleft()
-        except IndexError:  # withdrawn meanwhile
+        except IndexError:  # withdrawn since the check
             self._slots.give(worker_id)
             return None
         execution.worker_id = worker_id
@@ -179,7 +178,7 @@ class LoopRunner:
                 self._parked.remove(worker)
 
     def _wake_next(self) -> None:
-        """Have others woken as soon as this worker waits."""
+        """Schedule a wake-up of other workers for when this worker waits."""
         if self._ready and not self._pump_due and self._loop is not None:
             self._pump_due = True
             self._loop.call_soon(self._go_on)
@@ -190,7 +189,7 @@ class LoopRunner:
         self._pump()
 
     async def _run(self, worker: _TaskWorker, execution: Execution) -> float:
-        """Run a handler; returns when it ended, monotonic seconds."""
+        """Run a handler; return the time of its end, monotonic seconds."""
         worker.current = execution
         execution.runner = worker
         self._wake_next()
@@ -204,18 +203,18 @@ class LoopRunner:
         if worker.abandoned:
             return 0.0
         ended = execution.finish(error, self._clock, self._entropy)
-        error = None  # the frames of its traceback know this frame, and would keep each other
+        error = None  # breaks the cycle between this frame and the frames of the traceback
         self._slots.give(execution.worker_id)
         self._done(execution)
         return ended.monotonic_s
 
     @property
     def starved(self) -> bool:
-        """Whether there is nothing that a free worker could start."""
+        """Whether no execution waits for a free worker."""
         return not self._ready
 
     def withdraw(self) -> list[Execution]:
-        """Take back what has not started."""
+        """Return the executions that have not started, and forget them."""
         taken = []
         while self._ready:
             try:
@@ -235,7 +234,7 @@ class LoopRunner:
         self._call(cancel)
 
     def abandon(self, execution: Execution) -> None:
-        """Let go of a handler that swallows its cancellation."""
+        """Give up a handler that swallows its cancellation."""
 
         def let_go() -> None:
             self._asked_s = 0.0
@@ -250,7 +249,7 @@ class LoopRunner:
         self._call(let_go)
 
     def _call(self, function: Callable[[], None]) -> None:
-        """Call a function on the loop; nothing if there is none, or it has ended."""
+        """Call a function on the loop; does nothing if the loop does not exist or has ended."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError, OSError):
                 self._loop.call_soon_threadsafe(function)
@@ -260,13 +259,13 @@ class LoopRunner:
         return len(self._abandoned)
 
     def close(self, *, wait_s: float) -> None:
-        """Cancel what still runs, and wait for it a while."""
+        """Cancel the running tasks, and wait for them for a limited time."""
         if self._loop is None:
             return
         closing = self._cancel_all(wait_s)
         try:
             ended = asyncio.run_coroutine_threadsafe(closing, self._loop)
-        except (RuntimeError, OSError):  # it has ended
+        except (RuntimeError, OSError):  # the loop has ended
             closing.close()
             return
         with contextlib.suppress(TimeoutError):  # a handler that blocks the loop

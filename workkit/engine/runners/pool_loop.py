@@ -19,10 +19,10 @@ _log = logging.getLogger("workkit")
 class PoolLoop:
     """The event loop of a pool's async handlers and hooks, on its own thread.
 
-    Both start when they are first needed: calling this returns the running loop.
+    Both start when they are first needed; a call of the object returns the running loop.
 
     Attributes:
-        fault: The reason why the loop has ended too early; "" while all is well.
+        fault: The reason why the loop has ended too early; "" while it works.
     """
 
     def __init__(self) -> None:
@@ -33,15 +33,15 @@ class PoolLoop:
         self.fault = ""
 
     def __call__(self) -> asyncio.AbstractEventLoop:
-        """Return the running loop, starting it if need be.
+        """Return the running loop; start it if necessary.
 
         Raises:
             PoolState: It was closed.
-            RuntimeError: The system does not start a thread for it.
+            RuntimeError: The system refuses to start a thread for it.
         """
         with self._lock:
             if self._closed:
-                raise PoolState("the pool has stopped, and its event loop is closed")
+                raise PoolState("the pool has stopped; its event loop is closed")
             if self._loop is None:
                 loop, running = asyncio.new_event_loop(), threading.Event()
                 thread = threading.Thread(
@@ -58,7 +58,7 @@ class PoolLoop:
 
     def _serve(self, loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
         asyncio.set_event_loop(loop)
-        # asyncio's own way is to log at once, on this thread, where a handler of the log may hang.
+        # By default asyncio logs on this thread, where a logging handler may hang.
         loop.set_exception_handler(_log_exception)
         loop.call_soon(running.set)
         try:
@@ -67,21 +67,21 @@ class PoolLoop:
                     loop.run_forever()
                     break
                 except (SystemExit, KeyboardInterrupt):
-                    # asyncio lets these out of a task that a handler has made; jobs go on.
-                    _log.exception("a task of a handler wanted to end the process")
+                    # asyncio lets these escape from a task that a handler has made; jobs go on.
+                    _log.exception("a task of a handler tried to end the process")
             loop.run_until_complete(loop.shutdown_asyncgens())
-        except BaseException as error:  # noqa: BLE001 - its jobs are stuck, whatever has ended it
+        except BaseException as error:  # noqa: BLE001 - any error leaves its jobs stuck
             self.fault = f"the event loop of async handlers was ended by {type(error).__name__}"
             _log.exception("the event loop of async handlers has ended")
         finally:
             if not self._closed and not self.fault:
                 self.fault = "the event loop of async handlers was stopped by other code"
             running.set()
-            with contextlib.suppress(Exception):  # its descriptors may be gone
+            with contextlib.suppress(Exception):  # other code may have closed its descriptors
                 loop.close()
 
     def close(self, *, wait_s: float) -> None:
-        """Cancel all tasks, wait for them a while, and end the loop."""
+        """Cancel all tasks, wait for them for a limited time, and end the loop."""
         with self._lock:
             self._closed = True
             loop, thread = self._loop, self._thread
@@ -90,7 +90,7 @@ class PoolLoop:
         closing = self._end(wait_s)
         try:
             asyncio.run_coroutine_threadsafe(closing, loop)
-        except (RuntimeError, OSError):  # it has ended
+        except (RuntimeError, OSError):  # the loop has ended
             closing.close()
             return
         if thread is not threading.current_thread():
@@ -108,7 +108,7 @@ class PoolLoop:
 
 
 def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what a task or a callback of a handler has left unhandled, as asyncio does."""
+    """Log the unhandled error of a handler's task or callback, as asyncio does."""
 
     def log(_record: object = None) -> None:
         loop.default_exception_handler(context)

@@ -25,16 +25,16 @@ _log = logging.getLogger("workkit")
 
 
 class _ThreadWorker:
-    """One thread and what it runs.
+    """One thread and its current execution.
 
     Attributes:
-        home: The runner whose worker it is.
+        home: The runner that owns it.
         thread: The thread.
         lock: Held while `current` changes or is interrupted.
-        current: What it runs, or None.
-        struck: What was interrupted last, so that nothing is interrupted twice.
-        abandoned: Whether its pool has let go of it; it ends after its handler.
-        gate: Closed; whoever takes the worker from the parked ones opens it once.
+        current: The current execution, or None.
+        struck: The last interrupted execution, so that none is interrupted twice.
+        abandoned: Whether the pool has given it up; it ends after its handler.
+        gate: Closed; the thread that takes the worker from the parked ones opens it once.
     """
 
     __slots__ = ("abandoned", "current", "gate", "home", "lock", "struck", "thread")
@@ -51,24 +51,24 @@ class _ThreadWorker:
 
 
 class ThreadRunner:
-    """A group of threads fed from one queue; they start as they are needed.
+    """A group of threads with one queue; threads start when they are needed.
 
-    Waking a thread costs more than a short job. So only one is woken for any number of executions.
-    Once it is there, and finds more than it takes itself, it wakes the next ones before it runs its
-    own, twice as many each time: where handlers wait, all are soon at work; where they are done at
-    once, one does it all.
+    Waking a thread costs more than a short job. So only one thread is woken for any number of
+    executions. If it finds more than it takes itself, it wakes others before it runs its own, twice
+    as many each time. So if handlers wait, all threads soon work; if handlers end at once, one
+    thread does all.
 
     Args:
         slots: The pool's workers.
-        concurrency: Threads at most, abandoned ones not counted.
-        done: Takes each execution that ended.
+        concurrency: The most threads, without abandoned ones.
+        done: Receives each ended execution.
         clock: For start and end times.
         entropy: For the jitter of backoffs.
-        loop: Returns the event loop on which async parts of a chain run.
+        loop: Returns the event loop for the async parts of a chain.
 
     Attributes:
-        fault: What has happened to a thread that should not have ended; "" if nothing.
-        short: Whether the system has refused to start a thread that is wanted.
+        fault: The error that ended a thread too early; "" if there is none.
+        short: Whether the system has refused to start a needed thread.
     """
 
     def __init__(
@@ -87,11 +87,9 @@ class ThreadRunner:
         self._entropy = entropy
         self._loop = loop
         self._ready: deque[Execution] = deque()
-        self._parked: deque[_ThreadWorker] = (
-            deque()
-        )  # the one that parked last has the warmest caches
-        self._woken: set[_ThreadWorker] = set()  # and not there yet
-        self._stride = 1  # how many may be on their way at once
+        self._parked: deque[_ThreadWorker] = deque()  # the last one parked has the warmest caches
+        self._woken: set[_ThreadWorker] = set()  # woken but not yet running
+        self._stride = 1  # the most workers in `_woken`
         self._closed = False
         self._workers: list[_ThreadWorker] = []
         self._abandoned: list[_ThreadWorker] = []
@@ -99,7 +97,7 @@ class ThreadRunner:
         self.short = False
 
     def submit(self, executions: Sequence[Execution]) -> None:
-        """Queue executions, and start threads for them while there are fewer than allowed."""
+        """Queue executions, and start threads for them up to the limit."""
         self._ready.extend(executions)
         self._wake_some()
         wanted = min(self._concurrency, len(self._workers) + len(self._ready))
@@ -107,7 +105,7 @@ class ThreadRunner:
             self._add_worker()
 
     def staff(self) -> None:
-        """Start threads that the system has refused to start before: one, then what is wanted."""
+        """Start threads that the system has refused before: one, then as many as needed."""
         if self.short:
             self.short = False
             if len(self._workers) < self._concurrency:
@@ -116,11 +114,11 @@ class ThreadRunner:
 
     @property
     def count(self) -> int:
-        """How many threads there are."""
+        """The number of threads."""
         return len(self._workers)
 
     def _add_worker(self) -> None:
-        """Start a thread. It counts once it runs, since the system may refuse it."""
+        """Start a thread. It counts only once it runs, since the system may refuse it."""
         worker = _ThreadWorker(self)
         thread = threading.Thread(
             target=self._serve, args=(worker,), name="workkit-worker", daemon=True
@@ -138,17 +136,17 @@ class ThreadRunner:
         WORKER.set(worker)
         try:
             self._work(worker)
-        except BaseException as error:  # noqa: BLE001 - whatever has ended it, its jobs are stuck
+        except BaseException as error:  # noqa: BLE001 - any error leaves its jobs stuck
             self.fault = f"a worker thread was ended by {type(error).__name__}"
             _log.exception("a worker thread has ended")
 
     @property
     def starved(self) -> bool:
-        """Whether there is nothing that a free worker could start."""
+        """Whether no execution waits for a free worker."""
         return not self._ready
 
     def withdraw(self) -> list[Execution]:
-        """Take back what has not started."""
+        """Return the executions that have not started, and forget them."""
         taken = []
         with contextlib.suppress(IndexError):
             while True:
@@ -169,7 +167,7 @@ class ThreadRunner:
                     raise_in(worker.thread.ident, JobTimeout)
 
     def abandon(self, execution: Execution) -> None:
-        """Let go of a thread and put a new one in its place; nothing if it has just ended."""
+        """Give up a thread and replace it; does nothing if its handler has just ended."""
         worker: _ThreadWorker | None = execution.runner
         if worker is None:
             return
@@ -190,7 +188,7 @@ class ThreadRunner:
         return len(self._abandoned)
 
     def close(self, *, wait_s: float) -> None:
-        """Let idle threads end, and wait for them a while; busy ones are daemons."""
+        """End idle threads, and wait for them for a limited time; busy ones are daemons."""
         self._closed = True
         while self._wake_one():
             pass
@@ -200,7 +198,7 @@ class ThreadRunner:
 
     def _work(self, worker: _ThreadWorker) -> None:
         ready = self._ready
-        now: Instant | None = None  # as long as it is fresh
+        now: Instant | None = None  # while it is recent
         execution: Execution | None
         while not worker.abandoned:
             try:
@@ -208,7 +206,7 @@ class ThreadRunner:
             except IndexError:
                 if self._closed:
                     return
-                # A worker that waits must not keep a job with its args, its error and its frames.
+                # A waiting worker must not keep a job with its args, its error and its frames.
                 execution = now = None
                 self._park(worker)
                 continue
@@ -217,7 +215,7 @@ class ThreadRunner:
             now = self._run(worker, execution, now)
 
     def _wake_some(self) -> None:
-        """Wake as many as may be on their way."""
+        """Wake as many workers as `_stride` allows."""
         while len(self._woken) < self._stride and self._wake_one():
             pass
 
@@ -234,8 +232,8 @@ class ThreadRunner:
     def _park(self, worker: _ThreadWorker) -> None:
         """Wait until there may be something to run."""
         self._parked.append(worker)
-        if self._ready or self._closed:  # it came before it could know that somebody waits
-            with contextlib.suppress(ValueError):  # taken already, so the gate is about to open
+        if self._ready or self._closed:  # this came before others could see the parked worker
+            with contextlib.suppress(ValueError):  # taken already, so the gate opens soon
                 self._parked.remove(worker)
                 return
         worker.gate.acquire()
@@ -248,12 +246,12 @@ class ThreadRunner:
         """Run a handler.
 
         Args:
-            worker: On whose thread this is.
-            execution: What to run.
-            now: The time, if it was read a moment ago.
+            worker: The worker of this thread.
+            execution: The execution to run.
+            now: The time, if it was just read.
 
         Returns:
-            When the handler ended; None if the pool has let go of it.
+            When the handler ended; None if the pool has given it up.
         """
         execution.runner = worker
         job = execution.start(self._slots.take(), self._clock, now)
@@ -267,7 +265,7 @@ class ThreadRunner:
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
                 error, over = raised, True
             self._leave(worker, execution)
-        except JobTimeout as late:  # an interrupt struck on the way out; there is never a second
+        except JobTimeout as late:  # an interrupt arrived after the handler; there is only one
             if not over:
                 error = late
             self._leave(worker, execution)
@@ -276,18 +274,18 @@ class ThreadRunner:
             execution.finished = execution.finished or self._clock.read()
             return None
         ended = execution.finish(error, self._clock, self._entropy)
-        error = None  # the frames of its traceback know this frame, and would keep each other
+        error = None  # breaks the cycle between this frame and the frames of the traceback
         self._slots.give(execution.worker_id)
         self._done(execution)
         return ended
 
     @staticmethod
     def _leave(worker: _ThreadWorker, execution: Execution) -> None:
-        """Leave the handler for good: an interrupt that comes too late must hit nobody else."""
+        """Leave the handler: a late interrupt must not hit another one."""
         with worker.lock:
             worker.current = worker.struck = None
         if execution.interrupted:
-            # It cannot be taken back (CPython 3.11 would look for it for ever after), but it
-            # strikes within a few bytecodes.
+            # It cannot be cancelled (CPython 3.11 would then check for it for ever after), but it
+            # arrives within a few bytecodes.
             for _ in range(_A_FEW):
                 pass
