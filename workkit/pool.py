@@ -29,13 +29,13 @@ F = TypeVar("F", bound=AnyHandler)
 M = TypeVar("M", bound=AnyMiddleware)
 H = TypeVar("H", bound=Callable[[], object])
 
-#: Waits between two looks where the server cannot wake us, milliseconds; as in the original.
+#: Polling intervals if the server does not announce changes, milliseconds; as in the original.
 SLEEP_BACKOFFS_MS: Final = (0, 10, 100, 1_000, 5_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What `drain()` found.
+    """The result of `drain()`.
 
     Attributes:
         complete: Whether every queue that is not paused was empty and nothing ran.
@@ -51,7 +51,7 @@ class Drained:
 class WorkerPool:
     """Processes jobs.
 
-    Handlers are registered first, then the pool is started::
+    Register the handlers first, then start the pool::
 
         pool = WorkerPool("work", "redis://localhost:6379", concurrency=20)
 
@@ -64,19 +64,19 @@ class WorkerPool:
 
     Args:
         namespace: Prefix of all Redis keys; the same as the enqueuer's.
-        redis: A redis-py client or a URL. The pool opens connections of its own, with its own
-            timeouts, to that server: docs/reliability.md.
+        redis: A redis-py client or a URL. The pool opens separate connections to that server, with
+            its own timeouts: docs/reliability.md.
         concurrency: How many handlers run at once, sync and async together; 1 to 10000.
-        context: Makes a fresh context a job, for handlers with ``(ctx, job)``; sync or async.
-        history: What is remembered of jobs that ran; None for nothing.
-        sleep_backoffs: Waits between looks at empty queues, milliseconds; used only where the
-            server does not announce changes.
-        max_recoveries: A job that was running when its process died this many times is dead.
-        max_job_bytes: A cron job that takes more bytes in Redis is refused; 1 MiB by default.
+        context: Makes a new context per job, for handlers with ``(ctx, job)``; sync or async.
+        history: How much history of executed jobs to keep; None for no history.
+        sleep_backoffs: Waits between looks at empty queues, milliseconds; used only if the server
+            does not announce changes.
+        max_recoveries: A job whose process died this many times while it ran goes to the dead set.
+        max_job_bytes: A larger cron job is refused; 1 MiB by default.
 
     Raises:
         InvalidOption: An option is out of its range.
-        InvalidName: The namespace cannot be one.
+        InvalidName: The namespace is not valid.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class WorkerPool:
 
     @property
     def spec(self) -> PoolSpec:
-        """What has been registered and set; the simulator builds its pools from it."""
+        """All registrations and options; the simulator builds its pools from them."""
         return self._spec
 
     @overload
@@ -132,9 +132,9 @@ class WorkerPool:
         """Register a handler, by a call or as a decorator.
 
         Args:
-            name: The job's name; as a decorator it may be left out for the function's own.
+            name: The job's name; the decorator uses the function's name by default.
             handler: ``def`` or ``async def`` with ``(job)`` or ``(ctx, job)``. It fails by raising;
-                if it returns something that can be awaited, that is awaited.
+                an awaitable result is awaited.
             **options: The fields of `JobOptions`.
 
         Returns:
@@ -170,8 +170,8 @@ class WorkerPool:
 
         Args:
             function: ``def`` or ``async def`` with ``(job, next)`` or ``(ctx, job, next)``; it
-                calls (or awaits) ``next()`` to go on, and the job fails if it raises. One that does
-                not call it ends the job without its handler. Async handlers keep their speed only
+                calls (or awaits) ``next()`` to continue, and the job fails if it raises. If it does
+                not call ``next()``, the job ends without its handler. Async handlers are fast only
                 behind async middleware.
 
         Returns:
@@ -194,17 +194,17 @@ class WorkerPool:
         *,
         catch_up_s: int = 3_600,
     ) -> None:
-        """Enqueue a job by the clock: each slot once, however many pools say so.
+        """Enqueue a job by the clock: each slot once, however many pools declare it.
 
         Args:
             spec: Five fields, six with leading seconds, a descriptor such as ``@hourly``, or
-                ``@every 90s``; ``TZ=Europe/Berlin`` in front for another zone than the host's. A
-                time that DST skips does not come that day; one that DST repeats comes twice.
+                ``@every 90s``. ``TZ=Europe/Berlin`` in front sets a zone other than the host's. A
+                time that DST skips does not come that day; a time that DST repeats comes twice.
             name: The job's name; this pool need not handle it.
-            args: The job's args. Go pools that plan the same slot know none.
+            args: The job's args. Go pools that plan the same slot enqueue it without args.
             catch_up_s: If no pool was running when slots were due, the newest of them still runs
-                when it is at most this old, in seconds; 0 to 86400. A slot that has waited in its
-                queue for longer, and for a minute, is dropped.
+                if it is at most this old, in seconds; 0 to 86400. A slot that has waited in its
+                queue for longer than this and than a minute is dropped.
 
         Raises:
             InvalidSpec: The spec is outside the grammar, or never due (30 February).
@@ -224,11 +224,11 @@ class WorkerPool:
     def on(self, event: Literal["reaped"], hook: Callable[[ReapedPool], object]) -> None: ...
 
     def on(self, event: EventName, hook: Callable[..., Any]) -> None:
-        """Call a function when something happens; outside the handlers' time, whatever it raises.
+        """Call a function on an event, outside the handlers' time; its errors are only logged.
 
         Args:
-            event: "failed" and "dead" call ``hook(job, error)``; "reaped", when this pool has
-                recovered the jobs of a dead one, calls ``hook(reaped_pool)``.
+            event: "failed" and "dead" call ``hook(job, error)``. "reaped" calls
+                ``hook(reaped_pool)`` when this pool has recovered the jobs of a dead one.
             hook: The function, sync or async; an async one runs on the handlers' loop.
 
         Raises:
@@ -238,9 +238,9 @@ class WorkerPool:
         self._spec.events.on(event, hook)
 
     def on_start(self, hook: H) -> H:
-        """Call a function before the pool takes its first job; what it raises stops `start()`.
+        """Call a function before the pool claims its first job; its error makes `start()` fail.
 
-        An async one runs on the loop of the handlers, so that they can use what it opens.
+        An async function runs on the handlers' loop, so that they can use what it opens.
         """
         self._refuse_if_started("register a start hook")
         events.check_plain_hook("a start hook", hook)
@@ -248,7 +248,7 @@ class WorkerPool:
         return hook
 
     def on_stop(self, hook: H) -> H:
-        """Call a function after the pool has stopped; an async one on the loop of the handlers."""
+        """Call a function after the pool has stopped; an async one runs on the handlers' loop."""
         events.check_plain_hook("a stop hook", hook)
         self._spec.stop_hooks.append(hook)
         return hook
@@ -265,25 +265,25 @@ class WorkerPool:
 
     @property
     def server(self) -> str:
-        """The server as it may be shown, such as ``localhost:6379/0``: never with a password."""
+        """The server for display, such as ``localhost:6379/0``; without a password."""
         return self._target.label
 
     @property
     def pool_id(self) -> str:
-        """The id under which the pool holds jobs at present; "" before it was started.
+        """The id under which the pool now holds jobs; "" before the start.
 
-        It changes when the pool was taken for dead and goes on.
+        It changes when other pools take the pool for dead and it continues.
         """
         return self._driver.pool_id if self._driver else ""
 
     @property
     def running(self) -> bool:
-        """Whether the pool has been started, in this process, and has not stopped."""
+        """Whether this process has started the pool, and it has not stopped."""
         return self._run.running
 
     @property
     def ended_itself(self) -> bool:
-        """Whether the pool stops, or has stopped, by itself: the process is to be replaced."""
+        """Whether the pool stops, or has stopped, by itself: replace the process."""
         return self._driver is not None and self._driver.ended_itself
 
     @property
@@ -295,9 +295,9 @@ class WorkerPool:
     def totals(self) -> Mapping[str, int]:
         """How many executions have ended since the start, by outcome; a copy, from any thread.
 
-        An execution counts when Redis has confirmed how it ended. The outcomes are those of
-        `HistoryRecord`, and those that have not occurred are left out. "returned" jobs were given
-        back unfinished, "fenced" ones had been recovered by another pool.
+        An execution counts when Redis has confirmed its outcome. The outcomes are those of
+        `HistoryRecord`; outcomes that have not occurred are left out. "returned" jobs went back
+        unfinished; another pool has recovered "fenced" ones.
         """
         return dict(self._driver.engine.ledger.totals) if self._driver else {}
 
@@ -309,7 +309,7 @@ class WorkerPool:
         Raises:
             PoolState: Nothing is registered, the pool was stopped, it was started before this
                 process was forked, or this system cannot run pools.
-            ServerError: Redis cannot be reached or refuses us; said at once rather than retried.
+            ServerError: Redis cannot be reached or refuses us; this is not retried.
         """
         self._run.start()
 
@@ -328,17 +328,16 @@ class WorkerPool:
         return HandlerRunner(worker_ids, done, self._clock, self._entropy, self._loop)
 
     def stop(self, timeout: float | None = None) -> None:
-        """Take no new job, wait for those that run, and return what is unfinished to its queue.
+        """Claim no more jobs, wait for the running ones, and return unfinished ones to their queue.
 
-        Stopping a pool that was not started, or twice, does nothing; nor does it in a forked child
-        of the pool's process. Within a handler or a hook of the pool it asks for the stop and
-        returns: what calls it is among what is waited for.
+        A call does nothing if the pool was not started or has stopped, or in a forked child of the
+        pool's process. A call from a handler or a hook of the pool requests the stop and returns at
+        once, since the stop waits for its caller.
 
         Args:
-            timeout: Seconds to wait for handlers; None to wait for as long as they take, 0 to
-                return everything at once. The stop takes at most two seconds more, whatever Redis
-                does. A sync handler that was given up runs on in the background, and its job runs
-                again elsewhere.
+            timeout: Seconds to wait for handlers; None for no limit, 0 to return all jobs at once.
+                The stop takes at most two seconds more, even if Redis hangs. A sync handler that
+                was given up still runs in the background, and its job runs again elsewhere.
         """
         self._run.stop(timeout)
 
@@ -350,20 +349,20 @@ class WorkerPool:
         self._loop.close(wait_s=1.0)
 
     def drain(self, timeout: float | None = None) -> Drained:
-        """Wait until there is nothing left to do now: queues empty, nothing running.
+        """Wait until no job is left that could run now: queues empty, nothing running.
 
-        Scheduled and retried jobs that are not due do not count, nor do paused queues. The pool
-        goes on running.
+        Scheduled jobs and retries that are not due do not count, nor do paused queues. The pool
+        continues to run.
 
         Args:
             timeout: Seconds to wait at most; None for no limit.
 
         Returns:
-            Whether all was done, and what is paused or still waiting.
+            Whether all is done, and which queues are paused or not empty.
 
         Raises:
             PoolState: The pool is not running.
-            ServerError: Redis does not answer, so that nobody can tell.
+            ServerError: Redis does not answer, so the state is unknown.
         """
         if self._driver is None or not self._run.running:
             raise PoolState("only a running pool can be drained; call start() first")
@@ -373,18 +372,18 @@ class WorkerPool:
     def run(self, timeout: float | None = 25.0) -> bool:
         """Start, wait for SIGINT or SIGTERM, then stop.
 
-        A second signal stops at once: what is unfinished goes back to its queue.
+        A second signal stops at once: unfinished jobs go back to their queues.
 
         Args:
             timeout: Seconds that `stop` waits for handlers.
 
         Returns:
-            True after a signal or a `stop()`; False if the pool ended by itself and the process is
-            to be replaced: a thread of the pool has ended or hangs, or too many handlers had to be
+            True after a signal or a `stop()`. False if the pool ended by itself and the process
+            must be replaced: a thread of the pool has ended or hangs, or too many handlers were
             abandoned after their timeouts.
 
         Raises:
-            PoolState: An event loop runs on this thread, which would be blocked; or as `start`.
+            PoolState: This thread runs an event loop, which the call would block; or as `start`.
             ServerError: As `start`.
         """
         return self._run.until_asked(timeout)

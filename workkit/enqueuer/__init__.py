@@ -1,4 +1,4 @@
-"""Enqueuing: the enqueuers, and the logic that they share."""
+"""The enqueuers and their shared logic."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Enqueuing that returns only when the job is safe from more than the end of a process.
+"""Enqueues jobs and returns only after replicas or the disk have them.
 
-A server that says yes has the job in memory. What else has to have it before `enqueue` returns is
-asked for by a command on the same connection behind the write, in the same round trip.
+A server's reply means only that the job is in its memory. For more, a command in the same round
+trip, behind the write, waits until replicas or the disk have the job.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ __all__ = ["Confirming", "Durability"]
 
 T = TypeVar("T")
 
-#: Less than what connections wait for a reply, so that the server's answer comes first.
+#: Less than the reply timeout of connections, so that the server's answer comes first.
 _MAX_TIMEOUT_S: Final = 4.0
 _MAX_REPLICAS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What has to have a job before it counts as enqueued.
+    """The conditions under which a job counts as enqueued.
 
     Attributes:
         keys: The namespace.
-        replicas: How many replicas.
-        fsync: Whether the disk of the master, and of those replicas.
-        timeout_s: How long to wait for that, seconds.
+        replicas: How many replicas must have the job.
+        fsync: Whether the master and those replicas must have it on disk.
+        timeout_s: How long to wait for this, seconds.
     """
 
     keys: Keys
@@ -50,10 +50,10 @@ class Durability:
             )
 
     def confirm(self, step: Step[T]) -> Step[T]:
-        """Carry out a step of an enqueuer, whose every exchange writes, and have it confirmed.
+        """Run a step of an enqueuer, each of whose exchanges writes, and confirm the writes.
 
         Raises:
-            NotConfirmed: The jobs were enqueued, and fewer than asked for have them.
+            NotConfirmed: The jobs were enqueued, but too few servers have them.
         """
         try:
             exchange = next(step)
@@ -72,8 +72,8 @@ class Durability:
             return result
 
     def _confirmed(self, exchange: RoundTrip[Any]) -> RoundTrip[Any]:
-        # What is waited for is the connection's last write. An enqueue that found its job waiting
-        # has written nothing, and the one that put it there may never have been confirmed.
+        # WAIT waits for the connection's last write. An enqueue that found its job waiting wrote
+        # nothing, and the earlier enqueue may not have been confirmed. So this always writes.
         write: Command = ("SET", self.keys.lease("confirm"), "1", "PX", 1_000)
         return RoundTrip((*exchange.commands, write, self._wait()), lambda replies: replies)
 
@@ -102,11 +102,11 @@ class Durability:
 
 
 class Confirming:
-    """Carries an enqueuer's steps, on threads or an event loop, and has each confirmed.
+    """Runs an enqueuer's steps, on threads or an event loop, and confirms each.
 
     Args:
-        carrier: What carries them.
-        durability: What has to have the jobs.
+        carrier: Runs the steps.
+        durability: The conditions to confirm.
     """
 
     def __init__(self, carrier: Any, durability: Durability) -> None:
@@ -114,15 +114,15 @@ class Confirming:
         self._durability = durability
 
     def carry(self, step: Step[Any]) -> Any:
-        """Carry out a step; an awaitable on an event loop."""
+        """Run a step; returns an awaitable on an event loop."""
         return self._carrier.carry(self._durability.confirm(step))
 
     def close(self) -> Any:
-        """Close what is open; it opens again when it is needed."""
+        """Close open connections; they open again when needed."""
         return self._carrier.close()
 
     @property
     def label(self) -> str:
-        """The server as it may be shown."""
+        """The server's name for display."""
         label: str = self._carrier.label
         return label

@@ -26,21 +26,22 @@ class Enqueuer:
 
     Args:
         namespace: Prefix of all Redis keys.
-        redis: A redis-py client or a URL. The enqueuer opens connections of its own to that server.
-        clock: Where times come from.
-        entropy: Where ids come from.
+        redis: A redis-py client or a URL. The enqueuer opens separate connections to that server.
+        clock: The source of times.
+        entropy: The source of ids.
         allow_huge_integers: Whether args may hold integers beyond a float's range (309 digits and
-            more). Go cannot read a job that holds one, and its pools would keep it in progress.
-        max_job_bytes: A job that takes more bytes in Redis is refused with `InvalidArgs`; 1 MiB by
-            default. One above 10 KiB is warned of in the log, once a name.
+            more). Go cannot read such a job, and its pools would keep it in progress.
+        max_job_bytes: A larger job is refused with `InvalidArgs`; 1 MiB by default. Jobs above
+            10 KiB are logged as a warning, once per name.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL, or `max_job_bytes` is out of range.
-        InvalidName: The namespace cannot be one.
+        InvalidName: The namespace is not valid.
 
-    Every method raises `InvalidName` or `InvalidArgs` before anything is sent, `ServerRefused` if
-    Redis said no (nothing was enqueued), and `ServerUnavailable` if it did not answer: then a job
-    may have been enqueued, and enqueuing again may run a plain job twice, a unique one not.
+    Every method raises `InvalidName` or `InvalidArgs` before it sends anything. It raises
+    `ServerRefused` if Redis refused (nothing was enqueued), and `ServerUnavailable` if Redis did
+    not answer. In that case the job may have been enqueued; enqueuing it again may run a plain job
+    twice, but not a unique one.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Enqueuer:
         return self._links.carry(self._steps.enqueue(name, args))
 
     def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> list[Job]:
-        """Put many jobs into their queues, a round trip a thousand.
+        """Put many jobs into their queues, one round trip per thousand.
 
         Args:
             jobs: Pairs of name and args. All are checked before the first is sent.
@@ -105,7 +106,7 @@ class Enqueuer:
 
         Args:
             name: The job's name.
-            when: A datetime with a time zone, or epoch seconds. One in the past is due at once.
+            when: A datetime with a time zone, or epoch seconds. A past time is due at once.
             args: As for `enqueue`.
 
         Returns:
@@ -119,8 +120,8 @@ class Enqueuer:
         Args:
             name: The job's name.
             args: As for `enqueue`.
-            until: "start" lets the next one in once processing begins, as the original does;
-                "done" only once the job has succeeded or died, retries included. Either way the
+            until: "start" accepts the next job once this one begins, as the original does;
+                "done" only once this one has succeeded or died, retries included. Either way the
                 key expires a day after the job is due. Go pools release at the start.
 
         Returns:
@@ -146,28 +147,28 @@ class Enqueuer:
         return self._links.carry(self._steps.unique_in(name, due_s, args, until=until))
 
     def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None:
-        """Put a job into its queue, or hand its args to the one that waits under the same key.
+        """Put a job into its queue, or pass its args to the job that waits under the same key.
 
         Args:
             name: The job's name.
-            args: As for `enqueue`. The newest args are those that run.
+            args: As for `enqueue`. The newest args run.
             key: A mapping; jobs with the same name and key are the same.
 
         Returns:
-            The job, or None if one was waiting and has taken over the args (unless it was enqueued
-            with ``until="done"``, which keeps its own).
+            The job, or None if one was waiting and has taken over the args (a job enqueued with
+            ``until="done"`` keeps its own args).
         """
         return self._links.carry(self._steps.unique(name, args, key=key, by_key=True))
 
     def enqueue_unique_in_by_key(
         self, name: str, seconds: float, args: Args, key: Args
     ) -> ScheduledJob | None:
-        """Schedule a job, or hand its args to the one that waits under the same key.
+        """Schedule a job, or pass its args to the job that waits under the same key.
 
         Args:
             name: The job's name.
-            seconds: How long from now; a job that waits keeps its own time.
-            args: As for `enqueue`. The newest args are those that run.
+            seconds: How long from now; a waiting job keeps its time.
+            args: As for `enqueue`. The newest args run.
             key: As for `enqueue_unique_by_key`.
 
         Returns:
@@ -179,19 +180,19 @@ class Enqueuer:
     def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
         """Return an enqueuer whose calls return only when the jobs are on replicas or on disk.
 
-        It shares this one's connections; calls of both can be mixed, job by job. What it takes on
-        the server's side for this to mean something is in docs/reliability.md.
+        It shares this one's connections; calls of both can be mixed. docs/reliability.md describes
+        the server settings that this needs.
 
         Args:
-            replicas: How many replicas must have the job (``WAIT``); it outlives every failover if
-                that is all of those that may be promoted.
-            fsync: Whether the master must have it on disk, and those replicas on theirs
-                (``WAITAOF``: Redis 7.2 or newer, or Valkey).
+            replicas: How many replicas must have the job (``WAIT``). The job survives every
+                failover if all replicas that may be promoted have it.
+            fsync: Whether the master and those replicas must have it on disk (``WAITAOF``:
+                Redis 7.2 or newer, or Valkey).
             timeout: Seconds to wait for them, at most 4, and less than `socket_timeout`.
 
         Returns:
-            The enqueuer. Its methods raise `NotConfirmed` where too few confirmed in time: the job
-            was enqueued and may yet be lost, so enqueue again.
+            The enqueuer. Its methods raise `NotConfirmed` if too few confirmed in time: the job
+            was enqueued and may still be lost, so enqueue again.
         """
         wanted = Durability(self._steps.keys, replicas, fsync, timeout)
         other = copy(self)
@@ -199,19 +200,20 @@ class Enqueuer:
         return other
 
     def close(self) -> None:
-        """Close the connections; they open again when they are needed."""
+        """Close the connections; they open again when needed."""
         self._links.close()
 
 
 class AsyncEnqueuer:
-    """Enqueues jobs from asyncio; the methods are those of `Enqueuer`, awaited.
+    """Enqueues jobs from asyncio, with the methods of `Enqueuer`, awaited.
 
     Args:
         namespace: Prefix of all Redis keys.
         redis: A redis-py client (sync or asyncio) or a URL.
-        clock: Where times come from.
-        entropy: Where ids come from.
+        clock: The source of times.
+        entropy: The source of ids.
         allow_huge_integers: As for `Enqueuer`.
+        max_job_bytes: As for `Enqueuer`.
     """
 
     def __init__(
@@ -285,5 +287,5 @@ class AsyncEnqueuer:
         return other
 
     async def close(self) -> None:
-        """Close the connections; they open again when they are needed."""
+        """Close the connections; they open again when needed."""
         await self._links.close()

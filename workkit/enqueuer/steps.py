@@ -1,6 +1,6 @@
-"""The logic of enqueuing, without I/O: checks, encodes, and says what Redis is to do.
+"""The logic of enqueuing, without I/O: checks and encodes jobs, and makes the exchanges.
 
-Everything a caller can get wrong is found before anything is sent.
+Every error of the caller is raised before anything is sent.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ _log = logging.getLogger("workkit")
 Args: TypeAlias = Mapping[str, Any] | None
 Until: TypeAlias = Literal["start", "done"]
 
-#: A unique key outlives the time at which its job is due by a day; as in the original.
-#: Scheduling further ahead than this is taken for a mistake, such as milliseconds for seconds.
+#: A job scheduled further ahead is taken for a mistake, such as milliseconds for seconds.
 _MAX_DELAY_S: Final = 100 * 366 * 86_400
 
 
 class EnqueueSteps:
-    """What an enqueuer says to Redis.
+    """Makes the exchanges of an enqueuer.
 
     Args:
         namespace: Prefix of all keys.
-        clock: Where times come from.
-        entropy: Where ids come from.
-        max_job_bytes: A job that takes more than this is refused.
+        clock: The source of times.
+        entropy: The source of ids.
+        max_job_bytes: A larger job is refused.
         allow_huge_integers: Whether args may hold integers that Go cannot read.
 
     Attributes:
@@ -68,7 +67,7 @@ class EnqueueSteps:
         self._entropy = entropy
         self._allow_huge_integers = allow_huge_integers
         self._names: set[str] = set()
-        self._large: set[str] = set()  # names of which a large job was warned of
+        self._large: set[str] = set()  # names with a logged warning of a large job
 
     def enqueue(self, name: str, args: Args) -> Step[Job]:
         """Put a job into its queue."""
@@ -111,7 +110,7 @@ class EnqueueSteps:
         until: Until = "start",
         run_at_s: int | None = None,
     ) -> Step[Job | None]:
-        """Put a unique job where it belongs; gives None if one was waiting."""
+        """Put a unique job into its queue or the scheduled set; return None if one was waiting."""
         if until not in {"start", "done"}:
             raise InvalidOption(f'until must be "start" or "done", not {until!r}')
         name = self._check(name)
@@ -136,8 +135,8 @@ class EnqueueSteps:
             name,
             raw,
             unique_key=unique_key.encode(),
-            # "1" is what the original writes where args and key are the same. The payload itself
-            # lets a later call replace it, or says whose key it is until the job is done.
+            # The original writes "1" if args and key are the same. The payload itself allows a
+            # later call to replace it, or names the key's owner until the job is done.
             value=raw if by_key or until == "done" else b"1",
             replaces=by_key,
             lives_s=delay_s + UNIQUE_LIVES_S,
@@ -148,7 +147,7 @@ class EnqueueSteps:
     def unique_in(
         self, name: str, run_at_s: int, args: Args, **options: Any
     ) -> Step[ScheduledJob | None]:
-        """Put a unique job into the scheduled set; gives None if one was waiting."""
+        """Put a unique job into the scheduled set; return None if one was waiting."""
         job = yield from self.unique(name, args, run_at_s=run_at_s, **options)
         return None if job is None else ScheduledJob(run_at_s, job)
 
@@ -196,17 +195,17 @@ class EnqueueSteps:
         return gojson.encode_args(args, allow_huge_integers=self._allow_huge_integers)
 
     def _weigh(self, name: str, raw: bytes) -> None:
-        """Refuse a job that is too large, and warn once a name of one that is large."""
+        """Refuse a job that is too large; warn once per name of a large job."""
         if len(raw) > self._max_bytes:
             raise InvalidArgs(
                 f"job {name!r} takes {len(raw)} bytes, more than max_job_bytes={self._max_bytes}; "
-                "store what is large elsewhere and enqueue where it is"
+                "store large data elsewhere and enqueue a reference to it"
             )
         if name not in self._large:
             self._large.add(name)
             _log.warning(
-                "job %r takes %d bytes; each step of its life copies them, so store what is large "
-                "elsewhere and enqueue where it is (this is said once a name)",
+                "job %r takes %d bytes; each step of its life copies them, so store large data "
+                "elsewhere and enqueue a reference to it (logged once per name)",
                 name,
                 len(raw),
             )
@@ -219,7 +218,7 @@ class EnqueueSteps:
 
 
 def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Cut jobs into pieces for one script each, bounded by number and by bytes."""
+    """Split jobs into one batch per script, bounded by number and by bytes."""
     batch: list[Job] = []
     size = 0
     for job in jobs:
