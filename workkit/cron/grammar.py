@@ -1,4 +1,4 @@
-"""What a spec may say: the grammar of robfig/cron 3.0.1 with optional seconds.
+"""The syntax of a spec: the grammar of robfig/cron 3.0.1 with optional seconds.
 
     spec        = [ ("TZ=" | "CRON_TZ=") zone " " ] ( fields | descriptor )
     fields      = [ second ] minute hour day-of-month month day-of-week
@@ -12,13 +12,12 @@ letters, in any case. ``N/step`` goes from N to the field's end. ``?`` means ``*
 7 is refused. A value may carry a plus sign.
 
 A spec that a Go pool runs must not stop a Python pool, so the original's less obvious rules are
-kept too: empty members of a list are skipped, a step that leaves its range names the first value
-alone, the text after the hyphen in ``*-...`` is ignored, an empty zone means UTC, and an interval
-is cut to whole seconds, at least one. Such a spec gets a remark, which is logged when the spec is
-registered.
+kept too: empty members of a list are skipped; a step that leaves its range gives only the first
+value; the text after the hyphen in ``*-...`` is ignored; an empty zone means UTC; an interval is
+cut to whole seconds, at least one. Such a spec gets a remark, which is logged at registration.
 
-Three kinds of specs are refused although the original accepts them, because they never run or mean
-nothing: a field without any value (``,``), days that none of the months has (30 February), and
+Three kinds of specs are refused although the original accepts them, because they never run or have
+no meaning: a field without any value (``,``), days that none of the months has (30 February), and
 intervals of zero or less.
 """
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parse"]
 
-#: White space as Go defines it; `str.split` would split at the separators 0x1c to 0x1f as well.
+#: White space as Go defines it; `str.split` would also split at the separators 0x1c to 0x1f.
 _SPACES: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
@@ -48,7 +47,7 @@ _MAX_INT64: Final = 2**63 - 1
 
 
 class _Bounds(NamedTuple):
-    """The values that a field takes."""
+    """The range of a field."""
 
     name: str
     lowest: int
@@ -85,7 +84,7 @@ _FIELDS: Final = (
 #: A leap year, in which every month has its greatest length.
 _LEAP_YEAR: Final = 2000
 
-#: Descriptors as the six fields that they stand for.
+#: Descriptors and the six fields that they stand for.
 _DESCRIPTORS: Final = {
     "@yearly": "0 0 0 1 1 *",
     "@annually": "0 0 0 1 1 *",
@@ -96,7 +95,7 @@ _DESCRIPTORS: Final = {
     "@hourly": "0 0 * * * *",
 }
 _EVERY: Final = "@every "
-#: The fields whose steps an interval can take the place of, with the units of durations.
+#: Fields whose steps an interval can replace, with the units of durations.
 _UNITS: Final = {"second": "s", "minute": "m", "hour": "h"}
 
 _YEAR_S: Final = 366 * 86_400
@@ -119,14 +118,14 @@ def parse(spec: str, *, default_zone: tzinfo | None = None) -> Schedule:
 
     Args:
         spec: Such as ``0 30 4 * * MON-FRI``, ``*/5 * * * *``, ``@daily`` or ``@every 90s``.
-        default_zone: The zone of a spec that names none, or ``TZ=Local``; None means the host's.
+        default_zone: The zone for a spec without a zone, or with ``TZ=Local``; None for the host's.
 
     Returns:
-        What it means.
+        The schedule.
 
     Raises:
-        InvalidSpec: The spec is outside the grammar or never due; the message names the field and
-            the remedy.
+        InvalidSpec: The spec does not fit the grammar or is never due; the message names the field
+            and the remedy.
     """
     spec = _check_text(spec)
     zone, rest = default_zone, spec
@@ -146,7 +145,7 @@ def _check_text(spec: object) -> str:
     remedy = "write five or six fields, or a descriptor such as @daily"
     if not isinstance(spec, str):
         raise InvalidSpec(f"cron spec {spec!r} is not a string; {remedy}")
-    spec = str.__str__(spec)  # an enum's member by its value
+    spec = str.__str__(spec)  # the value of an enum member
     if not spec:
         raise InvalidSpec(f"cron spec '' is empty; {remedy}")
     try:
@@ -224,7 +223,7 @@ def _parse_fields(spec: str, texts: list[str], remarks: list[str]) -> Fields:
 def _parse_field(
     spec: str, text: str, bounds: _Bounds, remarks: list[str]
 ) -> tuple[set[int], bool]:
-    """Return the set of a field's values, and whether it counts as a star."""
+    """Return the values of a field, and whether it counts as a star."""
     values: set[int] = set()
     star = False
     members = text.split(",")
@@ -242,7 +241,7 @@ def _parse_field(
 
 
 class _Range(NamedTuple):
-    """One member of a field's list, with what its error messages need."""
+    """One member of a field's list, with the context for error messages."""
 
     spec: str
     text: str
@@ -250,7 +249,7 @@ class _Range(NamedTuple):
     remarks: list[str]
 
     def parse(self) -> tuple[set[int], bool]:
-        """Return the set of its values, and whether it counts as a star."""
+        """Return its values, and whether it counts as a star."""
         body, slash, step_text = self.text.partition("/")
         if "/" in step_text:
             self._refuse("has more than one slash", "write one step, as in 0-30/5")
@@ -339,7 +338,7 @@ def _interval(spec: str, text: str) -> IntervalSchedule:
 
 
 def _duration_ns(text: str) -> int | None:
-    """Read a duration as Go's ``time.ParseDuration`` does; None where that refuses it."""
+    """Read a duration as Go's ``time.ParseDuration`` does; None if Go refuses it."""
     sign, digits = (text[:1], text[1:]) if text[:1] in {"+", "-"} else ("", text)
     if digits == "0":
         return 0
@@ -361,14 +360,14 @@ def _duration_ns(text: str) -> int | None:
 def _part_ns(whole: str, fraction: str, unit: str) -> int | None:
     unit_ns = _UNITS_NS.get(unit)
     digits = whole.lstrip("0")
-    # 19 digits hold every duration; a longer number need not be read to be refused.
+    # 19 digits hold every duration; a longer number is refused without reading it.
     if unit_ns is None or not (whole or fraction) or len(digits) > len(str(_MAX_INT64)):
         return None
     return int(digits or "0") * unit_ns + _fraction_ns(fraction, unit_ns)
 
 
 def _fraction_ns(digits: str, unit_ns: int) -> int:
-    """Read the digits after a point, with Go's rounding: in doubles, of what fits 63 bits."""
+    """Read the digits after a point with Go's rounding: in doubles, digits within 63 bits."""
     fraction, scale = 0, 1.0
     for digit in digits:
         longer = fraction * 10 + int(digit)

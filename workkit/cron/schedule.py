@@ -1,15 +1,15 @@
-"""When a spec is due.
+"""Computes when a spec is due.
 
-A spec names times on a wall clock. croniter finds them, as plain calendar arithmetic without a
-zone; this module turns them into instants. The zone's time is cut where its offset from UTC
-changes, and each piece is searched on its own. From this follows what happens around DST:
+A spec names times on a wall clock. croniter finds them by calendar arithmetic without a zone; this
+module turns them into instants. It divides the zone's time at each change of the offset from UTC,
+and searches each piece separately. So at DST changes:
 
 - a time that DST skips does not come that day (``0 30 2`` in New York in March);
 - a time that DST repeats comes twice (``0 30 1`` there in November).
 
-croniter is given explicit lists of values, since its own grammar is another one than the original's
-(it reads ``5-5`` as the whole field, for example). It works by the minute; the seconds of a spec
-are added to each minute that it finds.
+croniter receives explicit lists of values, since its grammar differs from the original's (for
+example, it reads ``5-5`` as the whole field). It works by the minute; this module adds the seconds
+of a spec to each minute.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ __all__ = ["CalendarSchedule", "Fields", "IntervalSchedule", "Schedule"]
 _MINUTE_S: Final = 60
 #: Years that a search looks ahead. A leap day is never further: 2096 and 2104 are both leap years.
 _HORIZON_YEARS: Final = 8
-#: How many activations a schedule remembers at least: the planner's four minutes, by the second.
+#: The fewest times that a schedule remembers: the planner's four minutes, by the second.
 _REMEMBERED: Final = 300
-#: How many expressions are kept as croniter has read them: those of a large fleet.
+#: How many parsed expressions are cached: those of a large fleet.
 _EXPRESSIONS: Final = 4_096
 
 
 @dataclass(frozen=True)
 class Schedule(ABC):
-    """What a spec means.
+    """The meaning of a spec.
 
     Attributes:
         spec: The spec as it was written; periodic job ids hold it byte for byte.
-        remarks: Where the spec is valid and does something else than it seems to say.
+        remarks: Warnings that a valid spec does not do what it seems to say.
     """
 
     spec: str
@@ -57,21 +57,21 @@ class Schedule(ABC):
 
     @abstractmethod
     def next_after(self, epoch_s: int) -> int | None:
-        """Find the next activation.
+        """Find the next time when the spec is due.
 
         Args:
-            epoch_s: Epoch seconds; an activation at that very second does not count.
+            epoch_s: Epoch seconds, exclusive.
 
         Returns:
-            Epoch seconds, or None where the next eight years have no activation.
+            Epoch seconds, or None if the spec is not due in the next eight years.
         """
 
     def upcoming(self, epoch_s: int, until_s: int) -> Iterator[int]:
-        """Iterate over the activations of a span, in order.
+        """Iterate over the due times of a span, in order.
 
         Args:
-            epoch_s: Where the span begins, exclusive, in epoch seconds.
-            until_s: Where the span ends, inclusive, in epoch seconds.
+            epoch_s: The start of the span, exclusive, in epoch seconds.
+            until_s: The end of the span, inclusive, in epoch seconds.
 
         Yields:
             Epoch seconds.
@@ -101,16 +101,16 @@ class IntervalSchedule(Schedule):
         """Find the next multiple of the interval.
 
         Args:
-            epoch_s: Epoch seconds; a multiple at that very second does not count.
+            epoch_s: Epoch seconds, exclusive.
 
         Returns:
-            Epoch seconds; there always is one.
+            Epoch seconds; there is always one.
         """
         return epoch_s - epoch_s % self.interval_s + self.interval_s
 
 
 class Fields(NamedTuple):
-    """The values that each field of a spec names, in ascending order; none is empty.
+    """The values of each field of a spec, in ascending order; each field has at least one.
 
     Attributes:
         seconds: Of the minute, 0 to 59.
@@ -119,8 +119,8 @@ class Fields(NamedTuple):
         days: Of the month, 1 to 31.
         months: Of the year, 1 to 12.
         weekdays: 0 to 6, from Sunday.
-        both_days: Whether a date must be in `days` and in `weekdays`, as where one of the two is a
-            star. Otherwise either is enough.
+        both_days: Whether a date must be in `days` and in `weekdays`, because one of the two is a
+            star. Otherwise one of them suffices.
     """
 
     seconds: tuple[int, ...]
@@ -133,7 +133,7 @@ class Fields(NamedTuple):
 
     def expression(self) -> str:
         """Return the five fields from minutes to weekdays as croniter reads them."""
-        # croniter takes either day field as enough unless one of them is a star.
+        # For croniter one of the day fields suffices unless one of them is a star.
         return " ".join(
             "*" if len(values) == size and (self.both_days or not is_day) else _list(values)
             for values, size, is_day in (
@@ -152,7 +152,7 @@ def _list(values: tuple[int, ...]) -> str:
 
 @lru_cache(maxsize=_EXPRESSIONS)
 def _walker(expression: str) -> Any:
-    """Return a croniter to copy; reading an expression takes it longer than finding a time."""
+    """Return a croniter to copy: parsing an expression takes longer than finding a time."""
     from croniter import croniter  # its import takes tens of milliseconds
 
     return croniter(expression, start_time=0.0, max_years_between_matches=_HORIZON_YEARS)
@@ -163,16 +163,16 @@ class CalendarSchedule(Schedule):
     """Due when a zone's wall clock matches every field.
 
     Attributes:
-        fields: The values that each field names.
-        zone: Whose wall clock it is.
+        fields: The values of each field.
+        zone: The zone of the wall clock.
     """
 
     fields: Fields
     zone: tzinfo
     _clock: WallClock = field(init=False, repr=False, compare=False)
     _walker: Any = field(init=False, repr=False, compare=False)
-    #: An instant, and all activations after it up to some later instant. A planner asks for nearly
-    #: the same span again and again. The tuple is replaced and never changed: threads may share it.
+    #: An instant, and all due times after it up to some later instant. A planner asks for nearly
+    #: the same span repeatedly. The tuple is replaced, never changed, so threads may share it.
     _known: tuple[int, tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -186,13 +186,13 @@ class CalendarSchedule(Schedule):
         return False
 
     def next_after(self, epoch_s: int) -> int | None:
-        """Find the next activation.
+        """Find the next time when the spec is due.
 
         Args:
-            epoch_s: Epoch seconds; an activation at that very second does not count.
+            epoch_s: Epoch seconds, exclusive.
 
         Returns:
-            Epoch seconds, or None where the next eight years have no activation.
+            Epoch seconds, or None if the spec is not due in the next eight years.
         """
         begin_s, known = self._known
         if known and begin_s <= epoch_s < known[-1]:
@@ -210,24 +210,24 @@ class CalendarSchedule(Schedule):
         return found[0]
 
     def _search(self, epoch_s: int) -> tuple[int, ...]:
-        """Return the activations of the first minute after an instant that has any."""
+        """Return the due times in the first minute after an instant that has any."""
         while True:
             offset_s = self._clock.offset_s(epoch_s + 1)
             walls = self._next_minute(epoch_s + offset_s)
             if not walls:
                 return ()
-            # Offsets change between minutes: what holds for the first second holds for the others.
+            # The offset changes only between minutes, so the first second decides for all.
             change_s = self._clock.next_change(epoch_s + 1, walls[0] - offset_s)
             if change_s is None:
                 return tuple(wall_s - offset_s for wall_s in walls)
             epoch_s = change_s - 1
 
     def _next_minute(self, wall_s: int) -> tuple[int, ...]:
-        """Return the matching seconds of the first minute that has any after a wall time.
+        """Return the matching seconds of the first minute after a wall time that has any.
 
-        Wall times are seconds too: what the clock on the wall shows, counted as if it were UTC.
+        Wall times are seconds too: the time on the wall clock, counted as if it were UTC.
         """
-        walk = copy(self._walker)  # it remembers where it is
+        walk = copy(self._walker)  # it stores a position
         minute_s = wall_s - wall_s % _MINUTE_S
         walk.set_current(float(minute_s - _MINUTE_S))
         walls: tuple[int, ...] = ()

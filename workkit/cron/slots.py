@@ -35,7 +35,7 @@ class PeriodicEntry:
         return _field(self.name, self.spec)
 
     def slot(self, at_s: int) -> tuple[str, int, bytes]:
-        """Return id, due time and job of the slot at a time (epoch seconds)."""
+        """Return the id, the due time and the job of the slot at a time (epoch seconds)."""
         name = slot_id(self.name, self.spec, at_s)
         return name, at_s, wire.encode(self.name, name, at_s, self.args_json)
 
@@ -52,21 +52,21 @@ def slot_id(name: str, spec: str, at_s: int) -> str:
 
 
 def slot_prefix(name: str, spec: str) -> str:
-    """Return how the ids of all slots of an entry begin."""
+    """Return the common prefix of the ids of an entry's slots."""
     return f"periodic:{name}:{spec}:"
 
 
 def split_slot(job_id: str, name: str) -> tuple[str, int]:
-    """Return the name in the `periodic` hash and the time (epoch seconds) of a slot's id.
+    """Return the entry's name in the `periodic` hash and the time (epoch seconds) of a slot's id.
 
-    An id that has no time at its end belongs to no entry: then the name is "".
+    The name is "" if the id does not end with a time, so that it belongs to no entry.
     """
     spec, _, at_s = job_id.removeprefix(f"periodic:{name}:").rpartition(":")
     return (_field(name, spec), int(at_s)) if at_s.isdecimal() else ("", 0)
 
 
 def split_field(field: str) -> tuple[str, str] | None:
-    """Return job name and spec of an entry by its name in the `periodic` hash; None for junk."""
+    """Return job name and spec of an entry in the `periodic` hash; None if it is malformed."""
     try:
         name, spec = json.loads(field)
     except (ValueError, TypeError):

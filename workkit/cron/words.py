@@ -1,4 +1,4 @@
-"""A cron schedule in plain words, for people who read it."""
+"""Describes a cron schedule in plain words."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from workkit.cron.schedule import CalendarSchedule, Fields, IntervalSchedule, Sc
 
 __all__ = ["in_words"]
 
-#: Up to this many times of a day are written out.
+#: Up to this many times of a day are listed.
 _TIMES: Final = 6
-#: From this many consecutive values on, the first and the last stand for all.
+#: At least this many consecutive values become a range.
 _RUN: Final = 3
 _MINUTE_S: Final = 60
 _FULL: Final = {"second": 60, "minute": 60, "hour": 24, "day": 31, "month": 12, "weekday": 7}
@@ -36,7 +36,7 @@ _MONTHS: Final = (
 
 
 def in_words(schedule: Schedule) -> str:
-    """Say in plain words when a schedule is due.
+    """Describe in plain words when a schedule is due.
 
     Args:
         schedule: A parsed spec.
@@ -73,7 +73,7 @@ def _zone_name(zone: tzinfo) -> str:
 
 
 def _times(fields: Fields) -> list[str]:
-    """Return the times of a day where they are few, else nothing."""
+    """Return the times of a day if they are few, else an empty list."""
     count = len(fields.hours) * len(fields.minutes) * len(fields.seconds)
     if count > _TIMES or len(fields.hours) == _FULL["hour"]:
         return []
@@ -85,7 +85,7 @@ def _times(fields: Fields) -> list[str]:
 
 
 def _rhythm(fields: Fields) -> tuple[str, bool]:
-    """Say what repeats within a day, and whether its times depend on the zone."""
+    """Describe the repetition within a day; tell whether its times depend on the zone."""
     second, minute, hour = (
         _repeated(name, values)
         for name, values in (
@@ -115,7 +115,7 @@ def _rhythm(fields: Fields) -> tuple[str, bool]:
 
 
 def _repeated(name: str, values: tuple[int, ...]) -> str:
-    """Name values of a second, minute or hour: a step through all of them, or a list."""
+    """Describe seconds, minutes or hours: a step through all of them, or a list."""
     size = _FULL[name]
     if len(values) == size:
         return f"every {name}"
@@ -126,13 +126,13 @@ def _repeated(name: str, values: tuple[int, ...]) -> str:
 
 
 def _step(values: tuple[int, ...]) -> int:
-    """Return the distance of values that are equally far apart; 0 where they are not."""
+    """Return the step of equally spaced values; 0 if the spacing differs."""
     steps = {after - before for before, after in pairwise(values)}
     return steps.pop() if len(steps) == 1 else 0
 
 
 def _days(fields: Fields) -> str:
-    """Say on which days of which months; nothing where every day counts."""
+    """Describe the days and months; "" if the schedule is due every day."""
     months = "" if len(fields.months) == _FULL["month"] else _named(_MONTHS, fields.months, 1)
     in_months = f" in {months}" if months else ""
     any_day, any_weekday = (
@@ -159,7 +159,7 @@ def _named(names: tuple[str, ...], values: tuple[int, ...], first: int) -> str:
 
 
 def _listed(texts: list[str], values: tuple[int, ...]) -> str:
-    """Join the names of values; a run of consecutive ones becomes "first to last"."""
+    """Join the names of values; a run of consecutive values becomes "first to last"."""
     parts: list[str] = []
     start = 0
     for end in range(1, len(values) + 1):

@@ -1,9 +1,9 @@
-"""Zones: which one the host is in, and how far its wall clock is from UTC.
+"""Zones: finds the host's zone, and the offset of its wall clock from UTC.
 
-The host's zone is found as Go finds it, so that a Go and a Python pool on one host agree: ``TZ`` if
-it is set, a zone's name or an absolute path, with or without a leading colon; else
-``/etc/localtime``. Where that leads nowhere (a POSIX rule in ``TZ``, a name that the host does not
-know, no ``/etc/localtime``, as on Windows) the zone is UTC.
+The host's zone is found as Go finds it, so that a Go and a Python pool on one host agree: from
+``TZ`` if it is set (a zone's name or an absolute path, with or without a leading colon), else from
+``/etc/localtime``. If that names no zone (a POSIX rule in ``TZ``, a name that the host does not
+know, no ``/etc/localtime``, as on Windows), the zone is UTC.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from zoneinfo import ZoneInfo
 __all__ = ["WallClock", "host_is_utc", "host_zone", "host_zone_name", "named_zone"]
 
 _LOCALTIME: Final = Path("/etc/localtime")
-#: The directory below which every system keeps its zone files, by their names.
+#: Every system keeps its zone files by name below a directory of this name.
 _ZONE_DIRECTORY: Final = "/zoneinfo/"
 
-#: What `ZoneInfo` raises for a name that is unknown, a directory, no zone file, or malformed.
+#: The errors of `ZoneInfo` for an unknown name, a directory, another file, or a malformed name.
 _NO_ZONE: Final = (KeyError, OSError, ValueError)
 
 _DAY_S: Final = 86_400
-#: How far apart a zone is asked for its offset. A change and its reversal lie further apart: four
-#: days in the shortest case that the IANA database knows (Freetown, September 1939).
+#: The step in which a zone's offset is read. A change and its reversal are further apart: at least
+#: four days in the IANA database (Freetown, September 1939).
 _PROBE_S: Final = _DAY_S
-#: Years whose winters and summers tell whether a zone keeps UTC's time.
+#: The winters and summers of these years show whether a zone always has UTC's time.
 _PROBED_YEARS: Final = range(2000, 2038)
 
 
@@ -38,7 +38,7 @@ def named_zone(name: str) -> tzinfo | None:
         name: Such as ``Europe/Berlin``; empty means UTC.
 
     Returns:
-        The zone, or None where the host has none of that name.
+        The zone, or None if the host does not know the name.
     """
     if name in {"", "UTC"}:
         return UTC
@@ -61,16 +61,16 @@ def host_zone_name() -> str:
     """Name the host's zone.
 
     Returns:
-        Its IANA name where that can be told; the path of the zone file where it is a copy.
+        Its IANA name if it is known; the path of the zone file if that is a copy.
     """
     return _host()[0]
 
 
 def host_is_utc() -> bool:
-    """Tell whether the host's wall clock shows UTC, whatever its zone is called.
+    """Tell whether the host's wall clock shows UTC, under any zone name.
 
     Returns:
-        True where no winter and no summer of this century is off from UTC.
+        True if the offset from UTC is zero in all winters and summers of the probed years.
     """
     clock = WallClock(host_zone())
     return not any(
@@ -107,10 +107,10 @@ def _name_of(path: Path) -> str:
 
 
 class WallClock:
-    """The wall clock of one zone: how far it is from UTC, and when that changes.
+    """The wall clock of one zone: its offset from UTC, and the changes of that offset.
 
     Args:
-        zone: Any zone; one with a constant offset is asked only once.
+        zone: Any zone; a constant offset is read only once.
     """
 
     __slots__ = ("_constant_s", "_zone")
@@ -121,7 +121,7 @@ class WallClock:
         self._constant_s = None if constant is None else _seconds(constant)
 
     def offset_s(self, epoch_s: int) -> int:
-        """Return how many seconds the wall clock is ahead of UTC at that instant."""
+        """Return how many seconds the wall clock is ahead of UTC at an instant."""
         if self._constant_s is not None:
             return self._constant_s
         offset = datetime.fromtimestamp(epoch_s, self._zone).utcoffset()
@@ -135,7 +135,7 @@ class WallClock:
             until_s: The last instant of interest, epoch seconds.
 
         Returns:
-            The first instant after `epoch_s` that has another offset; None where none does up to
+            The first instant after `epoch_s` with another offset; None if there is none up to
             `until_s`.
         """
         if self._constant_s is not None:
