@@ -14,7 +14,7 @@ __all__ = ["console_fits", "open_console", "terminal_draws", "who_am_i"]
 
 
 def console_fits() -> bool:
-    """Tell whether there is a terminal for the console, and Textual to draw it."""
+    """Tell whether stdin and stdout are a terminal for the console, and Textual is installed."""
     from importlib.util import find_spec
 
     return (
@@ -33,16 +33,16 @@ def terminal_draws() -> bool:
 
 
 def open_console(reader: Reader, **options: Any) -> None:
-    """Open the console on the terminal, until it is left.
+    """Open the console on the terminal, and return when the user leaves it.
 
     Args:
-        reader: What it shows; acts are offered if it has actions.
+        reader: Its source of data; the console offers actions if the reader has them.
         **options: See `workkit_tui.Settings`.
 
     Raises:
         MissingExtra: Textual is not installed.
         InvalidOption: An option is out of its range.
-        SystemExit: The console ended by an error, which it has printed.
+        SystemExit: An error ended the console, which has printed it.
     """
     try:
         from workkit_tui.app import Console
@@ -71,12 +71,12 @@ def open_console(reader: Reader, **options: Any) -> None:
 
 
 def who_am_i() -> str:
-    """Return who acts, for others who look at what can be undone: user@host."""
+    """Return the current user as user@host; others see it with actions that can be undone."""
     import getpass
     import socket
 
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container without names
+    except (KeyError, OSError):  # a container without user names
         user = "somebody"
     return f"{user}@{socket.gethostname()}"

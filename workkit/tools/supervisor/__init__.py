@@ -1,6 +1,5 @@
 """Several worker processes as one program: `workkit worker --processes`, `--max-jobs`, `--max-rss`.
 
-`policy` decides and knows neither processes nor clocks; `parent` starts, signals and reaps real
-processes as the policy says; `child` is the other side, inside each of them; `channel` is what
-passes between the two.
+`policy` makes the decisions, without processes or clocks. `parent` starts, signals and reaps the
+real processes for it. `child` is the part inside each process. `channel` carries their messages.
 """

@@ -1,8 +1,8 @@
-"""What passes between a supervisor and one of its processes: a socket pair, a line a message.
+"""The channel between a supervisor and one of its processes: a socket pair, one line per message.
 
-The supervisor alone holds its end, so its death, however it comes, is the end of the stream. A
-process is told where its end is by an environment variable, which it removes at once: what the
-user's handlers start is not supervised.
+Only the supervisor holds its end, so its death ends the stream. An environment variable tells a
+process the descriptor of its end. The process removes the variable at once, because programs that
+the user's handlers start are not supervised.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = [
     "inherited",
 ]
 
-#: "retire": take no more jobs and end when the last is done, however long it takes. "return": give
+#: "retire": claim no more jobs and end when the last job ends, with no time limit. "return": give
 #: unfinished jobs back and end.
 Order: TypeAlias = Literal["retire", "return"]
 
-#: Said once by a process whose pool has started.
+#: Sent once by a process whose pool has started.
 READY: Final = "ready"
 
-#: Said again and again from then on, by the thread that looks after the pool.
+#: Sent repeatedly from then on, by the thread that watches the pool.
 ALIVE: Final = "alive"
 #: How often, seconds.
 ALIVE_S: Final = 2.0
@@ -41,7 +41,7 @@ _CHUNK: Final = 4096
 
 
 class ChildReport(NamedTuple):
-    """How much a process has done and takes.
+    """The number of finished jobs and the memory of a process.
 
     Attributes:
         jobs: Jobs run since its start.
@@ -62,11 +62,11 @@ class ChildReport(NamedTuple):
 
 
 class Inherited(NamedTuple):
-    """What a process is given.
+    """The resources that a process inherits from its supervisor.
 
     Attributes:
         channel: Its end of the socket pair.
-        slot: Its number among those that run beside it, from 1.
+        slot: The number of its slot, from 1.
     """
 
     channel: socket.socket
@@ -74,12 +74,12 @@ class Inherited(NamedTuple):
 
 
 def announce(channel: socket.socket, slot: int) -> dict[str, str]:
-    """Return the environment variable by which a process finds its end of the channel."""
+    """Return the environment variable that tells a process its end of the channel."""
     return {_VARIABLE: f"{channel.fileno()}:{slot}"}
 
 
 def inherited(environment: MutableMapping[str, str] = os.environ) -> Inherited | None:
-    """Take what the supervisor left in the environment; None if there is none."""
+    """Remove and return the supervisor's entry in the environment; None if there is none."""
     value = environment.pop(_VARIABLE, None)
     if value is None:
         return None
@@ -89,16 +89,16 @@ def inherited(environment: MutableMapping[str, str] = os.environ) -> Inherited |
 
 
 class Lines:
-    """Makes lines of what arrives in pieces."""
+    """Splits a stream into lines."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def read(self, channel: socket.socket) -> Iterator[str] | None:
-        """Receive once; the lines that are complete, or None at the end of the stream.
+        """Receive once; return the complete lines, or None at the end of the stream.
 
         Raises:
-            BlockingIOError: The channel does not block, and there is nothing.
+            BlockingIOError: The channel does not block, and no data is there.
         """
         try:
             received = channel.recv(_CHUNK)

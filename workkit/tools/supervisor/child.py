@@ -1,7 +1,7 @@
-"""A worker process under a supervisor: runs its pool, and ends as it is told or when left alone.
+"""A worker process under a supervisor: runs its pool, and ends on an order or without supervisor.
 
-Signals ask for a graceful stop however often they come, because service managers send theirs to all
-processes of a service while the supervisor sends its own. Only the supervisor's orders go further.
+Signals ask for a graceful stop, even repeated ones: a service manager signals all processes of a
+service, and the supervisor signals them too. Only the supervisor's orders can force an end.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = ["Child", "resident_bytes"]
 
 _log = logging.getLogger("workkit")
 
-#: How often it looks whether there is something to report, seconds.
+#: How often it checks whether there is something to report, seconds.
 _LOOK_S: Final = 0.2
-#: How much longer than a stop may take a pool may still start when it was asked to stop, seconds.
+#: A start may take this much longer than the stop's timeout after a request to stop, seconds.
 _STARTING_S: Final = 2.5
 _STATM: Final = Path("/proc/self/statm")
 
@@ -45,11 +45,11 @@ class _Stop(NamedTuple):
 
 
 class Child:
-    """This process, seen from its supervisor.
+    """This process, for its supervisor.
 
     Args:
         channel: Our end of the channel.
-        slot: Our number among the processes that run beside us, from 1.
+        slot: The number of our slot, from 1.
         timeout_s: Seconds that handlers may take after a request to stop; None for no limit.
     """
 
@@ -60,7 +60,7 @@ class Child:
         self._stops: SimpleQueue[_Stop | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._has_pool = False
-        self._told: ChildReport | None = None
+        self._last_report: ChildReport | None = None
         self._looks = 0
         self._clock = SystemClock()
         self._is_started = False
@@ -68,7 +68,7 @@ class Child:
 
     @classmethod
     def adopted(cls, timeout_s: float | None) -> Child | None:
-        """Return this process as a supervisor's child, already listening; None if it is not one."""
+        """Return this process as a supervised child, already listening; None if unsupervised."""
         given = inherited()
         if given is None:
             return None
@@ -77,11 +77,11 @@ class Child:
         return child
 
     def run(self, pool: WorkerPool, *, report: bool) -> bool:
-        """Run a pool until it is told to stop.
+        """Run a pool until a request to stop.
 
         Args:
             pool: The pool; not started yet.
-            report: Whether the supervisor wants to know what has been done.
+            report: Whether to report jobs and memory to the supervisor.
 
         Returns:
             As `WorkerPool.run`: False if the pool ended by itself.
@@ -109,7 +109,7 @@ class Child:
         return bool(stopping) or not pool.ended_itself
 
     def _start_stopping(self, pool: WorkerPool, stop: _Stop) -> threading.Thread:
-        """Stop on a thread, since another request may come that leaves less time."""
+        """Stop on a thread, since another request with less time may follow."""
 
         def work() -> None:
             pool.stop(stop.timeout_s)
@@ -119,7 +119,7 @@ class Child:
         thread = threading.Thread(target=work, name="workkit-stop", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the system starts no more threads
+        except RuntimeError:  # the system refuses a thread
             work()
         return thread
 
@@ -132,16 +132,16 @@ class Child:
     def _report(self, pool: WorkerPool) -> None:
         totals = pool.totals
         report = ChildReport(sum(totals.values()) - totals.get("returned", 0), resident_bytes())
-        if report != self._told:
-            self._told = report
+        if report != self._last_report:
+            self._last_report = report
             self._say(str(report))
 
     def _say(self, line: str) -> None:
-        with suppress(OSError):  # the supervisor has gone; the listener sees it
+        with suppress(OSError):  # the supervisor has gone; `_listen` handles it
             self._channel.send(f"{line}\n".encode(), socket.MSG_DONTWAIT)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:  # it is for the supervisor, and we are replaced in our turn
+        if number == signal.SIGHUP:  # for the supervisor, which replaces us later
             return
         self._request(_Stop(f"after signal {signal.Signals(number).name}", self._timeout_s))
 
@@ -153,10 +153,10 @@ class Child:
 
     @property
     def overdue(self) -> bool:
-        """Whether it was asked to stop and its pool still starts: a start hook may hang."""
+        """Whether a stop was requested but the pool still starts: a start hook may hang."""
         return not self._is_started and self._clock.read().monotonic_s > self._give_up_at_s
 
-    # On a thread of its own, from the beginning: an import may take long, or for ever.
+    # On a separate thread from the beginning: an import may take long or hang.
 
     def _listen(self) -> None:
         lines = Lines()
@@ -176,11 +176,11 @@ class Child:
             if self._has_pool:
                 self._request(stop)
             else:
-                os._exit(0)  # nothing was begun that should be ended
+                os._exit(0)  # nothing has started that needs an end
 
 
 def resident_bytes() -> int:
-    """Return how much memory this process takes; without /proc, the most that it ever took."""
+    """Return this process's resident memory, bytes; without /proc, its maximum so far."""
     try:
         pages = int(_STATM.read_bytes().split()[1])
     except OSError:

@@ -1,4 +1,4 @@
-"""What a supervisor knows of its processes and of their places."""
+"""The supervisor's view of its processes and their slots."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from workkit.core.entropy import Entropy
 
 __all__ = ["Child", "Slot", "State", "Wait"]
 
-#: Waits before a start after quick ends: doubled from the first to the longest, seconds.
+#: Waits before a restart after quick ends: doubled from the first to the longest, seconds.
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 30.0
-#: A process that has spoken and says nothing more for so long hangs, seconds; it speaks every two.
+#: A process that stops sending messages for this long hangs, seconds; it sends one every two.
 _SILENT_S: Final = 30.0
-#: How long it may still speak when that was noticed: the whole machine may have been suspended.
+#: A hanging process gets this much more time: the whole machine may have been suspended, seconds.
 _SURE_S: Final = 5.0
 
 
 class State(Enum):
-    """What a process is there for."""
+    """The state of a process."""
 
     STARTING = auto()
     RUNNING = auto()
@@ -30,13 +30,13 @@ class State(Enum):
 
 @dataclass(slots=True)
 class Wait:
-    """When the next try may be made, after failures."""
+    """The time of the next attempt, after failures."""
 
     at_s: float = float("-inf")
     failures: int = 0
 
     def failed(self, now_s: float, entropy: Entropy) -> float:
-        """Note a failure; returns how long to wait, seconds."""
+        """Record a failure; return how long to wait, seconds."""
         longest_s = min(_FIRST_WAIT_S * 2.0 ** min(self.failures, 16), _LONGEST_WAIT_S)
         wait_s = longest_s * entropy.uniform(0.5, 1.0)
         self.failures += 1
@@ -44,13 +44,13 @@ class Wait:
         return wait_s
 
     def reset(self) -> None:
-        """Note a success."""
+        """Record a success."""
         self.at_s, self.failures = float("-inf"), 0
 
 
 @dataclass(slots=True)
 class Slot:
-    """A place in which one process is to run."""
+    """A place for one process."""
 
     number: int
     wait: Wait = field(default_factory=Wait)
@@ -73,7 +73,7 @@ class Child:
 
     @property
     def due_s(self) -> float:
-        """When it is to be looked at, since it has said nothing."""
+        """When it must be checked, because it has been silent."""
         if self.hung:
             return float("inf")
         return min(self.heard_s + _SILENT_S, self.doubted_s + _SURE_S)
@@ -83,12 +83,12 @@ class Child:
         return f"process {self.slot.number}{pid}"
 
     def ending(self, code: int) -> str:
-        """Say how it ended."""
+        """Describe how it ended."""
         return "gave no sign of life and was killed" if self.hung else _ending(code)
 
 
 def _ending(code: int) -> str:
-    """Say how a process ended."""
+    """Describe how a process ended."""
     if code == 0:
         return "ended"
     if code > 0:
@@ -97,5 +97,5 @@ def _ending(code: int) -> str:
         name = signal.Signals(-code).name
     except ValueError:  # a real-time signal
         name = f"signal {-code}"
-    hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+    hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
     return f"was ended by {name}{hint}"

@@ -1,9 +1,9 @@
 """The first process of a container: passes signals on and reaps, while the worker runs in a child.
 
-The kernel treats process 1 of a PID namespace in its own way. It drops signals that the process
-does not handle, and it gives it every orphan, to be waited for. A worker cannot do that itself: to
-wait for any process would take exit codes away from what its handlers have started. So it goes on
-in a child, and what stays is this.
+The kernel treats process 1 of a PID namespace specially. It drops signals that the process does not
+handle, and gives it every orphan to reap. A worker cannot reap orphans itself: a wait for any
+process would take exit codes away from processes that its handlers have started. So the worker
+continues in a child, and this code stays behind.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 __all__ = ["leave_init_behind"]
 
-#: What means this process alone, cannot be blocked, or comes from a terminal for its own group.
+#: Signals for this process alone, that cannot be blocked, or from a terminal for its own group.
 _KEPT: Final = frozenset({
     signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU,
     signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP,
@@ -25,12 +25,12 @@ _KEPT: Final = frozenset({
 
 
 def leave_init_behind() -> None:
-    """Go on in a child; call it in process 1, before there are threads.
+    """Continue in a child; call it in process 1, before there are threads.
 
-    The process that is left behind ends with the child's exit code, or with 128 and its signal.
+    The process left behind ends with the child's exit code, or with 128 plus the child's signal.
     """
     passed = signal.valid_signals() - _KEPT
-    # Blocked from here on, none is lost: they wait until they are asked for, or the child has them.
+    # Blocked signals are not lost: they wait for `sigwait`, or the child receives them.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed, signal.SIGCHLD})
     child = os.fork()
     if child:
@@ -40,7 +40,7 @@ def leave_init_behind() -> None:
 
 
 def _take_terminal() -> None:
-    """Be a group of our own: Ctrl-C reaches it once, and not once more by way of the init."""
+    """Become a separate process group: Ctrl-C reaches it once, not a second time through init."""
     os.setpgid(0, 0)
     with suppress(OSError, ValueError, AttributeError):  # no stdin, or no terminal
         before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
@@ -51,7 +51,7 @@ def _take_terminal() -> None:
 
 
 def _serve(child: int, awaited: set[int]) -> int:
-    """Pass signals on and reap until the child has ended; returns the exit code."""
+    """Pass signals on and reap until the child has ended; return the exit code."""
     while True:
         number = signal.sigwait(awaited)
         if number != signal.SIGCHLD:

@@ -1,7 +1,7 @@
-"""The supervisor's own process: starts, signals and reaps what the policy asks for.
+"""The supervisor's own process: starts, signals and reaps processes for the policy.
 
-It never loads the application and holds no connection. One thread waits for everything at once:
-signals, the processes' channels, and what is due.
+It never loads the application and has no connection to Redis. One thread waits for all events:
+signals, messages of the processes, and due times.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ __all__ = ["supervise"]
 
 _log = logging.getLogger("workkit")
 
-#: The exit code of a process that the system did not start (EX_OSERR).
+#: The exit code of a process that the system refused to start (EX_OSERR).
 _NOT_STARTED: Final = 71
 _CHUNK: Final = 4096
 
 
 def supervise(limits: Limits) -> int:
-    """Run processes of this program's own command line until they are told to stop.
+    """Run processes with this program's own command line until a request to stop.
 
     Args:
-        limits: How many, and when they are replaced.
+        limits: How many processes, and when they are replaced.
 
     Returns:
-        The exit code: 0 after a stop; the first process's own, if it did not start.
+        The exit code: 0 after a stop; the first process's own if it did not start.
     """
     command = [sys.executable, *sys.orig_argv[1:]]
     return _Supervisor(command, Policy(limits, Entropy()), SystemClock()).run()
@@ -54,7 +54,7 @@ class _Process:
         self.lines = Lines()
         try:
             with theirs:
-                # In a session of its own, Ctrl-C in the terminal reaches it through us alone.
+                # In a separate session, Ctrl-C in the terminal reaches it only through us.
                 self._popen = subprocess.Popen(  # noqa: S603 - our own command line
                     command,
                     env=os.environ | announce(theirs, slot),
@@ -71,7 +71,7 @@ class _Process:
         return self._popen.pid
 
     def send(self, what: str) -> None:
-        """Give an order; one that has just ended needs none."""
+        """Give an order; a process that has just ended needs none."""
         if what == "stop":
             os.kill(self.pid, signal.SIGTERM)
         elif what == "kill":
@@ -81,8 +81,8 @@ class _Process:
                 self.channel.send(f"{what}\n".encode())
 
     def reaped(self, code: int) -> None:
-        """Let go of a process whose exit code was collected."""
-        self._popen.returncode = code  # else it would be waited for once more
+        """Free the resources of a process whose exit code was collected."""
+        self._popen.returncode = code  # otherwise Popen would wait for it once more
         self.channel.close()
 
 
@@ -97,11 +97,11 @@ class _Supervisor:
         self._code: int | None = None
 
     def run(self) -> int:
-        """Supervise until nothing is left; returns the exit code."""
+        """Supervise until no process is left; return the exit code."""
         with ExitStack() as stack:
             stack.enter_context(self._selector)
             signals = self._listen(stack)
-            # Processes whose channel is closed stop by themselves, should anything fail here.
+            # If an error occurs here, the processes stop by themselves when their channels close.
             stack.callback(self._let_go)
             while self._code is None:
                 self._carry_out(self._policy.tick(self._now_s()))
@@ -110,7 +110,7 @@ class _Supervisor:
             return self._code
 
     def _listen(self, stack: ExitStack) -> socket.socket:
-        """Have signals written to a socket."""
+        """Make Python write signals to a socket."""
         reader, writer = socket.socketpair()
         for end in (stack.enter_context(reader), stack.enter_context(writer)):
             end.setblocking(False)
@@ -141,7 +141,7 @@ class _Supervisor:
             self._carry_out(self._policy.stop(number.name, self._now_s()))
 
     def _reap(self) -> None:
-        """Collect all that have ended; also those that we inherit as the first in a container."""
+        """Reap all ended processes, including orphans that we inherit as a container's first."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -161,7 +161,7 @@ class _Supervisor:
         self._carry_out(self._policy.exited(child, code, self._now_s()))
 
     def _hear(self, child: int) -> bool:
-        """Take what a process says; returns whether there was anything."""
+        """Process the messages of a process; return whether there were any."""
         process = self._processes[child]
         try:
             lines = process.lines.read(process.channel)
@@ -181,7 +181,7 @@ class _Supervisor:
         return True
 
     def _deafen(self, child: int) -> None:
-        with suppress(KeyError):  # it was done before
+        with suppress(KeyError):  # unregistered before
             self._selector.unregister(self._processes[child].channel)
 
     def _carry_out(self, actions: Iterable[Action]) -> None:
@@ -200,7 +200,7 @@ class _Supervisor:
         try:
             process = _Process(self._command, slot)
         except OSError as error:
-            _log.error("the system does not start a process: %s", error)
+            _log.error("the system refuses to start a process: %s", error)
             self._carry_out(self._policy.exited(child, _NOT_STARTED, self._now_s()))
             return
         self._processes[child] = process
@@ -216,7 +216,7 @@ class _Supervisor:
 
 
 def _has_terminal() -> bool:
-    """Tell whether a terminal controls us, whose end is a SIGHUP."""
+    """Tell whether we have a controlling terminal, which sends SIGHUP when it closes."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:

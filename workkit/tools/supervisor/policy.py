@@ -1,8 +1,8 @@
-"""What a supervisor does about what it sees, decided without a process, a clock or a signal.
+"""Decides the supervisor's actions, without a process, a clock or a signal.
 
-Each event returns the actions that it asks for, in order. The first process of a run is alone until
-it is ready: if it cannot start, it is the only one to say why, and the run ends with its exit code.
-From then on nothing ends the run but a request to stop.
+Each event returns its actions in order. The first process of a run is alone until it is ready: if
+it cannot start, only it reports the reason, and the run ends with its exit code. From then on only
+a request to stop ends the run.
 
     starting ── ready ──> running ── its replacement is ready ──> retiring ──> gone
        └────── exit ──────────┴──────── exit: started again, with a growing wait if it was quick
@@ -21,12 +21,12 @@ from workkit.tools.supervisor.children import Child, Slot, State, Wait
 
 __all__ = ["KILLED", "Action", "End", "Limits", "Policy", "Say", "SendSignal", "Start"]
 
-#: The exit code where processes had to be killed; as shells report the end by SIGKILL.
+#: The exit code if processes had to be killed; shells report the end by SIGKILL with it.
 KILLED: Final = 137
 
-#: A process that ends sooner has ended quickly, seconds.
+#: An end before this time is quick, seconds.
 _QUICK_S: Final = 10.0
-#: By so much of --max-jobs processes differ, so that they are not all replaced at once.
+#: The --max-jobs of processes differ by up to this fraction, so that not all end at once.
 _SPREAD: Final = 0.1
 #: How long processes may take to return their jobs before they are killed, seconds.
 _RETURNING_S: Final = 10.0
@@ -35,13 +35,13 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is asked of a supervisor.
+    """The options of a supervisor.
 
     Attributes:
         processes: How many run at once.
-        max_jobs: After this many jobs, and up to a tenth more, a process is replaced.
-        max_rss_bytes: Above this much resident memory a process is replaced.
-        explained: Exit codes with which a process has said itself why it did not start.
+        max_jobs: A process is replaced after this many jobs, and up to a tenth more.
+        max_rss_bytes: A process is replaced above this much resident memory.
+        explained: Exit codes of processes that have reported themselves why they did not start.
     """
 
     processes: int
@@ -51,7 +51,7 @@ class Limits:
 
 
 class Start(NamedTuple):
-    """Start a process; `child` is what it is called in events and actions from now on."""
+    """Start a process; later events and actions refer to it by `child`."""
 
     child: int
     slot: int
@@ -76,7 +76,7 @@ class Say(NamedTuple):
 
 
 class End(NamedTuple):
-    """Nothing is left; end with an exit code. Always the last action."""
+    """No process is left; end with an exit code. Always the last action."""
 
     code: int
 
@@ -88,8 +88,8 @@ class Policy:
     """Decides which processes are started, replaced and stopped.
 
     Args:
-        limits: What is asked for.
-        entropy: Spreads what should not happen to all processes at once.
+        limits: The options.
+        entropy: Spreads events, so that they do not hit all processes at once.
     """
 
     def __init__(self, limits: Limits, entropy: Entropy) -> None:
@@ -108,7 +108,7 @@ class Policy:
 
     @property
     def due_s(self) -> float | None:
-        """When `tick` is to be called at the latest, on the clock of the events."""
+        """The latest time to call `tick`, on the clock of the events."""
         waits = [self._replacing.at_s, *(slot.wait.at_s for slot in self._slots)]
         if self._requests:
             waits = [self._kill_at_s]
@@ -118,18 +118,18 @@ class Policy:
     # Events.
 
     def tick(self, now_s: float) -> list[Action]:
-        """Do what is due; the first call starts the first process."""
+        """Perform due actions; the first call starts the first process."""
         for wait in (self._replacing, *(slot.wait for slot in self._slots)):
             if wait.at_s <= now_s:
                 wait.at_s = float("-inf")
         return self._settle(now_s)
 
     def spawned(self, child: int, pid: int) -> None:
-        """Take the id of a process that was started."""
+        """Record the pid of a started process."""
         self._children[child].pid = pid
 
     def ready(self, child: int, now_s: float) -> list[Action]:
-        """Note that the pool of a process has started."""
+        """Record that the pool of a process has started."""
         ready = self._children[child]
         if ready.state is not State.STARTING:
             return []
@@ -146,28 +146,29 @@ class Policy:
         return self._settle(now_s)
 
     def heard(self, child: int, now_s: float) -> None:
-        """Note that a process is alive; from now on it is expected to go on saying so."""
+        """Record a sign of life; from now on the process must keep sending them."""
         alive = self._children[child]
         alive.heard_s, alive.doubted_s = now_s, float("inf")
 
     def reported(self, child: int, jobs: int, rss_bytes: int, now_s: float) -> list[Action]:
-        """Note how many jobs a process has run and how much memory it takes."""
-        told = self._children[child]
-        if told.state is not State.RUNNING or told.worn:
+        """Record a process's number of jobs and its memory."""
+        reporter = self._children[child]
+        if reporter.state is not State.RUNNING or reporter.worn:
             return []
         max_rss_bytes = self._limits.max_rss_bytes
-        if jobs >= told.max_jobs:
-            self._say(logging.INFO, f"{told} has run {counted(jobs, 'job')} and is to be replaced")
-            told.worn = True
+        if jobs >= reporter.max_jobs:
+            done = counted(jobs, "job")
+            self._say(logging.INFO, f"{reporter} has run {done} and is to be replaced")
+            reporter.worn = True
         elif max_rss_bytes is not None and rss_bytes > max_rss_bytes:
-            self._outgrown(told, rss_bytes, now_s)
+            self._outgrown(reporter, rss_bytes, now_s)
         return self._settle(now_s)
 
     def exited(self, child: int, code: int, now_s: float) -> list[Action]:
-        """Note the end of a process.
+        """Record the end of a process.
 
         Args:
-            child: Which.
+            child: The process.
             code: Its exit code, or minus the signal that ended it.
             now_s: The time.
         """
@@ -185,10 +186,10 @@ class Policy:
         return self._settle(now_s)
 
     def stop(self, cause: str, now_s: float) -> list[Action]:
-        """Stop for good: at first gracefully, then returning jobs at once, then by force.
+        """Stop: the first request is graceful, the second returns jobs at once, the third kills.
 
         Args:
-            cause: What asks for it, such as a signal's name.
+            cause: The cause, such as a signal's name.
             now_s: The time.
         """
         self._requests += 1
@@ -207,7 +208,7 @@ class Policy:
         """Replace all processes, one after another.
 
         Args:
-            cause: What asks for it, such as a signal's name.
+            cause: The cause, such as a signal's name.
             now_s: The time.
         """
         if self._requests or not self._proven:
@@ -218,22 +219,22 @@ class Policy:
         self._replacing.reset()
         return self._settle(now_s)
 
-    # What follows from them.
+    # Consequences.
 
     def _outgrown(self, child: Child, rss_bytes: int, now_s: float) -> None:
-        """Have a process replaced that takes too much memory."""
+        """Replace a process that takes too much memory."""
         child.worn = True
         what = f"{child} takes {rss_bytes / _MIB:.0f} MiB and is to be replaced"
         if now_s - child.since_s >= _QUICK_S:
             self._replacing.reset()
             self._say(logging.INFO, what)
             return
-        # One that needs more than it may have is over the limit as soon as it runs.
+        # A process that needs more than the limit exceeds it soon after every start.
         self._replacing.failed(now_s, self._entropy)
         self._say(logging.WARNING, f"{what} so soon; raise --max-rss if that is what it needs")
 
     def _refuse(self, gone: Child, code: int) -> None:
-        """End the run, since its first process did not start."""
+        """End the run because its first process did not start."""
         if code not in self._limits.explained:
             self._say(logging.ERROR, f"{gone} {gone.ending(code)} before it was ready")
         self._requests = 1
@@ -242,7 +243,7 @@ class Policy:
             self._code = 128 - code
 
     def _mourn(self, gone: Child, code: int, now_s: float) -> None:
-        """Say how a process ended that was not told to, and when its place is taken."""
+        """Report an unexpected end of a process, and when its slot is filled."""
         other = self._active_in(gone.slot)
         wait = gone.slot.wait if other is None else self._replacing
         was_ready = gone.state is State.RUNNING
@@ -258,7 +259,7 @@ class Policy:
         self._say(logging.ERROR, f"{gone} {gone.ending(code)}{then}")
 
     def _kill_silent(self, now_s: float) -> None:
-        """Kill what hangs alive: its end frees its place, and other pools recover its jobs."""
+        """Kill processes that hang: this frees their slots, and other pools recover their jobs."""
         for number, child in self._children.items():
             if child.hung or now_s < child.due_s:
                 continue
@@ -269,7 +270,7 @@ class Policy:
                 self._actions.append(SendSignal(number, "kill"))
 
     def _settle(self, now_s: float) -> list[Action]:
-        """Start what is missing, end where nothing is left, and return all actions."""
+        """Start missing processes, end if none is left, and return all actions."""
         self._kill_silent(now_s)
         if now_s >= self._kill_at_s:
             self._kill()
@@ -286,7 +287,7 @@ class Policy:
         return actions
 
     def _replace_one(self, now_s: float) -> None:
-        """Start a replacement beside what it replaces, unless one is being started already."""
+        """Start a replacement before the old process retires, unless one is starting already."""
         children = self._children.values()
         if now_s < self._replacing.at_s or any(
             child.is_replacement and child.state is State.STARTING for child in children
@@ -306,7 +307,7 @@ class Policy:
         self._actions.append(Start(self._started, slot.number))
 
     def _active_in(self, slot: Slot, besides: Child | None = None) -> Child | None:
-        """Find a process that runs, or is to run, in a place."""
+        """Find a process that runs or starts in a slot."""
         return next(
             (
                 child
@@ -325,7 +326,9 @@ class Policy:
         self._kill_at_s = float("inf")
         if self._children:
             self._code = KILLED
-            self._say(logging.ERROR, "killing what is left; other pools recover its jobs")
+            self._say(
+                logging.ERROR, "killing the remaining processes; other pools recover their jobs"
+            )
             self._send_all("kill")
 
     def _send_all(self, what: Literal["stop", "return", "kill"]) -> None:

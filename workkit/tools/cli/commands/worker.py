@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["leave", "worker"]
 
-#: More processes than this are a slip.
+#: A larger number of processes is taken for a mistake.
 _MOST_PROCESSES: Final = 1_000
-#: How long the last lines of the log may take, seconds.
+#: How long the last log records may take, seconds.
 _LAST_LINES_S: Final = 0.5
-#: How long the process may take to end when its pool has ended, seconds.
+#: How long the process may take to end after its pool has ended, seconds.
 _LEAVING_S: Final = 2.0
 _LOOK_S: Final = 0.5
 
@@ -76,9 +76,9 @@ _LOOK_S: Final = 0.5
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
-    help="What is logged at least. [default: info]",
+    help="The lowest level that is logged. [default: info]",
 )
-@click.option("--log-json", is_flag=True, help="Log one JSON object a line.")
+@click.option("--log-json", is_flag=True, help="Log one JSON object per line.")
 @click.pass_context
 def worker(
     ctx: click.Context,
@@ -94,19 +94,19 @@ def worker(
     """Process jobs with the pool POOL of module MODULE, until SIGTERM or SIGINT.
 
     The module is imported with the current directory on the path. POOL is a WorkerPool, or a
-    function without arguments that makes one. Server and namespace are the pool's own.
+    function without arguments that makes one. The pool defines the server and the namespace.
 
-    After a signal, no new job is taken; running ones have --timeout to end, then they go back to
-    their queues. A second signal cuts this short. Logs go to stderr, unless the module sets up
-    logging itself.
+    After a signal, the pool claims no more jobs. Running jobs have --timeout to end; then they go
+    back to their queues. A second signal returns them at once. Logs go to stderr, unless the module
+    sets up logging itself.
 
-    With --processes, --max-jobs or --max-rss a supervisor runs the pool in processes of their own:
-    it starts again what dies, passes signals on, and replaces processes while others work. SIGHUP
-    replaces them all, one after another.
+    With --processes, --max-jobs or --max-rss, a supervisor runs the pool in child processes. It
+    restarts processes that die, passes signals on, and replaces processes while others work. SIGHUP
+    replaces all of them, one after another.
 
     The exit code is 0 after a signal, 69 if the server cannot be reached at the start, and 75 if
-    the process is to be replaced: too many handlers ran on after their timeouts, a part of the pool
-    has ended or hangs, or a stop took longer than --timeout and two seconds.
+    the process must be replaced: too many handlers still ran after their timeouts, a part of the
+    pool has ended or hangs, or a stop took longer than --timeout and two seconds.
     """
     from workkit.engine.process.signals import signals_to
     from workkit.tools.cli.common.logs import WorkerLogging
@@ -141,13 +141,13 @@ def worker(
             return child.run(pool, report=is_limited) if child else pool.run(timeout)
         finally:
             early.over = True
-            COURIER.flush(_LAST_LINES_S)  # before a complaint, which goes straight to stderr
+            COURIER.flush(_LAST_LINES_S)  # before an error message, which goes directly to stderr
 
     _run(ctx, target, pool, run)
 
 
 def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bool]) -> None:
-    """Run a pool, saying what it is and how it ends."""
+    """Run a pool; log its options and how it ends."""
     log = logging.getLogger("workkit")
     names = ", ".join(sorted(pool.spec.registrations)) or "none"
     log.info(
@@ -173,17 +173,17 @@ def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bo
 
 
 class _Early:
-    """Signals that come before the pool runs, such as while its module is imported.
+    """Handles signals before the pool runs, such as during the import of its module.
 
     Attributes:
-        over: Whether the pool has ended; what comes then makes no difference.
+        over: Whether the pool has ended; later signals have no effect.
     """
 
     def __init__(self) -> None:
         self.over = False
 
     def take(self, number: int, _frame: FrameType | None) -> None:
-        """End the process at once: nothing was begun that should be ended."""
+        """End the process at once: nothing has started that needs an end."""
         if not self.over:
             logging.getLogger("workkit").info(
                 "stopped by signal %s before the pool was started", signal.Signals(number).name
@@ -203,12 +203,12 @@ def _bound(pool: WorkerPool, child: Child | None) -> None:
         COURIER.flush(_LAST_LINES_S)
         os._exit(exits.REPLACE)
 
-    with suppress(RuntimeError):  # no thread; then the pool is refused its own as well, and says so
+    with suppress(RuntimeError):  # no thread; the pool will be refused threads too, and report it
         threading.Thread(target=watch, name="workkit-bound", daemon=True).start()
 
 
 def leave(code: int) -> None:
-    """Let the process end soon, whatever keeps it: threads of handlers, or a pipe nobody reads.
+    """Let the process end soon, even if handlers' threads or an unread pipe block it.
 
     Args:
         code: Its exit code.
@@ -228,8 +228,8 @@ def leave(code: int) -> None:
     try:
         writing.start()
         threading.Thread(target=end, daemon=True).start()
-    except RuntimeError:  # the system starts no more threads
+    except RuntimeError:  # the system refuses threads
         return
     writing.join(_LAST_LINES_S)
-    if writing.is_alive():  # the interpreter would write as well, and wait for it for ever
+    if writing.is_alive():  # the interpreter would also write at exit, and hang
         os._exit(code)

@@ -1,4 +1,4 @@
-"""Finds the pool that `workkit worker` is to run, and says clearly why it does not."""
+"""Loads the pool for `workkit worker`, and explains failures."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["LoadError", "failure_text", "load_pool"]
 
 #: Lines of the user's traceback that are shown.
 _TRACEBACK_LINES: Final = 12
-#: Where our own code is, which says nothing about a mistake in the user's.
+#: The directory of our own code, whose frames do not help with a mistake in the user's.
 _OURS: Final = str(Path(__file__).parents[3])
 
 
 class LoadError(click.ClickException):
-    """The pool cannot be loaded; the message says what to do."""
+    """The pool cannot be loaded; the message contains the remedy."""
 
     exit_code = 2
 
@@ -38,7 +38,7 @@ def load_pool(target: str) -> WorkerPool:
 
     Args:
         target: "package.module:pool", where "pool" is a `WorkerPool` or a function without
-            arguments that makes one; dots lead to attributes of attributes.
+            arguments that makes one; dots select attributes of attributes.
 
     Raises:
         LoadError: The module or the pool does not exist, or its code fails.
@@ -58,7 +58,7 @@ def load_pool(target: str) -> WorkerPool:
 def _find(target: str, module: ModuleType, path: str) -> WorkerPool:
     module_name = module.__name__
     if not path:
-        raise LoadError(f"say which pool of {module_name!r} to run.{_suggest(module)}")
+        raise LoadError(f"name the pool of {module_name!r} to run.{_suggest(module)}")
     found: Any = module
     for part in path.split("."):
         try:
@@ -69,7 +69,7 @@ def _find(target: str, module: ModuleType, path: str) -> WorkerPool:
 
 
 def _check_module_name(module_name: str, path: str) -> None:
-    """Refuse file names, the commonest mistake, with the right spelling."""
+    """Refuse file names, the most common mistake, and show the right spelling."""
     is_name = all(part.isidentifier() for part in module_name.split("."))
     is_file = module_name.endswith(".py") and Path(module_name).is_file()
     if is_name and not is_file:
@@ -83,7 +83,7 @@ def _check_module_name(module_name: str, path: str) -> None:
 
 
 def _import(module_name: str) -> ModuleType:
-    here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
+    here = os.getcwd()  # noqa: PTH109 - sys.path needs strings
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
@@ -91,7 +91,7 @@ def _import(module_name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise LoadError(
-                f"there is no module {error.name!r} in {here} or where Python looks for modules "
+                f"there is no module {error.name!r} in {here} or on Python's search path "
                 "(PYTHONPATH, installed packages)"
             ) from None
         raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
@@ -121,11 +121,11 @@ def _as_pool(found: Any, target: str, module: ModuleType) -> WorkerPool:
 
 
 def _not_started(pool: WorkerPool, target: str, module: ModuleType) -> WorkerPool:
-    """Refuse a pool that ran while its module was imported, as a script does it."""
+    """Refuse a pool that was started by the import of its module, as in a script."""
     if pool.pool_id:
         raise LoadError(
             f"{target!r} was started while {module.__name__!r} was imported: put pool.start(), "
-            'pool.run() and what else only a script is to do, below `if __name__ == "__main__":`'
+            'pool.run() and other code only for a script below `if __name__ == "__main__":`'
         )
     return pool
 
@@ -149,8 +149,8 @@ def failure_text(what: str, error: BaseException) -> str:
     """Return the end of a traceback, without the frames of the import system and of workkit.
 
     Args:
-        what: What has failed.
-        error: With what.
+        what: The operation that failed.
+        error: Its error.
     """
     trace = error.__traceback__
     frames = [

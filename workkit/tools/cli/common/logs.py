@@ -1,8 +1,8 @@
 """Logging of `workkit worker`: to stderr, unless the application has set up its own.
 
-Lines are written by the courier's thread: a pipe that nobody reads holds up the log and nothing
-else. An error may hold args of a job, which anybody may have chosen. So text of others is cleaned,
-and only a line of our own begins at the left margin.
+The courier's thread writes the lines, so a pipe that nobody reads blocks only the log. An error may
+contain args of a job, which anybody may have chosen. So foreign text is cleaned, and only our own
+lines begin at the left margin.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from workkit.engine.process.courier import COURIER
 
 __all__ = ["WorkerLogging"]
 
-#: What every record has; anything else was given as `extra`.
+#: The standard attributes of a record; other attributes come from `extra`.
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-#: What a line of JSON says of itself; an `extra` of the same name gets a line below it.
+#: The fields of a JSON line; an `extra` of the same name gets an underscore appended.
 _TAKEN: Final = frozenset({"time", "level", "process", "pid", "logger", "message", "traceback"})
 _INDENT: Final = "    "
 
 
 class WorkerLogging:
-    """Logs of workkit from the beginning, and of everybody once the application is loaded.
+    """Logs workkit's records from the start, and all records after the application is loaded.
 
     Args:
-        level: A level's name, or None for "info" where the application does not decide.
-        as_json: One JSON object a line instead of text.
+        level: A level's name; None for "info" unless the application sets a level.
+        as_json: One JSON object per line instead of text.
         process: This process's number under a supervisor, for every line; None without one.
     """
 
@@ -45,7 +45,7 @@ class WorkerLogging:
         self._workkit.setLevel(self._level or logging.INFO)
 
     def application_loaded(self) -> None:
-        """Leave the field to the application's own logging, or log everything if it has none."""
+        """Yield to the application's own logging; log all records if it has none."""
         self._workkit.removeHandler(self._handler)
         root = logging.getLogger()
         if not root.handlers:
@@ -54,14 +54,14 @@ class WorkerLogging:
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Writes to stderr on the courier's thread, while that is open; never waits for another."""
+    """Writes to stderr on the courier's thread while that is open; never waits for a lock."""
 
     def createLock(self) -> None:  # noqa: N802 - logging's own name
-        """Have no lock: whoever holds it may hang in a write."""
+        """Use no lock: its holder may hang in a write."""
         self.lock = None
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Take a record on the thread that logs, where the job is known."""
+        """Queue a record; the calling thread knows the job."""
         if not self.filter(record):
             return False
         record = _with_job(record)
@@ -71,31 +71,31 @@ class _Handler(logging.StreamHandler[Any]):
 
 
 def _with_job(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a copy that names the job on whose thread, or in whose task, this is."""
+    """Return a copy that names the job of the current thread or task."""
     record = copy.copy(record)
     runners = sys.modules.get(
         "workkit.engine.runners.base"
-    )  # a supervisor runs no jobs and loads nothing
+    )  # a supervisor runs no jobs and does not import it
     worker = runners.here() if runners is not None else None
     execution = worker.current if worker is not None else None
     if execution is not None and not hasattr(record, "job_id"):
         record.job_name, record.job_id = execution.payload.name, execution.payload.id
     try:
-        record.msg, record.args = record.getMessage(), None  # what it is about may change
-    except Exception:  # noqa: BLE001 - objects of others; the formatter says so in its turn
+        record.msg, record.args = record.getMessage(), None  # the arguments may change
+    except Exception:  # noqa: BLE001 - foreign objects; the formatter reports the error
         return record
     return record
 
 
 class _TextFormatter(logging.Formatter):
-    """Time with the host's offset, job, level, process and its id, logger, message."""
+    """Time with the host's offset, job, level, process number and pid, logger, message."""
 
     def __init__(self, process: int | None) -> None:
         self._which = "" if process is None else f"[{process}:{os.getpid()}] "
         super().__init__()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record: one line, and what belongs to it indented below."""
+        """Format one record: one line, and further lines indented below it."""
         first, *more = _message(record).split("\n")
         job = "" if record.name == "workkit" else _job_of(record)
         head = (
@@ -108,14 +108,14 @@ class _TextFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """The same, and what was given as `extra`, as one JSON object."""
+    """The same fields and those of `extra`, as one JSON object."""
 
     def __init__(self, process: int | None) -> None:
         super().__init__()
         self._which = {} if process is None else {"process": process, "pid": os.getpid()}
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record as one line."""
+        """Format one record as one line."""
         fields: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -134,10 +134,10 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return what is logged; what cannot be written is said instead of raised."""
+    """Return the message of a record, or a note if it cannot be formatted."""
     try:
         return record.getMessage()
-    except Exception as error:  # noqa: BLE001 - objects of others
+    except Exception as error:  # noqa: BLE001 - foreign objects
         return f"{record.msg!r:.200} could not be formatted: {type(error).__name__}"
 
 
@@ -149,13 +149,13 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _job_of(record: logging.LogRecord) -> str:
-    """Name the job in which an application's line was logged."""
+    """Return the job in which an application's line was logged."""
     name, job_id = getattr(record, "job_name", None), getattr(record, "job_id", None)
     return f"[{_clean(str(name))} {_clean(str(job_id))}] " if job_id is not None else ""
 
 
 def _clean(line: str) -> str:
-    """Make text of others harmless: nothing in it moves the cursor or begins a line."""
+    """Make foreign text harmless: it cannot move the cursor or begin a line."""
     from workkit.core.text import clean
 
     return clean(line.replace("\t", "    "))
@@ -166,12 +166,12 @@ def _clean_lines(text: str) -> str:
 
 
 _DEEPEST: Final = 6
-#: An integer of more bits is written as text, if at all: Python refuses very long ones.
+#: Larger integers, in bits, are written as text: Python refuses to print very long ones.
 _MOST_BITS: Final = 1_000
 
 
 def _plain(value: object, depth: int = 0) -> object:
-    """Return what JSON can hold: an `extra` may be any object, and may refer to itself."""
+    """Convert a value for JSON: an `extra` may be any object, and may contain itself."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and value.bit_length() <= _MOST_BITS:
@@ -187,7 +187,7 @@ def _plain(value: object, depth: int = 0) -> object:
     try:
         return _clean_lines(str(value))
     except Exception as error:  # noqa: BLE001 - as `_message`
-        return f"<{type(value).__name__} that has no text: {type(error).__name__}>"
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
 def _time(record: logging.LogRecord) -> str:
