@@ -48,4 +48,4 @@ def test_a_server_that_cannot_list_its_keys_is_told_of_once_and_otherwise_reconc
     server = private_server("redis", config={"rename-command": 'SCAN ""'})
     lay(server, foreign=0)
     assert not reconciled(server).has_suspects
-    assert "lists whose pool left no trace cannot be looked for" in caplog.text
+    assert "cannot scan for lists whose pool left no trace" in caplog.text

@@ -325,7 +325,7 @@ def test_a_pool_for_which_no_thread_is_started_says_so_and_leaves_nothing(
     pool = make_pool()
     pool.job("work", lambda job: None)
     system.names = {"workkit-dispatcher"}
-    with pytest.raises(PoolState, match="starts no thread"):
+    with pytest.raises(PoolState, match="refuses to start a thread"):
         pool.start()
     pool.stop()
     assert client.worker_pool_heartbeats() == []
@@ -464,7 +464,7 @@ def test_a_forked_child_is_told_that_the_pool_is_its_parents(
         code = 1
         try:
             assert not pool.running
-            with pytest.raises(PoolState, match="of which this one is a fork"):
+            with pytest.raises(PoolState, match="this process is a fork of it"):
                 pool.start()
             with pytest.raises(PoolState, match="running pool"):
                 pool.drain(1)

@@ -19,7 +19,6 @@ _FREE: Final = 16
 #: After those, the time between two looks, seconds.
 _PAUSE_S: Final = 0.1
 #: A silence this long resets the count, seconds.
-#: Silence for so long ends it, seconds.
 _QUIET_S: Final = 1.0
 #: After this many, the pool asks now and then whether the server can remember the keys it read.
 _ASKED_AFTER: Final = 20

@@ -272,7 +272,7 @@ def test_a_name_that_is_missing_suggests_the_pools_that_there_are(here: Path) ->
     assert told.startswith("'two1' has no 'pol'.")
     assert told.endswith("Try workkit worker two1:pool or workkit worker two1:other")
     assert failure("none1:pool") == "'none1' has no 'pool'. No WorkerPool was found in 'none1'."
-    assert "say which pool of 'two1' to run. Try " in failure("two1")
+    assert "name the pool of 'two1' to run. Try " in failure("two1")
 
 
 def test_what_is_no_pool_is_called_by_its_type(here: Path) -> None:

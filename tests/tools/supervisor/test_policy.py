@@ -152,7 +152,7 @@ def test_what_dies_after_a_long_life_is_started_again_at_once() -> None:
     stage.exit(2, -9)
     assert stage.slots[3] == 2
     assert stage.errors == [
-        "process 2 (pid 102) was ended by SIGKILL, perhaps for want of memory; starting another one"
+        "process 2 (pid 102) was ended by SIGKILL, perhaps for lack of memory; starting another one"
     ]
 
 

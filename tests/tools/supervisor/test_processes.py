@@ -155,7 +155,7 @@ def test_a_killed_process_is_replaced_and_the_others_never_stop(
         assert worker.ends() == 0
     assert holders == {first, worker.pids()[2]}
     assert (
-        f"(pid {second}) was ended by SIGKILL, perhaps for want of memory; starting" in worker.log
+        f"(pid {second}) was ended by SIGKILL, perhaps for lack of memory; starting" in worker.log
     )
 
 

@@ -67,7 +67,7 @@ class PoolLoop:
                     loop.run_forever()
                     break
                 except (SystemExit, KeyboardInterrupt):
-                    # asyncio lets these escape from a task that a handler has made; jobs go on.
+                    # asyncio lets these escape from a task that a handler has made; jobs continue.
                     _log.exception("a task of a handler tried to end the process")
             loop.run_until_complete(loop.shutdown_asyncgens())
         except BaseException as error:  # noqa: BLE001 - any error leaves its jobs stuck
