@@ -155,7 +155,7 @@ def run() -> None:
     try:
         cli(prog_name="workkit")
     except SystemExit as end:
-        worker = sys.modules.get("commands.worker")
+        worker = sys.modules.get("workkit.tools.cli.commands.worker")
         if worker is not None:
             worker.leave(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
         raise
