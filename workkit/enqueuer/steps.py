@@ -128,7 +128,7 @@ class EnqueueSteps:
             enqueued_ms=now.epoch_ms if run_at_s is None else None,
         )  # fmt: skip
         if len(raw) > LARGE_BYTES:
-            self._weigh(name, raw)
+            self._check_size(name, raw)
         delay_s = max(run_at_s - now_s, 0) if run_at_s is not None else 0
         accepted = yield from store.enqueue_unique(
             self.keys,
@@ -188,13 +188,13 @@ class EnqueueSteps:
             name, job_id, now_s, args_json, enqueued_ms=now.epoch_ms if queued else None
         )
         if len(raw) > LARGE_BYTES:
-            self._weigh(name, raw)
+            self._check_size(name, raw)
         return Job(name, job_id, now_s, dict(args) if args is not None else None, raw=raw)
 
     def _encode(self, args: Args) -> bytes:
         return gojson.encode_args(args, allow_huge_integers=self._allow_huge_integers)
 
-    def _weigh(self, name: str, raw: bytes) -> None:
+    def _check_size(self, name: str, raw: bytes) -> None:
         """Refuse a job that is too large; warn once per name of a large job."""
         if len(raw) > self._max_bytes:
             raise InvalidArgs(

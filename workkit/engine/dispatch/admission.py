@@ -60,7 +60,7 @@ class Admission:
             name: (Chain(registration.handler, middleware, context), registration.options)
             for name, registration in registrations.items()
         }
-        self._nothing = Chain(Handler(_no_handler, is_async=False, takes_context=False), (), None)
+        self._no_op = Chain(Handler(_no_handler, is_async=False, takes_context=False), (), None)
         self._defaults = JobOptions()
 
     @property
@@ -74,7 +74,7 @@ class Admission:
             payload = wire.read(raw)
         except Undecodable:
             payload = Payload(queue, "", now.epoch_s)
-        return self._strange(payload, raw, queue, now)
+        return self._without_handler(payload, raw, queue, now)
 
     def admit(self, queue: str, raw: bytes, now: Instant) -> tuple[Execution, Fate | None]:
         """Read claimed bytes.
@@ -113,10 +113,10 @@ class Admission:
             execution.asks = not payload.fails
         return execution, None
 
-    def _strange(self, payload: Payload, raw: bytes, queue: str, now: Instant) -> Execution:
+    def _without_handler(self, payload: Payload, raw: bytes, queue: str, now: Instant) -> Execution:
         """Make an execution of bytes that have no handler here."""
         return Execution(
-            payload, raw, queue, self._nothing, self._defaults, now.monotonic_s, payload.fails
+            payload, raw, queue, self._no_op, self._defaults, now.monotonic_s, payload.fails
         )
 
     def _bury(
@@ -124,7 +124,7 @@ class Admission:
     ) -> tuple[Execution, Fate | None]:
         job_id = self._entropy.identifier()
         payload = Payload(queue, job_id, now.epoch_s)
-        execution = self._strange(payload, raw, queue, now)
+        execution = self._without_handler(payload, raw, queue, now)
         dead = bury_undecodable(raw, queue, reason, job_id, now.epoch_s)
         error = f"undecodable payload: {reason}"
         return execution, quick_fate(
@@ -139,7 +139,7 @@ class Admission:
             reason = "the bytes are a job to this release; retry it with workkit to restore them"
         except Undecodable as undecodable:
             reason = str(undecodable)
-        execution = self._strange(payload, raw, queue, now)
+        execution = self._without_handler(payload, raw, queue, now)
         execution.fails += 1
         error = f"undecodable payload: {reason}"
         dead = wire.failed(raw, execution.fails, error, now.epoch_s)
@@ -150,7 +150,7 @@ class Admission:
     def _stray(
         self, queue: str, raw: bytes, payload: Payload, now: Instant
     ) -> tuple[Execution, Fate | None]:
-        execution = self._strange(payload, raw, queue, now)
+        execution = self._without_handler(payload, raw, queue, now)
         execution.fails += 1
         name = payload.name
         execution.details = self._details

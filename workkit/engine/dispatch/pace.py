@@ -69,8 +69,8 @@ class Pace:
     def ahead(self, now: Instant, free: int) -> int:
         """Return how many jobs to claim beyond free workers.
 
-        The rate falls at once and rises by half, so that a change from short jobs to long ones is
-        noticed before the pool holds many of them.
+        The rate falls at once but rises only half-way to the new value, so that a change from short
+        jobs to long ones is noticed before the pool holds many of them.
 
         Args:
             now: The time.

@@ -32,7 +32,7 @@ class _Answer(NamedTuple):
 class ReplyProcessor:
     """Keeps the last reply of Redis and processes it when there is time.
 
-    While there are many jobs, that is during the next exchange.
+    If there are many jobs, that is during the next exchange.
 
     Args:
         admission: Turns claimed bytes into executions.

@@ -50,7 +50,7 @@ class Heartbeat:
         dispatcher: Pulse,
     ) -> None:
         self._dispatcher = Vigil(dispatcher)
-        self._is_still = False
+        self._is_silent = False
         self._keys = keys
         self._identity = identity
         self._totals = totals
@@ -60,7 +60,7 @@ class Heartbeat:
     def step(self, now: Instant) -> Step[float]:
         """Send a heartbeat, unless the pool is not yet registered or its dispatcher hangs."""
         identity = self._identity
-        if self._finds_still(now):
+        if self._check_dispatcher(now):
             self.is_heard = False
         elif identity.started_at:
             pool_id = identity.pool_id
@@ -75,16 +75,16 @@ class Heartbeat:
                 self._reaped()
         return BEAT_S
 
-    def _finds_still(self, now: Instant) -> bool:
+    def _check_dispatcher(self, now: Instant) -> bool:
         """Tell whether the dispatcher has ended or hangs; log a change."""
-        was_still = self._is_still
-        self._is_still = self._dispatcher.silent_s(now.monotonic_s) >= STILL_S
-        if self._is_still and not was_still:
+        was_silent = self._is_silent
+        self._is_silent = self._dispatcher.silent_s(now.monotonic_s) >= STILL_S
+        if self._is_silent and not was_silent:
             _log.error(
                 "the dispatcher has ended, or has not turned for %.0f s, so the pool sends no "
                 "heartbeats; other pools recover its jobs",
                 STILL_S,
             )
-        elif was_still and not self._is_still:
+        elif was_silent and not self._is_silent:
             _log.warning("the dispatcher turns again, so the pool sends heartbeats again")
-        return self._is_still
+        return self._is_silent

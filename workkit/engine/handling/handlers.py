@@ -235,7 +235,7 @@ def _around_on_thread(
             on_thread = partial(inner, context, job, way)
             change: Any = proceed
             change.__setstate__((_call_on_loop, (on_thread, calls), {}, None))
-            _wait(_through(result, function, calls), way)
+            _wait(_await_middleware(result, function, calls), way)
 
     return go
 
@@ -247,7 +247,7 @@ def _call_on_loop(on_thread: Callable[[], None], calls: list[Call]) -> Call:
     return call
 
 
-async def _through(result: object, function: object, calls: Sequence[Call]) -> None:
+async def _await_middleware(result: object, function: object, calls: Sequence[Call]) -> None:
     """Await the result of a middleware on the loop, and its calls of `next`."""
     try:
         await finished(result, function, _MIDDLEWARE)

@@ -138,13 +138,13 @@ def _positional(signature: inspect.Signature, function: object) -> list[inspect.
     if found is None:
         found = getattr(getattr(function, "__call__", None), "__globals__", {})  # noqa: B004
     return [
-        p.replace(annotation=_looked_up(p.annotation, found))
+        p.replace(annotation=_resolved(p.annotation, found))
         for p in signature.parameters.values()
         if p.kind in _PARAMETERS
     ]
 
 
-def _looked_up(hint: object, names: dict[str, Any]) -> object:
+def _resolved(hint: object, names: dict[str, Any]) -> object:
     if not isinstance(hint, str):
         return hint
 

@@ -18,8 +18,9 @@ from workkit.errors import JobTimeout
 
 __all__ = ["ThreadRunner"]
 
-_A_FEW = 1_000
-_MOST_ON_THEIR_WAY = 16
+#: Loop turns that are enough for a pending interrupt to arrive.
+_BYTECODES = 1_000
+_MOST_WOKEN = 16
 
 _log = logging.getLogger("workkit")
 
@@ -238,7 +239,7 @@ class ThreadRunner:
                 return
         worker.gate.acquire()
         self._woken.discard(worker)
-        self._stride = min(2 * self._stride, _MOST_ON_THEIR_WAY) if self._ready else 1
+        self._stride = min(2 * self._stride, _MOST_WOKEN) if self._ready else 1
 
     def _run(
         self, worker: _ThreadWorker, execution: Execution, now: Instant | None
@@ -287,5 +288,5 @@ class ThreadRunner:
         if execution.interrupted:
             # It cannot be cancelled (CPython 3.11 would then check for it for ever after), but it
             # arrives within a few bytecodes.
-            for _ in range(_A_FEW):
+            for _ in range(_BYTECODES):
                 pass

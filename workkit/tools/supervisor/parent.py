@@ -102,7 +102,7 @@ class _Supervisor:
             stack.enter_context(self._selector)
             signals = self._listen(stack)
             # If an error occurs here, the processes stop by themselves when their channels close.
-            stack.callback(self._let_go)
+            stack.callback(self._close_channels)
             while self._code is None:
                 self._carry_out(self._policy.tick(self._now_s()))
                 if self._code is None:
@@ -127,7 +127,7 @@ class _Supervisor:
         timeout_s = None if due_s is None else max(due_s - self._now_s(), 0.0)
         ready = {key.fileobj for key, _ in self._selector.select(timeout_s)}
         for child in [c for c, process in self._processes.items() if process.channel in ready]:
-            self._hear(child)
+            self._receive(child)
         if signals in ready:
             for number in signals.recv(_CHUNK):
                 self._take_signal(signal.Signals(number))
@@ -154,13 +154,13 @@ class _Supervisor:
                     self._exited(child, os.waitstatus_to_exitcode(status))
 
     def _exited(self, child: int, code: int) -> None:
-        while self._hear(child):
+        while self._receive(child):
             pass
-        self._deafen(child)
+        self._stop_listening(child)
         self._processes.pop(child).reaped(code)
         self._carry_out(self._policy.exited(child, code, self._now_s()))
 
-    def _hear(self, child: int) -> bool:
+    def _receive(self, child: int) -> bool:
         """Process the messages of a process; return whether there were any."""
         process = self._processes[child]
         try:
@@ -168,7 +168,7 @@ class _Supervisor:
         except BlockingIOError:
             return False
         if lines is None:
-            self._deafen(child)
+            self._stop_listening(child)
             return False
         for line in lines:
             if line == READY:
@@ -180,7 +180,7 @@ class _Supervisor:
                 self._carry_out(self._policy.reported(child, *report, self._now_s()))
         return True
 
-    def _deafen(self, child: int) -> None:
+    def _stop_listening(self, child: int) -> None:
         with suppress(KeyError):  # unregistered before
             self._selector.unregister(self._processes[child].channel)
 
@@ -207,7 +207,7 @@ class _Supervisor:
         self._selector.register(process.channel, selectors.EVENT_READ)
         self._policy.spawned(child, process.pid)
 
-    def _let_go(self) -> None:
+    def _close_channels(self) -> None:
         for process in self._processes.values():
             process.channel.close()
 

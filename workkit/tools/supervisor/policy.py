@@ -161,7 +161,7 @@ class Policy:
             self._say(logging.INFO, f"{reporter} has run {done} and is to be replaced")
             reporter.worn = True
         elif max_rss_bytes is not None and rss_bytes > max_rss_bytes:
-            self._outgrown(reporter, rss_bytes, now_s)
+            self._replace_large(reporter, rss_bytes, now_s)
         return self._settle(now_s)
 
     def exited(self, child: int, code: int, now_s: float) -> list[Action]:
@@ -182,7 +182,7 @@ class Policy:
             level = logging.INFO if code == 0 else logging.WARNING
             self._say(level, f"{gone} {gone.ending(code)}")
         else:
-            self._mourn(gone, code, now_s)
+            self._report_end(gone, code, now_s)
         return self._settle(now_s)
 
     def stop(self, cause: str, now_s: float) -> list[Action]:
@@ -221,7 +221,7 @@ class Policy:
 
     # Consequences.
 
-    def _outgrown(self, child: Child, rss_bytes: int, now_s: float) -> None:
+    def _replace_large(self, child: Child, rss_bytes: int, now_s: float) -> None:
         """Replace a process that takes too much memory."""
         child.worn = True
         what = f"{child} takes {rss_bytes / _MIB:.0f} MiB and is to be replaced"
@@ -242,7 +242,7 @@ class Policy:
         if code < 0:
             self._code = 128 - code
 
-    def _mourn(self, gone: Child, code: int, now_s: float) -> None:
+    def _report_end(self, gone: Child, code: int, now_s: float) -> None:
         """Report an unexpected end of a process, and when its slot is filled."""
         other = self._active_in(gone.slot)
         wait = gone.slot.wait if other is None else self._replacing
