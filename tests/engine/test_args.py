@@ -39,8 +39,8 @@ def test_a_job_fails_whose_handler_has_left_an_arg_error_unread(
         pool.drain(PATIENCE_S)
     (dead,) = client.dead_jobs().jobs
     assert dead.job.last_err == (
-        "InvalidArgs: job 'greet': args['address'] is missing, wanted a string; to go on without "
-        "it, read job.arg_error in the handler, or register the job with check_args=False"
+        "InvalidArgs: job 'greet': args['address'] is missing, wanted a string; to ignore it, "
+        "read job.arg_error in the handler, or register the job with check_args=False"
     )
 
 
