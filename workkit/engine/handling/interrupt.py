@@ -81,6 +81,7 @@ async def run_on_thread(function: Callable[[], None]) -> None:
         if not done.done():
             done.set_result(error)
 
+    # As `asyncio.to_thread` does, so that `here` finds the worker.
     context = contextvars.copy_context()
 
     def work() -> None:
@@ -92,11 +93,7 @@ async def run_on_thread(function: Callable[[], None]) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(conclude, error)
 
-    # In a copy of the context, as `asyncio.to_thread` does, so that `here` finds the worker.
-    context = contextvars.copy_context()
-    thread = threading.Thread(
-        target=context.run, args=(work,), name="workkit-sync-part", daemon=True
-    )
+    thread = threading.Thread(target=work, name="workkit-sync-part", daemon=True)
     thread.start()
     try:
         error = await done
