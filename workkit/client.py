@@ -94,9 +94,7 @@ class Client(LiveReader):
         """
         place = Place("queued", check_name(name))
         if not self._act("delete", place, job_id).done:
-            raise NotDeleted(
-                f"queue {name!r} holds no job {job_id}; it may have been taken meanwhile"
-            )
+            raise NotDeleted(f"queue {name!r} holds no job {job_id}; a pool may have taken it")
 
     def delete_scheduled_job(self, run_at: int, job_id: str) -> None:
         """Delete a job from the scheduled set, and free its unique key.

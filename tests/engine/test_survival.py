@@ -64,7 +64,7 @@ def trap(monkeypatch: pytest.MonkeyPatch) -> Trap:
 
 
 @pytest.fixture
-def overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what hangs found soon."""
     monkeypatch.setattr(vitals, "HANGS_S", 3.0)
     monkeypatch.setattr(heartbeat, "STILL_S", 2.0)

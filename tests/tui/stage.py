@@ -206,10 +206,10 @@ class Stage:
         self.redis.set(self.keys.slot(f"periodic:report:{CRON}:{last}"), "done")
         ms = self.clock.epoch_ms
         self.ran(
-            Record("a" * 24, "mail", self.now - 5, ms - 900, ms - 400, "done"),
+            Record("a" * 24, "mail", self.now - 5, ms - 900, ms - 400, "done", enqueued_millis=0),
             Record(
                 f"{100:024x}", "mail", self.now - 90, ms - 2_000, ms - 60, "dead", 4,
-                "Timeout: 30 s", "f" * 12, "w", "",
+                "Timeout: 30 s", "f" * 12, "w", "", enqueued_millis=0,
             ),
         )  # fmt: skip
         made = self.client.actions.plan_for("delete", *self._first_scheduled())

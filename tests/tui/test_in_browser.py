@@ -216,4 +216,4 @@ def test_other_addresses_need_a_token_or_a_console_that_only_reads(
     shell = Shell(redis_url, namespace)
     for host in ("0.0.0.0", "192.0.2.7", "example.com"):  # noqa: S104 - it is refused
         told = shell.complaint("top", "--serve", "--host", host, code=2)
-        assert "give --read-only, or --token SECRET" in told
+        assert "add --read-only or --token SECRET" in told

@@ -373,7 +373,7 @@ def test_what_was_deleted_can_be_dropped_for_good(shell: Shell, dead: list[str])
     assert shell.run("undo", operation, "--forget").stdout == "dropped 2 jobs for good\n"
     assert shell.json("undo") == []
     for command in (("undo", operation, "--forget"), ("undo", operation)):
-        assert f"no action '{operation}' can be undone" in shell.complaint(*command, code=1)
+        assert f"cannot undo '{operation}'" in shell.complaint(*command, code=1)
     assert dead_left(shell) == [dead[2]]
 
 

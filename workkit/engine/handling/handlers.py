@@ -173,7 +173,9 @@ class Chain:
         Raises:
             Exception: The error of the handler or of a middleware.
         """
-        own, function = contextvars.Context(), self._function
+        # A copy, so that no job sees the variables of an earlier one; the thread's own context
+        # holds only its worker.
+        own, function = contextvars.copy_context(), self._function
         if function is None:
             if self._make_context is None:
                 own.run(self._on_thread, None, job, (loop, waiting))
