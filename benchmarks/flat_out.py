@@ -21,8 +21,7 @@ from workkit.core.entropy import Entropy
 from workkit.core.history import Record, pack
 from workkit.core.options import HistoryOptions
 from workkit.store import scripts
-from workkit.store.calls import exchange as dispatching
-from workkit.store.calls import pools
+from workkit.store.calls import beat, exchange
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 from workkit.store.keys import Keys
@@ -53,7 +52,7 @@ def drive(url: str, names: list[str], jobs: int, batch: int) -> float:
     pool_id = Entropy().identifier()
     keys = Keys("bench")
     link = Link(Target.of(url))
-    link.do(pools.register(keys, pool_id, {"heartbeat_at": _now_ms() // 1000}, {}, names))
+    link.do(beat.register(keys, pool_id, {"heartbeat_at": _now_ms() // 1000}, {}, names))
     link.close()
     commands = list(_commands(keys, pool_id, enqueued, each))
     with Redis.from_url(url) as client:
@@ -79,25 +78,22 @@ def _commands(keys: Keys, pool_id: str, jobs: dict[str, list[Job]], each: int) -
             for job in settled
         ]
         yield _packed(
-            dispatching.exchange(
+            exchange.exchange(
                 keys,
                 pool_id,
                 fence,
                 now_ms,
-                [
-                    dispatching.Settlement(job.name, job.raw, b"d", 0, b"", (), "")
-                    for job in settled
-                ],
+                [exchange.Settlement(job.name, job.raw, b"d", 0, b"", (), "") for job in settled],
                 dict.fromkeys(jobs, each if start < total else 0),
-                dispatching.HistoryBlob(_HISTORY, len(records), pack(records), "bench")
+                exchange.HistoryBlob(_HISTORY, len(records), pack(records), "bench")
                 if records
-                else dispatching.HistoryBlob(),
+                else exchange.HistoryBlob(),
             )
         )
 
 
-def _packed(exchange: RoundTrip[Any]) -> bytes:
-    (command,) = exchange.commands
+def _packed(round_trip: RoundTrip[Any]) -> bytes:
+    (command,) = round_trip.commands
     parts = [part if isinstance(part, bytes) else str(part).encode() for part in plain(command, ())]
     return b"*%d\r\n" % len(parts) + b"".join(
         b"$%d\r\n%b\r\n" % (len(part), part) for part in parts

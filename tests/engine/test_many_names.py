@@ -6,9 +6,7 @@ from typing import Any
 
 from tests.engine.stage import Stage
 from workkit import WorkerPool
-from workkit.store.calls import enqueue as enqueuing
-from workkit.store.calls import exchange as dispatching
-from workkit.store.calls import pools
+from workkit.store.calls import beat, enqueue, exchange, recount
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 from workkit.store.keys import Keys
@@ -21,17 +19,17 @@ def test_a_pool_may_have_thousands_of_names_with_limits(redis_url: str, namespac
     limits = dict.fromkeys(names, 3)
     keys, link = Keys(namespace), Link(Target.of(redis_url))
     fields = {f"field {number}": number for number in range(MANY)}
-    link.do(pools.register(keys, "pool", fields, limits, names))
-    assert link.do(pools.beat(keys, "pool", fields, limits))
-    written = link.do(pools.written_limits(keys))
+    link.do(beat.register(keys, "pool", fields, limits, names))
+    assert link.do(beat.beat(keys, "pool", fields, limits))
+    written = link.do(recount.written_limits(keys))
     assert written == dict.fromkeys(names, "3")
-    link.do(enqueuing.enqueue(keys, {names[7]: [b"{}"], names[-1]: [b"{}"] * MANY}))
-    assert link.do(dispatching.look(keys, "pool", names)).ready == [names[7], names[-1]]
-    looked = link.do(dispatching.look(keys, "pool", names, set(names)))
+    link.do(enqueue.enqueue(keys, {names[7]: [b"{}"], names[-1]: [b"{}"] * MANY}))
+    assert link.do(exchange.look(keys, "pool", names)).ready == [names[7], names[-1]]
+    looked = link.do(exchange.look(keys, "pool", names, set(names)))
     assert sorted(looked.ready) == sorted(names)
-    assert link.do(dispatching.resync(keys, "pool", 1, names)) is not None
-    assert link.do(pools.held_locks(keys, names)) == []
-    assert link.do(pools.leave(keys, "pool", names)) == 0
+    assert link.do(exchange.resync(keys, "pool", 1, names)) is not None
+    assert link.do(recount.held_locks(keys, names)) == []
+    assert link.do(beat.leave(keys, "pool", names)) == 0
     link.close()
 
 
@@ -40,9 +38,9 @@ def test_a_claim_may_be_as_large_as_a_claim_can_be(stage: Stage) -> None:
     pool.job("work", lambda job: None)
     stage.enqueuer.enqueue_many([("work", None)] * 5_000)
     keys, link = Keys(stage.namespace), Link(Target.of(stage.url))
-    link.do(pools.register(keys, "pool", {"heartbeat_at": "1"}, {}, ["work"]))
+    link.do(beat.register(keys, "pool", {"heartbeat_at": "1"}, {}, ["work"]))
     reply = link.do(
-        dispatching.exchange(keys, "pool", 0, 1_000, (), {"work": 5_000}, dispatching.HistoryBlob())
+        exchange.exchange(keys, "pool", 0, 1_000, (), {"work": 5_000}, exchange.HistoryBlob())
     )
-    assert reply.jobs == dispatching.MAX_CLAIM
+    assert reply.jobs == exchange.MAX_CLAIM
     link.close()

@@ -12,10 +12,7 @@ from tests.engine.test_hooks import nothing
 from workkit import InvalidArgs, InvalidOption, WorkerPool
 from workkit.core import job as wire
 from workkit.core.records import Place
-from workkit.store.calls import exchange as dispatching
-from workkit.store.calls import move as due
-from workkit.store.calls import pages as reading
-from workkit.store.calls import pools
+from workkit.store.calls import beat, exchange, move, pages
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import carry_out
 from workkit.store.connections.target import Target
@@ -47,9 +44,9 @@ def test_due_jobs_are_moved_some_megabytes_at_a_time(stage: Stage) -> None:
         pool.duty("requeuer")
         turns += 1
         left = stage.client.retry_jobs().total
-        assert before - left <= due.BATCH_BYTES // MIB + 1
+        assert before - left <= move.BATCH_BYTES // MIB + 1
         before = left
-    assert turns >= 30 // (due.BATCH_BYTES // MIB + 1)
+    assert turns >= 30 // (move.BATCH_BYTES // MIB + 1)
     assert stage.redis.llen(stage.key("jobs:work")) == 30
 
 
@@ -88,14 +85,14 @@ def test_a_batch_that_fails_is_halved_and_what_is_behind_it_is_moved(
 
 def test_a_claim_ends_at_some_megabytes_over_all_queues(stage: Stage) -> None:
     keys, link = Keys(stage.namespace), Link(Target.of(stage.url))
-    link.do(pools.register(keys, "pool", {"heartbeat_at": "1"}, {}, ["work", "other"]))
+    link.do(beat.register(keys, "pool", {"heartbeat_at": "1"}, {}, ["work", "other"]))
     lay(stage, "jobs:work", [large(number) for number in range(60)])
     stage.enqueuer.enqueue("other")
     got, fence, claimed = 0, 0, []
     while got < 60:
-        history = dispatching.HistoryBlob()
+        history = exchange.HistoryBlob()
         claims = {"work": 500, "other": 500}
-        reply = link.do(dispatching.exchange(keys, "pool", fence, 1, (), claims, history))
+        reply = link.do(exchange.exchange(keys, "pool", fence, 1, (), claims, history))
         fence += 1
         claimed.append(sum(len(raw) for each in reply.claimed for raw in each.raws))
         got += len(reply.claimed[0].raws)
@@ -115,7 +112,7 @@ def test_a_walk_ends_its_parts_at_some_megabytes_and_brings_each_job_once(
     where = Place("queued", "work") if place != "dead" else Place("dead")
     parts = list(stage.client.walk(where, reverse=reverse))
     sizes = [sum(len(item.job.raw) for item in part.jobs) for part in parts]
-    assert max(sizes) <= reading.PAGE_BYTES + MIB + 100
+    assert max(sizes) <= pages.PAGE_BYTES + MIB + 100
     found = [int(item.job.id) for part in parts for item in part.jobs]
     assert found == sorted(range(25), reverse=reverse)
 

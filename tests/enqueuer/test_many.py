@@ -11,7 +11,7 @@ import pytest
 from tests.parity.gopeer import Scene
 from workkit import Enqueuer
 from workkit.core import job as wire
-from workkit.store.calls import enqueue as enqueuing
+from workkit.store.calls import enqueue
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command, Step
 from workkit.store.scripts import Script
@@ -108,10 +108,10 @@ def test_the_jobs_of_one_round_trip_fit_into_one_script(
     redis_client: Redis, scene: Scene, names: int
 ) -> None:
     batches: dict[str, list[bytes]] = {}
-    for n in range(enqueuing.MAX_BATCH):
+    for n in range(enqueue.MAX_BATCH):
         name = f"name{n % names}"
         batches.setdefault(name, []).append(wire.encode(name, f"{n:024x}", 1, b"null"))
-    script, count, *rest = enqueuing.enqueue(Keys(scene.namespace), batches).commands[0]
+    script, count, *rest = enqueue.enqueue(Keys(scene.namespace), batches).commands[0]
     redis_client.eval(script.source, count, *rest)
     for name, raws in batches.items():
         assert scene.queue(name) == raws[::-1]

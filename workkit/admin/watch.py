@@ -10,7 +10,7 @@ from workkit.admin.steps import survey as survey_steps
 from workkit.admin.steps.reads import epoch, heartbeats_of, observe_queues
 from workkit.core.clock import Clock
 from workkit.core.records import Overview, Queue, WorkerPoolHeartbeat
-from workkit.store.calls import survey as surveying
+from workkit.store.calls import survey as survey_calls
 from workkit.store.calls.survey import Survey
 from workkit.store.connections.watching import WatchLink
 from workkit.store.keys import Keys
@@ -90,7 +90,7 @@ class LiveWatch:
         queues = {name for kind, name in homes if kind == "queue"}
         self._beaten |= {name for kind, name in homes if kind == "pool"}
         if "survey" in kinds:
-            survey = self._survey = self._link.do(surveying.survey(self._keys))
+            survey = self._survey = self._link.do(survey_calls.survey(self._keys))
             if survey.names != before.names or survey.pool_ids != before.pool_ids:
                 self._begin(now_s, monotonic_s)
                 return
@@ -108,7 +108,7 @@ class LiveWatch:
 
     def _begin(self, now_s: int, monotonic_s: float) -> None:
         """Read everything."""
-        survey = self._survey = self._link.do(surveying.survey(self._keys))
+        survey = self._survey = self._link.do(survey_calls.survey(self._keys))
         self._queues, self._pools, self._beaten = {}, {}, set()
         self._read_s = {}
         self._read_queues(survey.names, now_s)

@@ -12,10 +12,9 @@ from workkit.admin.steps.reads import read_job
 from workkit.core.job import Job
 from workkit.core.options import LARGE_BYTES
 from workkit.errors import ServerRefused
-from workkit.store.calls import inspecting, pools, queues
-from workkit.store.calls import pages as reading
-from workkit.store.calls.inspecting import Large, LockTally
+from workkit.store.calls import beat, pages, queues, reap, recount, server, tally
 from workkit.store.calls.queues import QueueState
+from workkit.store.calls.tally import Large, LockTally
 from workkit.store.keys import Keys
 from workkit.store.round_trip import RoundTrip, Step
 
@@ -68,16 +67,16 @@ def look(keys: Keys) -> Step[Examination]:
     """Read everything once."""
     types = yield from _types(keys)
     uniques = yield from _uniques(types, keys)
-    known = yield from _members(keys.known_jobs, types, pools.known_jobs(keys))
-    registered = yield from _members(keys.worker_pools, types, pools.registered(keys))
-    beats = (yield from reading.pools(keys, sorted(registered))) if registered else {}
+    known = yield from _members(keys.known_jobs, types, beat.known_jobs(keys))
+    registered = yield from _members(keys.worker_pools, types, beat.registered(keys))
+    beats = (yield from pages.pools(keys, sorted(registered))) if registered else {}
     owners = [
         owner for key in types if (owner := keys.parse_inprogress(key)) and types[key] == "list"
     ]
     names = sorted(known | {name for name, _ in owners} | _queued_names(keys, types))
     held: dict[tuple[str, str], list[bytes]] = {}
     for name, pool_id in owners:
-        found = yield from pools.in_progress(keys, pool_id, [name])
+        found = yield from reap.in_progress(keys, pool_id, [name])
         held[pool_id, name] = found.get(name, [])
     tallies = yield from _tallies(keys, names, {pool for _, pool in owners} | registered)
     states: dict[str, QueueState] = {}
@@ -98,9 +97,9 @@ def _types(keys: Keys) -> Step[dict[bytes, str]]:
     found: dict[bytes, str] = {}
     cursor = -1
     while cursor:
-        cursor, page = yield from inspecting.scan(keys, max(cursor, 0))
+        cursor, page = yield from server.scan(keys, max(cursor, 0))
         if page:
-            found |= yield from inspecting.types(page)
+            found |= yield from server.types(page)
     return {key: kind for key, kind in found.items() if kind != "none"}
 
 
@@ -109,7 +108,7 @@ def _uniques(types: Mapping[bytes, str], keys: Keys) -> Step[dict[bytes, bytes]]
     found: dict[bytes, bytes] = {}
     for start in range(0, len(names), _PAGE):
         page = [key.decode("utf-8", "surrogateescape") for key in names[start : start + _PAGE]]
-        values = yield from reading.unique_values(page)
+        values = yield from pages.unique_values(page)
         found |= {
             key.encode("utf-8", "surrogateescape"): value
             for key, value in values.items()
@@ -133,37 +132,39 @@ def _queued_names(keys: Keys, types: Mapping[bytes, str]) -> set[str]:
 
 
 def _tallies(keys: Keys, names: list[str], pool_ids: set[str]) -> Step[dict[str, LockTally]]:
-    states = yield from pools.locks(keys, names)
+    states = yield from recount.locks(keys, names)
     found: dict[str, LockTally] = {}
     for name in names:
         ids = sorted(pool_ids | set(states[name].info))
-        tally = yield from inspecting.tally(keys, name, ids)
-        if tally is not None:
-            found[name] = tally
+        counted = yield from tally.tally(keys, name, ids)
+        if counted is not None:
+            found[name] = counted
     return found
 
 
 def _observed(keys: Keys, beats: Mapping[str, Mapping[str, str]]) -> Step[frozenset[str]]:
-    workers = [w for beat in beats.values() for w in beat.get("worker_ids", "").split(",") if w]
-    rows = (yield from reading.observations(keys, workers)) if workers else {}
+    workers = [
+        w for heartbeat in beats.values() for w in heartbeat.get("worker_ids", "").split(",") if w
+    ]
+    rows = (yield from pages.observations(keys, workers)) if workers else {}
     return frozenset(row["job_id"] for row in rows.values() if row.get("job_id"))
 
 
 def _limits(keys: Keys, types: Mapping[bytes, str]) -> Step[dict[str, str]]:
     if types.get(keys.limits, "hash") != "hash":
         return {}
-    return (yield from pools.written_limits(keys))
+    return (yield from recount.written_limits(keys))
 
 
 def _server() -> Step[tuple[int, dict[str, str], str | None]]:
     """Read the server's clock and settings, as far as the user may."""
     server_ms, info = 0, {}
     try:
-        server_ms = yield from inspecting.server_time()
-        info = yield from inspecting.info()
+        server_ms = yield from server.server_time()
+        info = yield from server.info()
     except ServerRefused:
         pass
-    return server_ms, info, (yield from inspecting.setting("save"))
+    return server_ms, info, (yield from server.setting("save"))
 
 
 def _large(
@@ -176,9 +177,7 @@ def _large(
     for where, key in places:
         kind, start, looked = types.get(key), 0, 1
         while kind in {"list", "zset"} and looked:
-            looked, jobs = yield from inspecting.large(
-                key, start, LARGE_BYTES + 1, queue=kind == "list"
-            )
+            looked, jobs = yield from tally.large(key, start, LARGE_BYTES + 1, queue=kind == "list")
             found = nlargest(_LARGEST, [*found, *((where, job) for job in jobs)], key=_size)
             start += looked
     return tuple(found)
@@ -203,7 +202,7 @@ def _claimed(
     for key in (keys.scheduled, keys.retry, keys.dead):
         start = 0
         while types.get(key) == "zset":
-            _, rows = yield from reading.page(key, start, _PAGE, queue=False)
+            _, rows = yield from pages.page(key, start, _PAGE, queue=False)
             if not rows:
                 break
             note(read_job(raw) for raw, _ in rows)
@@ -211,13 +210,13 @@ def _claimed(
     for name in names:
         start = 0
         while types.get(keys.jobs(name)) == "list":
-            _, rows = yield from reading.page(keys.jobs(name), start, _PAGE, queue=True)
+            _, rows = yield from pages.page(keys.jobs(name), start, _PAGE, queue=True)
             if not rows:
                 break
             note(read_job(raw, name) for raw, _ in rows)
             start += len(rows)
     note(read_job(raw, name) for (_, name), raws in held.items() for raw in raws)
     for pool_id, name in held:
-        again = yield from pools.in_progress(keys, pool_id, [name])
+        again = yield from reap.in_progress(keys, pool_id, [name])
         note(read_job(raw, name) for raw in again.get(name, []))
     return frozenset(claimed)

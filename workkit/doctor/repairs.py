@@ -11,8 +11,8 @@ from workkit.core.text import counted
 from workkit.engine.duties.reaper import Reaper
 from workkit.engine.handling.events import ReapedPool
 from workkit.engine.process.identity import Identity
-from workkit.store.calls import inspecting, pools
-from workkit.store.calls.pools import Beat
+from workkit.store.calls import beat, recount, tally
+from workkit.store.calls.beat import Beat
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -46,7 +46,7 @@ class Repairs:
             self._keys, nobody, names, _MAX_RECOVERIES,
             reaped.append, _nothing, self._entropy, _no_record,
         )  # fmt: skip
-        beats = yield from pools.heartbeats(self._keys, [pool_id])
+        beats = yield from beat.heartbeats(self._keys, [pool_id])
         now = beats[pool_id].heartbeat_at.encode("utf-8", "surrogateescape")
         if now.decode("utf-8", "replace") != heartbeat_at:  # an examination decodes it this way
             return _FAULT_GONE
@@ -59,14 +59,14 @@ class Repairs:
     def recount(self, name: str) -> Step[str]:
         """Count a queue's lock again."""
         for _ in range(_ATTEMPTS):
-            registered = yield from pools.registered(self._keys)
-            beats = yield from pools.heartbeats(self._keys, sorted(registered))
-            states = yield from pools.locks(self._keys, [name])
+            registered = yield from beat.registered(self._keys)
+            beats = yield from beat.heartbeats(self._keys, sorted(registered))
+            states = yield from recount.locks(self._keys, [name])
             kinds = {
                 pool_id: _kind(beats.get(pool_id))
                 for pool_id in sorted(registered | set(states[name].info))
             }
-            result = yield from pools.recount(self._keys, name, kinds)
+            result = yield from recount.recount(self._keys, name, kinds)
             if result is not None:
                 before, after, dropped = result
                 gone = counted(dropped, "field was", "fields were")
@@ -77,36 +77,36 @@ class Repairs:
         """Move jobs that no worker runs back to their queue. The oldest runs first."""
         returned = 0
         for raw in raws:
-            returned += yield from inspecting.return_ghost(self._keys, pool_id, name, raw)
+            returned += yield from tally.return_ghost(self._keys, pool_id, name, raw)
         return f"{counted(returned, 'job was', 'jobs were')} given back"
 
     def know(self, name: str) -> Step[str]:
         """Add a name to the known jobs."""
-        yield from inspecting.know(self._keys, name)
+        yield from tally.know(self._keys, name)
         return "the name was added"
 
     def lift(self, name: str, limit: str) -> Step[str]:
         """Remove a limit that no pool declares."""
-        lifted = yield from pools.lift_limit(self._keys, name, limit)
+        lifted = yield from recount.lift_limit(self._keys, name, limit)
         return "the limit was lifted" if lifted else _FAULT_GONE
 
     def set_aside(self, key: bytes, wrong: str) -> Step[str]:
         """Rename a key that has a wrong type."""
         to = self._keys.aside(key, self._clock.read().epoch_s)
-        moved = yield from inspecting.set_aside(key, to, wrong)
+        moved = yield from tally.set_aside(key, to, wrong)
         return f"it was renamed to {to.decode('utf-8', 'replace')!r}" if moved else _FAULT_GONE
 
     def free(self, key: bytes, value: bytes) -> Step[str]:
         """Delete a unique key that no job holds."""
-        freed = yield from inspecting.free_unique(key, value)
+        freed = yield from tally.free_unique(key, value)
         return "it was deleted" if freed else _FAULT_GONE
 
 
-def _kind(beat: Beat | None) -> str:
+def _kind(heartbeat: Beat | None) -> str:
     """Return how reliable a pool's in-progress list is; see recount.lua."""
-    if beat is None:
+    if heartbeat is None:
         return "none"
-    return "ours" if beat.limits else "peer"
+    return "ours" if heartbeat.limits else "peer"
 
 
 def _nothing() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from workkit.errors import ServerError
-from workkit.store.calls import inspecting
+from workkit.store.calls import server
 from workkit.store.round_trip import Step
 
 __all__ = ["EVICTS", "evicts", "warn_of_eviction"]
@@ -32,7 +32,7 @@ def evicts(info: Mapping[str, str]) -> str:
 def warn_of_eviction() -> Step[str]:
     """Return a warning if the server evicts; "" if it does not, or does not say."""
     try:
-        info = yield from inspecting.info("memory")
+        info = yield from server.info("memory")
     except ServerError:
         return ""  # no permission for INFO, or an outage, which other calls report
     policy = evicts(info)

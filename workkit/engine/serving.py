@@ -19,8 +19,7 @@ from workkit.engine.engine import Engine
 from workkit.engine.noise import Noise
 from workkit.engine.process.outage import Outage
 from workkit.errors import ServerError
-from workkit.store.calls import exchange as dispatching
-from workkit.store.calls import pools, queues
+from workkit.store.calls import exchange, queues, reap
 from workkit.store.connections.routine import Alarm, ChangeListener, Routine, Wait, WatchRequest
 from workkit.store.round_trip import RoundTrip, Step, ping
 
@@ -350,12 +349,12 @@ def _drained(
     with jobs are read one by one, since there may be thousands of queues.
     """
     pool_id = engine.identity.pool_id
-    look = yield from dispatching.look(engine.keys, pool_id, names)
+    look = yield from exchange.look(engine.keys, pool_id, names)
     states = (yield from queues.states(engine.keys, look.ready)) if look.ready else []
     waiting = {state.name: state.length for state in states if state.length}
     paused = [state.name for state in states if state.length and state.paused]
     overdue = look.next_due_s is not None and look.next_due_s <= clock.read().epoch_s
     is_busy = overdue or bool(set(waiting) - set(paused))
     if not is_busy:
-        is_busy = bool((yield from pools.in_progress(engine.keys, pool_id, names)))
+        is_busy = bool((yield from reap.in_progress(engine.keys, pool_id, names)))
     return paused, waiting, is_busy

@@ -20,7 +20,7 @@ from workkit.core.lifetimes import UNIQUE_LIVES_S
 from workkit.core.options import LARGE_BYTES, MAX_JOB_BYTES, check_job_bytes
 from workkit.core.records import ScheduledJob
 from workkit.errors import InvalidArgs, InvalidOption
-from workkit.store.calls import enqueue as store
+from workkit.store.calls import enqueue
 from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
 
@@ -72,7 +72,7 @@ class EnqueueSteps:
     def enqueue(self, name: str, args: Args) -> Step[Job]:
         """Put a job into its queue."""
         job = self._job(name, args)
-        yield from store.enqueue_one(self.keys, job.name, job.raw)
+        yield from enqueue.enqueue_one(self.keys, job.name, job.raw)
         return job
 
     def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> Step[list[Job]]:
@@ -91,13 +91,13 @@ class EnqueueSteps:
             batches: dict[str, list[bytes]] = {}
             for job in batch:
                 batches.setdefault(job.name, []).append(job.raw)
-            yield from store.enqueue(self.keys, batches)
+            yield from enqueue.enqueue(self.keys, batches)
         return made
 
     def schedule(self, name: str, run_at_s: int, args: Args) -> Step[ScheduledJob]:
         """Put a job into the scheduled set."""
         job = self._job(name, args, queued=False)
-        yield from store.schedule(self.keys, job.name, run_at_s, job.raw)
+        yield from enqueue.schedule(self.keys, job.name, run_at_s, job.raw)
         return ScheduledJob(run_at_s, job)
 
     def unique(
@@ -130,7 +130,7 @@ class EnqueueSteps:
         if len(raw) > LARGE_BYTES:
             self._check_size(name, raw)
         delay_s = max(run_at_s - now_s, 0) if run_at_s is not None else 0
-        accepted = yield from store.enqueue_unique(
+        accepted = yield from enqueue.enqueue_unique(
             self.keys,
             name,
             raw,
@@ -222,7 +222,9 @@ def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
     batch: list[Job] = []
     size = 0
     for job in jobs:
-        if batch and (len(batch) == store.MAX_BATCH or size + len(job.raw) > store.MAX_BATCH_BYTES):
+        if batch and (
+            len(batch) == enqueue.MAX_BATCH or size + len(job.raw) > enqueue.MAX_BATCH_BYTES
+        ):
             yield batch
             batch, size = [], 0
         batch.append(job)

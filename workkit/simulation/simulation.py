@@ -28,7 +28,7 @@ from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
 from workkit.simulation.trace import Trace
 from workkit.simulation.watching import Watching
-from workkit.store.calls.pools import scan_in_progress
+from workkit.store.calls.recount import scan_in_progress
 from workkit.store.connections.link import Carrier
 from workkit.store.keys import Keys
 

@@ -28,7 +28,7 @@ from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.records import Batch, Kind, Place
 from workkit.errors import NotUndone
-from workkit.store.calls import restore as trash
+from workkit.store.calls import restore
 from workkit.store.carry import StepCarrier
 from workkit.store.keys import Keys
 from workkit.store.replies import number
@@ -234,8 +234,8 @@ class Actions:
 
     def operations(self) -> list[Operation]:
         """Return all operations that can be undone, the newest first."""
-        known = self._carry(iter(trash.forget_expired(self._keys, self._clock.read().epoch_s)))
-        rows = self._carry(iter(trash.operations(self._keys, known))) if known else {}
+        known = self._carry(iter(restore.forget_expired(self._keys, self._clock.read().epoch_s)))
+        rows = self._carry(iter(restore.operations(self._keys, known))) if known else {}
         found = [_operation(name, fields, count) for name, (fields, count) in rows.items() if count]
         return sorted(found, key=lambda each: each.at, reverse=True)
 
@@ -245,7 +245,7 @@ class Actions:
         Args:
             operation_id: Its id, see `operations`.
         """
-        self._carry(iter(trash.forget(self._keys, operation_id)))
+        self._carry(iter(restore.forget(self._keys, operation_id)))
 
     def undo(
         self, operation_id: str, *, report: Report = _ignore, stop: Stop | None = None
@@ -260,7 +260,7 @@ class Actions:
         Raises:
             NotUndone: The operation is unknown: it was undone, or its trash has expired.
         """
-        row = self._carry(iter(trash.operation(self._keys, operation_id)))
+        row = self._carry(iter(restore.operation(self._keys, operation_id)))
         if not row:
             raise NotUndone(
                 f"cannot undo {operation_id!r}: it was already undone, or its trash has expired"
@@ -270,12 +270,12 @@ class Actions:
         while True:
             # The jobs retried last have most likely not begun yet. Deleted jobs must go back to
             # their queue in their old order.
-            entries = trash.entries(
+            entries = restore.entries(
                 self._keys, operation_id, _UNDO_BATCH, newest_first=action.verb == "retry"
             )
             left, found = self._carry(iter(entries))
             if not found:
-                self._carry(iter(trash.forget(self._keys, operation_id)))
+                self._carry(iter(restore.forget(self._keys, operation_id)))
                 return Undone(back, without_key, gone_on, 0)
             if stop is not None and stop.is_set():
                 return Undone(back, without_key, gone_on, left)

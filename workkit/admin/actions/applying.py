@@ -13,7 +13,7 @@ from workkit.admin.actions.throttle import STAGES, FailureWatch
 from workkit.admin.steps.reads import read_job
 from workkit.core.lifetimes import TRASH_KEPT_S
 from workkit.core.text import counted
-from workkit.store.calls import restore as trash
+from workkit.store.calls import restore
 from workkit.store.calls.remove import Trash
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Application:
         if left and self._stop.is_set():
             self._stopped = self._stopped or "you stopped it"
         if not self._done:
-            self._carry(iter(trash.forget(self._keys, self._trash.operation)))
+            self._carry(iter(restore.forget(self._keys, self._trash.operation)))
         return BulkOutcome(
             self._trash.operation if self._done else "",
             self._done, self._gone, self._refused, left, self._stopped,
@@ -99,7 +99,7 @@ class Application:
             "planned": plan.count,
             "expires_at": now_s + self._trash.kept_s,
         }
-        note = trash.note(self._keys, self._trash.operation, fields, now_s, self._trash.kept_s)
+        note = restore.note(self._keys, self._trash.operation, fields, now_s, self._trash.kept_s)
         self._carry(iter(note))
 
     def _now_s(self) -> int:

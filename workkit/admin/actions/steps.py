@@ -15,11 +15,11 @@ from workkit.core.job import Job
 from workkit.core.lifetimes import UNIQUE_LIVES_S
 from workkit.core.records import Place
 from workkit.errors import ServerRefused
-from workkit.store.calls import pages as reading
-from workkit.store.calls import remove as changing
-from workkit.store.calls import restore as trash
-from workkit.store.calls.remove import Revival, Trash
+from workkit.store.calls import pages, restore, revive
+from workkit.store.calls import remove as remove_calls
+from workkit.store.calls.remove import Trash
 from workkit.store.calls.restore import Entry, Recall, Restore
+from workkit.store.calls.revive import Revival
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -50,7 +50,7 @@ def key_uses(keys: Keys, verb: Verb, place: Place, jobs: Sequence[Job]) -> Step[
     if verb == "retry" and place.kind != "dead":
         return [KeyUse(unique=False, contested=False)] * len(jobs)
     wanted = list(dict.fromkeys(filter(None, names)))
-    values = (yield from reading.unique_values(wanted)) if wanted else {}
+    values = (yield from pages.unique_values(wanted)) if wanted else {}
     return [
         _key_use(keys, verb, job, values[name]) if name else KeyUse(unique=False, contested=False)
         for job, name in zip(jobs, names, strict=True)
@@ -84,24 +84,24 @@ def set_page(
     if cursor is None:
         first = "-inf" if low <= -FOREVER else str(low)
         last = "+inf" if high >= FOREVER else f"({high + 1}"
-        rows = yield from reading.members_at(key, first, last, offset=0, count=count)
+        rows = yield from pages.members_at(key, first, last, offset=0, count=count)
     else:
-        _, rows = yield from reading.members_after(key, cursor.raw, cursor.score, count)
+        _, rows = yield from pages.members_after(key, cursor.raw, cursor.score, count)
     inside = [(raw, score) for raw, score in rows if epoch(score) <= high]
-    more = len(inside) == len(rows) and reading.is_full(rows, count)
+    more = len(inside) == len(rows) and pages.is_full(rows, count)
     return [raw for raw, _ in inside], SetCursor(*inside[-1]) if more else None
 
 
 def queue_page(keys: Keys, place: Place, start: int, count: int) -> Step[tuple[list[bytes], bool]]:
     """Read a part of a queue, counted from its newest job; gives whether there may be more."""
     key = _key_of(keys, place)
-    _, rows = yield from reading.page(key, start, count, queue=True, reverse=True)
-    return [raw for raw, _ in rows], reading.is_full(rows, count)
+    _, rows = yield from pages.page(key, start, count, queue=True, reverse=True)
+    return [raw for raw, _ in rows], pages.is_full(rows, count)
 
 
 def _key_of(keys: Keys, place: Place) -> bytes:
     """Return the key of a place."""
-    return keys.jobs(place.queue) if place.kind == "queued" else reading.set_key(keys, place.kind)
+    return keys.jobs(place.queue) if place.kind == "queued" else pages.set_key(keys, place.kind)
 
 
 # Acting.
@@ -113,7 +113,7 @@ def remove(
     """Move jobs to the trash."""
     removals = [removal(keys, read_job(raw, place.queue)) for raw in raws]
     kind: Literal["list", "zset"] = "list" if place.kind == "queued" else "zset"
-    there = yield from changing.remove(
+    there = yield from remove_calls.remove(
         keys, _key_of(keys, place), kind, removals, trash=into, now_s=now_s
     )
     return ["done" if was else "gone" for was in there]
@@ -127,7 +127,7 @@ def work(
     able = [comeback for comeback in revivals if comeback is not None]
     letters = ""
     if able:
-        letters = yield from changing.revive(keys, _key_of(keys, place), able, now_s, trash=into)
+        letters = yield from revive.revive(keys, _key_of(keys, place), able, now_s, trash=into)
     fates = iter(letters)
     return ["refused" if each is None else _FATES[next(fates)] for each in revivals]
 
@@ -156,10 +156,10 @@ def take_back(
         restores = [_restore(keys, place, entry, now_s) for entry in found]
         kind: Literal["list", "zset"] = "list" if place.kind == "queued" else "zset"
         target = _key_of(keys, place)
-        letters = yield from trash.restore(keys, operation_id, target, kind, restores, now_s)
+        letters = yield from restore.restore(keys, operation_id, target, kind, restores, now_s)
     else:
         recalls = [_recall(keys, place, entry) for entry in found]
-        letters = yield from trash.recall(keys, operation_id, _key_of(keys, place), recalls)
+        letters = yield from restore.recall(keys, operation_id, _key_of(keys, place), recalls)
     if letters == "t":
         raise ServerRefused("WRONGTYPE", f"the key of {place} has a wrong type; rename it first")
     return letters

@@ -13,7 +13,7 @@ from workkit.core.history import FORMAT, PackedHistory, Record, unpack
 from workkit.core.options import check_whole
 from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
-from workkit.store.calls import pages as reading
+from workkit.store.calls import pages
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -152,7 +152,7 @@ class HistoryQuery:
             keys: The namespace.
             entries: How many entries; each holds the executions that one exchange settled.
         """
-        step = iter(reading.history_entries(keys, "-", "+", entries, newest_first=True))
+        step = iter(pages.history_entries(keys, "-", "+", entries, newest_first=True))
         return list(self.pick(run(step)))
 
     def pick(self, entries: Iterable[PackedHistory]) -> Iterator[HistoryRecord]:
@@ -184,7 +184,7 @@ class HistoryQuery:
 def _newest_first(run: _Run, keys: Keys, since_ms: int) -> Iterator[PackedHistory]:
     low, high = f"{since_ms}" if since_ms else "-", "+"
     while True:
-        step = iter(reading.history_entries(keys, low, high, _ENTRIES, newest_first=True))
+        step = iter(pages.history_entries(keys, low, high, _ENTRIES, newest_first=True))
         entries = run(step)
         yield from entries
         if len(entries) < _ENTRIES:
@@ -207,7 +207,7 @@ def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequenc
     low = "({}-{}".format(*id_pair(after)) if after else f"{since_ms}"
     count = _FIRST_ENTRIES
     while True:
-        step = iter(reading.history_entries(keys, low, "+", count, newest_first=False))
+        step = iter(pages.history_entries(keys, low, "+", count, newest_first=False))
         entries = run(step)
         if entries:
             yield entries

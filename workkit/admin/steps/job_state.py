@@ -10,8 +10,7 @@ from workkit.admin.steps.reads import heartbeats, observe_queues
 from workkit.core.job import Job
 from workkit.core.records import Overview, Placed, QueuedJob
 from workkit.errors import InvalidArgs
-from workkit.store.calls import pools
-from workkit.store.calls import survey as surveying
+from workkit.store.calls import beat, survey
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -50,12 +49,12 @@ def around(
         queue = next((queue for queue in seen.queues if queue.job_name == name), None)
         beats = seen.pools
     else:
-        known = name in (yield from pools.known_jobs(keys))
+        known = name in (yield from beat.known_jobs(keys))
         queue = (yield from observe_queues(keys, [name], now_s))[0] if known else None
         beats = yield from heartbeats(keys)
     place = _SETS[placed.place](keys) if placed.place in _SETS else None
     unique_key = unique_key_of(keys, placed.job)
-    found = yield from surveying.standing(keys, name, unique_key, place, placed.job.raw)
+    found = yield from survey.standing(keys, name, unique_key, place, placed.job.raw)
     ahead = placed.position if isinstance(placed, QueuedJob) else None
     return Circumstances(
         now_s, queue, found.holders, beats, found.unique_holder, ahead, found.there

@@ -23,10 +23,8 @@ from workkit.errors import (
     ServerRefused,
     Undecodable,
 )
-from workkit.store.calls import pages as reading
-from workkit.store.calls import pools
-from workkit.store.calls import queues as queue_store
-from workkit.store.calls import remove as changing
+from workkit.store.calls import beat, pages, reap
+from workkit.store.calls import queues as queue_calls
 from workkit.store.calls.pages import SetName
 from workkit.store.keys import Keys, check_name
 from workkit.store.replies import number
@@ -90,14 +88,14 @@ def epoch(score: float) -> int:
 
 def queues(keys: Keys, now_s: int) -> Step[list[Queue]]:
     """Return all queues, by name."""
-    return (yield from observe_queues(keys, sorted((yield from pools.known_jobs(keys))), now_s))
+    return (yield from observe_queues(keys, sorted((yield from beat.known_jobs(keys))), now_s))
 
 
 def observe_queues(keys: Keys, names: Sequence[str], now_s: int) -> Step[list[Queue]]:
     """Return some queues, in the order of their names."""
     if not names:
         return []
-    states = yield from queue_store.states(keys, names)
+    states = yield from queue_calls.states(keys, names)
     found = []
     for state in states:
         waited_s = 0
@@ -115,14 +113,14 @@ def observe_queues(keys: Keys, names: Sequence[str], now_s: int) -> Step[list[Qu
 
 def heartbeats(keys: Keys) -> Step[list[WorkerPoolHeartbeat]]:
     """Return all registered pools, by id."""
-    return (yield from heartbeats_of(keys, sorted((yield from pools.registered(keys)))))
+    return (yield from heartbeats_of(keys, sorted((yield from beat.registered(keys)))))
 
 
 def heartbeats_of(keys: Keys, pool_ids: Sequence[str]) -> Step[list[WorkerPoolHeartbeat]]:
     """Return some pools, in the order of their ids."""
     if not pool_ids:
         return []
-    rows = yield from reading.pools(keys, pool_ids)
+    rows = yield from pages.pools(keys, pool_ids)
     return [_heartbeat(pool_id, rows[pool_id]) for pool_id in pool_ids]
 
 
@@ -150,10 +148,12 @@ def observations(
 ) -> Step[list[WorkerObservation]]:
     """Return what workers run: the given ones, or all workers of all registered pools."""
     if worker_ids is None:
-        worker_ids = [w for beat in (yield from heartbeats(keys)) for w in beat.worker_ids]
+        worker_ids = [
+            w for heartbeat in (yield from heartbeats(keys)) for w in heartbeat.worker_ids
+        ]
     if not worker_ids:
         return []
-    rows = yield from reading.observations(keys, worker_ids)
+    rows = yield from pages.observations(keys, worker_ids)
     return [_observation(worker_id, rows[worker_id]) for worker_id in worker_ids]
 
 
@@ -177,12 +177,12 @@ def _observation(worker_id: str, row: dict[str, str]) -> WorkerObservation:
 
 def pause(keys: Keys, name: str) -> Step[None]:
     """Pause a queue."""
-    yield from changing.pause(keys, check_name(name))
+    yield from queue_calls.pause(keys, check_name(name))
 
 
 def unpause(keys: Keys, name: str) -> Step[bool]:
     """Resume a queue. Return whether it was paused."""
-    return (yield from changing.unpause(keys, check_name(name)))
+    return (yield from queue_calls.unpause(keys, check_name(name)))
 
 
 # Pages.
@@ -190,7 +190,7 @@ def unpause(keys: Keys, name: str) -> Step[bool]:
 
 def queued(keys: Keys, name: str, start: int, count: int) -> Step[tuple[int, list[QueuedJob]]]:
     """Return the length of a queue and some of its jobs."""
-    total, raws = yield from reading.queued(keys.jobs(check_name(name)), start, count)
+    total, raws = yield from pages.queued(keys.jobs(check_name(name)), start, count)
     return total, [QueuedJob(start + at, read_job(raw, name)) for at, raw in enumerate(raws)]
 
 
@@ -204,7 +204,7 @@ def read_set(
     keys: Keys, name: SetName, start: int, count: int
 ) -> Step[tuple[int, list[tuple[int, Job]]]]:
     """Return the size of a sorted set and some of its jobs."""
-    total, rows = yield from reading.members(reading.set_key(keys, name), start, count)
+    total, rows = yield from pages.members(pages.set_key(keys, name), start, count)
     return total, [(epoch(score), read_job(raw)) for raw, score in rows]
 
 
@@ -219,15 +219,15 @@ def set_page(keys: Keys, name: SetName, page: int, size: int) -> Step[Page[tuple
 
 def find(keys: Keys, job_id: str) -> Step[Found | None]:
     """Find a job: among running jobs, in queues, then in the sets."""
-    known = sorted((yield from pools.known_jobs(keys)))
+    known = sorted((yield from beat.known_jobs(keys)))
     found = yield from _find_running(keys, known, job_id)
     found = found or (yield from _find_queued(keys, known, job_id))
     return found or (yield from _find_waiting(keys, job_id))
 
 
 def _find_running(keys: Keys, known: Sequence[str], job_id: str) -> Step[Found | None]:
-    for pool_id in sorted((yield from pools.registered(keys))):
-        held = yield from pools.in_progress(keys, pool_id, known)
+    for pool_id in sorted((yield from beat.registered(keys))):
+        held = yield from reap.in_progress(keys, pool_id, known)
         for name, raws in held.items():
             for job in (read_job(raw, name) for raw in raws):
                 if job.id == job_id:
@@ -250,7 +250,7 @@ def _find_queued(keys: Keys, known: Sequence[str], job_id: str) -> Step[Found | 
 
 def _find_in_queue(keys: Keys, name: str, job_id: str) -> Step[Job | None]:
     start, key = 0, keys.jobs(name)
-    while rows := (yield from reading.page(key, start, _BATCH, queue=True))[1]:
+    while rows := (yield from pages.page(key, start, _BATCH, queue=True))[1]:
         for job in (read_job(raw, name) for raw, _ in rows):
             if job.id == job_id:
                 return job
@@ -262,8 +262,8 @@ def _find_waiting(keys: Keys, job_id: str) -> Step[Found | None]:
     places: tuple[SetName, ...] = ("scheduled", "retry", "dead")
     for place in places:
         start = 0
-        key = reading.set_key(keys, place)
-        while rows := (yield from reading.page(key, start, _BATCH, queue=False))[1]:
+        key = pages.set_key(keys, place)
+        while rows := (yield from pages.page(key, start, _BATCH, queue=False))[1]:
             for raw, score in rows:
                 job = read_job(raw)
                 if job.id == job_id:
@@ -274,4 +274,4 @@ def _find_waiting(keys: Keys, job_id: str) -> Step[Found | None]:
 
 def extent(keys: Keys) -> Step[HistoryExtent]:
     """Return the size of history."""
-    return HistoryExtent(*(yield from reading.history_extent(keys)))
+    return HistoryExtent(*(yield from pages.history_extent(keys)))

@@ -8,8 +8,9 @@ from workkit.admin.steps.job_state import unique_key_of
 from workkit.core import job as wire
 from workkit.core.job import Job
 from workkit.core.undecodable import restore_undecodable
-from workkit.store.calls import pages as reading
-from workkit.store.calls.remove import Removal, Revival
+from workkit.store.calls import pages
+from workkit.store.calls.remove import Removal
+from workkit.store.calls.revive import Revival
 from workkit.store.keys import Keys
 
 __all__ = ["removal", "revival"]
@@ -36,7 +37,7 @@ def revival(keys: Keys, job: Job, now_s: int) -> Revival | None:
         origin = str((job.args or {}).get("from", job.name))
         if origin in {"scheduled", "retry"} and job.name == origin:
             name: Any = origin
-            return Revival(job.raw, original, b"", "", reading.set_key(keys, name))
+            return Revival(job.raw, original, b"", "", pages.set_key(keys, name))
         return Revival(job.raw, original, b"", job.name, keys.jobs(job.name))
     fresh: dict[str, Any] = {
         "t": now_s, "t_ms": None, "fails": None, "failed_at": None, "err": None,

@@ -12,7 +12,7 @@ from workkit.core.records import CronEntry, Overview
 from workkit.cron import Schedule
 from workkit.cron.slots import slot_id
 from workkit.errors import InvalidSpec
-from workkit.store.calls import survey as surveying
+from workkit.store.calls import survey
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -29,7 +29,7 @@ _LOOK_BACK_S: Final = (60, 3_600, 86_400, 3 * 86_400)
 def overview(keys: Keys, now_ms: int) -> Step[Overview]:
     """Read the overview of a namespace, always in three round trips."""
     now_s = now_ms // 1000
-    found = yield from surveying.survey(keys)
+    found = yield from survey.survey(keys)
     queues = yield from observe_queues(keys, sorted(found.names), now_s)
     pools = yield from heartbeats_of(keys, sorted(found.pool_ids))
     scheduled, retry = found.next_scheduled, found.next_retry
@@ -48,13 +48,11 @@ def overview(keys: Keys, now_ms: int) -> Step[Overview]:
 
 def cron_entries(keys: Keys, now_s: int) -> Step[list[CronEntry]]:
     """Return the cron entries that pools have declared, by name and spec."""
-    seen, planned = yield from surveying.cron_entries(keys)
+    seen, planned = yield from survey.cron_entries(keys)
     named = sorted((*_named(field), field) for field in seen | planned)
     slots = {field: _past_slots(name, spec, now_s) for name, spec, field in named}
     ids = [slot for found in slots.values() for slot in found]
-    states = dict(
-        zip(ids, (yield from surveying.slot_states(keys, ids)) if ids else [], strict=True)
-    )
+    states = dict(zip(ids, (yield from survey.slot_states(keys, ids)) if ids else [], strict=True))
     entries = []
     for name, spec, field in named:
         last = next((slot for slot in slots[field] if states[slot]), None)

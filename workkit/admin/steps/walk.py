@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from workkit.admin.steps.reads import epoch, read_job
 from workkit.core.options import check_whole
 from workkit.core.records import DeadJob, Page, Place, QueuedJob, RetryJob, ScheduledJob
-from workkit.store.calls import pages as reading
+from workkit.store.calls import pages
 from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
 
@@ -70,11 +70,11 @@ def _rows(
     """Read bytes with their scores, or with their positions."""
     queue = place.kind == "queued"
     key = _key_of(keys, place)
-    total, rows = yield from reading.page(key, start, count, queue=queue, reverse=reverse)
+    total, rows = yield from pages.page(key, start, count, queue=queue, reverse=reverse)
     piece = rows
     # Where jobs are large, no reply has all of them at once.
-    while piece and len(rows) < count and reading.is_full(piece, count):
-        _, piece = yield from reading.page(
+    while piece and len(rows) < count and pages.is_full(piece, count):
+        _, piece = yield from pages.page(
             key, start + len(rows), count - len(rows), queue=queue, reverse=reverse
         )
         rows = [*rows, *piece]
@@ -84,7 +84,7 @@ def _rows(
 def _key_of(keys: Keys, place: Place) -> bytes:
     if place.kind == "queued":
         return keys.jobs(check_name(place.queue))
-    return reading.set_key(keys, place.kind)
+    return pages.set_key(keys, place.kind)
 
 
 def after(
@@ -93,15 +93,15 @@ def after(
     """Return the jobs after a cursor, and the next cursor; None at the end."""
     start = cursor.position if cursor else 0
     if cursor and place.kind != "queued":
-        key = reading.set_key(keys, place.kind)
-        total, rows = yield from reading.members_after(
+        key = pages.set_key(keys, place.kind)
+        total, rows = yield from pages.members_after(
             key, cursor.raw, cursor.score, count, reverse=reverse
         )
     else:
-        total, rows = yield from reading.page(
+        total, rows = yield from pages.page(
             _key_of(keys, place), start, count, queue=place.kind == "queued", reverse=reverse
         )
-    position, more = start + len(rows), reading.is_full(rows, count)
+    position, more = start + len(rows), pages.is_full(rows, count)
     if cursor and place.kind == "queued":
         rows = _fresh(rows, cursor.raw)
     page = Page([record(place, raw, at) for raw, at in rows], total)

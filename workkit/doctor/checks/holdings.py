@@ -10,7 +10,7 @@ from workkit.doctor.checks.pools import suspect_pools
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Examination
 from workkit.doctor.repairs import Repairs
-from workkit.store.calls.inspecting import LockTally
+from workkit.store.calls.tally import LockTally
 
 __all__ = ["check", "suspects"]
 

@@ -32,8 +32,7 @@ from workkit.engine.handling.execution import Execution, Fate, decide, quick_fat
 from workkit.engine.process.identity import Identity
 from workkit.engine.runners.base import Runner
 from workkit.errors import ServerError, ServerRefused
-from workkit.store.calls import exchange as store
-from workkit.store.calls import pools
+from workkit.store.calls import beat, exchange
 from workkit.store.keys import Keys
 from workkit.store.round_trip import RoundTrip, Step
 
@@ -142,12 +141,12 @@ class Dispatcher:
         """Whether a handler has ended since the last turn, or reports have arrived."""
         return bool(self._finished) or self._ledger.has_reports
 
-    def look(self) -> RoundTrip[store.IdleLook]:
+    def look(self) -> RoundTrip[exchange.IdleLook]:
         """Return a look at everything that could give this pool work; pass it to `looked`."""
         board = self._board
-        return store.look(self._keys, self._identity.pool_id, board.names, board.blocked)
+        return exchange.look(self._keys, self._identity.pool_id, board.names, board.blocked)
 
-    def looked(self, look: store.IdleLook) -> bool:
+    def looked(self, look: exchange.IdleLook) -> bool:
         """Record the reply to a look.
 
         Returns:
@@ -294,7 +293,7 @@ class Dispatcher:
         ledger = self._ledger
         fates = ledger.take_outbox()
         records, ledger.records = ledger.records, []
-        exchange = store.exchange(
+        round_trip = exchange.exchange(
             self._keys,
             self._identity.pool_id,
             self._pool_sync.fence,
@@ -305,7 +304,7 @@ class Dispatcher:
             self._replies.take,
         )
         try:
-            reply = yield from exchange
+            reply = yield from round_trip
         except BaseException:  # also for a bug of ours: a resync shows what has happened
             self._pool_sync.lost(now, fates, records)
             self._replies.take()
@@ -329,7 +328,7 @@ class Dispatcher:
         """Tell whether an exchange follows at once; the last reply is processed during it."""
         return bool(self._finished) or (self._board.may_have_jobs and self._room(now)[1] > 0)
 
-    def _out_of_step(self, reply: store.ExchangeReply) -> None:
+    def _out_of_step(self, reply: exchange.ExchangeReply) -> None:
         if reply.status == "gone":
             self._pool_sync.reaped = True
         elif reply.status == "fenced":
@@ -341,13 +340,13 @@ class Dispatcher:
                 "settled; rename or delete it",
             )
 
-    def _history_blob(self, fates: list[Fate], others: list[Record]) -> store.HistoryBlob:
+    def _history_blob(self, fates: list[Fate], others: list[Record]) -> exchange.HistoryBlob:
         """Pack the records for history."""
         records = [*others, *(fate.record for fate in fates)]
         if self._history is None or not records:
-            return store.HistoryBlob()
+            return exchange.HistoryBlob()
         options = self._history
-        return store.HistoryBlob(
+        return exchange.HistoryBlob(
             options.max_records,
             len(records),
             pack(records),
@@ -394,6 +393,6 @@ class Dispatcher:
         """
         if not self._pool_sync.registered:
             return 0
-        held = yield from pools.leave(self._keys, self._identity.pool_id, self._board.names)
+        held = yield from beat.leave(self._keys, self._identity.pool_id, self._board.names)
         self._pool_sync.registered = held > 0
         return held

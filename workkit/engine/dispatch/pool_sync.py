@@ -14,8 +14,7 @@ from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.handling.execution import Fate, quick_fate
 from workkit.engine.process.identity import Identity
-from workkit.store.calls import exchange as store
-from workkit.store.calls import pools
+from workkit.store.calls import beat, exchange
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -128,7 +127,7 @@ class PoolSync:
             _log.warning("pool %s was taken for dead; it continues as %s", old_id, identity.pool_id)
         self.registered = False
         identity.started_at = identity.started_at or now.epoch_s
-        yield from pools.register(
+        yield from beat.register(
             self._keys,
             identity.pool_id,
             identity.heartbeat(now.epoch_s, self._ledger.totals),
@@ -147,7 +146,7 @@ class PoolSync:
         """
         self._in_step = False
         for old_id in sorted(self._to_adopt):
-            applied = yield from store.adopt(
+            applied = yield from exchange.adopt(
                 self._keys, old_id, self._identity.pool_id, self._board.names
             )
             if applied is None:  # others have deleted the pool's keys; history may have the records
@@ -163,7 +162,7 @@ class PoolSync:
         records = [*(fate.record for fate in lost.fates), *lost.records]
         if not records:
             return 0
-        recorded = yield from store.has_told(self._keys, old_id, lost.sent_ms, records[0])
+        recorded = yield from exchange.has_told(self._keys, old_id, lost.sent_ms, records[0])
         return lost.number if recorded else 0
 
     def _resolve(self, pool_id: str, applied: int) -> None:
@@ -187,7 +186,7 @@ class PoolSync:
         """Compare the jobs in Redis with the ledger, and shut out late exchanges."""
         self._in_step = False
         self.fence += 2
-        state = yield from store.resync(
+        state = yield from exchange.resync(
             self._keys, self._identity.pool_id, self.fence, self._board.names
         )
         if state is None:

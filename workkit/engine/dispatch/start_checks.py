@@ -11,8 +11,7 @@ from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.handling.execution import Execution, quick_fate
 from workkit.engine.process.identity import Identity
-from workkit.store.calls import begin as store
-from workkit.store.calls import pools
+from workkit.store.calls import beat, begin, reap
 from workkit.store.calls.begin import StartQuestion, StartVerdict
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
@@ -93,7 +92,7 @@ class StartChecks:
         self._waiting = [e for e in self._waiting if self._ledger.is_open(e)]
         if unknown := [e for e in self._waiting if e.recovered == _UNKNOWN]:
             ids = [execution.payload.id for execution in unknown]
-            counts = yield from store.recovery_counts(self._keys, ids)
+            counts = yield from begin.recovery_counts(self._keys, ids)
             for execution, count in zip(unknown, counts, strict=True):
                 execution.recovered = count
         asked = [execution for execution in self._waiting if execution.asks]
@@ -138,7 +137,7 @@ class StartChecks:
             others += admission.slots(slots, self._ledger.held(), now)
         order = [*unique, *theirs, *slots]
         while True:
-            found = yield from store.begin(
+            found = yield from begin.begin(
                 self._keys, self._identity.pool_id, fence, now.epoch_s, keys, others, meanwhile
             )
             if found is None:
@@ -174,7 +173,7 @@ class StartChecks:
         separate place in the queue.
         """
         admission, key = self._admission, self._admission.unique_key(execution)
-        value = yield from store.unique_value(key)
+        value = yield from begin.unique_value(key)
         if value is None or admission.job_id(value) == execution.payload.id:
             return False
         holder = admission.job_id(value)  # "" if the key does not name its owner
@@ -185,20 +184,20 @@ class StartChecks:
             return admission.is_newer(raw, execution, key)
 
         start = 0
-        while raws := (yield from store.newest(self._keys, execution.queue, start, _PAGE)):
+        while raws := (yield from begin.newest(self._keys, execution.queue, start, _PAGE)):
             if any(map(is_successor, raws)):
                 return True
             start += len(raws)
         if not holder:
             return False
-        for pool_id in sorted((yield from pools.registered(self._keys))):
+        for pool_id in sorted((yield from beat.registered(self._keys))):
             if (yield from self._holds(pool_id, execution.queue, holder)):
                 return True
         return False
 
     def _holds(self, owner: str, queue: str, job_id: str) -> Step[bool]:
         """Look whether a pool has a job in progress, even if its bytes have changed."""
-        held = yield from pools.in_progress(self._keys, owner, [queue])
+        held = yield from reap.in_progress(self._keys, owner, [queue])
         return any(self._admission.job_id(raw) == job_id for raw in held.get(queue, []))
 
     def _apply_verdict(self, execution: Execution, verdict: StartVerdict, now: Instant) -> bool:

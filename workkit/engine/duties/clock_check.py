@@ -12,7 +12,7 @@ import logging
 from typing import Final
 
 from workkit.core.clock import Clock, Instant
-from workkit.store.calls import move as due
+from workkit.store.calls import server
 from workkit.store.round_trip import Step
 
 __all__ = ["ClockCheck", "ServerClock"]
@@ -56,7 +56,7 @@ class ServerClock:
             ServerError: It did not answer.
         """
         before = self._own.read()
-        server_ms = yield from due.server_ms()
+        server_ms = yield from server.server_ms()
         after = self._own.read()
         self._known = server_ms is not None
         if server_ms is None:

@@ -16,7 +16,7 @@ from workkit.core.liveness import BEAT_S
 from workkit.engine.process.identity import Identity
 from workkit.engine.process.vitals import STILL_S, Pulse, Vigil
 from workkit.errors import ServerError
-from workkit.store.calls import pools
+from workkit.store.calls import beat
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -66,7 +66,7 @@ class Heartbeat:
             pool_id = identity.pool_id
             fields = identity.pulse(now.epoch_s, self._totals())
             try:
-                alive = yield from pools.beat(self._keys, pool_id, fields, identity.limits)
+                alive = yield from beat.beat(self._keys, pool_id, fields, identity.limits)
             except ServerError:
                 self.is_heard = False
                 raise

@@ -13,7 +13,7 @@ from workkit.core.clock import Instant
 from workkit.core.job import args_json
 from workkit.core.lifetimes import OBSERVATION_S
 from workkit.engine.handling.execution import Execution
-from workkit.store.calls import pools
+from workkit.store.calls import beat
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -56,14 +56,14 @@ class Observer:
             running[worker_id] = _fields(execution, started)
         idle = [worker_id for worker_id in self._written if worker_id not in state]
         if running or idle:
-            yield from pools.observe(self._keys, running, idle, OBSERVATION_S)
+            yield from beat.observe(self._keys, running, idle, OBSERVATION_S)
         self._written = state
         return _EVERY_S
 
     def clear(self) -> Step[None]:
         """Remove every observation at the end of the pool."""
         if self._written:
-            yield from pools.observe(self._keys, {}, list(self._written), OBSERVATION_S)
+            yield from beat.observe(self._keys, {}, list(self._written), OBSERVATION_S)
             self._written = {}
 
 

@@ -13,9 +13,8 @@ from workkit.core import job as wire
 from workkit.cron import Schedule
 from workkit.cron.slots import slot_prefix
 from workkit.errors import Undecodable
-from workkit.store.calls import move as due
-from workkit.store.calls import pools
-from workkit.store.calls.pools import Beat
+from workkit.store.calls import beat, plan_slots
+from workkit.store.calls.beat import Beat
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -29,9 +28,9 @@ _MOST: Final = 5_000
 
 def go_pools(keys: Keys) -> Step[list[Beat]]:
     """Return the heartbeats of all registered Go pools."""
-    registered = yield from pools.registered(keys)
-    beats = (yield from pools.heartbeats(keys, sorted(registered))) if registered else {}
-    return [beat for beat in beats.values() if beat.is_go]
+    registered = yield from beat.registered(keys)
+    beats = (yield from beat.heartbeats(keys, sorted(registered))) if registered else {}
+    return [heartbeat for heartbeat in beats.values() if heartbeat.is_go]
 
 
 def plans(
@@ -56,7 +55,7 @@ def plans(
         first_s = after_s + (schedule.next_after(first_s) or 0) - first_s  # in any phase
     if first_s is None or first_s >= before_s:
         return None
-    raws = yield from due.scheduled_between(keys, after_s, before_s, _MOST)
+    raws = yield from plan_slots.scheduled_between(keys, after_s, before_s, _MOST)
     prefix = slot_prefix(name, spec)
     ids = (_job_id(raw) for raw in raws)
     if any(each.startswith(prefix) and each.removeprefix(prefix).isdecimal() for each in ids):

@@ -18,7 +18,7 @@ from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.cron.slots import PeriodicEntry
 from workkit.engine.duties import peers
-from workkit.store.calls import move as due
+from workkit.store.calls import plan_slots
 from workkit.store.keys import Keys
 from workkit.store.replies import number
 from workkit.store.round_trip import Step
@@ -55,10 +55,10 @@ class Planner:
         """Plan every entry up to the horizon."""
         if not self._entries:
             return _EVERY_S
-        planned = yield from due.planned_until(self._keys, [e.field for e in self._entries])
+        planned = yield from plan_slots.planned_until(self._keys, [e.field for e in self._entries])
         go_s = None
         if any(0 < until_s < now.epoch_s for until_s in planned):
-            go_s = yield from due.peer_planned_at(self._keys)  # before we overwrite it
+            go_s = yield from plan_slots.peer_planned_at(self._keys)  # before we overwrite it
         for entry, until_s in zip(self._entries, planned, strict=True):
             yield from self._plan(entry, until_s, now.epoch_s, go_s)
         return _EVERY_S * self._entropy.uniform(0.8, 1.2)
@@ -72,7 +72,7 @@ class Planner:
         for start in range(0, max(len(times), 1), _BATCH):
             batch = times[start : start + _BATCH]
             last = start + _BATCH >= len(times)
-            yield from due.plan_slots(
+            yield from plan_slots.plan_slots(
                 self._keys,
                 name=entry.name,
                 field=entry.field,

@@ -25,8 +25,9 @@ from workkit.engine.handling.events import ReapedPool
 from workkit.engine.handling.execution import headline
 from workkit.engine.process.identity import Identity
 from workkit.errors import Undecodable
-from workkit.store.calls import pools
-from workkit.store.calls.pools import Beat, Recoverable
+from workkit.store.calls import beat, reap
+from workkit.store.calls.beat import Beat
+from workkit.store.calls.reap import Recoverable
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -99,28 +100,28 @@ class Reaper:
     def step(self, now: Instant) -> Step[float]:
         """Read heartbeats; recover the jobs of pools that are dead."""
         own_id = self._identity.pool_id
-        registered = yield from pools.registered(self._keys)
+        registered = yield from beat.registered(self._keys)
         taken_out = self._identity.started_at and own_id not in registered
         if taken_out and own_id == self._identity.pool_id:
             self._expelled()
         watched = self._watchlist(registered, now) | set(self._suspects)
-        beats = (yield from pools.heartbeats(self._keys, sorted(watched))) if watched else {}
+        beats = (yield from beat.heartbeats(self._keys, sorted(watched))) if watched else {}
         if now.monotonic_s - self._looked_at > _GAP_S or not self._is_heard():
             self._watched.clear()
         self._looked_at = now.monotonic_s
         # A heartbeat may have been written while the reply was under way.
         read_s = (self._clock.read() if self._clock is not None else now).monotonic_s
         dead = []
-        for pool_id, beat in beats.items():
+        for pool_id, heartbeat in beats.items():
             before = self._watched.get(pool_id)
-            if before is None or before[0] != beat.heartbeat_at:
-                self._watched[pool_id] = (beat.heartbeat_at, read_s)
+            if before is None or before[0] != heartbeat.heartbeat_at:
+                self._watched[pool_id] = (heartbeat.heartbeat_at, read_s)
             elif now.monotonic_s - before[1] >= DEAD_S:
-                dead.append((pool_id, beat))
+                dead.append((pool_id, heartbeat))
         for pool_id in set(self._watched) - set(beats):
             del self._watched[pool_id]
-        for pool_id, beat in dead:
-            yield from self.recover(pool_id, beat, now)
+        for pool_id, heartbeat in dead:
+            yield from self.recover(pool_id, heartbeat, now)
         return _EVERY_S * self._entropy.uniform(0.8, 1.0)
 
     def _watchlist(self, registered: set[str], now: Instant) -> set[str]:
@@ -135,32 +136,32 @@ class Reaper:
             others = [*others[at:], *others[:at]][:_NEIGHBOURS]
         return set(others)
 
-    def recover(self, pool_id: str, beat: Beat, now: Instant) -> Step[None]:
+    def recover(self, pool_id: str, heartbeat: Beat, now: Instant) -> Step[None]:
         """Return a dead pool's jobs and forget the pool, unless its heartbeat has changed.
 
         Args:
             pool_id: The pool.
-            beat: The heartbeat that has not changed.
+            heartbeat: The heartbeat that has not changed.
             now: The time.
         """
-        known = yield from pools.known_jobs(self._keys)
+        known = yield from beat.known_jobs(self._keys)
         names = known | self._job_names | self._suspects.get(pool_id, set())
-        names |= {name for name in beat.job_names.split(",") if name}
+        names |= {name for name in heartbeat.job_names.split(",") if name}
         ordered = sorted(names)
-        held = yield from pools.in_progress(self._keys, pool_id, ordered)
-        if not beat.heartbeat_at and not (yield from self._drop_ghosts(pool_id, held)):
+        held = yield from reap.in_progress(self._keys, pool_id, ordered)
+        if not heartbeat.heartbeat_at and not (yield from self._drop_ghosts(pool_id, held)):
             return
         requeued = died = 0
         for name, raws in held.items():
             jobs = [self._recoverable(raw, name, now) for raw in raws]
             for start in range(0, len(jobs), _BATCH):
                 batch = jobs[start : start + _BATCH]
-                outcome = yield from pools.reap(
+                outcome = yield from reap.reap(
                     self._keys,
                     pool_id,
                     name,
                     batch,
-                    heartbeat_at=beat.heartbeat_at,
+                    heartbeat_at=heartbeat.heartbeat_at,
                     now_s=now.epoch_s,
                     max_recoveries=self._max_recoveries,
                 )
@@ -173,7 +174,7 @@ class Reaper:
                         self._remember(_record(job, fate == "d", pool_id, now))
                 requeued += outcome.requeued
                 died += outcome.died
-        left = yield from pools.forget(self._keys, pool_id, ordered, beat)
+        left = yield from reap.forget(self._keys, pool_id, ordered, heartbeat)
         if left == 0:
             self._watched.pop(pool_id, None)
             self._suspects.pop(pool_id, None)
@@ -195,13 +196,13 @@ class Reaper:
         Returns:
             Whether the pool has not changed.
         """
-        counts = (yield from pools.held_counts(self._keys, pool_id, list(held))) if held else {}
+        counts = (yield from reap.held_counts(self._keys, pool_id, list(held))) if held else {}
         for name, count in counts.items():
             ghosts = [raw for raw in held[name] if _is_unique(raw)]
             if not ghosts or count != len(held[name]) - len(ghosts):
                 continue
             for start in range(0, len(ghosts), _BATCH):
-                gone = yield from pools.drop_ghosts(
+                gone = yield from reap.drop_ghosts(
                     self._keys, pool_id, name, ghosts[start : start + _BATCH], count
                 )  # fmt: skip
                 if gone < 0:

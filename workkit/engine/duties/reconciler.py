@@ -16,8 +16,9 @@ from workkit.core.entropy import Entropy
 from workkit.engine.duties.reaper import Reaper
 from workkit.engine.process.identity import Identity
 from workkit.errors import ServerRefused
-from workkit.store.calls import pools
-from workkit.store.calls.pools import Beat, LockState
+from workkit.store.calls import beat, recount
+from workkit.store.calls.beat import Beat
+from workkit.store.calls.recount import LockState
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -61,23 +62,23 @@ class Reconciler:
         """Reconcile, if this pool has the lease."""
         del now
         lives_ms = int(_EVERY_S * 900)
-        if (yield from pools.lease(self._keys, self._identity.pool_id, "reconciler", lives_ms)):
-            registered = yield from pools.registered(self._keys)
-            beats = yield from pools.heartbeats(self._keys, sorted(registered))
-            ours = {pool_id for pool_id, beat in beats.items() if beat.limits}
+        if (yield from recount.lease(self._keys, self._identity.pool_id, "reconciler", lives_ms)):
+            registered = yield from beat.registered(self._keys)
+            beats = yield from beat.heartbeats(self._keys, sorted(registered))
+            ours = {pool_id for pool_id, heartbeat in beats.items() if heartbeat.limits}
             yield from self._locks(registered, ours)
             yield from self._limits(beats)
             yield from self._orphans(registered)
         return _EVERY_S * self._entropy.uniform(0.9, 1.1)
 
     def _locks(self, registered: set[str], ours: set[str]) -> Step[None]:
-        names = sorted((yield from pools.known_jobs(self._keys)))
+        names = sorted((yield from beat.known_jobs(self._keys)))
         if not names:
             return
         if self._passes % _ALL_EVERY:
-            names = yield from pools.held_locks(self._keys, names)
+            names = yield from recount.held_locks(self._keys, names)
         self._passes += 1
-        states = yield from pools.locks(self._keys, names)
+        states = yield from recount.locks(self._keys, names)
         for name, state in states.items():
             for pool_id in state.info:
                 if pool_id not in registered:
@@ -91,14 +92,14 @@ class Reconciler:
         pool_ids = set(state.info) | registered
         for _ in range(_RETRY_RECOUNT):
             kinds = {pool_id: _kind(pool_id, registered, ours) for pool_id in sorted(pool_ids)}
-            result = yield from pools.recount(self._keys, name, kinds)
+            result = yield from recount.recount(self._keys, name, kinds)
             if result is not None:
                 before, after, _ = result
                 if before != after:
                     _log.warning("queue %r: its lock was %d, %d are held", name, before, after)
                 return
             # There is a pool that we did not know: read again.
-            fresh = yield from pools.locks(self._keys, [name])
+            fresh = yield from recount.locks(self._keys, [name])
             pool_ids |= set(fresh[name].info)
             ours |= set(fresh[name].info) - registered
 
@@ -108,19 +109,19 @@ class Reconciler:
         A Go pool writes its limit only when it starts, and no pool declares that it relies on one.
         So a limit stays while any pool may rely on it.
         """
-        written = yield from pools.written_limits(self._keys)
-        if not written or any(beat == _NO_BEAT for beat in beats.values()):
+        written = yield from recount.written_limits(self._keys)
+        if not written or any(heartbeat == _NO_BEAT for heartbeat in beats.values()):
             return  # a pool without a heartbeat may need any of them
         # This pool may just have been reaped, and register again soon.
         declared = set(self._identity.limits)
         handled = declared.copy()
-        for beat in beats.values():
-            declared.update(_names(beat.limits))
-            handled.update(declared, beat.job_names.split(","))
+        for heartbeat in beats.values():
+            declared.update(_names(heartbeat.limits))
+            handled.update(declared, heartbeat.job_names.split(","))
         for name, limit in written.items():
             if name in handled:
                 self._warn_of_undeclared(name, limit, declared)
-            elif (yield from pools.lift_limit(self._keys, name, limit)):
+            elif (yield from recount.lift_limit(self._keys, name, limit)):
                 _log.info("queue %r: limit %s lifted: no pool handles such jobs", name, limit)
 
     def _warn_of_undeclared(self, name: str, limit: str, declared: set[str]) -> None:
@@ -145,7 +146,7 @@ class Reconciler:
         """
         for _ in range(_STEPS):
             try:
-                self._cursor, found = yield from pools.scan_in_progress(self._keys, self._cursor)
+                self._cursor, found = yield from recount.scan_in_progress(self._keys, self._cursor)
             except ServerRefused as error:
                 if not self._scan_refused:
                     _log.warning("cannot scan for lists whose pool left no trace: %s", error)

@@ -19,7 +19,7 @@ from workkit.cron.slots import split_field, split_slot
 from workkit.engine.duties import peers
 from workkit.engine.duties.planner import HORIZON_S, RETIRED_S
 from workkit.errors import InvalidSpec, ServerUnavailable, Undecodable
-from workkit.store.calls import move as due
+from workkit.store.calls import move, plan_slots
 from workkit.store.calls.move import Due
 from workkit.store.keys import Keys
 from workkit.store.replies import number
@@ -78,7 +78,7 @@ class Requeuer:
             return 0.0
         if self._stuck:
             return UNTOLD_S  # the first due job stays due while its queue is broken
-        next_due_s = yield from due.next_due(self._keys)
+        next_due_s = yield from move.next_due(self._keys)
         at_least_s = _TOLD_S if self.told else UNTOLD_S
         if next_due_s is None:
             return at_least_s
@@ -111,18 +111,18 @@ class Requeuer:
     def _size(self, source: bytes) -> tuple[int, int]:
         """Return the most jobs and the most bytes of a batch of a set."""
         halvings = self._halvings[source]
-        return max(_BATCH >> halvings, 1), max(due.BATCH_BYTES >> halvings, 1)
+        return max(_BATCH >> halvings, 1), max(move.BATCH_BYTES >> halvings, 1)
 
     def _move(self, source: bytes, origin: str, now: Instant) -> Step[bool]:
         skip = self._skip[source]
         count, size = self._size(source)
-        raws = yield from due.due(source, now.epoch_s, offset=skip, count=count, size=size)
+        raws = yield from move.due(source, now.epoch_s, offset=skip, count=count, size=size)
         if not raws:
             self._skip[source] = 0
             return False
         jobs = [self._read(raw, origin, now) for raw in raws]
         jobs = yield from self._taking_back(jobs, now)
-        moved = yield from due.move(self._keys, source, jobs, now.epoch_s)
+        moved = yield from move.move(self._keys, source, jobs, now.epoch_s)
         if moved.taken:
             self._log_taken_back([jobs[at - 1] for at in moved.taken])
         if moved.buried:
@@ -146,7 +146,7 @@ class Requeuer:
         passed_s = now.monotonic_s - self._watched_at
         if passed_s < _WATCH_S:
             return
-        declared = yield from due.declared(self._keys)
+        declared = yield from move.declared(self._keys)
         if passed_s > _GAP_S:
             self._declared.clear()  # nothing is known of the time in between
         self._watched_at = now.monotonic_s
@@ -176,7 +176,7 @@ class Requeuer:
     def _is_gone(self, field: str, declared_at: str, now: Instant) -> Step[bool]:
         """Tell whether no Go pool plans an entry that workkit pools no longer declare."""
         entry = split_field(field)
-        go_s = yield from due.peer_planned_at(self._keys)
+        go_s = yield from plan_slots.peer_planned_at(self._keys)
         if entry is None or go_s is None:
             return True
         name, spec = entry

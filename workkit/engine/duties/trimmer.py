@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from workkit.core.clock import Instant
-from workkit.store.calls import pools
+from workkit.store.calls import pages
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -30,5 +30,5 @@ class Trimmer:
 
     def step(self, now: Instant) -> Step[float]:
         """Delete the records that are too old."""
-        yield from pools.trim_history(self._keys, max(now.epoch_ms - self._max_age_ms, 0))
+        yield from pages.trim_history(self._keys, max(now.epoch_ms - self._max_age_ms, 0))
         return _EVERY_S

@@ -28,6 +28,7 @@ __all__ = [
     "scored",
     "set_key",
     "size",
+    "trim_history",
     "unique_values",
 ]
 
@@ -244,3 +245,9 @@ def history_extent(keys: Keys) -> RoundTrip[tuple[int, int, int, str]]:
     return RoundTrip(
         [("GET", keys.history_head), ("XRANGE", keys.history, "-", "+", "COUNT", 1)], parse
     )
+
+
+def trim_history(keys: Keys, before_ms: int) -> RoundTrip[None]:
+    """Delete history that was written before a time; a key of a wrong type is left alone."""
+    command = ("XTRIM", keys.history, "MINID", before_ms)
+    return RoundTrip((command,), lambda _: None, tolerant=True)

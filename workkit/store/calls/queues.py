@@ -1,4 +1,4 @@
-"""Exchanges that read the state of queues."""
+"""Exchanges that read the state of queues, pause them and let them go on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from workkit.store.keys import Keys
 from workkit.store.replies import number
 from workkit.store.round_trip import RoundTrip
 
-__all__ = ["QueueState", "states"]
+__all__ = [
+    "QueueState",
+    "pause",
+    "states",
+    "unpause",
+]
 
 
 class QueueState(NamedTuple):
@@ -51,6 +56,16 @@ def states(keys: Keys, names: Sequence[str]) -> RoundTrip[list[QueueState]]:
         return [_state(name, *replies[5 * at : 5 * at + 5]) for at, name in enumerate(names)]
 
     return RoundTrip(commands, parse, tolerant=True)
+
+
+def pause(keys: Keys, name: str) -> RoundTrip[None]:
+    """Pause a queue, for Go pools as well."""
+    return RoundTrip.one(("SET", keys.paused(name), "1"), lambda _: None)
+
+
+def unpause(keys: Keys, name: str) -> RoundTrip[bool]:
+    """Let a queue go on; says whether it was paused."""
+    return RoundTrip.one(("DEL", keys.paused(name)), bool)
 
 
 def _state(name: str, count: Any, oldest: Any, paused: Any, lock: Any, limit: Any) -> QueueState:

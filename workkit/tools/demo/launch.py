@@ -15,7 +15,7 @@ from workkit.core.urls import without_password
 from workkit.embedded import EmbeddedServer
 from workkit.engine.process.signals import SignalEvent, signals_to
 from workkit.errors import InvalidOption
-from workkit.store.calls.inspecting import scan
+from workkit.store.calls.server import scan
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 from workkit.store.keys import Keys

@@ -261,7 +261,9 @@ def undo(server: Server, *, operation: str | None, forget: bool, as_json: bool) 
 def _forget(client: Client, operation: str) -> None:
     known = {each.operation_id: each for each in client.actions.operations()}
     if operation not in known:
-        raise NotUndone(f"no action {operation!r} can be undone; it was undone, or has expired")
+        raise NotUndone(
+            f"cannot undo {operation!r}: it was already undone, or its trash has expired"
+        )
     client.actions.forget(operation)
     click.echo(f"dropped {counted(known[operation].undoable, 'job')} for good")
 

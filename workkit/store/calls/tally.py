@@ -1,49 +1,25 @@
-"""Exchanges of the doctor: what the server says of itself, all keys with their types, locks."""
+"""Exchanges of the doctor: count locks, find large jobs, repair keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from workkit.errors import ServerError
 from workkit.store import scripts
 from workkit.store.keys import Keys
 from workkit.store.replies import number, text
 from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
-    "Large", "LockTally", "free_unique", "info", "know", "large", "return_ghost", "scan",
-    "server_time", "set_aside", "setting", "tally", "types",
-]  # fmt: skip
-
-
-def info(*sections: str) -> RoundTrip[dict[str, str]]:
-    """Read what the server says of itself: field -> value."""
-
-    def parse(reply: Any) -> dict[str, str]:
-        lines = text(reply).splitlines() if isinstance(reply, bytes) else []
-        pairs = (line.partition(":") for line in lines if not line.startswith("#"))
-        return {field: value for field, found, value in pairs if found}
-
-    return RoundTrip.one(("INFO", *sections), parse)
-
-
-def server_time() -> RoundTrip[int]:
-    """Read the server's clock, epoch ms."""
-    return RoundTrip.one(("TIME",), lambda reply: int(reply[0]) * 1000 + int(reply[1]) // 1000)
-
-
-def setting(name: str) -> RoundTrip[str | None]:
-    """Read a setting of the server; None if it is not told."""
-
-    def parse(replies: list[Any]) -> str | None:
-        reply = replies[0]
-        if isinstance(reply, ServerError) or not reply:
-            return None
-        value = reply.get(name.encode()) if isinstance(reply, dict) else reply[1]
-        return text(value)
-
-    return RoundTrip([("CONFIG", "GET", name)], parse, tolerant=True)
+    "Large",
+    "LockTally",
+    "free_unique",
+    "know",
+    "large",
+    "return_ghost",
+    "set_aside",
+    "tally",
+]
 
 
 class Large(NamedTuple):
@@ -76,20 +52,6 @@ def large(key: bytes, start: int, least: int, *, queue: bool) -> RoundTrip[tuple
 
     arguments = ["list" if queue else "zset", start, least]
     return RoundTrip.one(call(scripts.LARGE, [key], arguments), parse)
-
-
-def scan(keys: Keys, cursor: int) -> RoundTrip[tuple[int, list[bytes]]]:
-    """Walk all keys of the namespace one step; the next cursor is 0 at the end."""
-    command = ("SCAN", cursor, "MATCH", keys.everything_pattern(), "COUNT", 1_000)
-    return RoundTrip.one(command, lambda reply: (int(reply[0]), list(reply[1])))
-
-
-def types(found: Sequence[bytes]) -> RoundTrip[dict[bytes, str]]:
-    """Read the types of keys; "none" for one that has gone."""
-    return RoundTrip(
-        [("TYPE", key) for key in found],
-        lambda replies: {key: text(kind) for key, kind in zip(found, replies, strict=True)},
-    )
 
 
 class LockTally(NamedTuple):

@@ -1,0 +1,137 @@
+"""Exchanges that register a pool and keep it registered: register, beat, leave, observe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from workkit.store import scripts
+from workkit.store.keys import Keys
+from workkit.store.replies import text, texts
+from workkit.store.round_trip import RoundTrip, call
+
+__all__ = [
+    "Beat",
+    "beat",
+    "heartbeats",
+    "known_jobs",
+    "leave",
+    "observe",
+    "register",
+    "registered",
+]
+
+Fields = Mapping[str, str | int | bytes]
+
+
+def _beat_arguments(
+    keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int]
+) -> tuple[list[bytes], list[Any]]:
+    key_list = [keys.worker_pools, keys.pool(pool_id), keys.limits]
+    key_list += [keys.queue(name, pool_id).max_concurrency for name in limits]
+    args: list[Any] = [pool_id, len(limits)]
+    for name, limit in limits.items():
+        args += (name, limit)
+    for field, value in fields.items():
+        args += (field, value)
+    return key_list, args
+
+
+def register(
+    keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int], names: Iterable[str]
+) -> RoundTrip[None]:
+    """Enter a pool into the namespace: its heartbeat, its limits, its job names."""
+    key_list, args = _beat_arguments(keys, pool_id, fields, limits)
+    at, known = 2 + 2 * len(limits), list(names)
+    args = [*args[:at], len(known), *known, *args[at:]]
+    command = call(scripts.REGISTER, [*key_list, keys.known_jobs], args)
+    return RoundTrip.one(command, lambda _: None)
+
+
+def beat(keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int]) -> RoundTrip[bool]:
+    """Say that the pool is alive; False if its heartbeat is gone."""
+    key_list, args = _beat_arguments(keys, pool_id, fields, limits)
+    return RoundTrip.one(call(scripts.BEAT, key_list[1:], args[1:]), bool)
+
+
+def leave(keys: Keys, pool_id: str, queues: Sequence[str]) -> RoundTrip[int]:
+    """Take the pool out of the namespace; gives the number of jobs it still holds, if any."""
+    key_list = [keys.worker_pools, keys.pool(pool_id)]
+    for name in queues:
+        queue = keys.queue(name, pool_id)
+        key_list += (queue.inprogress, queue.lock_info)
+    return RoundTrip.one(call(scripts.LEAVE, key_list, [pool_id]), int)
+
+
+def registered(keys: Keys) -> RoundTrip[set[str]]:
+    """Read the ids of all registered pools."""
+    return RoundTrip.one(("SMEMBERS", keys.worker_pools), texts)
+
+
+def known_jobs(keys: Keys) -> RoundTrip[set[str]]:
+    """Read the names of all jobs that were ever enqueued."""
+    return RoundTrip.one(("SMEMBERS", keys.known_jobs), texts)
+
+
+class Beat(NamedTuple):
+    """What the duties need of a heartbeat; "" for what is missing.
+
+    Attributes:
+        heartbeat_at: As it was written.
+        job_names: Joined with commas.
+        limits: Declared limits as JSON; "" for a Go pool.
+        worker_ids: Joined with commas.
+        started_at: Epoch seconds, as text.
+    """
+
+    heartbeat_at: str
+    job_names: str
+    limits: str
+    worker_ids: str
+    started_at: str = ""
+
+    @property
+    def is_go(self) -> bool:
+        """Whether it is that of a pool of the original."""
+        return bool(self.heartbeat_at) and not self.limits
+
+
+def heartbeats(keys: Keys, pool_ids: Sequence[str]) -> RoundTrip[dict[str, Beat]]:
+    """Read heartbeats; one of a wrong type reads as missing."""
+
+    def parse(replies: list[Any]) -> dict[str, Beat]:
+        return {
+            pool_id: Beat(_exact(reply[0]), *map(text, reply[1:]))
+            if isinstance(reply, list)
+            else Beat("", "", "", "")
+            for pool_id, reply in zip(pool_ids, replies, strict=True)
+        }
+
+    commands = [("HMGET", keys.pool(pool_id), *Beat._fields) for pool_id in pool_ids]
+    return RoundTrip(commands, parse, tolerant=True)
+
+
+def _exact(value: Any) -> str:
+    """Read a string of which each byte counts, since it is compared with what stands in Redis."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
+
+
+def observe(
+    keys: Keys, running: Mapping[str, Fields], idle: Iterable[str], keep_s: int
+) -> RoundTrip[None]:
+    """Write what workers run, and clear those that run nothing.
+
+    Args:
+        keys: The namespace.
+        running: Worker id -> fields of its observation.
+        idle: Ids of workers that are done.
+        keep_s: Seconds after which an observation that nobody renews disappears.
+    """
+    commands: list[tuple[Any, ...]] = []
+    if gone := [keys.worker(worker_id) for worker_id in idle]:
+        commands.append(("DEL", *gone))
+    for worker_id, fields in running.items():
+        flat = [item for pair in fields.items() for item in pair]
+        key = keys.worker(worker_id)
+        commands += (("DEL", key), ("HSET", key, *flat), ("EXPIRE", key, keep_s))
+    return RoundTrip(commands, lambda _: None)

@@ -1,0 +1,158 @@
+"""Exchanges that recover the jobs of a dead pool and then remove the pool: reap, forget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from workkit.core.lifetimes import MARKS_KEPT_S
+from workkit.store import scripts
+from workkit.store.calls.beat import Beat
+from workkit.store.keys import Keys
+from workkit.store.replies import number, text
+from workkit.store.round_trip import RoundTrip, call
+
+__all__ = [
+    "Reaped",
+    "Recoverable",
+    "drop_ghosts",
+    "forget",
+    "held_counts",
+    "in_progress",
+    "reap",
+]
+
+
+def in_progress(
+    keys: Keys, pool_id: str, names: Sequence[str]
+) -> RoundTrip[dict[str, list[bytes]]]:
+    """Read what a pool holds, newest claim first, queues without a list left out."""
+    commands = [("LRANGE", keys.queue(name, pool_id).inprogress, 0, -1) for name in names]
+
+    def parse(replies: list[Any]) -> dict[str, list[bytes]]:
+        return {
+            name: reply
+            for name, reply in zip(names, replies, strict=True)
+            if isinstance(reply, list) and reply
+        }
+
+    return RoundTrip(commands, parse, tolerant=True)
+
+
+def held_counts(keys: Keys, pool_id: str, names: Sequence[str]) -> RoundTrip[dict[str, int]]:
+    """Read how many jobs a pool is counted for, queues without a count left out."""
+    commands = [("HGET", keys.queue(name, "").lock_info, pool_id) for name in names]
+
+    def parse(replies: list[Any]) -> dict[str, int]:
+        counts = {name: number(reply) for name, reply in zip(names, replies, strict=True)}
+        return {name: count for name, count in counts.items() if count is not None}
+
+    return RoundTrip(commands, parse, tolerant=True)
+
+
+def drop_ghosts(
+    keys: Keys, pool_id: str, name: str, ghosts: Sequence[bytes], count: int
+) -> RoundTrip[int]:
+    """Remove what a Go pool that has stopped has run from its list.
+
+    Args:
+        keys: The namespace.
+        pool_id: The pool, which has no heartbeat.
+        name: The queue.
+        ghosts: The entries.
+        count: How many jobs the pool was found to be counted for.
+
+    Returns:
+        An exchange that gives how many were there; -1 if the pool is not as it was found.
+    """
+    queue = keys.queue(name, pool_id)
+    key_list = (keys.pool(pool_id), queue.inprogress, queue.lock_info)
+    return RoundTrip.one(call(scripts.DROP_GHOSTS, key_list, (pool_id, count, *ghosts)), int)
+
+
+class Recoverable(NamedTuple):
+    """A job of a dead pool.
+
+    Attributes:
+        raw: Its bytes.
+        job_id: Its id; "" if it is not counted.
+        dead: What to put into the dead set if this was one recovery too many (or, uncounted, at
+            once).
+        slot: The id of its cron slot; "" for other jobs.
+        unique_key: The key that is to be free if it is dead; "" if it is not unique.
+        own_id: The id as JSON writes it if that key is this job's only where its value is this
+            job's payload; "" if it is this job's unless the job has begun once.
+    """
+
+    raw: bytes
+    job_id: str
+    dead: bytes
+    slot: str = ""
+    unique_key: str = ""
+    own_id: str = ""
+
+
+class Reaped(NamedTuple):
+    """What became of a dead pool's jobs of one queue.
+
+    Attributes:
+        status: "ok", "alive" or "type".
+        requeued: How many went back.
+        died: How many are dead.
+        fates: One letter a job: "r" went back, "d" is dead, "-" was not there any more.
+    """
+
+    status: str
+    requeued: int = 0
+    died: int = 0
+    fates: str = ""
+
+
+def reap(
+    keys: Keys,
+    pool_id: str,
+    name: str,
+    jobs: Sequence[Recoverable],
+    *,
+    heartbeat_at: str,
+    now_s: int,
+    max_recoveries: int,
+) -> RoundTrip[Reaped]:
+    """Give one queue's jobs of a dead pool back, newest claim first."""
+    queue = keys.queue(name, pool_id)
+    watched = heartbeat_at.encode("utf-8", "surrogateescape")
+    args: list[Any] = [pool_id, watched, now_s, max_recoveries, MARKS_KEPT_S]
+    named = [key for job in jobs for key in (_slot_key(keys, job), job.unique_key.encode()) if key]
+    at = {key: index for index, key in enumerate(dict.fromkeys(named), 1)} | {b"": 0}
+    for job in jobs:
+        slot, unique = at[_slot_key(keys, job)], at[job.unique_key.encode()]
+        args += (job.raw, job.job_id, job.dead, slot, unique, job.own_id)
+    key_list = (
+        keys.pool(pool_id), keys.dead, keys.recoveries,
+        queue.jobs, queue.inprogress, queue.lock, queue.lock_info, keys.begun,
+        *dict.fromkeys(named),
+    )  # fmt: skip
+
+    def parse(reply: Any) -> Reaped:
+        status = reply[0].decode()
+        if status != "ok":
+            return Reaped(status)
+        return Reaped(status, int(reply[1]), int(reply[2]), text(reply[3]))
+
+    return RoundTrip.one(call(scripts.REAP, key_list, args), parse)
+
+
+def _slot_key(keys: Keys, job: Recoverable) -> bytes:
+    return keys.slot(job.slot) if job.slot else b""
+
+
+def forget(keys: Keys, pool_id: str, names: Sequence[str], beat: Beat) -> RoundTrip[int]:
+    """Remove a dead pool that holds nothing; gives what it holds, or -1 if it came back."""
+    workers = [keys.worker(worker_id) for worker_id in beat.worker_ids.split(",") if worker_id]
+    key_list = [keys.worker_pools, keys.pool(pool_id)]
+    for name in names:
+        queue = keys.queue(name, pool_id)
+        key_list += (queue.inprogress, queue.lock, queue.lock_info)
+    key_list += workers
+    args = [pool_id, beat.heartbeat_at.encode("utf-8", "surrogateescape"), len(names)]
+    return RoundTrip.one(call(scripts.FORGET, key_list, args), int)

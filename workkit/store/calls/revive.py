@@ -1,0 +1,77 @@
+"""Exchanges that put dead and waiting jobs to work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from workkit.core.lifetimes import UNIQUE_LIVES_S
+from workkit.store import scripts
+from workkit.store.calls.remove import NO_TRASH, Trash
+from workkit.store.keys import Keys
+from workkit.store.round_trip import RoundTrip, call
+
+__all__ = [
+    "Revival",
+    "revive",
+]
+
+
+class Revival(NamedTuple):
+    """A dead or waiting job to put to work.
+
+    Attributes:
+        raw: The member of the set.
+        new: The bytes to run.
+        plain: The bytes to run if its unique key is held by another job; b"" if the key is not its
+            business.
+        queue: Its queue; "" to put it into the scheduled or retry set `target`.
+        target: The key it goes to.
+        unique_key: Its unique key; "" for none.
+        value: What the key is to hold.
+        job_id: Its id; a mark that it has begun is removed.
+    """
+
+    raw: bytes
+    new: bytes
+    plain: bytes
+    queue: str
+    target: bytes
+    unique_key: str = ""
+    value: bytes = b"1"
+    job_id: str = ""
+
+
+def revive(
+    keys: Keys,
+    source: bytes,
+    jobs: Sequence[Revival],
+    now_s: int,
+    *,
+    trash: Trash = NO_TRASH,
+) -> RoundTrip[str]:
+    """Put jobs of a set to work; says, a job, "1" revived, "0" not there, "t" wrong type.
+
+    Args:
+        keys: The namespace.
+        source: The set.
+        jobs: What to put to work.
+        now_s: Epoch seconds.
+        trash: Where to remember how they were.
+    """
+    targets = list(dict.fromkeys((job.target, job.queue) for job in jobs))
+    uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
+    target_at = {target: at for at, target in enumerate(targets, 1)}
+    unique_at = {unique: at for at, unique in enumerate(uniques, 1)} | {"": 0}
+    args: list[Any] = [now_s, len(targets), UNIQUE_LIVES_S, trash.kept_s]
+    args += (queue for _, queue in targets)
+    for job in jobs:
+        args += (
+            job.raw, job.new, job.plain,
+            target_at[job.target, job.queue], unique_at[job.unique_key], job.value, job.job_id,
+        )  # fmt: skip
+    key_list = [
+        source, keys.known_jobs, keys.begun, keys.trashed(trash.operation),
+        *(target for target, _ in targets), *(unique.encode() for unique in uniques),
+    ]  # fmt: skip
+    return RoundTrip.one(call(scripts.REVIVE, key_list, args), lambda reply: reply.decode())
