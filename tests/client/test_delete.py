@@ -9,15 +9,12 @@ import pytest
 
 from tests.client.stage import SETS, BusyLink, SetName, Stage, raw_job
 from tests.client.test_junk import DELETE
-from workkit import Job, NotDeleted
+from tests.support.handlers import boom
+from workkit import NotDeleted
 from workkit.store.connections.target import Target
 
 Key = dict[str, Any]
 KEY: Key = {"k": 1}
-
-
-def boom(job: Job) -> None:
-    raise RuntimeError("boom")
 
 
 # Which job

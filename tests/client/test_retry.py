@@ -8,16 +8,13 @@ from typing import Any, Final
 import pytest
 
 from tests.client.stage import Stage, raw_job
+from tests.support.handlers import boom
 from workkit import Job, NotRetried
 from workkit.core import job as wire
 
 DAY_S: Final = 86_400
 TTL_SLACK_S: Final = 60
 KEY: Final = {"k": 1}
-
-
-def boom(job: Job) -> None:
-    raise RuntimeError("boom")
 
 
 def die(stage: Stage, **options: Any) -> tuple[int, Job]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.engine.stage import Stage
+from tests.support.handlers import nothing
 from tests.support.steps import StepPool
-from workkit import Job
 from workkit.errors import InvalidArgs, InvalidName, InvalidOption, InvalidSpec, PoolState
 
 HOURLY = "0 0 * * * *"
@@ -20,9 +20,6 @@ HOUR_S = 3_600
 @pytest.fixture(autouse=True)
 def utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
-
-
-def nothing(job: Job) -> None: ...
 
 
 def hourly(stage: Stage, spec: str = HOURLY, **options: Any) -> StepPool:

@@ -12,6 +12,7 @@ from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
 from tests.engine.stage import Stage
 from tests.parity.gopeer import Clock, GoJob, GoPeer, Scene
+from tests.support.handlers import nothing
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Job
 from workkit.cron import parse
@@ -29,9 +30,6 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def next_slot(spec: str, epoch_s: int) -> int | None:
     return parse(spec).next_after(epoch_s)
-
-
-def nothing(job: Job) -> None: ...
 
 
 def planner(

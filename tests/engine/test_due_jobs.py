@@ -10,13 +10,11 @@ import pytest
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
 from tests.engine.stage import Stage
+from tests.support.handlers import nothing
 from workkit import Client, Enqueuer, Job
 from workkit.core.clock import SystemClock
 
 BATCH = 500
-
-
-def nothing(job: Job) -> None: ...
 
 
 def due_seconds(client: Client, due: dict[str, int]) -> set[int]:

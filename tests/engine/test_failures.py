@@ -11,13 +11,10 @@ import pytest
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Notes
 from tests.engine.stage import Stage
+from tests.support.handlers import fail
 from tests.support.steps import StepPool
 from workkit import Client, Enqueuer, Job
 from workkit.errors import InvalidOption
-
-
-def fail(job: Job) -> None:
-    raise ValueError("no")
 
 
 def retry_until_gone(stage: Stage, pool: StepPool) -> list[int]:

@@ -10,12 +10,10 @@ import pytest
 
 from tests.engine.stage import Stage
 from tests.parity.gopeer import Clock, Scene
+from tests.support.handlers import nothing
 from tests.support.steps import StepPool
 from workkit import HistoryOptions, HistoryRecord, Job
 from workkit.errors import InvalidOption, ServerUnavailable
-
-
-def nothing(job: Job) -> None: ...
 
 
 def fail(job: Job) -> None:

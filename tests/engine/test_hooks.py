@@ -13,11 +13,9 @@ import pytest
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes, await_event
 from tests.engine.stage import Stage
+from tests.support.handlers import nothing
 from workkit import Client, Enqueuer, Job, ReapedPool, WorkerPool
 from workkit.errors import InvalidHandler, InvalidOption, PoolState
-
-
-def nothing(job: Job) -> None: ...
 
 
 def fail(job: Job) -> None:

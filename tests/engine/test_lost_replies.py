@@ -7,13 +7,10 @@ from collections import Counter
 import pytest
 
 from tests.engine.stage import Stage
+from tests.support.handlers import nothing
 from tests.support.steps import StepPool
-from workkit import Job
 from workkit.engine.dispatch.pool_sync import RESYNC_S
 from workkit.errors import ServerUnavailable
-
-
-def nothing(job: Job) -> None: ...
 
 
 def one_pool(stage: Stage) -> StepPool:

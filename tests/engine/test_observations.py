@@ -12,13 +12,11 @@ from tests.engine.conftest import MakePool
 from tests.engine.signals import Gate, Notes
 from tests.engine.stage import Stage
 from tests.parity.gopeer import Clock, Scene
+from tests.support.handlers import nothing
 from workkit import Client, Enqueuer, Job
 from workkit.engine.handling.execution import Execution
 
 DAY_S = 86_400
-
-
-def nothing(job: Job) -> None: ...
 
 
 def observation(stage: Stage, execution: Execution) -> dict[str, str]:

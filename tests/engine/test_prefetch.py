@@ -9,15 +9,13 @@ import pytest
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes, await_event
 from tests.engine.stage import Stage
+from tests.support.handlers import nothing
 from tests.support.steps import StepPool
 from workkit import Client, Enqueuer, Job
 from workkit.engine.dispatch.dispatcher import PATIENCE_S as HELD_S
 from workkit.engine.dispatch.pace import MOST_AHEAD_S
 
 QUICK_S = 0.0005
-
-
-def nothing(job: Job) -> None: ...
 
 
 async def nothing_async(job: Job) -> None: ...

@@ -11,8 +11,8 @@ import pytest
 from tests.engine.stage import Stage
 from tests.parity.gopeer import Claim, Clock, GoJob, Scene
 from tests.parity.gopeer.worker import weighted_order
+from tests.support.handlers import nothing
 from tests.support.steps import StepPool
-from workkit import Job
 from workkit.core.job import encode
 from workkit.engine.handling.execution import Execution
 
@@ -20,9 +20,6 @@ WEIGHTS = {"rare": 1, "low": 2, "middle": 5, "high": 20}
 DRAWS = 100_000
 #: Three degrees of freedom; a right distribution exceeds this once in a million runs.
 CHI_SQUARE_BOUND = 30.66
-
-
-def nothing(job: Job) -> None: ...
 
 
 def chi_square(counts: Mapping[str, int], weights: Mapping[str, int]) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.stage import Stage
-from tests.engine.test_hooks import nothing
+from tests.support.handlers import nothing
 from workkit import InvalidArgs, InvalidOption, WorkerPool
 from workkit.core import job as wire
 from workkit.core.records import Place

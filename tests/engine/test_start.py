@@ -14,11 +14,9 @@ import pytest
 from tests.conftest import PrivateServer
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
-from workkit import Client, Enqueuer, Job, WorkerPool
+from tests.support.handlers import nothing
+from workkit import Client, Enqueuer, WorkerPool
 from workkit.errors import InvalidName, InvalidOption, PoolState, ServerError, ServerUnavailable
-
-
-def nothing(job: Job) -> None: ...
 
 
 def pool_at(url: str) -> WorkerPool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
+from tests.support.handlers import nothing
 from workkit import Job
 from workkit.simulation import Faults, SimulatedPool, Simulation
 from workkit.simulation.exploration.playing import DEFAULT_FAULTS
@@ -187,10 +188,6 @@ def _requeue_in_go(sim: Simulation, pool: SimulatedPool) -> None:
     heartbeat_at = sim.server.read(("HGET", sim.keys.pool(pool.pool_id), "heartbeat_at"))
     if heartbeat_at is not None and sim.now_s - int(heartbeat_at) > 10:
         go_peer.requeue(sim, pool.pool_id, "work")
-
-
-def nothing(job: Job) -> None:
-    """Do nothing."""
 
 
 #: The worlds by name, with their rates of faults, for the mutants: what `PlaySettings` takes.

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.simulation.oddities import boom, nothing, put
+from tests.simulation.oddities import put
+from tests.support.handlers import fail, nothing
 from workkit.simulation import SimulatedPool, Simulation
 from workkit.simulation.checkers import all_checkers
 from workkit.simulation.machine.host import Trap
@@ -40,7 +41,7 @@ def replies_are_lost() -> None:
     """Replies of all scripts are lost repeatedly while the pool works."""
     with Simulation(checkers=all_checkers()) as sim:
         pool = sim.pool(concurrency=2)
-        pool.job("work", boom, takes=(0, 2), max_fails=2, backoff=lambda job: 3)
+        pool.job("work", fail, takes=(0, 2), max_fails=2, backoff=lambda job: 3)
         pool.job("plain", nothing, takes=(0, 2))
         pool.job("limited", nothing, takes=1, max_concurrency=1)
         scripts = ("exchange", "exchange", "begin", "resync", "exchange", "beat")
@@ -206,7 +207,7 @@ def the_queue_of_a_dead_pool_has_a_wrong_type() -> None:
 def failed_jobs_wait_where_the_retry_set_has_a_wrong_type() -> None:
     """The pool keeps the failed jobs, and settles them once the key is repaired."""
     with Simulation(checkers=all_checkers()) as sim:
-        sim.pool(concurrency=1).job("work", boom, max_fails=2, backoff=lambda job: 1)
+        sim.pool(concurrency=1).job("work", fail, max_fails=2, backoff=lambda job: 1)
         put(sim, "SET", sim.keys.retry, "no set")
         sim.enqueuer.enqueue("work")
         sim.run_for(20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.simulation.go_peer import GoHasRun, GoPool, LimitsHoldInGo, OldArgsAreOver
-from workkit import Job
+from tests.support.handlers import nothing
 from workkit.core.entropy import Entropy
 from workkit.simulation import Checker, Faults, SimulatedPool, Simulation
 from workkit.simulation.checkers import (
@@ -78,7 +78,3 @@ def _ours(sim: Simulation, name: str) -> SimulatedPool:
     pool.job("tick", nothing, takes=(0, 1))
     pool.job("keyed", nothing, takes=(0.1, 5))
     return pool
-
-
-def nothing(job: Job) -> None:
-    """Do nothing."""

@@ -10,20 +10,12 @@ import datetime
 from collections.abc import Callable
 from typing import Any, Final
 
+from tests.support.handlers import fail, nothing
 from workkit import HistoryOptions, InvalidHandler, InvalidName, InvalidOption, Job, PoolState
 from workkit.errors import NotDeleted
 from workkit.simulation import Simulation
 
 __all__ = ["ODDITIES"]
-
-
-def nothing(job: Job) -> None:
-    """Do nothing."""
-
-
-def boom(job: Job) -> None:
-    """Fail."""
-    raise ValueError("no")
 
 
 def put(sim: Simulation, *command: Any) -> None:
@@ -89,7 +81,7 @@ def keys_of_wrong_types_stop_nobody_else() -> None:
     with Simulation() as sim:
         pool = sim.pool()
         for name in ("work", "a", "b", "c"):
-            pool.job(name, boom if name == "work" else nothing, max_fails=2)
+            pool.job(name, fail if name == "work" else nothing, max_fails=2)
         keys = sim.keys
         put(sim, "SET", keys.jobs("a"), "x")
         put(sim, "LPUSH", keys.paused("b"), "x")
@@ -127,12 +119,12 @@ def broken_hooks_and_backoffs_cost_nothing() -> None:
             pool.job(f"odd{at}", odd, backoff=backoff, max_fails=2)
             sim.enqueuer.enqueue(f"odd{at}", {"n": at})
         pool.on("failed", late)
-        pool.on("dead", lambda job, error: boom(job))
-        pool.on("reaped", lambda reaped: boom(Job("reaped", "", 0, None)))
+        pool.on("dead", lambda job, error: fail(job))
+        pool.on("reaped", lambda reaped: fail(Job("reaped", "", 0, None)))
         pool.on_start(lambda: None)
         pool.on_stop(lambda: None)
         with contextlib.suppress(InvalidOption):
-            pool.on("nothing", boom)
+            pool.on("nothing", fail)
         with contextlib.suppress(InvalidHandler):
             pool.on("failed", 7)  # type: ignore[arg-type]
         sim.run_for(minutes=10)
@@ -329,7 +321,7 @@ def operators_inspect_and_repair() -> None:
     """All actions of a client while pools work."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
-        pool.job("work", boom, max_fails=2, backoff=lambda job: 40)
+        pool.job("work", fail, max_fails=2, backoff=lambda job: 40)
         pool.job("long", lambda job: job.checkin("here"), takes=5_000)
         pool.periodically_enqueue("@every 1h", "work")
         client, enqueuer = sim.client, sim.enqueuer

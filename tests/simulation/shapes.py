@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from tests.simulation.oddities import boom, nothing, put
+from tests.simulation.oddities import put
+from tests.support.handlers import fail, nothing
 from workkit import HistoryOptions, InvalidHandler, InvalidName, InvalidOption, Job, Place
 from workkit.admin.explain import why
 from workkit.simulation import Simulation
@@ -132,7 +133,7 @@ def many_jobs_are_deleted_retried_and_brought_back() -> None:
     """Plans are applied while a pool works, and undone."""
     with Simulation() as sim:
         pool = sim.pool(concurrency=20)
-        pool.job("work", boom, max_fails=1)
+        pool.job("work", fail, max_fails=1)
         pool.job("later", nothing)
         for n in range(700):
             sim.enqueuer.enqueue("work", {"n": n})
@@ -169,7 +170,7 @@ def readers_see_places_from_both_ends() -> None:
     with Simulation() as sim:
         pool = sim.pool(concurrency=1)
         pool.job("work", nothing, takes=50, max_concurrency=1)
-        pool.job("fails", boom, backoff=lambda job: 900)
+        pool.job("fails", fail, backoff=lambda job: 900)
         client = sim.client
         for n in range(45):
             sim.enqueuer.enqueue("work", {"n": n})

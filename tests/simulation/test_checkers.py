@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workkit import Job
+from tests.support.handlers import fail
 from workkit.simulation import Checker, Simulation, Violation
 from workkit.simulation.checkers import ClaimsAreTakenUp, HandlerRun, RedisChange, all_checkers
 
@@ -117,12 +117,9 @@ class AtMostTwoWait(Checker):
 def test_users_write_checkers_of_their_own() -> None:
     checker = AtMostTwoWait()
 
-    def work(job: Job) -> None:
-        raise ValueError("no")
-
     with Simulation(checkers=[checker]) as sim:
         pool = sim.pool()
-        pool.job("work", work, max_fails=1)
+        pool.job("work", fail, max_fails=1)
         sim.enqueuer.enqueue("work")
         sim.run_for(1)
         sim.wipe_redis()

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from workkit import Job
+from tests.support.handlers import nothing
 from workkit.core.entropy import Entropy
 from workkit.simulation import Simulation
-
-
-def nothing(job: Job) -> None:
-    """Do nothing."""
 
 
 def fleet(sim: Simulation, jobs: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.fleet import everything
-from workkit import Job
+from tests.support.handlers import nothing
 from workkit.core.entropy import Entropy
 from workkit.simulation import (
     Checker,
@@ -47,10 +47,6 @@ def mails(sim: Simulation) -> None:
         sim.pool(concurrency=2).job("mail", nothing, takes=(1, 5))
     for n in range(60):
         sim.at(n * 2, sim.enqueuer.enqueue, "mail", {"n": n})
-
-
-def nothing(job: Job) -> None:
-    """Do nothing."""
 
 
 def test_what_was_played_is_counted() -> None:

@@ -8,17 +8,14 @@ from typing import Any
 
 import pytest
 
-from workkit import InvalidOption, Job, PoolState
+from tests.support.handlers import fail
+from workkit import InvalidOption, PoolState
 from workkit.simulation import Simulation
-
-
-def boom(_job: Job) -> None:
-    raise ValueError("no")
 
 
 def test_a_backoff_is_tested_in_five_lines() -> None:
     with Simulation(seed=7) as sim:
-        sim.pool().job("send_email", boom, backoff=lambda job: 60, max_fails=3)
+        sim.pool().job("send_email", fail, backoff=lambda job: 60, max_fails=3)
         job = sim.enqueuer.enqueue("send_email", {"address": "a@example.com"})
         sim.run_for(hours=1)
         assert sim.retry_schedule(job) == [0, 60, 120]
@@ -26,7 +23,7 @@ def test_a_backoff_is_tested_in_five_lines() -> None:
 
 
 def test_the_default_backoff_stays_within_its_bounds(sim: Simulation) -> None:
-    sim.pool().job("work", boom)
+    sim.pool().job("work", fail)
     job = sim.enqueuer.enqueue("work")
     sim.run_for(hours=1)
     tries = sim.retry_schedule(job)
@@ -60,7 +57,7 @@ def test_a_cron_job_runs_once_a_slot_however_many_pools_plan_it(sim: Simulation)
 
 def test_a_unique_key_expires_in_virtual_time(sim: Simulation) -> None:
     pool = sim.pool()
-    pool.job("other", boom)
+    pool.job("other", fail)
     assert sim.enqueuer.enqueue_unique("work", {"a": 1}) is not None
     sim.run_for(hours=23, minutes=59)
     assert sim.enqueuer.enqueue_unique("work", {"a": 1}) is None
@@ -119,7 +116,7 @@ def test_only_the_keys_of_the_world_are_deleted(
     redis_url: str, namespace: str, redis_client: Any
 ) -> None:
     with Simulation(server=redis_url, namespace=f"{namespace}.own") as sim:
-        sim.pool().job("work", boom, max_fails=1)
+        sim.pool().job("work", fail, max_fails=1)
         sim.enqueuer.enqueue("work")
         sim.enqueuer.enqueue_unique("other")
         sim.run_for(minutes=1)

@@ -7,18 +7,15 @@ import sys
 
 import pytest
 
-from workkit import Job, MissingExtra
+from tests.support.handlers import fail
+from workkit import MissingExtra
 from workkit.simulation import Simulation
-
-
-def boom(_job: Job) -> None:
-    raise ValueError("no")
 
 
 @pytest.fixture
 def busy(sim: Simulation) -> Simulation:
     """A world in which a job has failed twice."""
-    sim.pool().job("work", boom, max_fails=2, backoff=lambda job: 30)
+    sim.pool().job("work", fail, max_fails=2, backoff=lambda job: 30)
     sim.enqueuer.enqueue("work", {"n": 1})
     sim.run_for(minutes=1)
     return sim

@@ -21,7 +21,7 @@ from workkit.store.scripts import Script
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["Fleet", "FleetPool", "HookedLink", "boom", "member", "script_names"]
+__all__ = ["Fleet", "FleetPool", "HookedLink", "member", "script_names"]
 
 #: Longer than any heartbeat may stand still: Go's 10 s and workkit's 12 s, seconds.
 DEAD_FOR_S = 14.0
@@ -251,8 +251,3 @@ def member(name: str, job_id: str, args: str = "null", **more: Any) -> bytes:
     """
     rest = "".join(f",{json.dumps(key)}:{json.dumps(value)}" for key, value in more.items())
     return f'{{"name":"{name}","id":"{job_id}","t":1,"args":{args}{rest}}}'.encode()
-
-
-def boom(_job: object) -> None:
-    """Fail."""
-    raise RuntimeError("boom")

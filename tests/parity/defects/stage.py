@@ -12,7 +12,7 @@ from workkit import Enqueuer, WorkerPool
 from workkit.core.job import Job, decode
 from workkit.store.round_trip import RoundTrip, Step
 
-__all__ = ["PATIENCE_S", "Paced", "Stage", "await_event", "nothing"]
+__all__ = ["PATIENCE_S", "Paced", "Stage", "await_event"]
 
 #: How long a test waits for what another thread does, before it fails.
 PATIENCE_S: Final = 60
@@ -96,10 +96,6 @@ class Paced:
                 self._exchange = self._step.send(replies)
             except StopIteration:
                 self._exchange = None
-
-
-def nothing(job: Job) -> None:
-    """Handle a job without doing anything."""
 
 
 def await_event(event: Event, what: str) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.parity.defects.fleet import Fleet, boom
+from tests.parity.defects.fleet import Fleet
 from tests.parity.gopeer import GoJob
+from tests.support.handlers import boom
 from workkit.engine.duties.planner import RETIRED_S
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.parity.defects.fleet import Fleet, boom, member, script_names
+from tests.parity.defects.fleet import Fleet, member, script_names
 from tests.parity.gopeer import GoJob, GoReplyError
 from tests.parity.gopeer.errors import GoDecodeError
+from tests.support.handlers import boom
 from workkit import Client
 from workkit.errors import NotDeleted, ServerRefused
 from workkit.store.calls.pages import SetName

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import Redis
 
-from tests.parity.defects.fleet import Fleet, boom
+from tests.parity.defects.fleet import Fleet
 from tests.parity.gopeer import GoJob
+from tests.support.handlers import boom
 from workkit.errors import ServerRefused, ServerUnavailable
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.parity.defects.fleet import Fleet, boom, member
+from tests.parity.defects.fleet import Fleet, member
 from tests.parity.gopeer import GoJob
+from tests.support.handlers import boom
 from workkit.core import job as wire
 from workkit.errors import InvalidArgs
 

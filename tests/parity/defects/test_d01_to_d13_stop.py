@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.parity.defects.fleet import Fleet, HookedLink, boom, member, script_names
+from tests.parity.defects.fleet import Fleet, HookedLink, member, script_names
 from tests.parity.gopeer import GoJob
+from tests.support.handlers import boom
 from workkit import Enqueuer, WorkerPool
 from workkit.core.entropy import Entropy
 from workkit.engine.driver import PoolDriver

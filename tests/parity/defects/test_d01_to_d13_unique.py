@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.parity.defects.fleet import Fleet, boom
+from tests.parity.defects.fleet import Fleet
 from tests.parity.gopeer import GoJob, GoJobRecord
+from tests.support.handlers import boom
 from workkit.core import job as wire
 from workkit.core.undecodable import restore_undecodable
 from workkit.errors import ServerUnavailable

@@ -11,8 +11,9 @@ from redis import BlockingConnectionPool, Redis
 from redis.exceptions import ResponseError
 
 from tests.parity.defects.fleet import member
-from tests.parity.defects.stage import Stage, nothing
+from tests.parity.defects.stage import Stage
 from tests.parity.gopeer import GoDecodeError, GoJob, GoReplyError
+from tests.support.handlers import nothing
 from tests.support.steps import FaultyLink
 from workkit import Client, Enqueuer, WorkerPool
 from workkit.store.connections.link import Link

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import ResponseError
 
-from tests.parity.defects.fleet import boom
-from tests.parity.defects.stage import Stage, nothing
+from tests.parity.defects.stage import Stage
 from tests.parity.gopeer import GoJob, GoPeer
+from tests.support.handlers import boom, nothing
 from workkit import (
     AsyncEnqueuer,
     Enqueuer,

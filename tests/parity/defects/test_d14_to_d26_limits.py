@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import Stage, nothing
+from tests.parity.defects.stage import Stage
 from tests.parity.gopeer import GoJob, GoPeer
+from tests.support.handlers import nothing
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -10,8 +10,9 @@ from redis import Redis
 
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import Stage, nothing
+from tests.parity.defects.stage import Stage
 from tests.parity.gopeer import GoJob
+from tests.support.handlers import nothing
 from tests.support.steps import StepPool
 from workkit import ServerRefused, SystemClock
 from workkit.core.entropy import Entropy

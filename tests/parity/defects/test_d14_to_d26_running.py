@@ -18,8 +18,9 @@ from redis import Redis
 
 from tests.conftest import PrivateServer, ServerKind
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import Stage, await_event, nothing
+from tests.parity.defects.stage import Stage, await_event
 from tests.parity.gopeer import GoJob, GoJobRecord
+from tests.support.handlers import nothing
 from tests.support.steps import FakeClock, FaultyLink
 from workkit import Job
 from workkit.core.entropy import Entropy

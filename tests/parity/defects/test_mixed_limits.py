@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.parity.defects.fleet import Fleet, boom
+from tests.parity.defects.fleet import Fleet
 from tests.parity.gopeer import GoJob, GoPeer
+from tests.support.handlers import boom
 from workkit.doctor import Doctor
 
 if TYPE_CHECKING:

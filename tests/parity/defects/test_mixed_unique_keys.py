@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.house.sources import LUA
-from tests.parity.defects.fleet import Fleet, boom, member
+from tests.parity.defects.fleet import Fleet, member
 from tests.parity.gopeer import GoJob
+from tests.support.handlers import boom
 from workkit.core.job import decode
 from workkit.core.records import Place
 

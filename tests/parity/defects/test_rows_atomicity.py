@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.parity.defects.stage import Stage, nothing
+from tests.parity.defects.stage import Stage
 from tests.parity.gopeer import GoJob, GoReplyError
+from tests.support.handlers import nothing
 from tests.support.steps import FaultyLink, StepPool
 from workkit import Job, ServerUnavailable
 from workkit.store.connections.link import Link

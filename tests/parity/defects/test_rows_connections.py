@@ -12,8 +12,9 @@ from redis import BlockingConnectionPool, Redis
 from redis.crc import key_slot
 
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
-from tests.parity.defects.fleet import FleetPool, boom
-from tests.parity.defects.stage import PATIENCE_S, Stage, await_event, nothing
+from tests.parity.defects.fleet import FleetPool
+from tests.parity.defects.stage import PATIENCE_S, Stage, await_event
+from tests.support.handlers import boom, nothing
 from workkit import Enqueuer, Job, ServerRefused, WorkerPool
 from workkit.store.keys import Keys
 from workkit.store.scripts import Script

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.parity.defects.stage import PATIENCE_S, Stage, await_event, nothing
+from tests.parity.defects.stage import PATIENCE_S, Stage, await_event
 from tests.parity.gopeer import GoJob, GoJobRecord
+from tests.support.handlers import nothing
 from workkit import Job, ReapedPool
 from workkit.engine.dispatch.dispatcher import Dispatcher
 from workkit.engine.duties import reaper as reaper_module

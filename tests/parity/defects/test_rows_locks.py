@@ -10,8 +10,9 @@ import pytest
 
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import Paced, Stage, await_event, nothing
+from tests.parity.defects.stage import Paced, Stage, await_event
 from tests.parity.gopeer import Clock, GoJob, Scene
+from tests.support.handlers import nothing
 from workkit import Job
 from workkit.engine.duties import reaper as reaper_module
 from workkit.engine.duties import reconciler as reconciler_module

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.parity.defects.stage import PATIENCE_S, Stage, await_event, nothing
+from tests.parity.defects.stage import PATIENCE_S, Stage, await_event
 from tests.parity.gopeer import GoJob, GoJobRecord
+from tests.support.handlers import boom, nothing
 from workkit import Enqueuer, Job, SystemClock
 from workkit.core.clock import Instant
 
@@ -104,7 +105,7 @@ def test_row_06_until_done_keeps_the_same_args_from_running_twice_at_once(stage:
 def test_row_06_until_done_lets_the_next_one_in_after_a_death(stage: Stage) -> None:
     dead = threading.Event()
     pool = stage.worker_pool()
-    pool.job("a", fail, max_fails=1)
+    pool.job("a", boom, max_fails=1)
     pool.on("dead", lambda _job, _error: dead.set())
     enqueuer = stage.live_enqueuer()
     with pool:
@@ -117,7 +118,7 @@ def test_row_06_until_done_lets_the_next_one_in_after_a_death(stage: Stage) -> N
 def test_row_06_until_done_holds_on_while_the_job_waits_for_its_next_try(stage: Stage) -> None:
     failed = threading.Event()
     pool = stage.worker_pool()
-    pool.job("a", fail, backoff=lambda _job: 3_600)
+    pool.job("a", boom, backoff=lambda _job: 3_600)
     pool.on("failed", lambda _job, _error: failed.set())
     enqueuer = stage.live_enqueuer()
     with pool:
@@ -127,10 +128,6 @@ def test_row_06_until_done_holds_on_while_the_job_waits_for_its_next_try(stage: 
         (waiting,) = stage.client.retry_jobs().jobs
         stage.client.delete_retry_job(waiting.retry_at, waiting.job.id)
         assert enqueuer.enqueue_unique("a", until="done") is not None
-
-
-def fail(job: Job) -> None:
-    raise RuntimeError("boom")
 
 
 # Row 7: a unique job that is due in more than a day

@@ -24,6 +24,7 @@ from tests.parity.gopeer import (
     GoPeer,
     Scene,
 )
+from tests.support.handlers import boom
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +36,6 @@ DAY_S = 86_400
 @pytest.fixture
 def scene(redis_client: Redis, namespace: str) -> Scene:
     return Scene(redis_client, namespace, Clock(NOW))
-
-
-def boom(_job: GoJobRecord) -> None:
-    raise RuntimeError("boom")
 
 
 def fetch(peer: GoPeer) -> Claim:

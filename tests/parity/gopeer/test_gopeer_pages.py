@@ -17,6 +17,7 @@ from tests.parity.gopeer import (
     NothingRetriedError,
     Scene,
 )
+from tests.support.handlers import boom
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -27,10 +28,6 @@ NOW = 1_700_000_000
 @pytest.fixture
 def scene(redis_client: Redis, namespace: str) -> Scene:
     return Scene(redis_client, namespace, Clock(NOW))
-
-
-def boom(_job: GoJobRecord) -> None:
-    raise RuntimeError("boom")
 
 
 def test_one_member_that_go_cannot_read_makes_a_page_unreadable(scene: Scene) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 
+from tests.support.handlers import nothing
 from workkit import HistoryOptions, Job, WorkerPool
 
 #: As the names of the queues, with how many of a hundred jobs are of it.
@@ -19,9 +20,6 @@ def make_pool(namespace: str, url: str, concurrency: int) -> WorkerPool:
     """Make a pool with a handler of each kind."""
     history = HistoryOptions(max_records=10_000)
     pool = WorkerPool(namespace, url, concurrency=concurrency, history=history)
-
-    def nothing(_job: Job) -> None:
-        """Do nothing."""
 
     async def wait(_job: Job) -> None:
         await asyncio.sleep(0.005)
