@@ -18,7 +18,7 @@ from tests.house.sources import ROOT
 __all__ = ["FOLDER", "Kill", "Mutant", "hunt", "mutants", "plant"]
 
 FOLDER = Path(__file__).parent
-_COPIED = ("workkit", "tests/simulation", "tests/house")
+_COPIED = ("workkit", "tests/simulation", "tests/house", "tests/support")
 
 
 @dataclass(frozen=True)
