@@ -1,4 +1,4 @@
--- Carry over what a pool still runs after it was taken for dead.
+-- Move the jobs that a pool still runs to its new id, after another pool took it for dead.
 --
 -- KEYS[1]  worker_pools        set
 -- KEYS[2]  worker_pools:OLD    hash
@@ -6,11 +6,11 @@
 --
 -- ARGV[1]  old pool id   ARGV[2] new pool id
 --
--- All that stands in the lists of the old id is carried over, also what was claimed for it and never
--- received: nobody else answers for it, and the resync behind this gives back what is not run.
+-- The script moves every entry in the lists of the old id, also claims whose reply was lost: no
+-- other pool is responsible for them. The resync that follows gives back the jobs that do not run.
 --
--- Returns the number of the last exchange that was applied under the old id; "" where its heartbeat
--- is gone. (Done a second time after a lost reply it is gone, too.)
+-- Returns the number of the last exchange that was applied under the old id; "" if its heartbeat
+-- is gone. (It is also gone if this is the second attempt after a lost reply.)
 
 local applied = redis.pcall('HGET', KEYS[2], 'applied')
 redis.call('SREM', KEYS[1], ARGV[1])
@@ -21,7 +21,7 @@ for k = 3, #KEYS, 4 do
   for i = carried, 1, -1 do redis.call('LPUSH', KEYS[k + 1], jobs[i]) end
   if carried > 0 then
     redis.call('DEL', KEYS[k])
-    -- What somebody has released in the old name already is taken again in the new one.
+    -- Another pool may have released locks of the old id: take them again for the new id.
     local counted = redis.pcall('HGET', KEYS[k + 3], ARGV[1])
     counted = math.max(type(counted) == 'string' and tonumber(counted) or 0, 0)
     if counted < carried then redis.pcall('INCRBY', KEYS[k + 2], carried - counted) end

@@ -1,4 +1,4 @@
--- Say that a pool is alive, and restate its limits.
+-- Write a pool's heartbeat, and write its limits again.
 --
 -- KEYS[1]  worker_pools:ID   hash
 -- KEYS[2]  limits            hash
@@ -8,8 +8,8 @@
 -- then field and value pairs of the heartbeat
 --
 -- Returns 1, or 0 if the heartbeat is gone: the pool was reaped or the server lost its data. Then
--- nothing is written: a reaped pool must not come back under its id. (That it was only taken out of
--- the set of pools, its own reaper notices.)
+-- the script writes nothing: a reaped pool must not come back under its id. (If only its id was
+-- removed from the set of pools, the pool's own reaper notices that.)
 
 if redis.pcall('HEXISTS', KEYS[1], 'fence') ~= 1 then return 0 end
 local limits = tonumber(ARGV[1])

@@ -10,37 +10,42 @@
 --
 -- ARGV[1]  pool id   ARGV[2] fence   ARGV[3] now, epoch s   ARGV[4] seconds that marks are kept
 -- ARGV[5]  number of unique jobs that have not failed before, then their ids
--- then a further question, four each: kind, raw, what the key was found to hold, job id
---   of a unique job that an update was found for: "swap" if it is a job, "keep" if it is not one, "own"
---   if it is the job itself; of one whose key was found to be a newer job's: "theirs"
---   of a cron job: "slot"; "held" if this pool already runs the same slot; "late" if it is older than
---   its entry allows; "take" if its owner was found not to hold it any more
+-- then a further question, four each: kind, raw, the value that the pool read from the key, job id
+--   for a unique job whose key holds a payload: "swap" if that payload is a job, "keep" if it is
+--   not a job, "own" if it is this job, "theirs" if it is a newer job
+--   for a cron job: "slot"; "held" if this pool already runs the same slot; "late" if it is older
+--   than its entry allows; "take" if the pool that started it does not hold it any more
 --
--- Returns {"gone"} or {"fenced"} with nothing applied, else {"ok", {place, reply...}...} with the
--- places (1-based, unique jobs first) of those that do not simply run as they are: "update" and
--- bytes, its key holds these, nothing was done: to be looked at whether they are a job; "swap" and
--- bytes, run these, which now stand in the in-progress list; "drop", the slot was run before; "late",
--- it is too late for it; "busy" and a pool id, a registered pool has started it: to be looked up
--- whether it still holds it.
+-- Returns {"gone"} or {"fenced"} with nothing applied, else {"ok", {place, reply...}...}. It lists
+-- only the jobs that do not run unchanged, by place (1-based, unique jobs first):
+--   "update" and bytes: its key holds these bytes; nothing was done; the pool checks whether they
+--     are a job
+--   "swap" and bytes: run these bytes, which now are in the in-progress list
+--   "drop": the slot has run already
+--   "late": the slot is older than its entry allows
+--   "busy" and a pool id: that registered pool has started it; the caller checks whether it still
+--     holds it
 --
 -- A unique job frees its key only once: after a crash its bytes come back unchanged, and the key
--- may then belong to a newer job. A job that began in a Go pool has no mark of it; so a payload that
--- has a place of its own, in the queue or the scheduled set, is taken for a newer job, which has the
--- key, and not for an update, which is nowhere else. An update that is not a job does not replace the one that waited: it
--- goes to the queue, and with its next claim to the dead set, as all bytes there that are not a job.
+-- may then belong to a newer job. A Go pool leaves no mark when a job begins. So a payload that is
+-- also in the queue or in the scheduled set counts as a newer job, which owns the key. A payload
+-- that is only in the key is an update. An update that is not a job does not replace the job that
+-- waited. It goes to the queue, and its next claim moves it to the dead set, like all malformed
+-- payloads.
 
 local fence = redis.pcall('HGET', KEYS[1], 'fence')
 if type(fence) ~= 'string' then return {'gone'} end
 if fence ~= ARGV[2] then return {'fenced'} end
 redis.call('HDEL', KEYS[1], 'unregistered')
 
--- Lua's stack bounds what can be unpacked at once.
+-- Lua's stack bounds how many values `unpack` can return.
 local MOST = 1000
--- A mark of more than 64 bytes has the server keep the hash as a table. Its compact form, which is
--- read from the start for every field, takes longer for the marks of one call than all the rest.
+-- A value of more than 64 bytes makes the server store the hash as a table. In the compact form
+-- the server searches from the start for every field. For the marks of one call, that takes longer
+-- than the rest of the script.
 local MARK = ARGV[3] .. string.rep(' ', 64)
 local reply, begun, marks, freed = {'ok'}, {}, {}, {}
--- So many jobs of a queue are looked at for a newer one, the next to run first.
+-- How many jobs of a queue it searches for a newer one, the next to run first.
 local MOST_JOBS = 10000
 
 local function mark(id)
@@ -52,13 +57,13 @@ local function is_payload(value)
   return type(value) == 'string' and string.sub(value, 1, 1) == '{'
 end
 
--- Tells whether a payload is that of a job; where its text leaves a doubt, the pool is asked.
+-- Tells whether a payload belongs to a job; if the text leaves a doubt, the pool decides.
 local function is_of(value, id)
   local _, at = string.find(value, '^{"name":"[^"\\]*","id":"')
   return at and string.sub(value, at + 1, at + #id + 1) == id .. '"'
 end
 
--- What unique jobs find, in few commands for all of them.
+-- Read marks and keys of all unique jobs with few commands.
 local last = 5 + tonumber(ARGV[5])
 for from = 6, last, MOST do
   local to = math.min(from + MOST - 1, last)
@@ -77,7 +82,7 @@ for from = 6, last, MOST do
   end
 end
 
--- Tells whether a payload is that of a job with a place of its own.
+-- Tells whether a payload is also in the scheduled set, the queue or the in-progress list.
 local function has_place(payload, inprogress, queue)
   if redis.pcall('ZSCORE', KEYS[5], payload) then return true end
   for _, list in ipairs({queue, inprogress}) do
@@ -121,7 +126,7 @@ local function begin_slot(key, kind)
     elseif owner and kind ~= 'take' and redis.call('SISMEMBER', KEYS[2], owner) == 1 then
       return 'busy', owner
     end
-    -- What has been started once is owed its run, however late it is.
+    -- A slot that has started once must run to its end, even if it is late.
     if kind == 'late' and not owner and state ~= 'failed' then
       redis.call('SET', key, 'done', 'EX', ARGV[4])
       return 'late'

@@ -5,9 +5,9 @@
 --
 -- ARGV  a queue: name, number of jobs, the jobs in the order in which they are to run
 --
--- Returns 1. One script, so that a queue is never filled without being known.
+-- Returns 1. One script does both writes, so every queue with jobs is among the known jobs.
 
--- A queue alone needs no look ahead: if its push is refused, nothing has happened.
+-- One queue needs no check before: if the server refuses its push, no job was written.
 for k = 2, #KEYS > 2 and #KEYS or 0 do
   local found = redis.call('TYPE', KEYS[k])['ok']
   if found ~= 'list' and found ~= 'none' then

@@ -5,20 +5,21 @@
 -- KEYS[3]  the unique key          string
 -- ARGV[1]  name   ARGV[2] job   ARGV[3] value of the key: "1", or the job that is to run
 -- ARGV[4]  seconds that the key lives   ARGV[5] when it is due, epoch s; "" for now
--- ARGV[6]  "1" if a refused duplicate hands its value over to the job that waits
+-- ARGV[6]  "1" if a refused duplicate gives its value to the job that waits
 --
 -- Returns 1 if it was enqueued, 0 if the key was held. A refused duplicate never prolongs the key.
 
 -- part: fields
 
--- Before anything is written: a wrong type must not leave a key without its job.
+-- Check before the first write: a wrong type must not leave a key without its job.
 local found = redis.call('TYPE', KEYS[2])['ok']
 if found ~= 'none' and found ~= (ARGV[5] == '' and 'list' or 'zset') then
   return redis.error_reply('WRONGTYPE ' .. KEYS[2] .. ' holds a ' .. found)
 end
 redis.call('SADD', KEYS[1], ARGV[1])
 if not redis.call('SET', KEYS[3], ARGV[3], 'NX', 'EX', ARGV[4]) then
-  -- A job that holds its key until it is done keeps its args: its payload says whose the key is.
+  -- A job that holds its key until it is done keeps its args: the key holds its payload, and the
+  -- payload names the owner.
   local waiting = redis.pcall('GET', KEYS[3])
   local fixed = type(waiting) == 'string' and field_of(waiting, 'unique_until') == 'done'
   if ARGV[6] == '1' and not fixed then

@@ -1,4 +1,4 @@
--- One dispatcher round trip: settle what finished, append history, claim new jobs.
+-- One dispatcher round trip: settle finished jobs, append history, claim new jobs.
 --
 -- KEYS[1]  worker_pools:ID   hash     the pool's heartbeat, with its fence
 -- KEYS[2]  retry             zset
@@ -13,34 +13,36 @@
 -- ARGV[1]  pool id
 -- ARGV[2]  fence expected    ARGV[3]  fence to set (also the number of this exchange)
 -- ARGV[4]  now, epoch ms
--- ARGV[5]  history: records at most, 0 = none   ARGV[6] records in the blob   ARGV[7] blob
+-- ARGV[5]  history: maximum of records, 0 = none   ARGV[6] records in the blob   ARGV[7] blob
 -- ARGV[8]  host, for the history entry
--- ARGV[9]  history: bytes at most, 0 = no bound   ARGV[10] the program's version
+-- ARGV[9]  history: maximum of bytes, 0 = no bound   ARGV[10] the program's version
 -- ARGV[11] number of queues Q
--- then a queue: how many to claim, how many leave the system (done or discarded), raw of each, how
--- many unique jobs leave it that were marked as begun, raw and id of each, how many are settled
--- otherwise, and for each of those:
---   "r" raw due_at_s new     to retry
---   "x" raw died_at_s new    to dead
---   "b" raw                  back to the front of its queue, untouched (to retry, due at once, if
---                            the queue's key has a wrong type)
--- then the effects of settled jobs, applied only where the job was still held, four each:
+-- then a queue:
+--   how many jobs to claim
+--   how many jobs leave the system (done or discarded), raw of each
+--   how many unique jobs with a mark in `begun` leave it, raw and id of each
+--   how many jobs are settled otherwise, and for each of them:
+--     "r" raw due_at_s new     to retry
+--     "x" raw died_at_s new    to dead
+--     "b" raw                  back to the front of its queue, unchanged (to retry, due at once, if
+--                              the queue's key has a wrong type)
+-- then the effects of settled jobs, four each, applied only if the pool still held the job:
 --   ordinal of the settled job (1-based, over all queues), op, key index (into KEYS), argument:
 --   "release" DEL key if its value is a payload with that id, as JSON writes it
 --   "mark" SET key argument for 2 days   "recovered" HDEL recoveries argument
 --   "begun" HDEL begun argument
 --
 -- Returns {"gone"} if the pool is not registered (reaped, flushed), {"fenced", fence} if another
--- exchange or a resync came between, {"type", key} if a set that is to be written has a wrong type;
--- nothing is applied in these cases. Otherwise {"ok", applied, recoveries, claimed...}: applied is
+-- exchange or a resync came between, {"type", key} if a set that it must write has a wrong type;
+-- in these cases it applies nothing. Otherwise {"ok", applied, recoveries, claimed...}: applied is
 -- one "1" or "0" a settled job, recoveries the size of the hash, then for each queue a list whose
 -- first element says why it got no more ("" more may wait, "empty", "paused", "limit", "type").
 --
--- The first write is one that a full server allows, so that a full server can be drained.
+-- A full server allows the first write, and then the rest of the script, so pools can drain it.
 
 -- part: fields
 
--- What the server needs for an entry beside its records, about.
+-- About how many bytes the server needs for an entry, without its records.
 local ENTRY_BYTES = 100
 
 local pool_id, now_ms = ARGV[1], tonumber(ARGV[4])
@@ -141,7 +143,7 @@ for q = 1, queue_count do
     end
   end
   for i = #returned, 1, -1 do
-    -- Where the queue's key has got a wrong type, they wait in the retry set until it is mended.
+    -- If the queue's key has a wrong type, they wait in the retry set until somebody repairs it.
     if type(redis.pcall('RPUSH', KEYS[queue.base], returned[i])) == 'table' then
       redis.call('ZADD', KEYS[2], math.floor(now_ms / 1000), returned[i])
     end
@@ -172,8 +174,8 @@ for first = 1, #ended, 1000 do
 end
 
 -- The id of a history entry is the time and the running total of records, so that readers know how
--- many records the cap took away; `b` is the running total of bytes, for the same purpose. The time
--- never runs back, whatever the clocks of two pools say.
+-- many records the cap has removed; `b` is the running total of bytes, for the same purpose. The
+-- time in the ids never decreases, even if the clocks of two pools differ.
 if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stream') then
   local head = redis.pcall('GET', KEYS[5])
   local last_ms, last_total, last_bytes =
@@ -193,7 +195,7 @@ if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stre
     last_ms, last_total = string.match(newest and newest[1] or '', '^(%d+)-(%d+)$')
     last_bytes = newest and newest[2][12]
   end
-  -- The head may be lost, or be older than the stream.
+  -- The head may be missing, or older than the stream.
   if not last_ms then go_on_after_newest() end
   local added = append()
   if type(added) == 'table' and added.err then
@@ -201,7 +203,7 @@ if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stre
     append()
   end
   redis.call('SET', KEYS[5], string.format('%.0f %.0f %.0f', ms, total, bytes))
-  -- The caps count records and bytes, an entry holds many: look from time to time what is kept.
+  -- The caps count records and bytes, and an entry holds many: check from time to time.
   local function passes(sum, added, cap)
     local step = math.max(math.floor(cap / 8), 1)
     return cap > 0 and math.floor(sum / step) ~= math.floor((sum - added) / step)
@@ -223,8 +225,8 @@ if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stre
   end
 end
 
--- Jobs are claimed in pieces of so many until they have so many bytes, over all queues: what is
--- claimed is in the memory of the server and of the pool at once.
+-- Claim jobs in pieces of CLAIM_PIECE until they have CLAIM_BYTES, over all queues: the server and
+-- the pool keep all claimed jobs in memory at the same time.
 local CLAIM_PIECE, CLAIM_BYTES = 20, 8388608
 local claimed_bytes = 0
 

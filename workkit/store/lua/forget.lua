@@ -1,15 +1,15 @@
--- Remove a dead pool once nothing of it is left.
+-- Remove a dead pool that holds no jobs any more.
 --
 -- KEYS[1]  worker_pools      set
 -- KEYS[2]  worker_pools:ID   hash
 -- then three a queue: inprogress, lock, lock_info; then the observation of each worker
 --
--- ARGV[1]  pool id   ARGV[2] its heartbeat_at as it was watched, "" if it had none
+-- ARGV[1]  pool id   ARGV[2] its heartbeat_at as the reaper watched it, "" if it had none
 -- ARGV[3]  number of queues
 --
--- Returns how many jobs are still held in its name (then it stays), or -1 if it came back to life.
+-- Returns how many jobs the pool still holds (then it stays), or -1 if it came back to life.
 
--- A heartbeat of a wrong type does not count; it must not keep others from being looked at.
+-- A heartbeat of a wrong type counts as missing; it must not stop the reaper from checking others.
 local beat = redis.pcall('HGET', KEYS[2], 'heartbeat_at')
 if (type(beat) == 'string' and beat or '') ~= ARGV[2] then return -1 end
 local last = 2 + 3 * tonumber(ARGV[3])
@@ -20,7 +20,7 @@ for k = 3, last, 3 do
 end
 if held > 0 then return held end
 for k = 3, last, 3 do
-  -- What the pool was said to hold is not believed: a Go pool may have released too much.
+  -- Do not subtract the pool's count: a Go pool may have released too much. Add up the others.
   if redis.pcall('HDEL', KEYS[k + 2], ARGV[1]) == 1 then
     local total = 0
     for _, count in ipairs(redis.call('HVALS', KEYS[k + 2])) do

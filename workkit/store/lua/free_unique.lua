@@ -1,7 +1,7 @@
--- Delete a unique key that no job holds, unless somebody has taken it meanwhile.
+-- Delete a unique key that no job holds, unless its value has changed.
 --
 -- KEYS[1]  the unique key   string
--- ARGV[1]  its value, as it was found
+-- ARGV[1]  its value, as the caller read it
 --
 -- Returns 1 if it was deleted, else 0.
 

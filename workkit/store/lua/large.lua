@@ -2,11 +2,12 @@
 --
 -- KEYS[1]  list or zset
 --
--- ARGV[1]  "list" or "zset"   ARGV[2] position or rank to begin at   ARGV[3] bytes from which a job
--- is large
+-- ARGV[1]  "list" or "zset"   ARGV[2] position or rank to begin at
+-- ARGV[3]  size in bytes from which a job is large
 --
--- Returns {how many were looked at, size, beginning, size, beginning, ...}: the first 400 bytes of
--- each large one. What is looked at is bounded by number and by bytes; it was the end if it is 0.
+-- Returns {how many jobs it looked at, size, beginning, size, beginning, ...}, with the first 400
+-- bytes of each large job. One call looks at a bounded number of jobs and of bytes. The first
+-- element is 0 behind the end.
 
 local READS = {list = 'LRANGE', zset = 'ZRANGE'}
 local first, looked, bytes, reply = tonumber(ARGV[2]), 0, 0, {0}

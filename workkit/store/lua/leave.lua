@@ -1,4 +1,4 @@
--- Take a pool that stops out of the namespace, unless it still holds jobs.
+-- Remove a pool that stops from the namespace, unless it still holds jobs.
 --
 -- KEYS[1]  worker_pools      set
 -- KEYS[2]  worker_pools:ID   hash
@@ -6,8 +6,8 @@
 --
 -- ARGV[1]  pool id
 --
--- Returns how many jobs the pool still holds; if any, it stays registered, and a reaper recovers
--- them.
+-- Returns how many jobs the pool still holds. If it holds any, it stays registered, and a reaper
+-- recovers them.
 
 local held = 0
 for k = 3, #KEYS, 2 do

@@ -1,19 +1,19 @@
--- What a pool depends on while it has nothing to do; read-only.
+-- Read everything that can give work to an idle pool; read-only.
 --
--- Sent right behind CLIENT CACHING YES, so that the server remembers every key given here (Redis 7.0)
--- or read here (others), and pushes one message when any client changes one of them. So of a queue
--- that may not be claimed from, only what keeps its jobs back is named, and of others only the list:
--- jobs that nobody may claim wake nobody.
+-- The pool sends this right behind CLIENT CACHING YES. The server then remembers every key given
+-- here (Redis 7.0) or read here (others), and pushes one message when any client changes one of
+-- them. So for a blocked queue the pool names only the keys that block it, and for other queues
+-- only the list: jobs that no pool may claim wake no pool.
 --
 -- KEYS[1]  scheduled   zset
 -- KEYS[2]  retry       zset
--- then the lists of the queues that were not found blocked, jobs:NAME
--- then three for each that was found paused or full: paused, max_concurrency, lock
+-- then the lists, jobs:NAME, of the queues that are not blocked
+-- then three for each queue that was paused or full: paused, max_concurrency, lock
 --
 -- ARGV[1]  number of the lists
 --
 -- Returns {earliest score of both sets or "", queues}: one character a queue, in the order of KEYS:
--- "1" jobs wait, or may be claimed again if there are any; "0" it is empty, or its key has a wrong
+-- "1" jobs wait, or the queue is not blocked any more; "0" it is empty, or its key has a wrong
 -- type; "b" it is still blocked.
 
 local earliest
@@ -23,7 +23,7 @@ for i = 1, 2 do
   if score and (not earliest or score < earliest) then earliest = score end
 end
 
--- One command for all queues, where all of them are empty.
+-- If all queues are empty, one command for up to 1,000 queues is enough.
 local last = 2 + tonumber(ARGV[1])
 local some = false
 for k = 3, last, 1000 do

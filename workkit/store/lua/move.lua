@@ -13,15 +13,16 @@
 --   raw, new bytes
 --   index of its queue (1-based); 0 for a malformed payload: bury the new bytes in the dead set
 --   index of its slot key (1-based); 0 for a job that is not a cron job
---   "DUE SEEN FIELD" of a slot that nobody declares any more, else "": when it is due, when its entry
---   was last declared (epoch s), and its field in `periodic`
--- Such a slot is taken back if its entry has not been declared since, and if its key says that
--- workkit has planned it. It then counts as not planned, should its entry be declared again. A slot
--- without a key was planned by a Go pool, and is moved.
+--   "DUE SEEN FIELD" of a slot whose entry no pool declares any more, else "": when the slot is
+--   due, when a pool last declared the entry (epoch s), and the entry's field in `periodic`
+-- The script takes such a slot back if no pool has declared its entry since, and if its key says
+-- that workkit has planned it. The slot then counts as not planned, if a pool declares its entry
+-- again. A slot without a key was planned by a Go pool; the script moves it to its queue.
 --
--- Returns {moved, buried, dropped, left, {place...}}: dropped are second copies of a cron slot, left
--- are jobs whose queue's key has a wrong type, and the places (1-based) are those of slots that were
--- taken back. A job that is no longer in the set counts nowhere: another pool has moved it.
+-- Returns {moved, buried, dropped, left, {place...}}: dropped are second copies of a cron slot,
+-- left are jobs whose queue's key has a wrong type, and the places (1-based) are those of slots
+-- that it took back. A job that is not in the set any more does not count: another pool has moved
+-- it.
 
 local queue_count = tonumber(ARGV[2])
 local first_job = 4 + queue_count
@@ -32,7 +33,7 @@ for q = 1, queue_count do
   batches[q] = {}
 end
 
--- Who watches entries may have looked a while ago.
+-- The pool may have read the entries some time ago: check again.
 local function is_retired(said)
   local seen, field = string.match(said, '^%d+ (%S*) (.*)$')
   return seen and redis.pcall('HGET', KEYS[5], field) == seen

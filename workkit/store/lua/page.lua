@@ -2,12 +2,12 @@
 --
 -- KEYS[1]  list or zset
 --
--- ARGV[1]  "list" or "zset"   ARGV[2] how many to pass over   ARGV[3] how many at most
+-- ARGV[1]  "list" or "zset"   ARGV[2] how many to skip   ARGV[3] how many at most
 -- ARGV[4]  bytes at which it stops   ARGV[5] "1" to go backwards
 --
 -- Returns {how many there are, job, ...} of a list, the next to run first, and {how many there are,
--- member, score, ...} of a set. Read in small pieces, so that neither the server nor the reader has
--- more in its memory than about so many bytes.
+-- member, score, ...} of a set. It reads small pieces, so that neither the server nor the reader
+-- keeps much more than ARGV[4] bytes in memory.
 
 local key, back = KEYS[1], ARGV[5] == '1'
 local is_list = ARGV[1] == 'list'
@@ -20,7 +20,7 @@ local function piece(first, count)
     return redis.call(command, key, first, first + count - 1, 'WITHSCORES')
   end
   if back then return redis.call('LRANGE', key, first, first + count - 1) end
-  -- The queue is taken from its right end.
+  -- Pools claim from the right end of the queue.
   local jobs, turned = redis.call('LRANGE', key, -first - count, -first - 1), {}
   for i = #jobs, 1, -1 do turned[#turned + 1] = jobs[i] end
   return turned

@@ -5,10 +5,11 @@
 -- ARGV[1]  the member   ARGV[2] its score   ARGV[3] how many at most   ARGV[4] "1" to go backwards
 -- ARGV[5]  bytes at which it stops
 --
--- Returns {how many the set holds, member, score, member, score, ...}. Nothing is written.
+-- Returns {how many the set holds, member, score, member, score, ...}. It writes nothing.
 --
--- Between two pages others may come and go, so ranks do not tell where a reader was; a member and
--- its score do. One that is gone would stand among those of its score, which are sorted by bytes.
+-- Members may come and go between two pages, so a rank does not tell where a reader was; a member
+-- and its score do. Members with the same score are sorted by their bytes, so the script finds the
+-- place of a member that is gone.
 
 local set, member, score = KEYS[1], ARGV[1], ARGV[2]
 local back = ARGV[4] == '1'

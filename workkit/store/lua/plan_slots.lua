@@ -12,8 +12,9 @@
 -- ARGV[3]  planned until, epoch s   ARGV[4] now, epoch s   ARGV[5] seconds that slot marks are kept
 -- then two a slot: epoch s, job
 --
--- Returns how many slots were new. A slot is new while nobody has its key, whatever clock they go
--- by. `last_periodic_enqueue` is kept for Go pools; before theirs is written over, it is noted.
+-- Returns how many slots were new. A slot is new while its key does not exist; this does not depend
+-- on the pools' clocks. The script writes `last_periodic_enqueue` for Go pools. Before that, it
+-- saves the time that a Go pool has written there in `periodic_peer`.
 
 redis.call('SADD', KEYS[2], ARGV[1])
 local new = 0
@@ -31,7 +32,7 @@ local known = redis.pcall('GET', KEYS[6])
 local ours, peer = string.match(type(known) == 'string' and known or '', '^(%S*) (%S*)$')
 local last = redis.pcall('GET', KEYS[4])
 if type(last) == 'string' and last ~= ours then peer = last end
--- Older than what would keep a Go pool from planning entries that only it has.
+-- 3 s older, so that a Go pool still plans the entries that only it has.
 ours = string.format('%.0f', ARGV[4] - 3)
 redis.call('SET', KEYS[4], ours)
 redis.call('SET', KEYS[6], ours .. ' ' .. (peer or ''))

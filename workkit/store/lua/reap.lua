@@ -1,4 +1,4 @@
--- Give back one queue's jobs of a pool that was found dead.
+-- Give back one queue's jobs of a dead pool.
 --
 -- KEYS[1]  worker_pools:ID   hash   of the dead pool
 -- KEYS[2]  dead              zset
@@ -7,28 +7,33 @@
 -- KEYS[8]  begun             hash
 -- then slot keys of cron jobs and unique keys
 --
--- ARGV[1]  id of the dead pool   ARGV[2] its heartbeat_at as it was watched, "" if it had none
--- ARGV[3]  now, epoch s   ARGV[4] recoveries at most   ARGV[5] seconds that counts are kept
--- then a job, six each, newest claim first: raw, id ("" = not counted), dead bytes ("" = requeue
--- whatever the count), index of its slot key (1-based; 0: not a cron job), index of its unique key
--- (1-based; 0: not unique), id as JSON writes it if that key is this job's only where its value is
--- this job's payload ("" = it is this job's unless the job has begun once)
+-- ARGV[1]  id of the dead pool   ARGV[2] its heartbeat_at as the reaper watched it, "" if none
+-- ARGV[3]  now, epoch s   ARGV[4] maximum of recoveries   ARGV[5] seconds that counts are kept
+-- then a job, six each, newest claim first:
+--   raw
+--   id ("" = its recoveries are not counted)
+--   bytes for the dead set ("" = requeue it at every count)
+--   index of its slot key (1-based; 0: not a cron job)
+--   index of its unique key (1-based; 0: not unique)
+--   id as JSON writes it, if this job owns that key only while the key's value is this job's
+--   payload; "" if this job owns the key unless it has begun once
 --
 -- Returns {"alive"} if the heartbeat has changed, {"type"} if the queue has a wrong type, else
--- {"ok", requeued, died, fates}: fates has "r", "d" or "-" (no longer held, counts nowhere) a job.
+-- {"ok", requeued, died, fates}: fates has one letter a job: "r" requeued, "d" dead, or "-" if the
+-- pool did not hold it any more (it counts nowhere).
 
 local beat = redis.pcall('HGET', KEYS[1], 'heartbeat_at')
 if (type(beat) == 'string' and beat or '') ~= ARGV[2] then return {'alive'} end
 local found = redis.call('TYPE', KEYS[4])['ok']
 if found ~= 'list' and found ~= 'none' then return {'type'} end
 
--- From here on the pool is not registered: were it to come back now, it could claim again what is
--- taken from it, and settle the second claim with the first run.
+-- From here on the pool is not registered. Otherwise it could come back now, claim the same jobs
+-- again, and settle the second claim with the result of the first run.
 redis.call('HDEL', KEYS[1], 'fence')
 
 -- part: fields
 
--- The key of a job that is dead waits for nobody any more.
+-- A dead job does not need its unique key any more.
 local function free_unique(at, own_id, id)
   if at == 0 then return end
   local key = KEYS[8 + at]
@@ -37,8 +42,8 @@ local function free_unique(at, own_id, id)
   if own_id ~= '' then
     if holder == own_id then redis.call('DEL', key) end
   elseif redis.pcall('HDEL', KEYS[8], id) == 0 then
-    -- An update waits nowhere but in the key. A payload that has a place of its own is that of a
-    -- newer job: this one has begun in a Go pool, which leaves no mark.
+    -- An update is only in the key. A payload that is also in the queue is a newer job: this job
+    -- has begun in a Go pool, which leaves no mark.
     local newer = holder and holder ~= id and type(redis.pcall('LPOS', KEYS[4], value)) == 'number'
     if not newer then redis.call('DEL', key) end
   end
@@ -61,8 +66,8 @@ for at = 6, #ARGV, 6 do
       died, fate = died + 1, 'd'
     else
       redis.call('RPUSH', KEYS[4], raw)
-      -- What it had started nobody runs any more, so whoever claims it may. It may as well have
-      -- held a copy of a slot that others have started or done.
+      -- No pool runs the slot that it had started, so any pool may start it. But the dead pool may
+      -- also have held a second copy of a slot that another pool has started or done.
       local slot = tonumber(ARGV[at + 3])
       if slot > 0 and redis.pcall('GET', KEYS[8 + slot]) == 'started:' .. ARGV[1] then
         redis.call('SET', KEYS[8 + slot], 'queued', 'KEEPTTL')
@@ -72,7 +77,7 @@ for at = 6, #ARGV, 6 do
   end
   fates[#fates + 1] = fate
 end
--- What it held beyond its count has released its lock before.
+-- Jobs beyond its count released their locks earlier.
 local counted = redis.pcall('HGET', KEYS[7], ARGV[1])
 counted = type(counted) == 'string' and tonumber(counted) or 0
 local held = math.min(requeued + died, math.max(counted, 0))

@@ -1,4 +1,4 @@
--- Take jobs that were put to work, and have not begun, back to the set where they were.
+-- Take jobs that were revived, and have not begun, back to the set where they were.
 --
 -- KEYS[1]  trashed:OP  list
 -- KEYS[2]  dead, retry or scheduled  zset
@@ -6,13 +6,13 @@
 -- then unique keys
 --
 -- ARGV[1]  number of queues Q
--- ARGV[2..1+Q]  "list" or "zset", what each of them is
--- then a job, six each: entry of the trash, its score, its bytes, the bytes that it went with, index
--- of its queue (1-based), index of the unique key that it took (1-based; 0: none)
+-- ARGV[2..1+Q]  "list" or "zset", the type of each
+-- then a job, six each: entry of the trash, its score, its bytes, the bytes that were put into the
+-- queue, index of its queue (1-based), index of the unique key that it took (1-based; 0: none)
 --
--- Returns a string, one character a job: "1" it is back, "0" it is not in its queue any more: it has
--- begun, or was deleted. Its entry leaves the trash either way. "t" alone: KEYS[2] has a wrong type,
--- and nothing was done.
+-- Returns a string, one character a job: "1" it is back, "0" it is not in its queue any more: it
+-- has begun, or was deleted. Its entry leaves the trash in both cases. "t" alone: KEYS[2] has
+-- a wrong type, and nothing was done.
 
 local found = redis.call('TYPE', KEYS[2])['ok']
 if found ~= 'none' and found ~= 'zset' then return 't' end

@@ -1,14 +1,14 @@
--- Recompute one queue's lock from what is really in progress.
+-- Compute one queue's lock again from the in-progress lists.
 --
 -- KEYS[1]  lock   KEYS[2] lock_info   then the in-progress list of each pool
 --
 -- ARGV  two a pool: pool id, kind: "ours" (its list is exact), "peer" (a Go pool: its list can hold
--- entries that nobody runs, so its own count bounds it), "none" (not registered: left to the reaper)
+-- entries that do not run, so its own count bounds it), "none" (not registered: left to the reaper)
 --
--- A count of 0 beside a list that is not empty stays: it says that a Go pool has run what is there.
+-- A count of 0 with a list that is not empty stays: it says that a Go pool has run these entries.
 --
 -- Returns {lock before, lock after, fields dropped}, or {"changed"} if lock_info holds a pool that
--- was not named: read again.
+-- ARGV does not name; the caller then reads again.
 
 local info = redis.call('HGETALL', KEYS[2])
 local counted = {}
@@ -39,7 +39,7 @@ for i = 1, #ARGV, 2 do
 end
 local lock = redis.call('GET', KEYS[1]) or '0'
 local before = tonumber(lock) or 0
--- What is not a whole number is written again, too: it could not be counted on.
+-- Also write it again if it is not a whole number: INCRBY would fail.
 if lock ~= string.format('%.0f', total) then redis.call('SET', KEYS[1], string.format('%.0f', total)) end
 if before ~= before or math.abs(before) > 1e15 then before = -1 end
 return {before, total, dropped}

@@ -1,4 +1,4 @@
--- Enter a pool into the namespace.
+-- Register a pool in the namespace.
 --
 -- KEYS[1]  worker_pools      set
 -- KEYS[2]  worker_pools:ID   hash
@@ -10,7 +10,7 @@
 --
 -- Returns 1. The fence starts at 0; only a registered pool can exchange.
 
--- The first write is one that a full server allows: a pool may come to drain it.
+-- A full server allows the first write, so that a pool can register there and drain it.
 redis.call('HDEL', KEYS[2], 'unregistered')
 redis.call('SADD', KEYS[1], ARGV[1])
 local limits = tonumber(ARGV[2])

@@ -1,4 +1,4 @@
--- Delete jobs from a queue or a sorted set and keep their unique keys right.
+-- Delete jobs from a queue or a sorted set and free their unique keys.
 --
 -- KEYS[1]  list or zset
 -- KEYS[2]  begun          hash
@@ -7,10 +7,10 @@
 --
 -- ARGV[1]  "list" or "zset"
 -- ARGV[2]  seconds that the trash is kept; 0 to delete for good   ARGV[3] now, epoch s
--- then a job, four each: raw, index of its unique key (1-based; 0: none), what to do with it, and
--- with what:
---   "free"    DEL it, unless the job (its id) has begun once, when it may belong to a newer one
---   "own"     DEL it if its value is this job's payload (its id, as JSON writes it)
+-- then a job, four each: raw, index of its unique key (1-based; 0: none), a rule, and its argument:
+--   "free"    DEL the key, unless the job (its id) has begun once; then the key may belong to a
+--             newer job
+--   "own"     DEL the key if its value is this job's payload (its id, as JSON writes it)
 --
 -- Returns a string with one "1" or "0" a job: whether it was there. "t" alone: the key of the trash
 -- has a wrong type, and nothing was done.
@@ -21,7 +21,7 @@
 
 -- part: fields
 
--- Tells whether a payload waits in the same place: then it is that of a job, and no update.
+-- Tells whether a payload also waits in the same place: then it is a job, not an update.
 local function waits(payload)
   if ARGV[1] == 'list' then return type(redis.pcall('LPOS', KEYS[1], payload)) == 'number' end
   return redis.call('ZSCORE', KEYS[1], payload)
@@ -32,7 +32,7 @@ local function free(unique, rule, id)
   local value = redis.pcall('GET', unique)
   local holder = type(value) == 'string' and field_of(value, 'id')
   if rule == 'own' and holder ~= id then return '-', '' end
-  -- A newer job took the key while this one ran in a Go pool, which leaves no mark.
+  -- A newer job took the key while this job ran in a Go pool, which leaves no mark.
   if holder and holder ~= id and waits(value) then return '-', '' end
   redis.call('DEL', unique)
   return 'k', type(value) == 'string' and value or ''

@@ -7,14 +7,14 @@
 --
 -- ARGV[1]  "list" or "zset"   ARGV[2] now, epoch s
 -- then a job, nine each: entry of the trash, its mark, its score, its bytes, the same without
--- uniqueness, index of its unique key (1-based; 0: none), value for the key, seconds that the key is
--- to live, id
+-- uniqueness, index of its unique key (1-based; 0: none), value for the key, seconds that the key
+-- lives, id
 --
--- Returns a string, one character a job: "1" it is back, "p" it is back without being unique, since
--- a newer job holds its key, "0" it was not in the trash any more. "t" alone: KEYS[2] has a wrong
--- type, and nothing was done.
+-- Returns a string, one character a job: "1" it is back, "p" it is back without being unique,
+-- because a newer job holds its key, "0" it was not in the trash any more. "t" alone: KEYS[2] has a
+-- wrong type, and nothing was done.
 --
--- What a queue gets back runs next, in its old order.
+-- Jobs that go back to a queue run next, in their old order.
 
 local found = redis.call('TYPE', KEYS[2])['ok']
 if found ~= 'none' and found ~= ARGV[1] then return 't' end

@@ -1,4 +1,4 @@
--- Read what a pool holds, and shut out every exchange that is still under way.
+-- Read the jobs that a pool holds, and set a new fence, so that earlier exchanges change nothing.
 --
 -- KEYS[1]  worker_pools:ID   hash
 -- then one in-progress list a queue
@@ -6,14 +6,14 @@
 -- ARGV[1]  fence to set
 --
 -- Returns {"gone"} if the pool is not registered, else {"ok", number of the last exchange that was
--- applied, list...}. An exchange whose reply was lost may still be on its way; after this it finds
--- another fence and changes nothing.
+-- applied, list...}. An exchange whose reply was lost may still reach the server later. It then
+-- finds another fence and changes nothing.
 
 if redis.pcall('HEXISTS', KEYS[1], 'fence') ~= 1 then return {'gone'} end
 redis.call('HDEL', KEYS[1], 'unregistered')
 redis.call('HSET', KEYS[1], 'fence', ARGV[1])
 local reply = {'ok', redis.call('HGET', KEYS[1], 'applied') or '0'}
--- One command for all queues, where nothing is held.
+-- If the pool holds nothing, one command for up to 1,000 queues is enough.
 local some = false
 for k = 2, #KEYS, 1000 do
   some = redis.call('EXISTS', unpack(KEYS, k, math.min(k + 999, #KEYS))) > 0 or some

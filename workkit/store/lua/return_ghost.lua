@@ -1,10 +1,12 @@
 -- Put one entry that a pool does not run back to the front of its queue.
 --
--- KEYS[1]  jobs:NAME   list   KEYS[2] in-progress list of the pool   KEYS[3] lock   KEYS[4] lock_info
+-- KEYS[1]  jobs:NAME   list   KEYS[2] in-progress list of the pool
+-- KEYS[3]  lock   KEYS[4] lock_info
 -- ARGV[1]  pool id   ARGV[2] the entry
 --
--- Returns 1, or 0 if it is not there any more. The lock is given back if the pool was counted for
--- more than it holds then; a job whose lock was given back before left an entry alone.
+-- Returns 1, or 0 if it is not there any more. The script gives the lock back if the pool's count
+-- is then higher than the length of its list. Otherwise the job gave its lock back earlier and left
+-- only the entry.
 
 local found = redis.call('TYPE', KEYS[1])['ok']
 if found ~= 'list' and found ~= 'none' then return 0 end

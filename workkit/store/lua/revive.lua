@@ -1,25 +1,25 @@
--- Put jobs that are dead, or wait for their time, to work.
+-- Put dead, retried or scheduled jobs into their queues.
 --
 -- KEYS[1]  dead, retry or scheduled  zset
 -- KEYS[2]  known_jobs     set
 -- KEYS[3]  begun          hash
 -- KEYS[4]  trashed:OP     list
--- KEYS[5..4+Q]  the queues (lists) or, for bytes that came from one, a sorted set
+-- KEYS[5..4+Q]  the targets: queues (lists) or, for bytes that came from a sorted set, that set
 -- then unique keys
 --
 -- ARGV[1]  now, epoch s   ARGV[2] number of targets Q   ARGV[3] seconds that unique keys live
 -- ARGV[4]  seconds that the trash is kept; 0 for none
 -- ARGV[5..4+Q]  names of the queues; "" for a sorted set
--- then a job, seven each: raw, new bytes, new bytes without uniqueness ("" = its key is left alone),
+-- then a job, seven each: raw, new bytes, new bytes without uniqueness ("" = do not touch its key),
 -- index of its target (1-based), index of its unique key (1-based; 0: none), value for the key, id
 --
 -- Returns a string, one character a job: "1" revived, "0" it was not there, "t" its target, or the
 -- trash, has a wrong type.
 --
--- A unique job takes its key again; where a newer job holds it, it runs without being unique.
+-- A unique job takes its key again. If a newer job holds the key, it runs without being unique.
 --
--- The trash remembers what stood in the set: "MARK SCORE NOW LENGTH RAW", LENGTH being that of RAW.
--- The mark is "k" if the job took its key, "p" if it runs without it, "-" otherwise.
+-- The trash keeps the members as they were in the set: "MARK SCORE NOW LENGTH RAW". LENGTH is that
+-- of RAW. The mark is "k" if the job took its key, "p" if it runs without it, "-" otherwise.
 
 local target_count, trash = tonumber(ARGV[2]), {}
 

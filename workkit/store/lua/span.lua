@@ -3,10 +3,10 @@
 -- KEYS[1]  retry, scheduled or dead   zset
 --
 -- ARGV[1]  lowest score   ARGV[2] highest score, both as ZRANGEBYSCORE takes them
--- ARGV[3]  how many to pass over   ARGV[4] how many at most   ARGV[5] bytes at which it stops
+-- ARGV[3]  how many to skip   ARGV[4] how many at most   ARGV[5] bytes at which it stops
 --
--- Returns {member, score, ...}: at least one, if there is any. Read in small pieces, so that neither
--- the server nor the reader has more in its memory than about so many bytes.
+-- Returns {member, score, ...}: at least one member, if there is any. It reads small pieces, so
+-- that neither the server nor the reader keeps much more than ARGV[5] bytes in memory.
 
 local reply, read, bytes = {}, 0, 0
 local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -1,5 +1,5 @@
--- Returns the JSON text, without its quotes, of a string among a payload's own fields; nil if there
--- is none. Fields may stand in any order: what a Go pool has moved is in one of its own.
+-- Returns the JSON text, without its quotes, of a string field at the top level of a payload; nil
+-- if there is no such field. Fields may be in any order: a Go pool writes them in another order.
 local function field_of(payload, name)
   local function text_at(from)
     local at = from
