@@ -1,6 +1,6 @@
-"""The one package that talks to Redis: keys, scripts, typed exchanges, and what carries them.
+"""The one package that talks to Redis: keys, scripts, typed exchanges and connections.
 
-`keys` builds every key; `lua/` holds every script, and its README the legend of the keyspace;
-`dispatching`, `enqueuing`, `due`, `pools`, `queues`, `reading` and `mending` turn them into typed
-exchanges; `link` and `aio` carry exchanges over connections that `target` opens.
+`keys` builds every key. `lua/` holds every script; its README explains the keyspace. The modules of
+`calls/` are named as the scripts that they call, and return typed exchanges. `connections/` opens
+connections and sends exchanges over them, for threads and for asyncio.
 """

@@ -1,4 +1,4 @@
-"""Carrying out a step: each of its round trips is sent, and it is resumed with the replies."""
+"""Carry out a step: send each of its round trips, and resume it with the replies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def carry(step: Step[R], send: Callable[[Sequence[Command]], list[Any]]) -> R:
         send: Sends the commands of a round trip and returns their replies.
 
     Raises:
-        ServerError: What `send` raised and the step did not handle itself.
+        ServerError: `send` raised it and the step did not handle it.
     """
     try:
         trip = next(step)

@@ -1,9 +1,8 @@
 """How a connection introduces itself, also to servers that lack commands.
 
-Managed servers and proxies rename HELLO and CLIENT away. Neither is needed: without HELLO a
-connection speaks RESP2, on which nothing is announced, so pools poll; without CLIENT it has no
-name.
-Both sides, threads and asyncio, are here, so that they do the same.
+Managed servers and proxies may remove HELLO and CLIENT. workkit needs neither. Without HELLO a
+connection speaks RESP2; then the server announces no changes, so pools poll. Without CLIENT the
+connection has no name. The module holds both sides, threads and asyncio, so that they do the same.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _NAME: Final = ("CLIENT", "SETNAME")
 def lacks(error: Exception, command: str) -> bool:
     """Tell whether an error reply says that the server has no such command.
 
-    A user who may not use it is another matter: whoever wrote the ACL is to hear of it.
+    A missing permission is another error: the author of the ACL must see it.
     """
     said = str(error).lower()
     return "unknown command" in said and f"'{command.lower()}" in said.replace("`", "'")
@@ -102,7 +101,7 @@ async def introduce_async(connection: Any) -> None:
 def unix_class() -> type[Any]:
     """Return redis-py's class of asyncio connections to a socket, without its second handshake.
 
-    Its own introduces itself once while it connects, in its own way, and once more afterwards.
+    redis-py's class introduces itself while it connects, without our function, and again later.
     """
     from redis.asyncio.connection import UnixDomainSocketConnection
 
@@ -128,7 +127,7 @@ def _spare(connection: Any) -> socket.socket | None:
 
 
 def _received(spare: socket.socket) -> bytes:
-    """Return what the server has said before it closed; a failed write hides that."""
+    """Return the bytes that the server sent before it closed; a failed write hides them."""
     try:
         return spare.recv(_SAID_BYTES, socket.MSG_DONTWAIT)
     except OSError:

@@ -1,7 +1,7 @@
-"""Every Redis key, by name: the only module that builds one.
+"""Every Redis key, by name; no other module builds a key.
 
-The first part is the original's keyspace and fixed; the second is ours, under names that the
-original never uses. `lua/README.md` is the legend with types and meanings.
+The keys that workkit shares with gocraft/work are fixed. workkit's own keys have names that
+gocraft/work never uses. `lua/README.md` lists all keys with types and meanings.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ class Keys:
     def unique(self, name: str, args_json: bytes) -> str:
         """String: held while a unique job waits.
 
-        Go's encoder ends what it writes with a newline, which is part of the key; for absent args
-        it is not called at all.
+        Go's encoder ends its output with a newline, which is part of the key. For absent args, Go
+        does not call the encoder, so there is no newline.
         """
         canonical = "" if args_json == b"null" else args_json.decode() + "\n"
         return f"{self.prefix}unique:{name}:{canonical}"
@@ -153,23 +153,23 @@ class Keys:
     def unique_of(self, job: Job | Payload) -> str:
         """Return the key that holds a unique job.
 
-        Jobs name it; old ones that do not have the default key of their args. A name outside our
-        own unique keys is not believed, since the key is going to be deleted.
+        Jobs name their key; an old job without that field has the default key of its args. The
+        method ignores a name outside our unique keys, because the caller deletes the key.
         """
         if job.unique_key.startswith(self._unique_prefix):
             return job.unique_key
         return self.unique(job.name, gojson.encode_args(job.args))
 
     def slot(self, periodic_id: str) -> bytes:
-        """String of ours: how far one cron slot has come."""
+        """String of ours: the state of one cron slot."""
         return self._key(f"slot:{periodic_id}")
 
     def lease(self, duty: str) -> bytes:
-        """String of ours: which pool does a duty for all at present."""
+        """String of ours: the pool that now does a duty for all pools."""
         return self._key(f"lease:{duty}")
 
     def operation(self, operation_id: str) -> bytes:
-        """Hash of ours: what a bulk action was."""
+        """Hash of ours: the description of a bulk action."""
         return self._key(f"trash:{operation_id}")
 
     def trashed(self, operation_id: str) -> bytes:
@@ -181,16 +181,16 @@ class Keys:
         return key.startswith(self._key("worker_pools:"))
 
     def may_expire(self, key: bytes) -> bool:
-        """Tell whether a key is of a kind that is given a time to live."""
+        """Tell whether a key is of a kind that gets a time to live."""
         trashed = (self._key("trash:"), self._key("trashed:"))
         return key.startswith(trashed) or key in self._expiring or self.may_expire_as_string(key)
 
     def may_expire_as_string(self, key: bytes) -> bool:
-        """Tell whether a key is a string or an observation that is given a time to live."""
+        """Tell whether a key is a string or an observation that gets a time to live."""
         return key.startswith(self._expiring_kinds)
 
     def type_of(self, key: bytes) -> str | None:
-        """Return the type that a key must have; None for one that is not of this keyspace."""
+        """Return the type that a key must have; None for a key outside this keyspace."""
         if not key.startswith(self.prefix.encode()):
             return None
         rest = key[len(self.prefix.encode()) :].decode("utf-8", "replace")
@@ -213,7 +213,7 @@ class Keys:
         return key.startswith(self._key("unique:"))
 
     def aside(self, key: bytes, now_s: int) -> bytes:
-        """Any type, of ours: where a key of a wrong type is put."""
+        """Any type, of ours: the new name of a key that has a wrong type."""
         return self._key(f"aside:{now_s}:") + key[len(self.prefix.encode()) :]
 
     def everything_pattern(self) -> str:
@@ -256,12 +256,12 @@ def check_name(name: object) -> str:
         name: The name as the user gave it.
 
     Raises:
-        InvalidName: It is empty, no text, holds a comma (heartbeats join names with commas) or a
-            null byte, or ends in a suffix that is another key of some queue.
+        InvalidName: It is empty, is not text, holds a comma (heartbeats join names with commas) or
+            a null byte, or ends in a suffix that another key of a queue has.
     """
     if not isinstance(name, str):
         raise InvalidName(f"a job name is a string, not {type(name).__name__}")
-    name = str.__str__(name)  # an enum's member by its value
+    name = str.__str__(name)  # the value of an enum member
     if not name:
         raise InvalidName("a job name may not be empty")
     for character, label in ((",", "a comma"), ("\0", "a null byte")):

@@ -1,4 +1,4 @@
-"""How commands are written, and scripts named, on their way to a server."""
+"""Write commands for the wire, and name scripts by their hash."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["packed", "plain", "unknown_script"]
 
 
 def packed(commands: Sequence[Command], lacking: Collection[str]) -> bytes:
-    """Write commands as they go over the wire.
+    """Write commands in the form of the wire protocol.
+
+    The connection's own packer is slower: it checks every argument for types that ours never have.
 
     Args:
         commands: The commands.
         lacking: Commands that the server lacks.
-
-    Not by the connection's own packer: that looks at every argument for types that ours never have.
     """
     if len(commands) == 1:
         only: bytes = pack_command(plain(commands[0], lacking))
@@ -30,7 +30,7 @@ def packed(commands: Sequence[Command], lacking: Collection[str]) -> bytes:
 
 
 def plain(command: Command, lacking: Collection[str]) -> Command:
-    """Name a script by its hash, or send all of it to a server that has no such command."""
+    """Name a script by its hash, or by its source for a server that lacks EVALSHA."""
     script = command[0]
     if not isinstance(script, Script):
         return command
@@ -44,8 +44,8 @@ def unknown_script(command: Command, reply: ServerRefused, lacking: set[str]) ->
 
     Args:
         command: The command.
-        reply: What came back.
-        lacking: Commands that the server lacks; EVALSHA is added if that was why.
+        reply: The error reply.
+        lacking: Commands that the server lacks; EVALSHA is added if the server lacks it.
     """
     if not isinstance(command[0], Script):
         return False

@@ -1,7 +1,7 @@
-"""Waiting for sockets, on systems with `poll` and without.
+"""Wait for sockets, on systems with `poll` and without.
 
-`selectors` would do everywhere, at several times the cost; a reply that is looked for here may be
-that of a job of a few microseconds.
+`selectors` works everywhere, but costs several times as much. A wait for a reply can come with each
+job, and a job may take only a few microseconds.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any, Final, Protocol
 
 __all__ = ["READABLE", "Poll", "new_poll"]
 
-#: What `Poll.register` is given: tell when there is something to read.
+#: Event mask for `Poll.register`: report when there is something to read.
 READABLE: Final[int] = getattr(select, "POLLIN", 1)
 
 
 class Poll(Protocol):
-    """What is used of `select.poll`."""
+    """The part of `select.poll` that workkit uses."""
 
     def register(self, fd: Any, eventmask: int = ..., /) -> None:
-        """Watch a descriptor, or what has one."""
+        """Watch a descriptor, or an object that has one."""
         ...
 
     def poll(self, timeout: float | None = ..., /) -> list[tuple[int, int]]:
-        """Wait for so many milliseconds; returns the descriptors that are ready."""
+        """Wait for at most `timeout` milliseconds; return the descriptors that are ready."""
         ...
 
 
@@ -38,7 +38,7 @@ class _SelectorPoll:
         self._files.append(fd)
 
     def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
-        # A selector a call: one that is kept would keep descriptors that are closed meanwhile.
+        # Make a new selector for each call: an old one would keep closed descriptors.
         with selectors.SelectSelector() as selector:
             for file in self._files:
                 selector.register(file, selectors.EVENT_READ)
@@ -47,5 +47,5 @@ class _SelectorPoll:
 
 
 def new_poll() -> Poll:
-    """Return what waits for sockets; unlike `select.select`, `poll` takes any descriptor."""
+    """Return an object that waits for sockets; `poll`, unlike `select`, takes any descriptor."""
     return select.poll() if hasattr(select, "poll") else _SelectorPoll()

@@ -1,4 +1,4 @@
-"""Reading replies, whose form depends on the protocol's version."""
+"""Read replies, whose form depends on the protocol's version."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Final
 
 __all__ = ["number", "pairs", "text", "texts"]
 
-#: A server's own integers have 64 bits; beyond a float's range they cannot even be subtracted from
-#: a time.
+#: A server's own integers have 64 bits. Larger numbers are refused: beyond a float's range, Python
+#: cannot subtract one from a time.
 _NUMBERS: Final = 2**63
 
 
@@ -32,7 +32,7 @@ def texts(reply: Iterable[Any]) -> set[str]:
 
 
 def number(value: Any) -> int | None:
-    """Read an integer; None for other bytes, and for a number that no server counts up to."""
+    """Read an integer; None for other bytes, and for a number of more than 64 bits."""
     try:
         found = int(value) if isinstance(value, (bytes, str)) else None
     except ValueError:

@@ -1,8 +1,8 @@
-"""What the engine says to Redis: one round trip as a value.
+"""One round trip to Redis, as a value.
 
-Engine code contains no socket. It yields an `RoundTrip` and is resumed with what came back; who
-carries it out (a thread, an event loop, the simulator) is not its business. An exchange is iterable
-so that it is typed at the place where it is used::
+Engine code contains no socket. It yields a `RoundTrip` and is resumed with the replies. It does not
+depend on the driver that carries it out: a thread, an event loop or the simulator. A round trip is
+iterable, so that `yield from` returns a typed result::
 
     def count_due(keys: Keys, now_s: int) -> Step[int]:
         due = yield from RoundTrip.one(("ZCOUNT", keys.retry, "-inf", now_s), int)
@@ -27,11 +27,11 @@ T = TypeVar("T")
 #: A command is a tuple whose first element is a verb or a script; see `call`.
 Command: TypeAlias = tuple[Any, ...]
 
-#: A piece of engine logic: yields exchanges, is resumed with their replies, returns a result. A
-#: `ServerError` is thrown in at the yield where the exchange failed.
+#: A piece of engine logic: it yields round trips, is resumed with their replies, and returns a
+#: result. The driver throws a `ServerError` in at the yield whose round trip failed.
 Step: TypeAlias = "Generator[RoundTrip[Any], list[Any], R]"
 
-#: Verbs that wait for what the connection has written before to be safe.
+#: Verbs that wait until the connection's earlier writes are safe.
 CONFIRMING: Final = frozenset({"WAIT", "WAITAOF"})
 
 
@@ -39,11 +39,11 @@ class RoundTrip(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """One round trip.
 
     Attributes:
-        commands: What is sent, in one go.
+        commands: The commands, sent in one write.
         parse: Makes the result from the list of replies, one a command.
-        tolerant: Hand error replies to `parse` as `ServerRefused` values instead of raising.
-        meanwhile: What there is to do while the server works, called between sending and reading.
-            A driver that has nothing to wait for may leave it out.
+        tolerant: Give error replies to `parse` as `ServerRefused` values instead of raising.
+        meanwhile: Work to do while the server works; the driver calls it between sending and
+            reading. A driver that does not wait may skip it.
     """
 
     commands: Sequence[Command]
@@ -53,11 +53,11 @@ class RoundTrip(msgspec.Struct, Generic[R], frozen=True, gc=False):
 
     @classmethod
     def one(cls, command: Command, parse: Callable[[Any], R]) -> RoundTrip[R]:
-        """Make an exchange of one command, whose only reply is parsed."""
+        """Make a round trip of one command; `parse` gets its only reply."""
         return cls((command,), lambda replies: parse(replies[0]))
 
     def __iter__(self) -> Generator[RoundTrip[Any], list[Any], R]:
-        """Yield this exchange and return its parsed result.
+        """Yield this round trip and return its parsed result.
 
         Raises:
             ServerError: Thrown in by the driver, or the first error reply.
@@ -70,7 +70,7 @@ class RoundTrip(msgspec.Struct, Generic[R], frozen=True, gc=False):
         return self.parse(replies)
 
 
-#: What asks the server whether it answers, and ends no watch.
+#: Asks the server whether it answers; it does not end a watch.
 PING: Final[tuple[Command, ...]] = (("PING",),)
 
 

@@ -23,8 +23,8 @@ class Script:
 
     Attributes:
         name: The file's stem.
-        source: What EVAL takes.
-        sha: What EVALSHA takes.
+        source: The argument of EVAL.
+        sha: The argument of EVALSHA.
     """
 
     name: str
@@ -51,7 +51,7 @@ def all_scripts() -> list[Script]:
     return [script(file.name[:-4]) for file in sorted(files, key=str) if file.name.endswith(".lua")]
 
 
-#: Carries over the jobs that a pool still runs after it was taken for dead.
+#: Moves the jobs that a pool still runs to its new id, after another pool took it for dead.
 ADOPT: Final = script("adopt")
 #: Writes a pool's heartbeat and its limits.
 BEAT: Final = script("beat")
@@ -63,7 +63,7 @@ DROP_GHOSTS: Final = script("drop_ghosts")
 ENQUEUE: Final = script("enqueue")
 #: Puts a unique job into its queue or into the scheduled set, or refuses it.
 ENQUEUE_UNIQUE: Final = script("enqueue_unique")
-#: Settles what finished, appends history, claims new jobs: the dispatcher's round trip.
+#: Settles finished jobs, appends history, claims new jobs: the dispatcher's round trip.
 EXCHANGE: Final = script("exchange")
 #: Removes a dead pool that holds nothing.
 FORGET: Final = script("forget")
@@ -73,17 +73,17 @@ FREE_UNIQUE: Final = script("free_unique")
 LARGE: Final = script("large")
 #: Removes a pool that stops.
 LEAVE: Final = script("leave")
-#: Lifts the limit of jobs that nobody handles.
+#: Removes the limit of jobs that no pool handles.
 LIFT_LIMIT: Final = script("lift_limit")
-#: Reads everything that could give an idle pool work.
+#: Reads everything that can give work to an idle pool.
 LOOK: Final = script("look")
 #: Moves due jobs to their queues.
 MOVE: Final = script("move")
-#: Notes an action before it begins, so that it can be undone.
+#: Records an action before it begins, so that it can be undone.
 NOTE: Final = script("note")
 #: Reads a part of a place by position, bounded by number and bytes.
 PAGE: Final = script("page")
-#: Reads the next part of a set, behind a member, even if members come and go.
+#: Reads the part of a set that follows a member, even if members come and go.
 PAGE_AFTER: Final = script("page_after")
 #: Schedules the slots of a cron entry.
 PLAN_SLOTS: Final = script("plan_slots")
@@ -93,13 +93,13 @@ REAP: Final = script("reap")
 RECALL: Final = script("recall")
 #: Computes a queue's lock again.
 RECOUNT: Final = script("recount")
-#: Enters a pool into the namespace.
+#: Registers a pool in the namespace.
 REGISTER: Final = script("register")
 #: Deletes jobs, into the trash or for good.
 REMOVE: Final = script("remove")
 #: Brings deleted jobs back from the trash.
 RESTORE: Final = script("restore")
-#: Reads what a pool holds and shuts out exchanges that are still under way.
+#: Reads the jobs that a pool holds, and sets a new fence, so that earlier exchanges change nothing.
 RESYNC: Final = script("resync")
 #: Returns a job that a Go pool holds and does not run, for the doctor.
 RETURN_GHOST: Final = script("return_ghost")
@@ -111,5 +111,5 @@ SCHEDULE: Final = script("schedule")
 SET_ASIDE: Final = script("set_aside")
 #: Reads a part of a set by score, bounded by number and bytes.
 SPAN: Final = script("span")
-#: Counts what holds a lock, for the doctor.
+#: Counts the jobs that hold a lock, for the doctor.
 TALLY: Final = script("tally")

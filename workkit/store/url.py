@@ -1,8 +1,9 @@
 """URLs of servers, read more strictly than redis-py reads them.
 
-What redis-py does not understand it leaves out: a database that is not a number is database 0, an
-empty host is localhost. A mistake would then send jobs to another server or database in silence, so
-everything that is not understood is refused. No message quotes a value, which may be a password.
+redis-py ignores parts that it does not understand: a database that is not a number becomes database
+0, an empty host becomes localhost. A mistake would then send jobs to another server or database
+without an error. So workkit refuses every part that it does not understand. No message quotes a
+value, because it may be a password.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _is_seconds(value: str) -> bool:
     return _SECONDS.fullmatch(value) is not None and float(value) > 0
 
 
-#: Option of a query -> whether a value can be one, and what it has to be.
+#: Option of a query -> whether a value is valid, and a description of valid values.
 _OPTIONS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "db": (_is_number, "a database number"),
     "username": (bool, "a name"),
@@ -67,15 +68,15 @@ _TLS_OPTIONS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     for name in ("keyfile", "certfile", "ca_certs", "ca_path", "ca_data", "password", "ciphers",
                  "include_verify_flags", "exclude_verify_flags")
 }  # fmt: skip
-#: Only redis-py's blocking pool has it, and ours never wait for one of its connections.
+#: Only redis-py's blocking pool has it, and our connections never wait for one of that pool.
 _DROPPED: Final = ("timeout",)
 
 
 def pool_of_url(url: str) -> Any:
-    """Return redis-py's pool for a URL, from which settings are read.
+    """Return redis-py's pool for a URL; the caller reads settings from it.
 
     Raises:
-        InvalidOption: Something in it is not understood.
+        InvalidOption: A part of the URL is not valid.
     """
     if not url.startswith(_SCHEMES):
         scheme = url.partition("://")[0] if "://" in url else ""
@@ -96,7 +97,7 @@ def pool_of_url(url: str) -> Any:
     try:
         pool = ConnectionPool.from_url(url)
     except (ValueError, TypeError):
-        # The error quotes parts of the URL, among which may be the password.
+        # The error quotes parts of the URL, and the password may be one of them.
         raise _bad(f"its port, its database or an option is not a number; {_ENCODED}") from None
     for name in _DROPPED:
         pool.connection_kwargs.pop(name, None)
@@ -107,7 +108,7 @@ def split(url: str) -> SplitResult:
     """Take a URL apart.
 
     Raises:
-        InvalidOption: It has characters or a part that no such URL has.
+        InvalidOption: It has characters or a part that a Redis URL cannot have.
     """
     if _STRANGE.search(url):
         raise _bad("there is a space or a control character in it")
@@ -124,7 +125,7 @@ def port_of(text: str) -> int:
     """Read a port.
 
     Raises:
-        InvalidOption: The port is unknown.
+        InvalidOption: The port is not a number from 1 to 65535.
     """
     if not (_is_number(text) and 1 <= int(text) <= _MAX_PORT):
         raise _bad(f"a port is a number from 1 to 65535; {_ENCODED}")
@@ -132,7 +133,7 @@ def port_of(text: str) -> int:
 
 
 def _check_place(parts: SplitResult, *, bare: bool) -> None:
-    """Check host, port and database; the scheme alone stands for what redis-py takes by default."""
+    """Check host, port and database; the scheme alone means redis-py's defaults."""
     address = parts.netloc.rpartition("@")[2]
     host, colon, port = address.rpartition(":")
     if address.endswith("]") or not colon:

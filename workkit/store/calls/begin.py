@@ -1,4 +1,4 @@
-"""What Redis is asked before a unique, a cron or a recovered job starts."""
+"""Exchanges before a unique, a cron or a recovered job starts."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = [
 
 
 class StartQuestion(NamedTuple):
-    """A claimed job that needs more than its key freed before it starts.
+    """A claimed job that needs a further check before it starts.
 
     Attributes:
         kind: Of a unique job "swap", "keep", "own" or "theirs", of a cron job "slot", "held",
             "late" or "take"; see begin.lua.
         key: The unique key or the slot key.
-        queue: Where it was claimed from.
+        queue: The queue that the pool claimed it from.
         raw: Its bytes.
         job_id: Its id.
-        found: What the unique key was found to hold.
+        found: The value that the pool read from the unique key.
     """
 
     kind: str
@@ -43,12 +43,12 @@ class StartQuestion(NamedTuple):
 
 
 class StartVerdict(NamedTuple):
-    """Redis's verdict on a job that does not simply run as it is.
+    """Redis's verdict on a job that does not run unchanged.
 
     Attributes:
         says: "update": `raw` waits to replace it; "swap": run `raw` instead, which has replaced it;
-            "drop": its slot was run; "late": it is too late for its slot; "busy": the pool `owner`
-            has started it.
+            "drop": its slot has run already; "late": its slot is older than its entry allows;
+            "busy": the pool `owner` has started it.
         raw: The bytes, for "update" and "swap".
         owner: A pool id, for "busy".
     """
@@ -71,16 +71,16 @@ def begin(
 
     Args:
         keys: The namespace.
-        pool_id: Who holds the jobs.
+        pool_id: The pool that holds the jobs.
         fence: The pool's fence.
         now_s: Epoch seconds.
         unique: Key and id of unique jobs that have not failed before.
-        others: Jobs about which there is more to ask.
-        meanwhile: What there is to do while the server works.
+        others: Jobs that need a further check.
+        meanwhile: Work to do while the server works.
 
     Returns:
-        An exchange that gives the words on those that do not simply run, by their place among
-        `unique`, then `others`; None if the pool is out of step.
+        An exchange that gives the verdicts on jobs that do not run unchanged, by their index in
+        `unique` followed by `others`; None if the pool is fenced or not registered.
     """
     key_list: list[bytes] = [
         keys.pool(pool_id), keys.worker_pools, keys.begun, keys.recoveries, keys.scheduled,
@@ -112,7 +112,7 @@ def _word(says: bytes, what: bytes = b"") -> StartVerdict:
 
 
 def unique_value(key: bytes) -> RoundTrip[bytes | None]:
-    """Read what a unique key holds; None if it is free or has a wrong type."""
+    """Read the value of a unique key; None if it is free or has a wrong type."""
 
     def parse(replies: list[Any]) -> bytes | None:
         return replies[0] if isinstance(replies[0], bytes) else None
@@ -123,7 +123,7 @@ def unique_value(key: bytes) -> RoundTrip[bytes | None]:
 def newest(keys: Keys, name: str, start: int, count: int) -> RoundTrip[list[bytes]]:
     """Read a part of a queue, counted from its newest job; nothing if it has a wrong type.
 
-    What others put into the queue or take from it meanwhile makes no job be missed that stays.
+    The caller sees every job that stays in the queue, even if jobs come or go between two reads.
     """
     command: Command = ("LRANGE", keys.jobs(name), start, start + count - 1)
 

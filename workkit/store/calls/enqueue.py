@@ -1,4 +1,4 @@
-"""The enqueuer's exchanges."""
+"""Exchanges that enqueue jobs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from workkit.store.round_trip import RoundTrip, call
 
 __all__ = ["MAX_BATCH", "MAX_BATCH_BYTES", "enqueue", "enqueue_one", "enqueue_unique", "schedule"]
 
-#: Jobs in one script call: all of them are in the server at once.
+#: Maximum of jobs in one script call: the server keeps all of them in memory.
 MAX_BATCH: Final = 1_000
-#: Bytes of jobs in one script call, about.
+#: About how many bytes of jobs one script call has at most.
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -61,8 +61,8 @@ def enqueue_unique(
         name: The job's name.
         raw: The job.
         unique_key: The key.
-        value: What the key holds: b"1", or the payload that is to run.
-        replaces: Whether a refused duplicate hands its value over to the job that waits.
+        value: The value of the key: b"1", or the payload that is to run.
+        replaces: Whether a refused duplicate gives its value to the job that waits.
         lives_s: How long the key lives, seconds.
         run_at_s: When the job is due, epoch seconds; None for now.
 
@@ -79,5 +79,5 @@ def enqueue_unique(
 
 
 def _nothing(reply: object) -> None:
-    """Take a reply that says nothing."""
+    """Ignore a reply that carries no information."""
     del reply

@@ -29,19 +29,19 @@ __all__ = [
     "tracked_keys",
 ]
 
-#: Claims of one queue in one exchange; Lua's stack bounds what can be unpacked at once.
+#: Maximum of claims of one queue in one exchange; Lua's stack bounds how much it can unpack.
 MAX_CLAIM: Final = 1_000
-#: So many entries of history are looked through for a record.
+#: How many entries of history `has_told` searches for a record.
 _LOOKED_AT: Final = 1_000
 _TRACKED: Final = "tracking_total_keys:"
 
 
 class Effect(NamedTuple):
-    """What else happens when a job is settled; see exchange.lua.
+    """A further write when a job is settled; see exchange.lua.
 
     Attributes:
         op: "release", "mark", "recovered" or "begun".
-        key: The Redis key it touches; b"" for the ops that have their own.
+        key: The Redis key that it touches; b"" for ops with a fixed key.
         argument: The op's argument.
     """
 
@@ -55,12 +55,12 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         queue: The queue that it was claimed from (its own name may say otherwise).
-        raw: The bytes that stand in the in-progress list.
+        raw: The bytes in the in-progress list.
         fate: b"d" done or discarded, b"r" retry, b"x" dead, b"b" back to its queue.
         score: When it is due or when it died, epoch seconds; for retry and dead.
         new: The bytes to store there.
-        effects: What else happens.
-        begun: The id by which a unique job was marked as begun; "" for others.
+        effects: Further writes.
+        begun: The id under which a unique job was marked as begun; "" for others.
     """
 
     queue: str
@@ -76,10 +76,10 @@ class HistoryBlob(NamedTuple):
     """Finished executions on their way to the history stream.
 
     Attributes:
-        max_records: How many the stream keeps; 0 to append nothing.
-        records: How many there are.
-        blob: They, packed.
-        host: Where they ran.
+        max_records: How many records the stream keeps; 0 to append nothing.
+        records: How many records the blob holds.
+        blob: The packed records.
+        host: The host on which they ran.
         max_bytes: How many bytes the stream keeps; 0 for no bound.
         version: The program's version.
     """
@@ -93,7 +93,7 @@ class HistoryBlob(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """What one queue gave.
+    """The jobs that were claimed from one queue.
 
     Attributes:
         queue: Its name.
@@ -113,11 +113,11 @@ class ExchangeReply:
     Attributes:
         status: "ok"; otherwise nothing was applied: "gone" (the pool is not registered), "fenced"
             (out of step with the server), "type" (the retry or dead key has a wrong type).
-        applied: One flag a settlement, in the order they were given: False where somebody else
-            held the job by then.
+        applied: One flag a settlement, in the given order: False if the pool did not hold the job
+            any more.
         recovering: How many jobs of the namespace have been recovered and are not settled.
-        claimed: One an asked queue.
-        detail: The key of a wrong type.
+        claimed: One entry for each queue of the exchange.
+        detail: The key that has a wrong type.
     """
 
     status: str
@@ -133,11 +133,11 @@ class ExchangeReply:
 
 
 class _Part(NamedTuple):
-    """What is settled in one queue: indexes of settlements.
+    """The settlements of one queue, as indexes.
 
     Attributes:
-        done: Those that leave the system.
-        begun: The unique ones among them.
+        done: Jobs that leave the system, without those in `begun`.
+        begun: Unique jobs with a mark that leave the system.
         others: The rest.
     """
 
@@ -174,13 +174,13 @@ def exchange(
 
     Args:
         keys: The namespace.
-        pool_id: Who holds and claims.
-        fence: What the pool's fence is known to be; it becomes `fence` + 1.
+        pool_id: The pool that holds and claims the jobs.
+        fence: The pool's last known fence; it becomes `fence` + 1.
         now_ms: Epoch milliseconds.
         settlements: Fates, in any order.
         claims: Queue -> how many at most.
         history: Executions to append.
-        meanwhile: What there is to do while the server works.
+        meanwhile: Work to do while the server works.
     """
     parts = {name: _Part([], [], []) for name in claims}
     for index, settlement in enumerate(settlements):
@@ -242,11 +242,11 @@ def _parse(reply: Any, names: list[str], flat: list[int]) -> ExchangeReply:
 
 
 class IdleLook(NamedTuple):
-    """What a pool depends on while it is idle.
+    """The state that an idle pool depends on.
 
     Attributes:
         next_due_s: Earliest score of the scheduled and the retry set, epoch seconds, or None.
-        ready: Queues with jobs, and those that are not blocked any more.
+        ready: Queues with jobs, and queues that are not blocked any more.
         blocked: Queues that still are paused or at their limit.
     """
 
@@ -258,14 +258,14 @@ class IdleLook(NamedTuple):
 def look(
     keys: Keys, pool_id: str, queues: Sequence[str], blocked: Collection[str] = ()
 ) -> RoundTrip[IdleLook]:
-    """Read, without writing, all that could give the pool work.
+    """Read everything that can give the pool work; write nothing.
 
     Args:
         keys: The namespace.
-        pool_id: Who looks.
+        pool_id: The pool.
         queues: Its queues.
-        blocked: Those that were found paused or full: while they are, their jobs are not looked
-            at, so that a watch on what is read is not ended by jobs that nobody may claim.
+        blocked: Queues that were paused or full. The exchange does not read the jobs of these, so
+            that jobs that no pool may claim do not end the watch.
     """
     open_ones = [name for name in queues if name not in blocked]
     names = [*open_ones, *(name for name in queues if name in blocked)]
@@ -288,7 +288,7 @@ def look(
 
 
 def tracked_keys() -> RoundTrip[int | None]:
-    """Read how many keys the server remembers, to announce their changes; None if not told."""
+    """Read how many keys the server tracks; None if the server does not say."""
 
     def parse(replies: list[Any]) -> int | None:
         reply = replies[0]
@@ -302,7 +302,7 @@ def tracked_keys() -> RoundTrip[int | None]:
 def resync(
     keys: Keys, pool_id: str, fence: int, queues: Sequence[str]
 ) -> RoundTrip[tuple[int, dict[str, list[bytes]]] | None]:
-    """Read what the pool holds and set a new fence.
+    """Read the jobs that the pool holds, and set a new fence.
 
     Returns:
         An exchange that gives the number of the last applied exchange and the in-progress list of
@@ -313,24 +313,24 @@ def resync(
     def parse(reply: Any) -> tuple[int, dict[str, list[bytes]]] | None:
         if reply[0] != b"ok":
             return None
-        # A malformed number counts as old: what was settled once is not settled twice.
+        # A malformed number counts as old, so that no job is settled twice.
         return number(reply[1]) or 0, dict(zip(queues, reply[2:], strict=True))
 
     return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)
 
 
 def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[int | None]:
-    """Carry over what a pool holds to its new id.
+    """Move the jobs that a pool holds to its new id.
 
     Args:
         keys: The namespace.
-        old_id: The id that was given up.
+        old_id: The id under which the pool was taken for dead.
         new_id: The id that is registered now.
         queues: The pool's queues.
 
     Returns:
         An exchange that gives the number of the last exchange that was applied under the old id;
-        None if that is not known any more.
+        None if its heartbeat is gone.
     """
     key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
     for name in queues:
@@ -341,13 +341,13 @@ def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundT
 
 
 def has_told(keys: Keys, pool_id: str, since_ms: int, record: Record) -> RoundTrip[bool]:
-    """Look whether history has a record that a pool sent, in what was written from then on.
+    """Tell whether history has a record that a pool sent, in the entries since then.
 
     Args:
         keys: The namespace.
-        pool_id: Under which id it was sent.
-        since_ms: When it was sent, epoch milliseconds.
-        record: What was to be remembered.
+        pool_id: The id under which the pool sent it.
+        since_ms: When the pool sent it, epoch milliseconds.
+        record: The record.
     """
     command = ("XRANGE", keys.history, since_ms, "+", "COUNT", _LOOKED_AT)
 
