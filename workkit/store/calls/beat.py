@@ -40,7 +40,7 @@ def _beat_arguments(
 def register(
     keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int], names: Iterable[str]
 ) -> RoundTrip[None]:
-    """Enter a pool into the namespace: its heartbeat, its limits, its job names."""
+    """Register a pool in the namespace: its heartbeat, its limits, its job names."""
     key_list, args = _beat_arguments(keys, pool_id, fields, limits)
     at, known = 2 + 2 * len(limits), list(names)
     args = [*args[:at], len(known), *known, *args[at:]]
@@ -49,13 +49,13 @@ def register(
 
 
 def beat(keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int]) -> RoundTrip[bool]:
-    """Say that the pool is alive; False if its heartbeat is gone."""
+    """Write the pool's heartbeat and limits; gives False if the heartbeat is gone."""
     key_list, args = _beat_arguments(keys, pool_id, fields, limits)
     return RoundTrip.one(call(scripts.BEAT, key_list[1:], args[1:]), bool)
 
 
 def leave(keys: Keys, pool_id: str, queues: Sequence[str]) -> RoundTrip[int]:
-    """Take the pool out of the namespace; gives the number of jobs it still holds, if any."""
+    """Remove the pool from the namespace; gives how many jobs it still holds; then it stays."""
     key_list = [keys.worker_pools, keys.pool(pool_id)]
     for name in queues:
         queue = keys.queue(name, pool_id)
@@ -74,10 +74,10 @@ def known_jobs(keys: Keys) -> RoundTrip[set[str]]:
 
 
 class Beat(NamedTuple):
-    """What the duties need of a heartbeat; "" for what is missing.
+    """The fields of a heartbeat that the duties need; "" for a missing field.
 
     Attributes:
-        heartbeat_at: As it was written.
+        heartbeat_at: The text in Redis, unchanged.
         job_names: Joined with commas.
         limits: Declared limits as JSON; "" for a Go pool.
         worker_ids: Joined with commas.
@@ -92,7 +92,7 @@ class Beat(NamedTuple):
 
     @property
     def is_go(self) -> bool:
-        """Whether it is that of a pool of the original."""
+        """Whether a Go pool wrote it."""
         return bool(self.heartbeat_at) and not self.limits
 
 
@@ -112,20 +112,20 @@ def heartbeats(keys: Keys, pool_ids: Sequence[str]) -> RoundTrip[dict[str, Beat]
 
 
 def _exact(value: Any) -> str:
-    """Read a string of which each byte counts, since it is compared with what stands in Redis."""
+    """Read a string and keep each byte: a script compares it with the value in Redis."""
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
 
 
 def observe(
     keys: Keys, running: Mapping[str, Fields], idle: Iterable[str], keep_s: int
 ) -> RoundTrip[None]:
-    """Write what workers run, and clear those that run nothing.
+    """Write the jobs that workers run, and delete the observations of idle workers.
 
     Args:
         keys: The namespace.
         running: Worker id -> fields of its observation.
-        idle: Ids of workers that are done.
-        keep_s: Seconds after which an observation that nobody renews disappears.
+        idle: Ids of workers that run nothing any more.
+        keep_s: Seconds after which an observation expires if the pool does not renew it.
     """
     commands: list[tuple[Any, ...]] = []
     if gone := [keys.worker(worker_id) for worker_id in idle]:

@@ -21,7 +21,7 @@ __all__ = [
     "next_due",
 ]
 
-#: Bytes of jobs in one step of the requeuer, about: what moves them takes twice as many.
+#: About how many bytes of jobs one step of the requeuer reads; the move script gets twice as many.
 BATCH_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -33,9 +33,9 @@ def due(
     Args:
         key: The set.
         now_s: Epoch seconds.
-        offset: How many to pass over.
-        count: How many at most.
-        size: At how many bytes to stop.
+        offset: How many jobs to skip.
+        count: How many jobs at most.
+        size: Stop after this many bytes.
     """
     arguments = ["-inf", now_s, offset, count, size]
     return RoundTrip.one(call(scripts.SPAN, [key], arguments), lambda reply: reply[::2])
@@ -71,9 +71,9 @@ class Due(NamedTuple):
         new: The bytes for the queue, or for the dead set.
         queue: Its queue; "" to bury it.
         slot: The id of its cron slot; "" for other jobs.
-        retired: The name of its entry, if it is a slot that no pool declares any more.
-        due_s: When such a slot was to run, epoch seconds.
-        seen: When its entry was last declared, as it was read.
+        retired: The field of its cron entry, if no pool declares that entry any more.
+        due_s: When such a slot is due, epoch seconds.
+        seen: When a pool last declared its entry, as the caller read it.
     """
 
     raw: bytes
@@ -86,7 +86,7 @@ class Due(NamedTuple):
 
 
 class MoveResult(NamedTuple):
-    """What became of a batch; see move.lua. `taken` has the places of slots, from 1 on."""
+    """The outcome of a batch; see move.lua. `taken` has the places of slots, from 1 on."""
 
     moved: int
     buried: int
@@ -96,7 +96,7 @@ class MoveResult(NamedTuple):
 
 
 def declared(keys: Keys) -> RoundTrip[dict[str, str]]:
-    """Read when each cron entry was last declared by a pool, as that pool's clock says."""
+    """Read when a pool last declared each cron entry, by that pool's clock."""
     return RoundTrip.one(
         ("HGETALL", keys.periodic_seen),
         lambda reply: {text(field): text(value) for field, value in pairs(reply)},

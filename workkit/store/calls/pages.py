@@ -32,7 +32,7 @@ __all__ = [
     "unique_values",
 ]
 
-#: A page of a walk ends at so many bytes of jobs, whatever it was to hold.
+#: A page ends after this many bytes of jobs, even if the caller asked for more jobs.
 PAGE_BYTES: Final = 8 * 1024 * 1024
 
 SetName = Literal["scheduled", "retry", "dead"]
@@ -52,7 +52,7 @@ def members(
         return int(replies[0]), scored(replies[1])
 
     command = "ZREVRANGE" if reverse else "ZRANGE"
-    # A stop of -1 would be the last one.
+    # A stop of -1 would mean the last member.
     first, last = (start, start + count - 1) if count else (1, 0)
     return RoundTrip([("ZCARD", key), (command, key, first, last, "WITHSCORES")], parse)
 
@@ -72,13 +72,13 @@ def members_after(
 def page(
     key: bytes, start: int, count: int, *, queue: bool, reverse: bool = False
 ) -> RoundTrip[tuple[int, list[tuple[bytes, float]]]]:
-    """Read a page of a queue or a sorted set by position, fewer where they are large.
+    """Read a page of a queue or a sorted set by position; a page of large jobs holds fewer.
 
     Args:
         key: The queue, or the set.
-        start: How many to pass over.
-        count: How many at most; there are fewer behind the last one, and behind `PAGE_BYTES`.
-        queue: Whether it is a queue, of which the next to run comes first.
+        start: How many jobs to skip.
+        count: How many jobs at most; fewer at the end, and if they reach `PAGE_BYTES`.
+        queue: Whether the key is a queue; then the next job to run comes first.
         reverse: Whether to go backwards.
 
     Returns:
@@ -106,17 +106,17 @@ def size(key: bytes) -> RoundTrip[int]:
 def members_at(
     key: bytes, low: float | str, high: float | str, *, offset: int, count: int
 ) -> RoundTrip[list[tuple[bytes, float]]]:
-    """Read members of a sorted set by score, fewer where they are large: see `is_full`."""
+    """Read members of a sorted set by score, fewer if they are large: see `is_full`."""
     arguments = [low, high, offset, count, PAGE_BYTES]
     return RoundTrip.one(call(scripts.SPAN, [key], arguments), scored)
 
 
 def is_full(rows: Sequence[tuple[bytes, float]], count: int) -> bool:
-    """Tell whether a page ended by its own bounds, so that there may be more behind it.
+    """Tell whether a page reached one of its bounds, so that more jobs may follow it.
 
     Args:
         rows: The page.
-        count: How many it was to hold at most.
+        count: The maximum that the caller asked for.
     """
     return len(rows) == count or sum(len(raw) for raw, _ in rows) >= PAGE_BYTES
 
@@ -139,7 +139,7 @@ def queued(
             [("LLEN", key), ("LRANGE", key, start, start + count - 1)],
             lambda replies: (int(replies[0]), list(replies[1])),
         )
-    # The queue is taken from its right end.
+    # Pools claim from the right end of the queue.
     command = ("LRANGE", key, -start - count, -start - 1)
     return RoundTrip(
         [("LLEN", key), command],
@@ -160,7 +160,7 @@ def pools(keys: Keys, pool_ids: Sequence[str]) -> RoundTrip[dict[str, dict[str, 
 
 
 def observations(keys: Keys, worker_ids: Sequence[str]) -> RoundTrip[dict[str, dict[str, str]]]:
-    """Read what workers run; one that runs nothing is empty."""
+    """Read the observations of workers; that of an idle worker is empty."""
 
     def parse(replies: list[Any]) -> dict[str, dict[str, str]]:
         return {
@@ -225,8 +225,8 @@ def history_extent(keys: Keys) -> RoundTrip[tuple[int, int, int, str]]:
     """Read how much history there is.
 
     Returns:
-        An exchange that gives how many records were written since the stream began, how many are
-        left of them, when the oldest entry was written (epoch milliseconds), and the id of the
+        An exchange that gives how many records pools have written since the stream began, how many
+        of them are left, when the oldest entry was written (epoch milliseconds), and the id of the
         newest.
     """
 
@@ -248,6 +248,6 @@ def history_extent(keys: Keys) -> RoundTrip[tuple[int, int, int, str]]:
 
 
 def trim_history(keys: Keys, before_ms: int) -> RoundTrip[None]:
-    """Delete history that was written before a time; a key of a wrong type is left alone."""
+    """Delete history that is older than a time; leaves a key of a wrong type alone."""
     command = ("XTRIM", keys.history, "MINID", before_ms)
     return RoundTrip((command,), lambda _: None, tolerant=True)

@@ -20,14 +20,14 @@ __all__ = [
 
 
 def planned_until(keys: Keys, fields: Sequence[str]) -> RoundTrip[list[int]]:
-    """Read until when cron entries are planned, epoch seconds; 0 for one that is new."""
+    """Read until when cron entries are planned, epoch seconds; 0 for a new entry."""
     return RoundTrip.one(
         ("HMGET", keys.periodic, *fields), lambda reply: [number(value) or 0 for value in reply]
     )
 
 
 def peer_planned_at(keys: Keys) -> RoundTrip[int | None]:
-    """Read when a Go pool last planned cron slots, as its clock said; None if none is known of."""
+    """Read when a Go pool last planned cron slots, by its clock; None if it never has."""
 
     def parse(replies: list[Any]) -> int | None:
         last = text(replies[0])
@@ -40,7 +40,7 @@ def peer_planned_at(keys: Keys) -> RoundTrip[int | None]:
 
 
 def scheduled_between(keys: Keys, after_s: int, before_s: int, most: int) -> RoundTrip[list[bytes]]:
-    """Read what is scheduled between two times, both exclusive, epoch seconds."""
+    """Read the jobs scheduled between two times, both exclusive, epoch seconds."""
     command = (
         "ZRANGEBYSCORE", keys.scheduled, f"({after_s}", f"({before_s}", "LIMIT", 0, most,
     )  # fmt: skip
@@ -56,7 +56,7 @@ def plan_slots(
     until_s: int,
     now_s: int,
 ) -> RoundTrip[int]:
-    """Schedule slots of one cron entry that nobody has scheduled yet.
+    """Schedule slots of one cron entry that no pool has scheduled yet.
 
     Args:
         keys: The namespace.

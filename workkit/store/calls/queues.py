@@ -1,4 +1,4 @@
-"""Exchanges that read the state of queues, pause them and let them go on."""
+"""Exchanges that read, pause and unpause queues."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = [
 
 
 class QueueState(NamedTuple):
-    """One queue as it stands.
+    """The present state of one queue.
 
     Attributes:
         name: The job's name.
         length: Jobs that wait; 0 also for a key of a wrong type.
         oldest: The job that runs next, or None.
         paused: Whether it is paused.
-        running: How many of its jobs are held by pools.
+        running: How many of its jobs pools hold.
         max_concurrency: Its limit; 0 for none.
         broken: Whether a key of the queue has a wrong type.
     """
@@ -64,7 +64,7 @@ def pause(keys: Keys, name: str) -> RoundTrip[None]:
 
 
 def unpause(keys: Keys, name: str) -> RoundTrip[bool]:
-    """Let a queue go on; says whether it was paused."""
+    """Unpause a queue; gives whether it was paused."""
     return RoundTrip.one(("DEL", keys.paused(name)), bool)
 
 

@@ -26,7 +26,7 @@ __all__ = [
 def in_progress(
     keys: Keys, pool_id: str, names: Sequence[str]
 ) -> RoundTrip[dict[str, list[bytes]]]:
-    """Read what a pool holds, newest claim first, queues without a list left out."""
+    """Read the jobs that a pool holds, newest claim first; omits queues without a list."""
     commands = [("LRANGE", keys.queue(name, pool_id).inprogress, 0, -1) for name in names]
 
     def parse(replies: list[Any]) -> dict[str, list[bytes]]:
@@ -40,7 +40,7 @@ def in_progress(
 
 
 def held_counts(keys: Keys, pool_id: str, names: Sequence[str]) -> RoundTrip[dict[str, int]]:
-    """Read how many jobs a pool is counted for, queues without a count left out."""
+    """Read a pool's counts in `lock_info`; omits queues without a count."""
     commands = [("HGET", keys.queue(name, "").lock_info, pool_id) for name in names]
 
     def parse(replies: list[Any]) -> dict[str, int]:
@@ -53,17 +53,17 @@ def held_counts(keys: Keys, pool_id: str, names: Sequence[str]) -> RoundTrip[dic
 def drop_ghosts(
     keys: Keys, pool_id: str, name: str, ghosts: Sequence[bytes], count: int
 ) -> RoundTrip[int]:
-    """Remove what a Go pool that has stopped has run from its list.
+    """Remove jobs that a stopped Go pool has run from its list.
 
     Args:
         keys: The namespace.
         pool_id: The pool, which has no heartbeat.
         name: The queue.
         ghosts: The entries.
-        count: How many jobs the pool was found to be counted for.
+        count: The pool's count in `lock_info`, as the caller read it.
 
     Returns:
-        An exchange that gives how many were there; -1 if the pool is not as it was found.
+        An exchange that gives how many it removed; -1 if the pool has changed.
     """
     queue = keys.queue(name, pool_id)
     key_list = (keys.pool(pool_id), queue.inprogress, queue.lock_info)
@@ -75,13 +75,13 @@ class Recoverable(NamedTuple):
 
     Attributes:
         raw: Its bytes.
-        job_id: Its id; "" if it is not counted.
-        dead: What to put into the dead set if this was one recovery too many (or, uncounted, at
-            once).
+        job_id: Its id; "" if its recoveries are not counted.
+        dead: The bytes for the dead set after too many recoveries (or at once, if they are not
+            counted).
         slot: The id of its cron slot; "" for other jobs.
-        unique_key: The key that is to be free if it is dead; "" if it is not unique.
-        own_id: The id as JSON writes it if that key is this job's only where its value is this
-            job's payload; "" if it is this job's unless the job has begun once.
+        unique_key: The key to free if it is dead; "" if it is not unique.
+        own_id: The id as JSON writes it, if this job owns that key only while the key's value is
+            this job's payload; "" if this job owns the key unless it has begun once.
     """
 
     raw: bytes
@@ -93,13 +93,13 @@ class Recoverable(NamedTuple):
 
 
 class Reaped(NamedTuple):
-    """What became of a dead pool's jobs of one queue.
+    """The outcome of one call of `reap`: a dead pool's jobs of one queue.
 
     Attributes:
         status: "ok", "alive" or "type".
-        requeued: How many went back.
-        died: How many are dead.
-        fates: One letter a job: "r" went back, "d" is dead, "-" was not there any more.
+        requeued: How many jobs went back to the queue.
+        died: How many jobs went to the dead set.
+        fates: One letter a job: "r" went back, "d" is dead, "-" the pool did not hold it any more.
     """
 
     status: str
@@ -147,7 +147,7 @@ def _slot_key(keys: Keys, job: Recoverable) -> bytes:
 
 
 def forget(keys: Keys, pool_id: str, names: Sequence[str], beat: Beat) -> RoundTrip[int]:
-    """Remove a dead pool that holds nothing; gives what it holds, or -1 if it came back."""
+    """Remove a dead pool that holds no job; gives how many it holds, or -1 if it came back."""
     workers = [keys.worker(worker_id) for worker_id in beat.worker_ids.split(",") if worker_id]
     key_list = [keys.worker_pools, keys.pool(pool_id)]
     for name in names:

@@ -23,7 +23,7 @@ __all__ = [
 
 
 class LockState(NamedTuple):
-    """One queue's lock as it stands.
+    """The present lock of one queue.
 
     Attributes:
         lock: The counter; None if it is not a number.
@@ -53,7 +53,7 @@ def locks(keys: Keys, names: Sequence[str]) -> RoundTrip[dict[str, LockState]]:
 
 
 def held_locks(keys: Keys, names: Sequence[str]) -> RoundTrip[list[str]]:
-    """Read which queues have a lock that is not free; one of a wrong type reads as free."""
+    """Read which queues have a lock that is not 0; a lock of a wrong type reads as 0."""
     command = ("MGET", *(keys.queue(name, "").lock for name in names))
     return RoundTrip.one(
         command,
@@ -89,7 +89,7 @@ def recount(
 
     Returns:
         An exchange that gives the lock before and after and the number of stale fields dropped;
-        None if the pools have changed meanwhile.
+        None if `lock_info` holds a pool that is not in `pools`.
     """
     queue = keys.queue(name, "")
     key_list = [queue.lock, queue.lock_info]
@@ -112,12 +112,12 @@ def written_limits(keys: Keys) -> RoundTrip[dict[str, str]]:
 
 
 def lift_limit(keys: Keys, name: str, limit: str) -> RoundTrip[bool]:
-    """Remove a limit that nobody declares any more, unless it was rewritten."""
+    """Remove a limit that no pool declares any more, unless it has changed."""
     key_list = (keys.limits, keys.queue(name, "").max_concurrency)
     return RoundTrip.one(call(scripts.LIFT_LIMIT, key_list, (name, limit)), bool)
 
 
 def lease(keys: Keys, pool_id: str, duty: str, lives_ms: int) -> RoundTrip[bool]:
-    """Take on a duty that one pool of the namespace does for all, for a while."""
+    """Take a lease on a duty that one pool does for all; gives whether the pool has it."""
     command = ("SET", keys.lease(duty), pool_id, "NX", "PX", lives_ms)
     return RoundTrip.one(command, lambda reply: reply is not None)

@@ -23,8 +23,8 @@ class Removal(NamedTuple):
 
     Attributes:
         raw: Its bytes.
-        unique_key: The key that may have to be freed; "" for none.
-        rule: "free" (the job has never begun, the key is its own) or "own" (free it only if its
+        unique_key: The key that the deletion may free; "" for none.
+        rule: "free" (free the key unless the job has begun once) or "own" (free it only if its
             value names the job).
         mark: Its id; for "own" as JSON writes it.
     """
@@ -36,11 +36,11 @@ class Removal(NamedTuple):
 
 
 class Trash(NamedTuple):
-    """Where deleted and retried jobs are kept, so that it can be undone.
+    """Where deleted and retried jobs are kept, so that a user can undo the operation.
 
     Attributes:
         operation: The id of the operation; "" keeps nothing.
-        kept_s: For how long, seconds.
+        kept_s: How long they are kept, seconds.
     """
 
     operation: str = ""
@@ -59,14 +59,14 @@ def remove(
     trash: Trash = NO_TRASH,
     now_s: int = 0,
 ) -> RoundTrip[list[bool]]:
-    """Delete jobs from a queue or a set; says, a job, whether it was there.
+    """Delete jobs from a queue or a set; gives for each job whether it was there.
 
     Args:
         keys: The namespace.
         key: The queue or the set.
-        kind: Which of them it is.
-        jobs: What to delete.
-        trash: Where to keep it.
+        kind: The type of `key`.
+        jobs: The jobs to delete.
+        trash: Where to keep them.
         now_s: Epoch seconds, for the trash.
     """
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))

@@ -1,4 +1,4 @@
-"""Exchanges about what bulk actions have done: noted, listed, and taken back."""
+"""Exchanges that record bulk actions, list them, and undo them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Entry(NamedTuple):
 
     Attributes:
         entry: The whole element.
-        mark: What became of its unique key; see `remove.lua` and `revive.lua`.
+        mark: What happened to its unique key; see `remove.lua` and `revive.lua`.
         score: Its score; 0 for a job from a queue.
         at_s: When it was put there, epoch seconds.
         raw: Its bytes.
-        value: What its unique key held.
+        value: The value that its unique key had.
     """
 
     entry: bytes
@@ -51,7 +51,7 @@ class Entry(NamedTuple):
 def note(
     keys: Keys, operation_id: str, fields: Mapping[str, Any], now_s: int, kept_s: int
 ) -> RoundTrip[None]:
-    """Note what an operation is going to do, before it does it; it can be undone for `kept_s`."""
+    """Record an operation before it begins; a user can undo it for `kept_s` seconds."""
     args: list[Any] = [operation_id, now_s, kept_s, now_s + kept_s]
     args += (part for pair in fields.items() for part in pair)
     key_list = [keys.trash, keys.operation(operation_id)]
@@ -59,7 +59,7 @@ def note(
 
 
 def forget_expired(keys: Keys, now_s: int) -> RoundTrip[list[str]]:
-    """Drop operations that cannot be undone any more; gives the others, the newest last."""
+    """Drop expired operations; gives the others, the newest last."""
     return RoundTrip(
         (("ZREMRANGEBYSCORE", keys.trash, "-inf", now_s), ("ZRANGE", keys.trash, 0, -1)),
         lambda replies: [text(operation_id) for operation_id in replies[1]],
@@ -69,7 +69,7 @@ def forget_expired(keys: Keys, now_s: int) -> RoundTrip[list[str]]:
 def operations(
     keys: Keys, operation_ids: Sequence[str]
 ) -> RoundTrip[dict[str, tuple[dict[str, str], int]]]:
-    """Read what operations were, and how many of their jobs are in the trash."""
+    """Read descriptions of operations, and how many of their jobs are in the trash."""
     commands: list[tuple[Any, ...]] = []
     for operation_id in operation_ids:
         commands += (
@@ -90,7 +90,7 @@ def operations(
 
 
 def operation(keys: Keys, operation_id: str) -> RoundTrip[dict[str, str]]:
-    """Read what an operation was; empty if it is not known."""
+    """Read the description of an operation; empty if it is unknown."""
     return RoundTrip.one(
         ("HGETALL", keys.operation(operation_id)),
         lambda reply: {text(name): text(value) for name, value in pairs(reply)},
@@ -121,11 +121,11 @@ class Restore(NamedTuple):
     """A deleted job to put back.
 
     Attributes:
-        entry: Where it is in the trash.
+        entry: Its entry in the trash.
         plain: Its bytes without uniqueness.
         unique_key: The key to take again if it was freed; "" for none.
-        value: What the key is to hold.
-        lives_s: For how long, seconds.
+        value: The new value of the key.
+        lives_s: How long the key lives, seconds.
         job_id: Its id.
     """
 
@@ -145,7 +145,7 @@ def restore(
     jobs: Sequence[Restore],
     now_s: int,
 ) -> RoundTrip[str]:
-    """Put deleted jobs back; says, a job, "1" it is, "p" without its key, "0" not in the trash."""
+    """Put deleted jobs back; gives for each "1" done, "p" without its key, "0" not in the trash."""
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
     at = {unique: i for i, unique in enumerate(uniques, 1)} | {"": 0}
     args: list[Any] = [kind, now_s]
@@ -160,13 +160,13 @@ def restore(
 
 
 class Recall(NamedTuple):
-    """A job that was put to work, to be taken back.
+    """A revived job to take back.
 
     Attributes:
-        entry: Where it is in the trash.
-        new: The bytes that it went with.
-        target: Where it went.
-        kind: What that is.
+        entry: Its entry in the trash.
+        new: The bytes that were put into the target.
+        target: The key to which it went.
+        kind: The type of that key.
         unique_key: The key that it took; "" for none.
     """
 
@@ -178,7 +178,7 @@ class Recall(NamedTuple):
 
 
 def recall(keys: Keys, operation_id: str, source: bytes, jobs: Sequence[Recall]) -> RoundTrip[str]:
-    """Take jobs back that have not begun; says, a job, "1" it is back, "0" it has gone on."""
+    """Take back jobs that have not begun; gives for each "1" it is back, "0" it has left."""
     targets = list(dict.fromkeys((job.target, job.kind) for job in jobs))
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
     target_at = {target: at for at, target in enumerate(targets, 1)}
@@ -197,7 +197,7 @@ def recall(keys: Keys, operation_id: str, source: bytes, jobs: Sequence[Recall])
 
 
 def forget(keys: Keys, operation_id: str) -> RoundTrip[None]:
-    """Drop an operation of which nothing is left."""
+    """Drop an operation whose jobs have all left the trash."""
     return RoundTrip(
         (
             ("UNLINK", keys.operation(operation_id), keys.trashed(operation_id)),

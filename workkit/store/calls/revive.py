@@ -18,18 +18,17 @@ __all__ = [
 
 
 class Revival(NamedTuple):
-    """A dead or waiting job to put to work.
+    """A dead, retried or scheduled job to put into its queue.
 
     Attributes:
         raw: The member of the set.
         new: The bytes to run.
-        plain: The bytes to run if its unique key is held by another job; b"" if the key is not its
-            business.
+        plain: The bytes to run if another job holds its unique key; b"" to leave the key alone.
         queue: Its queue; "" to put it into the scheduled or retry set `target`.
-        target: The key it goes to.
+        target: The key to which it goes.
         unique_key: Its unique key; "" for none.
-        value: What the key is to hold.
-        job_id: Its id; a mark that it has begun is removed.
+        value: The new value of the unique key.
+        job_id: Its id; the script removes its mark in `begun`.
     """
 
     raw: bytes
@@ -50,14 +49,14 @@ def revive(
     *,
     trash: Trash = NO_TRASH,
 ) -> RoundTrip[str]:
-    """Put jobs of a set to work; says, a job, "1" revived, "0" not there, "t" wrong type.
+    """Revive jobs of a set; gives for each job "1" revived, "0" not there, "t" wrong type.
 
     Args:
         keys: The namespace.
         source: The set.
-        jobs: What to put to work.
+        jobs: The jobs to revive.
         now_s: Epoch seconds.
-        trash: Where to remember how they were.
+        trash: Where to keep them as they were.
     """
     targets = list(dict.fromkeys((job.target, job.queue) for job in jobs))
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))

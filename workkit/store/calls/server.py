@@ -21,7 +21,7 @@ __all__ = [
 
 
 def info(*sections: str) -> RoundTrip[dict[str, str]]:
-    """Read what the server says of itself: field -> value."""
+    """Read INFO: field -> value."""
 
     def parse(reply: Any) -> dict[str, str]:
         lines = text(reply).splitlines() if isinstance(reply, bytes) else []
@@ -37,7 +37,7 @@ def server_time() -> RoundTrip[int]:
 
 
 def server_ms() -> RoundTrip[int | None]:
-    """Read the server's clock, epoch milliseconds; None if it does not tell."""
+    """Read the server's clock, epoch milliseconds; None if the server refuses."""
 
     def parse(replies: list[Any]) -> int | None:
         reply = replies[0]
@@ -49,7 +49,7 @@ def server_ms() -> RoundTrip[int | None]:
 
 
 def setting(name: str) -> RoundTrip[str | None]:
-    """Read a setting of the server; None if it is not told."""
+    """Read a setting of the server; None if the server does not say."""
 
     def parse(replies: list[Any]) -> str | None:
         reply = replies[0]
@@ -68,7 +68,7 @@ def scan(keys: Keys, cursor: int) -> RoundTrip[tuple[int, list[bytes]]]:
 
 
 def types(found: Sequence[bytes]) -> RoundTrip[dict[bytes, str]]:
-    """Read the types of keys; "none" for one that has gone."""
+    """Read the types of keys; "none" for a key that is gone."""
     return RoundTrip(
         [("TYPE", key) for key in found],
         lambda replies: {key: text(kind) for key, kind in zip(found, replies, strict=True)},

@@ -1,4 +1,4 @@
-"""Exchanges that read a whole namespace at a glance."""
+"""Exchanges that read an overview of a namespace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Survey(NamedTuple):
-    """What tells how much there is, and what has to be looked at more closely.
+    """Names and sizes: they tell what changed and needs a closer look.
 
     Attributes:
         names: All job names.
@@ -74,18 +74,18 @@ def _lowest(reply: Any) -> float | None:
 
 
 def _total(head: Any) -> int:
-    """Read how many records were written from a head, whose second word says it."""
+    """Read from a head how many records were written: its second word."""
     words = text(head).split()
     return (number(words[1]) if len(words) > 1 else None) or 0
 
 
 class Standing(NamedTuple):
-    """How one job stands.
+    """The state of one job.
 
     Attributes:
         holders: Pool id → how many jobs of its queue that pool holds.
-        unique_holder: What its unique key holds; None if it is free, or there is none.
-        there: Whether it still is in its set; None if it was not asked.
+        unique_holder: The value of its unique key; None if the key is free or the job has none.
+        there: Whether it is still in its set; None without a set.
     """
 
     holders: dict[str, int]
@@ -96,7 +96,7 @@ class Standing(NamedTuple):
 def standing(
     keys: Keys, name: str, unique_key: str, place: bytes | None, raw: bytes
 ) -> RoundTrip[Standing]:
-    """Read how a job stands, in one round trip.
+    """Read the state of a job in one round trip.
 
     Args:
         keys: The namespace.
@@ -120,7 +120,7 @@ def standing(
 
 
 def cron_entries(keys: Keys) -> RoundTrip[tuple[dict[str, int], dict[str, int]]]:
-    """Read cron entries, by their field: when a pool last declared them, until when planned."""
+    """Read cron entries by field: when a pool last declared them, and until when planned."""
 
     def parse(replies: list[Any]) -> tuple[dict[str, int], dict[str, int]]:
         seen, planned = (
@@ -132,7 +132,7 @@ def cron_entries(keys: Keys) -> RoundTrip[tuple[dict[str, int], dict[str, int]]]
 
 
 def slot_states(keys: Keys, slot_ids: Sequence[str]) -> RoundTrip[list[str]]:
-    """Read how far cron slots have come; "" for one that nobody knows."""
+    """Read the states of cron slots; "" for an unknown slot."""
 
     def parse(replies: list[Any]) -> list[str]:
         return ["" if isinstance(reply, ServerError) else text(reply) for reply in replies]

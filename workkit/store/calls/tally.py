@@ -27,7 +27,7 @@ class Large(NamedTuple):
 
     Attributes:
         size: Its bytes.
-        beginning: The first 400 of them.
+        beginning: Its first 400 bytes.
     """
 
     size: int
@@ -40,11 +40,11 @@ def large(key: bytes, start: int, least: int, *, queue: bool) -> RoundTrip[tuple
     Args:
         key: The queue, or the set.
         start: Position to begin at.
-        least: Bytes from which a job is large.
-        queue: Whether it is a queue.
+        least: Size in bytes from which a job is large.
+        queue: Whether the key is a queue.
 
     Returns:
-        An exchange that gives how many jobs were looked at, 0 at the end, and the large ones.
+        An exchange that gives how many jobs it looked at (0 at the end) and the large jobs.
     """
 
     def parse(reply: Any) -> tuple[int, list[Large]]:
@@ -55,12 +55,12 @@ def large(key: bytes, start: int, least: int, *, queue: bool) -> RoundTrip[tuple
 
 
 class LockTally(NamedTuple):
-    """One queue's lock and what is really in progress, read at one moment.
+    """One queue's lock and the lengths of its in-progress lists, read at one moment.
 
     Attributes:
         lock: The counter; None if it is not a number.
-        info: Pool id -> how many it is said to hold.
-        held: Pool id -> how many it holds.
+        info: Pool id -> its count in `lock_info`.
+        held: Pool id -> the length of its in-progress list.
     """
 
     lock: int | None
@@ -69,7 +69,7 @@ class LockTally(NamedTuple):
 
 
 def tally(keys: Keys, name: str, pool_ids: Sequence[str]) -> RoundTrip[LockTally | None]:
-    """Count one queue's lock; None if a key of it has a wrong type."""
+    """Count one queue's lock; gives None if one of its keys has a wrong type."""
     queue = keys.queue(name, "")
     lists = [keys.queue(name, pool_id).inprogress for pool_id in pool_ids]
 
@@ -87,17 +87,17 @@ def tally(keys: Keys, name: str, pool_ids: Sequence[str]) -> RoundTrip[LockTally
 
 
 def set_aside(key: bytes, to: bytes, wrong: str) -> RoundTrip[bool]:
-    """Rename a key that has a wrong type; says whether it still had it and the name was free."""
+    """Rename a key that has a wrong type; gives False if its type changed or the name is taken."""
     return RoundTrip.one(call(scripts.SET_ASIDE, [key, to], [wrong]), bool)
 
 
 def free_unique(key: bytes, value: bytes) -> RoundTrip[bool]:
-    """Delete a unique key that still has a value."""
+    """Delete a unique key unless its value has changed; gives whether it was deleted."""
     return RoundTrip.one(call(scripts.FREE_UNIQUE, [key], [value]), bool)
 
 
 def return_ghost(keys: Keys, pool_id: str, name: str, raw: bytes) -> RoundTrip[bool]:
-    """Put what a pool is said to hold back to the front of its queue; says whether it was there."""
+    """Put an entry that a pool does not run back to its queue; gives whether it was there."""
     queue = keys.queue(name, pool_id)
     key_list = [queue.jobs, queue.inprogress, queue.lock, queue.lock_info]
     return RoundTrip.one(call(scripts.RETURN_GHOST, key_list, [pool_id, raw]), bool)
