@@ -28,7 +28,7 @@ class AsyncLink:
 
     Args:
         target: Where the server is.
-        timeout_s: For connecting and for each reply; None for what the user's client has.
+        timeout_s: Time to connect and to get each reply, seconds; None for the user's setting.
     """
 
     def __init__(self, target: Target, *, timeout_s: float | None = None) -> None:
@@ -66,20 +66,20 @@ class AsyncLink:
             await self.close()
             raise refusal(error) from None
         except BaseException:
-            await self.close()  # replies are still on their way; nobody may take them for theirs
+            await self.close()  # replies may still arrive; no other call may read them
             raise
 
     async def _connect(self) -> None:
         connection, route = self._connection, self._target.route
         if route is not None and route.asks and not connection.is_connected:
-            # Asking nodes blocks; it is done when a slot has moved or a node has gone.
+            # Asking nodes blocks; it happens when a slot has moved or a node has failed.
             known = route.known
             found = known if known is not None else await asyncio.to_thread(route.find)
             connection.host, connection.port = found
         await connection.connect()
 
     async def _mended(self, commands: Any, replies: list[Any]) -> list[Any]:
-        """Do what error replies ask for."""
+        """React to error replies: send a script again, follow a slot, or reconnect."""
         was_new = False
         for i, first in enumerate(replies):
             if not isinstance(first, ServerRefused):
@@ -125,7 +125,7 @@ class AsyncLink:
         await self._connection.disconnect(nowait=True)
 
     def abandon(self) -> None:
-        """Close the connection where its event loop is gone, and with it all ways to wait."""
+        """Close the connection without waiting: its event loop is gone."""
         connection = self._connection
         writer = getattr(connection, "_writer", None)
         connection._reader = connection._writer = None  # noqa: SLF001 - else it warns of itself
@@ -142,19 +142,19 @@ class AsyncLink:
 
 
 class AsyncCarrier(Protocol):
-    """What carries steps to a server for tasks."""
+    """Carries steps to a server for tasks."""
 
     async def carry(self, step: Step[R]) -> R:
         """Carry out a step."""
         ...
 
     async def close(self) -> None:
-        """Close what is open; it opens again when it is needed."""
+        """Close open connections; the next step opens one again."""
         ...
 
 
 def async_carrier(redis: object, namespace: str = "") -> AsyncCarrier:
-    """Return what carries steps to the server that a user has named; see `link.carrier`."""
+    """Return a carrier to the server that a user has named; see `link.carrier`."""
     own = getattr(redis, "workkit_async_carrier", None)
     if own is not None:
         simulated: AsyncCarrier = own
@@ -166,9 +166,9 @@ class _OnLoop:
     """The links of one event loop.
 
     Attributes:
-        idle: Those that no task uses.
-        made: How many there are.
-        waiters: Tasks that wait for one, the longest wait first.
+        idle: Links that no task uses.
+        made: How many links exist.
+        waiters: Tasks that wait for a link, the longest wait first.
     """
 
     def __init__(self) -> None:
@@ -193,15 +193,15 @@ class _OnLoop:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.give(waiter.result())  # it came in the moment of the cancellation
+                self.give(waiter.result())  # the link arrived together with the cancellation
             raise
 
 
 class AsyncLinks:
     """A set of links for tasks of one event loop at a time; a new loop gets new ones.
 
-    It stops growing at the most connections that the user's client may have, 100 by default; then
-    tasks wait for each other.
+    It grows up to the maximum of connections of the user's client, 100 by default. Then tasks wait
+    until another task gives its link back.
 
     Args:
         target: Where the server is.
@@ -215,7 +215,7 @@ class AsyncLinks:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def carry(self, step: Step[R]) -> R:
-        """Carry out a step on a link that no other task uses meanwhile.
+        """Carry out a step on a link that no other task uses during the step.
 
         Raises:
             ServerError: What the step did not handle itself.

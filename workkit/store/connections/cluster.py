@@ -1,8 +1,8 @@
 """Which node of a cluster has a namespace.
 
-All keys of a namespace share one slot, since its name is in braces, so one node has them all and a
-plain connection to it will do. A `Route` knows that node: it is told by the node that was asked
-first, and asks the cluster again when a node moves the slot on or does not answer any more.
+All keys of a namespace share one slot, because its name is in braces. So one node has them all, and
+a plain connection to that node is enough. A `Route` knows that node. It asks the first node, and
+asks the cluster again when a node moves the slot or does not answer any more.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ FOLLOWED: Final = 5
 
 
 class SlotMoved(ServerRefused):
-    """Another node has the slot, so nothing was done.
+    """Another node has the slot; the server did nothing.
 
     Attributes:
-        where: ``HOST:PORT``; the host may be empty, for that of the node that was asked.
+        where: ``HOST:PORT``; an empty host means the host of the node that answered.
     """
 
     def __init__(self, where: str) -> None:
@@ -57,17 +57,17 @@ def needs_braces(namespace: str) -> str:
 
 
 class Route:
-    """The node that has a namespace, found when it is needed.
+    """The node that has a namespace; the route finds it when a caller needs it.
 
     Args:
         nodes: Nodes to ask first.
-        prefix: Of all keys.
+        prefix: Prefix of all keys.
         connect: Opens a connection to an address; the caller closes it.
-        clustered: Whether this is known to be a cluster; else the first node is just a server until
-            it says otherwise.
+        clustered: Whether this is known to be a cluster; otherwise the first node counts as a plain
+            server until it reports a moved slot.
 
     Attributes:
-        asks: Whether it has to be asked for the node before a connection is opened.
+        asks: Whether callers must call `find` before they open a connection.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class Route:
         """Note that the slot is elsewhere.
 
         Args:
-            to: ``HOST:PORT`` as the node that was asked has it; the host may be empty.
+            to: ``HOST:PORT`` from the node's reply; the host may be empty.
 
         Raises:
-            ServerRefused: The namespace has no slot of its own.
+            ServerRefused: The keys of the namespace do not share a slot.
         """
         if not shares_a_slot(self._prefix):
             raise ServerRefused("CROSSSLOT", needs_braces(self._prefix.removesuffix(":")))
@@ -107,10 +107,10 @@ class Route:
         self._address = None
 
     def find(self) -> Address:
-        """Return the node that has the slot, asking the cluster if it is not known.
+        """Return the node that has the slot; ask the cluster if it is not known.
 
         Raises:
-            redis.exceptions.ConnectionError: No node says which.
+            redis.exceptions.ConnectionError: No node knows it.
         """
         with self._lock:
             if self._address is None:
@@ -119,7 +119,7 @@ class Route:
 
     @property
     def known(self) -> Address | None:
-        """The node, if it need not be asked for."""
+        """The node, if it is known."""
         return self._address
 
     def _ask(self) -> Address:
@@ -147,5 +147,5 @@ class Route:
         ]
 
     def _remember(self, nodes: Iterable[Address]) -> None:
-        """Ask these first from now on, those that were known before as well."""
+        """Ask these nodes first from now on, then the nodes known before."""
         self._nodes = list(dict.fromkeys([*nodes, *self._nodes]))

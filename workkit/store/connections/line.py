@@ -1,8 +1,8 @@
-"""What goes over a connection once redis-py has opened it.
+"""Send commands and read replies over a connection that redis-py has opened.
 
-redis-py connects: addresses, TLS, credentials, the handshake. After that its layers look at every
-reply for what ours never are, which was a third of the time of a short exchange; so commands and
-replies go straight to the socket and through hiredis.
+redis-py connects: addresses, TLS, credentials, the handshake. After that, its layers check every
+reply for types that ours never have; this took a third of the time of a short exchange. So workkit
+writes commands directly to the socket, and reads replies with hiredis.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from workkit.store.polling import READABLE, new_poll
 
 __all__ = ["Announced", "Transport", "line_of"]
 
-#: Told the keys that the server says have changed; None where all were flushed.
+#: Gets the keys whose change the server announced; None if all keys were flushed.
 Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
 
 _BUFFER_BYTES: Final = 65_536
-#: The version of the protocol in which a server can say something unasked.
+#: The version of the protocol in which a server can push messages.
 _ANNOUNCES: Final = 3
 _MORE: Final = object()  # what hiredis returns when it needs more bytes
 _INVALIDATE: Final = b"invalidate"
 
 
 class Transport(Protocol):
-    """An open connection. Every method raises redis-py's errors where it breaks."""
+    """An open connection. Every method raises redis-py's errors if the connection breaks."""
 
     @property
     def hears(self) -> bool:
-        """Whether what the server says unasked is understood."""
+        """Whether the connection understands messages that the server pushes."""
         ...
 
     def write(self, packed: bytes) -> None:
@@ -49,11 +49,11 @@ class Transport(Protocol):
         ...
 
     def has_input(self) -> bool:
-        """Tell whether something has come, if only the end of the stream; does not wait."""
+        """Tell whether there is input, or the end of the stream; does not wait."""
         ...
 
     def hear(self) -> None:
-        """Read what has come unasked; waits for it if it has not."""
+        """Read the messages that the server pushed; wait for one if there is none."""
         ...
 
     def fileno(self) -> int:
@@ -70,8 +70,8 @@ def line_of(connection: Any, announced: Announced) -> Transport:
 
     Args:
         connection: redis-py's connection; fakeredis brings one without a socket.
-        announced: A method that is told what has changed. Its owner has the line and is not kept
-            by it, so that a connection is closed as soon as nobody has its owner any more.
+        announced: A method that gets the changed keys. The line keeps only a weak reference to its
+            owner, so that the connection closes as soon as the owner is garbage.
     """
     tell = weakref.WeakMethod(announced)
     if isinstance(connection._sock, socket.socket):  # noqa: SLF001 - redis-py has no other name for it
@@ -165,21 +165,21 @@ class _SocketLine:
 
 
 def _let_the_kernel_time(connected: socket.socket) -> None:
-    """Leave the timeout of a socket to the kernel: Python's own asks before each read and write.
+    """Leave the timeout of a socket to the kernel: Python's own polls before each read and write.
 
-    What takes too long then fails with EAGAIN, a `BlockingIOError`.
+    A read or write that takes too long then fails with EAGAIN, a `BlockingIOError`.
     """
     timeout_s = connected.gettimeout()
     if not timeout_s or os.name == "nt":  # Windows takes milliseconds there, as another type
         return
     seconds, part = divmod(timeout_s, 1)
-    # An interval of zero would be none.
+    # An interval of zero would mean no timeout.
     interval = struct.pack("@ll", int(seconds), int(part * 1e6) or int(not seconds))
     try:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
     except OSError:
-        return  # a system with another idea of an interval; Python's way does it too
+        return  # another format of intervals on this system; Python's timeout stays
     connected.settimeout(None)
 
 

@@ -1,7 +1,7 @@
 """Connections that carry exchanges, for threads.
 
 A `Link` is one connection used by one thread at a time; `Links` is a set of them for callers that
-come from any thread. Commands of an exchange go out packed in one write.
+come from any thread. A link sends the commands of an exchange in one write.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Link:
 
     Args:
         target: Where the server is.
-        timeout_s: For connecting and for each reply; None for what the user's client has.
+        timeout_s: Time to connect and to get each reply, seconds; None for the user's setting.
         name: Shown by CLIENT LIST.
     """
 
@@ -103,7 +103,7 @@ class Link:
             self.close()
             raise refusal(error) from None
         except BaseException:
-            self.close()  # replies are still on their way; nobody may take them for theirs
+            self.close()  # replies may still arrive; no other call may read them
             raise
         return replies
 
@@ -121,7 +121,7 @@ class Link:
         return line
 
     def _mended(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
-        """Do what error replies ask for."""
+        """React to error replies: send a script again, follow a slot, or reconnect."""
         was_new = False
         for i, found in enumerate(replies):
             if not isinstance(found, redis_errors.ResponseError):
@@ -141,7 +141,8 @@ class Link:
                 self._followed += 1
                 return self.send(commands)
         self._followed = 0
-        # It was about what came before the script; another connection would know of no write.
+        # WAIT ran before the script. Send it again, but only on the same connection: WAIT is about
+        # the writes of its own connection.
         if was_new and commands[-1][0] in CONFIRMING and self._line is not None:
             replies[-1] = self.send(commands[-1:])[0]
         return replies
@@ -150,7 +151,7 @@ class Link:
         """Run a script that the server did not know, by its source."""
         script: Script = command[0]
         commands: list[Command] = [("EVAL", script.source, *command[1:])]
-        if before[:2] == ("CLIENT", "CACHING"):  # it counted for the failed attempt only
+        if before[:2] == ("CLIENT", "CACHING"):  # it applied only to the failed attempt
             commands.insert(0, before)
         last = self._converse(commands)[-1]
         return refusal(last) if isinstance(last, redis_errors.ResponseError) else last
@@ -161,7 +162,7 @@ class Link:
             return False
         try:
             if self._line is not None and self._line.has_input():
-                self.close()  # unasked-for bytes: the end of the stream
+                self.close()  # input without a request: the end of the stream
         except (OSError, redis_errors.RedisError):
             self.close()
         return True
@@ -173,22 +174,22 @@ class Link:
         self._connection.disconnect()
 
     def sever(self) -> None:
-        """End what another thread waits for on this connection, as if the server had closed it."""
+        """End another thread's wait on this connection, as if the server had closed it."""
         line = self._line
         if line is not None:
             line.sever()
 
-    # Waiting for the server to speak up.
+    # Wait for announcements of the server.
 
     def arm(self, exchange: RoundTrip[R]) -> R | None:
         """Read keys and ask the server to announce their next change.
 
         Args:
-            exchange: A read-only look; what it reads is what is watched.
+            exchange: A read-only exchange; the server watches the keys that it reads.
 
         Returns:
-            What the exchange says; None where the server does not announce changes (no RESP3, no
-            permission), so that the caller has to poll.
+            The result of the exchange; None if the server does not announce changes (no RESP3, no
+            permission). Then the caller must poll.
 
         Raises:
             ServerError: As `carry`.
@@ -206,11 +207,11 @@ class Link:
 
     @property
     def hears(self) -> bool:
-        """Whether it is connected in a way in which the server can speak up."""
+        """Whether the server can push messages on this connection."""
         return self._line is not None and self._line.hears
 
     def _on_change(self, keys: list[bytes] | None) -> None:
-        """Take an announcement: keys, or None where all were flushed."""
+        """Take an announcement: keys, or None if all keys were flushed."""
         self.armed = False
         self._heard += keys or ()
 
@@ -246,7 +247,7 @@ class Link:
 
 
 def _watched(exchange: RoundTrip[R]) -> Step[R]:
-    """Put the command in front that makes the server watch what the next one reads."""
+    """Put a command in front that makes the server watch the keys that the next one reads."""
     return iter(
         RoundTrip(
             (("CLIENT", "CACHING", "YES"), *exchange.commands),
@@ -256,7 +257,7 @@ def _watched(exchange: RoundTrip[R]) -> Step[R]:
 
 
 class Carrier(Protocol):
-    """What carries steps to a server for callers on any thread."""
+    """Carries steps to a server for callers on any thread."""
 
     @property
     def label(self) -> str:
@@ -268,19 +269,19 @@ class Carrier(Protocol):
         ...
 
     def close(self) -> None:
-        """Close what is open; it opens again when it is needed."""
+        """Close open connections; the next step opens one again."""
         ...
 
 
 def carrier(redis: object, namespace: str = "") -> Carrier:
-    """Return what carries steps to the server that a user has named.
+    """Return a carrier to the server that a user has named.
 
     Args:
-        redis: What `Target.of` takes. A simulated server brings a carrier of its own.
+        redis: As for `Target.of`. A simulated server has its own carrier.
         namespace: Prefix of all keys.
 
     Raises:
-        InvalidOption: It names no server.
+        InvalidOption: `redis` is not a server.
     """
     own = getattr(redis, "workkit_carrier", None)
     if own is not None:
@@ -292,8 +293,8 @@ def carrier(redis: object, namespace: str = "") -> Carrier:
 class Links:
     """A set of links for callers on any thread; grows to the number of concurrent calls.
 
-    It stops growing at the most connections that the user's client may have, 100 by default; then
-    callers wait for each other.
+    It grows up to the maximum of connections of the user's client, 100 by default. Then callers
+    wait until another caller gives its link back.
 
     Args:
         target: Where the server is.
@@ -318,7 +319,7 @@ class Links:
         return self.target.label
 
     def carry(self, step: Step[R]) -> R:
-        """Carry out a step on a link that nobody else uses meanwhile.
+        """Carry out a step on a link that no other caller uses during the step.
 
         Raises:
             ServerError: What the step did not handle itself.
@@ -331,7 +332,7 @@ class Links:
 
     def _take(self) -> Link:
         if self._pid != os.getpid():
-            self._begin()  # the parent's connections, and its threads that held some, are not ours
+            self._begin()  # after a fork: do not use the parent's connections
         try:
             link = self._idle.pop()
         except IndexError:
@@ -346,7 +347,7 @@ class Links:
                 return Link(self.target, timeout_s=self._timeout_s)
             self._waiting += 1
             try:
-                # Who gives a link back puts it there first, and then looks whether anyone waits.
+                # `_give_back` first appends the link, and then checks whether a caller waits.
                 while True:
                     with suppress(IndexError):  # a thread that does not wait may be faster
                         return self._idle.pop()

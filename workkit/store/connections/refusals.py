@@ -1,4 +1,4 @@
-"""What came back instead of a reply, in workkit's words."""
+"""Translate errors of redis-py, and error replies, into workkit's errors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from workkit.store.connections.target import Target
 
 __all__ = ["DEMOTED", "NOT_NOW", "refusal", "unavailable"]
 
-#: Error replies after which the server may soon be willing again, so the loops wait and come back.
+#: Errors after which the server may soon answer again, so the loops wait and try again.
 NOT_NOW: Final = (
     redis_errors.ConnectionError,  # BusyLoadingError and AuthenticationError among them
     redis_errors.TimeoutError,
     redis_errors.ClusterDownError,
-    redis_errors.InvalidResponse,  # what answers is no Redis
+    redis_errors.InvalidResponse,  # the peer is not Redis
 )
-#: Codes of a server that may be master no more: the next connection asks who is.
+#: Codes of a server that may not be the master any more: the next connection asks for the master.
 DEMOTED: Final = frozenset({"READONLY", "NOREPLICAS"})
 
 
 def unavailable(target: Target, error: Exception) -> ServerUnavailable:
-    """Say that a server was not reached."""
+    """Return the error that says that a server was not reached."""
     if target.route is not None:
         target.route.lost()
     reason = str(error).rstrip(".") or type(error).__name__
@@ -41,7 +41,7 @@ def unavailable(target: Target, error: Exception) -> ServerUnavailable:
 
 
 def refusal(error: redis_errors.ResponseError) -> ServerRefused:
-    """Translate an error reply; redis-py strips the code from those that it has a class for."""
+    """Translate an error reply; redis-py removes the code if it has a class for it."""
     message = str(error)
     code = _CODES.get(type(error)) or message.partition(" ")[0]
     if isinstance(error, redis_errors.NoScriptError):
@@ -49,7 +49,7 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
     if isinstance(error, redis_errors.MovedError):
         return SlotMoved(f"{error.host}:{error.port}")
     if message.lower().startswith("unknown command"):
-        # Behind the name stand the arguments, jobs among them.
+        # The arguments follow the name, and jobs may be among them.
         name = message.partition(",")[0].rstrip(".")
         return ServerRefused(
             "ERR",

@@ -1,8 +1,8 @@
-"""What a loop asks of whoever drives it: exchanges, watches and waits.
+"""Requests of a loop to its driver: exchanges, watches and waits.
 
-A loop of the engine is a routine: a generator that yields these and is resumed when they are done.
-Threads carry it out with a connection and a pipe, the simulator in virtual time; what it does with
-a reply, an error or a quiet minute is written once.
+A loop of the engine is a routine: a generator that yields these requests and is resumed when they
+are done. A thread carries it out with a connection and a pipe; the simulator does so in virtual
+time. So the logic of a loop exists once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Wait:
 
     Attributes:
         for_s: At most this long, seconds.
-        listen: Whether an announcement of the server ends the wait too.
+        listen: Whether an announcement of the server also ends the wait.
     """
 
     for_s: float
@@ -34,23 +34,23 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class WatchRequest:
-    """Read something and have the server announce its next change.
+    """Read keys, and ask the server to announce their next change.
 
-    The answer is what the exchange says; None where the server does not announce changes.
+    The answer is the result of the exchange; None if the server does not announce changes.
     """
 
     exchange: RoundTrip[Any]
 
 
-#: A loop. A `ServerError` is thrown in where an exchange, a watch or a wait failed.
+#: A loop. The driver throws a `ServerError` in if an exchange, a watch or a wait failed.
 Routine: TypeAlias = Generator[RoundTrip[Any] | WatchRequest | Wait, Any, None]
 
 
 class Alarm(Protocol):
-    """What ends a wait from elsewhere."""
+    """Ends a wait from another thread."""
 
     def wake(self) -> None:
-        """End the wait that is under way or announced; from any thread."""
+        """End the present or the announced wait; from any thread."""
         ...
 
     def arm(self) -> None:
@@ -67,7 +67,7 @@ class ChangeListener(Protocol):
 
     @property
     def armed(self) -> bool:
-        """Whether the watch still stands: nothing announced, nothing sent since."""
+        """Whether the watch is still active: nothing was announced or sent since."""
         ...
 
     def take_announced(self) -> list[bytes]:
@@ -81,10 +81,10 @@ def carry_out(routine: Generator[Any, Any, R], link: Link, wait: Callable[[Wait]
     Args:
         routine: The routine.
         link: The connection.
-        wait: Waits; what it returns is the answer.
+        wait: Waits; its result is the answer.
 
     Returns:
-        What the routine returns.
+        The result of the routine.
     """
     answer: Any = None
     try:

@@ -1,7 +1,7 @@
-"""Masters that sentinels know: by redis-py's clients, or by URL.
+"""Masters that sentinels know: from redis-py's clients, or from a URL.
 
-Sentinel is asked before each connection is opened, so the one after a failover goes to the new
-master; a connection to a server that was demoted is closed at its first refusal.
+workkit asks Sentinel before it opens each connection, so the first connection after a failover goes
+to the new master. It closes a connection to a demoted server at the first refusal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["SCHEME", "MasterRoute", "pool_of", "route_of"]
 
 SCHEME: Final = "redis+sentinel://"
 _PORT: Final = 26_379
-#: How long a sentinel may take to say who is master, seconds; then the next one is asked.
+#: How long workkit waits for a sentinel's answer, seconds; then it asks the next one.
 _ASK_S: Final = 1.0
 _UNREADABLE: Final = (
     f"cannot read the Redis URL; with Sentinel it is {SCHEME}HOST:PORT,HOST:PORT/MASTER "
@@ -30,14 +30,14 @@ _UNREADABLE: Final = (
 
 
 class MasterRoute:
-    """The way to a master; see `cluster.Route` for the methods.
+    """The route to a master; see `cluster.Route` for the methods.
 
     Args:
-        sentinel: redis-py's.
+        sentinel: redis-py's client of the sentinels.
         service: The master's name.
     """
 
-    #: Who is master is asked for at each connection, and never remembered.
+    #: Each connection asks for the master again.
     asks: Final = True
     known: Final = None
 
@@ -49,19 +49,19 @@ class MasterRoute:
         """Ask the sentinels, until more than half of them agree.
 
         Raises:
-            redis.exceptions.ConnectionError: None of them knows a master.
+            redis.exceptions.ConnectionError: No sentinel knows a master.
         """
         said: Counter[Address] = Counter()
         for sentinel in self._sentinel.sentinels:
             with suppress(redis_errors.RedisError, OSError):
-                # Not SENTINEL MASTERS, which redis-py asks: in the middle of a failover it still
-                # shows the old master, even one that has just come back with old data.
+                # Not SENTINEL MASTERS, which redis-py uses: during a failover it still shows the
+                # old master, even if that has just come back with old data.
                 found = sentinel.sentinel_get_master_addr_by_name(self._service)
                 if found:
                     master = (found[0], int(found[1]))
                     said[master] += 1
                     if said[master] > len(self._sentinel.sentinels) // 2:
-                        return master  # the others may be behind, but are outvoted
+                        return master  # the others may be out of date, but are a minority
         if not said:
             raise redis_errors.ConnectionError(f"no sentinel knows a master {self._service!r}")
         return said.most_common(1)[0][0]
@@ -74,10 +74,10 @@ class MasterRoute:
 
 
 def route_of(pool: Any) -> MasterRoute | None:
-    """Return the way to the master of a pool that Sentinel has made; None for any other pool.
+    """Return the route to the master of a pool that Sentinel has made; None for other pools.
 
     Raises:
-        InvalidOption: The pool is one of replicas.
+        InvalidOption: The pool connects to replicas.
     """
     manager = getattr(pool, "sentinel_manager", None)
     if manager is None:
@@ -94,7 +94,7 @@ def pool_of(url: str) -> Any:
     """Return redis-py's pool for a URL.
 
     Raises:
-        InvalidOption: It cannot be read; the message quotes nothing of it.
+        InvalidOption: The URL is not valid; the message quotes no part of it.
     """
     try:
         parts = split(url)

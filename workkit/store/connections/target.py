@@ -1,8 +1,8 @@
-"""Where Redis is: turns what the user gave, a client or a URL, into connections of our own.
+"""Where Redis is: make workkit's own connections from the user's client or URL.
 
-The engine never borrows from the user's connection pool: each role (dispatcher, heartbeat,
-maintenance, every concurrent enqueue) has a connection with its own timeout, so no loop can starve
-another and no call waits for a second connection while it holds one.
+The engine never takes connections from the user's pool. Each role (dispatcher, heartbeat,
+maintenance, every concurrent enqueue) has a connection with its own timeout. So no loop can starve
+another, and no call waits for a second connection while it holds one.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class _ClusterClient(Protocol):
     def nodes_manager(self) -> Any: ...
 
 
-#: What users name a server with: a client or a URL. A namespace is a text, so that type checkers
-#: see where a client and a namespace were swapped.
+#: How users name a server: by a client or a URL. A namespace is a string, so that type checkers see
+#: if a client and a namespace were swapped.
 RedisLike: TypeAlias = "str | _Client | _ClusterClient"
 
 #: Settings of a user's client that our connections must not inherit.
@@ -61,17 +61,17 @@ _NOT_INHERITED: Final = frozenset(
         "socket_timeout",
     }
 )
-#: Settings of a cluster's client that our connections inherit, beside those of TLS.
+#: Settings of a cluster's client that our connections inherit, in addition to those of TLS.
 _OF_A_CLUSTER: Final = frozenset(
     {"client_name", "credential_provider", "password", "socket_keepalive", "username"}
 )
-#: How long a node may take to say where a slot is, seconds.
+#: How long workkit waits for a node to say where a slot is, seconds.
 _ASK_S: Final = 2.0
-#: How long our connections wait by default: for connecting and for each reply, seconds.
+#: Default time to connect and to get each reply, seconds.
 DEFAULT_S: Final = 5.0
 #: How many connections callers may open at once by default; as redis-py's pools.
 _MOST: Final = 100
-#: fakeredis's classes of connections, of its threads and of its asyncio side.
+#: fakeredis's connection classes, for threads and for asyncio.
 _FAKES: Final = (
     ("FakeRedisConnection", "FakeAsyncRedisConnection"),
     ("FakeConnection", "FakeAsyncConnection"),
@@ -86,12 +86,12 @@ class Target:
         connection_class: redis-py's connection class.
         settings: Its arguments.
         label: The server as it may be shown: without user and password.
-        keeper: The user's pool or client, which is kept.
-        route: Whom to ask which server to go to; None for a socket.
-        timeout_s: How long a reply may take, seconds; None for as long as it takes.
+        keeper: The user's pool or client; this reference keeps it alive.
+        route: Finds the server to connect to; None for a socket.
+        timeout_s: How long a reply may take, seconds; None for no limit.
         connect_timeout_s: How long connecting may take, seconds; None as above.
         most: How many connections callers may open at once.
-        lacking: Commands that the server was found not to have.
+        lacking: Commands that the server lacks, as far as is known.
     """
 
     connection_class: type[Any]
@@ -111,10 +111,10 @@ class Target:
         Args:
             redis: A redis-py client (also one of a cluster, from Sentinel, or fakeredis), an
                 asyncio client, or a URL; of a cluster, that of any node.
-            namespace: Prefix of all keys that it is for.
+            namespace: Prefix of all keys.
 
         Raises:
-            InvalidOption: It is none of these, or a cluster that cannot hold the namespace.
+            InvalidOption: `redis` has another type, or is a cluster that cannot hold the namespace.
         """
         if hasattr(redis, "nodes_manager"):
             return cls._of_cluster(redis, namespace)
@@ -198,8 +198,8 @@ class Target:
         """Return a new connection object, not yet connected.
 
         Args:
-            timeout_s: For connecting and for each read and write; None for what the user's client
-                has.
+            timeout_s: Time to connect, and for each read and write, seconds; None for the user's
+                setting.
             name: Shown by CLIENT LIST.
         """
         return self.connection_class(**self.arguments(timeout_s=timeout_s, name=name))
@@ -247,7 +247,7 @@ def _is_sentinels(url: str) -> bool:
 
 
 def _plain_class(connection_class: type[Any]) -> type[Any]:
-    """Return the class of the connections that Sentinel's hand out, without its own ways."""
+    """Return the plain class of a Sentinel connection class: it does not ask sentinels."""
     from redis.connection import Connection, SSLConnection
 
     return SSLConnection if "SSL" in connection_class.__name__ else Connection
@@ -280,8 +280,8 @@ def _async_class(connection_class: type[Any]) -> type[Any]:
 
 
 def _twin(kind: type[Any], modules: tuple[Any, ...], *, is_async: bool) -> type[Any] | None:
-    """Return the class that does on one side what another does on the other side."""
-    # fakeredis's are subclasses of redis-py's, which would look for its servers on the network.
+    """Return the class for asyncio that matches a class for threads, or the reverse."""
+    # fakeredis's classes are subclasses of redis-py's; those would connect to servers.
     if kind.__module__.partition(".")[0] == "fakeredis":
         names = next((pair for pair in _FAKES if kind.__name__ in pair), ("", ""))
         fake: type[Any] | None = getattr(sys.modules["fakeredis"], names[is_async], None)

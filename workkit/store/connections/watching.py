@@ -1,4 +1,4 @@
-"""A connection whose server tells which of the keys that were read on it have changed."""
+"""A connection on which the server announces changes of the keys that were read on it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["WatchLink", "watch_link"]
 class WatchLink(Link):
     """Reads keys, and collects the names of those that change.
 
-    The server remembers each key that was read since, and names it once when it changes; it is to
-    be read again to be watched further. Nothing is sent for that, so waiting costs nothing.
+    The server remembers each key that the link reads, and announces its next change once. Then the
+    caller must read the key again to watch it further. The link sends nothing while it waits.
 
     Args:
         target: Where the server is.
@@ -28,10 +28,10 @@ class WatchLink(Link):
         self._lost = True
 
     def watches(self) -> bool:
-        """Tell whether the server names changes, and ask it to if it is not asked yet.
+        """Ask the server to announce changes, unless that is done; tell whether it does.
 
         Returns:
-            False where it refuses (no RESP3, no permission).
+            False if it refuses (no RESP3, no permission).
 
         Raises:
             ServerError: It was not reached.
@@ -72,5 +72,5 @@ class WatchLink(Link):
 
 
 def watch_link(carrier: Carrier) -> WatchLink | None:
-    """Return a connection of its own to the server of a carrier; None to a simulated one."""
+    """Return a separate connection to the server of a carrier; None for a simulated server."""
     return WatchLink(carrier.target) if isinstance(carrier, Links) else None
