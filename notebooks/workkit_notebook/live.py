@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryQuery, HistoryRecord
+from workkit.core.outcomes import with_flag
 from workkit.core.records import Overview, WorkerObservation
 from workkit.core.text import age, clean, clip, counted, took
 from workkit.errors import WorkkitError
@@ -24,7 +25,7 @@ _READINGS: Final = 60
 #: Latencies are computed from at most this many of the newest executions.
 _SAMPLE: Final = 5_000
 _ROWS: Final = 15
-_FAILED: Final = frozenset({"retry", "dead", "discarded"})
+_FAILED: Final = with_flag("failed")
 
 
 class Live(widgets.VBox):  # type: ignore[misc]

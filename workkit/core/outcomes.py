@@ -27,7 +27,8 @@ class OutcomeRule(NamedTuple):
         total: The heartbeat field that counts it; "" without one.
         slot_mark: The state of a cron job's slot after it.
         level: How serious it is.
-        becomes: What a log line says about the job after a failure.
+        becomes: What a log line says about the job if its handler raised; "" logs nothing.
+        ended: What the page of a running job says when it ends so; {ago} is the time since.
     """
 
     meaning: str
@@ -38,35 +39,45 @@ class OutcomeRule(NamedTuple):
     slot_mark: str = "done"
     level: Level = ""
     becomes: str = ""
+    ended: str = "has ended {ago} ago"
 
 
 #: A failed slot is not done: its job may be retried, even from the dead set.
 OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
-    "done": OutcomeRule("the handler succeeded", b"d", total="done", level="success"),
+    "done": OutcomeRule(
+        "the handler succeeded",
+        b"d", total="done", level="success",
+        ended="has ended: done {ago} ago",
+    ),
     "retry": OutcomeRule(
         "the handler failed; the job waits for a retry",
         b"r", failed=True, total="retried", slot_mark="failed", level="warning",
         becomes="will be retried",
+        ended="failed {ago} ago; it will be tried again",
     ),
     "dead": OutcomeRule(
         "the job failed for good and is in the dead set",
         b"x", failed=True, total="died", slot_mark="failed", level="error",
-        becomes="is dead",
+        becomes="is dead", ended="failed {ago} ago for good; it is in the dead set",
     ),
     "discarded": OutcomeRule(
         "the job failed for good and was dropped, or it was a duplicate",
         b"d", failed=True, total="discarded", level="warning", becomes="was discarded",
+        ended="failed {ago} ago and was discarded",
     ),
     "returned": OutcomeRule(
         "the job went back to its queue unfinished",
         b"b", decides=False, total="returned", slot_mark="queued",
+        ended="was returned to its queue unfinished, {ago} ago",
     ),
     "fenced": OutcomeRule(
         "another pool had taken the job, so the result did not count",
         b"", decides=False, total="fenced", becomes="belongs to another pool",
+        ended="ended {ago} ago; another pool had taken the job, so the result did not count",
     ),
     "recovered": OutcomeRule(
-        "the job's pool died; another pool put the job back into its queue", b"", decides=False
+        "the job's pool died; another pool put the job back into its queue", b"", decides=False,
+        ended="its pool died {ago} ago; the job is back in its queue",
     ),
 }  # fmt: skip
 

@@ -86,8 +86,10 @@ class Faulting:
             self.stop_redis(fault.for_s)
         elif fault.kind == "wipe":
             self.wipe_redis()
-        else:
+        elif fault.kind in {"oom", "readonly"}:
             self.refuse_writes(fault.for_s, "OOM" if fault.kind == "oom" else "READONLY")
+        else:
+            raise ValueError(f"no rule says how the fault {fault.kind!r} begins")
 
     def _inject_into(self, pool: SimulatedPool, fault: Fault) -> None:
         if fault.kind == "step":
@@ -107,8 +109,10 @@ class Faulting:
             self.freeze(pool, fault.for_s)
         elif fault.kind == "slow":
             self.slow(pool, fault.for_s, by=fault.by_s)
-        else:
+        elif fault.kind == "cut":
             self.cut(pool, fault.for_s)
+        else:
+            raise ValueError(f"no rule says how the fault {fault.kind!r} begins")
 
     # Pools.
 

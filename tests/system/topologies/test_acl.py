@@ -43,7 +43,7 @@ def sent_by_the_store() -> set[str]:
     }
     commands = {
         f"{verb}|{sub}".lower() if verb.lower() in PARENTS else verb.lower()
-        for path in store.glob("*.py")
+        for path in store.rglob("*.py")
         for verb, sub in VERB.findall(path.read_text("utf-8"))
     }
     return scripts | commands

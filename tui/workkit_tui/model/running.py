@@ -6,19 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workkit.admin.steps.history import HistoryRecord
+from workkit.core.outcomes import OUTCOMES
 from workkit.core.records import Overview, WorkerObservation
 from workkit_tui.model.words import ago
 
 __all__ = ["RunningJob"]
-
-_ENDS = {
-    "done": "has ended: done {ago} ago",
-    "retry": "failed {ago} ago; it will be tried again",
-    "dead": "failed {ago} ago for good; it is in the dead set",
-    "discarded": "failed {ago} ago and was discarded",
-    "returned": "was returned to its queue unfinished, {ago} ago",
-    "recovered": "its pool died {ago} ago; the job is back in its queue",
-}
 
 
 @dataclass(slots=True)
@@ -74,4 +66,5 @@ class RunningJob:
         if record is None:
             return "has ended: its worker no longer runs it; f finds it"
         since = ago(record.finished_ms / 1_000, now_s)
-        return _ENDS.get(record.outcome, "has ended {ago} ago").format(ago=since)
+        rule = OUTCOMES.get(record.outcome)  # type: ignore[call-overload]
+        return (rule.ended if rule else "has ended {ago} ago").format(ago=since)

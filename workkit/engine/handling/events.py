@@ -104,7 +104,7 @@ class Events:
     def settled(self, fate: Fate) -> None:
         """Report the fate of a job that has failed."""
         outcome = fate.record.outcome
-        if outcome in {"done", "returned"}:
+        if not OUTCOMES[outcome].becomes:
             return
         execution = fate.execution
         payload, fails, text = execution.payload, execution.fails, execution.error_text

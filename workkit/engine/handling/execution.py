@@ -325,8 +325,8 @@ def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
     if rule.decides:
         if execution.recovered:
             effects.append(Effect("recovered", b"", payload.id))
-        if execution.began and outcome in {"retry", "dead"}:
+        if execution.began and rule.fate in {b"r", b"x"}:
             effects.append(Effect("begun", b"", payload.id))
-        if execution.release_key and outcome != "retry":
+        if execution.release_key and rule.fate != b"r":
             effects.append(Effect("release", execution.release_key, id_text(payload)))
     return tuple(effects)
