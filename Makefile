@@ -1,5 +1,5 @@
-# Everything runs in .venv, which is made on first use and brought up to date when pyproject.toml
-# changes. Needs Python 3.11 or newer, nothing else: no root, no Redis.
+# Everything runs in .venv. The first target makes it; a target updates it when pyproject.toml
+# changes. It needs only Python 3.11 or newer: no root, no Redis.
 #
 #   make test ARGS='-k cron'       pass arguments on
 #   make test PYTHON=python3.13    choose the interpreter of a new .venv
@@ -16,13 +16,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 .NOTPARALLEL:
 .PHONY: help demo test lint format check simulated mutants bench bench-self notebooks plot chaos fuzz endurance many audit screenshots clean
 
-help:  ## Show what can be made
+help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.demo  ## See the engine at work on a server of its own
+demo: $(VENV)/.demo  ## Watch the engine work on a private server
 	@$(BIN)/workkit demo $(ARGS)
 
-test: $(VENV)/.test  ## Run the tests, in parallel, on servers of their own
+test: $(VENV)/.test  ## Run the tests in parallel on private servers
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports
@@ -31,34 +31,34 @@ lint: $(VENV)/.dev  ## Check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.dev  ## Format the code and mend what can be mended automatically
+format: $(VENV)/.dev  ## Format the code and apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 check: lint test  ## Lint, then test
 
-mutants: $(VENV)/.test  ## Break the engine in small ways and see that the simulator notices (ARGS=NAME...)
+mutants: $(VENV)/.test  ## Break the engine in small ways and check that the simulator notices (ARGS=NAME...)
 	$(BIN)/python -m tests.simulation.mutants $(ARGS)
 
-simulated: $(VENV)/.test  ## Measure how much of the engine runs in simulation alone
+simulated: $(VENV)/.test  ## Measure how much of the engine the simulation covers
 	$(BIN)/python -m tests.simulation.measuring $(ARGS)
 
-bench: $(VENV)/.bench  ## Measure workkit beside other libraries (ORIGINAL=PROGRAM for the Go library)
+bench: $(VENV)/.bench  ## Compare workkit with other libraries (ORIGINAL=PROGRAM for the Go library)
 	$(BIN)/python -m benchmarks.peers --write $(if $(ORIGINAL),--original $(ORIGINAL)) $(ARGS)
 
 bench-self: $(VENV)/.bench  ## Measure workkit alone
 	$(BIN)/python -m benchmarks --write $(ARGS)
 
-chaos: $(VENV)/.test  ## Break workers, servers and networks under load, count what is lost (minutes)
+chaos: $(VENV)/.test  ## Break workers, servers and networks under load, count lost jobs (minutes)
 	@$(BIN)/python -m tests.system.chaos $(ARGS)
 
-endurance: $(VENV)/.bench  ## Work for an hour on jobs of all kinds, and see what grows
+endurance: $(VENV)/.bench  ## Run jobs of all kinds for an hour, and check for growth
 	$(BIN)/python -m tests.system.endurance.long $(ARGS)
 
 many: $(VENV)/.test  ## Measure fifty pools on one server
 	$(BIN)/python -m tests.system.endurance.many $(ARGS)
 
-audit: $(VENV)/.audit  ## Ask for known vulnerabilities of what is installed
+audit: $(VENV)/.audit  ## Check the installed packages for known vulnerabilities
 	@$(BIN)/python .ci/audit
 
 fuzz: $(VENV)/.fuzz  ## Throw a million mangled payloads at the codec and 50,000 at a server (minutes)
@@ -66,7 +66,7 @@ fuzz: $(VENV)/.fuzz  ## Throw a million mangled payloads at the codec and 50,000
 	$(BIN)/python -m tests.system.fuzz coverage
 	$(BIN)/python -m tests.system.fuzz live
 
-notebooks: $(VENV)/.dev  ## Run the notebooks and keep what they show
+notebooks: $(VENV)/.dev  ## Run the notebooks and save their output
 	$(BIN)/python notebooks/execute.py
 
 plot: $(VENV)/.dev  ## Draw the README's plot from the history of a demo
@@ -79,7 +79,7 @@ clean:  ## Remove environments, caches and builds
 	rm -rf .venv .venv-* benchmarks/.venvs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each stamp says that .venv holds what its target needs; the later ones include the earlier.
+# Each stamp records that .venv has the packages of its target; later stamps include earlier ones.
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit into $(VENV) ...' >&2
@@ -87,17 +87,17 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.made
-	@echo 'Installing workkit and what its tests need into $(VENV) ...' >&2
+	@echo 'Installing workkit and the packages for its tests into $(VENV) ...' >&2
 	@$(PIP) install -e '.[demo,notebook,simulation,serve]' --group test
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
-	@echo 'Installing workkit and what its developers need into $(VENV) ...' >&2
+	@echo 'Installing workkit and the packages for its developers into $(VENV) ...' >&2
 	@$(PIP) install -e '.[demo,notebook,simulation,serve]' --group dev
 	@touch $(VENV)/.demo $(VENV)/.test $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.made
-	@echo 'Installing workkit and what draws its figures into $(VENV) ...' >&2
+	@echo 'Installing workkit and the packages for its benchmarks into $(VENV) ...' >&2
 	@$(PIP) install -e '.[demo,pandas]' --group bench
 	@touch $(VENV)/.demo $@
 
@@ -110,8 +110,8 @@ $(VENV)/.fuzz: pyproject.toml $(VENV)/.made
 	@$(PIP) install -e '.[demo,simulation,tui]' --group fuzz
 	@touch $@
 
-# An environment knows where it was made. One that was copied or moved here, or whose interpreter is
-# gone, is made again.
+# An environment depends on its folder and its interpreter. If it was copied or moved here, or its
+# interpreter is gone, make it again.
 ifneq ($(shell ($(BIN)/python -c 'print(open("$(VENV)/.made").read().strip())') 2>/dev/null),$(CURDIR))
 .PHONY: $(VENV)/.made
 endif
@@ -119,7 +119,7 @@ endif
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-# Dependency groups need pip 25.1, which is newer than what most interpreters bring along.
+# Dependency groups need pip 25.1; most interpreters include an older one.
 $(VENV)/.made:
 	@for python in $(CANDIDATES); do \
 	    if "$$python" -c '$(SUITABLE)' >/dev/null 2>&1; then found=$$python; break; fi; \

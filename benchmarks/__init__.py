@@ -1,4 +1,4 @@
-"""Every speed claim, one command each; nothing here is shipped.
+"""Every speed claim, one command each; not part of the package.
 
 Workers of other libraries import `benchmarks.meter` too, so this file imports nothing.
 """

@@ -1,4 +1,4 @@
-"""What every measure uses: one server, worker processes, rounds, progress."""
+"""Shared by all measures: one server, worker processes, rounds, progress."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Bench:
     All connections of workers and clients go over TCP on the loopback interface.
 
     Args:
-        server: A running server with a TCP port, which is emptied again and again.
+        server: A running server with a TCP port; measures empty it many times.
         effort: How thorough to be.
-        on_progress: Takes lines that say what is going on.
+        on_progress: Gets lines about the progress.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Bench:
     # How much.
 
     def jobs(self, count: int) -> int:
-        """Scale a number of jobs, or of anything else that is done one by one."""
+        """Scale a number of jobs, or of other operations."""
         return max(int(count * self.effort.share), 40)
 
     def seconds(self, seconds: float) -> float:
@@ -86,7 +86,7 @@ class Bench:
         return max(seconds * self.effort.share, 0.2)
 
     def rounds(self, what: str, sides: dict[str, Side]) -> dict[str, Sample]:
-        """Measure all sides of a comparison in turn, several times, each round in another order.
+        """Measure all sides of a comparison in several rounds, each round in another order.
 
         Args:
             what: For the progress.
@@ -114,7 +114,7 @@ class Bench:
     def spec(
         self, kind: Kind = "sync", *, queues: int = 10, concurrency: int = 20, loops: int = 0
     ) -> WorkerSpec:
-        """Say what a worker on this server runs."""
+        """Return the description of a worker on this server."""
         return WorkerSpec(self.url, "bench", kind, queues, concurrency, loops)
 
     def enqueue(self, jobs: int, names: Sequence[str], *, padding: int = 0) -> None:
@@ -140,7 +140,7 @@ class Bench:
         processes: int = 1,
         enqueue: Callable[[int], None] | None = None,
     ) -> float:
-        """Enqueue jobs first, then start workers and let them do everything.
+        """Enqueue jobs first, then start workers, which run all of them.
 
         Args:
             spec: What the workers run.
@@ -167,7 +167,7 @@ class Bench:
         """Poll a condition.
 
         Raises:
-            TimeoutError: It stayed false.
+            TimeoutError: The condition stayed false.
         """
         deadline = time.monotonic() + timeout_s
         while not condition():

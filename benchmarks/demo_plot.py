@@ -37,13 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_demo(limit: int) -> Any:
-    """Run the demo on a server of its own; return its history as a frame.
+    """Run the demo on a private server; return its history as a frame.
 
     Args:
         limit: How many files it processes.
 
     Raises:
-        RuntimeError: It has failed.
+        RuntimeError: The demo failed.
     """
     with EmbeddedServer() as server:
         command = [
@@ -60,7 +60,7 @@ def run_demo(limit: int) -> Any:
 
 
 def _await_report(demo: subprocess.Popen[str]) -> None:
-    """Read until the report is whole; the demo then waits for Ctrl-C."""
+    """Read until the report is complete; the demo then waits for Ctrl-C."""
     text = ""
     for line in demo.stdout or ():
         text += line

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 __all__ = ["WARM_UP", "Sample", "percentile", "rate"]
 
-#: This share of the first completions is not counted.
+#: Share of the first completions that does not count.
 WARM_UP: Final = 0.1
 
 
@@ -44,12 +44,12 @@ class Sample:
         return max(self.values)
 
     def over(self, other: Sample) -> Sample:
-        """Divide round by round: both sides of a ratio were measured shortly after each other."""
+        """Divide round by round: each round measured both sides shortly after each other."""
         return Sample.of([a / b for a, b in zip(self.values, other.values, strict=True)])
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which a share of all lies; the next higher one that was measured."""
+    """Return a percentile: the next higher measured value."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 

@@ -1,8 +1,8 @@
 """The server-bound ceiling: the exchange script, driven by a client that does nothing else.
 
 All commands are made, by the same function that the dispatcher uses, and packed before the clock
-starts: the queues are first in, first out, so it is known which jobs each exchange will claim and
-the next one will settle. What remains is to write bytes and to let hiredis read the replies.
+starts. The queues are first in, first out, so the client knows which jobs each exchange will claim
+and the next one will settle. It then only writes bytes, and hiredis reads the replies.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _packed(round_trip: RoundTrip[Any]) -> bytes:
 
 
 def _send(url: str, commands: list[bytes]) -> float:
-    """Send one after the other was answered; return the seconds it took."""
+    """Send each command after the reply to the one before; return the seconds."""
     address = urlsplit(url)
     reader = hiredis.Reader()
     with socket.create_connection((address.hostname, address.port)) as connection:

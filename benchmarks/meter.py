@@ -43,7 +43,7 @@ class Meter:
         self._values.append(time.monotonic())
 
     def record(self, value: float) -> None:
-        """Keep a number that the handler has measured itself."""
+        """Store a number that the handler has measured."""
         if not self._begun:
             self._begin()
         self._values.append(value)
@@ -66,7 +66,7 @@ class Meter:
 
 
 class Readings:
-    """What the meters of all workers have, as seen by the measuring process.
+    """The readings of the meters of all workers, for the measuring process.
 
     Args:
         directory: An empty directory; workers find it in the variable `DIRECTORY`.

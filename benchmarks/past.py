@@ -1,4 +1,4 @@
-"""A history to be read: entries as pools write them, without the pools."""
+"""A history to read: entries in the form in which pools write them."""
 
 from __future__ import annotations
 

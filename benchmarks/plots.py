@@ -34,7 +34,7 @@ def draw(curve: Curve) -> str:
         The picture's path, relative to RESULTS.md.
 
     Raises:
-        ImportError: There is no matplotlib; the dependency group `bench` has it.
+        ImportError: matplotlib is not installed; the dependency group `bench` has it.
     """
     import matplotlib as mpl
 

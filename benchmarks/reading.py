@@ -1,4 +1,4 @@
-"""One reading of a history, in a process of its own: `python -m benchmarks.reading SIDE URL`.
+"""Read a history once, in a separate process: `python -m benchmarks.reading SIDE URL`.
 
 Prints one JSON object: seconds, records, and memory where it is measured.
 """

@@ -31,7 +31,7 @@ _ROW_HEADER: Final = ("measure", "median", "spread", "goal", "met")
 
 
 def figure(value: float) -> str:
-    """Write a number with three or four digits that say something."""
+    """Write a number with three or four significant digits."""
     decimals = next((n for n, least in enumerate((100, 10, 1)) if abs(value) >= least), 3)
     return f"{value:,.{decimals}f}"
 
@@ -98,7 +98,7 @@ def self_section(
 
 
 def write_section(title: str, content: str, path: Path = RESULTS) -> None:
-    """Replace one section of the file and leave the other as it is.
+    """Replace one section of the file and keep the other.
 
     Args:
         title: Of the section, one of two.

@@ -1,4 +1,4 @@
-"""What a measure brings back."""
+"""The result of a measure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Goal:
     bound: float
 
     def met(self, sample: Sample) -> bool:
-        """Tell whether the median keeps to the bound."""
+        """Tell whether the median is within the bound."""
         if self.sign == "≥":
             return sample.median >= self.bound
         return sample.median <= self.bound
@@ -58,13 +58,13 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met; None without one."""
+        """Whether the goal is met; None without a goal."""
         return None if self.goal is None else self.goal.met(self.sample)
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Rates over something that is varied.
+    """Rates that depend on a varied quantity.
 
     Attributes:
         title: Of the plot.
@@ -79,7 +79,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a measure brings back.
+    """The result of a measure.
 
     Attributes:
         includes: What the figures include, in a sentence or two.

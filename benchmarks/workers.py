@@ -28,14 +28,14 @@ _STOP_S: Final = 5.0
 
 
 class Metered:
-    """Programs whose handlers carry a meter; they end with this object.
+    """Programs whose handlers have a meter; they end with this object.
 
     Args:
-        variables: For their environment, beside our own and the meter's.
+        variables: Environment variables, in addition to ours and the meter's.
 
     Attributes:
         environment: All variables that they get.
-        readings: What their meters have.
+        readings: The readings of their meters.
         processes: Those that were started.
     """
 

@@ -2,7 +2,7 @@
 
 A service that 300 jobs call is down from minute 10 to minute 70. A third of the jobs wait as the
 default says, a third exponentially with full jitter, a third a constant minute. Which policy
-bothers the service least, and which is done soonest after it is back?
+sends the fewest calls, and which finishes soonest after the service is back?
 
     workkit simulate simulations/backoff_policies.py
 """
@@ -47,7 +47,7 @@ def scenario(sim: Simulation) -> None:
 
 
 def report(sim: Simulation) -> str:
-    """Show tries in vain, the peak when the service is back, and when jobs were done."""
+    """Show failed tries, the peak when the service is back, and when jobs were done."""
     rows = []
     plots = []
     for name in POLICIES:

@@ -1,7 +1,7 @@
 """A pool dies: how soon its jobs run elsewhere.
 
-Three pools work on jobs of a minute. One of them is killed with five jobs in its hands; nobody is
-told. The others notice that its heartbeat has stopped, and put its jobs at the front of the queue.
+Three pools run jobs of a minute. The scenario kills one pool while it runs five jobs. The others
+notice that its heartbeat has stopped, and put its jobs at the front of the queue.
 
     workkit simulate simulations/dead_pool.py
 """
@@ -17,7 +17,7 @@ KILLED_S = 30.0
 
 
 def work(job: Job) -> None:
-    """Work; how long is said by the scenario."""
+    """Work for the time that the scenario sets."""
 
 
 def scenario(sim: Simulation) -> None:

@@ -1,8 +1,8 @@
 """A job that kills its worker, among jobs that do not.
 
 One of thirty jobs makes its process end on the spot: a crash in a C library, or too much memory.
-Its pool starts again, the job is recovered, and kills the next one. Recoveries are counted: on its
-last one the job runs with nothing beside it, dies alone, and is put away.
+Its pool starts again, the job is recovered, and kills the next process. workkit counts recoveries:
+after its last one the job runs alone, kills only its own process, and goes to the dead set.
 
     workkit simulate simulations/poison_job.py
 """

@@ -2,7 +2,7 @@
 
 The default backoff is the original's: after the n-th failure a job waits n**4 + 15 s, plus up to
 29 * (n + 1) s of jitter. Two hundred jobs fail eight times each; the table shows how long they
-waited between two tries, beside the bounds.
+waited between two tries, and the bounds.
 
     workkit simulate simulations/retry_ladder.py
 """
@@ -20,7 +20,7 @@ JOBS, TRIES = 200, 8
 
 
 def fail(job: Job) -> None:
-    """Fail, as a service does that is down for good."""
+    """Fail, like a service that never comes back."""
     raise ConnectionError("no answer")
 
 

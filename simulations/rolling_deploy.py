@@ -18,7 +18,7 @@ FIRST_S = 60  # when the first new pool comes
 
 
 def work(job: Job) -> None:
-    """Work; how long is said by the scenario."""
+    """Work for the time that the scenario sets."""
 
 
 def version(sim: Simulation, number: int, replica: int) -> SimulatedPool:
@@ -31,7 +31,7 @@ def version(sim: Simulation, number: int, replica: int) -> SimulatedPool:
 
 
 def scenario(sim: Simulation) -> None:
-    """Every minute one old pool is asked to stop and a new one takes its place."""
+    """Every minute one old pool stops and a new one replaces it."""
     old = [version(sim, 1, replica) for replica in range(3)]
     for replica, leaving in enumerate(old):
         at_s = FIRST_S * (replica + 1)
@@ -48,7 +48,7 @@ def _replace(sim: Simulation, leaving: SimulatedPool, replica: int) -> None:
 
 
 def report(sim: Simulation) -> str:
-    """Show who ran what, and that nothing is left."""
+    """Show which pool ran which jobs, and that no job is left."""
     rows = []
     plots = []
     for pool in sim.pools:

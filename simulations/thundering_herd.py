@@ -1,8 +1,9 @@
-"""Redis comes back after ten minutes, and everybody wants something at once.
+"""Redis comes back after ten minutes, and all clients and pools send requests at once.
 
-Eight pools lose their server while they are at work. Clients keep what they could not enqueue and
-hand in 2,000 jobs in the second in which it returns. Pools try again after growing waits with
-jitter, so they do not come back in step; a limit of 30 keeps the service behind the jobs safe.
+Eight pools lose their server while they run jobs. Clients keep the jobs that they could not
+enqueue, and enqueue 2,000 of them in the second in which it returns. Pools try again after growing
+waits with jitter, so they do not come back at the same time; a limit of 30 keeps the service behind
+the jobs safe.
 
     workkit simulate simulations/thundering_herd.py
 """
@@ -19,7 +20,7 @@ JOBS, LIMIT = 2_000, 30
 
 
 def call(job: Job) -> None:
-    """Call the service; how long is said by the scenario."""
+    """Call the service for the time that the scenario sets."""
 
 
 def scenario(sim: Simulation) -> None:
@@ -35,7 +36,7 @@ def scenario(sim: Simulation) -> None:
 
 
 def report(sim: Simulation) -> str:
-    """Show when pools are back, and how the backlog is worked off."""
+    """Show when pools are back, and how the backlog shrinks."""
     runs = [event for event in sim.runs("call") if event.at > BACK_S]
     back = []
     for pool in sim.pools:

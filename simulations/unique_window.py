@@ -1,8 +1,8 @@
-"""Unique jobs: how long a key is held, and what happens to those who come meanwhile.
+"""Unique jobs: how long a key is held, and what happens to jobs that are enqueued in that time.
 
-A key is held until its job begins, and for a day at most. Jobs that are enqueued by key hand their
-args to the one that waits. A job that has failed has given its key back, so a new one may be
-accepted beside its retry.
+A key is held until its job begins, and for a day at most. A job that is enqueued by key gives its
+args to the job that waits. A job that has failed has freed its key, so workkit may accept a new job
+while the failed one waits for its retry.
 
     workkit simulate simulations/unique_window.py
 """
@@ -27,7 +27,7 @@ def two_hours(job: Job) -> float:
 
 
 def scenario(sim: Simulation) -> None:
-    """One pool; somebody asks for reports, most of the time while their queue is paused."""
+    """One pool; a client enqueues reports, mostly while their queue is paused."""
     pool = sim.pool(concurrency=2)
 
     @pool.job("report", takes=60, backoff=two_hours)
@@ -56,7 +56,7 @@ def _ask(sim: Simulation, what: str, enqueue: Callable[..., Any], args: tuple[An
 
 
 def report(sim: Simulation) -> str:
-    """Show who was accepted, and what ran."""
+    """Show which jobs were accepted and which ran."""
     asked = [
         (duration(each.at_us)[:-4], each.detail["says"], each.detail["answer"])
         for each in sim.trace.of(kind="asked")

@@ -1,4 +1,4 @@
-"""How much of what the server can do at all one process of workkit gets, and two."""
+"""How much of the server's maximum one process of workkit reaches, and two."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ __all__ = ["measure"]
 
 _JOB_TYPES = 20
 _SETTLING_S = 4.0
-_WATCHED_S = 30.0  # so that what is done twice a minute is seen
+_WATCHED_S = 30.0  # long enough to see commands that run twice a minute
 
 
 def measure(bench: Bench) -> Result:

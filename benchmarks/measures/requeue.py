@@ -1,4 +1,4 @@
-"""How fast due jobs go back to their queues, and whether a pool can stop meanwhile."""
+"""How fast due jobs go back to their queues, and whether a pool can stop during that."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POLL_S = 0.002
 
 
 def measure(bench: Bench) -> Result:
-    """Measure a pool that starts beside many scheduled jobs that are due."""
+    """Measure a pool that starts when many scheduled jobs are due."""
     jobs = bench.jobs(_JOBS)
     samples = bench.rounds(
         "requeue",
@@ -62,7 +62,7 @@ def _left(bench: Bench) -> int:
 
 
 def _schedule(bench: Bench, jobs: int) -> None:
-    """Fill the scheduled set, past the enqueuer: one by one it would take longer than all else."""
+    """Fill the scheduled set without the enqueuer, which would take longer than the measurement."""
     bench.empty()
     now_s = int(time.time())
     for start in range(0, jobs, _CHUNK):

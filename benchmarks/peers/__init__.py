@@ -1,1 +1,1 @@
-"""workkit beside other libraries: `python -m benchmarks.peers`."""
+"""workkit compared with other libraries: `python -m benchmarks.peers`."""

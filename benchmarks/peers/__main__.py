@@ -1,4 +1,4 @@
-"""Measure workkit beside other libraries: `python -m benchmarks.peers [NAME ...]`."""
+"""Compare workkit with other libraries: `python -m benchmarks.peers [NAME ...]`."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _ENQUEUING_S: Final = 300
 
 @dataclass(slots=True)
 class Entry:
-    """What has been measured of one library.
+    """The measurements of one library.
 
     Attributes:
         name: As it is listed.
@@ -37,7 +37,7 @@ class Entry:
         versions: What was installed.
         jobs_per_s: One a round.
         enqueued_per_s: One a round.
-        failure: Why it is out; "" while it is not.
+        failure: Why it failed; "" if it did not.
     """
 
     name: str

@@ -23,7 +23,7 @@ _TIMEOUT_S = 300
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the program printed.
+    """The output of the program.
 
     Attributes:
         jobs_per_s: Jobs a second.

@@ -1,4 +1,4 @@
-"""Every library's settings, in one place; the handlers stand in `apps`."""
+"""The settings of all libraries; the handlers are in `apps`."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ PEERS: Final = (
         _CONCURRENCY,
         "async, 1 queue; finished jobs are not kept, no log line a job",
         "saq",
-        ("saq[redis]", "hiredis", "typing-extensions"),  # which it imports without asking for it
+        ("saq[redis]", "hiredis", "typing-extensions"),  # imported, but not among its requirements
         ("saq", "redis"),
     ),
     Peer(

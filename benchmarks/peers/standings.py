@@ -52,7 +52,7 @@ def table(entries: Sequence[Entry], layout: _Layout) -> str:
 
 
 def goals(entries: Sequence[Entry]) -> list[Row]:
-    """Hold workkit against the best of the others; what did not run is left out."""
+    """Compare workkit with the best of the others; omit libraries that did not run."""
     ours, *rest = (entry for entry in entries if not entry.name.startswith("workkit, "))
     if ours.failure:
         return []

@@ -25,7 +25,7 @@ print(json.dumps({name: metadata.version(name) for name in sys.argv[1:]}))
 
 
 class NotInstalled(Exception):
-    """A library cannot be installed; the message is what pip said last."""
+    """A library cannot be installed; the message is the end of pip's output."""
 
 
 def provide(peer: Peer, say: Callable[[str], None]) -> None:
@@ -36,7 +36,7 @@ def provide(peer: Peer, say: Callable[[str], None]) -> None:
         say: Takes progress.
 
     Raises:
-        NotInstalled: It cannot be had.
+        NotInstalled: pip cannot install it.
     """
     if not peer.environment:
         return

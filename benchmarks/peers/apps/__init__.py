@@ -1,1 +1,1 @@
-"""What each library runs; every module is imported in the environment of its library only."""
+"""The app of each library; only the environment of a library imports its module."""

@@ -1,4 +1,4 @@
-"""What all apps share; standard library only."""
+"""Shared by all apps; standard library only."""
 
 from __future__ import annotations
 
