@@ -225,7 +225,7 @@ def test_a_job_that_is_too_large_is_refused_and_a_large_one_is_warned_of_once_a_
     enqueuer = Enqueuer(namespace, redis_url, max_job_bytes=50_000)
     for _ in range(3):
         METHODS[method](enqueuer, "work", {"x": "x" * 20_000})
-    warned = [record for record in caplog.records if "store what is large" in record.message]
+    warned = [record for record in caplog.records if "store large data elsewhere" in record.message]
     assert len(warned) == 1
     assert "'work' takes " in warned[0].message
     before = scene.redis.dbsize()
