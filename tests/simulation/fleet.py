@@ -14,6 +14,7 @@ from workkit.simulation.exploration.playing import DEFAULT_FAULTS
 
 __all__ = [
     "SCENARIOS",
+    "cron_late",
     "everything",
     "half_reaped",
     "late",
@@ -166,6 +167,15 @@ def reaping(sim: Simulation) -> None:
         sim.at(2 * n, sim.enqueuer.enqueue, names[n % 6], {"n": n})
 
 
+def cron_late(sim: Simulation) -> None:
+    """Pools that plan the same cron slots, on connections so slow that a plan may arrive late."""
+    for _ in range(3):
+        pool = sim.pool(concurrency=3)
+        for every_s in (5, 7, 11):
+            pool.job(f"tick{every_s}", nothing, takes=(0, 1))
+            pool.periodically_enqueue(f"@every {every_s}s", f"tick{every_s}")
+
+
 def late(sim: Simulation) -> None:
     """Pools that always have jobs, on connections that are sometimes slow."""
     for _ in range(2):
@@ -195,8 +205,10 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "everything": (everything, DEFAULT_FAULTS),
     "poison": (poison, DEFAULT_FAULTS),
     "updates": (updates, DEFAULT_FAULTS),
+    "cron_late": (cron_late, Faults(slow=60, freeze=60, cut=60, crash=60, lose=60)),
     "half_reaped": (half_reaped, Faults(freeze=120)),
     "late": (late, Faults(slow=60)),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
-    "reaping": (reaping, Faults(freeze=120, slow=80, cut=80, crash=20)),
+    "late_reaped": (late, Faults(freeze=200, lose=400)),
+    "reaping": (reaping, Faults(freeze=200, slow=300)),
 }

@@ -269,7 +269,7 @@ def look(
     """
     open_ones = [name for name in queues if name not in blocked]
     names = [*open_ones, *(name for name in queues if name in blocked)]
-    key_list: list[bytes] = [keys.scheduled, keys.retry]
+    key_list: list[bytes] = [keys.scheduled, keys.retry, keys.known_jobs]
     for name in names:
         if name in blocked:
             queue = keys.queue(name, pool_id)

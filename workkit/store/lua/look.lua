@@ -7,6 +7,8 @@
 --
 -- KEYS[1]  scheduled   zset
 -- KEYS[2]  retry       zset
+-- KEYS[3]  known_jobs  set; it exists and changes hardly ever. When a cluster moves the namespace,
+--                      it goes from the old node, which announces that; empty queues cannot.
 -- then the lists, jobs:NAME, of the queues that are not blocked
 -- then three for each queue that was paused or full: paused, max_concurrency, lock
 --
@@ -23,14 +25,16 @@ for i = 1, 2 do
   if score and (not earliest or score < earliest) then earliest = score end
 end
 
+redis.call('EXISTS', KEYS[3])
+
 -- If all queues are empty, one command for up to 1,000 queues is enough.
-local last = 2 + tonumber(ARGV[1])
+local last = 3 + tonumber(ARGV[1])
 local some = false
-for k = 3, last, 1000 do
+for k = 4, last, 1000 do
   some = redis.call('EXISTS', unpack(KEYS, k, math.min(k + 999, last))) > 0 or some
 end
 local states = {}
-for k = 3, last do
+for k = 4, last do
   local waiting = some and redis.pcall('LLEN', KEYS[k])
   states[#states + 1] = type(waiting) == 'number' and waiting > 0 and '1' or '0'
 end
