@@ -61,7 +61,7 @@ class PrivateServer(Protocol):
 class WaitUntil(Protocol):
     """Wait for what no signal tells."""
 
-    def __call__(self, condition: Callable[[], object], timeout_s: float = 10) -> Any:
+    def __call__(self, condition: Callable[[], object], timeout_s: float = 30) -> Any:
         """Return the first true value of the condition, or fail the test."""
         ...
 
@@ -157,7 +157,7 @@ def wait_until() -> WaitUntil:
     Only for what gives no signal, such as a key that another process writes.
     """
 
-    def wait(condition: Callable[[], object], timeout_s: float = 10) -> Any:
+    def wait(condition: Callable[[], object], timeout_s: float = 30) -> Any:
         pause = threading.Event()
         deadline = time.monotonic() + timeout_s
         while not (value := condition()):

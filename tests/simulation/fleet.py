@@ -209,6 +209,5 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "half_reaped": (half_reaped, Faults(freeze=120)),
     "late": (late, Faults(slow=60)),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
-    "late_reaped": (late, Faults(freeze=200, lose=400)),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
 }

@@ -74,7 +74,8 @@ def test_a_run_accounts_for_every_job_and_its_findings_are_true(
         expected = sum((file.size > LARGE_BYTES) is large for file in files.files)
         assert account.counts(name)["enqueued"] == expected
     assert total["dead"] == len(wrong)
-    assert total["retried"] == 2 * len(wrong)
+    # At least: a busy machine may have others retried too, and then they succeed.
+    assert total["retried"] >= 2 * len(wrong)
 
     # The dead are those that do not parse, with the parser's own words.
     dead = list(client.iter_dead_jobs())
