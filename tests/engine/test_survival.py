@@ -277,6 +277,19 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Refusing:
     return Refusing(monkeypatch)
 
 
+def test_log_records_are_delivered_by_the_stop_where_no_thread_can_deliver_them(
+    make_pool: MakePool, enqueuer: Enqueuer, system: Refusing, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = make_pool()
+    pool.job("fails", fail, max_fails=1)
+    system.names = {"workkit-log"}
+    enqueuer.enqueue("fails")
+    with pool:
+        assert pool.drain(PATIENCE_S).complete
+        system.refused.wait_for(1)
+    assert "is dead" in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_workers_that_were_refused_are_started_later(
     make_pool: MakePool, enqueuer: Enqueuer, system: Refusing, kind: str

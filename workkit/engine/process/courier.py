@@ -23,6 +23,8 @@ _log = logging.getLogger("workkit")
 _MOST_WAITING: Final = 1_000
 
 _Deliver: TypeAlias = Callable[[logging.LogRecord], object]
+#: A record and what passes it on; an event to set when it is reached; None ends the thread.
+_Item: TypeAlias = tuple[_Deliver, logging.LogRecord] | threading.Event | None
 
 
 class Courier:
@@ -42,9 +44,7 @@ class Courier:
         self._lock = threading.Lock()
         self._users = 0
         self._lost = 0
-        self._queue: SimpleQueue[tuple[_Deliver, logging.LogRecord] | threading.Event | None] = (
-            SimpleQueue()
-        )
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
@@ -69,6 +69,9 @@ class Courier:
     def flush(self, wait_s: float) -> bool:
         """Wait until all records so far are delivered.
 
+        The caller delivers them if no thread can: from Python 3.12 on, an interpreter that exits
+        starts no thread.
+
         Args:
             wait_s: How long to wait at most, seconds.
 
@@ -76,8 +79,11 @@ class Courier:
             Whether they were.
         """
         thread = self._thread
-        if thread is None or thread is threading.current_thread():
+        if thread is threading.current_thread():
             return self._queue.empty()
+        if thread is None or not thread.is_alive():
+            self._deliver_here()
+            return True
         delivered = threading.Event()
         self._queue.put(delivered)
         return delivered.wait(wait_s)
@@ -119,16 +125,28 @@ class Courier:
         finally:
             self._lock.release()
 
+    def _deliver_here(self) -> None:
+        """Deliver waiting records on the calling thread, which is the courier's meanwhile."""
+        self._thread = threading.current_thread()
+        try:
+            while not self._queue.empty():
+                self._hand_over(self._queue.get())
+        finally:
+            self._thread = None
+
     def _serve(self) -> None:
         while (item := self._queue.get()) is not None:
-            if isinstance(item, threading.Event):
-                item.set()
-                continue
+            self._hand_over(item)
+            del item  # it may hold a traceback
+
+    def _hand_over(self, item: _Item) -> None:
+        if isinstance(item, threading.Event):
+            item.set()
+        elif item is not None:
             try:
                 self._deliver(*item)
             except BaseException:  # noqa: BLE001 - the application's code may raise anything
                 self._lost += 1
-            del item  # it may hold a traceback
 
     def _deliver(self, deliver: _Deliver, record: logging.LogRecord) -> None:
         deliver(record)
