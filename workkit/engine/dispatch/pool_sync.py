@@ -100,7 +100,10 @@ class PoolSync:
         self._in_step = False
 
     def restore(self, now: Instant) -> Step[list[Fate]]:
-        """Register or resync if necessary.
+        """Register and resync if necessary.
+
+        No exchange is sent before that: it would replace the lost one, and nobody would ask what
+        the lost one has done.
 
         Returns:
             Fates that the lost exchange turned out to have applied.
@@ -108,12 +111,13 @@ class PoolSync:
         Raises:
             ServerError: Redis did not answer; call again.
         """
-        if self.reaped or not self.registered:
-            yield from self._register(now)
-        if self._to_adopt:
-            yield from self._adopt()
-        if not self._in_step or now.monotonic_s >= self.next_s:
-            yield from self._resync(now)
+        while self.due(now):  # a resync may find that the pool was taken for dead
+            if self.reaped or not self.registered:
+                yield from self._register(now)
+            if self._to_adopt:
+                yield from self._adopt()
+            if not self._in_step or now.monotonic_s >= self.next_s:
+                yield from self._resync(now)
         found, self._found = self._found, []
         return found
 
@@ -190,7 +194,7 @@ class PoolSync:
             self._keys, self._identity.pool_id, self.fence, self._board.names
         )
         if state is None:
-            self.reaped = True  # the next turn registers it again
+            self.reaped = True
             return
         applied, lists = state
         self._resolve(self._identity.pool_id, applied)

@@ -59,12 +59,15 @@ class Courier:
         Args:
             wait_s: How long to wait for handlers, seconds.
         """
-        self.flush(wait_s)
+        flushed, thread = self.flush(wait_s), self._thread
         with self._lock:
             self._users = max(self._users - 1, 0)
-            if not self._users and self._thread is not None:
-                self._queue.put(None)
-                self._thread = None
+            if self._users or self._thread is None:
+                return
+            self._queue.put(None)
+            self._thread = None
+        if flushed and thread is not None and thread is not threading.current_thread():
+            thread.join(wait_s)  # else it would outlive the pool for a moment
 
     def flush(self, wait_s: float) -> bool:
         """Wait until all records so far are delivered.
