@@ -11,14 +11,15 @@ from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES, HistoryOptions, JobKeywords, check_job_bytes
 from workkit.engine.driver import PoolDriver
-from workkit.engine.engine import PoolSpec
 from workkit.engine.handling import events
 from workkit.engine.handling.events import EventName, ReapedPool
 from workkit.engine.handling.handlers import read_middleware
 from workkit.engine.handling.shapes import AnyHandler, AnyMiddleware
+from workkit.engine.process.sources import Sources
 from workkit.engine.registering import check_pool, register_job, register_periodic
 from workkit.engine.runners import HandlerRunner, PoolLoop, Runner
-from workkit.engine.running import Run
+from workkit.engine.running import Lifecycle, Run
+from workkit.engine.spec import PoolSpec
 from workkit.errors import InvalidHandler, PoolState
 from workkit.store.connections.target import RedisLike, Target
 from workkit.store.keys import Keys
@@ -99,13 +100,15 @@ class WorkerPool:
         self._backoffs_s = [ms / 1000 for ms in sleep_backoffs]
         max_bytes = check_job_bytes(max_job_bytes)
         self._spec = PoolSpec(namespace, concurrency, context, history, max_recoveries, max_bytes)
-        self._clock = clock if clock is not None else SystemClock()
-        self._entropy = entropy if entropy is not None else Entropy()
+        self._sources = Sources(
+            SystemClock() if clock is None else clock, Entropy() if entropy is None else entropy
+        )
         self._loop = PoolLoop()
-        self._run = Run(
-            self._spec, self._make_driver, self._start_hooks, self._stop_hooks,
-            self._close_loop, self._clock,
+        lifecycle = Lifecycle(
+            start_hooks=self._start_hooks, make_driver=self._make_driver,
+            start_failed=self._close_loop, stop_hooks=self._stop_hooks,
         )  # fmt: skip
+        self._run = Run(self._spec, lifecycle, self._sources.clock)
 
     # Registering.
 
@@ -320,12 +323,11 @@ class WorkerPool:
 
     def _make_driver(self) -> PoolDriver:
         return PoolDriver(
-            self._spec, self._target, self._clock, self._entropy, self._backoffs_s,
-            self._make_runner,
-        )  # fmt: skip
+            self._spec, self._target, self._sources, self._backoffs_s, self._make_runner
+        )
 
     def _make_runner(self, worker_ids: Sequence[str], done: Callable[[Any], None]) -> Runner:
-        return HandlerRunner(worker_ids, done, self._clock, self._entropy, self._loop)
+        return HandlerRunner(worker_ids, done, self._sources, self._loop)
 
     def stop(self, timeout: float | None = None) -> None:
         """Claim no more jobs, wait for the running ones, and return unfinished ones to their queue.

@@ -14,6 +14,7 @@ from workkit import Client, Enqueuer, HistoryRecord, WorkerPool
 from workkit.core.entropy import Entropy
 from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.engine import Engine
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners import HandlerRunner
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
@@ -32,12 +33,11 @@ class ThreadedPool:
         self._clock = clock
         self._link = Link(Target.of(url))
         self._ended = threading.Semaphore(0)
-        entropy = Entropy(1)
+        sources = Sources(clock, Entropy(1))
         self.engine = Engine(
             pool.spec,
-            clock=clock,
-            entropy=entropy,
-            make_runner=lambda ids, done: HandlerRunner(ids, done, clock, entropy),
+            sources,
+            make_runner=lambda ids, done: HandlerRunner(ids, done, sources),
             notify=self._ended.release,
         )
         self.do(self.engine.dispatcher.register())

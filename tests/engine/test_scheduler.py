@@ -11,6 +11,7 @@ from tests.support.steps import FakeClock
 from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.scheduler import DutyScheduler
+from workkit.engine.process.sources import Sources
 from workkit.errors import ServerUnavailable
 from workkit.store.connections.routine import Wait
 from workkit.store.round_trip import RoundTrip, Step
@@ -50,7 +51,7 @@ def test_an_outage_lasts_until_redis_answers_though_there_is_nothing_else_to_say
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock, duty = FakeClock(), SometimesQuiet()
-    routine = DutyScheduler([duty], clock, Entropy(1), Silence()).routine()
+    routine = DutyScheduler([duty], Sources(clock, Entropy(1)), Silence()).routine()
     assert next_commands(routine, clock) == (("GET", "a key"),)
 
     assert isinstance(routine.throw(ServerUnavailable("no answer")), Wait)

@@ -21,6 +21,7 @@ from workkit.core.clock import SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import encode
 from workkit.engine.engine import Engine
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners import HandlerRunner
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
@@ -277,12 +278,11 @@ def test_the_first_look_after_the_server_has_forgotten_its_scripts_is_watched_to
 
 def engine_of(pool: WorkerPool) -> Engine:
     """Put a pool together that is not started."""
-    clock, entropy = SystemClock(), Entropy()
+    sources = Sources(SystemClock(), Entropy())
     return Engine(
         pool.spec,
-        clock=clock,
-        entropy=entropy,
-        make_runner=lambda ids, done: HandlerRunner(ids, done, clock, entropy),
+        sources,
+        make_runner=lambda ids, done: HandlerRunner(ids, done, sources),
         notify=lambda: None,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from typing import Final
 
 import pytest
@@ -13,8 +14,15 @@ from workkit.store.keys import Keys, QueueKeys
 
 MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 70
+#: How many other parts a constructor of the engine takes; more travel in a record.
+CONSTRUCTOR_PARTS: Final = 4
+#: The names in annotations of plain values, such as options.
+PLAIN: Final = frozenset(
+    {"Collection", "Iterable", "Mapping", "Sequence", "bool", "bytes", "float", "int", "str"}
+)
 
 CLOCK: Final = "workkit.core.clock"
+ENGINE: Final = "workkit.engine"
 ENTROPY: Final = "workkit.core.entropy"
 STORE: Final = "workkit.store"
 KEYS: Final = "workkit.store.keys"
@@ -43,6 +51,20 @@ IMPURE: Final = {
     "an encoder that rounds numbers": re.compile(r"cjson\s*\.\s*encode|cmsgpack"),
 }
 INDEX: Final = re.compile(r"\b(KEYS|ARGV)\[(\d+)(?:\.\.[^\]]*)?\]")
+
+
+def parts_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Return the arguments that are more than plain values and collections of these."""
+    given = function.args
+    named = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
+    return [
+        arg.arg
+        for arg in named
+        if arg is not None
+        and arg.annotation is not None
+        and not {node.id for node in ast.walk(arg.annotation) if isinstance(node, ast.Name)}
+        <= PLAIN
+    ]
 
 
 def is_within(name: str, package: str) -> bool:
@@ -134,6 +156,27 @@ def test_a_function_can_be_seen_whole() -> None:
         for function in module.functions()
         if (function.end_lineno or 0) - function.lineno >= FUNCTION_LINES
     ]
+
+
+def test_a_constructor_of_the_engine_takes_few_parts_one_by_one() -> None:
+    taken = {
+        module.place(function): parts
+        for module in MODULES
+        if is_within(module.name, ENGINE)
+        for function in module.functions()
+        if function.name == "__init__" and len(parts := parts_in(function)) > CONSTRUCTOR_PARTS
+    }
+    assert taken == {}
+
+
+def test_the_rule_about_constructors_counts_parts_and_no_plain_values() -> None:
+    source = """
+    def __init__(self, keys: Keys, ids: Sequence[str], host: str | None, *hooks: Hook,
+                 notify: Callable[[], None], pid: int = 0, **more: Any) -> None: ...
+    """
+    (function,) = ast.parse(textwrap.dedent(source)).body
+    assert isinstance(function, ast.FunctionDef)
+    assert parts_in(function) == ["keys", "hooks", "notify", "more"]
 
 
 def test_nothing_in_the_package_is_left_to_be_done() -> None:

@@ -10,16 +10,16 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
 from workkit.engine.duties.loop import DutyLoop
-from workkit.engine.engine import Engine, PoolSpec, RunnerFactory
+from workkit.engine.engine import Engine, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
 from workkit.engine.process.courier import COURIER
 from workkit.engine.process.signals import SignalEvent
+from workkit.engine.process.sources import Sources
 from workkit.engine.process.vitals import Pulse
 from workkit.engine.process.waker import Waker
 from workkit.engine.serving import Serving, draining
+from workkit.engine.spec import PoolSpec
 from workkit.errors import PoolState, ServerError
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import Wait, carry_out
@@ -52,8 +52,7 @@ class PoolDriver:
     Args:
         spec: The pool's registrations and options.
         target: The address and options of Redis.
-        clock: The host's clock.
-        entropy: The random source.
+        sources: The host's clock and the random source.
         sleep_backoffs_s: Polling intervals for a server that does not announce changes, seconds.
         make_runner: Makes the runner.
 
@@ -65,8 +64,7 @@ class PoolDriver:
         self,
         spec: PoolSpec,
         target: Target,
-        clock: Clock,
-        entropy: Entropy,
+        sources: Sources,
         sleep_backoffs_s: Sequence[float],
         make_runner: RunnerFactory,
     ) -> None:
@@ -74,10 +72,8 @@ class PoolDriver:
         self._spec = spec
         self._target = target
         self._waker = Waker()
-        self.engine = Engine(
-            spec, clock=clock, entropy=entropy, make_runner=make_runner, notify=self._waker.wake
-        )
-        clock = self._clock = self.engine.clock
+        self.engine = Engine(spec, sources, make_runner=make_runner, notify=self._waker.wake)
+        self._clock = self.engine.clock
         vitals = self.engine.vitals
         self._link = Link(target, name="workkit-dispatcher")
         vitals.dispatcher.connects = lambda: self._link.connecting
@@ -85,25 +81,18 @@ class PoolDriver:
             "workkit-heartbeat",
             Link(target, timeout_s=2.0, name="workkit-heartbeat"),
             [self.engine.heartbeat],
-            clock,
-            entropy,
-            pulse=vitals.heartbeat,
-            lookout=vitals.lookout(),
+            self.engine.sources,
+            vitals.watch(vitals.heartbeat),
         )
         self._maintenance = DutyLoop(
             "workkit-maintenance",
             Link(target, name="workkit-maintenance"),
             self.engine.duties,
-            clock,
-            entropy,
-            pulse=vitals.maintenance,
-            lookout=vitals.lookout(),
+            self.engine.sources,
+            vitals.watch(vitals.maintenance),
         )
         self._serving = Serving(
             self.engine,
-            spec.concurrency,
-            clock=clock,
-            entropy=entropy,
             sleep_backoffs_s=sleep_backoffs_s,
             alarm=self._waker,
             listener=self._link,

@@ -11,9 +11,9 @@ from workkit.core.entropy import Entropy
 from workkit.core.options import HistoryOptions, JobOptions, check_whole, near_match, shown
 from workkit.cron import host_is_utc, host_zone_name, parse
 from workkit.cron.slots import PeriodicEntry
-from workkit.engine.engine import PoolSpec
 from workkit.engine.handling.handlers import Registration, check_context_function, read_handler
 from workkit.engine.handling.shapes import Shape, is_async, read_shape
+from workkit.engine.spec import PoolSpec
 from workkit.errors import (
     InvalidArgs,
     InvalidHandler,

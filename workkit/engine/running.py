@@ -12,16 +12,17 @@ import signal
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
 from workkit.core.clock import Clock
 from workkit.engine.driver import PoolDriver
-from workkit.engine.engine import PoolSpec
 from workkit.engine.process.signals import SignalEvent, signals_to
+from workkit.engine.spec import PoolSpec
 from workkit.errors import PoolState
 
-__all__ = ["IMPORTING", "Run"]
+__all__ = ["IMPORTING", "Lifecycle", "Run"]
 
 _log = logging.getLogger("workkit")
 
@@ -36,37 +37,40 @@ class _StopAskedError(BaseException):
     """Signals came before the pool had been started."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What starting and stopping a pool calls.
+
+    Attributes:
+        start_hooks: Calls the hooks that precede the first job.
+        make_driver: Makes the pool's driver.
+        start_failed: Called when the pool could not be started.
+        stop_hooks: Calls the hooks that follow the last job.
+    """
+
+    start_hooks: Callable[[], None]
+    make_driver: Callable[[], PoolDriver]
+    start_failed: Callable[[], None]
+    stop_hooks: Callable[[], None]
+
+
 class Run:
     """Starts and stops a pool.
 
     Args:
         spec: The pool's registrations and options.
-        make_driver: Makes its driver.
-        start_hooks: Calls the hooks that precede the first job.
-        stop_hooks: Calls the hooks that follow the last job.
-        start_failed: Called when the pool could not be started.
+        lifecycle: What starting and stopping the pool calls.
         clock: Measures how long a stop takes.
 
     Attributes:
         driver: The pool's driver, after the start.
     """
 
-    def __init__(
-        self,
-        spec: PoolSpec,
-        make_driver: Callable[[], PoolDriver],
-        start_hooks: Callable[[], None],
-        stop_hooks: Callable[[], None],
-        start_failed: Callable[[], None],
-        clock: Clock,
-    ) -> None:
+    def __init__(self, spec: PoolSpec, lifecycle: Lifecycle, clock: Clock) -> None:
         self._clock = clock
         self._give_up_at_s = math.inf
         self._spec = spec
-        self._make_driver = make_driver
-        self._start_hooks = start_hooks
-        self._stop_hooks = stop_hooks
-        self._start_failed = start_failed
+        self._lifecycle = lifecycle
         self._lock = threading.RLock()
         self._is_starting = False
         self.driver: PoolDriver | None = None
@@ -111,12 +115,12 @@ class Run:
                 raise PoolState("the pool has no jobs; register some with pool.job(...)")
             self._is_starting = True
             try:
-                self._start_hooks()
-                driver = self._make_driver()
+                self._lifecycle.start_hooks()
+                driver = self._lifecycle.make_driver()
                 driver.start()
                 self.driver = driver
             except BaseException:
-                self._start_failed()
+                self._lifecycle.start_failed()
                 raise
             finally:
                 self._is_starting = False
@@ -151,7 +155,7 @@ class Run:
         if driver.stop(timeout_s):
             try:
                 self._spec.events.close(driver.hooks_may_take_s())
-                self._stop_hooks()
+                self._lifecycle.stop_hooks()
             finally:
                 driver.closed()
                 atexit.unregister(self._at_exit)

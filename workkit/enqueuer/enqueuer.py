@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from copy import copy
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
@@ -20,8 +21,40 @@ from workkit.store.connections.target import RedisLike
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]
 
+C = TypeVar("C")
 
-class Enqueuer:
+
+class _BaseEnqueuer(ABC, Generic[C]):
+    """The constructor of both enqueuers; each of them documents the arguments.
+
+    A subclass says with `_connect` how its steps reach Redis.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        redis: RedisLike,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        allow_huge_integers: bool = False,
+        max_job_bytes: int = MAX_JOB_BYTES,
+    ) -> None:
+        self._steps = EnqueueSteps(
+            namespace,
+            clock or SystemClock(),
+            entropy or Entropy(),
+            max_job_bytes,
+            allow_huge_integers=allow_huge_integers,
+        )
+        self._links: C = self._connect(redis, namespace)
+
+    @abstractmethod
+    def _connect(self, redis: RedisLike, namespace: str) -> C:
+        """Return the carrier of the steps; connections open when needed."""
+
+
+class Enqueuer(_BaseEnqueuer[Carrier]):
     """Enqueues jobs; safe to share among threads.
 
     Args:
@@ -44,24 +77,8 @@ class Enqueuer:
     twice, but not a unique one.
     """
 
-    def __init__(
-        self,
-        namespace: str,
-        redis: RedisLike,
-        *,
-        clock: Clock | None = None,
-        entropy: Entropy | None = None,
-        allow_huge_integers: bool = False,
-        max_job_bytes: int = MAX_JOB_BYTES,
-    ) -> None:
-        self._steps = EnqueueSteps(
-            namespace,
-            clock or SystemClock(),
-            entropy or Entropy(),
-            max_job_bytes,
-            allow_huge_integers=allow_huge_integers,
-        )
-        self._links: Carrier = carrier(redis, namespace)
+    def _connect(self, redis: RedisLike, namespace: str) -> Carrier:
+        return carrier(redis, namespace)
 
     def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue.
@@ -204,7 +221,7 @@ class Enqueuer:
         self._links.close()
 
 
-class AsyncEnqueuer:
+class AsyncEnqueuer(_BaseEnqueuer[AsyncCarrier]):
     """Enqueues jobs from asyncio, with the methods of `Enqueuer`, awaited.
 
     Args:
@@ -216,24 +233,8 @@ class AsyncEnqueuer:
         max_job_bytes: As for `Enqueuer`.
     """
 
-    def __init__(
-        self,
-        namespace: str,
-        redis: RedisLike,
-        *,
-        clock: Clock | None = None,
-        entropy: Entropy | None = None,
-        allow_huge_integers: bool = False,
-        max_job_bytes: int = MAX_JOB_BYTES,
-    ) -> None:
-        self._steps = EnqueueSteps(
-            namespace,
-            clock or SystemClock(),
-            entropy or Entropy(),
-            max_job_bytes,
-            allow_huge_integers=allow_huge_integers,
-        )
-        self._links: AsyncCarrier = async_carrier(redis, namespace)
+    def _connect(self, redis: RedisLike, namespace: str) -> AsyncCarrier:
+        return async_carrier(redis, namespace)
 
     async def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue; see `Enqueuer.enqueue`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
-from workkit.engine.engine import PoolSpec
 from workkit.engine.handling.execution import Execution
+from workkit.engine.spec import PoolSpec
 from workkit.errors import PoolState
 from workkit.pool import WorkerPool
 from workkit.simulation.machine.durations import Takes, read_takes

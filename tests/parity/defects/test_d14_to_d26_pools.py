@@ -18,6 +18,7 @@ from workkit import ServerRefused, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import decode
 from workkit.engine.duties.loop import DutyLoop
+from workkit.engine.process.sources import Sources
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 
@@ -268,8 +269,7 @@ def test_d20_a_replica_that_refuses_the_heartbeat_is_heard_of(
         "heartbeat",
         Link(Target.of(own_stage.url)),
         [pool.engine.heartbeat],
-        SystemClock(),
-        Entropy(),
+        Sources(SystemClock(), Entropy()),
     )
     with caplog.at_level(logging.WARNING, "workkit"):
         loop.start()

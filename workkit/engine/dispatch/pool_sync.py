@@ -9,13 +9,9 @@ from typing import Final, NamedTuple
 
 from workkit.core.clock import Instant
 from workkit.core.history import Record
-from workkit.engine.dispatch.admission import Admission
-from workkit.engine.dispatch.board import QueueBoard
-from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.handling.execution import Fate, quick_fate
-from workkit.engine.process.identity import Identity
 from workkit.store.calls import beat, exchange
-from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
 __all__ = ["PoolSync"]
@@ -44,26 +40,15 @@ class PoolSync:
     happened, and its number shows this, or it never will.
 
     Args:
-        keys: The namespace.
-        identity: The pool's ids.
-        admission: Makes placeholders for jobs that nobody runs.
-        ledger: The jobs that the pool holds.
-        board: The pool's queues.
+        parts: The pool's parts.
     """
 
-    def __init__(
-        self,
-        keys: Keys,
-        identity: Identity,
-        admission: Admission,
-        ledger: Ledger,
-        board: QueueBoard,
-    ) -> None:
-        self._keys = keys
-        self._identity = identity
-        self._admission = admission
-        self._ledger = ledger
-        self._board = board
+    def __init__(self, parts: PoolParts) -> None:
+        self._keys = parts.keys
+        self._identity = parts.identity
+        self._admission = parts.admission
+        self._ledger = parts.ledger
+        self._board = parts.board
         self._lost: _Lost | None = None
         self._found: list[Fate] = []
         self._in_step = False

@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
 from workkit.engine.runners.pool_loop import PoolLoop
 
@@ -57,8 +56,7 @@ class LoopRunner:
     Args:
         slots: The pool's workers.
         done: Receives each ended execution.
-        clock: For start and end times.
-        entropy: For the jitter of backoffs.
+        sources: For start and end times, and the jitter of backoffs.
         pool_loop: The loop.
 
     Attributes:
@@ -69,14 +67,13 @@ class LoopRunner:
         self,
         slots: Slots,
         done: Callable[[Execution], None],
-        clock: Clock,
-        entropy: Entropy,
+        sources: Sources,
         pool_loop: PoolLoop,
     ) -> None:
         self._slots = slots
         self._done = done
-        self._clock = clock
-        self._entropy = entropy
+        self._clock = sources.clock
+        self._entropy = sources.entropy
         self._ready: deque[Execution] = deque()
         self._workers: set[_TaskWorker] = set()
         self._parked: list[_TaskWorker] = []

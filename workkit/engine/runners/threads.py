@@ -9,10 +9,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from workkit.core.clock import Clock, Instant
-from workkit.core.entropy import Entropy
+from workkit.core.clock import Instant
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.interrupt import raise_in
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
 from workkit.errors import JobTimeout
 
@@ -63,8 +63,7 @@ class ThreadRunner:
         slots: The pool's workers.
         concurrency: The most threads, without abandoned ones.
         done: Receives each ended execution.
-        clock: For start and end times.
-        entropy: For the jitter of backoffs.
+        sources: For start and end times, and the jitter of backoffs.
         loop: Returns the event loop for the async parts of a chain.
 
     Attributes:
@@ -77,15 +76,14 @@ class ThreadRunner:
         slots: Slots,
         concurrency: int,
         done: Callable[[Execution], None],
-        clock: Clock,
-        entropy: Entropy,
+        sources: Sources,
         loop: Callable[[], asyncio.AbstractEventLoop],
     ) -> None:
         self._slots = slots
         self._concurrency = concurrency
         self._done = done
-        self._clock = clock
-        self._entropy = entropy
+        self._clock = sources.clock
+        self._entropy = sources.entropy
         self._loop = loop
         self._ready: deque[Execution] = deque()
         self._parked: deque[_ThreadWorker] = deque()  # the last one parked has the warmest caches

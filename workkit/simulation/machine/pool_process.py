@@ -14,12 +14,14 @@ from typing import Any, Final, Protocol
 
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.scheduler import DutyScheduler
-from workkit.engine.engine import Engine, PoolSpec
+from workkit.engine.engine import Engine
 from workkit.engine.handling.events import Events, hook_failed
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.results import awaited, is_value
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Runner
 from workkit.engine.serving import Serving
+from workkit.engine.spec import PoolSpec
 from workkit.errors import ServerError
 from workkit.simulation.machine.durations import Takes
 from workkit.simulation.machine.host import Host
@@ -182,7 +184,7 @@ class PoolProcess:
             return self.runner
 
         self.engine = Engine(
-            spec, clock=pool.clock, entropy=entropy, make_runner=make_runner,
+            spec, Sources(pool.clock, entropy), make_runner=make_runner,
             notify=self._dispatcher.wake, host=pool.name, pid=number,
         )  # fmt: skip
         duties = [
@@ -190,11 +192,10 @@ class PoolProcess:
         ]
         self._duties = {duty.name: duty for duty in duties}
         self._beat = PostponableDuty(self.engine.heartbeat, partial(self._postpone, "heartbeat"))
-        self._beats = DutyScheduler([self._beat], self.engine.clock, entropy, self._heartbeat)
-        self._scheduler = DutyScheduler(duties, self.engine.clock, entropy, self._maintenance)
+        self._beats = DutyScheduler([self._beat], self.engine.sources, self._heartbeat)
+        self._scheduler = DutyScheduler(duties, self.engine.sources, self._maintenance)
         self.serving = Serving(
-            self.engine, spec.concurrency, clock=self.engine.clock, entropy=entropy,
-            sleep_backoffs_s=[1.0], alarm=self._dispatcher, listener=links[0],
+            self.engine, sleep_backoffs_s=[1.0], alarm=self._dispatcher, listener=links[0],
             hurry_requeuer=self._hurry_requeuer,
             safety_look_s=POSTPONED_S if sim.jumps else None,
         )  # fmt: skip
