@@ -240,7 +240,8 @@ class WorkerPool:
     def on_start(self, hook: H) -> H:
         """Call a function before the pool claims its first job; its error makes `start()` fail.
 
-        An async function runs on the handlers' loop, so that they can use what it opens.
+        An async function runs on the handlers' loop, so handlers can use a connection that it
+        opens.
         """
         self._refuse_if_started("register a start hook")
         events.check_plain_hook("a start hook", hook)

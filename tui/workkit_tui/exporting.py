@@ -28,7 +28,7 @@ class Exporter:
         self._exported: Any = getattr(screen, "exported", None)
 
     def ask(self) -> None:
-        """Ask where to; does nothing on a screen that lists nothing."""
+        """Ask for the name of the file; do nothing on a screen without a list."""
         if self._exported is None:
             return
         name, _ = self._exported()
@@ -39,7 +39,7 @@ class Exporter:
     def _begin(self, text: str) -> None:
         path = Path(text)
         if self._app.is_web:
-            check_name(path)  # a path would be one of the server
+            check_name(path)  # a path would be on the server
         else:
             check(path)
         _, records = self._exported()

@@ -180,7 +180,7 @@ class PoolDriver:
                 "its limit of threads, such as ulimit -u or the pids limit of the container"
             ) from None
 
-    # The end.
+    # Ending.
 
     def look(self) -> None:
         """Check that all threads of the pool live and make progress; end the pool if not."""

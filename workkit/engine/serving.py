@@ -264,7 +264,7 @@ class Serving:
             why = f"the system has refused every worker for {_UNSTAFFED_S:.0f} s"
             self.end(why, within_s=_LAST_JOBS_S)
 
-    # The end.
+    # Ending.
 
     def _until_give_back(self) -> float:
         if self._gave_back:

@@ -50,7 +50,7 @@ class Durability:
             )
 
     def confirm(self, step: Step[T]) -> Step[T]:
-        """Run a step of an enqueuer, each of whose exchanges writes, and confirm the writes.
+        """Run a step of an enqueuer and confirm its writes; each of its exchanges must write.
 
         Raises:
             NotConfirmed: The jobs were enqueued, but too few servers have them.

@@ -153,8 +153,8 @@ class Keys:
     def unique_of(self, job: Job | Payload) -> str:
         """Return the key that holds a unique job.
 
-        Jobs name their key; an old job without that field has the default key of its args. The
-        method ignores a name outside our unique keys, because the caller deletes the key.
+        Jobs name their key; an old job without that field has the default key of its args. If the
+        name is not one of our unique keys, it is ignored, because the caller deletes the key.
         """
         if job.unique_key.startswith(self._unique_prefix):
             return job.unique_key

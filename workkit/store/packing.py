@@ -17,7 +17,8 @@ __all__ = ["packed", "plain", "unknown_script"]
 def packed(commands: Sequence[Command], lacking: Collection[str]) -> bytes:
     """Write commands in the form of the wire protocol.
 
-    The connection's own packer is slower: it checks every argument for types that ours never have.
+    The connection's own packer is slower: it checks every argument for types that our arguments
+    never have.
 
     Args:
         commands: The commands.

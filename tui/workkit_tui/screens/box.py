@@ -19,8 +19,8 @@ from workkit_tui.widgets.words import Words
 
 __all__ = ["BoxScreen"]
 
-#: A question takes no answer before it was visible for so long, seconds: an earlier key was meant
-#: for another screen.
+#: A question accepts no answer until it has been visible for this long, seconds: an earlier key was
+#: meant for another screen.
 _SEEN_S: Final = 0.3
 
 
@@ -83,7 +83,7 @@ class BoxScreen(ModalScreen[bool]):
             self.console.call_from_thread(call)
 
     def when_seen(self, function: Callable[[], object]) -> None:
-        """Call something when the box was visible long enough for an answer to be meant for it."""
+        """Call something once the box has been visible so long that a key is meant for it."""
         self.set_timer(_SEEN_S, function)
 
     def say(self, title: str, text: str | Text, keys: str, *, busy: bool = False) -> None:

@@ -65,7 +65,7 @@ class JobsScreen(ListScreen):
     def __init__(self, place: Place, query: str = "", about: str = "") -> None:
         super().__init__()
         self.place = place
-        #: The meaning of a query that another screen has made.
+        #: The meaning of the query in words, if another screen has made it.
         self._about = about
         self._reverse = self.FROM_END
         self._pages = Pages(place, reverse=self._reverse)
@@ -186,7 +186,7 @@ class JobsScreen(ListScreen):
         try:
             read = [(number, self._read(self.console.reader, number)) for number in numbers]
         except ServerError:
-            return  # the banner tells the trouble
+            return  # the banner shows the trouble
         if not worker.is_cancelled and self.console.is_running:
             self.console.call_from_thread(self._fetched, read)
 
@@ -293,7 +293,7 @@ class JobsScreen(ListScreen):
         self._redraw()
 
     def leave(self) -> None:
-        """Remove the mark of all with the tab: the jobs that it means change meanwhile."""
+        """Remove the mark of all jobs on leaving the tab: in the meantime, jobs come and go."""
         if self._all:
             self.action_unmark()
 

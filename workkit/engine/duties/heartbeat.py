@@ -1,7 +1,7 @@
 """Sends the pool's heartbeats.
 
-Go pools compare the time in them with their own wall clock; workkit's watch whether it changes. The
-limits are in `workkit.core.liveness`.
+Go pools compare the time in them with their own wall clock. workkit pools watch whether it changes.
+The limits are in `workkit.core.liveness`.
 
 It sends no heartbeat if the dispatcher has ended or hangs. Then other pools recover the jobs.
 """

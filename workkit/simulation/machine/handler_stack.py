@@ -77,7 +77,7 @@ class HandlerStack:
         Args:
             body: The function.
             what: A name for the function, for the error that it blocks.
-            ended: Called with what the function raised, or None.
+            ended: Called with the exception that the function raised, or None.
         """
         self._stack, self._ended = Stack(body, what), ended
         self._go_on()

@@ -62,7 +62,7 @@ class Host:
 
     Args:
         world: The virtual clock and its events.
-        name: What the trace calls it.
+        name: Its name in the trace.
 
     Attributes:
         crashed: Whether it is gone; nothing happens on it any more.
@@ -82,7 +82,7 @@ class Host:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the host runs and nothing is or will be wrong with its connections."""
+        """Whether the host runs, and its connections have no fault, present or planned."""
         now_us = self.world.now_us
         line = self.line
         return not (

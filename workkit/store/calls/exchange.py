@@ -146,7 +146,7 @@ class _Part(NamedTuple):
     others: list[int]
 
     def arguments(self, settlements: Sequence[Settlement]) -> list[Any]:
-        """Write them as exchange.lua reads them."""
+        """Return the arguments of exchange.lua for these settlements."""
         args: list[Any] = [len(self.done), *[settlements[index].raw for index in self.done]]
         args.append(len(self.begun))
         for index in self.begun:

@@ -57,8 +57,8 @@ class Workload:
     """The files of one run.
 
     Attributes:
-        files: What is processed; suspects come first, so that their retries wait while the rest is
-            processed.
+        files: The files to process; suspects come first, so that their retries wait while the rest
+            is processed.
         over_limit: How many files the limit leaves out.
         over_size: How many are left out because they are too large.
     """
