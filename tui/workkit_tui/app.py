@@ -245,7 +245,7 @@ class Console(GuardedApp):
         """Pause or resume a queue, and show that. If nothing may be changed, show why.
 
         Args:
-            name: The queue's.
+            name: The name of the queue.
             wanted: Whether it is to be paused.
         """
         if self.may_act():

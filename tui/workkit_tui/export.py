@@ -106,7 +106,7 @@ def check_name(path: Path) -> None:
 
 
 def suggested(name: str) -> str:
-    """Return a name for a file of a list."""
+    """Return a default name for the file of a list."""
     return f"workkit-{_ODD.sub('_', name)}.csv"
 
 

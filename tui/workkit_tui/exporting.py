@@ -60,11 +60,11 @@ class Exporter:
         except (ServerError, ValueError) as error:
             self._say(clean(str(error)), "error")
             return
-        more = "; it is full, workkit export writes the rest" if written == MOST else ""
+        more = "; that is the maximum, workkit export writes all" if written == MOST else ""
         said = f"Wrote {counted(written, 'record')} to {clean(str(path))}{more}"
         self._say(said, "warning" if more else "information")
 
     def _say(self, text: str, severity: Any) -> None:
-        """Say something from the thread."""
+        """Show a toast from the thread."""
         if self._app.is_running:
             self._app.call_from_thread(self._app.notify, text, severity=severity)

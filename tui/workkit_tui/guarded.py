@@ -76,7 +76,7 @@ class GuardedApp(App[None]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Show a toast; its text is never markup, whatever the caller asks."""
+        """Show a toast; its text is never markup, even if the caller asks for it."""
         del markup
         super().notify(
             clean(message), title=clean(title), severity=severity, timeout=timeout, markup=False

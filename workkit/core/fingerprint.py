@@ -89,7 +89,7 @@ class ErrorParts(NamedTuple):
 def error_text(error: BaseException) -> str:
     """Write an exception as it is stored: headline, blank line, traceback of the last frames.
 
-    It never raises, whatever the exception's own code does.
+    It never raises, even if the exception's own code does.
     """
     name, message = type_name(error), _message(error)
     headline = _as_text((f"{name}: {message}" if message else name)[:_HEADLINE_CHARS])
@@ -171,7 +171,7 @@ def _is_plain_class(kind: type[BaseException]) -> bool:
 
 
 def type_name(error: BaseException) -> str:
-    """Return the name of an exception's class, whatever its metaclass says."""
+    """Return the name of an exception's class, even if its metaclass hides it."""
     name: str = _NAME.__get__(type(error))
     return name if name.isprintable() else _as_text(repr(name))
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 __all__ = ["HIDDEN", "Masks"]
 
-#: What stands in the place of a secret.
+#: Shown in the place of a secret.
 HIDDEN: Final = "•••"
 
 #: Shorter values occur in texts by chance, so they are hidden only in their own place.
@@ -144,7 +144,7 @@ class Masks:
                     self._collect(inner, found)
 
     def _follows(self, values: Sequence[Any], at: int) -> bool:
-        """Tell whether a secret stands in a list, because of the name before it."""
+        """Tell whether an item of a list is a secret, because of the name before it."""
         before = values[at - 1] if at else None
         option = isinstance(before, str) and before.startswith("-")
         return (at % 2 == 1 or option) and self._is_secret(before)
@@ -213,7 +213,7 @@ def _shortened(value: Any, left: list[int]) -> Any:
 
 
 def _plain(name: str) -> str:
-    """Return a name as names are compared."""
+    """Return a name in the form in which names are compared."""
     return _BETWEEN.sub("", name).lower()
 
 

@@ -232,7 +232,7 @@ class ErrorsScreen(ListScreen):
         return Query(f"({self._query.text}) {own}" if self._query else own)
 
     def action_open(self) -> None:
-        """Open the jobs of a group, where most of them are."""
+        """Open the jobs of a group, in the set that has most of them."""
         group = self.current
         if group is None:
             return

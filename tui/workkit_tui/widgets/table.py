@@ -70,7 +70,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     Args:
         columns: The columns.
         row: Returns a row by its index; None for one that is still to be read.
-        name: Textual's.
+        name: Textual's name of the widget.
         head: Whether the titles of the columns are shown.
     """
 

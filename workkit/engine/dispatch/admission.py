@@ -136,7 +136,7 @@ class Admission:
     ) -> tuple[Execution, Fate | None]:
         try:
             wire.read(buried)
-            reason = "the bytes are a job to this release; retry it with workkit to restore them"
+            reason = "this release can read the job; retry it with workkit to restore its bytes"
         except Undecodable as undecodable:
             reason = str(undecodable)
         execution = self._without_handler(payload, raw, queue, now)

@@ -83,7 +83,7 @@ class HandlerStack:
         self._go_on()
 
     def interrupt(self) -> None:
-        """Throw `JobTimeout` into the function as soon as Python could."""
+        """Throw `JobTimeout` into the function as soon as real Python could."""
         self._interrupted = True
         if self._sleeping is not None:
             World.cancel(self._sleeping)

@@ -33,7 +33,7 @@ class Trap:
         self.spring = spring
 
     def counts(self, name: str) -> bool:
-        """Count a command; tell whether the trap strikes at it."""
+        """Count a command; tell whether the trap causes its fault now."""
         if self._command in {"", name}:
             self._left -= 1
             return self._left == 0

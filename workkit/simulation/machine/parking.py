@@ -1,4 +1,4 @@
-"""Threads of sync handlers, of which only one runs at a time: the world's or a handler's.
+"""Threads of sync handlers. Only one thread runs at a time: the world's or a handler's.
 
 A sync handler needs its own stack, so that it can stop in the middle while virtual time passes. Its
 thread is parked at each request and continues when the world answers.

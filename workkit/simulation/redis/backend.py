@@ -1,4 +1,4 @@
-"""The servers that a simulated world can stand on: fakeredis, or a real one."""
+"""The servers of a simulated world: fakeredis, or a real one."""
 
 from __future__ import annotations
 

@@ -79,8 +79,8 @@ def _to_faults(
     "--faults",
     callback=_to_faults,
     metavar="LIST",
-    help="Reproduce one world of an exploration, with all its faults, none, or those of these "
-    "indexes.",
+    help="Reproduce one world of an exploration, with all of its faults, with none, or with the "
+    "faults that have these indexes.",
 )
 @click.option(
     "--trace",
