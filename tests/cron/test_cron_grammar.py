@@ -1,4 +1,4 @@
-"""What specs may say, what is refused with which words, and which zone they are in."""
+"""Valid specs, refused specs with their messages, and the zones of specs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs of life of a pool's loops, in time that the test moves."""
+"""Signs of life of a pool's loops, on a clock that the test sets."""
 
 from __future__ import annotations
 
