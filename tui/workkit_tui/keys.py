@@ -40,7 +40,7 @@ class Key:
 
     @property
     def all_shown(self) -> str:
-        """All keys that do it."""
+        """All its keys."""
         return " ".join(_NAMES.get(key, key) for key in self.keys)
 
 

@@ -1,4 +1,4 @@
-"""The base of all screens that list the jobs of a place, however many there are."""
+"""The base of all screens that list the jobs of a place, which may have any number of jobs."""
 
 from __future__ import annotations
 

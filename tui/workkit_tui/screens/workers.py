@@ -65,7 +65,7 @@ class WorkersScreen(ListScreen):
     TAB = "workers"
     TITLE_SHOWN = "Workers"
     KEYS: ClassVar = (
-        Key(("w",), "whose", "all/one pool", "Show the workers of all pools, or of the one"),
+        Key(("w",), "whose", "all/one pool", "Show the workers of all pools, or of one pool"),
         Key(("o",), "other_table", "pools/workers", "Move the cursor in the other table"),
         Key(("enter",), "open", "job", "Open the job that the worker under the cursor runs"),
         Key(

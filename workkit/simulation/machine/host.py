@@ -67,7 +67,7 @@ class Host:
     Attributes:
         crashed: Whether it is gone; nothing happens on it any more.
         frozen_until_us: Nothing happens on it before this time.
-        line: The state of its way to the server.
+        line: The state of its connections to the server.
         sent: How many of its commands have reached the server.
     """
 

@@ -129,7 +129,7 @@ def _call_in_time(
     Args:
         hook: The hook.
         arguments: Its arguments.
-        loop: Where to await.
+        loop: The event loop that awaits the result.
         then: Called with the exception of the hook, or None, when it has ended.
     """
     own = contextvars.Context()

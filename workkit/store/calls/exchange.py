@@ -324,7 +324,7 @@ def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundT
 
     Args:
         keys: The namespace.
-        old_id: The id under which the pool was taken for dead.
+        old_id: The id that other pools declared dead.
         new_id: The id that is registered now.
         queues: The pool's queues.
 

@@ -18,7 +18,7 @@ from typing import Final
 
 __all__ = ["LARGE_BYTES", "MAX_BYTES", "SourceFile", "Workload", "find_sources", "source_roots"]
 
-#: Larger files are processed by the job that runs twice at once at most.
+#: Larger files get the job of which at most two run at once.
 LARGE_BYTES: Final = 64 * 1024
 #: Larger files are left out: they are tables rather than programs, and one delays everything.
 MAX_BYTES: Final = 256 * 1024
