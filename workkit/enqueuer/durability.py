@@ -97,7 +97,7 @@ class Durability:
         if replicas < self.replicas:
             raise NotConfirmed(
                 f"the job was enqueued, but after {self.timeout_s:g} s {replicas} of "
-                f"{self.replicas} replicas had it; it is lost if the master fails before they do"
+                f"{self.replicas} replicas had it; if the master fails now, the job is lost"
             )
 
 

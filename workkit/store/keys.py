@@ -173,7 +173,7 @@ class Keys:
         return self._key(f"trash:{operation_id}")
 
     def trashed(self, operation_id: str) -> bytes:
-        """List of ours: the jobs that a bulk action deleted or put to work, as they were."""
+        """List of ours: the jobs that a bulk action deleted or revived, as they were."""
         return self._key(f"trashed:{operation_id}")
 
     def is_pool(self, key: bytes) -> bool:

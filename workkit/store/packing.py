@@ -41,7 +41,7 @@ def plain(command: Command, lacking: Collection[str]) -> Command:
 
 
 def unknown_script(command: Command, reply: ServerRefused, lacking: set[str]) -> bool:
-    """Tell whether a script did not run because its hash was sent.
+    """Tell whether a script did not run, but would run if its source were sent.
 
     Args:
         command: The command.

@@ -21,7 +21,7 @@ _WINDOW_S: Final = 15.0
 _RECENT_S: Final = 600.0
 #: Outcomes of handlers that ran to their end.
 _BAD: Final = with_flag("failed")
-#: The fields of a heartbeat that count them.
+#: The fields of a heartbeat that count these outcomes.
 FAILED_TOTALS: Final = tuple(OUTCOMES[outcome].total for outcome in _BAD)
 _ENDED: Final = _BAD | {"done"}
 

@@ -41,7 +41,7 @@ class ConsoleScreen(Screen[None]):
     KEYS: ClassVar[tuple[Key, ...]] = ()
     AUTO_FOCUS = "Table"
 
-    #: Kept, for threads that end after the screen has been closed.
+    #: Kept for threads that end after the screen has been closed.
     _owner: ConsoleApp | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:

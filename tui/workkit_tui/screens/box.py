@@ -33,7 +33,7 @@ class BoxScreen(ModalScreen[bool]):
 
     DANGER: ClassVar[bool] = False
 
-    #: Kept, for threads that end after the screen has been closed.
+    #: Kept for threads that end after the screen has been closed.
     _owner: ConsoleApp | None = None
 
     def __init__(self) -> None:

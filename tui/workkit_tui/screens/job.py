@@ -135,7 +135,7 @@ class JobScreen(ConsoleScreen):
         self._attempts = attempts
         self._draw()
 
-    # A view arrives.
+    # Views.
 
     def gather(
         self, reader: Reader, seen: Overview

@@ -114,7 +114,7 @@ class JobsScreen(ListScreen):
         sign = ("●", "accent") if marked else ""
         return Row([sign, *row.cells], dim=row.dim, marked=marked, loud=row.loud)
 
-    # A view arrives.
+    # Views.
 
     def gather(self, reader: Reader, seen: Overview) -> list[tuple[int, Page[WaitingJob]]]:
         """Read the visible pages."""

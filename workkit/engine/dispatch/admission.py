@@ -86,8 +86,8 @@ class Admission:
 
         Returns:
             The execution, and its fate if it cannot run: malformed bytes and jobs without a
-            handler go to the dead set. So do buried bytes that a Go client has retried: it takes
-            them for a job with args, and only a workkit client restores them.
+            handler go to the dead set. So do buried bytes that a Go client has retried: it sees
+            them as a job with args, and only a workkit client restores them.
         """
         try:
             payload = wire.read(raw)
