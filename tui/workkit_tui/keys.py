@@ -20,7 +20,7 @@ class Key:
     """A key of a screen.
 
     Attributes:
-        keys: The keys that do it, by Textual's names; the first one is shown.
+        keys: Textual's names of the keys to press; the first one is shown.
         action: The action that it calls.
         label: A word for the footer; "" to be in the help only.
         help: Its effect, in a sentence without a full stop.

@@ -57,8 +57,8 @@ class JobOptions:
         max_fails: How many failures send a job to the dead set; 1 means no retry.
         skip_dead: Drop the job after its last failure instead.
         max_concurrency: How many may run at once across all pools; 0 for no limit.
-        backoff: Seconds until the next try, from the failed job; None is the original's default.
-        timeout: Seconds that a handler may run; None is no limit. An async handler is cancelled; a
+        backoff: Seconds until the next try, from the failed job; None for the original's default.
+        timeout: Seconds that a handler may run; None for no limit. An async handler is cancelled; a
             sync one is interrupted between two bytecodes, which a blocking C call can delay.
         check_args: Whether a job fails if its handler returns and has not read an `arg_error`.
 

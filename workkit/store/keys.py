@@ -59,7 +59,7 @@ class QueueKeys(NamedTuple):
     """The keys of one queue as one pool uses them, in the order in which scripts take them."""
 
     jobs: bytes  # list: LPUSH, taken from the right
-    inprogress: bytes  # list: what the pool holds
+    inprogress: bytes  # list: the jobs that the pool holds
     lock: bytes  # string: how many are held, all pools
     lock_info: bytes  # hash: pool id -> how many it holds
     paused: bytes  # string: present while paused
@@ -138,7 +138,7 @@ class Keys:
         return self._key(f"worker_pools:{pool_id}")
 
     def worker(self, worker_id: str) -> bytes:
-        """Hash: what one worker of a pool runs."""
+        """Hash: the job that one worker of a pool runs."""
         return self._key(f"worker:{worker_id}")
 
     def unique(self, name: str, args_json: bytes) -> str:

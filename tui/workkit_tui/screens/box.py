@@ -91,7 +91,7 @@ class BoxScreen(ModalScreen[bool]):
 
         Args:
             title: The first line.
-            text: What is below it.
+            text: The text below it.
             keys: Which keys there are.
             busy: Whether the bar is shown.
         """

@@ -24,7 +24,7 @@ BLOCKED_S: Final = 5.0
 #: A handler that makes progress may take this many times as long.
 _WORKING: Final = 20
 
-#: How often an abandoned handler may catch `Abandoned` before it stays parked for good.
+#: How often an abandoned handler may catch `Abandoned` before it stays parked for ever.
 _PATIENCE: Final = 10
 
 _here = threading.local()
@@ -139,7 +139,7 @@ class _ParkedThread:
         self._to_world.acquire()
         self.given_up = False
         self.stack: Stack | None = None
-        # Not "workkit-...": a thread that blocks for good outlives its world, and tests look for
+        # Not "workkit-...": a thread that blocks for ever outlives its world, and tests look for
         # leftover threads of engines by that name.
         self.thread = threading.Thread(target=self._work, name="simulated-handler", daemon=True)
         self.thread.start()

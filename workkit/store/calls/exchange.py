@@ -98,7 +98,8 @@ class Claimed(NamedTuple):
     Attributes:
         queue: Its name.
         raws: The claimed jobs, oldest first.
-        stopped_by: Why there was no more: "" (more may wait), "empty", "paused", "limit", "type".
+        stopped_by: Why no more jobs were claimed: "" (more may wait), "empty", "paused", "limit",
+            "type".
     """
 
     queue: str

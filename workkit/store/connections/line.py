@@ -28,7 +28,7 @@ Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
 _BUFFER_BYTES: Final = 65_536
 #: The version of the protocol in which a server can push messages.
 _ANNOUNCES: Final = 3
-_MORE: Final = object()  # what hiredis returns when it needs more bytes
+_MORE: Final = object()  # hiredis returns it when it needs more bytes
 _INVALIDATE: Final = b"invalidate"
 
 
