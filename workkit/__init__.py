@@ -13,7 +13,8 @@
         enqueuer.enqueue("send_email", {"address": "a@example.com"})
         pool.run()
 
-Names are loaded when they are first used, so that enqueuing does not pay for what processing needs.
+Names are loaded when they are first used, so that enqueuing does not load the modules of
+processing.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ __all__ = ["Client"]
 
 
 class _Acted(NamedTuple):
-    """What became of one job; None if there is no such job."""
+    """The result for one job. `job` is None if there is no such job."""
 
     job: Job | None
     done: bool = False
@@ -46,9 +46,9 @@ class Client(LiveReader):
         InvalidOption: `redis` is neither a client nor a URL.
         InvalidName: The namespace is not valid.
 
-    Every method raises `ServerError` if Redis does not answer or refuses. What is deleted can be
-    brought back for a day, and what is retried, unless it has begun, for an hour: by
-    `actions.undo`, or by `workkit undo`.
+    Every method raises `ServerError` if Redis does not answer or refuses. `actions.undo` and
+    `workkit undo` bring back deleted jobs for a day, and retried jobs that have not begun for an
+    hour.
     """
 
     def __init__(

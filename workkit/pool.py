@@ -197,7 +197,7 @@ class WorkerPool:
         *,
         catch_up_s: int = 3_600,
     ) -> None:
-        """Enqueue a job by the clock: each slot once, however many pools declare it.
+        """Enqueue a job by the clock: each slot once, even if several pools declare it.
 
         Args:
             spec: Five fields, six with leading seconds, a descriptor such as ``@hourly``, or
@@ -206,8 +206,8 @@ class WorkerPool:
             name: The job's name; this pool need not handle it.
             args: The job's args. Go pools that plan the same slot enqueue it without args.
             catch_up_s: If no pool was running when slots were due, the newest of them still runs
-                if it is at most this old, in seconds; 0 to 86400. A slot that has waited in its
-                queue for longer than this and than a minute is dropped.
+                if it is at most this old, in seconds; 0 to 86400. A slot is dropped if it has
+                waited in its queue for longer than this, and for more than a minute.
 
         Raises:
             InvalidSpec: The spec is outside the grammar, or never due (30 February).
@@ -243,7 +243,8 @@ class WorkerPool:
     def on_start(self, hook: H) -> H:
         """Call a function before the pool claims its first job; its error makes `start()` fail.
 
-        An async function runs on the handlers' loop, so that they can use what it opens.
+        An async function runs on the handlers' loop, so handlers can use a connection that it
+        opens.
         """
         self._refuse_if_started("register a start hook")
         events.check_plain_hook("a start hook", hook)

@@ -1,4 +1,4 @@
-"""Async handlers share tasks, and know nothing of each other anyway."""
+"""Async handlers share tasks, but do not affect each other."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Silence:
 
 
 class SometimesQuiet:
-    """A duty that has something to say to Redis the first time only."""
+    """A duty that sends an exchange only in its first turn."""
 
     name = "some duty"
     steps = 0
@@ -39,7 +39,7 @@ class SometimesQuiet:
 
 
 def next_commands(routine: Generator[Any, Any, None], clock: FakeClock) -> Any:
-    """Let a routine wait as often as it likes, and return what it says to Redis then."""
+    """Answer all waits of a routine, and return the commands that it sends after them."""
     request = next(routine)
     while isinstance(request, Wait):
         clock.advance(request.for_s)

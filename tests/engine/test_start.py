@@ -1,4 +1,4 @@
-"""Starting a pool: what is refused, what fails at once, and what is left of a failed start."""
+"""Starting a pool: refusals, errors, and the traces of a failed start."""
 
 from __future__ import annotations
 

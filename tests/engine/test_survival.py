@@ -1,4 +1,4 @@
-"""What may go wrong around a pool: its threads, its log, its descriptors, its process."""
+"""Faults around a pool: in its threads, its log, its descriptors, its process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAITS: Final = ((Waker, "wait"), (Link, "wait"), (Link, "send"))
 
 
 class Struck(SystemExit):
-    """What ends a thread."""
+    """An exception that ends a thread."""
 
 
 class Trap:
@@ -45,7 +45,7 @@ class Trap:
         self.sprung = threading.Event()
 
     def lay(self, place: tuple[type[Any], str], victim: str, deed: Callable[[], Any]) -> None:
-        """Have something done by a thread at one of its waits."""
+        """Make a thread call something at one of its waits."""
         self._victim, self._deed = victim, deed
         real = getattr(*place)
 
@@ -65,7 +65,7 @@ def trap(monkeypatch: pytest.MonkeyPatch) -> Trap:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have what hangs found soon."""
+    """Make the pool find a hanging loop soon."""
     monkeypatch.setattr(vitals, "HANGS_S", 3.0)
     monkeypatch.setattr(heartbeat, "STILL_S", 2.0)
 
@@ -209,7 +209,7 @@ def test_run_ends_when_an_async_handler_past_its_timeout_blocks_the_event_loop(
 
 @pytest.fixture
 def broken_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Any]], None]]:
-    """Have the log handled by a function that fails or hangs."""
+    """Handle the log with a function that fails or hangs."""
     logger, handlers = logging.getLogger("workkit"), []
 
     def log_to(function: Callable[[], Any]) -> None:
@@ -256,7 +256,7 @@ def test_a_log_that_nobody_reads_holds_up_neither_jobs_nor_the_stop(
 
 
 class Refusing:
-    """A system that starts no thread of some names, while it is full."""
+    """A system that refuses to start threads with some names, while it is full."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names: set[str] = set()

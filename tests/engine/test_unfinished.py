@@ -1,4 +1,4 @@
-"""A job is done when its code has run: what handlers, middleware and contexts return is seen to."""
+"""A job is done when its code has run: results of handlers, middleware and contexts are awaited."""
 
 from __future__ import annotations
 

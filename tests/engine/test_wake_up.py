@@ -1,6 +1,6 @@
-"""An idle pool is woken by whatever gives it work, whoever does it, and looks at nothing meanwhile.
+"""Every source of work wakes an idle pool. Otherwise the pool reads nothing.
 
-The look that it takes now and then anyway is put off here, so that it cannot help.
+The pool's periodic look is postponed here, so that it cannot help.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _no_other_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until_idle(pool: WorkerPool, wait_until: WaitUntil) -> None:
-    """Wait until the dispatcher waits for the server to speak up."""
+    """Wait until the dispatcher waits for an announcement of the server."""
     driver: Any = pool._driver
     wait_until(lambda: driver._link.armed)
 

@@ -1,4 +1,4 @@
-"""What linters cannot know: who may touch time, chance, Redis and its keys; how scripts look."""
+"""Rules that linters do not know: access to time, chance, Redis and its keys; form of scripts."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ DICE: Final = ("random", "secrets", "uuid", "numpy.random", "os.urandom", "os.ge
 NOW: Final = frozenset({"now", "today", "utcnow"})
 UNFINISHED: Final = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
-#: What a key begins with or ends in. A colon with a space beside it is prose.
+#: The beginning or the end of a key. A colon with a space next to it is prose.
 KEY_PART: Final = re.compile(
     r"(?:\A|:)(jobs|worker_pools|worker|unique|slot|lease|history|trash|trashed|aside):(?=\S|\Z)"
     r"|:(known_jobs|worker_pools|retry|scheduled|dead|history|recoveries|begun|periodic|limits|trash"
     r"|inprogress|lock|lock_info|paused|max_concurrency|last_periodic_enqueue)\b"
 )
-#: Keys whose names are no words that anybody needs for something else.
+#: Keys whose names have no other use as words.
 WHOLE_KEYS: Final = frozenset({"known_jobs", "worker_pools", "last_periodic_enqueue", "lock_info"})
 
-#: What makes a script's effect depend on more than its arguments, or changes a job's bytes.
+#: Calls that make a script depend on more than its arguments, or change a job's bytes.
 IMPURE: Final = {
     "the server's clock": re.compile(r"['\"]TIME['\"]", re.IGNORECASE),
     "a random draw": re.compile(
@@ -263,7 +263,7 @@ def test_the_legend_names_every_key() -> None:
         )
     ]
     examples.append(keys.unique("NAME", b"{}").partition("{")[0])
-    # The legend calls what varies NAME, POOL, WORKER and so on.
+    # The legend calls the variable parts NAME, POOL, WORKER and so on.
     patterns = {example: re.escape(example).replace("NAME", r"\w+") for example in examples}
 
     legend = (LUA / "README.md").read_text("utf-8")
@@ -271,7 +271,7 @@ def test_the_legend_names_every_key() -> None:
     assert missing == set()
 
 
-#: From a place up to so many behind it, however long the table is.
+#: From a place up to a bounded number of places after it, for a table of any length.
 BOUNDED: Final = re.compile(
     r"unpack\(\w+, (\w+), (?:math\.min\(\1 \+ (?:[1-9]\d{0,2}|MOST - 1), [^()]+\)|\1 \+ \d)\)"
 )

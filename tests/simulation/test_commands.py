@@ -1,4 +1,4 @@
-"""Commands that a user sends through `sim.redis`, and what becomes of them in virtual time."""
+"""Commands that a user sends through `sim.redis`, and their effects in virtual time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulator sees what has run and what has not, as a real pool does."""
+"""The simulator sees which code has run and which has not, as a real pool does."""
 
 from __future__ import annotations
 

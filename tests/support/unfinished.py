@@ -39,7 +39,7 @@ class _Lazily:
 
 
 def pending_handlers(note: Note) -> dict[str, Handler]:
-    """Return handlers that return what has to be awaited; each notes "ran" once it is done."""
+    """Return handlers that return an awaitable; each notes "ran" once it is done."""
 
     async def work(job: Job) -> None:
         await asyncio.sleep(0)

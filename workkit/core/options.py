@@ -23,7 +23,7 @@ __all__ = [
     "shown",
 ]
 
-#: A job larger than this is warned of, bytes: it is copied at each step of its life.
+#: Enqueuers warn of a job larger than this, bytes: it is copied at each step of its life.
 LARGE_BYTES: Final = 10 * 1024
 #: A job larger than this is refused by default, bytes.
 MAX_JOB_BYTES: Final = 1024 * 1024
@@ -56,11 +56,11 @@ class JobOptions:
         priority: Weight of the queue among those that have jobs, 1 to 100000.
         max_fails: How many failures send a job to the dead set; 1 means no retry.
         skip_dead: Drop the job after its last failure instead.
-        max_concurrency: How many may run at once across all pools; 0 is no limit.
-        backoff: Seconds until the next try, from the failed job; None is the original's default.
-        timeout: Seconds that a handler may run; None is no limit. An async handler is cancelled; a
+        max_concurrency: How many may run at once across all pools; 0 for no limit.
+        backoff: Seconds until the next try, from the failed job; None for the original's default.
+        timeout: Seconds that a handler may run; None for no limit. An async handler is cancelled; a
             sync one is interrupted between two bytecodes, which a blocking C call can delay.
-        check_args: Whether a job fails whose handler has returned and left an `arg_error` unread.
+        check_args: Whether a job fails if its handler returns and has not read an `arg_error`.
 
     Raises:
         InvalidOption: A value is out of its range.
@@ -185,7 +185,7 @@ def near_match(name: str, known: Collection[str]) -> str:
 
 
 def check_job_bytes(value: object) -> int:
-    """Refuse a bound on the size of jobs that is not one.
+    """Refuse an invalid bound on the size of jobs.
 
     Raises:
         InvalidOption: The message names the bounds.

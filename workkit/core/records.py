@@ -240,7 +240,7 @@ class WorkerPoolHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class WorkerObservation:
-    """What one worker runs.
+    """The job that one worker runs.
 
     Attributes:
         is_busy: Whether it runs a job. If not, the fields of the job are empty.

@@ -258,7 +258,7 @@ class _Range(NamedTuple):
         if star:
             low, high = self.bounds.lowest, self.bounds.highest
             if hyphen:
-                self._remark(f"means {low_text!r}: what follows a hyphen after it is ignored")
+                self._remark(f"means {low_text!r}: the text after its hyphen is ignored")
         else:
             low = high = self._value(low_text)
             if hyphen:

@@ -37,7 +37,7 @@ class ThreadsRefusedError(PoolState):
 #: How often a thread that waits for a pool checks that the pool lives, seconds.
 _LOOK_S: Final = 0.2
 #: A stop ends this long after its timeout, even if a thread hangs, seconds. The first part is for
-#: the dispatcher, which returns jobs and signs off; the rest is for the other threads.
+#: the dispatcher, which returns jobs and unregisters the pool; the rest is for the other threads.
 _DISPATCHER_S: Final = 1.4
 _ALL_S: Final = 1.9
 #: How long the other threads may take if there is no timeout, seconds.
@@ -169,7 +169,7 @@ class PoolDriver:
                 "its limit of threads, such as ulimit -u or the pids limit of the container"
             ) from None
 
-    # The end.
+    # Ending.
 
     def look(self) -> None:
         """Check that all threads of the pool live and make progress; end the pool if not."""

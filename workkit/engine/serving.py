@@ -257,7 +257,7 @@ class Serving:
             why = f"the system has refused every worker for {_UNSTAFFED_S:.0f} s"
             self.end(why, within_s=_LAST_JOBS_S)
 
-    # The end.
+    # Ending.
 
     def _until_give_back(self) -> float:
         if self._gave_back:
@@ -288,12 +288,12 @@ class Serving:
 
     def _leave(self) -> Routine:
         if self._outage.lasting:  # another wait would make the stop exceed its time limit
-            _log.warning("the pool could not sign off: Redis is away; other pools will notice")
+            _log.warning("the pool could not unregister: Redis is away; other pools will notice")
             return
         try:
             held = yield from self._engine.dispatcher.leave()
         except ServerError as error:
-            _log.warning("the pool could not sign off (%s); other pools will notice", error)
+            _log.warning("the pool could not unregister (%s); other pools will notice", error)
             return
         if held:
             _log.warning("%d jobs stay in progress; another pool recovers them", held)

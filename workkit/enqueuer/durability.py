@@ -50,7 +50,7 @@ class Durability:
             )
 
     def confirm(self, step: Step[T]) -> Step[T]:
-        """Run a step of an enqueuer, each of whose exchanges writes, and confirm the writes.
+        """Run a step of an enqueuer and confirm its writes; each of its exchanges must write.
 
         Raises:
             NotConfirmed: The jobs were enqueued, but too few servers have them.
@@ -97,7 +97,7 @@ class Durability:
         if replicas < self.replicas:
             raise NotConfirmed(
                 f"the job was enqueued, but after {self.timeout_s:g} s {replicas} of "
-                f"{self.replicas} replicas had it; it is lost if the master fails before they do"
+                f"{self.replicas} replicas had it; if the master fails now, the job is lost"
             )
 
 

@@ -24,7 +24,7 @@ __all__ = ["Archived", "archive"]
 
 #: About this many records in a file at most. The records of an entry stay together.
 _FILE_RECORDS: Final = 250_000
-#: Bytes of packed records in a file at most, about: they are in memory until it is written.
+#: About this many bytes of packed records in a file at most: a file is written from memory.
 _FILE_BYTES: Final = 64 * 1024 * 1024
 
 

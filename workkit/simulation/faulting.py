@@ -75,7 +75,7 @@ class Faulting:
                 pool.start()
 
     def inject(self, fault: Fault) -> None:
-        """Cause a fault now, despite its `at_s`; a stopped pool only has its clock stepped."""
+        """Cause a fault now, despite its `at_s`; on a stopped pool, only "step" has an effect."""
         if fault.pool:
             pool = next((each for each in self.pools if each.name == fault.pool), None)
             if pool is None:
@@ -199,7 +199,7 @@ class Faulting:
         pool.start()
 
     def freeze(self, pool: SimulatedPool, seconds: float) -> None:
-        """Freeze a pool: nothing happens on it, and later everything that was due."""
+        """Freeze a pool: nothing happens on it. When it thaws, all that was due happens."""
         self._fault(pool.name, fault="freeze", for_s=seconds)
         host = pool.host
         host.frozen_until_us = max(host.frozen_until_us, self.world.now_us + microseconds(seconds))

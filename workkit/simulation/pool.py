@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class PoolWorld(ProcessWorld, Protocol):
-    """What a pool needs of the world.
+    """The parts of the world that a pool needs.
 
     Attributes:
         trace: The events of the world.
@@ -179,7 +179,7 @@ class SimulatedPool:
 
     @property
     def abandoned(self) -> int:
-        """How many handlers still run that were given up after their timeouts."""
+        """How many handlers still run although they were given up after their timeouts."""
         return self._process.runner.abandoned() if self._process else 0
 
     @property

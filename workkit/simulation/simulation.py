@@ -344,7 +344,7 @@ class Simulation(Assertions, Faulting, Watching):
             for pool in self.pools:
                 pool.beat()
 
-    # The end.
+    # Ending.
 
     def close(self) -> None:
         """End the world and delete its keys."""

@@ -31,7 +31,7 @@ class Watching:
     scene: Scene | None
 
     def watched_by(self, checkers: Sequence[Checker]) -> Scene:
-        """Attach checkers, which hear of everything from now on."""
+        """Attach checkers; from now on they are told of everything."""
         scene = Scene(
             self.server, self.server.keys, checkers, clock_s=self._clock_s,
             limit_of=self._limit_of, now_s=lambda: self.world.now_us / 1_000_000,

@@ -65,7 +65,7 @@ def introduce(connection: Any) -> None:
 
 
 async def introduce_async(connection: Any) -> None:
-    """Do the same on an asyncio connection.
+    """Do the same as `introduce` on an asyncio connection.
 
     Raises:
         redis.exceptions.RedisError: As for `introduce`.
@@ -127,7 +127,7 @@ def _spare(connection: Any) -> socket.socket | None:
 
 
 def _received(spare: socket.socket) -> bytes:
-    """Return the bytes that the server sent before it closed; a failed write hides them."""
+    """Return the bytes that the server sent before it closed; a failed write leaves them unread."""
     try:
         return spare.recv(_SAID_BYTES, socket.MSG_DONTWAIT)
     except OSError:

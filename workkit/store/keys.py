@@ -59,7 +59,7 @@ class QueueKeys(NamedTuple):
     """The keys of one queue as one pool uses them, in the order in which scripts take them."""
 
     jobs: bytes  # list: LPUSH, taken from the right
-    inprogress: bytes  # list: what the pool holds
+    inprogress: bytes  # list: the jobs that the pool holds
     lock: bytes  # string: how many are held, all pools
     lock_info: bytes  # hash: pool id -> how many it holds
     paused: bytes  # string: present while paused
@@ -138,7 +138,7 @@ class Keys:
         return self._key(f"worker_pools:{pool_id}")
 
     def worker(self, worker_id: str) -> bytes:
-        """Hash: what one worker of a pool runs."""
+        """Hash: the job that one worker of a pool runs."""
         return self._key(f"worker:{worker_id}")
 
     def unique(self, name: str, args_json: bytes) -> str:
@@ -153,8 +153,8 @@ class Keys:
     def unique_of(self, job: Job | Payload) -> str:
         """Return the key that holds a unique job.
 
-        Jobs name their key; an old job without that field has the default key of its args. The
-        method ignores a name outside our unique keys, because the caller deletes the key.
+        Jobs name their key; an old job without that field has the default key of its args. If the
+        name is not one of our unique keys, it is ignored, because the caller deletes the key.
         """
         if job.unique_key.startswith(self._unique_prefix):
             return job.unique_key
@@ -173,7 +173,7 @@ class Keys:
         return self._key(f"trash:{operation_id}")
 
     def trashed(self, operation_id: str) -> bytes:
-        """List of ours: the jobs that a bulk action deleted or put to work, as they were."""
+        """List of ours: the jobs that a bulk action deleted or revived, as they were."""
         return self._key(f"trashed:{operation_id}")
 
     def is_pool(self, key: bytes) -> bool:

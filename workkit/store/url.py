@@ -117,7 +117,7 @@ def split(url: str) -> SplitResult:
     except ValueError:
         raise _bad(f"its host cannot be read; {_ENCODED}") from None
     if parts.fragment or url.endswith("#"):
-        raise _bad(f"nothing comes behind a #; {_ENCODED}")
+        raise _bad(f"a Redis URL has nothing after a #; {_ENCODED}")
     return parts
 
 
@@ -149,7 +149,7 @@ def _check_place(parts: SplitResult, *, bare: bool) -> None:
     database = unquote(parts.path).removeprefix("/").removesuffix("/")
     if database and not _is_number(database):
         raise _bad(
-            f"its database is not a number; it comes behind the host, as in redis://HOST:PORT/0, "
+            f"its database is not a number; it comes after the host, as in redis://HOST:PORT/0, "
             f"and {_ENCODED}"
         )
 

@@ -1,4 +1,4 @@
-"""D13: a pool that is told to stop does so after what it is doing now, however much waits."""
+"""D13: a pool that is told to stop finishes its running jobs and starts no waiting ones."""
 
 from __future__ import annotations
 

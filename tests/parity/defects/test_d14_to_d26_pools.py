@@ -41,7 +41,7 @@ def until_crash(pool: StepPool, poison: str) -> bool:
     """Run jobs side by side until the poison runs as well, or until there are no more.
 
     Returns:
-        Whether the poison killed the process; then whatever ran beside it died with it.
+        Whether the poison killed the process; then all jobs that ran with it died too.
     """
     running = pool.runner.running
     while (rest := pool.turn()).for_s == 0 or pool.runner.waiting:

@@ -48,7 +48,7 @@ class Ran:
 
 
 class GoHost:
-    """A Go pool with cron entries, and all that it does by and by."""
+    """A Go pool with cron entries, and its duties over time."""
 
     def __init__(self, fleet: Fleet, specs: list[str], ran: Ran, pool_id: str = "go1") -> None:
         self._fleet = fleet
@@ -170,7 +170,7 @@ def test_a_slot_is_not_taken_back_by_a_pool_that_has_not_heard_of_its_entrys_ret
     assert fleet.clock.now_s in ran.slots
 
 
-# What Go has run while we were away is not caught up.
+# Slots that Go ran while no workkit pool was running are not caught up.
 
 
 @pytest.mark.parametrize("away_s", [300, 630, 3_000])

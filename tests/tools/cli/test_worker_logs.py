@@ -1,4 +1,4 @@
-"""What `workkit worker` logs: whose it is, in which job, and nothing that others can forge."""
+"""The log of `workkit worker`: each line names its job, and nobody can forge a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workkit.tools.cli.common.logs import WorkerLogging
 
 pytestmark = pytest.mark.one_server
 
-#: What moves a cursor, rings, or begins a line.
+#: Characters that move a cursor, ring, or begin a line.
 EVIL: Final = (
     "\x1b[31mred \x9b2J \x07 \u202egnp \r2026 INFO workkit: stopped\n2026 INFO workkit: forged"
 )
@@ -23,7 +23,7 @@ EVIL: Final = (
 
 @pytest.fixture
 def logs() -> Iterator[Any]:
-    """Make the logging of a worker, and put back what there was."""
+    """Set up the logging of a worker, and restore the earlier logging."""
     loggers = (logging.getLogger(), logging.getLogger("workkit"))
     levels = [logger.level for logger in loggers]
 

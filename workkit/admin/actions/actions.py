@@ -174,7 +174,8 @@ class Actions:
         return found
 
     def _walk(self, place: Place) -> Iterator[Batch[WaitingJob]]:
-        # A queue is walked from its end: then jobs that are taken meanwhile hide no others.
+        # A queue is walked from its newest job: then no job is missed if pools take others
+        # meanwhile.
         return self._reader.walk(place, reverse=place.kind == "queued", size=_PAGE)
 
     def _records(self, place: Place, at: int | None) -> Iterator[WaitingJob]:

@@ -22,7 +22,7 @@ __all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord", "id_pair", "packed"
 _Run: TypeAlias = "Callable[[Step[list[PackedHistory]]], list[PackedHistory]]"
 
 _ENTRIES: Final = 200
-#: Entries are read so many at first, and then as many as have about so many bytes.
+#: The first read takes `_FIRST_ENTRIES`; later ones as many as have about `_BATCH_BYTES`.
 _FIRST_ENTRIES: Final = 20
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _ENTRY_ID: Final = re.compile(r"\d{1,15}-\d{1,18}", re.ASCII)
@@ -213,7 +213,7 @@ def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequenc
             yield entries
         if len(entries) < count:
             return
-        # As many as have about so many bytes, going by these.
+        # As many as have about `_BATCH_BYTES`, estimated from the entries just read.
         mean = sum(len(entry.blob) for entry in entries) // len(entries) + 1
         count = min(max(_BATCH_BYTES // mean, 1), _ENTRIES)
         low = f"({entries[-1].entry_id}"
@@ -234,7 +234,7 @@ def id_pair(entry_id: str) -> tuple[int, int]:
 
 
 def _records(entry: PackedHistory) -> list[Record]:
-    """Unpack an entry; one of another format or of somebody else's making is passed over."""
+    """Unpack an entry. An entry of another format, or not written by workkit, gives no records."""
     if entry.version != FORMAT:
         return []
     try:

@@ -110,6 +110,6 @@ def after(
 
 
 def _fresh(rows: list[tuple[bytes, float]], last: bytes) -> list[tuple[bytes, float]]:
-    """Leave out jobs of the last part that newer jobs have pushed into this one."""
+    """Leave out jobs that the last part had: newer jobs have pushed them into this one."""
     at = next((at for at, (raw, _) in enumerate(rows) if raw == last), None)
     return rows if at is None else rows[at + 1 :]

@@ -77,8 +77,8 @@ class Admission:
 
         Returns:
             The execution, and its fate if it cannot run: malformed bytes and jobs without a
-            handler go to the dead set. So do buried bytes that a Go client has retried: it takes
-            them for a job with args, and only a workkit client restores them.
+            handler go to the dead set. So do buried bytes that a Go client has retried: it sees
+            them as a job with args, and only a workkit client restores them.
         """
         try:
             payload = wire.read(raw)
@@ -127,7 +127,7 @@ class Admission:
     ) -> tuple[Execution, Fate | None]:
         try:
             wire.read(buried)
-            reason = "the bytes are a job to this release; retry it with workkit to restore them"
+            reason = "this release can read the job; retry it with workkit to restore its bytes"
         except Undecodable as undecodable:
             reason = str(undecodable)
         execution = self._without_handler(payload, raw, queue, now)

@@ -100,7 +100,7 @@ class Dispatcher:
         return bool(self._finished) or self._ledger.has_reports
 
     def look(self) -> RoundTrip[exchange.IdleLook]:
-        """Return a look at everything that could give this pool work; pass it to `looked`."""
+        """Return the round trip for `looked`: it reads all that could give this pool work."""
         board = self._board
         return exchange.look(self._keys, self._identity.pool_id, board.names, board.blocked)
 

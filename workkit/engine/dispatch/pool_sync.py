@@ -113,7 +113,9 @@ class PoolSync:
             old_id = identity.renew()
             self._to_adopt.add(old_id)
             self._ledger.totals["reaped"] += 1
-            _log.warning("pool %s was taken for dead; it continues as %s", old_id, identity.pool_id)
+            _log.warning(
+                "other pools declared pool %s dead; it continues as %s", old_id, identity.pool_id
+            )
         self.registered = False
         identity.started_at = identity.started_at or now.epoch_s
         yield from beat.register(

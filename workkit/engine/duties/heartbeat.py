@@ -1,7 +1,7 @@
 """Sends the pool's heartbeats.
 
-Go pools compare the time in them with their own wall clock; workkit's watch whether it changes. The
-limits are in `workkit.core.liveness`.
+Go pools compare the time in them with their own wall clock. workkit pools watch whether it changes.
+The limits are in `workkit.core.liveness`.
 
 It sends no heartbeat if the dispatcher has ended or hangs. Then other pools recover the jobs.
 """
@@ -74,10 +74,10 @@ class Heartbeat:
         self._is_silent = self._dispatcher.silent_s(now.monotonic_s) >= STILL_S
         if self._is_silent and not was_silent:
             _log.error(
-                "the dispatcher has ended, or has not turned for %.0f s, so the pool sends no "
-                "heartbeats; other pools recover its jobs",
+                "the dispatcher has ended, or has made no progress for %.0f s, so the pool sends "
+                "no heartbeats; other pools recover its jobs",
                 STILL_S,
             )
         elif was_silent and not self._is_silent:
-            _log.warning("the dispatcher turns again, so the pool sends heartbeats again")
+            _log.warning("the dispatcher works again, so the pool sends heartbeats again")
         return self._is_silent

@@ -1,10 +1,10 @@
 """Recovers the jobs of pools that died.
 
 A pool is dead when its `heartbeat_at` has not changed for 12 s on this reaper's monotonic clock,
-watched without a gap. Wall clocks of two hosts are never compared. A Redis that was away proves
-nothing about pools, and neither does one that refuses writes, such as a replica during a failover:
-silence counts only while the reaper's own heartbeat arrives. The script that moves the jobs checks
-the heartbeat once more.
+watched without a gap. Wall clocks of two hosts are never compared. An outage of Redis proves
+nothing about pools. Neither does a server that refuses writes, such as a replica during a failover.
+So silence counts only while the reaper's own heartbeat arrives. The script that moves the jobs
+checks the heartbeat once more.
 """
 
 from __future__ import annotations

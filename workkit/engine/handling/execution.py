@@ -131,7 +131,7 @@ class Execution(msgspec.Struct, eq=False):
         """Record how the handler ended, on the thread where it ran.
 
         A user's backoff is called here, so that it cannot delay other jobs. This never raises,
-        whatever the exception and the backoff do.
+        even if the exception or the backoff fails.
 
         Returns:
             The time of the end.

@@ -19,7 +19,7 @@ __all__ = ["COURIER", "Courier"]
 
 _log = logging.getLogger("workkit")
 
-#: The most waiting records; a record may keep a traceback and the objects in its frames.
+#: At most this many records wait: a record may keep a traceback and the objects in its frames.
 _MOST_WAITING: Final = 1_000
 
 _Deliver: TypeAlias = Callable[[logging.LogRecord], object]

@@ -154,7 +154,7 @@ class Lookout:
         for pulse, vigil in self._vigils:
             silent_s = vigil.silent_s(now_s)
             if silent_s >= HANGS_S and not self._vitals.failure:
-                how = "has ended" if pulse.ended else f"has not turned for {silent_s:.0f} s"
+                how = "has ended" if pulse.ended else f"has made no progress for {silent_s:.0f} s"
                 self._vitals.failure = f"its {pulse.name} {how}"
                 self._vitals.failed(pulse, self._vitals.failure)
         return self._vitals.failure

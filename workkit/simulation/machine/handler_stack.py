@@ -77,13 +77,13 @@ class HandlerStack:
         Args:
             body: The function.
             what: A name for the function, for the error that it blocks.
-            ended: Called with what the function raised, or None.
+            ended: Called with the exception that the function raised, or None.
         """
         self._stack, self._ended = Stack(body, what), ended
         self._go_on()
 
     def interrupt(self) -> None:
-        """Throw `JobTimeout` into the function as soon as Python could."""
+        """Throw `JobTimeout` into the function as soon as real Python could."""
         self._interrupted = True
         if self._sleeping is not None:
             World.cancel(self._sleeping)

@@ -43,7 +43,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         """Return the host's monotonic time, seconds."""
         return self._host.clock.read().monotonic_s
 
-    def call_soon(  # type: ignore[override] # ours are called with anything
+    def call_soon(  # type: ignore[override] # our callbacks take any arguments
         self,
         callback: Callable[..., object],
         *args: Any,
@@ -130,7 +130,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         if error is not None:
             raise error
 
-    # What asyncio needs.
+    # For asyncio.
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""

@@ -46,7 +46,7 @@ _NOTHING: Final = frozenset({"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RET
 
 
 class ProcessWorld(Protocol):
-    """What a pool process needs of the world.
+    """The parts of the world that a pool process needs.
 
     Attributes:
         seed: The seed of all random choices.
@@ -74,10 +74,10 @@ class ProcessWorld(Protocol):
 
 
 class ProcessOwner(HandlerListener, Protocol):
-    """What a pool process needs of its pool.
+    """The parts of its pool that a pool process needs.
 
     Attributes:
-        name: What the trace calls it.
+        name: Its name in the trace.
         clock: The clocks of its host.
         takes: Job name -> how long its handlers take.
     """
@@ -126,13 +126,13 @@ def _call_in_time(
     loop: asyncio.AbstractEventLoop,
     then: Callable[[BaseException | None], object],
 ) -> None:
-    """Call a hook, and await what it returns in virtual time.
+    """Call a hook, and await its result in virtual time.
 
     Args:
         hook: The hook.
-        arguments: What it is given.
-        loop: Where to await.
-        then: Told what it has raised, or None, once it has ended.
+        arguments: Its arguments.
+        loop: The event loop that awaits the result.
+        then: Called with the exception of the hook, or None, when it has ended.
     """
     own = contextvars.Context()
     try:
@@ -205,7 +205,7 @@ class PoolProcess:
         self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
 
     def _start_failed(self, _hook: Callable[[], Any], error: BaseException) -> None:
-        """Raise what a start hook has raised to whoever runs the world."""
+        """Raise the exception of a start hook in the call that runs the world."""
 
         def fail() -> None:
             raise error
@@ -220,11 +220,11 @@ class PoolProcess:
         *,
         go_on: bool = False,
     ) -> None:
-        """Call hooks one after the other, each once the one before has ended.
+        """Call hooks one after the other; each waits for the end of the one before.
 
         Args:
             hooks: The hooks.
-            failed: Told of each that failed, and of its error.
+            failed: Called with each hook that failed, and its error.
             then: Called after the last.
             go_on: Whether the others are called after a failure.
         """
@@ -259,7 +259,7 @@ class PoolProcess:
     # Postponing duties.
 
     def _postpone(self, duty: str, delay_s: float) -> float:
-        """Return the delay until a duty's next turn; longer than it asks for in a calm world."""
+        """Return the delay until a duty's next turn; in a calm world, longer than it asks for."""
         if duty == "requeuer":
             put_off_s = min(POSTPONED_BRIEFLY_S, self._until_due_s()) if delay_s else 0.0
         elif duty in {"periodic", "trimmer"}:
@@ -285,7 +285,7 @@ class PoolProcess:
         """Run the requeuer at a time; in a calm world not before a job is due."""
         requeuer = self._duties["requeuer"]
         if self._scheduler.is_due_by(requeuer, at_s):
-            return  # asked first: it is cheap and often true, and then calm does not matter
+            return  # checked first: it is cheap and often true, and then calm does not matter
         if self._sim.is_calm():
             at_s = max(at_s, self._pool.clock.read().monotonic_s + self._until_due_s())
         self._scheduler.hurry(requeuer, at_s)

@@ -51,7 +51,7 @@ class Connection:
         announced: Callable[[], None],
         broken: Callable[[], None],
     ) -> None:
-        """Send a look; from its arrival at the server on, changes of its keys are announced.
+        """Send a look. After it has reached the server, changes of its keys are announced.
 
         Args:
             exchange: The look.

@@ -27,7 +27,7 @@ __all__ = ["HandlerListener", "SimulatedRunner"]
 
 
 class HandlerListener(Protocol):
-    """Hears of starts and ends of handlers."""
+    """Is told when a handler starts or ends."""
 
     def handler_started(self, execution: Execution) -> None:
         """A handler starts."""
@@ -69,7 +69,7 @@ class SimulatedRunner:
         threads: Provides the threads of sync handlers.
         takes: Job name -> how long its handlers take.
         idle: Names of jobs whose handlers do nothing, and so need no thread.
-        listener: Hears of starts and ends.
+        listener: Is told when a handler starts or ends.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class SimulatedRunner:
         """Do nothing: a simulated system starts every thread."""
 
     def withdraw(self) -> list[Execution]:
-        """Take back what has not started."""
+        """Return the executions that have not started, and forget them."""
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
@@ -198,7 +198,7 @@ class SimulatedRunner:
         execution.start(worker_id, self._clock)
         self._listener.handler_started(execution)
         if execution.chain.on_loop:
-            # In a context of its own, as a worker of a real loop has one.
+            # In a separate context, since each worker of a real loop has its own.
             run.task = contextvars.Context().run(self.loop.create_task, self._run_task(run))
         elif (name := execution.payload.name) in self._idle:
             execution.chain.run(execution.job)

@@ -40,7 +40,7 @@ class AsyncLink:
         """Carry out a step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle itself.
         """
         return await carry_async(step, self.send)
 
@@ -218,7 +218,7 @@ class AsyncLinks:
         """Carry out a step on a link that no other task uses during the step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle itself.
         """
         links = self._of_loop()
         link = await self._take(links)

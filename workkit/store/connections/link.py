@@ -56,7 +56,7 @@ class Link:
         """Carry out a step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle itself.
         """
         return carry(step, self.send)
 
@@ -77,7 +77,7 @@ class Link:
             ServerUnavailable: The server was not reached or the replies were lost.
         """
         if commands is not PING:
-            # Our own writes end the watch on what they touch, and are not announced to us.
+            # Our own writes end the watch on the keys that they touch, and are not announced to us.
             self.armed = False
         replies = self._converse(commands, meanwhile)
         for reply in replies:
@@ -322,7 +322,7 @@ class Links:
         """Carry out a step on a link that no other caller uses during the step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle itself.
         """
         link = self._take()
         try:

@@ -176,7 +176,7 @@ class Child:
             if self._has_pool:
                 self._request(stop)
             else:
-                os._exit(0)  # nothing has started that needs an end
+                os._exit(0)  # nothing has started yet that would need a stop
 
 
 def resident_bytes() -> int:

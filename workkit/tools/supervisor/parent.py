@@ -181,7 +181,7 @@ class _Supervisor:
         return True
 
     def _stop_listening(self, child: int) -> None:
-        with suppress(KeyError):  # unregistered before
+        with suppress(KeyError):  # it was unregistered before
             self._selector.unregister(self._processes[child].channel)
 
     def _carry_out(self, actions: Iterable[Action]) -> None:

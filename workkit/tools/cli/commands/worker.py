@@ -183,7 +183,7 @@ class _Early:
         self.over = False
 
     def take(self, number: int, _frame: FrameType | None) -> None:
-        """End the process at once: nothing has started that needs an end."""
+        """End the process at once: nothing has started yet that would need a stop."""
         if not self.over:
             logging.getLogger("workkit").info(
                 "stopped by signal %s before the pool was started", signal.Signals(number).name

@@ -54,7 +54,7 @@ class WorkerLogging:
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Writes to stderr on the courier's thread while that is open; never waits for a lock."""
+    """Writes to stderr, on the courier's thread if the courier is open; never waits for a lock."""
 
     def createLock(self) -> None:  # noqa: N802 - logging's own name
         """Use no lock: its holder may hang in a write."""
