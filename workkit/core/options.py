@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from workkit.core.backoff import Backoff
+from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "JobOptions",
     "check_flag",
     "check_job_bytes",
+    "check_sources",
+    "check_time",
+    "check_wait",
     "check_whole",
     "near_match",
     "shown",
@@ -137,8 +141,7 @@ class HistoryOptions:
 
 
 def _check_bound(name: str, value: object, most: int, unit: str) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is not None and not (number and 0 < value <= most):  # type: ignore[operator]
+    if value is not None and not (_is_number(value) and 0 < value <= most):  # type: ignore[operator]
         raise InvalidOption(
             f"{name} must be a number of {unit} above 0 and up to {most}, or None, "
             f"not {shown(value)}"
@@ -165,6 +168,47 @@ def check_whole(name: str, value: object, low: int, high: int) -> None:
         raise InvalidOption(
             f"{name} must be a whole number from {low} to {high}, not {shown(value)}"
         )
+
+
+def check_wait(name: str, value: object) -> None:
+    """Refuse a bound on a wait that is not a number of seconds; None is no bound.
+
+    Numbers below 0 are accepted, as what is left of a deadline may be.
+
+    Raises:
+        InvalidOption: The message names the option and the value.
+    """
+    if value is not None and not _is_number(value):
+        raise InvalidOption(
+            f"{name} must be a number of seconds, or None for no limit, not {shown(value)}"
+        )
+
+
+def check_time(name: str, value: object) -> None:
+    """Refuse a value that cannot be a time in epoch seconds.
+
+    Raises:
+        InvalidOption: The message names the option and the value.
+    """
+    if not _is_number(value):
+        raise InvalidOption(f"{name} must be epoch seconds, not {shown(value)}")
+
+
+def _is_number(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and value == value  # noqa: PLR0124 - NaN differs from itself
+
+
+def check_sources(clock: object, entropy: object) -> None:
+    """Refuse sources of times and of random numbers that are not; None is the default source.
+
+    Raises:
+        InvalidOption: The message names the option and the value.
+    """
+    if clock is not None and not callable(getattr(clock, "read", None)):
+        raise InvalidOption(f"clock must have a method read(), not {shown(clock)}")
+    if entropy is not None and not isinstance(entropy, Entropy):
+        raise InvalidOption(f"entropy must be an Entropy(...), not {shown(entropy)}")
 
 
 def shown(value: object) -> str:

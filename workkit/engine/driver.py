@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from workkit.core.options import check_wait
 from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.engine import Engine, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
@@ -311,8 +312,10 @@ class PoolDriver:
             Paused queues with jobs, lengths of queues that are not empty, and whether all is done.
 
         Raises:
+            InvalidOption: The timeout is not a number.
             ServerError: Redis does not answer.
         """
+        check_wait("timeout", timeout_s)
         names = list(self._spec.registrations)
         link = Link(self._target)
         try:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Final
 
 from workkit.core.clock import Clock
+from workkit.core.options import check_wait
 from workkit.engine.driver import PoolDriver
 from workkit.engine.process.signals import SignalEvent, signals_to
 from workkit.engine.spec import PoolSpec
@@ -139,6 +140,7 @@ class Run:
         Args:
             timeout_s: Seconds that handlers may take; None for no limit.
         """
+        check_wait("timeout", timeout_s)
         driver = self.driver
         if driver is None or not driver.is_ours:
             return
@@ -175,6 +177,7 @@ class Run:
             PoolState: The pool cannot be started, or would block a running event loop.
             ServerError: Redis cannot be reached or refuses us.
         """
+        check_wait("timeout", timeout_s)
         _refuse_loop()
         if module := IMPORTING.get():
             raise PoolState(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from workkit.core.options import check_whole
+from workkit.core.options import check_flag, check_wait, check_whole
 from workkit.errors import InvalidOption, NotConfirmed, ServerError
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command, RoundTrip, Step
@@ -41,9 +41,11 @@ class Durability:
 
     def __post_init__(self) -> None:
         check_whole("replicas", self.replicas, 0, _MAX_REPLICAS)
+        check_flag("fsync", self.fsync)
         if not self.replicas and not self.fsync:
             raise InvalidOption("durably() waits for nothing; give replicas or fsync=True")
-        if not isinstance(self.timeout_s, (int, float)) or not 0 < self.timeout_s <= _MAX_TIMEOUT_S:
+        check_wait("timeout", self.timeout_s)
+        if not 0 < (self.timeout_s or 0) <= _MAX_TIMEOUT_S:
             raise InvalidOption(
                 f"timeout must be more than 0 and at most {_MAX_TIMEOUT_S:g} seconds, "
                 f"not {self.timeout_s!r}"

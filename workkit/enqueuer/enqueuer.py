@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Generic, Self, TypeVar
 
-from workkit.core.clock import Clock, SystemClock
+from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES
@@ -42,8 +42,8 @@ class _BaseEnqueuer(ABC, Generic[C]):
     ) -> None:
         self._steps = EnqueueSteps(
             namespace,
-            clock or SystemClock(),
-            entropy or Entropy(),
+            clock,
+            entropy,
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
@@ -68,7 +68,7 @@ class Enqueuer(_BaseEnqueuer[Carrier]):
             10 KiB are logged as a warning, once per name.
 
     Raises:
-        InvalidOption: `redis` is neither a client nor a URL, or `max_job_bytes` is out of range.
+        InvalidOption: `redis` is neither a client nor a URL, or another option is not valid.
         InvalidName: The namespace is not valid.
 
     Every method raises `InvalidName` or `InvalidArgs` before it sends anything. It raises

@@ -266,10 +266,10 @@ def check_name(name: object) -> str:
         raise InvalidName("a job name may not be empty")
     for character, label in ((",", "a comma"), ("\0", "a null byte")):
         if character in name:
-            raise InvalidName(f"job name {name!r} holds {label}, which is reserved")
+            raise InvalidName(f"job name {name!r:.200} holds {label}, which is reserved")
     for suffix in _RESERVED_SUFFIXES:
         if name.endswith(suffix):
-            raise InvalidName(f"job name {name!r} ends in {suffix!r}, which is reserved")
+            raise InvalidName(f"job name {name!r:.200} ends in {suffix!r}, which is reserved")
     _check_text("job name", name)
     return name
 
@@ -278,4 +278,6 @@ def _check_text(what: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidName(f"{what} {text!r} holds a lone surrogate, which is not a text") from None
+        raise InvalidName(
+            f"{what} {text!r:.200} holds a lone surrogate, which is not a text"
+        ) from None

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from workkit.core.history import FORMAT, PackedHistory, Record, unpack
-from workkit.core.options import check_whole
+from workkit.core.options import check_time, check_whole, shown
 from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
 from workkit.store.calls import pages
@@ -121,12 +121,14 @@ class HistoryQuery:
     limit: int | None
 
     def __post_init__(self) -> None:
-        if self.outcome is not None and self.outcome not in OUTCOMES:
+        if self.outcome is not None and self.outcome not in tuple(OUTCOMES):
             known = ", ".join(OUTCOMES)
-            raise InvalidOption(f"unknown outcome {self.outcome!r}; known are {known}")
+            raise InvalidOption(f"unknown outcome {shown(self.outcome)}; known are {known}")
         for name, at in (("since", self.since), ("until", self.until)):
-            if at is not None and not 0 <= at <= _LATEST_S:
-                raise InvalidOption(f"{name} must be epoch seconds, not {at!r}")
+            if at is not None:
+                check_time(name, at)
+                if not 0 <= at <= _LATEST_S:
+                    raise InvalidOption(f"{name} must be epoch seconds, not {shown(at)}")
         if self.limit is not None:
             check_whole("limit", self.limit, 0, _MOST)
 
@@ -225,9 +227,9 @@ def id_pair(entry_id: str) -> tuple[int, int]:
     Raises:
         InvalidOption: It is not an id.
     """
-    if not _ENTRY_ID.fullmatch(entry_id):
+    if not isinstance(entry_id, str) or not _ENTRY_ID.fullmatch(entry_id):
         raise InvalidOption(
-            f"after must be the id of an entry such as 1800000000000-17, not {entry_id!r}"
+            f"after must be the id of an entry such as 1800000000000-17, not {shown(entry_id)}"
         )
     ms, _, total = entry_id.partition("-")
     return int(ms), int(total)

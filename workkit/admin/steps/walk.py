@@ -7,7 +7,15 @@ from typing import Final, TypeAlias
 
 from workkit.admin.steps.reads import epoch, read_job
 from workkit.core.options import check_whole
-from workkit.core.records import DeadJob, Page, Place, QueuedJob, RetryJob, ScheduledJob
+from workkit.core.records import (
+    DeadJob,
+    Page,
+    Place,
+    QueuedJob,
+    RetryJob,
+    ScheduledJob,
+    check_place,
+)
 from workkit.store.calls import pages
 from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
@@ -58,6 +66,7 @@ def part(
     keys: Keys, place: Place, start: int, count: int, *, reverse: bool
 ) -> Step[Page[WaitingJob]]:
     """Return some jobs of a place, by rank."""
+    check_place(place)
     check_whole("start", start, 0, _MOST)
     check_whole("count", count, 0, _MOST_AT_ONCE)
     total, rows = yield from _rows(keys, place, start, count, reverse=reverse)
