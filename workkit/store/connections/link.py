@@ -289,6 +289,7 @@ def carrier(redis: object, namespace: str = "") -> Carrier:
     """
     own = getattr(redis, "workkit_carrier", None)
     if own is not None:
+        own.check_namespace(namespace)
         simulated: Carrier = own
         return simulated
     return Links(Target.of(redis, namespace))
