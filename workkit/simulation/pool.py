@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
+from workkit.core.options import near_match
 from workkit.engine.handling.execution import Execution
 from workkit.engine.spec import PoolSpec
-from workkit.errors import PoolState
+from workkit.errors import InvalidOption, PoolState
 from workkit.pool import WorkerPool
 from workkit.simulation.machine.durations import Takes, read_takes
 from workkit.simulation.machine.host import Host
@@ -193,9 +194,14 @@ class SimulatedPool:
         return self._process is not None and self._process.engine.ledger.running > 0
 
     def start(self) -> None:
-        """Start a process of the pool, unless one is running."""
+        """Start a process of the pool, unless one is running.
+
+        Raises:
+            InvalidOption: `takes` names a job that the pool does not have.
+        """
         if self._process is not None:
             return
+        self._check_takes()
         self._starts += 1
         self.asked_to_stop = False
         self._sim.run_postponed()
@@ -203,6 +209,16 @@ class SimulatedPool:
         self._hosts.append(self._process.host)
         self._sim.trace.add("pool", self.name, does="start")
         self._process.start()
+
+    def _check_takes(self) -> None:
+        """Refuse durations of jobs that the pool does not have."""
+        known = self.spec.registrations
+        if unknown := sorted(self.takes.keys() - known.keys()):
+            names = ", ".join(map(repr, unknown))
+            raise InvalidOption(
+                f"takes of {self.name} names {names}, and the pool has no such job"
+                f"{near_match(unknown[0], known)}; it has {', '.join(map(repr, known)) or 'none'}"
+            )
 
     def stop(self, timeout: float | None = None) -> None:
         """Ask the pool to stop; it stops while the world runs on.

@@ -155,6 +155,18 @@ def test_a_slot_of_ours_alone_is_taken_back_where_go_pools_know_nothing_of_its_j
     assert caplog.text.count("no pool declares it any more, so 1 slot") == 2
 
 
+def test_what_go_had_planned_runs_though_its_pool_has_gone(fleet: Fleet) -> None:
+    ran, start_s = Ran(), fleet.clock.now_s
+    fleet.redis.hset(fleet.keys.periodic_seen, f'["a", "{MINUTELY}"]', start_s - 86_400)
+    go, other = GoHost(fleet, [MINUTELY], ran), our_pool(fleet, ran)
+    pass_time(fleet, 130, go, other)
+    planned = {int(job.job.id.rpartition(":")[2]) for job in fleet.client.scheduled_jobs().jobs}
+    go.pool.stop()
+    pass_time(fleet, HORIZON_S, other)
+    assert planned
+    assert planned <= set(ran.slots)
+
+
 def test_a_slot_is_not_taken_back_by_a_pool_that_has_not_heard_of_its_entrys_return(
     fleet: Fleet,
 ) -> None:

@@ -72,6 +72,10 @@ class ProcessWorld(Protocol):
         """Tell whether no fault is present or planned and every pool is registered and well."""
         ...
 
+    def note_assertion(self, error: BaseException) -> None:
+        """Keep the error of a hook if it is a failed assertion of a test."""
+        ...
+
 
 class ProcessOwner(HandlerListener, Protocol):
     """The parts of its pool that a pool process needs.
@@ -99,10 +103,16 @@ class ProcessOwner(HandlerListener, Protocol):
 class _WorldEvents(Events):
     """Calls the hooks of a pool in virtual time."""
 
-    def __init__(self, hooks: dict[str, list[Callable[..., Any]]], host: Host) -> None:
+    def __init__(
+        self,
+        hooks: dict[str, list[Callable[..., Any]]],
+        host: Host,
+        failed: Callable[[Callable[..., Any], BaseException], None],
+    ) -> None:
         super().__init__()
         self.hooks = hooks
         self._host = host
+        self._failed = failed
 
     def tell(self, name: str, *arguments: Any) -> None:
         """Call the hooks of an event."""
@@ -111,13 +121,12 @@ class _WorldEvents(Events):
 
     def _call(self, hook: Callable[..., Any], *arguments: Any) -> None:
         assert self.loop is not None  # noqa: S101 - a life has one
-        told = partial(_note_failure, hook)
-        _call_in_time(hook, arguments, self.loop(), told)
 
+        def ended(error: BaseException | None) -> None:
+            if error is not None:
+                self._failed(hook, error)
 
-def _note_failure(hook: Callable[..., Any], error: BaseException | None) -> None:
-    if error is not None:
-        hook_failed(hook, error)
+        _call_in_time(hook, arguments, self.loop(), ended)
 
 
 def _call_in_time(
@@ -167,7 +176,7 @@ class PoolProcess:
         self._spec = pool.spec
         self.runner: SimulatedRunner
         entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
-        events = _WorldEvents(pool.spec.events.hooks, self.host)
+        events = _WorldEvents(pool.spec.events.hooks, self.host, self._hook_failed)
         events.loop = lambda: self.runner.loop
         spec = replace(pool.spec, namespace=sim.namespace, events=events)
         links = [Connection(self.host, sim.network, timeout_s=_TIMEOUTS_S[at]) for at in range(4)]
@@ -331,7 +340,11 @@ class PoolProcess:
     def _gone(self) -> None:
         self.engine.runner.close(wait_s=0.5)
         ended = partial(self._pool.ended, self)
-        self.call_hooks(self._spec.stop_hooks, hook_failed, ended, go_on=True)
+        self.call_hooks(self._spec.stop_hooks, self._hook_failed, ended, go_on=True)
+
+    def _hook_failed(self, hook: Callable[..., Any], error: BaseException) -> None:
+        self._sim.note_assertion(error)
+        hook_failed(hook, error)
 
 
 def _idle(spec: PoolSpec) -> frozenset[str]:

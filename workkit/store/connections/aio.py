@@ -157,6 +157,7 @@ def async_carrier(redis: object, namespace: str = "") -> AsyncCarrier:
     """Return a carrier to the server that a user has named; see `link.carrier`."""
     own = getattr(redis, "workkit_async_carrier", None)
     if own is not None:
+        own.check_namespace(namespace)
         simulated: AsyncCarrier = own
         return simulated
     return AsyncLinks(Target.of(redis, namespace))

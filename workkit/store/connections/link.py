@@ -201,8 +201,12 @@ class Link:
         return result
 
     def _track(self) -> bool:
-        (reply,) = self.send([("CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP")])
-        self._tracking = not isinstance(reply, ServerError) and self.hears
+        # CACHING goes before each look. A user may have the permission for one of them only.
+        replies = self.send(
+            [("CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP"), ("CLIENT", "CACHING", "YES")]
+        )
+        refused = any(isinstance(reply, ServerError) for reply in replies)
+        self._tracking = self.hears and not refused
         return self._tracking
 
     @property
@@ -285,6 +289,7 @@ def carrier(redis: object, namespace: str = "") -> Carrier:
     """
     own = getattr(redis, "workkit_carrier", None)
     if own is not None:
+        own.check_namespace(namespace)
         simulated: Carrier = own
         return simulated
     return Links(Target.of(redis, namespace))
