@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from workkit.admin.steps.history import HistoryExtent, HistoryRecord
     from workkit.client import Client
     from workkit.core.clock import Clock, Instant, SystemClock
+    from workkit.core.current import JobLogFilter, add_job_fields, current_job
     from workkit.core.entropy import Entropy
     from workkit.core.job import Job
     from workkit.core.options import HistoryOptions, JobOptions
@@ -93,6 +94,7 @@ __all__ = [
     "InvalidQuery",
     "InvalidSpec",
     "Job",
+    "JobLogFilter",
     "JobOptions",
     "JobTimeout",
     "MissingExtra",
@@ -121,11 +123,14 @@ __all__ = [
     "WorkerPoolHeartbeat",
     "WorkkitError",
     "__version__",
+    "add_job_fields",
+    "current_job",
 ]
 
 _HOMES: Final = {
     "client": ("Client",),
     "core.clock": ("Clock", "Instant", "SystemClock"),
+    "core.current": ("JobLogFilter", "add_job_fields", "current_job"),
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
     "core.entropy": ("Entropy",),
     "errors": (
