@@ -49,8 +49,10 @@ if TYPE_CHECKING:
         WorkerPoolHeartbeat,
     )
     from workkit.engine.handling.events import ReapedPool
+    from workkit.engine.lifecycle import Drained
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.errors import (
+        Closed,
         InvalidArgs,
         InvalidHandler,
         InvalidName,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         InvalidQuery,
         InvalidSpec,
         JobTimeout,
+        LifespanFailed,
         MissingExtra,
         NotConfirmed,
         NotDeleted,
@@ -70,13 +73,14 @@ if TYPE_CHECKING:
         Undecodable,
         WorkkitError,
     )
-    from workkit.pool import Drained, WorkerPool
+    from workkit.pool import WorkerPool
 
 __all__ = [
     "AsyncEnqueuer",
     "Batch",
     "Client",
     "Clock",
+    "Closed",
     "CronEntry",
     "DeadJob",
     "Drained",
@@ -97,6 +101,7 @@ __all__ = [
     "JobLogFilter",
     "JobOptions",
     "JobTimeout",
+    "LifespanFailed",
     "MissingExtra",
     "NotConfirmed",
     "NotDeleted",
@@ -134,16 +139,17 @@ _HOMES: Final = {
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
     "core.entropy": ("Entropy",),
     "errors": (
-        "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidQuery",
-        "InvalidSpec", "JobTimeout", "MissingExtra", "NotConfirmed", "NotDeleted", "NotRetried",
-        "NotUndone", "PoolState", "ServerError", "ServerRefused", "ServerUnavailable",
-        "Undecodable", "WorkkitError",
+        "Closed", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidQuery",
+        "InvalidSpec", "JobTimeout", "LifespanFailed", "MissingExtra", "NotConfirmed",
+        "NotDeleted", "NotRetried", "NotUndone", "PoolState", "ServerError", "ServerRefused",
+        "ServerUnavailable", "Undecodable", "WorkkitError",
     ),
     "engine.handling.events": ("ReapedPool",),
     "admin.steps.history": ("HistoryExtent", "HistoryRecord"),
     "core.job": ("Job",),
     "core.options": ("HistoryOptions", "JobOptions"),
-    "pool": ("Drained", "WorkerPool"),
+    "engine.lifecycle": ("Drained",),
+    "pool": ("WorkerPool",),
     "admin.query": ("Query",),
     "admin.reader": ("Reader",),
     "core.records": (

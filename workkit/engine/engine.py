@@ -34,6 +34,8 @@ from workkit.engine.duties.trimmer import Trimmer
 from workkit.engine.handling.events import Events
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.handlers import Middleware, Registration
+from workkit.engine.handling.lifespans import Lifespan
+from workkit.engine.handling.values import Values
 from workkit.engine.process.identity import Identity
 from workkit.engine.process.vitals import Vitals
 from workkit.engine.runners.base import Runner
@@ -62,6 +64,8 @@ class PoolSpec:
         events: Hooks.
         start_hooks: Called before the pool claims its first job.
         stop_hooks: Called after it has stopped.
+        lifespans: Entered before the start hooks, and left after the stop hooks.
+        values: What the lifespans of the present run have yielded.
     """
 
     namespace: str
@@ -76,6 +80,8 @@ class PoolSpec:
     events: Events = field(default_factory=Events)
     start_hooks: list[Callable[[], Any]] = field(default_factory=list)
     stop_hooks: list[Callable[[], Any]] = field(default_factory=list)
+    lifespans: list[Lifespan] = field(default_factory=list)
+    values: Values = field(default_factory=Values)
 
 
 class Engine:
@@ -142,6 +148,7 @@ class Engine:
                 spec.periodic,
                 entropy,
                 details=_details(spec.history),
+                values=spec.values,
             ),
             board=QueueBoard(
                 {name: item.options.priority for name, item in spec.registrations.items()},

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from workkit.engine.engine import PoolSpec
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.values import Values
 from workkit.errors import PoolState
 from workkit.pool import WorkerPool
 from workkit.simulation.machine.durations import Takes, read_takes
@@ -18,6 +19,7 @@ from workkit.simulation.trace import Trace
 __all__ = ["PoolWorld", "SimulatedPool"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class PoolWorld(ProcessWorld, Protocol):
@@ -156,6 +158,22 @@ class SimulatedPool:
         """Call a function after the pool has stopped."""
         return self._pool.on_stop(hook)
 
+    def lifespan(self, function: Any) -> Any:
+        """Open what handlers use, and close it; see `WorkerPool.lifespan`.
+
+        An error of a lifespan is raised to whoever runs the world. A crash leaves no lifespan.
+        """
+        self._refuse_if_started()
+        return self._pool.lifespan(function)
+
+    def lifespan_value(self, kind: type[T]) -> T:
+        """Return what a lifespan of the running process has yielded.
+
+        Raises:
+            PoolState: No lifespan has yielded such a value, or no process runs.
+        """
+        return self._process.values.find(kind) if self._process else Values().find(kind)
+
     def _refuse_if_started(self) -> None:
         if self._starts:
             raise PoolState(f"cannot register with {self.name}: it has been started")
@@ -193,8 +211,16 @@ class SimulatedPool:
         return self._process is not None and self._process.engine.ledger.running > 0
 
     def start(self) -> None:
-        """Start a process of the pool, unless one is running."""
+        """Start a process of the pool, unless one is running.
+
+        A pool that has stopped or crashed starts again, with a new process.
+
+        Raises:
+            PoolState: It was asked to stop, and has not stopped yet.
+        """
         if self._process is not None:
+            if self.asked_to_stop:
+                raise PoolState(f"{self.name} is being stopped; start it when it has stopped")
             return
         self._starts += 1
         self.asked_to_stop = False

@@ -14,6 +14,7 @@ from workkit.core.undecodable import UNDECODABLE, bury_undecodable, restore_unde
 from workkit.cron.slots import PeriodicEntry, split_slot
 from workkit.engine.handling.execution import Execution, Fate, quick_fate
 from workkit.engine.handling.handlers import Chain, Handler, Middleware, Registration
+from workkit.engine.handling.values import Values
 from workkit.errors import Undecodable
 from workkit.store.calls.begin import StartQuestion
 from workkit.store.keys import Keys
@@ -40,6 +41,7 @@ class Admission:
         periodic: Cron entries of this pool.
         entropy: The source of ids.
         details: Options for the details that history keeps of each job; None for no details.
+        values: The values of the pool's lifespans, for handlers.
     """
 
     def __init__(
@@ -51,13 +53,14 @@ class Admission:
         periodic: Sequence[PeriodicEntry],
         entropy: Entropy,
         details: HistoryOptions | None = None,
+        values: Values | None = None,
     ) -> None:
         self._details = details
         self._catch_up_s = {entry.field: entry.catch_up_s for entry in periodic}
         self._keys = keys
         self._entropy = entropy
         self._chains = {
-            name: (Chain(registration.handler, middleware, context), registration.options)
+            name: (Chain(registration.handler, middleware, context, values), registration.options)
             for name, registration in registrations.items()
         }
         self._no_op = Chain(Handler(_no_handler, is_async=False, takes_context=False), (), None)
