@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from workkit.admin.steps.history import HistoryExtent, HistoryRecord
     from workkit.client import Client
     from workkit.core.clock import Clock, Instant, SystemClock
+    from workkit.core.current import JobLogFilter, add_job_fields, current_job
     from workkit.core.entropy import Entropy
     from workkit.core.job import Job
     from workkit.core.options import HistoryOptions, JobOptions
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
         WorkerPoolHeartbeat,
     )
     from workkit.engine.handling.events import ReapedPool
+    from workkit.engine.lifecycle import Drained
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.errors import (
+        Closed,
         InvalidArgs,
         InvalidHandler,
         InvalidName,
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
         InvalidQuery,
         InvalidSpec,
         JobTimeout,
+        LifespanFailed,
         MissingExtra,
         NotConfirmed,
         NotDeleted,
@@ -70,13 +74,14 @@ if TYPE_CHECKING:
         Undecodable,
         WorkkitError,
     )
-    from workkit.pool import Drained, WorkerPool
+    from workkit.pool import WorkerPool
 
 __all__ = [
     "AsyncEnqueuer",
     "Batch",
     "Client",
     "Clock",
+    "Closed",
     "CronEntry",
     "DeadJob",
     "Drained",
@@ -94,8 +99,10 @@ __all__ = [
     "InvalidQuery",
     "InvalidSpec",
     "Job",
+    "JobLogFilter",
     "JobOptions",
     "JobTimeout",
+    "LifespanFailed",
     "MissingExtra",
     "NotConfirmed",
     "NotDeleted",
@@ -122,24 +129,28 @@ __all__ = [
     "WorkerPoolHeartbeat",
     "WorkkitError",
     "__version__",
+    "add_job_fields",
+    "current_job",
 ]
 
 _HOMES: Final = {
     "client": ("Client",),
     "core.clock": ("Clock", "Instant", "SystemClock"),
+    "core.current": ("JobLogFilter", "add_job_fields", "current_job"),
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
     "core.entropy": ("Entropy",),
     "errors": (
-        "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidQuery",
-        "InvalidSpec", "JobTimeout", "MissingExtra", "NotConfirmed", "NotDeleted", "NotRetried",
-        "NotUndone", "PoolState", "ServerError", "ServerRefused", "ServerUnavailable",
-        "Undecodable", "WorkkitError",
+        "Closed", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidQuery",
+        "InvalidSpec", "JobTimeout", "LifespanFailed", "MissingExtra", "NotConfirmed",
+        "NotDeleted", "NotRetried", "NotUndone", "PoolState", "ServerError", "ServerRefused",
+        "ServerUnavailable", "Undecodable", "WorkkitError",
     ),
     "engine.handling.events": ("ReapedPool",),
     "admin.steps.history": ("HistoryExtent", "HistoryRecord"),
     "core.job": ("Job",),
     "core.options": ("HistoryOptions", "JobOptions"),
-    "pool": ("Drained", "WorkerPool"),
+    "engine.lifecycle": ("Drained",),
+    "pool": ("WorkerPool",),
     "admin.query": ("Query",),
     "admin.reader": ("Reader",),
     "core.records": (

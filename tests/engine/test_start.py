@@ -169,16 +169,6 @@ def test_a_pool_without_jobs_does_not_start(make_pool: MakePool) -> None:
         make_pool().start()
 
 
-def test_a_stopped_pool_does_not_start_again(make_pool: MakePool) -> None:
-    pool = make_pool()
-    pool.job("work", nothing)
-    pool.start()
-    pool.stop()
-    with pytest.raises(PoolState, match="make a new one"):
-        pool.start()
-    assert not pool.running
-
-
 @pytest.mark.one_server
 def test_stopping_before_the_start_does_nothing(make_pool: MakePool) -> None:
     pool, ran = make_pool(), Notes()

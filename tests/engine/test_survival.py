@@ -133,8 +133,12 @@ def test_run_ends_when_a_thread_of_the_pool_hangs(
     assert not pool.running
 
 
-def test_a_pool_without_run_notices_as_well(
-    make_pool: MakePool, enqueuer: Enqueuer, trap: Trap, wait_until: WaitUntil
+def test_a_pool_without_run_notices_as_well_and_can_be_started_again(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    trap: Trap,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = make_pool(concurrency=1)
     pool.job("work", lambda job: None)
@@ -142,8 +146,10 @@ def test_a_pool_without_run_notices_as_well(
     trap.lay((Link, "send"), "workkit-dispatcher", strike)
     enqueuer.enqueue("work")
     wait_until(lambda: not pool.running)
-    with pytest.raises(PoolState, match="was stopped"):
-        pool.start()
+    monkeypatch.undo()
+    pool.start()
+    assert pool.running
+    assert pool.drain(PATIENCE_S).complete
 
 
 def test_run_ends_when_a_worker_thread_is_ended(
@@ -432,7 +438,7 @@ def test_run_within_a_running_loop_is_refused_with_the_way_that_works(make_pool:
     pool.job("work", lambda job: None)
 
     async def main() -> None:
-        with pytest.raises(PoolState, match=r"await asyncio\.to_thread\(pool\.stop\)"):
+        with pytest.raises(PoolState, match=r"await pool\.run_async\(\)"):
             pool.run()
         pool.start()
         await asyncio.to_thread(pool.stop)

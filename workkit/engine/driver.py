@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from workkit.core.options import check_wait
@@ -122,6 +122,15 @@ class PoolDriver:
     def stopping(self) -> bool:
         """Whether the pool was asked to stop, or stops by itself."""
         return self._serving.stopping
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the pool has stopped, and the hooks that follow have run."""
+        return self._closed.is_set()
+
+    def wait_closed(self, within_s: float) -> None:
+        """Wait until it is closed, for a limited time, seconds."""
+        self._closed.wait(within_s)
 
     @property
     def ended_itself(self) -> bool:
@@ -305,8 +314,14 @@ class PoolDriver:
         else:
             self._waker.wait(wait.for_s)
 
-    def drain(self, timeout_s: float | None) -> tuple[list[str], dict[str, int], bool]:
+    def drain(
+        self, timeout_s: float | None, gave_up: Callable[[], bool] = lambda: False
+    ) -> tuple[list[str], dict[str, int], bool]:
         """Wait until no job is left that could run now.
+
+        Args:
+            timeout_s: Seconds to wait at most; None for no limit.
+            gave_up: Tells whether nobody waits for the result any more.
 
         Returns:
             Paused queues with jobs, lengths of queues that are not empty, and whether all is done.
@@ -320,7 +335,9 @@ class PoolDriver:
         link = Link(self._target)
         try:
             return carry_out(
-                draining(self.engine, names, self._clock, timeout_s), link, self._wait_draining
+                draining(self.engine, names, self._clock, timeout_s),
+                link,
+                lambda wait: self._wait_draining(wait) or gave_up(),
             )
         finally:
             link.close()

@@ -10,6 +10,8 @@ from workkit.core.options import MAX_JOB_BYTES, HistoryOptions
 from workkit.cron.slots import PeriodicEntry
 from workkit.engine.handling.events import Events
 from workkit.engine.handling.handlers import Middleware, Registration
+from workkit.engine.handling.lifespans import Lifespan
+from workkit.engine.handling.values import Values
 
 __all__ = ["PoolSpec"]
 
@@ -31,6 +33,8 @@ class PoolSpec:
         events: Hooks.
         start_hooks: Called before the pool claims its first job.
         stop_hooks: Called after it has stopped.
+        lifespans: Entered before the start hooks, and left after the stop hooks.
+        values: The values that the lifespans of the present run have yielded.
     """
 
     namespace: str
@@ -45,3 +49,5 @@ class PoolSpec:
     events: Events = field(default_factory=Events)
     start_hooks: list[Callable[[], Any]] = field(default_factory=list)
     stop_hooks: list[Callable[[], Any]] = field(default_factory=list)
+    lifespans: list[Lifespan] = field(default_factory=list)
+    values: Values = field(default_factory=Values)

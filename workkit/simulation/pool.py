@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from workkit.core.options import near_match
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.values import Values
 from workkit.engine.spec import PoolSpec
 from workkit.errors import InvalidOption, PoolState
 from workkit.pool import WorkerPool
@@ -19,6 +20,7 @@ from workkit.simulation.trace import Trace
 __all__ = ["PoolWorld", "SimulatedPool"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class PoolWorld(ProcessWorld, Protocol):
@@ -157,6 +159,22 @@ class SimulatedPool:
         """Call a function after the pool has stopped."""
         return self._pool.on_stop(hook)
 
+    def lifespan(self, function: Any) -> Any:
+        """Open what handlers use, and close it; see `WorkerPool.lifespan`.
+
+        An error of a lifespan is raised to whoever runs the world. A crash leaves no lifespan.
+        """
+        self._refuse_if_started()
+        return self._pool.lifespan(function)
+
+    def lifespan_value(self, kind: type[T]) -> T:
+        """Return what a lifespan of the running process has yielded.
+
+        Raises:
+            PoolState: No lifespan has yielded such a value, or no process runs.
+        """
+        return self._process.values.find(kind) if self._process else Values().find(kind)
+
     def _refuse_if_started(self) -> None:
         if self._starts:
             raise PoolState(f"cannot register with {self.name}: it has been started")
@@ -196,10 +214,15 @@ class SimulatedPool:
     def start(self) -> None:
         """Start a process of the pool, unless one is running.
 
+        A pool that has stopped or crashed starts again, with a new process.
+
         Raises:
             InvalidOption: `takes` names a job that the pool does not have.
+            PoolState: It was asked to stop, and has not stopped yet.
         """
         if self._process is not None:
+            if self.asked_to_stop:
+                raise PoolState(f"{self.name} is being stopped; start it when it has stopped")
             return
         self._check_takes()
         self._starts += 1

@@ -128,12 +128,18 @@ def test_lines_within_a_handler_name_its_job(
         assert pool.drain(20).complete
     log.info("outside")
     if as_json:
-        found = {r["message"]: r.get("job_id") for r in records(capsys) if r["logger"] == "shop"}
-        assert found == {f"at {n}": job.id for n, job in enumerate(jobs)} | {"outside": None}
+        names = ("job_name", "job_id", "job_attempt")
+        found = {
+            record["message"]: tuple(record.get(name) for name in names)
+            for record in records(capsys)
+            if record["logger"] == "shop"
+        }
+        expected = {f"at {n}": ("work", job.id, 1) for n, job in enumerate(jobs)}
+        assert found == expected | {"outside": (None, None, None)}
     else:
         written = lines(capsys)
         for n, job in enumerate(jobs):
-            line = f"[work {job.id}] INFO    shop: at {n}"
+            line = f"[work {job.id} attempt 1] INFO    shop: at {n}"
             assert [each for each in written if each.endswith(line)]
         assert written[-1].endswith("+00:00 INFO    shop: outside")
 

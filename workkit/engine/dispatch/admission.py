@@ -46,7 +46,7 @@ class Admission:
         self._entropy = entropy
         self._chains = {
             name: (
-                Chain(registration.handler, spec.middleware, spec.context),
+                Chain(registration.handler, spec.middleware, spec.context, spec.values),
                 registration.options,
             )
             for name, registration in spec.registrations.items()

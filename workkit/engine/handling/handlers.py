@@ -23,6 +23,7 @@ from workkit.engine.handling.proceeding import (
 )
 from workkit.engine.handling.results import awaited, finished, is_done, is_value
 from workkit.engine.handling.shapes import Shape, is_async, read_shape
+from workkit.engine.handling.values import Values
 from workkit.errors import InvalidHandler
 
 __all__ = [
@@ -149,6 +150,10 @@ class Chain:
     loop before the part counts as ended.
 
     Each job runs in a new `contextvars` context.
+
+    Attributes:
+        on_loop: Whether it runs on the event loop.
+        values: The values of the pool's lifespans.
     """
 
     def __init__(
@@ -156,7 +161,9 @@ class Chain:
         handler: Handler,
         middleware: Sequence[Middleware],
         context: Callable[[], Any] | None,
+        values: Values | None = None,
     ) -> None:
+        self.values = values if values is not None else Values()
         self._make_context = context
         self.on_loop = handler.is_async and all(layer.is_async for layer in middleware)
         # The fast path: no middleware and no context.

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
+from workkit.core.current import stamp
+
 __all__ = ["COURIER", "Courier"]
 
 _log = logging.getLogger("workkit")
@@ -166,7 +168,8 @@ class _Detour(logging.Filter):
         self._courier = courier
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Accept a record if the caller must deliver it."""
+        """Accept a record if the caller must deliver it; only the caller knows its job."""
+        stamp(record)
         return not self._courier.carry(_log.handle, record)
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
@@ -129,6 +130,7 @@ class LoopRunner:
     async def _work(self, worker: _TaskWorker) -> None:
         """Run jobs, park while there are none, until this worker must be replaced."""
         WORKER.set(worker)
+        RUNNING.set(None)
         pristine = contextvars.copy_context()
         stint_ends_s = 0.0
         try:
@@ -191,12 +193,16 @@ class LoopRunner:
         execution.runner = worker
         self._wake_next()
         job = execution.start(execution.worker_id, self._clock)
+        running = execution.as_running()
         error: BaseException | None = None
         try:
+            RUNNING.set(running)
             await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
         worker.current = None
+        RUNNING.set(None)
+        running.execution = None
         if worker.abandoned:
             return 0.0
         ended = execution.finish(error, self._clock, self._entropy)

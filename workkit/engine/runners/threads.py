@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from workkit.core.clock import Instant
+from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.interrupt import raise_in
 from workkit.engine.process.sources import Sources
@@ -255,10 +256,12 @@ class ThreadRunner:
         execution.runner = worker
         job = execution.start(self._slots.take(), self._clock, now)
         worker.current = execution
+        running = execution.as_running()
         error: BaseException | None = None
         over = False
         try:
             try:
+                RUNNING.set(running)  # the chain runs in a copy of this context
                 execution.chain.run(job, self._loop, execution)
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
@@ -268,6 +271,7 @@ class ThreadRunner:
             if not over:
                 error = late
             self._leave(worker, execution)
+        running.execution = None
         if worker.abandoned:
             _log.warning("abandoned handler of %r has ended", execution.payload.name)
             execution.finished = execution.finished or self._clock.read()
@@ -283,6 +287,7 @@ class ThreadRunner:
         """Leave the handler: a late interrupt must not hit another one."""
         with worker.lock:
             worker.current = worker.struck = None
+        RUNNING.set(None)  # a waiting worker must not keep the job
         if execution.interrupted:
             # It cannot be cancelled (CPython 3.11 would then check for it for ever after), but it
             # arrives within a few bytecodes.

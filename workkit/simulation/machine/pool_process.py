@@ -18,6 +18,7 @@ from workkit.engine.engine import Engine
 from workkit.engine.handling.events import Events, hook_failed
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.results import awaited, is_value
+from workkit.engine.handling.values import Values
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Runner
 from workkit.engine.serving import Serving
@@ -25,6 +26,7 @@ from workkit.engine.spec import PoolSpec
 from workkit.errors import ServerError
 from workkit.simulation.machine.durations import Takes
 from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.lifespans import SimulatedLives
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads
 from workkit.simulation.machine.postponing import POSTPONED_BRIEFLY_S, POSTPONED_S, PostponableDuty
@@ -178,7 +180,8 @@ class PoolProcess:
         entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
         events = _WorldEvents(pool.spec.events.hooks, self.host, self._hook_failed)
         events.loop = lambda: self.runner.loop
-        spec = replace(pool.spec, namespace=sim.namespace, events=events)
+        spec = replace(pool.spec, namespace=sim.namespace, events=events, values=Values())
+        self.values = spec.values
         links = [Connection(self.host, sim.network, timeout_s=_TIMEOUTS_S[at]) for at in range(4)]
         processes = [RoutineDriver(self.host, link) for link in links[:3]]
         self._dispatcher, self._heartbeat, self._maintenance = processes
@@ -196,6 +199,7 @@ class PoolProcess:
             spec, Sources(pool.clock, entropy), make_runner=make_runner,
             notify=self._dispatcher.wake, host=pool.name, pid=number,
         )  # fmt: skip
+        self._lives = SimulatedLives(tuple(spec.lifespans), spec.values, self.runner.loop)
         duties = [
             PostponableDuty(duty, partial(self._postpone, duty.name)) for duty in self.engine.duties
         ]
@@ -210,11 +214,21 @@ class PoolProcess:
         )  # fmt: skip
 
     def start(self) -> None:
-        """Call the start hooks, register the pool, then run its loops."""
-        self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
+        """Enter lifespans, call the start hooks, register the pool, then run its loops."""
+
+        def entered(failed: BaseException | None) -> None:
+            if failed is not None:
+                self._fail(failed)
+            else:
+                self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
+
+        self._lives.enter(entered)
 
     def _start_failed(self, _hook: Callable[[], Any], error: BaseException) -> None:
-        """Raise the exception of a start hook in the call that runs the world."""
+        self._lives.leave(lambda _failed: self._fail(error))
+
+    def _fail(self, error: BaseException) -> None:
+        """Raise an error to whoever runs the world."""
 
         def fail() -> None:
             raise error
@@ -339,8 +353,13 @@ class PoolProcess:
 
     def _gone(self) -> None:
         self.engine.runner.close(wait_s=0.5)
-        ended = partial(self._pool.ended, self)
-        self.call_hooks(self._spec.stop_hooks, self._hook_failed, ended, go_on=True)
+        leave = partial(self._lives.leave, self._left)
+        self.call_hooks(self._spec.stop_hooks, self._hook_failed, leave, go_on=True)
+
+    def _left(self, failed: BaseException | None) -> None:
+        self._pool.ended(self)
+        if failed is not None:
+            self._fail(failed)
 
     def _hook_failed(self, hook: Callable[..., Any], error: BaseException) -> None:
         self._sim.note_assertion(error)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from workkit.engine.process.courier import COURIER
-from workkit.errors import WorkkitError
+from workkit.errors import LifespanFailed, WorkkitError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import examples
 from workkit.tools.cli.common.values import to_bytes, to_count, to_timeout
@@ -161,6 +161,10 @@ def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bo
     except ThreadsRefusedError as error:
         exits.complain(error)
         ctx.exit(exits.REPLACE)
+    except LifespanFailed:
+        if not pool.pool_id:  # else it ran, and has logged this
+            log.exception("the pool could not be started")
+        ctx.exit(exits.USAGE)
     except WorkkitError:
         raise
     except Exception:  # a start hook may raise anything
