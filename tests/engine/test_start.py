@@ -71,7 +71,7 @@ def test_a_server_that_wants_a_password_is_said_at_once(
         assert pool.running
 
 
-@pytest.mark.parametrize("rights", ["+@read +@connection", "+@all -client|setname", "+hello"])
+@pytest.mark.parametrize("rights", ["+@read +@connection", "+hello"])
 def test_a_user_without_the_permission_is_said_at_once(
     private_server: PrivateServer, server_kind: str, rights: str
 ) -> None:
