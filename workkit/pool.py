@@ -273,7 +273,7 @@ class WorkerPool:
     def pool_id(self) -> str:
         """The id under which the pool now holds jobs; "" before the start.
 
-        It changes when other pools take the pool for dead and it continues.
+        It changes if other pools declare the pool dead and it continues.
         """
         return self._driver.pool_id if self._driver else ""
 
