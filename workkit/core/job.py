@@ -155,7 +155,7 @@ class Job(msgspec.Struct, eq=False):
     def arg_error(self) -> str | None:
         """The message of the last typed accessor that failed, else None.
 
-        A handler that reads it takes over the decision about it. If a handler returns and nobody
+        A handler that reads it must handle the error itself. If a handler returns and nobody
         has read it, the job fails; ``pool.job(..., check_args=False)`` turns that off.
         """
         self.has_unread_arg_error = False

@@ -212,7 +212,7 @@ def check_sources(clock: object, entropy: object) -> None:
 
 
 def shown(value: object) -> str:
-    """Return a user's value as a message shows it; it does not raise, and is not long."""
+    """Return a user's value as short text for a message; never raises."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - integers of 5,000 digits, and users' classes

@@ -1,7 +1,7 @@
 """Enqueues jobs and returns only after replicas or the disk have them.
 
-A server's reply means only that the job is in its memory. For more, a command in the same round
-trip, behind the write, waits until replicas or the disk have the job.
+A server's reply means only that the job is in its memory. So a second command, after the write and
+in the same round trip, waits until replicas or the disk have the job.
 """
 
 from __future__ import annotations

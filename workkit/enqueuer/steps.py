@@ -38,7 +38,7 @@ _log = logging.getLogger("workkit")
 Args: TypeAlias = Mapping[str, Any] | None
 Until: TypeAlias = Literal["start", "done"]
 
-#: A job scheduled further ahead is taken for a mistake, such as milliseconds for seconds.
+#: A job scheduled further ahead counts as a mistake, such as milliseconds for seconds.
 _MAX_DELAY_S: Final = 100 * 366 * 86_400
 
 

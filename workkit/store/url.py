@@ -68,7 +68,7 @@ _TLS_OPTIONS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     for name in ("keyfile", "certfile", "ca_certs", "ca_path", "ca_data", "password", "ciphers",
                  "include_verify_flags", "exclude_verify_flags")
 }  # fmt: skip
-#: Only redis-py's blocking pool has it, and our connections never wait for one of that pool.
+#: Only redis-py's blocking pool has it, and we never wait for a connection of that pool.
 _DROPPED: Final = ("timeout",)
 
 

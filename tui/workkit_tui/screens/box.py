@@ -83,7 +83,7 @@ class BoxScreen(ModalScreen[bool]):
             self.console.call_from_thread(call)
 
     def when_seen(self, function: Callable[[], object]) -> None:
-        """Call something once the box has been visible so long that a key is meant for it."""
+        """Call something when the box has been visible long enough for a deliberate key."""
         self.set_timer(_SEEN_S, function)
 
     def say(self, title: str, text: str | Text, keys: str, *, busy: bool = False) -> None:

@@ -81,7 +81,7 @@ def _rows(
     key = _key_of(keys, place)
     total, rows = yield from pages.page(key, start, count, queue=queue, reverse=reverse)
     piece = rows
-    # Where jobs are large, no reply has all of them at once.
+    # If jobs are large, no single reply holds all of them.
     while piece and len(rows) < count and pages.is_full(piece, count):
         _, piece = yield from pages.page(
             key, start + len(rows), count - len(rows), queue=queue, reverse=reverse

@@ -158,7 +158,7 @@ class Admission:
             return ""
 
     def is_newer(self, raw: bytes, execution: Execution, key: bytes) -> bool:
-        """Tell whether some bytes are another job that waits with the key of an execution."""
+        """Tell whether some bytes are another waiting job with the unique key of an execution."""
         try:
             payload = wire.read(raw)
         except Undecodable:
@@ -211,7 +211,7 @@ class Admission:
         return _question(execution, kind, self.unique_key(execution), found)
 
     def theirs(self, execution: Execution) -> StartQuestion:
-        """Return the question for a unique job that began elsewhere and lost its key to a newer."""
+        """Return the question for a unique job that began elsewhere and lost its key."""
         return _question(execution, "theirs", self.unique_key(execution))
 
     def begun(self, execution: Execution, update: bytes = b"") -> None:

@@ -145,7 +145,7 @@ class _ParkedThread:
         self.thread.start()
 
     def run(self) -> bool:
-        """Run the thread until it hands back. If it blocks, give it up and return False."""
+        """Run the thread until it lets the world run. If it blocks, give it up and return False."""
         self._to_worker.release()
         before: tuple[int, int, float] | None = None
         for _ in range(2 * _WORKING):

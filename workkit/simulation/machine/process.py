@@ -57,7 +57,7 @@ class Connection:
             exchange: The look.
             then: Called with its result.
             announced: Called at the first change.
-            broken: Called if the server closes the connection meanwhile.
+            broken: Called if the server closes the connection during the watch.
         """
         self._disarm()
         self._announced, self._broken = announced, broken

@@ -167,7 +167,7 @@ class SimulatedServer:
         asks = type(verb) is not str and verb.name == "span" and type(command[4]) is int
         if asks and command[3] == "-inf" and not self._any_due(command):
             return []
-        # A script is cached by its name: to hash it would hash its whole text.
+        # A script is cached by its name: hashing its whole text would take too long.
         name = command if type(verb) is str else (verb.name, *command[1:])
         known = self._remembered.get(name)
         if known is not None:

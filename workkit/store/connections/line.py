@@ -165,7 +165,7 @@ class _SocketLine:
 
 
 def _let_the_kernel_time(connected: socket.socket) -> None:
-    """Leave the timeout of a socket to the kernel: Python's own polls before each read and write.
+    """Leave the timeout of a socket to the kernel: Python polls before each read and write.
 
     A read or write that takes too long then fails with EAGAIN, a `BlockingIOError`.
     """

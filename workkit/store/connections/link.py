@@ -141,8 +141,8 @@ class Link:
                 self._followed += 1
                 return self.send(commands)
         self._followed = 0
-        # WAIT ran before the script. Send it again, but only on the same connection: WAIT is about
-        # the writes of its own connection.
+        # WAIT ran before the script. Send it again, but only on the same connection: WAIT covers
+        # only the writes of its own connection.
         if was_new and commands[-1][0] in CONFIRMING and self._line is not None:
             replies[-1] = self.send(commands[-1:])[0]
         return replies

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["leave", "worker"]
 
-#: A larger number of processes is taken for a mistake.
+#: A larger number of processes counts as a mistake.
 _MOST_PROCESSES: Final = 1_000
 #: How long the last log records may take, seconds.
 _LAST_LINES_S: Final = 0.5

@@ -1,8 +1,8 @@
 """Logging of `workkit worker`: to stderr, unless the application has set up its own.
 
 The courier's thread writes the lines, so a pipe that nobody reads blocks only the log. An error may
-contain args of a job, which anybody may have chosen. So foreign text is cleaned, and only our own
-lines begin at the left margin.
+contain args of a job, which anybody may have chosen. So control characters are escaped, and only
+our own lines begin at the left margin.
 """
 
 from __future__ import annotations
