@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from workkit.admin.reader import Reader
     from workkit.admin.steps.history import HistoryExtent, HistoryRecord
     from workkit.client import Client
+    from workkit.core.call import Call
     from workkit.core.clock import Clock, Instant, SystemClock
     from workkit.core.current import JobLogFilter, add_job_fields, current_job
     from workkit.core.entropy import Entropy
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         Batch,
         CronEntry,
         DeadJob,
+        Drained,
         Found,
         Overview,
         Page,
@@ -49,10 +51,11 @@ if TYPE_CHECKING:
         WorkerObservation,
         WorkerPoolHeartbeat,
     )
+    from workkit.core.verdicts import Discard, Fail, Retry
     from workkit.engine.handling.events import ReapedPool
-    from workkit.engine.lifecycle import Drained
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.errors import (
+        ArgsMismatch,
         Closed,
         InvalidArgs,
         InvalidHandler,
@@ -75,18 +78,23 @@ if TYPE_CHECKING:
         WorkkitError,
     )
     from workkit.pool import WorkerPool
+    from workkit.tasks import Task, Tasks
 
 __all__ = [
+    "ArgsMismatch",
     "AsyncEnqueuer",
     "Batch",
+    "Call",
     "Client",
     "Clock",
     "Closed",
     "CronEntry",
     "DeadJob",
+    "Discard",
     "Drained",
     "Enqueuer",
     "Entropy",
+    "Fail",
     "Found",
     "HistoryExtent",
     "HistoryOptions",
@@ -117,12 +125,15 @@ __all__ = [
     "QueuedJob",
     "Reader",
     "ReapedPool",
+    "Retry",
     "RetryJob",
     "ScheduledJob",
     "ServerError",
     "ServerRefused",
     "ServerUnavailable",
     "SystemClock",
+    "Task",
+    "Tasks",
     "Undecodable",
     "WorkerObservation",
     "WorkerPool",
@@ -135,26 +146,29 @@ __all__ = [
 
 _HOMES: Final = {
     "client": ("Client",),
+    "core.call": ("Call",),
     "core.clock": ("Clock", "Instant", "SystemClock"),
     "core.current": ("JobLogFilter", "add_job_fields", "current_job"),
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
     "core.entropy": ("Entropy",),
     "errors": (
-        "Closed", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidQuery",
-        "InvalidSpec", "JobTimeout", "LifespanFailed", "MissingExtra", "NotConfirmed",
-        "NotDeleted", "NotRetried", "NotUndone", "PoolState", "ServerError", "ServerRefused",
+        "ArgsMismatch", "Closed", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption",
+        "InvalidQuery", "InvalidSpec", "JobTimeout", "LifespanFailed", "MissingExtra",
+        "NotConfirmed", "NotDeleted", "NotRetried", "NotUndone", "PoolState", "ServerError",
+        "ServerRefused",
         "ServerUnavailable", "Undecodable", "WorkkitError",
     ),
     "engine.handling.events": ("ReapedPool",),
     "admin.steps.history": ("HistoryExtent", "HistoryRecord"),
     "core.job": ("Job",),
     "core.options": ("HistoryOptions", "JobOptions"),
-    "engine.lifecycle": ("Drained",),
+    "core.verdicts": ("Discard", "Fail", "Retry"),
     "pool": ("WorkerPool",),
+    "tasks": ("Task", "Tasks"),
     "admin.query": ("Query",),
     "admin.reader": ("Reader",),
     "core.records": (
-        "Batch", "CronEntry", "DeadJob", "Found", "Overview", "Page", "Place", "Queue",
+        "Batch", "CronEntry", "DeadJob", "Drained", "Found", "Overview", "Page", "Place", "Queue",
         "QueuedJob", "RetryJob", "ScheduledJob", "WorkerObservation", "WorkerPoolHeartbeat",
     ),
 }  # fmt: skip

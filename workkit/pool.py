@@ -9,15 +9,16 @@ from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES, HistoryOptions, JobKeywords, check_job_bytes
+from workkit.core.records import Drained
 from workkit.engine.driver import PoolDriver
 from workkit.engine.handling import events
 from workkit.engine.handling.events import EventName, ReapedPool
-from workkit.engine.handling.handlers import read_middleware
+from workkit.engine.handling.handlers import Registration, read_middleware
 from workkit.engine.handling.lifespans import read_lifespan
 from workkit.engine.handling.shapes import AnyHandler, AnyMiddleware
-from workkit.engine.lifecycle import Drained, PoolLife
+from workkit.engine.lifecycle import PoolLife
 from workkit.engine.process.sources import Sources
-from workkit.engine.registering import check_pool, register_job, register_periodic
+from workkit.engine.registering import check_pool, register_job, register_periodic, register_task
 from workkit.engine.runners import HandlerRunner, Runner
 from workkit.engine.running import Run
 from workkit.engine.spec import PoolSpec
@@ -25,6 +26,8 @@ from workkit.engine.surroundings import Surroundings
 from workkit.errors import InvalidHandler, PoolState
 from workkit.store.connections.target import RedisLike, Target
 from workkit.store.keys import Keys
+from workkit.tasks.joining import Joined
+from workkit.tasks.registry import Tasks
 
 __all__ = ["Drained", "WorkerPool"]
 
@@ -64,10 +67,13 @@ class WorkerPool(PoolLife):
             does not announce changes.
         max_recoveries: A job whose process died this many times while it ran goes to the dead set.
         max_job_bytes: A larger cron job is refused; 1 MiB by default.
+        tasks: A registry whose tasks the pool runs, with its cron entries and lifespans. Tasks that
+            are registered there before the pool starts are added.
 
     Raises:
         InvalidOption: An option is out of its range.
         InvalidName: The namespace is not valid.
+        InvalidHandler: A task wants an object that no lifespan yields.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class WorkerPool(PoolLife):
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         max_job_bytes: int = MAX_JOB_BYTES,
+        tasks: Tasks | None = None,
     ) -> None:
         Keys(namespace)
         self._target = target = Target.of(redis, namespace)
@@ -104,6 +111,7 @@ class WorkerPool(PoolLife):
             return PoolDriver(spec, target, sources, backoffs_s, make_runner)
 
         self._run = Run(spec, make_driver, surroundings, sources.clock)
+        self._joined = Joined(self, tasks) if tasks is not None else None
 
     # Registering.
 
@@ -162,6 +170,11 @@ class WorkerPool(PoolLife):
     def _register(self, name: str | None, function: object, options: dict[str, Any]) -> None:
         self._refuse_if_started("register a job")
         register_job(self._spec, name, function, options)
+
+    def register_task(self, registration: Registration, *, again: bool = False) -> None:
+        """Register a task of a registry; `WorkerPool(tasks=...)` does it for all of them."""
+        self._refuse_if_started("register a task")
+        register_task(self._spec, registration, again=again)
 
     def middleware(self, function: M) -> M:
         """Register a function around every job, by a call or as a decorator.

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
+from tests.simulation.verdicts import verdicts
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.simulation import Faults, SimulatedPool, Simulation
@@ -210,5 +211,6 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "late": (late, Faults(slow=60)),
     "late_and_lost": (late, Faults(freeze=200, lose=400)),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
+    "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
 }

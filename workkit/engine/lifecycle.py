@@ -8,20 +8,20 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import FrameType
 from typing import Final, Self, TypeVar
 
 from workkit.core.current import running
+from workkit.core.records import Drained
 from workkit.engine.driver import PoolDriver
-from workkit.engine.spec import PoolSpec
 from workkit.engine.handling.values import value_of
 from workkit.engine.process.off_loop import off_loop
 from workkit.engine.process.signals import signals_to
 from workkit.engine.running import Run, StartRequest, refuse_import
+from workkit.engine.spec import PoolSpec
 from workkit.errors import LifespanFailed, PoolState
 
-__all__ = ["Drained", "PoolLife"]
+__all__ = ["PoolLife"]
 
 T = TypeVar("T")
 
@@ -29,21 +29,6 @@ _log = logging.getLogger("workkit")
 
 #: How often `run_async` checks that the pool lives, seconds.
 _LOOK_S: Final = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """The result of `drain()`.
-
-    Attributes:
-        complete: Whether every queue that is not paused was empty and nothing ran.
-        paused: Paused queues that still have jobs.
-        waiting: Queue -> jobs left, for queues that are not empty.
-    """
-
-    complete: bool
-    paused: tuple[str, ...]
-    waiting: Mapping[str, int]
 
 
 class PoolLife:

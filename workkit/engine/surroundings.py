@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from workkit.engine.spec import PoolSpec
 from workkit.engine.handling import events
 from workkit.engine.handling.lifespans import Lives
 from workkit.engine.runners import PoolLoop
+from workkit.engine.spec import PoolSpec
 from workkit.errors import LifespanFailed
 
 __all__ = ["Surroundings"]
