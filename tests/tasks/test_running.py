@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import Enqueuer, InvalidHandler, Job, Tasks, WorkerPool
 from workkit.simulation import Simulation
 
@@ -60,7 +60,7 @@ def test_sync_and_async_tasks_run_with_their_args(make_pool: MakePool, enqueuer:
     assert pool.totals == {"done": 2, "dead": 1}
 
 
-def test_middleware_and_contexts_stand_around_tasks(stage: Stage) -> None:
+def test_middleware_and_contexts_stand_around_tasks(stage: EngineStage) -> None:
     tasks = Tasks()
     seen: list[Any] = []
 

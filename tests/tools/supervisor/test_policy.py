@@ -26,7 +26,7 @@ MIB: Final = 1 << 20
 LONG_S: Final = 3_600.0
 
 
-class Stage:
+class SupervisorScene:
     """A policy, a clock, and the actions so far."""
 
     def __init__(self, processes: int = 1, seed: int = 1, **limits: int) -> None:
@@ -94,9 +94,9 @@ class Stage:
         self.take(self.policy.renew("SIGHUP", self.now_s))
 
 
-def running(processes: int, **limits: int) -> Stage:
+def running(processes: int, **limits: int) -> SupervisorScene:
     """A stage on which all processes have run for long."""
-    stage = Stage(processes, **limits)
+    stage = SupervisorScene(processes, **limits)
     stage.ready(1)
     stage.ready(*range(2, processes + 1))
     stage.wait(LONG_S)
@@ -108,7 +108,7 @@ def running(processes: int, **limits: int) -> Stage:
 
 
 def test_the_first_process_is_alone_until_it_is_ready() -> None:
-    stage = Stage(3)
+    stage = SupervisorScene(3)
     stage.wait(LONG_S)
     assert stage.alive == {1}
     stage.ready(1)
@@ -119,7 +119,7 @@ def test_the_first_process_is_alone_until_it_is_ready() -> None:
 def test_a_first_process_that_says_why_it_does_not_start_is_the_only_one_to_speak(
     code: int,
 ) -> None:
-    stage = Stage(3)
+    stage = SupervisorScene(3)
     stage.exit(1, code)
     assert (stage.code, stage.said) == (code, [])
 
@@ -136,7 +136,7 @@ def test_a_first_process_that_says_why_it_does_not_start_is_the_only_one_to_spea
 def test_a_first_process_that_ends_without_a_word_is_spoken_for(
     code: int, ending: int, shown: str
 ) -> None:
-    stage = Stage(2)
+    stage = SupervisorScene(2)
     stage.exit(1, code)
     assert (stage.code, stage.said) == (
         ending,
@@ -353,7 +353,7 @@ def test_while_it_waits_to_start_a_process_it_stops_at_once() -> None:
 
 
 def test_stopping_before_anything_was_ready_is_no_failure() -> None:
-    stage = Stage(3)
+    stage = SupervisorScene(3)
     stage.stop()
     stage.exit(1, -15)
     assert (stage.code, stage.errors) == (0, [])
@@ -361,7 +361,7 @@ def test_stopping_before_anything_was_ready_is_no_failure() -> None:
 
 # Whatever happens
 
-HAPPENINGS: Final[dict[str, Callable[[Stage, int, int], None]]] = {
+HAPPENINGS: Final[dict[str, Callable[[SupervisorScene, int, int], None]]] = {
     "ready": lambda stage, child, _: stage.ready(child),
     "exit": lambda stage, child, number: stage.exit(child, number % 4 - 2),
     "jobs": lambda stage, child, number: stage.report(child, jobs=number),
@@ -379,7 +379,7 @@ happenings = st.lists(
 def test_whatever_happens_there_are_enough_processes_never_too_many_and_all_can_be_stopped(
     processes: int, seed: int, happenings: list[tuple[str, int, int]]
 ) -> None:
-    stage = Stage(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
+    stage = SupervisorScene(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
     stage.ready(1)
     at_work: set[int] = {1}
 
@@ -427,7 +427,7 @@ def test_whatever_happens_there_are_enough_processes_never_too_many_and_all_can_
 # Processes that hang
 
 
-def hear(stage: Stage, seconds: float, *children: int) -> None:
+def hear(stage: SupervisorScene, seconds: float, *children: int) -> None:
     """Let time pass in which processes say that they are alive."""
     for _ in range(int(seconds)):
         for child in children:
