@@ -11,6 +11,7 @@ from tests.client.stage import ClientStage
 from tests.support.steps import START_MS
 from workkit import HistoryExtent, InvalidOption, Job, ServerRefused
 from workkit.core.history import Record, pack
+from workkit.store.calls import pages
 
 START_S = START_MS // 1000
 
@@ -186,7 +187,7 @@ def test_a_walk_reads_only_as_far_as_it_is_followed(stage: ClientStage) -> None:
     walk = stage.client.history()
     assert next(walk).finished_ms == 449
     stage.redis.delete(f"{stage.namespace}:history")
-    assert len(list(walk)) == 199  # the rest of the first look
+    assert len(list(walk)) == 19  # the rest of the first look
 
 
 # Extent
@@ -254,3 +255,26 @@ def test_a_history_of_a_wrong_type_is_said_to_be_one(stage: ClientStage) -> None
     with pytest.raises(ServerRefused) as no:
         list(stage.client.history())
     assert no.value.code == "WRONGTYPE"
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_large_entries_are_read_some_megabytes_at_a_time(
+    stage: ClientStage, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    blob = pack([Record("x", "mail", 1, 1, 1, "dead", 1, "x" * 1_000_000)])
+    for n in range(1, 61):
+        write(stage, f"{START_MS}-{n}", v="1", pool="p", host="h", n=1, r=blob, b=0, ver="")
+    asked: list[int] = []
+    real = pages.history_entries
+
+    def entries(keys: Any, low: str, high: str, count: int, **options: Any) -> Any:
+        asked.append(count)
+        return real(keys, low, high, count, **options)
+
+    monkeypatch.setattr(pages, "history_entries", entries)
+    if newest_first:
+        assert len(list(stage.client.history())) == 60
+    else:
+        assert sum(len(batch) for batch in stage.client.packed_history()) == 60
+    assert asked[0] == 20
+    assert set(asked[1:]) == {8}
