@@ -346,7 +346,7 @@ class WorkerPool:
         self._close_loop()
 
     def _close_loop(self) -> None:
-        self._loop.close(wait_s=1.0)
+        self._loop.close(wait_s=self._run.rest_may_take_s(2.0))
 
     def drain(self, timeout: float | None = None) -> Drained:
         """Wait until no job is left that could run now: queues empty, nothing running.

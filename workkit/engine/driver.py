@@ -279,9 +279,9 @@ class PoolDriver:
             until_s = self._hooks_until_s
         return self._clock.read().monotonic_s > until_s + by_s
 
-    def hooks_may_take_s(self) -> float:
-        """Return how long the hooks that follow the pool's end may take, seconds."""
-        return self._left_s(_ALL_S, most_s=5.0)
+    def rest_may_take_s(self, most_s: float) -> float:
+        """Return how long what follows the pool's end may take, such as hooks, seconds."""
+        return self._left_s(_ALL_S, most_s)
 
     def closed(self) -> None:
         """Release the callers that wait for the end, after the hooks have run; deliver the log."""

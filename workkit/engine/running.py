@@ -34,7 +34,7 @@ _OVERDUE_S: Final = 2.5
 
 
 class _StopAskedError(BaseException):
-    """Signals came before the pool had been started."""
+    """A second signal interrupts a start or a stop hook."""
 
 
 class Run:
@@ -70,6 +70,7 @@ class Run:
         self._start_failed = start_failed
         self._lock = threading.RLock()
         self._is_starting = False
+        self._runs_hooks = False
         self.driver: PoolDriver | None = None
 
     @property
@@ -87,6 +88,10 @@ class Run:
         if self.driver is not None:
             return self.driver.is_overdue(_OVERDUE_S)
         return self._clock.read().monotonic_s > self._give_up_at_s + _OVERDUE_S
+
+    def rest_may_take_s(self, most_s: float) -> float:
+        """Return how long a part of the stop may take, seconds."""
+        return self.driver.rest_may_take_s(most_s) if self.driver is not None else most_s
 
     def start(self) -> PoolDriver:
         """Start the pool, unless it was started already.
@@ -152,16 +157,18 @@ class Run:
     def _stop(self, driver: PoolDriver, timeout_s: float | None) -> None:
         if driver.stop(timeout_s):
             try:
-                self._spec.events.close(driver.hooks_may_take_s())
+                self._spec.events.close(driver.rest_may_take_s(5.0))
+                self._runs_hooks = True
                 self._stop_hooks()
             finally:
+                self._runs_hooks = False
                 driver.closed()
                 atexit.unregister(self._at_exit)
 
     def until_asked(self, timeout_s: float | None) -> bool:
         """Start the pool, wait for SIGINT or SIGTERM, then stop; at once after a second signal.
 
-        A second signal also interrupts a start, such as a start hook that hangs.
+        A second signal also interrupts a start or a stop hook that hangs.
 
         Args:
             timeout_s: Seconds that handlers may take; None for no limit.
@@ -187,8 +194,8 @@ class Run:
             signals.append(number)
             asked.set()
             if len(signals) > 1:
-                if driver is None:
-                    raise _StopAskedError
+                if driver is None or self._runs_hooks:
+                    raise _StopAskedError("a second signal asked for the end")
                 driver.request_stop(0.0)
             elif timeout_s is not None:
                 self._give_up_at_s = self._clock.read().monotonic_s + timeout_s
@@ -202,7 +209,8 @@ class Run:
             driver.wait_ended(asked)
             if signals:
                 _log.info("stopping after signal %s", signal.Signals(signals[0]).name)
-            self.stop(timeout_s)
+            with contextlib.suppress(_StopAskedError):
+                self.stop(timeout_s)
         return bool(signals) or not driver.ended_itself
 
 
