@@ -16,6 +16,7 @@ from workkit.core.options import check_wait
 from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.engine import Engine, PoolSpec, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
+from workkit.engine.needs import check_commands
 from workkit.engine.process.courier import COURIER
 from workkit.engine.process.signals import SignalEvent
 from workkit.engine.process.vitals import Pulse
@@ -155,6 +156,8 @@ class PoolDriver:
         try:
             # Before the pool writes a time or moves due jobs by its own clock.
             self._link.carry(self.engine.clock.ask())
+            keeps = self._spec.history is not None
+            self._link.carry(check_commands(self.engine.keys, history=keeps))
             self._link.carry(self.engine.dispatcher.register())
             if warning := self._link.carry(warn_of_eviction()):
                 _log.warning("%s", warning)
