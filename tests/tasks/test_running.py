@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import WaitUntil
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S
 from tests.engine.stage import EngineStage
@@ -205,7 +206,7 @@ def test_tasks_run_in_the_simulator_with_lifespans_and_cron() -> None:
 
 
 def test_a_task_that_comes_after_the_start_is_logged(
-    make_pool: MakePool, caplog: pytest.LogCaptureFixture
+    make_pool: MakePool, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
 ) -> None:
     tasks = Tasks()
 
@@ -218,4 +219,4 @@ def test_a_task_that_comes_after_the_start_is_logged(
     @tasks.task
     def second(n: int) -> None: ...
 
-    assert "task second was registered after the start of pool" in caplog.text
+    wait_until(lambda: "task second was registered after the start of pool" in caplog.text)
