@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.forked import leave_if_forked
 from workkit.engine.runners.base import WORKER, Slots
 from workkit.engine.runners.pool_loop import PoolLoop
 
@@ -93,6 +95,7 @@ class LoopRunner:
         self._waits_since_s = 0.0  # since when jobs wait for a turn of the loop; 0 if none
         self._is_slow = False  # whether the log says so
         self._asked_s = 0.0  # since when the loop has not answered a request to abandon; 0 if none
+        self._pid = os.getpid()
         self.short = False
 
     @property
@@ -227,6 +230,7 @@ class LoopRunner:
             await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
+        leave_if_forked(self._pid, error)
         worker.current = None
         if worker.abandoned:
             return 0.0
