@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -165,3 +167,26 @@ def test_a_check_in_is_bounded_and_never_raises(
     pool.duty("observer")
     (busy,) = [seen for seen in stage.client.worker_observations() if seen.is_busy]
     assert busy.checkin == kept
+
+
+def test_a_job_can_be_sent_to_another_process_and_copied(stage: Stage) -> None:
+    pool, copies = stage.pool(concurrency=1), list[Any]()
+
+    def sent(job: Job) -> Any:
+        return pickle.loads(pickle.dumps(job))  # noqa: S301 - our own bytes
+
+    def work(job: Job) -> None:
+        job.checkin("before")
+        copies.extend([sent(job), copy.deepcopy(job)])
+        assert job.arg_str("missing") == ""
+        copies.append(sent(job))
+        assert job.arg_error
+
+    pool.job("work", work)
+    job = stage.enqueuer.enqueue("work", {"n": [1]})
+    stage.stepped(pool).work()
+    assert stage.outcomes() == ["done"]
+    for each in copies:
+        assert (each.id, each.args, each.raw) == (job.id, {"n": [1]}, job.raw)
+        each.checkin("ignored")
+    assert [each.has_unread_arg_error for each in copies] == [False, False, True]

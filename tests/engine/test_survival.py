@@ -625,3 +625,54 @@ def test_a_second_signal_interrupts_a_stop_hook_that_hangs(
             run.kill()
     assert (said, run.returncode) == ("next\n", 0)
     assert "a second signal asked for the end" in errors
+
+
+FORKING: Final = """
+import asyncio, os, sys, threading
+from workkit import Enqueuer, WorkerPool
+pool, codes = WorkerPool(sys.argv[2], sys.argv[1], concurrency=1), []
+
+def fork(way):
+    child = os.fork()
+    if child == 0:
+        if way == "exit":
+            sys.exit(3)
+        if way == "raise":
+            raise ValueError("of the child")
+        return
+    codes.append(f"{way} {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}")
+
+@pool.job(max_fails=1)
+def sync(job):
+    fork(job.arg_str("way"))
+
+@pool.job(max_fails=1)
+async def on_loop(job):
+    fork(job.arg_str("way"))
+
+@pool.job(max_fails=1)
+def fails(job):
+    raise LookupError
+
+pool.on("dead", lambda job, error: fork("hook"))
+enqueuer = Enqueuer(sys.argv[2], sys.argv[1])
+for name in ("sync", "on_loop"):
+    for way in ("exit", "raise", "return"):
+        enqueuer.enqueue(name, {"way": way})
+enqueuer.enqueue("fails")
+pool.start()
+drained = pool.drain(20).complete
+pool.stop(2)
+print(drained, sorted(codes), sorted(pool.totals.items()))
+"""
+
+
+@pytest.mark.slow
+def test_a_child_that_a_handler_or_a_hook_forks_never_returns_into_the_pool(
+    redis_url: str, namespace: str
+) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, redis_url, namespace]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    codes = ["exit 3", "exit 3", "hook 0", "raise 1", "raise 1", "return 0", "return 0"]
+    assert ended.stdout == f"True {codes} [('dead', 1), ('done', 6)]\n"
+    assert "ValueError: of the child" in ended.stderr

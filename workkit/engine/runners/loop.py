@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.forked import leave_if_forked
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
 from workkit.engine.runners.pool_loop import PoolLoop
@@ -91,6 +93,7 @@ class LoopRunner:
         self._waits_since_s = 0.0  # since when jobs wait for a turn of the loop; 0 if none
         self._is_slow = False  # whether the log says so
         self._asked_s = 0.0  # since when the loop has not answered a request to abandon; 0 if none
+        self._pid = os.getpid()
         self.short = False
 
     @property
@@ -228,6 +231,7 @@ class LoopRunner:
             await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
+        leave_if_forked(self._pid, error)
         worker.current = None
         RUNNING.set(None)
         running.execution = None
