@@ -16,6 +16,8 @@ __all__ = [
     "ALIVE",
     "ALIVE_S",
     "READY",
+    "UNLOADABLE",
+    "WATCH",
     "ChildReport",
     "Inherited",
     "Lines",
@@ -35,6 +37,12 @@ READY: Final = "ready"
 ALIVE: Final = "alive"
 #: How often, seconds.
 ALIVE_S: Final = 2.0
+
+#: Sent once by a process that cannot load the application; it ends by itself.
+UNLOADABLE: Final = "unloadable"
+
+#: Begins a message that names files which an edit may change, as a JSON array.
+WATCH: Final = "watch "
 
 _VARIABLE: Final = "_WORKKIT_SUPERVISED"
 _CHUNK: Final = 4096

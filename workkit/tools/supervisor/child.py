@@ -6,6 +6,7 @@ service, and the supervisor signals them too. Only the supervisor's orders can f
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -21,10 +22,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workkit.core.clock import SystemClock
 from workkit.engine.process.signals import STOPPING, signals_to
-from workkit.tools.supervisor.channel import ALIVE, ALIVE_S, READY, ChildReport, Lines, inherited
+from workkit.tools.supervisor.channel import (
+    ALIVE,
+    ALIVE_S,
+    READY,
+    UNLOADABLE,
+    WATCH,
+    ChildReport,
+    Lines,
+    inherited,
+)
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
+    from workkit.tools.supervisor.loaded import Loaded
 
 __all__ = ["Child", "resident_bytes"]
 
@@ -62,6 +73,7 @@ class Child:
         self._has_pool = False
         self._last_report: ChildReport | None = None
         self._looks = 0
+        self._loaded: Loaded | None = None
         self._clock = SystemClock()
         self._is_started = False
         self._give_up_at_s = math.inf
@@ -75,6 +87,19 @@ class Child:
         child = cls(given.channel, given.slot, timeout_s)
         threading.Thread(target=child._listen, name="workkit-orders", daemon=True).start()
         return child
+
+    def watch_loaded(self, error: BaseException | None = None) -> None:
+        """Name the application's files to the supervisor, now and whenever more are loaded.
+
+        Args:
+            error: Why the application could not be loaded; this process ends then.
+        """
+        from workkit.tools.supervisor.loaded import Loaded
+
+        self._loaded = Loaded()
+        self._name_loaded(error)
+        if error is not None:
+            self._say(UNLOADABLE)
 
     def run(self, pool: WorkerPool, *, report: bool) -> bool:
         """Run a pool until a request to stop.
@@ -103,6 +128,7 @@ class Child:
                     if stop is not None and stop not in stopping:
                         stopping[stop] = self._start_stopping(pool, stop)
                 self._say_alive()
+                self._name_loaded()
                 if report:
                     self._report(pool)
             pool.stop(0)
@@ -128,6 +154,11 @@ class Child:
         if self._looks * _LOOK_S >= ALIVE_S:
             self._looks = 0
             self._say(ALIVE)
+
+    def _name_loaded(self, error: BaseException | None = None) -> None:
+        if self._loaded is not None and (paths := self._loaded.news(error)):
+            with suppress(OSError):  # as `_say`, but no byte of a long message may be lost
+                self._channel.sendall(f"{WATCH}{json.dumps(paths)}\n".encode())
 
     def _report(self, pool: WorkerPool) -> None:
         totals = pool.totals

@@ -39,6 +39,7 @@ _LOOK_S: Final = 0.5
     epilog=examples(
         "workkit worker tasks:pool",
         "workkit worker shop.tasks:make_pool --timeout 2m",
+        "workkit worker tasks:pool --reload",
         "workkit worker tasks:pool --processes 4 --max-rss 500M",
         "workkit worker tasks:pool --log-level debug --log-json",
     )
@@ -74,6 +75,11 @@ _LOOK_S: Final = 0.5
     help="Replace a process that takes more memory: 500M, 1.5G.",
 )
 @click.option(
+    "--reload",
+    is_flag=True,
+    help="Load the module again after an edit of a source file of yours. For development.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="The lowest level that is logged. [default: info]",
@@ -88,6 +94,7 @@ def worker(
     processes: int,
     max_jobs: int | None,
     max_rss: int | None,
+    reload: bool,
     log_level: str | None,
     log_json: bool,
 ) -> None:
@@ -102,7 +109,7 @@ def worker(
 
     With --processes, --max-jobs or --max-rss, a supervisor runs the pool in child processes. It
     restarts processes that die, passes signals on, and replaces processes while others work. SIGHUP
-    replaces all of them, one after another.
+    replaces all of them, one after another. With --reload, an edit of a source file replaces them.
 
     The exit code is 0 after a signal, 69 if the server cannot be reached at the start, and 75 if
     the process must be replaced: too many handlers still ran after their timeouts, a part of the
@@ -122,17 +129,11 @@ def worker(
     ctx.with_resource(signals_to(early.take))
     logs = WorkerLogging(log_level, as_json=log_json, process=child.slot if child else None)
     is_limited = max_jobs is not None or max_rss is not None
-    if child is None and (processes > 1 or is_limited):
-        from workkit.tools.supervisor.parent import supervise
-        from workkit.tools.supervisor.policy import Limits
-
-        explained = frozenset({exits.USAGE, exits.UNAVAILABLE, exits.REFUSED})
-        code = supervise(Limits(processes, max_jobs, max_rss, explained))
+    if child is None and (processes > 1 or is_limited or reload):
+        code = _supervise(processes, max_jobs, max_rss, reload=reload)
         early.over = True
         ctx.exit(code)
-    from workkit.tools.cli.common.loading import load_pool
-
-    pool = load_pool(target)
+    pool = _load(target, child if reload else None)
     logs.application_loaded()
 
     def run() -> bool:
@@ -144,6 +145,33 @@ def worker(
             COURIER.flush(_LAST_LINES_S)  # before an error message, which goes directly to stderr
 
     _run(ctx, target, pool, run)
+
+
+def _supervise(
+    processes: int, max_jobs: int | None, max_rss_bytes: int | None, *, reload: bool
+) -> int:
+    from workkit.tools.supervisor.parent import supervise
+    from workkit.tools.supervisor.policy import Limits
+
+    explained = frozenset({exits.USAGE, exits.UNAVAILABLE, exits.REFUSED})
+    mendable = frozenset({exits.USAGE})
+    limits = Limits(processes, max_jobs, max_rss_bytes, explained, mendable)
+    return supervise(limits, reload=reload)
+
+
+def _load(target: str, watched: Child | None) -> WorkerPool:
+    """Load the pool; name the loaded files to the supervisor if it watches them."""
+    from workkit.tools.cli.common.loading import LoadError, load_pool
+
+    try:
+        pool = load_pool(target)
+    except LoadError as error:
+        if watched is not None:
+            watched.watch_loaded(error)
+        raise
+    if watched is not None:
+        watched.watch_loaded()
+    return pool
 
 
 def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bool]) -> None:
