@@ -12,6 +12,7 @@ from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES
 from workkit.core.records import ScheduledJob
+from workkit.enqueuer.capturing import AsyncCapturable, Capturable
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, EnqueueSteps, Until
 from workkit.store.connections.aio import AsyncCarrier, async_carrier
@@ -61,7 +62,7 @@ class Enqueuer:
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
-        self._links: Carrier = carrier(redis, namespace)
+        self._links: Carrier = Capturable(carrier(redis, namespace))
 
     def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue.
@@ -233,7 +234,7 @@ class AsyncEnqueuer:
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
-        self._links: AsyncCarrier = async_carrier(redis, namespace)
+        self._links: AsyncCarrier = AsyncCapturable(async_carrier(redis, namespace))
 
     async def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue; see `Enqueuer.enqueue`."""
