@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workkit.admin.reader import Reader
     from workkit.admin.steps.history import HistoryExtent, HistoryRecord
     from workkit.client import Client
+    from workkit.core.call import Call
     from workkit.core.clock import Clock, Instant, SystemClock
     from workkit.core.entropy import Entropy
     from workkit.core.job import Job
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
         WorkerObservation,
         WorkerPoolHeartbeat,
     )
+    from workkit.core.verdicts import Discard, Fail, Retry
     from workkit.engine.handling.events import ReapedPool
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.errors import (
+        ArgsMismatch,
         InvalidArgs,
         InvalidHandler,
         InvalidName,
@@ -70,17 +73,22 @@ if TYPE_CHECKING:
         WorkkitError,
     )
     from workkit.pool import Drained, WorkerPool
+    from workkit.tasks import Task, Tasks
 
 __all__ = [
+    "ArgsMismatch",
     "AsyncEnqueuer",
     "Batch",
+    "Call",
     "Client",
     "Clock",
     "CronEntry",
     "DeadJob",
+    "Discard",
     "Drained",
     "Enqueuer",
     "Entropy",
+    "Fail",
     "Found",
     "HistoryExtent",
     "HistoryOptions",
@@ -109,12 +117,15 @@ __all__ = [
     "QueuedJob",
     "Reader",
     "ReapedPool",
+    "Retry",
     "RetryJob",
     "ScheduledJob",
     "ServerError",
     "ServerRefused",
     "ServerUnavailable",
     "SystemClock",
+    "Task",
+    "Tasks",
     "Undecodable",
     "WorkerObservation",
     "WorkerPool",
@@ -125,20 +136,23 @@ __all__ = [
 
 _HOMES: Final = {
     "client": ("Client",),
+    "core.call": ("Call",),
     "core.clock": ("Clock", "Instant", "SystemClock"),
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
     "core.entropy": ("Entropy",),
     "errors": (
-        "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption", "InvalidQuery",
-        "InvalidSpec", "JobTimeout", "MissingExtra", "NotConfirmed", "NotDeleted", "NotRetried",
-        "NotUndone", "PoolState", "ServerError", "ServerRefused", "ServerUnavailable",
-        "Undecodable", "WorkkitError",
+        "ArgsMismatch", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption",
+        "InvalidQuery", "InvalidSpec", "JobTimeout", "MissingExtra", "NotConfirmed", "NotDeleted",
+        "NotRetried", "NotUndone", "PoolState", "ServerError", "ServerRefused",
+        "ServerUnavailable", "Undecodable", "WorkkitError",
     ),
     "engine.handling.events": ("ReapedPool",),
     "admin.steps.history": ("HistoryExtent", "HistoryRecord"),
     "core.job": ("Job",),
     "core.options": ("HistoryOptions", "JobOptions"),
+    "core.verdicts": ("Discard", "Fail", "Retry"),
     "pool": ("Drained", "WorkerPool"),
+    "tasks": ("Task", "Tasks"),
     "admin.query": ("Query",),
     "admin.reader": ("Reader",),
     "core.records": (

@@ -3,6 +3,7 @@
     WorkkitError
     ├── InvalidName        a job name or namespace is not valid
     ├── InvalidArgs        args are not a JSON object
+    │   └── ArgsMismatch    the args of a job do not fit the parameters of its task
     ├── InvalidOption      an option is out of its range
     ├── InvalidHandler     a handler, middleware or hook has a wrong signature
     ├── InvalidSpec        a cron spec is not valid or never due
@@ -25,6 +26,7 @@ Each message names the cause and, if there is one, the remedy.
 from __future__ import annotations
 
 __all__ = [
+    "ArgsMismatch",
     "InvalidArgs",
     "InvalidHandler",
     "InvalidName",
@@ -56,6 +58,10 @@ class InvalidName(WorkkitError, ValueError):
 
 class InvalidArgs(WorkkitError, ValueError):
     """Args are not a JSON object. The message names the path of the invalid value."""
+
+
+class ArgsMismatch(InvalidArgs):
+    """The args of a job do not fit the parameters of its task, so no retry can help."""
 
 
 class InvalidOption(WorkkitError, ValueError):

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, TypeVar, Unpack, overload
 
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES, HistoryOptions, JobKeywords, check_job_bytes
+from workkit.core.records import Drained
 from workkit.engine.driver import PoolDriver
 from workkit.engine.engine import PoolSpec
 from workkit.engine.handling import events
 from workkit.engine.handling.events import EventName, ReapedPool
-from workkit.engine.handling.handlers import read_middleware
+from workkit.engine.handling.handlers import Registration, read_middleware
 from workkit.engine.handling.shapes import AnyHandler, AnyMiddleware
-from workkit.engine.registering import check_pool, register_job, register_periodic
+from workkit.engine.registering import check_pool, register_job, register_periodic, register_task
 from workkit.engine.runners import HandlerRunner, PoolLoop, Runner
 from workkit.engine.running import Run
 from workkit.errors import InvalidHandler, PoolState
 from workkit.store.connections.target import RedisLike, Target
 from workkit.store.keys import Keys
+from workkit.tasks.joining import Joined
+from workkit.tasks.registry import Tasks
 
 __all__ = ["Drained", "WorkerPool"]
 
@@ -31,21 +33,6 @@ H = TypeVar("H", bound=Callable[[], object])
 
 #: Polling intervals if the server does not announce changes, milliseconds; as in the original.
 SLEEP_BACKOFFS_MS: Final = (0, 10, 100, 1_000, 5_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """The result of `drain()`.
-
-    Attributes:
-        complete: Whether every queue that is not paused was empty and nothing ran.
-        paused: Paused queues that still have jobs.
-        waiting: Queue -> jobs left, for queues that are not empty.
-    """
-
-    complete: bool
-    paused: tuple[str, ...]
-    waiting: Mapping[str, int]
 
 
 class WorkerPool:
@@ -73,10 +60,13 @@ class WorkerPool:
             does not announce changes.
         max_recoveries: A job whose process died this many times while it ran goes to the dead set.
         max_job_bytes: A larger cron job is refused; 1 MiB by default.
+        tasks: A registry whose tasks the pool runs, with its cron entries and lifespans. Tasks that
+            are registered there before the pool starts are added.
 
     Raises:
         InvalidOption: An option is out of its range.
         InvalidName: The namespace is not valid.
+        InvalidHandler: A task wants an object that no lifespan yields.
     """
 
     def __init__(
@@ -92,6 +82,7 @@ class WorkerPool:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         max_job_bytes: int = MAX_JOB_BYTES,
+        tasks: Tasks | None = None,
     ) -> None:
         Keys(namespace)
         self._target = Target.of(redis, namespace)
@@ -106,6 +97,7 @@ class WorkerPool:
             self._spec, self._make_driver, self._start_hooks, self._stop_hooks,
             self._close_loop, self._clock,
         )  # fmt: skip
+        self._joined = Joined(self, tasks) if tasks is not None else None
 
     # Registering.
 
@@ -164,6 +156,11 @@ class WorkerPool:
     def _register(self, name: str | None, function: object, options: dict[str, Any]) -> None:
         self._refuse_if_started("register a job")
         register_job(self._spec, name, function, options)
+
+    def register_task(self, registration: Registration, *, again: bool = False) -> None:
+        """Register a task of a registry; `WorkerPool(tasks=...)` does it for all of them."""
+        self._refuse_if_started("register a task")
+        register_task(self._spec, registration, again=again)
 
     def middleware(self, function: M) -> M:
         """Register a function around every job, by a call or as a decorator.

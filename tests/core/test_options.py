@@ -45,6 +45,8 @@ def test_the_defaults_are_those_of_the_original() -> None:
         "backoff": None,
         "timeout": None,
         "check_args": True,
+        "retry_on": None,
+        "fail_on": (),
     }
 
 

@@ -47,7 +47,7 @@ pool.job("send", send, max_fails="3")  # type: ignore[call-overload]
 pool.job("send", send, skip_dead="no")  # type: ignore[call-overload]
 pool.job("send", send, timeout="5")  # type: ignore[call-overload]
 pool.job("send", send, backoff=5)  # type: ignore[call-overload]
-pool.job("send", send, backoff=lambda: 5)  # type: ignore[arg-type, misc]
+pool.job("send", send, backoff=lambda: 5)  # type: ignore[arg-type]
 pool.job("send", send, check_args=1)  # type: ignore[call-overload]
 WorkerPool("work", URL, history=True)  # type: ignore[arg-type]
 WorkerPool("work", URL, context=5)  # type: ignore[arg-type]
@@ -104,13 +104,13 @@ pool.on_stop(told)  # type: ignore[type-var]
 
 # Other calls.
 enqueuer = Enqueuer("work", URL)
-enqueuer.enqueue("send", [1, 2])  # type: ignore[arg-type]
-enqueuer.enqueue_in("send", {"a": 1}, 5)  # type: ignore[arg-type]
-enqueuer.enqueue_unique("send", {}, until="end")  # type: ignore[arg-type]
+enqueuer.enqueue("send", [1, 2])  # type: ignore[call-overload]
+enqueuer.enqueue_in("send", {"a": 1}, 5)  # type: ignore[call-overload]
+enqueuer.enqueue_unique("send", {}, until="end")  # type: ignore[call-overload]
 
 
 async def forgets_to_await() -> None:
-    await AsyncEnqueuer("work", URL).enqueue(5)  # type: ignore[arg-type]
+    await AsyncEnqueuer("work", URL).enqueue(5)  # type: ignore[call-overload]
 
 
 def reads(job: Job) -> int:

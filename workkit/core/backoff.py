@@ -19,8 +19,9 @@ _log = logging.getLogger("workkit")
 _MAX_DELAY_S: Final = 10 * 365 * 86_400
 _SHOWN_CHARS: Final = 200
 
-#: A user's backoff. It gets the job, with the last failure counted in `fails`, and returns seconds.
-Backoff = Callable[[Job], float]
+#: A user's backoff. It gets the job, with the last failure counted in `fails`, and if it takes two
+#: arguments also the error; it returns seconds.
+Backoff = Callable[[Job], float] | Callable[[Job, BaseException], float]
 
 
 def default_backoff(fails: int, entropy: Entropy) -> int:
@@ -36,12 +37,20 @@ def default_backoff(fails: int, entropy: Entropy) -> int:
     return fails**4 + 15 + entropy.below(30) * (fails + 1)
 
 
-def delay_s(backoff: Backoff | None, job: Job, fails: int, entropy: Entropy, name: str) -> int:
+def delay_s(
+    backoff: Backoff | None,
+    job: Job,
+    error: BaseException,
+    fails: int,
+    entropy: Entropy,
+    name: str,
+) -> int:
     """Return seconds until the next try; a broken backoff costs its delay, not the job.
 
     Args:
         backoff: The user's function, or None.
         job: The failed job, for that function.
+        error: The error, for that function.
         fails: How many times it has failed.
         entropy: Where the jitter of the default comes from.
         name: The job's name, for the log.
@@ -51,7 +60,8 @@ def delay_s(backoff: Backoff | None, job: Job, fails: int, entropy: Entropy, nam
     from workkit.core import fingerprint  # options know this module, and enqueuers know options
 
     try:
-        returned: object = backoff(job)
+        function: Callable[..., object] = backoff
+        returned = function(job, error) if _takes_error(backoff) else function(job)
         delay = _seconds(returned)
         if delay is None:
             shown = fingerprint.text_of(returned, "it cannot be shown", _SHOWN_CHARS, show=repr)
@@ -64,10 +74,20 @@ def delay_s(backoff: Backoff | None, job: Job, fails: int, entropy: Entropy, nam
             return _MAX_DELAY_S
         else:
             return math.ceil(delay)
-    except BaseException as error:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing
-        text = fingerprint.error_text(error)
+    except BaseException as bad:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing
+        text = fingerprint.error_text(bad)
         _log.error("backoff of %r failed; using the default backoff: %s", name, text)
     return default_backoff(fails, entropy)
+
+
+def _takes_error(backoff: Backoff) -> bool:
+    """Tell whether a backoff needs two arguments."""
+    try:
+        parameters = inspect.signature(backoff).parameters.values()
+    except (TypeError, ValueError):  # a built-in
+        return False
+    needed = [each for each in parameters if each.default is each.empty]
+    return sum(each.kind <= each.POSITIONAL_OR_KEYWORD for each in needed) > 1
 
 
 def _seconds(returned: object) -> float | None:

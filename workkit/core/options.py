@@ -46,6 +46,8 @@ class JobKeywords(TypedDict, total=False):
     backoff: Backoff | None
     timeout: float | None
     check_args: bool
+    retry_on: tuple[type[BaseException], ...] | None
+    fail_on: tuple[type[BaseException], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +59,15 @@ class JobOptions:
         max_fails: How many failures send a job to the dead set; 1 means no retry.
         skip_dead: Drop the job after its last failure instead.
         max_concurrency: How many may run at once across all pools; 0 is no limit.
-        backoff: Seconds until the next try, from the failed job; None is the original's default.
+        backoff: Seconds until the next try, from the failed job, or from the job and its error;
+            None is the original's default.
         timeout: Seconds that a handler may run; None is no limit. An async handler is cancelled; a
             sync one is interrupted between two bytecodes, which a blocking C call can delay.
         check_args: Whether a job fails whose handler has returned and left an `arg_error` unread.
+        retry_on: If given, only these exceptions and timeouts are retried; after any other the job
+            is dead at once.
+        fail_on: After these exceptions the job is dead at once. Where both options have a class of
+            an exception, the nearest one decides.
 
     Raises:
         InvalidOption: A value is out of its range.
@@ -73,6 +80,8 @@ class JobOptions:
     backoff: Backoff | None = None
     timeout: float | None = None
     check_args: bool = True
+    retry_on: tuple[type[BaseException], ...] | None = None
+    fail_on: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, 1, _MAX_PRIORITY)
@@ -86,6 +95,10 @@ class JobOptions:
         _check_bound("timeout", self.timeout, _MAX_TIMEOUT_S, "seconds")
         check_flag("skip_dead", self.skip_dead)
         check_flag("check_args", self.check_args)
+        _check_classes("retry_on", self.retry_on if self.retry_on is not None else ())
+        _check_classes("fail_on", self.fail_on)
+        if both := set(self.retry_on or ()) & set(self.fail_on):
+            raise InvalidOption(f"retry_on and fail_on both name {both.pop().__name__}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +155,14 @@ def _check_bound(name: str, value: object, most: int, unit: str) -> None:
         raise InvalidOption(
             f"{name} must be a number of {unit} above 0 and up to {most}, or None, "
             f"not {shown(value)}"
+        )
+
+
+def _check_classes(name: str, value: object) -> None:
+    classes = value if isinstance(value, tuple) else (None,)
+    if not all(isinstance(each, type) and issubclass(each, BaseException) for each in classes):
+        raise InvalidOption(
+            f"{name} must be a tuple of exception classes, such as (OSError,), not {shown(value)}"
         )
 
 

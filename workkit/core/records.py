@@ -13,6 +13,7 @@ __all__ = [
     "Batch",
     "CronEntry",
     "DeadJob",
+    "Drained",
     "Found",
     "Kind",
     "Overview",
@@ -345,3 +346,18 @@ class CronEntry:
     next_slots: tuple[int, ...] = ()
     last_slot: int | None = None
     last_state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The result of `drain()`.
+
+    Attributes:
+        complete: Whether every queue that is not paused was empty and nothing ran.
+        paused: Paused queues that still have jobs.
+        waiting: Queue -> jobs left, for queues that are not empty.
+    """
+
+    complete: bool
+    paused: tuple[str, ...]
+    waiting: Mapping[str, int]

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from workkit.core import gojson
 from workkit.core.entropy import Entropy
-from workkit.core.options import HistoryOptions, JobOptions, check_whole, near_match, shown
+from workkit.core.options import HistoryOptions, check_whole, shown
 from workkit.cron import host_is_utc, host_zone_name, parse
 from workkit.cron.slots import PeriodicEntry
 from workkit.engine.engine import PoolSpec
 from workkit.engine.handling.handlers import Registration, check_context_function, read_handler
-from workkit.engine.handling.shapes import Shape, is_async, read_shape
+from workkit.engine.handling.job_options import read_options
 from workkit.errors import (
     InvalidArgs,
     InvalidHandler,
@@ -24,7 +24,7 @@ from workkit.errors import (
 )
 from workkit.store.keys import check_name
 
-__all__ = ["check_pool", "register_job", "register_periodic"]
+__all__ = ["check_pool", "register_job", "register_periodic", "register_task"]
 
 _log = logging.getLogger("workkit")
 
@@ -33,11 +33,6 @@ _MAX_CONCURRENCY: Final = 10_000
 _MAX_RECOVERIES: Final = 1_000
 #: The longest wait between two looks at empty queues; an hour in milliseconds.
 _MAX_SLEEP_MS: Final = 3_600_000
-_BACKOFF: Final = Shape(
-    "backoff",
-    (("job",),),
-    "def backoff(job), which returns seconds, such as lambda job: 10 * job.fails",
-)
 
 
 def check_pool(
@@ -83,26 +78,27 @@ def register_job(
     if name == "<lambda>":
         raise InvalidName("a lambda has no name; write pool.job(name, lambda job: ...)")
     checked = check_name(name)
-    if unknown := sorted(set(options) - set(JobOptions.__dataclass_fields__)):
-        known = JobOptions.__dataclass_fields__
-        raise InvalidOption(
-            f"job {checked!r}: no option {', '.join(unknown)}{near_match(unknown[0], known)}; "
-            f"there are {', '.join(known)}"
-        )
-    try:
-        job_options = JobOptions(**options)
-        if job_options.backoff is not None:
-            read_shape(job_options.backoff, _BACKOFF)
-    except InvalidOption as error:
-        raise InvalidOption(f"job {checked!r}: {error}") from None
-    except InvalidHandler as error:
-        raise InvalidHandler(f"job {checked!r}: {error}") from None
-    if is_async(job_options.backoff):
-        raise InvalidHandler(f"job {checked!r}: backoff must be {_BACKOFF.text}, without async")
+    job_options = read_options(checked, options)
     if checked in spec.registrations:
         raise PoolState(f"job {checked!r} is registered already")
     handler = read_handler(function, checked, has_context=spec.context is not None)
     spec.registrations[checked] = Registration(checked, handler, job_options)
+
+
+def register_task(spec: PoolSpec, registration: Registration, *, again: bool) -> None:
+    """Store the handler of a task, which its registry has checked.
+
+    Args:
+        spec: The pool's registrations.
+        registration: The task's name, handler and options.
+        again: Whether it replaces the task of that name.
+
+    Raises:
+        PoolState: The name is taken.
+    """
+    if not again and registration.name in spec.registrations:
+        raise PoolState(f"job {registration.name!r} is registered already")
+    spec.registrations[registration.name] = registration
 
 
 def register_periodic(

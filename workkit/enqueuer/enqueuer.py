@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 from copy import copy
-from typing import Self
+from typing import Self, overload
 
+from workkit.core.call import Call
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
@@ -14,7 +15,7 @@ from workkit.core.options import MAX_JOB_BYTES
 from workkit.core.records import ScheduledJob
 from workkit.enqueuer.capturing import AsyncCapturable, Capturable
 from workkit.enqueuer.durability import Confirming, Durability
-from workkit.enqueuer.steps import Args, EnqueueSteps, Until
+from workkit.enqueuer.steps import Args, EnqueueSteps, Name, Until, key_of
 from workkit.store.connections.aio import AsyncCarrier, async_carrier
 from workkit.store.connections.link import Carrier, carrier
 from workkit.store.connections.target import RedisLike
@@ -64,11 +65,15 @@ class Enqueuer:
         )
         self._links: Carrier = Capturable(carrier(redis, namespace))
 
-    def enqueue(self, name: str, args: Args = None) -> Job:
+    @overload
+    def enqueue(self, call: Call, /) -> Job: ...
+    @overload
+    def enqueue(self, name: str, args: Args = None) -> Job: ...
+    def enqueue(self, name: Name, args: Args = None) -> Job:
         """Put a job into its queue.
 
         Args:
-            name: The job's name.
+            name: The job's name, or a `Call` in place of name and args.
             args: A mapping with string keys and JSON values. Handlers see ints exactly.
 
         Returns:
@@ -76,22 +81,26 @@ class Enqueuer:
         """
         return self._links.carry(self._steps.enqueue(name, args))
 
-    def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> list[Job]:
+    def enqueue_many(self, jobs: Iterable[Call | tuple[str, Args]]) -> list[Job]:
         """Put many jobs into their queues, one round trip per thousand.
 
         Args:
-            jobs: Pairs of name and args. All are checked before the first is sent.
+            jobs: Calls, or pairs of name and args. All are checked before the first is sent.
 
         Returns:
             The jobs, in the same order.
         """
         return self._links.carry(self._steps.enqueue_many(jobs))
 
-    def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob:
+    @overload
+    def enqueue_in(self, call: Call, /, seconds: float) -> ScheduledJob: ...
+    @overload
+    def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob: ...
+    def enqueue_in(self, name: Name, seconds: float, args: Args = None) -> ScheduledJob:
         """Schedule a job.
 
         Args:
-            name: The job's name.
+            name: The job's name, or a `Call` in place of name and args.
             seconds: How long from now; the job is due at the next whole second.
             args: As for `enqueue`.
 
@@ -100,13 +109,19 @@ class Enqueuer:
         """
         return self._links.carry(self._steps.schedule(name, self._steps.after(seconds), args))
 
+    @overload
+    def enqueue_at(self, call: Call, /, when: datetime.datetime | float) -> ScheduledJob: ...
+    @overload
     def enqueue_at(
         self, name: str, when: datetime.datetime | float, args: Args = None
+    ) -> ScheduledJob: ...
+    def enqueue_at(
+        self, name: Name, when: datetime.datetime | float, args: Args = None
     ) -> ScheduledJob:
         """Schedule a job for a point in time.
 
         Args:
-            name: The job's name.
+            name: The job's name, or a `Call` in place of name and args.
             when: A datetime with a time zone, or epoch seconds. A past time is due at once.
             args: As for `enqueue`.
 
@@ -115,11 +130,19 @@ class Enqueuer:
         """
         return self._links.carry(self._steps.schedule(name, self._steps.at(when), args))
 
-    def enqueue_unique(self, name: str, args: Args = None, *, until: Until = "start") -> Job | None:
+    @overload
+    def enqueue_unique(self, call: Call, /, *, until: Until = "start") -> Job | None: ...
+    @overload
+    def enqueue_unique(
+        self, name: str, args: Args = None, *, until: Until = "start"
+    ) -> Job | None: ...
+    def enqueue_unique(
+        self, name: Name, args: Args = None, *, until: Until = "start"
+    ) -> Job | None:
         """Put a job into its queue unless one with the same name and args is waiting.
 
         Args:
-            name: The job's name.
+            name: The job's name, or a `Call` in place of name and args.
             args: As for `enqueue`.
             until: "start" accepts the next job once this one begins, as the original does;
                 "done" only once this one has succeeded or died, retries included. Either way the
@@ -130,13 +153,21 @@ class Enqueuer:
         """
         return self._links.carry(self._steps.unique(name, args, until=until))
 
+    @overload
+    def enqueue_unique_in(
+        self, call: Call, /, seconds: float, *, until: Until = "start"
+    ) -> ScheduledJob | None: ...
+    @overload
     def enqueue_unique_in(
         self, name: str, seconds: float, args: Args = None, *, until: Until = "start"
+    ) -> ScheduledJob | None: ...
+    def enqueue_unique_in(
+        self, name: Name, seconds: float, args: Args = None, *, until: Until = "start"
     ) -> ScheduledJob | None:
         """Schedule a job unless one with the same name and args is waiting.
 
         Args:
-            name: The job's name.
+            name: The job's name, or a `Call` in place of name and args.
             seconds: How long from now.
             args: As for `enqueue`.
             until: As for `enqueue_unique`.
@@ -147,11 +178,15 @@ class Enqueuer:
         due_s = self._steps.after(seconds)
         return self._links.carry(self._steps.unique_in(name, due_s, args, until=until))
 
-    def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None:
+    @overload
+    def enqueue_unique_by_key(self, call: Call, /, *, key: Args) -> Job | None: ...
+    @overload
+    def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None: ...
+    def enqueue_unique_by_key(self, name: Name, args: Args = None, key: Args = None) -> Job | None:
         """Put a job into its queue, or pass its args to the job that waits under the same key.
 
         Args:
-            name: The job's name.
+            name: The job's name, or a `Call` in place of name and args.
             args: As for `enqueue`. The newest args run.
             key: A mapping; jobs with the same name and key are the same.
 
@@ -159,15 +194,24 @@ class Enqueuer:
             The job, or None if one was waiting and has taken over the args (a job enqueued with
             ``until="done"`` keeps its own args).
         """
+        args, key = key_of(name, args, key)
         return self._links.carry(self._steps.unique(name, args, key=key, by_key=True))
 
+    @overload
+    def enqueue_unique_in_by_key(
+        self, call: Call, /, seconds: float, *, key: Args
+    ) -> ScheduledJob | None: ...
+    @overload
     def enqueue_unique_in_by_key(
         self, name: str, seconds: float, args: Args, key: Args
+    ) -> ScheduledJob | None: ...
+    def enqueue_unique_in_by_key(
+        self, name: Name, seconds: float, args: Args = None, key: Args = None
     ) -> ScheduledJob | None:
         """Schedule a job, or pass its args to the job that waits under the same key.
 
         Args:
-            name: The job's name.
+            name: The job's name, or a `Call` in place of name and args.
             seconds: How long from now; a waiting job keeps its time.
             args: As for `enqueue`. The newest args run.
             key: As for `enqueue_unique_by_key`.
@@ -175,6 +219,7 @@ class Enqueuer:
         Returns:
             The job and when it is due, or None if one was waiting and has taken over the args.
         """
+        args, key = key_of(name, args, key)
         due_s = self._steps.after(seconds)
         return self._links.carry(self._steps.unique_in(name, due_s, args, key=key, by_key=True))
 
@@ -236,45 +281,89 @@ class AsyncEnqueuer:
         )
         self._links: AsyncCarrier = AsyncCapturable(async_carrier(redis, namespace))
 
-    async def enqueue(self, name: str, args: Args = None) -> Job:
+    @overload
+    async def enqueue(self, call: Call, /) -> Job: ...
+    @overload
+    async def enqueue(self, name: str, args: Args = None) -> Job: ...
+    async def enqueue(self, name: Name, args: Args = None) -> Job:
         """Put a job into its queue; see `Enqueuer.enqueue`."""
         return await self._links.carry(self._steps.enqueue(name, args))
 
-    async def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> list[Job]:
+    async def enqueue_many(self, jobs: Iterable[Call | tuple[str, Args]]) -> list[Job]:
         """Put many jobs into their queues; see `Enqueuer.enqueue_many`."""
         return await self._links.carry(self._steps.enqueue_many(jobs))
 
-    async def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob:
+    @overload
+    async def enqueue_in(self, call: Call, /, seconds: float) -> ScheduledJob: ...
+    @overload
+    async def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob: ...
+    async def enqueue_in(self, name: Name, seconds: float, args: Args = None) -> ScheduledJob:
         """Schedule a job; see `Enqueuer.enqueue_in`."""
         return await self._links.carry(self._steps.schedule(name, self._steps.after(seconds), args))
 
+    @overload
+    async def enqueue_at(self, call: Call, /, when: datetime.datetime | float) -> ScheduledJob: ...
+    @overload
     async def enqueue_at(
         self, name: str, when: datetime.datetime | float, args: Args = None
+    ) -> ScheduledJob: ...
+    async def enqueue_at(
+        self, name: Name, when: datetime.datetime | float, args: Args = None
     ) -> ScheduledJob:
         """Schedule a job for a point in time; see `Enqueuer.enqueue_at`."""
         return await self._links.carry(self._steps.schedule(name, self._steps.at(when), args))
 
+    @overload
+    async def enqueue_unique(self, call: Call, /, *, until: Until = "start") -> Job | None: ...
+    @overload
     async def enqueue_unique(
         self, name: str, args: Args = None, *, until: Until = "start"
+    ) -> Job | None: ...
+    async def enqueue_unique(
+        self, name: Name, args: Args = None, *, until: Until = "start"
     ) -> Job | None:
         """Put a job into its queue unless one is waiting; see `Enqueuer.enqueue_unique`."""
         return await self._links.carry(self._steps.unique(name, args, until=until))
 
+    @overload
+    async def enqueue_unique_in(
+        self, call: Call, /, seconds: float, *, until: Until = "start"
+    ) -> ScheduledJob | None: ...
+    @overload
     async def enqueue_unique_in(
         self, name: str, seconds: float, args: Args = None, *, until: Until = "start"
+    ) -> ScheduledJob | None: ...
+    async def enqueue_unique_in(
+        self, name: Name, seconds: float, args: Args = None, *, until: Until = "start"
     ) -> ScheduledJob | None:
         """Schedule a job unless one is waiting; see `Enqueuer.enqueue_unique_in`."""
         due_s = self._steps.after(seconds)
         return await self._links.carry(self._steps.unique_in(name, due_s, args, until=until))
 
-    async def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None:
+    @overload
+    async def enqueue_unique_by_key(self, call: Call, /, *, key: Args) -> Job | None: ...
+    @overload
+    async def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None: ...
+    async def enqueue_unique_by_key(
+        self, name: Name, args: Args = None, key: Args = None
+    ) -> Job | None:
         """Put a job into its queue or update it; see `Enqueuer.enqueue_unique_by_key`."""
+        args, key = key_of(name, args, key)
         return await self._links.carry(self._steps.unique(name, args, key=key, by_key=True))
 
+    @overload
+    async def enqueue_unique_in_by_key(
+        self, call: Call, /, seconds: float, *, key: Args
+    ) -> ScheduledJob | None: ...
+    @overload
     async def enqueue_unique_in_by_key(
         self, name: str, seconds: float, args: Args, key: Args
+    ) -> ScheduledJob | None: ...
+    async def enqueue_unique_in_by_key(
+        self, name: Name, seconds: float, args: Args = None, key: Args = None
     ) -> ScheduledJob | None:
         """Schedule a job or update it; see `Enqueuer.enqueue_unique_in_by_key`."""
+        args, key = key_of(name, args, key)
         due_s = self._steps.after(seconds)
         return await self._links.carry(
             self._steps.unique_in(name, due_s, args, key=key, by_key=True)

@@ -13,22 +13,24 @@ from typing import Any, Final, Literal, TypeAlias
 
 from workkit.core import gojson
 from workkit.core import job as wire
+from workkit.core.call import Call
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.lifetimes import UNIQUE_LIVES_S
 from workkit.core.options import LARGE_BYTES, MAX_JOB_BYTES, check_job_bytes
 from workkit.core.records import ScheduledJob
-from workkit.errors import InvalidArgs, InvalidOption
+from workkit.errors import InvalidArgs, InvalidName, InvalidOption
 from workkit.store.calls import enqueue
 from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
 
-__all__ = ["Args", "EnqueueSteps", "Until"]
+__all__ = ["Args", "EnqueueSteps", "Name", "Until", "key_of"]
 
 _log = logging.getLogger("workkit")
 
 Args: TypeAlias = Mapping[str, Any] | None
+Name: TypeAlias = str | Call
 Until: TypeAlias = Literal["start", "done"]
 
 #: A job scheduled further ahead is taken for a mistake, such as milliseconds for seconds.
@@ -69,20 +71,22 @@ class EnqueueSteps:
         self._names: set[str] = set()
         self._large: set[str] = set()  # names with a logged warning of a large job
 
-    def enqueue(self, name: str, args: Args) -> Step[Job]:
+    def enqueue(self, name: Name, args: Args) -> Step[Job]:
         """Put a job into its queue."""
         job = self._job(name, args)
         yield from enqueue.enqueue_one(self.keys, job.name, job.raw)
         return job
 
-    def enqueue_many(self, jobs: Iterable[tuple[str, Args]]) -> Step[list[Job]]:
+    def enqueue_many(self, jobs: Iterable[Call | tuple[str, Args]]) -> Step[list[Job]]:
         """Put many jobs into their queues; all are checked before the first is sent."""
         made: list[Job] = []
         for at, item in enumerate(jobs):
             try:
                 name, args = item
             except (TypeError, ValueError):
-                raise InvalidArgs(f"job {at}: expected a pair (name, args), got {item!r}") from None
+                raise InvalidArgs(
+                    f"job {at}: expected a Call or a pair (name, args), got {item!r}"
+                ) from None
             try:
                 made.append(self._job(name, args))
             except ValueError as error:
@@ -94,7 +98,7 @@ class EnqueueSteps:
             yield from enqueue.enqueue(self.keys, batches)
         return made
 
-    def schedule(self, name: str, run_at_s: int, args: Args) -> Step[ScheduledJob]:
+    def schedule(self, name: Name, run_at_s: int, args: Args) -> Step[ScheduledJob]:
         """Put a job into the scheduled set."""
         job = self._job(name, args, queued=False)
         yield from enqueue.schedule(self.keys, job.name, run_at_s, job.raw)
@@ -102,7 +106,7 @@ class EnqueueSteps:
 
     def unique(
         self,
-        name: str,
+        name: Name,
         args: Args,
         *,
         key: Args = None,
@@ -113,6 +117,8 @@ class EnqueueSteps:
         """Put a unique job into its queue or the scheduled set; return None if one was waiting."""
         if until not in {"start", "done"}:
             raise InvalidOption(f'until must be "start" or "done", not {until!r}')
+        if isinstance(name, Call):
+            name, args = _parts(name, args)
         name = self._check(name)
         args_json = self._encode(args)
         try:
@@ -145,7 +151,7 @@ class EnqueueSteps:
         return wire.decode(raw) if accepted else None
 
     def unique_in(
-        self, name: str, run_at_s: int, args: Args, **options: Any
+        self, name: Name, run_at_s: int, args: Args, **options: Any
     ) -> Step[ScheduledJob | None]:
         """Put a unique job into the scheduled set; return None if one was waiting."""
         job = yield from self.unique(name, args, run_at_s=run_at_s, **options)
@@ -179,7 +185,9 @@ class EnqueueSteps:
             )
         return math.ceil(when)
 
-    def _job(self, name: str, args: Args, *, queued: bool = True) -> Job:
+    def _job(self, name: Name, args: Args, *, queued: bool = True) -> Job:
+        if isinstance(name, Call):
+            name, args = _parts(name, args)
         name = self._check(name)
         args_json = self._encode(args)
         job_id, now = self._entropy.identifier(), self._clock.read()
@@ -212,9 +220,27 @@ class EnqueueSteps:
 
     def _check(self, name: str) -> str:
         if type(name) is not str or name not in self._names:
+            if callable(getattr(name, "call", None)):
+                raise InvalidName(f"{name!r} is a task; enqueue a call of it: task.call(...)")
             name = check_name(name)
             self._names.add(name)
         return name
+
+
+def _parts(call: Call, args: Args) -> tuple[str, Args]:
+    """Return the name and the args of a call."""
+    if args is not None:
+        raise InvalidArgs(f"the call of {call.name!r} has its args; do not pass others beside it")
+    return call.name, call.args
+
+
+def key_of(name: Name, args: Args, key: Args) -> tuple[Args, Args]:
+    """Return args and key of a unique job by key; behind a call, the key comes second."""
+    if not isinstance(name, Call):
+        return args, key
+    if args is not None and key is not None:
+        raise InvalidArgs(f"the call of {name.name!r} has its args; pass only the key beside it")
+    return None, key if args is None else args
 
 
 def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:

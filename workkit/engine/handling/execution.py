@@ -165,7 +165,7 @@ class Execution(msgspec.Struct, eq=False):
         job.failed_at = now.epoch_s
         if self.fails < self.options.max_fails:
             self.retry_in_s = delay_s(
-                self.options.backoff, job, self.fails, entropy, self.payload.name
+                self.options.backoff, job, error, self.fails, entropy, self.payload.name
             )
 
     def let_go(self) -> None:

@@ -1,0 +1,240 @@
+"""Between the parameters of a task and the args of a job: both directions, with msgspec.
+
+On the wire the args are ``{"parameter": value}``. Values are written as Go writes them, so that a
+unique job of Go and of Python has the same key.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from workkit.core.options import near_match
+from workkit.errors import ArgsMismatch, InvalidArgs, InvalidHandler
+from workkit.tasks.models import decode_model, encode_model, is_model
+from workkit.tasks.signature import Parameter
+
+__all__ = ["Codec"]
+
+_EMPTY: Final = inspect.Parameter.empty
+#: msgspec can hold these as defaults itself.
+_PLAIN: Final = (type(None), bool, int, float, str, bytes)
+#: Values without a moment inside.
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
+_MESSAGE: Final = re.compile(
+    r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?", re.DOTALL
+)
+#: The steps of a path: a field, an index, or some key.
+_TOKEN: Final = re.compile(r"\.[^.\[]+|\[[^\]]*\]")
+#: In a larger dict the wrong value is not searched for.
+_MOST_KEYS: Final = 1_000
+_FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
+_MOMENTS: Final = (datetime.datetime,)
+
+
+class Codec:
+    """Writes and reads the args of one task.
+
+    Args:
+        name: The task's name, for messages.
+        parameters: Its parameters that are args.
+        ignore_unknown: Whether args that it does not take are ignored.
+        upgrade: Makes the args of older payloads those of today, or None.
+
+    Raises:
+        InvalidHandler: msgspec cannot read the types.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Sequence[Parameter],
+        *,
+        ignore_unknown: bool = False,
+        upgrade: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._name = name
+        self._names = [parameter.name for parameter in parameters]
+        self._upgrade = upgrade
+        self._signature = inspect.Signature(
+            [
+                inspect.Parameter(
+                    each.name,
+                    inspect.Parameter.KEYWORD_ONLY
+                    if each.by_name
+                    else inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    default=each.default,
+                )
+                for each in sorted(parameters, key=lambda each: each.by_name)
+            ]
+        )
+        try:
+            self._struct = msgspec.defstruct(
+                "Args",
+                [_field(parameter) for parameter in parameters],
+                kw_only=True,
+                forbid_unknown_fields=not ignore_unknown,
+                gc=False,
+            )
+            self._read(dict.fromkeys(self._names))
+        except ArgsMismatch:
+            pass
+        except (TypeError, ValueError) as error:
+            raise InvalidHandler(f"task {name!r}: {error}") from None
+
+    def encode(self, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the args of a job for a call of the task.
+
+        Args:
+            args: The arguments by position.
+            named: The arguments by name.
+
+        Raises:
+            InvalidArgs: The call does not fit the parameters; the message names the place.
+        """
+        try:
+            given = self._signature.bind(*args, **named).arguments
+        except TypeError as error:
+            raise InvalidArgs(
+                f"{self._name}: {error}; it takes ({', '.join(self._names)})"
+            ) from None
+        encoded = {name: self._plain(name, value) for name, value in given.items()}
+        try:
+            self._read(encoded)
+        except ArgsMismatch as error:
+            raise InvalidArgs(f"{self._name}: {error}") from None
+        return encoded
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """Return the JSON form of one arg."""
+        if type(value) in _LEAVES:
+            return value
+        try:
+            plain = msgspec.to_builtins(
+                value,
+                builtin_types=_MOMENTS,
+                str_keys=True,
+                enc_hook=encode_model,
+                order="deterministic",
+            )
+        except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
+            raise InvalidArgs(f"{self._name}: args.{name}: {error}") from None
+        return _moments_in_text(plain)
+
+    def decode(self, args: dict[str, Any] | None) -> Any:
+        """Return the args of a job as a struct, whose fields are the parameters.
+
+        Raises:
+            ArgsMismatch: The args do not fit; the message begins with the path of the value.
+        """
+        if self._upgrade is not None:
+            args = dict(self._upgrade(dict(args or {})))
+        return self._read(args or {})
+
+    def _read(self, args: dict[str, Any]) -> Any:
+        try:
+            return msgspec.convert(args, self._struct, str_keys=True, dec_hook=_decode)
+        except msgspec.ValidationError as error:
+            text = self._pinpointed(str(error), args)
+        raise ArgsMismatch(self._explained(text))
+
+    def _pinpointed(self, text: str, args: dict[str, Any]) -> str:
+        """Return msgspec's message with the keys of dicts, for which it writes an ellipsis."""
+        before, at, path = text.rpartition("`$")
+        if "[...]" not in path:
+            return text
+        node: Any = (args := copy.deepcopy(args))
+        shown = ""
+        for step in _TOKEN.findall(path.removesuffix("`")):
+            key: Any = step[1:] if step[0] == "." else step[1:-1]
+            if step == "[...]":
+                key = self._failing(text, args, node)
+                if key is None:
+                    return text
+                shown += f".{key}" if isinstance(node, dict) else f"[{key}]"
+                key = key if isinstance(node, dict) else 0
+            else:
+                shown += step
+                key = int(key) if step[0] == "[" else key
+            node = node[key]
+        return f"{before}{at}{shown}`"
+
+    def _failing(self, text: str, args: dict[str, Any], node: Any) -> Any:
+        """Return the key whose value is wrong, and keep only that one; None if it is not found."""
+        items = list(node.items() if isinstance(node, dict) else enumerate(node))
+        for key, value in items[:_MOST_KEYS]:
+            node.clear()
+            if isinstance(node, dict):
+                node[key] = value
+            else:
+                node.append(value)
+            try:
+                msgspec.convert(args, self._struct, str_keys=True, dec_hook=_decode)
+            except msgspec.ValidationError as error:
+                if str(error) == text:
+                    return key
+        return None
+
+    def _explained(self, text: str) -> str:
+        """Return msgspec's message with the path first, and without its marks."""
+        match = _MESSAGE.fullmatch(text)
+        assert match is not None  # noqa: S101 - the expression matches every text
+        what, path = match["what"], (match["path"] or "$").replace("$", "args", 1)
+        if field := _FIELD.fullmatch(what):
+            problem, name = field.groups()
+            if problem.startswith("missing"):
+                return f"{path}.{name}: missing"
+            return f"{path}.{name}: unknown{self._nearest(name) if path == 'args' else ''}"
+        if what.startswith((".", "[")):  # a model names the place within itself
+            return f"{path}{what}"
+        what = what.replace("`", "")
+        return f"{path}: {'a key: ' if match['key'] else ''}{what[:1].lower()}{what[1:]}"
+
+    def _nearest(self, name: str) -> str:
+        return near_match(name, self._names) or (
+            f"; {self._name} takes {', '.join(self._names) or 'none'}"
+        )
+
+
+def _field(parameter: Parameter) -> Any:
+    """Return the field of a parameter; its default is the object that the function has."""
+    default = parameter.default
+    if default is _EMPTY:
+        return (parameter.name, parameter.type)
+    if isinstance(default, _PLAIN):
+        return (parameter.name, parameter.type, default)
+    return (parameter.name, parameter.type, msgspec.field(default_factory=lambda: default))
+
+
+def _decode(kind: type[Any], value: Any) -> Any:
+    """Read a value whose type msgspec does not know."""
+    if is_model(kind):
+        return decode_model(kind, value)
+    raise NotImplementedError(kind)
+
+
+def _moments_in_text(value: Any) -> Any:
+    """Write points in time as Go does: without zeros at the end of the fraction."""
+    kind = type(value)
+    if kind in _LEAVES:
+        return value
+    if isinstance(value, datetime.datetime):
+        text: str = msgspec.to_builtins(value)
+        seconds, dot, rest = text.partition(".")
+        if not dot:
+            return text
+        digits = re.match(r"\d+", rest)
+        fraction = digits[0] if digits else ""
+        kept = fraction.rstrip("0")
+        return f"{seconds}{'.' if kept else ''}{kept}{rest[len(fraction) :]}"
+    if kind is dict:
+        return {_moments_in_text(key): _moments_in_text(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [_moments_in_text(item) for item in value]
+    return value

@@ -1,0 +1,399 @@
+"""The registry of tasks: it knows functions and options, and no server until it is connected."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Unpack,
+    overload,
+)
+from weakref import WeakKeyDictionary, WeakSet
+
+from workkit.core.options import JobKeywords, shown
+from workkit.engine.handling.job_options import read_options
+from workkit.errors import InvalidHandler, InvalidName, InvalidOption, PoolState
+from workkit.store.keys import check_name
+from workkit.tasks.codec import Codec
+from workkit.tasks.resources import check_lifespan
+from workkit.tasks.signature import RESOURCE, read_parameters
+from workkit.tasks.task import Task
+
+if TYPE_CHECKING:
+    from workkit.enqueuer import AsyncEnqueuer, Enqueuer
+    from workkit.store.connections.target import RedisLike
+
+__all__ = ["CronEntry", "TaskKeywords", "Tasks"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+L = TypeVar("L", bound=Callable[[], Any])
+
+Upgrade = Callable[[dict[str, Any]], Mapping[str, Any]]
+
+_OWN: Final = ("name", "unknown", "upgrade")
+#: The namespaces of functions that are defined again and again: notebooks and prompts.
+_INTERACTIVE: Final = "__main__"
+
+
+class TaskKeywords(JobKeywords, total=False):
+    """The options of a task as keyword arguments, for type checkers."""
+
+    name: str
+    unknown: Literal["refuse", "ignore"]
+    upgrade: Upgrade | None
+
+
+class CronEntry(NamedTuple):
+    """A task that is enqueued by the clock.
+
+    Attributes:
+        spec: When.
+        task: The task; it runs with its defaults.
+        catch_up_s: How old a missed slot may be to run, seconds.
+    """
+
+    spec: str
+    task: Task[..., Any]
+    catch_up_s: int
+
+
+class _Watcher(Protocol):
+    """A pool that runs the tasks of a registry."""
+
+    def update(self, tasks: Tasks) -> None:
+        """Register what is new."""
+        ...
+
+
+class _Decorator(Protocol):
+    """Makes a task of a function."""
+
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class Tasks:
+    """A registry of tasks, for any number of pools and enqueuers::
+
+        tasks = Tasks()
+
+        @tasks.task(max_fails=3, timeout=30)
+        def send_email(address: str, subject: str) -> None:
+            deliver(address, subject)
+
+        send_email("a@example.com", subject="hi")          # runs here
+        enqueuer.enqueue(send_email.call("a@example.com", subject="hi"))
+        pool = WorkerPool("work", "redis://localhost:6379", tasks=tasks)
+
+    It imports no Redis. After `connect`, tasks can enqueue themselves: ``send_email.enqueue(...)``.
+    """  # noqa: D415 - the line is followed by code
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self._cron: list[CronEntry] = []
+        self._lifespans: list[Callable[[], Any]] = []
+        self._server: tuple[str, RedisLike, dict[str, Any]] | None = None
+        self._enqueuer: Enqueuer | None = None
+        self._watchers: WeakSet[_Watcher] = WeakSet()
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEnqueuer] = (
+            WeakKeyDictionary()
+        )
+
+    # Registering.
+
+    @overload
+    def task(self, function: Callable[P, R], /, **options: Unpack[TaskKeywords]) -> Task[P, R]: ...
+    @overload
+    def task(self, /, **options: Unpack[TaskKeywords]) -> _Decorator: ...
+
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Register a function as a task, by a call or as a decorator, with or without options.
+
+        The parameters of the function are the args of its jobs; each needs an annotation.
+        docs/tasks.md lists the types.
+
+        Args:
+            function: ``def`` or ``async def``. It fails by raising; `Retry`, `Fail` and `Discard`
+                decide what becomes of the job.
+            **options: The fields of `JobOptions`, and these:
+                name: The job's name; by default the function's.
+                unknown: "refuse" (default): a job with an arg that the function does not take is
+                dead at once. "ignore": the arg is left out, for rolling deployments.
+                upgrade: Takes the args of each job as a dict and returns those of today, for older
+                payloads.
+
+        Returns:
+            The task, or a decorator.
+
+        Raises:
+            InvalidHandler: The function cannot be a task; the message shows the right form.
+            InvalidName: The name is empty, reserved or taken.
+            InvalidOption: An option is unknown or out of its range.
+        """
+        names = _names_of(inspect.currentframe())
+        if function is not None:
+            return self._make(function, options, names)
+
+        def decorate(function: Callable[P, R], /) -> Task[P, R]:
+            return self._make(function, options, names)
+
+        return decorate
+
+    def cron(
+        self, spec: str, /, *, catch_up_s: int = 3_600, **options: Unpack[TaskKeywords]
+    ) -> _Decorator:
+        """Register a function as a task that is enqueued by the clock, with its defaults.
+
+        It also takes a task that is registered already: write it above ``@tasks.task``.
+
+        Args:
+            spec: As for `WorkerPool.periodically_enqueue`.
+            catch_up_s: As for `WorkerPool.periodically_enqueue`.
+            **options: As for `task`.
+
+        Returns:
+            A decorator, which returns the task.
+
+        Raises:
+            InvalidSpec: The spec is outside the grammar, or never due.
+            InvalidHandler: As for `task`, or a parameter has no default.
+            InvalidName: As for `task`.
+            InvalidOption: As for `task`.
+        """
+        from workkit.cron import parse
+
+        if not isinstance(spec, str):
+            raise InvalidOption(f'cron needs a spec: @tasks.cron("0 4 * * *"), not {shown(spec)}')
+        parse(spec)
+        names = _names_of(inspect.currentframe())
+
+        def decorate(function: Callable[P, R], /) -> Task[P, R]:
+            made: Task[P, R]
+            if isinstance(function, Task):
+                if options:
+                    raise InvalidOption(f"give the options of {function.name!r} to tasks.task")
+                made = function
+            else:
+                made = self._make(function, options, names)
+            made.check_runs_without_args()
+            entry = CronEntry(spec, made, catch_up_s)
+            self._cron = [
+                each for each in self._cron if (each.spec, each.task.name) != (spec, made.name)
+            ]
+            self._cron.append(entry)
+            self._changed()
+            return made
+
+        return decorate
+
+    def lifespan(self, function: L) -> L:
+        """Register what each pool opens before its first job and closes after its last.
+
+        Args:
+            function: An async generator function (or a sync one) without parameters that yields
+                once. It runs on the handlers' loop. A parameter annotated with the class of what
+                it yields gets that object.
+
+        Returns:
+            The function.
+
+        Raises:
+            InvalidHandler: It is another function.
+        """
+        check_lifespan(function)
+        self._lifespans.append(function)
+        self._changed()
+        return function
+
+    @property
+    def resource(self) -> Any:
+        """The default of a parameter that gets what a lifespan yields.
+
+        With it, the parameter may be left out of calls: ``http: Client = tasks.resource``.
+        """
+        return RESOURCE
+
+    def _make(
+        self, function: Callable[P, R], options: Mapping[str, Any], names: Mapping[str, Any]
+    ) -> Task[P, R]:
+        if isinstance(function, Task):
+            raise InvalidHandler(f"{function!r} is a task already; decorate the function")
+        own = options.get("name", getattr(function, "__name__", ""))
+        if own == "<lambda>":
+            raise InvalidName("a lambda has no name and no annotations; write a function with def")
+        name = check_name(own)
+        job_options = read_options(
+            name, {key: each for key, each in options.items() if key not in _OWN}, *_OWN
+        )
+        unknown, upgrade = options.get("unknown", "refuse"), options.get("upgrade")
+        if unknown not in {"refuse", "ignore"}:
+            raise InvalidOption(
+                f'task {name!r}: unknown must be "refuse" or "ignore", not {shown(unknown)}'
+            )
+        if upgrade is not None and not callable(upgrade):
+            raise InvalidOption(
+                f"task {name!r}: upgrade must be a function of the args, not {shown(upgrade)}"
+            )
+        parameters = read_parameters(name, function, names)
+        codec = Codec(
+            name,
+            [parameter for parameter in parameters if not parameter.is_resource],
+            ignore_unknown=unknown == "ignore",
+            upgrade=upgrade,
+        )
+        known = self._tasks.get(name)
+        if known is not None and not _is_again(known.function, function):
+            raise InvalidName(
+                f"task {name!r} is registered already, by {_place(known.function)}; give one of "
+                "them another name: @tasks.task(name=...)"
+            )
+        task = Task(name, function, parameters, codec, job_options, self)
+        self._tasks[name] = task
+        self._cron = [
+            each._replace(task=task) if each.task is known else each for each in self._cron
+        ]
+        self._changed()
+        return task
+
+    def watch(self, watcher: _Watcher) -> None:
+        """Tell a pool about later registrations, as long as it exists."""
+        self._watchers.add(watcher)
+
+    def _changed(self) -> None:
+        for watcher in list(self._watchers):
+            watcher.update(self)
+
+    # Reading.
+
+    def __iter__(self) -> Iterator[Task[..., Any]]:
+        """Iterate over the tasks, in the order of registration."""
+        return iter(list(self._tasks.values()))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a task of a name."""
+        return name in self._tasks
+
+    def __getitem__(self, name: str) -> Task[..., Any]:
+        """Return the task of a name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return self._tasks[name]
+
+    def __repr__(self) -> str:
+        return f"Tasks({', '.join(self._tasks)})"
+
+    @property
+    def cron_entries(self) -> list[CronEntry]:
+        """The tasks that are enqueued by the clock; a copy."""
+        return list(self._cron)
+
+    @property
+    def lifespans(self) -> list[Callable[[], Any]]:
+        """The lifespans; a copy."""
+        return list(self._lifespans)
+
+    # Enqueuing.
+
+    def connect(self, namespace: str, redis: RedisLike, **options: Any) -> None:
+        """Say where `Task.enqueue` and its siblings enqueue; connections open when they are used.
+
+        Args:
+            namespace: Prefix of all Redis keys.
+            redis: A redis-py client or a URL.
+            **options: Further options of `Enqueuer`, such as `max_job_bytes`.
+
+        Raises:
+            InvalidOption: `redis` is neither a client nor a URL, or an option is not valid.
+            InvalidName: The namespace is not valid.
+        """
+        from workkit.enqueuer import Enqueuer
+
+        self.close()
+        self._enqueuer = Enqueuer(namespace, redis, **options)
+        self._by_loop.clear()
+        self._server = (namespace, redis, options)
+
+    def close(self) -> None:
+        """Close the connections of `Task.enqueue`; they open again when needed."""
+        if self._enqueuer is not None:
+            self._enqueuer.close()
+
+    async def close_async(self) -> None:
+        """Close the connections of this event loop; they open again when needed."""
+        enqueuer = self._by_loop.get(asyncio.get_running_loop())
+        if enqueuer is not None:
+            await enqueuer.close()
+
+    @property
+    def enqueuer(self) -> Enqueuer:
+        """The enqueuer of `Task.enqueue`.
+
+        Raises:
+            PoolState: `connect` was not called.
+        """
+        if self._enqueuer is None:
+            raise _not_connected()
+        return self._enqueuer
+
+    @property
+    def async_enqueuer(self) -> AsyncEnqueuer:
+        """The enqueuer of `Task.enqueue_async` for the running event loop.
+
+        Raises:
+            PoolState: `connect` was not called.
+        """
+        if self._server is None:
+            raise _not_connected()
+        loop = asyncio.get_running_loop()
+        enqueuer = self._by_loop.get(loop)
+        if enqueuer is None:
+            from workkit.enqueuer import AsyncEnqueuer
+
+            namespace, redis, options = self._server
+            enqueuer = self._by_loop[loop] = AsyncEnqueuer(namespace, redis, **options)
+        return enqueuer
+
+
+def _not_connected() -> PoolState:
+    return PoolState(
+        "the tasks are not connected to a server: call tasks.connect(namespace, url) once, or give "
+        "task.call(...) to an enqueuer"
+    )
+
+
+def _names_of(frame: Any) -> dict[str, Any]:
+    """Return the local names where a decorator was called, to resolve annotations in quotes."""
+    caller = frame.f_back if frame is not None else None
+    if caller is None or caller.f_locals is caller.f_globals:
+        return {}
+    return dict(caller.f_locals)
+
+
+def _is_again(known: Callable[..., Any], function: Callable[..., Any]) -> bool:
+    """Tell whether a function is the known one, defined again: a cell, or a reloaded module."""
+    if (known.__module__, known.__qualname__) != (function.__module__, function.__qualname__):
+        return False
+    if known.__module__ == _INTERACTIVE and not hasattr(sys.modules[_INTERACTIVE], "__file__"):
+        return True
+    return _place(known) == _place(function)
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return f"{function.__module__}.{function.__qualname__}{where}"

@@ -1,0 +1,220 @@
+"""Reads the signature of a task at its registration, and refuses what cannot be the args of a job.
+
+The args of a job are a JSON object. So each parameter needs a name and an annotation.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from workkit.core.job import Job
+from workkit.core.options import shown
+from workkit.engine.handling.results import label
+from workkit.engine.handling.shapes import is_generator
+from workkit.errors import InvalidHandler
+from workkit.tasks.models import is_model
+
+__all__ = ["RESOURCE", "Parameter", "read_parameters"]
+
+_RIGHT: Final = "def send_email(address: str, retries: int = 3) -> None"
+_JOB_NAMES: Final = frozenset({"job", "_job"})
+
+
+class _Resource:
+    """The default of a parameter that gets what a lifespan has yielded."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"{name}: this parameter gets its value from the pool; "
+            "pass one when you call the function yourself"
+        )
+
+    def __repr__(self) -> str:
+        return "tasks.resource"
+
+
+#: The one such default.
+RESOURCE: Final = _Resource()
+
+
+class Parameter(NamedTuple):
+    """A parameter of a task.
+
+    Attributes:
+        name: Its name, which is the key in the args of jobs.
+        type: Its annotation, resolved.
+        default: Its default; `inspect.Parameter.empty` without one.
+        by_name: Whether it can only be passed by its name.
+        is_resource: Whether the pool passes what a lifespan has yielded, rather than an arg.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    by_name: bool
+    is_resource: bool
+
+
+def read_parameters(
+    name: str, function: Callable[..., Any], names: Mapping[str, Any]
+) -> list[Parameter]:
+    """Return the parameters of a task.
+
+    Args:
+        name: The task's name, for messages.
+        function: The user's function.
+        names: The names where it was defined, to resolve annotations in quotes.
+
+    Raises:
+        InvalidHandler: The function cannot be a task; the message shows the right form.
+    """
+    what = f"task {name!r}"
+    if not callable(function):
+        raise InvalidHandler(f"{what} must be a function such as {_RIGHT}; got {shown(function)}")
+    if isinstance(function, type):
+        raise InvalidHandler(
+            f"{what} is the class {function.__name__}; write a function such as {_RIGHT}"
+        )
+    if is_generator(function):
+        raise InvalidHandler(
+            f"{what} contains yield, so a call runs none of its code; use return, or enqueue a "
+            "task for each item"
+        )
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise InvalidHandler(
+            f"{what} has no signature that can be read; wrap {label(function)} in a function such "
+            f"as {_RIGHT}"
+        ) from None
+    found = list(signature.parameters.values())
+    for at, parameter in enumerate(found):
+        _check_kind(what, parameter, first=at == 0)
+    hints = _hints(what, function, names)
+    return [_parameter(what, parameter, hints) for parameter in found]
+
+
+def _check_kind(what: str, parameter: inspect.Parameter, *, first: bool) -> None:
+    """Refuse a parameter that the args of a job cannot fill."""
+    own = parameter.name
+    if first and own in {"self", "cls"} and parameter.annotation is parameter.empty:
+        raise InvalidHandler(
+            f"{what} takes {own}, so it is a method, and a job has no object to call it on; write "
+            f"a function outside the class, such as {_RIGHT}, and pass what it needs as args"
+        )
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        raise InvalidHandler(
+            f"{what} takes *{own}, but the args of a job have names; write a parameter with a "
+            f"list instead: {own}: list[str]"
+        )
+    if parameter.kind is parameter.VAR_KEYWORD:
+        raise InvalidHandler(
+            f"{what} takes **{own}; name each parameter, or write one with a dict: "
+            f'{own}: dict[str, int]. To ignore args that it does not take, use unknown="ignore"'
+        )
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        raise InvalidHandler(
+            f"{what} takes {own} only by position, but the args of a job have names; remove the / "
+            "behind it"
+        )
+    if parameter.annotation is parameter.empty and parameter.default is not RESOURCE:
+        if own in _JOB_NAMES:
+            raise _takes_job(what, own)
+        raise InvalidHandler(
+            f"{what}: the parameter {own} has no annotation, so its type is unknown; write "
+            f"{own}: int or {own}: str, or {own}: Any for any JSON value"
+        )
+
+
+def _takes_job(what: str, own: str) -> InvalidHandler:
+    return InvalidHandler(
+        f"{what} takes the job as {own}, but its parameters are the job's args; call "
+        "current_job() in the function, or register a handler that takes (job) with pool.job"
+    )
+
+
+def _hints(what: str, function: Callable[..., Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the annotations, those in quotes resolved."""
+    inner = inspect.unwrap(function)
+    annotated = inner if hasattr(inner, "__annotations__") else type(inner).__call__
+    own = {key: each for key, each in annotated.__annotations__.items() if key != "return"}
+    hints: dict[str, Any] = {}
+    for key, hint in own.items():
+
+        def stub() -> None: ...
+
+        stub.__annotations__ = {key: hint}
+        stub.__module__ = getattr(annotated, "__module__", __name__)
+        try:
+            found = getattr(annotated, "__globals__", None) or {}
+            hints.update(typing.get_type_hints(stub, dict(found), dict(names), include_extras=True))
+        except Exception as error:  # noqa: BLE001 - an annotation may hold any code
+            raise InvalidHandler(
+                f"{what}: the annotation {hint!s} of {key} cannot be resolved ({error}); define "
+                "or import the name at the top of the module, not below if TYPE_CHECKING"
+            ) from None
+    return hints
+
+
+def _parameter(what: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Parameter:
+    own, default = parameter.name, parameter.default
+    hint = hints.get(own, Any)
+    if isinstance(hint, type) and issubclass(hint, Job):
+        raise _takes_job(what, own)
+    is_resource = default is RESOURCE
+    if not is_resource and (alien := _alien(what, own, hint)) is not None:
+        if alien is not hint or default is not parameter.empty or _is_standard(alien):
+            raise InvalidHandler(
+                f"{what}: {own} has the type {_named(hint)}, and {_named(alien)} has no JSON form; "
+                "pass an id or a path, or a dataclass of plain values. For an object that a "
+                f"lifespan opens, write {own}: {_named(hint)} = tasks.resource"
+            )
+        is_resource = True
+    by_name = parameter.kind is parameter.KEYWORD_ONLY
+    return Parameter(own, hint, default, by_name, is_resource)
+
+
+def _is_standard(kind: Any) -> bool:
+    module = getattr(kind, "__module__", "").partition(".")[0]
+    return not isinstance(kind, type) or module in sys.stdlib_module_names
+
+
+def _named(hint: Any) -> str:
+    return hint.__name__ if type(hint) is type else str(hint).removeprefix("typing.")
+
+
+def _alien(what: str, own: str, hint: Any) -> Any:
+    """Return the class within an annotation that has no JSON form; None if all have one.
+
+    Raises:
+        InvalidHandler: The annotation as a whole cannot be read.
+    """
+    try:
+        info = msgspec.inspect.type_info(hint)
+    except Exception as error:  # noqa: BLE001 - classes may hold any code
+        raise InvalidHandler(f"{what}: {own} has a type that cannot be read: {error}") from None
+    return _alien_in(info, set())
+
+
+def _alien_in(info: Any, seen: set[int]) -> Any:
+    if id(info) in seen:
+        return None
+    seen.add(id(info))
+    if isinstance(info, msgspec.inspect.CustomType):
+        return None if is_model(info.cls) else info.cls
+    if isinstance(info, (list, tuple)):
+        return next((bad for each in info if (bad := _alien_in(each, seen)) is not None), None)
+    if isinstance(info, (msgspec.inspect.Type, msgspec.inspect.Field)):
+        parts = tuple(getattr(info, field) for field in info.__struct_fields__)
+        inner = [each for each in parts if isinstance(each, (tuple, list, *_INFO))]
+        return _alien_in(inner, seen)
+    return None
+
+
+_INFO: Final = (msgspec.inspect.Type, msgspec.inspect.Field)
