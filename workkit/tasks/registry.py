@@ -25,6 +25,7 @@ from workkit.engine.handling.job_options import read_options
 from workkit.errors import InvalidHandler, InvalidName, InvalidOption, PoolState
 from workkit.store.keys import check_name
 from workkit.tasks.codec import Codec
+from workkit.tasks.outlets import Outlets
 from workkit.tasks.resources import check_lifespan
 from workkit.tasks.signature import RESOURCE, read_parameters
 from workkit.tasks.task import Task
@@ -82,7 +83,7 @@ class _Decorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
-class Tasks:
+class Tasks(Outlets):
     """A registry of tasks, for any number of pools and enqueuers::
 
         tasks = Tasks()

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import click
 
-__all__ = ["LoadError", "failure_text", "import_all", "import_module"]
+__all__ = ["LoadError", "dotted_name", "failure_text", "import_all", "import_module"]
 
 _log = logging.getLogger("workkit")
 
@@ -106,11 +106,10 @@ def _warn_of_plain_folders(package: ModuleType) -> None:
 def _check_name(name: str) -> None:
     """Refuse file names, the most common mistake, and show the right spelling."""
     dotted = dotted_name(name)
-    if dotted == name and not _is_file(name):
-        return
-    if dotted:
+    if not dotted:
+        raise LoadError(f"{name!r} is not a module; write --import package.module")
+    if dotted != name:
         raise LoadError(f"{name!r} is a file; name the module: --import {dotted}")
-    raise LoadError(f"{name!r} is not a module; write --import package.module")
 
 
 def dotted_name(name: str) -> str:
