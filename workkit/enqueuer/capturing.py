@@ -2,7 +2,7 @@
 
 A capture sees each job as the bytes that would have gone to the server. It holds in the context in
 which it was opened: in that thread or task, and in tasks and threads that copy the context. One
-opened for all threads holds in the whole process.
+opened everywhere holds in the whole process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workkit.store.connections.aio import AsyncCarrier
 from workkit.store.connections.link import Carrier
 from workkit.store.round_trip import Command, RoundTrip, Step
 
-__all__ = ["AsyncCapturable", "Capturable", "Capture", "capturing", "is_captured"]
+__all__ = ["AsyncCapturable", "Capturable", "Capture", "captures", "capturing"]
 
 R = TypeVar("R")
 
@@ -46,22 +46,25 @@ _lock: Final = threading.Lock()
 
 
 @contextmanager
-def capturing(capture: Capture, *, threads: bool = False) -> Iterator[None]:
+def capturing(capture: Capture, *, everywhere: bool = False) -> Iterator[None]:
     """Give a capture the jobs that it wants; the one that was opened last is asked first.
 
     Args:
         capture: The capture.
-        threads: Whether it also takes the jobs of threads that do not copy this context.
+        everywhere: Whether it also takes the jobs of the rest of the process.
     """
     token = _HERE.set((capture, *_HERE.get()))
-    if threads:
+    if everywhere:
         _change_everywhere((capture,), ())
     try:
         yield
     finally:
-        if threads:
+        if everywhere:
             _change_everywhere((), (capture,))
-        _HERE.reset(token)
+        try:
+            _HERE.reset(token)
+        except ValueError:  # an async fixture leaves in another context than it has entered
+            _HERE.set(tuple(each for each in _HERE.get() if each is not capture))
 
 
 def _change_everywhere(added: tuple[Capture, ...], removed: tuple[Capture, ...]) -> None:
@@ -70,17 +73,13 @@ def _change_everywhere(added: tuple[Capture, ...], removed: tuple[Capture, ...])
         _everywhere = (*added, *(each for each in _everywhere if each not in removed))
 
 
-def _captures() -> tuple[Capture, ...]:
+def captures() -> tuple[Capture, ...]:
+    """Return the captures of the calling code, the one to ask first at the front."""
     return (*_HERE.get(), *_everywhere) if _everywhere else _HERE.get()
 
 
-def is_captured(name: str) -> bool:
-    """Tell whether a capture takes jobs of a name, which are enqueued here and now."""
-    return _taker(name, _captures()) is not None
-
-
-def _taker(name: str, captures: tuple[Capture, ...]) -> Capture | None:
-    return next((each for each in captures if each.wants(name)), None)
+def _taker(name: str, asked: tuple[Capture, ...]) -> Capture | None:
+    return next((each for each in asked if each.wants(name)), None)
 
 
 class Capturable:
@@ -104,10 +103,10 @@ class Capturable:
         Raises:
             ServerError: What the step did not handle itself.
         """
-        captures = _captures()
-        if not captures:
+        takers = captures()
+        if not takers:
             return self._carrier.carry(step)
-        work, answer = _diverted(step, captures), _Answer(None)
+        work, answer = _diverted(step, takers), _Answer(None)
         while True:
             try:
                 asked = answer.give_to(work)
@@ -143,11 +142,11 @@ class AsyncCapturable:
 
     def carry(self, step: Step[R]) -> Coroutine[Any, Any, R]:
         """Carry out a step; as `Capturable.carry`."""
-        captures = _captures()
-        return self._divert(step, captures) if captures else self._carrier.carry(step)
+        takers = captures()
+        return self._divert(step, takers) if takers else self._carrier.carry(step)
 
-    async def _divert(self, step: Step[R], captures: tuple[Capture, ...]) -> R:
-        work, answer = _diverted(step, captures), _Answer(None)
+    async def _divert(self, step: Step[R], takers: tuple[Capture, ...]) -> R:
+        work, answer = _diverted(step, takers), _Answer(None)
         while True:
             try:
                 asked = answer.give_to(work)
@@ -192,7 +191,7 @@ class _Answer(NamedTuple):
         return work.send(self.value)
 
 
-def _diverted(step: Step[R], captures: tuple[Capture, ...]) -> _Work:
+def _diverted(step: Step[R], asked: tuple[Capture, ...]) -> _Work:
     """Run a step; yield its jobs for captures, and what is left of its exchanges."""
     answer: Any = None
     while True:
@@ -201,16 +200,16 @@ def _diverted(step: Step[R], captures: tuple[Capture, ...]) -> _Work:
         except StopIteration as stop:
             return stop.value
         try:
-            answer = yield from _divert(trip.commands, captures)
+            answer = yield from _divert(trip.commands, asked)
         except ServerError as error:
             answer = error
 
 
-def _divert(commands: Sequence[Command], captures: tuple[Capture, ...]) -> _Work:
+def _divert(commands: Sequence[Command], asked: tuple[Capture, ...]) -> _Work:
     """Return the replies of an exchange whose first command writes jobs."""
     first, *others = commands
     jobs = read_written(first)
-    takers = {job.name: _taker(job.name, captures) for job in jobs}
+    takers = {job.name: _taker(job.name, asked) for job in jobs}
     accepted = True
     for job in jobs:
         if (taker := takers[job.name]) is not None:

@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from workkit.core.options import JobKeywords, shown
 from workkit.engine.handling.job_options import read_options
-from workkit.errors import InvalidHandler, InvalidName, InvalidOption, PoolState
+from workkit.errors import InvalidHandler, InvalidName, InvalidOption
 from workkit.store.keys import check_name
 from workkit.tasks.codec import Codec
 from workkit.tasks.outlets import Outlets
@@ -348,7 +348,7 @@ class Tasks(Outlets):
             PoolState: `connect` was not called.
         """
         if self._enqueuer is None:
-            raise _not_connected()
+            return self._without_server()
         return self._enqueuer
 
     @property
@@ -359,7 +359,7 @@ class Tasks(Outlets):
             PoolState: `connect` was not called.
         """
         if self._server is None:
-            raise _not_connected()
+            return self._without_server_async()
         loop = asyncio.get_running_loop()
         enqueuer = self._by_loop.get(loop)
         if enqueuer is None:
@@ -368,13 +368,6 @@ class Tasks(Outlets):
             namespace, redis, options = self._server
             enqueuer = self._by_loop[loop] = AsyncEnqueuer(namespace, redis, **options)
         return enqueuer
-
-
-def _not_connected() -> PoolState:
-    return PoolState(
-        "the tasks are not connected to a server: call tasks.connect(namespace, url) once, or give "
-        "task.call(...) to an enqueuer"
-    )
 
 
 def _names_of(frame: Any) -> dict[str, Any]:
