@@ -159,7 +159,7 @@ def test_trimmed_records_are_written_minus_kept() -> None:
 @pytest.mark.parametrize(
     ("filters", "why"),
     [
-        ({"outcome": "lost"}, "unknown outcome 'lost'; known are done, retry, dead"),
+        ({"outcome": "lost"}, "unknown outcome 'lost'; known are done, retry, postponed, dead"),
         ({"limit": -1}, r"limit must be a whole number from 0 to \d+, not -1"),
         ({"limit": 1.5}, r"limit must be a whole number from 0 to \d+, not 1\.5"),
     ],

@@ -48,7 +48,7 @@ def test_a_row_has_the_fields_of_a_record(past: Stage) -> None:
 def test_outcome_is_a_category_of_all_outcomes(past: Stage) -> None:
     frame = frames.history(past.client)
     assert list(frame["outcome"].cat.categories) == [
-        "done", "retry", "dead", "discarded", "returned", "fenced", "recovered",
+        "done", "retry", "postponed", "dead", "discarded", "returned", "fenced", "recovered",
     ]  # fmt: skip
     assert frame["outcome"].value_counts()[["done", "retry", "dead"]].to_list() == [8, 2, 2]
 

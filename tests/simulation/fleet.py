@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
+from tests.simulation.verdicts import verdicts
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.simulation import Faults, SimulatedPool, Simulation
@@ -209,5 +210,6 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "half_reaped": (half_reaped, Faults(freeze=120)),
     "late": (late, Faults(slow=60)),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
+    "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
 }

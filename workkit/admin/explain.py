@@ -8,7 +8,7 @@ from typing import Final
 
 from workkit.admin.obstacles import obstacles
 from workkit.core import liveness
-from workkit.core.job import is_payload_of
+from workkit.core.job import has_run, is_payload_of
 from workkit.core.records import Placed, Queue, WorkerPoolHeartbeat
 from workkit.core.text import age, counted
 
@@ -142,7 +142,7 @@ def _unique(placed: Placed, around: Circumstances) -> Iterator[str]:
     holder, job = around.unique_holder, placed.job
     if holder is None or not job.unique:
         return
-    own = is_payload_of(holder, job.id) or (holder == b"1" and not job.fails)
+    own = is_payload_of(holder, job.id) or (holder == b"1" and not has_run(job))
     if not own and placed.place in {"dead", "retry"}:
         yield "another job holds its unique key; if you retry it, it runs without being unique"
     elif not own:

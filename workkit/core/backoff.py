@@ -11,12 +11,12 @@ from typing import Final
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 
-__all__ = ["Backoff", "default_backoff", "delay_s"]
+__all__ = ["MAX_DELAY_S", "Backoff", "default_backoff", "delay_s"]
 
 _log = logging.getLogger("workkit")
 
 #: A longer delay is cut to this; ten years in seconds.
-_MAX_DELAY_S: Final = 10 * 365 * 86_400
+MAX_DELAY_S: Final = 10 * 365 * 86_400
 _SHOWN_CHARS: Final = 200
 
 #: A user's backoff. It gets the job, with the last failure counted in `fails`, and if it takes two
@@ -69,9 +69,9 @@ def delay_s(
                 "backoff of %r returned %s, which is not a number of seconds from 0 on; using the "
                 "default backoff", name, shown,
             )  # fmt: skip
-        elif delay > _MAX_DELAY_S:
+        elif delay > MAX_DELAY_S:
             _log.error("backoff of %r returned %g s; using ten years", name, delay)
-            return _MAX_DELAY_S
+            return MAX_DELAY_S
         else:
             return math.ceil(delay)
     except BaseException as bad:  # noqa: BLE001 - the user's code; a SystemExit of its ends nothing

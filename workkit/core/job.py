@@ -25,8 +25,10 @@ __all__ = [
     "decode",
     "encode",
     "failed",
+    "has_run",
     "id_text",
     "is_payload_of",
+    "postponed",
     "read",
     "slot_of",
     "splice",
@@ -330,9 +332,14 @@ def id_text(job: Job | Payload) -> str:
     return gojson.encode_text(job.id)[1:-1].decode()
 
 
+def has_run(job: Job | Payload) -> bool:
+    """Tell whether a handler has ended a try of this job before: it failed, or was postponed."""
+    return bool(job.fails or job.last_err)
+
+
 def slot_of(job: Job | Payload) -> str:
     """Return the cron slot of a job on its first try; "" for other jobs."""
-    return job.id if not job.fails and job.id.startswith(PERIODIC) else ""
+    return job.id if not has_run(job) and job.id.startswith(PERIODIC) else ""
 
 
 def splice(raw: bytes, **changes: int | str | bool | None) -> bytes:
@@ -363,6 +370,18 @@ def failed(raw: bytes, fails: int, error: str, failed_at: int) -> bytes:
         failed_at: Epoch seconds.
     """
     return splice(raw, fails=fails, err=bounded_error(error), failed_at=failed_at)
+
+
+def postponed(raw: bytes, fails: int, why: str) -> bytes:
+    """Return a job's bytes after its handler has asked for a later run.
+
+    Args:
+        raw: The bytes in Redis.
+        fails: How many times it has failed. After a failure, the bytes keep that error.
+        why: The reason. It stands where errors stand, and shows that the job has run; see
+            `has_run`.
+    """
+    return raw if fails else splice(raw, err=bounded_error(why))
 
 
 def bounded_error(error: str) -> str:

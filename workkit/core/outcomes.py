@@ -10,7 +10,9 @@ from typing import Final, Literal, NamedTuple
 
 __all__ = ["OUTCOMES", "TOTALS", "Level", "Outcome", "OutcomeRule", "with_flag"]
 
-Outcome = Literal["done", "retry", "dead", "discarded", "returned", "fenced", "recovered"]
+Outcome = Literal[
+    "done", "retry", "postponed", "dead", "discarded", "returned", "fenced", "recovered"
+]
 #: How serious an outcome is. The console and the command line choose a colour by it.
 Level = Literal["success", "warning", "error", ""]
 
@@ -54,6 +56,11 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
         b"r", failed=True, total="retried", slot_mark="failed", level="warning",
         becomes="will be retried",
         ended="failed {ago} ago; it will be tried again",
+    ),
+    "postponed": OutcomeRule(
+        "the handler asked for a later run, which is not a failure; the job waits for it",
+        b"r", decides=False, total="postponed",
+        ended="was postponed by its handler {ago} ago",
     ),
     "dead": OutcomeRule(
         "the job failed for good and is in the dead set",

@@ -1,17 +1,22 @@
-"""Exceptions by which a handler decides what becomes of its job."""
+"""Exceptions by which a handler decides what becomes of its job, and the rule for all others."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal, overload
+from typing import Any, Final, Literal, NamedTuple, overload
 
-from workkit.errors import InvalidOption
+from workkit.core.options import JobOptions
+from workkit.core.outcomes import Outcome
+from workkit.errors import ArgsMismatch, InvalidOption, JobTimeout
 
-__all__ = ["Discard", "Fail", "Retry", "Verdict"]
+__all__ = ["Discard", "Fail", "Retry", "Ruling", "Verdict", "judge"]
 
 
 class Verdict(Exception):
     """The base class of `Retry`, `Fail` and `Discard`."""
+
+    in_s: float | None = None
+    counts: bool = True
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(*([reason] if reason else []))
@@ -66,3 +71,71 @@ class Discard(Verdict):
     Args:
         reason: Why, for history and logs.
     """
+
+
+class Ruling(NamedTuple):
+    """What an exception means for its job.
+
+    Attributes:
+        outcome: "retry", "postponed", "dead" or "discarded", before `max_fails` and `skip_dead`.
+        reason: For history; "" if only `max_fails` decides.
+        in_s: Seconds until the next try; None for the backoff.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    in_s: float | None = None
+
+
+_RETRY: Final = Ruling("retry")
+#: If several exceptions of a group decide, the first of these wins.
+_ORDER: Final = ("dead", "discarded", "postponed", "retry")
+# Attributes as the interpreter has them: a class can put properties of its own in their place.
+_MRO: Final = vars(type)["__mro__"]
+_GROUPED: Final = BaseExceptionGroup.exceptions
+
+
+def judge(error: BaseException, options: JobOptions) -> Ruling:
+    """Decide what an exception means for its job; it runs none of the exception's own code.
+
+    1. `Retry`, `Fail` and `Discard` decide themselves; args that do not fit are never retried.
+    2. Else the nearest class of the exception in `fail_on` or `retry_on` decides.
+    3. Else the job is retried, unless there is a `retry_on`; timeouts are.
+
+    A group of exceptions is judged by its members.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        rulings = [judge(each, options) for each in _GROUPED.__get__(error)]
+        return min(rulings, key=lambda ruling: _ORDER.index(ruling.outcome))
+    kind: type[BaseException] = type(error)
+    if issubclass(kind, Retry):
+        return _asked(error)
+    if issubclass(kind, Fail):
+        return Ruling("dead", "Fail")
+    if issubclass(kind, Discard):
+        return Ruling("discarded", "Discard")
+    if issubclass(kind, ArgsMismatch):
+        return Ruling("dead", "args")
+    return _listed(kind, options)
+
+
+def _asked(error: Any) -> Ruling:
+    seconds, counts = vars(error).get("in_s"), vars(error).get("counts", True)
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
+        return Ruling("retry", "Retry")  # a subclass that does not call our constructor
+    return Ruling("retry" if counts else "postponed", "Retry", float(seconds))
+
+
+def _listed(kind: type[BaseException], options: JobOptions) -> Ruling:
+    """Return the ruling of the options `fail_on` and `retry_on`."""
+    retry_on, fail_on = options.retry_on, options.fail_on
+    if retry_on is None and not fail_on:
+        return _RETRY
+    for base in _MRO.__get__(kind):
+        if any(base is each for each in fail_on):
+            return Ruling("dead", "fail_on")
+        if any(base is each for each in retry_on or ()):
+            return Ruling("retry", "retry_on")
+    if retry_on is None or issubclass(kind, JobTimeout):
+        return _RETRY
+    return Ruling("dead", "not in retry_on")

@@ -19,11 +19,11 @@ __all__ = ["removal", "revival"]
 def removal(keys: Keys, job: Job) -> Removal:
     """Return how to delete a job and free its unique key.
 
-    A job that has failed freed its key when it began, so the key may belong to a newer job. Then
+    A job that has run freed its key when it began, so the key may belong to a newer job. Then
     the script frees the key only if it names this job.
     """
     unique_key = unique_key_of(keys, job)
-    if job.fails or job.unique_until == "done":
+    if wire.has_run(job) or job.unique_until == "done":
         return Removal(job.raw, unique_key, "own", wire.id_text(job))
     return Removal(job.raw, unique_key, "free", job.id)
 

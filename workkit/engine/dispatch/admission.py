@@ -108,9 +108,9 @@ class Admission:
             if payload.unique_until == "done":
                 execution.release_key = self._keys.unique_of(payload).encode()
             else:
-                execution.asks = not payload.fails
+                execution.asks = not wire.has_run(payload)
         elif payload.id.startswith(wire.PERIODIC):
-            execution.asks = not payload.fails
+            execution.asks = not wire.has_run(payload)
         return execution, None
 
     def _without_handler(self, payload: Payload, raw: bytes, queue: str, now: Instant) -> Execution:
@@ -172,7 +172,9 @@ class Admission:
             payload = wire.read(raw)
         except Undecodable:
             return False
-        is_other = payload.unique and not payload.fails and payload.id != execution.payload.id
+        is_other = (
+            payload.unique and not wire.has_run(payload) and payload.id != execution.payload.id
+        )
         return is_other and self._keys.unique_of(payload).encode() == key
 
     @staticmethod

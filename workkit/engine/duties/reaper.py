@@ -229,8 +229,8 @@ class Reaper:
         )
         dead = wire.failed(raw, job.fails + 1, error, now.epoch_s)
         unique_key = self._keys.unique_of(job) if job.unique else ""
-        # A job that has failed released its key when it began; another job may hold it now.
-        own = job.fails or job.unique_until == "done"
+        # A job that has run released its key when it began; another job may hold it now.
+        own = wire.has_run(job) or job.unique_until == "done"
         own_id = wire.id_text(job) if own else ""
         return Recoverable(raw, job.id, dead, wire.slot_of(job), unique_key, own_id)
 

@@ -19,6 +19,7 @@ from workkit.core import fingerprint
 from workkit.core.job import Job
 from workkit.core.options import near_match, shown
 from workkit.core.outcomes import OUTCOMES
+from workkit.core.verdicts import Verdict
 from workkit.engine.handling.execution import Fate
 from workkit.engine.handling.handlers import Loop
 from workkit.engine.handling.interrupt import responds, wait_for
@@ -115,7 +116,8 @@ class Events:
         if error is None:
             error = RuntimeError(text)
         elif fingerprint.can_be_logged(error):
-            traceback = (type(error), error, fingerprint.traceback_of(error))
+            if not isinstance(error, Verdict):  # the handler has said it all
+                traceback = (type(error), error, fingerprint.traceback_of(error))
         else:
             headline = text  # logging cannot format the error itself
         facts = {"job_name": payload.name, "job_id": payload.id, "fails": fails, "outcome": outcome}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any, Final
 
 import msgspec
 
 from workkit.core import fingerprint
-from workkit.core.backoff import delay_s
+from workkit.core.backoff import MAX_DELAY_S, delay_s
 from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
-from workkit.core.job import Job, Payload, args_json, failed, id_text
+from workkit.core.job import Job, Payload, args_json, failed, id_text, postponed
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
+from workkit.core.verdicts import Ruling, judge
 from workkit.engine.handling.handlers import Chain, Waits
 from workkit.errors import InvalidArgs, JobTimeout
 from workkit.store.calls.exchange import Effect, Settlement
@@ -26,6 +28,10 @@ _HEADLINE_CHARS: Final = 300
 _MAX_ARGS_BYTES: Final = 4_096
 _MAX_CHECKINS: Final = 20
 _CHECKIN_CHARS: Final = 200
+#: Fates of jobs whose handler has not ended here.
+_GOES_BACK: Final = frozenset({b"", b"b"})
+#: Rulings that a handler has asked for, so that they matter more than its timeout.
+_ASKED: Final = frozenset({"Retry", "Fail", "Discard"})
 
 
 class Execution(msgspec.Struct, eq=False):
@@ -47,6 +53,7 @@ class Execution(msgspec.Struct, eq=False):
         error: The handler's error, or None.
         error_text: The error as it is stored; "" for none.
         retry_in_s: Seconds until the next try, if there is one.
+        ruling: What the error means for the job, or None.
         interrupted: Whether its timeout has passed.
         fenced: Whether another pool has taken over the job; its result does not count.
         fingerprint: The fingerprint of the error; "" for none.
@@ -83,6 +90,7 @@ class Execution(msgspec.Struct, eq=False):
     recovered: int = 0
     release_key: bytes = b""
     retry_in_s: int = 0
+    ruling: Ruling | None = None
     runner: Any = None
     slot: bytes = b""
     started: Instant | None = None
@@ -157,13 +165,21 @@ class Execution(msgspec.Struct, eq=False):
             error = JobTimeout(text).with_traceback(fingerprint.traceback_of(error))
         self.error = fingerprint.without_own_frames(error)
         self.error_text = fingerprint.error_text(error)
+        self.ruling = ruling = judge(error, self.options)
+        if ruling.outcome == "postponed":
+            self.retry_in_s = math.ceil(min(ruling.in_s or 0, MAX_DELAY_S))
+            self.error = self._job = None  # it is not an error
+            return
         self.fingerprint = fingerprint.fingerprint(self.error_text)
         self.fails += 1
         job = self.job
         job.fails = self.fails
         job.last_err = self.error_text
         job.failed_at = now.epoch_s
-        if self.fails < self.options.max_fails:
+        if ruling.outcome == "retry" and self.fails < self.options.max_fails:
+            if ruling.in_s is not None:
+                self.retry_in_s = math.ceil(min(ruling.in_s, MAX_DELAY_S))
+                return
             self.retry_in_s = delay_s(
                 self.options.backoff, job, error, self.fails, entropy, self.payload.name
             )
@@ -200,21 +216,29 @@ class Fate(Settlement, frozen=True, eq=False, gc=False):
 def decide(execution: Execution) -> Fate:
     """Decide the fate of a finished execution.
 
-    The rules are the original's: retry while there are tries left; then the dead set, unless the
-    job skips it.
+    The rules are the original's, where the exception does not decide: retry while there are tries
+    left; then the dead set, unless the job skips it.
     """
-    finished = execution.finished
+    finished, ruling = execution.finished, execution.ruling
     assert finished is not None  # noqa: S101 - only finished executions are decided
-    if execution.error is None:
+    if ruling is None:
         return _fate(execution, finished, "done")
-    fails, options = execution.fails, execution.options
+    fails, options, outcome = execution.fails, execution.options, ruling.outcome
     now_s = finished.epoch_s
-    if fails >= options.max_fails and options.skip_dead:
-        return _fate(execution, finished, "discarded")
+    reason = ruling.reason if not execution.interrupted or ruling.reason in _ASKED else ""
+    if outcome == "postponed":
+        why = headline(execution.error_text)
+        new = postponed(execution.raw, fails, why)
+        return _fate(execution, finished, outcome, now_s + execution.retry_in_s, new, reason)
+    if outcome == "retry" and fails >= options.max_fails:
+        outcome = "dead"
+    if outcome == "dead" and options.skip_dead:
+        outcome = "discarded"
+    if outcome == "discarded":
+        return _fate(execution, finished, outcome, reason=reason)
     new = failed(execution.raw, fails, execution.error_text, now_s)
-    if fails < options.max_fails:
-        return _fate(execution, finished, "retry", now_s + execution.retry_in_s, new)
-    return _fate(execution, finished, "dead", now_s, new)
+    due_s = now_s + execution.retry_in_s if outcome == "retry" else now_s
+    return _fate(execution, finished, outcome, due_s, new, reason)
 
 
 def quick_fate(
@@ -322,7 +346,7 @@ def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
     payload, rule, effects = execution.payload, OUTCOMES[outcome], []
     if execution.slot:
         effects.append(Effect("mark", execution.slot, rule.slot_mark))
-    if rule.decides:
+    if rule.fate not in _GOES_BACK:
         if execution.recovered:
             effects.append(Effect("recovered", b"", payload.id))
         if execution.began and rule.fate in {b"r", b"x"}:

@@ -8,6 +8,7 @@ from workkit.core import job as wire
 from workkit.core.job import PERIODIC, Payload
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
+from workkit.simulation.checkers.verdicts import promised
 
 __all__ = ["ArgsAreKept", "NothingIsLeft", "NothingIsLost"]
 
@@ -24,10 +25,10 @@ class NothingIsLost(Checker):
     """Every accepted job is in one place until a handler has finished it.
 
     It is in a queue, in progress, scheduled, waiting for its retry, or dead. It leaves Redis only
-    when its handler has succeeded, when it has failed for the last time and skips the dead set,
-    when an operator deletes it, or when a newer version of a unique job replaces it. After that it
-    never comes back. A cron job may be dropped without a run if it is a second copy of a slot; see
-    `CronSlots`.
+    when its handler has succeeded or discarded it, when it has failed for the last time and skips
+    the dead set, when an operator deletes it, or when a newer version of a unique job replaces it.
+    After that it never comes back. A cron job may be dropped without a run if it is a second copy
+    of a slot; see `CronSlots`.
     """
 
     rule = "no job is lost, and none is in two places"
@@ -39,8 +40,9 @@ class NothingIsLost(Checker):
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record jobs that may leave Redis."""
         # Kept when the pool crashes: its last exchange may still be on its way.
-        last = run.fails + 1 >= run.options.max_fails and run.options.skip_dead
-        if error is None or last:
+        kind = promised(error, run.options).kind if error is not None else "dropped"
+        last = kind == "final" or (kind == "plain" and run.fails + 1 >= run.options.max_fails)
+        if kind == "dropped" or (last and run.options.skip_dead):
             self._finished.add((run.pool, run.job_id))
 
     def wiped(self) -> None:

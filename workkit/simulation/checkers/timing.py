@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -10,6 +11,7 @@ from workkit.core.job import PERIODIC, Payload
 from workkit.core.options import JobOptions
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
+from workkit.simulation.checkers.verdicts import PLAIN, Promise, promised
 
 __all__ = ["CronSlots", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules"]
 
@@ -25,7 +27,8 @@ class RetriesKeepTheRules(Checker):
     """A job is tried again only after a failure, within its backoff, at most `max_fails` times.
 
     A failure counts one. A job dies after its last try, or when its pools have died with it too
-    often, or at once when no handler exists for it.
+    often, or at once when no handler exists for it. Where the exception of its handler decides,
+    that happens: see `promised`.
 
     Args:
         backoff: Job name -> minimum and maximum seconds between a failure and the next try, for
@@ -36,18 +39,20 @@ class RetriesKeepTheRules(Checker):
 
     def __init__(self, backoff: Mapping[str, tuple[float, float]] | None = None) -> None:
         self._backoff = dict(backoff or {})
-        self._failed: dict[tuple[str, str], JobOptions] = {}
+        self._failed: dict[tuple[str, str], tuple[JobOptions, Promise]] = {}
+        self._newest: dict[tuple[str, str], int] = {}
         self._recoveries: Counter[str] = Counter()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record a failed run; its exchange may reach Redis even after a crash."""
-        if error is not None:
-            self._failed[run.pool, run.job_id] = run.options
+        if error is not None and self._newest.get((run.pool, run.job_id)) == run.number:
+            self._failed[run.pool, run.job_id] = run.options, promised(error, run.options)
 
     def started(self, run: HandlerRun) -> None:
         """Record a handler with a timeout: it may be given up without an end."""
+        self._newest[run.pool, run.job_id] = run.number
         if run.options.timeout is not None:
-            self._failed[run.pool, run.job_id] = run.options
+            self._failed[run.pool, run.job_id] = run.options, PLAIN
 
     def wiped(self) -> None:
         """Forget how often jobs were recovered, as Redis has."""
@@ -76,22 +81,37 @@ class RetriesKeepTheRules(Checker):
         self, move: Move, before: Payload, after: PlacedJob, job: Payload, pool: str
     ) -> None:
         self._recoveries[move.job_id] = 0
-        options = self._failed.pop((pool, move.job_id), None)
-        if options is None:
+        failed = self._failed.pop((pool, move.job_id), None)
+        if failed is None:
             if after.place.kind == "retry":
                 self.violated("it is to be tried again though it has not failed", move.job_id)
             if "stray job" not in job.last_err and "undecodable" not in job.last_err:
                 self.violated("it is dead though it has not failed", move.job_id)
             return
+        options, promise = failed
+        if promise.kind == "dropped":
+            self.violated("it stays though its handler has discarded it", job.id)
+        if promise.kind == "postponed":
+            if after.place.kind != "retry" or job.fails != before.fails:
+                self.violated("it has failed though its handler has only postponed it", job.id)
+            return
         if job.fails != before.fails + 1:
             self.violated(f"a failure took its fails from {before.fails} to {job.fails}", job.id)
-        if after.place.kind == "dead":
-            if job.fails < options.max_fails:
-                self.violated(f"it is dead after {job.fails} of {options.max_fails} tries", job.id)
-            return
+        if after.place.kind == "retry":
+            self._tried_again(after, job, options, promise)
+        elif job.fails < options.max_fails and promise.kind != "final":
+            self.violated(f"it is dead after {job.fails} of {options.max_fails} tries", job.id)
+
+    def _tried_again(
+        self, after: PlacedJob, job: Payload, options: JobOptions, promise: Promise
+    ) -> None:
+        if promise.kind == "final":
+            self.violated("it is to be tried again though it has failed for good", job.id)
         if job.fails >= options.max_fails:
             self.violated(f"it is to be tried again after {job.fails} tries", job.id)
         least, most = self._bounds(job, options)
+        if promise.in_s is not None:
+            least = most = math.ceil(promise.in_s)
         delay_s = after.score - job.failed_at
         if not least <= delay_s <= most:
             self.violated(f"it waits {delay_s:g} s, not {least:g} to {most:g} s", job.id)

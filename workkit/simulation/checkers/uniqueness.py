@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from workkit.core.job import Payload
+from workkit.core.job import Payload, has_run
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import EXPIRED, Move, PlacedJob, RedisChange, identify
 
@@ -44,6 +44,8 @@ class UniqueKeysHold(Checker):
                 self._accepted_or_refused(key, accepted=bool(change.moves))
             elif change.command == "begin":
                 self._begun(key)
+            elif change.command == "revive":  # an operator's retry takes the key for a new day
+                self._ends[key] = self.scene.ends_s(key.encode())
             self._look(key, change.command)
 
     def _accepted_or_refused(self, key: str, *, accepted: bool) -> None:
@@ -96,7 +98,7 @@ class UniqueKeysHold(Checker):
             return False
         if job.unique_until == "done":
             return True
-        return not job.fails and not self._has_begun(job)
+        return not has_run(job) and not self._has_begun(job)
 
     def _has_begun(self, job: Payload) -> bool:
         return bool(self.scene.read("HEXISTS", self.scene.keys.begun, job.id))
