@@ -57,7 +57,7 @@ class Resources:
                 return value
         raise PoolState(
             f"task {task!r}: {parameter} wants {getattr(kind, '__name__', kind)}, but no lifespan "
-            "of its registry has yielded one"
+            "of its registry has yielded one; in a test, give one to tasks.inline(...)"
         )
 
     def watch(self, function: Callable[[], Any]) -> Callable[[], Any]:
