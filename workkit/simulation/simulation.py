@@ -21,13 +21,13 @@ from workkit.simulation.machine.handler_stack import SleepRequest
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads, current_stack
 from workkit.simulation.machine.world import HostClock, Timer, World, microseconds
+from workkit.simulation.performing import Performing
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.backend import is_outage
 from workkit.simulation.redis.opening import open_backend
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
 from workkit.simulation.trace import Trace
-from workkit.simulation.watching import Watching
 from workkit.store.calls.recount import scan_in_progress
 from workkit.store.connections.link import Carrier
 from workkit.store.keys import Keys
@@ -38,7 +38,7 @@ __all__ = ["START_S", "Simulation"]
 START_S: Final = 1_800_000_000.0
 
 
-class Simulation(Assertions, Faulting, Watching):
+class Simulation(Assertions, Faulting, Performing):
     """A world in which the engine runs in virtual time.
 
         with Simulation(seed=7) as sim:
@@ -105,6 +105,7 @@ class Simulation(Assertions, Faulting, Watching):
         self._swarm = swarm
         self._only_faults = only_faults
         self._planned: list[Timer] = []
+        self._ends = {}
         self._closed = False
         self._running = False
         self.jumps = jump and faults is None
