@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import copy
 import datetime
+import decimal
+import functools
 import inspect
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,17 +28,22 @@ __all__ = ["Codec"]
 _EMPTY: Final = inspect.Parameter.empty
 #: msgspec can hold these as defaults itself.
 _PLAIN: Final = (type(None), bool, int, float, str, bytes)
-#: Values without a moment inside.
+#: Values that are their own JSON form.
 _LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 _MESSAGE: Final = re.compile(
     r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?", re.DOTALL
 )
 #: The steps of a path: a field, an index, or some key.
-_TOKEN: Final = re.compile(r"\.[^.\[]+|\[[^\]]*\]")
+_STEP: Final = re.compile(r"\.[^.\[]+|\[[^\]]*\]")
 #: In a larger dict the wrong value is not searched for.
 _MOST_KEYS: Final = 1_000
 _FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
-_MOMENTS: Final = (datetime.datetime,)
+#: The scalars that are text on the wire.
+_SCALARS: Final = (
+    bytes, bytearray, datetime.datetime, datetime.date, datetime.time, datetime.timedelta,
+    uuid.UUID, decimal.Decimal,
+)  # fmt: skip
+_FRACTION: Final = re.compile(r"\.\d+")
 
 
 class Codec:
@@ -61,6 +69,7 @@ class Codec:
     ) -> None:
         self._name = name
         self._names = [parameter.name for parameter in parameters]
+        self._types = {parameter.name: parameter.type for parameter in parameters}
         self._upgrade = upgrade
         self._signature = inspect.Signature(
             [
@@ -104,28 +113,46 @@ class Codec:
             raise InvalidArgs(
                 f"{self._name}: {error}; it takes ({', '.join(self._names)})"
             ) from None
-        encoded = {name: self._plain(name, value) for name, value in given.items()}
         try:
+            if all(type(value) in _LEAVES for value in given.values()):
+                encoded = given
+            else:
+                encoded = {name: self._wire(name, value) for name, value in given.items()}
             self._read(encoded)
         except ArgsMismatch as error:
             raise InvalidArgs(f"{self._name}: {error}") from None
         return encoded
 
-    def _plain(self, name: str, value: Any) -> Any:
-        """Return the JSON form of one arg."""
-        if type(value) in _LEAVES:
-            return value
+    def _wire(self, name: str, value: Any) -> Any:
+        """Return the JSON form of one arg.
+
+        Its scalars are checked before they become text, in which bytes and a string look alike.
+        """
         try:
-            plain = msgspec.to_builtins(
+            native = msgspec.to_builtins(
                 value,
-                builtin_types=_MOMENTS,
+                builtin_types=_SCALARS,
                 str_keys=True,
                 enc_hook=encode_model,
                 order="deterministic",
             )
+        except (TypeError, NotImplementedError):  # such as scalars as keys of a dict
+            return self._plain(name, value)
+        try:
+            self._read_native(name, native)
+        except msgspec.ValidationError as error:
+            read = functools.partial(self._read_native, name)
+            text = _pinpointed(str(error), native, read)
+            raise ArgsMismatch(self._explained(text, f"args.{name}")) from None
+        return _in_text(native)
+
+    def _plain(self, name: str, value: Any) -> Any:
+        try:
+            return msgspec.to_builtins(
+                value, str_keys=True, enc_hook=encode_model, order="deterministic"
+            )
         except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
-            raise InvalidArgs(f"{self._name}: args.{name}: {error}") from None
-        return _moments_in_text(plain)
+            raise ArgsMismatch(f"args.{name}: {error}") from None
 
     def decode(self, args: dict[str, Any] | None) -> Any:
         """Return the args of a job as a struct, whose fields are the parameters.
@@ -137,55 +164,26 @@ class Codec:
             args = dict(self._upgrade(dict(args or {})))
         return self._read(args or {})
 
+    def _read_native(self, name: str, native: Any) -> None:
+        msgspec.convert(
+            native, self._types[name], builtin_types=_SCALARS, str_keys=True, dec_hook=_decode
+        )
+
     def _read(self, args: dict[str, Any]) -> Any:
         try:
-            return msgspec.convert(args, self._struct, str_keys=True, dec_hook=_decode)
+            return self._convert(args)
         except msgspec.ValidationError as error:
-            text = self._pinpointed(str(error), args)
+            text = _pinpointed(str(error), args, self._convert)
         raise ArgsMismatch(self._explained(text))
 
-    def _pinpointed(self, text: str, args: dict[str, Any]) -> str:
-        """Return msgspec's message with the keys of dicts, for which it writes an ellipsis."""
-        before, at, path = text.rpartition("`$")
-        if "[...]" not in path:
-            return text
-        node: Any = (args := copy.deepcopy(args))
-        shown = ""
-        for step in _TOKEN.findall(path.removesuffix("`")):
-            key: Any = step[1:] if step[0] == "." else step[1:-1]
-            if step == "[...]":
-                key = self._failing(text, args, node)
-                if key is None:
-                    return text
-                shown += f".{key}" if isinstance(node, dict) else f"[{key}]"
-                key = key if isinstance(node, dict) else 0
-            else:
-                shown += step
-                key = int(key) if step[0] == "[" else key
-            node = node[key]
-        return f"{before}{at}{shown}`"
+    def _convert(self, args: dict[str, Any]) -> Any:
+        return msgspec.convert(args, self._struct, str_keys=True, dec_hook=_decode)
 
-    def _failing(self, text: str, args: dict[str, Any], node: Any) -> Any:
-        """Return the key whose value is wrong, and keep only that one; None if it is not found."""
-        items = list(node.items() if isinstance(node, dict) else enumerate(node))
-        for key, value in items[:_MOST_KEYS]:
-            node.clear()
-            if isinstance(node, dict):
-                node[key] = value
-            else:
-                node.append(value)
-            try:
-                msgspec.convert(args, self._struct, str_keys=True, dec_hook=_decode)
-            except msgspec.ValidationError as error:
-                if str(error) == text:
-                    return key
-        return None
-
-    def _explained(self, text: str) -> str:
+    def _explained(self, text: str, root: str = "args") -> str:
         """Return msgspec's message with the path first, and without its marks."""
         match = _MESSAGE.fullmatch(text)
         assert match is not None  # noqa: S101 - the expression matches every text
-        what, path = match["what"], (match["path"] or "$").replace("$", "args", 1)
+        what, path = match["what"], (match["path"] or "$").replace("$", root, 1)
         if field := _FIELD.fullmatch(what):
             problem, name = field.groups()
             if problem.startswith("missing"):
@@ -212,6 +210,51 @@ def _field(parameter: Parameter) -> Any:
     return (parameter.name, parameter.type, msgspec.field(default_factory=lambda: default))
 
 
+def _pinpointed(text: str, value: Any, read: Callable[[Any], object]) -> str:
+    """Return msgspec's message with the keys of dicts, for which it writes an ellipsis.
+
+    Args:
+        text: The message.
+        value: What was read.
+        read: Reads it, and raises the same error for a value with only the wrong item.
+    """
+    before, at, path = text.rpartition("`$")
+    if "[...]" not in path:
+        return text
+    node: Any = (value := copy.deepcopy(value))
+    shown = ""
+    for step in _STEP.findall(path.removesuffix("`")):
+        key: Any = step[1:] if step[0] == "." else step[1:-1]
+        if step == "[...]":
+            key = _failing(text, node, functools.partial(read, value))
+            if key is None:
+                return text
+            shown += f".{key}" if isinstance(node, dict) else f"[{key}]"
+            key = key if isinstance(node, dict) else 0
+        else:
+            shown += step
+            key = int(key) if step[0] == "[" else key
+        node = node[key]
+    return f"{before}{at}{shown}`"
+
+
+def _failing(text: str, node: Any, read: Callable[[], object]) -> Any:
+    """Return the key whose value is wrong, and keep only that one; None if it is not found."""
+    items = list(node.items() if isinstance(node, dict) else enumerate(node))
+    for key, value in items[:_MOST_KEYS]:
+        node.clear()
+        if isinstance(node, dict):
+            node[key] = value
+        else:
+            node.append(value)
+        try:
+            read()
+        except msgspec.ValidationError as error:
+            if str(error) == text:
+                return key
+    return None
+
+
 def _decode(kind: type[Any], value: Any) -> Any:
     """Read a value whose type msgspec does not know."""
     if is_model(kind):
@@ -219,22 +262,23 @@ def _decode(kind: type[Any], value: Any) -> Any:
     raise NotImplementedError(kind)
 
 
-def _moments_in_text(value: Any) -> Any:
-    """Write points in time as Go does: without zeros at the end of the fraction."""
+def _in_text(value: Any) -> Any:
+    """Write scalars that are not JSON's as text."""
     kind = type(value)
     if kind in _LEAVES:
         return value
-    if isinstance(value, datetime.datetime):
-        text: str = msgspec.to_builtins(value)
-        seconds, dot, rest = text.partition(".")
-        if not dot:
-            return text
-        digits = re.match(r"\d+", rest)
-        fraction = digits[0] if digits else ""
-        kept = fraction.rstrip("0")
-        return f"{seconds}{'.' if kept else ''}{kept}{rest[len(fraction) :]}"
     if kind is dict:
-        return {_moments_in_text(key): _moments_in_text(item) for key, item in value.items()}
+        return {key: _in_text(item) for key, item in value.items()}
     if kind is list or kind is tuple:
-        return [_moments_in_text(item) for item in value]
-    return value
+        return [_in_text(item) for item in value]
+    text: str = msgspec.to_builtins(value)
+    return _go_time(text) if isinstance(value, (datetime.datetime, datetime.time)) else text
+
+
+def _go_time(text: str) -> str:
+    """Write a time as Go does: without zeros at the end of the fraction."""
+    match = _FRACTION.search(text)
+    if match is None:
+        return text
+    digits = match[0].rstrip("0")
+    return text[: match.start()] + ("" if digits == "." else digits) + text[match.end() :]

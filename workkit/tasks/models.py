@@ -23,7 +23,7 @@ def encode_model(value: Any) -> Any:
     """
     if not is_model(type(value)):
         raise NotImplementedError(f"{type(value).__name__} has no JSON form")
-    return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return value.model_dump(mode="json", by_alias=True)
 
 
 def decode_model(kind: type[Any], value: Any) -> Any:

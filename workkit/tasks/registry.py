@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,20 +17,21 @@ from typing import (
     Unpack,
     overload,
 )
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from workkit.core.options import JobKeywords, shown
 from workkit.engine.handling.job_options import read_options
+from workkit.engine.handling.results import label
 from workkit.errors import InvalidHandler, InvalidName, InvalidOption
 from workkit.store.keys import check_name
 from workkit.tasks.codec import Codec
-from workkit.tasks.outlets import Outlets
+from workkit.tasks.modes import Modes
+from workkit.tasks.outlet import Outlet, ServerOutlet, Unconnected
 from workkit.tasks.resources import check_lifespan
 from workkit.tasks.signature import RESOURCE, read_parameters
 from workkit.tasks.task import Task
 
 if TYPE_CHECKING:
-    from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.store.connections.target import RedisLike
 
 __all__ = ["CronEntry", "TaskKeywords", "Tasks"]
@@ -83,7 +83,7 @@ class _Decorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
-class Tasks(Outlets):
+class Tasks(Modes):
     """A registry of tasks, for any number of pools and enqueuers::
 
         tasks = Tasks()
@@ -97,18 +97,17 @@ class Tasks(Outlets):
         pool = WorkerPool("work", "redis://localhost:6379", tasks=tasks)
 
     It imports no Redis. After `connect`, tasks can enqueue themselves: ``send_email.enqueue(...)``.
+
+    Attributes:
+        outlet: Where the calls of `Task.enqueue` go.
     """  # noqa: D415 - the line is followed by code
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._cron: list[CronEntry] = []
         self._lifespans: list[Callable[[], Any]] = []
-        self._server: tuple[str, RedisLike, dict[str, Any]] | None = None
-        self._enqueuer: Enqueuer | None = None
         self._watchers: WeakSet[_Watcher] = WeakSet()
-        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEnqueuer] = (
-            WeakKeyDictionary()
-        )
+        self.outlet: Outlet = Unconnected()
 
     # Registering.
 
@@ -143,10 +142,10 @@ class Tasks(Outlets):
         """
         names = _names_of(inspect.currentframe())
         if function is not None:
-            return self._make(function, options, names)
+            return self._keep(self._make(function, options, names))
 
         def decorate(function: Callable[P, R], /) -> Task[P, R]:
-            return self._make(function, options, names)
+            return self._keep(self._make(function, options, names))
 
         return decorate
 
@@ -187,6 +186,7 @@ class Tasks(Outlets):
             else:
                 made = self._make(function, options, names)
             made.check_runs_without_args()
+            self._keep(made)
             entry = CronEntry(spec, made, catch_up_s)
             self._cron = [
                 each for each in self._cron if (each.spec, each.task.name) != (spec, made.name)
@@ -252,14 +252,19 @@ class Tasks(Outlets):
             ignore_unknown=unknown == "ignore",
             upgrade=upgrade,
         )
-        known = self._tasks.get(name)
-        if known is not None and not _is_again(known.function, function):
+        return Task(name, function, parameters, codec, job_options, self)
+
+    def _keep(self, task: Task[P, R]) -> Task[P, R]:
+        """Add a task, or replace one whose function is defined again."""
+        known = self._tasks.get(task.name)
+        if known is task:
+            return task
+        if known is not None and not _is_again(known.function, task.function):
             raise InvalidName(
-                f"task {name!r} is registered already, by {_place(known.function)}; give one of "
-                "them another name: @tasks.task(name=...)"
+                f"task {task.name!r} is registered already, by {_place(known.function)}; give one "
+                "of them another name: @tasks.task(name=...)"
             )
-        task = Task(name, function, parameters, codec, job_options, self)
-        self._tasks[name] = task
+        self._tasks[task.name] = task
         self._cron = [
             each._replace(task=task) if each.task is known else each for each in self._cron
         ]
@@ -322,52 +327,18 @@ class Tasks(Outlets):
             InvalidOption: `redis` is neither a client nor a URL, or an option is not valid.
             InvalidName: The namespace is not valid.
         """
-        from workkit.enqueuer import Enqueuer
-
         self.close()
-        self._enqueuer = Enqueuer(namespace, redis, **options)
-        self._by_loop.clear()
-        self._server = (namespace, redis, options)
+        self.outlet = ServerOutlet(namespace, redis, **options)
 
     def close(self) -> None:
         """Close the connections of `Task.enqueue`; they open again when needed."""
-        if self._enqueuer is not None:
-            self._enqueuer.close()
+        if isinstance(self.outlet, ServerOutlet):
+            self.outlet.close()
 
     async def close_async(self) -> None:
         """Close the connections of this event loop; they open again when needed."""
-        enqueuer = self._by_loop.get(asyncio.get_running_loop())
-        if enqueuer is not None:
-            await enqueuer.close()
-
-    @property
-    def enqueuer(self) -> Enqueuer:
-        """The enqueuer of `Task.enqueue`.
-
-        Raises:
-            PoolState: `connect` was not called.
-        """
-        if self._enqueuer is None:
-            return self._without_server()
-        return self._enqueuer
-
-    @property
-    def async_enqueuer(self) -> AsyncEnqueuer:
-        """The enqueuer of `Task.enqueue_async` for the running event loop.
-
-        Raises:
-            PoolState: `connect` was not called.
-        """
-        if self._server is None:
-            return self._without_server_async()
-        loop = asyncio.get_running_loop()
-        enqueuer = self._by_loop.get(loop)
-        if enqueuer is None:
-            from workkit.enqueuer import AsyncEnqueuer
-
-            namespace, redis, options = self._server
-            enqueuer = self._by_loop[loop] = AsyncEnqueuer(namespace, redis, **options)
-        return enqueuer
+        if isinstance(self.outlet, ServerOutlet):
+            await self.outlet.close_async()
 
 
 def _names_of(frame: Any) -> dict[str, Any]:
@@ -380,14 +351,19 @@ def _names_of(frame: Any) -> dict[str, Any]:
 
 def _is_again(known: Callable[..., Any], function: Callable[..., Any]) -> bool:
     """Tell whether a function is the known one, defined again: a cell, or a reloaded module."""
-    if (known.__module__, known.__qualname__) != (function.__module__, function.__qualname__):
+    if _name(known) != _name(function):
         return False
-    if known.__module__ == _INTERACTIVE and not hasattr(sys.modules[_INTERACTIVE], "__file__"):
+    module = getattr(known, "__module__", "")
+    if module == _INTERACTIVE and not hasattr(sys.modules[_INTERACTIVE], "__file__"):
         return True
     return _place(known) == _place(function)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{getattr(function, '__module__', '')}.{label(function)}"
 
 
 def _place(function: Callable[..., Any]) -> str:
     code = getattr(inspect.unwrap(function), "__code__", None)
     where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
-    return f"{function.__module__}.{function.__qualname__}{where}"
+    return f"{_name(function)}{where}"

@@ -5,6 +5,7 @@ The args of a job are a JSON object. So each parameter needs a name and an annot
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import typing
@@ -141,7 +142,9 @@ def _takes_job(what: str, own: str) -> InvalidHandler:
 
 def _hints(what: str, function: Callable[..., Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """Return the annotations, those in quotes resolved."""
-    inner = inspect.unwrap(function)
+    inner: Any = inspect.unwrap(function)
+    while isinstance(inner, functools.partial):
+        inner = inspect.unwrap(inner.func)
     annotated = inner if hasattr(inner, "__annotations__") else type(inner).__call__
     own = {key: each for key, each in annotated.__annotations__.items() if key != "return"}
     hints: dict[str, Any] = {}
@@ -199,13 +202,18 @@ def _alien(what: str, own: str, hint: Any) -> Any:
         info = msgspec.inspect.type_info(hint)
     except Exception as error:  # noqa: BLE001 - classes may hold any code
         raise InvalidHandler(f"{what}: {own} has a type that cannot be read: {error}") from None
-    return _alien_in(info, set())
+    try:
+        return _alien_in(info, set())
+    except InvalidHandler as error:
+        raise InvalidHandler(f"{what}: {own} has the type {_named(hint)}, and {error}") from None
 
 
 def _alien_in(info: Any, seen: set[int]) -> Any:
     if id(info) in seen:
         return None
     seen.add(id(info))
+    if isinstance(info, msgspec.inspect.DictType) and isinstance(info.key_type, _NO_KEYS):
+        raise InvalidHandler("the keys of its dict have no text form; use str or int keys")
     if isinstance(info, msgspec.inspect.CustomType):
         return None if is_model(info.cls) else info.cls
     if isinstance(info, (list, tuple)):
@@ -218,3 +226,11 @@ def _alien_in(info: Any, seen: set[int]) -> Any:
 
 
 _INFO: Final = (msgspec.inspect.Type, msgspec.inspect.Field)
+#: Types that are no keys of a JSON object.
+_NO_KEYS: Final = (
+    msgspec.inspect.CollectionType,
+    msgspec.inspect.TupleType,
+    msgspec.inspect.DictType,
+    msgspec.inspect.StructType,
+    msgspec.inspect.DataclassType,
+)

@@ -18,27 +18,20 @@ from workkit.engine.handling.handlers import Handler
 from workkit.engine.handling.shapes import is_async
 from workkit.errors import InvalidHandler
 from workkit.tasks.codec import Codec
+from workkit.tasks.outlet import Outlet
 from workkit.tasks.resources import Resources
 from workkit.tasks.signature import Parameter
 
-__all__ = ["Outlet", "Task"]
+__all__ = ["Task"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
 
-class Outlet(Protocol):
-    """Where the calls of tasks go: enqueuers, or what takes their place in tests."""
+class _Registry(Protocol):
+    """A registry, as its tasks see it."""
 
-    @property
-    def enqueuer(self) -> Any:
-        """An object with the methods of `Enqueuer`."""
-        ...
-
-    @property
-    def async_enqueuer(self) -> Any:
-        """An object with the methods of `AsyncEnqueuer`, for the running event loop."""
-        ...
+    outlet: Outlet
 
 
 class Task(Generic[P, R_co]):
@@ -64,15 +57,15 @@ class Task(Generic[P, R_co]):
         parameters: list[Parameter],
         codec: Codec,
         options: JobOptions,
-        outlet: Outlet,
+        registry: _Registry,
     ) -> None:
         self.name = name
         self.function = function
         self.options = options
         self._parameters = parameters
         self._codec = codec
-        self._outlet = outlet
-        functools.update_wrapper(self, function)
+        self._registry = registry
+        functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the function here, without Redis."""
@@ -88,31 +81,35 @@ class Task(Generic[P, R_co]):
             InvalidArgs: The arguments do not fit the parameters; the message names the place.
         """
         call = TaskCall(self.name, self._codec.encode(args, kwargs))
-        call.registry = self._outlet
+        call.registry = self._registry
         return call
 
     # Enqueuing from threads.
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job:
         """Enqueue a call; see `Enqueuer.enqueue`."""
-        job: Job = self._outlet.enqueuer.enqueue(self.call(*args, **kwargs))
+        job: Job = self._registry.outlet.enqueuer.enqueue(self.call(*args, **kwargs))
         return job
 
     def enqueue_in(self, seconds: float, /, *args: P.args, **kwargs: P.kwargs) -> ScheduledJob:
         """Schedule a call some seconds from now; see `Enqueuer.enqueue_in`."""
-        job: ScheduledJob = self._outlet.enqueuer.enqueue_in(self.call(*args, **kwargs), seconds)
+        job: ScheduledJob = self._registry.outlet.enqueuer.enqueue_in(
+            self.call(*args, **kwargs), seconds
+        )
         return job
 
     def enqueue_at(
         self, when: datetime.datetime | float, /, *args: P.args, **kwargs: P.kwargs
     ) -> ScheduledJob:
         """Schedule a call for a point in time; see `Enqueuer.enqueue_at`."""
-        job: ScheduledJob = self._outlet.enqueuer.enqueue_at(self.call(*args, **kwargs), when)
+        job: ScheduledJob = self._registry.outlet.enqueuer.enqueue_at(
+            self.call(*args, **kwargs), when
+        )
         return job
 
     def enqueue_unique(self, *args: P.args, **kwargs: P.kwargs) -> Job | None:
         """Enqueue a call unless the same one is waiting; see `Enqueuer.enqueue_unique`."""
-        job: Job | None = self._outlet.enqueuer.enqueue_unique(self.call(*args, **kwargs))
+        job: Job | None = self._registry.outlet.enqueuer.enqueue_unique(self.call(*args, **kwargs))
         return job
 
     def enqueue_unique_in(
@@ -120,7 +117,7 @@ class Task(Generic[P, R_co]):
     ) -> ScheduledJob | None:
         """Schedule a call unless the same one is waiting; see `Enqueuer.enqueue_unique_in`."""
         call = self.call(*args, **kwargs)
-        job: ScheduledJob | None = self._outlet.enqueuer.enqueue_unique_in(call, seconds)
+        job: ScheduledJob | None = self._registry.outlet.enqueuer.enqueue_unique_in(call, seconds)
         return job
 
     def enqueue_unique_by_key(
@@ -128,14 +125,14 @@ class Task(Generic[P, R_co]):
     ) -> Job | None:
         """Enqueue a call or update the one that waits; see `Enqueuer.enqueue_unique_by_key`."""
         call = self.call(*args, **kwargs)
-        job: Job | None = self._outlet.enqueuer.enqueue_unique_by_key(call, key)
+        job: Job | None = self._registry.outlet.enqueuer.enqueue_unique_by_key(call, key)
         return job
 
     def enqueue_unique_in_by_key(
         self, seconds: float, key: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs
     ) -> ScheduledJob | None:
         """Schedule a call or update the one that waits; see `Enqueuer.enqueue_unique_in_by_key`."""
-        call, enqueuer = self.call(*args, **kwargs), self._outlet.enqueuer
+        call, enqueuer = self.call(*args, **kwargs), self._registry.outlet.enqueuer
         job: ScheduledJob | None = enqueuer.enqueue_unique_in_by_key(call, seconds, key)
         return job
 
@@ -143,7 +140,7 @@ class Task(Generic[P, R_co]):
 
     async def enqueue_async(self, *args: P.args, **kwargs: P.kwargs) -> Job:
         """Enqueue a call; see `Enqueuer.enqueue`."""
-        job: Job = await self._outlet.async_enqueuer.enqueue(self.call(*args, **kwargs))
+        job: Job = await self._registry.outlet.async_enqueuer.enqueue(self.call(*args, **kwargs))
         return job
 
     async def enqueue_in_async(
@@ -151,7 +148,7 @@ class Task(Generic[P, R_co]):
     ) -> ScheduledJob:
         """Schedule a call some seconds from now; see `Enqueuer.enqueue_in`."""
         call = self.call(*args, **kwargs)
-        job: ScheduledJob = await self._outlet.async_enqueuer.enqueue_in(call, seconds)
+        job: ScheduledJob = await self._registry.outlet.async_enqueuer.enqueue_in(call, seconds)
         return job
 
     async def enqueue_at_async(
@@ -159,20 +156,20 @@ class Task(Generic[P, R_co]):
     ) -> ScheduledJob:
         """Schedule a call for a point in time; see `Enqueuer.enqueue_at`."""
         call = self.call(*args, **kwargs)
-        job: ScheduledJob = await self._outlet.async_enqueuer.enqueue_at(call, when)
+        job: ScheduledJob = await self._registry.outlet.async_enqueuer.enqueue_at(call, when)
         return job
 
     async def enqueue_unique_async(self, *args: P.args, **kwargs: P.kwargs) -> Job | None:
         """Enqueue a call unless the same one is waiting; see `Enqueuer.enqueue_unique`."""
         call = self.call(*args, **kwargs)
-        job: Job | None = await self._outlet.async_enqueuer.enqueue_unique(call)
+        job: Job | None = await self._registry.outlet.async_enqueuer.enqueue_unique(call)
         return job
 
     async def enqueue_unique_in_async(
         self, seconds: float, /, *args: P.args, **kwargs: P.kwargs
     ) -> ScheduledJob | None:
         """Schedule a call unless the same one is waiting; see `Enqueuer.enqueue_unique_in`."""
-        call, enqueuer = self.call(*args, **kwargs), self._outlet.async_enqueuer
+        call, enqueuer = self.call(*args, **kwargs), self._registry.outlet.async_enqueuer
         job: ScheduledJob | None = await enqueuer.enqueue_unique_in(call, seconds)
         return job
 
@@ -180,7 +177,7 @@ class Task(Generic[P, R_co]):
         self, key: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs
     ) -> Job | None:
         """Enqueue a call or update the one that waits; see `Enqueuer.enqueue_unique_by_key`."""
-        call, enqueuer = self.call(*args, **kwargs), self._outlet.async_enqueuer
+        call, enqueuer = self.call(*args, **kwargs), self._registry.outlet.async_enqueuer
         job: Job | None = await enqueuer.enqueue_unique_by_key(call, key)
         return job
 
@@ -188,7 +185,7 @@ class Task(Generic[P, R_co]):
         self, seconds: float, key: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs
     ) -> ScheduledJob | None:
         """Schedule a call or update the one that waits; see `Enqueuer.enqueue_unique_in_by_key`."""
-        call, enqueuer = self.call(*args, **kwargs), self._outlet.async_enqueuer
+        call, enqueuer = self.call(*args, **kwargs), self._registry.outlet.async_enqueuer
         job: ScheduledJob | None = await enqueuer.enqueue_unique_in_by_key(call, seconds, key)
         return job
 

@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import WaitUntil
 from tests.tools.cli.shell import Shell, environment, spawn
 from workkit import Tasks, WorkerPool
+from workkit.tasks.outlet import ServerOutlet
 from workkit.tools.cli.common.importing import LoadError
 from workkit.tools.cli.common.loading import Settings, load_target, pool_for
 
@@ -127,7 +128,8 @@ def test_without_any_setting_a_registry_is_processed_on_this_machine(here: Path)
     tasks = registry("shop4:tasks")
     pool = pool_for(tasks, "shop4:tasks", Settings())
     assert (pool.spec.namespace, pool.server) == ("work", "localhost:6379/0")
-    assert tasks.connected_to == ("work", "redis://localhost:6379/0")
+    assert isinstance(tasks.outlet, ServerOutlet)
+    assert tasks.outlet.server == ("work", "redis://localhost:6379/0")
 
 
 def test_a_worker_beside_the_server_of_its_tasks_warns(

@@ -88,6 +88,7 @@ def pool_for(loaded: Target, target: str, settings: Settings) -> WorkerPool:
         WorkkitError: The settings or the tasks are not valid.
     """
     from workkit.pool import WorkerPool
+    from workkit.tasks.outlet import ServerOutlet
 
     if isinstance(loaded, WorkerPool):
         if settings.options:
@@ -96,7 +97,7 @@ def pool_for(loaded: Target, target: str, settings: Settings) -> WorkerPool:
                 f"{', '.join(settings.options)} is for a Tasks registry"
             )
         return loaded
-    known = loaded.connected_to
+    known = loaded.outlet.server if isinstance(loaded.outlet, ServerOutlet) else None
     namespace, redis = known or (DEFAULT_NAMESPACE, DEFAULT_REDIS)
     namespace = namespace if settings.namespace is None else settings.namespace
     redis = redis if settings.redis is None else settings.redis

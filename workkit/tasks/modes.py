@@ -1,36 +1,20 @@
-"""Where the calls of a registry go: to a server, or to a test that takes its place."""
+"""The part of a registry for tests, in which something takes the place of a server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from workkit.errors import PoolState
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from workkit.enqueuer import AsyncEnqueuer, Enqueuer
-    from workkit.store.connections.target import RedisLike
     from workkit.tasks.registry import Tasks
     from workkit.tasks.testing import Inline, RecordedCall, Recorder
 
-__all__ = ["Outlets"]
-
-#: The server of a registry that has none: nothing is sent there, and nothing could be.
-_NOWHERE: Final = ("work", "redis://tests-need-no-server.invalid:1")
+__all__ = ["Modes"]
 
 
-class Outlets:
-    """The part of a registry that knows where its calls go."""
-
-    _server: tuple[str, RedisLike, dict[str, Any]] | None
-
-    @property
-    def connected_to(self) -> tuple[str, RedisLike] | None:
-        """The namespace and the server of `Tasks.connect`; None if it was not called."""
-        return self._server[:2] if self._server is not None else None
-
-    # For tests.
+class Modes:
+    """The modes of a registry."""
 
     @contextmanager
     def inline(self, *resources: object, everywhere: bool = False) -> Iterator[list[RecordedCall]]:
@@ -51,7 +35,8 @@ class Outlets:
         """
         from workkit.tasks.testing import Inline
 
-        with _open(Inline(cast("Tasks", self), resources), everywhere=everywhere) as calls:
+        mode = Inline(cast("Tasks", self), resources)
+        with _open(mode, everywhere=everywhere) as calls:
             yield calls
 
     @contextmanager
@@ -71,35 +56,6 @@ class Outlets:
 
         with _open(Recorder(cast("Tasks", self)), everywhere=everywhere) as calls:
             yield calls
-
-    def _without_server(self) -> Enqueuer:
-        """Return an enqueuer for a test; tests do not connect their registry.
-
-        Raises:
-            PoolState: The caller is not in such a test.
-        """
-        from workkit.enqueuer import Enqueuer
-
-        self._refuse_unconnected()
-        return Enqueuer(*_NOWHERE)
-
-    def _without_server_async(self) -> AsyncEnqueuer:
-        from workkit.enqueuer import AsyncEnqueuer
-
-        self._refuse_unconnected()
-        return AsyncEnqueuer(*_NOWHERE)
-
-    def _refuse_unconnected(self) -> None:
-        from workkit.enqueuer.capturing import captures
-        from workkit.tasks.testing import TestMode
-
-        modes = [each for each in captures() if isinstance(each, TestMode)]
-        if not any(mode.tasks is self and mode.is_open for mode in modes):
-            raise PoolState(
-                "the tasks are not connected to a server: call tasks.connect(namespace, url) once, "
-                "or give task.call(...) to an enqueuer; tests use tasks.inline() or "
-                "tasks.recorded()"
-            )
 
 
 @contextmanager

@@ -1,0 +1,57 @@
+"""Models of attrs and pydantic are parameters where those libraries are installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.tasks.test_args import run, task_of
+from workkit import ArgsMismatch, InvalidArgs
+
+
+def test_an_attrs_class_is_a_parameter() -> None:
+    attrs = pytest.importorskip("attrs")
+    size: Any = attrs.make_class("Size", {"width": attrs.field(type=int)})
+    task = task_of(list[size])
+    assert task.call([size(3)]).args == {"value": [{"width": 3}]}
+    assert run(task, {"value": [{"width": 4}]}) == [size(4)]
+    with pytest.raises(ArgsMismatch, match=r"^args\.value\[0\]\.width: expected int, got str$"):
+        run(task, {"value": [{"width": "x"}]})
+
+
+def test_a_model_of_pydantic_is_a_parameter() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    inner: Any = pydantic.create_model("Inner", sizes=(list[int], ...))
+    outer: Any = pydantic.create_model("Outer", inner=(inner, ...), note=(str, "none"))
+    task = task_of(dict[str, outer])
+    value = {"a": outer(inner=inner(sizes=[1]))}
+    assert task.call(value).args == {"value": {"a": {"inner": {"sizes": [1]}, "note": "none"}}}
+    assert run(task, {"value": {"a": {"inner": {"sizes": [1]}}}}) == value
+    with pytest.raises(ArgsMismatch, match=r"^args\.value\.a\.inner\.sizes\[1\]: Input should be"):
+        run(task, {"value": {"a": {"inner": {"sizes": [1, "x"]}}}})
+    with pytest.raises(InvalidArgs, match=r"^work: args\.value\.a\.inner: "):
+        task.call({"a": {"inner": 3}})
+
+
+def test_a_class_that_looks_like_a_model_is_read_as_one() -> None:
+    class Model:
+        __pydantic_validator__ = None
+
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        @classmethod
+        def model_validate(cls, value: dict[str, int]) -> Model:
+            if "n" not in value:
+                raise ValueError("n is needed")
+            return cls(value["n"])
+
+        def model_dump(self, **_: Any) -> dict[str, int]:
+            return {"n": self.n}
+
+    task = task_of(Model)
+    assert task.call(Model(3)).args == {"value": {"n": 3}}
+    assert run(task, {"value": {"n": 4}}).n == 4
+    with pytest.raises(ArgsMismatch, match=r"^args\.value: n is needed$"):
+        run(task, {"value": {}})

@@ -1,0 +1,221 @@
+"""Pools run tasks: sync and async, with middleware, lifespans and cron, on real threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import MakePool
+from tests.engine.signals import PATIENCE_S
+from tests.engine.stage import Stage
+from workkit import Enqueuer, InvalidHandler, Job, Tasks, WorkerPool
+from workkit.simulation import Simulation
+
+pytestmark = pytest.mark.one_server
+
+
+class Database:
+    """An object that a lifespan opens."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+
+class Replica(Database):
+    """A database of another class."""
+
+
+@pytest.fixture
+def enqueuer(redis_url: str, namespace: str) -> Iterator[Enqueuer]:
+    enqueuer = Enqueuer(namespace, redis_url)
+    yield enqueuer
+    enqueuer.close()
+
+
+def test_sync_and_async_tasks_run_with_their_args(make_pool: MakePool, enqueuer: Enqueuer) -> None:
+    tasks = Tasks()
+    seen: list[Any] = []
+
+    @tasks.task
+    def on_thread(n: int, *, names: tuple[str, ...] = ()) -> int:
+        seen.append((n, names, threading.current_thread() is threading.main_thread()))
+        return n
+
+    @tasks.task
+    async def on_loop(n: int) -> None:
+        await asyncio.sleep(0)
+        seen.append((n, asyncio.current_task() is not None))
+
+    pool = make_pool(tasks=tasks)
+    enqueuer.enqueue(on_thread.call(1, names=("a", "b")))
+    enqueuer.enqueue(on_loop.call(2))
+    enqueuer.enqueue("on_thread", None)
+    pool.start()
+    assert pool.drain(PATIENCE_S).complete
+    assert sorted(map(str, seen)) == ["(1, ('a', 'b'), False)", "(2, True)"]
+    assert pool.totals == {"done": 2, "dead": 1}
+
+
+def test_middleware_and_contexts_stand_around_tasks(stage: Stage) -> None:
+    tasks = Tasks()
+    seen: list[Any] = []
+
+    @tasks.task
+    def work(n: int) -> None:
+        seen.append(n)
+
+    worker = stage.pool(tasks=tasks, context=lambda: "context")
+
+    @worker.middleware
+    def layer(ctx: Any, job: Job, next: Any) -> None:  # noqa: A002
+        seen.append((ctx, job.args))
+        next()
+
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue(work.call(3))
+    pool.work()
+    assert seen == [("context", {"n": 3}), 3]
+
+
+def test_a_parameter_gets_what_a_lifespan_yields(make_pool: MakePool, enqueuer: Enqueuer) -> None:
+    tasks = Tasks()
+    events: list[str] = []
+    seen: list[tuple[str, int, bool]] = []
+
+    @tasks.task
+    def on_thread(n: int, database: Database) -> None:
+        seen.append((type(database).__name__, n, database.open))
+
+    @tasks.task
+    async def on_loop(n: int, *, database: Database = tasks.resource) -> None:
+        seen.append((type(database).__name__, n, database.open))
+
+    @tasks.lifespan
+    async def open_database() -> AsyncIterator[Database]:
+        database = Database()
+        events.append("open")
+        yield database
+        database.open = False
+        events.append("closed")
+
+    @tasks.lifespan
+    def open_other() -> Iterator[str]:
+        yield "other"
+
+    for _ in range(2):  # each pool opens its own
+        pool = make_pool(tasks=tasks)
+        enqueuer.enqueue("on_thread", {"n": 1})
+        enqueuer.enqueue(on_loop.call(2))
+        pool.start()
+        assert pool.drain(PATIENCE_S).complete
+        pool.stop()
+    assert sorted(seen) == sorted([("Database", 1, True), ("Database", 2, True)] * 2)
+    assert events == ["open", "closed"] * 2
+
+
+def test_the_function_of_a_resource_is_called_with_one_in_tests() -> None:
+    tasks = Tasks()
+
+    @tasks.task
+    def work(n: int, database: Database = tasks.resource) -> bool:
+        return database.open
+
+    assert work(1, Database())
+    with pytest.raises(AttributeError, match="this parameter gets its value from the pool"):
+        work(1)
+
+
+def test_a_resource_that_no_lifespan_yields_is_refused(namespace: str, redis_url: str) -> None:
+    tasks = Tasks()
+
+    @tasks.task
+    def work(n: int, database: Database) -> None: ...
+
+    with pytest.raises(InvalidHandler, match="database has the type Database.* no lifespan"):
+        WorkerPool(namespace, redis_url, tasks=tasks)
+
+    @tasks.lifespan
+    async def open_replica() -> AsyncIterator[str]:
+        yield "text"
+
+    with pytest.raises(InvalidHandler, match="no lifespan of the registry yields one"):
+        WorkerPool(namespace, redis_url, tasks=tasks)
+
+
+def test_a_task_that_comes_after_its_pool_is_checked_at_the_start(make_pool: MakePool) -> None:
+    tasks = Tasks()
+    pool = make_pool(tasks=tasks)
+
+    @tasks.task
+    def work(n: int, database: Database) -> None: ...
+
+    with pytest.raises(InvalidHandler, match="no lifespan of the registry yields one"):
+        pool.start()
+
+
+def test_a_subclass_serves_where_its_base_is_wanted(
+    make_pool: MakePool, enqueuer: Enqueuer
+) -> None:
+    tasks = Tasks()
+    seen: list[str] = []
+
+    @tasks.task
+    def work(database: Database) -> None:
+        seen.append(type(database).__name__)
+
+    @tasks.lifespan
+    async def open_replica():  # type: ignore[no-untyped-def]
+        yield Replica()
+
+    pool = make_pool(tasks=tasks)
+    enqueuer.enqueue("work")
+    pool.start()
+    assert pool.drain(PATIENCE_S).complete
+    pool.stop()
+    assert seen == ["Replica"]
+
+
+def test_tasks_run_in_the_simulator_with_lifespans_and_cron() -> None:
+    tasks = Tasks()
+    seen: list[Any] = []
+
+    @tasks.task
+    async def work(n: int, database: Database = tasks.resource) -> None:
+        await asyncio.sleep(3)
+        seen.append((n, database.open))
+
+    @tasks.cron("@every 60s")
+    def tick(depth: int = 2) -> None:
+        seen.append(depth)
+
+    @tasks.lifespan
+    async def open_database() -> AsyncIterator[Database]:
+        yield Database()
+
+    with Simulation(1) as sim:
+        sim.pool(tasks=tasks)
+        sim.enqueuer.enqueue(work.call(5))
+        sim.run_for(minutes=2.5)
+    assert (5, True) in seen
+    assert seen.count(2) == 2
+
+
+def test_a_task_that_comes_after_the_start_is_logged(
+    make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks = Tasks()
+
+    @tasks.task
+    def first(n: int) -> None: ...
+
+    pool = make_pool(tasks=tasks)
+    pool.start()
+
+    @tasks.task
+    def second(n: int) -> None: ...
+
+    assert "task second was registered after the start of pool" in caplog.text
