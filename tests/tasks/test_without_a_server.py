@@ -474,6 +474,8 @@ def test_after_the_block_nothing_is_taken(tasks: Tasks, note: Any) -> None:
         note.enqueue(2)
     with pytest.raises(PoolState, match="not connected"):
         inside[0].run(note.enqueue, 3)
+    with pytest.raises(ServerUnavailable):
+        inside[0].run(Enqueuer("work", NOWHERE).enqueue, note.call(4))
     assert calls_of(calls) == [note.call(1)]
 
 
@@ -635,12 +637,18 @@ def test_a_task_changes_no_context_variable_of_its_caller(tasks: Tasks) -> None:
     def work() -> None:
         variable.set("after")
 
+    @tasks.task
+    async def work_async() -> None:
+        variable.set("after")
+
     async def main() -> None:
         await work.enqueue_async()
+        await work_async.enqueue_async()
         assert variable.get() == "before"
 
     with tasks.inline():
         work.enqueue()
+        work_async.enqueue()
         assert variable.get() == "before"
         asyncio.run(main())
 
