@@ -173,7 +173,7 @@ def test_options_for_a_pool_are_refused_by_the_command(here: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--concurrency", "0"), "0 is not a whole number from 1"),
+        (("--concurrency", "0"), "concurrency must be a whole number from 1 to 10000, not 0"),
         (("--concurrency", "many"), "'many' is not a valid integer"),
         (("--concurrency", "10001"), "concurrency must be a whole number from 1 to 10000"),
         (("--redis", "cache:6379"), "a Redis URL starts with redis://"),

@@ -212,6 +212,25 @@ def test_modules_that_are_imported_late_are_watched_and_files_that_are_not_impor
     assert f"{Path('shop', 'late.py')} has changed" in worker.log
 
 
+def test_a_new_module_in_a_package_that_is_imported_whole_is_loaded(
+    shell: Shell, tmp_path: Path, redis_client: Redis, wait_until: WaitUntil
+) -> None:
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    (jobs / "__init__.py").touch()
+    with supervised(shell, tmp_path, "--reload", "--import", "jobs") as worker:
+        runs(worker, 1, wait_until)
+        (jobs / "notes.txt").write_text("not a module")
+        edit(jobs / "more.py", "import tasks\ntasks.VERSION = 'other'\n")
+        runs(worker, 2, wait_until)
+        assert seen(shell, redis_client, wait_until) == "other"
+        (jobs / "much").mkdir()
+        edit(jobs / "much" / "__init__.py", "import tasks\ntasks.VERSION = 'third'\n")
+        wait_until(lambda: seen(shell, redis_client, wait_until) == "third", 30)
+        end(worker)
+    assert f"{Path('jobs', 'more.py')} has changed" in worker.log
+
+
 # Mistakes
 
 

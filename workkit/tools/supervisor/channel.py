@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 __all__ = [
     "ALIVE",
     "ALIVE_S",
+    "DISCOVER",
     "READY",
     "UNLOADABLE",
     "WATCH",
@@ -43,6 +44,9 @@ UNLOADABLE: Final = "unloadable"
 
 #: Begins a message that names files which an edit may change, as a JSON array.
 WATCH: Final = "watch "
+
+#: Begins a message that names folders in which a new module is loaded too, as a JSON array.
+DISCOVER: Final = "discover "
 
 _VARIABLE: Final = "_WORKKIT_SUPERVISED"
 _CHUNK: Final = 4096

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -25,6 +26,7 @@ from workkit.engine.process.signals import STOPPING, signals_to
 from workkit.tools.supervisor.channel import (
     ALIVE,
     ALIVE_S,
+    DISCOVER,
     READY,
     UNLOADABLE,
     WATCH,
@@ -88,16 +90,20 @@ class Child:
         threading.Thread(target=child._listen, name="workkit-orders", daemon=True).start()
         return child
 
-    def watch_loaded(self, error: BaseException | None = None) -> None:
+    def watch_loaded(
+        self, packages: Sequence[str] = (), error: BaseException | None = None
+    ) -> None:
         """Name the application's files to the supervisor, now and whenever more are loaded.
 
         Args:
+            packages: Packages of which all modules are loaded, also those that do not exist yet.
             error: Why the application could not be loaded; this process ends then.
         """
-        from workkit.tools.supervisor.loaded import Loaded
+        from workkit.tools.supervisor.loaded import Loaded, folders_of
 
         self._loaded = Loaded()
         self._name_loaded(error)
+        self._name(DISCOVER, folders_of(packages))
         if error is not None:
             self._say(UNLOADABLE)
 
@@ -156,9 +162,13 @@ class Child:
             self._say(ALIVE)
 
     def _name_loaded(self, error: BaseException | None = None) -> None:
-        if self._loaded is not None and (paths := self._loaded.news(error)):
+        if self._loaded is not None:
+            self._name(WATCH, self._loaded.news(error))
+
+    def _name(self, how: str, paths: list[str]) -> None:
+        if paths:
             with suppress(OSError):  # as `_say`, but no byte of a long message may be lost
-                self._channel.sendall(f"{WATCH}{json.dumps(paths)}\n".encode())
+                self._channel.sendall(f"{how}{json.dumps(paths)}\n".encode())
 
     def _report(self, pool: WorkerPool) -> None:
         totals = pool.totals

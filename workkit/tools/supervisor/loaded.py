@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-__all__ = ["Loaded"]
+__all__ = ["Loaded", "folders_of"]
 
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 #: This process's own program, which is not a module of the application.
@@ -49,6 +49,21 @@ class Loaded:
 
     def _is_ours(self, path: str) -> bool:
         return not path.startswith(self._foreign) and _INSTALLED.isdisjoint(Path(path).parts)
+
+
+def folders_of(packages: Iterable[str]) -> list[str]:
+    """Return the folders of loaded packages and of the packages in them.
+
+    Args:
+        packages: Names of modules; those that are not packages have no folder.
+    """
+    names = tuple(packages)
+    within = tuple(f"{name}." for name in names)
+    found: set[str] = set()
+    for name, module in list(sys.modules.items()):
+        if name in names or name.startswith(within):
+            found.update(map(os.path.realpath, getattr(module, "__path__", ())))
+    return sorted(found)
 
 
 def _paths(module: ModuleType) -> Iterator[str]:

@@ -24,6 +24,7 @@ from workkit.core.text import counted
 from workkit.engine.process.signals import STOPPING, signals_to
 from workkit.tools.supervisor.channel import (
     ALIVE,
+    DISCOVER,
     READY,
     UNLOADABLE,
     WATCH,
@@ -208,6 +209,8 @@ class _Supervisor:
                 self._policy.heard(child, self._now_s())
             elif line == UNLOADABLE:
                 self._policy.unloadable(child)
+            elif line.startswith(DISCOVER) and self._watcher is not None:
+                self._watcher.discover(json.loads(line.removeprefix(DISCOVER)))
             elif line.startswith(WATCH):
                 self._watch(json.loads(line.removeprefix(WATCH)), process.since_ms)
             else:

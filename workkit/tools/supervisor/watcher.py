@@ -50,7 +50,7 @@ class Edits(NamedTuple):
     """The changes since the last look.
 
     Attributes:
-        edited: Watched files that were changed, replaced or deleted.
+        edited: Watched files that were changed, replaced or deleted, and new modules.
         others: Other Python files and directories that were changed beside them.
     """
 
@@ -71,6 +71,7 @@ class Watcher:
             end.setblocking(False)
         self._stamps: dict[str, _Stamp | None] = {}
         self._folders: set[str] = set()
+        self._discovered: set[str] = set()
         self._events: SimpleQueue[str] = SimpleQueue()
         self._is_python = watchfiles.PythonFilter()
         self._may_be_package = watchfiles.DefaultFilter()
@@ -108,6 +109,11 @@ class Watcher:
             ).start()
         return late
 
+    def discover(self, folders: Iterable[str]) -> None:
+        """Take new modules in some folders for edits."""
+        self._discovered.update(folders)
+        self.add(self._discovered, 0)
+
     def read(self) -> Edits:
         """Look at all files."""
         with suppress(BlockingIOError):
@@ -123,7 +129,9 @@ class Watcher:
         with suppress(Empty):
             while True:
                 others.add(self._events.get_nowait())
-        return Edits(edited, sorted(others - self._stamps.keys()))
+        others -= self._stamps.keys()
+        modules = {path for path in others if str(Path(path).parent) in self._discovered}
+        return Edits([*edited, *sorted(modules)], sorted(others - modules))
 
     def close(self) -> None:
         """Stop watching; the threads end within their next step."""

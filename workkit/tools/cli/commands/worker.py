@@ -73,7 +73,6 @@ _LOOK_S: Final = 0.5
 @click.option(
     "--concurrency",
     type=int,
-    callback=to_count,
     envvar="WORKKIT_CONCURRENCY",
     show_envvar=True,
     metavar="N",
@@ -220,10 +219,10 @@ def _load(
         loaded = load_target(target, imports)
     except LoadError as error:
         if watched is not None:
-            watched.watch_loaded(error)
+            watched.watch_loaded(imports, error)
         raise
     if watched is not None:
-        watched.watch_loaded()
+        watched.watch_loaded(imports)
     return pool_for(loaded, target, settings)
 
 
