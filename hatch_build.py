@@ -16,7 +16,7 @@ _LINK = re.compile(r"(!?)(\[[^\]]*\])\((?![a-z]+:|#)([^)\s]+)\)")
 class ReadmeHook(MetadataHookInterface):
     """Makes the relative links of README.md absolute.
 
-    An index shows the README without the files beside it.
+    A package index shows the README without the other files.
     """
 
     def update(self, metadata: dict[str, Any]) -> None:

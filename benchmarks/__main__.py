@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(
     bench: Bench, chosen: list[str], *, show: bool
 ) -> tuple[dict[str, Result], dict[str, str]]:
-    """Run measures; return what they found, and why some failed."""
+    """Run measures; return their results, and the reasons of failures."""
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     for name in chosen:

@@ -33,7 +33,7 @@ class Effort:
 
     Attributes:
         rounds: How often each figure is measured.
-        share: Of the usual number of jobs, and of the usual time that is waited.
+        share: The share of the usual number of jobs, and of the usual waiting time.
     """
 
     rounds: int
@@ -143,7 +143,7 @@ class Bench:
         """Enqueue jobs first, then start workers, which run all of them.
 
         Args:
-            spec: What the workers run.
+            spec: The work of the workers.
             jobs: How many jobs.
             processes: How many workers.
             enqueue: Enqueues that many jobs; by default plain ones, spread over all queues.

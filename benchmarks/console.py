@@ -1,9 +1,9 @@
-"""What the console costs on a big namespace: `python -m benchmarks.console`.
+"""The cost of the console on a big namespace: `python -m benchmarks.console`.
 
-Seeds a server of its own with 1,000 queues, 2,000 workers, 100,000 waiting and 1,000,000 dead jobs,
-opens the console on it without a terminal, in a process of its own, and prints what a look costs
-the server and the console, how long a key takes while it looks, what memory it takes, and what it
-costs while nothing changes.
+Fills a private server with 1,000 queues, 2,000 workers, 100,000 waiting and 1,000,000 dead jobs.
+Opens the console on it without a terminal, in a separate process. Prints the cost of a look for the
+server and the console, the time of a key during a look, the memory, and the cost while nothing
+changes.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _chunks(count: int) -> Iterator[range]:
 
 
 class _beating:  # noqa: N801 - used as a word
-    """Lets all pools beat every four seconds, as live ones do."""
+    """Sends heartbeats of all pools every four seconds, as live pools do."""
 
     def __init__(self, redis: Any) -> None:
         import threading
@@ -230,7 +230,7 @@ async def _looks(
 
 
 async def _keys(app: Any) -> float:
-    """Press keys while looks are under way; returns the median from key to moved cursor, ms."""
+    """Press keys during looks; return the median time from key to moved cursor, ms."""
     table = app.screen.table
     took = []
     for _ in range(40):

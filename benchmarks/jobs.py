@@ -1,6 +1,6 @@
 """The worker process of workkit that is measured: `python -m benchmarks.jobs`, or its `make_pool`.
 
-What it runs stands in the environment variable `BENCH_WORKER` as JSON, see `WorkerSpec`. Everything
+The environment variable `BENCH_WORKER` has its work as JSON, see `WorkerSpec`. Everything
 else is workkit's default. Every pool has one middleware.
 """
 
@@ -28,18 +28,17 @@ Remembering = Literal["default", "args", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """What one worker process runs.
+    """The work of one worker process.
 
     Attributes:
         url: The server.
         namespace: Prefix of all keys.
-        kind: What handlers do: "sync" and "async" read one argument; "sleep" sleeps 1 ms; "burn"
-            computes for about 1 ms; "lateness" records how long after its
-            second it started.
+        kind: The work of a handler: "sync" and "async" read one argument; "sleep" sleeps 1 ms;
+            "burn" computes for about 1 ms; "lateness" records how long after its second it started.
         queues: How many job names.
         concurrency: How many handlers run at once.
         loops: For "burn".
-        remembering: What history keeps: its defaults, args and check-ins as well, or nothing.
+        remembering: The extent of history: the defaults, args and check-ins as well, or nothing.
     """
 
     url: str

@@ -17,7 +17,7 @@ def describe(server: EmbeddedServer, command: str, rounds: int) -> str:
 
     Args:
         server: The server that is used.
-        command: What repeats the run.
+        command: The command that repeats the run.
         rounds: How many rounds.
     """
     today = datetime.now(UTC).date().isoformat()

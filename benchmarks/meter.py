@@ -1,4 +1,4 @@
-"""Counts what handlers do, from inside their processes; the same for every library.
+"""Counts the runs of handlers, inside their processes; the same for every library.
 
 It needs the standard library only, since it runs in the environments of other libraries too. A
 handler calls `Meter.hit`, which appends one reading of the monotonic clock to a list: that clock is

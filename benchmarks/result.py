@@ -45,7 +45,7 @@ class Row:
     """A figure.
 
     Attributes:
-        what: What was measured.
+        what: The name of the figure.
         sample: One value a round.
         unit: Such as "jobs/s" or "ms"; "%" and "x" for ratios.
         goal: What it must reach; None for a figure that only explains another.
@@ -68,7 +68,7 @@ class Curve:
 
     Attributes:
         title: Of the plot.
-        x: What is varied.
+        x: The varied quantity.
         lines: By name: x -> jobs/s.
     """
 
@@ -82,7 +82,7 @@ class Result:
     """The result of a measure.
 
     Attributes:
-        includes: What the figures include, in a sentence or two.
+        includes: A sentence or two about the contents of the figures.
         rows: The figures.
         curves: For plots.
     """

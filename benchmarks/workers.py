@@ -106,7 +106,7 @@ class Metered:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_S)
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own
+                os.killpg(process.pid, signal.SIGKILL)  # it leads its own group
             process.wait()
             _close(process.stdout)
         self._log.close()
@@ -135,7 +135,7 @@ class Workers(Metered):
     """Worker processes of workkit, started and ready.
 
     Args:
-        spec: What they run.
+        spec: Their work.
         processes: How many.
         supervised: Let `workkit worker --processes` start them.
     """

@@ -1,7 +1,7 @@
 """Takes the pictures of the console in the README, from the demo: `make screenshots`.
 
-The demo's jobs run on a server of its own while the console is driven from screen to screen. What
-is seen differs from run to run as the work does.
+The demo's jobs run on a private server, and the script goes from screen to screen. The pictures
+differ from run to run, as the work does.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ FOLDER: Final = Path(__file__).parent / "pictures"
 SIZE: Final = (110, 36)
 #: Files that are parsed; enough for half a minute.
 _FILES: Final = 2_500
-#: Pictures are taken once so many jobs are dead.
+#: Pictures are taken when this many jobs are dead.
 _DEAD: Final = 6
 _LONGEST_S: Final = 120
-#: After so long the first series have a shape, and the demo is still at work.
+#: After this long, the first series have a shape, and the demo still works.
 _BUSY_S: Final = 12.0
-#: Where Python is installed is nobody's business; the stand-in is as wide.
+#: Shown instead of the path of Python, with the same width.
 _ELSEWHERE: Final = "/opt/python".ljust(200, "-")
 #: Readers of a page should not have to ask another host for a font.
 _FONT: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)

@@ -1,7 +1,7 @@
-"""Runs notebooks and keeps what they show: `python notebooks/execute.py [FILE ...]`.
+"""Runs notebooks and saves their outputs: `python notebooks/execute.py [FILE ...]`.
 
-What widgets have beside their tables is left out, and so are the times of the run: both change
-every time and say nothing.
+Only the tables of widgets are saved. Their state and the times of the run are left out: both change
+every time and have no meaning.
 """
 
 from __future__ import annotations

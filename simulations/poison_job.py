@@ -34,7 +34,7 @@ def scenario(sim: Simulation) -> None:
 
 
 def report(sim: Simulation) -> str:
-    """Show the poison job and whom it has cost a second run."""
+    """Show the poison job, and the jobs that ran twice because of it."""
     rows = []
     for event in sim.trace.of(kind="enqueued"):
         starts = sim.trace.of(kind="started", job_id=event.job_id)

@@ -38,8 +38,8 @@ DELETED_AT_ONCE: Final = 1000
 
 _namespace_numbers = itertools.count(1)
 
-# What `nohup` or a shell has the tests ignore, processes that they start would ignore as well. A
-# handler is not inherited by them: they begin with the default.
+# If `nohup` or a shell makes the tests ignore a signal, processes that they start would ignore it
+# as well. They do not inherit a handler: they begin with the default.
 with suppress(ValueError):  # not on the main thread
     for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         if signal.getsignal(_number) is signal.SIG_IGN:
@@ -59,7 +59,7 @@ class PrivateServer(Protocol):
 
 
 class WaitUntil(Protocol):
-    """Wait for what no signal tells."""
+    """Wait for a condition that no signal reports."""
 
     def __call__(self, condition: Callable[[], object], timeout_s: float = 30) -> Any:
         """Return the first true value of the condition, or fail the test."""
@@ -67,7 +67,7 @@ class WaitUntil(Protocol):
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what needs a server once a kind."""
+    """Run tests that need a server once for each kind of server."""
     if "server_kind" not in metafunc.fixturenames:
         return
     one = metafunc.definition.get_closest_marker("one_server") is not None
@@ -76,7 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def server_kind(request: pytest.FixtureRequest) -> ServerKind:
-    """The kind of server that this run of the test is about; "one_server" leaves only Valkey."""
+    """The kind of server for this run of the test; with "one_server" it is always Valkey."""
     kind: ServerKind = request.param
     _binary_or_skip(kind)
     return kind
@@ -120,13 +120,13 @@ def redis_client(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def namespace(worker_id: str) -> str:
-    """A namespace that no other test of this run has; all keys that begin with it go afterwards."""
+    """A namespace that no other test of this run has; its keys are deleted afterwards."""
     return f"t{next(_namespace_numbers)}-{worker_id}"
 
 
 @pytest.fixture
 def private_server(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
-    """Servers of the test's own, running, removed after it.
+    """Starts private servers for the test, and removes them after it.
 
     A test that also asks for `server_kind` runs on both kinds; by default it is Valkey.
     """
@@ -145,7 +145,7 @@ def private_server(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
 
 @pytest.fixture(scope="session")
 def golden() -> Callable[[str], Any]:
-    """Read what the original was seen to write: `golden("vectors")`, a fresh copy each time."""
+    """Read recorded output of the original: `golden("vectors")`, a new copy each time."""
     texts = cache(lambda name: (GOLDEN / f"{name}.json").read_text("utf-8"))
     return lambda name: json.loads(texts(name))
 
@@ -154,7 +154,7 @@ def golden() -> Callable[[str], Any]:
 def wait_until() -> WaitUntil:
     """Poll a condition: `wait_until(lambda: ..., timeout_s=10)`.
 
-    Only for what gives no signal, such as a key that another process writes.
+    Only for changes that give no signal, such as a key that another process writes.
     """
 
     def wait(condition: Callable[[], object], timeout_s: float = 30) -> Any:
@@ -162,7 +162,7 @@ def wait_until() -> WaitUntil:
         deadline = time.monotonic() + timeout_s
         while not (value := condition()):
             if time.monotonic() > deadline:
-                pytest.fail(f"waited {timeout_s} s in vain, the last answer was {value!r}")
+                pytest.fail(f"nothing came within {timeout_s} s; the last value was {value!r}")
             pause.wait(POLL_S)
         return value
 
@@ -187,7 +187,7 @@ def _binary(kind: ServerKind) -> Path | None:
         found.append(find_server())
     found += [Path(path) for path in map(shutil.which, ("valkey-server", "redis-server")) if path]
     for binary in found:
-        # Some systems install Valkey under the name of Redis, so the name is not believed.
+        # Some systems install Valkey under the name of Redis, so the name proves nothing.
         if EmbeddedServer(binary=binary).version.startswith(f"{kind} "):
             return binary
     return None

@@ -13,7 +13,8 @@
         enqueuer.enqueue("send_email", {"address": "a@example.com"})
         pool.run()
 
-Names are loaded when they are first used, so that enqueuing does not pay for what processing needs.
+Names are loaded when they are first used, so that enqueuing does not load the modules of
+processing.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from workkit.client import Client
     from workkit.core.call import Call
     from workkit.core.clock import Clock, Instant, SystemClock
+    from workkit.core.current import JobLogFilter, add_job_fields, current_job
     from workkit.core.entropy import Entropy
     from workkit.core.job import Job
     from workkit.core.options import HistoryOptions, JobOptions
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         Batch,
         CronEntry,
         DeadJob,
+        Drained,
         Found,
         Overview,
         Page,
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.errors import (
         ArgsMismatch,
+        Closed,
         InvalidArgs,
         InvalidHandler,
         InvalidName,
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
         InvalidQuery,
         InvalidSpec,
         JobTimeout,
+        LifespanFailed,
         MissingExtra,
         NotConfirmed,
         NotDeleted,
@@ -72,7 +77,7 @@ if TYPE_CHECKING:
         Undecodable,
         WorkkitError,
     )
-    from workkit.pool import Drained, WorkerPool
+    from workkit.pool import WorkerPool
     from workkit.tasks import Task, Tasks
 
 __all__ = [
@@ -82,6 +87,7 @@ __all__ = [
     "Call",
     "Client",
     "Clock",
+    "Closed",
     "CronEntry",
     "DeadJob",
     "Discard",
@@ -101,8 +107,10 @@ __all__ = [
     "InvalidQuery",
     "InvalidSpec",
     "Job",
+    "JobLogFilter",
     "JobOptions",
     "JobTimeout",
+    "LifespanFailed",
     "MissingExtra",
     "NotConfirmed",
     "NotDeleted",
@@ -132,18 +140,22 @@ __all__ = [
     "WorkerPoolHeartbeat",
     "WorkkitError",
     "__version__",
+    "add_job_fields",
+    "current_job",
 ]
 
 _HOMES: Final = {
     "client": ("Client",),
     "core.call": ("Call",),
     "core.clock": ("Clock", "Instant", "SystemClock"),
+    "core.current": ("JobLogFilter", "add_job_fields", "current_job"),
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
     "core.entropy": ("Entropy",),
     "errors": (
-        "ArgsMismatch", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption",
-        "InvalidQuery", "InvalidSpec", "JobTimeout", "MissingExtra", "NotConfirmed", "NotDeleted",
-        "NotRetried", "NotUndone", "PoolState", "ServerError", "ServerRefused",
+        "ArgsMismatch", "Closed", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption",
+        "InvalidQuery", "InvalidSpec", "JobTimeout", "LifespanFailed", "MissingExtra",
+        "NotConfirmed", "NotDeleted", "NotRetried", "NotUndone", "PoolState", "ServerError",
+        "ServerRefused",
         "ServerUnavailable", "Undecodable", "WorkkitError",
     ),
     "engine.handling.events": ("ReapedPool",),
@@ -151,12 +163,12 @@ _HOMES: Final = {
     "core.job": ("Job",),
     "core.options": ("HistoryOptions", "JobOptions"),
     "core.verdicts": ("Discard", "Fail", "Retry"),
-    "pool": ("Drained", "WorkerPool"),
+    "pool": ("WorkerPool",),
     "tasks": ("Task", "Tasks"),
     "admin.query": ("Query",),
     "admin.reader": ("Reader",),
     "core.records": (
-        "Batch", "CronEntry", "DeadJob", "Found", "Overview", "Page", "Place", "Queue",
+        "Batch", "CronEntry", "DeadJob", "Drained", "Found", "Overview", "Page", "Place", "Queue",
         "QueuedJob", "RetryJob", "ScheduledJob", "WorkerObservation", "WorkerPoolHeartbeat",
     ),
 }  # fmt: skip

@@ -12,8 +12,9 @@ from workkit.admin.live import LiveReader
 from workkit.admin.steps import reads as steps
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
+from workkit.core.options import check_sources, check_time, shown
 from workkit.core.records import Place
-from workkit.errors import NotDeleted, NotRetried
+from workkit.errors import InvalidOption, NotDeleted, NotRetried
 from workkit.store.connections.target import RedisLike
 from workkit.store.keys import check_name
 
@@ -26,7 +27,7 @@ __all__ = ["Client"]
 
 
 class _Acted(NamedTuple):
-    """What became of one job; None if there is no such job."""
+    """The result for one job. `job` is None if there is no such job."""
 
     job: Job | None
     done: bool = False
@@ -43,12 +44,12 @@ class Client(LiveReader):
         entropy: Makes the ids of actions.
 
     Raises:
-        InvalidOption: `redis` is neither a client nor a URL.
+        InvalidOption: `redis` is neither a client nor a URL, or another option is not valid.
         InvalidName: The namespace is not valid.
 
-    Every method raises `ServerError` if Redis does not answer or refuses. What is deleted can be
-    brought back for a day, and what is retried, unless it has begun, for an hour: by
-    `actions.undo`, or by `workkit undo`.
+    Every method raises `ServerError` if Redis does not answer or refuses. `actions.undo` and
+    `workkit undo` bring back deleted jobs for a day, and retried jobs that have not begun for an
+    hour.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Client(LiveReader):
         entropy: Entropy | None = None,
     ) -> None:
         super().__init__(namespace, redis, clock=clock)
-        self._entropy = entropy or Entropy()
+        check_sources(clock, entropy)
+        self._entropy = entropy if entropy is not None else Entropy()
 
     # Queues.
 
@@ -160,6 +162,10 @@ class Client(LiveReader):
             raise NotDeleted(f"the {kind} set holds no job {job_id} at {at_s}")
 
     def _act(self, verb: Verb, place: Place, job_id: str, at_s: int | None = None) -> _Acted:
+        if not isinstance(job_id, str):
+            raise InvalidOption(f"a job's id is a string, not {shown(job_id)}")
+        if at_s is not None:
+            check_time("the time of a job", at_s)
         record = self.actions.pick(place, [job_id], at=at_s).get(job_id)
         if record is None:
             return _Acted(None)

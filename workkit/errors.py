@@ -14,6 +14,8 @@
     ├── NotUndone          the operation to undo is unknown or expired
     ├── JobTimeout         a handler ran longer than its timeout
     ├── PoolState          the pool's state does not allow the call
+    ├── LifespanFailed     a lifespan of a pool has failed
+    ├── Closed             the enqueuer or client was closed
     ├── MissingExtra       an optional dependency is not installed
     └── ServerError        Redis did not execute the command
         ├── ServerUnavailable   the server was not reached, or the reply was lost
@@ -27,6 +29,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArgsMismatch",
+    "Closed",
     "InvalidArgs",
     "InvalidHandler",
     "InvalidName",
@@ -34,6 +37,7 @@ __all__ = [
     "InvalidQuery",
     "InvalidSpec",
     "JobTimeout",
+    "LifespanFailed",
     "MissingExtra",
     "NotConfirmed",
     "NotDeleted",
@@ -124,6 +128,18 @@ class JobTimeout(WorkkitError):
 
 class PoolState(WorkkitError, RuntimeError):
     """The pool cannot do that now, such as registering a job after `start()`."""
+
+
+class LifespanFailed(WorkkitError, RuntimeError):
+    """A lifespan of a pool has failed, or did not yield exactly once.
+
+    Its cause is the error of the lifespan, if there is one. At a start, the pool was not started.
+    At a stop, the pool has stopped.
+    """
+
+
+class Closed(WorkkitError, RuntimeError):
+    """The enqueuer or client was closed; make a new one."""
 
 
 class MissingExtra(WorkkitError, ImportError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Self, TypeVar, Unpack, overload
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, TypeVar, Unpack, overload
 
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
@@ -11,14 +11,18 @@ from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES, HistoryOptions, JobKeywords, check_job_bytes
 from workkit.core.records import Drained
 from workkit.engine.driver import PoolDriver
-from workkit.engine.engine import PoolSpec
 from workkit.engine.handling import events
 from workkit.engine.handling.events import EventName, ReapedPool
 from workkit.engine.handling.handlers import Registration, read_middleware
+from workkit.engine.handling.lifespans import read_lifespan
 from workkit.engine.handling.shapes import AnyHandler, AnyMiddleware
+from workkit.engine.lifecycle import PoolLife
+from workkit.engine.process.sources import Sources
 from workkit.engine.registering import check_pool, register_job, register_periodic, register_task
-from workkit.engine.runners import HandlerRunner, PoolLoop, Runner
+from workkit.engine.runners import HandlerRunner, Runner
 from workkit.engine.running import Run
+from workkit.engine.spec import PoolSpec
+from workkit.engine.surroundings import Surroundings
 from workkit.errors import InvalidHandler, PoolState
 from workkit.store.connections.target import RedisLike, Target
 from workkit.store.keys import Keys
@@ -30,12 +34,13 @@ __all__ = ["Drained", "WorkerPool"]
 F = TypeVar("F", bound=AnyHandler)
 M = TypeVar("M", bound=AnyMiddleware)
 H = TypeVar("H", bound=Callable[[], object])
+L = TypeVar("L", bound=Callable[[], AsyncIterator[Any]] | Callable[[], Iterator[Any]])
 
 #: Polling intervals if the server does not announce changes, milliseconds; as in the original.
 SLEEP_BACKOFFS_MS: Final = (0, 10, 100, 1_000, 5_000)
 
 
-class WorkerPool:
+class WorkerPool(PoolLife):
     """Processes jobs.
 
     Register the handlers first, then start the pool::
@@ -48,6 +53,8 @@ class WorkerPool:
 
         if __name__ == "__main__":
             pool.run()
+
+    In asyncio: ``await pool.run_async()``, or ``async with pool:``.
 
     Args:
         namespace: Prefix of all Redis keys; the same as the enqueuer's.
@@ -85,18 +92,25 @@ class WorkerPool:
         tasks: Tasks | None = None,
     ) -> None:
         Keys(namespace)
-        self._target = Target.of(redis, namespace)
+        self._target = target = Target.of(redis, namespace)
         check_pool(concurrency, context, history, sleep_backoffs, max_recoveries, clock, entropy)
-        self._backoffs_s = [ms / 1000 for ms in sleep_backoffs]
         max_bytes = check_job_bytes(max_job_bytes)
-        self._spec = PoolSpec(namespace, concurrency, context, history, max_recoveries, max_bytes)
-        self._clock = clock if clock is not None else SystemClock()
-        self._entropy = entropy if entropy is not None else Entropy()
-        self._loop = PoolLoop()
-        self._run = Run(
-            self._spec, self._make_driver, self._start_hooks, self._stop_hooks,
-            self._close_loop, self._clock,
-        )  # fmt: skip
+        self._spec = spec = PoolSpec(
+            namespace, concurrency, context, history, max_recoveries, max_bytes
+        )
+        sources = Sources(
+            SystemClock() if clock is None else clock, Entropy() if entropy is None else entropy
+        )
+        surroundings = Surroundings(spec)
+
+        def make_runner(worker_ids: Sequence[str], done: Callable[[Any], None]) -> Runner:
+            return HandlerRunner(worker_ids, done, sources, surroundings.loop)
+
+        def make_driver() -> PoolDriver:
+            backoffs_s = [ms / 1000 for ms in sleep_backoffs]
+            return PoolDriver(spec, target, sources, backoffs_s, make_runner)
+
+        self._run = Run(spec, make_driver, surroundings, sources.clock)
         self._joined = Joined(self, tasks) if tasks is not None else None
 
     # Registering.
@@ -191,7 +205,7 @@ class WorkerPool:
         *,
         catch_up_s: int = 3_600,
     ) -> None:
-        """Enqueue a job by the clock: each slot once, however many pools declare it.
+        """Enqueue a job by the clock: each slot once, even if several pools declare it.
 
         Args:
             spec: Five fields, six with leading seconds, a descriptor such as ``@hourly``, or
@@ -200,8 +214,8 @@ class WorkerPool:
             name: The job's name; this pool need not handle it.
             args: The job's args. Go pools that plan the same slot enqueue it without args.
             catch_up_s: If no pool was running when slots were due, the newest of them still runs
-                if it is at most this old, in seconds; 0 to 86400. A slot that has waited in its
-                queue for longer than this and than a minute is dropped.
+                if it is at most this old, in seconds; 0 to 86400. A slot is dropped if it has
+                waited in its queue for longer than this, and for more than a minute.
 
         Raises:
             InvalidSpec: The spec is outside the grammar, or never due (30 February).
@@ -237,7 +251,8 @@ class WorkerPool:
     def on_start(self, hook: H) -> H:
         """Call a function before the pool claims its first job; its error makes `start()` fail.
 
-        An async function runs on the handlers' loop, so that they can use what it opens.
+        An async function runs on the handlers' loop, so handlers can use a connection that it
+        opens.
         """
         self._refuse_if_started("register a start hook")
         events.check_plain_hook("a start hook", hook)
@@ -250,146 +265,33 @@ class WorkerPool:
         self._spec.stop_hooks.append(hook)
         return hook
 
+    def lifespan(self, function: L) -> L:
+        """Open before the first job what handlers use, and close it after the last.
+
+        Several lifespans are entered in the order of registration, before the start hooks, and left
+        in reverse, after the stop hooks, also if the pool stops by its timeout.
+
+        Args:
+            function: A generator function without arguments that yields once, with ``async def`` or
+                ``def``. An async one runs on the handlers' loop, a sync one on a thread of its own.
+                Handlers find the yielded value with `lifespan_value`.
+
+        Returns:
+            The function.
+
+        Raises:
+            InvalidHandler: It is not such a function.
+            PoolState: The pool has been started.
+        """
+        self._refuse_if_started("register a lifespan")
+        self._spec.lifespans.append(read_lifespan(function))
+        return function
+
     def _refuse_if_started(self, what: str) -> None:
         if self._driver is not None:
             raise PoolState(f"cannot {what}: the pool has been started")
-
-    # Running.
-
-    @property
-    def _driver(self) -> PoolDriver | None:
-        return self._run.driver
 
     @property
     def server(self) -> str:
         """The server for display, such as ``localhost:6379/0``; without a password."""
         return self._target.label
-
-    @property
-    def pool_id(self) -> str:
-        """The id under which the pool now holds jobs; "" before the start.
-
-        It changes when other pools take the pool for dead and it continues.
-        """
-        return self._driver.pool_id if self._driver else ""
-
-    @property
-    def running(self) -> bool:
-        """Whether this process has started the pool, and it has not stopped."""
-        return self._run.running
-
-    @property
-    def ended_itself(self) -> bool:
-        """Whether the pool stops, or has stopped, by itself: replace the process."""
-        return self._driver is not None and self._driver.ended_itself
-
-    @property
-    def overdue(self) -> bool:
-        """Whether a stop takes longer than its timeout and two seconds: a stop hook may hang."""
-        return self._run.overdue
-
-    @property
-    def totals(self) -> Mapping[str, int]:
-        """How many executions have ended since the start, by outcome; a copy, from any thread.
-
-        An execution counts when Redis has confirmed its outcome. The outcomes are those of
-        `HistoryRecord`; outcomes that have not occurred are left out. "returned" jobs went back
-        unfinished; another pool has recovered "fenced" ones.
-        """
-        return dict(self._driver.engine.ledger.totals) if self._driver else {}
-
-    def start(self) -> None:
-        """Start processing on background threads. Starting twice does nothing.
-
-        A process that ends without `stop()` gives its jobs back, as `stop(0)` does.
-
-        Raises:
-            PoolState: Nothing is registered, the pool was stopped, it was started before this
-                process was forked, or this system cannot run pools.
-            ServerError: Redis cannot be reached or refuses us; this is not retried.
-        """
-        self._run.start()
-
-    def _start_hooks(self) -> None:
-        self._loop = self._spec.events.loop = PoolLoop()
-        for hook in self._spec.start_hooks:
-            events.run_hook(hook, loop=self._loop)
-
-    def _make_driver(self) -> PoolDriver:
-        return PoolDriver(
-            self._spec, self._target, self._clock, self._entropy, self._backoffs_s,
-            self._make_runner,
-        )  # fmt: skip
-
-    def _make_runner(self, worker_ids: Sequence[str], done: Callable[[Any], None]) -> Runner:
-        return HandlerRunner(worker_ids, done, self._clock, self._entropy, self._loop)
-
-    def stop(self, timeout: float | None = None) -> None:
-        """Claim no more jobs, wait for the running ones, and return unfinished ones to their queue.
-
-        A call does nothing if the pool was not started or has stopped, or in a forked child of the
-        pool's process. A call from a handler or a hook of the pool requests the stop and returns at
-        once, since the stop waits for its caller.
-
-        Args:
-            timeout: Seconds to wait for handlers; None for no limit, 0 to return all jobs at once.
-                The stop takes at most two seconds more, even if Redis hangs. A sync handler that
-                was given up still runs in the background, and its job runs again elsewhere.
-        """
-        self._run.stop(timeout)
-
-    def _stop_hooks(self) -> None:
-        events.call_stop_hooks(self._spec.stop_hooks, self._loop)
-        self._close_loop()
-
-    def _close_loop(self) -> None:
-        self._loop.close(wait_s=1.0)
-
-    def drain(self, timeout: float | None = None) -> Drained:
-        """Wait until no job is left that could run now: queues empty, nothing running.
-
-        Scheduled jobs and retries that are not due do not count, nor do paused queues. The pool
-        continues to run.
-
-        Args:
-            timeout: Seconds to wait at most; None for no limit.
-
-        Returns:
-            Whether all is done, and which queues are paused or not empty.
-
-        Raises:
-            PoolState: The pool is not running.
-            ServerError: Redis does not answer, so the state is unknown.
-        """
-        if self._driver is None or not self._run.running:
-            raise PoolState("only a running pool can be drained; call start() first")
-        paused, waiting, complete = self._driver.drain(timeout)
-        return Drained(complete, tuple(paused), waiting)
-
-    def run(self, timeout: float | None = 25.0) -> bool:
-        """Start, wait for SIGINT or SIGTERM, then stop.
-
-        A second signal stops at once: unfinished jobs go back to their queues.
-
-        Args:
-            timeout: Seconds that `stop` waits for handlers.
-
-        Returns:
-            True after a signal or a `stop()`. False if the pool ended by itself and the process
-            must be replaced: a thread of the pool has ended or hangs, or too many handlers were
-            abandoned after their timeouts.
-
-        Raises:
-            PoolState: This thread runs an event loop, which the call would block; or as `start`.
-            ServerError: As `start`.
-        """
-        return self._run.until_asked(timeout)
-
-    def __enter__(self) -> Self:
-        """Start the pool."""
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop the pool, waiting for running handlers."""
-        self.stop()

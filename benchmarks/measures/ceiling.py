@@ -15,7 +15,7 @@ _BATCHES = (50, 100, 200, 500, 1_000, 2_000)
 
 
 def measure(bench: Bench) -> Result:
-    """Measure the exchange script alone, then beside it one and two worker processes."""
+    """Measure the exchange script alone, then one and two worker processes."""
     jobs = bench.jobs(_JOBS)
     names = queue_names(10)
     spec = bench.spec()

@@ -1,4 +1,4 @@
-"""What history costs: no-op throughput with it, with args as well, and without."""
+"""The cost of history: no-op throughput with it, with args as well, and without."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _RECORDS = 1_000_000
 
 
 def measure(bench: Bench) -> Result:
-    """Measure reading beside what redis-py alone needs for the same stream."""
+    """Measure reading, and compare it with redis-py alone on the same stream."""
     records = bench.jobs(_RECORDS)
     bench.empty()
     fill(bench.client, records)
@@ -50,7 +50,7 @@ def measure(bench: Bench) -> Result:
 
 
 def reading(bench: Bench, name: str) -> dict[str, float]:
-    """Run one side of `benchmarks.reading` and return what it found."""
+    """Run one side of `benchmarks.reading` and return its result."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.reading", name, bench.url],
         cwd=ROOT,

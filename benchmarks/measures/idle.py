@@ -1,4 +1,4 @@
-"""What an idle worker costs the server."""
+"""The cost of an idle worker for the server."""
 
 from __future__ import annotations
 

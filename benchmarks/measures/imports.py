@@ -1,4 +1,4 @@
-"""What it costs to import workkit and to start its command."""
+"""The cost of importing workkit and of starting its command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that sleep 1 ms, beside bare threads that do the same."""
+"""Jobs that sleep 1 ms, compared with bare threads that do the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ sys.stdin.readline()
 
 
 def measure(bench: Bench) -> Result:
-    """Measure 50 slots beside 50 threads that loop over the same sleep."""
+    """Measure 50 slots, and 50 threads that loop over the same sleep."""
     jobs = max(bench.jobs(_JOBS), 10 * _CONCURRENCY)
     spec = bench.spec("sleep", concurrency=_CONCURRENCY)
 

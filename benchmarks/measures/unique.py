@@ -1,4 +1,4 @@
-"""Unique jobs beside plain ones."""
+"""Unique jobs compared with plain ones."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ class Entry:
 
     Attributes:
         name: As it is listed.
-        settings: What is worth knowing of its settings.
-        versions: What was installed.
+        settings: Its most important settings.
+        versions: The installed versions.
         jobs_per_s: One a round.
         enqueued_per_s: One a round.
         failure: Why it failed; "" if it did not.
@@ -58,7 +58,7 @@ class Entry:
         return Sample.of(self.enqueued_per_s)
 
 
-#: Measures once and adds what it finds to an entry.
+#: Measures once and adds the result to an entry.
 _Side = Callable[[Entry], None]
 
 

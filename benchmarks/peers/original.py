@@ -4,7 +4,7 @@ The contract: the program finds in its environment BENCH_REDIS (host:port), BENC
 BENCH_QUEUES (a number; they are called job0, job1 and so on), BENCH_JOBS and BENCH_CONCURRENCY. It
 enqueues the jobs one by one, each with one argument, starts one worker pool with one middleware,
 and prints one JSON object: `jobs_per_s`, from the first to the last completion without the first
-tenth of them; `enqueued_per_s`; and `about`, which says what was built.
+tenth of them; `enqueued_per_s`; and `about`, which describes the build.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Said:
     Attributes:
         jobs_per_s: Jobs a second.
         enqueued_per_s: Jobs a second, enqueued one by one.
-        about: What was built.
+        about: The description of the build.
     """
 
     jobs_per_s: float
@@ -40,7 +40,7 @@ def run(binary: Path, url: str, *, queues: int, jobs: int, concurrency: int) -> 
     """Run the program once.
 
     Raises:
-        RuntimeError: It failed, or did not print what it should.
+        RuntimeError: It failed, or its output is not valid.
     """
     variables = {
         "BENCH_REDIS": urlsplit(url).netloc,

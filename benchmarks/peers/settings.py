@@ -42,10 +42,10 @@ class Peer:
         app: Its module in `apps`; run as a program, it enqueues.
         worker: The command that works, whose program is looked up in the environment.
         jobs: How many, so that a run takes some seconds.
-        settings: What else is worth knowing of its settings.
+        settings: Its most important other settings.
         concurrency: How many jobs run at once in its one process.
         environment: The name of its virtual environment; "" for our own.
-        requirements: What is installed there, at the newest versions.
+        requirements: The packages that are installed there, at the newest versions.
         shown: Distributions whose versions are shown.
         variables: Environment variables.
     """

@@ -60,7 +60,7 @@ def program(peer: Peer, name: str) -> str:
 
 
 def versions(peer: Peer) -> str:
-    """Return what is shown of a library's versions, such as "rq 3.0.0, redis 8.1.0"."""
+    """Return a library's versions for display, such as "rq 3.0.0, redis 8.1.0"."""
     shown = _run([program(peer, "python"), "-c", _SHOW, *peer.shown])
     return ", ".join(f"{name} {version}" for name, version in json.loads(shown).items())
 

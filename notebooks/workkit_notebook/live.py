@@ -52,7 +52,7 @@ class Live(widgets.VBox):  # type: ignore[misc]
         self.add_class("workkit-live")
         self._begin_history()
         self.refresh()
-        # With a number here, the page counts the visible views. The thread ends when it is 0.
+        # If this is a number, the page counts the visible views in it. The thread ends at 0.
         self._view_count = 0
         self.observe(self._viewed, "_view_count")
 

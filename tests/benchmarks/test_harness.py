@@ -1,4 +1,4 @@
-"""The benchmarks run; what they measure is not judged here."""
+"""The benchmarks run; their results are not judged here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from benchmarks.result import Curve, Result, Row, at_least, at_most
 if TYPE_CHECKING:
     from tests.conftest import PrivateServer
 
-#: Stands in for the original: it repeats what it was asked to do.
+#: Stands in for the original: it prints its settings.
 ORIGINAL = f"""#!{sys.executable}
 import json, os
 asked = [os.environ["BENCH_" + name] for name in ("NAMESPACE", "QUEUES", "JOBS", "CONCURRENCY")]

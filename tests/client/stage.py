@@ -23,7 +23,7 @@ __all__ = ["JUNK", "SETS", "BusyLink", "SetName", "Stage", "raw_job"]
 SetName = Literal["scheduled", "retry", "dead"]
 
 SETS: Final[tuple[SetName, ...]] = ("scheduled", "retry", "dead")
-#: Bytes that are not a job, each for a reason of its own.
+#: Bytes that are not a job, each for another reason.
 JUNK: Final = (
     b"",
     b"junk",
@@ -45,7 +45,7 @@ def raw_job(job_id: str, name: str = "mail", **fields: Any) -> bytes:
 
 
 class BusyLink(FaultyLink):
-    """A connection beside which something happens before each of its exchanges."""
+    """A connection that calls a function before each of its exchanges."""
 
     def __init__(self, target: Target, happens: Callable[[int], object]) -> None:
         super().__init__(target)
@@ -94,7 +94,7 @@ class Stage:
         self.redis.sadd(f"{self.namespace}:known_jobs", name)
 
     def hold(self, key: str, value: str | bytes = "1") -> None:
-        """Let somebody hold a unique key."""
+        """Set a unique key, as its holder does."""
         self.redis.set(key, value, ex=86_400)
 
     # Looking.
@@ -117,13 +117,13 @@ class Stage:
     # Working.
 
     def link(self) -> FaultyLink:
-        """Open a connection that notes what it sends."""
+        """Open a connection that records the commands that it sends."""
         link = FaultyLink(Target.of(self.url))
         self._open.callback(link.close)
         return link
 
     def client_on(self, link: FaultyLink) -> Client:
-        """Make a client that uses one connection, on which a test may look and interfere."""
+        """Make a client that uses one connection, which a test can watch and disturb."""
         client = Client(self.namespace, self.url, clock=self.clock)
         client.close()
         client._links = link
@@ -132,7 +132,7 @@ class Stage:
     def pool(
         self, handler: Callable[[Job], Any] = repr, name: str = "mail", **options: Any
     ) -> StepPool:
-        """Start a pool whose every move the test makes."""
+        """Start a pool that works only when the test says so."""
         pool = WorkerPool(self.namespace, self.url, max_recoveries=options.pop("max_recoveries", 3))
         pool.job(name, handler, **options)
         stepped = StepPool(pool, self.url, self.clock, next(self._seeds))
@@ -140,7 +140,7 @@ class Stage:
         return stepped.start()
 
     def crash_and_recover(self, pool: StepPool) -> None:
-        """Let a pool die with what it holds, and another one, of another name, find it."""
+        """Let a pool die with the jobs that it holds, and let a pool of other jobs find it."""
         pool.close()
         self.pool(name="other", max_recoveries=1_000).watch(20)
 

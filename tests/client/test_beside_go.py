@@ -1,4 +1,4 @@
-"""The pages of both libraries over each other's jobs, and what is mended on either of them."""
+"""Both libraries show and repair each other's jobs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def go_peer(stage: Stage) -> GoPeer:
 
 
 def ours_everywhere(stage: Stage) -> dict[SetName, Job]:
-    """Put a job of ours into each set, by the way that it usually takes."""
+    """Put a workkit job into each set, in the usual way."""
     stage.enqueuer.enqueue("mail", ARGS)
     stage.pool(boom, max_fails=1).work()
     stage.enqueuer.enqueue("again", ARGS)

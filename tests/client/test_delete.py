@@ -1,4 +1,4 @@
-"""Deleting: the right job and no other, and its unique key left to whom it belongs."""
+"""Deleting removes the right job and no other, and frees only its own unique key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ran, as the client tells it: filters, limits, and what the cap has left."""
+"""History through the client: filters, limits, and trimmed records."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lived(stage: Stage) -> Stage:
 
 
 def numbers(stage: Stage, **filters: Any) -> list[int]:
-    """Return which of the nine executions are told of, by the second in which they ended."""
+    """Return which of the nine executions are in history, by the second in which they ended."""
     return [
         (record.finished_ms - START_MS + 750) // 1000 for record in stage.client.history(**filters)
     ]

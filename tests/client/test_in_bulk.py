@@ -1,4 +1,4 @@
-"""All dead jobs at once: thousands, in bounded batches, while others go on dying."""
+"""All dead jobs at once: thousands, in bounded batches, while more jobs die."""
 
 from __future__ import annotations
 

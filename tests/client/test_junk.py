@@ -1,4 +1,4 @@
-"""Junk in Redis is shown as junk, breaks no page and is in nobody's way."""
+"""Junk in Redis is shown as junk. It breaks no page and blocks no job."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_junk_in_a_queue_cannot_be_deleted_by_the_id_that_it_does_not_have(stage
         stage.client.delete_queued_job("mail", "")
 
 
-#: What is read as a job and cannot be changed, and what looks like a wrapping and is none.
+#: Payloads that can be read but not changed, and payloads that only look like a wrapping.
 TRAPS: Final = {
     "a field whose name is no UTF-8": raw_job("trap")[:-1] + b',"\xff":1}',
     "a wrapping that is no ASCII": raw_job("trap", args={UNDECODABLE: "é"}),

@@ -1,4 +1,4 @@
-"""What the client says about queues, pools and workers, whole and broken."""
+"""Queues, pools and workers through the client, with valid and with broken keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retrying the dead: they come back as if they had never failed, and unique where they can."""
+"""Retried dead jobs come back as if they had never failed, and unique if their key is free."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY: Final = {"k": 1}
 
 
 def die(stage: Stage, **options: Any) -> tuple[int, Job]:
-    """Let what is queued run and die."""
+    """Let the queued jobs run and die."""
     pool = stage.pool(boom, max_fails=1, **options)
     pool.work()
     pool.step(pool.engine.dispatcher.leave())

@@ -1,4 +1,4 @@
-"""Whatever a client deletes or retries can be undone, one job or all of them."""
+"""Each deletion and each retry by a client can be undone, of one job or of all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import PrivateServer
 from workkit import Client, Enqueuer, NotDeleted, NotRetried, Place, ServerRefused
 
 AT: Final = 17
-#: What is done, its verb, and where the job is.
+#: The call, its verb, and the place of the job.
 ACTS: Final[dict[str, tuple[Callable[[Client], object], str, Place]]] = {
     "delete_queued_job": (
         lambda client: client.delete_queued_job("mail", "x"), "delete", Place("queued", "mail"),

@@ -1,4 +1,4 @@
-"""Announcements that lead to nothing are followed a few times a second, and given up where idle."""
+"""A pool reacts to useless announcements a few times a second, and polls if there are too many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def at(seconds: float) -> Instant:
 
 
 def heard(noise: Noise, times: int, *, every_s: float, since_s: float = 0.0) -> float:
-    """Let announcements come that lead to nothing, and return when the last one came."""
+    """Let useless announcements come, and return when the last one came."""
     for n in range(times):
         noise.announced(at(since_s + n * every_s), gained=False)
     return since_s + (times - 1) * every_s

@@ -1,4 +1,4 @@
-"""A pool goes by the server's clock where its host's is far from it."""
+"""A pool uses the server's clock if its host's clock differs much from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERVER_S = 1_800_000_000
 
 
 class Host:
-    """Two clocks that a test moves."""
+    """Two clocks that a test sets."""
 
     def __init__(self, ahead_s: float = 0.0) -> None:
         self.at_s, self.ahead_s = 50.0, ahead_s

@@ -1,4 +1,4 @@
-"""Shapes of users' functions: what takes a job, and what takes the args of one."""
+"""Signatures of users' functions: some take a job, some take the args of a job."""
 
 from __future__ import annotations
 

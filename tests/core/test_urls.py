@@ -1,4 +1,4 @@
-"""A server is shown without its password, whatever the URL looks like."""
+"""A server is shown without its password, for every form of URL."""
 
 from __future__ import annotations
 

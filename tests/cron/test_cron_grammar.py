@@ -1,4 +1,4 @@
-"""What specs may say, what is refused with which words, and which zone they are in."""
+"""Valid specs, refused specs with their messages, and the zones of specs."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_rare_day_is_not_one_that_never_comes(spec: str, days: list[str]) -> N
         ("0 */25 * * *", "; for an interval write '@every 25h'"),
         ("0 0 1-31/31 * *", "day of month '1-31/31' means 1 alone"),
         ("50/15 * * * *", "minute '50/15' means 50 alone, since its step leaves the range 50-59"),
-        ("*-5 * * * *", "minute '*-5' means '*': what follows a hyphen after it is ignored"),
+        ("*-5 * * * *", "minute '*-5' means '*': the text after its hyphen is ignored"),
         ("0,,5 * * * *", "minute '0,,5' has empty members, which are skipped"),
         ("0 4, * * *", "hour '4,' has empty members, which are skipped"),
         ("CRON_TZ= 0 4 * * *", "its zone is empty, which means UTC"),
@@ -251,7 +251,7 @@ def test_a_refusal_names_the_spec_the_field_and_the_remedy(
     with pytest.raises(InvalidSpec) as caught:
         parse(spec, default_zone=UTC)
     message = str(caught.value)
-    assert message.startswith(f"cron spec {spec!r}")
+    assert message.startswith(f"cron spec {spec!r}"[:200])
     assert complaint in message
     assert remedy in message.rpartition(";")[2]
 

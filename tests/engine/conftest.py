@@ -1,4 +1,4 @@
-"""What tests of the engine share: a virtual stage, and pools on real threads in real time."""
+"""Fixtures of the engine's tests: a virtual stage, and pools on real threads in real time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MakePool(Protocol):
-    """Make a pool on real threads; it is stopped at the end of the test, whatever happens."""
+    """Make a pool on real threads; it is always stopped at the end of the test."""
 
     def __call__(self, **options: Any) -> WorkerPool:
         """Take the options of `WorkerPool`."""

@@ -1,4 +1,4 @@
-"""What handlers and hooks on other threads tell a test, and how the test waits for it."""
+"""Signals from handlers and hooks on other threads, and waits for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 __all__ = ["PATIENCE_S", "Gate", "Notes", "await_event"]
 
-#: How long a test waits for what another thread does, before it fails.
+#: A test fails if it waits this long for another thread, seconds.
 PATIENCE_S: Final = 20.0
 
 
@@ -26,36 +26,36 @@ class Notes:
 
     @property
     def items(self) -> list[Any]:
-        """What has been noted so far."""
+        """The notes so far."""
         with self._changed:
             return list(self._items)
 
     def wait_for(self, count: int) -> list[Any]:
-        """Wait until so much has been noted; fail if that takes too long."""
+        """Wait for this many notes; fail if that takes too long."""
         with self._changed:
             enough = self._changed.wait_for(lambda: len(self._items) >= count, PATIENCE_S)
-            assert enough, f"waited in vain for {count} notes, there are {self._items!r}"
+            assert enough, f"{count} notes did not come in time; there are {self._items!r}"
             return list(self._items)
 
 
 class Gate:
-    """Where a handler waits until the test lets it go on."""
+    """A gate: a handler waits here until the test opens it."""
 
     def __init__(self) -> None:
         self.arrived = Notes()
         self._open = threading.Event()
 
     def open(self) -> None:
-        """Let everybody through, from now on."""
+        """Let all handlers pass from now on."""
         self._open.set()
 
     def pass_through(self, who: Any = None) -> None:
-        """Note who is here, and wait in C, where no interrupt of Python's reaches."""
+        """Note that the handler is here, and wait in C, where Python cannot interrupt it."""
         self.arrived(who)
         self._open.wait(3 * PATIENCE_S)
 
     def spin(self, who: Any = None) -> None:
-        """Note who is here, and wait in Python, where an interrupt reaches."""
+        """Note that the handler is here, and wait in Python, where an interrupt arrives."""
         self.arrived(who)
         while not self._open.is_set():
             pass
@@ -63,4 +63,4 @@ class Gate:
 
 def await_event(event: threading.Event, what: str) -> None:
     """Wait for a signal of another thread."""
-    assert event.wait(PATIENCE_S), f"waited in vain for {what}"
+    assert event.wait(PATIENCE_S), f"{what} did not come in time"

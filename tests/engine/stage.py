@@ -1,4 +1,4 @@
-"""One namespace in virtual time: an enqueuer, a client, and pools that the test moves by hand."""
+"""One namespace in virtual time: an enqueuer, a client, and pools that the test steps."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from workkit import Client, Enqueuer, HistoryRecord, WorkerPool
 from workkit.core.entropy import Entropy
 from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.engine import Engine
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners import HandlerRunner
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
@@ -23,7 +24,7 @@ __all__ = ["Stage", "ThreadedPool"]
 
 
 class ThreadedPool:
-    """A pool whose handlers run on real threads and a real loop, in time that the test moves.
+    """A pool whose handlers run on real threads and a real loop, on a clock that the test sets.
 
     Dispatcher and duties have their turns when the test says so.
     """
@@ -32,12 +33,11 @@ class ThreadedPool:
         self._clock = clock
         self._link = Link(Target.of(url))
         self._ended = threading.Semaphore(0)
-        entropy = Entropy(1)
+        sources = Sources(clock, Entropy(1))
         self.engine = Engine(
             pool.spec,
-            clock=clock,
-            entropy=entropy,
-            make_runner=lambda ids, done: HandlerRunner(ids, done, clock, entropy),
+            sources,
+            make_runner=lambda ids, done: HandlerRunner(ids, done, sources),
             notify=self._ended.release,
         )
         self.do(self.engine.dispatcher.register())
@@ -47,7 +47,7 @@ class ThreadedPool:
         return self._link.carry(step)
 
     def turn(self) -> None:
-        """Let the dispatcher settle, claim, begin, interrupt and abandon, as long as it wants."""
+        """Let the dispatcher take turns until it has nothing to do."""
         dispatcher = self.engine.dispatcher
         while True:
             rest: Rest = self.do(dispatcher.turn())
@@ -60,7 +60,7 @@ class ThreadedPool:
 
     def settle(self) -> None:
         """Wait for the end of one handler, then settle it."""
-        assert self._ended.acquire(timeout=PATIENCE_S), "waited in vain for the end of a handler"
+        assert self._ended.acquire(timeout=PATIENCE_S), "no handler ended in time"
         self.turn()
 
     def beat(self) -> None:
@@ -68,7 +68,7 @@ class ThreadedPool:
         self.do(self.engine.heartbeat.step(self._clock.read()))
 
     def close(self) -> None:
-        """Let go of threads and connection; what the pool holds stays in Redis."""
+        """End threads and connection; the jobs that the pool holds stay in progress."""
         self.engine.runner.close(wait_s=0.1)
         self._link.close()
 

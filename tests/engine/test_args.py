@@ -1,4 +1,4 @@
-"""Args that a handler reads and that are not there: seen to, unless the handler sees to it."""
+"""A missing arg that a handler reads fails the job, unless the handler reads the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Async handlers share tasks, and know nothing of each other anyway."""
+"""Async handlers share tasks, but do not affect each other."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from workkit.core.entropy import Entropy
 from workkit.core.options import JobOptions
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.handlers import Chain, read_handler
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners import HandlerRunner
 
 FLAGS: Final = (b"true", b"false") * 5
@@ -63,7 +64,7 @@ def test_a_task_that_a_handler_starts_belongs_to_the_context_of_its_job(
 
 def test_a_handler_that_cancels_its_own_task_harms_no_other_job() -> None:
     ended: SimpleQueue[Execution] = SimpleQueue()
-    runner = HandlerRunner(["w1"], ended.put, SystemClock(), Entropy(1))
+    runner = HandlerRunner(["w1"], ended.put, Sources(SystemClock(), Entropy(1)))
 
     async def cancel_late() -> None:
         task = asyncio.current_task()

@@ -102,7 +102,7 @@ def test_a_queue_with_a_limit_is_drawn_for_free_workers() -> None:
 
 
 def ghost_of(queue: str) -> Execution:
-    """A handler that still runs for a job that somebody else has taken over."""
+    """A handler that still runs for a job that another pool has taken over."""
     handler = read_handler(repr, queue, has_context=False)
     raw = wire.encode(queue, "x", 1, b"null")
     return Execution(wire.read(raw), raw, queue, Chain(handler, (), None), JobOptions(), 1.0)

@@ -1,4 +1,4 @@
-"""Cron: what may be registered, and what becomes of slots that nobody was there to plan."""
+"""Cron: registration of entries, and slots that were missed because no pool was running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cron: every slot is one job, whoever plans it and whatever the clocks say."""
+"""Cron: every slot is one job, with any planner and any clocks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def due_and_moved(stage: Stage, pool: StepPool) -> str:
 
 
 class HalfHour:
-    """Pools of ours and of the original that all enqueue the same cron job, on clocks of their own.
+    """Pools of both libraries that all enqueue the same cron job, each on its own clock.
 
     Time goes on in steps of two seconds. Our pools plan twice a minute, at different moments; the
     original's schedule more often than they would, and move what is due before ours do.
@@ -108,7 +108,7 @@ class HalfHour:
                 fake.advance(2)
 
     def slots(self) -> set[str]:
-        """Return all slots that everybody's clock has seen begin and end."""
+        """Return all slots that began and ended on every clock."""
         margin_s = 2 * self.skew_s
         first_s, last_s = self.began_s + margin_s, self.began_s + HALF_HOUR_S - margin_s
         return {
@@ -262,7 +262,7 @@ def test_a_slot_whose_job_fails_is_tried_again_like_any_job(stage: Stage) -> Non
 
 
 def crashed(stage: Stage, *, begun: bool) -> tuple[StepPool, str]:
-    """Start a pool beside one that has died with a slot in its hands."""
+    """Start a pool after another one has died with a claimed slot."""
     dying = planner(stage)
     dying.duty("periodic")
     slot_id = due_and_moved(stage, dying)

@@ -18,7 +18,7 @@ from workkit.errors import InvalidOption
 
 
 def retry_until_gone(stage: Stage, pool: StepPool) -> list[int]:
-    """Run a failing job as often as it comes back; return how long it waited each time."""
+    """Run a failing job as often as it is retried; return how long it waited each time."""
     waits = []
     pool.work()
     while stage.client.retry_jobs().total:

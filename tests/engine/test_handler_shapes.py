@@ -1,4 +1,4 @@
-"""Handlers and middleware: which shapes are taken, and what the refusal of others says."""
+"""Handlers and middleware: accepted signatures, and messages for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which functions are handlers, where they run, and what they may do without harm."""
+"""Which functions are handlers, where they run, and what must not harm the pool."""
 
 from __future__ import annotations
 

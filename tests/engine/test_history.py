@@ -1,4 +1,4 @@
-"""What is remembered of jobs that ran."""
+"""The history of executed jobs."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_a_claim_whose_reply_was_lost_is_remembered_as_unreceived(stage: Stage) 
 
 
 def dead_pool(stage: Stage, jobs: int) -> StepPool:
-    """Start a pool that holds jobs, and let its heart stand still for good."""
+    """Start a pool that holds jobs, and stop its heartbeat for ever."""
     worker = stage.pool(concurrency=jobs)
     worker.job("work", nothing)
     pool = stage.stepped(worker)

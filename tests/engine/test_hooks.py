@@ -1,4 +1,4 @@
-"""What users are told: hooks for failures, deaths and recoveries, start and stop, and the log."""
+"""Hooks for failures, deaths, recoveries, start and stop; and the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers that wait keep nothing of the jobs that they have run."""
+"""Idle workers keep no reference to the jobs that they have run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def executions() -> list[Execution]:
 
 @pytest.fixture
 def _no_collection(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What is freed here is freed at once, and not when the garbage collector comes by."""
+    """Objects are freed at once here, not by the garbage collector."""
     caplog.set_level(logging.CRITICAL, "workkit")  # reports of tests keep errors
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Interrupts hit the handler that is meant, and nothing else: no other job, no worker, no tool."""
+"""An interrupt hits only its own handler: no other job, no worker, no tool."""
 
 from __future__ import annotations
 

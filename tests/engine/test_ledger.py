@@ -1,4 +1,4 @@
-"""The books of a pool: what it holds, and which fate of a job counts."""
+"""The ledger of a pool: the jobs that it holds, and the fate of a job that counts."""
 
 from __future__ import annotations
 

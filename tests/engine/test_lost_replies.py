@@ -1,4 +1,4 @@
-"""What runs, in which order, and what is remembered, where Redis's answer was lost."""
+"""Runs, their order, and history after lost replies."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_jobs_whose_claim_was_not_heard_of_run_in_their_order(stage: Stage, equa
 
 
 def fence_a_job_off(stage: Stage, pool: StepPool) -> str:
-    """Take a job that runs away from its pool, which notices; there is a record to be written."""
+    """Take a running job away from its pool, which will notice and record it."""
     job = stage.enqueuer.enqueue("work", {"n": "fenced"})
     pool.claim()
     pool.runner.begin()

@@ -1,4 +1,4 @@
-"""Pools with thousands of names: nothing that is said of all of them outgrows a script."""
+"""Pools with thousands of job names: no script call becomes too large."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others can see of a running job: who runs it, since when, and how far it is."""
+"""The observation of a running job: its worker, its start and its progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAY_S = 86_400
 
 
 def observation(stage: Stage, execution: Execution) -> dict[str, str]:
-    """Read what is written about a worker, as any client would."""
+    """Read a worker's observation, as any client would."""
     fields = stage.redis.hgetall(stage.key(f"worker:{execution.worker_id}"))
     return {name.decode(): value.decode() for name, value in fields.items()}
 

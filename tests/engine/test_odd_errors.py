@@ -157,7 +157,7 @@ ERRORS: Final[dict[str, Callable[[], BaseException]]] = {
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """What a plain handler of the log has written."""
+    """The output of a plain logging handler."""
     stream = io.StringIO()
     handler, logger = logging.StreamHandler(stream), logging.getLogger("workkit")
     logger.addHandler(handler)

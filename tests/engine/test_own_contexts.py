@@ -1,4 +1,4 @@
-"""A sync job finds nothing that an earlier one has left in the context of its thread."""
+"""A sync job does not see the context variables of an earlier job on its thread."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ CHI_SQUARE_BOUND = 30.66
 
 
 def chi_square(counts: Mapping[str, int], weights: Mapping[str, int]) -> float:
-    """Measure how far counts are from what the weights would give."""
+    """Measure how far counts differ from the weights."""
     total, weight = sum(counts.values()), sum(weights.values())
     expected = {name: total * weights[name] / weight for name in weights}
     return sum((counts[name] - expected[name]) ** 2 / expected[name] for name in weights)
@@ -37,7 +37,7 @@ def fill(stage: Stage, name: str, count: int) -> None:
 
 
 def claim_and_finish(pool: StepPool, claims: Counter[str]) -> None:
-    """Have one exchange, and let everything that was claimed end."""
+    """Do one exchange, and let all claimed jobs end."""
     pool.step(pool.engine.dispatcher.turn())
     while pool.runner.waiting:
         execution = pool.runner.begin()

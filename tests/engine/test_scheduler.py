@@ -11,6 +11,7 @@ from tests.support.steps import FakeClock
 from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.scheduler import DutyScheduler
+from workkit.engine.process.sources import Sources
 from workkit.errors import ServerUnavailable
 from workkit.store.connections.routine import Wait
 from workkit.store.round_trip import RoundTrip, Step
@@ -25,7 +26,7 @@ class Silence:
 
 
 class SometimesQuiet:
-    """A duty that has something to say to Redis the first time only."""
+    """A duty that sends an exchange only in its first turn."""
 
     name = "some duty"
     steps = 0
@@ -38,7 +39,7 @@ class SometimesQuiet:
 
 
 def next_commands(routine: Generator[Any, Any, None], clock: FakeClock) -> Any:
-    """Let a routine wait as often as it likes, and return what it says to Redis then."""
+    """Answer all waits of a routine, and return the commands that it sends after them."""
     request = next(routine)
     while isinstance(request, Wait):
         clock.advance(request.for_s)
@@ -50,7 +51,7 @@ def test_an_outage_lasts_until_redis_answers_though_there_is_nothing_else_to_say
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock, duty = FakeClock(), SometimesQuiet()
-    routine = DutyScheduler([duty], clock, Entropy(1), Silence()).routine()
+    routine = DutyScheduler([duty], Sources(clock, Entropy(1)), Silence()).routine()
     assert next_commands(routine, clock) == (("GET", "a key"),)
 
     assert isinstance(routine.throw(ServerUnavailable("no answer")), Wait)

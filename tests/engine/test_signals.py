@@ -8,8 +8,8 @@ from typing import Final
 
 _PATIENCE_S: Final = 30.0
 
-#: The kernel gives the signal to a thread that sleeps on, so that it interrupts no wait: what also
-#: happens where it comes just before the main thread falls asleep.
+#: The kernel delivers the signal to another, sleeping thread, so it interrupts no wait. The same
+#: happens if the signal comes just before the main thread falls asleep.
 _ELSEWHERE: Final = """
 import os, signal, threading
 from workkit.engine.process.signals import SignalEvent, signals_to

@@ -1,4 +1,4 @@
-"""Batches are bounded by bytes as well as by number, whatever jobs others have put into Redis."""
+"""Batches are bounded by bytes and by number, even for large jobs of other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping a pool: what still runs, what goes back to its queue, and whose result counts."""
+"""Stopping a pool: handlers that end in time, jobs that go back, and results that count."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_what_is_unfinished_goes_back_to_the_front_of_its_queue_in_its_order(
     assert redis_client.get(f"{namespace}:jobs:work:lock") == b"0"
     assert client.worker_pool_heartbeats() == []
 
-    # What the handlers do from now on does not count.
+    # From now on, the results of the handlers do not count.
     gate.open()
     assert sorted(ended.wait_for(4)) == [0, 1, 2, 3]
     other, ran = make_pool(concurrency=4), Notes()

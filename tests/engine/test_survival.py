@@ -1,4 +1,4 @@
-"""What may go wrong around a pool: its threads, its log, its descriptors, its process."""
+"""Faults around a pool: in its threads, its log, its descriptors, its process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAITS: Final = ((Waker, "wait"), (Link, "wait"), (Link, "send"))
 
 
 class Struck(SystemExit):
-    """What ends a thread."""
+    """An exception that ends a thread."""
 
 
 class Trap:
@@ -45,7 +45,7 @@ class Trap:
         self.sprung = threading.Event()
 
     def lay(self, place: tuple[type[Any], str], victim: str, deed: Callable[[], Any]) -> None:
-        """Have something done by a thread at one of its waits."""
+        """Make a thread call something at one of its waits."""
         self._victim, self._deed = victim, deed
         real = getattr(*place)
 
@@ -65,7 +65,7 @@ def trap(monkeypatch: pytest.MonkeyPatch) -> Trap:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have what hangs found soon."""
+    """Make the pool find a hanging loop soon."""
     monkeypatch.setattr(vitals, "HANGS_S", 3.0)
     monkeypatch.setattr(heartbeat, "STILL_S", 2.0)
 
@@ -133,8 +133,12 @@ def test_run_ends_when_a_thread_of_the_pool_hangs(
     assert not pool.running
 
 
-def test_a_pool_without_run_notices_as_well(
-    make_pool: MakePool, enqueuer: Enqueuer, trap: Trap, wait_until: WaitUntil
+def test_a_pool_without_run_notices_as_well_and_can_be_started_again(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    trap: Trap,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = make_pool(concurrency=1)
     pool.job("work", lambda job: None)
@@ -142,8 +146,10 @@ def test_a_pool_without_run_notices_as_well(
     trap.lay((Link, "send"), "workkit-dispatcher", strike)
     enqueuer.enqueue("work")
     wait_until(lambda: not pool.running)
-    with pytest.raises(PoolState, match="was stopped"):
-        pool.start()
+    monkeypatch.undo()
+    pool.start()
+    assert pool.running
+    assert pool.drain(PATIENCE_S).complete
 
 
 def test_run_ends_when_a_worker_thread_is_ended(
@@ -209,7 +215,7 @@ def test_run_ends_when_an_async_handler_past_its_timeout_blocks_the_event_loop(
 
 @pytest.fixture
 def broken_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Any]], None]]:
-    """Have the log handled by a function that fails or hangs."""
+    """Handle the log with a function that fails or hangs."""
     logger, handlers = logging.getLogger("workkit"), []
 
     def log_to(function: Callable[[], Any]) -> None:
@@ -256,7 +262,7 @@ def test_a_log_that_nobody_reads_holds_up_neither_jobs_nor_the_stop(
 
 
 class Refusing:
-    """A system that starts no thread of some names, while it is full."""
+    """A system that refuses to start threads with some names, while it is full."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names: set[str] = set()
@@ -275,6 +281,19 @@ class Refusing:
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> Refusing:
     return Refusing(monkeypatch)
+
+
+def test_log_records_are_delivered_by_the_stop_where_no_thread_can_deliver_them(
+    make_pool: MakePool, enqueuer: Enqueuer, system: Refusing, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = make_pool()
+    pool.job("fails", fail, max_fails=1)
+    system.names = {"workkit-log"}
+    enqueuer.enqueue("fails")
+    with pool:
+        assert pool.drain(PATIENCE_S).complete
+        system.refused.wait_for(1)
+    assert "is dead" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -419,7 +438,7 @@ def test_run_within_a_running_loop_is_refused_with_the_way_that_works(make_pool:
     pool.job("work", lambda job: None)
 
     async def main() -> None:
-        with pytest.raises(PoolState, match=r"await asyncio\.to_thread\(pool\.stop\)"):
+        with pytest.raises(PoolState, match=r"await pool\.run_async\(\)"):
             pool.run()
         pool.start()
         await asyncio.to_thread(pool.stop)

@@ -1,4 +1,4 @@
-"""What pools leave behind: in Redis, in the process, in memory."""
+"""The traces that pools leave: in Redis, in the process, in memory."""
 
 from __future__ import annotations
 
@@ -131,5 +131,5 @@ def test_a_running_pool_keeps_no_job_that_it_has_settled(
         seen.wait_for(200)
         assert pool.drain(PATIENCE_S).complete
         gc.collect()
-        # A thread may still have its last job at hand.
+        # A thread may still hold its last job.
         assert sum(burden() is not None for burden in settled) <= 2

@@ -1,9 +1,11 @@
-"""A job is done when its code has run: what handlers, middleware and contexts return is seen to."""
+"""A job is done when its code has run: results of handlers, middleware and contexts are awaited."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import threading
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,6 +24,12 @@ Next = Callable[[], Any]
 
 
 def nothing(_: str) -> None: ...
+
+
+def finished_future() -> concurrent.futures.Future[None]:
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
+    future.set_result(None)
+    return future
 
 
 def first_line_of(client: Client) -> str:
@@ -130,7 +138,10 @@ def test_a_job_is_done_when_the_thread_is_to_which_its_handler_has_given_it(
     assert first_line_of(client) == "LookupError: in the thread"
 
 
-@pytest.mark.parametrize("value", [5, "text", None, {"a": 1}, [1], object(), open])
+@pytest.mark.parametrize("value", [
+    5, "text", None, {"a": 1}, [1], [None, open], [[len]], {"job": [1]}, object(), open,
+    [finished_future()], range(3), iter([1]),
+])  # fmt: skip
 def test_a_value_that_a_handler_returns_is_nobodys_business(
     make_pool: MakePool, enqueuer: Enqueuer, client: Client, value: object
 ) -> None:
@@ -246,6 +257,81 @@ def test_async_middleware_behind_a_plain_decorator_goes_round_its_handler(
         assert pool.drain(PATIENCE_S).complete
     assert note.items == ["in", "handler", "out"]
     assert [record.outcome for record in client.history()] == ["done"]
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_next_after_the_end_of_its_middleware_runs_nothing_and_says_so(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+) -> None:
+    pool, note = make_pool(concurrency=1), Notes()
+    kept: list[Callable[[], Any]] = []
+
+    def keeps(job: Job, next: Next) -> None:  # noqa: A002
+        kept.append(next)
+
+    async def keeps_async(job: Job, next: Next) -> None:  # noqa: A002
+        kept.append(next)
+
+    layers: dict[str, Callable[..., Any]] = {"sync": keeps, "async": keeps_async}
+    pool.middleware(layers[kind])
+    pool.job("work", handler_of(kind, note))
+    enqueuer.enqueue("work")
+    with pool:
+        assert pool.drain(PATIENCE_S).complete
+        with pytest.raises(InvalidHandler, match="after it had returned"):
+            kept[0]()
+    assert note.items == []
+    assert "after it had returned" in caplog.text
+    assert [record.outcome for record in client.history()] == ["done"]  # it was skipped
+
+
+def test_a_call_of_next_on_another_thread_has_ended_before_the_job_is_done(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client
+) -> None:
+    pool, note = make_pool(concurrency=1), Notes()
+    begun, returned = threading.Event(), threading.Event()
+
+    @pool.middleware
+    def hurried(job: Job, next: Next) -> None:  # noqa: A002
+        def go_on() -> None:
+            with contextlib.suppress(LookupError):
+                next()
+
+        threading.Thread(target=go_on).start()
+        assert begun.wait(PATIENCE_S)
+        returned.set()
+
+    @pool.job(max_fails=1)
+    def work(job: Job) -> None:
+        begun.set()
+        assert returned.wait(PATIENCE_S)
+        note("handler")
+        raise LookupError("late")
+
+    enqueuer.enqueue("work")
+    with pool:
+        pool.drain(PATIENCE_S)
+    assert note.items == ["handler"]
+    assert first_line_of(client) == "LookupError: late"
+
+
+def test_a_cancellation_of_its_own_is_not_taken_for_a_timeout(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client
+) -> None:
+    pool = make_pool(concurrency=1)
+
+    async def give_up(job: Job) -> None:
+        raise asyncio.CancelledError("nobody wants it")
+
+    pool.job("work", plain_decorator(give_up), max_fails=1)
+    enqueuer.enqueue("work")
+    with pool:
+        pool.drain(PATIENCE_S)
+    assert first_line_of(client) == "CancelledError: nobody wants it"
 
 
 def test_middleware_of_which_nothing_has_run_fails_the_job(

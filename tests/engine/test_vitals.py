@@ -1,4 +1,4 @@
-"""Signs of life of a pool's loops, in time that the test moves."""
+"""Signs of life of a pool's loops, on a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_first_failure_is_told_once_by_whoever_finds_it() -> None:
     for now_s in range(0, int(HANGS_S) + 20, 4):
         for lookout in lookouts:
             lookout.look(now_s)
-    assert told == [("maintenance", "its maintenance has not turned for 32 s")]
+    assert told == [("maintenance", "its maintenance has made no progress for 32 s")]
 
 
 def test_the_heart_stops_with_the_dispatcher_and_beats_again_when_it_turns(stage: Stage) -> None:

@@ -1,6 +1,6 @@
-"""An idle pool is woken by whatever gives it work, whoever does it, and looks at nothing meanwhile.
+"""Every source of work wakes an idle pool. Otherwise the pool reads nothing.
 
-The look that it takes now and then anyway is put off here, so that it cannot help.
+The pool's periodic look is postponed here, so that it cannot help.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from workkit.core.clock import SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import encode
 from workkit.engine.engine import Engine
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners import HandlerRunner
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
@@ -34,7 +35,7 @@ def _no_other_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until_idle(pool: WorkerPool, wait_until: WaitUntil) -> None:
-    """Wait until the dispatcher waits for the server to speak up."""
+    """Wait until the dispatcher waits for an announcement of the server."""
     driver: Any = pool._driver
     wait_until(lambda: driver._link.armed)
 
@@ -277,12 +278,11 @@ def test_the_first_look_after_the_server_has_forgotten_its_scripts_is_watched_to
 
 def engine_of(pool: WorkerPool) -> Engine:
     """Put a pool together that is not started."""
-    clock, entropy = SystemClock(), Entropy()
+    sources = Sources(SystemClock(), Entropy())
     return Engine(
         pool.spec,
-        clock=clock,
-        entropy=entropy,
-        make_runner=lambda ids, done: HandlerRunner(ids, done, clock, entropy),
+        sources,
+        make_runner=lambda ids, done: HandlerRunner(ids, done, sources),
         notify=lambda: None,
     )
 

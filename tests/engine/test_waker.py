@@ -1,4 +1,4 @@
-"""A waker wakes whoever waits, also in a process with very many open files."""
+"""A waker wakes the waiting thread, also in a process with very many open files."""
 
 from __future__ import annotations
 

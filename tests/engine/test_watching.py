@@ -1,4 +1,4 @@
-"""Who watches whom, where pools are many."""
+"""Which pools a pool watches, if there are many."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY = 14
 
 
 class CountingLink(Link):
-    """Notes which heartbeats are read."""
+    """Records which heartbeats are read."""
 
     def __init__(self, url: str) -> None:
         super().__init__(Target.of(url))

@@ -1,4 +1,4 @@
-"""A pool whose host's clock is wrong does what it would do if it were right."""
+"""A pool on a host with a wrong clock works as with a right clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workkit.core.clock import Instant, SystemClock
 
 
 class Wrong:
-    """A machine's clocks, of which a test moves the wall clock."""
+    """A machine's clocks; a test sets the wall clock."""
 
     def __init__(self, ahead_s: float = 0.0) -> None:
         self.ahead_s = ahead_s

@@ -1,4 +1,4 @@
-"""Enqueuers of both kinds on a clock that stands still, and what they leave in Redis."""
+"""Enqueuers of both kinds on a fixed clock, and the keys that they write."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def ids() -> Entropy:
-    """What gives the ids that the enqueuer is going to give."""
+    """The source of the ids that the enqueuer will use."""
     return Entropy(SEED)
 
 
@@ -51,7 +51,7 @@ def enqueuer(
 
 @pytest.fixture
 def scene(redis_client: Redis, namespace: str, clock: FakeClock) -> Scene:
-    """What lies in the namespace, and Go peers in it."""
+    """The contents of the namespace, and Go peers in it."""
     return Scene(redis_client, namespace, Clock(clock.now_s))
 
 

@@ -1,4 +1,4 @@
-"""The two enqueuers behind one face, so that each test is about both; and a server held up."""
+"""Both enqueuers with one interface, so that each test covers both; and a server with delays."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class _Blocking:
 
 
 def blocking(enqueuer: AsyncEnqueuer, runner: asyncio.Runner) -> Enqueuer:
-    """Let an `AsyncEnqueuer` look like an `Enqueuer`."""
+    """Wrap an `AsyncEnqueuer` so that it has the methods of an `Enqueuer`."""
     return cast("Enqueuer", _Blocking(enqueuer, runner))
 
 
 class HeldUp:
-    """A server, and a connection that holds up its writes and lets them go on."""
+    """A server, and a connection that can delay its writes."""
 
     def __init__(self, server: EmbeddedServer) -> None:
         self.url = server.url

@@ -1,4 +1,4 @@
-"""What is asyncio's own: loops that come and go, tasks at once, and tasks that are cancelled."""
+"""Special cases of asyncio: several loops, concurrent tasks, and cancelled tasks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASKS = 50
 
 
 def connections(redis_client: Redis) -> int:
-    """Count what enqueuers have open."""
+    """Count the open connections of enqueuers."""
     return sum(client["name"] == "workkit" for client in redis_client.client_list())
 
 

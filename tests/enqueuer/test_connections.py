@@ -1,4 +1,4 @@
-"""What may be given as `redis`: URLs and clients of any kind, none of which is borrowed from."""
+"""Values of `redis`: URLs and clients of any kind; enqueuers never use their connections."""
 
 from __future__ import annotations
 

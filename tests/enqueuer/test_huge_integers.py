@@ -1,4 +1,4 @@
-"""Integers that Go cannot read jam the Go pool that claims their job, so they are refused."""
+"""Integers that Go cannot read block the Go pool that claims their job, so they are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Args on their whole way: scheduled, queued, failed, dead, back again, and every byte the same."""
+"""Args keep every byte while a job is scheduled, queued, failed, dead and retried."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def types_in(value: Any) -> Any:
     return type(value)
 
 
-#: Go writes 1.0 as 1, and so do we: that the two are equal is all there is to say.
+#: Go writes 1.0 as 1, and so do we: only equality can be checked.
 @pytest.mark.parametrize("case", [case for case in ALL_ARGS if case != "whole floats"])
 def test_a_handler_gets_what_was_enqueued_with_its_types(
     enqueuer: Enqueuer, scene: Scene, redis_url: str, clock: FakeClock, case: str

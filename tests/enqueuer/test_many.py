@@ -76,7 +76,7 @@ def test_any_iterable_of_pairs_is_taken_and_walked_once(enqueuer: Enqueuer, scen
 
 
 def sent_by(step: Step[Any]) -> list[list[Command]]:
-    """Carry a step out against a server that says yes to everything, and note what it sends."""
+    """Carry out a step on a server that accepts everything, and return the commands."""
     sent: list[list[Command]] = []
     try:
         exchange = next(step)

@@ -1,4 +1,4 @@
-"""What a caller can get wrong is refused before anything reaches Redis."""
+"""Mistakes of a caller are refused before anything reaches Redis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ METHODS: Final[dict[str, Call]] = {
 
 
 def refusals(enqueuer: Enqueuer, name: Any, args: Any, error: type[Exception]) -> dict[str, str]:
-    """Call every method, and return what those that refused had to say."""
+    """Call every method, and return the messages of those that refused."""
     said = {}
     for label, call in METHODS.items():
         try:

@@ -1,4 +1,4 @@
-"""Servers that say no or nothing: clear errors, nothing half done, no secrets shown."""
+"""Servers that refuse or do not answer: clear errors, no partial writes, no secrets shown."""
 
 from __future__ import annotations
 

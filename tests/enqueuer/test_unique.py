@@ -1,4 +1,4 @@
-"""Unique jobs: who gets in, how long the door is shut, and whose args run."""
+"""Unique jobs: which jobs are accepted, how long others are refused, and whose args run."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ ARGS_JSON: Final = r'{"a":"\u003cé\u003e","b":[1,{}]}'
 
 
 def contents(scene: Scene) -> dict[str, Any]:
-    """Read the namespace without the expiries, its name taken off the keys."""
+    """Read the namespace without expiries; the keys are without its name."""
     return {
         key.removeprefix(f"{scene.namespace}:"): entry["value"]
         for key, entry in scene.dump().items()

@@ -1,4 +1,4 @@
-"""A system without `select.poll`, such as Windows: enqueuing and the client work, pools say no."""
+"""A system without `select.poll`, such as Windows: enqueuing and the client work, pools refuse."""
 
 from __future__ import annotations
 

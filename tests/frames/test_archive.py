@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,20 @@ def test_an_archive_has_the_servers_records(past: Stage, tmp_path: Path) -> None
     pd.testing.assert_frame_equal(frames.history(tmp_path / "new" / "archive"), live)
     past.redis.delete(f"{past.namespace}:history")
     assert len(frames.history(str(tmp_path / "new" / "archive"), outcome="dead")) == 2
+
+
+def test_only_the_owner_can_read_an_archive(writer: Writer, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        writer.write(2)
+        frames.archive(writer.stage.client, tmp_path / "archive")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "archive", *(tmp_path / "archive").rglob("*")]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in made}
+    assert len(modes) == 4  # the archive, its lock, a day and a file
+    assert {modes[path.name] for path in made if path.is_dir()} == {0o700}
+    assert {modes[path.name] for path in made if path.is_file()} == {0o600}
 
 
 def test_files_are_partitioned_by_the_day(writer: Writer, tmp_path: Path) -> None:

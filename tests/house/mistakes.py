@@ -1,4 +1,4 @@
-"""What users get wrong, and what a strict type checker says about it; it is never run.
+"""Mistakes of users, with the errors of a strict type checker. This file is never run.
 
 An ignore that is not needed is an error, so each line here is one that mypy finds.
 """
@@ -117,7 +117,7 @@ def reads(job: Job) -> int:
     return job.arg_str("n")  # type: ignore[return-value]
 
 
-# What is right, and has to stay without a word.
+# Correct code, which must give no error.
 pool.job("send", send, max_fails=3, timeout=1.5, backoff=lambda job: 10 * job.fails)
 pool.job("async", send_async)
 pool.job("lambda", lambda job: None)

@@ -44,7 +44,7 @@ class Module:
         return ast.parse(self.text)
 
     def place(self, node: ast.expr | ast.stmt) -> str:
-        """Say where something stands, as editors take it."""
+        """Return the place of a node in the form that editors understand."""
         return f"{self.path.relative_to(ROOT)}:{node.lineno}"
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -69,7 +69,7 @@ class Module:
 
     @cached_property
     def exports(self) -> list[str]:
-        """What `__all__` holds; empty without one."""
+        """The names in `__all__`; empty without one."""
         for node in self.tree.body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
                 names: list[str] = ast.literal_eval(node.value)
@@ -118,11 +118,11 @@ class LuaScript:
 
     @cached_property
     def code(self) -> str:
-        """What runs, without comments."""
+        """The code, without comments."""
         return _LUA_COMMENT.sub("", self.path.read_text("utf-8"))
 
 
-#: What ships beside it, from folders of their own.
+#: Packages that ship with it, from other folders.
 BESIDE: Final = (ROOT / "tui" / "workkit_tui", ROOT / "notebooks" / "workkit_notebook")
 MODULES: Final = tuple(
     Module(path) for folder in (PACKAGE, *BESIDE) for path in sorted(folder.rglob("*.py"))

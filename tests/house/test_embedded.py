@@ -1,4 +1,4 @@
-"""The embedded server: private, gone without a trace, and as durable as it was told to be."""
+"""The embedded server is private, leaves no trace, and keeps data only on request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from workkit.errors import InvalidOption, MissingExtra, ServerUnavailable
 if TYPE_CHECKING:
     from tests.conftest import PrivateServer, ServerKind, WaitUntil
 
-#: A program that starts a server from a thread that ends, says where it is, and ends as it is told.
+#: A program that starts a server on a thread that ends, prints its place, and ends on request.
 OWNER = """
 import os, sys, threading
 from workkit.embedded import EmbeddedServer
@@ -51,7 +51,7 @@ def listens(port: int) -> bool:
 
 
 def run_owner(*how: str) -> tuple[list[str], int, Path]:
-    """Let a program own a server and end; return its last words, the port and the directory."""
+    """Let a program own a server and end; return its last output, the port and the directory."""
     command = [sys.executable, "-c", OWNER, *how]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""What users may import is listed, sorted, documented, and nothing else is public by accident."""
+"""Public names are listed, sorted and documented, and no other name is public by accident."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`import workkit` stays light, and no extra is needed for what does not name it."""
+"""`import workkit` loads little, and only features that name an extra need it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import workkit
 from tests.house.sources import MODULES, ROOT
 
-#: What only the command line, the demo and the extras may bring in.
+#: Modules that only the command line, the demo and the extras may import.
 EXTRAS = (
     "click",
     "fakeredis",

@@ -1,9 +1,10 @@
-"""What linters cannot know: who may touch time, chance, Redis and its keys; how scripts look."""
+"""Rules that linters do not know: access to time, chance, Redis and its keys; form of scripts."""
 
 from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from typing import Final
 
 import pytest
@@ -13,8 +14,15 @@ from workkit.store.keys import Keys, QueueKeys
 
 MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 70
+#: How many other parts a constructor of the engine takes; more travel in a record.
+CONSTRUCTOR_PARTS: Final = 4
+#: The names in annotations of plain values, such as options.
+PLAIN: Final = frozenset(
+    {"Collection", "Iterable", "Mapping", "Sequence", "bool", "bytes", "float", "int", "str"}
+)
 
 CLOCK: Final = "workkit.core.clock"
+ENGINE: Final = "workkit.engine"
 ENTROPY: Final = "workkit.core.entropy"
 STORE: Final = "workkit.store"
 KEYS: Final = "workkit.store.keys"
@@ -24,16 +32,16 @@ DICE: Final = ("random", "secrets", "uuid", "numpy.random", "os.urandom", "os.ge
 NOW: Final = frozenset({"now", "today", "utcnow"})
 UNFINISHED: Final = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
-#: What a key begins with or ends in. A colon with a space beside it is prose.
+#: The beginning or the end of a key. A colon with a space next to it is prose.
 KEY_PART: Final = re.compile(
     r"(?:\A|:)(jobs|worker_pools|worker|unique|slot|lease|history|trash|trashed|aside):(?=\S|\Z)"
     r"|:(known_jobs|worker_pools|retry|scheduled|dead|history|recoveries|begun|periodic|limits|trash"
     r"|inprogress|lock|lock_info|paused|max_concurrency|last_periodic_enqueue)\b"
 )
-#: Keys whose names are no words that anybody needs for something else.
+#: Keys whose names have no other use as words.
 WHOLE_KEYS: Final = frozenset({"known_jobs", "worker_pools", "last_periodic_enqueue", "lock_info"})
 
-#: What makes a script's effect depend on more than its arguments, or changes a job's bytes.
+#: Calls that make a script depend on more than its arguments, or change a job's bytes.
 IMPURE: Final = {
     "the server's clock": re.compile(r"['\"]TIME['\"]", re.IGNORECASE),
     "a random draw": re.compile(
@@ -43,6 +51,20 @@ IMPURE: Final = {
     "an encoder that rounds numbers": re.compile(r"cjson\s*\.\s*encode|cmsgpack"),
 }
 INDEX: Final = re.compile(r"\b(KEYS|ARGV)\[(\d+)(?:\.\.[^\]]*)?\]")
+
+
+def parts_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Return the arguments that are more than plain values and collections of these."""
+    given = function.args
+    named = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
+    return [
+        arg.arg
+        for arg in named
+        if arg is not None
+        and arg.annotation is not None
+        and not {node.id for node in ast.walk(arg.annotation) if isinstance(node, ast.Name)}
+        <= PLAIN
+    ]
 
 
 def is_within(name: str, package: str) -> bool:
@@ -136,6 +158,27 @@ def test_a_function_can_be_seen_whole() -> None:
     ]
 
 
+def test_a_constructor_of_the_engine_takes_few_parts_one_by_one() -> None:
+    taken = {
+        module.place(function): parts
+        for module in MODULES
+        if is_within(module.name, ENGINE)
+        for function in module.functions()
+        if function.name == "__init__" and len(parts := parts_in(function)) > CONSTRUCTOR_PARTS
+    }
+    assert taken == {}
+
+
+def test_the_rule_about_constructors_counts_parts_and_no_plain_values() -> None:
+    source = """
+    def __init__(self, keys: Keys, ids: Sequence[str], host: str | None, *hooks: Hook,
+                 notify: Callable[[], None], pid: int = 0, **more: Any) -> None: ...
+    """
+    (function,) = ast.parse(textwrap.dedent(source)).body
+    assert isinstance(function, ast.FunctionDef)
+    assert parts_in(function) == ["keys", "hooks", "notify", "more"]
+
+
 def test_nothing_in_the_package_is_left_to_be_done() -> None:
     assert not [
         f"{path.relative_to(ROOT)}:{number}"
@@ -220,7 +263,7 @@ def test_the_legend_names_every_key() -> None:
         )
     ]
     examples.append(keys.unique("NAME", b"{}").partition("{")[0])
-    # The legend calls what varies NAME, POOL, WORKER and so on.
+    # The legend calls the variable parts NAME, POOL, WORKER and so on.
     patterns = {example: re.escape(example).replace("NAME", r"\w+") for example in examples}
 
     legend = (LUA / "README.md").read_text("utf-8")
@@ -228,7 +271,7 @@ def test_the_legend_names_every_key() -> None:
     assert missing == set()
 
 
-#: From a place up to so many behind it, however long the table is.
+#: From a place up to a bounded number of places after it, for a table of any length.
 BOUNDED: Final = re.compile(
     r"unpack\(\w+, (\w+), (?:math\.min\(\1 \+ (?:[1-9]\d{0,2}|MOST - 1), [^()]+\)|\1 \+ \d)\)"
 )

@@ -1,4 +1,4 @@
-"""A strict type checker finds what users get wrong, and has nothing against what is right."""
+"""A strict type checker finds mistakes of users, and accepts correct code."""
 
 from __future__ import annotations
 

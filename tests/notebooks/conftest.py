@@ -20,8 +20,8 @@ __all__ = ["Morgue"]
 class Morgue:
     """Jobs that died of two causes, and a pool in which the causes are gone.
 
-    Of the jobs "mail" 1 to 30, multiples of 3 have died of a `ValueError`, and those of 7 that are
-    left of a `TimeoutError`.
+    Of the jobs "mail" 1 to 30, multiples of 3 have died of a `ValueError`. The other multiples of 7
+    have died of a `TimeoutError`.
     """
 
     client: Client

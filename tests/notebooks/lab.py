@@ -28,7 +28,7 @@ _FLAGS: Final = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-#: Nothing asks anything.
+#: JupyterLab shows no questions.
 _SETTINGS: Final = {
     "notebook-extension/tracker": {"autoStartDefaultKernel": True},
     "apputils-extension/notification": {"fetchNews": "false"},
@@ -46,7 +46,7 @@ class Lab:
     Args:
         page: The browser's page.
         url: Where the lab is.
-        token: What opens it.
+        token: The token that opens it.
         root: Its notebooks.
     """
 

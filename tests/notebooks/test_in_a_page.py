@@ -15,8 +15,8 @@ from tests.notebooks.lab import Lab, find_chromium
 pytestmark = [pytest.mark.one_server, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-#: Says how many live views are being renewed. It must not wait for that itself: while a cell runs,
-#: the kernel hears nothing of what the page shows.
+#: Prints how many live views are refreshed. It must not wait for that: while a cell runs, the
+#: kernel receives nothing from the page.
 COUNT = """
 import threading
 print("live views:", sum(t.name == "workkit-live" for t in threading.enumerate()))

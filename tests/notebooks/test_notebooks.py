@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and what is shown of them is what they do."""
+"""The notebooks run from top to bottom, and their saved outputs are true."""
 
 from __future__ import annotations
 

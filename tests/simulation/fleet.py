@@ -209,6 +209,7 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "cron_late": (cron_late, Faults(slow=60, freeze=60, cut=60, crash=60, lose=60)),
     "half_reaped": (half_reaped, Faults(freeze=120)),
     "late": (late, Faults(slow=60)),
+    "late_and_lost": (late, Faults(freeze=200, lose=400)),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
     "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),

@@ -1,9 +1,9 @@
-"""A pool of the original in a simulated world: what it does to Redis, each script in one step.
+"""A pool of the original in a simulated world: its effects on Redis, each script in one step.
 
-It goes by the true time, and knows nothing of workkit. It runs jobs, moves what is due, plans cron
-slots, reaps by the wall clock, and leaves what a Go pool leaves: entries of jobs that were updated,
-fields that are zero, and, when it is killed, all that it held. Two hashes beside the original's
-keys say what it has planned and run, for the checkers.
+It uses the true time, and knows nothing of workkit. It runs jobs, moves due jobs, plans cron slots,
+reaps by the wall clock, and leaves the same traces as a Go pool: entries of updated jobs, fields
+that are zero, and, when it is killed, all jobs that it held. Two more hashes record the slots that
+it has planned and run, for the checkers.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ class LimitsHoldInGo(Checker):
 
 
 class OldArgsAreOver(Checker):
-    """What a stopped Go pool has run in a newer version does not run in the old one."""
+    """A job that a stopped Go pool has run in a newer version does not run in the old version."""
 
     rule = "what a stopped Go pool has run does not run again"
 
@@ -273,7 +273,7 @@ class OldArgsAreOver(Checker):
 
 
 class GoHasRun(Checker):
-    """What Go pools plan runs, and a slot that one of them has run does not run again."""
+    """Slots that Go pools plan run, and a slot that a Go pool has run does not run again."""
 
     rule = "cron slots of Go pools run once"
 

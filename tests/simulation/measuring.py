@@ -38,7 +38,7 @@ LEFT_OUT: Final = {
 }
 #: Folders of threads and sockets.
 FOLDERS_LEFT_OUT: Final = ("engine/runners", "store/connections")
-#: Further modules of a pool, beside the folders.
+#: Further modules of a pool, in addition to the folders.
 BESIDE: Final = ("core/backoff.py", "core/options.py")
 FOLDERS: Final = ("engine", "store")
 WANTED_PERCENT: Final = 95.0

@@ -22,13 +22,13 @@ FAULTS: Final = Faults(crash=30, lose=60, drop=40, freeze=15, cut=20, slow=10)
 #: Long enough for an absence that is longer than what was planned before.
 TROUBLE_S: Final = 480.0
 _EVERY_S: Final = 20
-#: Go pools begin unique jobs without a mark, leave entries and zero fields, and settle recovered
-#: jobs without a word; by these rules nobody but them would be found.
+#: Left out, since only Go pools would break these rules: Go pools begin unique jobs without a mark,
+#: leave entries and zero fields, and settle recovered jobs without a record.
 _NOT_FOR_GO: Final = (UniqueKeysHold, LocksAreTrue, NothingIsLeft)
 
 
 def checkers() -> list[Checker]:
-    """Make the rules that hold beside Go pools."""
+    """Make the rules that hold in worlds with Go pools."""
     kept = [each for each in all_checkers() if not isinstance(each, _NOT_FOR_GO)]
     return [*kept, GoHasRun(), LimitsHoldInGo(), OldArgsAreOver()]
 

@@ -1,4 +1,4 @@
-"""A day of a small fleet costs what its jobs cost, not what its hours cost."""
+"""The cost of a day of a small fleet depends on its jobs, not on its hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many worlds: what is found, how little of it is shown, and how it is seen again."""
+"""Many worlds: failures are found, reduced to a few faults, and reproduced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong, and that the engine lives with it."""
+"""The engine survives all faults."""
 
 from __future__ import annotations
 

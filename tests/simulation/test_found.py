@@ -1,4 +1,4 @@
-"""What the simulator has found in the engine; each failed before it was mended."""
+"""Faults of the engine that the simulator has found; each test failed before the repair."""
 
 from __future__ import annotations
 

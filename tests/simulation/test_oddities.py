@@ -1,4 +1,4 @@
-"""What is rare, what happens at the worst moment, and what comes in many shapes."""
+"""Rare events, events at the worst moment, and things that have many forms."""
 
 from __future__ import annotations
 

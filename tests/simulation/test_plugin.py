@@ -1,4 +1,4 @@
-"""The pytest plugin: seeds, replay, and what it costs those who do not use it."""
+"""The pytest plugin: seeds, replay, and its cost for tests that do not use it."""
 
 from __future__ import annotations
 

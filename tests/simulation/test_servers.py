@@ -1,4 +1,4 @@
-"""What the simulator adds to a server, and that fakeredis answers as a real one."""
+"""The simulator's additions to a server; fakeredis answers like a real one."""
 
 from __future__ import annotations
 

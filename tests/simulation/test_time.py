@@ -1,4 +1,4 @@
-"""Virtual time: what is due happens when it is due, and nothing waits."""
+"""Virtual time: events happen when they are due, and nothing waits."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The simulator sees what has run and what has not, as a real pool does."""
+"""The simulator sees which code has run and which has not, as a real pool does."""
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 from collections.abc import Callable
 from typing import Any
@@ -194,6 +195,40 @@ def test_a_start_hook_that_raises_is_not_passed_over(sim: Simulation, kind: str)
     with pytest.raises(ConnectionError, match="no database"):
         sim.run_for(minutes=1)
     assert not ran
+
+
+# What escapes from a handler.
+
+
+def test_a_task_that_wants_to_end_the_process_ends_neither_the_pool_nor_the_simulation(
+    sim: Simulation,
+) -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def work(job: Job) -> None:
+        await asyncio.get_running_loop().create_task(leave())
+
+    sim.pool().job("work", work, max_fails=1)
+    sim.enqueuer.enqueue("work")
+    sim.run_until_idle()
+    assert first_line_of(sim) == "SystemExit: 3"
+
+
+def test_a_thread_of_ones_own_that_waits_for_async_code_is_told_that_it_cannot(
+    sim: Simulation,
+) -> None:
+    pool = sim.pool()
+
+    @pool.middleware
+    def layer(job: Job, next: Next) -> None:  # noqa: A002 - the name that users are shown
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            executor.submit(next).result()
+
+    pool.job("work", pending_handlers(nothing)["an object to await"], max_fails=1)
+    sim.enqueuer.enqueue("work")
+    sim.run_until_idle()
+    assert first_line_of(sim).startswith("HandlerBlocked: a thread that a handler or a middleware")
 
 
 # Args.

@@ -1,4 +1,4 @@
-"""What is left out of a snapshot."""
+"""The values that a snapshot leaves out."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from workkit.admin.reader import Reader
 from workkit.core.history import FORMAT, Record, pack
 from workkit.core.records import Place
 from workkit.snapshot import Redaction, Snapshot, write_snapshot
+from workkit.snapshot import format as snapshot_format
 
 NOTHING = Redaction(())
 
@@ -204,3 +207,39 @@ def test_a_file_that_is_not_a_snapshot_is_refused(stage: Stage, tmp_path: Path) 
     for name in ("nothing", "text", "other", "cut", "hollow"):
         with pytest.raises(InvalidOption, match=f"{name} is not a snapshot"):
             Snapshot(tmp_path / name)
+
+
+@pytest.mark.parametrize("table", ["about", "state", "blocks", "history"])
+def test_a_block_that_would_take_much_memory_is_refused_before_it_takes_it(
+    past: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    taken(past, tmp_path).close()
+    bomb = zlib.compress(b"\xc4" * 50_000_000, 9)
+    with sqlite3.connect(tmp_path / "snapshot") as database:
+        database.execute(f"UPDATE {table} SET data = ?", (bomb,))  # noqa: S608 - our own names
+    database.close()
+    monkeypatch.setattr(snapshot_format, "MOST_BYTES", 1_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidOption, match="more than 1,000,000 bytes"):
+            look_at_all(Snapshot(tmp_path / "snapshot"))
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def look_at_all(snapshot: Snapshot) -> None:
+    try:
+        list(snapshot.walk(Place("dead")))
+        list(snapshot.history())
+    finally:
+        snapshot.close()
+
+
+def test_what_does_not_fit_into_a_block_is_refused_and_leaves_no_file(
+    past: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_format, "MOST_BYTES", 10)
+    with pytest.raises(InvalidOption, match="cannot be written: a block takes .* at most 10 fit"):
+        write_snapshot(past.client, tmp_path / "snapshot")
+    assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,7 @@ from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.duties.duty import Duty
 from workkit.engine.engine import Engine
 from workkit.engine.handling.execution import Execution
+from workkit.engine.process.sources import Sources
 from workkit.errors import ServerUnavailable
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
@@ -203,7 +204,7 @@ class StepPool:
             return runners[0]
 
         self.engine = Engine(
-            pool.spec, clock=clock, entropy=entropy, make_runner=make, notify=lambda: None
+            pool.spec, Sources(clock, entropy), make_runner=make, notify=lambda: None
         )
         self.runner = runners[0]
         self._duties: dict[str, Duty] = {duty.name: duty for duty in self.engine.duties}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+import itertools
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -39,7 +40,7 @@ class _Lazily:
 
 
 def pending_handlers(note: Note) -> dict[str, Handler]:
-    """Return handlers that return what has to be awaited; each notes "ran" once it is done."""
+    """Return handlers that return an awaitable; each notes "ran" once it is done."""
 
     async def work(job: Job) -> None:
         await asyncio.sleep(0)
@@ -103,7 +104,30 @@ def idle_handlers(note: Note) -> dict[str, Handler]:
     def returns_a_function(job: Job) -> Any:
         return lambda: note("ran")
 
+    async def work(job: Job) -> None:
+        note("ran")
+
+    async def returns_a_list(job: Job) -> Any:
+        return [work(job)]
+
+    class Sender:
+        def send(self) -> None:
+            note("ran")
+
     return {
+        "a list of coroutines": lambda job: [work(job), work(job)],
+        "a comma too many": lambda job: (work(job),),
+        "a dict of coroutines": lambda job: {"first": work(job)},
+        "a set of coroutines": lambda job: {work(job)},
+        "a list of generators": lambda job: [generator(job)],
+        "a list of futures": lambda job: [concurrent.futures.Future()],
+        "a list of an async one": returns_a_list,
+        "a chain": lambda job: itertools.chain(generator(job)),
+        "a zip": lambda job: zip(map(note, ["ran"]), strict=False),
+        "an enumeration": lambda job: enumerate(map(note, ["ran"])),
+        "what takes while": lambda job: itertools.takewhile(note, ["ran"]),
+        "what accumulates": lambda job: itertools.accumulate(["ran"], lambda _, b: note(b)),
+        "a method": lambda job: Sender().send,
         "a generator": lambda job: generator(job),  # noqa: PLW0108 - a lambda is the point
         "a decorated generator": plain_decorator(generator),
         "a generator expression": lambda job: (note("ran") for _ in range(3)),

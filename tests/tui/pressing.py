@@ -1,4 +1,4 @@
-"""What tests of the console press and look at."""
+"""Helpers of the console's tests: they press keys and read the screen."""
 
 from __future__ import annotations
 

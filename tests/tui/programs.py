@@ -45,7 +45,7 @@ class Browser:
         self.asked: list[str] = []
 
     async def call(self, method: str, **params: Any) -> Any:
-        """Call a method, and note which addresses the page asks for meanwhile."""
+        """Call a method, and record the addresses that the page requests until the reply."""
         self._last += 1
         await self._socket.send_json({"id": self._last, "method": method, "params": params})
         while True:

@@ -1,4 +1,4 @@
-"""What needs attention is named, however much of it there is."""
+"""Concerns are named, even if there are very many."""
 
 from __future__ import annotations
 

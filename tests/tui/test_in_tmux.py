@@ -1,4 +1,4 @@
-"""The real program on a real terminal, beside a live pool."""
+"""The real program on a real terminal, with a live pool."""
 
 from __future__ import annotations
 

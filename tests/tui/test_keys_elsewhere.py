@@ -1,4 +1,4 @@
-"""The keys of errors, jobs, workers, cron, undo and files, and what may not be done."""
+"""The keys of errors, jobs, workers, cron, undo and files, and refused actions."""
 
 from __future__ import annotations
 

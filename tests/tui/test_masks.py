@@ -1,4 +1,4 @@
-"""Secrets are hidden wherever they stand: in args, errors, unique keys, check-ins and files."""
+"""Secrets are hidden in all places: in args, errors, unique keys, check-ins and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table draws what has changed, and nothing else."""
+"""The table draws only rows that have changed."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Console(GuardedApp):
 
     Args:
         reader: Reads the namespace.
-        actions: Change it; None where nothing can be changed, as in a snapshot.
+        actions: Changes the namespace; None if it cannot be changed, as in a snapshot.
         pause: Pauses (True) or resumes a queue by its name; None as above.
         settings: The choices of the user.
         clock: Tells the time.
@@ -111,7 +111,7 @@ class Console(GuardedApp):
             variables[name] = back.blend(Color.parse(variables[source]), share).hex
         return variables
 
-    # StartChecks.
+    # Start and end.
 
     def on_mount(self) -> None:
         """Open the first tab and begin to read."""
@@ -130,7 +130,7 @@ class Console(GuardedApp):
         self.feed.close()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Offer the tabs beside Textual's own commands."""
+        """Offer the tabs in addition to Textual's own commands."""
         yield from super().get_system_commands(screen)
         for tab in self.tabs:
             go = partial(self.action_tab, tab.name)
@@ -149,7 +149,7 @@ class Console(GuardedApp):
         """Return the number beside each tab: name → text, "" for none."""
         return {tab.name: tab.screen.badge(seen) for tab in self.tabs}
 
-    # Looking.
+    # Reading.
 
     def _tick(self) -> None:
         now_s = self.clock.read().monotonic_s
@@ -158,7 +158,7 @@ class Console(GuardedApp):
         self._say_state()
 
     def look_now(self) -> None:
-        """Read a view, unless that is under way."""
+        """Start to read a view, unless one is being read."""
         if self._looking:
             self._next_look_s = 0.0
             return
@@ -196,7 +196,7 @@ class Console(GuardedApp):
         self._say_state()
 
     def _show(self, screen: ConsoleScreen | None) -> None:
-        """Hand the view to its screen, if that is still current."""
+        """Pass the view to its screen if that screen is still current."""
         present = self.console_screen
         if self.view is not None and present is not None:
             if present is screen:
@@ -211,7 +211,7 @@ class Console(GuardedApp):
 
     @property
     def console_screen(self) -> ConsoleScreen | None:
-        """The current screen, also behind a box."""
+        """The current screen; if a box is open, the screen behind it."""
         for screen in reversed(self.screen_stack):
             if isinstance(screen, ConsoleScreen):
                 return screen
@@ -224,7 +224,7 @@ class Console(GuardedApp):
             return None
         return self.clock.read().monotonic_s - self._looked_s
 
-    # What may be done.
+    # Changes.
 
     def may_act(self) -> bool:
         """Tell whether something may be changed now; if not, show why."""
@@ -242,10 +242,10 @@ class Console(GuardedApp):
         return False
 
     def pause(self, name: str, *, wanted: bool) -> None:
-        """Pause a queue or resume it, and say so; refuses where nothing may be changed.
+        """Pause or resume a queue, and show that. If nothing may be changed, show why.
 
         Args:
-            name: The queue's.
+            name: The name of the queue.
             wanted: Whether it is to be paused.
         """
         if self.may_act():

@@ -34,9 +34,9 @@ __all__ = [
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 #: Suffixes of files that can be written.
 FORMATS: Final = (".csv", ".json", ".jsonl")
-#: A spreadsheet computes a cell that begins so; it skips a tab and line ends in front.
+#: A spreadsheet computes a cell that begins with one of these; it skips leading tabs and line ends.
 _COMPUTED: Final = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - those of wide scripts too
-#: Jobs that a file gets at most; `workkit export` writes any number, without holding them.
+#: The most jobs in a file; `workkit export` writes any number, without holding them in memory.
 MOST: Final = 20_000
 
 
@@ -79,7 +79,7 @@ def check(path: Path) -> None:
     """Refuse the name of a file that cannot be written.
 
     Args:
-        path: Its suffix says in which form.
+        path: Its suffix names the format.
 
     Raises:
         ValueError: The suffix is not one of `FORMATS`, or the file exists.
@@ -94,10 +94,10 @@ def check_name(path: Path) -> None:
     """Refuse the name of a download.
 
     Args:
-        path: Its suffix says in which form.
+        path: Its suffix names the format.
 
     Raises:
-        ValueError: The suffix is not one of `FORMATS`, or it is more than a simple name.
+        ValueError: The suffix is not one of `FORMATS`, or the name is not simple.
     """
     if path.suffix not in FORMATS:
         raise ValueError(f"end the name in {', '.join(FORMATS)}")
@@ -106,7 +106,7 @@ def check_name(path: Path) -> None:
 
 
 def suggested(name: str) -> str:
-    """Return a name for a file of a list."""
+    """Return a default name for the file of a list."""
     return f"workkit-{_ODD.sub('_', name)}.csv"
 
 
@@ -114,7 +114,7 @@ def write(path: Path, records: Iterable[Any], masks: Masks) -> int:
     """Write records to a file that does not exist yet, and that only its owner can read.
 
     Args:
-        path: Where, see `check`.
+        path: The new file, see `check`.
         records: Records of a reader.
         masks: Hides secrets.
 
@@ -141,7 +141,7 @@ def write(path: Path, records: Iterable[Any], masks: Masks) -> int:
 
 
 def encoded(suffix: str, records: Iterable[Any], masks: Masks) -> tuple[bytes, int]:
-    """Return records as the bytes of a file, and how many they are.
+    """Return the bytes of a file with the records, and the number of records.
 
     Args:
         suffix: One of `FORMATS`.
@@ -174,13 +174,13 @@ def _json(value: Any) -> str:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Lift the fields of a job beside those of its record."""
+    """Put the fields of a job on the same level as those of its record."""
     flat = {name: value for name, value in row.items() if name not in {"job", "sample"}}
     return flat | dict(row.get("job") or {})
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as a cell: nothing that a spreadsheet computes or a terminal obeys."""
+    """Return a value as a cell that no spreadsheet computes and no terminal obeys."""
     if isinstance(value, str):
         text = "\n".join(clean(line) for line in value.split("\n"))
         return f"'{text}" if value[:1] in _COMPUTED else text

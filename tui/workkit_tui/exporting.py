@@ -28,7 +28,7 @@ class Exporter:
         self._exported: Any = getattr(screen, "exported", None)
 
     def ask(self) -> None:
-        """Ask where to; does nothing on a screen that lists nothing."""
+        """Ask for the name of the file; do nothing on a screen without a list."""
         if self._exported is None:
             return
         name, _ = self._exported()
@@ -39,7 +39,7 @@ class Exporter:
     def _begin(self, text: str) -> None:
         path = Path(text)
         if self._app.is_web:
-            check_name(path)  # a path would be one of the server
+            check_name(path)  # a path would be on the server
         else:
             check(path)
         _, records = self._exported()
@@ -60,11 +60,11 @@ class Exporter:
         except (ServerError, ValueError) as error:
             self._say(clean(str(error)), "error")
             return
-        more = "; it is full, workkit export writes the rest" if written == MOST else ""
+        more = "; that is the maximum, workkit export writes all" if written == MOST else ""
         said = f"Wrote {counted(written, 'record')} to {clean(str(path))}{more}"
         self._say(said, "warning" if more else "information")
 
     def _say(self, text: str, severity: Any) -> None:
-        """Say something from the thread."""
+        """Show a toast from the thread."""
         if self._app.is_running:
             self._app.call_from_thread(self._app.notify, text, severity=severity)

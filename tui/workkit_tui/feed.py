@@ -29,7 +29,7 @@ class View:
         seen: The overview.
         trends: Rates and recent executions up to then.
         concerns: The concerns, the worst first.
-        takers: Name → how many workers of live pools take jobs of it.
+        takers: Job name → how many workers of live pools take its jobs.
         recent: A sample of the last executions, the newest first.
         gathered: The data that the screen asked for.
     """
@@ -49,7 +49,7 @@ class Feed:
     Attributes:
         reader: Reads the namespace.
         refresh_s: Seconds between two readings while something changes.
-        trends: Grow with each reading.
+        trends: Updated with each reading.
     """
 
     reader: Reader
@@ -64,7 +64,7 @@ class Feed:
         """Read a view; blocks, so it is called on a thread.
 
         Args:
-            gather: Reads the data that the screen needs beside the overview.
+            gather: Reads the data that the screen needs in addition to the overview.
 
         Raises:
             ServerError: The server does not answer, or refuses.
@@ -90,7 +90,7 @@ class Feed:
             self._watch.close()
 
     def wake(self) -> None:
-        """Return to the chosen pace, since a key was pressed."""
+        """Return to the chosen interval after a key was pressed."""
         self._quiet = 0
 
     @property
@@ -103,7 +103,7 @@ class Feed:
 
 
 def _substance(seen: Overview) -> tuple[Any, ...]:
-    """Return the parts that count as a change; heartbeats and ages do not."""
+    """Return the parts that show a change; heartbeats and ages are left out."""
     return (
         [(q.job_name, q.count, q.running, q.paused, q.max_concurrency) for q in seen.queues],
         [(pool.worker_pool_id, dict(pool.totals)) for pool in seen.pools],

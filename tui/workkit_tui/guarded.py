@@ -46,7 +46,7 @@ class _HarmlessFilter(LineFilter):
     """Makes every line harmless before it becomes bytes for the terminal."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """Return the segments; those without text for the terminal as they are."""
+        """Return the segments with harmless text; control segments stay unchanged."""
         del background
         return [
             segment
@@ -76,7 +76,7 @@ class GuardedApp(App[None]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Show a toast; its text is never markup, whatever the caller asks."""
+        """Show a toast; its text is never markup, even if the caller asks for it."""
         del markup
         super().notify(
             clean(message), title=clean(title), severity=severity, timeout=timeout, markup=False
@@ -85,11 +85,11 @@ class GuardedApp(App[None]):
     # Keys.
 
     async def on_event(self, event: events.Event) -> None:
-        """Finish a key before the next one, which may be meant for a prompt that this one opens.
+        """Finish a key before the next: the key may open a prompt that the next one is meant for.
 
-        Textual hands a key to the widget that has the focus and runs its command when the key has
-        come back from there. A key that was typed meanwhile would run as a command although the
-        one before has opened a line for typing.
+        Textual first passes a key to the widget that has the focus, and runs the key's command when
+        it has come back from there. Without this guard, a key typed in between would run as a
+        command, although the key before it has opened a line for typing.
         """
         if event.is_forwarded or not isinstance(event, events.Key | events.Paste):
             await super().on_event(event)
@@ -113,7 +113,7 @@ class GuardedApp(App[None]):
         elif isinstance(field, PromptField):
             field.take_paste(event.text)
 
-    # The end.
+    # Ending.
 
     def hidden(self, text: str) -> str:
         """Return a text without secrets."""

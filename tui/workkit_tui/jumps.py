@@ -13,7 +13,7 @@ __all__ = ["Jumps"]
 
 
 class Jumps:
-    """Finds what was typed after the colon.
+    """Goes to the tab, queue or job that was typed after the colon.
 
     Args:
         screen: The screen that it is typed on.

@@ -20,7 +20,7 @@ class Key:
     """A key of a screen.
 
     Attributes:
-        keys: Textual's names of the keys that do it, the one that is shown first.
+        keys: Textual's names of the keys to press; the first one is shown.
         action: The action that it calls.
         label: A word for the footer; "" to be in the help only.
         help: Its effect, in a sentence without a full stop.
@@ -40,7 +40,7 @@ class Key:
 
     @property
     def all_shown(self) -> str:
-        """All keys that do it."""
+        """All its keys."""
         return " ".join(_NAMES.get(key, key) for key in self.keys)
 
 
@@ -62,7 +62,7 @@ MOVING: Final = (
     Key(("G", "end"), "cursor_last", "", "To the last row"),
 )
 
-#: Keys of every screen, beside those of the tabs.
+#: Keys of every screen, in addition to those of the tabs.
 COMMON: Final = (
     Key(("l", "right", "tab"), "app.next_tab(1)", "", "The next tab"),
     Key(("h", "left", "shift+tab"), "app.next_tab(-1)", "", "The previous tab"),
@@ -89,6 +89,6 @@ def bindings(keys: Iterable[Key]) -> list[Binding]:
 
 
 def changed(keys: Sequence[Key], *others: Key) -> tuple[Key, ...]:
-    """Return keys with some replaced: those whose action another one has."""
+    """Return the keys; each of the others replaces the key with the same action."""
     replaced = {key.action: key for key in others}
     return tuple(replaced.get(key.action, key) for key in keys)

@@ -25,7 +25,7 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 #: Addresses that mean all interfaces of this machine.
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _DIGITS: Final = 4
-#: What the page may load: nothing from other hosts.
+#: The page may load nothing from other hosts.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "font-src 'self' data:; img-src 'self' data:; connect-src 'self' ws: wss:; "
@@ -34,16 +34,16 @@ _POLICY: Final = (
 
 
 class ConsoleServer(Server):
-    """Serves a console of its own to each browser.
+    """Serves a separate console to each browser.
 
     Args:
-        redis: The server's URL; handed on by the environment, where `ps` does not show it.
+        redis: The server's URL; passed on in the environment, where `ps` does not show it.
         namespace: Prefix of all keys.
         options: See `Settings`.
         host: The address to listen at.
         port: The port.
         token: The secret that a browser has to send; None to make one, which is printed.
-        public_url: The address that browsers use, where a proxy has another one.
+        public_url: The address that browsers use, if a proxy has another one.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class ConsoleServer(Server):
     def _is_own_host(self, host: str) -> bool:
         """Tell whether a Host header names the served address, or this machine.
 
-        A page of another site can point its own name at this machine; then its name stands there.
+        A page of another site can point its own name at this machine; then the header has that
+        name.
         """
         if self._public_host and host.lower() == self._public_host:
             return True

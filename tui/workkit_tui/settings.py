@@ -29,8 +29,8 @@ class Settings:
         refresh_s: Seconds between two readings while something changes.
         read_only: Whether changes are refused.
         masks: Patterns of names whose values are not shown, ``*`` for anything.
-        masks_also: Patterns beside those.
-        theme: The name of a theme of Textual's, or "workkit" or "workkit-light".
+        masks_also: More patterns, in addition to those.
+        theme: The name of one of Textual's themes, or "workkit" or "workkit-light".
         by: Who acts; others see it on the Undo tab.
 
     Raises:

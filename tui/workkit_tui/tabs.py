@@ -1,4 +1,4 @@
-"""The registry of tabs: a tab is added here, beside the file of its screen."""
+"""The registry of tabs. A new tab needs a line here and the file of its screen."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["TABS", "Tab"]
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A screen that has a key of its own.
+    """A screen with its own key.
 
     Attributes:
         name: Its name in code, which is also the `TAB` of its screen.
-        title: What the bar of tabs shows.
+        title: Its name in the bar of tabs.
         key: Textual's name of the key that goes there. No screen uses it for anything else.
         screen: The class of its screen; it takes no arguments.
     """

@@ -15,7 +15,7 @@ from workkit.admin.steps.walk import WaitingJob
 from workkit.admin.watch import LiveWatch, OverviewWatch
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.history import PackedHistory
-from workkit.core.options import check_whole
+from workkit.core.options import check_sources, check_whole
 from workkit.core.records import (
     Batch,
     CronEntry,
@@ -31,6 +31,7 @@ from workkit.core.records import (
     ScheduledJob,
     WorkerObservation,
     WorkerPoolHeartbeat,
+    check_place,
 )
 from workkit.store.connections.link import carrier
 from workkit.store.connections.target import RedisLike
@@ -77,7 +78,8 @@ class LiveReader:
     def __init__(self, namespace: str, redis: RedisLike, *, clock: Clock | None = None) -> None:
         self._keys = Keys(namespace)
         self._links = carrier(redis, namespace)
-        self._clock = clock or SystemClock()
+        check_sources(clock, None)
+        self._clock = clock if clock is not None else SystemClock()
 
     def close(self) -> None:
         """Close the connections. The next call opens them again."""
@@ -167,6 +169,7 @@ class LiveReader:
             InvalidOption: `size` is not valid.
             InvalidName: The queue's name is not valid.
         """
+        check_place(place)
         check_whole("size", size, 1, _MOST_AT_ONCE)
         return self._walk(place, reverse, size)
 

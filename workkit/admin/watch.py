@@ -96,7 +96,8 @@ class LiveWatch:
                 return
         self._age(now_s)
         self._read_queues(queues, now_s)
-        # The totals change only while jobs run. Otherwise an announced heartbeat is enough.
+        # The totals in heartbeats change only while jobs run. Otherwise the announcement is enough:
+        # it shows that the pool is alive.
         wanted = {
             pool
             for pool in self._beaten

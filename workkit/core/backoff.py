@@ -45,7 +45,7 @@ def delay_s(
     entropy: Entropy,
     name: str,
 ) -> int:
-    """Return seconds until the next try; a broken backoff costs its delay, not the job.
+    """Return seconds until the next try; if the backoff is broken, the job still gets a delay.
 
     Args:
         backoff: The user's function, or None.
@@ -91,7 +91,7 @@ def _takes_error(backoff: Backoff) -> bool:
 
 
 def _seconds(returned: object) -> float | None:
-    """Read what a backoff has returned; None for what is not a delay."""
+    """Read the value that a backoff has returned; None if it is not a delay."""
     if inspect.iscoroutine(returned):
         returned.close()  # else Python warns that nobody awaited it
     if isinstance(returned, (str, bytes, bytearray)):

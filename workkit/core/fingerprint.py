@@ -34,15 +34,15 @@ _HERE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH1
 _FRAMES: Final = 20
 _HEADLINE_CHARS: Final = 2_000
 _DIGITS: Final = 12
-#: Exceptions that hang together, at most, for a log to format them.
+#: The most chained exceptions that a log formats.
 _MOST_CHAINED: Final = 200
-# Attributes as the interpreter has them: a class can put properties of its own in their place.
+# The interpreter's own attributes: a class can define properties with the same names.
 _NAME: Final[Any] = vars(type)["__name__"]
 _TRACEBACK: Final[Any] = vars(BaseException)["__traceback__"]
 _CAUSE: Final[Any] = vars(BaseException)["__cause__"]
 _CONTEXT: Final[Any] = vars(BaseException)["__context__"]
 _GROUPED: Final[Any] = vars(BaseExceptionGroup)["exceptions"]
-#: What `traceback` asks of an exception without a guard of its own.
+#: Attributes of an exception that `traceback` reads without catching errors.
 _READ: Final = frozenset(
     {
         "__bool__", "__cause__", "__class__", "__context__", "__getattr__", "__getattribute__",
@@ -89,7 +89,7 @@ class ErrorParts(NamedTuple):
 def error_text(error: BaseException) -> str:
     """Write an exception as it is stored: headline, blank line, traceback of the last frames.
 
-    It never raises, whatever the exception's own code does.
+    It never raises, even if the exception's own code does.
     """
     name, message = type_name(error), _message(error)
     headline = _as_text((f"{name}: {message}" if message else name)[:_HEADLINE_CHARS])
@@ -101,11 +101,11 @@ def error_text(error: BaseException) -> str:
 
 
 def _trace(error: BaseException) -> str:
-    """Write the last frames of a traceback, the user's own where there are some."""
+    """Write the last frames of a traceback; only the user's own, if it has some."""
     frames = list(traceback.walk_tb(traceback_of(error)))
     own = [at for at in frames if not at[0].f_code.co_filename.startswith(_HERE)] or frames
-    # Extracted this way, frames have no columns. To mark those, `traceback` parses each line again,
-    # and before Python 3.12.3 that breaks what another thread happens to parse at that moment.
+    # Frames extracted this way have no columns. To mark columns, `traceback` parses each line
+    # again. Before Python 3.12.3, that breaks another thread that parses at the same time.
     lines = traceback.StackSummary.extract(iter(own[-_FRAMES:])).format()
     return _as_text("".join(lines).rstrip())
 
@@ -116,7 +116,7 @@ def _as_text(text: str) -> str:
 
 
 def traceback_of(error: BaseException) -> TracebackType | None:
-    """Return an exception's traceback, past what its class has put in the attribute's place."""
+    """Return an exception's traceback, even if its class redefines the attribute."""
     trace: TracebackType | None = _TRACEBACK.__get__(error)
     return trace
 
@@ -132,10 +132,10 @@ def without_own_frames(error: BaseException) -> BaseException:
 
 
 def can_be_logged(error: BaseException) -> bool:
-    """Tell whether a log can format an exception with all that it is chained to.
+    """Tell whether a log can format an exception and the exceptions that it is chained to.
 
-    `traceback` reads attributes of the exception and of its class. A class that puts code of its
-    own in their place can raise anything there, also what ends a thread; so it is tried first.
+    `traceback` reads attributes of the exception and of its class. A class can redefine them with
+    code that raises anything, even an exception that ends a thread. So this is tried first.
     """
     try:
         str(error).encode()
@@ -147,7 +147,7 @@ def can_be_logged(error: BaseException) -> bool:
 
 
 def _is_plain(error: BaseException) -> bool:
-    """Tell whether formatting an exception runs no code of its class but its `__str__`."""
+    """Tell whether formatting an exception runs no code of its class except `__str__`."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -171,7 +171,7 @@ def _is_plain_class(kind: type[BaseException]) -> bool:
 
 
 def type_name(error: BaseException) -> str:
-    """Return the name of an exception's class, whatever its metaclass says."""
+    """Return the name of an exception's class, even if its metaclass hides it."""
     name: str = _NAME.__get__(type(error))
     return name if name.isprintable() else _as_text(repr(name))
 
@@ -193,7 +193,7 @@ def text_of(
 
     Args:
         value: The value.
-        without: What to say where its own code raises.
+        without: The text to return if the value's own code raises.
         most: Characters at most.
         show: Makes the text: `str` or `repr`.
         through: Exceptions that are raised and not replaced.

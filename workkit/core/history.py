@@ -2,10 +2,10 @@
 
 One stream entry holds all that finished in one exchange: fields ``v`` (format), ``pool``, ``host``,
 ``n`` (how many), ``r``, a MessagePack array of records, ``b``, how many bytes had been written, and
-``ver``, the version of the program. A record is an array in the order of `Record`'s fields; readers
-take later ones that are missing as their defaults. The entry's id is ``MS-TOTAL``: when
-it was written, and how many records had been written since the stream began, so that a reader knows
-how many the cap took away.
+``ver``, the version of the program. A record is an array in the order of `Record`'s fields; if the
+last ones are missing, readers use their defaults. The entry's id is ``MS-TOTAL``: when it was
+written, and how many records had been written since the stream began. So a reader knows how many
+were trimmed.
 """
 
 from __future__ import annotations

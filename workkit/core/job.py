@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 #: Longer error texts are cut in the middle, bytes.
 MAX_ERROR_BYTES: Final = 16_384
-#: A check-in longer than this is cut (characters); it is written again and again while it stands.
+#: A check-in longer than this is cut (characters), because it may be written many times.
 MAX_CHECKIN_CHARS: Final = 1_000
 
 PERIODIC: Final = "periodic:"
@@ -54,8 +54,8 @@ class Payload(
     """The engine's own copy of a job's fields. Handlers can change only its args.
 
     The fields are those of `Job`, and `stamp_ms`: when the job entered its queue, epoch ms, as
-    workkit wrote it. Go readers skip it, and a Go requeuer changes only `t`; so it counts only
-    where both name the same second. Anything else stays in the bytes.
+    workkit wrote it. Go readers skip it, and a Go requeuer changes only `t`; so it counts only if
+    both have the same second. All other fields stay in the bytes.
     """
 
     name: str
@@ -128,7 +128,7 @@ class Job(msgspec.Struct, eq=False):
         fails: How many times it failed.
         last_err: The last error, message first, then a bounded traceback; "" if none.
         failed_at: When it failed last, epoch seconds; 0 if it did not.
-        raw: The bytes as they stand in Redis.
+        raw: The bytes as they are in Redis.
         undecodable: Why the bytes are not a job, else None. Only a `Client` shows such jobs.
         has_unread_arg_error: Whether nobody has read `arg_error` since it was set.
     """
@@ -155,9 +155,9 @@ class Job(msgspec.Struct, eq=False):
 
     @property
     def arg_error(self) -> str | None:
-        """What the last failing typed accessor had to say, else None.
+        """The message of the last typed accessor that failed, else None.
 
-        A handler that reads it decides itself what to do about it. If a handler returns and nobody
+        A handler that reads it must handle the error itself. If a handler returns and nobody
         has read it, the job fails; ``pool.job(..., check_args=False)`` turns that off.
         """
         self.has_unread_arg_error = False
@@ -179,10 +179,10 @@ class Job(msgspec.Struct, eq=False):
         """
         if self._checkin is None:
             return
-        from workkit.core import fingerprint  # those who only enqueue need none of it
+        from workkit.core import fingerprint  # programs that only enqueue do not need it
 
         most, why = MAX_CHECKIN_CHARS, "this check-in cannot be shown"
-        # A timeout of the handler's own may strike here, and has to reach it.
+        # The handler's own timeout may be raised here, and must reach the handler.
         text = fingerprint.text_of(message, why, most + 1, through=JobTimeout)
         self._checkin(text if len(text) <= most else text[: most - 1] + "…")
 
@@ -264,8 +264,8 @@ def encode(
         unique_key: The key that holds its uniqueness; "" for a plain job.
         unique_until: "done" to keep the key until the job has succeeded or died. Go pools drop the
             field and release at the start.
-        enqueued_ms: The same time in epoch milliseconds, for a job that enters its queue now; a
-            member of our own behind the original's fields.
+        enqueued_ms: The same time in epoch milliseconds, for a job that enters its queue now; an
+            additional field after the original's fields.
 
     Returns:
         The list element.

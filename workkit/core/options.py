@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from workkit.core.backoff import Backoff
+from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 
 __all__ = [
@@ -18,12 +19,15 @@ __all__ = [
     "JobOptions",
     "check_flag",
     "check_job_bytes",
+    "check_sources",
+    "check_time",
+    "check_wait",
     "check_whole",
     "near_match",
     "shown",
 ]
 
-#: A job larger than this is warned of, bytes: it is copied at each step of its life.
+#: Enqueuers warn of a job larger than this, bytes: it is copied at each step of its life.
 LARGE_BYTES: Final = 10 * 1024
 #: A job larger than this is refused by default, bytes.
 MAX_JOB_BYTES: Final = 1024 * 1024
@@ -58,12 +62,12 @@ class JobOptions:
         priority: Weight of the queue among those that have jobs, 1 to 100000.
         max_fails: How many failures send a job to the dead set; 1 means no retry.
         skip_dead: Drop the job after its last failure instead.
-        max_concurrency: How many may run at once across all pools; 0 is no limit.
+        max_concurrency: How many may run at once across all pools; 0 for no limit.
         backoff: Seconds until the next try, from the failed job, or from the job and its error;
-            None is the original's default.
-        timeout: Seconds that a handler may run; None is no limit. An async handler is cancelled; a
+            None for the original's default.
+        timeout: Seconds that a handler may run; None for no limit. An async handler is cancelled; a
             sync one is interrupted between two bytecodes, which a blocking C call can delay.
-        check_args: Whether a job fails whose handler has returned and left an `arg_error` unread.
+        check_args: Whether a job fails if its handler returns and has not read an `arg_error`.
         retry_on: If given, only these exceptions and timeouts are retried; after any other the job
             is dead at once.
         fail_on: After these exceptions the job is dead at once. Where both options have a class of
@@ -150,8 +154,7 @@ class HistoryOptions:
 
 
 def _check_bound(name: str, value: object, most: int, unit: str) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is not None and not (number and 0 < value <= most):  # type: ignore[operator]
+    if value is not None and not (_is_number(value) and 0 < value <= most):  # type: ignore[operator]
         raise InvalidOption(
             f"{name} must be a number of {unit} above 0 and up to {most}, or None, "
             f"not {shown(value)}"
@@ -188,8 +191,49 @@ def check_whole(name: str, value: object, low: int, high: int) -> None:
         )
 
 
+def check_wait(name: str, value: object) -> None:
+    """Refuse a bound on a wait that is not a number of seconds; None is no bound.
+
+    Numbers below 0 are accepted, as what is left of a deadline may be.
+
+    Raises:
+        InvalidOption: The message names the option and the value.
+    """
+    if value is not None and not _is_number(value):
+        raise InvalidOption(
+            f"{name} must be a number of seconds, or None for no limit, not {shown(value)}"
+        )
+
+
+def check_time(name: str, value: object) -> None:
+    """Refuse a value that cannot be a time in epoch seconds.
+
+    Raises:
+        InvalidOption: The message names the option and the value.
+    """
+    if not _is_number(value):
+        raise InvalidOption(f"{name} must be epoch seconds, not {shown(value)}")
+
+
+def _is_number(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and value == value  # noqa: PLR0124 - NaN differs from itself
+
+
+def check_sources(clock: object, entropy: object) -> None:
+    """Refuse sources of times and of random numbers that are not; None is the default source.
+
+    Raises:
+        InvalidOption: The message names the option and the value.
+    """
+    if clock is not None and not callable(getattr(clock, "read", None)):
+        raise InvalidOption(f"clock must have a method read(), not {shown(clock)}")
+    if entropy is not None and not isinstance(entropy, Entropy):
+        raise InvalidOption(f"entropy must be an Entropy(...), not {shown(entropy)}")
+
+
 def shown(value: object) -> str:
-    """Return a user's value as a message shows it; it does not raise, and is not long."""
+    """Return a user's value as short text for a message; never raises."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - integers of 5,000 digits, and users' classes
@@ -206,7 +250,7 @@ def near_match(name: str, known: Collection[str]) -> str:
 
 
 def check_job_bytes(value: object) -> int:
-    """Refuse a bound on the size of jobs that is not one.
+    """Refuse an invalid bound on the size of jobs.
 
     Raises:
         InvalidOption: The message names the bounds.

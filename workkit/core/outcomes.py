@@ -29,8 +29,9 @@ class OutcomeRule(NamedTuple):
         total: The heartbeat field that counts it; "" without one.
         slot_mark: The state of a cron job's slot after it.
         level: How serious it is.
-        becomes: What a log line says about the job if its handler raised; "" logs nothing.
-        ended: What the page of a running job says when it ends so; {ago} is the time since.
+        becomes: The log's words about the job if its handler raised; "" logs nothing.
+        ended: The words on a running job's page when it has ended this way; {ago} is the time
+            since.
     """
 
     meaning: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar, get_args
 
 from workkit.core.job import Job
+from workkit.core.options import shown
 from workkit.errors import InvalidOption
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ScheduledJob",
     "WorkerObservation",
     "WorkerPoolHeartbeat",
+    "check_place",
 ]
 
 J = TypeVar("J")
@@ -61,6 +63,18 @@ class Place:
     def __str__(self) -> str:
         """Return its name for people."""
         return f"queue {self.queue!r}" if self.queue else f"the {self.kind} set"
+
+
+def check_place(place: object) -> None:
+    """Refuse what is not a place.
+
+    Raises:
+        InvalidOption: The message shows how places are written.
+    """
+    if not isinstance(place, Place):
+        raise InvalidOption(
+            f'a place is Place("dead"), or Place("queued", NAME) for a queue, not {shown(place)}'
+        )
 
 
 class Placed(Protocol):
@@ -241,7 +255,7 @@ class WorkerPoolHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class WorkerObservation:
-    """What one worker runs.
+    """The job that one worker runs.
 
     Attributes:
         is_busy: Whether it runs a job. If not, the fields of the job are empty.

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 __all__ = ["server_label", "without_password"]
 
-#: What a URL is shown as if parts of a password may stand where the server should.
+#: Shown instead of a URL if a part of the password may be in the place of the server.
 _HIDDEN: Final = "..."
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:,/?#@]*)(?::\d*)?"
 _HOSTS: Final = re.compile(rf"{_HOST}(?:,{_HOST})*", re.ASCII)

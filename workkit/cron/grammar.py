@@ -43,6 +43,8 @@ _SPACES: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".
 _NO_SPACE: Final = re.compile(f"[^{_SPACES}]+")
 _NUMBER: Final = re.compile(r"\+?0*([0-9]{1,19})")
 #: Go's largest `int` and largest `time.Duration`.
+#: A message shows so much of the beginning and of the end of a text, characters.
+_SHOWN_CHARS: Final = 200
 _MAX_INT64: Final = 2**63 - 1
 
 
@@ -144,7 +146,7 @@ def parse(spec: str, *, default_zone: tzinfo | None = None) -> Schedule:
 def _check_text(spec: object) -> str:
     remedy = "write five or six fields, or a descriptor such as @daily"
     if not isinstance(spec, str):
-        raise InvalidSpec(f"cron spec {spec!r} is not a string; {remedy}")
+        raise InvalidSpec(f"cron spec {spec!r:.200} is not a string; {remedy}")
     spec = str.__str__(spec)  # the value of an enum member
     if not spec:
         raise InvalidSpec(f"cron spec '' is empty; {remedy}")
@@ -155,8 +157,15 @@ def _check_text(spec: object) -> str:
     return spec
 
 
+def _cut(text: str) -> str:
+    """Return a text without its middle if it is long."""
+    if len(text) <= 2 * _SHOWN_CHARS:
+        return text
+    return f"{text[:_SHOWN_CHARS]}...{text[-_SHOWN_CHARS:]}"
+
+
 def _refuse(spec: str, complaint: str, remedy: str) -> NoReturn:
-    raise InvalidSpec(f"cron spec {spec!r}: {complaint}; {remedy}")
+    raise InvalidSpec(f"cron spec {_cut(repr(spec))}: {_cut(complaint)}; {remedy}")
 
 
 def _unknown_descriptor(spec: str, descriptor: str) -> NoReturn:
@@ -258,7 +267,7 @@ class _Range(NamedTuple):
         if star:
             low, high = self.bounds.lowest, self.bounds.highest
             if hyphen:
-                self._remark(f"means {low_text!r}: what follows a hyphen after it is ignored")
+                self._remark(f"means {low_text!r}: the text after its hyphen is ignored")
         else:
             low = high = self._value(low_text)
             if hyphen:

@@ -22,7 +22,7 @@ class Finding:
         severity: "broken" (jobs are stuck or limits wrong), "risk" (jobs can be lost), or "note".
         subject: The pool, queue, key or setting.
         says: A sentence about the fault.
-        remedy: What the repair does. Without a repair: what you can do.
+        remedy: The effect of the repair. Without a repair: your remedy.
         repairable: Whether there is a repair.
     """
 

@@ -38,13 +38,13 @@ class Examination:
         beats: Registered pool -> its heartbeat; empty if it is missing.
         held: (pool, queue) -> payloads that the pool holds, newest claim first. Also for pools
             that are not registered.
-        observed: Ids of jobs that workers report to run.
+        observed: Ids of jobs that workers report as running.
         tallies: Queue -> its lock, and the jobs that pools hold.
         states: Queue -> its length, pause and limit.
         limits: Queue -> the limit that workkit pools have written.
         uniques: Unique key -> its value.
         claimed: Unique keys that some job names; None if there are no unique keys.
-        large: The ten largest jobs of those above 10 KiB, with where they are, the largest first.
+        large: The ten largest jobs above 10 KiB with their places, the largest first.
     """
 
     server_ms: int

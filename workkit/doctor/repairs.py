@@ -8,9 +8,11 @@ from typing import Final
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.text import counted
+from workkit.engine.duties.callbacks import Callbacks
 from workkit.engine.duties.reaper import Reaper
 from workkit.engine.handling.events import ReapedPool
 from workkit.engine.process.identity import Identity
+from workkit.engine.process.sources import Sources
 from workkit.store.calls import beat, recount, tally
 from workkit.store.calls.beat import Beat
 from workkit.store.keys import Keys
@@ -43,8 +45,8 @@ class Repairs:
         reaped: list[ReapedPool] = []
         nobody = Identity(job_names=[], limits={}, concurrency=0, entropy=self._entropy)
         reaper = Reaper(
-            self._keys, nobody, names, _MAX_RECOVERIES,
-            reaped.append, _nothing, self._entropy, _no_record,
+            self._keys, nobody, Sources(self._clock, self._entropy),
+            Callbacks(reaped=reaped.append), job_names=names, max_recoveries=_MAX_RECOVERIES,
         )  # fmt: skip
         beats = yield from beat.heartbeats(self._keys, [pool_id])
         now = beats[pool_id].heartbeat_at.encode("utf-8", "surrogateescape")
@@ -107,11 +109,3 @@ def _kind(heartbeat: Beat | None) -> str:
     if heartbeat is None:
         return "none"
     return "ours" if heartbeat.limits else "peer"
-
-
-def _nothing() -> None:
-    """Ignore a freed key."""
-
-
-def _no_record(_record: object) -> None:
-    """Ignore a record: only pools write history."""

@@ -7,19 +7,20 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
+from workkit.core.options import check_wait
 from workkit.engine.duties.loop import DutyLoop
-from workkit.engine.engine import Engine, PoolSpec, RunnerFactory
+from workkit.engine.engine import Engine, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
 from workkit.engine.process.courier import COURIER
 from workkit.engine.process.signals import SignalEvent
+from workkit.engine.process.sources import Sources
 from workkit.engine.process.vitals import Pulse
 from workkit.engine.process.waker import Waker
 from workkit.engine.serving import Serving, draining
+from workkit.engine.spec import PoolSpec
 from workkit.errors import PoolState, ServerError
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import Wait, carry_out
@@ -37,7 +38,7 @@ class ThreadsRefusedError(PoolState):
 #: How often a thread that waits for a pool checks that the pool lives, seconds.
 _LOOK_S: Final = 0.2
 #: A stop ends this long after its timeout, even if a thread hangs, seconds. The first part is for
-#: the dispatcher, which returns jobs and signs off; the rest is for the other threads.
+#: the dispatcher, which returns jobs and unregisters the pool; the rest is for the other threads.
 _DISPATCHER_S: Final = 1.4
 _ALL_S: Final = 1.9
 #: How long the other threads may take if there is no timeout, seconds.
@@ -52,8 +53,7 @@ class PoolDriver:
     Args:
         spec: The pool's registrations and options.
         target: The address and options of Redis.
-        clock: The host's clock.
-        entropy: The random source.
+        sources: The host's clock and the random source.
         sleep_backoffs_s: Polling intervals for a server that does not announce changes, seconds.
         make_runner: Makes the runner.
 
@@ -65,8 +65,7 @@ class PoolDriver:
         self,
         spec: PoolSpec,
         target: Target,
-        clock: Clock,
-        entropy: Entropy,
+        sources: Sources,
         sleep_backoffs_s: Sequence[float],
         make_runner: RunnerFactory,
     ) -> None:
@@ -74,10 +73,8 @@ class PoolDriver:
         self._spec = spec
         self._target = target
         self._waker = Waker()
-        self.engine = Engine(
-            spec, clock=clock, entropy=entropy, make_runner=make_runner, notify=self._waker.wake
-        )
-        clock = self._clock = self.engine.clock
+        self.engine = Engine(spec, sources, make_runner=make_runner, notify=self._waker.wake)
+        self._clock = self.engine.clock
         vitals = self.engine.vitals
         self._link = Link(target, name="workkit-dispatcher")
         vitals.dispatcher.connects = lambda: self._link.connecting
@@ -85,25 +82,18 @@ class PoolDriver:
             "workkit-heartbeat",
             Link(target, timeout_s=2.0, name="workkit-heartbeat"),
             [self.engine.heartbeat],
-            clock,
-            entropy,
-            pulse=vitals.heartbeat,
-            lookout=vitals.lookout(),
+            self.engine.sources,
+            vitals.watch(vitals.heartbeat),
         )
         self._maintenance = DutyLoop(
             "workkit-maintenance",
             Link(target, name="workkit-maintenance"),
             self.engine.duties,
-            clock,
-            entropy,
-            pulse=vitals.maintenance,
-            lookout=vitals.lookout(),
+            self.engine.sources,
+            vitals.watch(vitals.maintenance),
         )
         self._serving = Serving(
             self.engine,
-            spec.concurrency,
-            clock=clock,
-            entropy=entropy,
             sleep_backoffs_s=sleep_backoffs_s,
             alarm=self._waker,
             listener=self._link,
@@ -132,6 +122,15 @@ class PoolDriver:
     def stopping(self) -> bool:
         """Whether the pool was asked to stop, or stops by itself."""
         return self._serving.stopping
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the pool has stopped, and the hooks that follow have run."""
+        return self._closed.is_set()
+
+    def wait_closed(self, within_s: float) -> None:
+        """Wait until it is closed, for a limited time, seconds."""
+        self._closed.wait(within_s)
 
     @property
     def ended_itself(self) -> bool:
@@ -180,7 +179,7 @@ class PoolDriver:
                 "its limit of threads, such as ulimit -u or the pids limit of the container"
             ) from None
 
-    # The end.
+    # Ending.
 
     def look(self) -> None:
         """Check that all threads of the pool live and make progress; end the pool if not."""
@@ -315,20 +314,30 @@ class PoolDriver:
         else:
             self._waker.wait(wait.for_s)
 
-    def drain(self, timeout_s: float | None) -> tuple[list[str], dict[str, int], bool]:
+    def drain(
+        self, timeout_s: float | None, gave_up: Callable[[], bool] = lambda: False
+    ) -> tuple[list[str], dict[str, int], bool]:
         """Wait until no job is left that could run now.
+
+        Args:
+            timeout_s: Seconds to wait at most; None for no limit.
+            gave_up: Tells whether nobody waits for the result any more.
 
         Returns:
             Paused queues with jobs, lengths of queues that are not empty, and whether all is done.
 
         Raises:
+            InvalidOption: The timeout is not a number.
             ServerError: Redis does not answer.
         """
+        check_wait("timeout", timeout_s)
         names = list(self._spec.registrations)
         link = Link(self._target)
         try:
             return carry_out(
-                draining(self.engine, names, self._clock, timeout_s), link, self._wait_draining
+                draining(self.engine, names, self._clock, timeout_s),
+                link,
+                lambda wait: self._wait_draining(wait) or gave_up(),
             )
         finally:
             link.close()

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
 from workkit.core.history import Record
-from workkit.core.options import MAX_JOB_BYTES, HistoryOptions
 from workkit.core.outcomes import TOTALS
-from workkit.cron.slots import PeriodicEntry
 from workkit.engine.dispatch.admission import Admission
 from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.deadlines import Deadlines
 from workkit.engine.dispatch.dispatcher import Dispatcher
 from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.dispatch.parts import PoolParts
+from workkit.engine.duties.callbacks import Callbacks
 from workkit.engine.duties.clock_check import ClockCheck, ServerClock
 from workkit.engine.duties.duty import Duty
 from workkit.engine.duties.heartbeat import Heartbeat
@@ -31,51 +27,19 @@ from workkit.engine.duties.reaper import Reaper
 from workkit.engine.duties.reconciler import Reconciler
 from workkit.engine.duties.requeuer import Requeuer
 from workkit.engine.duties.trimmer import Trimmer
-from workkit.engine.handling.events import Events
 from workkit.engine.handling.execution import Execution
-from workkit.engine.handling.handlers import Middleware, Registration
+from workkit.engine.handling.handlers import Registration
 from workkit.engine.process.identity import Identity
+from workkit.engine.process.sources import Sources
 from workkit.engine.process.vitals import Vitals
 from workkit.engine.runners.base import Runner
+from workkit.engine.spec import PoolSpec
 from workkit.store.keys import Keys
 
-__all__ = ["Engine", "PoolSpec", "RunnerFactory"]
+__all__ = ["Engine", "RunnerFactory"]
 
 #: Makes a runner from the worker ids and the function that receives ended executions.
 RunnerFactory = Callable[[Sequence[str], Callable[[Execution], None]], Runner]
-
-
-@dataclass(slots=True)
-class PoolSpec:
-    """Everything that the user has registered and set.
-
-    Attributes:
-        namespace: Prefix of all keys.
-        concurrency: How many handlers run at once.
-        context: Makes a context per job, or None.
-        history: How much history to keep, or None.
-        max_recoveries: A job that was recovered this often from dead pools goes to the dead set.
-        max_job_bytes: Registration refuses a larger cron job.
-        registrations: Job name -> handler and options.
-        middleware: In the order of registration.
-        periodic: Cron entries.
-        events: Hooks.
-        start_hooks: Called before the pool claims its first job.
-        stop_hooks: Called after it has stopped.
-    """
-
-    namespace: str
-    concurrency: int
-    context: Callable[[], Any] | None
-    history: HistoryOptions | None
-    max_recoveries: int
-    max_job_bytes: int = MAX_JOB_BYTES
-    registrations: dict[str, Registration] = field(default_factory=dict)
-    middleware: list[Middleware] = field(default_factory=list)
-    periodic: list[PeriodicEntry] = field(default_factory=list)
-    events: Events = field(default_factory=Events)
-    start_hooks: list[Callable[[], Any]] = field(default_factory=list)
-    stop_hooks: list[Callable[[], Any]] = field(default_factory=list)
 
 
 class Engine:
@@ -83,15 +47,16 @@ class Engine:
 
     Args:
         spec: The pool's registrations and options.
-        clock: The host's clock.
-        entropy: The random source.
+        sources: The host's clock and the random source.
         make_runner: Makes the runner.
         notify: Called from any thread when a handler has ended or the pool was reaped.
         host: The name of the pool's host; by default this machine's.
         pid: The pool's process id; by default this process's.
 
     Attributes:
+        spec: The pool's registrations and options.
         clock: The host's clock, or the server's if the two differ much.
+        sources: That clock and the random source.
         vitals: The signs of life of the pool's loops.
         ledger: The jobs that the pool holds.
         heartbeat: The duty with its own thread.
@@ -104,18 +69,23 @@ class Engine:
     def __init__(
         self,
         spec: PoolSpec,
+        sources: Sources,
         *,
-        clock: Clock,
-        entropy: Entropy,
         make_runner: RunnerFactory,
         notify: Callable[[], None],
         host: str | None = None,
         pid: int | None = None,
     ) -> None:
-        self.clock = clock = ServerClock(clock)
-        keys = Keys(spec.namespace)
-        names = list(spec.registrations)
-        limits = _limits(spec.registrations)
+        self.clock = ServerClock(sources.clock)
+        self.sources = Sources(self.clock, sources.entropy)
+        self.spec = spec
+        self.keys = Keys(spec.namespace)
+        self.vitals = Vitals()
+        self.identity = Identity(
+            job_names=list(spec.registrations), limits=_limits(spec.registrations),
+            concurrency=spec.concurrency, entropy=sources.entropy, host=host, pid=pid,
+        )  # fmt: skip
+        self.ledger = Ledger(self.clock, keep_records=spec.history is not None)
         finished: deque[Execution] = deque()
 
         def done(execution: Execution) -> None:
@@ -123,71 +93,49 @@ class Engine:
             notify()
 
         self._notify = notify
-        self.keys = keys
-        self.vitals = Vitals()
-        self.identity = Identity(
-            job_names=names, limits=limits, concurrency=spec.concurrency,
-            entropy=entropy, host=host, pid=pid,
-        )  # fmt: skip
-        self.ledger = Ledger(clock, keep_records=spec.history is not None)
         self.runner = make_runner(self.identity.worker_ids, done)
-        self.dispatcher = Dispatcher(
-            keys=keys,
+        self.dispatcher = Dispatcher(self._parts(finished))
+        callbacks = Callbacks(
+            totals=self.totals,
+            expelled=self._expelled,
+            reaped=spec.events.reaped,
+            remember=self._remember,
+            is_heard=lambda: self.heartbeat.is_heard,
+        )
+        self.heartbeat = Heartbeat(self.keys, self.identity, self.vitals.dispatcher, callbacks)
+        self.observer = Observer(self.keys, self.ledger.held)
+        self.requeuer = Requeuer(self.keys, sources.entropy)
+        self.reaper = Reaper(
+            self.keys, self.identity, self.sources, callbacks,
+            job_names=spec.registrations, max_recoveries=spec.max_recoveries,
+        )  # fmt: skip
+        self.duties: tuple[Duty, ...] = self._duties()
+
+    def _parts(self, finished: deque[Execution]) -> PoolParts:
+        """Put together what the dispatcher and its helpers share."""
+        spec, entropy = self.spec, self.sources.entropy
+        priorities = {name: item.options.priority for name, item in spec.registrations.items()}
+        return PoolParts(
+            spec=spec,
+            keys=self.keys,
+            clock=self.clock,
             identity=self.identity,
-            admission=Admission(
-                keys,
-                spec.registrations,
-                spec.middleware,
-                spec.context,
-                spec.periodic,
-                entropy,
-                details=_details(spec.history),
-            ),
-            board=QueueBoard(
-                {name: item.options.priority for name, item in spec.registrations.items()},
-                limits,
-                entropy,
-            ),
+            admission=Admission(self.keys, spec, entropy),
+            board=QueueBoard(priorities, self.identity.limits, entropy),
             ledger=self.ledger,
             runner=self.runner,
-            deadlines=Deadlines(self.ledger, self.runner, clock, entropy),
+            deadlines=Deadlines(self.ledger, self.runner, self.sources),
             finished=finished,
-            events=spec.events,
-            history=spec.history,
-            concurrency=spec.concurrency,
-            max_recoveries=spec.max_recoveries,
-            clock=clock,
-        )
-        self.heartbeat = Heartbeat(
-            keys, self.identity, self.totals, self._reaped, self.vitals.dispatcher
-        )
-        self.observer = Observer(keys, self.ledger.held)
-        self.requeuer = Requeuer(keys, entropy)
-        self.reaper = self._reaper(spec, clock, entropy)
-        self.duties: tuple[Duty, ...] = self._duties(spec, entropy)
-
-    def _reaper(self, spec: PoolSpec, clock: Clock, entropy: Entropy) -> Reaper:
-        return Reaper(
-            self.keys,
-            self.identity,
-            list(spec.registrations),
-            spec.max_recoveries,
-            spec.events.reaped,
-            self._reaped,
-            entropy,
-            self._remember,
-            lambda: self.heartbeat.is_heard,
-            clock,
         )
 
-    def _duties(self, spec: PoolSpec, entropy: Entropy) -> tuple[Duty, ...]:
+    def _duties(self) -> tuple[Duty, ...]:
         """Make the duties of the maintenance thread."""
-        keys, history = self.keys, spec.history
+        keys, history, entropy = self.keys, self.spec.history, self.sources.entropy
         duties: tuple[Duty, ...] = (
             ClockCheck(self.clock),
             self.requeuer,
             self.observer,
-            Planner(keys, spec.periodic, entropy),
+            Planner(keys, self.spec.periodic, entropy),
             self.reaper,
             Reconciler(keys, self.identity, self.reaper, entropy),
         )
@@ -208,7 +156,7 @@ class Engine:
         self.ledger.report(record)
         self._notify()
 
-    def _reaped(self) -> None:
+    def _expelled(self) -> None:
         self.dispatcher.reaped()
         self._notify()
 
@@ -220,8 +168,3 @@ def _limits(registrations: Mapping[str, Registration]) -> dict[str, int]:
         for name, registration in registrations.items()
         if registration.options.max_concurrency
     }
-
-
-def _details(history: HistoryOptions | None) -> HistoryOptions | None:
-    """Return the options if history keeps details that cost extra time per job."""
-    return history if history is not None and (history.args or history.checkins) else None

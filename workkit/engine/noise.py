@@ -16,7 +16,7 @@ _log = logging.getLogger("workkit")
 #: The pool reacts at once to this many announcements in a row that lead to no job: other pools
 #: were faster, or jobs were put off.
 _FREE: Final = 16
-#: After those, the time between two looks, seconds.
+#: The time between two looks after those announcements, seconds.
 _PAUSE_S: Final = 0.1
 #: A silence this long resets the count, seconds.
 _QUIET_S: Final = 1.0

@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from workkit.core import gojson
-from workkit.core.entropy import Entropy
-from workkit.core.options import HistoryOptions, check_whole, shown
+from workkit.core.options import (
+    HistoryOptions,
+    check_sources,
+    check_whole,
+    shown,
+)
 from workkit.cron import host_is_utc, host_zone_name, parse
 from workkit.cron.slots import PeriodicEntry
-from workkit.engine.engine import PoolSpec
 from workkit.engine.handling.handlers import Registration, check_context_function, read_handler
 from workkit.engine.handling.job_options import read_options
+from workkit.engine.spec import PoolSpec
 from workkit.errors import (
     InvalidArgs,
     InvalidHandler,
@@ -65,10 +69,7 @@ def check_pool(
         raise InvalidOption("sleep_backoffs must be a list of milliseconds; this list is empty")
     for wait_ms in sleep_backoffs:
         check_whole("each of sleep_backoffs, in milliseconds,", wait_ms, 0, _MAX_SLEEP_MS)
-    if clock is not None and not callable(getattr(clock, "read", None)):
-        raise InvalidOption(f"clock must have a method read(), not {shown(clock)}")
-    if entropy is not None and not isinstance(entropy, Entropy):
-        raise InvalidOption(f"entropy must be an Entropy(...), not {shown(entropy)}")
+    check_sources(clock, entropy)
 
 
 def register_job(
@@ -116,7 +117,8 @@ def register_periodic(
     size = len(entry.slot(0)[2])
     if size > pool.max_job_bytes:
         raise InvalidArgs(
-            f"cron job {name!r} takes {size} bytes, more than max_job_bytes={pool.max_job_bytes}; "
+            f"cron job {shown(name)} takes {size} bytes, more than "
+            f"max_job_bytes={pool.max_job_bytes}; "
             "store large data elsewhere and enqueue a reference to it"
         )
     if any(known.field == entry.field for known in pool.periodic):

@@ -1,4 +1,4 @@
-"""Runs a pool once in one process, from start to stop, within time limits."""
+"""Runs a pool in one process, from start to stop, as often as asked, within time limits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from types import FrameType
 from typing import Final
 
 from workkit.core.clock import Clock
+from workkit.core.options import check_wait
 from workkit.engine.driver import PoolDriver
-from workkit.engine.engine import PoolSpec
 from workkit.engine.process.signals import SignalEvent, signals_to
-from workkit.errors import PoolState
+from workkit.engine.spec import PoolSpec
+from workkit.engine.surroundings import Surroundings
+from workkit.errors import LifespanFailed, PoolState
 
-__all__ = ["IMPORTING", "Run"]
+__all__ = ["IMPORTING", "Run", "StartRequest", "refuse_import"]
 
 _log = logging.getLogger("workkit")
 
@@ -30,10 +32,36 @@ _log = logging.getLogger("workkit")
 IMPORTING: Final[ContextVar[str]] = ContextVar("workkit_importing", default="")
 #: A stop that takes this much longer than its timeout hangs, seconds.
 _OVERDUE_S: Final = 2.5
+#: How long a start waits for the end of a stop on another thread, seconds.
+_CLOSING_S: Final = 10.0
 
 
 class _StopAskedError(BaseException):
     """Signals came before the pool had been started."""
+
+
+class StartRequest:
+    """One call that starts a pool; another thread may cancel it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_cancelled = self._is_over = False
+
+    def cancelled(self) -> bool:
+        """Tell whether it was cancelled."""
+        return self._is_cancelled
+
+    def over(self) -> bool:
+        """End it; return whether the pool may run."""
+        with self._lock:
+            self._is_over = True
+            return not self._is_cancelled
+
+    def cancel(self) -> bool:
+        """Cancel it; return whether that is too late, because the pool runs."""
+        with self._lock:
+            self._is_cancelled = True
+            return self._is_over
 
 
 class Run:
@@ -41,34 +69,28 @@ class Run:
 
     Args:
         spec: The pool's registrations and options.
-        make_driver: Makes its driver.
-        start_hooks: Calls the hooks that precede the first job.
-        stop_hooks: Calls the hooks that follow the last job.
-        start_failed: Called when the pool could not be started.
+        make_driver: Makes the driver of one run.
+        surroundings: Opens and closes what surrounds the jobs.
         clock: Measures how long a stop takes.
 
     Attributes:
-        driver: The pool's driver, after the start.
+        driver: The driver of the present or the last run; None before the first start.
     """
 
     def __init__(
         self,
         spec: PoolSpec,
         make_driver: Callable[[], PoolDriver],
-        start_hooks: Callable[[], None],
-        stop_hooks: Callable[[], None],
-        start_failed: Callable[[], None],
+        surroundings: Surroundings,
         clock: Clock,
     ) -> None:
         self._clock = clock
         self._give_up_at_s = math.inf
         self._spec = spec
         self._make_driver = make_driver
-        self._start_hooks = start_hooks
-        self._stop_hooks = stop_hooks
-        self._start_failed = start_failed
+        self._surroundings = surroundings
         self._lock = threading.RLock()
-        self._is_starting = False
+        self._starting: StartRequest | None = None
         self.driver: PoolDriver | None = None
 
     @property
@@ -87,74 +109,130 @@ class Run:
             return self.driver.is_overdue(_OVERDUE_S)
         return self._clock.read().monotonic_s > self._give_up_at_s + _OVERDUE_S
 
-    def start(self) -> PoolDriver:
-        """Start the pool, unless it was started already.
+    def start(self, request: StartRequest | None = None) -> PoolDriver:
+        """Start the pool, unless it runs.
+
+        Args:
+            request: Lets another thread cancel the start.
 
         Raises:
-            PoolState: It cannot be started.
+            PoolState: It cannot be started, or the start was cancelled.
+            LifespanFailed: A lifespan has failed.
             ServerError: Redis cannot be reached or refuses us.
         """
         _check_system()
-        if self.driver is not None and not self.driver.is_ours:  # a fork may copy a held lock
-            raise PoolState(
+        if self.driver is not None and not self.driver.is_ours and self.driver.alive:
+            raise PoolState(  # before the lock: a fork may copy a held one
                 f"the pool runs in process {self.driver.pid}, and this process is a fork of it; "
                 "make a new pool in the child"
             )
         with self._lock:
-            if self.driver is not None:
-                if not self.driver.alive:
-                    raise PoolState("the pool was stopped; make a new one")
+            if self._starting is not None:
+                raise PoolState("a start hook or a lifespan cannot start its own pool")
+            if self.driver is not None and self._still_runs(self.driver):
                 return self.driver
-            if self._is_starting:
-                raise PoolState("a start hook cannot start its own pool")
             if not self._spec.registrations and not self._spec.periodic:
                 raise PoolState("the pool has no jobs; register some with pool.job(...)")
-            self._is_starting = True
+            request = self._starting = request or StartRequest()
             try:
-                self._start_hooks()
-                driver = self._make_driver()
-                driver.start()
-                self.driver = driver
-            except BaseException:
-                self._start_failed()
-                raise
+                driver = self._started(request)
             finally:
-                self._is_starting = False
-            atexit.register(self._at_exit)
+                self._starting = None
+            if not request.over():
+                self.stop(0.0)
+                raise PoolState("the start of the pool was cancelled")
             return driver
 
-    def _at_exit(self) -> None:
+    def _still_runs(self, driver: PoolDriver) -> bool:
+        """Tell whether the pool runs; make sure that a run that has ended is closed.
+
+        Raises:
+            PoolState: It is being stopped.
+        """
+        if driver.alive and not driver.stopping:
+            return True
+        if driver.is_ours and not driver.alive and not self.closes_here():
+            # It has ended by itself, or a stop on another thread is about to return.
+            with contextlib.suppress(LifespanFailed):  # logged
+                self._stop(driver, 0.0)
+            driver.wait_closed(_CLOSING_S)
+        if driver.is_ours and not driver.is_closed:
+            raise PoolState("the pool is being stopped; start it when stop() has returned")
+        return False
+
+    def closes_here(self) -> bool:
+        """Tell whether the caller is a handler, a hook or a lifespan, for which a stop waits."""
+        driver = self.driver
+        return self._surroundings.runs_here() or (driver is not None and driver.runs_here())
+
+    def _started(self, request: StartRequest) -> PoolDriver:
+        try:
+            self._surroundings.open(request.cancelled)
+            if request.cancelled():
+                raise PoolState("the start of the pool was cancelled")  # noqa: TRY301
+            driver = self._make_driver()
+            driver.start()
+        except BaseException:
+            self._surroundings.fail()
+            raise
+        self.driver = driver
+        _running.add(self)
+        return driver
+
+    def at_exit(self) -> None:
         """Give jobs back at the end of a process that did not stop the pool."""
         if self.running:
             _log.warning("the process ends while its pool runs; jobs go back; call stop() first")
-            self.stop(0.0)
+            with contextlib.suppress(LifespanFailed):  # logged
+                self.stop(0.0)
 
     def stop(self, timeout_s: float | None) -> None:
-        """Stop the pool within the timeout plus two seconds.
+        """Stop the pool within the timeout plus two seconds; cancel a start on another thread.
 
         Args:
             timeout_s: Seconds that handlers may take; None for no limit.
+
+        Raises:
+            LifespanFailed: A lifespan has failed behind its yield. The pool has stopped.
         """
+        check_wait("timeout", timeout_s)
+        request = self._starting
+        if request is not None:
+            request.cancel()
+            if not self._surroundings.runs_here():
+                with self._lock:  # until the start has ended
+                    pass
         driver = self.driver
         if driver is None or not driver.is_ours:
             return
-        if not driver.runs_here():
+        if not self.closes_here():
             self._stop(driver, timeout_s)
-            return
+        else:
+            self.stop_soon(driver, timeout_s)
+
+    def stop_soon(self, driver: PoolDriver, timeout_s: float | None) -> None:
+        """Stop on another thread; return at once."""
+
+        def stop() -> None:
+            with contextlib.suppress(LifespanFailed):  # logged
+                self._stop(driver, timeout_s)
+
         driver.request_stop(timeout_s)
-        with contextlib.suppress(RuntimeError):  # no thread; `_at_exit` stops the pool
-            threading.Thread(
-                target=self._stop, args=(driver, timeout_s), name="workkit-stop", daemon=True
-            ).start()
+        with contextlib.suppress(RuntimeError):  # no thread; `at_exit` stops the pool
+            threading.Thread(target=stop, name="workkit-stop", daemon=True).start()
 
     def _stop(self, driver: PoolDriver, timeout_s: float | None) -> None:
-        if driver.stop(timeout_s):
-            try:
-                self._spec.events.close(driver.hooks_may_take_s())
-                self._stop_hooks()
-            finally:
-                driver.closed()
-                atexit.unregister(self._at_exit)
+        if not driver.stop(timeout_s):
+            return
+        failed: LifespanFailed | None = None
+        try:
+            self._spec.events.close(driver.hooks_may_take_s())
+            failed = self._surroundings.close()
+        finally:
+            driver.closed()
+            _running.discard(self)
+        if failed is not None:
+            raise failed
 
     def until_asked(self, timeout_s: float | None) -> bool:
         """Start the pool, wait for SIGINT or SIGTERM, then stop; at once after a second signal.
@@ -169,14 +247,13 @@ class Run:
 
         Raises:
             PoolState: The pool cannot be started, or would block a running event loop.
+            LifespanFailed: A lifespan has failed.
             ServerError: Redis cannot be reached or refuses us.
         """
+        check_wait("timeout", timeout_s)
         _refuse_loop()
-        if module := IMPORTING.get():
-            raise PoolState(
-                f"importing {module!r} must not run the pool: put pool.run(), and other code only "
-                'for a script, below `if __name__ == "__main__":`'
-            )
+        refuse_import("pool.run()")
+        self._give_up_at_s = math.inf
         asked, signals = SignalEvent(), list[int]()
         driver: PoolDriver | None = None
 
@@ -203,6 +280,17 @@ class Run:
         return bool(signals) or not driver.ended_itself
 
 
+#: The pools that run in this process.
+_running: Final[set[Run]] = set()
+
+
+@atexit.register
+def _at_exit() -> None:
+    """Stop all pools at the end of the process. Python keeps a slot for each callback ever made."""
+    for run in list(_running):
+        run.at_exit()
+
+
 def _check_system() -> None:
     """Refuse a system that cannot run a pool."""
     if os.name != "posix":
@@ -219,6 +307,19 @@ def _refuse_loop() -> None:
     except RuntimeError:
         return
     raise PoolState(
-        "run() would block the running event loop; call pool.start() here, and at the end "
-        "await asyncio.to_thread(pool.stop)"
+        "run() would block the running event loop; write: await pool.run_async(), or "
+        "async with pool: ..."
     )
+
+
+def refuse_import(call: str) -> None:
+    """Refuse to run a pool during the import of its module.
+
+    Args:
+        call: The call, for the message.
+    """
+    if module := IMPORTING.get():
+        raise PoolState(
+            f"importing {module!r} must not run the pool: put {call}, and other code only "
+            'for a script, below `if __name__ == "__main__":`'
+        )

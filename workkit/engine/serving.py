@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
 from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.duties.requeuer import UNTOLD_S
 from workkit.engine.engine import Engine
@@ -46,9 +45,6 @@ class Serving:
 
     Args:
         engine: The pool's parts.
-        concurrency: How many handlers run at once.
-        clock: The pool's clock.
-        entropy: For the jitter after failures.
         sleep_backoffs_s: Polling intervals for a server that does not announce changes, seconds.
         alarm: Ends the loop's waits.
         listener: The loop's connection.
@@ -63,10 +59,7 @@ class Serving:
     def __init__(
         self,
         engine: Engine,
-        concurrency: int,
         *,
-        clock: Clock,
-        entropy: Entropy,
         sleep_backoffs_s: Sequence[float],
         alarm: Alarm,
         listener: ChangeListener,
@@ -75,13 +68,13 @@ class Serving:
     ) -> None:
         self._safety_look_s = safety_look_s
         self._engine = engine
-        self._concurrency = concurrency
-        self._clock = clock
+        self._concurrency = engine.spec.concurrency
+        self._clock = engine.clock
         self._sleeps = sleep_backoffs_s
         self._alarm = alarm
         self._listener = listener
         self._hurry_requeuer = hurry_requeuer
-        self._outage = Outage("dispatcher", clock, entropy)
+        self._outage = Outage("dispatcher", engine.clock, engine.sources.entropy)
         self._noise = Noise(2 + engine.identity.jobs)
         self._idle_turns = 0
         self._is_failing = False
@@ -264,7 +257,7 @@ class Serving:
             why = f"the system has refused every worker for {_UNSTAFFED_S:.0f} s"
             self.end(why, within_s=_LAST_JOBS_S)
 
-    # The end.
+    # Ending.
 
     def _until_give_back(self) -> float:
         if self._gave_back:
@@ -295,12 +288,12 @@ class Serving:
 
     def _leave(self) -> Routine:
         if self._outage.lasting:  # another wait would make the stop exceed its time limit
-            _log.warning("the pool could not sign off: Redis is away; other pools will notice")
+            _log.warning("the pool could not unregister: Redis is away; other pools will notice")
             return
         try:
             held = yield from self._engine.dispatcher.leave()
         except ServerError as error:
-            _log.warning("the pool could not sign off (%s); other pools will notice", error)
+            _log.warning("the pool could not unregister (%s); other pools will notice", error)
             return
         if held:
             _log.warning("%d jobs stay in progress; another pool recovers them", held)

@@ -1,7 +1,7 @@
 """Enqueues jobs and returns only after replicas or the disk have them.
 
-A server's reply means only that the job is in its memory. For more, a command in the same round
-trip, behind the write, waits until replicas or the disk have the job.
+A server's reply means only that the job is in its memory. So a second command, after the write and
+in the same round trip, waits until replicas or the disk have the job.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from workkit.core.options import check_whole
+from workkit.core.options import check_flag, check_wait, check_whole
 from workkit.errors import InvalidOption, NotConfirmed, ServerError
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command, RoundTrip, Step
@@ -41,16 +41,18 @@ class Durability:
 
     def __post_init__(self) -> None:
         check_whole("replicas", self.replicas, 0, _MAX_REPLICAS)
+        check_flag("fsync", self.fsync)
         if not self.replicas and not self.fsync:
             raise InvalidOption("durably() waits for nothing; give replicas or fsync=True")
-        if not isinstance(self.timeout_s, (int, float)) or not 0 < self.timeout_s <= _MAX_TIMEOUT_S:
+        check_wait("timeout", self.timeout_s)
+        if not 0 < (self.timeout_s or 0) <= _MAX_TIMEOUT_S:
             raise InvalidOption(
                 f"timeout must be more than 0 and at most {_MAX_TIMEOUT_S:g} seconds, "
                 f"not {self.timeout_s!r}"
             )
 
     def confirm(self, step: Step[T]) -> Step[T]:
-        """Run a step of an enqueuer, each of whose exchanges writes, and confirm the writes.
+        """Run a step of an enqueuer and confirm its writes; each of its exchanges must write.
 
         Raises:
             NotConfirmed: The jobs were enqueued, but too few servers have them.
@@ -97,7 +99,7 @@ class Durability:
         if replicas < self.replicas:
             raise NotConfirmed(
                 f"the job was enqueued, but after {self.timeout_s:g} s {replicas} of "
-                f"{self.replicas} replicas had it; it is lost if the master fails before they do"
+                f"{self.replicas} replicas had it; if the master fails now, the job is lost"
             )
 
 

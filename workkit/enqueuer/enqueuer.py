@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from copy import copy
-from typing import Self, overload
+from typing import Generic, Self, TypeVar, overload
 
 from workkit.core.call import Call
-from workkit.core.clock import Clock, SystemClock
+from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES
@@ -22,28 +23,13 @@ from workkit.store.connections.target import RedisLike
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]
 
+C = TypeVar("C")
 
-class Enqueuer:
-    """Enqueues jobs; safe to share among threads.
 
-    Args:
-        namespace: Prefix of all Redis keys.
-        redis: A redis-py client or a URL. The enqueuer opens separate connections to that server.
-        clock: The source of times.
-        entropy: The source of ids.
-        allow_huge_integers: Whether args may hold integers beyond a float's range (309 digits and
-            more). Go cannot read such a job, and its pools would keep it in progress.
-        max_job_bytes: A larger job is refused with `InvalidArgs`; 1 MiB by default. Jobs above
-            10 KiB are logged as a warning, once per name.
+class _BaseEnqueuer(ABC, Generic[C]):
+    """The constructor of both enqueuers; each of them documents the arguments.
 
-    Raises:
-        InvalidOption: `redis` is neither a client nor a URL, or `max_job_bytes` is out of range.
-        InvalidName: The namespace is not valid.
-
-    Every method raises `InvalidName` or `InvalidArgs` before it sends anything. It raises
-    `ServerRefused` if Redis refused (nothing was enqueued), and `ServerUnavailable` if Redis did
-    not answer. In that case the job may have been enqueued; enqueuing it again may run a plain job
-    twice, but not a unique one.
+    A subclass says with `_connect` how its steps reach Redis.
     """
 
     def __init__(
@@ -58,12 +44,43 @@ class Enqueuer:
     ) -> None:
         self._steps = EnqueueSteps(
             namespace,
-            clock or SystemClock(),
-            entropy or Entropy(),
+            clock,
+            entropy,
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
-        self._links: Carrier = Capturable(carrier(redis, namespace))
+        self._links: C = self._connect(redis, namespace)
+
+    @abstractmethod
+    def _connect(self, redis: RedisLike, namespace: str) -> C:
+        """Return the carrier of the steps; connections open when needed."""
+
+
+class Enqueuer(_BaseEnqueuer[Carrier]):
+    """Enqueues jobs; safe to share among threads.
+
+    Args:
+        namespace: Prefix of all Redis keys.
+        redis: A redis-py client or a URL. The enqueuer opens separate connections to that server.
+        clock: The source of times.
+        entropy: The source of ids.
+        allow_huge_integers: Whether args may hold integers beyond a float's range (309 digits and
+            more). Go cannot read such a job, and its pools would keep it in progress.
+        max_job_bytes: A larger job is refused with `InvalidArgs`; 1 MiB by default. Jobs above
+            10 KiB are logged as a warning, once per name.
+
+    Raises:
+        InvalidOption: `redis` is neither a client nor a URL, or another option is not valid.
+        InvalidName: The namespace is not valid.
+
+    Every method raises `InvalidName` or `InvalidArgs` before it sends anything. It raises
+    `ServerRefused` if Redis refused (nothing was enqueued), and `ServerUnavailable` if Redis did
+    not answer. In that case the job may have been enqueued; enqueuing it again may run a plain job
+    twice, but not a unique one.
+    """
+
+    def _connect(self, redis: RedisLike, namespace: str) -> Carrier:
+        return Capturable(carrier(redis, namespace))
 
     @overload
     def enqueue(self, call: Call, /) -> Job: ...
@@ -250,7 +267,7 @@ class Enqueuer:
         self._links.close()
 
 
-class AsyncEnqueuer:
+class AsyncEnqueuer(_BaseEnqueuer[AsyncCarrier]):
     """Enqueues jobs from asyncio, with the methods of `Enqueuer`, awaited.
 
     Args:
@@ -262,24 +279,8 @@ class AsyncEnqueuer:
         max_job_bytes: As for `Enqueuer`.
     """
 
-    def __init__(
-        self,
-        namespace: str,
-        redis: RedisLike,
-        *,
-        clock: Clock | None = None,
-        entropy: Entropy | None = None,
-        allow_huge_integers: bool = False,
-        max_job_bytes: int = MAX_JOB_BYTES,
-    ) -> None:
-        self._steps = EnqueueSteps(
-            namespace,
-            clock or SystemClock(),
-            entropy or Entropy(),
-            max_job_bytes,
-            allow_huge_integers=allow_huge_integers,
-        )
-        self._links: AsyncCarrier = AsyncCapturable(async_carrier(redis, namespace))
+    def _connect(self, redis: RedisLike, namespace: str) -> AsyncCarrier:
+        return AsyncCapturable(async_carrier(redis, namespace))
 
     @overload
     async def enqueue(self, call: Call, /) -> Job: ...

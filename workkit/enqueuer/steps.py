@@ -14,11 +14,18 @@ from typing import Any, Final, Literal, TypeAlias
 from workkit.core import gojson
 from workkit.core import job as wire
 from workkit.core.call import Call
-from workkit.core.clock import Clock
+from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.lifetimes import UNIQUE_LIVES_S
-from workkit.core.options import LARGE_BYTES, MAX_JOB_BYTES, check_job_bytes
+from workkit.core.options import (
+    LARGE_BYTES,
+    MAX_JOB_BYTES,
+    check_flag,
+    check_job_bytes,
+    check_sources,
+    shown,
+)
 from workkit.core.records import ScheduledJob
 from workkit.errors import InvalidArgs, InvalidName, InvalidOption
 from workkit.store.calls import enqueue
@@ -33,7 +40,7 @@ Args: TypeAlias = Mapping[str, Any] | None
 Name: TypeAlias = str | Call
 Until: TypeAlias = Literal["start", "done"]
 
-#: A job scheduled further ahead is taken for a mistake, such as milliseconds for seconds.
+#: A job scheduled further ahead counts as a mistake, such as milliseconds for seconds.
 _MAX_DELAY_S: Final = 100 * 366 * 86_400
 
 
@@ -42,8 +49,8 @@ class EnqueueSteps:
 
     Args:
         namespace: Prefix of all keys.
-        clock: The source of times.
-        entropy: The source of ids.
+        clock: The source of times; None for the host's clock.
+        entropy: The source of ids; None for the system's.
         max_job_bytes: A larger job is refused.
         allow_huge_integers: Whether args may hold integers that Go cannot read.
 
@@ -51,22 +58,24 @@ class EnqueueSteps:
         keys: The keys of the namespace.
 
     Raises:
-        InvalidOption: `max_job_bytes` is out of its range.
+        InvalidOption: An option has a wrong type or is out of its range.
     """
 
     def __init__(
         self,
         namespace: str,
-        clock: Clock,
-        entropy: Entropy,
+        clock: Clock | None,
+        entropy: Entropy | None,
         max_job_bytes: int = MAX_JOB_BYTES,
         *,
         allow_huge_integers: bool = False,
     ) -> None:
+        check_sources(clock, entropy)
+        check_flag("allow_huge_integers", allow_huge_integers)
         self._max_bytes = check_job_bytes(max_job_bytes)
         self.keys = Keys(namespace)
-        self._clock = clock
-        self._entropy = entropy
+        self._clock = clock if clock is not None else SystemClock()
+        self._entropy = entropy if entropy is not None else Entropy()
         self._allow_huge_integers = allow_huge_integers
         self._names: set[str] = set()
         self._large: set[str] = set()  # names with a logged warning of a large job
@@ -80,12 +89,16 @@ class EnqueueSteps:
     def enqueue_many(self, jobs: Iterable[Call | tuple[str, Args]]) -> Step[list[Job]]:
         """Put many jobs into their queues; all are checked before the first is sent."""
         made: list[Job] = []
+        if isinstance(jobs, (str, bytes, Mapping)) or not isinstance(jobs, Iterable):
+            raise InvalidArgs(
+                f"enqueue_many takes an iterable of pairs (name, args), not {shown(jobs)}"
+            )
         for at, item in enumerate(jobs):
             try:
                 name, args = item
             except (TypeError, ValueError):
                 raise InvalidArgs(
-                    f"job {at}: expected a Call or a pair (name, args), got {item!r}"
+                    f"job {at}: expected a Call or a pair (name, args), got {shown(item)}"
                 ) from None
             try:
                 made.append(self._job(name, args))
@@ -115,8 +128,8 @@ class EnqueueSteps:
         run_at_s: int | None = None,
     ) -> Step[Job | None]:
         """Put a unique job into its queue or the scheduled set; return None if one was waiting."""
-        if until not in {"start", "done"}:
-            raise InvalidOption(f'until must be "start" or "done", not {until!r}')
+        if until not in ("start", "done"):
+            raise InvalidOption(f'until must be "start" or "done", not {shown(until)}')
         if isinstance(name, Call):
             name, args = _parts(name, args)
         name = self._check(name)
@@ -164,7 +177,9 @@ class EnqueueSteps:
             or not isinstance(seconds, (int, float))
             or not 0 <= seconds <= _MAX_DELAY_S
         ):
-            raise InvalidOption(f"seconds must be a number from 0 up to a century, not {seconds!r}")
+            raise InvalidOption(
+                f"seconds must be a number from 0 up to a century, not {shown(seconds)}"
+            )
         return math.ceil(self._clock.read().epoch_ms / 1000 + seconds)
 
     def at(self, when: datetime.datetime | float) -> int:
@@ -181,7 +196,8 @@ class EnqueueSteps:
             or not 0 <= when <= self._clock.read().epoch_s + _MAX_DELAY_S
         ):
             raise InvalidOption(
-                f"when must be a datetime with a time zone or epoch seconds, not {when!r}"
+                "when must be a datetime with a time zone or epoch seconds up to a century ahead, "
+                f"not {shown(when)}"
             )
         return math.ceil(when)
 
@@ -206,7 +222,8 @@ class EnqueueSteps:
         """Refuse a job that is too large; warn once per name of a large job."""
         if len(raw) > self._max_bytes:
             raise InvalidArgs(
-                f"job {name!r} takes {len(raw)} bytes, more than max_job_bytes={self._max_bytes}; "
+                f"job {shown(name)} takes {len(raw)} bytes, more than "
+                f"max_job_bytes={self._max_bytes}; "
                 "store large data elsewhere and enqueue a reference to it"
             )
         if name not in self._large:

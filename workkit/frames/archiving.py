@@ -24,8 +24,10 @@ __all__ = ["Archived", "archive"]
 
 #: About this many records in a file at most. The records of an entry stay together.
 _FILE_RECORDS: Final = 250_000
-#: Bytes of packed records in a file at most, about: they are in memory until it is written.
+#: About this many bytes of packed records in a file at most: a file is written from memory.
 _FILE_BYTES: Final = 64 * 1024 * 1024
+#: The mode of the directories of an archive: only for their owner.
+_OWNER_FOLDER: Final = 0o700
 
 
 @dataclass(slots=True)
@@ -55,7 +57,8 @@ def archive(
     """Append new records of history to an archive. Each record that is read is added exactly once.
 
     The run can end at any point, even by a power cut. The next run continues there. Archiving only
-    reads the stream, so the stream's bounds still trim it.
+    reads the stream, so the stream's bounds still trim it. Only its owner can read what it makes; a
+    directory that exists keeps its mode.
 
     Args:
         reader: The source of history.
@@ -69,7 +72,7 @@ def archive(
     """
     root = Path(directory)
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=_OWNER_FOLDER, parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidOption(f"{root} cannot be an archive: {error.strerror}") from None
     with _locked(root):
@@ -94,7 +97,7 @@ def _check_label(root: Path, newest: ArchiveFile, label: str) -> None:
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Lock the archive against other writers, and remove the partial files of a killed one."""
-    with (root / ".lock").open("w") as lock:
+    with open(root / ".lock", "w", opener=_owner_only) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -156,12 +159,12 @@ class _ArchiveRun:
         tables = unpacker.tables([self._entries])
         first, last = self._entries[0].entry_id, self._entries[-1].entry_id
         folder = self._root / f"day={self._day()}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=_OWNER_FOLDER, exist_ok=True)
         partial = folder / f"{first}.{last}.partial"
         table = _joined(tables)
         about = ArchiveHeader(self._label, unpacker.read, unpacker.unreadable, tuple(self._gaps))
         metadata = {**(table.schema.metadata or {}), ABOUT: msgspec.json.encode(about)}
-        with partial.open("wb") as file:
+        with open(partial, "wb", opener=_owner_only) as file:
             pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
@@ -183,6 +186,11 @@ def _joined(tables: Iterator[Any]) -> Any:
     if not found:
         return schema("history").arrow().empty_table()
     return pa.concat_tables(found).unify_dictionaries()
+
+
+def _owner_only(path: str, flags: int) -> int:
+    """Open a file that only its owner can read: history may hold args and errors."""
+    return os.open(path, flags, 0o600)
 
 
 def _sync(folder: Path) -> None:

@@ -21,7 +21,7 @@ Told: TypeAlias = Callable[[int, int | None], None]
 
 #: The time of a job that is compared with `since` and `until`.
 _TIMES: Final = {"dead": "died_at", "retry": "failed_at"}
-#: By what each frame can be filtered.
+#: The filters that each frame has.
 _FILTERS: Final[dict[str, tuple[str, ...]]] = {
     "history": ("since", "until", "name", "outcome"),
     "dead": ("since", "until", "name"),
@@ -32,11 +32,11 @@ _FILTERS: Final[dict[str, tuple[str, ...]]] = {
 
 
 class ExportFilter(NamedTuple):
-    """Which rows are wanted; None is no bound.
+    """The filters of an export; None means no filter.
 
     Attributes:
-        since: Only what ended, died or failed then or later, epoch seconds.
-        until: Only what ended, died or failed before, epoch seconds.
+        since: Only rows that ended, died or failed then or later, epoch seconds.
+        until: Only rows that ended, died or failed before, epoch seconds.
         name: Only jobs of this name.
         outcome: Only executions with this outcome.
     """
@@ -50,7 +50,7 @@ class ExportFilter(NamedTuple):
         """Refuse a filter that the frame does not have.
 
         Raises:
-            InvalidOption: There is one.
+            InvalidOption: One of the filters is set, but the frame does not have it.
         """
         for option, value in self._asdict().items():
             if value is not None and option not in _FILTERS.get(frame, ()):
@@ -70,7 +70,7 @@ def export_tables(
         told: Receives the progress.
 
     Raises:
-        InvalidOption: The frame is unknown, or it cannot be filtered so.
+        InvalidOption: The frame is unknown, or it does not have one of the filters.
         ServerError: Redis did not answer or refused.
     """
     schema(frame)

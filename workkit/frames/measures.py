@@ -117,8 +117,8 @@ def compare(dead: Any, done: Any, *, least: int = 5) -> Any:
     """Find values that are more frequent among dead jobs than among done jobs.
 
     This compares each arg, the job's name, the host, the version and the hour of the day, if both
-    frames have them. Two frames of history have the most. A number with many values is grouped by
-    quarters of its range.
+    frames have them. Two frames of history have the most columns to compare. A number with many
+    values is grouped by quarters of its range.
 
     Args:
         dead: A frame of jobs or executions that failed.

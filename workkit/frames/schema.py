@@ -80,7 +80,7 @@ _HISTORY: Final = (
     Column("job_id", "text", "the job"),
     Column("name", "label", "its name"),
     Column("outcome", "label", "how the execution ended", _OUTCOMES),
-    Column("reason", "label", "what else there is to say of that"),
+    Column("reason", "label", "a detail of the outcome"),
     Column(
         "enqueued_at",
         "time",

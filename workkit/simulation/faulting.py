@@ -8,6 +8,7 @@ from typing import Any, Literal
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 from workkit.simulation.faults import Fault, Faults
+from workkit.simulation.machine.durations import check_seconds
 from workkit.simulation.machine.host import Trap
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.world import Timer, World, microseconds
@@ -75,7 +76,7 @@ class Faulting:
                 pool.start()
 
     def inject(self, fault: Fault) -> None:
-        """Cause a fault now, despite its `at_s`; a stopped pool only has its clock stepped."""
+        """Cause a fault now, despite its `at_s`; on a stopped pool, only "step" has an effect."""
         if fault.pool:
             pool = next((each for each in self.pools if each.name == fault.pool), None)
             if pool is None:
@@ -143,6 +144,8 @@ class Faulting:
                 self.world.after(microseconds(restart_after), pool.start)
             return False
 
+        if restart_after is not None:
+            check_seconds("restart_after", restart_after)
         if before is None and after is None:
             if pool.running:
                 happen("")
@@ -199,7 +202,8 @@ class Faulting:
         pool.start()
 
     def freeze(self, pool: SimulatedPool, seconds: float) -> None:
-        """Freeze a pool: nothing happens on it, and later everything that was due."""
+        """Freeze a pool: nothing happens on it. When it thaws, all that was due happens."""
+        check_seconds("the time of sim.freeze", seconds)
         self._fault(pool.name, fault="freeze", for_s=seconds)
         host = pool.host
         host.frozen_until_us = max(host.frozen_until_us, self.world.now_us + microseconds(seconds))
@@ -218,6 +222,8 @@ class Faulting:
             by: How long a request or a reply takes for one way, seconds. A caller gives up after
                 its timeout (5 s, heartbeats 2 s), but its request still arrives.
         """
+        check_seconds("the time of sim.slow", seconds)
+        check_seconds("by", by)
         self._fault(pool.name, fault="slow", for_s=seconds, by_s=by)
         line = pool.host.line
         line.slow_until_us = self.world.now_us + microseconds(seconds)
@@ -225,6 +231,7 @@ class Faulting:
 
     def cut(self, pool: SimulatedPool, seconds: float) -> None:
         """Cut the connections of a pool silently: requests and replies are lost."""
+        check_seconds("the time of sim.cut", seconds)
         self._fault(pool.name, fault="cut", for_s=seconds)
         pool.host.line.cut_until_us = self.world.now_us + microseconds(seconds)
 
@@ -232,6 +239,7 @@ class Faulting:
 
     def stop_redis(self, seconds: float) -> None:
         """Stop Redis for a while, as in a restart; it keeps its data."""
+        check_seconds("the time of sim.stop_redis", seconds)
         self._fault("", fault="away", for_s=seconds)
         until_us = self.world.now_us + microseconds(seconds)
         self.network.away_until_us = max(self.network.away_until_us, until_us)
@@ -250,6 +258,7 @@ class Faulting:
             code: "OOM" simulates a full server; it lets a script finish whose first write needs no
                 memory. "READONLY" simulates a replica.
         """
+        check_seconds("the time of sim.refuse_writes", seconds)
         self._fault("", fault=code.lower(), for_s=seconds)
         refusal = Refusal(code)
         self.server.refusal = refusal

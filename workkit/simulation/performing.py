@@ -48,7 +48,9 @@ class Performing(Watching):
     """The part of a simulation that runs single jobs."""
 
     enqueuer: Enqueuer
-    _ends: dict[str, tuple[Execution, BaseException | None] | None]
+    #: The id of the job that is performed; "" for none.
+    _performing = ""
+    _end: tuple[Execution, BaseException | None] | None = None
 
     if TYPE_CHECKING:
 
@@ -100,19 +102,19 @@ class Performing(Watching):
             seen = len(self.trace)
             return bool(settled)
 
-        self._ends[job.id] = None
+        self._performing, self._end = job.id, None
         try:
             self.run_until(the_job_has_run, within=within)
         finally:
-            end = self._ends.pop(job.id)
-        return _performed(job, settled[0], end)
+            self._performing = ""
+        return _performed(job, settled[0], self._end)
 
     def handler_ended(self, where: str, execution: Execution, error: BaseException | None) -> None:
         """Report that a handler has ended; keep the end of a job that is performed."""
         super().handler_ended(where, execution, error)
-        if execution.payload.id in self._ends:
+        if execution.payload.id == self._performing:
             # After a timeout, the execution has its error in place of the cancellation.
-            self._ends[execution.payload.id] = (execution, execution.error or error)
+            self._end = (execution, execution.error or error)
 
 
 def _performed(

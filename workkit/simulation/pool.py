@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
-from workkit.engine.engine import PoolSpec
+from workkit.core.options import near_match
 from workkit.engine.handling.execution import Execution
-from workkit.errors import PoolState
+from workkit.engine.handling.values import Values
+from workkit.engine.spec import PoolSpec
+from workkit.errors import InvalidOption, PoolState
 from workkit.pool import WorkerPool
 from workkit.simulation.machine.durations import Takes, read_takes
 from workkit.simulation.machine.host import Host
@@ -18,10 +20,11 @@ from workkit.simulation.trace import Trace
 __all__ = ["PoolWorld", "SimulatedPool"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class PoolWorld(ProcessWorld, Protocol):
-    """What a pool needs of the world.
+    """The parts of the world that a pool needs.
 
     Attributes:
         trace: The events of the world.
@@ -156,6 +159,22 @@ class SimulatedPool:
         """Call a function after the pool has stopped."""
         return self._pool.on_stop(hook)
 
+    def lifespan(self, function: Any) -> Any:
+        """Open what handlers use, and close it; see `WorkerPool.lifespan`.
+
+        An error of a lifespan is raised to whoever runs the world. A crash leaves no lifespan.
+        """
+        self._refuse_if_started()
+        return self._pool.lifespan(function)
+
+    def lifespan_value(self, kind: type[T]) -> T:
+        """Return what a lifespan of the running process has yielded.
+
+        Raises:
+            PoolState: No lifespan has yielded such a value, or no process runs.
+        """
+        return self._process.values.find(kind) if self._process else Values().find(kind)
+
     def _refuse_if_started(self) -> None:
         if self._starts:
             raise PoolState(f"cannot register with {self.name}: it has been started")
@@ -179,7 +198,7 @@ class SimulatedPool:
 
     @property
     def abandoned(self) -> int:
-        """How many handlers still run that were given up after their timeouts."""
+        """How many handlers still run although they were given up after their timeouts."""
         return self._process.runner.abandoned() if self._process else 0
 
     @property
@@ -193,9 +212,19 @@ class SimulatedPool:
         return self._process is not None and self._process.engine.ledger.running > 0
 
     def start(self) -> None:
-        """Start a process of the pool, unless one is running."""
+        """Start a process of the pool, unless one is running.
+
+        A pool that has stopped or crashed starts again, with a new process.
+
+        Raises:
+            InvalidOption: `takes` names a job that the pool does not have.
+            PoolState: It was asked to stop, and has not stopped yet.
+        """
         if self._process is not None:
+            if self.asked_to_stop:
+                raise PoolState(f"{self.name} is being stopped; start it when it has stopped")
             return
+        self._check_takes()
         self._starts += 1
         self.asked_to_stop = False
         self._sim.run_postponed()
@@ -203,6 +232,16 @@ class SimulatedPool:
         self._hosts.append(self._process.host)
         self._sim.trace.add("pool", self.name, does="start")
         self._process.start()
+
+    def _check_takes(self) -> None:
+        """Refuse durations of jobs that the pool does not have."""
+        known = self.spec.registrations
+        if unknown := sorted(self.takes.keys() - known.keys()):
+            names = ", ".join(map(repr, unknown))
+            raise InvalidOption(
+                f"takes of {self.name} names {names}, and the pool has no such job"
+                f"{near_match(unknown[0], known)}; it has {', '.join(map(repr, known)) or 'none'}"
+            )
 
     def stop(self, timeout: float | None = None) -> None:
         """Ask the pool to stop; it stops while the world runs on.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Self
 
 from workkit.client import Client
 from workkit.core.entropy import Entropy
+from workkit.core.text import counted
+from workkit.engine.handling.results import label
 from workkit.enqueuer import AsyncEnqueuer, Enqueuer
 from workkit.errors import InvalidOption, PoolState
 from workkit.pool import WorkerPool
@@ -16,14 +19,14 @@ from workkit.simulation.checkers import Checker
 from workkit.simulation.faulting import Faulting
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.carriers import SimulatedAsyncCarrier, SimulatedCarrier
-from workkit.simulation.machine.durations import Takes
+from workkit.simulation.machine.durations import Takes, check_seconds
 from workkit.simulation.machine.handler_stack import SleepRequest
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads, current_stack
 from workkit.simulation.machine.world import HostClock, Timer, World, microseconds
 from workkit.simulation.performing import Performing
+from workkit.simulation.planning import PlannedCalls, answer_of
 from workkit.simulation.pool import SimulatedPool
-from workkit.simulation.redis.backend import is_outage
 from workkit.simulation.redis.opening import open_backend
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
@@ -38,7 +41,7 @@ __all__ = ["START_S", "Simulation"]
 START_S: Final = 1_800_000_000.0
 
 
-class Simulation(Assertions, Faulting, Performing):
+class Simulation(Assertions, Faulting, PlannedCalls, Performing):
     """A world in which the engine runs in virtual time.
 
         with Simulation(seed=7) as sim:
@@ -64,6 +67,8 @@ class Simulation(Assertions, Faulting, Performing):
             broken, the call that runs the world raises a `Violation`.
         swarm: Whether the rates of `faults` are upper bounds; the seed then draws its own rates.
         only_faults: The faults of the plan that happen, by their indexes; None for all.
+        raise_assertions: Whether the call that runs the world raises the AssertionError of a
+            handler or a hook, so that `assert` works there. False: it only fails the job.
 
     Raises:
         MissingExtra: An extra is not installed that the server needs.
@@ -92,6 +97,7 @@ class Simulation(Assertions, Faulting, Performing):
         checkers: Sequence[Checker] = (),
         swarm: bool = False,
         only_faults: Sequence[int] | None = None,
+        raise_assertions: bool = True,
     ) -> None:
         self.seed = seed
         self.namespace = namespace
@@ -104,8 +110,8 @@ class Simulation(Assertions, Faulting, Performing):
         self._faults = faults
         self._swarm = swarm
         self._only_faults = only_faults
+        self.raise_assertions = raise_assertions
         self._planned: list[Timer] = []
-        self._ends = {}
         self._closed = False
         self._running = False
         self.jumps = jump and faults is None
@@ -122,7 +128,7 @@ class Simulation(Assertions, Faulting, Performing):
         self.network = Network(self.world, self.server, Entropy(f"{seed}/network"))
         self.network.before_outsiders = self._freshen
         self.redis = backend.client
-        self.redis.workkit_carrier = SimulatedCarrier(self.network)
+        self.redis.workkit_carrier = SimulatedCarrier(self.network, keys)
         self.redis.workkit_async_carrier = SimulatedAsyncCarrier(self.redis.workkit_carrier)
         entropy = Entropy(f"{seed}/outside")
         self.enqueuer = Enqueuer(namespace, self.redis, clock=self.clock, entropy=entropy)
@@ -179,21 +185,6 @@ class Simulation(Assertions, Faulting, Performing):
         """The true time, epoch seconds."""
         return self.clock.read().epoch_ms / 1000
 
-    def at(self, seconds: float, action: Callable[..., object], *args: Any) -> None:
-        """Call an action when this many seconds have passed since the world began.
-
-        If Redis does not answer the action, or refuses it, the trace says so and the world goes on.
-        """
-        self.world.at(microseconds(seconds), self._act, action, *args)
-
-    def _act(self, action: Callable[..., object], *args: Any) -> None:
-        try:
-            action(*args)
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            self.trace.add("unanswered", error=str(error))
-
     def sleep(self, seconds: float, *, interruptible: bool = True) -> None:
         """Sleep in virtual time; for sync handlers.
 
@@ -205,7 +196,9 @@ class Simulation(Assertions, Faulting, Performing):
         Raises:
             PoolState: The caller is not a sync handler of a simulated pool.
             JobTimeout: The job's timeout has passed.
+            InvalidOption: The time is negative.
         """
+        check_seconds("the time of sim.sleep", seconds)
         stack = current_stack()
         if stack is None:
             raise PoolState(
@@ -217,8 +210,14 @@ class Simulation(Assertions, Faulting, Performing):
     def run_for(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> None:
-        """Run the world for this much virtual time."""
+        """Run the world for this much virtual time.
+
+        Raises:
+            InvalidOption: The time is negative.
+            AssertionError: A handler has failed with it; see `raise_assertions`.
+        """
         total_s = seconds + 60 * minutes + 3_600 * hours + 86_400 * days
+        check_seconds("the time of sim.run_for", total_s)
         self._run(self.world.now_us + microseconds(total_s), None)
 
     def run_until(
@@ -235,40 +234,54 @@ class Simulation(Assertions, Faulting, Performing):
             within: Give up after this many virtual seconds, if `when` is a function.
 
         Raises:
-            AssertionError: The function has not returned true in time.
+            AssertionError: The function has not returned true in time, or a handler has failed with
+                it; see `raise_assertions`.
+            InvalidOption: The time is in the past.
+            InvalidHandler: The function is async.
         """
         if callable(when):
+            check_seconds("within", within)
             self._start_pools()
-            if not self._run(self.world.now_us + microseconds(within), when):
-                self.fail(f"{_name(when)} has not become true within {within:g} s")
+            if not self._run(self.world.now_us + microseconds(within), partial(answer_of, when)):
+                self.fail(f"{label(when)} has not become true within {within:g} s")
             return
         if isinstance(when, datetime.datetime):
             when = _epoch_s(when) - self.world.start_ms / 1000
+        if not microseconds(when) >= self.world.now_us:
+            raise InvalidOption(
+                f"sim.run_until({when:g}) is in the past: {self.now:g} s have passed since the "
+                "world began; for a time from now, write sim.run_for"
+            )
         self._run(microseconds(when), None)
 
     def run_until_idle(self, *, within: float = 86_400) -> None:
         """Run the world until no job is queued, in progress, or waiting for a retry.
 
-        Scheduled jobs and cron slots that are due later do not count, nor do paused queues.
+        It waits for the calls that were planned with `at`. Scheduled jobs and cron slots that are
+        due later do not count, nor do paused queues.
 
         Args:
             within: Give up after this many virtual seconds.
 
         Raises:
-            AssertionError: It takes longer.
+            AssertionError: It takes longer, or a handler has failed with it; see
+                `raise_assertions`.
         """
+        check_seconds("within", within)
         self._start_pools()
-        writes = -1
+        seen = (-1, -1)
 
         def idle() -> bool:
-            nonlocal writes
-            if writes == self.server.writes:
+            nonlocal seen
+            if self._calls_left or seen == (found := (self.server.writes, self._calls_left)):
                 return False  # nothing has changed since the last check
-            writes = self.server.writes
+            seen = found
             return self._idle()
 
         if not self._run(self.world.now_us + microseconds(within), idle):
-            self.fail(f"the world is not at rest after {within:g} s")
+            calls = counted(self._calls_left, "planned call")
+            why = f"; {calls} of sim.at did not end" if self._calls_left else ""
+            self.fail(f"the world is not at rest after {within:g} s{why}")
 
     def _idle(self) -> bool:
         if self.network.is_away or any(pool.busy for pool in self.pools):
@@ -303,6 +316,8 @@ class Simulation(Assertions, Faulting, Performing):
             while self.world.step(until_us):
                 if scene is not None and scene.violation is not None:
                     self.report(scene.violation)
+                if self.assertion is not None:
+                    self.raise_assertion()
                 if done is not None and done():
                     return True
             self.world.now_us = max(self.world.now_us, until_us) if done is None else until_us
@@ -345,7 +360,7 @@ class Simulation(Assertions, Faulting, Performing):
             for pool in self.pools:
                 pool.beat()
 
-    # The end.
+    # Ending.
 
     def close(self) -> None:
         """End the world and delete its keys."""
@@ -355,6 +370,7 @@ class Simulation(Assertions, Faulting, Performing):
         self.network.over = True
         for pool in self.pools:
             pool.unwind()
+        self.end_calls()
         self.threads.close()
         self.network.closed = True
         self.server.close()
@@ -374,10 +390,6 @@ def _epoch_s(when: datetime.datetime | float) -> float:
             raise InvalidOption(f"{when!r} has no time zone; give it one, such as datetime.UTC")
         return when.timestamp()
     return float(when)
-
-
-def _name(function: Callable[..., object]) -> str:
-    return getattr(function, "__qualname__", repr(function))
 
 
 def _name_of(who: object) -> str:

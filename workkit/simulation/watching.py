@@ -29,9 +29,12 @@ class Watching:
     server: SimulatedServer
     pools: list[SimulatedPool]
     scene: Scene | None
+    raise_assertions: bool
+    #: An AssertionError of a handler or a hook that the world has not raised yet.
+    assertion: BaseException | None = None
 
     def watched_by(self, checkers: Sequence[Checker]) -> Scene:
-        """Attach checkers, which hear of everything from now on."""
+        """Attach checkers; from now on they are told of everything."""
         scene = Scene(
             self.server, self.server.keys, checkers, clock_s=self._clock_s,
             limit_of=self._limit_of, now_s=lambda: self.world.now_us / 1_000_000,
@@ -91,10 +94,34 @@ class Watching:
         else:
             headline = execution.error_text.partition("\n")[0] or repr(error)
             self.trace.add("failed", where, payload.name, payload.id, error=headline)
+            self.note_assertion(error)
         if self.scene is not None:
             self.scene.ended(execution, error)
+
+    def note_assertion(self, error: BaseException) -> None:
+        """Keep the error of a handler or a hook if it is a failed assertion of a test."""
+        if self.raise_assertions and self.assertion is None and _is_assertion(error):
+            self.assertion = error
+
+    def raise_assertion(self) -> NoReturn:
+        """Raise the failed assertion of a handler or a hook.
+
+        Raises:
+            BaseException: The assertion.
+        """
+        error, self.assertion = self.assertion, None
+        assert error is not None  # noqa: S101 - the caller has looked
+        raise error
 
     def pool_crashed(self, pool: SimulatedPool) -> None:
         """Report that a pool's process has crashed."""
         if self.scene is not None:
             self.scene.crashed(pool.name)
+
+
+def _is_assertion(error: BaseException) -> bool:
+    """Tell whether an error is a failed `assert` or comes from pytest, such as `pytest.fail`."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_is_assertion, error.exceptions))
+    kinds = type(error).__mro__
+    return AssertionError in kinds or any(kind.__module__ == "_pytest.outcomes" for kind in kinds)

@@ -21,6 +21,9 @@ __all__ = ["APPLICATION_ID", "FORMAT", "SCHEMA", "SnapshotHeader", "State", "pac
 APPLICATION_ID: Final = 0x776B6974
 FORMAT: Final = 1
 _LEVEL: Final = 3
+#: A block is not larger, bytes. A file from elsewhere can name a block that takes gigabytes. An
+#: ordinary block has some megabytes, or one job that is larger.
+MOST_BYTES: Final = 256 * 1024 * 1024
 
 SCHEMA: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -78,17 +81,30 @@ class State(msgspec.Struct, frozen=True):
 
 
 def pack(value: Any) -> bytes:
-    """Encode a value as a block."""
-    return zlib.compress(msgspec.msgpack.encode(value), _LEVEL)
+    """Encode a value as a block.
+
+    Raises:
+        ValueError: It is larger than any block may be.
+    """
+    encoded = msgspec.msgpack.encode(value)
+    if len(encoded) > MOST_BYTES:
+        raise ValueError(f"a block takes {len(encoded):,} bytes; at most {MOST_BYTES:,} fit")
+    return zlib.compress(encoded, _LEVEL)
 
 
 def unpack(data: bytes, type_: Any) -> Any:
     """Decode a block.
 
     Raises:
-        ValueError: The block is damaged.
+        ValueError: The block is damaged, or larger than any block may be.
     """
     try:
-        return msgspec.msgpack.decode(zlib.decompress(data), type=type_)
+        stream = zlib.decompressobj()
+        encoded = stream.decompress(data, MOST_BYTES + 1)
+        if len(encoded) > MOST_BYTES:
+            raise ValueError(f"a block takes more than {MOST_BYTES:,} bytes")
+        if not stream.eof:
+            raise ValueError("a block is not complete")
+        return msgspec.msgpack.decode(encoded, type=type_)
     except (zlib.error, msgspec.MsgspecError) as error:
         raise ValueError(str(error)) from None

@@ -29,6 +29,7 @@ from workkit.core.records import (
     Queue,
     WorkerObservation,
     WorkerPoolHeartbeat,
+    check_place,
 )
 from workkit.errors import InvalidOption
 from workkit.snapshot.format import APPLICATION_ID, FORMAT, SnapshotHeader, State, unpack
@@ -147,6 +148,7 @@ class Snapshot:
         Raises:
             InvalidOption: `start` or `count` is not a valid non-negative integer.
         """
+        check_place(place)
         check_whole("start", start, 0, _MOST)
         check_whole("count", count, 1, _MOST_AT_ONCE)
         total = self._places.get((place.kind, place.queue), (0, 0))[1]
@@ -156,6 +158,7 @@ class Snapshot:
         self, place: Place, *, reverse: bool = False, size: int = 1_000
     ) -> Iterator[Batch[WaitingJob]]:
         """Walk a whole place, batch by batch; see `Reader.walk`."""
+        check_place(place)
         check_whole("size", size, 1, _MOST_AT_ONCE)
         total = self._places.get((place.kind, place.queue), (0, 0))[1]
         jobs, seen = self._walk(place, 0, reverse=reverse), 0

@@ -13,7 +13,7 @@ from workkit._version import __version__
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.records import Kind, Place
-from workkit.errors import InvalidOption
+from workkit.errors import InvalidOption, WorkkitError
 from workkit.snapshot.format import FORMAT, SCHEMA, SnapshotHeader, State, pack
 from workkit.snapshot.redaction import Redaction
 
@@ -69,7 +69,9 @@ def write_snapshot(
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(target)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, ValueError) as error:
+        if isinstance(error, WorkkitError):  # of the reader; some are a ValueError too
+            raise
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidOption(f"{target} cannot be written: {reason}") from None
     finally:

@@ -1,13 +1,15 @@
 """How a connection introduces itself, also to servers that lack commands.
 
 Managed servers and proxies may remove HELLO and CLIENT. workkit needs neither. Without HELLO a
-connection speaks RESP2; then the server announces no changes, so pools poll. Without CLIENT the
-connection has no name. The module holds both sides, threads and asyncio, so that they do the same.
+connection speaks RESP2; then the server announces no changes, so pools poll. Without CLIENT, or
+without the permission for it, the connection has no name. The module holds both sides, threads and
+asyncio, so that they do the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from functools import cache
 from typing import Any, Final
@@ -15,6 +17,8 @@ from typing import Any, Final
 from redis import exceptions as redis_errors
 
 __all__ = ["introduce", "introduce_async", "lacks", "unix_class"]
+
+_log = logging.getLogger("workkit")
 
 _SAID_BYTES: Final = 4_096
 _NAME: Final = ("CLIENT", "SETNAME")
@@ -51,7 +55,7 @@ def introduce(connection: Any) -> None:
                 connection.send_command(*_NAME, name, check_health=False)
                 connection.read_response()
             except redis_errors.ResponseError as error:
-                if not lacks(error, "CLIENT"):
+                if not _works_unnamed(error):
                     raise
     except redis_errors.ConnectionError:
         said = _said(_received(spare)) if spare is not None else ""
@@ -65,7 +69,7 @@ def introduce(connection: Any) -> None:
 
 
 async def introduce_async(connection: Any) -> None:
-    """Do the same on an asyncio connection.
+    """Do the same as `introduce` on an asyncio connection.
 
     Raises:
         redis.exceptions.RedisError: As for `introduce`.
@@ -86,7 +90,7 @@ async def introduce_async(connection: Any) -> None:
                 await connection.send_command(*_NAME, name, check_health=False)
                 await connection.read_response()
             except redis_errors.ResponseError as error:
-                if not lacks(error, "CLIENT"):
+                if not _works_unnamed(error):
                     raise
     except redis_errors.ConnectionError:
         said = _said(bytes(getattr(reader, "_buffer", b"")))
@@ -118,6 +122,23 @@ def _speaks_old(error: redis_errors.ResponseError) -> bool:
     return lacks(error, "HELLO") or "NOPROTO" in str(error)
 
 
+def _works_unnamed(error: redis_errors.ResponseError) -> bool:
+    """Tell whether a refused name is no reason to fail; only people need the name."""
+    if isinstance(error, redis_errors.NoPermissionError):
+        _warn_of_no_name()
+        return True
+    return lacks(error, "CLIENT")
+
+
+@cache
+def _warn_of_no_name() -> None:
+    """Warn once in a process: an enqueuer opens many connections."""
+    _log.warning(
+        "the ACL user lacks client|setname, so CLIENT LIST does not name workkit's connections; "
+        "allow it with +client|setname"
+    )
+
+
 def _spare(connection: Any) -> socket.socket | None:
     """Return a second handle of a plain socket: redis-py closes the first one at an error."""
     found = connection._sock  # noqa: SLF001 - redis-py has no other name for it
@@ -127,7 +148,7 @@ def _spare(connection: Any) -> socket.socket | None:
 
 
 def _received(spare: socket.socket) -> bytes:
-    """Return the bytes that the server sent before it closed; a failed write hides them."""
+    """Return the bytes that the server sent before it closed; a failed write leaves them unread."""
     try:
         return spare.recv(_SAID_BYTES, socket.MSG_DONTWAIT)
     except OSError:

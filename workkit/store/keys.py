@@ -59,7 +59,7 @@ class QueueKeys(NamedTuple):
     """The keys of one queue as one pool uses them, in the order in which scripts take them."""
 
     jobs: bytes  # list: LPUSH, taken from the right
-    inprogress: bytes  # list: what the pool holds
+    inprogress: bytes  # list: the jobs that the pool holds
     lock: bytes  # string: how many are held, all pools
     lock_info: bytes  # hash: pool id -> how many it holds
     paused: bytes  # string: present while paused
@@ -138,7 +138,7 @@ class Keys:
         return self._key(f"worker_pools:{pool_id}")
 
     def worker(self, worker_id: str) -> bytes:
-        """Hash: what one worker of a pool runs."""
+        """Hash: the job that one worker of a pool runs."""
         return self._key(f"worker:{worker_id}")
 
     def unique(self, name: str, args_json: bytes) -> str:
@@ -153,8 +153,8 @@ class Keys:
     def unique_of(self, job: Job | Payload) -> str:
         """Return the key that holds a unique job.
 
-        Jobs name their key; an old job without that field has the default key of its args. The
-        method ignores a name outside our unique keys, because the caller deletes the key.
+        Jobs name their key; an old job without that field has the default key of its args. If the
+        name is not one of our unique keys, it is ignored, because the caller deletes the key.
         """
         if job.unique_key.startswith(self._unique_prefix):
             return job.unique_key
@@ -173,7 +173,7 @@ class Keys:
         return self._key(f"trash:{operation_id}")
 
     def trashed(self, operation_id: str) -> bytes:
-        """List of ours: the jobs that a bulk action deleted or put to work, as they were."""
+        """List of ours: the jobs that a bulk action deleted or revived, as they were."""
         return self._key(f"trashed:{operation_id}")
 
     def is_pool(self, key: bytes) -> bool:
@@ -266,10 +266,10 @@ def check_name(name: object) -> str:
         raise InvalidName("a job name may not be empty")
     for character, label in ((",", "a comma"), ("\0", "a null byte")):
         if character in name:
-            raise InvalidName(f"job name {name!r} holds {label}, which is reserved")
+            raise InvalidName(f"job name {name!r:.200} holds {label}, which is reserved")
     for suffix in _RESERVED_SUFFIXES:
         if name.endswith(suffix):
-            raise InvalidName(f"job name {name!r} ends in {suffix!r}, which is reserved")
+            raise InvalidName(f"job name {name!r:.200} ends in {suffix!r}, which is reserved")
     _check_text("job name", name)
     return name
 
@@ -278,4 +278,6 @@ def _check_text(what: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidName(f"{what} {text!r} holds a lone surrogate, which is not a text") from None
+        raise InvalidName(
+            f"{what} {text!r:.200} holds a lone surrogate, which is not a text"
+        ) from None

@@ -17,7 +17,8 @@ __all__ = ["packed", "plain", "unknown_script"]
 def packed(commands: Sequence[Command], lacking: Collection[str]) -> bytes:
     """Write commands in the form of the wire protocol.
 
-    The connection's own packer is slower: it checks every argument for types that ours never have.
+    The connection's own packer is slower: it checks every argument for types that our arguments
+    never have.
 
     Args:
         commands: The commands.
@@ -40,7 +41,7 @@ def plain(command: Command, lacking: Collection[str]) -> Command:
 
 
 def unknown_script(command: Command, reply: ServerRefused, lacking: set[str]) -> bool:
-    """Tell whether a script did not run because its hash was sent.
+    """Tell whether a script did not run, but would run if its source were sent.
 
     Args:
         command: The command.

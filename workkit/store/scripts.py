@@ -51,7 +51,7 @@ def all_scripts() -> list[Script]:
     return [script(file.name[:-4]) for file in sorted(files, key=str) if file.name.endswith(".lua")]
 
 
-#: Moves the jobs that a pool still runs to its new id, after another pool took it for dead.
+#: Moves the jobs that a pool still runs to its new id, after another pool declared it dead.
 ADOPT: Final = script("adopt")
 #: Writes a pool's heartbeat and its limits.
 BEAT: Final = script("beat")

@@ -68,7 +68,7 @@ _TLS_OPTIONS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     for name in ("keyfile", "certfile", "ca_certs", "ca_path", "ca_data", "password", "ciphers",
                  "include_verify_flags", "exclude_verify_flags")
 }  # fmt: skip
-#: Only redis-py's blocking pool has it, and our connections never wait for one of that pool.
+#: Only redis-py's blocking pool has it, and we never wait for a connection of that pool.
 _DROPPED: Final = ("timeout",)
 
 
@@ -117,7 +117,7 @@ def split(url: str) -> SplitResult:
     except ValueError:
         raise _bad(f"its host cannot be read; {_ENCODED}") from None
     if parts.fragment or url.endswith("#"):
-        raise _bad(f"nothing comes behind a #; {_ENCODED}")
+        raise _bad(f"a Redis URL has nothing after a #; {_ENCODED}")
     return parts
 
 
@@ -149,7 +149,7 @@ def _check_place(parts: SplitResult, *, bare: bool) -> None:
     database = unquote(parts.path).removeprefix("/").removesuffix("/")
     if database and not _is_number(database):
         raise _bad(
-            f"its database is not a number; it comes behind the host, as in redis://HOST:PORT/0, "
+            f"its database is not a number; it comes after the host, as in redis://HOST:PORT/0, "
             f"and {_ENCODED}"
         )
 

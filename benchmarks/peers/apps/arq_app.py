@@ -22,7 +22,7 @@ quiet_logs = {"version": 1}
 
 
 class WorkerSettings:
-    """What the worker is told."""
+    """The settings of the worker."""
 
     functions = (job0,)
     redis_settings = RedisSettings.from_dsn(URL)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fleet", "FleetPool", "HookedLink", "member", "script_names"]
 
-#: Longer than any heartbeat may stand still: Go's 10 s and workkit's 12 s, seconds.
+#: After this long without a heartbeat, a pool is dead for Go (10 s) and workkit (12 s), seconds.
 DEAD_FOR_S = 14.0
 
 Handlers = Mapping[str, Callable[[Job], object]]
@@ -41,7 +41,7 @@ class HookedLink(FaultyLink):
 
         Args:
             script: The script's name.
-            do: For example `lose_reply`, or what another pool does in between.
+            do: For example `lose_reply`, or an action of another pool.
         """
         self._hooks[script] = do
 
@@ -67,12 +67,12 @@ class FleetPool(StepPool):
         self.link: HookedLink = HookedLink(Target.of(url))
 
     def crash(self) -> None:
-        """Die: what the pool holds stays in Redis."""
+        """Die: the jobs that the pool holds stay in Redis."""
         self.close()
 
 
 class _GoClock(Clock):
-    """The whole seconds of a clock, as Go pools are told them."""
+    """The whole seconds of a clock, for Go pools."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Fleet:
         namespace: Where the keys are.
 
     Attributes:
-        clock: The time of every pool that is not said to go wrong.
+        clock: The time of every pool whose clock is right.
         go_keys: The original's key names.
         keys: workkit's key names.
     """
@@ -184,16 +184,16 @@ class Fleet:
     # What happens.
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for everybody."""
+        """Let time pass for all pools."""
         for clock in self._clocks:
             clock.advance(seconds)
 
     def watch(self, reaper: FleetPool, *alive: GoPeer | FleetPool) -> None:
-        """Let a reaper watch until whoever does not beat is dead.
+        """Let a reaper watch until each pool without heartbeats is dead.
 
         Args:
-            reaper: Who watches.
-            alive: Who beats meanwhile.
+            reaper: The pool that watches.
+            alive: Pools that send heartbeats in that time.
         """
         reaper.duty("reaper")
         for _ in range(int(DEAD_FOR_S / 2)):
@@ -206,7 +206,7 @@ class Fleet:
             reaper.duty("reaper")
 
     def reconcile(self, pool: FleetPool) -> None:
-        """Let a pool reconcile, whoever did it last."""
+        """Let a pool reconcile, even if another pool did it last."""
         self.redis.delete(self.keys.lease("reconciler"))
         pool.duty("reconciler")
 
@@ -217,7 +217,7 @@ class Fleet:
         return self._scene.queue(name)
 
     def held(self, name: str) -> list[bytes]:
-        """Read what lies in progress, whoever holds it."""
+        """Read the jobs in progress of all pools."""
         pattern = self.go_keys.in_progress(name, "*")
         return [
             raw for key in self.redis.scan_iter(pattern) for raw in self.redis.lrange(key, 0, -1)
@@ -241,7 +241,7 @@ class Fleet:
 
 
 def member(name: str, job_id: str, args: str = "null", **more: Any) -> bytes:
-    """Write a job as somebody else may have written it.
+    """Write a job as another program may have written it.
 
     Args:
         name: Its name.

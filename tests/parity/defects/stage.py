@@ -1,4 +1,4 @@
-"""A fleet with what the tests of D14 to D26 and of the users' reports ask for besides."""
+"""A fleet with further helpers for the tests of D14 to D26 and of the users' reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workkit.store.round_trip import RoundTrip, Step
 
 __all__ = ["PATIENCE_S", "Paced", "Stage", "await_event"]
 
-#: How long a test waits for what another thread does, before it fails.
+#: A test fails if it waits this long for another thread, seconds.
 PATIENCE_S: Final = 60
 
 
@@ -24,11 +24,11 @@ class Stage(Fleet):
     # Who works here.
 
     def worker_pool(self, *, concurrency: int = 1, **options: Any) -> WorkerPool:
-        """Make a pool that nothing is registered with and nobody has started."""
+        """Make a pool that is not started and has no registrations."""
         return WorkerPool(self.namespace, self.url, concurrency=concurrency, **options)
 
     def stepped(self, pool: WorkerPool) -> StepPool:
-        """Start a pool whose every move the test makes."""
+        """Start a pool that works only when the test says so."""
         stepped = StepPool(pool, self.url, self.clock, self._seed())
         self._stack.callback(stepped.close)
         return stepped.start()
@@ -40,7 +40,7 @@ class Stage(Fleet):
         return enqueuer
 
     def elsewhere(self) -> Scene:
-        """Return a namespace where the original is alone."""
+        """Return a namespace that only the original uses."""
         return Scene(self._scene.redis, f"{self.namespace}:alone", self._scene.clock)
 
     # What lies in Redis.
@@ -53,7 +53,7 @@ class Stage(Fleet):
         return [decode(raw) for raw in reversed(self.queue(name))]
 
     def held_ids(self, name: str) -> list[str]:
-        """Read the ids of what lies in progress, whoever holds it."""
+        """Read the ids of the jobs in progress of all pools."""
         return [decode(raw).id for raw in self.held(name)]
 
     def ids(self, name: str) -> list[str]:
@@ -61,11 +61,11 @@ class Stage(Fleet):
         return [job.id for job in self.jobs_of(name)]
 
     def lock_info(self, name: str) -> dict[bytes, bytes]:
-        """Read how many jobs of a name each pool is said to run."""
+        """Read how many jobs of a name each pool runs, by `lock_info`."""
         return self._scene.lock_info(name)
 
     def limit(self, name: str) -> int:
-        """Read how many jobs of a name may run at once; 0 is no limit."""
+        """Read how many jobs of a name may run at once; 0 for no limit."""
         return int(self.redis.get(self.go_keys.max_concurrency(name)) or 0)
 
     def lose_data(self) -> None:
@@ -100,4 +100,4 @@ class Paced:
 
 def await_event(event: Event, what: str) -> None:
     """Wait for a signal of another thread."""
-    assert event.wait(PATIENCE_S), f"waited in vain for {what}"
+    assert event.wait(PATIENCE_S), f"{what} did not come in time"

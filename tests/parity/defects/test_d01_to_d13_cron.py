@@ -1,4 +1,4 @@
-"""D9, D9b, D9c: a cron slot runs once, whatever clocks, peers and downtimes there are."""
+"""D9, D9b, D9c: a cron slot runs once, with any clocks, peers and downtimes."""
 
 from __future__ import annotations
 

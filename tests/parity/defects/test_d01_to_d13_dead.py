@@ -1,4 +1,4 @@
-"""D10, D10b: the dead come back, all of them, whatever lies beside them."""
+"""D10, D10b: all dead jobs can be retried, with any other members in the dead set."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def fleet(
 
 
 def fill(fleet: Fleet) -> None:
-    """Let the server refuse whatever could take memory."""
+    """Let the server refuse each command that could take memory."""
     fleet.redis.config_set("maxmemory", 1)
 
 

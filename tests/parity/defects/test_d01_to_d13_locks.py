@@ -1,4 +1,4 @@
-"""D1, D3, D12: a lock counts what runs, whatever replies are lost and whoever is taken for dead."""
+"""D1, D3, D12: a lock counts the running jobs, even after lost replies and wrong deaths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D4: what a pool held is found again, even if no heartbeat tells of it any more."""
+"""D4: the jobs of a dead pool are found, even if it has no heartbeat any more."""
 
 from __future__ import annotations
 

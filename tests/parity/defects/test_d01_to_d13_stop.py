@@ -1,4 +1,4 @@
-"""D13: a pool that is told to stop does so after what it is doing now, however much waits."""
+"""D13: a pool that is told to stop finishes its running jobs and starts no waiting ones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from workkit.core.entropy import Entropy
 from workkit.engine.driver import PoolDriver
 from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.duties.requeuer import Requeuer
+from workkit.engine.process.sources import Sources
 from workkit.engine.process.waker import Waker
 from workkit.engine.serving import Serving
 from workkit.errors import ServerUnavailable
@@ -73,7 +74,8 @@ def test_d13_a_stop_is_honoured_after_one_batch_of_a_large_backlog(fleet: Fleet)
     for which in ("scheduled", "retry"):
         fill(fleet, which, BACKLOG // 2)
     link = HookedLink(Target.of(fleet.url))
-    loop = DutyLoop("requeuer", link, [Requeuer(fleet.keys, Entropy(1))], fleet.clock, Entropy(2))
+    requeuer = Requeuer(fleet.keys, Entropy(1))
+    loop = DutyLoop("requeuer", link, [requeuer], Sources(fleet.clock, Entropy(2)))
     moving, asked = threading.Event(), threading.Event()
 
     def hold() -> None:

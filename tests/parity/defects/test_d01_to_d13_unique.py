@@ -31,7 +31,7 @@ def fleet(redis_client: Redis, redis_url: str, namespace: str) -> Iterator[Fleet
 
 
 class Runs:
-    """A handler that remembers the `v` of each job, and fails the first so many times."""
+    """A handler that remembers the `v` of each job, and fails a given number of times."""
 
     def __init__(self, fails: int = 0) -> None:
         self.seen: list[object] = []

@@ -1,4 +1,4 @@
-"""D14, D17, D24: what one look at Redis costs, and what one bad element may spoil."""
+"""D14, D17, D24: the cost of a look at Redis, and the effect of one bad element."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_d14_a_queue_that_empties_between_two_looks_is_empty(
         return reply
 
     def send(link: Link, commands: Sequence[Command], *_meanwhile: Any) -> list[Any]:
-        """Send one by one what otherwise is one write: others may come in between anyway."""
+        """Send one by one the commands of one write: other clients may come in between."""
         replies = []
         for command in commands:
             replies += whole(link, [command])

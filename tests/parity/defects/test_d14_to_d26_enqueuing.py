@@ -1,4 +1,4 @@
-"""D18, D21, D22: names that break others, keys that stay behind, enqueuing by halves."""
+"""D18, D21, D22: names that break other keys, keys that stay behind, partial enqueuing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D16, D16b: limits that others lift, and counts that nobody clears away."""
+"""D16, D16b: limits that other pools lift, and counts that nobody removes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def limited(stage: Stage, limit: int = 1) -> FleetPool:
 
 
 def fetched(*peers: GoPeer) -> int:
-    """Let Go pools take what they may.
+    """Let Go pools claim as many jobs as the limit allows.
 
     Returns:
         How many jobs that was.

@@ -18,6 +18,7 @@ from workkit import ServerRefused, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import decode
 from workkit.engine.duties.loop import DutyLoop
+from workkit.engine.process.sources import Sources
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 
@@ -40,7 +41,7 @@ def until_crash(pool: StepPool, poison: str) -> bool:
     """Run jobs side by side until the poison runs as well, or until there are no more.
 
     Returns:
-        Whether the poison killed the process; then whatever ran beside it died with it.
+        Whether the poison killed the process; then all jobs that ran with it died too.
     """
     running = pool.runner.running
     while (rest := pool.turn()).for_s == 0 or pool.runner.waiting:
@@ -268,8 +269,7 @@ def test_d20_a_replica_that_refuses_the_heartbeat_is_heard_of(
         "heartbeat",
         Link(Target.of(own_stage.url)),
         [pool.engine.heartbeat],
-        SystemClock(),
-        Entropy(),
+        Sources(SystemClock(), Entropy()),
     )
     with caplog.at_level(logging.WARNING, "workkit"):
         loop.start()

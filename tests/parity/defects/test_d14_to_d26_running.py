@@ -1,4 +1,4 @@
-"""D23, D24, D25, D26: what a pool writes, asks and draws while it runs."""
+"""D23, D24, D25, D26: writes, reads and random draws of a running pool."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage
 def own_stage(
     private_server: PrivateServer, server_kind: ServerKind, namespace: str
 ) -> Iterator[Stage]:
-    """Have a server alone."""
+    """Start a private server."""
     server = private_server()
     with Redis.from_url(server.url) as redis, Stage(redis, server.url, namespace) as stage:
         yield stage
@@ -266,7 +266,7 @@ def test_d25_an_outage_is_logged_once_and_asked_about_ever_more_rarely(
     assert len(set(waits_s[10:])) > 100
 
 
-# D26: a pause that is none, and dice
+# D26: a pause key without a pause, and dice
 
 
 def test_d26_a_pause_key_that_says_0_pauses_nothing(stage: Stage) -> None:

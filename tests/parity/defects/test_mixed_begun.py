@@ -28,7 +28,7 @@ def fleet(redis_client: Redis, redis_url: str, namespace: str) -> Iterator[Fleet
 
 
 class Ran:
-    """What ran in pools of ours."""
+    """The jobs that ran in workkit pools."""
 
     def __init__(self) -> None:
         self.args: list[int] = []
@@ -98,7 +98,7 @@ def test_the_newer_one_keeps_its_key_and_takes_its_updates(fleet: Fleet) -> None
 def test_a_newer_one_that_is_scheduled_or_was_moved_is_told_from_an_update(
     fleet: Fleet, mover: str
 ) -> None:
-    """Whoever moves it writes its bytes again; those in the key stay as they were."""
+    """A Go pool that moves it writes its bytes again; the bytes in the key stay the same."""
     go = begun_in_go(fleet, by_go)
     assert fleet.enqueuer.enqueue_unique_in_by_key("a", 20, {"v": 2}, KEY) is not None
     pool, ran = recovered(fleet, concurrency=1)

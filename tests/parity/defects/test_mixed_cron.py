@@ -48,7 +48,7 @@ class Ran:
 
 
 class GoHost:
-    """A Go pool with cron entries, and all that it does by and by."""
+    """A Go pool with cron entries, and its duties over time."""
 
     def __init__(self, fleet: Fleet, specs: list[str], ran: Ran, pool_id: str = "go1") -> None:
         self._fleet = fleet
@@ -155,6 +155,18 @@ def test_a_slot_of_ours_alone_is_taken_back_where_go_pools_know_nothing_of_its_j
     assert caplog.text.count("no pool declares it any more, so 1 slot") == 2
 
 
+def test_what_go_had_planned_runs_though_its_pool_has_gone(fleet: Fleet) -> None:
+    ran, start_s = Ran(), fleet.clock.now_s
+    fleet.redis.hset(fleet.keys.periodic_seen, f'["a", "{MINUTELY}"]', start_s - 86_400)
+    go, other = GoHost(fleet, [MINUTELY], ran), our_pool(fleet, ran)
+    pass_time(fleet, 130, go, other)
+    planned = {int(job.job.id.rpartition(":")[2]) for job in fleet.client.scheduled_jobs().jobs}
+    go.pool.stop()
+    pass_time(fleet, HORIZON_S, other)
+    assert planned
+    assert planned <= set(ran.slots)
+
+
 def test_a_slot_is_not_taken_back_by_a_pool_that_has_not_heard_of_its_entrys_return(
     fleet: Fleet,
 ) -> None:
@@ -170,7 +182,7 @@ def test_a_slot_is_not_taken_back_by_a_pool_that_has_not_heard_of_its_entrys_ret
     assert fleet.clock.now_s in ran.slots
 
 
-# What Go has run while we were away is not caught up.
+# Slots that Go ran while no workkit pool was running are not caught up.
 
 
 @pytest.mark.parametrize("away_s", [300, 630, 3_000])

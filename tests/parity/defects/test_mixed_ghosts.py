@@ -1,4 +1,4 @@
-"""What a Go pool leaves in its list of jobs that updates have replaced: it has run, in new args."""
+"""List entries that a Go pool leaves of replaced jobs: these jobs have run, with new args."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fleet(redis_client: Redis, redis_url: str, namespace: str) -> Iterator[Fleet
 
 
 class Ran:
-    """What ran, in either library."""
+    """The jobs that ran, in either library."""
 
     def __init__(self) -> None:
         self.args: list[int] = []

@@ -1,4 +1,4 @@
-"""A limit that workkit has written is one that Go pools may rely on."""
+"""Go pools may rely on a limit that workkit has written."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def limit(fleet: Fleet) -> int:
 
 
 def running(*peers: GoPeer) -> int:
-    """Let Go pools take what they may; returns how many jobs run then."""
+    """Let Go pools claim as many jobs as the limit allows; return how many run then."""
     for peer in peers:
         while peer.fetch() is not None:
             pass

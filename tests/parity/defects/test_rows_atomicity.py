@@ -1,4 +1,4 @@
-"""Rows 16 and 21 of the users' reports: looks at what moves, and moves that are cut short."""
+"""Rows 16 and 21 of the users' reports: reads of moving jobs, and interrupted moves."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_row_12_every_integer_arrives_as_it_was_sent_also_after_a_retry(stage: S
 
 @contextmanager
 def records_of_workkit() -> Iterator[Callable[[], list[logging.LogRecord]]]:
-    """Collect what workkit logs, on whatever thread."""
+    """Collect workkit's log records of all threads."""
     records: list[logging.LogRecord] = []
 
     class Collector(logging.Handler):
@@ -288,7 +288,7 @@ class Database:
 
 @dataclass
 class Context:
-    """What handlers share with middleware, fresh for each job."""
+    """The context that handlers share with middleware, new for each job."""
 
     db: Database
     notes: list[str] = field(default_factory=list)

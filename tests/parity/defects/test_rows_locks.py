@@ -31,7 +31,7 @@ def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage
 
 
 class Crowd:
-    """A handler that counts its runs, and looks at how many jobs are held meanwhile.
+    """A handler that counts its runs, and at each run the jobs that pools hold.
 
     Args:
         wanted: After how many runs `all_ran` is set.

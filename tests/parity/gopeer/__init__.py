@@ -1,8 +1,8 @@
 """A pool of the original Go library gocraft/work, as its peers see it in Redis.
 
 ``GoPeer`` leaves in Redis what a Go process would leave there, defects included, so that
-tests can run workkit beside the system that it must share a namespace with. It is stepped by
-the test: no thread, no sleep, no clock and no dice of its own.
+tests can run workkit together with the system that it must share a namespace with. The test steps
+it: it has no thread, no sleep, no clock and no dice.
 
 What the original only logs, the peer notes in ``GoPeer.errors`` and goes on; what the original
 returns to its caller as an error, the peer raises.

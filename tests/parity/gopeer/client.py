@@ -40,7 +40,7 @@ RETRY_CALLS = 1000
 
 
 class GoClient(GoEndpoint):
-    """Reads and mends as the original's pages do.
+    """Reads and repairs as the original's pages do.
 
     Every method raises ``RedisError`` where Redis fails. The readers raise ``GoDecodeError``
     when there is one thing that Go could not read, since that is what makes the whole page fail.
@@ -71,7 +71,7 @@ class GoClient(GoEndpoint):
         """Read the heartbeats of all registered pools, by id; unknown fields are skipped.
 
         Raises:
-            GoDecodeError: A field that should be an integer is none.
+            GoDecodeError: A field that should be an integer is not one.
         """
         ids = sorted(id_.decode() for id_ in self._wire.do("SMEMBERS", self.keys.worker_pools))
         return [self._heartbeat(pool_id) for pool_id in ids]
@@ -94,7 +94,7 @@ class GoClient(GoEndpoint):
         """Read what each worker of each registered pool is doing.
 
         Raises:
-            GoDecodeError: A field that should be an integer is none.
+            GoDecodeError: A field that should be an integer is not one.
         """
         return [
             self._observation(worker_id)
@@ -162,8 +162,8 @@ class GoClient(GoEndpoint):
             job_id: The id.
 
         Raises:
-            NothingRetriedError: There is none, or no queue is known by its name; then it is
-                dead once more, five seconds ahead and with another error.
+            NothingRetriedError: No job matches, or no queue has its name; then it is dead again,
+                five seconds ahead and with another error.
         """
         keys, args = self._retry_words()
         if not self._wire.script(scripts.RETRY_ONE, keys, [*args, died_at, job_id]):
@@ -187,7 +187,7 @@ class GoClient(GoEndpoint):
         """Delete the dead jobs with this score and id.
 
         Raises:
-            NothingDeletedError: There is none.
+            NothingDeletedError: No job matches.
         """
         self._delete(self.keys.dead, died_at, job_id)
 
@@ -199,7 +199,7 @@ class GoClient(GoEndpoint):
         """Delete the jobs with this score and id that wait for their next try.
 
         Raises:
-            NothingDeletedError: There is none.
+            NothingDeletedError: No job matches.
         """
         self._delete(self.keys.retry, retry_at, job_id)
 
@@ -209,7 +209,7 @@ class GoClient(GoEndpoint):
         A unique job's key is made up from its args, which misses one that was given by key.
 
         Raises:
-            NothingDeletedError: There is none.
+            NothingDeletedError: No job matches.
         """
         job = GoJobRecord.decode(self._delete(self.keys.scheduled, run_at, job_id))
         if job.unique:

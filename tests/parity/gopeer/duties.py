@@ -1,4 +1,4 @@
-"""What a pool of the original does beside its workers: beat, requeue, reap, cron."""
+"""The duties of an original pool in addition to its workers: heartbeat, requeue, reap, cron."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class GoDuties(GoWorkers):
             jobs: What the pool has handlers for.
             concurrency: How many workers it has.
             pool_id: ``None`` draws one.
-            host: What the heartbeat says.
-            pid: What the heartbeat says.
+            host: The host in the heartbeat.
+            pid: The process id in the heartbeat.
         """
         super().__init__(
             redis, namespace, now=now, rng=rng, jobs=jobs, concurrency=concurrency, pool_id=pool_id

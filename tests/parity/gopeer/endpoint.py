@@ -1,4 +1,4 @@
-"""What enqueuer, client and pool share: a connection, key names, a clock and dice."""
+"""The parts that enqueuer, client and pool share: a connection, key names, a clock and dice."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Wire:
         """Run a script.
 
         Raises:
-            RedisError: It failed, and what it did until then stays.
+            RedisError: It failed; its writes until then stay.
         """
         return self._redis.register_script(text)(keys=list(keys), args=list(args))
 
@@ -117,7 +117,7 @@ def as_bytes(reply: object) -> bytes:
     """Take a reply that must be a string.
 
     Raises:
-        GoReplyError: It is none.
+        GoReplyError: It has another type.
     """
     if isinstance(reply, bytes):
         return reply
@@ -128,7 +128,7 @@ def as_count(reply: object) -> int:
     """Take a reply that must be an integer.
 
     Raises:
-        GoReplyError: It is none.
+        GoReplyError: It has another type.
     """
     if isinstance(reply, int):
         return reply

@@ -42,7 +42,7 @@ class GoEnqueuer(GoEndpoint):
 
         Args:
             name: The job's name.
-            args: What it is called with.
+            args: The job's args.
 
         Returns:
             The job.
@@ -58,7 +58,7 @@ class GoEnqueuer(GoEndpoint):
         Args:
             name: The job's name.
             seconds: How long from now it is due.
-            args: What it is called with.
+            args: The job's args.
 
         Returns:
             The job and its time.
@@ -74,7 +74,7 @@ class GoEnqueuer(GoEndpoint):
 
         Args:
             name: The job's name.
-            args: What it is called with, and what makes it unique.
+            args: The job's args, which also make it unique.
 
         Returns:
             The job, or ``None`` where it would have been a duplicate.
@@ -89,7 +89,7 @@ class GoEnqueuer(GoEndpoint):
         Args:
             name: The job's name.
             seconds: How long from now it is due.
-            args: What it is called with, and what makes it unique.
+            args: The job's args, which also make it unique.
 
         Returns:
             The job and its time, or ``None`` where it would have been a duplicate.
@@ -101,8 +101,8 @@ class GoEnqueuer(GoEndpoint):
 
         Args:
             name: The job's name.
-            args: What it is called with.
-            key: What makes it unique; ``None`` stands for the args.
+            args: The job's args.
+            key: The key that makes it unique; ``None`` stands for the args.
 
         Returns:
             The job, or ``None`` where it would have been a duplicate.
@@ -124,8 +124,8 @@ class GoEnqueuer(GoEndpoint):
         Args:
             name: The job's name.
             seconds: How long from now it is due; the key lives for a day anyway.
-            args: What it is called with.
-            key: What makes it unique; ``None`` stands for the args.
+            args: The job's args.
+            key: The key that makes it unique; ``None`` stands for the args.
 
         Returns:
             The job and its time, or ``None`` where it would have been a duplicate.

@@ -25,7 +25,7 @@ class GoDecodeError(GoPeerError):
         """Keep what was read.
 
         Args:
-            reason: What Go would object to.
+            reason: The error that Go would report.
             data: The bytes as they were in Redis.
         """
         super().__init__(f"{reason}: {data[:200]!r}")
@@ -46,7 +46,7 @@ class GoHangError(GoPeerError):
 
 
 class NothingDeletedError(GoPeerError):
-    """The call worked, yet there was no such job to delete."""
+    """The call worked, but no job to delete matched."""
 
 
 class NothingRetriedError(GoPeerError):

@@ -1,7 +1,7 @@
 """Go's encoding/json, as far as the original leans on it.
 
-Numbers that land in a job's args are float64 in Go, and so they are ``float`` here: what a Go
-process writes back is what is left of them after that.
+Numbers in a job's args are float64 in Go, so they are ``float`` here. A Go process writes back the
+rounded number.
 
 One limit is Python's and not Go's: nesting deeper than the interpreter's recursion limit is
 refused (Go refuses at 10,000).
@@ -167,7 +167,7 @@ def as_bool(node: object, data: bytes) -> bool:
     """Read a node into a ``bool`` field.
 
     Raises:
-        GoDecodeError: It is no boolean.
+        GoDecodeError: It is not a boolean.
     """
     if isinstance(node, bool):
         return node
@@ -178,7 +178,7 @@ def as_int64(node: object, data: bytes) -> int:
     """Read a node into an ``int64`` field, which takes neither ``1.0`` nor ``1e3``.
 
     Raises:
-        GoDecodeError: It is no integer, or is out of range.
+        GoDecodeError: It is not an integer, or is out of range.
     """
     if isinstance(node, _Number):
         return parse_int64(node.encode(), data)
@@ -189,7 +189,7 @@ def as_map(node: object, data: bytes) -> dict[str, Any]:
     """Read a node into a ``map[string]interface{}`` field.
 
     Raises:
-        GoDecodeError: It is no object, or holds a number beyond float64.
+        GoDecodeError: It is not an object, or holds a number beyond float64.
     """
     if isinstance(node, _Members):
         return {_SURROGATE.sub("\ufffd", key): _as_any(value, data) for key, value in node}
@@ -221,7 +221,7 @@ def parse_int64(text: bytes, data: bytes | None = None) -> int:
         data: What they were part of, for the error.
 
     Raises:
-        GoDecodeError: It is no decimal integer, or is out of range.
+        GoDecodeError: It is not a decimal integer, or is out of range.
     """
     if _DECIMAL.match(text) and INT64_MIN <= (number := int(text)) <= INT64_MAX:
         return number

@@ -51,7 +51,7 @@ class GoKeys:
         return f"{self.jobs_prefix}{name}:lock_info"
 
     def max_concurrency(self, name: str) -> str:
-        """STRING, the limit on ``lock``; 0 is none."""
+        """STRING, the limit on ``lock``; 0 for no limit."""
         return f"{self.jobs_prefix}{name}:max_concurrency"
 
     def heartbeat(self, pool_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What the original writes about a worker that is busy."""
+"""The original's observation of a busy worker."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class GoObserver:
         self._note()
 
     def checked_in(self, job_id: str, message: str) -> None:
-        """Note a job's progress; what another job said is not."""
+        """Note a job's progress; ignore the progress of another job."""
         if self._current is not None and self._current.job.id == job_id:
             self._current.checkin = message
             self._current.checkin_at = self._wire.now()
@@ -67,7 +67,7 @@ class GoObserver:
         """Write the worker's state, changed or not.
 
         A worker that goes from one job to the next between two writes keeps the check-in of
-        the first: the hash is written over, not again.
+        the first: fields of the old hash stay.
         """
         key = self._wire.keys.observation(self._worker_id)
         current = self._current

@@ -1,4 +1,4 @@
-"""What goes into the Go peer and what comes out of it."""
+"""The arguments and the results of the Go peer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class GoJobRecord:
     def decode(cls, raw: bytes) -> GoJobRecord:
         """Read a job as strictly, and as laxly, as Go reads JSON into a struct.
 
-        Unknown fields are dropped, names match whatever their case, ``null`` changes nothing.
+        Unknown fields are dropped, names match in any case, ``null`` changes nothing.
 
         Args:
             raw: The bytes as they were in Redis.
@@ -109,7 +109,7 @@ class GoJob:
         priority: The weight of the queue in the draw for the next look, 1 to 100,000.
         max_fails: How often the job may fail in all, its last failure included.
         skip_dead: Whether a job that is out of retries vanishes instead of going to dead.
-        max_concurrency: How many may run at once in all pools; 0 is no limit.
+        max_concurrency: How many may run at once in all pools; 0 for no limit.
         handler: Runs the job and fails by raising.
         backoff: Seconds until the next try; ``None`` is the original's rule.
     """

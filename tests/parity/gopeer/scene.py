@@ -39,7 +39,7 @@ class Scene:
         Args:
             pool_id: Its id, which seeds its dice as well.
             concurrency: How many workers it has.
-            jobs: What it has handlers for.
+            jobs: The jobs that it has handlers for.
         """
         peer = GoPeer(
             self.redis,

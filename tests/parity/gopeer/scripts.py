@@ -1,6 +1,6 @@
 """The server side of the original: scripts with the same effects in the same order.
 
-The order matters as much as the effects, since a script that fails midway leaves what it did.
+The order matters as much as the effects, since a script that fails midway keeps its first effects.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Go peer has the defects of the original, so that tests against it mean something.
 
-Each test shows one of them; what workkit does in the same place is tested elsewhere.
+Each test shows one of them; other tests show workkit in the same situation.
 """
 
 from __future__ import annotations

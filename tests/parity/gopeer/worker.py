@@ -149,11 +149,11 @@ class GoWorkers(GoEndpoint):
     def begin(self, claim: Claim) -> GoJobRecord:
         """Do what comes before the handler.
 
-        A unique job gives up its key, whoever holds it by now, and is replaced by the update
-        that lies there.
+        A unique job frees its key, even if another job holds it by now, and the update in the key
+        replaces the job.
 
         Returns:
-            The job that the handler is called with; none is, where its name is unknown.
+            The job for the handler; if its name is unknown, no handler is called.
         """
         self._check(claim)
         if claim.job.unique:

@@ -1,4 +1,4 @@
-"""Plays worlds of the engine beside it: `python -m tests.simulation.mutants.hunting ...`."""
+"""Plays worlds of the engine in this folder: `python -m tests.simulation.mutants.hunting ...`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulation.fleet import SCENARIOS
 from workkit.simulation.exploration.parallel import play_all
 from workkit.simulation.exploration.playing import PlaySettings, WorldCase
 
-#: Long enough for what a clock that was an hour ahead has put off.
+#: Long enough for jobs that a clock an hour ahead has delayed.
 _SETTLE_S = 5_400.0
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ class Mutant:
 
     Attributes:
         name: The name of its file.
-        why: What it breaks.
+        why: The rule that it breaks, in words.
         file: Where.
-        old: What stands there; it must do so exactly once.
-        new: What stands there instead.
+        old: The text to replace; it must be there exactly once.
+        new: The new text.
         scenario: In which scenario it is looked for.
         seeds: Seeds that have killed it, to be tried first.
         rule: The rule that it broke then.

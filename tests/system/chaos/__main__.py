@@ -16,7 +16,7 @@ from tests.system.chaos.verdict import Verdict, table
 @click.command()
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1, type=click.Choice(list(SCENARIOS)))
 @click.option("--short", is_flag=True, help="As the tests run them, in a few minutes.")
-@click.option("--jobs", type=int, help="How many jobs there are at the start_checks.")
+@click.option("--jobs", type=int, help="How many jobs there are at the start.")
 @click.option("--replicas", type=int, help="How many of two each enqueue waits for (Sentinel).")
 @click.option("--work-ms", type=float, help="How long a handler takes.")
 def main(names: tuple[str, ...], *, short: bool, **given: float | None) -> None:

@@ -44,7 +44,7 @@ class Cluster:
                         "appendfsync": "always",
                         "cluster-enabled": "yes",
                         "cluster-node-timeout": "3000",
-                        # Any free port; the usual one, 10,000 above, may be none.
+                        # Any free port; the usual one, 10,000 above, may not be valid.
                         "cluster-port": str(_another_port()),
                     },
                 )
@@ -72,13 +72,13 @@ class Cluster:
             for first, last, (_, port, *_), *_ in self._ask(node, "CLUSTER", "SLOTS"):
                 if first <= self._slot <= last:
                     return next(other for other in self.nodes if other.port == port)
-        raise RuntimeError("nobody has the slot")
+        raise RuntimeError("no node has the slot")
 
     def await_whole(self) -> None:
-        """Wait until all nodes know that the cluster is whole.
+        """Wait until all nodes know that the cluster is complete.
 
         Raises:
-            RuntimeError: It does not become so.
+            RuntimeError: It does not become complete.
         """
         await_that(self._is_whole, "the cluster does not come together")
 

@@ -33,7 +33,7 @@ class Sentinels:
     """A master, two replicas, three sentinels.
 
     Attributes:
-        servers: Master and replicas, whoever is which at present.
+        servers: The master and the replicas, in any order.
         ports: Of the sentinels.
     """
 
@@ -77,7 +77,7 @@ class Sentinels:
         return next((s for s in self.servers if ports == {s.port}), None)
 
     def await_whole(self, replicas: int = REPLICAS) -> None:
-        """Wait until all sentinels know the same master, and so many replicas follow it."""
+        """Wait until all sentinels know the same master, and this many replicas follow it."""
         await_that(lambda: self._followers() >= replicas, "the replicas do not follow")
 
     def _followers(self) -> int:
@@ -92,9 +92,9 @@ class Sentinels:
         """Kill the master, wait for another, start the old one again as its replica.
 
         The old one is started only when all sentinels and the other replica know the new one.
-        Before that it would come back as a second master, to which a sentinel that is behind may
-        send clients; what it takes, even confirmed by a replica that is behind, is thrown away when
-        it is made a replica.
+        Before that it would come back as a second master. A sentinel that does not know yet may
+        send clients to it. When it becomes a replica, it loses the writes that it accepted, even
+        writes that an outdated replica has confirmed.
 
         Returns:
             When the new master was known, monotonic seconds.
@@ -110,10 +110,10 @@ class Sentinels:
         return promoted_at
 
     def switch_over(self) -> float:
-        """Let a replica take the place of a master that lives, and is told of it seconds later.
+        """Promote a replica while the master lives; the master learns of it seconds later.
 
-        That is what happens to a master that is taken for dead: to sentinels a busy one looks like
-        that, or one that they cannot reach.
+        This happens to a master that seems dead: to sentinels, a busy master or one that they
+        cannot reach looks dead.
 
         Returns:
             When the old master was a replica of the new one, monotonic seconds.
@@ -151,8 +151,8 @@ def failover(scale: Scale, say: Say) -> Verdict:
 def switchover(scale: Scale, say: Say) -> Verdict:
     """Promote a replica while the master lives; each enqueue waits for replicas.
 
-    The old master goes on until it is told, or until it finds that nobody follows it any more. What
-    it takes meanwhile is thrown away, and what it hands out runs again.
+    The old master works until it learns of this, or until it finds that no replica follows it any
+    more. The jobs that it accepts until then are lost, and the jobs that it hands out run again.
     """
     with sentinels("Sentinel: living master replaced", scale, say) as (stage, group):
         for server in group.servers:

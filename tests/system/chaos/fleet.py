@@ -1,4 +1,4 @@
-"""Worker processes, and what is done to them."""
+"""Worker processes, and the faults that hit them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Fleet:
 
     Args:
         place: Where they work.
-        journal: What their handlers write.
-        log: What they say.
+        journal: The notes of their handlers.
+        log: Their log.
         work_ms: How long a handler takes, milliseconds.
         concurrency: How many handlers a process runs at once.
 
@@ -97,7 +97,7 @@ class Fleet:
         """
         for process in self.processes:
             process.terminate()
-        # One that was still being imported has not said yet what SIGTERM is to do.
+        # A process that was still importing has no handler for SIGTERM yet.
         ends = [(process.wait(60), self.works(process)) for process in self.processes]
         self.processes.clear()
         if any(code for code, worked in ends if worked):

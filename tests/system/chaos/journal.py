@@ -1,6 +1,6 @@
-"""What handlers note on disk, so that it outlives every process and every Redis.
+"""Notes of handlers on disk, which outlive every process and every Redis.
 
-A process appends to a file of its own, one line a note, one `write` a line: `s NUMBER TIME` when a
+Each process appends to its own file, one line a note, one `write` a line: `s NUMBER TIME` when a
 handler starts, `e NUMBER TIME` when it ends. Times are those of the monotonic clock, which all
 processes of a machine share.
 """
@@ -22,7 +22,7 @@ TICK: Final = 0
 
 
 class Pen:
-    """What one process writes with.
+    """Writes the notes of one process.
 
     Args:
         directory: The journal's directory.

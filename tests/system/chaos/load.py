@@ -1,4 +1,4 @@
-"""Those who enqueue while things break: they number their jobs and go on until they are told."""
+"""Enqueuers that work during faults: they number their jobs and go on until they are stopped."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _AFTER_ERROR_S: Final = 0.05
 
 
 class Load:
-    """What was accepted: whose enqueue returned.
+    """The accepted jobs: those whose enqueue returned.
 
     Args:
-        place: Where to.
+        place: The server and the namespace.
 
     Attributes:
-        enqueuer: What enqueues.
+        enqueuer: The enqueuer.
         accepted: Numbers of jobs whose enqueue has returned.
         unsure: How many calls ended without an answer, and were made again.
-        errors: What callers were told, without numbers.
+        errors: The errors of callers, without numbers.
     """
 
     def __init__(self, place: Place) -> None:
@@ -75,7 +75,8 @@ class Load:
             enqueue()
         except ServerError as error:
             with self._lock:
-                # What was refused has changed nothing; what got no answer may have been done.
+                # A refused call has changed nothing; a call without an answer may have enqueued its
+                # job.
                 self.unsure += len(numbers) * isinstance(error, ServerUnavailable)
                 self.errors[f"{type(error).__name__}: {str(error)[:60]}"] += 1
             return False
@@ -85,16 +86,16 @@ class Load:
         return True
 
     def stop(self) -> None:
-        """Let the enqueuers end; what they have in hand and is not accepted does not count."""
+        """Let the enqueuers end; jobs that are not accepted by then do not count."""
         self._stop.set()
 
 
 @contextmanager
 def enqueuing(load: Load, *, threads: int = 2, rate: float = 100.0) -> Iterator[None]:
-    """Enqueue on some threads meanwhile.
+    """Enqueue on some threads while the block runs.
 
     Args:
-        load: What they enqueue.
+        load: Enqueues the jobs.
         threads: How many.
         rate: Jobs a second and thread at most.
     """

@@ -14,7 +14,7 @@ __all__ = ["Place"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What worker processes and enqueuers are told.
+    """The settings of worker processes and enqueuers.
 
     Attributes:
         namespace: Prefix of all keys.
@@ -29,7 +29,7 @@ class Place:
     master: str = "chaos"
 
     def redis(self) -> Any:
-        """Return what workkit takes as `redis`."""
+        """Return the value for workkit's `redis` argument."""
         if self.url:
             return self.url
         hosts = [("127.0.0.1", port) for port in self.sentinels]

@@ -31,7 +31,7 @@ __all__ = [
     "stalled",
 ]
 
-#: Breaks something once, and returns when it was well again (monotonic seconds) if it was away.
+#: Breaks something once. If it was away, returns the time of its return (monotonic seconds).
 BreakIt = Callable[[Fleet], float | None]
 
 _PROCESSES: Final = 2
@@ -98,7 +98,7 @@ def cut_off(scale: Scale, say: Say) -> Verdict:
 
 
 def emptied(scale: Scale, say: Say) -> Verdict:
-    """Empty the server: what was stored is gone by definition, and all else has to come back."""
+    """Empty the server: stored jobs are lost by definition; everything else must recover."""
     with on_one_server("FLUSHALL", say) as (stage, server):
         refill = scale.jobs // scale.faults
 
@@ -166,7 +166,7 @@ def at_each_fault(
         scale: How often.
         break_it: Breaks it once.
         rate: Jobs a second that each of two enqueuers enqueues.
-        **durable: What each enqueue is to wait for.
+        **durable: The options of `Enqueuer.durably` for each enqueue.
     """
     verdict, load = stage.verdict, stage.load
     if durable:

@@ -1,4 +1,4 @@
-"""What every scenario stands on: a place, a journal, enqueuers, and the counting at the end."""
+"""The parts of every scenario: a place, a journal, enqueuers, and the count at the end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["LONG", "REPLICAS", "SHORT", "Say", "Scale", "Stage", "on_one_server"
 
 Say = Callable[[str], None]
 
-#: A run that gets nowhere for so long is over, seconds: recovery takes up to 20.
+#: A run without progress for this long is over, seconds: recovery takes up to 20.
 _STALLED_S: Final = 60.0
 _LOOK_S: Final = 0.1
 _NAMES: Final = ("note", "limited", "unique", "scheduled", "tick")
@@ -41,7 +41,7 @@ class Scale:
     """How much is done.
 
     Attributes:
-        jobs: How many jobs there are at the start_checks.
+        jobs: How many jobs there are at the start.
         work_ms: How long a handler takes, milliseconds.
         faults: How often something is broken.
         frozen_s: How long a frozen process stays so.
@@ -59,7 +59,7 @@ class Scale:
 
 #: For every change: seconds of faults.
 SHORT: Final = Scale(jobs=5_000, work_ms=40, faults=4, frozen_s=15)
-#: By hand: what the promises are made on.
+#: By hand: the promises come from runs of this size.
 LONG: Final = Scale(jobs=100_000, work_ms=10, faults=20, frozen_s=15)
 
 
@@ -73,7 +73,7 @@ class Stage:
     Args:
         place: Where the jobs are.
         directory: For journal and logs.
-        scenario: What the verdict is called.
+        scenario: The name of the verdict.
         say: Takes a line of progress.
         client: A client of the server that the jobs are on; for looking.
     """
@@ -127,7 +127,7 @@ class Stage:
         self.load.accepted.intersection_update(self.journal.ends)
 
     def finish(self, workers: Fleet) -> Verdict:
-        """Wait until all that was accepted has run, end the workers, and count."""
+        """Wait until all accepted jobs have run, end the workers, and count."""
         accepted = self.load.accepted
         self._watch(workers, lambda: not self.journal.missing(accepted))
         workers.stop()
@@ -147,7 +147,7 @@ class Stage:
         return verdict
 
     def _unmended(self) -> list[str]:
-        """Let the doctor mend what the faults have left, and return what is broken after that."""
+        """Let the doctor repair the damage of the faults, and return the findings that remain."""
         # Nobody lives any more, so nobody has to be watched.
         doctor = Doctor(self.place.namespace, self.place.redis(), wait=lambda _seconds: None)
         for finding in doctor.examine():
@@ -155,7 +155,7 @@ class Stage:
                 doctor.repair(finding)
         broken = [f for f in doctor.examine() if f.severity == "broken"]
         doctor.close()
-        # A second run that was still to come when the workers were stopped has nobody to run it.
+        # After the workers have stopped, nobody runs the second run of a job that still waits.
         return [f"{f.check}: {f.says}" for f in broken if f.check != "no-handler"]
 
     def _watch(self, workers: Fleet, done: Callable[[], bool]) -> None:
@@ -184,9 +184,9 @@ def on_one_server(
     """Set the stage on a server of the run's own.
 
     Args:
-        scenario: What the verdict is called.
+        scenario: The name of the verdict.
         say: Takes a line of progress.
-        **options: What `EmbeddedServer` takes.
+        **options: The arguments of `EmbeddedServer`.
     """
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as directory,

@@ -1,4 +1,4 @@
-"""What a run has shown, as a record and as the row of a table."""
+"""The result of a run, as a record and as the row of a table."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ class Verdict:
     """The outcome of one scenario.
 
     Attributes:
-        scenario: What was done.
+        scenario: The name of the scenario.
         accepted: Jobs whose enqueue returned.
-        ran: Those whose handler ended at least once.
-        lost: Those whose handler did not, and that are nowhere any more or do not run.
+        ran: Accepted jobs whose handler ended at least once.
+        lost: Accepted jobs whose handler never ended: they are not in Redis any more, or do not
+            run.
         duplicates: Handlers started for a job that had been started before.
-        duplicates_at_most: What at least once allows: the jobs that were held at the faults, and
-            the calls without an answer that were made again.
+        duplicates_at_most: The duplicates that "at least once" allows: the jobs that were held at
+            the faults, and the calls without an answer that were made again.
         faults: How often something was broken.
         slots: How many handlers the victims could run at once.
         in_flight: How many they ran at each fault; at faults of the server, all workers together.
         recoveries_s: How long each job that was held at a fault took to be taken up again; at
             faults of the server, how long it took after its return until a job started.
-        unmended: What `workkit doctor` finds broken in the end and cannot repair.
-        notes: What else was seen.
+        unmended: Findings of `workkit doctor` at the end that it cannot repair.
+        notes: Further observations.
     """
 
     scenario: str

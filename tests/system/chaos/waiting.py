@@ -1,4 +1,4 @@
-"""How these runs pass time: between faults, and until something holds that nobody tells."""
+"""Waits of these runs: between faults, and until a condition that no signal reports is true."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def wait_s(seconds: float) -> None:
 def await_that(
     condition: Callable[[], object], trouble: Callable[[], str] | str, within_s: float = _WITHIN_S
 ) -> None:
-    """Wait for something that other processes do and tell nobody.
+    """Wait for an action of other processes that gives no signal.
 
     Args:
         condition: Whether it has come.
-        trouble: What is wrong if it does not come.
+        trouble: The error if it does not come.
         within_s: How long it may take, seconds.
 
     Raises:

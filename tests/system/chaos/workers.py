@@ -16,11 +16,11 @@ from tests.system.chaos.waiting import wait_s
 __all__ = ["frozen", "killed", "terminated"]
 
 _EVERY_S: Final = (0.5, 1.5)
-#: Faults go on while at least so many jobs wait, so that the slots are at work at each.
+#: Faults go on while at least this many jobs wait, so that the slots are busy at each fault.
 _LEFT: Final = 300
 
 Process = subprocess.Popen[bytes]
-#: Does something to a process of a fleet.
+#: Makes a fault in a process of a fleet.
 Strike = Callable[["_Victims", Fleet, Process], None]
 
 
@@ -73,10 +73,10 @@ def _at_each_fault(
     """Strike one worker process after another while jobs wait, and count.
 
     Args:
-        name: What the verdict is called.
+        name: The name of the verdict.
         scale: How many jobs and processes there are.
         say: Takes a line of progress.
-        strike: What is done to a process.
+        strike: Makes the fault in a process.
         bystanders: How many more processes there are, one of which is spared.
     """
     with on_one_server(name, say) as (stage, _):
@@ -105,7 +105,7 @@ def _faults_go_on(stage: Stage) -> bool:
 
 
 class _Victim(NamedTuple):
-    """A process at its fault: which, what it held, and when that was, monotonic seconds."""
+    """A process at its fault: which, the jobs that it held, and when, monotonic seconds."""
 
     pid: int
     held: list[int]
@@ -113,7 +113,7 @@ class _Victim(NamedTuple):
 
 
 class _Victims:
-    """Those that will not settle what they hold.
+    """Processes that will not settle the jobs that they hold.
 
     Args:
         stage: Where.
@@ -124,7 +124,7 @@ class _Victims:
         self._victims: list[_Victim] = []
 
     def note(self, pid: int, at: float) -> None:
-        """Note what a victim runs, and what it holds: that may run twice."""
+        """Record the jobs that a victim runs and holds: these may run twice."""
         verdict = self.stage.verdict
         verdict.in_flight.append(self.stage.journal.running(pid))
         held = self.stage.held(pid)

@@ -4,7 +4,7 @@ Every ten seconds: memory, file descriptors and threads of each worker process, 
 and memory of the server. At the end a table, and a plot where matplotlib is installed.
 
 One thing grows by design, for two days: the marks of cron slots that have run, here one a second.
-They are counted, and what the server holds beside them is judged.
+They are counted, and all other data on the server is judged.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from workkit.embedded import EmbeddedServer
 _PROCESSES: Final = 2
 _SLOTS: Final = 10
 _CLEAR_S: Final = 20.0
-#: How much the last quarter may be above the second one and still be called flat.
+#: If the last quarter is not more than this above the second one, the line counts as flat.
 _FLAT: Final = 0.05
-#: What the mark of a slot takes, bytes: 172,800 of them, two days of seconds, take 20.3 MB.
+#: The size of the mark of a slot, bytes: 172,800 of them, two days of seconds, take 20.3 MB.
 _MARK_BYTES: Final = 117
 _MARKS: Final = "marks of cron slots"
 _NAMES: Final = [name for name, share in MIX.items() for _ in range(share)]

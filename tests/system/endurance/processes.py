@@ -1,4 +1,4 @@
-"""Starts processes with pools, and reads what they and their server take."""
+"""Starts processes with pools, and reads their resources and the server's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True, slots=True)
 class ServerTakes:
-    """What a server has taken since it started.
+    """The resources that a server has used since it started.
 
     Attributes:
         commands: Commands, those inside scripts included.
@@ -36,7 +36,7 @@ class ServerTakes:
 
 
 def server_takes(client: Redis) -> ServerTakes:
-    """Ask a server what it takes."""
+    """Read the resources of a server."""
     info: Any = client.info("everything")
     inner = sum(v["calls"] for k, v in info.items() if k.startswith("cmdstat_"))
     cpu_s = info["used_cpu_user"] + info["used_cpu_sys"]

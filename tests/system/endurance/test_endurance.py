@@ -1,4 +1,4 @@
-"""The measurements run; what they measure is not judged here."""
+"""The measurements run; their results are not judged here."""
 
 from __future__ import annotations
 

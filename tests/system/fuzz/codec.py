@@ -1,4 +1,4 @@
-"""What holds for the codec, whatever it is given."""
+"""Rules that hold for the codec with any bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GETTERS: Final = ("arg_str", "arg_int", "arg_float", "arg_bool")
 
 
 def examine(raw: bytes) -> bool:
-    """Do with some bytes all that pools and clients do with them.
+    """Do everything with some bytes that pools and clients do.
 
     Returns:
         Whether they are a job.

@@ -1,7 +1,7 @@
-"""A fuzzer that is led by which lines it reaches: `python -m tests.system.fuzz coverage`.
+"""A fuzzer that is guided by the lines that it reaches: `python -m tests.system.fuzz coverage`.
 
-It wants `atheris`, which `make fuzz` installs. Its process ends with the run, so it is one of its
-own.
+It needs `atheris`, which `make fuzz` installs. Its process ends with the run, so it is a separate
+process.
 """
 
 from __future__ import annotations

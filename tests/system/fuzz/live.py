@@ -35,7 +35,7 @@ _SCORES: Final = (0, 1, -1, "-inf", "+inf", 0.5, 1e300, -1e300, 1_700_000_000, 2
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run has shown.
+    """The result of a run.
 
     Attributes:
         thrown: Kind of mutation -> how often.
@@ -43,10 +43,10 @@ class Outcome:
         ran: Handlers that ended.
         dead: Members of the dead set at the end.
         waiting: Jobs that wait at the end: not due, or in queues that nobody serves.
-        missing: Payloads that are nowhere: they have not run, are not dead and do not wait, and
-            history does not say what became of them.
-        crashes: Log lines about exceptions in a pool, errors that the client did not expect, what
-            ended the console.
+        missing: Lost payloads: they have not run, are not dead and do not wait, and history has no
+            record of them.
+        crashes: Log lines about exceptions in a pool, unexpected errors of the client, and errors
+            that ended the console.
         screens: Screen of the console -> how many keys were pressed there.
         stuck: Jobs that should have run at the end, and did not.
     """
@@ -105,7 +105,7 @@ class _Thrower:
         }
 
     def throw(self) -> None:
-        """Throw one; what the server itself refuses has changed nothing."""
+        """Throw one; a mutation that the server refuses has changed nothing."""
         kind = self._mutator.choose(("queue", "queue", "set", *self._ways))
         self._outcome.thrown[kind] += 1
         with suppress(ResponseError):
@@ -172,7 +172,7 @@ class _Thrower:
         self._put_wrong_type(self._key(f"worker:strange{self._entropy.below(20)}"))
 
     def _wrong_type(self) -> None:
-        """Break a queue of its own, which is all that may stop."""
+        """Break a separate queue; nothing else may stop."""
         name = self._mutator.choose(_VICTIMS)
         suffix = self._mutator.choose(
             ("", ":lock", ":lock_info", ":paused", ":max_concurrency", ":%s:inprogress")
@@ -199,7 +199,7 @@ class _Thrower:
 def bombard(
     url: str, count: int, seed: int | str, say: Callable[[str], None] = lambda _line: None
 ) -> Outcome:
-    """Throw mutations at pools, client and console at work, and count what became of payloads.
+    """Throw mutations at working pools, a client and a console, and count the fates of payloads.
 
     Args:
         url: A server that nobody else uses.
@@ -231,7 +231,7 @@ def bombard(
 
 
 def _account(url: str, outcome: Outcome, ran: set[str]) -> None:
-    """Find out what became of each payload: by its id, or by its bytes if it is not a job."""
+    """Find the fate of each payload: by its id, or by its bytes if it is not a job."""
     client = Client(NAMESPACE, url)
     dead = list(client.iter_dead_jobs())
     waiting = [
@@ -285,7 +285,7 @@ def _at_work(url: str, ran: Counter[str], outcome: Outcome) -> Iterator[list[Wor
 
 
 def _release_queues(redis: Any) -> None:
-    """Take junk limits and pauses away; what they hold back is not lost."""
+    """Remove junk limits and pauses; the jobs that they block are not lost."""
     for name in _HANDLED:
         for suffix in (":paused", ":max_concurrency"):
             redis.delete(f"{NAMESPACE}:jobs:{name}{suffix}")

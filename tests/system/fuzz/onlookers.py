@@ -1,4 +1,4 @@
-"""Who looks on while a server is bombarded: a client, and a console whose keys are pressed."""
+"""Observers of a server under fuzzing: a client, and a console whose keys are pressed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["look_on", "pressing"]
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 
-#: What opens, moves, sorts, marks, asks and closes; nothing that changes something or quits.
+#: Keys that open, move, sort, mark, ask and close; no key that changes data or quits.
 _KEYS: Final = (
     "enter", "enter", "enter", "escape", "j", "k", "G", "g", "ctrl+d", "ctrl+u", "s", "i", "o", "w",
     "f", "space", "a", "u", "c", "slash", "colon", "question_mark", "tab", "ctrl+r",
@@ -45,14 +45,14 @@ _WORDS: Final = (
 _KEYS_A_TAB: Final = 12
 #: A console that needs longer than this for all its screens is stuck, seconds.
 _ROUND_S: Final = 120.0
-#: From wherever one is, so often is enough to be back.
+#: From each screen, this many presses lead back.
 _ESCAPES: Final = 50
-#: And so is one that does not look for so long.
+#: A console that does not read for this long is stuck too.
 _LOOK_S: Final = 20.0
 
 
 def look_on(url: str, namespace: str, over: threading.Event, crashes: list[str]) -> None:
-    """Read all that tools read, again and again.
+    """Read everything that tools read, repeatedly.
 
     Args:
         url: The server.
@@ -80,12 +80,12 @@ def look_on(url: str, namespace: str, over: threading.Event, crashes: list[str])
 
 @contextmanager
 def pressing(url: str, namespace: str, crashes: list[str], seen: Counter[str]) -> Iterator[None]:
-    """Let a console, in a process of its own, be led through all its screens.
+    """Press keys in a console, in a separate process, on all its screens.
 
     Args:
         url: The server.
         namespace: Prefix of all keys.
-        crashes: Takes what ended the console.
+        crashes: Takes the error that ended the console.
         seen: Counts the keys pressed on each kind of screen.
     """
     command = [sys.executable, "-m", "tests.system.fuzz.onlookers", url, namespace]

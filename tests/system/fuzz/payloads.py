@@ -1,4 +1,4 @@
-"""Payloads as they are, and what becomes of them when they are mangled."""
+"""Valid payloads, and mangled ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SEEDS: Final[tuple[bytes, ...]] = (
     b'{"name":"good","id":"periodic:good:0 * * * * *:1700000040","t":1700000040,"args":null}',
 )
 
-#: What no field expects.
+#: Values that no field expects.
 JUNK: Final[tuple[bytes, ...]] = (
     b"", b"0", b"-1", b"1e400", b"NaN", b"null", b"true", b"[]", b"{}", b'""', b"\xff\xfe", b"\0",
     b"9" * 400, b'"' + b"\\" * 99, b"[" * 2_000, b'{"a":' * 300, b"1700000000.5", b"-0", b"1e3",
@@ -56,7 +56,7 @@ class Mutator:
 
     def payload(self) -> bytes:
         """Return a mangled payload; one in sixteen is as it should be."""
-        # An id of its own: jobs whose bytes are the same in a set are one job.
+        # Each has its own id: in a set, jobs with the same bytes are one job.
         own_id = self._entropy.identifier().encode()
         slot = str(1_700_000_000 + self._entropy.below(10**9)).encode()
         raw = bytearray(self.choose(SEEDS).replace(_ID, own_id).replace(_SLOT, slot))
@@ -65,7 +65,7 @@ class Mutator:
         return bytes(raw)
 
     def junk(self) -> bytes:
-        """Return what no field expects, or a mangled payload."""
+        """Return a value that no field expects, or a mangled payload."""
         return self.choose(JUNK) if self._entropy.below(3) else self.payload()
 
     def choose(self, among: Sequence[T]) -> T:

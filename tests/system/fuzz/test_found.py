@@ -1,4 +1,4 @@
-"""What the fuzzers have found, each with the bytes that did it."""
+"""Faults that the fuzzers have found, each with its bytes."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_heartbeat_of_a_wrong_type_does_not_keep_others_from_being_recovered(
 def test_a_pool_whose_dispatcher_fails_can_be_stopped(
     private_server: PrivateServer, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
-    """A bug of ours must not keep the process from ending; what it holds, others recover."""
+    """A bug of ours must not keep the process from ending; other pools recover its jobs."""
     server = private_server()
     pool = WorkerPool("work", server.url)
     started, over = threading.Event(), threading.Event()

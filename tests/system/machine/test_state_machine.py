@@ -38,7 +38,7 @@ _walks = itertools.count()
 
 
 class Walk(RuleBasedStateMachine):
-    """One walk in a namespace of its own."""
+    """One walk in its own namespace."""
 
     def __init__(self, url: str, namespace: str) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 class Bench:
-    """A pool on a server of the test's own, and what its handlers have noted."""
+    """A pool on a private server, and the notes of its handlers."""
 
     def __init__(self, server: EmbeddedServer) -> None:
         self.server = server

@@ -13,7 +13,7 @@ __all__ = ["ROOT", "worker_process"]
 
 ROOT = Path(__file__).resolve().parents[3]
 
-#: A pool whose handler notes each job in Redis, so that what ran is known whatever dies.
+#: A pool whose handler notes each job in Redis, so that runs are known even if a process dies.
 POOL = """
 import os, sys, threading
 import redis

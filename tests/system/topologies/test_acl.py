@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +13,9 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
-from workkit import Client, Enqueuer, Job, WorkerPool
+from workkit import AsyncEnqueuer, Client, Enqueuer, Job, WorkerPool
 from workkit.embedded import EmbeddedServer
+from workkit.store import handshake
 
 ROOT: Final = Path(__file__).parents[3]
 PASSWORD: Final = "p:a/s@s#word"  # noqa: S105 -- of a server that lives as long as its test
@@ -54,10 +56,12 @@ def test_every_command_that_is_sent_is_in_the_documented_list() -> None:
     assert not sent_by_the_store() - allowed() - words
 
 
-def restricted(server: EmbeddedServer, namespace: str) -> str:
+def restricted(server: EmbeddedServer, namespace: str, without: str = "") -> str:
     with Redis.from_url(server.url) as admin:
         admin.execute_command("ACL", "SETUSER", "worker", "reset", "on", f">{PASSWORD}")
         for word in rule():
+            if word == f"+{without}":
+                continue
             try:
                 own = word.replace("~work:*", f"~{namespace}:*")
                 admin.execute_command("ACL", "SETUSER", "worker", own)
@@ -140,6 +144,42 @@ def test_another_namespace_is_out_of_reach(
         Enqueuer("other", restricted(server, "work")).enqueue("plain")
 
 
+OPTIONAL: Final = (
+    "hello", "ping", "client|setname", "client|setinfo", "client|tracking", "client|caching",
+    "config|get", "info", "time", "scan",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", OPTIONAL)
+def test_a_user_without_a_command_that_jobs_do_not_need_runs_jobs(
+    command: str,
+    private_server: PrivateServer,
+    server_kind: ServerKind,
+    wait_until: WaitUntil,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    handshake._warn_of_no_name.cache_clear()
+    url = restricted(private_server(server_kind), "work", without=command)
+    ran: list[str] = []
+
+    async def enqueue() -> None:
+        asynchronous = AsyncEnqueuer("work", url)
+        await asynchronous.enqueue("plain", {"from": "asyncio"})
+        await asynchronous.close()
+
+    pool = WorkerPool("work", url, concurrency=1, sleep_backoffs=[10, 50])
+    pool.job("plain", lambda job: ran.append(job.arg_str("from")))
+    pool.start()
+    asyncio.run(enqueue())
+    wait_until(lambda: ran == ["asyncio"])
+    Enqueuer("work", url).enqueue("plain", {"from": "threads"})
+    wait_until(lambda: ran == ["asyncio", "threads"])
+    pool.stop(5)
+    assert not Client("work", url).worker_pool_heartbeats()  # it has signed off
+    assert ("+client|setname" in caplog.text) is (command == "client|setname")
+    assert "trying again" not in caplog.text
+
+
 @pytest.mark.one_server
 def test_a_password_is_in_no_message_and_in_no_heartbeat(
     private_server: PrivateServer,
@@ -154,7 +194,7 @@ def test_a_password_is_in_no_message_and_in_no_heartbeat(
     pool.job("plain", lambda _job: None)
     pool.start()
     server.kill()
-    wait_until(lambda: "no answer from Redis" in caplog.text)
+    wait_until(lambda: "trying again until it works" in caplog.text)
     server.restart()
     restricted(server, "work")
     wait_until(lambda: "answers again" in caplog.text)

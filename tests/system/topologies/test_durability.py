@@ -64,7 +64,7 @@ def _replication(client: Any) -> bytes:
 
 
 def _follow(server: EmbeddedServer, master: EmbeddedServer | None) -> None:
-    """Do to a server what sentinels do: promote it, or let it follow another."""
+    """Promote a server or let it follow another, as sentinels do."""
     with Redis.from_url(server.url) as client:
         to = ("127.0.0.1", master.port) if master else ("NO", "ONE")
         client.execute_command("REPLICAOF", *to)

@@ -1,4 +1,4 @@
-"""Which servers work, and what a pool does where one lacks a command: the table of the docs."""
+"""Which servers work, and how a pool works if a server lacks a command: the table of the docs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the command line start from."""
+"""Fixtures of the tests of the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the command line: in this process for what it prints, as a process for how it ends."""
+"""Runs the command line: in this process to read its output, as a process to see its end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Shell", "busy_pool", "environment", "now_s", "put", "run_some", "spawn"]
 
 ROOT = Path(__file__).resolve().parents[3]
-#: What `workkit` does; a test runner may leave SIGINT ignored to its children.
+#: The program `workkit`; a test runner may make its children ignore SIGINT.
 START = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -90,11 +90,11 @@ class Shell:
         return self.run(*args).stdout.splitlines()
 
     def json(self, *args: str, code: int = 0) -> Any:
-        """Return what a command prints with --json."""
+        """Return the output of a command with --json."""
         return json.loads(self.run(*args, "--json", code=code).stdout)
 
     def complaint(self, *args: str, code: int) -> str:
-        """Return what a command that fails says, which is all that it prints."""
+        """Return the message of a command that fails; it must print nothing else."""
         result = self.run(*args, code=code)
         assert result.stdout == ""
         return result.stderr

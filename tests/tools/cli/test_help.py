@@ -1,8 +1,9 @@
-"""What the command line says of itself."""
+"""The help of the command line."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tests.house.sources import ROOT
 from tests.tools.cli.shell import environment
 from workkit import __version__
 from workkit.tools.cli.app import cli
@@ -57,6 +59,13 @@ def test_help_lists_what_there_is_and_nothing_else() -> None:
         "archive", "export", "snapshot", "retry", "delete", "undo", "pause", "unpause", "doctor",
         "simulate", "demo",
     ]  # fmt: skip
+
+
+def test_the_manual_has_a_row_for_each_command() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    table = text.partition("| command |")[2].partition("\n\n")[0]
+    named = {name for cell in table.split("\n| ")[1:] for name in re.findall(r"`(\w+)", cell)}
+    assert set(COMMANDS) <= named
 
 
 @pytest.mark.parametrize("path", [(), *leaves()], ids=lambda path: " ".join(path) or "workkit")

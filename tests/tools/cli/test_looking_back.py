@@ -1,4 +1,4 @@
-"""Where a job is, and what ran."""
+"""The place of a job, and history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands show: tables for people, JSON for programs."""
+"""The output of commands: tables for people, JSON for programs."""
 
 from __future__ import annotations
 

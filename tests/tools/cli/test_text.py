@@ -1,4 +1,4 @@
-"""Text for terminals, and what is read from a command line."""
+"""Text for terminals, and values on a command line."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from workkit.tools.cli.common.values import to_bytes
 if TYPE_CHECKING:
     from redis import Redis
 
-#: What users write; the handlers tell the test through Redis.
+#: A user's module; its handlers report to the test through Redis.
 TASKS = """
 import logging, os, threading
 import redis

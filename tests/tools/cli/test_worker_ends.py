@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.one_server, pytest.mark.slow]
 
 TASKS: Final = """
-import os, subprocess, sys, threading
+import logging, os, subprocess, sys, threading
 import redis
 from workkit import WorkerPool
 
@@ -33,6 +33,7 @@ pool = WorkerPool(namespace, url, concurrency=2)
 
 @pool.job(max_fails=1)
 def fail(job):
+    logging.getLogger("shop").warning("y" * 1000)
     raise ValueError("x" * 1000)
 
 @pool.job

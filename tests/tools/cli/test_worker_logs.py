@@ -1,4 +1,4 @@
-"""What `workkit worker` logs: whose it is, in which job, and nothing that others can forge."""
+"""The log of `workkit worker`: each line names its job, and nobody can forge a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workkit.tools.cli.common.logs import WorkerLogging
 
 pytestmark = pytest.mark.one_server
 
-#: What moves a cursor, rings, or begins a line.
+#: Characters that move a cursor, ring, or begin a line.
 EVIL: Final = (
     "\x1b[31mred \x9b2J \x07 \u202egnp \r2026 INFO workkit: stopped\n2026 INFO workkit: forged"
 )
@@ -23,7 +23,7 @@ EVIL: Final = (
 
 @pytest.fixture
 def logs() -> Iterator[Any]:
-    """Make the logging of a worker, and put back what there was."""
+    """Set up the logging of a worker, and restore the earlier logging."""
     loggers = (logging.getLogger(), logging.getLogger("workkit"))
     levels = [logger.level for logger in loggers]
 
@@ -128,12 +128,18 @@ def test_lines_within_a_handler_name_its_job(
         assert pool.drain(20).complete
     log.info("outside")
     if as_json:
-        found = {r["message"]: r.get("job_id") for r in records(capsys) if r["logger"] == "shop"}
-        assert found == {f"at {n}": job.id for n, job in enumerate(jobs)} | {"outside": None}
+        names = ("job_name", "job_id", "job_attempt")
+        found = {
+            record["message"]: tuple(record.get(name) for name in names)
+            for record in records(capsys)
+            if record["logger"] == "shop"
+        }
+        expected = {f"at {n}": ("work", job.id, 1) for n, job in enumerate(jobs)}
+        assert found == expected | {"outside": (None, None, None)}
     else:
         written = lines(capsys)
         for n, job in enumerate(jobs):
-            line = f"[work {job.id}] INFO    shop: at {n}"
+            line = f"[work {job.id} attempt 1] INFO    shop: at {n}"
             assert [each for each in written if each.endswith(line)]
         assert written[-1].endswith("+00:00 INFO    shop: outside")
 

@@ -1,4 +1,4 @@
-"""What the tests of the demo have in common."""
+"""Fixtures of the tests of the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of a run: aligned, cut where it must be, harmless, and not too often."""
+"""The display of a run: aligned, cut to its width, harmless, and not too frequent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workkit.tools.demo.workload import SourceFile, Workload
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLORS = re.compile(r"\x1b\[[0-9;]*3[0-7][0-9;]*m")
 SEEN = Overview(1.0, [], [], scheduled=3, retry=2, dead=1, executions=100)
-#: What a file or an error may be called: markup of rich, and an escape sequence.
+#: A name that a file or an error may have: markup of rich, and an escape sequence.
 NASTY = "[bold]a[/nope] \x1b[31m.py"
 
 

@@ -1,4 +1,4 @@
-"""A run on a real server: every job is accounted for, and what the jobs found out is true."""
+"""A run on a real server: every job is in the account, and the results of the jobs are true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo works on: nothing is made up, and the files that are left out are counted."""
+"""The files of the demo: they are real, and the files that are left out are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the supervisor start from."""
+"""Fixtures of the tests of the supervisor."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TASKS", "Supervised", "held", "ran", "supervised"]
 
-#: What users write; the handlers tell the test through Redis which jobs ran, and where.
+#: A user's module; its handlers report through Redis which jobs ran, and where.
 TASKS: Final = """
 import os, threading
 import redis
@@ -91,7 +91,7 @@ class Supervised:
         return code
 
     def kill(self, here: Path) -> None:
-        """Leave nothing behind, whatever has failed."""
+        """End all processes, even if the test has failed."""
         self.process.kill()
         pids = here / "pids"
         for pid in pids.read_text().split() if pids.exists() else ():

@@ -1,4 +1,4 @@
-"""What passes between a supervisor and its processes."""
+"""The messages between a supervisor and its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a supervisor decides, in time that the test moves; processes are numbers."""
+"""Decisions of a supervisor, on a clock that the test sets; processes are numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONG_S: Final = 3_600.0
 
 
 class Stage:
-    """A policy, a clock, and what it has asked for so far."""
+    """A policy, a clock, and the actions so far."""
 
     def __init__(self, processes: int = 1, seed: int = 1, **limits: int) -> None:
         explained = frozenset({2, 69, 70})

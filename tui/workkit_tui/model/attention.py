@@ -23,9 +23,9 @@ _SLOW_S: Final = 300
 _FAILING: Final = 0.2
 _FEW: Final = 0.1
 _MOSTLY: Final = 0.5
-#: So many executions say something about the failures of a queue.
+#: The failure rate of a queue counts from this many executions on.
 _ENOUGH: Final = 10
-#: So many concerns of a kind have a line each; more share one, which names the worst.
+#: Up to this many concerns of a kind have a line each; more share one line that names the worst.
 _SINGLE: Final = 2
 _NAMED: Final = 3
 _RANK: Final = {"bad": 0, "warn": 1}
@@ -41,7 +41,7 @@ class Concern:
     Attributes:
         level: How bad it is.
         text: A sentence without a full stop.
-        weight: What orders concerns of a level, the most first.
+        weight: Orders the concerns of a level, the greatest first.
         goes_to: The tab that helps with it.
         about: The queue to open; "" to go to the tab alone.
         name: The queue or pool that it names, made harmless.
@@ -61,7 +61,7 @@ def concerns(seen: Overview, trends: Trends, taken: Mapping[str, int]) -> list[C
     Args:
         seen: The overview.
         trends: Rates and recent executions up to then.
-        taken: How many workers take jobs of a name, as `takers` says.
+        taken: Job name → how many workers take its jobs, see `takers`.
     """
     found = [
         *_queues(seen, taken),
@@ -77,10 +77,10 @@ def held_up(queue: Queue, taken: Mapping[str, int]) -> tuple[str, Level | Litera
 
     Args:
         queue: The queue.
-        taken: How many workers take jobs of a name, as `takers` says.
+        taken: Job name → how many workers take its jobs, see `takers`.
 
     Returns:
-        Two empty texts if nothing does.
+        Two empty texts if they run.
     """
     for obstacle in obstacles(queue, taken.get(queue.job_name, 0)):
         if obstacle != "full" or queue.count:
@@ -89,11 +89,11 @@ def held_up(queue: Queue, taken: Mapping[str, int]) -> tuple[str, Level | Litera
 
 
 def _grouped(kind: Sequence[Concern], together: str) -> Iterator[Concern]:
-    """Yield concerns of one kind: singly while they are few, else as one line with a count.
+    """Yield concerns of one kind: one by one if they are few, else as one line with a count.
 
     Args:
         kind: The concerns.
-        together: The line of many, to which the names of the worst are added.
+        together: The line for many; the names of the worst are added to it.
     """
     if len(kind) <= _SINGLE:
         yield from kind

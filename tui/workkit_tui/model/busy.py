@@ -9,7 +9,7 @@ from workkit.core.records import WorkerObservation, WorkerPoolHeartbeat
 
 __all__ = ["busy_workers", "unreported_workers"]
 
-#: Most workers that are read one by one; the busy ones of further pools stay unknown.
+#: The most workers that are read one by one; it stays unknown how many of the others are busy.
 _MOST: Final = 2_000
 
 
@@ -31,8 +31,8 @@ def busy_workers(
 
     Args:
         pools: The pools.
-        asked: Those of `unreported_workers`, and others.
-        observed: What they run; a worker that runs nothing may be left out.
+        asked: The workers whose observations were read, such as those of `unreported_workers`.
+        observed: Their observations; those of idle workers may be left out.
     """
     known = set(asked)
     running = {each.worker_id for each in observed if each.is_busy}

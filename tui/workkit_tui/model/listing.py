@@ -16,8 +16,8 @@ class Order(Generic[R]):
     """A sort order.
 
     Attributes:
-        title: The column that it is called by.
-        key: What is compared.
+        title: The title of its column.
+        key: Returns the value to compare.
         falling: Whether the greatest come first.
     """
 
@@ -32,12 +32,12 @@ def ordered(rows: Iterable[R], order: Order[R], *, inverted: bool) -> list[R]:
 
 
 def narrowed(rows: Sequence[R], words: str, text: Callable[[R], str]) -> list[R]:
-    """Return the rows whose text contains all words, and none that follows a "-"; case is ignored.
+    """Return the rows that contain each word, and no word written after a "-"; case is ignored.
 
     Args:
         rows: The rows.
         words: Words with spaces between.
-        text: Returns the text of a row that is searched.
+        text: Returns the text of a row to search in.
     """
     wanted = words.casefold().split()
 

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 __all__ = ["HIDDEN", "Masks"]
 
-#: What stands in the place of a secret.
+#: Shown in the place of a secret.
 HIDDEN: Final = "•••"
 
-#: Shorter values occur in texts by chance, so they are hidden only where they stand.
+#: Shorter values occur in texts by chance, so they are hidden only in their own place.
 _LEAST_CHARS: Final = 4
 _BETWEEN: Final = re.compile(r"[-_.\s]+")
-#: Entries of an object that name what its value is, as in {"name": "Authorization", "value": …}.
+#: Members of an object that name its value, as in {"name": "Authorization", "value": …}.
 _NAMING: Final = ("name", "key", "header", "field")
 _VALUES: Final = ("value", "values")
 
@@ -63,11 +63,11 @@ class Masks:
     def __init__(self, patterns: Sequence[str]) -> None:
         joined = "|".join(translate(_plain(pattern)) for pattern in patterns)
         self._secret = re.compile(joined) if joined else None
-        #: Name → whether it is one of a secret; args have the same few names again and again.
+        #: Name → whether it names a secret. Args repeat the same few names.
         self._known: dict[str, bool] = {}
 
     def hide(self, value: Any) -> Any:
-        """Return a copy of args in which secrets are hidden, however deep and often they stand."""
+        """Return a copy of args in which all secrets are hidden, at any depth."""
         if self._secret is None:
             return value
         found: set[str] = set()
@@ -85,7 +85,7 @@ class Masks:
         if self._secret is None:
             return short
         found: set[str] = set()
-        self._collect(value, found)  # of all: a secret at the end may stand at the beginning too
+        self._collect(value, found)  # of all args: a secret at the end may also be at the beginning
         hidden = self._hide(short, set())
         return _replaced(hidden, found) if found else hidden
 
@@ -94,7 +94,7 @@ class Masks:
 
         Args:
             text: The text.
-            args: Those of its job: what is hidden in them is hidden in the text as well.
+            args: The args of its job: values hidden in them are hidden in the text as well.
         """
         if self._secret is None or not text:
             return text
@@ -144,7 +144,7 @@ class Masks:
                     self._collect(inner, found)
 
     def _follows(self, values: Sequence[Any], at: int) -> bool:
-        """Tell whether a secret stands in a list, because of the name before it."""
+        """Tell whether an item of a list is a secret, because of the name before it."""
         before = values[at - 1] if at else None
         option = isinstance(before, str) and before.startswith("-")
         return (at % 2 == 1 or option) and self._is_secret(before)
@@ -163,7 +163,7 @@ class Masks:
         return self.text(value) if isinstance(value, str) else value
 
     def _hide_list(self, values: Sequence[Any], found: set[str]) -> list[Any]:
-        """Hide what follows a name: in pairs, in flat lists of pairs, and after options."""
+        """Hide the values after names: in pairs, in flat lists of pairs, and after options."""
         return [
             _gone(value, found) if self._follows(values, at) else self._hide(value, found)
             for at, value in enumerate(values)
@@ -213,7 +213,7 @@ def _shortened(value: Any, left: list[int]) -> Any:
 
 
 def _plain(name: str) -> str:
-    """Return a name as names are compared."""
+    """Return a name in the form in which names are compared."""
     return _BETWEEN.sub("", name).lower()
 
 
@@ -238,7 +238,7 @@ def _without(text: str, found: Iterable[str]) -> str:
 
 
 def _replaced(value: Any, found: set[str]) -> Any:
-    """Hide values that stand under other names as well."""
+    """Hide the same values under other names as well."""
     if isinstance(value, dict):
         return {key: _replaced(inner, found) for key, inner in value.items()}
     if isinstance(value, list):

@@ -13,7 +13,7 @@ __all__ = ["PAGE", "Matches", "Pages", "Rows"]
 
 #: Jobs that are read at once.
 PAGE: Final = 100
-#: Pages that are kept; scrolling back a little costs nothing.
+#: Pages that are kept, so that scrolling back a little reads nothing.
 _KEPT: Final = 20
 #: Matching jobs that are kept; the rest is only counted.
 _MOST_MATCHES: Final = 2_000
@@ -79,7 +79,7 @@ class Pages(Rows):
             self._pages.popitem(last=False)
 
     def keep_only(self, first: int, last: int) -> list[int]:
-        """Forget all pages but those of a range of rows; return these, to be read again."""
+        """Forget all pages except those of a range of rows. Return these, to be read again."""
         wanted = range(max(first, 0) // PAGE, max(last, 0) // PAGE + 1)
         for number in [n for n in self._pages if n not in wanted]:
             del self._pages[number]

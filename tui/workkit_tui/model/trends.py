@@ -15,13 +15,13 @@ __all__ = ["Flow", "Flows", "Trends"]
 
 #: Points of a series: at two seconds each, four minutes.
 POINTS: Final = 120
-#: Rates are those of the last seconds.
+#: Rates are computed over this much of the recent past, seconds.
 _WINDOW_S: Final = 15.0
 #: Older executions do not count as recent, seconds.
 _RECENT_S: Final = 600.0
 #: Outcomes of handlers that ran to their end.
 _BAD: Final = with_flag("failed")
-#: The fields of a heartbeat that count them.
+#: The fields of a heartbeat that count these outcomes.
 FAILED_TOTALS: Final = tuple(OUTCOMES[outcome].total for outcome in _BAD)
 _ENDED: Final = _BAD | {"done"}
 
@@ -46,9 +46,9 @@ class Flows:
     """How queues move; computed when drawn, since only few of a thousand queues are visible.
 
     Attributes:
-        out_per_s: Name → jobs that end a second; what is not in it has not moved.
-        before: Name → how many jobs waited at the begin of the time that rates are taken over.
-        passed_s: How long that time is, seconds; 0 before there are two looks.
+        out_per_s: Name → jobs that end a second. A queue without an entry has not moved.
+        before: Name → how many jobs waited at the start of the period of the rates.
+        passed_s: The length of that period, seconds; 0 before the second overview.
     """
 
     out_per_s: Mapping[str, float] = field(default_factory=dict)
@@ -137,7 +137,7 @@ class Trends:
     # Rates.
 
     def _window(self) -> tuple[_Sample, _Sample] | None:
-        """Return the ends of the window that rates are taken over."""
+        """Return the two overviews between which rates are computed."""
         if len(self._samples) < 2:  # noqa: PLR2004 - a rate needs two
             return None
         last = self._samples[-1]

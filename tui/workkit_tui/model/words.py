@@ -108,6 +108,6 @@ def error_text(error: str, masks: Masks, args: Any = None) -> str:
     Args:
         error: The error.
         masks: Hides secrets.
-        args: Those of the job; what is hidden in them is hidden in the headline as well.
+        args: The args of the job; values hidden in them are hidden in the headline as well.
     """
     return clean(masks.text(headline(error)[:_LINE_CHARS], args))

@@ -33,7 +33,7 @@ class ConsoleScreen(Screen[None]):
     Class attributes:
         TAB: The name of the tab that it belongs to.
         TITLE_SHOWN: Its title.
-        KEYS: Its own keys, beside those of `keys.COMMON`.
+        KEYS: Its own keys, in addition to those of `keys.COMMON`.
     """
 
     TAB: ClassVar[str] = ""
@@ -41,7 +41,7 @@ class ConsoleScreen(Screen[None]):
     KEYS: ClassVar[tuple[Key, ...]] = ()
     AUTO_FOCUS = "Table"
 
-    #: Kept, for threads that end after the screen has been closed.
+    #: Kept for threads that end after the screen has been closed.
     _owner: ConsoleApp | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -105,10 +105,10 @@ class ConsoleScreen(Screen[None]):
     def leave(self) -> None:
         """Prepare for another tab to take this one's place."""
 
-    # A view arrives.
+    # Views.
 
     def gather(self, reader: Reader, seen: Overview) -> Any:
-        """Read the data that the screen needs beside the overview; called on another thread."""
+        """Read the data that the screen needs besides the overview; called on another thread."""
         del reader, seen
 
     def show(self, view: View) -> None:
@@ -117,7 +117,7 @@ class ConsoleScreen(Screen[None]):
 
     def take(self, view: View) -> None:
         """Show a view."""
-        if self.query(Footer):  # built, and not on its way out
+        if self.query(Footer):  # built, and not being closed
             self.take_common(view)
             self.show(view)
 
@@ -133,7 +133,7 @@ class ConsoleScreen(Screen[None]):
             return
         console = self.console
         words, meaning = console.state_words()
-        # Where there is no room, the address is cut, not "read-only".
+        # If there is no room, the address is cut, never "read-only".
         left = Text("workkit ", "bold")
         if console.settings.read_only:
             left.append("read-only ", f"not bold {self._color('warning')}")
@@ -171,11 +171,11 @@ class ConsoleScreen(Screen[None]):
         self.write("#heading", text)
 
     def write(self, where: str, text: Text) -> None:
-        """Write a text of one size, if it is not there already.
+        """Write a text of constant size; does nothing if it is there already.
 
         Args:
             where: The selector of its widget.
-            text: What it says.
+            text: The text.
         """
         widget = self.query_one(where, Words)
         if widget.content != text:
@@ -210,7 +210,7 @@ class ConsoleScreen(Screen[None]):
 
 
 class ListScreen(ConsoleScreen):
-    """A screen with a table, of which some keys move the cursor."""
+    """A screen with a table; some of its keys move the cursor."""
 
     @property
     def table(self) -> Table:

@@ -19,8 +19,8 @@ from workkit_tui.widgets.words import Words
 
 __all__ = ["BoxScreen"]
 
-#: A question takes no answer before it was visible for so long, seconds: an earlier key was meant
-#: for another screen.
+#: A question accepts no answer until it has been visible for this long, seconds: an earlier key was
+#: meant for another screen.
 _SEEN_S: Final = 0.3
 
 
@@ -33,7 +33,7 @@ class BoxScreen(ModalScreen[bool]):
 
     DANGER: ClassVar[bool] = False
 
-    #: Kept, for threads that end after the screen has been closed.
+    #: Kept for threads that end after the screen has been closed.
     _owner: ConsoleApp | None = None
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class BoxScreen(ModalScreen[bool]):
             self.console.call_from_thread(call)
 
     def when_seen(self, function: Callable[[], object]) -> None:
-        """Call something when the box was visible long enough for an answer to be meant for it."""
+        """Call something when the box has been visible long enough for a deliberate key."""
         self.set_timer(_SEEN_S, function)
 
     def say(self, title: str, text: str | Text, keys: str, *, busy: bool = False) -> None:
@@ -91,7 +91,7 @@ class BoxScreen(ModalScreen[bool]):
 
         Args:
             title: The first line.
-            text: What is below it.
+            text: The text below it.
             keys: Which keys there are.
             busy: Whether the bar is shown.
         """

@@ -18,8 +18,8 @@ from workkit_tui.widgets.table import Row, Table, TableColumn
 
 __all__ = ["CronScreen"]
 
-#: Pools declare their entries twice a minute. One that was not declared for so long is retired,
-#: seconds.
+#: Pools declare their entries twice a minute. An entry that was not declared for this long is
+#: retired, seconds.
 _RETIRED_S: Final = 90
 _COLUMNS: Final = (
     TableColumn("Job", 14, grows=1),

@@ -30,8 +30,8 @@ from workkit_tui.widgets.words import Words
 __all__ = ["ErrorsScreen"]
 
 _TREND: Final = 12
-#: So many jobs are counted in less than a second, so each change is counted. Where there are more,
-#: the screen says how old the count is.
+#: Up to this many jobs are counted in less than a second, so they are counted after each change. If
+#: there are more, the screen shows the age of the count.
 _CHEAP: Final = 20_000
 #: The spans of a trend: the title of its column, and seconds.
 _SPANS: Final = (("Trend, hour", 3_600), ("Trend, day", 86_400))
@@ -42,7 +42,7 @@ _LINE_CHARS: Final = 2_000
 
 
 def _columns(span: int) -> list[TableColumn]:
-    """Return the columns; one of them is named for the span of the trend."""
+    """Return the columns; the title of one is the span of the trend."""
     return [
         TableColumn("Jobs", 7, right=True),
         TableColumn(_SPANS[span][0], _TREND),
@@ -232,7 +232,7 @@ class ErrorsScreen(ListScreen):
         return Query(f"({self._query.text}) {own}" if self._query else own)
 
     def action_open(self) -> None:
-        """Open the jobs of a group, where most of them are."""
+        """Open the jobs of a group, in the set that has most of them."""
         group = self.current
         if group is None:
             return

@@ -21,7 +21,7 @@ class HelpScreen(ModalScreen[None]):
     """Explains the keys of one screen.
 
     Args:
-        title: The screen's.
+        title: The title of the screen.
         keys: Its keys.
         tabs: The tabs, whose keys every screen understands.
     """

@@ -46,10 +46,10 @@ _LEVELS: Final[dict[str, str]] = {
 
 
 class Scroll(VerticalScroll, can_focus=True, inherit_bindings=False):
-    """The body; the screen's keys move it."""
+    """The body; the screen's keys scroll it."""
 
 
-#: How often history is read for the end of a job at most.
+#: The most reads of history to find how a job has ended.
 _MOST_READS: Final = 5
 
 
@@ -67,7 +67,7 @@ class JobScreen(ConsoleScreen):
 
     Args:
         placed: The job, where it is.
-        place: The place that it can be acted on in, if it waits.
+        place: Where actions find a waiting job; None for a running one.
     """
 
     TITLE_SHOWN = "Job"
@@ -127,7 +127,7 @@ class JobScreen(ConsoleScreen):
         try:
             attempts = self.console.reader.job_history(self._placed.job.id)
         except ServerError:
-            return  # the banner tells the trouble
+            return  # the banner shows the trouble
         if self.console.is_running:
             self.console.call_from_thread(self._attempted, attempts)
 
@@ -135,7 +135,7 @@ class JobScreen(ConsoleScreen):
         self._attempts = attempts
         self._draw()
 
-    # A view arrives.
+    # Views.
 
     def gather(
         self, reader: Reader, seen: Overview
@@ -147,11 +147,11 @@ class JobScreen(ConsoleScreen):
         return placed, reader.circumstances(placed, seen), observed
 
     def show(self, view: View) -> None:
-        """Draw the job as it is now; one that has run meanwhile has more history."""
+        """Draw the job as it is now. If it has run since, its history is longer."""
         self._now_s = view.seen.taken_at
         placed, around, observed = view.gathered
         if placed is not self._placed:
-            return  # it was found elsewhere meanwhile
+            return  # since then, it was found elsewhere
         self._around = around
         if self._run is not None:
             self._run.take(observed)
@@ -262,7 +262,7 @@ class JobScreen(ConsoleScreen):
             said = (
                 "no execution has ended yet, or history has lost it"
                 if running
-                else "history has no execution: it has not run, ran on a Go pool, or long ago"
+                else "history has no execution: it has not run, ran on a Go pool, or ran long ago"
             )
             return Text(said, self._color("secondary"))
         grid = TextGrid(box=None, padding=(0, 2, 0, 0), show_edge=False)

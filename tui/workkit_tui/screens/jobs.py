@@ -1,4 +1,4 @@
-"""The base of all screens that list the jobs of a place, however many there are."""
+"""The base of all screens that list the jobs of a place, which may have any number of jobs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ JOB_KEYS = (
 
 
 class JobsScreen(ListScreen):
-    """Lists a place, page by page, or the jobs of it that match a query.
+    """Lists the jobs of a place, page by page, or only those that match a query.
 
     Class attributes:
         COLUMNS: Those of the table.
@@ -65,7 +65,7 @@ class JobsScreen(ListScreen):
     def __init__(self, place: Place, query: str = "", about: str = "") -> None:
         super().__init__()
         self.place = place
-        #: The meaning of a query that another screen has made.
+        #: The meaning of the query in words, if another screen has made it.
         self._about = about
         self._reverse = self.FROM_END
         self._pages = Pages(place, reverse=self._reverse)
@@ -74,7 +74,7 @@ class JobsScreen(ListScreen):
         self._marked: dict[bytes, WaitingJob] = {}
         self._all = False
         self._walking: Event | None = None
-        #: The rows in sight, for the thread that reads them.
+        #: The visible rows, for the thread that reads them.
         self._sight = (0, 50)
         self.now_s = 0.0
 
@@ -114,10 +114,10 @@ class JobsScreen(ListScreen):
         sign = ("●", "accent") if marked else ""
         return Row([sign, *row.cells], dim=row.dim, marked=marked, loud=row.loud)
 
-    # A view arrives.
+    # Views.
 
     def gather(self, reader: Reader, seen: Overview) -> list[tuple[int, Page[WaitingJob]]]:
-        """Read the pages that are in sight."""
+        """Read the visible pages."""
         del seen
         if self._matches is not None:
             return []
@@ -128,7 +128,7 @@ class JobsScreen(ListScreen):
         return reader.jobs(self.place, number * PAGE, PAGE, reverse=self._reverse)
 
     def show(self, view: View) -> None:
-        """Draw the pages; the cursor stays on its job where that is still in sight."""
+        """Draw the pages; the cursor stays on its job if the job is still visible."""
         self.now_s = view.seen.taken_at
         at, here = self.table.cursor, self.rows.get(self.table.cursor)
         for number, page in view.gathered or []:
@@ -171,7 +171,7 @@ class JobsScreen(ListScreen):
         )  # fmt: skip
 
     def on_table_seen(self, event: Table.Seen) -> None:
-        """Read the pages that have come into sight."""
+        """Read the pages that have become visible."""
         event.stop()
         self._say()
         self._sight = self.table.first, self.table.first + self.table.room
@@ -186,7 +186,7 @@ class JobsScreen(ListScreen):
         try:
             read = [(number, self._read(self.console.reader, number)) for number in numbers]
         except ServerError:
-            return  # the banner tells the trouble
+            return  # the banner shows the trouble
         if not worker.is_cancelled and self.console.is_running:
             self.console.call_from_thread(self._fetched, read)
 
@@ -230,7 +230,7 @@ class JobsScreen(ListScreen):
             self._walking = None
 
     def _walk(self, query: Query, stop: Event) -> None:
-        """Walk the place and hand over the matches, on a thread."""
+        """Walk the place and deliver the matches, on a thread."""
         reader, app = self.console.reader, self.console
         try:
             for batch in reader.walk(self.place, reverse=self._reverse):
@@ -293,7 +293,7 @@ class JobsScreen(ListScreen):
         self._redraw()
 
     def leave(self) -> None:
-        """Remove the mark of all with the tab: the jobs that it means change meanwhile."""
+        """Remove the mark of all jobs on leaving the tab: in the meantime, jobs come and go."""
         if self._all:
             self.action_unmark()
 

@@ -40,7 +40,7 @@ class Wanted:
     Attributes:
         verb: "retry" or "delete".
         place: Where the jobs are.
-        query: Matches the jobs, if they are not named.
+        query: Picks the jobs, if `records` is None.
         records: The jobs; None for all that match the query.
         throttle: For retrying with care.
     """
@@ -131,7 +131,7 @@ class PlanScreen(BoxScreen):
             self.say("Nothing matches", "Nothing would be changed.", "esc closes")
 
     def _may_answer(self) -> None:
-        """Take an answer from now on: the plan was visible long enough."""
+        """Accept an answer from now on: the plan was visible long enough."""
         if self.stage == "showing" and self.plan is not None:
             self.stage = "asking"
             self._ask(self.plan)

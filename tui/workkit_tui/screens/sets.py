@@ -15,12 +15,12 @@ from workkit_tui.widgets.table import Cell, Row, TableColumn
 
 __all__ = ["FAILED_COLUMNS", "RUN_NOW", "FailedScreen", "SetScreen"]
 
-#: A due job is late after so long, seconds.
+#: A due job counts as late after this long, seconds.
 _LATE_S: Final = 5
 RUN_NOW: Final = Key(
     ("r",), "retry", "run now", "Run the marked jobs now, or the one under the cursor", acts=True
 )
-#: Columns of failed jobs, beside that of their time.
+#: Columns of failed jobs, in addition to the column of their time.
 FAILED_COLUMNS: Final = (
     TableColumn("Name", 14, grows=1),
     TableColumn("Fails", 5, right=True),

@@ -100,7 +100,7 @@ class ForgettingScreen(BoxScreen):
         self.when_seen(lambda: self._ask(text))
 
     def _ask(self, text: str) -> None:
-        """Take an answer from now on."""
+        """Accept an answer from now on."""
         self._asks = True
         self.say("Empty this trash?", text, "y empties it   esc cancels")
 

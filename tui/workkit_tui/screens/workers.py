@@ -60,12 +60,12 @@ class _Seen(NamedTuple):
 
 
 class WorkersScreen(ListScreen):
-    """All pools above, the busy workers of one of them, or of all, below."""
+    """Shows all pools and, below them, the busy workers of one pool or of all."""
 
     TAB = "workers"
     TITLE_SHOWN = "Workers"
     KEYS: ClassVar = (
-        Key(("w",), "whose", "all/one pool", "Show the workers of all pools, or of the one"),
+        Key(("w",), "whose", "all/one pool", "Show the workers of all pools, or of one pool"),
         Key(("o",), "other_table", "pools/workers", "Move the cursor in the other table"),
         Key(("enter",), "open", "job", "Open the job that the worker under the cursor runs"),
         Key(
@@ -87,8 +87,8 @@ class WorkersScreen(ListScreen):
         self._everywhere = False
         self._words = ""
         self._below = False
-        #: The pool under the cursor, for the thread that reads its workers; None until the first
-        #: pool that is busy was found.
+        #: The pool under the cursor, for the thread that reads its workers; None until a busy pool
+        #: was found.
         self._at: int | None = None
         #: Pool id → how many of its workers are busy.
         self._busy_of: Mapping[str, int] = {}
@@ -145,7 +145,7 @@ class WorkersScreen(ListScreen):
         pools, workers = self.query(Table)
         self._take(view.gathered, pools)
         pools.total, workers.total = len(self._pools), len(self._busy)
-        # Rows that few pools leave free go to the workers.
+        # If there are few pools, the workers get the free rows.
         pools.styles.max_height = max(pools.total, 2) + 2
         pools.empty = "no pool matches the filter" if self._words else "no pool is running"
         workers.empty = "no worker is busy"

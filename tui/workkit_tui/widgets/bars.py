@@ -43,7 +43,7 @@ class TabBar(Widget):
     counts: reactive[dict[str, str]] = reactive(dict)
 
     def render(self) -> Text:
-        """Draw all, without their counts, or with keys only, where there is no room."""
+        """Draw all tabs. If there is no room, leave out the counts, then the titles too."""
         for names, counts in ((True, True), (True, False), (False, False)):
             text, _ = self._draw(names=names, counts=counts)
             if text.cell_len <= self.size.width:

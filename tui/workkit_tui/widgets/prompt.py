@@ -47,8 +47,8 @@ class PromptField(Input):
 class Prompt(Vertical):
     """Asks for a line of text below a screen; hidden until it is needed.
 
-    What was typed is handed over with Enter; if it is refused, the reason is shown and it can be
-    corrected. Escape gives up.
+    Enter submits the text. If it is refused, the reason is shown and the text can be corrected.
+    Escape gives up.
     """
 
     def __init__(self) -> None:
@@ -71,13 +71,13 @@ class Prompt(Vertical):
     def ask(
         self, sign: str, take: Callable[[str], object], *, value: str = "", hint: str = ""
     ) -> None:
-        """Ask for a line; what is typed from now on is written there.
+        """Ask for a line; keys typed from now on are written there.
 
         Args:
-            sign: What stands in front.
-            take: Called with what was typed; an `InvalidQuery` or `ValueError` refuses it.
-            value: What stands there already.
-            hint: Shown while nothing does.
+            sign: The text before the line.
+            take: Called with the typed text; an `InvalidQuery` or `ValueError` refuses it.
+            value: The text to begin with.
+            hint: Shown while the line is empty.
         """
         self._take = take
         self.query_one("#prompt-sign", Words).update(f" {sign} ")

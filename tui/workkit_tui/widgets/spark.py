@@ -26,7 +26,7 @@ def blocks(points: Sequence[float], columns: int, lines: int = 1) -> list[str]:
         lines: How high.
 
     Returns:
-        The lines, the upper one first. A point above zero is never invisible.
+        The lines, the upper one first. A point above zero is always visible.
     """
     shown = list(points)[-columns:]
     top = max(shown, default=0) or 1

@@ -52,7 +52,7 @@ class Row:
     """A row.
 
     Attributes:
-        cells: One a column, those that are left out included.
+        cells: One for each column, also for columns that are left out.
         dim: Whether it is of little importance.
         marked: Whether it is marked.
         loud: Whether it stands out.
@@ -70,7 +70,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     Args:
         columns: The columns.
         row: Returns a row by its index; None for one that is still to be read.
-        name: Textual's.
+        name: Textual's name of the widget.
         head: Whether the titles of the columns are shown.
     """
 
@@ -97,7 +97,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """Other rows are visible, or the cursor has moved."""
 
         def can_replace(self, message: Message) -> bool:
-            """Tell whether an older one need not be handled any more."""
+            """Tell whether this message replaces an older one."""
             return isinstance(message, Table.Seen) and message._sender is self._sender  # noqa: SLF001
 
     class HeadClicked(Message):
@@ -127,7 +127,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self._base = Style.null()
         self._shown: list[tuple[int, TableColumn, int]] = []
 
-    # What is in sight.
+    # Visible rows.
 
     @property
     def first(self) -> int:
@@ -157,7 +157,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return max(min(cursor, self.total - 1), 0)
 
     def watch_cursor(self, before: int, now: int) -> None:
-        """Draw the rows that the cursor goes between, and keep it in sight."""
+        """Draw the cursor's old and new row, and keep the cursor in sight."""
         lines = [at - self.first + self._head_lines for at in (before, now)]
         self.refresh(*(Region(0, line, self.size.width, 1) for line in lines if line >= 0))
         self._follow()

@@ -16,7 +16,7 @@ __all__ = ["TextGrid", "Words", "headless_grid"]
 
 
 class Words(Static):
-    """A text; a plain string is shown as it stands.
+    """A text; a plain string is shown unchanged.
 
     Args:
         content: The text.
@@ -28,7 +28,7 @@ class Words(Static):
 
 
 class TextGrid(RichTable):
-    """A grid; a cell that is a plain string is shown as it stands."""
+    """A grid; a cell that is a plain string is shown unchanged."""
 
     def add_row(
         self,

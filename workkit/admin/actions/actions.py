@@ -151,8 +151,8 @@ class Actions:
     ) -> dict[str, WaitingJob]:
         """Find jobs of a place by their ids, in one walk, for `plan_for`.
 
-        If several jobs have one id, the first that is met is taken. Bytes that are not a job have
-        no id.
+        If several jobs have the same id, the first one found is taken. Bytes that are not a job
+        have no id.
 
         Args:
             place: Where the jobs are.
@@ -163,7 +163,7 @@ class Actions:
             Id → job, for those that are there.
 
         Raises:
-            InvalidName: The queue's name cannot be one.
+            InvalidName: The queue's name is not valid.
         """
         wanted, found = set(job_ids), dict[str, WaitingJob]()
         for record in self._records(place, at):
@@ -174,7 +174,8 @@ class Actions:
         return found
 
     def _walk(self, place: Place) -> Iterator[Batch[WaitingJob]]:
-        # A queue is walked from its end: then jobs that are taken meanwhile hide no others.
+        # A queue is walked from its newest job: then no job is missed if pools take others
+        # meanwhile.
         return self._reader.walk(place, reverse=place.kind == "queued", size=_PAGE)
 
     def _records(self, place: Place, at: int | None) -> Iterator[WaitingJob]:

@@ -220,7 +220,7 @@ class Application:
 
 
 def _take(wanted: Counter[bytes], pin: bytes) -> bool:
-    """Tell whether a job is still wanted, and want one less of its kind."""
+    """Tell whether the plan still counts a job with this digest, and count it down."""
     if pin not in wanted:
         return False
     wanted[pin] -= 1

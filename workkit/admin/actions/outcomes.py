@@ -19,7 +19,7 @@ __all__ = [
     "Undone",
 ]
 
-#: What became of a job: acted on, not there, or left in place (no job, or a key of a wrong type).
+#: The result for a job: acted on, not there, or left in place (no job, or a key of a wrong type).
 Fate: TypeAlias = Literal["done", "gone", "refused"]
 
 
@@ -41,7 +41,7 @@ class BulkProgress:
 
 
 Report = Callable[[BulkProgress], object]
-#: Is told the id and the fate of each job that an action has met.
+#: Receives the id and the result of each job that an action has met.
 Each = Callable[[str, Fate], object]
 
 

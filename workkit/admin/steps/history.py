@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from workkit.core.history import FORMAT, PackedHistory, Record, unpack
-from workkit.core.options import check_whole
+from workkit.core.options import check_time, check_whole, shown
 from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
 from workkit.store.calls import pages
@@ -22,7 +22,7 @@ __all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord", "id_pair", "packed"
 _Run: TypeAlias = "Callable[[Step[list[PackedHistory]]], list[PackedHistory]]"
 
 _ENTRIES: Final = 200
-#: Entries are read so many at first, and then as many as have about so many bytes.
+#: The first read takes `_FIRST_ENTRIES`; later ones as many as have about `_BATCH_BYTES`.
 _FIRST_ENTRIES: Final = 20
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _ENTRY_ID: Final = re.compile(r"\d{1,15}-\d{1,18}", re.ASCII)
@@ -121,12 +121,14 @@ class HistoryQuery:
     limit: int | None
 
     def __post_init__(self) -> None:
-        if self.outcome is not None and self.outcome not in OUTCOMES:
+        if self.outcome is not None and self.outcome not in tuple(OUTCOMES):
             known = ", ".join(OUTCOMES)
-            raise InvalidOption(f"unknown outcome {self.outcome!r}; known are {known}")
+            raise InvalidOption(f"unknown outcome {shown(self.outcome)}; known are {known}")
         for name, at in (("since", self.since), ("until", self.until)):
-            if at is not None and not 0 <= at <= _LATEST_S:
-                raise InvalidOption(f"{name} must be epoch seconds, not {at!r}")
+            if at is not None:
+                check_time(name, at)
+                if not 0 <= at <= _LATEST_S:
+                    raise InvalidOption(f"{name} must be epoch seconds, not {shown(at)}")
         if self.limit is not None:
             check_whole("limit", self.limit, 0, _MOST)
 
@@ -213,7 +215,7 @@ def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequenc
             yield entries
         if len(entries) < count:
             return
-        # As many as have about so many bytes, going by these.
+        # As many as have about `_BATCH_BYTES`, estimated from the entries just read.
         mean = sum(len(entry.blob) for entry in entries) // len(entries) + 1
         count = min(max(_BATCH_BYTES // mean, 1), _ENTRIES)
         low = f"({entries[-1].entry_id}"
@@ -225,16 +227,16 @@ def id_pair(entry_id: str) -> tuple[int, int]:
     Raises:
         InvalidOption: It is not an id.
     """
-    if not _ENTRY_ID.fullmatch(entry_id):
+    if not isinstance(entry_id, str) or not _ENTRY_ID.fullmatch(entry_id):
         raise InvalidOption(
-            f"after must be the id of an entry such as 1800000000000-17, not {entry_id!r}"
+            f"after must be the id of an entry such as 1800000000000-17, not {shown(entry_id)}"
         )
     ms, _, total = entry_id.partition("-")
     return int(ms), int(total)
 
 
 def _records(entry: PackedHistory) -> list[Record]:
-    """Unpack an entry; one of another format or of somebody else's making is passed over."""
+    """Unpack an entry. An entry of another format, or not written by workkit, gives no records."""
     if entry.version != FORMAT:
         return []
     try:

@@ -161,7 +161,7 @@ def _observation(worker_id: str, row: dict[str, str]) -> WorkerObservation:
     if not row:
         return WorkerObservation(worker_id)
     started_at, checkin_at = _int(row, "started_at"), _int(row, "checkin_at")
-    # A Go worker writes over the observation of its last job, and leaves that job's check-in.
+    # A Go worker overwrites the observation of its last job, but keeps that job's check-in.
     checked_in = checkin_at >= started_at
     return WorkerObservation(
         worker_id,

@@ -7,7 +7,15 @@ from typing import Final, TypeAlias
 
 from workkit.admin.steps.reads import epoch, read_job
 from workkit.core.options import check_whole
-from workkit.core.records import DeadJob, Page, Place, QueuedJob, RetryJob, ScheduledJob
+from workkit.core.records import (
+    DeadJob,
+    Page,
+    Place,
+    QueuedJob,
+    RetryJob,
+    ScheduledJob,
+    check_place,
+)
 from workkit.store.calls import pages
 from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
@@ -58,6 +66,7 @@ def part(
     keys: Keys, place: Place, start: int, count: int, *, reverse: bool
 ) -> Step[Page[WaitingJob]]:
     """Return some jobs of a place, by rank."""
+    check_place(place)
     check_whole("start", start, 0, _MOST)
     check_whole("count", count, 0, _MOST_AT_ONCE)
     total, rows = yield from _rows(keys, place, start, count, reverse=reverse)
@@ -72,7 +81,7 @@ def _rows(
     key = _key_of(keys, place)
     total, rows = yield from pages.page(key, start, count, queue=queue, reverse=reverse)
     piece = rows
-    # Where jobs are large, no reply has all of them at once.
+    # If jobs are large, no single reply holds all of them.
     while piece and len(rows) < count and pages.is_full(piece, count):
         _, piece = yield from pages.page(
             key, start + len(rows), count - len(rows), queue=queue, reverse=reverse
@@ -110,6 +119,6 @@ def after(
 
 
 def _fresh(rows: list[tuple[bytes, float]], last: bytes) -> list[tuple[bytes, float]]:
-    """Leave out jobs of the last part that newer jobs have pushed into this one."""
+    """Leave out jobs that the last part had: newer jobs have pushed them into this one."""
     at = next((at for at, (raw, _) in enumerate(rows) if raw == last), None)
     return rows if at is None else rows[at + 1 :]

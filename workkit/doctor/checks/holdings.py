@@ -47,7 +47,7 @@ def check(before: Examination, now: Examination, repairs: Repairs) -> Iterator[C
 
 
 def suspects(now: Examination) -> dict[tuple[str, str], list[bytes]]:
-    """Return jobs that a live Go pool holds but none of its workers reports to run.
+    """Return jobs that a live Go pool holds, but that none of its workers reports as running.
 
     Workkit pools make this comparison themselves.
     """

@@ -94,8 +94,8 @@ def _large(now: Examination) -> Iterator[Case]:
             Finding(
                 "large-job", "note", job_id,
                 f"job {job_id} ({name!r}) in {where} takes {job.size:,} bytes",
-                "store what is large elsewhere and enqueue where it is: each step of a job's life "
-                "copies it",
+                "store large data elsewhere and enqueue a reference to it: each step of a job's "
+                "life copies the job",
             )
         )  # fmt: skip
 

@@ -64,7 +64,8 @@ def _on_disk(now: Examination) -> Iterator[Case]:
             )  # fmt: skip
     elif now.save == "":
         yield _case(
-            "persistence", "risk", "the server keeps nothing on disk; its end loses all jobs",
+            "persistence", "risk",
+            "the server keeps nothing on disk; when it ends, all jobs are lost",
             "set appendonly yes; docs/reliability.md says what each setting can lose",
         )  # fmt: skip
     else:

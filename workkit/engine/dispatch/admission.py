@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from workkit.core import job as wire
 from workkit.core.clock import Instant
@@ -11,9 +11,10 @@ from workkit.core.entropy import Entropy
 from workkit.core.job import Job, Payload
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.undecodable import UNDECODABLE, bury_undecodable, restore_undecodable
-from workkit.cron.slots import PeriodicEntry, split_slot
+from workkit.cron.slots import split_slot
 from workkit.engine.handling.execution import Execution, Fate, quick_fate
-from workkit.engine.handling.handlers import Chain, Handler, Middleware, Registration
+from workkit.engine.handling.handlers import Chain, Handler
+from workkit.engine.spec import PoolSpec
 from workkit.errors import Undecodable
 from workkit.store.calls.begin import StartQuestion
 from workkit.store.keys import Keys
@@ -34,31 +35,21 @@ class Admission:
 
     Args:
         keys: The namespace.
-        registrations: Job name -> handler and options.
-        middleware: In the order of registration.
-        context: Makes a context per job, or None.
-        periodic: Cron entries of this pool.
+        spec: The pool's handlers, cron entries and history.
         entropy: The source of ids.
-        details: Options for the details that history keeps of each job; None for no details.
     """
 
-    def __init__(
-        self,
-        keys: Keys,
-        registrations: Mapping[str, Registration],
-        middleware: Sequence[Middleware],
-        context: Callable[[], Any] | None,
-        periodic: Sequence[PeriodicEntry],
-        entropy: Entropy,
-        details: HistoryOptions | None = None,
-    ) -> None:
-        self._details = details
-        self._catch_up_s = {entry.field: entry.catch_up_s for entry in periodic}
+    def __init__(self, keys: Keys, spec: PoolSpec, entropy: Entropy) -> None:
+        self._details = _details(spec.history)
+        self._catch_up_s = {entry.field: entry.catch_up_s for entry in spec.periodic}
         self._keys = keys
         self._entropy = entropy
         self._chains = {
-            name: (Chain(registration.handler, middleware, context), registration.options)
-            for name, registration in registrations.items()
+            name: (
+                Chain(registration.handler, spec.middleware, spec.context, spec.values),
+                registration.options,
+            )
+            for name, registration in spec.registrations.items()
         }
         self._no_op = Chain(Handler(_no_handler, is_async=False, takes_context=False), (), None)
         self._defaults = JobOptions()
@@ -86,8 +77,8 @@ class Admission:
 
         Returns:
             The execution, and its fate if it cannot run: malformed bytes and jobs without a
-            handler go to the dead set. So do buried bytes that a Go client has retried: it takes
-            them for a job with args, and only a workkit client restores them.
+            handler go to the dead set. So do buried bytes that a Go client has retried: it sees
+            them as a job with args, and only a workkit client restores them.
         """
         try:
             payload = wire.read(raw)
@@ -136,7 +127,7 @@ class Admission:
     ) -> tuple[Execution, Fate | None]:
         try:
             wire.read(buried)
-            reason = "the bytes are a job to this release; retry it with workkit to restore them"
+            reason = "this release can read the job; retry it with workkit to restore its bytes"
         except Undecodable as undecodable:
             reason = str(undecodable)
         execution = self._without_handler(payload, raw, queue, now)
@@ -167,7 +158,7 @@ class Admission:
             return ""
 
     def is_newer(self, raw: bytes, execution: Execution, key: bytes) -> bool:
-        """Tell whether some bytes are another job that waits with the key of an execution."""
+        """Tell whether some bytes are another waiting job with the unique key of an execution."""
         try:
             payload = wire.read(raw)
         except Undecodable:
@@ -222,7 +213,7 @@ class Admission:
         return _question(execution, kind, self.unique_key(execution), found)
 
     def theirs(self, execution: Execution) -> StartQuestion:
-        """Return the question for a unique job that began elsewhere and lost its key to a newer."""
+        """Return the question for a unique job that began elsewhere and lost its key."""
         return _question(execution, "theirs", self.unique_key(execution))
 
     def begun(self, execution: Execution, update: bytes = b"") -> None:
@@ -234,6 +225,11 @@ class Admission:
         if update:
             execution.raw, execution.payload = update, wire.read(update)
             execution.fails = execution.payload.fails
+
+
+def _details(history: HistoryOptions | None) -> HistoryOptions | None:
+    """Return the options if history keeps details that cost extra time per job."""
+    return history if history is not None and (history.args or history.checkins) else None
 
 
 def _question(execution: Execution, kind: str, key: bytes, found: bytes = b"") -> StartQuestion:

@@ -52,7 +52,7 @@ class QueueBoard:
 
     @property
     def any_thought_empty(self) -> bool:
-        """Whether the board takes any queue for empty."""
+        """Whether the board considers any queue empty."""
         return len(self._candidates) < len(self._priorities)
 
     @property

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from workkit.core.clock import Clock, Instant
-from workkit.core.entropy import Entropy
+from workkit.core.clock import Instant
 from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.handling.execution import Execution, decide
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Runner
 from workkit.errors import JobTimeout
 
@@ -29,15 +29,13 @@ class Deadlines:
     Args:
         ledger: The jobs that the pool holds.
         runner: Where the handlers run.
-        clock: Gives the end time of abandoned handlers.
-        entropy: For the jitter of their backoff.
+        sources: For the end time of abandoned handlers, and the jitter of their backoff.
     """
 
-    def __init__(self, ledger: Ledger, runner: Runner, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, ledger: Ledger, runner: Runner, sources: Sources) -> None:
         self._ledger = ledger
         self._runner = runner
-        self._clock = clock
-        self._entropy = entropy
+        self._sources = sources
         self._timed: list[Execution] = []
 
     def add(self, executions: Sequence[Execution]) -> None:
@@ -87,5 +85,5 @@ class Deadlines:
         )
         self._runner.abandon(execution)
         error = JobTimeout(f"timed out after {timeout:g} s and did not stop when interrupted")
-        execution.finish(error, self._clock, self._entropy)
+        execution.finish(error, self._sources.clock, self._sources.entropy)
         self._ledger.conclude(decide(execution))

@@ -11,29 +11,20 @@ submitted, it finishes, and the next exchange settles it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from workkit.core.clock import Clock, Instant
+from workkit.core.clock import Instant
 from workkit.core.history import Record, pack
-from workkit.core.options import HistoryOptions
-from workkit.engine.dispatch.admission import Admission
-from workkit.engine.dispatch.board import QueueBoard
-from workkit.engine.dispatch.deadlines import Deadlines
-from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.dispatch.pace import Pace
+from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.dispatch.pool_sync import PoolSync
 from workkit.engine.dispatch.reply_processor import ReplyProcessor
 from workkit.engine.dispatch.start_checks import IsolatedRun, StartChecks
-from workkit.engine.handling.events import Events
 from workkit.engine.handling.execution import Execution, Fate, decide, quick_fate
-from workkit.engine.process.identity import Identity
-from workkit.engine.runners.base import Runner
 from workkit.errors import ServerError, ServerRefused
 from workkit.store.calls import beat, exchange
-from workkit.store.keys import Keys
 from workkit.store.round_trip import RoundTrip, Step
 
 __all__ = ["Dispatcher", "Rest"]
@@ -61,68 +52,35 @@ class Dispatcher:
     """Claims, hands out and settles the jobs of one pool.
 
     Args:
-        identity: The pool's ids.
-        admission: Turns claimed bytes into executions.
-        board: The pool's view of its queues.
-        ledger: The jobs that the pool holds.
-        deadlines: Handlers with a timeout.
-        finished: Ended executions; runners append, the dispatcher removes.
-        events: Calls the hooks.
-        history: How much history to keep, or None.
-        max_recoveries: A job that was recovered this often goes to the dead set.
+        parts: The pool's parts.
 
     Attributes:
         next_due_s: When the next scheduled job or retry is due, epoch seconds, as last seen.
         claimed: How many jobs it has claimed so far.
     """
 
-    def __init__(
-        self,
-        *,
-        keys: Keys,
-        identity: Identity,
-        admission: Admission,
-        board: QueueBoard,
-        ledger: Ledger,
-        runner: Runner,
-        deadlines: Deadlines,
-        finished: deque[Execution],
-        events: Events,
-        history: HistoryOptions | None,
-        concurrency: int,
-        max_recoveries: int,
-        clock: Clock,
-    ) -> None:
-        self._keys = keys
-        self._identity = identity
-        self._admission = admission
-        self._board = board
-        self._ledger = ledger
-        self._runner = runner
-        self._deadlines = deadlines
-        self._finished = finished
-        self._events = events
-        self._history = history
-        self._concurrency = concurrency
-        self._clock = clock
+    def __init__(self, parts: PoolParts) -> None:
+        self._keys = parts.keys
+        self._identity = parts.identity
+        self._board = parts.board
+        self._ledger = parts.ledger
+        self._runner = parts.runner
+        self._deadlines = parts.deadlines
+        self._finished = parts.finished
+        self._events = parts.spec.events
+        self._history = parts.spec.history
+        self._concurrency = parts.spec.concurrency
+        self._clock = parts.clock
         # Sync and async handlers share the workers, so jobs of one kind that are held in advance
         # could keep the other kind from starting.
-        self._pace = Pace(prefetch=not admission.mixed, concurrency=concurrency)
-        self._pool_sync = PoolSync(keys, identity, admission, ledger, board)
-        self._start_checks = StartChecks(keys, identity, admission, ledger, max_recoveries)
-        self._isolated = IsolatedRun(ledger, board)
-        self._queues = {keys.jobs(name): name for name in board.names}
+        self._pace = Pace(prefetch=not parts.admission.mixed, concurrency=self._concurrency)
+        self._pool_sync = PoolSync(parts)
+        self._start_checks = StartChecks(parts)
+        self._isolated = IsolatedRun(parts.ledger, parts.board)
+        self._queues = {parts.keys.jobs(name): name for name in parts.board.names}
         self._looked_at = float("-inf")
         self._claiming = True
-        self._replies = ReplyProcessor(
-            admission=admission,
-            start_checks=self._start_checks,
-            board=board,
-            ledger=ledger,
-            events=events,
-            deadlines=deadlines,
-            runner=runner,
-        )
+        self._replies = ReplyProcessor(parts, self._start_checks)
         self.next_due_s: float | None = None
         self.claimed = 0
 
@@ -142,7 +100,7 @@ class Dispatcher:
         return bool(self._finished) or self._ledger.has_reports
 
     def look(self) -> RoundTrip[exchange.IdleLook]:
-        """Return a look at everything that could give this pool work; pass it to `looked`."""
+        """Return the round trip for `looked`: it reads all that could give this pool work."""
         board = self._board
         return exchange.look(self._keys, self._identity.pool_id, board.names, board.blocked)
 

@@ -9,13 +9,9 @@ from typing import Final, NamedTuple
 
 from workkit.core.clock import Instant
 from workkit.core.history import Record
-from workkit.engine.dispatch.admission import Admission
-from workkit.engine.dispatch.board import QueueBoard
-from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.handling.execution import Fate, quick_fate
-from workkit.engine.process.identity import Identity
 from workkit.store.calls import beat, exchange
-from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
 __all__ = ["PoolSync"]
@@ -44,26 +40,15 @@ class PoolSync:
     happened, and its number shows this, or it never will.
 
     Args:
-        keys: The namespace.
-        identity: The pool's ids.
-        admission: Makes placeholders for jobs that nobody runs.
-        ledger: The jobs that the pool holds.
-        board: The pool's queues.
+        parts: The pool's parts.
     """
 
-    def __init__(
-        self,
-        keys: Keys,
-        identity: Identity,
-        admission: Admission,
-        ledger: Ledger,
-        board: QueueBoard,
-    ) -> None:
-        self._keys = keys
-        self._identity = identity
-        self._admission = admission
-        self._ledger = ledger
-        self._board = board
+    def __init__(self, parts: PoolParts) -> None:
+        self._keys = parts.keys
+        self._identity = parts.identity
+        self._admission = parts.admission
+        self._ledger = parts.ledger
+        self._board = parts.board
         self._lost: _Lost | None = None
         self._found: list[Fate] = []
         self._in_step = False
@@ -100,7 +85,10 @@ class PoolSync:
         self._in_step = False
 
     def restore(self, now: Instant) -> Step[list[Fate]]:
-        """Register or resync if necessary.
+        """Register and resync if necessary.
+
+        No exchange is sent before that: it would replace the lost one, and nobody would ask what
+        the lost one has done.
 
         Returns:
             Fates that the lost exchange turned out to have applied.
@@ -108,12 +96,13 @@ class PoolSync:
         Raises:
             ServerError: Redis did not answer; call again.
         """
-        if self.reaped or not self.registered:
-            yield from self._register(now)
-        if self._to_adopt:
-            yield from self._adopt()
-        if not self._in_step or now.monotonic_s >= self.next_s:
-            yield from self._resync(now)
+        while self.due(now):  # a resync may find that the pool was taken for dead
+            if self.reaped or not self.registered:
+                yield from self._register(now)
+            if self._to_adopt:
+                yield from self._adopt()
+            if not self._in_step or now.monotonic_s >= self.next_s:
+                yield from self._resync(now)
         found, self._found = self._found, []
         return found
 
@@ -124,7 +113,9 @@ class PoolSync:
             old_id = identity.renew()
             self._to_adopt.add(old_id)
             self._ledger.totals["reaped"] += 1
-            _log.warning("pool %s was taken for dead; it continues as %s", old_id, identity.pool_id)
+            _log.warning(
+                "other pools declared pool %s dead; it continues as %s", old_id, identity.pool_id
+            )
         self.registered = False
         identity.started_at = identity.started_at or now.epoch_s
         yield from beat.register(
@@ -190,7 +181,7 @@ class PoolSync:
             self._keys, self._identity.pool_id, self.fence, self._board.names
         )
         if state is None:
-            self.reaped = True  # the next turn registers it again
+            self.reaped = True
             return
         applied, lists = state
         self._resolve(self._identity.pool_id, applied)

@@ -6,14 +6,9 @@ from typing import Final, NamedTuple
 
 from workkit.core.clock import Instant
 from workkit.core.history import Record
-from workkit.engine.dispatch.admission import Admission
-from workkit.engine.dispatch.board import QueueBoard
-from workkit.engine.dispatch.deadlines import Deadlines
-from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.dispatch.start_checks import StartChecks
-from workkit.engine.handling.events import Events
 from workkit.engine.handling.execution import Execution, Fate
-from workkit.engine.runners.base import Runner
 from workkit.store.calls.exchange import ExchangeReply
 
 __all__ = ["ReplyProcessor"]
@@ -35,33 +30,18 @@ class ReplyProcessor:
     If there are many jobs, that is during the next exchange.
 
     Args:
-        admission: Turns claimed bytes into executions.
+        parts: The pool's parts.
         start_checks: Checks jobs that need an atomic check in Redis.
-        board: The pool's view of its queues.
-        ledger: The jobs that the pool holds.
-        events: Calls the hooks.
-        deadlines: Handlers with a timeout.
-        runner: Runs the handlers.
     """
 
-    def __init__(
-        self,
-        *,
-        admission: Admission,
-        start_checks: StartChecks,
-        board: QueueBoard,
-        ledger: Ledger,
-        events: Events,
-        deadlines: Deadlines,
-        runner: Runner,
-    ) -> None:
-        self._admission = admission
+    def __init__(self, parts: PoolParts, start_checks: StartChecks) -> None:
+        self._admission = parts.admission
         self._start_checks = start_checks
-        self._board = board
-        self._ledger = ledger
-        self._events = events
-        self._deadlines = deadlines
-        self._runner = runner
+        self._board = parts.board
+        self._ledger = parts.ledger
+        self._events = parts.spec.events
+        self._deadlines = parts.deadlines
+        self._runner = parts.runner
         self._answer: _Answer | None = None
 
     @property

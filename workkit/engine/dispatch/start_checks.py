@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from workkit.core.clock import Instant
-from workkit.engine.dispatch.admission import Admission
 from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.handling.execution import Execution, quick_fate
-from workkit.engine.process.identity import Identity
 from workkit.store.calls import beat, begin, reap
 from workkit.store.calls.begin import StartQuestion, StartVerdict
-from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
 __all__ = ["IsolatedRun", "StartChecks", "Startable"]
@@ -41,26 +39,15 @@ class StartChecks:
     """Asks Redis about claimed jobs before they start.
 
     Args:
-        keys: The namespace.
-        identity: The pool's ids.
-        admission: Makes the questions.
-        ledger: The jobs that the pool holds.
-        max_recoveries: A job that was recovered this often goes to the dead set.
+        parts: The pool's parts.
     """
 
-    def __init__(
-        self,
-        keys: Keys,
-        identity: Identity,
-        admission: Admission,
-        ledger: Ledger,
-        max_recoveries: int,
-    ) -> None:
-        self._keys = keys
-        self._identity = identity
-        self._admission = admission
-        self._ledger = ledger
-        self._max_recoveries = max_recoveries
+    def __init__(self, parts: PoolParts) -> None:
+        self._keys = parts.keys
+        self._identity = parts.identity
+        self._admission = parts.admission
+        self._ledger = parts.ledger
+        self._max_recoveries = parts.spec.max_recoveries
         self._waiting: list[Execution] = []
 
     @property

@@ -33,7 +33,7 @@ class ServerClock:
 
     def __init__(self, own: Clock) -> None:
         self._own = own
-        self._low_ms = self._high_ms = 0  # bounds of the server's time less our monotonic clock's
+        self._low_ms = self._high_ms = 0  # bounds of the server's time minus our monotonic time
         self._known = False
 
     def read(self) -> Instant:

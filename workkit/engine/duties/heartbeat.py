@@ -1,7 +1,7 @@
 """Sends the pool's heartbeats.
 
-Go pools compare the time in them with their own wall clock; workkit's watch whether it changes. The
-limits are in `workkit.core.liveness`.
+Go pools compare the time in them with their own wall clock. workkit pools watch whether it changes.
+The limits are in `workkit.core.liveness`.
 
 It sends no heartbeat if the dispatcher has ended or hangs. Then other pools recover the jobs.
 """
@@ -9,10 +9,10 @@ It sends no heartbeat if the dispatcher has ended or hangs. Then other pools rec
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
 
 from workkit.core.clock import Instant
 from workkit.core.liveness import BEAT_S
+from workkit.engine.duties.callbacks import Callbacks
 from workkit.engine.process.identity import Identity
 from workkit.engine.process.vitals import STILL_S, Pulse, Vigil
 from workkit.errors import ServerError
@@ -31,9 +31,8 @@ class Heartbeat:
     Args:
         keys: The namespace.
         identity: The pool's ids.
-        totals: Returns the running totals to publish.
-        reaped: Called when the pool is no longer registered.
         dispatcher: The signs of life of the pool's dispatcher.
+        callbacks: Give the totals, and hear when the pool is no longer registered.
 
     Attributes:
         is_heard: Whether the last heartbeat arrived.
@@ -42,19 +41,13 @@ class Heartbeat:
     name = "heartbeat"
 
     def __init__(
-        self,
-        keys: Keys,
-        identity: Identity,
-        totals: Callable[[], Mapping[str, int]],
-        reaped: Callable[[], None],
-        dispatcher: Pulse,
+        self, keys: Keys, identity: Identity, dispatcher: Pulse, callbacks: Callbacks
     ) -> None:
         self._dispatcher = Vigil(dispatcher)
         self._is_silent = False
         self._keys = keys
         self._identity = identity
-        self._totals = totals
-        self._reaped = reaped
+        self._callbacks = callbacks
         self.is_heard = True
 
     def step(self, now: Instant) -> Step[float]:
@@ -64,7 +57,7 @@ class Heartbeat:
             self.is_heard = False
         elif identity.started_at:
             pool_id = identity.pool_id
-            fields = identity.pulse(now.epoch_s, self._totals())
+            fields = identity.pulse(now.epoch_s, self._callbacks.totals())
             try:
                 alive = yield from beat.beat(self._keys, pool_id, fields, identity.limits)
             except ServerError:
@@ -72,7 +65,7 @@ class Heartbeat:
                 raise
             self.is_heard = True
             if not alive and pool_id == identity.pool_id:
-                self._reaped()
+                self._callbacks.expelled()
         return BEAT_S
 
     def _check_dispatcher(self, now: Instant) -> bool:
@@ -81,10 +74,10 @@ class Heartbeat:
         self._is_silent = self._dispatcher.silent_s(now.monotonic_s) >= STILL_S
         if self._is_silent and not was_silent:
             _log.error(
-                "the dispatcher has ended, or has not turned for %.0f s, so the pool sends no "
-                "heartbeats; other pools recover its jobs",
+                "the dispatcher has ended, or has made no progress for %.0f s, so the pool sends "
+                "no heartbeats; other pools recover its jobs",
                 STILL_S,
             )
         elif was_silent and not self._is_silent:
-            _log.warning("the dispatcher turns again, so the pool sends heartbeats again")
+            _log.warning("the dispatcher works again, so the pool sends heartbeats again")
         return self._is_silent

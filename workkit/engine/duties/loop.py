@@ -6,11 +6,10 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
 from workkit.engine.duties.duty import Duty
 from workkit.engine.duties.scheduler import DutyScheduler
-from workkit.engine.process.vitals import Lookout, Pulse
+from workkit.engine.process.sources import Sources
+from workkit.engine.process.vitals import LoopWatch, Pulse
 from workkit.engine.process.waker import Waker
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import carry_out
@@ -27,10 +26,8 @@ class DutyLoop:
         name: The thread's name.
         link: The connection; no other thread uses it.
         duties: The duties.
-        clock: The pool's clock.
-        entropy: For the jitter after failures.
-        pulse: The loop's signs of life.
-        lookout: Checks the signs of life of the pool's other loops.
+        sources: The pool's clock, and the jitter after failures.
+        watch: The loop's signs of life, and its view of the pool's other loops.
     """
 
     def __init__(
@@ -38,19 +35,15 @@ class DutyLoop:
         name: str,
         link: Link,
         duties: Sequence[Duty],
-        clock: Clock,
-        entropy: Entropy,
-        *,
-        pulse: Pulse | None = None,
-        lookout: Lookout | None = None,
+        sources: Sources,
+        watch: LoopWatch | None = None,
     ) -> None:
         self._link = link
         self._waker = Waker()
-        self._pulse = pulse or Pulse(name)
+        watch = watch or LoopWatch(Pulse(name), None)
+        self._pulse = watch.pulse
         self._pulse.connects = lambda: link.connecting
-        self._scheduler = DutyScheduler(
-            duties, clock, entropy, self._waker, pulse=self._pulse, lookout=lookout
-        )
+        self._scheduler = DutyScheduler(duties, sources, self._waker, watch)
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     @property

@@ -43,7 +43,7 @@ def plans(
         name: The name of its job.
         spec: Its spec.
         schedule: The parsed spec.
-        after_s: The end of what workkit has planned of it, or now, epoch seconds.
+        after_s: The end of the slots that workkit has planned for it, or now, epoch seconds.
         planned_at_s: When a Go pool last planned, epoch seconds.
 
     Returns:

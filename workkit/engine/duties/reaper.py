@@ -1,29 +1,30 @@
 """Recovers the jobs of pools that died.
 
 A pool is dead when its `heartbeat_at` has not changed for 12 s on this reaper's monotonic clock,
-watched without a gap. Wall clocks of two hosts are never compared. A Redis that was away proves
-nothing about pools, and neither does one that refuses writes, such as a replica during a failover:
-silence counts only while the reaper's own heartbeat arrives. The script that moves the jobs checks
-the heartbeat once more.
+watched without a gap. Wall clocks of two hosts are never compared. An outage of Redis proves
+nothing about pools. Neither does a server that refuses writes, such as a replica during a failover.
+So silence counts only while the reaper's own heartbeat arrives. The script that moves the jobs
+checks the heartbeat once more.
 """
 
 from __future__ import annotations
 
 import logging
 from bisect import bisect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from workkit.core import job as wire
-from workkit.core.clock import Clock, Instant
-from workkit.core.entropy import Entropy
+from workkit.core.clock import Instant
 from workkit.core.fingerprint import fingerprint
 from workkit.core.history import Record
 from workkit.core.liveness import DEAD_S, SUSPECT_S
 from workkit.core.undecodable import bury_undecodable
+from workkit.engine.duties.callbacks import Callbacks
 from workkit.engine.handling.events import ReapedPool
 from workkit.engine.handling.execution import headline
 from workkit.engine.process.identity import Identity
+from workkit.engine.process.sources import Sources
 from workkit.errors import Undecodable
 from workkit.store.calls import beat, reap
 from workkit.store.calls.beat import Beat
@@ -49,14 +50,10 @@ class Reaper:
     Args:
         keys: The namespace.
         identity: This pool, which does not watch itself.
+        sources: The times of heartbeats, ids for buried members, and jitter.
+        callbacks: Hear what the reaper finds, and take its records.
         job_names: This pool's job names.
         max_recoveries: A job that was recovered this often goes to the dead set.
-        reaped: Called with each recovered pool.
-        expelled: Called when this pool is no longer registered.
-        entropy: Ids for buried members, and jitter.
-        remember: Takes records for history.
-        is_heard: Tells whether the last heartbeat of this pool arrived.
-        clock: Tells when heartbeats were read; by default at the start of the step.
     """
 
     name = "reaper"
@@ -65,25 +62,19 @@ class Reaper:
         self,
         keys: Keys,
         identity: Identity,
+        sources: Sources,
+        callbacks: Callbacks,
+        *,
         job_names: Iterable[str],
         max_recoveries: int,
-        reaped: Callable[[ReapedPool], None],
-        expelled: Callable[[], None],
-        entropy: Entropy,
-        remember: Callable[[Record], None],
-        is_heard: Callable[[], bool] = lambda: True,
-        clock: Clock | None = None,
     ) -> None:
         self._keys = keys
         self._identity = identity
         self._job_names = set(job_names)
         self._max_recoveries = max_recoveries
-        self._reaped = reaped
-        self._is_heard = is_heard
-        self._clock = clock
-        self._expelled = expelled
-        self._entropy = entropy
-        self._remember = remember
+        self._clock = sources.clock
+        self._entropy = sources.entropy
+        self._callbacks = callbacks
         self._watched: dict[str, tuple[str, float]] = {}
         self._suspects: dict[str, set[str]] = {}
         self._looked_at = float("-inf")
@@ -103,14 +94,14 @@ class Reaper:
         registered = yield from beat.registered(self._keys)
         taken_out = self._identity.started_at and own_id not in registered
         if taken_out and own_id == self._identity.pool_id:
-            self._expelled()
+            self._callbacks.expelled()
         watched = self._watchlist(registered, now) | set(self._suspects)
         beats = (yield from beat.heartbeats(self._keys, sorted(watched))) if watched else {}
-        if now.monotonic_s - self._looked_at > _GAP_S or not self._is_heard():
+        if now.monotonic_s - self._looked_at > _GAP_S or not self._callbacks.is_heard():
             self._watched.clear()
         self._looked_at = now.monotonic_s
         # A heartbeat may have been written while the reply was under way.
-        read_s = (self._clock.read() if self._clock is not None else now).monotonic_s
+        read_s = self._clock.read().monotonic_s
         dead = []
         for pool_id, heartbeat in beats.items():
             before = self._watched.get(pool_id)
@@ -171,7 +162,7 @@ class Reaper:
                     _log.error("queue %r: its key has a wrong type; jobs stay in progress", name)
                 for job, fate in zip(batch, outcome.fates, strict=False):
                     if fate != "-":
-                        self._remember(_record(job, fate == "d", pool_id, now))
+                        self._callbacks.remember(_record(job, fate == "d", pool_id, now))
                 requeued += outcome.requeued
                 died += outcome.died
         left = yield from reap.forget(self._keys, pool_id, ordered, heartbeat)
@@ -179,7 +170,7 @@ class Reaper:
             self._watched.pop(pool_id, None)
             self._suspects.pop(pool_id, None)
         if requeued or died or left == 0:
-            self._reaped(ReapedPool(pool_id, requeued, died))
+            self._callbacks.reaped(ReapedPool(pool_id, requeued, died))
 
     def _drop_ghosts(self, pool_id: str, held: dict[str, list[bytes]]) -> Step[bool]:
         """Remove jobs that have run from the lists of a Go pool that has stopped.

@@ -36,8 +36,8 @@ _GAP_S: Final = 75.0
 _BATCH: Final = 500
 #: After this many good batches in a row, the size of failed batches is doubled again.
 _GOOD: Final = 20
-#: The sets are checked this often even if nothing in them seems due, seconds: the first if nobody
-#: announces changes, the second if the server does.
+#: The sets are checked this often even if nothing in them seems due, seconds: the first if the
+#: server does not announce changes, the second if it does.
 UNTOLD_S: Final = 1.0
 _TOLD_S: Final = 30.0
 

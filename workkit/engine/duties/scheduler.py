@@ -6,11 +6,10 @@ import logging
 from collections.abc import Generator, Sequence
 from typing import Any, Final
 
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
 from workkit.engine.duties.duty import Duty
 from workkit.engine.process.outage import Outage
-from workkit.engine.process.vitals import Lookout, Pulse
+from workkit.engine.process.sources import Sources
+from workkit.engine.process.vitals import LoopWatch
 from workkit.errors import ServerError
 from workkit.store.connections.routine import Alarm, Routine, Wait
 from workkit.store.round_trip import ping
@@ -27,29 +26,26 @@ class DutyScheduler:
 
     Args:
         duties: The duties.
-        clock: The pool's clock.
-        entropy: For the jitter after failures.
+        sources: The pool's clock, and the jitter after failures.
         alarm: Ends the loop's waits.
-        pulse: The loop's signs of life.
-        lookout: Checks the signs of life of the pool's other loops.
+        watch: The loop's signs of life, and its view of the other loops; None to go unwatched.
     """
 
     def __init__(
         self,
         duties: Sequence[Duty],
-        clock: Clock,
-        entropy: Entropy,
+        sources: Sources,
         alarm: Alarm,
-        *,
-        pulse: Pulse | None = None,
-        lookout: Lookout | None = None,
+        watch: LoopWatch | None = None,
     ) -> None:
-        self._clock = clock
+        self._clock = sources.clock
         self._alarm = alarm
-        self._pulse = pulse
-        self._lookout = lookout
+        self._pulse = None if watch is None else watch.pulse
+        self._lookout = None if watch is None else watch.lookout
         self._due_s = {id(duty): 0.0 for duty in duties}
-        self._duties = [(duty, Outage(duty.name, clock, entropy)) for duty in duties]
+        self._duties = [
+            (duty, Outage(duty.name, sources.clock, sources.entropy)) for duty in duties
+        ]
         self._stopping = False
 
     def is_due_by(self, duty: Duty, at_s: float) -> bool:

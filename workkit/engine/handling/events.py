@@ -42,7 +42,7 @@ _log = logging.getLogger("workkit")
 
 EventName = Literal["failed", "dead", "reaped"]
 _NAMES: Final = ("failed", "dead", "reaped")
-#: The most hook calls that wait; behind a hook that never returns they would fill the memory.
+#: At most this many hook calls wait: if a hook never returns, they would fill the memory.
 _MOST_WAITING: Final = 10_000
 _OF_A_JOB: Final = (("job", "error"),), "def hook(job, error), or the same with async def"
 _OF_A_POOL: Final = (("pool",),), "def hook(reaped_pool), or the same with async def"

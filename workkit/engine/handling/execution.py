@@ -11,6 +11,7 @@ import msgspec
 from workkit.core import fingerprint
 from workkit.core.backoff import MAX_DELAY_S, delay_s
 from workkit.core.clock import Clock, Instant
+from workkit.core.current import Running
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text, postponed
@@ -125,6 +126,11 @@ class Execution(msgspec.Struct, eq=False):
         job = self._job = self.payload.job(self.raw, self._receive)
         return job
 
+    def as_running(self) -> Running:
+        """Return what the code of the handler, its tasks and its log records know of it."""
+        payload = self.payload
+        return Running(payload.id, payload.name, payload.fails + 1, self.raw, self)
+
     def _receive(self, message: str) -> None:
         text = message.encode("utf-8", "replace").decode("utf-8")
         assert self._clock is not None  # noqa: S101 - it has started
@@ -139,7 +145,7 @@ class Execution(msgspec.Struct, eq=False):
         """Record how the handler ended, on the thread where it ran.
 
         A user's backoff is called here, so that it cannot delay other jobs. This never raises,
-        whatever the exception and the backoff do.
+        even if the exception or the backoff fails.
 
         Returns:
             The time of the end.

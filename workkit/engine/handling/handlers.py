@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from workkit.core.job import Job
 from workkit.core.options import JobOptions
-from workkit.engine.handling.interrupt import Waiting, Waits, run_on_thread, wait_for
-from workkit.engine.handling.results import awaited, finished, is_done, is_value, label
+from workkit.engine.handling.interrupt import Waiting, Waits, wait_for
+from workkit.engine.handling.proceeding import (
+    MIDDLEWARE,
+    Call,
+    Next,
+    await_middleware,
+    drop,
+    ended,
+    too_late,
+)
+from workkit.engine.handling.results import awaited, finished, is_done, is_value
 from workkit.engine.handling.shapes import Shape, is_async, read_shape
+from workkit.engine.handling.values import Values
 from workkit.errors import InvalidHandler
 
 __all__ = [
@@ -30,8 +39,6 @@ __all__ = [
 
 #: Returns the event loop on which async parts run.
 Loop: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
-#: A coroutine; `typing` does not declare the frames of coroutines.
-Call: TypeAlias = Any
 #: How a thread reaches that loop.
 Way: TypeAlias = "tuple[Loop | None, Waiting | None]"
 
@@ -40,7 +47,6 @@ _READS: Final = (
 )
 _FACTORY: Final = "the context function"
 _HANDLER: Final = "the handler"
-_MIDDLEWARE: Final = "the middleware"
 _HANDLER_SHAPES: Final = "def handler(job), def handler(ctx, job), or the same with async def"
 _MIDDLEWARE_SHAPES: Final = (
     "def middleware(job, next), def middleware(ctx, job, next), or the same with async def"
@@ -144,6 +150,10 @@ class Chain:
     loop before the part counts as ended.
 
     Each job runs in a new `contextvars` context.
+
+    Attributes:
+        on_loop: Whether it runs on the event loop.
+        values: The values of the pool's lifespans.
     """
 
     def __init__(
@@ -151,7 +161,9 @@ class Chain:
         handler: Handler,
         middleware: Sequence[Middleware],
         context: Callable[[], Any] | None,
+        values: Values | None = None,
     ) -> None:
+        self.values = values if values is not None else Values()
         self._make_context = context
         self.on_loop = handler.is_async and all(layer.is_async for layer in middleware)
         # The fast path: no middleware and no context.
@@ -226,37 +238,27 @@ def _last_on_thread(handler: Handler) -> Callable[[Any, Job, Way], None]:
 def _around_on_thread(
     layer: Middleware, inner: Callable[[Any, Job, Way], None]
 ) -> Callable[[Any, Job, Way], None]:
-    function, takes_context, partial = layer.function, layer.takes_context, functools.partial
+    function, takes_context = layer.function, layer.takes_context
 
     def go(context: Any, job: Job, way: Way) -> None:
-        proceed = partial(inner, context, job, way)
-        result = function(context, job, proceed) if takes_context else function(job, proceed)
-        if result is not None and not is_done(result):
-            # A coroutine that has not begun: it calls `next` on the loop.
-            calls: list[Call] = []
-            on_thread = partial(inner, context, job, way)
-            change: Any = proceed
-            change.__setstate__((_call_on_loop, (on_thread, calls), {}, None))
-            _wait(_await_middleware(result, function, calls), way)
+        proceed = Next(functools.partial(inner, context, job, way), function)
+        try:
+            result = (
+                function(context, job, proceed.call)
+                if takes_context
+                else function(job, proceed.call)
+            )
+            if result is not None and not is_done(result):
+                # A coroutine that has not begun: it calls `next` on the loop.
+                calls: list[Call] = []
+                proceed.calls = calls
+                _wait(await_middleware(result, function, calls), way)
+        except BaseException:
+            proceed.close()
+            raise
+        proceed.end()
 
     return go
-
-
-def _call_on_loop(on_thread: Callable[[], None], calls: list[Call]) -> Call:
-    """Return a coroutine that runs the rest on a thread: `next` as it is called on the loop."""
-    call = run_on_thread(on_thread)
-    calls.append(call)
-    return call
-
-
-async def _await_middleware(result: object, function: object, calls: Sequence[Call]) -> None:
-    """Await the result of a middleware on the loop, and its calls of `next`."""
-    try:
-        await finished(result, function, _MIDDLEWARE)
-    except BaseException:
-        _drop(calls)
-        raise
-    await _ended(function, calls)
 
 
 def _wait(coroutine: Coroutine[Any, Any, Any], way: Way) -> Any:
@@ -291,8 +293,11 @@ def _around_on_loop(
 
     async def go(context: Any, job: Job) -> None:
         calls: list[Call] = []
+        over = False
 
         def proceed() -> Call:
+            if over:
+                raise too_late(function)
             call = inner(context, job)
             calls.append(call)
             return call
@@ -302,57 +307,14 @@ def _around_on_loop(
                 function(context, job, proceed) if takes_context else function(job, proceed)
             )
             if result is not None:
-                await finished(result, function, _MIDDLEWARE)
+                await finished(result, function, MIDDLEWARE)
+            for call in calls:
+                if call.cr_frame is not None:
+                    await ended(function, calls)
         except BaseException:
-            _drop(calls)
+            drop(calls)
             raise
-        for call in calls:
-            if call.cr_frame is not None:
-                await _ended(function, calls)
+        finally:
+            over = True
 
     return go
-
-
-async def _ended(function: object, calls: Sequence[Call]) -> None:
-    """Make sure that the calls of `next` have ended when their middleware ends.
-
-    Raises:
-        InvalidHandler: Nobody awaited a call, or its awaiter is unknown.
-        BaseException: The error of a call that ran in a task.
-    """
-    if any(_has_not_begun(call) for call in calls):
-        await asyncio.sleep(0)  # a task for the call may not have started
-    if any(_has_not_begun(call) for call in calls):
-        _drop(calls)
-        raise InvalidHandler(
-            f"the middleware {label(function)} called next() and did not await it, so the handler "
-            "has not run; write: await next()"
-        )
-    running = [call for call in calls if call.cr_frame is not None]
-    tasks = _tasks_of(running)
-    if len(tasks) < len(running):
-        raise InvalidHandler(
-            f"the middleware {label(function)} has ended, but its call of next() still runs; "
-            "write: await next()"
-        )
-    await asyncio.gather(*tasks)
-
-
-def _drop(calls: Sequence[Call]) -> None:
-    """End the calls of `next` of a middleware that has failed."""
-    for call in calls:
-        if _has_not_begun(call):
-            call.close()  # else Python warns that nobody awaited it
-    for task in _tasks_of([call for call in calls if call.cr_frame is not None]):
-        task.cancel()
-
-
-def _tasks_of(calls: Sequence[Call]) -> list[asyncio.Task[Any]]:
-    """Return the tasks that run some calls."""
-    if not calls:
-        return []
-    return [task for task in asyncio.all_tasks() if task.get_coro() in calls]
-
-
-def _has_not_begun(call: Call) -> bool:
-    return inspect.getcoroutinestate(call) == inspect.CORO_CREATED

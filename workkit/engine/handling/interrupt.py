@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import ctypes
+import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
@@ -137,7 +138,11 @@ def wait_for(
         raise PoolState("the thread of the handlers' event loop cannot wait for it; await instead")
     result: list[Any] = []
     if isinstance(loop, Crossing):
-        error = loop.await_on_thread(_contained(coroutine, result))
+        try:
+            error = loop.await_on_thread(_contained(coroutine, result))
+        finally:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()  # it was refused
     else:
         error = _waited(coroutine, result, loop, waits if waits is not None else [])
     if error is not None:
@@ -179,8 +184,11 @@ async def _contained(
         raise
     try:
         result.append(await coroutine)
-    except asyncio.CancelledError:
-        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return error  # the coroutine's own, not an interrupt
     except BaseException as error:  # noqa: BLE001 - raised again on the waiting thread
         return error
     return None

@@ -9,6 +9,7 @@ import functools
 import inspect
 import itertools
 import types
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Generator
 from typing import Any, Final
 
@@ -20,15 +21,29 @@ __all__ = ["awaited", "discard", "finished", "is_done", "is_value", "label"]
 #: Results that run only when iterated, entered or called, with a description.
 _ASYNC_GENERATOR: Final = "an async generator, which nobody iterates"
 _GENERATOR: Final = "a generator, which nobody iterates"
+#: The mark of a collection, whose items decide.
+_HOLDS: Final = "a collection"
+#: Items of a collection that are looked at.
+_MOST_ITEMS: Final = 100
 _IDLE: Final[tuple[tuple[Any, str], ...]] = (
     (AsyncGenerator, _ASYNC_GENERATOR),
     (Generator, _GENERATOR),
-    ((map, filter, itertools.starmap), "a lazy iterator, which nobody iterates"),
+    (
+        (
+            map,
+            filter,
+            zip,
+            enumerate,
+            *(kind for kind in vars(itertools).values() if isinstance(kind, type)),
+        ),
+        "a lazy iterator, which nobody iterates",
+    ),
     (
         (type(contextlib.contextmanager(iter)([])), type(contextlib.asynccontextmanager(iter)([]))),  # type: ignore[arg-type]
         "a context manager, which nobody enters",
     ),
-    ((types.FunctionType, functools.partial), "a function, which nobody calls"),
+    ((types.FunctionType, types.MethodType, functools.partial), "a function, which nobody calls"),
+    ((list, tuple, set, frozenset, deque, dict), _HOLDS),
 )
 _NO_VALUE: Final = frozenset({None, _ASYNC_GENERATOR, _GENERATOR})
 #: Classes that are remembered, at most; a handler may make a class per job.
@@ -54,7 +69,30 @@ _kinds: Final = _Kinds()
 
 def is_done(result: object) -> bool:
     """Tell whether a result needs no more work."""
-    return result is None or _kinds[type(result)] == ""
+    if result is None:
+        return True
+    why = _kinds[type(result)]
+    return why == "" or (why is _HOLDS and not any(_is_unfinished(each) for each in _items(result)))
+
+
+def _items(collection: Any) -> list[Any]:
+    """Return the first items of a collection, the values of a dict; none if it cannot be read."""
+    try:
+        found = collection.values() if isinstance(collection, dict) else collection
+        return list(itertools.islice(found, _MOST_ITEMS))
+    except Exception:  # noqa: BLE001 - a user's class
+        return []
+
+
+def _is_unfinished(item: object) -> bool:
+    """Tell whether an item of a collection stands for code that has not run to its end."""
+    if inspect.iscoroutine(item):
+        return inspect.getcoroutinestate(item) == inspect.CORO_CREATED
+    if inspect.isgenerator(item):
+        return inspect.getgeneratorstate(item) == inspect.GEN_CREATED
+    if isinstance(item, (asyncio.Future, concurrent.futures.Future)):
+        return not item.done()
+    return inspect.isasyncgen(item)
 
 
 def is_value(result: object) -> bool:
@@ -100,16 +138,25 @@ def _awaitable(result: Any, function: object, what: str) -> Awaitable[Any]:
         return asyncio.wrap_future(result)
     if inspect.isawaitable(result):  # a generator made by `types.coroutine`
         return result
+    if why is _HOLDS:
+        kind = type(result).__name__
+        why = f"a {kind} of coroutines, generators or unfinished futures, which nobody awaits"
+        advice = "await them, or return asyncio.gather(*them) from an async function"
+    else:
+        advice = "do the work in the function itself, or return something to await"
     discard(result)
     raise InvalidHandler(
-        f"{what} {label(function)} returned {why}, so its code has not run; do the work in the "
-        "function itself, or return something to await"
+        f"{what} {label(function)} returned {why}, so its code has not run; {advice}"
     )
 
 
 def discard(result: object) -> None:
-    """Close a generator or a coroutine that will not run, so that Python does not warn."""
-    if inspect.isgenerator(result) or inspect.iscoroutine(result):
+    """Close generators and coroutines that will not run, so that Python does not warn."""
+    if _kinds[type(result)] is _HOLDS:
+        for item in _items(result):
+            if _is_unfinished(item):
+                discard(item)
+    elif inspect.isgenerator(result) or inspect.iscoroutine(result):
         with contextlib.suppress(Exception):
             result.close()
 

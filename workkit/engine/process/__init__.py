@@ -1,1 +1,1 @@
-"""A pool's view of its process: identity, signals, wake-ups, outages."""
+"""A pool's view of its process: identity, times and random numbers, signals, wake-ups, outages."""

@@ -15,14 +15,18 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
+from workkit.core.current import stamp
+
 __all__ = ["COURIER", "Courier"]
 
 _log = logging.getLogger("workkit")
 
-#: The most waiting records; a record may keep a traceback and the objects in its frames.
+#: At most this many records wait: a record may keep a traceback and the objects in its frames.
 _MOST_WAITING: Final = 1_000
 
 _Deliver: TypeAlias = Callable[[logging.LogRecord], object]
+#: A record and what passes it on; an event to set when it is reached; None ends the thread.
+_Item: TypeAlias = tuple[_Deliver, logging.LogRecord] | threading.Event | None
 
 
 class Courier:
@@ -42,9 +46,7 @@ class Courier:
         self._lock = threading.Lock()
         self._users = 0
         self._lost = 0
-        self._queue: SimpleQueue[tuple[_Deliver, logging.LogRecord] | threading.Event | None] = (
-            SimpleQueue()
-        )
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
@@ -59,15 +61,21 @@ class Courier:
         Args:
             wait_s: How long to wait for handlers, seconds.
         """
-        self.flush(wait_s)
+        flushed, thread = self.flush(wait_s), self._thread
         with self._lock:
             self._users = max(self._users - 1, 0)
-            if not self._users and self._thread is not None:
-                self._queue.put(None)
-                self._thread = None
+            if self._users or self._thread is None:
+                return
+            self._queue.put(None)
+            self._thread = None
+        if flushed and thread is not None and thread is not threading.current_thread():
+            thread.join(wait_s)  # else it would outlive the pool for a moment
 
     def flush(self, wait_s: float) -> bool:
         """Wait until all records so far are delivered.
+
+        The caller delivers them if no thread can: from Python 3.12 on, an interpreter that exits
+        starts no thread.
 
         Args:
             wait_s: How long to wait at most, seconds.
@@ -76,8 +84,11 @@ class Courier:
             Whether they were.
         """
         thread = self._thread
-        if thread is None or thread is threading.current_thread():
+        if thread is threading.current_thread():
             return self._queue.empty()
+        if thread is None or not thread.is_alive():
+            self._deliver_here()
+            return True
         delivered = threading.Event()
         self._queue.put(delivered)
         return delivered.wait(wait_s)
@@ -119,16 +130,28 @@ class Courier:
         finally:
             self._lock.release()
 
+    def _deliver_here(self) -> None:
+        """Deliver waiting records on the calling thread, which is the courier's meanwhile."""
+        self._thread = threading.current_thread()
+        try:
+            while not self._queue.empty():
+                self._hand_over(self._queue.get())
+        finally:
+            self._thread = None
+
     def _serve(self) -> None:
         while (item := self._queue.get()) is not None:
-            if isinstance(item, threading.Event):
-                item.set()
-                continue
+            self._hand_over(item)
+            del item  # it may hold a traceback
+
+    def _hand_over(self, item: _Item) -> None:
+        if isinstance(item, threading.Event):
+            item.set()
+        elif item is not None:
             try:
                 self._deliver(*item)
             except BaseException:  # noqa: BLE001 - the application's code may raise anything
                 self._lost += 1
-            del item  # it may hold a traceback
 
     def _deliver(self, deliver: _Deliver, record: logging.LogRecord) -> None:
         deliver(record)
@@ -145,7 +168,8 @@ class _Detour(logging.Filter):
         self._courier = courier
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Accept a record if the caller must deliver it."""
+        """Accept a record if the caller must deliver it; only the caller knows its job."""
+        stamp(record)
         return not self._courier.carry(_log.handle, record)
 
 

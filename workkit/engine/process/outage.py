@@ -42,7 +42,7 @@ class Outage:
         """Record a failure; log the first in a row.
 
         Returns:
-            Seconds to wait: doubling from 100 ms up to 1 s, each between half and all of it.
+            Seconds to wait: 100 ms, doubled after each failure up to 1 s. Jitter takes up to half.
         """
         if not self._failures:
             self._since_s = self._clock.read().monotonic_s

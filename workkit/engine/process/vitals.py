@@ -12,11 +12,11 @@ limited amount for each. So a process that was suspended finds no loop silent.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from workkit.store.connections.routine import Wait
 
-__all__ = ["HANGS_S", "STILL_S", "Lookout", "Pulse", "Vigil", "Vitals"]
+__all__ = ["HANGS_S", "STILL_S", "Lookout", "LoopWatch", "Pulse", "Vigil", "Vitals"]
 
 R = TypeVar("R")
 
@@ -125,6 +125,10 @@ class Vitals:
         """Return a new observer of all loops."""
         return Lookout(self, (self.dispatcher, self.heartbeat, self.maintenance))
 
+    def watch(self, pulse: Pulse) -> LoopWatch:
+        """Return how the loop with this pulse takes part in the watch."""
+        return LoopWatch(pulse, self.lookout())
+
 
 class Lookout:
     """Checks all loops of a pool for one observer.
@@ -150,7 +154,19 @@ class Lookout:
         for pulse, vigil in self._vigils:
             silent_s = vigil.silent_s(now_s)
             if silent_s >= HANGS_S and not self._vitals.failure:
-                how = "has ended" if pulse.ended else f"has not turned for {silent_s:.0f} s"
+                how = "has ended" if pulse.ended else f"has made no progress for {silent_s:.0f} s"
                 self._vitals.failure = f"its {pulse.name} {how}"
                 self._vitals.failed(pulse, self._vitals.failure)
         return self._vitals.failure
+
+
+class LoopWatch(NamedTuple):
+    """How one loop takes part in the watch.
+
+    Attributes:
+        pulse: Its own signs of life.
+        lookout: Checks the signs of life of all loops; None for a loop without a pool.
+    """
+
+    pulse: Pulse
+    lookout: Lookout | None

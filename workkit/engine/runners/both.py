@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Slots, here
 from workkit.engine.runners.loop import LoopRunner
 from workkit.engine.runners.pool_loop import PoolLoop
@@ -21,8 +20,7 @@ class HandlerRunner:
     Args:
         worker_ids: The pool's workers; handlers of both kinds share them.
         done: Receives each ended execution.
-        clock: For start and end times.
-        entropy: For the jitter of backoffs.
+        sources: For start and end times, and the jitter of backoffs.
         pool_loop: The event loop; by default one that ends with the runner.
     """
 
@@ -30,16 +28,15 @@ class HandlerRunner:
         self,
         worker_ids: Sequence[str],
         done: Callable[[Execution], None],
-        clock: Clock,
-        entropy: Entropy,
+        sources: Sources,
         pool_loop: PoolLoop | None = None,
     ) -> None:
         slots = Slots(worker_ids)
         self._concurrency = len(worker_ids)
         loop = pool_loop or PoolLoop()
         self._own_loop = loop if pool_loop is None else None
-        self._loop = LoopRunner(slots, done, clock, entropy, loop)
-        self._threads = ThreadRunner(slots, len(worker_ids), done, clock, entropy, loop)
+        self._loop = LoopRunner(slots, done, sources, loop)
+        self._threads = ThreadRunner(slots, len(worker_ids), done, sources, loop)
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Start executions as workers become free, in this order."""

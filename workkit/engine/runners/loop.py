@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
+from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
 from workkit.engine.runners.pool_loop import PoolLoop
 
@@ -57,8 +57,7 @@ class LoopRunner:
     Args:
         slots: The pool's workers.
         done: Receives each ended execution.
-        clock: For start and end times.
-        entropy: For the jitter of backoffs.
+        sources: For start and end times, and the jitter of backoffs.
         pool_loop: The loop.
 
     Attributes:
@@ -69,14 +68,13 @@ class LoopRunner:
         self,
         slots: Slots,
         done: Callable[[Execution], None],
-        clock: Clock,
-        entropy: Entropy,
+        sources: Sources,
         pool_loop: PoolLoop,
     ) -> None:
         self._slots = slots
         self._done = done
-        self._clock = clock
-        self._entropy = entropy
+        self._clock = sources.clock
+        self._entropy = sources.entropy
         self._ready: deque[Execution] = deque()
         self._workers: set[_TaskWorker] = set()
         self._parked: list[_TaskWorker] = []
@@ -132,6 +130,7 @@ class LoopRunner:
     async def _work(self, worker: _TaskWorker) -> None:
         """Run jobs, park while there are none, until this worker must be replaced."""
         WORKER.set(worker)
+        RUNNING.set(None)
         pristine = contextvars.copy_context()
         stint_ends_s = 0.0
         try:
@@ -194,12 +193,16 @@ class LoopRunner:
         execution.runner = worker
         self._wake_next()
         job = execution.start(execution.worker_id, self._clock)
+        running = execution.as_running()
         error: BaseException | None = None
         try:
+            RUNNING.set(running)
             await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
         worker.current = None
+        RUNNING.set(None)
+        running.execution = None
         if worker.abandoned:
             return 0.0
         ended = execution.finish(error, self._clock, self._entropy)

@@ -56,6 +56,10 @@ class PoolLoop:
                 self._loop, self._thread = loop, thread
             return self._loop
 
+    def runs_here(self) -> bool:
+        """Tell whether the caller runs on the loop."""
+        return threading.current_thread() is self._thread
+
     def _serve(self, loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
         asyncio.set_event_loop(loop)
         # By default asyncio logs on this thread, where a logging handler may hang.

@@ -9,10 +9,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from workkit.core.clock import Clock, Instant
-from workkit.core.entropy import Entropy
+from workkit.core.clock import Instant
+from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.interrupt import raise_in
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
 from workkit.errors import JobTimeout
 
@@ -63,8 +64,7 @@ class ThreadRunner:
         slots: The pool's workers.
         concurrency: The most threads, without abandoned ones.
         done: Receives each ended execution.
-        clock: For start and end times.
-        entropy: For the jitter of backoffs.
+        sources: For start and end times, and the jitter of backoffs.
         loop: Returns the event loop for the async parts of a chain.
 
     Attributes:
@@ -77,15 +77,14 @@ class ThreadRunner:
         slots: Slots,
         concurrency: int,
         done: Callable[[Execution], None],
-        clock: Clock,
-        entropy: Entropy,
+        sources: Sources,
         loop: Callable[[], asyncio.AbstractEventLoop],
     ) -> None:
         self._slots = slots
         self._concurrency = concurrency
         self._done = done
-        self._clock = clock
-        self._entropy = entropy
+        self._clock = sources.clock
+        self._entropy = sources.entropy
         self._loop = loop
         self._ready: deque[Execution] = deque()
         self._parked: deque[_ThreadWorker] = deque()  # the last one parked has the warmest caches
@@ -257,10 +256,12 @@ class ThreadRunner:
         execution.runner = worker
         job = execution.start(self._slots.take(), self._clock, now)
         worker.current = execution
+        running = execution.as_running()
         error: BaseException | None = None
         over = False
         try:
             try:
+                RUNNING.set(running)  # the chain runs in a copy of this context
                 execution.chain.run(job, self._loop, execution)
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
@@ -270,6 +271,7 @@ class ThreadRunner:
             if not over:
                 error = late
             self._leave(worker, execution)
+        running.execution = None
         if worker.abandoned:
             _log.warning("abandoned handler of %r has ended", execution.payload.name)
             execution.finished = execution.finished or self._clock.read()
@@ -285,6 +287,7 @@ class ThreadRunner:
         """Leave the handler: a late interrupt must not hit another one."""
         with worker.lock:
             worker.current = worker.struck = None
+        RUNNING.set(None)  # a waiting worker must not keep the job
         if execution.interrupted:
             # It cannot be cancelled (CPython 3.11 would then check for it for ever after), but it
             # arrives within a few bytecodes.

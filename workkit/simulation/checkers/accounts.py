@@ -1,4 +1,4 @@
-"""What is remembered is what happened, and what goes back keeps its order."""
+"""Checkers: history matches the executions, and returned jobs keep their order."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ _MOST: Final = 1_000
 
 
 class HistoryIsExact(Checker):
-    """History tells of each execution once, whatever became of the exchange that told of it."""
+    """History has one record of each execution, even if the exchange with the record was lost."""
 
-    rule = "history tells of an execution once"
+    rule = "history has one record of an execution"
 
     def at_rest(self) -> None:
-        """Look through what is remembered."""
+        """Look through the records of history."""
         seen: set[tuple[str, int, str]] = set()
         entries = self.scene.read("XRANGE", self.scene.keys.history, "-", "+")
         for _, fields in entries if isinstance(entries, list) else ():
             for record in unpack(dict(pairs(fields))[b"r"]):
                 execution = record.job_id, record.started_ms, record.worker_id
                 if record.started_ms and execution in seen:
-                    self.violated(f"it is told of twice, last as {record.outcome}", record.job_id)
+                    self.violated(f"history has it twice, last as {record.outcome}", record.job_id)
                 seen.add(execution)
 
 
 class OrderIsKept(Checker):
-    """Jobs that go back to their queue without having run stand there as they were claimed.
+    """Jobs that go back to their queue without a run are there in the order of their claims.
 
-    What goes back in one exchange runs next, the oldest claim first. Others may go back later, and
-    then they run before.
+    The jobs that go back in one exchange run next, the oldest claim first. Jobs that go back in a
+    later exchange run before them.
     """
 
-    rule = "what goes back keeps its order"
+    rule = "returned jobs keep their order"
 
     def __init__(self) -> None:
         self._claimed: dict[str, int] = {}
         self._count = 0
 
     def changed(self, change: RedisChange) -> None:
-        """Note the order of claims; look at what goes back."""
+        """Record the order of claims, and check the jobs that go back."""
         if change.command != "exchange":
             return
         claimed = {m.job_id for m in change.moves if m.went_to("in progress")}

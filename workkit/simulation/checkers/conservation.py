@@ -86,7 +86,7 @@ class NothingIsLost(Checker):
             self.violated(f"{change.command} took it away from {_where(before)}", job_id)
 
     def at_rest(self) -> None:
-        """No job may wait for ever."""
+        """Check that no job waits for ever."""
         for standings in self.scene.jobs.values():
             for each in standings:
                 if each.place.kind == "in progress":
@@ -100,12 +100,12 @@ class NothingIsLost(Checker):
 
 
 class NothingIsLeft(Checker):
-    """At rest nothing is left of pools that are gone and of jobs that have ended."""
+    """At rest, Redis has no traces of pools that are gone or of jobs that have ended."""
 
     rule = "nothing is left behind"
 
     def at_rest(self) -> None:
-        """Check pools and the notes about jobs."""
+        """Check pools and the records about jobs."""
         scene, keys = self.scene, self.scene.keys
         hosts = [scene.host(pool.decode()) for pool in scene.read("SMEMBERS", keys.worker_pools)]
         twice = {host for host in hosts if hosts.count(host) > 1}

@@ -17,7 +17,7 @@ __all__ = [
     "identify", "pair_moves",
 ]  # fmt: skip
 
-#: The command of a change that is the expiry of a key.
+#: The name of the command of a change, if a key has expired.
 EXPIRED: Final = "(expired)"
 
 PlaceKind = Literal["queued", "in progress", "retry", "scheduled", "dead"]

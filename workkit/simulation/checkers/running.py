@@ -78,7 +78,7 @@ class _UnstartedClaim:
 
 
 class ClaimsAreTakenUp(Checker):
-    """A pool that goes on settling and claiming starts what it has claimed, or gives it back.
+    """As long as a pool settles and claims, it starts each job that it has claimed, or returns it.
 
     So no pool forgets a claim. Exceptions: a job that was recovered from a dead pool may wait until
     it can run alone, and the jobs of a silent pool are recovered by others.

@@ -258,5 +258,5 @@ class Scene:
             for checker in self._checkers:
                 getattr(checker, what)(*arguments)
         except Violation as violation:
-            # Not raised here, because a handler or a pool would take it for its own error.
+            # Not raised here, because a handler or a pool would treat it as its own error.
             self.violation = violation

@@ -17,7 +17,7 @@ __all__ = ["CronSlots", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRu
 
 #: A pool is dead when its heartbeat has not changed for this long, seconds.
 _DEAD_S: Final = 12.0
-#: Two clocks that differ by a second, and by whole seconds, are the same.
+#: The tolerance for the clocks of two hosts: a second, and a second for rounding, seconds.
 _NEAR_S: Final = 2.0
 #: A job dies at this many recoveries from dead pools.
 _RECOVERIES: Final = 3

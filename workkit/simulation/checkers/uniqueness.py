@@ -19,7 +19,7 @@ class UniqueKeysHold(Checker):
 
     A job waits until it begins; with `until="done"`, until it is done or dead. A key that expired a
     day after its job was due belongs to no job until that job has ended. A refused duplicate does
-    not prolong the key, and the args that it hands over are those that run.
+    not prolong the key, but its args replace the args of the waiting job.
     """
 
     rule = "a unique key is held by the one job that waits"

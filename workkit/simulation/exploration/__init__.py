@@ -1,1 +1,1 @@
-"""Plays scenarios with many seeds, and reduces what fails to as few faults as it takes."""
+"""Plays scenarios with many seeds, and reduces a failure to as few faults as possible."""

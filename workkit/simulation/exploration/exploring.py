@@ -30,7 +30,7 @@ OnPlayed = Callable[[PlayResult], object]
 
 @dataclass(frozen=True)
 class Explored:
-    """The sum of what was played.
+    """The totals of the played worlds.
 
     Attributes:
         worlds: How many worlds.
@@ -59,7 +59,7 @@ class ScenarioFailed(AssertionError):
 
     Attributes:
         failure: The failure, with as few faults as possible.
-        explored: The sum of what was played.
+        explored: The totals of the played worlds.
     """
 
     def __init__(self, failure: Failure, text: str, explored: Explored) -> None:
@@ -109,7 +109,7 @@ def explore(
         progress: Called after each world.
 
     Returns:
-        The sum of what was played.
+        The totals of the played worlds.
 
     Raises:
         ScenarioFailed: A rule is broken. The message has the seed, the rule, the necessary faults,
@@ -152,7 +152,7 @@ def sweep_crashes(
         progress: Called after each world.
 
     Returns:
-        The sum of what was played.
+        The totals of the played worlds.
 
     Raises:
         ScenarioFailed: A rule is broken; see `explore`.

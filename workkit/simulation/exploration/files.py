@@ -79,7 +79,7 @@ def load_scenario(path: str) -> ScenarioFile:
         raise NoScenario(f"{path!r} is not a Python file")
     folder = str(file.parent)
     if folder not in sys.path:
-        sys.path.insert(0, folder)  # a scenario may import what lies beside it
+        sys.path.insert(0, folder)  # a scenario may import modules from its folder
     module = load_file(file, file.stem)
     scenario = getattr(module, "scenario", None)
     if not callable(scenario) or not inspect.signature(scenario).parameters:

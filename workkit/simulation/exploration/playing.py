@@ -31,7 +31,7 @@ Scenario: TypeAlias = Callable[[Simulation], Any]
 DEFAULT_FAULTS: Final = Faults(
     crash=40, lose=80, drop=80, freeze=25, step=12, slow=25, cut=25, away=20, oom=15, readonly=10
 )
-#: How long it takes at most until every duty that recovers something has run, seconds.
+#: After this long, every duty that recovers something has run, seconds.
 _AFTERMATH_S: Final = 180.0
 _TRACEBACK_LINES: Final = 15
 

@@ -1,1 +1,1 @@
-"""What the engine runs on in a simulated world: time, hosts, connections, loops and threads."""
+"""The parts of a simulated world below the engine: time, hosts, connections, loops, threads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from workkit.simulation.machine.handler_stack import SendRequest
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import current_stack
 from workkit.store.carry import carry
+from workkit.store.keys import Keys
 from workkit.store.round_trip import Command, Step
 
 __all__ = ["SimulatedAsyncCarrier", "SimulatedCarrier"]
@@ -23,8 +25,19 @@ class SimulatedCarrier:
     time. From anywhere else it takes no time.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, keys: Keys) -> None:
         self._network = network
+        self._keys = keys
+
+    def check_namespace(self, namespace: str) -> None:
+        """Warn of a namespace in which no pool of the world runs jobs."""
+        if namespace and Keys(namespace).retry != self._keys.retry:
+            own = self._keys.namespace
+            warnings.warn(
+                f"the simulation has the namespace {own!r}, and its pools run no jobs of "
+                f"{namespace!r}; write sim.namespace, or Simulation(namespace={namespace!r})",
+                stacklevel=4,
+            )
 
     @property
     def label(self) -> str:
@@ -55,6 +68,7 @@ class SimulatedAsyncCarrier:
 
     def __init__(self, carrier: SimulatedCarrier) -> None:
         self._carrier = carrier
+        self.check_namespace = carrier.check_namespace
 
     async def carry(self, step: Step[R]) -> R:
         """Carry out a step.

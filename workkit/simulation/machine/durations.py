@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from workkit.core.entropy import Entropy
+from workkit.core.options import shown
 from workkit.errors import InvalidOption
 
-__all__ = ["Takes", "draw", "read_takes"]
+__all__ = ["Takes", "check_seconds", "draw", "read_takes"]
 
 #: Seconds, a range to draw from evenly, or a function of an `Entropy` that returns seconds.
 Takes: TypeAlias = "float | tuple[float, float] | Callable[[Entropy], float]"
@@ -33,6 +34,21 @@ def read_takes(takes: Any, name: str) -> Takes:
         f"takes of {name!r} must be seconds, a pair (minimum, maximum), or a function of an "
         f"Entropy that returns seconds, not {takes!r}"
     )
+
+
+def check_seconds(what: str, seconds: object) -> None:
+    """Refuse a time or a duration that is negative or not a number.
+
+    Args:
+        what: Its role, for the message.
+        seconds: The value, seconds.
+
+    Raises:
+        InvalidOption: The message names the role and the value.
+    """
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not seconds >= 0:  # type: ignore[operator]  # also refuses NaN
+        raise InvalidOption(f"{what} must be a number of seconds from 0 on, not {shown(seconds)}")
 
 
 def draw(takes: Takes, entropy: Entropy) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -36,10 +37,14 @@ class SendRequest:
 
 
 class AwaitRequest:
-    """A request to run a coroutine on the pool's event loop and wait for it."""
+    """A request to run a coroutine on the pool's event loop and wait for it.
+
+    As in a real pool, the coroutine sees the context variables of the thread that waits.
+    """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.coroutine = coroutine
+        self.context = contextvars.copy_context()
 
 
 class HandlerStack:
@@ -77,13 +82,13 @@ class HandlerStack:
         Args:
             body: The function.
             what: A name for the function, for the error that it blocks.
-            ended: Called with what the function raised, or None.
+            ended: Called with the exception that the function raised, or None.
         """
         self._stack, self._ended = Stack(body, what), ended
         self._go_on()
 
     def interrupt(self) -> None:
-        """Throw `JobTimeout` into the function as soon as Python could."""
+        """Throw `JobTimeout` into the function as soon as real Python could."""
         self._interrupted = True
         if self._sleeping is not None:
             World.cancel(self._sleeping)
@@ -107,7 +112,7 @@ class HandlerStack:
         elif isinstance(request, SleepRequest):
             self._sleep(request)
         elif isinstance(request, AwaitRequest):
-            self._awaiting = self._loop.create_task(request.coroutine)
+            self._awaiting = self._loop.create_task(request.coroutine, context=request.context)
             self._awaiting.add_done_callback(self._awaited)
         else:
             self._connection.send(request.commands, self._answered)

@@ -33,7 +33,7 @@ class Trap:
         self.spring = spring
 
     def counts(self, name: str) -> bool:
-        """Count a command; tell whether the trap strikes at it."""
+        """Count a command; tell whether the trap causes its fault now."""
         if self._command in {"", name}:
             self._left -= 1
             return self._left == 0
@@ -62,12 +62,12 @@ class Host:
 
     Args:
         world: The virtual clock and its events.
-        name: What the trace calls it.
+        name: Its name in the trace.
 
     Attributes:
         crashed: Whether it is gone; nothing happens on it any more.
         frozen_until_us: Nothing happens on it before this time.
-        line: The state of its way to the server.
+        line: The state of its connections to the server.
         sent: How many of its commands have reached the server.
     """
 
@@ -82,7 +82,7 @@ class Host:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the host runs and nothing is or will be wrong with its connections."""
+        """Whether the host runs, and its connections have no fault, present or planned."""
         now_us = self.world.now_us
         line = self.line
         return not (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -13,10 +14,12 @@ from typing import Any
 from workkit.engine.handling.interrupt import Crossing
 from workkit.simulation.machine.handler_stack import AwaitRequest, HandlerStack
 from workkit.simulation.machine.host import Host
-from workkit.simulation.machine.parking import current_stack
+from workkit.simulation.machine.parking import HandlerBlocked, current_stack
 from workkit.simulation.machine.world import microseconds
 
 __all__ = ["VirtualLoop"]
+
+_log = logging.getLogger("workkit")
 
 
 class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
@@ -43,7 +46,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         """Return the host's monotonic time, seconds."""
         return self._host.clock.read().monotonic_s
 
-    def call_soon(  # type: ignore[override] # ours are called with anything
+    def call_soon(  # type: ignore[override] # our callbacks take any arguments
         self,
         callback: Callable[..., object],
         *args: Any,
@@ -97,16 +100,28 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
             while self._ready and not self._closed:
                 handle = self._ready.popleft()
                 if not handle.cancelled():
-                    handle._run()  # noqa: SLF001
+                    try:
+                        handle._run()  # noqa: SLF001
+                    except SystemExit:  # of a task that a handler has made; as on a real loop
+                        _log.exception("a task of a handler tried to end the process")
         finally:
             asyncio._set_running_loop(before)  # noqa: SLF001
 
     # Chains with sync and async parts.
 
     def await_on_thread(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the loop while the current stack waits; returns its result."""
+        """Run a coroutine on the loop while the current stack waits; returns its result.
+
+        Raises:
+            HandlerBlocked: The caller is a thread that the simulation does not know.
+        """
         stack = current_stack()
-        assert stack is not None  # noqa: S101 - sync parts run on stacks
+        if stack is None:
+            coroutine.close()
+            raise HandlerBlocked(
+                "a thread that a handler or a middleware has started waits for async code. In a "
+                "simulation only the thread of the handler itself can wait; do not start threads"
+            )
         return stack.ask(AwaitRequest(coroutine))
 
     async def run_on_thread(self, function: Callable[[], None]) -> None:
@@ -130,7 +145,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         if error is not None:
             raise error
 
-    # What asyncio needs.
+    # For asyncio.
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""
@@ -181,8 +196,6 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Log an error that nobody awaited."""
-        import logging
-
         logging.getLogger("asyncio").error(
             context.get("message", ""), exc_info=context.get("exception")
         )

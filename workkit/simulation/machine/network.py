@@ -19,7 +19,7 @@ __all__ = ["Answer", "Caller", "Network"]
 #: How long a request takes in a world without faults, microseconds; the reply takes no time.
 _LATENCY_US: Final = 200
 
-#: The replies to a request, or the error that there will be none.
+#: The replies to a request, or an error if no reply will come.
 Answer: TypeAlias = "list[Any] | ServerError"
 OnAnswer: TypeAlias = Callable[[Any], None]
 OnArrival: TypeAlias = Callable[[tuple[bytes, ...]], None]
@@ -54,7 +54,7 @@ class Network:
         latency: Minimum and maximum time for one way, seconds; None in a world without faults.
         away_until_us: The server refuses connections before this time.
         over: Whether the world is over; a stack that still sends something is unwound.
-        closed: Whether all stacks are unwound as well; then nobody may ask for anything.
+        closed: Whether all stacks are unwound as well; then every request is refused.
         before_outsiders: Called with the keys of a request that comes from outside the world.
     """
 

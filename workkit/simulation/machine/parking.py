@@ -1,4 +1,4 @@
-"""Threads of sync handlers, of which only one runs at a time: the world's or a handler's.
+"""Threads of sync handlers. Only one thread runs at a time: the world's or a handler's.
 
 A sync handler needs its own stack, so that it can stop in the middle while virtual time passes. Its
 thread is parked at each request and continues when the world answers.
@@ -24,7 +24,7 @@ BLOCKED_S: Final = 5.0
 #: A handler that makes progress may take this many times as long.
 _WORKING: Final = 20
 
-#: How often an abandoned handler may catch `Abandoned` before it stays parked for good.
+#: How often an abandoned handler may catch `Abandoned` before it stays parked for ever.
 _PATIENCE: Final = 10
 
 _here = threading.local()
@@ -139,13 +139,13 @@ class _ParkedThread:
         self._to_world.acquire()
         self.given_up = False
         self.stack: Stack | None = None
-        # Not "workkit-...": a thread that blocks for good outlives its world, and tests look for
+        # Not "workkit-...": a thread that blocks for ever outlives its world, and tests look for
         # leftover threads of engines by that name.
         self.thread = threading.Thread(target=self._work, name="simulated-handler", daemon=True)
         self.thread.start()
 
     def run(self) -> bool:
-        """Run the thread until it hands back; False if it blocks, and then it is given up."""
+        """Run the thread until it lets the world run. If it blocks, give it up and return False."""
         self._to_worker.release()
         before: tuple[int, int, float] | None = None
         for _ in range(2 * _WORKING):

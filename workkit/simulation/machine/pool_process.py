@@ -14,15 +14,19 @@ from typing import Any, Final, Protocol
 
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.scheduler import DutyScheduler
-from workkit.engine.engine import Engine, PoolSpec
+from workkit.engine.engine import Engine
 from workkit.engine.handling.events import Events, hook_failed
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.results import awaited, is_value
+from workkit.engine.handling.values import Values
+from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Runner
 from workkit.engine.serving import Serving
+from workkit.engine.spec import PoolSpec
 from workkit.errors import ServerError
 from workkit.simulation.machine.durations import Takes
 from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.lifespans import SimulatedLives
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads
 from workkit.simulation.machine.postponing import POSTPONED_BRIEFLY_S, POSTPONED_S, PostponableDuty
@@ -44,7 +48,7 @@ _NOTHING: Final = frozenset({"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RET
 
 
 class ProcessWorld(Protocol):
-    """What a pool process needs of the world.
+    """The parts of the world that a pool process needs.
 
     Attributes:
         seed: The seed of all random choices.
@@ -70,12 +74,16 @@ class ProcessWorld(Protocol):
         """Tell whether no fault is present or planned and every pool is registered and well."""
         ...
 
+    def note_assertion(self, error: BaseException) -> None:
+        """Keep the error of a hook if it is a failed assertion of a test."""
+        ...
+
 
 class ProcessOwner(HandlerListener, Protocol):
-    """What a pool process needs of its pool.
+    """The parts of its pool that a pool process needs.
 
     Attributes:
-        name: What the trace calls it.
+        name: Its name in the trace.
         clock: The clocks of its host.
         takes: Job name -> how long its handlers take.
     """
@@ -97,10 +105,16 @@ class ProcessOwner(HandlerListener, Protocol):
 class _WorldEvents(Events):
     """Calls the hooks of a pool in virtual time."""
 
-    def __init__(self, hooks: dict[str, list[Callable[..., Any]]], host: Host) -> None:
+    def __init__(
+        self,
+        hooks: dict[str, list[Callable[..., Any]]],
+        host: Host,
+        failed: Callable[[Callable[..., Any], BaseException], None],
+    ) -> None:
         super().__init__()
         self.hooks = hooks
         self._host = host
+        self._failed = failed
 
     def tell(self, name: str, *arguments: Any) -> None:
         """Call the hooks of an event."""
@@ -109,13 +123,12 @@ class _WorldEvents(Events):
 
     def _call(self, hook: Callable[..., Any], *arguments: Any) -> None:
         assert self.loop is not None  # noqa: S101 - a life has one
-        told = partial(_note_failure, hook)
-        _call_in_time(hook, arguments, self.loop(), told)
 
+        def ended(error: BaseException | None) -> None:
+            if error is not None:
+                self._failed(hook, error)
 
-def _note_failure(hook: Callable[..., Any], error: BaseException | None) -> None:
-    if error is not None:
-        hook_failed(hook, error)
+        _call_in_time(hook, arguments, self.loop(), ended)
 
 
 def _call_in_time(
@@ -124,13 +137,13 @@ def _call_in_time(
     loop: asyncio.AbstractEventLoop,
     then: Callable[[BaseException | None], object],
 ) -> None:
-    """Call a hook, and await what it returns in virtual time.
+    """Call a hook, and await its result in virtual time.
 
     Args:
         hook: The hook.
-        arguments: What it is given.
-        loop: Where to await.
-        then: Told what it has raised, or None, once it has ended.
+        arguments: Its arguments.
+        loop: The event loop that awaits the result.
+        then: Called with the exception of the hook, or None, when it has ended.
     """
     own = contextvars.Context()
     try:
@@ -165,9 +178,10 @@ class PoolProcess:
         self._spec = pool.spec
         self.runner: SimulatedRunner
         entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
-        events = _WorldEvents(pool.spec.events.hooks, self.host)
+        events = _WorldEvents(pool.spec.events.hooks, self.host, self._hook_failed)
         events.loop = lambda: self.runner.loop
-        spec = replace(pool.spec, namespace=sim.namespace, events=events)
+        spec = replace(pool.spec, namespace=sim.namespace, events=events, values=Values())
+        self.values = spec.values
         links = [Connection(self.host, sim.network, timeout_s=_TIMEOUTS_S[at]) for at in range(4)]
         processes = [RoutineDriver(self.host, link) for link in links[:3]]
         self._dispatcher, self._heartbeat, self._maintenance = processes
@@ -182,29 +196,39 @@ class PoolProcess:
             return self.runner
 
         self.engine = Engine(
-            spec, clock=pool.clock, entropy=entropy, make_runner=make_runner,
+            spec, Sources(pool.clock, entropy), make_runner=make_runner,
             notify=self._dispatcher.wake, host=pool.name, pid=number,
         )  # fmt: skip
+        self._lives = SimulatedLives(tuple(spec.lifespans), spec.values, self.runner.loop)
         duties = [
             PostponableDuty(duty, partial(self._postpone, duty.name)) for duty in self.engine.duties
         ]
         self._duties = {duty.name: duty for duty in duties}
         self._beat = PostponableDuty(self.engine.heartbeat, partial(self._postpone, "heartbeat"))
-        self._beats = DutyScheduler([self._beat], self.engine.clock, entropy, self._heartbeat)
-        self._scheduler = DutyScheduler(duties, self.engine.clock, entropy, self._maintenance)
+        self._beats = DutyScheduler([self._beat], self.engine.sources, self._heartbeat)
+        self._scheduler = DutyScheduler(duties, self.engine.sources, self._maintenance)
         self.serving = Serving(
-            self.engine, spec.concurrency, clock=self.engine.clock, entropy=entropy,
-            sleep_backoffs_s=[1.0], alarm=self._dispatcher, listener=links[0],
+            self.engine, sleep_backoffs_s=[1.0], alarm=self._dispatcher, listener=links[0],
             hurry_requeuer=self._hurry_requeuer,
             safety_look_s=POSTPONED_S if sim.jumps else None,
         )  # fmt: skip
 
     def start(self) -> None:
-        """Call the start hooks, register the pool, then run its loops."""
-        self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
+        """Enter lifespans, call the start hooks, register the pool, then run its loops."""
+
+        def entered(failed: BaseException | None) -> None:
+            if failed is not None:
+                self._fail(failed)
+            else:
+                self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
+
+        self._lives.enter(entered)
 
     def _start_failed(self, _hook: Callable[[], Any], error: BaseException) -> None:
-        """Raise what a start hook has raised to whoever runs the world."""
+        self._lives.leave(lambda _failed: self._fail(error))
+
+    def _fail(self, error: BaseException) -> None:
+        """Raise an error to whoever runs the world."""
 
         def fail() -> None:
             raise error
@@ -219,11 +243,11 @@ class PoolProcess:
         *,
         go_on: bool = False,
     ) -> None:
-        """Call hooks one after the other, each once the one before has ended.
+        """Call hooks one after the other; each waits for the end of the one before.
 
         Args:
             hooks: The hooks.
-            failed: Told of each that failed, and of its error.
+            failed: Called with each hook that failed, and its error.
             then: Called after the last.
             go_on: Whether the others are called after a failure.
         """
@@ -258,7 +282,7 @@ class PoolProcess:
     # Postponing duties.
 
     def _postpone(self, duty: str, delay_s: float) -> float:
-        """Return the delay until a duty's next turn; longer than it asks for in a calm world."""
+        """Return the delay until a duty's next turn; in a calm world, longer than it asks for."""
         if duty == "requeuer":
             put_off_s = min(POSTPONED_BRIEFLY_S, self._until_due_s()) if delay_s else 0.0
         elif duty in {"periodic", "trimmer"}:
@@ -284,7 +308,7 @@ class PoolProcess:
         """Run the requeuer at a time; in a calm world not before a job is due."""
         requeuer = self._duties["requeuer"]
         if self._scheduler.is_due_by(requeuer, at_s):
-            return  # asked first: it is cheap and often true, and then calm does not matter
+            return  # checked first: it is cheap and often true, and then calm does not matter
         if self._sim.is_calm():
             at_s = max(at_s, self._pool.clock.read().monotonic_s + self._until_due_s())
         self._scheduler.hurry(requeuer, at_s)
@@ -329,8 +353,17 @@ class PoolProcess:
 
     def _gone(self) -> None:
         self.engine.runner.close(wait_s=0.5)
-        ended = partial(self._pool.ended, self)
-        self.call_hooks(self._spec.stop_hooks, hook_failed, ended, go_on=True)
+        leave = partial(self._lives.leave, self._left)
+        self.call_hooks(self._spec.stop_hooks, self._hook_failed, leave, go_on=True)
+
+    def _left(self, failed: BaseException | None) -> None:
+        self._pool.ended(self)
+        if failed is not None:
+            self._fail(failed)
+
+    def _hook_failed(self, hook: Callable[..., Any], error: BaseException) -> None:
+        self._sim.note_assertion(error)
+        hook_failed(hook, error)
 
 
 def _idle(spec: PoolSpec) -> frozenset[str]:

@@ -16,7 +16,7 @@ from workkit.store.round_trip import Step
 
 __all__ = ["POSTPONED_BRIEFLY_S", "POSTPONED_S", "PostponableDuty"]
 
-#: The longest postponement, seconds. A reaper that has not looked for so long starts its watch
+#: The longest postponement, seconds. A reaper that has not looked for this long starts its watch
 #: again, so it does not reap a pool whose heartbeats were postponed.
 POSTPONED_S: Final = 600.0
 #: The longest postponement of duties whose writes expire after 90 s, seconds: they say which pool

@@ -51,13 +51,13 @@ class Connection:
         announced: Callable[[], None],
         broken: Callable[[], None],
     ) -> None:
-        """Send a look; from its arrival at the server on, changes of its keys are announced.
+        """Send a look. After it has reached the server, changes of its keys are announced.
 
         Args:
             exchange: The look.
             then: Called with its result.
             announced: Called at the first change.
-            broken: Called if the server closes the connection meanwhile.
+            broken: Called if the server closes the connection during the watch.
         """
         self._disarm()
         self._announced, self._broken = announced, broken

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from workkit.core.clock import Clock
+from workkit.core.current import RUNNING
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Slots
@@ -27,7 +28,7 @@ __all__ = ["HandlerListener", "SimulatedRunner"]
 
 
 class HandlerListener(Protocol):
-    """Hears of starts and ends of handlers."""
+    """Is told when a handler starts or ends."""
 
     def handler_started(self, execution: Execution) -> None:
         """A handler starts."""
@@ -69,7 +70,7 @@ class SimulatedRunner:
         threads: Provides the threads of sync handlers.
         takes: Job name -> how long its handlers take.
         idle: Names of jobs whose handlers do nothing, and so need no thread.
-        listener: Hears of starts and ends.
+        listener: Is told when a handler starts or ends.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class SimulatedRunner:
         """Do nothing: a simulated system starts every thread."""
 
     def withdraw(self) -> list[Execution]:
-        """Take back what has not started."""
+        """Return the executions that have not started, and forget them."""
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
@@ -198,7 +199,7 @@ class SimulatedRunner:
         execution.start(worker_id, self._clock)
         self._listener.handler_started(execution)
         if execution.chain.on_loop:
-            # In a context of its own, as a worker of a real loop has one.
+            # In a separate context, since each worker of a real loop has its own.
             run.task = contextvars.Context().run(self.loop.create_task, self._run_task(run))
         elif (name := execution.payload.name) in self._idle:
             execution.chain.run(execution.job)
@@ -206,7 +207,7 @@ class SimulatedRunner:
         else:
             run.stack = self._new_stack()
             run.stack.start(
-                partial(execution.chain.run, execution.job, lambda: self.loop),
+                partial(self._run_sync, execution),
                 f"the handler of {name!r}",
                 partial(self._returned, run),
             )
@@ -236,10 +237,13 @@ class SimulatedRunner:
 
     async def _run_task(self, run: _RunningHandler) -> None:
         error: BaseException | None = None
+        running = run.execution.as_running()
         try:
+            RUNNING.set(running)
             await run.execution.chain.run_async(run.execution.job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
+        running.execution = None
         leftover_s = self._leftover_s(run.execution)
         if leftover_s > 0 and not isinstance(error, asyncio.CancelledError):
             try:
@@ -249,6 +253,15 @@ class SimulatedRunner:
         self._ended(run, error)
 
     # Sync handlers.
+
+    def _run_sync(self, execution: Execution) -> None:
+        running = execution.as_running()
+        RUNNING.set(running)  # in the context of the stack's thread
+        try:
+            execution.chain.run(execution.job, lambda: self.loop)
+        finally:
+            RUNNING.set(None)
+            running.execution = None
 
     def _returned(self, run: _RunningHandler, error: BaseException | None) -> None:
         """Wait for the time that a handler still takes; this needs no stack."""

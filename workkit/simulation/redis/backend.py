@@ -1,4 +1,4 @@
-"""The servers that a simulated world can stand on: fakeredis, or a real one."""
+"""The servers of a simulated world: fakeredis, or a real one."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _REFUSALS: Final = frozenset({"OOM", "READONLY"})
 
 
 class Visits(Protocol):
-    """What a server needs of the world to carry out a user's own commands.
+    """The parts of the world that a server needs to carry out a user's own commands.
 
     Attributes:
         start_s: When the world began, epoch seconds.
-        dice: Draws what such commands leave to chance.
+        dice: Makes the random choices of such commands.
     """
 
     start_s: float
@@ -189,7 +189,7 @@ def require_extra() -> None:
 
 
 def confirmed(command: Command) -> Any:
-    """Answer WAIT or WAITAOF: all replicas asked for, and the disk, have everything."""
+    """Answer WAIT or WAITAOF as if all replicas asked for, and the disk, had everything."""
     verb, *counts = command
     return counts[0] if verb == "WAIT" else counts[:2]
 

@@ -77,7 +77,7 @@ def command_name(command: Command) -> str:
 
 
 def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
-    """Return the keys that a command may have changed, as far as its reply tells.
+    """Return the keys that a command may have changed, as far as its reply shows.
 
     `exchange` names every key of its queues but changes few of them. If all counted, pools that
     listen to these queues would be woken for nothing.

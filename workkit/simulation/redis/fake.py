@@ -52,14 +52,14 @@ _LATER_S: Final = 0.000_01
 #: Commands that may carry out any other command.
 _OPAQUE: Final = frozenset({"eval", "evalsha", "fcall", "exec"})
 _WOULD_WAIT: Final = (
-    "ERR there is nothing yet, and in a simulation no command waits; ask without blocking, and let "
-    "time pass with sim.sleep"
+    "ERR there is nothing yet, and commands do not wait in a simulation; use a command that does "
+    "not block, and let time pass with sim.sleep"
 )
 _LEAVES: Final = frozenset({bytes, int, type(None)})
 
 
 class _CallPlan(NamedTuple):
-    """How to call a command with a certain number of arguments, worked out once from its signature.
+    """How to call a command with a certain number of arguments, read once from its signature.
 
     Attributes:
         function: The method.

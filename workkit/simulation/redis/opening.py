@@ -21,7 +21,7 @@ def open_backend(server: object) -> Backend:
 
     Raises:
         MissingExtra: An extra is not installed.
-        InvalidOption: The argument is none of these.
+        InvalidOption: The argument is not one of these.
     """
     if server is None:
         return _open_fake()
@@ -39,7 +39,7 @@ def open_backend(server: object) -> Backend:
 
 
 def _open_fake() -> Backend:
-    """Open fakeredis on the short path, or on the ordinary one where that does not work."""
+    """Open fakeredis on the short path, or on the ordinary one if the short one does not work."""
     require_extra()
     what = differs()
     if not what:

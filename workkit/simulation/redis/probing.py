@@ -86,9 +86,9 @@ def differences() -> str:
         probe.now_s += 20
         died = [client.exists("visit"), client.hexists("fields", "one")]
         if not all(lived) or any(died) or short.ends_us([b"visit"]) != [None]:
-            return "its keys do not live by virtual time"
+            return "its keys do not expire in virtual time"
         if probe.heard[:2] != [b"visit", b"fields"]:
-            return "it does not tell what a command writes"
+            return "it does not report the keys that a command writes"
     finally:
         stock.close()
         short.close()

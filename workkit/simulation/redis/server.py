@@ -53,7 +53,7 @@ class Timeline(Protocol):
 
 
 class Audience(Protocol):
-    """Hears of every change."""
+    """Is told of every change."""
 
     def wrote(self, who: object, sent: Command, keys: Sequence[bytes]) -> None:
         """A command has written."""
@@ -76,7 +76,7 @@ class SimulatedServer:
         keys: The namespace; the engine touches nothing else.
         backend: Carries out commands.
         witness: Called after every command that may have written.
-        dice: Draws what a user's own commands leave to chance.
+        dice: Makes the random choices of a user's own commands.
 
     Raises:
         InvalidOption: The namespace is not empty.
@@ -87,10 +87,10 @@ class SimulatedServer:
         asked: How many of them the backend carried out; the others were answered from the cache.
         refusal: Why the server refuses writes, or None.
         due_changed: Called when the scheduled or retry set has changed.
-        audience: Hears of every change, or None.
+        audience: Is told of every change; may be None.
         writes: How many commands have written.
         start_s: When the world began, epoch seconds.
-        dice: For what a user's own commands leave to chance.
+        dice: For the random choices of a user's own commands.
         gate: Called before such a command reaches the server; raises if it may not.
         before_visits: Called with the arguments of such a command before it is carried out.
     """
@@ -130,8 +130,8 @@ class SimulatedServer:
             if found:
                 raise InvalidOption(
                     f"the namespace {self.keys.namespace!r} is not empty on this server "
-                    f"({found[0].decode('utf-8', 'replace')!r} is there); a simulation wants one "
-                    "of its own, whose keys it may delete"
+                    f"({found[0].decode('utf-8', 'replace')!r} is there); a simulation needs an "
+                    "empty one, since it deletes all keys in it at the end"
                 )
             if not int(cursor):
                 return
@@ -159,7 +159,7 @@ class SimulatedServer:
         verb = command[0]
         if verb == "SCAN":
             return self._scan(command)
-        if verb == "TIME":  # true time, by which no host's clock needs to go
+        if verb == "TIME":  # true time; the clocks of hosts may differ
             now_ms = self._world.start_ms + self._world.now_us // 1000
             return [b"%d" % (now_ms // 1000), b"%d" % (now_ms % 1000 * 1000)]
         if verb == "INFO":
@@ -167,7 +167,7 @@ class SimulatedServer:
         asks = type(verb) is not str and verb.name == "span" and type(command[4]) is int
         if asks and command[3] == "-inf" and not self._any_due(command):
             return []
-        # A script is cached by its name: to hash it would hash its whole text.
+        # A script is cached by its name: hashing its whole text would take too long.
         name = command if type(verb) is str else (verb.name, *command[1:])
         known = self._remembered.get(name)
         if known is not None:
@@ -347,7 +347,7 @@ class SimulatedServer:
             if self.audience is not None:
                 self.audience.expired(key)
 
-    # The end.
+    # Ending.
 
     def wipe(self) -> None:
         """Delete every key of the world."""

@@ -40,7 +40,7 @@ class TraceWriter:
         }
 
     def saw(self, where: str, command: Command, reply: Any) -> None:
-        """Add the events of a command that a pool, or "", has sent and the server carried out."""
+        """Add the events of a command that the server has carried out for a pool, or for ""."""
         if command[0] == "HSET" and "checkin" in command:
             self._checkin(where, dict(zip(command[2::2], command[3::2], strict=True)))
             return

@@ -55,7 +55,7 @@ def beat(keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int]) ->
 
 
 def leave(keys: Keys, pool_id: str, queues: Sequence[str]) -> RoundTrip[int]:
-    """Remove the pool from the namespace; gives how many jobs it still holds; then it stays."""
+    """Remove the pool from the namespace, unless it holds jobs; gives how many it holds."""
     key_list = [keys.worker_pools, keys.pool(pool_id)]
     for name in queues:
         queue = keys.queue(name, pool_id)

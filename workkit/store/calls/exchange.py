@@ -98,7 +98,8 @@ class Claimed(NamedTuple):
     Attributes:
         queue: Its name.
         raws: The claimed jobs, oldest first.
-        stopped_by: Why there was no more: "" (more may wait), "empty", "paused", "limit", "type".
+        stopped_by: Why no more jobs were claimed: "" (more may wait), "empty", "paused", "limit",
+            "type".
     """
 
     queue: str
@@ -146,7 +147,7 @@ class _Part(NamedTuple):
     others: list[int]
 
     def arguments(self, settlements: Sequence[Settlement]) -> list[Any]:
-        """Write them as exchange.lua reads them."""
+        """Return the arguments of exchange.lua for these settlements."""
         args: list[Any] = [len(self.done), *[settlements[index].raw for index in self.done]]
         args.append(len(self.begun))
         for index in self.begun:
@@ -324,7 +325,7 @@ def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundT
 
     Args:
         keys: The namespace.
-        old_id: The id under which the pool was taken for dead.
+        old_id: The id that other pools declared dead.
         new_id: The id that is registered now.
         queues: The pool's queues.
 

@@ -60,7 +60,7 @@ def members(
 def members_after(
     key: bytes, member: bytes, score: float, count: int, *, reverse: bool = False
 ) -> RoundTrip[tuple[int, list[tuple[bytes, float]]]]:
-    """Read the members that follow one, even if that is gone; otherwise as `members`."""
+    """Read the members after a given one, even if that one is gone; otherwise as `members`."""
 
     def parse(reply: Any) -> tuple[int, list[tuple[bytes, float]]]:
         return int(reply[0]), scored(reply[1:])

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
     Attributes:
         entry: The whole element.
-        mark: What happened to its unique key; see `remove.lua` and `revive.lua`.
+        mark: The fate of its unique key; see `remove.lua` and `revive.lua`.
         score: Its score; 0 for a job from a queue.
         at_s: When it was put there, epoch seconds.
         raw: Its bytes.

@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Survey(NamedTuple):
-    """Names and sizes: they tell what changed and needs a closer look.
+    """Names and sizes: they show which parts must be read in detail.
 
     Attributes:
         names: All job names.
@@ -74,7 +74,7 @@ def _lowest(reply: Any) -> float | None:
 
 
 def _total(head: Any) -> int:
-    """Read from a head how many records were written: its second word."""
+    """Read the number of written records from `history:head`: its second word."""
     words = text(head).split()
     return (number(words[1]) if len(words) > 1 else None) or 0
 

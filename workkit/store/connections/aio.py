@@ -40,7 +40,7 @@ class AsyncLink:
         """Carry out a step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle itself.
         """
         return await carry_async(step, self.send)
 
@@ -157,6 +157,7 @@ def async_carrier(redis: object, namespace: str = "") -> AsyncCarrier:
     """Return a carrier to the server that a user has named; see `link.carrier`."""
     own = getattr(redis, "workkit_async_carrier", None)
     if own is not None:
+        own.check_namespace(namespace)
         simulated: AsyncCarrier = own
         return simulated
     return AsyncLinks(Target.of(redis, namespace))
@@ -218,7 +219,7 @@ class AsyncLinks:
         """Carry out a step on a link that no other task uses during the step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle itself.
         """
         links = self._of_loop()
         link = await self._take(links)

@@ -107,7 +107,7 @@ class Route:
         self._address = None
 
     def find(self) -> Address:
-        """Return the node that has the slot; ask the cluster if it is not known.
+        """Return the node that has the slot; ask the cluster if the node is not known.
 
         Raises:
             redis.exceptions.ConnectionError: No node knows it.

@@ -1,8 +1,8 @@
 """Send commands and read replies over a connection that redis-py has opened.
 
 redis-py connects: addresses, TLS, credentials, the handshake. After that, its layers check every
-reply for types that ours never have; this took a third of the time of a short exchange. So workkit
-writes commands directly to the socket, and reads replies with hiredis.
+reply for types that our replies never have; this took a third of the time of a short exchange. So
+workkit writes commands directly to the socket, and reads replies with hiredis.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
 _BUFFER_BYTES: Final = 65_536
 #: The version of the protocol in which a server can push messages.
 _ANNOUNCES: Final = 3
-_MORE: Final = object()  # what hiredis returns when it needs more bytes
+_MORE: Final = object()  # hiredis returns it when it needs more bytes
 _INVALIDATE: Final = b"invalidate"
 
 
@@ -155,7 +155,7 @@ class _SocketLine:
             ) from None
         if not count:
             raise redis_errors.ConnectionError("Connection closed by server.")
-        # The stub of hiredis forgets buffers.
+        # The type stub of hiredis does not know buffers.
         self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
 
     def _take(self, push: Any) -> None:
@@ -165,7 +165,7 @@ class _SocketLine:
 
 
 def _let_the_kernel_time(connected: socket.socket) -> None:
-    """Leave the timeout of a socket to the kernel: Python's own polls before each read and write.
+    """Leave the timeout of a socket to the kernel: Python polls before each read and write.
 
     A read or write that takes too long then fails with EAGAIN, a `BlockingIOError`.
     """

@@ -56,7 +56,7 @@ class Link:
         """Carry out a step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle itself.
         """
         return carry(step, self.send)
 
@@ -77,7 +77,7 @@ class Link:
             ServerUnavailable: The server was not reached or the replies were lost.
         """
         if commands is not PING:
-            # Our own writes end the watch on what they touch, and are not announced to us.
+            # Our own writes end the watch on the keys that they touch, and are not announced to us.
             self.armed = False
         replies = self._converse(commands, meanwhile)
         for reply in replies:
@@ -141,8 +141,8 @@ class Link:
                 self._followed += 1
                 return self.send(commands)
         self._followed = 0
-        # WAIT ran before the script. Send it again, but only on the same connection: WAIT is about
-        # the writes of its own connection.
+        # WAIT ran before the script. Send it again, but only on the same connection: WAIT covers
+        # only the writes of its own connection.
         if was_new and commands[-1][0] in CONFIRMING and self._line is not None:
             replies[-1] = self.send(commands[-1:])[0]
         return replies
@@ -201,8 +201,12 @@ class Link:
         return result
 
     def _track(self) -> bool:
-        (reply,) = self.send([("CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP")])
-        self._tracking = not isinstance(reply, ServerError) and self.hears
+        # CACHING goes before each look. A user may have the permission for one of them only.
+        replies = self.send(
+            [("CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP"), ("CLIENT", "CACHING", "YES")]
+        )
+        refused = any(isinstance(reply, ServerError) for reply in replies)
+        self._tracking = self.hears and not refused
         return self._tracking
 
     @property
@@ -285,6 +289,7 @@ def carrier(redis: object, namespace: str = "") -> Carrier:
     """
     own = getattr(redis, "workkit_carrier", None)
     if own is not None:
+        own.check_namespace(namespace)
         simulated: Carrier = own
         return simulated
     return Links(Target.of(redis, namespace))
@@ -322,7 +327,7 @@ class Links:
         """Carry out a step on a link that no other caller uses during the step.
 
         Raises:
-            ServerError: What the step did not handle itself.
+            ServerError: An error that the step did not handle itself.
         """
         link = self._take()
         try:

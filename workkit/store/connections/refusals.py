@@ -53,8 +53,8 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
         name = message.partition(",")[0].rstrip(".")
         return ServerRefused(
             "ERR",
-            f"Redis refused: {name}; workkit needs it (a renamed command? docs/reliability.md says "
-            "which servers will do)",
+            f"Redis refused: {name}; workkit needs it (is the command renamed? docs/reliability.md "
+            "lists what workkit needs of a server)",
         )
     hint = _HINTS.get(code, "")
     return ServerRefused(code, f"Redis refused: {message}{hint}")

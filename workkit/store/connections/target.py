@@ -275,7 +275,7 @@ def _async_class(connection_class: type[Any]) -> type[Any]:
     twin = _twin(connection_class, (connection, sentinel), is_async=True)
     if twin is None:
         name = connection_class.__name__
-        raise InvalidOption(f"AsyncEnqueuer has no use for connections of the class {name}")
+        raise InvalidOption(f"AsyncEnqueuer cannot use connections of the class {name}")
     return unix_class() if twin is connection.UnixDomainSocketConnection else twin
 
 

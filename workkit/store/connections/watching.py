@@ -28,7 +28,7 @@ class WatchLink(Link):
         self._lost = True
 
     def watches(self) -> bool:
-        """Ask the server to announce changes, unless that is done; tell whether it does.
+        """Ask the server to announce changes, unless it was asked; tell whether it does.
 
         Returns:
             False if it refuses (no RESP3, no permission).

@@ -1,4 +1,4 @@
--- Move the jobs that a pool still runs to its new id, after another pool took it for dead.
+-- Move the jobs that a pool still runs to its new id, after another pool declared it dead.
 --
 -- KEYS[1]  worker_pools        set
 -- KEYS[2]  worker_pools:OLD    hash

@@ -21,11 +21,11 @@ _FINAL: Final = ("done", "dead", "discarded")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is known after a run.
+    """The facts that are known after a run.
 
     Attributes:
-        workload: What was to be processed.
-        state: What the handlers recorded, with the ids of all enqueued jobs.
+        workload: The files that were to be processed.
+        state: The records of the handlers, with the ids of all enqueued jobs.
         history: All executions that Redis has kept.
         trimmed: How many executions history has dropped.
         dead: The dead set.
@@ -71,7 +71,7 @@ class Account:
         return [*self._contradictions(), *(self._missing() if self.complete else ())]
 
     def _contradictions(self) -> Iterator[str]:
-        """Yield what must never be, even in a run that was stopped early."""
+        """Yield errors that must never happen, even in a run that was stopped early."""
         if self.trimmed:
             yield f"history has lost {counted(self.trimmed, 'execution')}"
         count = Counter(record.outcome for record in self.history)
@@ -87,7 +87,7 @@ class Account:
                 yield f"the pool counted {executions}, history has {count[outcome]:,}"
 
     def _missing(self) -> Iterator[str]:
-        """Yield what is missing after a run that came to its end."""
+        """Yield jobs and counts that are missing after a complete run."""
         ended = {record.job_id for record in self.history if record.outcome in _FINAL}
         for name in JOB_NAMES:
             every = self.state.enqueued.items()

@@ -34,7 +34,7 @@ __all__ = ["demo"]
     "--concurrency", metavar="N", type=click.IntRange(1, 1_000), default=8, help="Jobs at once."
 )
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(1), default=2_500, help="Most files to process."
+    "--limit", metavar="N", type=click.IntRange(1), default=2_500, help="The most files to process."
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the account as JSON; progress goes to stderr."

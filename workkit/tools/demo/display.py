@@ -114,7 +114,7 @@ def _jobs(account: Account) -> Table:
 
 
 def _facts(account: Account) -> Iterator[tuple[str, str]]:
-    """Yield what the tables do not show, each with a title."""
+    """Yield facts that the tables do not show, each with a title."""
     total, state, (ended, wall_s) = account.counts(), account.state, account.speed()
     if wall_s:
         yield "speed", f"{ended / wall_s:,.0f} jobs/s: {ended:,} in {wall_s:.1f} s, waits included"

@@ -49,12 +49,12 @@ _parser: Final = threading.Lock() if _COUNTS_TOGETHER else nullcontext()
 
 @dataclass(slots=True)
 class DemoState:
-    """What the handlers of one run share; every method may be called from any thread.
+    """The data that the handlers of one run share; any thread may call any method.
 
     A job can run twice, after a crash for example, so a job that writes here again changes nothing.
 
     Attributes:
-        files: What is processed.
+        files: The files to process.
         enqueuer: For jobs that enqueue jobs.
         client: For jobs that look at queues.
         enqueued: Job id -> name of every job that was enqueued.

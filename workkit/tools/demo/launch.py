@@ -139,7 +139,9 @@ def sweep(namespace: str, redis: object, *, remove: bool = False) -> str | None:
         ServerError: The server does not answer or refuses.
     """
     if not namespace:
-        raise InvalidOption("the demo clears its namespace at the end, so it cannot be empty")
+        raise InvalidOption(
+            "the demo deletes all keys of its namespace at the end, so it refuses an empty name"
+        )
     keys = Keys(namespace)
     with closing(Link(Target.of(redis))) as link:
         return link.carry(_sweep(keys, remove))

@@ -29,8 +29,9 @@ __all__ = ["DemoSession"]
 _LOOK_S: Final = 0.2
 #: How long handlers may go on after Ctrl-C, seconds.
 _STOP_S: Final = 2.0
-#: So many looks in a row must find nothing to do while no execution ends: a job that moves while
-#: one look is going on is seen by the next one, or it ends, which is counted.
+#: The run ends after this many looks in a row that find nothing to do, if no execution ends in
+#: between. A job that moves during one look is seen by the next one, or it ends, and ends are
+#: counted.
 _QUIET_LOOKS: Final = 3
 
 
@@ -41,7 +42,7 @@ class DemoSession:
     Attributes:
         redis: The server's URL.
         namespace: Prefix of all Redis keys.
-        workload: What is processed.
+        workload: The files to process.
         concurrency: How many handlers run at once.
         display: Where it is shown.
         stop: Set to end the run early.
@@ -110,7 +111,7 @@ class DemoSession:
         self.display.note(f"dead after {job.fails} tries: {name}: {type(error).__name__}: {error}")
 
     def _note_log(self, record: logging.LogRecord) -> bool:
-        """Show what the engine logs instead of logging it; failures of jobs are shown otherwise."""
+        """Show the engine's lines instead of logging them. Failed jobs are shown in another way."""
         if not hasattr(record, "outcome"):
             self.display.note(f"log: {record.getMessage()}")
         return False
@@ -126,7 +127,7 @@ class DemoSession:
         state.record([enqueuer.enqueue_in("summary", 1).job])
 
     def _watch(self, pool: WorkerPool, began: Instant) -> bool:
-        """Show the progress until all jobs have ended, or until `stop` is set; tell which."""
+        """Show the progress. Return True when all jobs have ended, False when `stop` is set."""
         total, quiet, executions = len(self.workload.files), 0, -1
         while quiet < _QUIET_LOOKS:
             seen = self._state.client.overview()

@@ -18,7 +18,7 @@ from typing import Final
 
 __all__ = ["LARGE_BYTES", "MAX_BYTES", "SourceFile", "Workload", "find_sources", "source_roots"]
 
-#: Larger files are processed by the job that runs twice at once at most.
+#: Larger files get the job of which at most two run at once.
 LARGE_BYTES: Final = 64 * 1024
 #: Larger files are left out: they are tables rather than programs, and one delays everything.
 MAX_BYTES: Final = 256 * 1024
@@ -57,8 +57,8 @@ class Workload:
     """The files of one run.
 
     Attributes:
-        files: What is processed; suspects come first, so that their retries wait while the rest is
-            processed.
+        files: The files to process; suspects come first, so that their retries wait while the rest
+            is processed.
         over_limit: How many files the limit leaves out.
         over_size: How many are left out because they are too large.
     """

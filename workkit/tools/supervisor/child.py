@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workkit.core.clock import SystemClock
 from workkit.engine.process.signals import STOPPING, signals_to
+from workkit.errors import LifespanFailed
 from workkit.tools.supervisor.channel import (
     ALIVE,
     ALIVE_S,
@@ -137,14 +138,16 @@ class Child:
                 self._name_loaded()
                 if report:
                     self._report(pool)
-            pool.stop(0)
+            with suppress(LifespanFailed):
+                pool.stop(0)
         return bool(stopping) or not pool.ended_itself
 
     def _start_stopping(self, pool: WorkerPool, stop: _Stop) -> threading.Thread:
         """Stop on a thread, since another request with less time may follow."""
 
         def work() -> None:
-            pool.stop(stop.timeout_s)
+            with suppress(LifespanFailed):  # logged
+                pool.stop(stop.timeout_s)
             self._stops.put(None)
 
         _log.info("stopping %s", stop.why)
@@ -217,7 +220,7 @@ class Child:
             if self._has_pool:
                 self._request(stop)
             else:
-                os._exit(0)  # nothing has started that needs an end
+                os._exit(0)  # nothing has started yet that would need a stop
 
 
 def resident_bytes() -> int:

@@ -245,7 +245,7 @@ class _Supervisor:
             self._carry_out(self._policy.edited(f"{what} {verb} changed", self._now_s()))
 
     def _stop_listening(self, child: int) -> None:
-        with suppress(KeyError):  # unregistered before
+        with suppress(KeyError):  # it was unregistered before
             self._selector.unregister(self._processes[child].channel)
 
     def _carry_out(self, actions: Iterable[Action]) -> None:

@@ -274,7 +274,7 @@ class Policy:
             return
         # A process that needs more than the limit exceeds it soon after every start.
         self._replacing.failed(now_s, self._entropy)
-        self._say(logging.WARNING, f"{what} so soon; raise --max-rss if that is what it needs")
+        self._say(logging.WARNING, f"{what} so soon; raise --max-rss if it needs that much")
 
     def _refuse(self, gone: Child, code: int, now_s: float) -> None:
         """End the run because its first process did not start, or wait for an edit."""

@@ -226,7 +226,7 @@ def _print_outcome(plan: Plan, outcome: BulkOutcome) -> None:
 @server_options
 @json_option
 def undo(server: Server, *, operation: str | None, forget: bool, as_json: bool) -> None:
-    """Bring back deleted or retried jobs. Without OPERATION, list what can be undone.
+    """Bring back deleted or retried jobs. Without OPERATION, list the actions that can be undone.
 
     Deleted jobs come back as they were, for a day. Retried jobs come back if they have not begun,
     for an hour. It does not matter who acted on them, or from where.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
-#: As in `workkit.frames`, which help does not load.
+#: The names in `workkit.frames`, which the help does not load.
 _FRAMES: Final = ("history", "dead", "retry", "scheduled", "queues", "workers", "errors")
 _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_glance"]
 
-#: Queues that are listed; more than a screen is not read.
+#: At most this many queues are listed: nobody reads more than a screen.
 _MOST: Final = 20
 _COLORS: Final = {"paused": "yellow", "full": "yellow", "no worker": "red", "broken": "red"}
 

@@ -134,7 +134,7 @@ def _show(
     *,
     as_json: bool,
 ) -> bool:
-    """Print jobs and the note; returns whether there were any."""
+    """Print jobs and the note; returns whether there were jobs."""
     records, footer = selected
     shown = print_records(records) if as_json else print_table(columns, map(row, records))
     if footer and not as_json:

@@ -174,7 +174,7 @@ def _check_place(place: str | None, queue: str | None, at: int | None, *, many: 
         raise click.UsageError("--all and --filter need --from or --queue")
 
 
-# What both share.
+# Shared by both.
 
 
 def _check_choice(job_ids: Sequence[str], at: int | None, *, many: bool) -> None:

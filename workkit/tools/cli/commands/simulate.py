@@ -27,7 +27,7 @@ _BROKEN: Final = 1
 _SLICES: Final = 200
 #: How many lines report the progress of an exploration, if standard error is not a terminal.
 _LINES: Final = 10
-#: After this long without a line another one follows, seconds.
+#: If no line was printed for this long, one more is printed, seconds.
 _SILENT_S: Final = 30.0
 
 
@@ -79,8 +79,8 @@ def _to_faults(
     "--faults",
     callback=_to_faults,
     metavar="LIST",
-    help="Reproduce one world of an exploration, with all its faults, none, or those of these "
-    "indexes.",
+    help="Reproduce one world of an exploration, with all of its faults, with none, or with the "
+    "faults that have these indexes.",
 )
 @click.option(
     "--trace",
@@ -327,7 +327,7 @@ def _progress(
         items: The items of the loop.
         length: How many items there are.
         label: A name for the items.
-        lines: How many evenly spaced lines to print, beside one after each silent half minute.
+        lines: How many evenly spaced lines to print; one more follows each silent half minute.
     """
     if not sys.stderr.isatty():
         yield _said(items, length, label, lines)

@@ -63,7 +63,7 @@ _PORT: Final = 8_000
     "masks_also",
     multiple=True,
     metavar="PATTERN",
-    help="Hide values whose names match, beside those that look like secrets; repeatable.",
+    help="Also hide values whose names match, not only those that look like secrets; repeatable.",
 )
 @click.option("--theme", default="workkit", show_default=True, help="The colours. ^t shows others.")
 @click.option("--once", is_flag=True, help="Print an overview and exit.")
@@ -75,13 +75,13 @@ _PORT: Final = 8_000
     "--token",
     envvar="WORKKIT_SERVE_TOKEN",
     show_envvar=True,
-    help="With --serve: what the browser has to show, as in http://HOST:PORT/?token=...; "
-    "without it one is made and printed.",
+    help="With --serve: the token that the browser must send, as in http://HOST:PORT/?token=...; "
+    "by default, a new one is made and printed.",
 )
 @click.option(
     "--public-url",
     metavar="URL",
-    help="With --serve: the address that browsers use, where a proxy has another one.",
+    help="With --serve: the address that browsers use, if a proxy has another one.",
 )
 def top(
     server: Server,
@@ -102,9 +102,9 @@ def top(
 ) -> None:
     """See what is stuck and why, and repair it, from the keyboard.
 
-    Numbers go to the tabs, ? explains the keys. With --serve a browser shows the same, and needs
-    the token of the printed address; on other addresses than this machine's, --read-only or a
-    --token of your own is required.
+    Press a number to go to a tab, and ? for the keys. With --serve, a browser shows the same. It
+    needs the token in the printed address. If other machines can reach the address, --read-only or
+    a --token of your own is required.
     """
     if once or as_json:
         from workkit.tools.cli.commands.glance import print_glance

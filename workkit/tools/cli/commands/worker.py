@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from workkit.engine.process.courier import COURIER
-from workkit.errors import WorkkitError
+from workkit.errors import LifespanFailed, WorkkitError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import examples
 from workkit.tools.cli.common.values import to_bytes, to_count, to_timeout
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["leave", "worker"]
 
-#: A larger number of processes is taken for a mistake.
+#: A larger number of processes counts as a mistake.
 _MOST_PROCESSES: Final = 1_000
 #: How long the last log records may take, seconds.
 _LAST_LINES_S: Final = 0.5
@@ -241,6 +241,10 @@ def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bo
     except ThreadsRefusedError as error:
         exits.complain(error)
         ctx.exit(exits.REPLACE)
+    except LifespanFailed:
+        if not pool.pool_id:  # else it ran, and has logged this
+            log.exception("the pool could not be started")
+        ctx.exit(exits.USAGE)
     except WorkkitError:
         raise
     except Exception:  # a start hook may raise anything
@@ -263,7 +267,7 @@ class _Early:
         self.over = False
 
     def take(self, number: int, _frame: FrameType | None) -> None:
-        """End the process at once: nothing has started that needs an end."""
+        """End the process at once: nothing has started yet that would need a stop."""
         if not self.over:
             logging.getLogger("workkit").info(
                 "stopped by signal %s before the pool was started", signal.Signals(number).name

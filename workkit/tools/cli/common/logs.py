@@ -1,8 +1,8 @@
 """Logging of `workkit worker`: to stderr, unless the application has set up its own.
 
 The courier's thread writes the lines, so a pipe that nobody reads blocks only the log. An error may
-contain args of a job, which anybody may have chosen. So foreign text is cleaned, and only our own
-lines begin at the left margin.
+contain args of a job, which anybody may have chosen. So control characters are escaped, and only
+our own lines begin at the left margin.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import json
 import logging
 import math
 import os
-import sys
 from typing import Any, Final
 
+from workkit.core.current import stamp
 from workkit.engine.process.courier import COURIER
 
 __all__ = ["WorkerLogging"]
@@ -54,7 +54,7 @@ class WorkerLogging:
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Writes to stderr on the courier's thread while that is open; never waits for a lock."""
+    """Writes to stderr, on the courier's thread if the courier is open; never waits for a lock."""
 
     def createLock(self) -> None:  # noqa: N802 - logging's own name
         """Use no lock: its holder may hang in a write."""
@@ -73,13 +73,7 @@ class _Handler(logging.StreamHandler[Any]):
 def _with_job(record: logging.LogRecord) -> logging.LogRecord:
     """Return a copy that names the job of the current thread or task."""
     record = copy.copy(record)
-    runners = sys.modules.get(
-        "workkit.engine.runners.base"
-    )  # a supervisor runs no jobs and does not import it
-    worker = runners.here() if runners is not None else None
-    execution = worker.current if worker is not None else None
-    if execution is not None and not hasattr(record, "job_id"):
-        record.job_name, record.job_id = execution.payload.name, execution.payload.id
+    stamp(record)
     try:
         record.msg, record.args = record.getMessage(), None  # the arguments may change
     except Exception:  # noqa: BLE001 - foreign objects; the formatter reports the error
@@ -151,7 +145,11 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 def _job_of(record: logging.LogRecord) -> str:
     """Return the job in which an application's line was logged."""
     name, job_id = getattr(record, "job_name", None), getattr(record, "job_id", None)
-    return f"[{_clean(str(name))} {_clean(str(job_id))}] " if job_id is not None else ""
+    if job_id is None:
+        return ""
+    attempt = getattr(record, "job_attempt", None)
+    which = "" if attempt is None else f" attempt {_clean(str(attempt))}"
+    return f"[{_clean(str(name))} {_clean(str(job_id))}{which}] "
 
 
 def _clean(line: str) -> str:
