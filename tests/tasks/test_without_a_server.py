@@ -28,6 +28,7 @@ from workkit import (
     ServerUnavailable,
     Tasks,
     WorkerPool,
+    current_job,
 )
 from workkit.tasks import RecordedCall
 
@@ -651,6 +652,39 @@ def test_a_task_changes_no_context_variable_of_its_caller(tasks: Tasks) -> None:
         work_async.enqueue()
         assert variable.get() == "before"
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_current_job_of_a_task_is_the_one_that_was_enqueued(
+    tasks: Tasks, is_async: bool
+) -> None:
+    seen: list[Job] = []
+
+    @tasks.task
+    def inner() -> None:
+        seen.append(current_job())
+
+    @tasks.task
+    def work(n: int) -> None:
+        inner.enqueue()
+        current_job().checkin("half of it")
+        seen.append(current_job())
+
+    @tasks.task
+    async def work_async(n: int) -> None:
+        await inner.enqueue_async()
+        await asyncio.sleep(0)
+        seen.append(current_job())
+
+    async def main() -> Job:
+        return await work_async.enqueue_async(7)
+
+    with tasks.inline():
+        job = asyncio.run(main()) if is_async else work.enqueue(7)
+        with pytest.raises(PoolState, match="no current job"):
+            current_job()
+    assert [(each.name, each.args) for each in seen] == [("inner", {}), (job.name, {"n": 7})]
+    assert seen[1].id == job.id
 
 
 # Resources

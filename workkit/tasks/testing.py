@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from workkit.core.call import Call
+from workkit.core.current import RUNNING, Running
 from workkit.core.job import Job, read
 from workkit.core.verdicts import Discard
 from workkit.errors import PoolState
@@ -173,13 +174,25 @@ class Inline(TestMode):
 
 
 def _deeper(function: Callable[[Job], T], job: Job) -> T:
-    _depth.set(_depth.get() + 1)
+    _enter(job)
     return function(job)
+
+
+def _enter(job: Job) -> None:
+    """Prepare the context of a handler; `current_job` finds the job there."""
+    _depth.set(_depth.get() + 1)
+    RUNNING.set(Running(job.id, job.name, job.fails + 1, job.raw, _Execution(job)))
+
+
+class _Execution(NamedTuple):
+    """What `current_job` needs of an execution."""
+
+    job: Job
 
 
 async def _awaited(handler: Handler, job: Job) -> None:
     """Run a handler in a context of its own."""
-    _depth.set(_depth.get() + 1)
+    _enter(job)
     if handler.is_async:
         await handler.function(job)
         return
