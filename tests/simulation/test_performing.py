@@ -195,6 +195,46 @@ def test_a_job_whose_pool_crashes_is_performed_when_it_was_recovered(
     assert len(runs) == 2
 
 
+@pytest.mark.parametrize("is_connected", [False, True])
+def test_the_tasks_of_a_world_enqueue_into_it_until_it_ends(
+    tasks: Tasks, is_connected: bool
+) -> None:
+    ran: list[str] = []
+
+    @tasks.task
+    def note(text: str) -> None:
+        ran.append(text)
+
+    @tasks.task
+    def outer() -> None:
+        note.enqueue("from a thread")
+
+    @tasks.task
+    async def outer_async() -> None:
+        await note.enqueue_async("from the loop")
+        note.enqueue_in(60, "later")
+
+    if is_connected:
+        tasks.connect("elsewhere", "redis://127.0.0.1:1")
+    before = tasks.outlet
+    with Simulation() as sim:
+        assert sim.perform(outer.call()).outcome == "done"
+        assert sim.perform(outer_async.call()).outcome == "done"
+        note.enqueue("from the test")
+        sim.run_until_idle()
+        sim.run_for(minutes=2)
+        assert sorted(ran) == ["from a thread", "from the loop", "from the test", "later"]
+        with Simulation() as inner:
+            inner.pool(tasks=tasks)
+            note.enqueue("from the inner world")
+            inner.run_until_idle()
+            inner.assert_ran("note", times=1)
+        note.enqueue("again")
+        sim.run_until_idle()
+        sim.assert_ran("note", {"text": "again"}, times=1)
+    assert tasks.outlet is before
+
+
 def test_what_nobody_can_perform_is_refused(sim: Simulation, tasks: Tasks) -> None:
     with pytest.raises(InvalidOption, match="no pool of this world has a handler for 'nowhere'"):
         sim.perform(Call("nowhere"))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workkit.core.call import Call, TaskCall
 from workkit.core.job import Job
 from workkit.engine.handling.execution import Execution, decide
-from workkit.enqueuer import Enqueuer
+from workkit.enqueuer import AsyncEnqueuer, Enqueuer
 from workkit.errors import InvalidOption
 from workkit.simulation.watching import Watching
 
 if TYPE_CHECKING:
     from workkit.simulation.trace import Event
+    from workkit.tasks import Tasks
+    from workkit.tasks.outlet import Outlet
 
 __all__ = ["Performed", "Performing"]
 
@@ -44,13 +46,23 @@ class Performed:
     took_s: float = 0.0
 
 
-class Performing(Watching):
-    """The part of a simulation that runs single jobs."""
+class _WorldOutlet(NamedTuple):
+    """The enqueuers of a world, in place of a registry's own."""
 
     enqueuer: Enqueuer
+    async_enqueuer: AsyncEnqueuer
+
+
+class Performing(Watching):
+    """The part of a simulation that runs tasks, and single jobs."""
+
+    enqueuer: Enqueuer
+    async_enqueuer: AsyncEnqueuer
     #: The id of the job that is performed; "" for none.
     _performing = ""
     _end: tuple[Execution, BaseException | None] | None = None
+    #: Registries, and where their tasks enqueued before.
+    _outlets: Sequence[tuple[Tasks, Outlet]] = ()
 
     if TYPE_CHECKING:
 
@@ -64,6 +76,18 @@ class Performing(Watching):
             within: float = 86_400,
         ) -> None:
             """Run the world until a function returns true."""
+
+    def connect_tasks(self, tasks: Tasks | None) -> None:
+        """Let the tasks of a registry enqueue into this world until it ends."""
+        if tasks is not None and all(each is not tasks for each, _ in self._outlets):
+            self._outlets = [*self._outlets, (tasks, tasks.outlet)]
+            tasks.outlet = _WorldOutlet(self.enqueuer, self.async_enqueuer)
+
+    def release_tasks(self) -> None:
+        """Let the tasks of all registries enqueue where they did before."""
+        for tasks, outlet in reversed(self._outlets):
+            tasks.outlet = outlet
+        self._outlets = []
 
     def perform(self, call: Call, *, within: float = 86_400) -> Performed:
         """Enqueue a job, run the world until its execution has ended, and say how.

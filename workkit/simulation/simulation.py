@@ -171,6 +171,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Performing):
         name = name or f"pool-{len(self.pools) + 1}"
         simulated = SimulatedPool(self, name, pool, takes or {})
         self.pools.append(simulated)
+        self.connect_tasks(pool.tasks)
         return simulated
 
     # Time.
@@ -371,6 +372,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Performing):
         for pool in self.pools:
             pool.unwind()
         self.end_calls()
+        self.release_tasks()
         self.threads.close()
         self.network.closed = True
         self.server.close()

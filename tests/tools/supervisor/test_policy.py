@@ -518,6 +518,48 @@ def test_whatever_happens_there_are_enough_processes_never_too_many_and_all_can_
     assert stage.code == 0
 
 
+EDITS: Final = HAPPENINGS | {
+    "edit": lambda stage, _, __: stage.edit(),
+    "mistake": lambda stage, child, _: (stage.policy.unloadable(child), stage.exit(child, 2)),
+}
+
+
+@given(
+    processes=st.integers(1, 4),
+    seed=st.integers(0, 9),
+    happenings=st.lists(
+        st.tuples(st.sampled_from(sorted(EDITS)), st.integers(0, 99), st.integers(0, 200)),
+        max_size=80,
+    ),
+)
+def test_whatever_happened_the_last_edit_fills_every_place_with_the_new_code(
+    processes: int, seed: int, happenings: list[tuple[str, int, int]]
+) -> None:
+    stage = Stage(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
+    stage.policy.watching()
+    for what, which, number in happenings:
+        if stage.alive or what in {"wait", "edit", "renew"}:
+            child = sorted(stage.alive)[which % len(stage.alive)] if stage.alive else 0
+            EDITS[what](stage, child, number)
+            assert stage.code is None, "only a request to stop ends it"
+
+    before = set(stage.slots)
+    stage.edit()
+    for _ in range(4 * processes + 4):
+        stage.ready(*(stage.alive - {child for child, _ in stage.sent}))
+        stage.wait(60)
+    told = {child for child, _ in stage.sent}
+    assert before & stage.alive <= told, "what ran the old code was stopped"
+    active = stage.alive - told
+    assert sorted(stage.slots[child] for child in active) == [*range(1, processes + 1)]
+    assert not active & before
+
+    stage.stop()
+    for child in sorted(stage.alive):
+        stage.exit(child)
+    assert stage.code == 0
+
+
 # Processes that hang
 
 
