@@ -1,19 +1,21 @@
-"""The pytest plugin of workkit's simulator: a fixture, seeds, and the command to replay a failure.
+"""The pytest plugin of workkit: fixtures for tests without a server, and for the simulator.
 
 It is a separate package, so that pytest does not load workkit and a Redis client before a test uses
-the fixture.
+a fixture.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
+    from workkit import Tasks
     from workkit.simulation import Simulation
+    from workkit.tasks import RecordedCall
 
 __all__: list[str] = []
 
@@ -59,6 +61,36 @@ def _count(count: Any) -> int:
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise pytest.UsageError(f"{_MARKER}(n) takes a whole number of at least 1, not {count!r}")
     return count
+
+
+@pytest.fixture
+def workkit_tasks() -> Tasks:
+    """The registry of `workkit_recorded` and `workkit_inline`; a project defines it itself."""
+    raise pytest.UsageError(
+        "define the fixture workkit_tasks in conftest.py; it returns your Tasks registry"
+    )
+
+
+@pytest.fixture
+def workkit_recorded(workkit_tasks: Tasks) -> Iterator[list[RecordedCall]]:
+    """Jobs that the test has enqueued, from any thread or event loop; none is run."""
+    with workkit_tasks.recorded(everywhere=True) as calls:
+        yield calls
+
+
+@pytest.fixture
+def workkit_resources() -> Sequence[object]:
+    """What parameters get in `workkit_inline` that a lifespan provides in a pool."""
+    return ()
+
+
+@pytest.fixture
+def workkit_inline(
+    workkit_tasks: Tasks, workkit_resources: Sequence[object]
+) -> Iterator[list[RecordedCall]]:
+    """Run the jobs that the test enqueues, from any thread or event loop, at once."""
+    with workkit_tasks.inline(*workkit_resources, everywhere=True) as calls:
+        yield calls
 
 
 @pytest.fixture

@@ -112,8 +112,14 @@ class WorkerPool(PoolLife):
 
         self._run = Run(spec, make_driver, surroundings, sources.clock)
         self._joined = Joined(self, tasks) if tasks is not None else None
+        self._tasks = tasks
 
     # Registering.
+
+    @property
+    def tasks(self) -> Tasks | None:
+        """The registry whose tasks the pool runs; None without one."""
+        return self._tasks
 
     @property
     def spec(self) -> PoolSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Call"]
+__all__ = ["Call", "TaskCall"]
 
 
 class Call(NamedTuple):
@@ -21,3 +21,19 @@ class Call(NamedTuple):
 
     name: str
     args: Mapping[str, Any] | None = None
+
+
+class TaskCall(Call):
+    """A call that knows the registry of its task, so that a simulation can run it.
+
+    It is equal to the plain call, and a copy by pickle is a plain call.
+    """
+
+    registry: Any = None
+
+    def __reduce__(self) -> tuple[type[Call], tuple[Any, ...]]:
+        """Leave the registry behind."""
+        return Call, tuple(self)
+
+    def __repr__(self) -> str:
+        return f"Call(name={self.name!r}, args={self.args!r})"

@@ -14,6 +14,7 @@ from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES
 from workkit.core.records import ScheduledJob
+from workkit.enqueuer.capturing import AsyncCapturable, Capturable
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, EnqueueSteps, Name, Until, key_of
 from workkit.store.connections.aio import AsyncCarrier, async_carrier
@@ -79,7 +80,7 @@ class Enqueuer(_BaseEnqueuer[Carrier]):
     """
 
     def _connect(self, redis: RedisLike, namespace: str) -> Carrier:
-        return carrier(redis, namespace)
+        return Capturable(carrier(redis, namespace))
 
     @overload
     def enqueue(self, call: Call, /) -> Job: ...
@@ -279,7 +280,7 @@ class AsyncEnqueuer(_BaseEnqueuer[AsyncCarrier]):
     """
 
     def _connect(self, redis: RedisLike, namespace: str) -> AsyncCarrier:
-        return async_carrier(redis, namespace)
+        return AsyncCapturable(async_carrier(redis, namespace))
 
     @overload
     async def enqueue(self, call: Call, /) -> Job: ...

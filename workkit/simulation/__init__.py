@@ -20,6 +20,7 @@ from workkit.simulation.exploration.exploring import (
 )
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.parking import HandlerBlocked
+from workkit.simulation.performing import Performed
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.simulation import Simulation
 from workkit.simulation.trace import Event, Trace
@@ -31,6 +32,7 @@ __all__ = [
     "Fault",
     "Faults",
     "HandlerBlocked",
+    "Performed",
     "ScenarioFailed",
     "SimulatedPool",
     "Simulation",

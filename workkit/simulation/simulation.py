@@ -24,13 +24,13 @@ from workkit.simulation.machine.handler_stack import SleepRequest
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads, current_stack
 from workkit.simulation.machine.world import HostClock, Timer, World, microseconds
+from workkit.simulation.performing import Performing
 from workkit.simulation.planning import PlannedCalls, answer_of
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.opening import open_backend
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
 from workkit.simulation.trace import Trace
-from workkit.simulation.watching import Watching
 from workkit.store.calls.recount import scan_in_progress
 from workkit.store.connections.link import Carrier
 from workkit.store.keys import Keys
@@ -41,7 +41,7 @@ __all__ = ["START_S", "Simulation"]
 START_S: Final = 1_800_000_000.0
 
 
-class Simulation(Assertions, Faulting, PlannedCalls, Watching):
+class Simulation(Assertions, Faulting, PlannedCalls, Performing):
     """A world in which the engine runs in virtual time.
 
         with Simulation(seed=7) as sim:
@@ -171,6 +171,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Watching):
         name = name or f"pool-{len(self.pools) + 1}"
         simulated = SimulatedPool(self, name, pool, takes or {})
         self.pools.append(simulated)
+        self.connect_tasks(pool.tasks)
         return simulated
 
     # Time.
@@ -371,6 +372,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Watching):
         for pool in self.pools:
             pool.unwind()
         self.end_calls()
+        self.release_tasks()
         self.threads.close()
         self.network.closed = True
         self.server.close()

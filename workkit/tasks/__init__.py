@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from workkit.tasks.registry import Tasks
 from workkit.tasks.task import Task
+from workkit.tasks.testing import RecordedCall
 
-__all__ = ["Task", "Tasks"]
+__all__ = ["RecordedCall", "Task", "Tasks"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from workkit.errors import PoolState
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from workkit.store.connections.target import RedisLike
 
 __all__ = ["Outlet", "ServerOutlet", "Unconnected"]
+
+#: The server of a registry that has none: nothing is sent there, and nothing could be.
+_NOWHERE: Final = ("work", "redis://tests-need-no-server.invalid:1")
 
 
 class Outlet(Protocol):
@@ -30,20 +33,38 @@ class Outlet(Protocol):
 
 
 class Unconnected:
-    """The outlet of a registry before `Tasks.connect`: every use raises `PoolState`."""
+    """The outlet of a registry before `Tasks.connect`, which works only in tests.
+
+    Outside `Tasks.inline` and `Tasks.recorded`, every use raises `PoolState`.
+    """
 
     @property
-    def enqueuer(self) -> Any:
-        """There is none."""
-        raise PoolState(
-            "the tasks are not connected to a server: call tasks.connect(namespace, url) once, or "
-            "give task.call(...) to an enqueuer"
-        )
+    def enqueuer(self) -> Enqueuer:
+        """An enqueuer whose jobs a test takes."""
+        from workkit.enqueuer import Enqueuer
+
+        self._refuse_outside_of_tests()
+        return Enqueuer(*_NOWHERE)
 
     @property
-    def async_enqueuer(self) -> Any:
-        """There is none."""
-        return self.enqueuer
+    def async_enqueuer(self) -> AsyncEnqueuer:
+        """An enqueuer whose jobs a test takes."""
+        from workkit.enqueuer import AsyncEnqueuer
+
+        self._refuse_outside_of_tests()
+        return AsyncEnqueuer(*_NOWHERE)
+
+    def _refuse_outside_of_tests(self) -> None:
+        from workkit.enqueuer.capturing import captures
+        from workkit.tasks.testing import TestMode
+
+        modes = [each for each in captures() if isinstance(each, TestMode)]
+        if not any(mode.tasks.outlet is self and mode.is_open for mode in modes):
+            raise PoolState(
+                "the tasks are not connected to a server: call tasks.connect(namespace, url) once, "
+                "or give task.call(...) to an enqueuer; in tests, use tasks.inline() or "
+                "tasks.recorded()"
+            )
 
 
 class ServerOutlet:
@@ -79,6 +100,11 @@ class ServerOutlet:
             namespace, redis, options = self._server
             enqueuer = self._by_loop[loop] = AsyncEnqueuer(namespace, redis, **options)
         return enqueuer
+
+    @property
+    def server(self) -> tuple[str, RedisLike]:
+        """The namespace and the server."""
+        return self._server[:2]
 
     def close(self) -> None:
         """Close the connections of threads; they open again when needed."""

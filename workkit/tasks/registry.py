@@ -25,6 +25,7 @@ from workkit.engine.handling.results import label
 from workkit.errors import InvalidHandler, InvalidName, InvalidOption
 from workkit.store.keys import check_name
 from workkit.tasks.codec import Codec
+from workkit.tasks.modes import Modes
 from workkit.tasks.outlet import Outlet, ServerOutlet, Unconnected
 from workkit.tasks.resources import check_lifespan
 from workkit.tasks.signature import RESOURCE, read_parameters
@@ -82,7 +83,7 @@ class _Decorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
-class Tasks:
+class Tasks(Modes):
     """A registry of tasks, for any number of pools and enqueuers::
 
         tasks = Tasks()

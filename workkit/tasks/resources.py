@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import typing
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Final
 
 from workkit.errors import InvalidHandler, PoolState
@@ -37,10 +37,14 @@ def yields(function: Callable[..., Any]) -> Any:
 
 
 class Resources:
-    """Finds what a parameter gets by its annotation."""
+    """Finds what a parameter gets by its annotation.
 
-    def __init__(self) -> None:
-        self._values: list[Any] = []
+    Args:
+        values: Objects that no lifespan has to yield.
+    """
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self._values: list[Any] = list(values)
 
     def find(self, kind: Any, task: str, parameter: str) -> Any:
         """Return the value for a parameter.
@@ -53,7 +57,7 @@ class Resources:
                 return value
         raise PoolState(
             f"task {task!r}: {parameter} wants {getattr(kind, '__name__', kind)}, but no lifespan "
-            "of its registry has yielded one"
+            "of its registry has yielded one; in a test, give one to tasks.inline(...)"
         )
 
     def watch(self, function: Callable[[], Any]) -> Callable[[], Any]:

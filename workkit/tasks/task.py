@@ -10,7 +10,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
-from workkit.core.call import Call
+from workkit.core.call import Call, TaskCall
 from workkit.core.job import Job
 from workkit.core.options import JobOptions
 from workkit.core.records import ScheduledJob
@@ -80,7 +80,9 @@ class Task(Generic[P, R_co]):
         Raises:
             InvalidArgs: The arguments do not fit the parameters; the message names the place.
         """
-        return Call(self.name, self._codec.encode(args, kwargs))
+        call = TaskCall(self.name, self._codec.encode(args, kwargs))
+        call.registry = self._registry
+        return call
 
     # Enqueuing from threads.
 

@@ -129,7 +129,7 @@ def test_a_url_that_is_none_is_a_mistake(url: str, why: str) -> None:
         (("top", "--serve", "--snapshot", __file__), "--serve shows a server", "top"),
         (("simulate", "x.py", "--faults", "a"), "invalid value for '--faults'", "simulate"),
         (("demo", "--limit", "0"), "invalid value for '--limit'", "demo"),
-        (("worker",), "missing argument 'MODULE:POOL'", "worker"),
+        (("worker",), "missing argument 'MODULE:NAME'", "worker"),
     ],
 )
 def test_a_mistake_in_the_command_is_told_in_one_line_and_a_hint(

@@ -16,7 +16,9 @@ import pytest
 
 from tests.conftest import WaitUntil
 from tests.tools.cli.shell import Shell, environment, spawn
-from workkit.tools.cli.common.loading import LoadError, load_pool
+from workkit import WorkerPool
+from workkit.tools.cli.common.importing import LoadError
+from workkit.tools.cli.common.loading import load_target
 from workkit.tools.cli.common.logs import WorkerLogging
 from workkit.tools.cli.common.values import to_bytes
 
@@ -220,7 +222,7 @@ POOL = 'from workkit import WorkerPool\npool = WorkerPool("work", "redis://local
 
 def failure(target: str) -> str:
     with pytest.raises(LoadError) as caught:
-        load_pool(target)
+        load_target(target)
     return str(caught.value)
 
 
@@ -234,7 +236,9 @@ def test_a_pool_may_be_an_attribute_of_an_attribute(here: Path) -> None:
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "tasks.py").write_text(f"class app:\n    {POOL.replace(chr(10), chr(10) + '    ')}")
-    assert load_pool("shop1.tasks:app.pool").spec.namespace == "work"
+    pool = load_target("shop1.tasks:app.pool")
+    assert isinstance(pool, WorkerPool)
+    assert pool.spec.namespace == "work"
 
 
 def test_a_module_that_does_not_exist_is_told_from_one_that_fails(here: Path) -> None:
@@ -271,8 +275,10 @@ def test_a_name_that_is_missing_suggests_the_pools_that_there_are(here: Path) ->
     told = failure("two1:pol")
     assert told.startswith("'two1' has no 'pol'.")
     assert told.endswith("Try workkit worker two1:pool or workkit worker two1:other")
-    assert failure("none1:pool") == "'none1' has no 'pool'. No WorkerPool was found in 'none1'."
-    assert "name the pool of 'two1' to run. Try " in failure("two1")
+    assert failure("none1:pool") == (
+        "'none1' has no 'pool'. No Tasks registry or WorkerPool was found in 'none1'."
+    )
+    assert "name the tasks or the pool of 'two1'. Try " in failure("two1")
 
 
 def test_what_is_no_pool_is_called_by_its_type(here: Path) -> None:
@@ -281,7 +287,9 @@ def test_what_is_no_pool_is_called_by_its_type(here: Path) -> None:
         odd1=f"{POOL}number = 7\nclass Thing: pass\n"
         "def wrong(): return 'text'\ndef needs(x): pass\ndef breaks(): raise OSError('disk')\n",
     )
-    assert "'odd1:number' is an object of type 'int', not a WorkerPool" in failure("odd1:number")
+    assert "'odd1:number' is an object of type 'int', not a Tasks registry" in failure(
+        "odd1:number"
+    )
     assert "'odd1:Thing' is a class" in failure("odd1:Thing")
     assert "'odd1:wrong' returned an object of type 'str'" in failure("odd1:wrong")
     assert "missing 1 required positional argument" in failure("odd1:needs")
@@ -293,7 +301,7 @@ def test_what_is_no_pool_is_called_by_its_type(here: Path) -> None:
     [
         ("file1.py:pool", "workkit worker file1:pool"),
         ("./file1.py:pool", "workkit worker file1:pool"),
-        ("shop/tasks.py", "workkit worker shop.tasks:pool"),
+        ("shop/tasks.py", "workkit worker shop.tasks:tasks"),
         ("", "is not a module"),
         (":pool", "is not a module"),
         ("my-tasks:pool", "is not a module"),

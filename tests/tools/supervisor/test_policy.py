@@ -32,7 +32,13 @@ class SupervisorScene:
     def __init__(self, processes: int = 1, seed: int = 1, **limits: int) -> None:
         explained = frozenset({2, 69, 70})
         self.policy = Policy(
-            Limits(processes, explained=explained, **limits),
+            Limits(
+                processes,
+                limits.get("max_jobs"),
+                limits.get("max_rss_bytes"),
+                explained,
+                frozenset({2}),
+            ),
             Entropy(seed),
         )
         self.now_s = 1_000.0
@@ -89,6 +95,9 @@ class SupervisorScene:
 
     def stop(self, cause: str = "SIGTERM") -> None:
         self.take(self.policy.stop(cause, self.now_s))
+
+    def edit(self) -> None:
+        self.take(self.policy.edited("tasks.py has changed", self.now_s))
 
     def renew(self) -> None:
         self.take(self.policy.renew("SIGHUP", self.now_s))
@@ -359,6 +368,91 @@ def test_stopping_before_anything_was_ready_is_no_failure() -> None:
     assert (stage.code, stage.errors) == (0, [])
 
 
+# Edits
+
+
+def watching(processes: int) -> Stage:
+    """A stage on which all processes have run for long, and edits are noticed."""
+    stage = Stage(processes)
+    stage.policy.watching()
+    stage.ready(1)
+    stage.ready(*range(2, processes + 1))
+    stage.wait(LONG_S)
+    return stage
+
+
+def test_an_edit_stops_all_and_starts_the_first_new_process_at_once() -> None:
+    stage = watching(3)
+    stage.edit()
+    assert stage.sent == [(1, "stop"), (2, "stop"), (3, "stop")]
+    assert stage.alive == {1, 2, 3, 4}
+    stage.ready(4)
+    assert {child: stage.slots[child] for child in (4, 5, 6)} == {4: 1, 5: 2, 6: 3}
+    for child, code in ((1, 0), (2, -15), (3, 0)):
+        stage.exit(child, code)
+    stage.wait(LONG_S)
+    assert (stage.alive, stage.errors) == ({4, 5, 6}, [])
+
+
+def test_an_edit_reaches_what_starts_and_what_retires_once() -> None:
+    stage = watching(1)
+    stage.renew()
+    stage.ready(2)
+    stage.edit()
+    stage.edit()
+    assert stage.sent == [(1, "retire"), (1, "stop"), (2, "stop"), (3, "stop")]
+    stage.ready(3)
+    assert 4 in stage.alive
+    stage.ready(4)
+    assert stage.alive == {1, 2, 3, 4}, "what is ready too late stays retired"
+
+
+def test_after_a_mistake_it_waits_for_the_next_edit_however_long() -> None:
+    stage = watching(2)
+    stage.edit()
+    stage.policy.unloadable(3)
+    stage.exit(3, 2)
+    assert stage.policy.awaits_edit
+    for child in (1, 2):
+        stage.exit(child)
+    stage.wait(LONG_S)
+    assert (stage.alive, stage.errors, stage.code) == (set(), [], None)
+    stage.edit()
+    assert not stage.policy.awaits_edit
+    stage.ready(4)
+    assert stage.alive == {4, 5}
+
+
+def test_a_start_that_fails_beside_old_processes_is_tried_once_more_without_them() -> None:
+    stage = watching(2)
+    stage.edit()
+    stage.exit(3, 2)
+    stage.exit(1)
+    assert stage.alive == {2}
+    stage.exit(2)
+    assert stage.alive == {4}
+    stage.exit(4, 2)
+    assert stage.policy.awaits_edit
+    stage.stop()
+    assert stage.code == 0
+
+
+def test_a_start_that_fails_for_another_reason_is_tried_again_without_an_edit() -> None:
+    stage = watching(1)
+    stage.edit()
+    stage.exit(2, 69)
+    assert not stage.policy.awaits_edit
+    stage.wait(1)
+    assert 3 in stage.alive
+
+
+def test_an_edit_after_a_request_to_stop_changes_nothing() -> None:
+    stage = watching(1)
+    stage.stop()
+    stage.edit()
+    assert (stage.sent, stage.alive) == ([(1, "stop")], {1})
+
+
 # Whatever happens
 
 HAPPENINGS: Final[dict[str, Callable[[SupervisorScene, int, int], None]]] = {
@@ -420,6 +514,48 @@ def test_whatever_happens_there_are_enough_processes_never_too_many_and_all_can_
     stage.stop()
     for child in sorted(stage.alive):
         assert (child, "stop") in stage.sent
+        stage.exit(child)
+    assert stage.code == 0
+
+
+EDITS: Final = HAPPENINGS | {
+    "edit": lambda stage, _, __: stage.edit(),
+    "mistake": lambda stage, child, _: (stage.policy.unloadable(child), stage.exit(child, 2)),
+}
+
+
+@given(
+    processes=st.integers(1, 4),
+    seed=st.integers(0, 9),
+    happenings=st.lists(
+        st.tuples(st.sampled_from(sorted(EDITS)), st.integers(0, 99), st.integers(0, 200)),
+        max_size=80,
+    ),
+)
+def test_whatever_happened_the_last_edit_fills_every_place_with_the_new_code(
+    processes: int, seed: int, happenings: list[tuple[str, int, int]]
+) -> None:
+    stage = Stage(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
+    stage.policy.watching()
+    for what, which, number in happenings:
+        if stage.alive or what in {"wait", "edit", "renew"}:
+            child = sorted(stage.alive)[which % len(stage.alive)] if stage.alive else 0
+            EDITS[what](stage, child, number)
+            assert stage.code is None, "only a request to stop ends it"
+
+    before = set(stage.slots)
+    stage.edit()
+    for _ in range(4 * processes + 4):
+        stage.ready(*(stage.alive - {child for child, _ in stage.sent}))
+        stage.wait(60)
+    told = {child for child, _ in stage.sent}
+    assert before & stage.alive <= told, "what ran the old code was stopped"
+    active = stage.alive - told
+    assert sorted(stage.slots[child] for child in active) == [*range(1, processes + 1)]
+    assert not active & before
+
+    stage.stop()
+    for child in sorted(stage.alive):
         stage.exit(child)
     assert stage.code == 0
 

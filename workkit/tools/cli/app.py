@@ -29,7 +29,7 @@ class _Command(NamedTuple):
 
 _COMMANDS: Final = {
     "top": _Command("cli.commands.top", "top", "Show what is stuck and why, and repair it."),
-    "worker": _Command("cli.commands.worker", "worker", "Process jobs with your pool."),
+    "worker": _Command("cli.commands.worker", "worker", "Process jobs with your tasks or pool."),
     "enqueue": _Command("cli.commands.enqueue", "enqueue", "Enqueue or schedule a job."),
     "queues": _Command("cli.commands.overview", "queues", "Show all queues."),
     "pools": _Command(
@@ -126,7 +126,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
-        "workkit worker tasks:pool",
+        "workkit worker shop.tasks:tasks",
         """workkit enqueue send_email '{"address": "a@example.com"}'""",
         "workkit queues",
         "workkit jobs dead",

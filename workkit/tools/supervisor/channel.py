@@ -15,7 +15,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 __all__ = [
     "ALIVE",
     "ALIVE_S",
+    "DISCOVER",
     "READY",
+    "UNLOADABLE",
+    "WATCH",
     "ChildReport",
     "Inherited",
     "Lines",
@@ -35,6 +38,15 @@ READY: Final = "ready"
 ALIVE: Final = "alive"
 #: How often, seconds.
 ALIVE_S: Final = 2.0
+
+#: Sent once by a process that cannot load the application; it ends by itself.
+UNLOADABLE: Final = "unloadable"
+
+#: Begins a message that names files which an edit may change, as a JSON array.
+WATCH: Final = "watch "
+
+#: Begins a message that names folders in which a new module is loaded too, as a JSON array.
+DISCOVER: Final = "discover "
 
 _VARIABLE: Final = "_WORKKIT_SUPERVISED"
 _CHUNK: Final = 4096

@@ -6,6 +6,7 @@ service, and the supervisor signals them too. Only the supervisor's orders can f
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,10 +24,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from workkit.core.clock import SystemClock
 from workkit.engine.process.signals import STOPPING, signals_to
 from workkit.errors import LifespanFailed
-from workkit.tools.supervisor.channel import ALIVE, ALIVE_S, READY, ChildReport, Lines, inherited
+from workkit.tools.supervisor.channel import (
+    ALIVE,
+    ALIVE_S,
+    DISCOVER,
+    READY,
+    UNLOADABLE,
+    WATCH,
+    ChildReport,
+    Lines,
+    inherited,
+)
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
+    from workkit.tools.supervisor.loaded import Loaded
 
 __all__ = ["Child", "resident_bytes"]
 
@@ -63,6 +76,7 @@ class Child:
         self._has_pool = False
         self._last_report: ChildReport | None = None
         self._looks = 0
+        self._loaded: Loaded | None = None
         self._clock = SystemClock()
         self._is_started = False
         self._give_up_at_s = math.inf
@@ -76,6 +90,23 @@ class Child:
         child = cls(given.channel, given.slot, timeout_s)
         threading.Thread(target=child._listen, name="workkit-orders", daemon=True).start()
         return child
+
+    def watch_loaded(
+        self, packages: Sequence[str] = (), error: BaseException | None = None
+    ) -> None:
+        """Name the application's files to the supervisor, now and whenever more are loaded.
+
+        Args:
+            packages: Packages of which all modules are loaded, also those that do not exist yet.
+            error: Why the application could not be loaded; this process ends then.
+        """
+        from workkit.tools.supervisor.loaded import Loaded, folders_of
+
+        self._loaded = Loaded()
+        self._name_loaded(error)
+        self._name(DISCOVER, folders_of(packages))
+        if error is not None:
+            self._say(UNLOADABLE)
 
     def run(self, pool: WorkerPool, *, report: bool) -> bool:
         """Run a pool until a request to stop.
@@ -104,6 +135,7 @@ class Child:
                     if stop is not None and stop not in stopping:
                         stopping[stop] = self._start_stopping(pool, stop)
                 self._say_alive()
+                self._name_loaded()
                 if report:
                     self._report(pool)
             with suppress(LifespanFailed):
@@ -131,6 +163,15 @@ class Child:
         if self._looks * _LOOK_S >= ALIVE_S:
             self._looks = 0
             self._say(ALIVE)
+
+    def _name_loaded(self, error: BaseException | None = None) -> None:
+        if self._loaded is not None:
+            self._name(WATCH, self._loaded.news(error))
+
+    def _name(self, how: str, paths: list[str]) -> None:
+        if paths:
+            with suppress(OSError):  # as `_say`, but no byte of a long message may be lost
+                self._channel.sendall(f"{how}{json.dumps(paths)}\n".encode())
 
     def _report(self, pool: WorkerPool) -> None:
         totals = pool.totals

@@ -9,7 +9,7 @@ from typing import Final
 
 from workkit.core.entropy import Entropy
 
-__all__ = ["Child", "Slot", "State", "Wait"]
+__all__ = ["Awaited", "Child", "Slot", "State", "Wait"]
 
 #: Waits before a restart after quick ends: doubled from the first to the longest, seconds.
 _FIRST_WAIT_S: Final = 1.0
@@ -26,6 +26,14 @@ class State(Enum):
     STARTING = auto()
     RUNNING = auto()
     RETIRING = auto()
+
+
+class Awaited(Enum):
+    """An event that must come before a process is started."""
+
+    NOTHING = auto()
+    EDIT = auto()
+    LAST_END = auto()
 
 
 @dataclass(slots=True)
@@ -67,6 +75,8 @@ class Child:
     state: State = State.STARTING
     pid: int = 0
     worn: bool = False
+    unloadable: bool = False
+    stopped: bool = False
     heard_s: float = float("inf")
     doubted_s: float = float("inf")
     hung: bool = False

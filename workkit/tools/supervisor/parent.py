@@ -1,11 +1,12 @@
 """The supervisor's own process: starts, signals and reaps processes for the policy.
 
 It never loads the application and has no connection to Redis. One thread waits for all events:
-signals, messages of the processes, and due times.
+signals, messages of the processes, edits of files, and due times.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import selectors
@@ -15,13 +16,26 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
+from workkit.core.text import counted
 from workkit.engine.process.signals import STOPPING, signals_to
-from workkit.tools.supervisor.channel import ALIVE, READY, ChildReport, Lines, announce
+from workkit.tools.supervisor.channel import (
+    ALIVE,
+    DISCOVER,
+    READY,
+    UNLOADABLE,
+    WATCH,
+    ChildReport,
+    Lines,
+    announce,
+)
 from workkit.tools.supervisor.policy import Action, End, Limits, Policy, Say, SendSignal, Start
+
+if TYPE_CHECKING:
+    from workkit.tools.supervisor.watcher import Watcher
 
 __all__ = ["supervise"]
 
@@ -32,23 +46,33 @@ _NOT_STARTED: Final = 71
 _CHUNK: Final = 4096
 
 
-def supervise(limits: Limits) -> int:
+def supervise(limits: Limits, *, reload: bool = False) -> int:
     """Run processes with this program's own command line until a request to stop.
 
     Args:
         limits: How many processes, and when they are replaced.
+        reload: Whether all processes are replaced after an edit of the files that they name.
 
     Returns:
         The exit code: 0 after a stop; the first process's own if it did not start.
+
+    Raises:
+        MissingExtra: The library that watches files is not installed.
     """
+    watcher = None
+    if reload:
+        from workkit.tools.supervisor.watcher import Watcher
+
+        watcher = Watcher()
     command = [sys.executable, *sys.orig_argv[1:]]
-    return _Supervisor(command, Policy(limits, Entropy()), SystemClock()).run()
+    return _Supervisor(command, Policy(limits, Entropy()), SystemClock(), watcher).run()
 
 
 class _Process:
     """One process and our end of its channel."""
 
-    def __init__(self, command: list[str], slot: int) -> None:
+    def __init__(self, command: list[str], slot: int, since_ms: int) -> None:
+        self.since_ms = since_ms
         self.channel, theirs = socket.socketpair()
         self.channel.setblocking(False)
         self.lines = Lines()
@@ -87,10 +111,13 @@ class _Process:
 
 
 class _Supervisor:
-    def __init__(self, command: list[str], policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self, command: list[str], policy: Policy, clock: Clock, watcher: Watcher | None = None
+    ) -> None:
         self._command = command
         self._policy = policy
         self._clock = clock
+        self._watcher = watcher
         self._processes: dict[int, _Process] = {}
         self._selector = selectors.DefaultSelector()
         self._hangup_stops = _has_terminal()
@@ -101,6 +128,9 @@ class _Supervisor:
         with ExitStack() as stack:
             stack.enter_context(self._selector)
             signals = self._listen(stack)
+            if self._watcher is not None:
+                stack.callback(self._watcher.close)
+                self._selector.register(self._watcher.wakeups, selectors.EVENT_READ)
             # If an error occurs here, the processes stop by themselves when their channels close.
             stack.callback(self._close_channels)
             while self._code is None:
@@ -128,6 +158,8 @@ class _Supervisor:
         ready = {key.fileobj for key, _ in self._selector.select(timeout_s)}
         for child in [c for c, process in self._processes.items() if process.channel in ready]:
             self._receive(child)
+        if self._watcher is not None and self._watcher.wakeups in ready:
+            self._look(self._watcher)
         if signals in ready:
             for number in signals.recv(_CHUNK):
                 self._take_signal(signal.Signals(number))
@@ -175,10 +207,42 @@ class _Supervisor:
                 self._carry_out(self._policy.ready(child, self._now_s()))
             elif line == ALIVE:
                 self._policy.heard(child, self._now_s())
+            elif line == UNLOADABLE:
+                self._policy.unloadable(child)
+            elif line.startswith(DISCOVER) and self._watcher is not None:
+                self._watcher.discover(json.loads(line.removeprefix(DISCOVER)))
+            elif line.startswith(WATCH):
+                self._watch(json.loads(line.removeprefix(WATCH)), process.since_ms)
             else:
                 report = ChildReport.read(line)
                 self._carry_out(self._policy.reported(child, *report, self._now_s()))
         return True
+
+    def _watch(self, paths: list[str], since_ms: int) -> None:
+        if self._watcher is None:
+            return
+        known = len(self._watcher.files)
+        edited = self._watcher.add(paths, since_ms)
+        if number := len(self._watcher.files):
+            level = logging.DEBUG if known else logging.INFO
+            _log.log(level, "watching %s for edits", counted(number, "source file"))
+            self._policy.watching()
+        self._reload(edited)
+
+    def _look(self, watcher: Watcher) -> None:
+        """Look for edits; a new file may also be what an import was missing."""
+        edits = watcher.read()
+        self._reload(edits.edited or (edits.others if self._policy.awaits_edit else []))
+
+    def _reload(self, edited: list[str]) -> None:
+        if edited:
+            from workkit.tools.supervisor.watcher import forget_compiled
+
+            forget_compiled(edited)
+            first, *more = [os.path.relpath(path) for path in edited]
+            what = f"{first} and {counted(len(more), 'other file')}" if more else first
+            verb = "have" if more else "has"
+            self._carry_out(self._policy.edited(f"{what} {verb} changed", self._now_s()))
 
     def _stop_listening(self, child: int) -> None:
         with suppress(KeyError):  # it was unregistered before
@@ -198,7 +262,7 @@ class _Supervisor:
 
     def _start(self, child: int, slot: int) -> None:
         try:
-            process = _Process(self._command, slot)
+            process = _Process(self._command, slot, self._clock.read().epoch_ms)
         except OSError as error:
             _log.error("the system refuses to start a process: %s", error)
             self._carry_out(self._policy.exited(child, _NOT_STARTED, self._now_s()))

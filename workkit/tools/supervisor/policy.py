@@ -2,10 +2,12 @@
 
 Each event returns its actions in order. The first process of a run is alone until it is ready: if
 it cannot start, only it reports the reason, and the run ends with its exit code. From then on only
-a request to stop ends the run.
+a request to stop ends the run. After an edit of the application, the first new process is alone
+again; if it cannot start, the run waits for the next edit.
 
     starting ── ready ──> running ── its replacement is ready ──> retiring ──> gone
        └────── exit ──────────┴──────── exit: started again, with a growing wait if it was quick
+       └────── edit ──────────┴────────────────────────────────> retiring, with a time limit
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workkit.core.entropy import Entropy
 from workkit.core.text import counted
-from workkit.tools.supervisor.children import Child, Slot, State, Wait
+from workkit.tools.supervisor.children import Awaited, Child, Slot, State, Wait
 
 __all__ = ["KILLED", "Action", "End", "Limits", "Policy", "Say", "SendSignal", "Start"]
 
@@ -42,12 +44,14 @@ class Limits:
         max_jobs: A process is replaced after this many jobs, and up to a tenth more.
         max_rss_bytes: A process is replaced above this much resident memory.
         explained: Exit codes of processes that have reported themselves why they did not start.
+        mendable: Those of them after which only an edit of the application helps.
     """
 
     processes: int
     max_jobs: int | None = None
     max_rss_bytes: int | None = None
     explained: frozenset[int] = frozenset()
+    mendable: frozenset[int] = frozenset()
 
 
 class Start(NamedTuple):
@@ -99,12 +103,19 @@ class Policy:
         self._children: dict[int, Child] = {}
         self._started = 0
         self._proven = False
+        self._watches = False
+        self._awaited = Awaited.NOTHING
         self._replacing = Wait()
         self._requests = 0
         self._kill_at_s = float("inf")
         self._code = 0
         self._ended = False
         self._actions: list[Action] = []
+
+    @property
+    def awaits_edit(self) -> bool:
+        """Whether no process is started before an edit."""
+        return self._awaited is Awaited.EDIT
 
     @property
     def due_s(self) -> float | None:
@@ -150,6 +161,14 @@ class Policy:
         alive = self._children[child]
         alive.heard_s, alive.doubted_s = now_s, float("inf")
 
+    def watching(self) -> None:
+        """Record that edits of the application's files are noticed."""
+        self._watches = True
+
+    def unloadable(self, child: int) -> None:
+        """Record that a process could not load the application and will end."""
+        self._children[child].unloadable = True
+
     def reported(self, child: int, jobs: int, rss_bytes: int, now_s: float) -> list[Action]:
         """Record a process's number of jobs and its memory."""
         reporter = self._children[child]
@@ -176,11 +195,13 @@ class Policy:
         if self._requests:
             well = code in {0, -signal.SIGTERM}
             self._say(logging.INFO if well else logging.WARNING, f"{gone} {gone.ending(code)}")
-        elif not self._proven:
-            self._refuse(gone, code)
         elif gone.state is State.RETIRING:
-            level = logging.INFO if code == 0 else logging.WARNING
+            level = logging.INFO if code in {0, -signal.SIGTERM} else logging.WARNING
             self._say(level, f"{gone} {gone.ending(code)}")
+            if self._awaited is Awaited.LAST_END and not self._retiring:
+                self._awaited = Awaited.NOTHING
+        elif not self._proven:
+            self._refuse(gone, code, now_s)
         else:
             self._report_end(gone, code, now_s)
         return self._settle(now_s)
@@ -219,6 +240,28 @@ class Policy:
         self._replacing.reset()
         return self._settle(now_s)
 
+    def edited(self, what: str, now_s: float) -> list[Action]:
+        """Stop all processes gracefully and start new ones at the same time.
+
+        The new ones do not wait for jobs that still run. The old ones take no more jobs, so jobs
+        that are enqueued from now on run the new code, or wait until it can be loaded.
+
+        Args:
+            what: What happened to which files.
+            now_s: The time.
+        """
+        if self._requests:
+            return []
+        self._say(logging.INFO, f"{what}: loading the application again")
+        for number, child in self._children.items():
+            if not child.stopped:
+                child.state, child.stopped = State.RETIRING, True
+                self._actions.append(SendSignal(number, "stop"))
+        for wait in (self._replacing, *(slot.wait for slot in self._slots)):
+            wait.reset()
+        self._proven, self._awaited = False, Awaited.NOTHING
+        return self._settle(now_s)
+
     # Consequences.
 
     def _replace_large(self, child: Child, rss_bytes: int, now_s: float) -> None:
@@ -233,14 +276,27 @@ class Policy:
         self._replacing.failed(now_s, self._entropy)
         self._say(logging.WARNING, f"{what} so soon; raise --max-rss if it needs that much")
 
-    def _refuse(self, gone: Child, code: int) -> None:
-        """End the run because its first process did not start."""
+    def _refuse(self, gone: Child, code: int, now_s: float) -> None:
+        """End the run because its first process did not start, or wait for an edit."""
+        if self._watches:
+            self._await_edit(gone, code, now_s)
+            return
         if code not in self._limits.explained:
             self._say(logging.ERROR, f"{gone} {gone.ending(code)} before it was ready")
         self._requests = 1
         self._code = code or 1
         if code < 0:
             self._code = 128 - code
+
+    def _await_edit(self, gone: Child, code: int, now_s: float) -> None:
+        if code not in self._limits.mendable:  # such as a server that does not answer yet
+            self._report_end(gone, code, now_s)
+        elif self._retiring and not gone.unloadable:  # such as a port that an old process holds
+            self._awaited = Awaited.LAST_END
+            self._say(logging.WARNING, "trying again when the old processes have ended")
+        else:
+            self._awaited = Awaited.EDIT
+            self._say(logging.WARNING, "waiting for the next edit of its files; Ctrl-C ends")
 
     def _report_end(self, gone: Child, code: int, now_s: float) -> None:
         """Report an unexpected end of a process, and when its slot is filled."""
@@ -278,7 +334,7 @@ class Policy:
             if not self._children and not self._ended:
                 self._ended = True
                 self._actions.append(End(self._code))
-        else:
+        elif self._awaited is Awaited.NOTHING:
             for slot in self._slots if self._proven else self._slots[:1]:
                 if self._active_in(slot) is None and now_s >= slot.wait.at_s:
                     self._start(slot, now_s)
@@ -316,6 +372,10 @@ class Policy:
             ),
             None,
         )
+
+    @property
+    def _retiring(self) -> bool:
+        return any(child.state is State.RETIRING for child in self._children.values())
 
     def _retire(self, old: Child) -> None:
         old.state = State.RETIRING

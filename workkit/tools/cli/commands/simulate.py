@@ -151,7 +151,7 @@ def _mistakes_in(file: str) -> Iterator[None]:
         LoadError: The user's code has raised an error.
     """
     from workkit.simulation.exploration.files import NoScenario
-    from workkit.tools.cli.common.loading import LoadError, failure_text
+    from workkit.tools.cli.common.importing import LoadError, failure_text
 
     try:
         yield

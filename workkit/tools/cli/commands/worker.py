@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from workkit.engine.process.courier import COURIER
 from workkit.errors import LifespanFailed, WorkkitError
@@ -22,6 +23,7 @@ from workkit.tools.cli.common.values import to_bytes, to_count, to_timeout
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
+    from workkit.tools.cli.common.loading import Settings
     from workkit.tools.supervisor.child import Child
 
 __all__ = ["leave", "worker"]
@@ -37,13 +39,45 @@ _LOOK_S: Final = 0.5
 
 @click.command(
     epilog=examples(
-        "workkit worker tasks:pool",
-        "workkit worker shop.tasks:make_pool --timeout 2m",
-        "workkit worker tasks:pool --processes 4 --max-rss 500M",
-        "workkit worker tasks:pool --log-level debug --log-json",
+        "workkit worker shop.tasks:tasks",
+        "workkit worker shop.tasks:tasks --reload",
+        "workkit worker shop.tasks:tasks --import shop.jobs --concurrency 50",
+        "workkit worker shop.tasks:tasks --redis redis://cache:6379/1 --namespace shop",
+        "workkit worker shop.tasks:tasks --processes 4 --max-rss 500M --timeout 2m",
+        "workkit worker shop.tasks:make_pool --log-level debug --log-json",
     )
 )
-@click.argument("target", metavar="MODULE:POOL")
+@click.argument("target", metavar="MODULE:NAME")
+@click.option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="MODULE",
+    help="Import this module too, because it registers tasks; of a package, all its modules. "
+    "May be repeated.",
+)
+@click.option(
+    "--redis",
+    envvar="WORKKIT_REDIS_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="The server of the tasks. [default: that of tasks.connect, else redis://localhost:6379/0]",
+)
+@click.option(
+    "--namespace",
+    envvar="WORKKIT_NAMESPACE",
+    show_envvar=True,
+    metavar="NS",
+    help="Prefix of all keys. [default: that of tasks.connect, else work]",
+)
+@click.option(
+    "--concurrency",
+    type=int,
+    envvar="WORKKIT_CONCURRENCY",
+    show_envvar=True,
+    metavar="N",
+    help="How many handlers run at once. [default: 10]",
+)
 @click.option(
     "--timeout",
     callback=to_timeout,
@@ -74,6 +108,11 @@ _LOOK_S: Final = 0.5
     help="Replace a process that takes more memory: 500M, 1.5G.",
 )
 @click.option(
+    "--reload",
+    is_flag=True,
+    help="Load the module again after an edit of a source file of yours. For development.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="The lowest level that is logged. [default: info]",
@@ -84,17 +123,23 @@ def worker(
     ctx: click.Context,
     *,
     target: str,
+    imports: tuple[str, ...],
+    redis: str | None,
+    namespace: str | None,
+    concurrency: int | None,
     timeout: float | None,
     processes: int,
     max_jobs: int | None,
     max_rss: int | None,
+    reload: bool,
     log_level: str | None,
     log_json: bool,
 ) -> None:
-    """Process jobs with the pool POOL of module MODULE, until SIGTERM or SIGINT.
+    """Process jobs with the tasks NAME of module MODULE, until SIGTERM or SIGINT.
 
-    The module is imported with the current directory on the path. POOL is a WorkerPool, or a
-    function without arguments that makes one. The pool defines the server and the namespace.
+    The module is imported with the current directory on the path. NAME is a Tasks registry, a
+    WorkerPool, or a function without arguments that makes one. A pool has its own server, namespace
+    and concurrency.
 
     After a signal, the pool claims no more jobs. Running jobs have --timeout to end; then they go
     back to their queues. A second signal returns them at once. Logs go to stderr, unless the module
@@ -102,13 +147,14 @@ def worker(
 
     With --processes, --max-jobs or --max-rss, a supervisor runs the pool in child processes. It
     restarts processes that die, passes signals on, and replaces processes while others work. SIGHUP
-    replaces all of them, one after another.
+    replaces all of them, one after another. With --reload, an edit of a source file replaces them.
 
     The exit code is 0 after a signal, 69 if the server cannot be reached at the start, and 75 if
     the process must be replaced: too many handlers still ran after their timeouts, a part of the
     pool has ended or hangs, or a stop took longer than --timeout and two seconds.
     """
     from workkit.engine.process.signals import signals_to
+    from workkit.tools.cli.common.loading import Settings
     from workkit.tools.cli.common.logs import WorkerLogging
     from workkit.tools.supervisor.child import Child
 
@@ -122,17 +168,12 @@ def worker(
     ctx.with_resource(signals_to(early.take))
     logs = WorkerLogging(log_level, as_json=log_json, process=child.slot if child else None)
     is_limited = max_jobs is not None or max_rss is not None
-    if child is None and (processes > 1 or is_limited):
-        from workkit.tools.supervisor.parent import supervise
-        from workkit.tools.supervisor.policy import Limits
-
-        explained = frozenset({exits.USAGE, exits.UNAVAILABLE, exits.REFUSED})
-        code = supervise(Limits(processes, max_jobs, max_rss, explained))
+    if child is None and (processes > 1 or is_limited or reload):
+        code = _supervise(processes, max_jobs, max_rss, reload=reload)
         early.over = True
         ctx.exit(code)
-    from workkit.tools.cli.common.loading import load_pool
-
-    pool = load_pool(target)
+    settings = Settings(namespace, redis, concurrency, _given(ctx))
+    pool = _load(target, imports, settings, child if reload else None)
     logs.application_loaded()
 
     def run() -> bool:
@@ -144,6 +185,45 @@ def worker(
             COURIER.flush(_LAST_LINES_S)  # before an error message, which goes directly to stderr
 
     _run(ctx, target, pool, run)
+
+
+def _supervise(
+    processes: int, max_jobs: int | None, max_rss_bytes: int | None, *, reload: bool
+) -> int:
+    from workkit.tools.supervisor.parent import supervise
+    from workkit.tools.supervisor.policy import Limits
+
+    explained = frozenset({exits.USAGE, exits.UNAVAILABLE, exits.REFUSED})
+    mendable = frozenset({exits.USAGE})
+    limits = Limits(processes, max_jobs, max_rss_bytes, explained, mendable)
+    return supervise(limits, reload=reload)
+
+
+def _given(ctx: click.Context) -> tuple[str, ...]:
+    """Return the options for registries that were typed, not taken from the environment."""
+    return tuple(
+        f"--{name}"
+        for name in ("redis", "namespace", "concurrency")
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    )
+
+
+def _load(
+    target: str, imports: Sequence[str], settings: Settings, watched: Child | None
+) -> WorkerPool:
+    """Load the pool; name the loaded files to the supervisor if it watches them."""
+    from workkit.tools.cli.common.importing import LoadError
+    from workkit.tools.cli.common.loading import load_target, pool_for
+
+    try:
+        loaded = load_target(target, imports)
+    except LoadError as error:
+        if watched is not None:
+            watched.watch_loaded(imports, error)
+        raise
+    if watched is not None:
+        watched.watch_loaded(imports)
+    return pool_for(loaded, target, settings)
 
 
 def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bool]) -> None:

@@ -1,47 +1,63 @@
-"""Loads the pool for `workkit worker`, and explains failures."""
+"""Loads what `workkit worker` runs: a pool, or a registry of tasks."""
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-import traceback
-from pathlib import Path
+import logging
+from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-import click
+from workkit.tools.cli.common.importing import (
+    LoadError,
+    dotted_name,
+    failure_text,
+    import_all,
+    import_module,
+)
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
+    from workkit.store.connections.target import RedisLike
+    from workkit.tasks import Tasks
 
-__all__ = ["LoadError", "failure_text", "load_pool"]
+__all__ = ["Settings", "Target", "load_target", "pool_for"]
 
-#: Lines of the user's traceback that are shown.
-_TRACEBACK_LINES: Final = 12
-#: The directory of our own code, whose frames do not help with a mistake in the user's.
-_OURS: Final = str(Path(__file__).parents[3])
+_log = logging.getLogger("workkit")
 
+#: What a worker can run.
+Target: TypeAlias = "WorkerPool | Tasks"
 
-class LoadError(click.ClickException):
-    """The pool cannot be loaded; the message contains the remedy."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        """Write the message, which may have several lines, to stderr."""
-        click.echo(f"workkit: {self.format_message()}", file=file, err=True)
+#: Where a registry is processed if nobody says so.
+DEFAULT_REDIS: Final = "redis://localhost:6379/0"
+DEFAULT_NAMESPACE: Final = "work"
 
 
-def load_pool(target: str) -> WorkerPool:
-    """Import a module and return the pool in it.
+class Settings(NamedTuple):
+    """The settings of a pool that runs a registry; None for one that is not given.
+
+    Attributes:
+        namespace: Prefix of all keys.
+        redis: The server's URL.
+        concurrency: How many handlers run at once.
+        options: The options of the command line that gave some of them, for a message.
+    """
+
+    namespace: str | None = None
+    redis: str | None = None
+    concurrency: int | None = None
+    options: tuple[str, ...] = ()
+
+
+def load_target(target: str, imports: Sequence[str] = ()) -> Target:
+    """Import modules and return the pool or the registry in the first one.
 
     Args:
-        target: "package.module:pool", where "pool" is a `WorkerPool` or a function without
-            arguments that makes one; dots select attributes of attributes.
+        target: "package.module:name", where "name" is a `WorkerPool`, a `Tasks` registry, or a
+            function without arguments that makes one; dots select attributes of attributes.
+        imports: Further modules, which register tasks; of a package, all modules.
 
     Raises:
-        LoadError: The module or the pool does not exist, or its code fails.
+        LoadError: A module or the object does not exist, or its code fails.
     """
     from workkit.engine.running import IMPORTING
 
@@ -50,84 +66,136 @@ def load_pool(target: str) -> WorkerPool:
     _check_module_name(module_name, path)
     token = IMPORTING.set(module_name)
     try:
-        return _find(target, _import(module_name), path)
+        module = import_module(module_name)
+        import_all(imports)
+        return _find(target, module, path)
     finally:
         IMPORTING.reset(token)
 
 
-def _find(target: str, module: ModuleType, path: str) -> WorkerPool:
+def pool_for(loaded: Target, target: str, settings: Settings) -> WorkerPool:
+    """Return the pool that runs what was loaded.
+
+    A registry without a server gets that of its pool, so that its tasks can enqueue each other.
+
+    Args:
+        loaded: A pool, or a registry, for which a pool is made.
+        target: How the user called it.
+        settings: Where a registry is processed; by default where its tasks enqueue.
+
+    Raises:
+        LoadError: Settings were given for a pool, which has its own.
+        WorkkitError: The settings or the tasks are not valid.
+    """
+    from workkit.pool import WorkerPool
+    from workkit.tasks.outlet import ServerOutlet
+
+    if isinstance(loaded, WorkerPool):
+        if settings.options:
+            raise LoadError(
+                f"{target!r} is a pool, which has its own server, namespace and concurrency; "
+                f"{', '.join(settings.options)} is for a Tasks registry"
+            )
+        return loaded
+    known = loaded.outlet.server if isinstance(loaded.outlet, ServerOutlet) else None
+    namespace, redis = known or (DEFAULT_NAMESPACE, DEFAULT_REDIS)
+    namespace = namespace if settings.namespace is None else settings.namespace
+    redis = redis if settings.redis is None else settings.redis
+    more: dict[str, Any] = (
+        {} if settings.concurrency is None else {"concurrency": settings.concurrency}
+    )
+    pool = WorkerPool(namespace, redis, tasks=loaded, **more)
+    if known is None:
+        loaded.connect(namespace, redis)
+    elif (there := _place(*known)) != (here := _place(namespace, redis)):
+        _log.warning(
+            "the tasks of %s enqueue to %s, but this worker processes %s", target, there, here
+        )
+    return pool
+
+
+def _place(namespace: str, redis: RedisLike) -> str:
+    from workkit.store.connections.target import Target as Server
+
+    return f"namespace {namespace!r} on {Server.of(redis, namespace).label}"
+
+
+def _find(target: str, module: ModuleType, path: str) -> Target:
     module_name = module.__name__
     if not path:
-        raise LoadError(f"name the pool of {module_name!r} to run.{_suggest(module)}")
+        raise LoadError(f"name the tasks or the pool of {module_name!r}.{_suggest(module)}")
     found: Any = module
     for part in path.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
             raise LoadError(f"{module_name!r} has no {path!r}.{_suggest(module)}") from None
-    return _as_pool(found, target, module)
+    return _checked(_made(found, target, module), target, module)
 
 
 def _check_module_name(module_name: str, path: str) -> None:
     """Refuse file names, the most common mistake, and show the right spelling."""
-    is_name = all(part.isidentifier() for part in module_name.split("."))
-    is_file = module_name.endswith(".py") and Path(module_name).is_file()
-    if is_name and not is_file:
-        return
-    dotted = module_name.removeprefix("./").removesuffix(".py").replace("/", ".")
-    if dotted and all(part.isidentifier() for part in dotted.split(".")):
+    dotted = dotted_name(module_name)
+    if not dotted:
         raise LoadError(
-            f"{module_name!r} is a file; name the module: workkit worker {dotted}:{path or 'pool'}"
+            f"{module_name!r} is not a module; write workkit worker package.module:tasks"
         )
-    raise LoadError(f"{module_name!r} is not a module; write workkit worker package.module:pool")
+    if dotted != module_name:
+        raise LoadError(
+            f"{module_name!r} is a file; name the module: workkit worker {dotted}:{path or 'tasks'}"
+        )
 
 
-def _import(module_name: str) -> ModuleType:
-    here = os.getcwd()  # noqa: PTH109 - sys.path needs strings
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            raise LoadError(
-                f"there is no module {error.name!r} in {here} or on Python's search path "
-                "(PYTHONPATH, installed packages)"
-            ) from None
-        raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-        raise LoadError(failure_text(f"importing {module_name!r} failed", error)) from None
+def _made(found: Any, target: str, module: ModuleType) -> Any:
+    """Call a function that makes a pool or a registry; return other objects as they are."""
+    from workkit.tasks import Task
 
-
-def _as_pool(found: Any, target: str, module: ModuleType) -> WorkerPool:
-    from workkit.pool import WorkerPool
-
-    if isinstance(found, WorkerPool):
-        return _not_started(found, target, module)
+    if isinstance(found, Task):
+        raise LoadError(f"{target!r} is one task; name its registry.{_suggest(module)}")
+    if _is_target(found):
+        return found
     if not callable(found) or isinstance(found, type):
         raise LoadError(
-            f"{target!r} is {_article(found)}, not a WorkerPool or a function that makes one."
-            f"{_suggest(module)}"
+            f"{target!r} is {_article(found)}, not a Tasks registry, a WorkerPool or a function "
+            f"that makes one.{_suggest(module)}"
         )
     try:
         made = found()
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         raise LoadError(failure_text(f"{target!r} failed when it was called", error)) from None
-    if not isinstance(made, WorkerPool):
+    if not _is_target(made):
         raise LoadError(
-            f"{target!r} returned {_article(made)}, not a WorkerPool.{_suggest(module)}"
+            f"{target!r} returned {_article(made)}, not a Tasks registry or a WorkerPool."
+            f"{_suggest(module)}"
         )
-    return _not_started(made, target, module)
+    return made
 
 
-def _not_started(pool: WorkerPool, target: str, module: ModuleType) -> WorkerPool:
-    """Refuse a pool that was started by the import of its module, as in a script."""
-    if pool.pool_id:
+def _checked(found: Any, target: str, module: ModuleType) -> Target:
+    """Refuse what cannot run."""
+    from workkit.tasks import Tasks
+
+    if isinstance(found, Tasks):
+        if not len(found):
+            raise LoadError(
+                f"{target!r} has no tasks; name the modules that register them: "
+                f"--import {module.__name__.partition('.')[0]}.more_tasks"
+            )
+        return found
+    if found.pool_id:  # started by the import of its module, as in a script
         raise LoadError(
             f"{target!r} was started while {module.__name__!r} was imported: put pool.start(), "
             'pool.run() and other code only for a script below `if __name__ == "__main__":`'
         )
+    pool: WorkerPool = found
     return pool
+
+
+def _is_target(value: object) -> bool:
+    from workkit.pool import WorkerPool
+    from workkit.tasks import Tasks
+
+    return isinstance(value, WorkerPool | Tasks)
 
 
 def _article(value: object) -> str:
@@ -135,30 +203,9 @@ def _article(value: object) -> str:
 
 
 def _suggest(module: ModuleType) -> str:
-    """Name the pools of a module."""
-    from workkit.pool import WorkerPool
-
-    names = [name for name, value in vars(module).items() if isinstance(value, WorkerPool)]
+    """Name the registries and pools of a module."""
+    names = [name for name, value in vars(module).items() if _is_target(value)]
     if not names:
-        return f" No WorkerPool was found in {module.__name__!r}."
+        return f" No Tasks registry or WorkerPool was found in {module.__name__!r}."
     commands = " or ".join(f"workkit worker {module.__name__}:{name}" for name in names)
     return f" Try {commands}"
-
-
-def failure_text(what: str, error: BaseException) -> str:
-    """Return the end of a traceback, without the frames of the import system and of workkit.
-
-    Args:
-        what: The operation that failed.
-        error: Its error.
-    """
-    trace = error.__traceback__
-    frames = [
-        frame
-        for frame in traceback.extract_tb(trace)
-        if frame.filename != importlib.__file__
-        and not frame.filename.startswith(("<frozen importlib", _OURS))
-    ]
-    lines = [*traceback.format_list(frames), *traceback.format_exception_only(error)]
-    text = "".join(lines).rstrip().splitlines()
-    return "\n".join([f"{what}:", *(f"  {line}" for line in text[-_TRACEBACK_LINES:])])
