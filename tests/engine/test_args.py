@@ -169,7 +169,7 @@ def test_a_check_in_is_bounded_and_never_raises(
     assert busy.checkin == kept
 
 
-def test_a_job_can_be_sent_to_another_process_and_copied(stage: Stage) -> None:
+def test_a_job_can_be_sent_to_another_process_and_copied(stage: EngineStage) -> None:
     pool, copies = stage.pool(concurrency=1), list[Any]()
 
     def sent(job: Job) -> Any:

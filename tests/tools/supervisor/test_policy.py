@@ -371,9 +371,9 @@ def test_stopping_before_anything_was_ready_is_no_failure() -> None:
 # Edits
 
 
-def watching(processes: int) -> Stage:
+def watching(processes: int) -> SupervisorScene:
     """A stage on which all processes have run for long, and edits are noticed."""
-    stage = Stage(processes)
+    stage = SupervisorScene(processes)
     stage.policy.watching()
     stage.ready(1)
     stage.ready(*range(2, processes + 1))
@@ -535,7 +535,7 @@ EDITS: Final = HAPPENINGS | {
 def test_whatever_happened_the_last_edit_fills_every_place_with_the_new_code(
     processes: int, seed: int, happenings: list[tuple[str, int, int]]
 ) -> None:
-    stage = Stage(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
+    stage = SupervisorScene(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
     stage.policy.watching()
     for what, which, number in happenings:
         if stage.alive or what in {"wait", "edit", "renew"}:
