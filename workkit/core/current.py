@@ -1,8 +1,8 @@
 """The job that the calling code belongs to, for handlers, for what they call, and for logs.
 
-A runner names the execution in a context variable for as long as its handler runs. So asyncio tasks
-that the handler makes, and `asyncio.to_thread`, find the same job, also after the handler has ended
-and its worker runs another job.
+A runner names the execution in a context variable before its handler runs. So asyncio tasks that
+the handler makes, and `asyncio.to_thread`, find the same job, also after the handler has ended and
+its worker runs another job. An execution that has ended holds neither its error nor its job.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import logging
 import threading
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-import msgspec
-
-from workkit.core.job import Job, read
+from workkit.core.job import Job, Payload
 from workkit.errors import PoolState
 
 __all__ = [
@@ -30,33 +28,18 @@ __all__ = [
 ]
 
 
-class Running(msgspec.Struct, eq=False):
-    """One execution of a job, as long as anything that its handler has made exists.
+class Running(Protocol):
+    """An execution of a job, as far as the code of its handler may know it."""
 
-    Timers and tasks keep the context of the handler that made them. So this keeps only the job's
-    bytes once the handler has ended, and not its error with the frames.
-
-    Attributes:
-        job_id: The job's id.
-        job_name: The job's name.
-        attempt: 1 for the first execution of the job, 2 after one failure.
-        raw: The bytes in the in-progress list.
-        execution: The execution, which has the job; None after its end.
-    """
-
-    job_id: str
-    job_name: str
-    attempt: int
-    raw: bytes
-    execution: Any = None
+    @property
+    def payload(self) -> Payload:
+        """The job's fields before this execution."""
+        ...
 
     @property
     def job(self) -> Job:
         """The job as its handler sees it; after the end of the handler, a new one of its bytes."""
-        if self.execution is not None:
-            job: Job = self.execution.job
-            return job
-        return read(self.raw).job(self.raw)
+        ...
 
 
 #: The execution that the current context belongs to; a runner sets it around each handler.
@@ -69,8 +52,7 @@ def running() -> Running | None:
     if found is None:
         # A handler may call a function in a context of its own; then its thread has the worker.
         worker = getattr(threading.current_thread(), "workkit_worker", None)
-        execution = worker.current if worker is not None else None
-        found = execution.as_running() if execution is not None else None
+        found = worker.current if worker is not None else None
     return found
 
 
@@ -103,10 +85,11 @@ def job_fields() -> dict[str, str | int]:
     found = running()
     if found is None:
         return {}
+    payload = found.payload
     return {
-        "job_id": found.job_id,
-        "job_name": found.job_name,
-        "job_attempt": found.attempt,
+        "job_id": payload.id,
+        "job_name": payload.name,
+        "job_attempt": payload.fails + 1,
     }
 
 

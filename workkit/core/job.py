@@ -383,8 +383,7 @@ def postponed(raw: bytes, fails: int, why: str) -> bytes:
     Args:
         raw: The bytes in Redis.
         fails: How many times it has failed. After a failure, the bytes keep that error.
-        why: The reason. It stands where errors stand, and shows that the job has run; see
-            `has_run`.
+        why: The reason. It is stored as an error, and shows that the job has run: `has_run`.
     """
     return raw if fails else splice(raw, err=bounded_error(why))
 

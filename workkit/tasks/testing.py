@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from workkit.core.call import Call
-from workkit.core.current import RUNNING, Running
-from workkit.core.job import Job, read
+from workkit.core.current import RUNNING
+from workkit.core.job import Job, Payload, read
 from workkit.core.verdicts import Discard
 from workkit.errors import PoolState
 from workkit.store.calls.enqueue import Written
@@ -181,12 +181,13 @@ def _deeper(function: Callable[[Job], T], job: Job) -> T:
 def _enter(job: Job) -> None:
     """Prepare the context of a handler; `current_job` finds the job there."""
     _depth.set(_depth.get() + 1)
-    RUNNING.set(Running(job.id, job.name, job.fails + 1, job.raw, _Execution(job)))
+    RUNNING.set(_Execution(read(job.raw), job))
 
 
 class _Execution(NamedTuple):
     """What `current_job` needs of an execution."""
 
+    payload: Payload
     job: Job
 
 

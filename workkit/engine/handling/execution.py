@@ -11,7 +11,6 @@ import msgspec
 from workkit.core import fingerprint
 from workkit.core.backoff import MAX_DELAY_S, delay_s
 from workkit.core.clock import Clock, Instant
-from workkit.core.current import Running
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text, postponed
@@ -126,11 +125,6 @@ class Execution(msgspec.Struct, eq=False):
         job = self._job = self.payload.job(self.raw, self._receive)
         return job
 
-    def as_running(self) -> Running:
-        """Return what the code of the handler, its tasks and its log records know of it."""
-        payload = self.payload
-        return Running(payload.id, payload.name, payload.fails + 1, self.raw, self)
-
     def _receive(self, message: str) -> None:
         text = message.encode("utf-8", "replace").decode("utf-8")
         assert self._clock is not None  # noqa: S101 - it has started
@@ -219,6 +213,9 @@ class Fate(Settlement, frozen=True, eq=False, gc=False):
     record: Record
 
 
+_DONE: Final = OUTCOMES["done"].fate
+
+
 def decide(execution: Execution) -> Fate:
     """Decide the fate of a finished execution.
 
@@ -228,7 +225,10 @@ def decide(execution: Execution) -> Fate:
     finished, ruling = execution.finished, execution.ruling
     assert finished is not None  # noqa: S101 - only finished executions are decided
     if ruling is None:
-        return _fate(execution, finished, "done")
+        if execution.began or execution.release_key or execution.slot or execution.recovered:
+            return _fate(execution, finished, "done")
+        record = remember(execution, "done", finished.epoch_ms)
+        return Fate(execution.queue, execution.raw, _DONE, 0, b"", (), "", execution, record)
     fails, options, outcome = execution.fails, execution.options, ruling.outcome
     now_s = finished.epoch_s
     reason = ruling.reason if not execution.interrupted or ruling.reason in _ASKED else ""

@@ -7,20 +7,39 @@ import os
 import sys
 import traceback
 
-__all__ = ["leave_if_forked"]
+__all__ = ["forks", "leave_if_forked"]
+
+_forks = 0
 
 
-def leave_if_forked(pid: int, error: BaseException | None) -> None:
+def _forked() -> None:
+    global _forks  # noqa: PLW0603 - a fork copies the whole process, so its count is global
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def forks() -> int:
+    """Return how many forks lie between this process and the first one that has imported workkit.
+
+    Runners compare it after each handler; asking the system for the process id takes longer.
+    """
+    return _forks
+
+
+def leave_if_forked(before: int, error: BaseException | None) -> None:
     """End this process if it is a fork of the pool's process.
 
     The memory of such a child holds jobs that only the pool may run, and no thread that would
     settle them.
 
     Args:
-        pid: The pool's process.
+        before: The number of forks in the pool's process; see `forks`.
         error: What the user code has raised, or None. It decides the exit code, as in a program.
     """
-    if os.getpid() == pid:
+    if _forks == before:
         return
     code = 0
     with contextlib.suppress(BaseException):  # nothing may return from here

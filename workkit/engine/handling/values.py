@@ -59,8 +59,8 @@ def value_of(kind: type[T]) -> T:
     Raises:
         PoolState: The caller is no handler, or no lifespan has yielded such a value.
     """
-    found = running()
-    if found is None or found.execution is None:
+    found: Any = running()
+    if found is None or found.finished is not None:
         raise PoolState("the value of a lifespan is asked for outside of a handler")
-    values: Values = found.execution.chain.values
+    values: Values = found.chain.values
     return values.find(kind)

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
-from workkit.engine.handling.forked import leave_if_forked
+from workkit.engine.handling.forked import forks, leave_if_forked
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
 from workkit.engine.runners.pool_loop import PoolLoop
@@ -93,7 +92,7 @@ class LoopRunner:
         self._waits_since_s = 0.0  # since when jobs wait for a turn of the loop; 0 if none
         self._is_slow = False  # whether the log says so
         self._asked_s = 0.0  # since when the loop has not answered a request to abandon; 0 if none
-        self._pid = os.getpid()
+        self._forks = forks()
         self.short = False
 
     @property
@@ -161,16 +160,17 @@ class LoopRunner:
     async def _work(self, worker: _TaskWorker) -> None:
         """Run jobs, park while there are none, until this worker must be replaced."""
         WORKER.set(worker)
-        RUNNING.set(None)
-        pristine = contextvars.copy_context()
         stint_ends_s = 0.0
         try:
             while not worker.abandoned:
                 execution = self._next()
                 if execution is None:
+                    RUNNING.set(None)  # a waiting worker must not keep the job
                     await self._park(worker)
                     stint_ends_s = 0.0
                     continue
+                RUNNING.set(execution)
+                pristine = contextvars.copy_context()
                 now_s = await self._run(worker, execution)
                 if worker.task.cancelling() or contextvars.copy_context() != pristine:
                     return
@@ -224,17 +224,13 @@ class LoopRunner:
         execution.runner = worker
         self._wake_next()
         job = execution.start(execution.worker_id, self._clock)
-        running = execution.as_running()
         error: BaseException | None = None
         try:
-            RUNNING.set(running)
             await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
-        leave_if_forked(self._pid, error)
+        leave_if_forked(self._forks, error)
         worker.current = None
-        RUNNING.set(None)
-        running.execution = None
         if worker.abandoned:
             return 0.0
         ended = execution.finish(error, self._clock, self._entropy)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from collections.abc import Callable, Sequence
 from workkit.core.clock import Instant
 from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
-from workkit.engine.handling.forked import leave_if_forked
+from workkit.engine.handling.forked import forks, leave_if_forked
 from workkit.engine.handling.interrupt import raise_in
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
@@ -95,7 +94,7 @@ class ThreadRunner:
         self._closed = False
         self._workers: list[_ThreadWorker] = []
         self._abandoned: list[_ThreadWorker] = []
-        self._pid = os.getpid()
+        self._forks = forks()
         self.fault = ""
         self.short = False
 
@@ -211,9 +210,10 @@ class ThreadRunner:
                     return
                 # A waiting worker must not keep a job with its args, its error and its frames.
                 execution = now = None
+                RUNNING.set(None)
                 self._park(worker)
                 continue
-            if ready and self._parked:
+            if ready and self._parked and len(self._woken) < self._stride:
                 self._wake_some()
             now = self._run(worker, execution, now)
 
@@ -259,23 +259,21 @@ class ThreadRunner:
         execution.runner = worker
         job = execution.start(self._slots.take(), self._clock, now)
         worker.current = execution
-        running = execution.as_running()
         error: BaseException | None = None
         over = False
         try:
             try:
-                RUNNING.set(running)  # the chain runs in a copy of this context
+                RUNNING.set(execution)  # the chain runs in a copy of this context
                 execution.chain.run(job, self._loop, execution)
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
                 error, over = raised, True
-            leave_if_forked(self._pid, error)
+            leave_if_forked(self._forks, error)
             self._leave(worker, execution)
         except JobTimeout as late:  # an interrupt arrived after the handler; there is only one
             if not over:
                 error = late
             self._leave(worker, execution)
-        running.execution = None
         if worker.abandoned:
             _log.warning("abandoned handler of %r has ended", execution.payload.name)
             execution.finished = execution.finished or self._clock.read()
@@ -291,7 +289,6 @@ class ThreadRunner:
         """Leave the handler: a late interrupt must not hit another one."""
         with worker.lock:
             worker.current = worker.struck = None
-        RUNNING.set(None)  # a waiting worker must not keep the job
         if execution.interrupted:
             # It cannot be cancelled (CPython 3.11 would then check for it for ever after), but it
             # arrives within a few bytecodes.

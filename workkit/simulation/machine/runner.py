@@ -237,13 +237,11 @@ class SimulatedRunner:
 
     async def _run_task(self, run: _RunningHandler) -> None:
         error: BaseException | None = None
-        running = run.execution.as_running()
         try:
-            RUNNING.set(running)
+            RUNNING.set(run.execution)
             await run.execution.chain.run_async(run.execution.job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
-        running.execution = None
         leftover_s = self._leftover_s(run.execution)
         if leftover_s > 0 and not isinstance(error, asyncio.CancelledError):
             try:
@@ -255,13 +253,11 @@ class SimulatedRunner:
     # Sync handlers.
 
     def _run_sync(self, execution: Execution) -> None:
-        running = execution.as_running()
-        RUNNING.set(running)  # in the context of the stack's thread
+        RUNNING.set(execution)  # in the context of the stack's thread
         try:
             execution.chain.run(execution.job, lambda: self.loop)
         finally:
             RUNNING.set(None)
-            running.execution = None
 
     def _returned(self, run: _RunningHandler, error: BaseException | None) -> None:
         """Wait for the time that a handler still takes; this needs no stack."""
