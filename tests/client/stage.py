@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tests.parity.gopeer import Clock, Scene
-from tests.support.steps import FakeClock, FaultyLink, StepPool
-from workkit import Client, Enqueuer, Entropy, Job, WorkerPool
+from tests.support.stage import Stage
+from tests.support.steps import FaultyLink, StepPool
+from workkit import Client, Job, WorkerPool
 from workkit.core import job as wire
 from workkit.store.connections.target import Target
-from workkit.store.keys import Keys
 from workkit.store.round_trip import Command
 
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["JUNK", "SETS", "BusyLink", "SetName", "Stage", "raw_job"]
+__all__ = ["JUNK", "SETS", "BusyLink", "ClientStage", "SetName", "raw_job"]
 
 SetName = Literal["scheduled", "retry", "dead"]
 
@@ -58,29 +57,12 @@ class BusyLink(FaultyLink):
         return super().send(commands, meanwhile)
 
 
-class Stage:
-    """One namespace, its client and its enqueuer on a clock that stands still."""
+class ClientStage(Stage):
+    """A namespace in which jobs of any kind can be laid out, and pools stepped."""
 
-    def __init__(self, redis_client: Redis, namespace: str, url: str) -> None:
-        self.redis: Any = redis_client
-        self.namespace = namespace
-        self.url = url
-        self.clock = FakeClock()
-        self.keys = Keys(namespace)
-        self.scene = Scene(redis_client, namespace, Clock(self.clock.now_s))
-        self.client = Client(namespace, url, clock=self.clock)
-        self.enqueuer = Enqueuer(namespace, url, clock=self.clock, entropy=Entropy("stage"))
-        self._open = ExitStack()
-        self._open.callback(self.client.close)
-        self._open.callback(self.enqueuer.close)
-        self._seeds: Iterator[int] = iter(range(1, 1_000))
-
-    def close(self) -> None:
-        self._open.close()
-
-    def on_close(self, close: Callable[[], object]) -> None:
-        """Have something closed at the end."""
-        self._open.callback(close)
+    def __init__(self, redis: Redis, url: str, namespace: str) -> None:
+        super().__init__(redis, url, namespace)
+        self.scene = Scene(redis, namespace, Clock(self.clock.now_s))
 
     # Laying out.
 
@@ -119,12 +101,12 @@ class Stage:
     def link(self) -> FaultyLink:
         """Open a connection that records the commands that it sends."""
         link = FaultyLink(Target.of(self.url))
-        self._open.callback(link.close)
+        self.on_close(link.close)
         return link
 
     def client_on(self, link: FaultyLink) -> Client:
         """Make a client that uses one connection, which a test can watch and disturb."""
-        client = Client(self.namespace, self.url, clock=self.clock)
+        client = self.make_client()
         client.close()
         client._links = link
         return client
@@ -135,9 +117,7 @@ class Stage:
         """Start a pool that works only when the test says so."""
         pool = WorkerPool(self.namespace, self.url, max_recoveries=options.pop("max_recoveries", 3))
         pool.job(name, handler, **options)
-        stepped = StepPool(pool, self.url, self.clock, next(self._seeds))
-        self._open.callback(stepped.close)
-        return stepped.start()
+        return self.stepped(pool)
 
     def crash_and_recover(self, pool: StepPool) -> None:
         """Let a pool die with the jobs that it holds, and let a pool of other jobs find it."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.client.stage import SETS, SetName, Stage
+from tests.client.stage import SETS, ClientStage, SetName
 from tests.client.test_pages import PAGES
 from tests.parity.gopeer import GoJob, GoPeer
 from workkit import Job
@@ -20,12 +20,12 @@ def boom(job: Any) -> None:
     raise RuntimeError('bad <thing> & "worse"\n\u2028 é')
 
 
-def go_peer(stage: Stage) -> GoPeer:
+def go_peer(stage: ClientStage) -> GoPeer:
     stage.scene.clock.now = stage.clock.now_s
     return stage.scene.peer("go", mail=GoJob(handler=boom, max_fails=1), again=GoJob(handler=boom))
 
 
-def ours_everywhere(stage: Stage) -> dict[SetName, Job]:
+def ours_everywhere(stage: ClientStage) -> dict[SetName, Job]:
     """Put a workkit job into each set, in the usual way."""
     stage.enqueuer.enqueue("mail", ARGS)
     stage.pool(boom, max_fails=1).work()
@@ -35,7 +35,7 @@ def ours_everywhere(stage: Stage) -> dict[SetName, Job]:
     return {place: stage.job_at(place)[1] for place in SETS}
 
 
-def test_go_reads_our_pages(stage: Stage) -> None:
+def test_go_reads_our_pages(stage: ClientStage) -> None:
     jobs = ours_everywhere(stage)
     go = go_peer(stage)
     pages: dict[SetName, Any] = {
@@ -54,7 +54,7 @@ def test_go_reads_our_pages(stage: Stage) -> None:
     }
 
 
-def test_our_pages_show_what_go_shows(stage: Stage) -> None:
+def test_our_pages_show_what_go_shows(stage: ClientStage) -> None:
     go = go_peer(stage)
     go.enqueue("mail", ARGS)
     go.enqueue("again", ARGS)
@@ -72,7 +72,7 @@ def test_our_pages_show_what_go_shows(stage: Stage) -> None:
         assert (mine.job.enqueued_at, mine.job.raw) == (other.job.enqueued_at, other.job.raw)
 
 
-def test_go_retries_and_deletes_what_died_here(stage: Stage) -> None:
+def test_go_retries_and_deletes_what_died_here(stage: ClientStage) -> None:
     stage.enqueuer.enqueue_many([("mail", {"n": n}) for n in range(3)])
     stage.pool(boom, max_fails=1).work()
     go = go_peer(stage)
@@ -88,7 +88,7 @@ def test_go_retries_and_deletes_what_died_here(stage: Stage) -> None:
     assert ran == [first.job.id, third.job.id]
 
 
-def test_go_runs_what_we_have_brought_back(stage: Stage) -> None:
+def test_go_runs_what_we_have_brought_back(stage: ClientStage) -> None:
     ran: list[Any] = []
     stage.enqueuer.enqueue_unique("mail", {"k": 1})
     stage.enqueuer.enqueue("mail", ARGS)
@@ -102,7 +102,7 @@ def test_go_runs_what_we_have_brought_back(stage: Stage) -> None:
     assert go.errors == []
 
 
-def test_go_deletes_our_scheduled_unique_job_and_lets_the_next_one_in(stage: Stage) -> None:
+def test_go_deletes_our_scheduled_unique_job_and_lets_the_next_one_in(stage: ClientStage) -> None:
     scheduled = stage.enqueuer.enqueue_unique_in("mail", 60, {"k": 1.0})
     assert scheduled is not None
     go_peer(stage).delete_scheduled_job(scheduled.run_at, scheduled.job.id)
@@ -110,7 +110,7 @@ def test_go_deletes_our_scheduled_unique_job_and_lets_the_next_one_in(stage: Sta
     assert stage.enqueuer.enqueue_unique("mail", {"k": 1}) is not None
 
 
-def test_we_delete_and_retry_what_died_in_go(stage: Stage) -> None:
+def test_we_delete_and_retry_what_died_in_go(stage: ClientStage) -> None:
     go = go_peer(stage)
     jobs = [go.enqueue("mail", {"n": n}) for n in range(3)]
     go.run_all()
@@ -121,7 +121,7 @@ def test_we_delete_and_retry_what_died_in_go(stage: Stage) -> None:
     assert go.fetch() is not None
 
 
-def test_our_observations_show_what_busy_go_workers_run(stage: Stage) -> None:
+def test_our_observations_show_what_busy_go_workers_run(stage: ClientStage) -> None:
     go = go_peer(stage)
     go.enqueue("mail", {"n": 1})
     go.enqueue("again")
@@ -145,7 +145,7 @@ def test_our_observations_show_what_busy_go_workers_run(stage: Stage) -> None:
 
 
 def test_a_check_in_of_a_go_workers_last_job_is_not_shown_as_one_of_its_present_job(
-    stage: Stage,
+    stage: ClientStage,
 ) -> None:
     go = stage.scene.peer("go", concurrency=1, mail=GoJob())
     for n in range(2):
@@ -178,7 +178,7 @@ def fields(raw: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("place", ["queued", "scheduled"])
-def test_what_a_pool_of_ours_buried_is_shown_by_go(stage: Stage, place: str) -> None:
+def test_what_a_pool_of_ours_buried_is_shown_by_go(stage: ClientStage, place: str) -> None:
     if place == "queued":
         stage.queue("mail", b"\xff junk")
         stage.pool().work()
@@ -194,7 +194,7 @@ def test_what_a_pool_of_ours_buried_is_shown_by_go(stage: Stage, place: str) -> 
 @pytest.mark.parametrize("by_id", [True, False])
 @pytest.mark.parametrize("failed_in_go", [True, False])
 def test_what_was_buried_and_go_retries_reaches_no_handler_and_can_still_be_restored(
-    stage: Stage, by_id: bool, failed_in_go: bool
+    stage: ClientStage, by_id: bool, failed_in_go: bool
 ) -> None:
     junk = b"\xff/junk?"
     ran: list[Any] = []
@@ -224,7 +224,9 @@ def test_what_was_buried_and_go_retries_reaches_no_handler_and_can_still_be_rest
     assert stage.queued() == [junk]
 
 
-def test_a_job_with_an_arg_of_that_name_runs_where_no_bytes_are_buried_in_it(stage: Stage) -> None:
+def test_a_job_with_an_arg_of_that_name_runs_where_no_bytes_are_buried_in_it(
+    stage: ClientStage,
+) -> None:
     ran: list[Any] = []
     for value in (5, "no base64!", None):
         stage.enqueuer.enqueue("mail", {UNDECODABLE: value})

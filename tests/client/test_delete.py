@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.stage import SETS, BusyLink, SetName, Stage, raw_job
+from tests.client.stage import SETS, BusyLink, ClientStage, SetName, raw_job
 from tests.client.test_junk import DELETE
 from tests.support.handlers import boom
 from workkit import NotDeleted
@@ -21,7 +21,7 @@ KEY: Key = {"k": 1}
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_just_the_job_with_that_time_and_id_is_deleted(stage: Stage, place: SetName) -> None:
+def test_just_the_job_with_that_time_and_id_is_deleted(stage: ClientStage, place: SetName) -> None:
     raws = {
         raw_job("x"): 17,
         raw_job("x", args={"other": "time"}): 18,
@@ -37,7 +37,7 @@ def test_just_the_job_with_that_time_and_id_is_deleted(stage: Stage, place: SetN
 @pytest.mark.parametrize("place", SETS)
 @pytest.mark.parametrize(("at_s", "job_id"), [(18, "x"), (16, "x"), (17, "X"), (17, ""), (17, "y")])
 def test_a_job_that_is_not_there_is_not_deleted(
-    stage: Stage, place: SetName, at_s: int, job_id: str
+    stage: ClientStage, place: SetName, at_s: int, job_id: str
 ) -> None:
     stage.lay(place, {raw_job("x"): 17})
     with pytest.raises(NotDeleted, match=f"the {place} set holds no job {job_id} at {at_s}"):
@@ -45,7 +45,7 @@ def test_a_job_that_is_not_there_is_not_deleted(
     assert stage.members(place) == [raw_job("x")]
 
 
-def test_just_the_queued_job_with_that_id_is_deleted(stage: Stage) -> None:
+def test_just_the_queued_job_with_that_id_is_deleted(stage: ClientStage) -> None:
     jobs = [stage.enqueuer.enqueue("mail", {"n": n}) for n in range(3)]
     stage.enqueuer.enqueue("letter")
     stage.client.delete_queued_job("mail", jobs[1].id)
@@ -56,7 +56,7 @@ def test_just_the_queued_job_with_that_id_is_deleted(stage: Stage) -> None:
             stage.client.delete_queued_job(name, job_id)
 
 
-def test_one_of_two_equal_elements_of_a_queue_is_deleted_at_a_time(stage: Stage) -> None:
+def test_one_of_two_equal_elements_of_a_queue_is_deleted_at_a_time(stage: ClientStage) -> None:
     stage.queue("mail", raw_job("x"), raw_job("y"), raw_job("x"))
     stage.client.delete_queued_job("mail", "x")
     assert sorted(stage.queued()) == [raw_job("x"), raw_job("y")]
@@ -65,14 +65,14 @@ def test_one_of_two_equal_elements_of_a_queue_is_deleted_at_a_time(stage: Stage)
         stage.client.delete_queued_job("mail", "x")
 
 
-def test_a_job_deep_in_a_long_queue_is_deleted(stage: Stage) -> None:
+def test_a_job_deep_in_a_long_queue_is_deleted(stage: ClientStage) -> None:
     stage.queue("mail", *(raw_job(f"{n:05}") for n in range(1_300)))
     stage.client.delete_queued_job("mail", "01299")
     assert len(stage.queued()) == 1_299
     assert raw_job("01299") not in stage.queued()
 
 
-def test_a_job_that_runs_is_not_deleted(stage: Stage) -> None:
+def test_a_job_that_runs_is_not_deleted(stage: ClientStage) -> None:
     job = stage.enqueuer.enqueue("mail")
     pool = stage.pool()
     pool.claim()
@@ -84,7 +84,7 @@ def test_a_job_that_runs_is_not_deleted(stage: Stage) -> None:
 # Unique keys
 
 
-Enqueue = Callable[[Stage], Any]
+Enqueue = Callable[[ClientStage], Any]
 FRESH: dict[str, Enqueue] = {
     "now": lambda stage: stage.enqueuer.enqueue_unique("mail", KEY),
     "until done": lambda stage: stage.enqueuer.enqueue_unique("mail", KEY, until="done"),
@@ -98,7 +98,7 @@ LATER: dict[str, Enqueue] = {
 
 
 @pytest.mark.parametrize("form", FRESH)
-def test_a_queued_unique_job_takes_its_key_along(stage: Stage, form: str) -> None:
+def test_a_queued_unique_job_takes_its_key_along(stage: ClientStage, form: str) -> None:
     job = FRESH[form](stage)
     other = stage.enqueuer.enqueue_unique("mail", {"k": 2})
     assert stage.held(stage.unique_key()) is not None
@@ -110,14 +110,14 @@ def test_a_queued_unique_job_takes_its_key_along(stage: Stage, form: str) -> Non
 
 
 @pytest.mark.parametrize("form", LATER)
-def test_a_scheduled_unique_job_takes_its_key_along(stage: Stage, form: str) -> None:
+def test_a_scheduled_unique_job_takes_its_key_along(stage: ClientStage, form: str) -> None:
     scheduled = LATER[form](stage)
     stage.client.delete_scheduled_job(scheduled.run_at, scheduled.job.id)
     assert stage.held(stage.unique_key()) is None
     assert LATER[form](stage) is not None
 
 
-def test_a_job_by_key_takes_the_key_along_that_an_update_has_changed(stage: Stage) -> None:
+def test_a_job_by_key_takes_the_key_along_that_an_update_has_changed(stage: ClientStage) -> None:
     job = FRESH["by key"](stage)
     assert stage.enqueuer.enqueue_unique_by_key("mail", {"n": 2}, KEY) is None
     stage.client.delete_queued_job("mail", job.id)
@@ -127,7 +127,7 @@ def test_a_job_by_key_takes_the_key_along_that_an_update_has_changed(stage: Stag
 @pytest.mark.parametrize("form", ["now", "by key"])
 @pytest.mark.parametrize("newer", FRESH)
 def test_a_failed_job_leaves_the_key_to_the_newer_one_that_holds_it(
-    stage: Stage, form: str, newer: str
+    stage: ClientStage, form: str, newer: str
 ) -> None:
     FRESH[form](stage)
     stage.pool(boom).work()
@@ -140,7 +140,9 @@ def test_a_failed_job_leaves_the_key_to_the_newer_one_that_holds_it(
 
 
 @pytest.mark.parametrize("form", ["now", "by key"])
-def test_a_dead_job_leaves_the_key_to_the_newer_one_that_holds_it(stage: Stage, form: str) -> None:
+def test_a_dead_job_leaves_the_key_to_the_newer_one_that_holds_it(
+    stage: ClientStage, form: str
+) -> None:
     FRESH[form](stage)
     stage.pool(boom, max_fails=1).work()
     died_at, dead = stage.job_at("dead")
@@ -149,7 +151,7 @@ def test_a_dead_job_leaves_the_key_to_the_newer_one_that_holds_it(stage: Stage, 
     assert stage.held(stage.unique_key()) is not None
 
 
-def test_a_failed_job_until_done_takes_its_own_key_along(stage: Stage) -> None:
+def test_a_failed_job_until_done_takes_its_own_key_along(stage: ClientStage) -> None:
     FRESH["until done"](stage)
     stage.pool(boom).work()
     retry_at, failed = stage.job_at("retry")
@@ -159,7 +161,9 @@ def test_a_failed_job_until_done_takes_its_own_key_along(stage: Stage) -> None:
     assert FRESH["until done"](stage) is not None
 
 
-def test_a_job_until_done_leaves_the_key_to_a_newer_one_after_it_expired(stage: Stage) -> None:
+def test_a_job_until_done_leaves_the_key_to_a_newer_one_after_it_expired(
+    stage: ClientStage,
+) -> None:
     FRESH["until done"](stage)
     stage.pool(boom).work()
     retry_at, failed = stage.job_at("retry")
@@ -169,7 +173,7 @@ def test_a_job_until_done_leaves_the_key_to_a_newer_one_after_it_expired(stage: 
     assert stage.held(stage.unique_key()) is not None
 
 
-def test_a_job_that_began_once_leaves_the_key_to_a_newer_one(stage: Stage) -> None:
+def test_a_job_that_began_once_leaves_the_key_to_a_newer_one(stage: ClientStage) -> None:
     job = FRESH["now"](stage)
     pool = stage.pool()
     pool.claim()  # which begins it and frees its key
@@ -183,7 +187,7 @@ def test_a_job_that_began_once_leaves_the_key_to_a_newer_one(stage: Stage) -> No
 
 
 def test_a_queued_job_until_done_leaves_the_key_to_a_newer_one_after_it_expired(
-    stage: Stage,
+    stage: ClientStage,
 ) -> None:
     job = FRESH["until done"](stage)
     stage.redis.delete(stage.unique_key())
@@ -192,7 +196,7 @@ def test_a_queued_job_until_done_leaves_the_key_to_a_newer_one_after_it_expired(
     assert stage.held(stage.unique_key()) == b"1"
 
 
-def test_a_job_that_somebody_takes_meanwhile_keeps_its_key(stage: Stage) -> None:
+def test_a_job_that_somebody_takes_meanwhile_keeps_its_key(stage: ClientStage) -> None:
     scheduled = LATER["now"](stage)
 
     def take(exchange: int) -> None:
@@ -206,7 +210,7 @@ def test_a_job_that_somebody_takes_meanwhile_keeps_its_key(stage: Stage) -> None
     assert stage.held(stage.unique_key()) == b"1"
 
 
-def test_a_newer_job_whose_args_name_the_deleted_one_keeps_its_key(stage: Stage) -> None:
+def test_a_newer_job_whose_args_name_the_deleted_one_keeps_its_key(stage: ClientStage) -> None:
     FRESH["by key"](stage)
     stage.pool(boom).work()
     retry_at, failed = stage.job_at("retry")
@@ -215,7 +219,7 @@ def test_a_newer_job_whose_args_name_the_deleted_one_keeps_its_key(stage: Stage)
     assert stage.held(stage.unique_key()) is not None
 
 
-def test_an_old_unique_job_that_names_no_key_frees_the_one_of_its_args(stage: Stage) -> None:
+def test_an_old_unique_job_that_names_no_key_frees_the_one_of_its_args(stage: ClientStage) -> None:
     stage.lay("scheduled", {raw_job("x", unique=True, args=KEY): 17})
     stage.hold(stage.unique_key())
     stage.client.delete_scheduled_job(17, "x")
@@ -223,7 +227,7 @@ def test_an_old_unique_job_that_names_no_key_frees_the_one_of_its_args(stage: St
 
 
 @pytest.mark.parametrize("foreign", ["{}:dead", "{}-other:unique:mail:", "{}:jobs:mail"])
-def test_a_unique_job_that_names_another_key_frees_it_not(stage: Stage, foreign: str) -> None:
+def test_a_unique_job_that_names_another_key_frees_it_not(stage: ClientStage, foreign: str) -> None:
     key = foreign.format(stage.namespace)
     stage.lay("scheduled", {raw_job("x", unique=True, args=KEY, unique_key=key): 17})
     stage.hold(key)
@@ -231,14 +235,14 @@ def test_a_unique_job_that_names_another_key_frees_it_not(stage: Stage, foreign:
     assert stage.held(key) == b"1"
 
 
-def test_a_plain_job_frees_no_key(stage: Stage) -> None:
+def test_a_plain_job_frees_no_key(stage: ClientStage) -> None:
     stage.lay("scheduled", {raw_job("x", args=KEY, unique_key=stage.unique_key()): 17})
     stage.hold(stage.unique_key())
     stage.client.delete_scheduled_job(17, "x")
     assert stage.held(stage.unique_key()) == b"1"
 
 
-def test_a_unique_key_of_a_wrong_type_is_in_nobody_s_way(stage: Stage) -> None:
+def test_a_unique_key_of_a_wrong_type_is_in_nobody_s_way(stage: ClientStage) -> None:
     stage.lay("retry", {raw_job("x", unique=True, args=KEY, fails=1): 17})
     stage.redis.rpush(stage.unique_key(), "a list")
     stage.client.delete_retry_job(17, "x")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
+from tests.client.stage import JUNK, SETS, ClientStage, SetName, raw_job
 from tests.parity.gopeer import GoJob
 
 
-def test_nothing_is_found_where_nothing_is(stage: Stage) -> None:
+def test_nothing_is_found_where_nothing_is(stage: ClientStage) -> None:
     assert stage.client.find("x") is None
     stage.enqueuer.enqueue("mail")
     assert stage.client.find("x") is None
     assert stage.client.find("") is None
 
 
-def test_a_job_is_found_in_every_place_of_its_life(stage: Stage) -> None:
+def test_a_job_is_found_in_every_place_of_its_life(stage: ClientStage) -> None:
     def fail(_: object) -> None:
         raise RuntimeError
 
@@ -53,7 +53,7 @@ def test_a_job_is_found_in_every_place_of_its_life(stage: Stage) -> None:
     ]
 
 
-def test_a_job_that_a_go_pool_runs_is_found(stage: Stage) -> None:
+def test_a_job_that_a_go_pool_runs_is_found(stage: ClientStage) -> None:
     go = stage.scene.peer("go", mail=GoJob())
     job = stage.enqueuer.enqueue("mail")
     go.fetch()
@@ -63,14 +63,14 @@ def test_a_job_that_a_go_pool_runs_is_found(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_a_job_deep_in_a_set_is_found_with_its_time(stage: Stage, place: SetName) -> None:
+def test_a_job_deep_in_a_set_is_found_with_its_time(stage: ClientStage, place: SetName) -> None:
     stage.lay(place, {raw_job(f"{n:05}"): n // 3 for n in range(1_300)})
     found = stage.client.find("01299")
     assert found is not None
     assert (found.place, found.at, found.job.raw) == (place, 433, raw_job("01299"))
 
 
-def test_a_job_deep_in_one_of_many_queues_is_found_among_junk(stage: Stage) -> None:
+def test_a_job_deep_in_one_of_many_queues_is_found_among_junk(stage: ClientStage) -> None:
     for name in ("a", "b", "c"):
         stage.queue(name, *JUNK, *(raw_job(f"{name}{n:04}", name) for n in range(700)), *JUNK)
     found = stage.client.find("b0699")
@@ -78,7 +78,7 @@ def test_a_job_deep_in_one_of_many_queues_is_found_among_junk(stage: Stage) -> N
     assert (found.place, found.job.name, found.at) == ("queued", "b", None)
 
 
-def test_a_key_of_a_wrong_type_in_a_pool_s_hands_hides_no_job(stage: Stage) -> None:
+def test_a_key_of_a_wrong_type_in_a_pool_s_hands_hides_no_job(stage: ClientStage) -> None:
     pool = stage.pool()
     job = stage.enqueuer.enqueue("mail")
     stage.redis.set(f"{stage.namespace}:jobs:mail:{pool.id}:inprogress", "a string")
@@ -87,7 +87,7 @@ def test_a_key_of_a_wrong_type_in_a_pool_s_hands_hides_no_job(stage: Stage) -> N
     assert found.place == "queued"
 
 
-def test_a_queue_of_a_wrong_type_hides_no_job_behind_it(stage: Stage) -> None:
+def test_a_queue_of_a_wrong_type_hides_no_job_behind_it(stage: ClientStage) -> None:
     job = stage.enqueuer.enqueue("mail")
     stage.redis.sadd(f"{stage.namespace}:known_jobs", "a")
     stage.redis.set(f"{stage.namespace}:jobs:a", "a string")

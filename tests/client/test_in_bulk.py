@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.client.stage import JUNK, BusyLink, Stage, raw_job
+from tests.client.stage import JUNK, BusyLink, ClientStage, raw_job
 from tests.support.steps import FaultyLink
 from workkit import Client, ServerUnavailable
 from workkit.core import job as wire
@@ -30,7 +30,7 @@ def scattered_junk() -> dict[bytes, float]:
     return {junk + b" %d" % n: n * 50 for n in range(10) for junk in JUNK}
 
 
-def queued_ids(stage: Stage) -> list[str]:
+def queued_ids(stage: ClientStage) -> list[str]:
     return [wire.decode(raw).id for n in range(3) for raw in stage.queued(f"name{n}")]
 
 
@@ -39,7 +39,7 @@ def largest(link: FaultyLink) -> int:
     return max(len(command) for commands in link.sent for command in commands)
 
 
-def test_thousands_are_retried_in_bounded_batches_and_junk_stays(stage: Stage) -> None:
+def test_thousands_are_retried_in_bounded_batches_and_junk_stays(stage: ClientStage) -> None:
     junk = scattered_junk()
     stage.lay("dead", many() | junk)
     link = stage.link()
@@ -55,7 +55,7 @@ def test_thousands_are_retried_in_bounded_batches_and_junk_stays(stage: Stage) -
     assert largest(link) <= 9 * BATCH + 20
 
 
-def test_thousands_are_deleted_in_bounded_batches_and_junk_too(stage: Stage) -> None:
+def test_thousands_are_deleted_in_bounded_batches_and_junk_too(stage: ClientStage) -> None:
     junk = scattered_junk()
     stage.lay("dead", many() | junk)
     stage.hold(stage.unique_key('{"n":0}', "name0"), '{"name":"name0","id":"00000"}')
@@ -67,7 +67,7 @@ def test_thousands_are_deleted_in_bounded_batches_and_junk_too(stage: Stage) -> 
     assert largest(link) <= 5 * BATCH + 20
 
 
-def test_the_client_retries_and_deletes_thousands(stage: Stage) -> None:
+def test_the_client_retries_and_deletes_thousands(stage: ClientStage) -> None:
     stage.lay("dead", many(1_200))
     assert stage.client.retry_all_dead_jobs() == 1_200
     assert stage.client.retry_all_dead_jobs() == 0
@@ -76,7 +76,7 @@ def test_the_client_retries_and_deletes_thousands(stage: Stage) -> None:
     assert stage.client.delete_all_dead_jobs() == 0
 
 
-def dying(stage: Stage, at_s: int, prefix: str) -> Callable[[int], object]:
+def dying(stage: ClientStage, at_s: int, prefix: str) -> Callable[[int], object]:
     """Let a job die before each exchange."""
     return lambda n: stage.lay("dead", {raw_job(f"{prefix}{n:03}", fails=1): at_s})
 
@@ -85,7 +85,7 @@ ALL: Final = {"retry": Client.retry_all_dead_jobs, "delete": Client.delete_all_d
 
 
 @pytest.mark.parametrize("what", ALL)
-def test_jobs_that_die_meanwhile_are_left_alone(stage: Stage, what: str) -> None:
+def test_jobs_that_die_meanwhile_are_left_alone(stage: ClientStage, what: str) -> None:
     now_s = stage.clock.now_s
     stage.lay("dead", many(1_600))
     link = BusyLink(Target.of(stage.url), dying(stage, now_s + 1, "new"))
@@ -97,7 +97,9 @@ def test_jobs_that_die_meanwhile_are_left_alone(stage: Stage, what: str) -> None
 
 
 @pytest.mark.parametrize("what", ALL)
-def test_jobs_that_die_in_the_same_second_do_not_make_it_endless(stage: Stage, what: str) -> None:
+def test_jobs_that_die_in_the_same_second_do_not_make_it_endless(
+    stage: ClientStage, what: str
+) -> None:
     now_s = stage.clock.now_s
     stage.lay("dead", {raw_job(f"{n:05}"): now_s for n in range(1_600)})
     link = BusyLink(Target.of(stage.url), dying(stage, now_s, "new"))
@@ -108,7 +110,9 @@ def test_jobs_that_die_in_the_same_second_do_not_make_it_endless(stage: Stage, w
 
 
 @pytest.mark.parametrize("what", ALL)
-def test_jobs_that_somebody_else_takes_meanwhile_are_not_counted(stage: Stage, what: str) -> None:
+def test_jobs_that_somebody_else_takes_meanwhile_are_not_counted(
+    stage: ClientStage, what: str
+) -> None:
     stage.lay("dead", {raw_job(f"{n:05}", "name0"): n for n in range(1_000)})
 
     def take(exchange: int) -> None:
@@ -121,7 +125,7 @@ def test_jobs_that_somebody_else_takes_meanwhile_are_not_counted(stage: Stage, w
     assert stage.members("dead") == []
 
 
-def test_jobs_of_a_broken_queue_stay_dead_and_the_others_come_back(stage: Stage) -> None:
+def test_jobs_of_a_broken_queue_stay_dead_and_the_others_come_back(stage: ClientStage) -> None:
     stage.lay("dead", many(1_600))
     stage.redis.set(f"{stage.namespace}:jobs:name1", "a string")
     retried = stage.client.retry_all_dead_jobs()
@@ -131,7 +135,7 @@ def test_jobs_of_a_broken_queue_stay_dead_and_the_others_come_back(stage: Stage)
     assert len(stage.queued("name0")) + len(stage.queued("name2")) == retried
 
 
-def test_jobs_that_are_dead_only_in_the_future_are_not_dead_now(stage: Stage) -> None:
+def test_jobs_that_are_dead_only_in_the_future_are_not_dead_now(stage: ClientStage) -> None:
     now_s = stage.clock.now_s
     stage.lay("dead", {raw_job("now"): now_s, raw_job("later"): now_s + 5})
     assert stage.client.retry_all_dead_jobs() == 1
@@ -141,7 +145,7 @@ def test_jobs_that_are_dead_only_in_the_future_are_not_dead_now(stage: Stage) ->
 
 
 @pytest.mark.parametrize("what", ALL)
-def test_a_lost_connection_leaves_every_job_in_one_place(stage: Stage, what: str) -> None:
+def test_a_lost_connection_leaves_every_job_in_one_place(stage: ClientStage, what: str) -> None:
     stage.lay("dead", {raw_job(f"{n:05}", "name0"): n for n in range(1_600)})
     lost = []
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
+from tests.client.stage import JUNK, SETS, ClientStage, SetName, raw_job
 from tests.client.test_pages import PAGES, WALKS
 from workkit import Client, NotDeleted, NotRetried, ServerRefused
 from workkit.core import job as wire
@@ -27,7 +27,9 @@ AMONG_JUNK: Final = {raw_job("first"): 1.0, **dict.fromkeys(JUNK, 2.0), raw_job(
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_junk_in_a_set_is_shown_with_its_bytes_and_the_reason(stage: Stage, place: SetName) -> None:
+def test_junk_in_a_set_is_shown_with_its_bytes_and_the_reason(
+    stage: ClientStage, place: SetName
+) -> None:
     stage.lay(place, AMONG_JUNK)
     page = PAGES[place](stage.client, 1)
     assert page.total == len(page.jobs) == len(AMONG_JUNK)
@@ -43,7 +45,9 @@ def test_junk_in_a_set_is_shown_with_its_bytes_and_the_reason(stage: Stage, plac
     assert [item.job.raw for item in WALKS[place](stage.client)] == stage.members(place)
 
 
-def test_junk_in_a_queue_is_shown_at_its_place_under_the_name_of_the_queue(stage: Stage) -> None:
+def test_junk_in_a_queue_is_shown_at_its_place_under_the_name_of_the_queue(
+    stage: ClientStage,
+) -> None:
     stage.queue("mail", raw_job("first"), *JUNK, raw_job("last"))
     page = stage.client.queued_jobs("mail")
     assert [item.job.raw for item in page.jobs] == [raw_job("first"), *JUNK, raw_job("last")]
@@ -58,7 +62,7 @@ def test_junk_in_a_queue_is_shown_at_its_place_under_the_name_of_the_queue(stage
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_a_job_among_junk_is_found_and_deleted(stage: Stage, place: SetName) -> None:
+def test_a_job_among_junk_is_found_and_deleted(stage: ClientStage, place: SetName) -> None:
     stage.lay(place, AMONG_JUNK)
     found = stage.client.find("last")
     assert found is not None
@@ -67,21 +71,21 @@ def test_a_job_among_junk_is_found_and_deleted(stage: Stage, place: SetName) -> 
     assert set(stage.members(place)) == {*JUNK, raw_job("first")}
 
 
-def test_a_queued_job_among_junk_is_found_and_deleted(stage: Stage) -> None:
+def test_a_queued_job_among_junk_is_found_and_deleted(stage: ClientStage) -> None:
     stage.queue("mail", *JUNK, raw_job("last"), *JUNK)
     assert stage.client.find("last") is not None
     stage.client.delete_queued_job("mail", "last")
     assert stage.queued() == [*JUNK, *JUNK]
 
 
-def test_a_dead_job_among_junk_is_retried(stage: Stage) -> None:
+def test_a_dead_job_among_junk_is_retried(stage: ClientStage) -> None:
     stage.lay("dead", AMONG_JUNK)
     stage.client.retry_dead_job(2, "last")
     assert [wire.decode(raw).id for raw in stage.queued()] == ["last"]
     assert set(stage.members("dead")) == {*JUNK, raw_job("first")}
 
 
-def test_retrying_all_leaves_just_the_junk(stage: Stage) -> None:
+def test_retrying_all_leaves_just_the_junk(stage: ClientStage) -> None:
     stage.lay("dead", AMONG_JUNK)
     assert stage.client.retry_all_dead_jobs() == 2
     assert set(stage.members("dead")) == set(JUNK)
@@ -89,7 +93,7 @@ def test_retrying_all_leaves_just_the_junk(stage: Stage) -> None:
     assert stage.client.retry_all_dead_jobs() == 0
 
 
-def test_deleting_all_deletes_the_junk_too(stage: Stage) -> None:
+def test_deleting_all_deletes_the_junk_too(stage: ClientStage) -> None:
     stage.lay("dead", AMONG_JUNK)
     assert stage.client.delete_all_dead_jobs() == len(AMONG_JUNK)
     assert stage.members("dead") == []
@@ -97,7 +101,7 @@ def test_deleting_all_deletes_the_junk_too(stage: Stage) -> None:
 
 @pytest.mark.parametrize("place", SETS)
 def test_junk_cannot_be_deleted_by_the_id_that_it_does_not_have(
-    stage: Stage, place: SetName
+    stage: ClientStage, place: SetName
 ) -> None:
     stage.lay(place, dict.fromkeys(JUNK, 2.0))
     for job_id in ("", "x"):
@@ -106,7 +110,9 @@ def test_junk_cannot_be_deleted_by_the_id_that_it_does_not_have(
     assert set(stage.members(place)) == set(JUNK)
 
 
-def test_junk_in_a_queue_cannot_be_deleted_by_the_id_that_it_does_not_have(stage: Stage) -> None:
+def test_junk_in_a_queue_cannot_be_deleted_by_the_id_that_it_does_not_have(
+    stage: ClientStage,
+) -> None:
     stage.queue("mail", *JUNK)
     with pytest.raises(NotDeleted):
         stage.client.delete_queued_job("mail", "")
@@ -133,7 +139,7 @@ TRAPS: Final = {
     ],
 )
 def test_one_strange_dead_job_keeps_no_other_from_being_retried_or_deleted(
-    stage: Stage, trap: str
+    stage: ClientStage, trap: str
 ) -> None:
     stage.lay("dead", {TRAPS[trap]: 1, raw_job("good"): 2})
     stage.client.retry_all_dead_jobs()
@@ -147,7 +153,7 @@ def test_one_strange_dead_job_keeps_no_other_from_being_retried_or_deleted(
 
 @pytest.mark.parametrize("place", SETS)
 def test_a_job_with_a_fraction_in_its_score_can_be_deleted_as_it_is_shown(
-    stage: Stage, place: SetName
+    stage: ClientStage, place: SetName
 ) -> None:
     stage.lay(place, {raw_job("a"): 17.25, raw_job("b"): 17.999, raw_job("c"): 18})
     shown = {item.job.id: WALK_AT[place](item) for item in PAGES[place](stage.client, 1).jobs}
@@ -169,7 +175,7 @@ WALK_AT: Final[dict[SetName, Callable[[Any], int]]] = {
     [pytest.param(s) for s in (math.inf, -math.inf, -7.5)] + [-7, 0, 1e15],
 )
 def test_a_job_with_a_strange_score_can_be_deleted_as_it_is_shown(
-    stage: Stage, score: float
+    stage: ClientStage, score: float
 ) -> None:
     stage.lay("retry", {raw_job("a"): score})
     (shown,) = stage.client.retry_jobs().jobs
@@ -178,7 +184,7 @@ def test_a_job_with_a_strange_score_can_be_deleted_as_it_is_shown(
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_thousands_of_jobs_in_one_second_are_told_apart(stage: Stage, place: SetName) -> None:
+def test_thousands_of_jobs_in_one_second_are_told_apart(stage: ClientStage, place: SetName) -> None:
     stage.lay(place, {raw_job(f"{n:05}"): 17 for n in range(3_000)})
     for job_id in ("00000", "01500", "02999"):
         DELETE[place](stage.client, 17, job_id)
@@ -187,7 +193,7 @@ def test_thousands_of_jobs_in_one_second_are_told_apart(stage: Stage, place: Set
     assert len(stage.members(place)) == 2_997
 
 
-def test_one_of_thousands_that_died_in_one_second_is_retried(stage: Stage) -> None:
+def test_one_of_thousands_that_died_in_one_second_is_retried(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): 17 for n in range(3_000)})
     stage.client.retry_dead_job(17, "02999")
     with pytest.raises(NotRetried):
@@ -200,7 +206,7 @@ def test_one_of_thousands_that_died_in_one_second_is_retried(stage: Stage) -> No
 
 @pytest.mark.parametrize("place", SETS)
 def test_a_set_of_a_wrong_type_is_said_to_be_one_and_the_others_are_shown(
-    stage: Stage, place: SetName
+    stage: ClientStage, place: SetName
 ) -> None:
     for other in SETS:
         stage.lay(other, {raw_job("x"): 1})
@@ -220,7 +226,7 @@ def test_a_set_of_a_wrong_type_is_said_to_be_one_and_the_others_are_shown(
         assert no.value.code == "WRONGTYPE"
 
 
-def test_a_queue_of_a_wrong_type_is_said_to_be_one(stage: Stage) -> None:
+def test_a_queue_of_a_wrong_type_is_said_to_be_one(stage: ClientStage) -> None:
     stage.redis.set(f"{stage.namespace}:jobs:mail", "a string")
     for call in (
         lambda: stage.client.queued_jobs("mail"),
@@ -236,7 +242,7 @@ def test_a_queue_of_a_wrong_type_is_said_to_be_one(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_junk_that_a_pool_has_buried_comes_back_as_it_was(stage: Stage, junk: bytes) -> None:
+def test_junk_that_a_pool_has_buried_comes_back_as_it_was(stage: ClientStage, junk: bytes) -> None:
     stage.queue("mail", junk)
     pool = stage.pool()
     pool.work()
@@ -248,7 +254,9 @@ def test_junk_that_a_pool_has_buried_comes_back_as_it_was(stage: Stage, junk: by
 
 
 @pytest.mark.parametrize("origin", ["scheduled", "retry"])
-def test_junk_that_was_buried_from_a_set_goes_back_to_it(stage: Stage, origin: SetName) -> None:
+def test_junk_that_was_buried_from_a_set_goes_back_to_it(
+    stage: ClientStage, origin: SetName
+) -> None:
     stage.lay(origin, {b"junk": 5})
     pool = stage.pool()
     pool.duty("requeuer")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.client.stage import SETS, SetName, Stage, raw_job
+from tests.client.stage import SETS, ClientStage, SetName, raw_job
 from workkit import Client, DeadJob, InvalidName, InvalidOption, Page, QueuedJob, RetryJob
 from workkit import ScheduledJob as Scheduled
 
@@ -41,7 +41,9 @@ def ids(jobs: Iterable[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_a_set_is_shown_twenty_to_a_page_the_earliest_first(stage: Stage, place: SetName) -> None:
+def test_a_set_is_shown_twenty_to_a_page_the_earliest_first(
+    stage: ClientStage, place: SetName
+) -> None:
     stage.lay(place, members(45))
     pages = [PAGES[place](stage.client, page) for page in (1, 2, 3, 4, 1_000)]
     assert [len(page.jobs) for page in pages] == [20, 20, 5, 0, 0]
@@ -53,14 +55,14 @@ def test_a_set_is_shown_twenty_to_a_page_the_earliest_first(stage: Stage, place:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_an_empty_set_has_one_empty_page(stage: Stage, place: SetName) -> None:
+def test_an_empty_set_has_one_empty_page(stage: ClientStage, place: SetName) -> None:
     assert PAGES[place](stage.client, 1) == Page([], 0)
     assert list(WALKS[place](stage.client)) == []
 
 
 @pytest.mark.parametrize("place", SETS)
 def test_a_walk_gives_every_job_once_in_the_order_of_the_pages(
-    stage: Stage, place: SetName
+    stage: ClientStage, place: SetName
 ) -> None:
     stage.lay(place, members(1_203))
     walked = list(WALKS[place](stage.client))
@@ -72,7 +74,7 @@ def test_a_walk_gives_every_job_once_in_the_order_of_the_pages(
 
 @pytest.mark.one_server
 @pytest.mark.parametrize("page", [0, -1, 1.0, True, "1", None, 2**70])
-def test_a_page_that_is_none_is_refused(stage: Stage, page: Any) -> None:
+def test_a_page_that_is_none_is_refused(stage: ClientStage, page: Any) -> None:
     for show in PAGES.values():
         with pytest.raises(
             InvalidOption, match=rf"page must be a whole number from 1 to \d+, not {page!r}"
@@ -83,7 +85,7 @@ def test_a_page_that_is_none_is_refused(stage: Stage, page: Any) -> None:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_a_job_on_a_page_shows_all_that_its_bytes_say(stage: Stage, place: SetName) -> None:
+def test_a_job_on_a_page_shows_all_that_its_bytes_say(stage: ClientStage, place: SetName) -> None:
     raw = raw_job(
         "x", args={"n": 10**30}, unique=True, unique_key="k", unique_until="done",
         fails=2, err="E: boom", failed_at=18, of_a_later_version=1,
@@ -100,7 +102,7 @@ def test_a_job_on_a_page_shows_all_that_its_bytes_say(stage: Stage, place: SetNa
 # Queues
 
 
-def test_a_queue_is_shown_in_the_order_in_which_its_jobs_run(stage: Stage) -> None:
+def test_a_queue_is_shown_in_the_order_in_which_its_jobs_run(stage: ClientStage) -> None:
     enqueued = [stage.enqueuer.enqueue("mail", {"n": n}) for n in range(45)]
     pages = [stage.client.queued_jobs("mail", page) for page in (1, 2, 3, 4, 1_000)]
     shown = [job for page in pages for job in page.jobs]
@@ -116,7 +118,7 @@ def test_a_queue_is_shown_in_the_order_in_which_its_jobs_run(stage: Stage) -> No
     assert stage.client.queued_jobs("mail") == Page([], 0)
 
 
-def test_a_walk_over_a_queue_gives_every_job_once_with_its_position(stage: Stage) -> None:
+def test_a_walk_over_a_queue_gives_every_job_once_with_its_position(stage: ClientStage) -> None:
     stage.queue("mail", *(raw_job(f"{n:05}") for n in range(1_203)))
     walked = list(stage.client.iter_queued_jobs("mail"))
     assert [(item.position, item.job.id) for item in walked] == [
@@ -127,7 +129,7 @@ def test_a_walk_over_a_queue_gives_every_job_once_with_its_position(stage: Stage
 
 @pytest.mark.one_server
 @pytest.mark.parametrize("name", ["", "a:lock", None, "a,b"])
-def test_a_name_that_no_queue_can_have_is_refused(stage: Stage, name: Any) -> None:
+def test_a_name_that_no_queue_can_have_is_refused(stage: ClientStage, name: Any) -> None:
     client = stage.client
     calls: list[Callable[[], object]] = [
         lambda: client.queued_jobs(name),
@@ -143,7 +145,7 @@ def test_a_name_that_no_queue_can_have_is_refused(stage: Stage, name: Any) -> No
 
 
 @pytest.mark.one_server
-def test_records_cannot_be_changed(stage: Stage) -> None:
+def test_records_cannot_be_changed(stage: ClientStage) -> None:
     stage.lay("dead", members(1))
     page = stage.client.dead_jobs()
     for record, field in ((page, "total"), (page.jobs[0], "died_at")):

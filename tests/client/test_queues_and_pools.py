@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.stage import JUNK, Stage, raw_job
+from tests.client.stage import JUNK, ClientStage, raw_job
 from tests.parity.gopeer import GoJob
 from workkit import Queue, WorkerObservation
 from workkit._version import __version__
@@ -17,14 +17,14 @@ PARTS = ("jobs:{}", "jobs:{}:paused", "jobs:{}:lock", "jobs:{}:max_concurrency")
 # Queues
 
 
-def test_an_empty_namespace_has_no_queues_and_no_pools(stage: Stage) -> None:
+def test_an_empty_namespace_has_no_queues_and_no_pools(stage: ClientStage) -> None:
     assert stage.client.queues() == []
     assert stage.client.worker_pool_heartbeats() == []
     assert stage.client.worker_observations() == []
 
 
 def test_queues_are_shown_by_name_with_their_length_and_the_age_of_the_next_job(
-    stage: Stage,
+    stage: ClientStage,
 ) -> None:
     stage.enqueuer.enqueue("mail")
     stage.clock.advance(30)
@@ -40,13 +40,13 @@ def test_queues_are_shown_by_name_with_their_length_and_the_age_of_the_next_job(
 
 
 @pytest.mark.parametrize("t", [0, -5, 10**12, 10**40])
-def test_the_age_of_a_job_with_a_strange_time_is_never_negative(stage: Stage, t: int) -> None:
+def test_the_age_of_a_job_with_a_strange_time_is_never_negative(stage: ClientStage, t: int) -> None:
     stage.queue("mail", raw_job("x", t=t))
     (queue,) = stage.client.queues()
     assert queue.latency == (stage.clock.now_s + 5 if t == -5 else 0)
 
 
-def test_running_jobs_and_limits_are_shown(stage: Stage) -> None:
+def test_running_jobs_and_limits_are_shown(stage: ClientStage) -> None:
     stage.enqueuer.enqueue_many([("mail", None)] * 5)
     pool = stage.pool(max_concurrency=3)
     pool.claim()
@@ -60,7 +60,7 @@ def test_running_jobs_and_limits_are_shown(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("junk", ["", "x", "-3", "1.5"])
-def test_counters_that_are_none_count_as_zero(stage: Stage, junk: str) -> None:
+def test_counters_that_are_none_count_as_zero(stage: ClientStage, junk: str) -> None:
     stage.enqueuer.enqueue("mail")
     stage.redis.set(f"{stage.namespace}:jobs:mail:lock", junk)
     stage.redis.set(f"{stage.namespace}:jobs:mail:max_concurrency", junk)
@@ -69,7 +69,7 @@ def test_counters_that_are_none_count_as_zero(stage: Stage, junk: str) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_queue_with_a_key_of_a_wrong_type_is_shown_as_broken_among_the_others(
-    stage: Stage, part: str
+    stage: ClientStage, part: str
 ) -> None:
     for name in ("a", "b", "c"):
         stage.enqueuer.enqueue(name)
@@ -84,7 +84,7 @@ def test_a_queue_with_a_key_of_a_wrong_type_is_shown_as_broken_among_the_others(
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_a_queue_whose_next_element_is_no_job_is_shown(stage: Stage, junk: bytes) -> None:
+def test_a_queue_whose_next_element_is_no_job_is_shown(stage: ClientStage, junk: bytes) -> None:
     stage.queue("mail", junk, raw_job("x"))
     assert stage.client.queues() == [Queue("mail", 2, 0)]
 
@@ -92,7 +92,7 @@ def test_a_queue_whose_next_element_is_no_job_is_shown(stage: Stage, junk: bytes
 # Pausing
 
 
-def test_a_paused_queue_gives_no_jobs_to_anybody_until_it_goes_on(stage: Stage) -> None:
+def test_a_paused_queue_gives_no_jobs_to_anybody_until_it_goes_on(stage: ClientStage) -> None:
     go = stage.scene.peer(mail=GoJob())
     pool = stage.pool()
     stage.enqueuer.enqueue("mail")
@@ -108,13 +108,13 @@ def test_a_paused_queue_gives_no_jobs_to_anybody_until_it_goes_on(stage: Stage) 
     assert go.fetch() is not None
 
 
-def test_a_pause_that_a_go_service_has_taken_back_is_none(stage: Stage) -> None:
+def test_a_pause_that_a_go_service_has_taken_back_is_none(stage: ClientStage) -> None:
     stage.enqueuer.enqueue("mail")
     stage.redis.set(f"{stage.namespace}:jobs:mail:paused", "0")
     assert not stage.client.queues()[0].paused
 
 
-def test_a_queue_can_be_paused_before_it_is_ever_used(stage: Stage) -> None:
+def test_a_queue_can_be_paused_before_it_is_ever_used(stage: ClientStage) -> None:
     stage.client.pause("mail")
     stage.enqueuer.enqueue("mail")
     assert stage.client.queues() == [Queue("mail", 1, 0, paused=True)]
@@ -123,7 +123,7 @@ def test_a_queue_can_be_paused_before_it_is_ever_used(stage: Stage) -> None:
 # Pools
 
 
-def test_a_pool_is_shown_as_it_describes_itself(stage: Stage) -> None:
+def test_a_pool_is_shown_as_it_describes_itself(stage: ClientStage) -> None:
     started_at = stage.clock.now_s
     pool = stage.pool(name="mail")
     stage.enqueuer.enqueue_many([("mail", None)] * 3)
@@ -144,7 +144,7 @@ def test_a_pool_is_shown_as_it_describes_itself(stage: Stage) -> None:
     }  # fmt: skip
 
 
-def test_pools_of_both_libraries_are_shown_by_id(stage: Stage) -> None:
+def test_pools_of_both_libraries_are_shown_by_id(stage: ClientStage) -> None:
     ours = stage.pool()
     stage.scene.peer("a-go-pool", b=GoJob(), a=GoJob())
     beats = {beat.worker_pool_id: beat for beat in stage.client.worker_pool_heartbeats()}
@@ -155,7 +155,7 @@ def test_pools_of_both_libraries_are_shown_by_id(stage: Stage) -> None:
     assert (len(go.worker_ids), go.totals, go.version) == (2, {}, "")
 
 
-def test_a_pool_whose_heartbeat_is_missing_has_zeros(stage: Stage) -> None:
+def test_a_pool_whose_heartbeat_is_missing_has_zeros(stage: ClientStage) -> None:
     pool = stage.pool()
     stage.redis.delete(f"{stage.namespace}:worker_pools:{pool.id}")
     (beat,) = stage.client.worker_pool_heartbeats()
@@ -174,7 +174,9 @@ def test_a_pool_whose_heartbeat_is_missing_has_zeros(stage: Stage) -> None:
         None,
     ],
 )
-def test_a_heartbeat_that_is_junk_hides_no_other(stage: Stage, junk: dict[str, Any] | None) -> None:
+def test_a_heartbeat_that_is_junk_hides_no_other(
+    stage: ClientStage, junk: dict[str, Any] | None
+) -> None:
     pool = stage.pool()
     stage.redis.sadd(f"{stage.namespace}:worker_pools", "junk")
     if junk is None:
@@ -191,7 +193,9 @@ def test_a_heartbeat_that_is_junk_hides_no_other(stage: Stage, junk: dict[str, A
 # Workers
 
 
-def test_a_busy_worker_shows_its_job_and_its_checkin_and_a_free_one_nothing(stage: Stage) -> None:
+def test_a_busy_worker_shows_its_job_and_its_checkin_and_a_free_one_nothing(
+    stage: ClientStage,
+) -> None:
     pool = stage.pool()
     job = stage.enqueuer.enqueue("mail", {"n": 10**20, "list": []})
     pool.claim()
@@ -209,7 +213,7 @@ def test_a_busy_worker_shows_its_job_and_its_checkin_and_a_free_one_nothing(stag
     assert list(seen.values()) == [WorkerObservation(worker_id) for worker_id in seen]
 
 
-def test_workers_of_a_go_pool_are_shown_too(stage: Stage) -> None:
+def test_workers_of_a_go_pool_are_shown_too(stage: ClientStage) -> None:
     go = stage.scene.peer("go", mail=GoJob())
     go.enqueue("mail", {"n": 1})
     claim = go.fetch()
@@ -227,7 +231,7 @@ def test_workers_of_a_go_pool_are_shown_too(stage: Stage) -> None:
     ]  # fmt: skip
 
 
-def test_an_observation_of_a_wrong_type_is_that_of_a_free_worker(stage: Stage) -> None:
+def test_an_observation_of_a_wrong_type_is_that_of_a_free_worker(stage: ClientStage) -> None:
     pool = stage.pool()
     worker_id = pool.engine.identity.worker_ids[0]
     stage.redis.set(f"{stage.namespace}:worker:{worker_id}", "a string")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.client.stage import Stage, raw_job
+from tests.client.stage import ClientStage, raw_job
 from tests.support.handlers import boom
 from workkit import Job, NotRetried
 from workkit.core import job as wire
@@ -17,7 +17,7 @@ TTL_SLACK_S: Final = 60
 KEY: Final = {"k": 1}
 
 
-def die(stage: Stage, **options: Any) -> tuple[int, Job]:
+def die(stage: ClientStage, **options: Any) -> tuple[int, Job]:
     """Let the queued jobs run and die."""
     pool = stage.pool(boom, max_fails=1, **options)
     pool.work()
@@ -28,7 +28,7 @@ def die(stage: Stage, **options: Any) -> tuple[int, Job]:
 # The job
 
 
-def test_a_retried_job_is_as_it_was_but_for_its_time_and_its_failures(stage: Stage) -> None:
+def test_a_retried_job_is_as_it_was_but_for_its_time_and_its_failures(stage: ClientStage) -> None:
     args = b'{ "n" : 1.0e2, "big":123456789012345678901234567890,"list":[ ] }'
     raw = (
         b'{"name":"mail","of_later":{"x": 1},"id":"x","t":17,"args":%b,"fails":4,'
@@ -42,7 +42,7 @@ def test_a_retried_job_is_as_it_was_but_for_its_time_and_its_failures(stage: Sta
     assert stage.scene.dump()[f"{stage.namespace}:known_jobs"]["value"] == {"mail"}
 
 
-def test_a_retried_job_runs_behind_those_that_wait(stage: Stage) -> None:
+def test_a_retried_job_runs_behind_those_that_wait(stage: ClientStage) -> None:
     job = stage.enqueuer.enqueue("mail")
     died_at, _ = die(stage)
     waiting = stage.enqueuer.enqueue("mail")
@@ -50,7 +50,7 @@ def test_a_retried_job_runs_behind_those_that_wait(stage: Stage) -> None:
     assert [wire.decode(raw).id for raw in stage.queued()] == [waiting.id, job.id]
 
 
-def test_a_retried_job_has_all_its_tries_again(stage: Stage) -> None:
+def test_a_retried_job_has_all_its_tries_again(stage: ClientStage) -> None:
     job = stage.enqueuer.enqueue("mail")
     died_at, _ = die(stage)
     stage.client.retry_dead_job(died_at, job.id)
@@ -60,7 +60,9 @@ def test_a_retried_job_has_all_its_tries_again(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("died_at", "job_id"), [(18, "x"), (17, "y"), (16, "x"), (17, "")])
-def test_a_job_that_is_not_there_is_not_retried(stage: Stage, died_at: int, job_id: str) -> None:
+def test_a_job_that_is_not_there_is_not_retried(
+    stage: ClientStage, died_at: int, job_id: str
+) -> None:
     stage.lay("dead", {raw_job("x"): 17})
     with pytest.raises(NotRetried, match=f"the dead set holds no job {job_id} at {died_at}"):
         stage.client.retry_dead_job(died_at, job_id)
@@ -68,7 +70,7 @@ def test_a_job_that_is_not_there_is_not_retried(stage: Stage, died_at: int, job_
     assert stage.queued() == []
 
 
-def test_a_job_is_retried_once(stage: Stage) -> None:
+def test_a_job_is_retried_once(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job("x"): 17})
     stage.client.retry_dead_job(17, "x")
     with pytest.raises(NotRetried):
@@ -76,7 +78,7 @@ def test_a_job_is_retried_once(stage: Stage) -> None:
     assert len(stage.queued()) == 1
 
 
-def test_just_the_job_with_that_time_and_id_is_retried(stage: Stage) -> None:
+def test_just_the_job_with_that_time_and_id_is_retried(stage: ClientStage) -> None:
     others = {raw_job("x", args={"n": 2}): 18, raw_job("y"): 17, raw_job("z", "letter"): 17}
     stage.lay("dead", {raw_job("x"): 17, **others})
     stage.client.retry_dead_job(17, "x")
@@ -84,7 +86,9 @@ def test_just_the_job_with_that_time_and_id_is_retried(stage: Stage) -> None:
     assert [wire.decode(raw).args for raw in stage.queued()] == [None]
 
 
-def test_a_job_whose_queue_has_a_wrong_type_stays_dead_and_the_queue_is_named(stage: Stage) -> None:
+def test_a_job_whose_queue_has_a_wrong_type_stays_dead_and_the_queue_is_named(
+    stage: ClientStage,
+) -> None:
     stage.lay("dead", {raw_job("x"): 17})
     stage.redis.set(f"{stage.namespace}:jobs:mail", "a string")
     with pytest.raises(NotRetried, match="the key of queue 'mail' has a wrong type; rename or"):
@@ -92,7 +96,7 @@ def test_a_job_whose_queue_has_a_wrong_type_stays_dead_and_the_queue_is_named(st
     assert stage.members("dead") == [raw_job("x")]
 
 
-def test_a_job_whose_name_nobody_knows_goes_to_a_new_queue(stage: Stage) -> None:
+def test_a_job_whose_name_nobody_knows_goes_to_a_new_queue(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job("x", "new:name"): 17})
     stage.client.retry_dead_job(17, "x")
     assert [queue.job_name for queue in stage.client.queues()] == ["new:name"]
@@ -102,7 +106,7 @@ def test_a_job_whose_name_nobody_knows_goes_to_a_new_queue(stage: Stage) -> None
 
 
 @pytest.mark.parametrize("by_key", [False, True])
-def test_a_retried_unique_job_is_unique_again(stage: Stage, by_key: bool) -> None:
+def test_a_retried_unique_job_is_unique_again(stage: ClientStage, by_key: bool) -> None:
     def enqueue() -> Job | None:
         if by_key:
             return stage.enqueuer.enqueue_unique_by_key("mail", {"n": 1}, KEY)
@@ -122,7 +126,9 @@ def test_a_retried_unique_job_is_unique_again(stage: Stage, by_key: bool) -> Non
     assert enqueue() is not None
 
 
-def test_where_a_newer_job_holds_the_key_the_retried_one_runs_without_it(stage: Stage) -> None:
+def test_where_a_newer_job_holds_the_key_the_retried_one_runs_without_it(
+    stage: ClientStage,
+) -> None:
     job = stage.enqueuer.enqueue_unique("mail", KEY)
     assert job is not None
     died_at, _ = die(stage)
@@ -139,7 +145,7 @@ def test_where_a_newer_job_holds_the_key_the_retried_one_runs_without_it(stage: 
     assert stage.held(stage.unique_key()) is None
 
 
-def test_an_update_under_the_key_of_a_retried_job_is_what_runs(stage: Stage) -> None:
+def test_an_update_under_the_key_of_a_retried_job_is_what_runs(stage: ClientStage) -> None:
     job = stage.enqueuer.enqueue_unique_by_key("mail", {"n": 1}, KEY)
     assert job is not None
     died_at, _ = die(stage)
@@ -148,7 +154,7 @@ def test_an_update_under_the_key_of_a_retried_job_is_what_runs(stage: Stage) -> 
     assert [execution.job.args for execution in stage.pool().work()] == [{"n": 2}]
 
 
-def test_a_retried_unique_job_that_is_deleted_takes_its_key_along(stage: Stage) -> None:
+def test_a_retried_unique_job_that_is_deleted_takes_its_key_along(stage: ClientStage) -> None:
     job = stage.enqueuer.enqueue_unique("mail", KEY)
     assert job is not None
     died_at, _ = die(stage)
@@ -157,7 +163,7 @@ def test_a_retried_unique_job_that_is_deleted_takes_its_key_along(stage: Stage) 
     assert stage.held(stage.unique_key()) is None
 
 
-def retried_until_done(stage: Stage) -> Job:
+def retried_until_done(stage: ClientStage) -> Job:
     job = stage.enqueuer.enqueue_unique("mail", KEY, until="done")
     assert job is not None
     died_at, _ = die(stage)
@@ -166,20 +172,20 @@ def retried_until_done(stage: Stage) -> Job:
     return job
 
 
-def test_a_retried_job_until_done_releases_its_key_when_it_is_done(stage: Stage) -> None:
+def test_a_retried_job_until_done_releases_its_key_when_it_is_done(stage: ClientStage) -> None:
     retried_until_done(stage)
     stage.pool().work()
     assert stage.held(stage.unique_key()) is None
 
 
-def test_a_retried_job_until_done_that_is_deleted_takes_its_key_along(stage: Stage) -> None:
+def test_a_retried_job_until_done_that_is_deleted_takes_its_key_along(stage: ClientStage) -> None:
     job = retried_until_done(stage)
     stage.client.delete_queued_job("mail", job.id)
     assert stage.held(stage.unique_key()) is None
 
 
 def test_a_retried_unique_job_that_had_killed_its_pools_frees_its_key_when_it_begins(
-    stage: Stage,
+    stage: ClientStage,
 ) -> None:
     job = stage.enqueuer.enqueue_unique("mail", KEY)
     assert job is not None
@@ -197,7 +203,7 @@ def test_a_retried_unique_job_that_had_killed_its_pools_frees_its_key_when_it_be
 # All at once
 
 
-def test_each_job_of_the_dead_goes_to_its_own_queue(stage: Stage) -> None:
+def test_each_job_of_the_dead_goes_to_its_own_queue(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n}", f"name{n % 3}"): n for n in range(30)})
     assert stage.client.retry_all_dead_jobs() == 30
     assert stage.members("dead") == []
@@ -206,7 +212,7 @@ def test_each_job_of_the_dead_goes_to_its_own_queue(stage: Stage) -> None:
         assert ids == list(range(name, 30, 3))
 
 
-def test_of_two_dead_jobs_with_one_key_one_is_unique_again(stage: Stage) -> None:
+def test_of_two_dead_jobs_with_one_key_one_is_unique_again(stage: ClientStage) -> None:
     stage.lay("dead", {
         raw_job("a", args=KEY, unique=True, unique_key=stage.unique_key(), fails=1): 1,
         raw_job("b", args=KEY, unique=True, unique_key=stage.unique_key(), fails=1): 2,

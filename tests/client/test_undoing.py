@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from redis import Redis
 
-from tests.client.stage import SETS, Stage, raw_job
+from tests.client.stage import SETS, ClientStage, raw_job
 from tests.conftest import PrivateServer
 from workkit import Client, Enqueuer, NotDeleted, NotRetried, Place, ServerRefused
 
@@ -39,7 +39,7 @@ def act(request: Any) -> tuple[Callable[[Client], object], str, Place]:
     return ACTS[request.param]
 
 
-def dump(stage: Stage) -> dict[str, Any]:
+def dump(stage: ClientStage) -> dict[str, Any]:
     """Return the jobs of all places."""
     places = [Place("queued", "mail"), *(Place(kind) for kind in SETS)]
     return {
@@ -49,7 +49,7 @@ def dump(stage: Stage) -> dict[str, Any]:
 
 
 def test_what_was_done_is_noted_and_undone(
-    stage: Stage, act: tuple[Callable[[Client], object], str, Place]
+    stage: ClientStage, act: tuple[Callable[[Client], object], str, Place]
 ) -> None:
     do, verb, place = act
     stage.queue("mail", raw_job("x"))
@@ -66,7 +66,7 @@ def test_what_was_done_is_noted_and_undone(
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_what_did_nothing_leaves_no_trace(stage: Stage, name: str) -> None:
+def test_what_did_nothing_leaves_no_trace(stage: ClientStage, name: str) -> None:
     try:
         ACTS[name][0](stage.client)
     except (NotDeleted, NotRetried):
@@ -74,7 +74,7 @@ def test_what_did_nothing_leaves_no_trace(stage: Stage, name: str) -> None:
     assert list(stage.redis.scan_iter(f"{stage.namespace}*")) == []
 
 
-def test_a_job_that_came_back_has_its_unique_key_again(stage: Stage) -> None:
+def test_a_job_that_came_back_has_its_unique_key_again(stage: ClientStage) -> None:
     job = stage.enqueuer.enqueue_unique("mail", {"k": 1})
     assert job is not None
     stage.client.delete_queued_job("mail", job.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import Client, Enqueuer, WorkerPool
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ class MakePool(Protocol):
 
 
 @pytest.fixture
-def stage(redis_client: Redis, redis_url: str, namespace: str) -> Iterator[Stage]:
+def stage(redis_client: Redis, redis_url: str, namespace: str) -> Iterator[EngineStage]:
     """A namespace in virtual time."""
-    stage = Stage(redis_client, redis_url, namespace)
+    stage = EngineStage(redis_client, redis_url, namespace)
     yield stage
     stage.close()
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
 from typing import Any
 
-from redis import Redis
-
 from tests.engine.signals import PATIENCE_S
-from tests.support.steps import FakeClock, StepPool
-from workkit import Client, Enqueuer, HistoryRecord, WorkerPool
+from tests.support.stage import Stage
+from tests.support.steps import FakeClock
+from workkit import HistoryRecord, WorkerPool
 from workkit.core.entropy import Entropy
 from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.engine import Engine
@@ -20,7 +18,7 @@ from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
 from workkit.store.round_trip import Step
 
-__all__ = ["Stage", "ThreadedPool"]
+__all__ = ["EngineStage", "ThreadedPool"]
 
 
 class ThreadedPool:
@@ -73,48 +71,22 @@ class ThreadedPool:
         self._link.close()
 
 
-class Stage:
-    """One namespace, in which time passes only when the test says so."""
-
-    def __init__(self, redis: Redis, url: str, namespace: str) -> None:
-        self.redis: Any = redis
-        self.url = url
-        self.namespace = namespace
-        self.clock = FakeClock()
-        self.enqueuer = Enqueuer(namespace, url, clock=self.clock, entropy=Entropy(99))
-        self.client = Client(namespace, url, clock=self.clock)
-        self._closing = ExitStack()
-        self._closing.callback(self.enqueuer.close)
-        self._closing.callback(self.client.close)
-        self._seed = 0
-
-    def close(self) -> None:
-        """Close what was opened here."""
-        self._closing.close()
+class EngineStage(Stage):
+    """A namespace with pools that the test moves by hand, stepped or on threads."""
 
     def pool(self, **options: Any) -> WorkerPool:
         """Make a pool, for the test to register handlers with."""
         pool = WorkerPool(self.namespace, self.url, **options)
-        self._closing.callback(pool.spec.events.close, PATIENCE_S)
+        self.on_close(lambda: pool.spec.events.close(PATIENCE_S))
         return pool
-
-    def stepped(self, pool: WorkerPool, clock: FakeClock | None = None) -> StepPool:
-        """Start a pool whose handlers run when the test says so."""
-        self._seed += 1
-        stepped = StepPool(pool, self.url, clock or self.clock, self._seed)
-        self._closing.callback(stepped.close)
-        return stepped.start()
 
     def threaded(self, pool: WorkerPool) -> ThreadedPool:
         """Start a pool whose handlers run on threads."""
         threaded = ThreadedPool(pool, self.url, self.clock)
-        self._closing.callback(threaded.close)
+        self.on_close(threaded.close)
         return threaded
 
     # What lies in Redis.
-
-    def key(self, rest: str) -> str:
-        return f"{self.namespace}:{rest}"
 
     def waiting(self, name: str) -> list[str]:
         """Read the ids in a queue, the job that runs next first."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import Client, Enqueuer, Job
 
 ARGS: Final = {"adress": "a@example.com"}
@@ -80,7 +82,7 @@ def raises_it(job: Job) -> None:
     ],
 )
 def test_an_arg_error_that_was_read_is_the_handlers_business(
-    stage: Stage, handler: Callable[[Job], Any], error: str
+    stage: EngineStage, handler: Callable[[Job], Any], error: str
 ) -> None:
     worker = stage.pool()
     worker.job("work", handler, max_fails=1)
@@ -92,7 +94,7 @@ def test_an_arg_error_that_was_read_is_the_handlers_business(
     assert record.error.startswith(error)
 
 
-def test_middleware_may_read_it_too(stage: Stage) -> None:
+def test_middleware_may_read_it_too(stage: EngineStage) -> None:
     worker, seen = stage.pool(), []
 
     @worker.middleware
@@ -107,7 +109,7 @@ def test_middleware_may_read_it_too(stage: Stage) -> None:
     assert (seen, stage.outcomes()) == ([True], ["done"])
 
 
-def test_the_check_can_be_turned_off(stage: Stage) -> None:
+def test_the_check_can_be_turned_off(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", greet, check_args=False)
     pool = stage.stepped(worker)
@@ -116,7 +118,7 @@ def test_the_check_can_be_turned_off(stage: Stage) -> None:
     assert stage.outcomes() == ["done"]
 
 
-def test_a_job_without_arg_errors_is_done(stage: Stage) -> None:
+def test_a_job_without_arg_errors_is_done(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", greet)
     pool = stage.stepped(worker)
@@ -151,7 +153,9 @@ class Odd(str):
         (Odd("odd"), "odd"),
     ],
 )
-def test_a_check_in_is_bounded_and_never_raises(stage: Stage, message: Any, kept: str) -> None:
+def test_a_check_in_is_bounded_and_never_raises(
+    stage: EngineStage, message: Any, kept: str
+) -> None:
     worker = stage.pool()
     worker.job("work", greet)
     pool = stage.stepped(worker)
@@ -163,3 +167,26 @@ def test_a_check_in_is_bounded_and_never_raises(stage: Stage, message: Any, kept
     pool.duty("observer")
     (busy,) = [seen for seen in stage.client.worker_observations() if seen.is_busy]
     assert busy.checkin == kept
+
+
+def test_a_job_can_be_sent_to_another_process_and_copied(stage: EngineStage) -> None:
+    pool, copies = stage.pool(concurrency=1), list[Any]()
+
+    def sent(job: Job) -> Any:
+        return pickle.loads(pickle.dumps(job))  # noqa: S301 - our own bytes
+
+    def work(job: Job) -> None:
+        job.checkin("before")
+        copies.extend([sent(job), copy.deepcopy(job)])
+        assert job.arg_str("missing") == ""
+        copies.append(sent(job))
+        assert job.arg_error
+
+    pool.job("work", work)
+    job = stage.enqueuer.enqueue("work", {"n": [1]})
+    stage.stepped(pool).work()
+    assert stage.outcomes() == ["done"]
+    for each in copies:
+        assert (each.id, each.args, each.raw) == (job.id, {"n": [1]}, job.raw)
+        each.checkin("ignored")
+    assert [each.has_unread_arg_error for each in copies] == [False, False, True]

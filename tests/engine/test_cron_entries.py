@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
 from tests.support.steps import StepPool
 from workkit.errors import InvalidArgs, InvalidName, InvalidOption, InvalidSpec, PoolState
@@ -22,7 +22,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
 
 
-def hourly(stage: Stage, spec: str = HOURLY, **options: Any) -> StepPool:
+def hourly(stage: EngineStage, spec: str = HOURLY, **options: Any) -> StepPool:
     """Start a pool that plans a job for every full hour; the clock begins at one."""
     worker = stage.pool()
     worker.job("tick", nothing)
@@ -30,7 +30,7 @@ def hourly(stage: Stage, spec: str = HOURLY, **options: Any) -> StepPool:
     return stage.stepped(worker)
 
 
-def due_now(stage: Stage, pool: StepPool) -> list[int]:
+def due_now(stage: EngineStage, pool: StepPool) -> list[int]:
     """Plan, move and run; return for which second each job that ran was planned."""
     pool.duty("periodic")
     pool.duty("requeuer")
@@ -41,7 +41,7 @@ def due_now(stage: Stage, pool: StepPool) -> list[int]:
 
 
 def test_the_newest_missed_slot_runs_once_if_it_is_not_older_than_catch_up_s(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: EngineStage, caplog: pytest.LogCaptureFixture
 ) -> None:
     pool, other = hourly(stage), hourly(stage)
     began_s = stage.clock.now_s
@@ -53,7 +53,7 @@ def test_the_newest_missed_slot_runs_once_if_it_is_not_older_than_catch_up_s(
     assert due_now(stage, other) == due_now(stage, pool) == []
 
 
-def test_two_pools_that_come_back_together_run_a_missed_slot_once(stage: Stage) -> None:
+def test_two_pools_that_come_back_together_run_a_missed_slot_once(stage: EngineStage) -> None:
     pools = [hourly(stage) for _ in range(3)]
     pools[0].duty("periodic")
     stage.clock.advance(2 * HOUR_S)
@@ -64,7 +64,7 @@ def test_two_pools_that_come_back_together_run_a_missed_slot_once(stage: Stage) 
 
 @pytest.mark.parametrize(("catch_up_s", "runs"), [(600, False), (1_199, False), (1_200, True)])
 def test_a_missed_slot_that_is_too_old_is_left_out_and_the_log_says_so(
-    stage: Stage, caplog: pytest.LogCaptureFixture, catch_up_s: int, *, runs: bool
+    stage: EngineStage, caplog: pytest.LogCaptureFixture, catch_up_s: int, *, runs: bool
 ) -> None:
     pool = hourly(stage, catch_up_s=catch_up_s)
     pool.duty("periodic")
@@ -75,7 +75,7 @@ def test_a_missed_slot_that_is_too_old_is_left_out_and_the_log_says_so(
     assert said in caplog.text
 
 
-def test_catch_up_0_runs_a_missed_slot_only_in_its_own_second(stage: Stage) -> None:
+def test_catch_up_0_runs_a_missed_slot_only_in_its_own_second(stage: EngineStage) -> None:
     pool = hourly(stage, catch_up_s=0)
     pool.duty("periodic")
     stage.clock.advance(HOUR_S + 1)
@@ -85,7 +85,7 @@ def test_catch_up_0_runs_a_missed_slot_only_in_its_own_second(stage: Stage) -> N
     assert due_now(stage, pool) == [stage.clock.now_s]
 
 
-def test_slots_that_were_planned_run_late_rather_than_never(stage: Stage) -> None:
+def test_slots_that_were_planned_run_late_rather_than_never(stage: EngineStage) -> None:
     pool = hourly(stage, "0 * * * * *", catch_up_s=HOUR_S)
     began_s = stage.clock.now_s
     pool.duty("periodic")
@@ -95,7 +95,7 @@ def test_slots_that_were_planned_run_late_rather_than_never(stage: Stage) -> Non
     assert ran == [began_s + 60 * n for n in (1, 2, 3, 4)]
 
 
-def test_a_new_entry_catches_up_nothing(stage: Stage) -> None:
+def test_a_new_entry_catches_up_nothing(stage: EngineStage) -> None:
     stage.clock.advance(1)
     pool = hourly(stage)
     assert due_now(stage, pool) == []
@@ -103,7 +103,7 @@ def test_a_new_entry_catches_up_nothing(stage: Stage) -> None:
     assert due_now(stage, pool) == [stage.clock.now_s]
 
 
-def test_slots_further_ahead_than_four_minutes_are_left_to_later(stage: Stage) -> None:
+def test_slots_further_ahead_than_four_minutes_are_left_to_later(stage: EngineStage) -> None:
     pool = hourly(stage, "0 * * * * *")
     began_s = stage.clock.now_s
     pool.duty("periodic")
@@ -116,7 +116,7 @@ def test_slots_further_ahead_than_four_minutes_are_left_to_later(stage: Stage) -
     assert stage.client.scheduled_jobs().total == 5
 
 
-def test_a_planner_comes_back_twice_a_minute(stage: Stage) -> None:
+def test_a_planner_comes_back_twice_a_minute(stage: EngineStage) -> None:
     pool = hourly(stage)
     assert all(24 <= pool.duty("periodic") <= 36 for _ in range(20))
 
@@ -125,7 +125,7 @@ def test_a_planner_comes_back_twice_a_minute(stage: Stage) -> None:
 
 
 @pytest.mark.one_server
-def test_the_same_spec_and_name_are_registered_once(stage: Stage) -> None:
+def test_the_same_spec_and_name_are_registered_once(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.periodically_enqueue(HOURLY, "tick")
     for args in (None, {"n": 1}):
@@ -159,7 +159,9 @@ def test_the_same_spec_and_name_are_registered_once(stage: Stage) -> None:
         ("@every -5m", "'-5m'"),
     ],
 )
-def test_an_invalid_spec_is_refused_with_the_reason(stage: Stage, spec: str, reason: str) -> None:
+def test_an_invalid_spec_is_refused_with_the_reason(
+    stage: EngineStage, spec: str, reason: str
+) -> None:
     worker = stage.pool()
     with pytest.raises(InvalidSpec) as raised:
         worker.periodically_enqueue(spec, "tick")
@@ -168,7 +170,7 @@ def test_an_invalid_spec_is_refused_with_the_reason(stage: Stage, spec: str, rea
 
 
 @pytest.mark.one_server
-def test_an_entry_with_a_bad_name_bad_args_or_a_bad_option_is_refused(stage: Stage) -> None:
+def test_an_entry_with_a_bad_name_bad_args_or_a_bad_option_is_refused(stage: EngineStage) -> None:
     worker = stage.pool()
     with pytest.raises(InvalidName, match="comma"):
         worker.periodically_enqueue(HOURLY, "a,b")
@@ -182,7 +184,7 @@ def test_an_entry_with_a_bad_name_bad_args_or_a_bad_option_is_refused(stage: Sta
 
 @pytest.mark.one_server
 def test_a_spec_that_does_something_else_than_it_seems_to_say_is_warned_about(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: EngineStage, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "workkit"):
         stage.pool().periodically_enqueue("*/90 * * * *", "tick")
@@ -190,7 +192,7 @@ def test_a_spec_that_does_something_else_than_it_seems_to_say_is_warned_about(
 
 
 @pytest.mark.one_server
-def test_a_spec_from_an_enum_is_registered_by_its_value(stage: Stage) -> None:
+def test_a_spec_from_an_enum_is_registered_by_its_value(stage: EngineStage) -> None:
     class Spec(str, Enum):  # noqa: UP042 - it prints its name, not its value
         NIGHTLY = "0 4 * * *"
 
@@ -205,7 +207,7 @@ def test_a_spec_from_an_enum_is_registered_by_its_value(stage: Stage) -> None:
 
 @pytest.mark.one_server
 def test_a_spec_that_goes_by_a_zone_of_the_host_other_than_utc_is_warned_about(
-    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    stage: EngineStage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Europe/Berlin")
     with caplog.at_level(logging.WARNING, "workkit"):
@@ -227,7 +229,7 @@ def test_a_spec_that_goes_by_a_zone_of_the_host_other_than_utc_is_warned_about(
     ],
 )
 def test_a_spec_that_means_the_same_on_every_host_is_not_warned_about(
-    stage: Stage,
+    stage: EngineStage,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     zone: str,
@@ -239,7 +241,7 @@ def test_a_spec_that_means_the_same_on_every_host_is_not_warned_about(
     assert caplog.text == ""
 
 
-def test_a_spec_with_a_zone_is_due_by_that_zones_clock(stage: Stage) -> None:
+def test_a_spec_with_a_zone_is_due_by_that_zones_clock(stage: EngineStage) -> None:
     # 1 800 000 000 is 15 January 2027, 08:00 in UTC and 09:00 in Berlin.
     worker = stage.pool()
     worker.periodically_enqueue("TZ=Europe/Berlin 2 9 * * *", "berlin")

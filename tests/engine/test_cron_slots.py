@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.parity.gopeer import Clock, GoJob, GoPeer, Scene
 from tests.support.handlers import nothing
 from tests.support.steps import FakeClock, StepPool
@@ -33,7 +33,7 @@ def next_slot(spec: str, epoch_s: int) -> int | None:
 
 
 def planner(
-    stage: Stage,
+    stage: EngineStage,
     spec: str = EVERY_MINUTE,
     handler: Callable[[Job], object] = nothing,
     clock: FakeClock | None = None,
@@ -46,12 +46,12 @@ def planner(
     return stage.stepped(worker, clock)
 
 
-def slot_state(stage: Stage, slot_id: str) -> bytes | None:
+def slot_state(stage: EngineStage, slot_id: str) -> bytes | None:
     state: bytes | None = stage.redis.get(stage.key(f"slot:{slot_id}"))
     return state
 
 
-def due_and_moved(stage: Stage, pool: StepPool) -> str:
+def due_and_moved(stage: EngineStage, pool: StepPool) -> str:
     """Let a minute pass and the due slot be moved; return its id."""
     stage.clock.advance(60)
     pool.duty("requeuer")
@@ -69,7 +69,7 @@ class HalfHour:
     original's schedule more often than they would, and move what is due before ours do.
     """
 
-    def __init__(self, stage: Stage, specs: list[str], skew_s: int = 30) -> None:
+    def __init__(self, stage: EngineStage, specs: list[str], skew_s: int = 30) -> None:
         self.stage = stage
         self.specs = specs
         self.ran: Counter[str] = Counter()
@@ -118,7 +118,7 @@ class HalfHour:
         }
 
 
-def test_three_pools_with_different_clocks_run_every_slot_once(stage: Stage) -> None:
+def test_three_pools_with_different_clocks_run_every_slot_once(stage: EngineStage) -> None:
     half_hour = HalfHour(stage, [EVERY_10_S, "30 */5 * * * *", "@every 90s"])
     half_hour.pass_by()
     assert half_hour.slots() <= half_hour.ran.keys()
@@ -126,14 +126,14 @@ def test_three_pools_with_different_clocks_run_every_slot_once(stage: Stage) -> 
     assert set(stage.outcomes()) == {"done"}
 
 
-def test_clocks_that_are_minutes_apart_cost_no_slot_and_run_none_twice(stage: Stage) -> None:
+def test_clocks_that_are_minutes_apart_cost_no_slot_and_run_none_twice(stage: EngineStage) -> None:
     half_hour = HalfHour(stage, [EVERY_10_S, "30 */5 * * * *"], skew_s=150)
     half_hour.pass_by()
     assert half_hour.slots() <= half_hour.ran.keys()
     assert max(half_hour.ran.values()) == 1
 
 
-def test_beside_pools_of_the_original_second_copies_are_dropped(stage: Stage) -> None:
+def test_beside_pools_of_the_original_second_copies_are_dropped(stage: EngineStage) -> None:
     half_hour = HalfHour(stage, [EVERY_10_S, "30 */5 * * * *"])
     for skew_s in (-30, 0, 30):
         half_hour.join(skew_s)
@@ -150,7 +150,7 @@ def test_beside_pools_of_the_original_second_copies_are_dropped(stage: Stage) ->
 
 
 def test_what_is_scheduled_is_what_the_original_schedules_byte_for_byte(
-    stage: Stage, golden: Callable[[str], Any]
+    stage: EngineStage, golden: Callable[[str], Any]
 ) -> None:
     recorded = golden("live_pool_state")
     worker = stage.pool()
@@ -168,7 +168,7 @@ def test_what_is_scheduled_is_what_the_original_schedules_byte_for_byte(
 
 
 def test_a_pool_of_the_original_sees_when_slots_were_planned_and_is_not_kept_from_its_own(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     planner(stage).duty("periodic")
     planned_at = int(stage.redis.get(stage.key("last_periodic_enqueue")))
@@ -178,7 +178,7 @@ def test_a_pool_of_the_original_sees_when_slots_were_planned_and_is_not_kept_fro
     assert len(stage.client.scheduled_jobs().jobs) == 8
 
 
-def test_the_key_of_a_slot_says_how_far_it_has_come(stage: Stage) -> None:
+def test_the_key_of_a_slot_says_how_far_it_has_come(stage: EngineStage) -> None:
     pool = planner(stage)
     pool.duty("periodic")
     first = f"periodic:tick:{EVERY_MINUTE}:{stage.clock.now_s + 60}"
@@ -194,7 +194,7 @@ def test_the_key_of_a_slot_says_how_far_it_has_come(stage: Stage) -> None:
     assert planned_until == {b'["tick", "0 * * * * *"]': str(stage.clock.now_s + 180).encode()}
 
 
-def test_a_cron_job_has_its_args_in_every_slot(stage: Stage) -> None:
+def test_a_cron_job_has_its_args_in_every_slot(stage: EngineStage) -> None:
     seen = []
     pool = planner(stage, handler=lambda job: seen.append(job.args), args={"n": 2**60, "x": []})
     for _ in range(3):
@@ -207,7 +207,7 @@ def test_a_cron_job_has_its_args_in_every_slot(stage: Stage) -> None:
 
 @pytest.mark.parametrize("state", ["queued", "started", "done"])
 def test_a_second_copy_of_a_slot_is_dropped_however_far_the_first_has_come(
-    stage: Stage, state: str
+    stage: EngineStage, state: str
 ) -> None:
     ran: list[str] = []
     pool, other = planner(stage, handler=lambda job: ran.append(job.id)), planner(stage)
@@ -237,7 +237,7 @@ def test_a_second_copy_of_a_slot_is_dropped_however_far_the_first_has_come(
     assert stage.in_progress("tick") == stage.lock("tick") == 0
 
 
-def test_a_slot_whose_job_fails_is_tried_again_like_any_job(stage: Stage) -> None:
+def test_a_slot_whose_job_fails_is_tried_again_like_any_job(stage: EngineStage) -> None:
     ran: list[int] = []
 
     def fail_once(job: Job) -> None:
@@ -261,7 +261,7 @@ def test_a_slot_whose_job_fails_is_tried_again_like_any_job(stage: Stage) -> Non
 # A slot whose pool dies.
 
 
-def crashed(stage: Stage, *, begun: bool) -> tuple[StepPool, str]:
+def crashed(stage: EngineStage, *, begun: bool) -> tuple[StepPool, str]:
     """Start a pool after another one has died with a claimed slot."""
     dying = planner(stage)
     dying.duty("periodic")
@@ -277,7 +277,7 @@ def crashed(stage: Stage, *, begun: bool) -> tuple[StepPool, str]:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_a_slot_whose_pool_died_runs_again(stage: Stage, *, begun: bool) -> None:
+def test_a_slot_whose_pool_died_runs_again(stage: EngineStage, *, begun: bool) -> None:
     pool, slot_id = crashed(stage, begun=begun)
     pool.watch(14)
     pool.work()
@@ -289,7 +289,7 @@ def test_a_slot_whose_pool_died_runs_again(stage: Stage, *, begun: bool) -> None
 
 
 def test_a_recovered_slot_runs_even_while_its_dead_pool_is_still_registered(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     pool, slot_id = crashed(stage, begun=True)
     pool.watch(10)
@@ -304,7 +304,7 @@ def test_a_recovered_slot_runs_even_while_its_dead_pool_is_still_registered(
 
 
 def test_a_slot_given_back_by_a_reaper_of_the_original_runs_before_its_pool_is_forgotten(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     pool, slot_id = crashed(stage, begun=True)
     (in_progress,) = stage.redis.keys(stage.key("jobs:tick:*:inprogress"))
@@ -326,7 +326,7 @@ def exchanges_of(pool: StepPool, duty: str) -> Iterator[None]:
             return
 
 
-def test_a_slot_that_a_stopping_pool_gives_back_runs_elsewhere(stage: Stage) -> None:
+def test_a_slot_that_a_stopping_pool_gives_back_runs_elsewhere(stage: EngineStage) -> None:
     pool, other = planner(stage), planner(stage)
     pool.duty("periodic")
     slot_id = due_and_moved(stage, pool)
@@ -340,7 +340,7 @@ def test_a_slot_that_a_stopping_pool_gives_back_runs_elsewhere(stage: Stage) -> 
 
 
 @pytest.mark.parametrize("fault", ["lose_reply", "drop"])
-def test_a_lost_reply_costs_no_slot_and_runs_none_twice(stage: Stage, fault: str) -> None:
+def test_a_lost_reply_costs_no_slot_and_runs_none_twice(stage: EngineStage, fault: str) -> None:
     ran: list[str] = []
     pool = planner(stage, handler=lambda job: ran.append(job.id))
     pool.duty("periodic")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import Client, Drained, Enqueuer, Job
 from workkit.engine.serving import draining
 from workkit.errors import PoolState
@@ -174,7 +174,7 @@ def test_only_a_running_pool_is_drained(make_pool: MakePool) -> None:
 
 
 def test_drain_sees_a_job_that_was_enqueued_behind_its_back_by_one_that_has_just_ended(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("work", lambda job: None)
@@ -193,7 +193,7 @@ def test_drain_sees_a_job_that_was_enqueued_behind_its_back_by_one_that_has_just
         request = look.send(pool.link.send(request.commands))
 
 
-def test_while_the_pool_is_at_work_drain_asks_redis_nothing(stage: Stage) -> None:
+def test_while_the_pool_is_at_work_drain_asks_redis_nothing(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=1)
     names = [f"work {number}" for number in range(10_000)]
     for name in names:

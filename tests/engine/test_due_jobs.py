@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
 from workkit import Client, Enqueuer, Job
 from workkit.core.clock import SystemClock
@@ -76,7 +76,7 @@ def test_retried_jobs_start_in_their_second_or_the_next(
 
 
 def test_a_job_is_not_moved_a_second_before_it_is_due_and_at_once_when_it_is(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
@@ -93,7 +93,7 @@ def test_a_job_is_not_moved_a_second_before_it_is_due_and_at_once_when_it_is(
     assert stage.client.scheduled_jobs().total == 0
 
 
-def test_a_fraction_of_a_second_never_makes_a_job_early(stage: Stage) -> None:
+def test_a_fraction_of_a_second_never_makes_a_job_early(stage: EngineStage) -> None:
     stage.clock.advance(0.7)
     worker = stage.pool()
     worker.job("work", nothing)
@@ -107,7 +107,7 @@ def test_a_fraction_of_a_second_never_makes_a_job_early(stage: Stage) -> None:
     assert len(stage.waiting("work")) == 1
 
 
-def test_the_requeuer_comes_back_when_the_next_job_is_due(stage: Stage) -> None:
+def test_the_requeuer_comes_back_when_the_next_job_is_due(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -117,7 +117,7 @@ def test_the_requeuer_comes_back_when_the_next_job_is_due(stage: Stage) -> None:
     assert pool.duty("requeuer") == pytest.approx(0.25)
 
 
-def test_due_jobs_are_moved_in_batches_the_earliest_first(stage: Stage) -> None:
+def test_due_jobs_are_moved_in_batches_the_earliest_first(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -134,7 +134,7 @@ def test_due_jobs_are_moved_in_batches_the_earliest_first(stage: Stage) -> None:
     assert stage.client.scheduled_jobs().total == 1
 
 
-def test_jobs_of_every_name_are_moved_whoever_knows_them(stage: Stage) -> None:
+def test_jobs_of_every_name_are_moved_whoever_knows_them(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("known", nothing)
     pool = stage.stepped(worker)
@@ -146,7 +146,7 @@ def test_jobs_of_every_name_are_moved_whoever_knows_them(stage: Stage) -> None:
     assert stage.client.dead_jobs().total == 0
 
 
-def test_two_requeuers_move_every_job_once(stage: Stage) -> None:
+def test_two_requeuers_move_every_job_once(stage: EngineStage) -> None:
     pools = []
     for _ in range(2):
         worker = stage.pool()
@@ -171,7 +171,7 @@ def test_two_requeuers_move_every_job_once(stage: Stage) -> None:
     assert len(set(stage.waiting("work"))) == len(stage.waiting("work")) == 100
 
 
-def test_what_is_no_job_is_buried_and_holds_up_nobody(stage: Stage) -> None:
+def test_what_is_no_job_is_buried_and_holds_up_nobody(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -186,7 +186,9 @@ def test_what_is_no_job_is_buried_and_holds_up_nobody(stage: Stage) -> None:
     assert {entry.job.name for entry in dead.jobs} == {"scheduled", "retry"}
 
 
-def test_jobs_whose_queue_is_unusable_stay_and_those_behind_them_are_moved(stage: Stage) -> None:
+def test_jobs_whose_queue_is_unusable_stay_and_those_behind_them_are_moved(
+    stage: EngineStage,
+) -> None:
     worker = stage.pool()
     worker.job("fine", nothing)
     pool = stage.stepped(worker)
@@ -206,7 +208,7 @@ def test_jobs_whose_queue_is_unusable_stay_and_those_behind_them_are_moved(stage
     assert len(stage.waiting("broken")) == BATCH + 20
 
 
-def test_args_come_through_schedule_and_retry_byte_for_byte(stage: Stage) -> None:
+def test_args_come_through_schedule_and_retry_byte_for_byte(stage: EngineStage) -> None:
     worker = stage.pool()
 
     @worker.job

@@ -10,14 +10,14 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Notes
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.support.handlers import fail
 from tests.support.steps import StepPool
 from workkit import Client, Enqueuer, Job
 from workkit.errors import InvalidOption
 
 
-def retry_until_gone(stage: Stage, pool: StepPool) -> list[int]:
+def retry_until_gone(stage: EngineStage, pool: StepPool) -> list[int]:
     """Run a failing job as often as it is retried; return how long it waited each time."""
     waits = []
     pool.work()
@@ -31,7 +31,7 @@ def retry_until_gone(stage: Stage, pool: StepPool) -> list[int]:
     return waits
 
 
-def test_a_job_is_tried_four_times_by_default_and_then_dead(stage: Stage) -> None:
+def test_a_job_is_tried_four_times_by_default_and_then_dead(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", fail)
     pool = stage.stepped(worker)
@@ -45,7 +45,7 @@ def test_a_job_is_tried_four_times_by_default_and_then_dead(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize("max_fails", [1, 2, 7])
-def test_max_fails_says_how_many_failures_are_the_end(stage: Stage, max_fails: int) -> None:
+def test_max_fails_says_how_many_failures_are_the_end(stage: EngineStage, max_fails: int) -> None:
     worker = stage.pool()
     worker.job("work", fail, max_fails=max_fails)
     pool = stage.stepped(worker)
@@ -54,7 +54,7 @@ def test_max_fails_says_how_many_failures_are_the_end(stage: Stage, max_fails: i
     assert stage.client.dead_jobs().jobs[0].job.fails == max_fails
 
 
-def test_skip_dead_drops_a_job_after_its_last_failure(stage: Stage) -> None:
+def test_skip_dead_drops_a_job_after_its_last_failure(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", fail, max_fails=2, skip_dead=True)
     pool = stage.stepped(worker)
@@ -66,7 +66,7 @@ def test_skip_dead_drops_a_job_after_its_last_failure(stage: Stage) -> None:
 
 
 def test_a_retried_job_knows_how_it_failed_and_forgets_nothing_when_it_succeeds(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker, seen = stage.pool(), []
 
@@ -86,7 +86,7 @@ def test_a_retried_job_knows_how_it_failed_and_forgets_nothing_when_it_succeeds(
 
 @pytest.mark.parametrize("kind", ["history", "no history"])
 def test_an_error_that_is_no_utf8_or_very_long_is_stored_all_the_same(
-    stage: Stage, caplog: pytest.LogCaptureFixture, kind: str
+    stage: EngineStage, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     caplog.set_level(logging.CRITICAL, "workkit")  # reports of tests cannot hold such texts either
     options = {} if kind == "history" else {"history": None}
@@ -110,7 +110,7 @@ def test_an_error_that_is_no_utf8_or_very_long_is_stored_all_the_same(
 # The delay.
 
 
-def test_the_default_delay_grows_with_the_fourth_power_of_the_failures(stage: Stage) -> None:
+def test_the_default_delay_grows_with_the_fourth_power_of_the_failures(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=20)
     worker.job("work", fail, max_fails=6)
     pool = stage.stepped(worker)
@@ -120,7 +120,7 @@ def test_the_default_delay_grows_with_the_fourth_power_of_the_failures(stage: St
             assert fails**4 + 15 <= wait <= fails**4 + 15 + 29 * (fails + 1)
 
 
-def test_the_default_delay_is_spread_over_its_whole_range(stage: Stage) -> None:
+def test_the_default_delay_is_spread_over_its_whole_range(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=50)
     worker.job("work", fail)
     pool = stage.stepped(worker)
@@ -132,7 +132,7 @@ def test_the_default_delay_is_spread_over_its_whole_range(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("value", "delay"), [(7, 7), (0, 0), (0.2, 1), (59.5, 60), (True, 1)])
 def test_a_backoff_of_the_users_says_when_a_job_is_tried_again(
-    stage: Stage, value: float, delay: int
+    stage: EngineStage, value: float, delay: int
 ) -> None:
     worker, asked = stage.pool(), []
 
@@ -147,7 +147,7 @@ def test_a_backoff_of_the_users_says_when_a_job_is_tried_again(
     assert asked == [(1, {"n": 5}), (2, {"n": 5})]
 
 
-def test_a_backoff_of_centuries_is_cut_to_ten_years(stage: Stage) -> None:
+def test_a_backoff_of_centuries_is_cut_to_ten_years(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", fail, backoff=lambda job: 1e300)
     pool = stage.stepped(worker)
@@ -183,7 +183,7 @@ def broken_backoff(what: str) -> Any:
 @pytest.mark.one_server
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_backoff_costs_its_delay_and_not_the_job(
-    stage: Stage, caplog: pytest.LogCaptureFixture, what: str
+    stage: EngineStage, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     worker = stage.pool()
     worker.job("work", fail, backoff=broken_backoff(what))
@@ -235,7 +235,7 @@ def test_a_broken_backoff_ends_neither_a_worker_nor_the_loop(
     ],
 )
 def test_an_option_out_of_its_range_is_refused_where_it_is_given(
-    stage: Stage, options: dict[str, Any]
+    stage: EngineStage, options: dict[str, Any]
 ) -> None:
     worker = stage.pool()
     with pytest.raises(InvalidOption, match=next(iter(options))):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.parity.gopeer import Clock, Scene
 from tests.support.handlers import nothing
 from tests.support.steps import StepPool
@@ -20,18 +20,18 @@ def fail(job: Job) -> None:
     raise LookupError(f"no page {job.arg_int('n')}")
 
 
-def one_record(stage: Stage) -> HistoryRecord:
+def one_record(stage: EngineStage) -> HistoryRecord:
     (record,) = stage.history()
     return record
 
 
-def entry_ids(stage: Stage) -> list[tuple[int, int]]:
+def entry_ids(stage: EngineStage) -> list[tuple[int, int]]:
     """Read the ids of all entries as pairs of milliseconds and total."""
     ids = [entry_id.decode() for entry_id, _ in stage.redis.xrange(stage.key("history"))]
     return [(int(ms), int(total)) for ms, _, total in (text.partition("-") for text in ids)]
 
 
-def run_jobs(stage: Stage, pool: StepPool, count: int) -> None:
+def run_jobs(stage: EngineStage, pool: StepPool, count: int) -> None:
     stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(count)])
     pool.work(count + 10)
 
@@ -40,7 +40,7 @@ def run_jobs(stage: Stage, pool: StepPool, count: int) -> None:
 
 
 def test_a_job_that_is_done_is_remembered_with_its_times_its_worker_and_its_machine(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("work", nothing)
@@ -73,7 +73,7 @@ def test_a_job_that_is_done_is_remembered_with_its_times_its_worker_and_its_mach
 
 
 def test_failures_are_remembered_with_headline_and_fingerprint_until_the_last(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("work", fail, max_fails=2)
@@ -95,7 +95,7 @@ def test_failures_are_remembered_with_headline_and_fingerprint_until_the_last(
     assert len(records[0].fingerprint) == 12
 
 
-def test_different_failures_have_different_fingerprints(stage: Stage) -> None:
+def test_different_failures_have_different_fingerprints(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=5)
 
     @worker.job
@@ -112,7 +112,7 @@ def test_different_failures_have_different_fingerprints(stage: Stage) -> None:
     assert len({record.fingerprint for record in stage.history()}) == 4
 
 
-def test_a_job_that_is_given_back_is_remembered_as_returned(stage: Stage) -> None:
+def test_a_job_that_is_given_back_is_remembered_as_returned(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -129,7 +129,7 @@ def test_a_job_that_is_given_back_is_remembered_as_returned(stage: Stage) -> Non
 
 
 def test_a_job_that_somebody_else_took_over_is_remembered_as_fenced_and_does_not_count(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     workers = [stage.pool(concurrency=1) for _ in range(2)]
     for worker in workers:
@@ -150,7 +150,7 @@ def test_a_job_that_somebody_else_took_over_is_remembered_as_fenced_and_does_not
     assert stage.lock("work") == stage.in_progress("work") == 0
 
 
-def test_what_cannot_run_is_remembered_with_the_reason(stage: Stage) -> None:
+def test_what_cannot_run_is_remembered_with_the_reason(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=5)
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -162,7 +162,7 @@ def test_what_cannot_run_is_remembered_with_the_reason(stage: Stage) -> None:
     assert {junk.job_id, "x"} == {dead.job.id for dead in stage.client.iter_dead_jobs()}
 
 
-def test_a_claim_whose_reply_was_lost_is_remembered_as_unreceived(stage: Stage) -> None:
+def test_a_claim_whose_reply_was_lost_is_remembered_as_unreceived(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -177,7 +177,7 @@ def test_a_claim_whose_reply_was_lost_is_remembered_as_unreceived(stage: Stage) 
     ]
 
 
-def dead_pool(stage: Stage, jobs: int) -> StepPool:
+def dead_pool(stage: EngineStage, jobs: int) -> StepPool:
     """Start a pool that holds jobs, and stop its heartbeat for ever."""
     worker = stage.pool(concurrency=jobs)
     worker.job("work", nothing)
@@ -187,7 +187,7 @@ def dead_pool(stage: Stage, jobs: int) -> StepPool:
     return pool
 
 
-def test_jobs_of_a_dead_pool_are_remembered_as_recovered(stage: Stage) -> None:
+def test_jobs_of_a_dead_pool_are_remembered_as_recovered(stage: EngineStage) -> None:
     dead = dead_pool(stage, 3)
     worker = stage.pool(concurrency=1)
     worker.job("work", nothing)
@@ -205,7 +205,7 @@ def test_jobs_of_a_dead_pool_are_remembered_as_recovered(stage: Stage) -> None:
     assert {r.job_id for r in records} == {r.job_id for r in stage.history()[3:]}
 
 
-def test_a_job_whose_pools_die_too_often_is_remembered_as_dead_of_that(stage: Stage) -> None:
+def test_a_job_whose_pools_die_too_often_is_remembered_as_dead_of_that(stage: EngineStage) -> None:
     dead_pool(stage, 1)
     stage.redis.lpush(stage.key("jobs:work"), b"{junk")
     worker = stage.pool(concurrency=1, max_recoveries=1)
@@ -218,7 +218,9 @@ def test_a_job_whose_pools_die_too_often_is_remembered_as_dead_of_that(stage: St
     assert dead.error.startswith("PoolDied: the worker process died 1 times")
 
 
-def test_what_was_recovered_is_told_though_the_pool_has_nothing_else_to_say(stage: Stage) -> None:
+def test_what_was_recovered_is_told_though_the_pool_has_nothing_else_to_say(
+    stage: EngineStage,
+) -> None:
     dead_pool(stage, 1)
     stage.redis.set(stage.key("jobs:work:paused"), "1")
     worker = stage.pool()
@@ -230,7 +232,7 @@ def test_what_was_recovered_is_told_though_the_pool_has_nothing_else_to_say(stag
     assert stage.outcomes() == ["recovered"]
 
 
-def test_without_history_recoveries_are_not_collected(stage: Stage) -> None:
+def test_without_history_recoveries_are_not_collected(stage: EngineStage) -> None:
     dead_pool(stage, 1)
     worker = stage.pool(history=None)
     worker.job("work", nothing)
@@ -241,7 +243,7 @@ def test_without_history_recoveries_are_not_collected(stage: Stage) -> None:
     assert stage.history() == []
 
 
-def test_args_and_check_ins_are_remembered_on_request(stage: Stage) -> None:
+def test_args_and_check_ins_are_remembered_on_request(stage: EngineStage) -> None:
     options = HistoryOptions(args=True, checkins=True, version="2026.11")
     worker = stage.pool(concurrency=1, history=options)
 
@@ -265,7 +267,7 @@ def test_args_and_check_ins_are_remembered_on_request(stage: Stage) -> None:
     assert {record.version for record in (two, thirty, long)} == {"2026.11"}
 
 
-def test_args_are_not_kept_unless_they_were_asked_for(stage: Stage) -> None:
+def test_args_are_not_kept_unless_they_were_asked_for(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", lambda job: job.checkin("secret"))
     run_jobs(stage, stage.stepped(worker), 1)
@@ -274,7 +276,7 @@ def test_args_are_not_kept_unless_they_were_asked_for(stage: Stage) -> None:
     assert b"secret" not in stage.redis.xrange(stage.key("history"))[0][1][b"r"]
 
 
-def test_pools_that_keep_more_and_pools_that_do_not_share_one_history(stage: Stage) -> None:
+def test_pools_that_keep_more_and_pools_that_do_not_share_one_history(stage: EngineStage) -> None:
     for options in (HistoryOptions(args=True), HistoryOptions()):
         worker = stage.pool(history=options)
         worker.job("work", nothing)
@@ -285,7 +287,7 @@ def test_pools_that_keep_more_and_pools_that_do_not_share_one_history(stage: Sta
 # How it is kept.
 
 
-def test_all_that_ends_in_one_exchange_is_one_entry(stage: Stage) -> None:
+def test_all_that_ends_in_one_exchange_is_one_entry(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=40)
     worker.job("work", fail, max_fails=1)
     pool = stage.stepped(worker)
@@ -300,7 +302,7 @@ def test_all_that_ends_in_one_exchange_is_one_entry(stage: Stage) -> None:
     assert len(stage.history()) == 40
 
 
-def test_without_history_nothing_is_written_and_nothing_else_changes(stage: Stage) -> None:
+def test_without_history_nothing_is_written_and_nothing_else_changes(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=5, history=None)
     worker.job("work", fail, max_fails=1)
     pool = stage.stepped(worker)
@@ -311,7 +313,7 @@ def test_without_history_nothing_is_written_and_nothing_else_changes(stage: Stag
     assert (stage.client.history_extent().written, stage.client.history_extent().kept) == (0, 0)
 
 
-def test_a_pool_of_the_original_is_not_disturbed_by_history(stage: Stage) -> None:
+def test_a_pool_of_the_original_is_not_disturbed_by_history(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     run_jobs(stage, stage.stepped(worker), 5)
@@ -321,7 +323,7 @@ def test_a_pool_of_the_original_is_not_disturbed_by_history(stage: Stage) -> Non
     assert go.errors == []
 
 
-def test_the_cap_takes_the_oldest_and_the_extent_says_how_many(stage: Stage) -> None:
+def test_the_cap_takes_the_oldest_and_the_extent_says_how_many(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=1, history=HistoryOptions(max_records=150))
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -338,7 +340,7 @@ def test_the_cap_takes_the_oldest_and_the_extent_says_how_many(stage: Stage) -> 
     assert stage.history()[-1].job_id == newest.id
 
 
-def test_the_cap_counts_executions_however_many_there_are_in_an_entry(stage: Stage) -> None:
+def test_the_cap_counts_executions_however_many_there_are_in_an_entry(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=50, history=HistoryOptions(max_records=500))
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -348,11 +350,11 @@ def test_the_cap_counts_executions_however_many_there_are_in_an_entry(stage: Sta
     assert 500 <= extent.kept <= 1_500  # the server trims by whole nodes
 
 
-def kept_bytes(stage: Stage) -> int:
+def kept_bytes(stage: EngineStage) -> int:
     return sum(len(fields[b"r"]) for _, fields in stage.redis.xrange(stage.key("history")))
 
 
-def test_the_bound_in_mb_takes_the_oldest_and_the_extent_says_how_many(stage: Stage) -> None:
+def test_the_bound_in_mb_takes_the_oldest_and_the_extent_says_how_many(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=10, history=HistoryOptions(max_mb=0.1, args=True))
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -367,7 +369,7 @@ def test_the_bound_in_mb_takes_the_oldest_and_the_extent_says_how_many(stage: St
 
 
 @pytest.mark.one_server
-def test_the_bound_in_mb_is_about_what_the_server_uses(stage: Stage) -> None:
+def test_the_bound_in_mb_is_about_what_the_server_uses(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=50, history=HistoryOptions(max_mb=0.5))
     worker.job("work", fail, max_fails=1)
     run_jobs(stage, stage.stepped(worker), 8_000)
@@ -376,7 +378,7 @@ def test_the_bound_in_mb_is_about_what_the_server_uses(stage: Stage) -> None:
     assert 0.3 * 2**20 < used < 0.7 * 2**20
 
 
-def test_a_stream_from_before_there_was_a_bound_in_mb_goes_on(stage: Stage) -> None:
+def test_a_stream_from_before_there_was_a_bound_in_mb_goes_on(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -387,7 +389,7 @@ def test_a_stream_from_before_there_was_a_bound_in_mb_goes_on(stage: Stage) -> N
     assert len(stage.history()) == stage.client.history_extent().written == 10
 
 
-def test_what_is_too_old_is_deleted_though_nothing_runs_any_more(stage: Stage) -> None:
+def test_what_is_too_old_is_deleted_though_nothing_runs_any_more(stage: EngineStage) -> None:
     worker = stage.pool(history=HistoryOptions(max_age_s=3_600))
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -407,7 +409,7 @@ def test_what_is_too_old_is_deleted_though_nothing_runs_any_more(stage: Stage) -
     assert stage.client.history_extent().trimmed == 5
 
 
-def test_a_bound_by_age_leaves_a_key_of_a_wrong_type_alone(stage: Stage) -> None:
+def test_a_bound_by_age_leaves_a_key_of_a_wrong_type_alone(stage: EngineStage) -> None:
     worker = stage.pool(history=HistoryOptions(max_age_s=3_600))
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -440,7 +442,7 @@ def test_a_cap_out_of_its_range_is_refused(max_records: int) -> None:
 # The ids of entries.
 
 
-def test_ids_grow_while_the_clock_runs_back(stage: Stage) -> None:
+def test_ids_grow_while_the_clock_runs_back(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -454,7 +456,7 @@ def test_ids_grow_while_the_clock_runs_back(stage: Stage) -> None:
     assert stage.client.history_extent().written == 15
 
 
-def test_ids_of_pools_with_different_clocks_grow(stage: Stage) -> None:
+def test_ids_of_pools_with_different_clocks_grow(stage: EngineStage) -> None:
     pools = []
     for skew_s in (0, 45, -45):
         worker = stage.pool()
@@ -469,7 +471,7 @@ def test_ids_of_pools_with_different_clocks_grow(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("passed_s", [0, 60, -60])
-def test_a_lost_head_costs_neither_entries_nor_the_count(stage: Stage, passed_s: int) -> None:
+def test_a_lost_head_costs_neither_entries_nor_the_count(stage: EngineStage, passed_s: int) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -484,7 +486,7 @@ def test_a_lost_head_costs_neither_entries_nor_the_count(stage: Stage, passed_s:
     assert (extent.written, extent.kept) == (15, 15)
 
 
-def test_a_history_key_of_a_wrong_type_costs_history_and_no_job(stage: Stage) -> None:
+def test_a_history_key_of_a_wrong_type_costs_history_and_no_job(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -495,7 +497,7 @@ def test_a_history_key_of_a_wrong_type_costs_history_and_no_job(stage: Stage) ->
     assert stage.in_progress("work") == stage.lock("work") == 0
 
 
-def test_heartbeats_carry_running_totals(stage: Stage) -> None:
+def test_heartbeats_carry_running_totals(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=4)
     worker.job("work", nothing)
     worker.job("fail", fail, max_fails=2, backoff=lambda job: 0)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes, await_event
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
 from workkit import Client, Enqueuer, Job, ReapedPool, WorkerPool
 from workkit.errors import InvalidHandler, InvalidOption, PoolState
@@ -45,7 +45,7 @@ def let_hooks_run(pool: WorkerPool) -> None:
 # Failures and deaths.
 
 
-def test_every_failure_is_told_and_the_last_is_told_as_a_death_too(stage: Stage) -> None:
+def test_every_failure_is_told_and_the_last_is_told_as_a_death_too(stage: EngineStage) -> None:
     worker, told = stage.pool(), Notes()
     worker.job("work", fail, max_fails=2)
     worker.on("failed", lambda job, error: told(("failed", job.fails, repr(error))))
@@ -60,7 +60,7 @@ def test_every_failure_is_told_and_the_last_is_told_as_a_death_too(stage: Stage)
     assert told.wait_for(3) == [("failed", 1, error), ("failed", 2, error), ("dead", job.id, error)]
 
 
-def test_success_is_told_nobody_and_a_discarded_job_as_failed_only(stage: Stage) -> None:
+def test_success_is_told_nobody_and_a_discarded_job_as_failed_only(stage: EngineStage) -> None:
     worker, told = stage.pool(), Notes()
     worker.job("fine", nothing)
     worker.job("unwanted", fail, max_fails=1, skip_dead=True)
@@ -73,7 +73,7 @@ def test_success_is_told_nobody_and_a_discarded_job_as_failed_only(stage: Stage)
     assert told.items == [("failed", "unwanted")]
 
 
-def test_a_job_that_is_no_job_is_told_as_dead_with_its_reason(stage: Stage) -> None:
+def test_a_job_that_is_no_job_is_told_as_dead_with_its_reason(stage: EngineStage) -> None:
     worker, told = stage.pool(), Notes()
     worker.job("work", nothing)
     worker.on("dead", lambda job, error: told((job.name, str(error))))
@@ -86,7 +86,7 @@ def test_a_job_that_is_no_job_is_told_as_dead_with_its_reason(stage: Stage) -> N
 
 
 def test_hooks_are_called_in_the_order_of_what_happened_and_of_their_registration(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker, told = stage.pool(concurrency=10), Notes()
     worker.job("work", fail, max_fails=1)
@@ -105,7 +105,7 @@ def test_hooks_are_called_in_the_order_of_what_happened_and_of_their_registratio
     assert told.wait_for(150) == wanted
 
 
-def test_a_hook_that_raises_is_logged_and_harms_nobody(stage: Stage, records: Notes) -> None:
+def test_a_hook_that_raises_is_logged_and_harms_nobody(stage: EngineStage, records: Notes) -> None:
     worker, told = stage.pool(), Notes()
     worker.job("work", fail, max_fails=1)
 
@@ -129,7 +129,7 @@ def test_a_hook_that_raises_is_logged_and_harms_nobody(stage: Stage, records: No
 
 @pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt])
 def test_a_hook_that_wants_to_end_the_process_keeps_nothing_from_the_others(
-    stage: Stage, exception: type[BaseException]
+    stage: EngineStage, exception: type[BaseException]
 ) -> None:
     worker, told = stage.pool(), Notes()
     worker.job("work", fail, max_fails=1)
@@ -163,7 +163,7 @@ def test_a_slow_hook_holds_up_no_handler_and_counts_to_no_run_time(
         gate.open()
 
 
-def test_a_hook_is_called_after_redis_has_confirmed(stage: Stage) -> None:
+def test_a_hook_is_called_after_redis_has_confirmed(stage: EngineStage) -> None:
     worker, told = stage.pool(), Notes()
     worker.job("work", fail, max_fails=1)
     worker.on("dead", lambda job, error: told(stage.client.dead_jobs().total))
@@ -180,7 +180,7 @@ def test_a_hook_is_called_after_redis_has_confirmed(stage: Stage) -> None:
     assert told.wait_for(1) == [1]
 
 
-def test_a_failure_whose_confirmation_was_lost_is_told_once(stage: Stage) -> None:
+def test_a_failure_whose_confirmation_was_lost_is_told_once(stage: EngineStage) -> None:
     worker, told = stage.pool(), Notes()
     worker.job("work", fail, max_fails=1)
     worker.on("dead", lambda job, error: told(job.id))
@@ -198,7 +198,7 @@ def test_a_failure_whose_confirmation_was_lost_is_told_once(stage: Stage) -> Non
     assert stage.client.dead_jobs().total == 1
 
 
-def test_a_recovered_pool_is_told(stage: Stage) -> None:
+def test_a_recovered_pool_is_told(stage: EngineStage) -> None:
     dying = stage.pool(concurrency=2)
     dying.job("work", nothing)
     worker, told = stage.pool(), Notes()
@@ -341,7 +341,7 @@ def test_a_failure_is_logged_with_its_traceback_and_the_facts(
     assert traceback.tb_frame.f_code.co_name == "fail"  # the engine's own frames are left out
 
 
-def test_what_becomes_of_a_job_is_in_the_log(stage: Stage, records: Notes) -> None:
+def test_what_becomes_of_a_job_is_in_the_log(stage: EngineStage, records: Notes) -> None:
     worker = stage.pool()
     worker.job("dies", fail, max_fails=1)
     worker.job("unwanted", fail, max_fails=1, skip_dead=True)

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from tests.engine.signals import Gate, Notes
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import Job
 from workkit.engine.runners.threads import ThreadRunner
 from workkit.errors import JobTimeout
 
 
 def test_an_interrupt_that_comes_after_a_handler_does_not_hit_the_next_on_its_thread(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker, first_gate, gate = stage.pool(concurrency=1), Gate(), Gate()
     worker.job("first", lambda job: first_gate.spin(), timeout=1)
@@ -40,7 +40,7 @@ def test_an_interrupt_that_comes_after_a_handler_does_not_hit_the_next_on_its_th
 
 @pytest.mark.one_server
 def test_an_interrupt_that_strikes_as_a_handler_ends_costs_neither_the_job_nor_the_worker(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: EngineStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, ran, struck = stage.pool(concurrency=1), Notes(), Notes()
     leave = ThreadRunner._leave
@@ -68,7 +68,9 @@ def test_an_interrupt_that_strikes_as_a_handler_ends_costs_neither_the_job_nor_t
 
 
 @pytest.mark.one_server
-def test_a_debugger_can_be_attached_after_a_handler_with_a_timeout_has_run(stage: Stage) -> None:
+def test_a_debugger_can_be_attached_after_a_handler_with_a_timeout_has_run(
+    stage: EngineStage,
+) -> None:
     worker, gate, traced = stage.pool(concurrency=1), Gate(), Notes()
     worker.job("quick", lambda job: None, timeout=1)
     worker.job("slow", lambda job: gate.spin(), timeout=1)
@@ -101,7 +103,7 @@ def swallow(gate: Gate) -> None:
         gate.spin()
 
 
-def test_a_timeout_is_not_taken_for_trouble_of_the_network(stage: Stage) -> None:
+def test_a_timeout_is_not_taken_for_trouble_of_the_network(stage: EngineStage) -> None:
     worker, gate = stage.pool(concurrency=1), Gate()
 
     @worker.job(timeout=1)
@@ -120,7 +122,7 @@ def test_a_timeout_is_not_taken_for_trouble_of_the_network(stage: Stage) -> None
     assert (record.outcome, record.reason) == ("retry", "timeout")
 
 
-def test_a_handler_without_a_timeout_runs_as_long_as_it_takes(stage: Stage) -> None:
+def test_a_handler_without_a_timeout_runs_as_long_as_it_takes(stage: EngineStage) -> None:
     worker, gate = stage.pool(concurrency=2), Gate()
     worker.job("patient", lambda job: gate.spin())
     worker.job("hasty", lambda job: gate.spin(), timeout=1)

@@ -6,14 +6,14 @@ from collections import Counter
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
 from tests.support.steps import StepPool
 from workkit.engine.dispatch.pool_sync import RESYNC_S
 from workkit.errors import ServerUnavailable
 
 
-def one_pool(stage: Stage) -> StepPool:
+def one_pool(stage: EngineStage) -> StepPool:
     worker = stage.pool(concurrency=3)
     worker.job("work", nothing)
     return stage.stepped(worker)
@@ -30,7 +30,9 @@ def lose_next_exchange(pool: StepPool, *, happened: bool = True) -> None:
 
 
 @pytest.mark.parametrize("equal", [False, True], ids=["all different", "two alike"])
-def test_jobs_whose_claim_was_not_heard_of_run_in_their_order(stage: Stage, equal: bool) -> None:
+def test_jobs_whose_claim_was_not_heard_of_run_in_their_order(
+    stage: EngineStage, equal: bool
+) -> None:
     pool = one_pool(stage)
     jobs = stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(3 - equal)])
     order = [job.id for job in jobs]
@@ -46,7 +48,7 @@ def test_jobs_whose_claim_was_not_heard_of_run_in_their_order(stage: Stage, equa
     assert (stage.in_progress("work"), stage.lock("work")) == (0, 0)
 
 
-def fence_a_job_off(stage: Stage, pool: StepPool) -> str:
+def fence_a_job_off(stage: EngineStage, pool: StepPool) -> str:
     """Take a running job away from its pool, which will notice and record it."""
     job = stage.enqueuer.enqueue("work", {"n": "fenced"})
     pool.claim()
@@ -56,13 +58,13 @@ def fence_a_job_off(stage: Stage, pool: StepPool) -> str:
     return job.id
 
 
-def remembered(stage: Stage) -> Counter[tuple[str, str]]:
+def remembered(stage: EngineStage) -> Counter[tuple[str, str]]:
     return Counter((record.job_id, record.outcome) for record in stage.history())
 
 
 @pytest.mark.parametrize("fault", ["lose_reply", "drop", "delay"])
 def test_an_execution_is_remembered_once_whatever_became_of_the_exchange_that_told_of_it(
-    stage: Stage, fault: str
+    stage: EngineStage, fault: str
 ) -> None:
     pool = one_pool(stage)
     done = stage.enqueuer.enqueue("work")
@@ -90,7 +92,7 @@ def test_an_execution_is_remembered_once_whatever_became_of_the_exchange_that_to
 
 @pytest.mark.parametrize("happened", [True, False])
 def test_an_execution_is_remembered_once_though_its_pool_was_reaped_as_well(
-    stage: Stage, happened: bool
+    stage: EngineStage, happened: bool
 ) -> None:
     pool = one_pool(stage)
     done = stage.enqueuer.enqueue("work")
@@ -108,7 +110,7 @@ def test_an_execution_is_remembered_once_though_its_pool_was_reaped_as_well(
 
 @pytest.mark.parametrize("happened", [True, False])
 def test_an_execution_is_remembered_once_though_its_pool_was_forgotten_as_well(
-    stage: Stage, happened: bool
+    stage: EngineStage, happened: bool
 ) -> None:
     pool = one_pool(stage)
     done = stage.enqueuer.enqueue("work")

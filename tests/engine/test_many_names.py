@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import WorkerPool
 from workkit.store.calls import beat, enqueue, exchange, recount
 from workkit.store.connections.link import Link
@@ -33,7 +33,7 @@ def test_a_pool_may_have_thousands_of_names_with_limits(redis_url: str, namespac
     link.close()
 
 
-def test_a_claim_may_be_as_large_as_a_claim_can_be(stage: Stage) -> None:
+def test_a_claim_may_be_as_large_as_a_claim_can_be(stage: EngineStage) -> None:
     pool: Any = WorkerPool(stage.namespace, stage.url, concurrency=5_000)
     pool.job("work", lambda job: None)
     stage.enqueuer.enqueue_many([("work", None)] * 5_000)

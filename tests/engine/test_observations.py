@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import WaitUntil
 from tests.engine.conftest import MakePool
 from tests.engine.signals import Gate, Notes
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.parity.gopeer import Clock, Scene
 from tests.support.handlers import nothing
 from workkit import Client, Enqueuer, Job
@@ -19,7 +19,7 @@ from workkit.engine.handling.execution import Execution
 DAY_S = 86_400
 
 
-def observation(stage: Stage, execution: Execution) -> dict[str, str]:
+def observation(stage: EngineStage, execution: Execution) -> dict[str, str]:
     """Read a worker's observation, as any client would."""
     fields = stage.redis.hgetall(stage.key(f"worker:{execution.worker_id}"))
     return {name.decode(): value.decode() for name, value in fields.items()}
@@ -30,7 +30,7 @@ def checkins(client: Client) -> set[str]:
 
 
 def test_a_running_job_is_shown_with_the_fields_of_the_original(
-    stage: Stage, golden: Callable[[str], Any]
+    stage: EngineStage, golden: Callable[[str], Any]
 ) -> None:
     (recorded,) = (
         entry for key, entry in golden("live_pool_state").items() if key.startswith("work:worker:")
@@ -58,7 +58,7 @@ def test_a_running_job_is_shown_with_the_fields_of_the_original(
     assert 0 < DAY_S - stage.redis.ttl(stage.key(f"worker:{running.worker_id}")) + 1 < 60
 
 
-def test_a_pool_of_the_original_reads_what_a_worker_runs(stage: Stage) -> None:
+def test_a_pool_of_the_original_reads_what_a_worker_runs(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=2)
     worker.job("slow", nothing)
     pool = stage.stepped(worker)
@@ -73,7 +73,7 @@ def test_a_pool_of_the_original_reads_what_a_worker_runs(stage: Stage) -> None:
     assert busy.args_json == '{"a":[1,"x"]}'
 
 
-def test_an_observation_goes_with_its_job(stage: Stage) -> None:
+def test_an_observation_goes_with_its_job(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=2)
     worker.job("slow", nothing)
     pool = stage.stepped(worker)
@@ -88,7 +88,7 @@ def test_an_observation_goes_with_its_job(stage: Stage) -> None:
 
 
 def test_the_next_job_of_a_worker_takes_the_place_of_the_last_with_its_check_in(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("slow", nothing)
@@ -110,7 +110,7 @@ def test_the_next_job_of_a_worker_takes_the_place_of_the_last_with_its_check_in(
 
 
 def test_only_the_newest_check_in_is_kept_and_none_is_written_by_the_handler(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("slow", nothing)
@@ -132,7 +132,7 @@ def test_only_the_newest_check_in_is_kept_and_none_is_written_by_the_handler(
     ["caf\udce9.txt", "x\0y", "", "a\nb", "\U0001f600"],
     ids=["no UTF-8", "null byte", "empty", "lines", "beyond the BMP"],
 )
-def test_a_check_in_of_any_text_is_shown(stage: Stage, message: str) -> None:
+def test_a_check_in_of_any_text_is_shown(stage: EngineStage, message: str) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("slow", nothing)
     pool = stage.stepped(worker)
@@ -144,7 +144,7 @@ def test_a_check_in_of_any_text_is_shown(stage: Stage, message: str) -> None:
     assert observation(stage, running)["checkin"] == message.encode("utf-8", "replace").decode()
 
 
-def test_nothing_is_written_about_a_job_that_has_nothing_new_to_say(stage: Stage) -> None:
+def test_nothing_is_written_about_a_job_that_has_nothing_new_to_say(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("slow", nothing)
     pool = stage.stepped(worker)
@@ -159,7 +159,7 @@ def test_nothing_is_written_about_a_job_that_has_nothing_new_to_say(stage: Stage
 
 
 def test_the_observation_of_a_job_that_runs_for_days_is_renewed_before_it_expires(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker = stage.pool(concurrency=1)
     worker.job("slow", nothing)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes, await_event
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
 from tests.support.steps import StepPool
 from workkit import Client, Enqueuer, Job
@@ -21,7 +21,7 @@ QUICK_S = 0.0005
 async def nothing_async(job: Job) -> None: ...
 
 
-def run_quickly(stage: Stage, pool: StepPool, turns: int = 80) -> int:
+def run_quickly(stage: EngineStage, pool: StepPool, turns: int = 80) -> int:
     """Run short jobs, and return how many the pool has held at most."""
     most = 0
     for _ in range(turns):
@@ -35,7 +35,7 @@ def run_quickly(stage: Stage, pool: StepPool, turns: int = 80) -> int:
     return most
 
 
-def warm_pool(stage: Stage, concurrency: int = 1) -> StepPool:
+def warm_pool(stage: EngineStage, concurrency: int = 1) -> StepPool:
     """Start a pool that has learnt that its jobs are short, and holds some in advance."""
     worker = stage.pool(concurrency=concurrency)
     worker.job("work", nothing)
@@ -46,20 +46,20 @@ def warm_pool(stage: Stage, concurrency: int = 1) -> StepPool:
     return pool
 
 
-def numbers(stage: Stage, first: int) -> list[int]:
+def numbers(stage: EngineStage, first: int) -> list[int]:
     """Read the args of the first jobs of the queue."""
     page = [job.job.arg_int("n") for job in stage.client.iter_queued_jobs("work")]
     return page[:first]
 
 
 def test_a_pool_that_runs_out_holds_ahead_what_it_starts_within_50_ms_and_no_more(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     pool = warm_pool(stage)
     assert 1 < pool.engine.ledger.running <= 1 + MOST_AHEAD_S / QUICK_S
 
 
-def test_a_new_pool_holds_nothing_ahead(stage: Stage) -> None:
+def test_a_new_pool_holds_nothing_ahead(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=3)
     worker.job("work", nothing)
     stage.enqueuer.enqueue_many([("work", None)] * 100)
@@ -68,7 +68,7 @@ def test_a_new_pool_holds_nothing_ahead(stage: Stage) -> None:
 
 
 def test_what_is_held_ahead_goes_back_to_its_place_after_100_ms_without_a_free_worker(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     pool = warm_pool(stage)
     slow = pool.runner.begin()
@@ -93,7 +93,7 @@ def test_what_is_held_ahead_goes_back_to_its_place_after_100_ms_without_a_free_w
     assert [job.job.arg_int("n") for job in stage.stepped(other).claim()] == held
 
 
-def test_a_pool_whose_jobs_became_long_holds_nothing_ahead_from_then_on(stage: Stage) -> None:
+def test_a_pool_whose_jobs_became_long_holds_nothing_ahead_from_then_on(stage: EngineStage) -> None:
     pool = warm_pool(stage)
     for _ in range(3):
         slow = pool.runner.begin() if pool.runner.waiting else None
@@ -105,7 +105,7 @@ def test_a_pool_whose_jobs_became_long_holds_nothing_ahead_from_then_on(stage: S
     assert pool.engine.ledger.running == 1
 
 
-def test_a_queue_with_a_limit_is_never_held_ahead(stage: Stage) -> None:
+def test_a_queue_with_a_limit_is_never_held_ahead(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=2)
     worker.job("limited", nothing, max_concurrency=100)
     pool = stage.stepped(worker)
@@ -113,7 +113,7 @@ def test_a_queue_with_a_limit_is_never_held_ahead(stage: Stage) -> None:
     assert run_quickly(stage, pool) == 2
 
 
-def test_of_two_queues_only_the_one_without_a_limit_is_held_ahead(stage: Stage) -> None:
+def test_of_two_queues_only_the_one_without_a_limit_is_held_ahead(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=2)
     worker.job("limited", nothing, max_concurrency=100, priority=100)
     worker.job("free", nothing)
@@ -125,7 +125,7 @@ def test_of_two_queues_only_the_one_without_a_limit_is_held_ahead(stage: Stage) 
 
 
 @pytest.mark.one_server
-def test_a_pool_with_sync_and_async_handlers_holds_nothing_ahead(stage: Stage) -> None:
+def test_a_pool_with_sync_and_async_handlers_holds_nothing_ahead(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=2)
     worker.job("work", nothing)
     worker.job("other", nothing_async)
@@ -134,7 +134,7 @@ def test_a_pool_with_sync_and_async_handlers_holds_nothing_ahead(stage: Stage) -
     assert run_quickly(stage, pool) == 2
 
 
-def test_a_pool_that_stops_gives_back_first_what_was_to_run_first(stage: Stage) -> None:
+def test_a_pool_that_stops_gives_back_first_what_was_to_run_first(stage: EngineStage) -> None:
     pool = warm_pool(stage)
     slow = pool.runner.begin()
     held = [execution.job.arg_int("n") for execution in pool.runner.waiting]

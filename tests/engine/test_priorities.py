@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.parity.gopeer import Claim, Clock, GoJob, Scene
 from tests.parity.gopeer.worker import weighted_order
 from tests.support.handlers import nothing
@@ -29,7 +29,7 @@ def chi_square(counts: Mapping[str, int], weights: Mapping[str, int]) -> float:
     return sum((counts[name] - expected[name]) ** 2 / expected[name] for name in weights)
 
 
-def fill(stage: Stage, name: str, count: int) -> None:
+def fill(stage: EngineStage, name: str, count: int) -> None:
     """Put many jobs into a queue, fast."""
     raw = encode(name, "0" * 24, stage.clock.now_s, b"null")
     stage.redis.sadd(stage.key("known_jobs"), name)
@@ -50,7 +50,9 @@ def claim_and_finish(pool: StepPool, claims: Counter[str]) -> None:
 
 @pytest.mark.one_server
 @pytest.mark.slow
-def test_100000_contested_claims_follow_the_weights_as_those_of_the_original(stage: Stage) -> None:
+def test_100000_contested_claims_follow_the_weights_as_those_of_the_original(
+    stage: EngineStage,
+) -> None:
     worker = stage.pool(concurrency=500, history=None)
     for name, weight in WEIGHTS.items():
         worker.job(name, nothing, priority=weight)
@@ -70,7 +72,7 @@ def test_100000_contested_claims_follow_the_weights_as_those_of_the_original(sta
 
 
 @pytest.mark.one_server
-def test_queues_without_jobs_change_nothing_for_the_others(stage: Stage) -> None:
+def test_queues_without_jobs_change_nothing_for_the_others(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=20, history=None)
     for name, weight in WEIGHTS.items():
         worker.job(name, nothing, priority=weight)
@@ -91,7 +93,7 @@ def test_queues_without_jobs_change_nothing_for_the_others(stage: Stage) -> None
     assert chi_square(claims, present) < CHI_SQUARE_BOUND
 
 
-def test_a_queue_of_low_priority_is_served_while_others_never_run_empty(stage: Stage) -> None:
+def test_a_queue_of_low_priority_is_served_while_others_never_run_empty(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=10, history=None)
     worker.job("high", nothing, priority=1_000)
     worker.job("low", nothing, priority=10)
@@ -103,7 +105,7 @@ def test_a_queue_of_low_priority_is_served_while_others_never_run_empty(stage: S
     assert 10 <= claims["low"] <= 100
 
 
-def test_jobs_of_one_queue_run_in_the_order_in_which_they_were_enqueued(stage: Stage) -> None:
+def test_jobs_of_one_queue_run_in_the_order_in_which_they_were_enqueued(stage: EngineStage) -> None:
     worker, ran = stage.pool(concurrency=7), []
     worker.job("work", lambda job: ran.append(job.arg_int("n")))
     stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(500)])
@@ -114,14 +116,16 @@ def test_jobs_of_one_queue_run_in_the_order_in_which_they_were_enqueued(stage: S
 # Limits.
 
 
-def limited_to_three(stage: Stage) -> StepPool:
+def limited_to_three(stage: EngineStage) -> StepPool:
     worker = stage.pool(concurrency=5)
     worker.job("work", nothing, max_concurrency=3)
     return stage.stepped(worker)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_limit_holds_across_two_pools_and_one_of_the_original(stage: Stage, seed: int) -> None:
+def test_a_limit_holds_across_two_pools_and_one_of_the_original(
+    stage: EngineStage, seed: int
+) -> None:
     pools = [limited_to_three(stage) for _ in range(2)]
     scene = Scene(stage.redis, stage.namespace, Clock(stage.clock.now_s))
     go = scene.peer(concurrency=5, work=GoJob(max_concurrency=3))
@@ -163,7 +167,7 @@ def test_a_limit_holds_across_two_pools_and_one_of_the_original(stage: Stage, se
     assert highest == 3
 
 
-def test_a_limit_leaves_workers_to_other_queues(stage: Stage) -> None:
+def test_a_limit_leaves_workers_to_other_queues(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=4)
     worker.job("limited", nothing, max_concurrency=1, priority=1_000)
     worker.job("free", nothing)
@@ -176,7 +180,7 @@ def test_a_limit_leaves_workers_to_other_queues(stage: Stage) -> None:
 
 
 def test_a_limit_set_by_an_operator_counts_for_every_pool_from_the_next_claim_on(
-    stage: Stage,
+    stage: EngineStage,
 ) -> None:
     worker = stage.pool(concurrency=4)
     worker.job("work", nothing)
@@ -191,7 +195,7 @@ def test_a_limit_set_by_an_operator_counts_for_every_pool_from_the_next_claim_on
 # Pauses.
 
 
-def test_a_paused_queue_gives_no_job_even_to_a_claim_that_is_on_its_way(stage: Stage) -> None:
+def test_a_paused_queue_gives_no_job_even_to_a_claim_that_is_on_its_way(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=2)
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -205,7 +209,7 @@ def test_a_paused_queue_gives_no_job_even_to_a_claim_that_is_on_its_way(stage: S
     assert [execution.job.id for execution in pool.claim()] == [job.id]
 
 
-def test_a_pause_leaves_running_jobs_and_other_queues_alone(stage: Stage) -> None:
+def test_a_pause_leaves_running_jobs_and_other_queues_alone(stage: EngineStage) -> None:
     worker = stage.pool(concurrency=2)
     worker.job("first", nothing)
     worker.job("second", nothing)
@@ -227,7 +231,7 @@ def test_a_pause_leaves_running_jobs_and_other_queues_alone(stage: Stage) -> Non
 
 @pytest.mark.parametrize(("value", "stops"), [(b"1", True), (b"anything", True), (b"0", False)])
 def test_a_pause_written_by_anybody_counts_unless_it_says_0(
-    stage: Stage, value: bytes, *, stops: bool
+    stage: EngineStage, value: bytes, *, stops: bool
 ) -> None:
     worker = stage.pool(concurrency=2)
     worker.job("work", nothing)

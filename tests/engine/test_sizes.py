@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
 from workkit import InvalidArgs, InvalidOption, WorkerPool
 from workkit.core import job as wire
@@ -25,7 +25,7 @@ def large(number: int, size: int = MIB) -> bytes:
     return wire.encode("work", f"{number:024}", 1, b'{"x":"' + b"x" * size + b'"}')
 
 
-def lay(stage: Stage, place: str, jobs: list[bytes]) -> None:
+def lay(stage: EngineStage, place: str, jobs: list[bytes]) -> None:
     for raw in jobs:
         if place == "jobs:work":
             stage.redis.lpush(stage.key(place), raw)
@@ -34,7 +34,7 @@ def lay(stage: Stage, place: str, jobs: list[bytes]) -> None:
     stage.redis.sadd(stage.key("known_jobs"), "work")
 
 
-def test_due_jobs_are_moved_some_megabytes_at_a_time(stage: Stage) -> None:
+def test_due_jobs_are_moved_some_megabytes_at_a_time(stage: EngineStage) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
     pool = stage.stepped(worker)
@@ -64,7 +64,7 @@ class Cramped(Link):
 
 @pytest.mark.parametrize("size", [100_000, 2 * MIB], ids=["in smaller batches", "not at all"])
 def test_a_batch_that_fails_is_halved_and_what_is_behind_it_is_moved(
-    stage: Stage, size: int
+    stage: EngineStage, size: int
 ) -> None:
     worker = stage.pool()
     worker.job("work", nothing)
@@ -83,7 +83,7 @@ def test_a_batch_that_fails_is_halved_and_what_is_behind_it_is_moved(
     assert stage.client.retry_jobs(1).total == (0 if size < MIB else count)
 
 
-def test_a_claim_ends_at_some_megabytes_over_all_queues(stage: Stage) -> None:
+def test_a_claim_ends_at_some_megabytes_over_all_queues(stage: EngineStage) -> None:
     keys, link = Keys(stage.namespace), Link(Target.of(stage.url))
     link.do(beat.register(keys, "pool", {"heartbeat_at": "1"}, {}, ["work", "other"]))
     lay(stage, "jobs:work", [large(number) for number in range(60)])
@@ -106,7 +106,7 @@ def test_a_claim_ends_at_some_megabytes_over_all_queues(stage: Stage) -> None:
 @pytest.mark.parametrize("place", ["jobs:work", "dead"])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_walk_ends_its_parts_at_some_megabytes_and_brings_each_job_once(
-    stage: Stage, place: str, reverse: bool
+    stage: EngineStage, place: str, reverse: bool
 ) -> None:
     lay(stage, place, [large(number) for number in range(25)])
     where = Place("queued", "work") if place != "dead" else Place("dead")
@@ -118,7 +118,9 @@ def test_a_walk_ends_its_parts_at_some_megabytes_and_brings_each_job_once(
 
 
 @pytest.mark.parametrize("place", ["jobs:work", "retry", "dead"])
-def test_a_plan_acts_on_all_jobs_it_has_pinned_however_large(stage: Stage, place: str) -> None:
+def test_a_plan_acts_on_all_jobs_it_has_pinned_however_large(
+    stage: EngineStage, place: str
+) -> None:
     lay(stage, place, [large(number) for number in range(25)])
     where = Place("queued", "work") if place == "jobs:work" else Place(place)  # type: ignore[arg-type]
     made = stage.client.actions.plan("delete", where, "name:work")
@@ -129,7 +131,7 @@ def test_a_plan_acts_on_all_jobs_it_has_pinned_however_large(stage: Stage, place
 
 
 @pytest.mark.parametrize("place", ["jobs:work", "dead"])
-def test_a_page_of_large_jobs_is_whole(stage: Stage, place: str) -> None:
+def test_a_page_of_large_jobs_is_whole(stage: EngineStage, place: str) -> None:
     lay(stage, place, [large(number) for number in range(25)])
     where = Place("queued", "work") if place == "jobs:work" else Place("dead")
     page = stage.client.jobs(where, 2, 20)
@@ -137,12 +139,12 @@ def test_a_page_of_large_jobs_is_whole(stage: Stage, place: str) -> None:
 
 
 @pytest.mark.parametrize("bound", [0, -1, 1.5, True, "1", 2**30])
-def test_a_bound_on_the_size_of_jobs_is_checked(stage: Stage, bound: Any) -> None:
+def test_a_bound_on_the_size_of_jobs_is_checked(stage: EngineStage, bound: Any) -> None:
     with pytest.raises(InvalidOption, match="max_job_bytes"):
         WorkerPool("n", stage.url, max_job_bytes=bound)
 
 
-def test_a_cron_job_that_is_too_large_is_refused(stage: Stage) -> None:
+def test_a_cron_job_that_is_too_large_is_refused(stage: EngineStage) -> None:
     pool = WorkerPool("n", stage.url, max_job_bytes=1_000)
     pool.periodically_enqueue("@hourly", "work", {"x": "x" * 500})
     with pytest.raises(InvalidArgs, match=r"max_job_bytes=1000"):

@@ -22,6 +22,7 @@ from workkit import Client, Enqueuer, Job, WorkerPool
 from workkit.engine.duties import heartbeat
 from workkit.engine.process import vitals
 from workkit.engine.process.waker import Waker
+from workkit.engine.runners import PoolLoop
 from workkit.errors import PoolState
 from workkit.store.connections.link import Link
 
@@ -208,6 +209,71 @@ def test_run_ends_when_an_async_handler_past_its_timeout_blocks_the_event_loop(
         gate.open()
     assert client.dead_jobs().total == 1
     assert client.queued_jobs("work").total == 1
+
+
+def test_a_blocked_event_loop_is_reported_with_the_place_where_it_is(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    wait_until: WaitUntil,
+) -> None:
+    monkeypatch.setattr("workkit.engine.runners.loop._SLOW_S", 0.1)
+    pool, gate = make_pool(concurrency=3), Gate()
+
+    @pool.job
+    async def block(job: Job) -> None:
+        gate.pass_through()
+
+    pool.job("work", block_nothing)
+    enqueuer.enqueue("block")
+    pool.start()
+    gate.arrived.wait_for(1)
+    enqueuer.enqueue("work")
+    try:
+        assert wait_until(lambda: pool.running and "blocks the event loop" in caplog.text)
+    finally:
+        gate.open()
+    assert "gate.pass_through()" in caplog.text
+    assert pool.drain(PATIENCE_S).complete
+
+
+async def block_nothing(job: Job) -> None: ...
+
+
+def test_a_stop_ends_although_a_handler_has_broken_the_event_loop(
+    make_pool: MakePool, enqueuer: Enqueuer
+) -> None:
+    pool, stopped = make_pool(concurrency=2), Notes()
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    @pool.job
+    async def spoil(job: Job) -> None:
+        asyncio.get_running_loop().set_task_factory(refuse)
+
+    pool.on_stop(lambda: stopped("stopped"))
+    enqueuer.enqueue("spoil")
+    pool.start()
+    assert pool.drain(PATIENCE_S).complete
+    in_background(lambda: pool.stop(1)).result(PATIENCE_S)
+    assert stopped.items == ["stopped"]
+
+
+def test_a_blocked_loop_is_waited_for_no_longer_than_was_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, gate, waits = PoolLoop(), Gate(), list[float]()
+    loop().call_soon_threadsafe(gate.pass_through)
+    gate.arrived.wait_for(1)
+    (thread,) = [each for each in threading.enumerate() if each.name == "workkit-loop"]
+    real = thread.join
+    monkeypatch.setattr(thread, "join", waits.append)
+    loop.close(wait_s=0.5)
+    assert waits == [0.5]
+    gate.open()
+    real(PATIENCE_S)
 
 
 # The log.
@@ -522,3 +588,91 @@ def test_a_script_that_ends_without_a_stop_gives_its_jobs_back(
     assert "the process ends while its pool runs" in ended.stderr
     assert client.queued_jobs("work").total == 1
     assert client.worker_pool_heartbeats() == []
+
+
+HANGING: Final = """
+import sys, threading
+from workkit import WorkerPool
+pool = WorkerPool(sys.argv[2], sys.argv[1], concurrency=1)
+pool.job("work", lambda job: None)
+def hang():
+    print("hangs", flush=True)
+    threading.Event().wait()
+pool.on_stop(hang)
+pool.on_stop(lambda: print("next", flush=True))
+pool.on_start(lambda: print("starts", flush=True))
+sys.exit(0 if pool.run(timeout=5) else 75)
+"""
+
+
+@pytest.mark.slow
+def test_a_second_signal_interrupts_a_stop_hook_that_hangs(
+    redis_url: str, namespace: str, client: Client, wait_until: WaitUntil
+) -> None:
+    command = [sys.executable, "-c", HANGING, redis_url, namespace]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            assert run.stdout is not None
+            assert run.stdout.readline() == "starts\n"
+            wait_until(client.worker_pool_heartbeats)
+            run.send_signal(signal.SIGTERM)
+            assert run.stdout.readline() == "hangs\n"
+            run.send_signal(signal.SIGTERM)
+            said, errors = run.communicate(timeout=PATIENCE_S)
+        finally:
+            run.kill()
+    assert (said, run.returncode) == ("next\n", 0)
+    assert "a second signal asked for the end" in errors
+
+
+FORKING: Final = """
+import asyncio, os, sys, threading
+from workkit import Enqueuer, WorkerPool
+pool, codes = WorkerPool(sys.argv[2], sys.argv[1], concurrency=1), []
+
+def fork(way):
+    child = os.fork()
+    if child == 0:
+        if way == "exit":
+            sys.exit(3)
+        if way == "raise":
+            raise ValueError("of the child")
+        return
+    codes.append(f"{way} {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}")
+
+@pool.job(max_fails=1)
+def sync(job):
+    fork(job.arg_str("way"))
+
+@pool.job(max_fails=1)
+async def on_loop(job):
+    fork(job.arg_str("way"))
+
+@pool.job(max_fails=1)
+def fails(job):
+    raise LookupError
+
+pool.on("dead", lambda job, error: fork("hook"))
+enqueuer = Enqueuer(sys.argv[2], sys.argv[1])
+for name in ("sync", "on_loop"):
+    for way in ("exit", "raise", "return"):
+        enqueuer.enqueue(name, {"way": way})
+enqueuer.enqueue("fails")
+pool.start()
+drained = pool.drain(20).complete
+pool.stop(2)
+print(drained, sorted(codes), sorted(pool.totals.items()))
+"""
+
+
+@pytest.mark.slow
+def test_a_child_that_a_handler_or_a_hook_forks_never_returns_into_the_pool(
+    redis_url: str, namespace: str
+) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, redis_url, namespace]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    codes = ["exit 3", "exit 3", "hook 0", "raise 1", "raise 1", "return 0", "return 0"]
+    assert ended.stdout == f"True {codes} [('dead', 1), ('done', 6)]\n"
+    assert "ValueError: of the child" in ended.stderr

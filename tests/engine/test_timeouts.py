@@ -13,19 +13,21 @@ import pytest
 
 from tests.conftest import WaitUntil
 from tests.engine.signals import Gate, Notes
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import Job
 from workkit.engine.dispatch.deadlines import GRACE_S
 from workkit.errors import JobTimeout
 
 
-def outcome(stage: Stage) -> tuple[str, str, str]:
+def outcome(stage: EngineStage) -> tuple[str, str, str]:
     """Return how the last execution ended: outcome, headline, reason."""
     record = stage.history()[-1]
     return record.outcome, record.error, record.reason
 
 
-def test_an_async_handler_is_cancelled_at_its_timeout_and_its_job_retried(stage: Stage) -> None:
+def test_an_async_handler_is_cancelled_at_its_timeout_and_its_job_retried(
+    stage: EngineStage,
+) -> None:
     worker, began, cancelled = stage.pool(concurrency=1), Notes(), Notes()
 
     @worker.job(timeout=5)
@@ -53,7 +55,7 @@ def test_an_async_handler_is_cancelled_at_its_timeout_and_its_job_retried(stage:
     assert (stage.in_progress("slow"), pool.engine.runner.abandoned()) == (0, 0)
 
 
-def test_a_sync_handler_in_python_code_is_interrupted_at_its_timeout(stage: Stage) -> None:
+def test_a_sync_handler_in_python_code_is_interrupted_at_its_timeout(stage: EngineStage) -> None:
     worker, gate = stage.pool(concurrency=1), Gate()
 
     @worker.job(timeout=0.5)
@@ -71,7 +73,7 @@ def test_a_sync_handler_in_python_code_is_interrupted_at_its_timeout(stage: Stag
     assert ", in spin\n" in stage.client.retry_jobs().jobs[0].job.last_err
 
 
-def test_an_interrupted_handler_can_clean_up_and_even_finish(stage: Stage) -> None:
+def test_an_interrupted_handler_can_clean_up_and_even_finish(stage: EngineStage) -> None:
     worker, gate = stage.pool(concurrency=1), Gate()
 
     @worker.job(timeout=1)
@@ -94,7 +96,7 @@ def test_an_interrupted_handler_can_clean_up_and_even_finish(stage: Stage) -> No
 @pytest.mark.parametrize("layer", ["sync", "async"])
 @pytest.mark.parametrize("handler", ["sync", "async"])
 def test_a_timeout_reaches_a_handler_behind_middleware_of_either_kind(
-    stage: Stage, layer: str, handler: str
+    stage: EngineStage, layer: str, handler: str
 ) -> None:
     worker, gate, struck = stage.pool(concurrency=1), Gate(), Notes()
     if layer == "sync":
@@ -135,7 +137,7 @@ def test_a_timeout_reaches_a_handler_behind_middleware_of_either_kind(
     assert outcome(stage)[0::2] == ("retry", "timeout")
 
 
-def test_a_handler_that_ends_in_time_is_left_alone(stage: Stage) -> None:
+def test_a_handler_that_ends_in_time_is_left_alone(stage: EngineStage) -> None:
     worker, gate = stage.pool(concurrency=1), Gate()
     worker.job("quick", lambda job: gate.spin(), timeout=1)
     pool = stage.threaded(worker)
@@ -151,7 +153,7 @@ def test_a_handler_that_ends_in_time_is_left_alone(stage: Stage) -> None:
     assert outcome(stage) == ("done", "", "")
 
 
-def test_an_own_error_after_the_timeout_is_the_one_that_is_stored(stage: Stage) -> None:
+def test_an_own_error_after_the_timeout_is_the_one_that_is_stored(stage: EngineStage) -> None:
     worker, gate = stage.pool(concurrency=1), Gate()
 
     @worker.job(timeout=1)
@@ -175,7 +177,7 @@ def test_an_own_error_after_the_timeout_is_the_one_that_is_stored(stage: Stage) 
 
 
 def test_a_handler_blocked_in_c_is_abandoned_and_its_worker_replaced(
-    stage: Stage, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+    stage: EngineStage, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
 ) -> None:
     worker, gate, ran = stage.pool(concurrency=1), Gate(), Notes()
     worker.job("stuck", lambda job: gate.pass_through(), timeout=5)
@@ -213,7 +215,7 @@ def test_a_handler_blocked_in_c_is_abandoned_and_its_worker_replaced(
     wait_until(lambda: "abandoned handler of 'stuck' has ended" in caplog.text)
 
 
-def test_the_late_end_of_an_abandoned_handler_changes_nothing(stage: Stage) -> None:
+def test_the_late_end_of_an_abandoned_handler_changes_nothing(stage: EngineStage) -> None:
     worker, gate, ran = stage.pool(concurrency=1), Gate(), Notes()
     worker.job("stuck", lambda job: gate.pass_through(), timeout=1, max_fails=1)
     worker.job("next", ran)
@@ -249,7 +251,9 @@ def test_the_late_end_of_an_abandoned_handler_changes_nothing(stage: Stage) -> N
     assert stage.outcomes() == ["dead", "done", "done", "done"]
 
 
-def test_the_worker_of_an_abandoned_handler_is_there_once_however_it_ends(stage: Stage) -> None:
+def test_the_worker_of_an_abandoned_handler_is_there_once_however_it_ends(
+    stage: EngineStage,
+) -> None:
     worker, stuck, gate = stage.pool(concurrency=2), Gate(), Gate()
     worker.job("stuck", lambda job: stuck.pass_through(), timeout=1, max_fails=1)
     worker.job("next", lambda job: gate.pass_through())
@@ -273,7 +277,7 @@ def test_the_worker_of_an_abandoned_handler_is_there_once_however_it_ends(stage:
     assert worker_ids == set(pool.engine.identity.worker_ids)
 
 
-def test_an_async_handler_that_swallows_its_cancellation_is_abandoned(stage: Stage) -> None:
+def test_an_async_handler_that_swallows_its_cancellation_is_abandoned(stage: EngineStage) -> None:
     worker, began, ended = stage.pool(concurrency=1), Notes(), Notes()
     go_on = asyncio.Event()
 

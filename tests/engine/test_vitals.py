@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit.engine.process.vitals import HANGS_S, STILL_S, Pulse, Vigil, Vitals
 from workkit.store.connections.routine import Wait
 
@@ -104,7 +104,9 @@ def test_the_first_failure_is_told_once_by_whoever_finds_it() -> None:
     assert told == [("maintenance", "its maintenance has made no progress for 32 s")]
 
 
-def test_the_heart_stops_with_the_dispatcher_and_beats_again_when_it_turns(stage: Stage) -> None:
+def test_the_heart_stops_with_the_dispatcher_and_beats_again_when_it_turns(
+    stage: EngineStage,
+) -> None:
     worker = stage.pool()
     worker.job("work", lambda job: None)
     pool = stage.stepped(worker)

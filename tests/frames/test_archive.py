@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tests.client.stage import Stage
+from tests.client.stage import ClientStage
 from workkit import InvalidOption, frames
 from workkit.core.history import FORMAT, PackedHistory, Record, pack
 
@@ -21,14 +21,14 @@ NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
 
 
 @pytest.fixture
-def writer(stage: Stage) -> Writer:
+def writer(stage: ClientStage) -> Writer:
     return Writer(stage)
 
 
 class Writer:
     """Appends to history as a pool does."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: ClientStage) -> None:
         self.stage = stage
         self.key = f"{stage.namespace}:history"
         self.ids: list[str] = []
@@ -68,7 +68,7 @@ def test_each_record_is_archived_exactly_once_however_often_it_runs(
     assert frames.archive_gaps(tmp_path) == []
 
 
-def test_an_archive_has_the_servers_records(past: Stage, tmp_path: Path) -> None:
+def test_an_archive_has_the_servers_records(past: ClientStage, tmp_path: Path) -> None:
     frames.archive(past.client, tmp_path / "new" / "archive")
     live = frames.history(past.client)
     pd.testing.assert_frame_equal(frames.history(tmp_path / "new" / "archive"), live)
@@ -146,7 +146,7 @@ def test_a_history_that_has_begun_again_is_reported_as_a_gap(
 class Torn:
     """A client whose history ends with a power cut."""
 
-    def __init__(self, stage: Stage, after: int) -> None:
+    def __init__(self, stage: ClientStage, after: int) -> None:
         self._client = stage.client
         self._after = after
         self.label = stage.client.label

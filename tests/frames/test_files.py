@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.client.stage import Stage
+from tests.client.stage import ClientStage
 from tests.frames.test_schema import DTYPES, MAKE
 from workkit import InvalidOption, frames
 from workkit.frames.schema import empty
@@ -22,7 +22,7 @@ FORMATS = ("parquet", "arrow", "csv", "jsonl")
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("name", DTYPES)
 def test_a_frame_comes_back_from_a_file_as_it_was(
-    past: Stage, tmp_path: Path, name: str, kind: str
+    past: ClientStage, tmp_path: Path, name: str, kind: str
 ) -> None:
     frame = MAKE[name](past.client)
     path = tmp_path / f"frame.{kind}"
@@ -42,7 +42,7 @@ def test_an_empty_frame_comes_back_from_a_file_as_it_was(
 
 @pytest.mark.parametrize("name", DTYPES)
 def test_a_snapshot_gives_the_same_frame_as_the_server(
-    past: Stage, tmp_path: Path, name: str
+    past: ClientStage, tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "state.workkit"
     write_snapshot(past.client, path, redaction=Redaction(()))
@@ -50,7 +50,7 @@ def test_a_snapshot_gives_the_same_frame_as_the_server(
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_unusual_texts_come_back_unchanged(tmp_path: Path, stage: Stage, kind: str) -> None:
+def test_unusual_texts_come_back_unchanged(tmp_path: Path, stage: ClientStage, kind: str) -> None:
     odd = 'a,"b"\n\tc\r\nNA null é\u2028'
     frame = _one_row(stage, odd)
     frames.write(frame, tmp_path / "x", "retry", kind)
@@ -59,7 +59,7 @@ def test_unusual_texts_come_back_unchanged(tmp_path: Path, stage: Stage, kind: s
     assert back["error"].to_list() == ['a,"b"']
 
 
-def _one_row(stage: Stage, text: str) -> Any:
+def _one_row(stage: ClientStage, text: str) -> Any:
     from tests.client.stage import raw_job
 
     stage.lay("retry", {raw_job("NA", name="null", err=text, fails=1, args={"k": text}): 1e9})

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.client.stage import Stage
+from tests.client.stage import ClientStage
 from tests.support.past import RAN
 from tests.support.steps import START_MS
 from workkit import InvalidOption, frames
@@ -21,7 +21,7 @@ def numbers(frame: Any) -> list[int]:
     return [int(n) for n in frame["args.n"]]
 
 
-def test_a_row_has_the_fields_of_a_record(past: Stage) -> None:
+def test_a_row_has_the_fields_of_a_record(past: ClientStage) -> None:
     frame = frames.history(past.client)
     records = list(past.client.history())[::-1]
     assert len(frame) == len(records) == RAN
@@ -45,7 +45,7 @@ def test_a_row_has_the_fields_of_a_record(past: Stage) -> None:
     assert frame.attrs["written"] == RAN
 
 
-def test_outcome_is_a_category_of_all_outcomes(past: Stage) -> None:
+def test_outcome_is_a_category_of_all_outcomes(past: ClientStage) -> None:
     frame = frames.history(past.client)
     assert list(frame["outcome"].cat.categories) == [
         "done", "retry", "postponed", "dead", "discarded", "returned", "fenced", "recovered",
@@ -53,7 +53,7 @@ def test_outcome_is_a_category_of_all_outcomes(past: Stage) -> None:
     assert frame["outcome"].value_counts()[["done", "retry", "dead"]].to_list() == [8, 2, 2]
 
 
-def test_args_become_columns_on_request(past: Stage) -> None:
+def test_args_become_columns_on_request(past: ClientStage) -> None:
     frame = frames.history(past.client, args="columns")
     assert numbers(frame) == list(range(1, RAN + 1))
     assert frame["args.n"].dtype == "Int64"
@@ -76,7 +76,7 @@ def test_args_become_columns_on_request(past: Stage) -> None:
     ],
 )
 def test_filters_return_only_matching_executions(
-    past: Stage, filters: dict[str, Any], told: list[int]
+    past: ClientStage, filters: dict[str, Any], told: list[int]
 ) -> None:
     frame = frames.history(past.client, args="columns", **filters)
     assert (numbers(frame) if told else len(frame)) == (told or 0)
@@ -84,23 +84,23 @@ def test_filters_return_only_matching_executions(
 
 @pytest.mark.one_server
 @pytest.mark.parametrize("since", ["yesterday", "2027-01-15T08:00", datetime.datetime(2027, 1, 15)])  # noqa: DTZ001 - that is the point
-def test_a_time_without_a_zone_is_refused(stage: Stage, since: Any) -> None:
+def test_a_time_without_a_zone_is_refused(stage: ClientStage, since: Any) -> None:
     with pytest.raises(InvalidOption, match="no time zone|not a time"):
         frames.history(stage.client, since=since)
 
 
 @pytest.mark.one_server
-def test_an_outcome_that_does_not_exist_is_refused(stage: Stage) -> None:
+def test_an_outcome_that_does_not_exist_is_refused(stage: ClientStage) -> None:
     with pytest.raises(InvalidOption, match="unknown outcome"):
         frames.history(stage.client, outcome="lost")
 
 
-def write(stage: Stage, entry_id: str, **fields: Any) -> None:
+def write(stage: ClientStage, entry_id: str, **fields: Any) -> None:
     fields = {"v": FORMAT, "pool": "p", "host": "h", "n": 1, "ver": ""} | fields
     stage.redis.xadd(f"{stage.namespace}:history", fields, id=entry_id)
 
 
-def test_unreadable_records_are_counted_and_others_returned(stage: Stage) -> None:
+def test_unreadable_records_are_counted_and_others_returned(stage: ClientStage) -> None:
     good = pack([Record("x", "mail", 1, 0, 3, "done")])
     write(stage, "1000-1", r=good)
     write(stage, "1000-4", n=3, r=b"junk")
@@ -111,7 +111,7 @@ def test_unreadable_records_are_counted_and_others_returned(stage: Stage) -> Non
     assert frame.attrs["unreadable"] == 4
 
 
-def test_an_execution_that_did_not_start_has_no_wait_and_no_run(stage: Stage) -> None:
+def test_an_execution_that_did_not_start_has_no_wait_and_no_run(stage: ClientStage) -> None:
     write(
         stage, "1000-1", r=pack([Record("x", "mail", 1, 0, 3_000, "returned", reason="stopping")])
     )
@@ -120,14 +120,14 @@ def test_an_execution_that_did_not_start_has_no_wait_and_no_run(stage: Stage) ->
     assert row[["started_at", "wait", "run", "error", "worker_id"]].isna().all()
 
 
-def test_a_clock_that_is_behind_makes_no_negative_wait(stage: Stage) -> None:
+def test_a_clock_that_is_behind_makes_no_negative_wait(stage: ClientStage) -> None:
     record = Record("x", "mail", 10, 9_000, 8_000, "done", enqueued_millis=0)
     write(stage, "1000-1", r=pack([record]))
     row = frames.history(stage.client).iloc[0]
     assert row["wait"] == row["run"] == pd.Timedelta(0)
 
 
-def test_a_wait_is_exact_to_the_millisecond_or_missing(stage: Stage) -> None:
+def test_a_wait_is_exact_to_the_millisecond_or_missing(stage: ClientStage) -> None:
     exact = Record("x", "mail", 10, 10_702, 11_000, "done", enqueued_millis=700)
     from_go = Record("y", "mail", 10, 10_702, 11_000, "done")
     write(stage, "1000-2", n=2, r=pack([exact, from_go]))
@@ -137,7 +137,9 @@ def test_a_wait_is_exact_to_the_millisecond_or_missing(stage: Stage) -> None:
     assert frame.loc["y", "enqueued_at"] == pd.Timestamp(10, unit="s", tz="UTC")
 
 
-def test_more_than_one_piece_is_one_frame(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_one_piece_is_one_frame(
+    stage: ClientStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workkit.frames.executions.Unpacker", lambda: Unpacker(4))
     from workkit.frames.packed import Unpacker
 

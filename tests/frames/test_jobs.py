@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
+from tests.client.stage import JUNK, SETS, ClientStage, SetName, raw_job
 from workkit import InvalidOption, frames
 from workkit.core import fingerprint
 
@@ -18,7 +18,7 @@ MAKE = {
 }
 
 
-def test_dead_jobs_are_rows_with_the_parts_of_their_errors(past: Stage) -> None:
+def test_dead_jobs_are_rows_with_the_parts_of_their_errors(past: ClientStage) -> None:
     frame = frames.dead_jobs(past.client)
     junk, six, twelve, far = (row for _, row in frame.iterrows())
     jobs = {dead.job.id: dead for dead in past.client.iter_dead_jobs()}
@@ -40,7 +40,7 @@ def test_dead_jobs_are_rows_with_the_parts_of_their_errors(past: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_malformed_payloads_are_rows_with_a_problem(stage: Stage, place: SetName) -> None:
+def test_malformed_payloads_are_rows_with_a_problem(stage: ClientStage, place: SetName) -> None:
     stage.lay(place, {raw: 100 + at for at, raw in enumerate(JUNK)})
     stage.lay(place, {raw_job("good"): 1})
     frame = MAKE[place](stage.client)
@@ -50,7 +50,7 @@ def test_malformed_payloads_are_rows_with_a_problem(stage: Stage, place: SetName
     assert frame.loc[frame["problem"].notna(), "unique"].isna().all()
 
 
-def test_args_keep_their_bytes(stage: Stage) -> None:
+def test_args_keep_their_bytes(stage: ClientStage) -> None:
     raw = b'{"name":"a","id":"x","t":1,"args":{"big":123456789012345678901, "f":1.0}}'
     stage.lay("dead", {raw: 5})
     assert frames.dead_jobs(stage.client)["args"].to_list() == [
@@ -58,7 +58,7 @@ def test_args_keep_their_bytes(stage: Stage) -> None:
     ]
 
 
-def test_args_become_columns_of_the_type_that_all_values_share(stage: Stage) -> None:
+def test_args_become_columns_of_the_type_that_all_values_share(stage: ClientStage) -> None:
     args = [
         {"n": 1, "x": 1.5, "on": True, "s": "a", "mixed": 1, "list": [1, 2], "in": {"k": {"d": 1}}},
         {"n": 2, "x": 2, "on": False, "s": "b", "mixed": "two", "in": {}, "none": None},
@@ -84,12 +84,12 @@ def test_args_become_columns_of_the_type_that_all_values_share(stage: Stage) -> 
     assert flat.loc[3].isna().all()
 
 
-def test_an_integer_too_large_for_its_column_is_kept_as_text(stage: Stage) -> None:
+def test_an_integer_too_large_for_its_column_is_kept_as_text(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job("x", args={"n": 2**70}): 1})
     assert frames.dead_jobs(stage.client, args="columns")["args.n"].to_list() == [str(2**70)]
 
 
-def test_queues_and_workers_are_rows(past: Stage) -> None:
+def test_queues_and_workers_are_rows(past: ClientStage) -> None:
     queues = frames.queues(past.client).set_index("name")
     sync = queues.loc["sync"]
     assert (sync["count"], sync.paused, sync.running, sync.max_concurrency) == (2, True, 1, 2)
@@ -101,7 +101,7 @@ def test_queues_and_workers_are_rows(past: Stage) -> None:
     assert worker.heartbeat_at.tzinfo is not None
 
 
-def test_a_worker_that_runs_nothing_is_a_row(stage: Stage) -> None:
+def test_a_worker_that_runs_nothing_is_a_row(stage: ClientStage) -> None:
     stage.pool().duty("heartbeat")
     frame = frames.workers(stage.client)
     assert len(frame) == 10
@@ -109,7 +109,7 @@ def test_a_worker_that_runs_nothing_is_a_row(stage: Stage) -> None:
     assert frame["name"].isna().all()
 
 
-def test_errors_are_grouped_over_dead_jobs_retries_and_history(past: Stage) -> None:
+def test_errors_are_grouped_over_dead_jobs_retries_and_history(past: ClientStage) -> None:
     frame = frames.errors(past.client)
     (row,) = (row for _, row in frame.iterrows())
     assert (row.dead, row.retry, row.failures) == (2, 2, 4)
@@ -121,7 +121,7 @@ def test_errors_are_grouped_over_dead_jobs_retries_and_history(past: Stage) -> N
     assert row.fingerprint in set(frames.dead_jobs(past.client)["fingerprint"].dropna())
 
 
-def test_errors_since_a_time_leave_out_earlier_failures(past: Stage) -> None:
+def test_errors_since_a_time_leave_out_earlier_failures(past: ClientStage) -> None:
     last = frames.errors(past.client).iloc[0].last_at
     frame = frames.errors(past.client, since=last)
     assert frame[["dead", "retry", "failures"]].sum().sum() == 1

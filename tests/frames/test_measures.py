@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.client.stage import Stage
+from tests.client.stage import ClientStage
 from workkit import InvalidOption, frames
 from workkit.frames.schema import conform, empty, schema
 
@@ -162,7 +162,7 @@ def test_comparing_empty_frames_gives_an_empty_frame_with_its_columns() -> None:
     assert list(told)[:2] == ["attribute", "value"]
 
 
-def test_dead_jobs_are_compared_with_executions(past: Stage) -> None:
+def test_dead_jobs_are_compared_with_executions(past: ClientStage) -> None:
     dead = frames.dead_jobs(past.client)
     done = frames.history(past.client, outcome="done")
     told = frames.compare(dead[dead["problem"].isna()], done, least=1)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 import pytest
 
-from tests.client.stage import Stage
+from tests.client.stage import ClientStage
 from workkit import InvalidOption, frames
 from workkit.frames.schema import empty
 
@@ -114,7 +114,7 @@ def dtypes(frame: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_a_frame_has_its_columns_and_dtypes(past: Stage, name: str) -> None:
+def test_a_frame_has_its_columns_and_dtypes(past: ClientStage, name: str) -> None:
     frame = MAKE[name](past.client)
     assert len(frame)
     assert dtypes(frame) == DTYPES[name]
@@ -122,7 +122,9 @@ def test_a_frame_has_its_columns_and_dtypes(past: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_a_frame_of_an_empty_namespace_has_its_columns_and_dtypes(stage: Stage, name: str) -> None:
+def test_a_frame_of_an_empty_namespace_has_its_columns_and_dtypes(
+    stage: ClientStage, name: str
+) -> None:
     frame = MAKE[name](stage.client)
     assert len(frame) == 0
     assert dtypes(frame) == DTYPES[name]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.client.stage import JUNK, SETS, Stage, raw_job
+from tests.client.stage import JUNK, SETS, ClientStage, raw_job
 from workkit.core import job as wire
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import Place, WorkerObservation
@@ -122,7 +122,7 @@ def test_history_is_redacted() -> None:
     assert Redaction().history(junk).blob == b""
 
 
-def test_a_snapshot_holds_no_secret_anywhere(stage: Stage, tmp_path: Path) -> None:
+def test_a_snapshot_holds_no_secret_anywhere(stage: ClientStage, tmp_path: Path) -> None:
     for place in SETS:
         stage.lay(place, {raw_job(place, args={"password": SECRET}, err=SECRET, fails=1): 1})
     stage.queue("mail", raw_job("q", args={"list": [{"api_key": SECRET}]}))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.stage import JUNK, SETS, SetName, Stage, raw_job
+from tests.client.stage import JUNK, SETS, ClientStage, SetName, raw_job
 from workkit import InvalidOption, ServerError
 from workkit.admin.explain import why
 from workkit.admin.reader import Reader
@@ -22,12 +22,12 @@ from workkit.snapshot import format as snapshot_format
 NOTHING = Redaction(())
 
 
-def taken(stage: Stage, path: Path) -> Snapshot:
+def taken(stage: ClientStage, path: Path) -> Snapshot:
     write_snapshot(stage.client, path / "snapshot", redaction=NOTHING)
     return Snapshot(path / "snapshot")
 
 
-def test_a_snapshot_is_a_reader_that_is_not_live(past: Stage, tmp_path: Path) -> None:
+def test_a_snapshot_is_a_reader_that_is_not_live(past: ClientStage, tmp_path: Path) -> None:
     snapshot = taken(past, tmp_path)
     reader: Reader = snapshot
     assert isinstance(snapshot, Reader)
@@ -39,7 +39,7 @@ def test_a_snapshot_is_a_reader_that_is_not_live(past: Stage, tmp_path: Path) ->
 
 
 def test_a_snapshot_has_the_servers_queues_pools_workers_and_cron(
-    past: Stage, tmp_path: Path
+    past: ClientStage, tmp_path: Path
 ) -> None:
     snapshot = taken(past, tmp_path)
     assert snapshot.overview() == past.client.overview()
@@ -52,7 +52,7 @@ def test_a_snapshot_has_the_servers_queues_pools_workers_and_cron(
     assert snapshot.cron() == past.client.cron()
 
 
-def test_a_snapshot_has_the_servers_history(past: Stage, tmp_path: Path) -> None:
+def test_a_snapshot_has_the_servers_history(past: ClientStage, tmp_path: Path) -> None:
     snapshot = taken(past, tmp_path)
     history = list(past.client.history())
     assert list(snapshot.history()) == history
@@ -71,7 +71,7 @@ def test_a_snapshot_has_the_servers_history(past: Stage, tmp_path: Path) -> None
     ]
 
 
-def places(stage: Stage) -> list[Place]:
+def places(stage: ClientStage) -> list[Place]:
     return [
         *map(Place, SETS),
         *(Place("queued", queue.job_name) for queue in stage.client.queues()),
@@ -79,7 +79,9 @@ def places(stage: Stage) -> list[Place]:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_snapshot_has_the_servers_jobs(past: Stage, tmp_path: Path, *, reverse: bool) -> None:
+def test_a_snapshot_has_the_servers_jobs(
+    past: ClientStage, tmp_path: Path, *, reverse: bool
+) -> None:
     snapshot = taken(past, tmp_path)
     for place in places(past):
         for start, count in ((0, 20), (1, 2), (99, 5)):
@@ -93,7 +95,12 @@ def test_a_snapshot_has_the_servers_jobs(past: Stage, tmp_path: Path, *, reverse
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("place", [Place("dead"), Place("queued", "mail")])
 def test_any_part_of_a_long_place_can_be_read(
-    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Place, *, reverse: bool
+    stage: ClientStage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: Place,
+    *,
+    reverse: bool,
 ) -> None:
     monkeypatch.setattr("workkit.snapshot.writer._BLOCK", 7)
     raws = [raw_job(str(n)) for n in range(40)]
@@ -115,7 +122,7 @@ def test_any_part_of_a_long_place_can_be_read(
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_junk_is_shown_with_its_reason(stage: Stage, tmp_path: Path, place: SetName) -> None:
+def test_junk_is_shown_with_its_reason(stage: ClientStage, tmp_path: Path, place: SetName) -> None:
     stage.lay(place, {raw: at for at, raw in enumerate(JUNK)})
     shown = taken(stage, tmp_path).jobs(Place(place)).jobs
     live = stage.client.jobs(Place(place)).jobs
@@ -124,7 +131,7 @@ def test_junk_is_shown_with_its_reason(stage: Stage, tmp_path: Path, place: SetN
     ]
 
 
-def test_a_job_is_found_wherever_it_is(past: Stage, tmp_path: Path) -> None:
+def test_a_job_is_found_wherever_it_is(past: ClientStage, tmp_path: Path) -> None:
     snapshot = taken(past, tmp_path)
     for place in places(past):
         for placed in past.client.jobs(place).jobs:
@@ -142,14 +149,14 @@ def test_a_job_is_found_wherever_it_is(past: Stage, tmp_path: Path) -> None:
     assert snapshot.find("nowhere") is None
 
 
-def test_a_snapshot_explains_why_a_job_does_not_run(past: Stage, tmp_path: Path) -> None:
+def test_a_snapshot_explains_why_a_job_does_not_run(past: ClientStage, tmp_path: Path) -> None:
     snapshot = taken(past, tmp_path)
     (waiting, _) = snapshot.jobs(Place("queued", "sync")).jobs
     assert why(waiting, snapshot.circumstances(waiting)) == ["queue 'sync' is paused"]
 
 
 def test_writing_a_snapshot_reports_its_progress(
-    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: ClientStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workkit.snapshot.writer._BLOCK", 10)
     stage.lay("dead", {raw_job(str(n)): n for n in range(25)})
@@ -165,12 +172,12 @@ def test_writing_a_snapshot_reports_its_progress(
     ]
 
 
-def test_only_its_owner_can_read_a_snapshot(stage: Stage, tmp_path: Path) -> None:
+def test_only_its_owner_can_read_a_snapshot(stage: ClientStage, tmp_path: Path) -> None:
     write_snapshot(stage.client, tmp_path / "s")
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
 
 
-def test_an_existing_file_is_replaced_only_on_request(stage: Stage, tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_on_request(stage: ClientStage, tmp_path: Path) -> None:
     path = tmp_path / "s"
     path.write_text("precious")
     with pytest.raises(InvalidOption, match="exists; --force replaces it"):
@@ -180,7 +187,7 @@ def test_an_existing_file_is_replaced_only_on_request(stage: Stage, tmp_path: Pa
     assert Snapshot(path).overview().dead == 0
 
 
-def test_when_reading_fails_no_file_is_left(stage: Stage, tmp_path: Path) -> None:
+def test_when_reading_fails_no_file_is_left(stage: ClientStage, tmp_path: Path) -> None:
     stage.redis.set(f"{stage.namespace}:history", "a string")
     with pytest.raises(ServerError):
         write_snapshot(stage.client, tmp_path / "s")
@@ -188,13 +195,13 @@ def test_when_reading_fails_no_file_is_left(stage: Stage, tmp_path: Path) -> Non
 
 
 @pytest.mark.one_server
-def test_a_path_that_cannot_be_written_is_refused(stage: Stage, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_refused(stage: ClientStage, tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="cannot be written: No such file"):
         write_snapshot(stage.client, tmp_path / "no" / "folder")
 
 
 @pytest.mark.one_server
-def test_a_file_that_is_not_a_snapshot_is_refused(stage: Stage, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_snapshot_is_refused(stage: ClientStage, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a text that is longer than the head of a database")
     sqlite3.connect(tmp_path / "other").execute("CREATE TABLE t (x)").connection.close()
     write_snapshot(stage.client, tmp_path / "cut")
@@ -211,7 +218,7 @@ def test_a_file_that_is_not_a_snapshot_is_refused(stage: Stage, tmp_path: Path) 
 
 @pytest.mark.parametrize("table", ["about", "state", "blocks", "history"])
 def test_a_block_that_would_take_much_memory_is_refused_before_it_takes_it(
-    past: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+    past: ClientStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     taken(past, tmp_path).close()
     bomb = zlib.compress(b"\xc4" * 50_000_000, 9)
@@ -237,7 +244,7 @@ def look_at_all(snapshot: Snapshot) -> None:
 
 
 def test_what_does_not_fit_into_a_block_is_refused_and_leaves_no_file(
-    past: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    past: ClientStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_format, "MOST_BYTES", 10)
     with pytest.raises(InvalidOption, match="cannot be written: a block takes .* at most 10 fit"):

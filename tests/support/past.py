@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.client.stage import Stage, raw_job
+from tests.client.stage import ClientStage, raw_job
 from tests.support.steps import StepPool
 from workkit import HistoryOptions, Job, WorkerPool
 
@@ -15,7 +15,7 @@ RAN: Final = 12
 JUNK_REASON: Final = "not a job: "
 
 
-def live_through(stage: Stage) -> StepPool:
+def live_through(stage: ClientStage) -> StepPool:
     """Let some jobs run, one a second, and leave others where they wait.
 
     Jobs "mail" fail where their arg "n" is a multiple of 3: 3 and 9 are tried again, 6 and 12 are

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.client.stage import Stage
+from tests.client.stage import ClientStage
 from tests.support.past import live_through
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ __all__ = ["past", "stage"]
 
 
 @pytest.fixture
-def stage(redis_client: Redis, namespace: str, redis_url: str) -> Iterator[Stage]:
+def stage(redis_client: Redis, namespace: str, redis_url: str) -> Iterator[ClientStage]:
     """A namespace that nothing has happened in yet."""
-    made = Stage(redis_client, namespace, redis_url)
+    made = ClientStage(redis_client, redis_url, namespace)
     yield made
     made.close()
 
 
 @pytest.fixture
-def past(stage: Stage) -> Stage:
+def past(stage: ClientStage) -> ClientStage:
     """A namespace in which something has happened."""
     live_through(stage)
     return stage

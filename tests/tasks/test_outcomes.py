@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import Discard, Fail, HistoryRecord, InvalidOption, Job, JobTimeout, Retry, Tasks
 from workkit.core.options import JobOptions
 from workkit.core.verdicts import judge
@@ -22,7 +22,7 @@ def told(record: HistoryRecord) -> Outcome:
     return record.outcome, record.reason, record.fails, record.error
 
 
-def run(stage: Stage, raising: BaseException | None, **options: Any) -> HistoryRecord:
+def run(stage: EngineStage, raising: BaseException | None, **options: Any) -> HistoryRecord:
     """Run a job whose handler raises, and return what history says."""
     worker = stage.pool()
 
@@ -37,7 +37,7 @@ def run(stage: Stage, raising: BaseException | None, **options: Any) -> HistoryR
     return stage.history()[-1]
 
 
-def test_a_retry_counts_and_waits_as_long_as_it_says(stage: Stage) -> None:
+def test_a_retry_counts_and_waits_as_long_as_it_says(stage: EngineStage) -> None:
     record = run(stage, Retry("busy", in_s=6.2))
     assert told(record) == ("retry", "Retry", 1, "Retry: busy")
     (waiting,) = stage.client.retry_jobs().jobs
@@ -45,19 +45,19 @@ def test_a_retry_counts_and_waits_as_long_as_it_says(stage: Stage) -> None:
     assert (waiting.job.fails, waiting.job.failed_at) == (1, stage.clock.now_s)
 
 
-def test_a_retry_without_a_time_waits_for_the_backoff(stage: Stage) -> None:
+def test_a_retry_without_a_time_waits_for_the_backoff(stage: EngineStage) -> None:
     run(stage, Retry(), backoff=lambda job: 40 * job.fails)
     (waiting,) = stage.client.retry_jobs().jobs
     assert waiting.retry_at == stage.clock.now_s + 40
 
 
-def test_the_last_retry_is_the_end(stage: Stage) -> None:
+def test_the_last_retry_is_the_end(stage: EngineStage) -> None:
     record = run(stage, Retry("busy", in_s=6), max_fails=1)
     assert told(record) == ("dead", "Retry", 1, "Retry: busy")
     assert stage.client.dead_jobs().total == 1
 
 
-def test_a_retry_that_does_not_count_is_no_failure(stage: Stage) -> None:
+def test_a_retry_that_does_not_count_is_no_failure(stage: EngineStage) -> None:
     failures: list[Job] = []
     worker = stage.pool()
     worker.on("failed", lambda job, error: failures.append(job))
@@ -86,7 +86,7 @@ def test_a_retry_that_does_not_count_is_no_failure(stage: Stage) -> None:
     assert worker.spec.registrations["work"].options.max_fails == 1
 
 
-def test_a_postponed_job_keeps_the_error_of_its_failure(stage: Stage) -> None:
+def test_a_postponed_job_keeps_the_error_of_its_failure(stage: EngineStage) -> None:
     worker = stage.pool()
 
     @worker.job(backoff=lambda job: 1)
@@ -108,7 +108,7 @@ def test_a_postponed_job_keeps_the_error_of_its_failure(stage: Stage) -> None:
 
 @pytest.mark.parametrize("until", ["start", "done"])
 def test_a_postponed_unique_job_never_frees_the_key_of_a_newer_one(
-    stage: Stage, until: Any
+    stage: EngineStage, until: Any
 ) -> None:
     worker = stage.pool()
     ran: list[str] = []
@@ -139,20 +139,20 @@ def test_a_postponed_unique_job_never_frees_the_key_of_a_newer_one(
     assert len(stage.redis.keys(stage.key("unique:*"))) == (1 if second is not None else 0)
 
 
-def test_fail_is_dead_at_once(stage: Stage) -> None:
+def test_fail_is_dead_at_once(stage: EngineStage) -> None:
     record = run(stage, Fail("no such user"))
     assert told(record) == ("dead", "Fail", 1, "Fail: no such user")
     (dead,) = stage.client.dead_jobs().jobs
     assert dead.job.last_err.startswith("Fail: no such user\n\nTraceback")
 
 
-def test_fail_drops_a_job_that_skips_the_dead_set(stage: Stage) -> None:
+def test_fail_drops_a_job_that_skips_the_dead_set(stage: EngineStage) -> None:
     record = run(stage, Fail("no such user"), skip_dead=True)
     assert told(record) == ("discarded", "Fail", 1, "Fail: no such user")
     assert stage.client.dead_jobs().total == 0
 
 
-def test_discard_is_neither_retried_nor_dead(stage: Stage) -> None:
+def test_discard_is_neither_retried_nor_dead(stage: EngineStage) -> None:
     record = run(stage, Discard("unsubscribed"))
     assert told(record) == ("discarded", "Discard", 1, "Discard: unsubscribed")
     assert stage.client.dead_jobs().total == stage.client.retry_jobs().total == 0
@@ -194,7 +194,7 @@ def test_discard_is_neither_retried_nor_dead(stage: Stage) -> None:
     ],
 )
 def test_the_nearest_class_decides(
-    stage: Stage, raising: Exception, options: dict[str, Any], outcome: tuple[str, str]
+    stage: EngineStage, raising: Exception, options: dict[str, Any], outcome: tuple[str, str]
 ) -> None:
     record = run(stage, raising, **options)
     assert (record.outcome, record.reason) == outcome
@@ -206,7 +206,7 @@ def test_a_timeout_is_retried_unless_fail_on_names_it() -> None:
     assert judge(late, JobOptions(fail_on=(JobTimeout,))).outcome == "dead"
 
 
-def test_a_backoff_of_two_arguments_gets_the_error(stage: Stage) -> None:
+def test_a_backoff_of_two_arguments_gets_the_error(stage: EngineStage) -> None:
     seen: list[tuple[int, str]] = []
 
     def backoff(job: Job, error: BaseException) -> float:
@@ -235,7 +235,7 @@ def test_a_retry_checks_its_arguments(wrong: dict[str, Any]) -> None:
         Retry("x", **wrong)
 
 
-def test_a_subclass_of_a_verdict_that_says_nothing_else_is_one(stage: Stage) -> None:
+def test_a_subclass_of_a_verdict_that_says_nothing_else_is_one(stage: EngineStage) -> None:
     class RateLimitedError(Retry):
         def __init__(self, limit: int) -> None:
             Exception.__init__(self, f"limit {limit}")
@@ -244,7 +244,7 @@ def test_a_subclass_of_a_verdict_that_says_nothing_else_is_one(stage: Stage) -> 
     assert (record.outcome, record.error) == ("retry", "RateLimitedError: limit 5")
 
 
-def test_args_that_do_not_fit_are_dead_at_once(stage: Stage) -> None:
+def test_args_that_do_not_fit_are_dead_at_once(stage: EngineStage) -> None:
     tasks = Tasks()
 
     @tasks.task(retry_on=(Exception,))
@@ -262,7 +262,7 @@ def test_args_that_do_not_fit_are_dead_at_once(stage: Stage) -> None:
     )
 
 
-def test_totals_count_the_postponed_ones(stage: Stage) -> None:
+def test_totals_count_the_postponed_ones(stage: EngineStage) -> None:
     worker = stage.pool()
 
     @worker.job

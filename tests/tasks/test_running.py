@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import WaitUntil
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from workkit import Enqueuer, InvalidHandler, Job, Tasks, WorkerPool
 from workkit.simulation import Simulation
 
@@ -60,7 +61,7 @@ def test_sync_and_async_tasks_run_with_their_args(make_pool: MakePool, enqueuer:
     assert pool.totals == {"done": 2, "dead": 1}
 
 
-def test_middleware_and_contexts_stand_around_tasks(stage: Stage) -> None:
+def test_middleware_and_contexts_stand_around_tasks(stage: EngineStage) -> None:
     tasks = Tasks()
     seen: list[Any] = []
 
@@ -205,7 +206,7 @@ def test_tasks_run_in_the_simulator_with_lifespans_and_cron() -> None:
 
 
 def test_a_task_that_comes_after_the_start_is_logged(
-    make_pool: MakePool, caplog: pytest.LogCaptureFixture
+    make_pool: MakePool, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
 ) -> None:
     tasks = Tasks()
 
@@ -218,4 +219,4 @@ def test_a_task_that_comes_after_the_start_is_logged(
     @tasks.task
     def second(n: int) -> None: ...
 
-    assert "task second was registered after the start of pool" in caplog.text
+    wait_until(lambda: "task second was registered after the start of pool" in caplog.text)

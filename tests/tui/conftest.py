@@ -9,14 +9,14 @@ import pytest
 
 pytest.importorskip("textual", reason="the console needs the extra tui")
 
-from tests.tui.stage import Stage
+from tests.tui.stage import ConsoleStage
 
 if TYPE_CHECKING:
     from redis import Redis
 
 
 @pytest.fixture
-def stage(redis_client: Redis, namespace: str, redis_url: str) -> Iterator[Stage]:
-    made = Stage(redis_client, namespace, redis_url)
+def stage(redis_client: Redis, namespace: str, redis_url: str) -> Iterator[ConsoleStage]:
+    made = ConsoleStage(redis_client, redis_url, namespace)
     yield made
     made.close()

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from textual.pilot import Pilot
 
-from tests.tui.stage import Stage
+from tests.tui.stage import ConsoleStage
 from workkit import Place
 from workkit_tui.app import Console
 from workkit_tui.screens.base import ConsoleScreen
@@ -31,11 +31,11 @@ def table(app: Console) -> Table:
     return app.screen.query(Table).first()
 
 
-def dead_ids(stage: Stage) -> list[str]:
+def dead_ids(stage: ConsoleStage) -> list[str]:
     return [record.job.id for record in stage.client.jobs(DEAD, 0, 1_000, reverse=True).jobs]
 
 
-async def carry_out(stage: Stage, pilot: P, app: App, *keys: str) -> PlanScreen:
+async def carry_out(stage: ConsoleStage, pilot: P, app: App, *keys: str) -> PlanScreen:
     """Press keys that ask for a plan, say yes, and wait for the end."""
     await pilot.press(*keys)
     await stage.until(pilot, lambda: isinstance(app.screen, PlanScreen))

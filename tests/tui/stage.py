@@ -5,23 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.pilot import Pilot
 
 from tests.client.stage import raw_job
-from tests.support.steps import FakeClock
-from workkit import Client, Enqueuer, Entropy
+from tests.support.stage import Stage
+from workkit import Client
 from workkit.core.history import Record, pack
-from workkit.store.keys import Keys
 from workkit_tui.app import Console
 from workkit_tui.settings import Settings
 
-if TYPE_CHECKING:
-    from redis import Redis
-
-__all__ = ["LABEL", "Stage", "shown"]
+__all__ = ["LABEL", "ConsoleStage", "shown"]
 
 LABEL = "work at localhost:6379/0"
 TRACE = (
@@ -46,27 +41,15 @@ class LabelledClient(Client):
         return LABEL
 
 
-class Stage:
+class ConsoleStage(Stage):
     """One namespace, and consoles on it."""
 
-    def __init__(self, redis_client: Redis, namespace: str, url: str) -> None:
-        self.redis: Any = redis_client
-        self.namespace = namespace
-        self.url = url
-        self.clock = FakeClock()
-        self.keys = Keys(namespace)
-        self.client = LabelledClient(namespace, url, clock=self.clock)
-        self.enqueuer = Enqueuer(namespace, url, clock=self.clock, entropy=Entropy("console"))
-        self._open = ExitStack()
-        self._open.callback(self.client.close)
-        self._open.callback(self.enqueuer.close)
+    def make_client(self) -> Client:
+        return LabelledClient(self.namespace, self.url, clock=self.clock)
 
     @property
     def now(self) -> int:
         return self.clock.now_s
-
-    def close(self) -> None:
-        self._open.close()
 
     # Driving.
 

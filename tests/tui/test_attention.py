@@ -7,14 +7,14 @@ import pytest
 from tests.client.stage import raw_job
 from tests.tools.cli.shell import Shell
 from tests.tui.pressing import App, P
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit.core.history import Record
 from workkit_tui.screens.errors import ErrorsScreen
 
 pytestmark = pytest.mark.one_server
 
 
-def orphans(stage: Stage, number: int) -> None:
+def orphans(stage: ConsoleStage, number: int) -> None:
     pipe = stage.redis.pipeline()
     for n in range(number):
         name = f"old-{n:03d}"
@@ -23,7 +23,7 @@ def orphans(stage: Stage, number: int) -> None:
     pipe.execute()
 
 
-def executions(stage: Stage, name: str, failed: int, done: int) -> list[Record]:
+def executions(stage: ConsoleStage, name: str, failed: int, done: int) -> list[Record]:
     ms = stage.clock.epoch_ms
     ends = ["retry"] * failed + ["done"] * done
     return [
@@ -32,7 +32,7 @@ def executions(stage: Stage, name: str, failed: int, done: int) -> list[Record]:
     ]
 
 
-def test_many_queues_without_a_worker_do_not_bury_the_rest(stage: Stage) -> None:
+def test_many_queues_without_a_worker_do_not_bury_the_rest(stage: ConsoleStage) -> None:
     stage.busy()
     orphans(stage, 300)
 
@@ -51,7 +51,7 @@ def test_many_queues_without_a_worker_do_not_bury_the_rest(stage: Stage) -> None
     stage.drive(play, size=(120, 24))
 
 
-def test_few_queues_without_a_worker_have_a_line_each(stage: Stage) -> None:
+def test_few_queues_without_a_worker_have_a_line_each(stage: ConsoleStage) -> None:
     stage.busy()
     orphans(stage, 2)
 
@@ -63,7 +63,7 @@ def test_few_queues_without_a_worker_have_a_line_each(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_many_silent_pools_share_a_line(stage: Stage) -> None:
+def test_many_silent_pools_share_a_line(stage: ConsoleStage) -> None:
     stage.busy()
     for n in range(50):
         stage.pool("lost", 100 + n, ["mail"], beat_s=500 + n)
@@ -75,7 +75,9 @@ def test_many_silent_pools_share_a_line(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_a_queue_of_which_too_much_fails_is_named_though_the_whole_is_well(stage: Stage) -> None:
+def test_a_queue_of_which_too_much_fails_is_named_though_the_whole_is_well(
+    stage: ConsoleStage,
+) -> None:
     stage.busy()
     stage.ran(*executions(stage, "charge", 30, 70), *executions(stage, "mail", 0, 900))
 
@@ -91,7 +93,7 @@ def test_a_queue_of_which_too_much_fails_is_named_though_the_whole_is_well(stage
     stage.drive(play)
 
 
-def test_a_few_failures_are_not_called_a_share(stage: Stage) -> None:
+def test_a_few_failures_are_not_called_a_share(stage: ConsoleStage) -> None:
     stage.ran(*executions(stage, "charge", 3, 2))
 
     async def play(pilot: P, app: App) -> None:
@@ -101,7 +103,9 @@ def test_a_few_failures_are_not_called_a_share(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_the_overview_on_paper_fits_a_screen(stage: Stage, redis_url: str, namespace: str) -> None:
+def test_the_overview_on_paper_fits_a_screen(
+    stage: ConsoleStage, redis_url: str, namespace: str
+) -> None:
     from workkit.core.clock import SystemClock
 
     stage.clock.epoch_ms = SystemClock().read().epoch_ms

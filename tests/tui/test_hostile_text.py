@@ -17,7 +17,7 @@ from textual import events
 
 from tests.client.stage import raw_job
 from tests.tui.pressing import NUMBER, App, P, dead_ids
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit.core.history import Record
 from workkit_tui.guarded import harmless
 from workkit_tui.screens.job import JobScreen
@@ -38,7 +38,7 @@ def is_harmless(text: str) -> bool:
     return not [c for c in text if c != "\n" and category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
 
 
-def hostile(stage: Stage) -> None:
+def hostile(stage: ConsoleStage) -> None:
     """Fill everything that a stranger can write with the worst text."""
     stage.redis.sadd(stage.keys.known_jobs, WORST, "[/nope]")
     pool_id = stage.pool(f"host{WORST}", 7, [WORST, "[/nope]"], busy=1, workkit=f"1{WORST}")  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ def hostile(stage: Stage) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])
 def test_no_screen_shows_a_control_character_or_reads_markup(
-    stage: Stage, size: tuple[int, int]
+    stage: ConsoleStage, size: tuple[int, int]
 ) -> None:
     hostile(stage)
 
@@ -115,7 +115,7 @@ def test_no_screen_shows_a_control_character_or_reads_markup(
     stage.drive(play, size=size)
 
 
-def test_args_are_shown_with_the_escapes_of_json(stage: Stage) -> None:
+def test_args_are_shown_with_the_escapes_of_json(stage: ConsoleStage) -> None:
     stage.dead("a" * 24, 60, args={"to": "\x9b31m", "note": "\u202eevil\u202c", "name": "Zoë 猫"})
 
     async def play(pilot: P, app: App) -> None:
@@ -129,7 +129,7 @@ def test_args_are_shown_with_the_escapes_of_json(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_toasts_show_names_as_they_are(stage: Stage) -> None:
+def test_toasts_show_names_as_they_are(stage: ConsoleStage) -> None:
     hostile(stage)
 
     async def play(pilot: P, app: App) -> None:
@@ -143,7 +143,7 @@ def test_toasts_show_names_as_they_are(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("typed", ["[/x]", "[red]nobody[/red]", "[@click=app.quit]x[/]"])
-def test_what_is_typed_is_no_markup_either(stage: Stage, typed: str) -> None:
+def test_what_is_typed_is_no_markup_either(stage: ConsoleStage, typed: str) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -167,7 +167,7 @@ def test_what_is_typed_is_no_markup_either(stage: Stage, typed: str) -> None:
     stage.drive(play)
 
 
-def test_pasted_text_is_shown_harmlessly(stage: Stage) -> None:
+def test_pasted_text_is_shown_harmlessly(stage: ConsoleStage) -> None:
     async def play(pilot: P, app: App) -> None:
         await pilot.press("2", "slash")
         app.post_message(events.Paste(f"a{RAW}{MARKUP}\nq"))
@@ -198,7 +198,7 @@ def burst(app: App, *keys: str) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "6"])
-def test_keys_typed_right_after_a_slash_are_text(stage: Stage, before: str) -> None:
+def test_keys_typed_right_after_a_slash_are_text(stage: ConsoleStage, before: str) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -212,7 +212,7 @@ def test_keys_typed_right_after_a_slash_are_text(stage: Stage, before: str) -> N
     stage.drive(play)
 
 
-def test_a_whole_line_can_be_typed_at_once(stage: Stage) -> None:
+def test_a_whole_line_can_be_typed_at_once(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -225,7 +225,7 @@ def test_a_whole_line_can_be_typed_at_once(stage: Stage) -> None:
 
 
 def test_a_plan_is_not_applied_before_it_was_seen(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ConsoleStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workkit_tui.screens.box._SEEN_S", 3_600)
     stage.busy()
@@ -251,7 +251,7 @@ def test_a_plan_is_not_applied_before_it_was_seen(
 
 
 def test_a_trash_is_not_emptied_before_the_question_was_seen(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ConsoleStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workkit_tui.screens.box._SEEN_S", 3_600)
     stage.busy()
@@ -267,7 +267,7 @@ def test_a_trash_is_not_emptied_before_the_question_was_seen(
     stage.drive(play)
 
 
-def test_a_copied_id_holds_nothing_that_a_shell_would_run(stage: Stage) -> None:
+def test_a_copied_id_holds_nothing_that_a_shell_would_run(stage: ConsoleStage) -> None:
     stage.dead("a\nrm -rf x\x1b", 60)
 
     async def play(pilot: P, app: App) -> None:
@@ -298,7 +298,7 @@ open_console(Client(sys.argv[1], sys.argv[2]))
 """
 
 
-def test_a_crash_is_told_without_values_and_by_the_exit_code(stage: Stage) -> None:
+def test_a_crash_is_told_without_values_and_by_the_exit_code(stage: ConsoleStage) -> None:
     mine, theirs = pty.openpty()
     env = {
         **os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30",

@@ -20,7 +20,7 @@ from aiohttp import ClientSession, CookieJar, WSServerHandshakeError
 from tests.conftest import WaitUntil
 from tests.tools.cli.shell import Shell, environment
 from tests.tui.programs import browser
-from tests.tui.stage import Stage
+from tests.tui.stage import ConsoleStage
 
 pytestmark = pytest.mark.one_server
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def served(
-    stage: Stage, wait_until: WaitUntil, *args: str, cwd: Path | None = None
+    stage: ConsoleStage, wait_until: WaitUntil, *args: str, cwd: Path | None = None
 ) -> Iterator[str]:
     """Serve a console; gives its address, with the token that is printed."""
     with socket.socket() as free:
@@ -64,7 +64,7 @@ def served(
 
 @pytest.mark.slow
 def test_the_console_works_in_a_browser_and_loads_nothing_from_other_hosts(
-    stage: Stage, wait_until: WaitUntil, tmp_path: Path
+    stage: ConsoleStage, wait_until: WaitUntil, tmp_path: Path
 ) -> None:
     stage.busy()
 
@@ -101,7 +101,7 @@ def parts(address: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("given", [(), ("--token", "s3cret"), ("--read-only",)])
 def test_a_token_and_the_origin_are_looked_at(
-    stage: Stage, wait_until: WaitUntil, given: tuple[str, ...]
+    stage: ConsoleStage, wait_until: WaitUntil, given: tuple[str, ...]
 ) -> None:
     async def knock(address: str) -> None:
         url, token = parts(address)
@@ -134,7 +134,7 @@ def test_a_token_and_the_origin_are_looked_at(
 
 
 def test_only_names_of_the_console_and_of_this_machine_are_answered(
-    stage: Stage, wait_until: WaitUntil
+    stage: ConsoleStage, wait_until: WaitUntil
 ) -> None:
     async def knock(address: str) -> None:
         url, token = parts(address)
@@ -167,7 +167,7 @@ def test_only_names_of_the_console_and_of_this_machine_are_answered(
 
 @pytest.mark.slow
 def test_a_file_goes_to_the_browser_and_never_to_a_path_of_the_server(
-    stage: Stage, wait_until: WaitUntil, tmp_path: Path
+    stage: ConsoleStage, wait_until: WaitUntil, tmp_path: Path
 ) -> None:
     stage.busy()
     outside = tmp_path / "stolen.csv"

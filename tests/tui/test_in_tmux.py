@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import WaitUntil
 from tests.tui.programs import program
-from tests.tui.stage import Stage
+from tests.tui.stage import ConsoleStage
 from workkit import Job, WorkerPool
 
 pytestmark = pytest.mark.one_server
@@ -50,7 +50,7 @@ class Terminal:
 
 
 @contextmanager
-def terminal(stage: Stage, tmp_path: Path, *args: str) -> Iterator[Terminal]:
+def terminal(stage: ConsoleStage, tmp_path: Path, *args: str) -> Iterator[Terminal]:
     """Run the console in tmux."""
     tmux = program("tmux")
     shown = Terminal(tmux, tmp_path / "tmux")
@@ -69,7 +69,7 @@ def terminal(stage: Stage, tmp_path: Path, *args: str) -> Iterator[Terminal]:
 
 
 def test_a_dead_job_is_retried_from_the_keyboard_and_seen_to_succeed(
-    stage: Stage, tmp_path: Path, wait_until: WaitUntil
+    stage: ConsoleStage, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
     from workkit.core.clock import SystemClock
 
@@ -109,7 +109,7 @@ def test_a_dead_job_is_retried_from_the_keyboard_and_seen_to_succeed(
 
 
 def test_a_console_that_was_killed_leaves_an_undo_to_the_next(
-    stage: Stage, tmp_path: Path, wait_until: WaitUntil
+    stage: ConsoleStage, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
     from workkit.core.clock import SystemClock
 
@@ -134,7 +134,7 @@ def test_a_console_that_was_killed_leaves_an_undo_to_the_next(
 
 @pytest.mark.parametrize("term", ["dumb", "unknown", ""])
 def test_a_terminal_that_cannot_draw_gets_a_sentence_instead_of_a_screen(
-    stage: Stage, term: str
+    stage: ConsoleStage, term: str
 ) -> None:
     mine, theirs = pty.openpty()
     root = Path(__file__).parents[2]

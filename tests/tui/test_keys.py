@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.tui.pressing import NUMBER, SCREENS, App, P, more, table
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit_tui.app import Console
 from workkit_tui.keys import COMMON
 from workkit_tui.screens.help import HelpScreen
@@ -56,7 +56,9 @@ def test_capital_letters_are_for_what_cannot_be_undone_and_for_the_last_row() ->
 
 @pytest.mark.parametrize("name", NUMBER)
 @pytest.mark.parametrize("state", ["empty", "busy"])
-def test_every_key_can_be_pressed_on_every_screen(stage: Stage, name: str, state: str) -> None:
+def test_every_key_can_be_pressed_on_every_screen(
+    stage: ConsoleStage, name: str, state: str
+) -> None:
     if state == "busy":
         stage.busy()
 
@@ -79,7 +81,7 @@ def test_every_key_can_be_pressed_on_every_screen(stage: Stage, name: str, state
     stage.drive(play)
 
 
-def test_the_footer_and_the_help_are_made_of_the_keys(stage: Stage) -> None:
+def test_the_footer_and_the_help_are_made_of_the_keys(stage: ConsoleStage) -> None:
     async def play(pilot: P, app: App) -> None:
         for tab in TABS:
             name, screen = tab.name, tab.screen
@@ -102,7 +104,7 @@ def test_the_footer_and_the_help_are_made_of_the_keys(stage: Stage) -> None:
 # Going about
 
 
-def test_numbers_names_and_neighbours_lead_to_the_screens(stage: Stage) -> None:
+def test_numbers_names_and_neighbours_lead_to_the_screens(stage: ConsoleStage) -> None:
     async def play(pilot: P, app: App) -> None:
         for name, number in NUMBER.items():
             await pilot.press(number)
@@ -123,7 +125,7 @@ def test_numbers_names_and_neighbours_lead_to_the_screens(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_a_queue_and_a_job_are_jumped_to_by_name_and_id(stage: Stage) -> None:
+def test_a_queue_and_a_job_are_jumped_to_by_name_and_id(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -141,7 +143,7 @@ def test_a_queue_and_a_job_are_jumped_to_by_name_and_id(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("keys", [("q",), ("ctrl+c",), ("colon", "q", "enter")])
-def test_it_can_be_left(stage: Stage, keys: tuple[str, ...]) -> None:
+def test_it_can_be_left(stage: ConsoleStage, keys: tuple[str, ...]) -> None:
     async def play(pilot: P, app: App) -> None:
         await pilot.press(*keys)
         await stage.until(pilot, lambda: app._exit)
@@ -149,7 +151,7 @@ def test_it_can_be_left(stage: Stage, keys: tuple[str, ...]) -> None:
     stage.drive(play)
 
 
-def test_the_cursor_goes_everywhere_in_vim_and_in_arrows(stage: Stage) -> None:
+def test_the_cursor_goes_everywhere_in_vim_and_in_arrows(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -167,7 +169,7 @@ def test_the_cursor_goes_everywhere_in_vim_and_in_arrows(stage: Stage) -> None:
     stage.drive(play, size=(80, 24))
 
 
-def test_the_mouse_chooses_opens_sorts_and_switches(stage: Stage) -> None:
+def test_the_mouse_chooses_opens_sorts_and_switches(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -194,7 +196,7 @@ def test_the_mouse_chooses_opens_sorts_and_switches(stage: Stage) -> None:
 # How it looks, and how often
 
 
-def test_refreshing_holding_and_themes(stage: Stage) -> None:
+def test_refreshing_holding_and_themes(stage: ConsoleStage) -> None:
     async def play(pilot: P, app: App) -> None:
         await pilot.press("plus")
         assert app.feed.refresh_s == 1
@@ -217,7 +219,7 @@ def test_refreshing_holding_and_themes(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_the_palette_offers_the_keys_of_the_screen(stage: Stage) -> None:
+def test_the_palette_offers_the_keys_of_the_screen(stage: ConsoleStage) -> None:
     async def play(pilot: P, app: App) -> None:
         await pilot.press("2", "ctrl+p")
         await pilot.pause()
@@ -227,7 +229,7 @@ def test_the_palette_offers_the_keys_of_the_screen(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_every_theme_can_be_used(stage: Stage) -> None:
+def test_every_theme_can_be_used(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -239,7 +241,7 @@ def test_every_theme_can_be_used(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_it_follows_the_size_of_the_terminal(stage: Stage) -> None:
+def test_it_follows_the_size_of_the_terminal(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:

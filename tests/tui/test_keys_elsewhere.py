@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.tui.pressing import NUMBER, SCREENS, App, P, carry_out, dead_ids, table
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit import Place
 from workkit_tui.keys import Key
 from workkit_tui.screens.plan import PlanScreen
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.one_server
 # Errors
 
 
-def test_groups_are_opened_retried_and_deleted(stage: Stage) -> None:
+def test_groups_are_opened_retried_and_deleted(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -50,7 +50,7 @@ def test_groups_are_opened_retried_and_deleted(stage: Stage) -> None:
 
 
 def test_a_count_of_many_jobs_says_how_old_it_is(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ConsoleStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workkit_tui.screens.errors._CHEAP", 20)
     stage.busy()
@@ -78,7 +78,7 @@ def test_a_count_of_many_jobs_says_how_old_it_is(
 # Jobs, workers, cron, undo
 
 
-def test_a_job_shows_everything_and_hides_secrets(stage: Stage) -> None:
+def test_a_job_shows_everything_and_hides_secrets(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -109,7 +109,7 @@ def test_a_job_shows_everything_and_hides_secrets(stage: Stage) -> None:
     stage.drive(play, size=(120, 24))
 
 
-def test_a_dead_job_is_retried_from_its_own_screen_and_found_again(stage: Stage) -> None:
+def test_a_dead_job_is_retried_from_its_own_screen_and_found_again(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -128,7 +128,7 @@ def test_a_dead_job_is_retried_from_its_own_screen_and_found_again(stage: Stage)
     stage.drive(play)
 
 
-def test_workers_are_those_of_the_pool_or_all_and_lead_to_their_jobs(stage: Stage) -> None:
+def test_workers_are_those_of_the_pool_or_all_and_lead_to_their_jobs(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -153,7 +153,7 @@ def test_workers_are_those_of_the_pool_or_all_and_lead_to_their_jobs(stage: Stag
     stage.drive(play)
 
 
-def test_a_cron_entry_leads_to_its_slots(stage: Stage) -> None:
+def test_a_cron_entry_leads_to_its_slots(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -164,7 +164,7 @@ def test_a_cron_entry_leads_to_its_slots(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_what_was_done_is_undone_or_forgotten(stage: Stage) -> None:
+def test_what_was_done_is_undone_or_forgotten(stage: ConsoleStage) -> None:
     stage.busy()
     scheduled = Place("scheduled")
 
@@ -193,7 +193,7 @@ def test_what_was_done_is_undone_or_forgotten(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_a_concern_leads_to_where_it_is_mended(stage: Stage) -> None:
+def test_a_concern_leads_to_where_it_is_mended(stage: ConsoleStage) -> None:
     stage.broken()
 
     async def play(pilot: P, app: App) -> None:
@@ -219,7 +219,7 @@ def test_a_concern_leads_to_where_it_is_mended(stage: Stage) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "json", "jsonl"])
 @pytest.mark.parametrize("number", ["2", "3", "4", "5", "6", "7", "8"])
 def test_what_is_listed_is_written_to_a_file(
-    stage: Stage, tmp_path: Path, number: str, suffix: str
+    stage: ConsoleStage, tmp_path: Path, number: str, suffix: str
 ) -> None:
     stage.busy()
     path = tmp_path / f"out.{suffix}"
@@ -251,7 +251,9 @@ def test_what_is_listed_is_written_to_a_file(
         assert len(lines) > 1
 
 
-def test_jobs_that_were_not_looked_at_are_written_as_well(stage: Stage, tmp_path: Path) -> None:
+def test_jobs_that_were_not_looked_at_are_written_as_well(
+    stage: ConsoleStage, tmp_path: Path
+) -> None:
     for n in range(250):
         stage.dead(f"{n:024x}", n, "Timeout: 30 s" if n % 2 else "KeyError: 'to'")
     everything, picked = tmp_path / "all.jsonl", tmp_path / "some.jsonl"
@@ -281,7 +283,7 @@ def keys_that_act() -> list[tuple[str, Key]]:
     return [(name, key) for name in NUMBER for key in SCREENS[name].KEYS if key.acts]
 
 
-def test_a_console_that_only_reads_refuses_every_act(stage: Stage) -> None:
+def test_a_console_that_only_reads_refuses_every_act(stage: ConsoleStage) -> None:
     stage.busy()
 
     def contents() -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.tui.pressing import App, P, carry_out, dead_ids, table
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit import Place
 from workkit_tui.screens.plan import PlanScreen
 from workkit_tui.screens.queue import QueueScreen
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_server
 # Queues
 
 
-def test_queues_are_paused_filtered_sorted_and_opened(stage: Stage) -> None:
+def test_queues_are_paused_filtered_sorted_and_opened(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -50,7 +50,7 @@ def test_queues_are_paused_filtered_sorted_and_opened(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_jobs_of_a_queue_are_deleted_and_brought_back(stage: Stage) -> None:
+def test_jobs_of_a_queue_are_deleted_and_brought_back(stage: ConsoleStage) -> None:
     stage.busy()
     mail = Place("queued", "mail")
 
@@ -70,7 +70,7 @@ def test_jobs_of_a_queue_are_deleted_and_brought_back(stage: Stage) -> None:
 # Sets
 
 
-def test_one_job_the_marked_ones_or_all_are_deleted(stage: Stage) -> None:
+def test_one_job_the_marked_ones_or_all_are_deleted(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -94,7 +94,7 @@ def test_one_job_the_marked_ones_or_all_are_deleted(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_what_is_marked_is_said_first_and_all_is_unmarked_with_the_tab(stage: Stage) -> None:
+def test_what_is_marked_is_said_first_and_all_is_unmarked_with_the_tab(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -121,7 +121,7 @@ def test_what_is_marked_is_said_first_and_all_is_unmarked_with_the_tab(stage: St
     stage.drive(play, size=(80, 24))
 
 
-def test_only_what_a_filter_picks_is_acted_on(stage: Stage) -> None:
+def test_only_what_a_filter_picks_is_acted_on(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -136,7 +136,7 @@ def test_only_what_a_filter_picks_is_acted_on(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_a_filter_that_cannot_be_read_is_refused_where_it_is_typed(stage: Stage) -> None:
+def test_a_filter_that_cannot_be_read_is_refused_where_it_is_typed(stage: ConsoleStage) -> None:
     async def play(pilot: P, app: App) -> None:
         await pilot.press("6", "slash", *"erorr:x", "enter")
         await pilot.pause()
@@ -149,7 +149,7 @@ def test_a_filter_that_cannot_be_read_is_refused_where_it_is_typed(stage: Stage)
 
 
 @pytest.mark.parametrize(("number", "place"), [("4", "retry"), ("5", "scheduled")])
-def test_waiting_jobs_run_now_or_are_deleted(stage: Stage, number: str, place: Any) -> None:
+def test_waiting_jobs_run_now_or_are_deleted(stage: ConsoleStage, number: str, place: Any) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -164,7 +164,7 @@ def test_waiting_jobs_run_now_or_are_deleted(stage: Stage, number: str, place: A
     stage.drive(play)
 
 
-def test_the_order_is_turned_and_an_id_is_copied(stage: Stage) -> None:
+def test_the_order_is_turned_and_an_id_is_copied(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -179,7 +179,7 @@ def test_the_order_is_turned_and_an_id_is_copied(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_the_cursor_stays_on_its_job_when_others_die(stage: Stage) -> None:
+def test_the_cursor_stays_on_its_job_when_others_die(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -196,7 +196,7 @@ def test_the_cursor_stays_on_its_job_when_others_die(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_retrying_with_care_says_what_it_will_do(stage: Stage) -> None:
+def test_retrying_with_care_says_what_it_will_do(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:
@@ -215,7 +215,7 @@ def test_retrying_with_care_says_what_it_will_do(stage: Stage) -> None:
     stage.drive(play)
 
 
-def test_a_plan_can_be_refused_with_escape_and_accepted_with_enter(stage: Stage) -> None:
+def test_a_plan_can_be_refused_with_escape_and_accepted_with_enter(stage: ConsoleStage) -> None:
     stage.busy()
 
     async def play(pilot: P, app: App) -> None:

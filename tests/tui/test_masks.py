@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.pressing import NUMBER, App, P
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit.core.history import Record
 from workkit_tui.model.masks import HIDDEN, Masks
 from workkit_tui.settings import DEFAULT_MASKS
@@ -129,7 +129,7 @@ def test_a_long_text_takes_linear_time(part: str) -> None:
 
 
 @pytest.mark.one_server
-def test_no_screen_and_no_file_holds_a_secret(stage: Stage, tmp_path: Path) -> None:
+def test_no_screen_and_no_file_holds_a_secret(stage: ConsoleStage, tmp_path: Path) -> None:
     fields: dict[str, Any] = {
         "args": {"X-Api-Key": SECRET, "headers": [["Authorization", f"Bearer {SECRET}"]]},
         "unique": True,

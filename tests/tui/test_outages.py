@@ -6,7 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.conftest import PrivateServer
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit.errors import ServerRefused
 from workkit_tui.app import Console
 from workkit_tui.screens.plan import PlanScreen
@@ -21,7 +21,7 @@ def test_an_outage_is_shown_acts_are_refused_and_it_recovers_by_itself(
 
     server = private_server()
     with Redis.from_url(server.url) as redis:
-        stage = Stage(redis, "work", server.url)
+        stage = ConsoleStage(redis, server.url, "work")
         stage.busy()
 
         async def play(pilot: Pilot[None], app: Console) -> None:
@@ -50,7 +50,7 @@ def test_an_outage_is_shown_acts_are_refused_and_it_recovers_by_itself(
 
 @pytest.mark.parametrize("keys", [("2",), ("2", "enter"), ("6", "enter")])
 def test_a_pause_that_is_refused_is_said_and_ends_nothing(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
+    stage: ConsoleStage, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
 ) -> None:
     def refuse(name: str) -> None:
         raise ServerRefused("OOM", f"{name} cannot be written")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit_tui.app import Console
 from workkit_tui.tabs import TABS
 
@@ -44,7 +44,7 @@ def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", ["empty", "busy", "broken"])
 def test_every_screen_looks_as_it_was_accepted(
-    stage: Stage, state: str, size: tuple[int, int]
+    stage: ConsoleStage, state: str, size: tuple[int, int]
 ) -> None:
     if state != "empty":
         getattr(stage, state)()
@@ -60,7 +60,7 @@ def test_every_screen_looks_as_it_was_accepted(
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_what_is_opened_from_a_screen_looks_as_it_was_accepted(
-    stage: Stage, size: tuple[int, int]
+    stage: ConsoleStage, size: tuple[int, int]
 ) -> None:
     stage.busy()
 

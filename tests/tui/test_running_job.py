@@ -8,26 +8,26 @@ import pytest
 
 from tests.client.stage import raw_job
 from tests.tui.pressing import App, P
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 from workkit.core.history import Record
 
 pytestmark = pytest.mark.one_server
 
 
-def ended(stage: Stage, job_id: str, outcome: Any) -> None:
+def ended(stage: ConsoleStage, job_id: str, outcome: Any) -> None:
     """Let the job of worker 0 end as workers do: history first, then the worker's row."""
     ms = stage.clock.epoch_ms
     stage.ran(Record(job_id, "export", stage.now - 60, ms - 50_000, ms - 2_000, outcome))
     stage.redis.delete(stage.keys.worker(f"{4242:020x}{0:04x}"))
 
 
-async def open_worker_job(stage: Stage, pilot: P, app: App) -> None:
+async def open_worker_job(stage: ConsoleStage, pilot: P, app: App) -> None:
     await stage.press(pilot, app, "3")
     await pilot.press("o", "enter")
     await stage.look(pilot, app)
 
 
-def test_it_shows_how_long_and_the_newest_check_in(stage: Stage) -> None:
+def test_it_shows_how_long_and_the_newest_check_in(stage: ConsoleStage) -> None:
     pool = stage.pool("web-1", 4242, ["export"], busy=1)
     stage.works(pool, 0, "export", 10, "page 7")
 
@@ -53,7 +53,7 @@ def test_it_shows_how_long_and_the_newest_check_in(stage: Stage) -> None:
         ("discarded", "failed 2s ago and was discarded"),
     ],
 )
-def test_it_tells_how_the_job_has_ended(stage: Stage, outcome: str, said: str) -> None:
+def test_it_tells_how_the_job_has_ended(stage: ConsoleStage, outcome: str, said: str) -> None:
     pool = stage.pool("web-1", 4242, ["export"], busy=1)
     stage.works(pool, 0, "export", 50)
 
@@ -73,7 +73,7 @@ def test_it_tells_how_the_job_has_ended(stage: Stage, outcome: str, said: str) -
     stage.drive(play)
 
 
-def test_a_job_that_ended_on_a_go_pool_is_told_as_far_as_it_is_known(stage: Stage) -> None:
+def test_a_job_that_ended_on_a_go_pool_is_told_as_far_as_it_is_known(stage: ConsoleStage) -> None:
     pool = stage.pool("web-1", 4242, ["export"])
     stage.works(pool, 0, "export", 50)
 
@@ -92,7 +92,7 @@ def test_a_job_that_ended_on_a_go_pool_is_told_as_far_as_it_is_known(stage: Stag
     stage.drive(play)
 
 
-def test_a_running_job_that_was_jumped_to_is_followed_as_well(stage: Stage) -> None:
+def test_a_running_job_that_was_jumped_to_is_followed_as_well(stage: ConsoleStage) -> None:
     pool = stage.pool("web-1", 4242, ["export"], busy=1)
     stage.works(pool, 0, "export", 10, "page 7")
     raw = raw_job(f"{0:024x}", "export", t=stage.now - 30)
@@ -111,7 +111,7 @@ def test_a_running_job_that_was_jumped_to_is_followed_as_well(stage: Stage) -> N
     stage.drive(play)
 
 
-def test_the_history_of_a_job_that_runs_meanwhile_grows(stage: Stage) -> None:
+def test_the_history_of_a_job_that_runs_meanwhile_grows(stage: ConsoleStage) -> None:
     stage.dead("a" * 24, 60)
 
     async def play(pilot: P, app: App) -> None:

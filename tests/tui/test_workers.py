@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.tui.pressing import App, P, table
-from tests.tui.stage import Stage, shown
+from tests.tui.stage import ConsoleStage, shown
 
 pytestmark = pytest.mark.one_server
 
 
-def go_pool(stage: Stage, host: str, pid: int, *, runs: int) -> str:
+def go_pool(stage: ConsoleStage, host: str, pid: int, *, runs: int) -> str:
     """Register a pool as Go does, which says nothing of its workers, and let some of them run."""
     pool = stage.pool(host, pid, ["mail"], concurrency=5)
     stage.redis.hdel(stage.keys.pool(pool), "workkit", "busy", "done")
@@ -19,7 +19,7 @@ def go_pool(stage: Stage, host: str, pid: int, *, runs: int) -> str:
     return pool
 
 
-def test_busy_workers_of_go_pools_are_counted(stage: Stage) -> None:
+def test_busy_workers_of_go_pools_are_counted(stage: ConsoleStage) -> None:
     go_pool(stage, "go-1", 7, runs=2)
     stage.pool("web-1", 8, ["mail"], busy=1, concurrency=5)
 
@@ -35,7 +35,7 @@ def test_busy_workers_of_go_pools_are_counted(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", ["workkit", "go"])
-def test_the_first_busy_pool_is_shown_first(stage: Stage, kind: str) -> None:
+def test_the_first_busy_pool_is_shown_first(stage: ConsoleStage, kind: str) -> None:
     for n in range(3):
         stage.pool(f"a-{n}", n + 1, ["mail"])
     if kind == "go":
@@ -56,7 +56,7 @@ def test_the_first_busy_pool_is_shown_first(stage: Stage, kind: str) -> None:
     stage.drive(play)
 
 
-def test_all_pools_show_all_that_is_busy(stage: Stage) -> None:
+def test_all_pools_show_all_that_is_busy(stage: ConsoleStage) -> None:
     go_pool(stage, "go-1", 7, runs=2)
     go_pool(stage, "go-2", 8, runs=3)
 

@@ -153,6 +153,11 @@ class Job(msgspec.Struct, eq=False):
         state = f", fails={self.fails}" if self.fails else ""
         return f"Job({self.name!r}, id={self.id!r}, args={self.args!r}{state})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the check-ins behind: a copy in another process reports none."""
+        fields = self.__struct_fields__
+        return Job, tuple(None if name == "_checkin" else getattr(self, name) for name in fields)
+
     @property
     def arg_error(self) -> str | None:
         """The message of the last typed accessor that failed, else None.

@@ -96,7 +96,7 @@ _GROUPED: Final = BaseExceptionGroup.exceptions
 
 
 def judge(error: BaseException, options: JobOptions) -> Ruling:
-    """Decide what an exception means for its job; it runs none of the exception's own code.
+    """Decide what an exception means for its job. An exception that cannot be read is retried.
 
     1. `Retry`, `Fail` and `Discard` decide themselves; args that do not fit are never retried.
     2. Else the nearest class of the exception in `fail_on` or `retry_on` decides.
@@ -104,10 +104,17 @@ def judge(error: BaseException, options: JobOptions) -> Ruling:
 
     A group of exceptions is judged by its members.
     """
-    if isinstance(error, BaseExceptionGroup):
-        rulings = [judge(each, options) for each in _GROUPED.__get__(error)]
+    try:
+        return _judge(error, options)
+    except BaseException:  # noqa: BLE001 - the exception's own code, or groups in groups without end
+        return _RETRY
+
+
+def _judge(error: BaseException, options: JobOptions) -> Ruling:
+    kind: type[BaseException] = type(error)  # not `__class__`, which may run the user's code
+    if issubclass(kind, BaseExceptionGroup):
+        rulings = [_judge(each, options) for each in _GROUPED.__get__(error)]
         return min(rulings, key=lambda ruling: _ORDER.index(ruling.outcome))
-    kind: type[BaseException] = type(error)
     if issubclass(kind, Retry):
         return _asked(error)
     if issubclass(kind, Fail):

@@ -14,6 +14,7 @@ from workkit.core.options import check_wait
 from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.engine import Engine, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
+from workkit.engine.needs import check_commands
 from workkit.engine.process.courier import COURIER
 from workkit.engine.process.signals import SignalEvent
 from workkit.engine.process.sources import Sources
@@ -153,6 +154,8 @@ class PoolDriver:
         try:
             # Before the pool writes a time or moves due jobs by its own clock.
             self._link.carry(self.engine.clock.ask())
+            keeps = self._spec.history is not None
+            self._link.carry(check_commands(self.engine.keys, history=keeps))
             self._link.carry(self.engine.dispatcher.register())
             if warning := self._link.carry(warn_of_eviction()):
                 _log.warning("%s", warning)
@@ -277,9 +280,9 @@ class PoolDriver:
             until_s = self._hooks_until_s
         return self._clock.read().monotonic_s > until_s + by_s
 
-    def hooks_may_take_s(self) -> float:
-        """Return how long the hooks that follow the pool's end may take, seconds."""
-        return self._left_s(_ALL_S, most_s=5.0)
+    def rest_may_take_s(self, most_s: float) -> float:
+        """Return how long what follows the pool's end may take, such as hooks, seconds."""
+        return self._left_s(_ALL_S, most_s)
 
     def closed(self) -> None:
         """Release the callers that wait for the end, after the hooks have run; deliver the log."""

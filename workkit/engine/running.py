@@ -37,7 +37,7 @@ _CLOSING_S: Final = 10.0
 
 
 class _StopAskedError(BaseException):
-    """Signals came before the pool had been started."""
+    """A second signal interrupts a start or a stop hook."""
 
 
 class StartRequest:
@@ -91,6 +91,7 @@ class Run:
         self._surroundings = surroundings
         self._lock = threading.RLock()
         self._starting: StartRequest | None = None
+        self._runs_hooks = False
         self.driver: PoolDriver | None = None
 
     @property
@@ -226,9 +227,11 @@ class Run:
             return
         failed: LifespanFailed | None = None
         try:
-            self._spec.events.close(driver.hooks_may_take_s())
-            failed = self._surroundings.close()
+            self._spec.events.close(driver.rest_may_take_s(5.0))
+            self._runs_hooks = True
+            failed = self._surroundings.close(driver.rest_may_take_s)
         finally:
+            self._runs_hooks = False
             driver.closed()
             _running.discard(self)
         if failed is not None:
@@ -237,7 +240,7 @@ class Run:
     def until_asked(self, timeout_s: float | None) -> bool:
         """Start the pool, wait for SIGINT or SIGTERM, then stop; at once after a second signal.
 
-        A second signal also interrupts a start, such as a start hook that hangs.
+        A second signal also interrupts a start or a stop hook that hangs.
 
         Args:
             timeout_s: Seconds that handlers may take; None for no limit.
@@ -261,8 +264,8 @@ class Run:
             signals.append(number)
             asked.set()
             if len(signals) > 1:
-                if driver is None:
-                    raise _StopAskedError
+                if driver is None or self._runs_hooks:
+                    raise _StopAskedError("a second signal asked for the end")
                 driver.request_stop(0.0)
             elif timeout_s is not None:
                 self._give_up_at_s = self._clock.read().monotonic_s + timeout_s
@@ -276,7 +279,8 @@ class Run:
             driver.wait_ended(asked)
             if signals:
                 _log.info("stopping after signal %s", signal.Signals(signals[0]).name)
-            self.stop(timeout_s)
+            with contextlib.suppress(_StopAskedError):
+                self.stop(timeout_s)
         return bool(signals) or not driver.ended_itself
 
 

@@ -7,6 +7,7 @@ registration. At the end stop hooks are called, lifespans are left in reverse, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from workkit.engine.handling import events
 from workkit.engine.handling.lifespans import Lives
@@ -17,7 +18,7 @@ from workkit.errors import LifespanFailed
 __all__ = ["Surroundings"]
 
 #: How long tasks that still run when the loop closes may take to end, seconds.
-_TASKS_S = 1.0
+_TASKS_S: Final = 2.0
 
 
 class Surroundings:
@@ -63,15 +64,19 @@ class Surroundings:
         finally:
             self.loop.close(wait_s=_TASKS_S)
 
-    def close(self) -> LifespanFailed | None:
-        """Call stop hooks, leave lifespans, close the loop; return the first error of a lifespan.
+    def close(self, may_take_s: Callable[[float], float]) -> LifespanFailed | None:
+        """Call stop hooks, leave lifespans, close the loop.
 
-        All errors are logged.
+        Args:
+            may_take_s: Returns how long a part of the stop may take, at most its argument, seconds.
+
+        Returns:
+            The first error of a lifespan; all errors are logged.
         """
         failed: list[LifespanFailed] = []
         try:
             events.call_stop_hooks(self._spec.stop_hooks, self.loop)
             failed = self._lives.leave()
         finally:
-            self.loop.close(wait_s=_TASKS_S)
+            self.loop.close(wait_s=may_take_s(_TASKS_S))
         return failed[0] if failed else None

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from tests.client.stage import SETS, SetName, Stage, raw_job
+from tests.client.stage import SETS, ClientStage, SetName, raw_job
 from workkit import Place, ServerRefused
 from workkit.admin.actions import BulkOutcome, BulkProgress, Plan, Verb
 from workkit.core import job as wire
@@ -15,13 +15,13 @@ from workkit.core import job as wire
 DEAD, MAIL = Place("dead"), Place("queued", "mail")
 
 
-def plan(stage: Stage, verb: Verb, place: Place, query: str = "") -> Plan:
+def plan(stage: ClientStage, verb: Verb, place: Place, query: str = "") -> Plan:
     made = stage.client.actions.plan(verb, place, query)
     assert made is not None
     return made
 
 
-def lay_many(stage: Stage, place: SetName, count: int = 1_700) -> None:
+def lay_many(stage: ClientStage, place: SetName, count: int = 1_700) -> None:
     """Many jobs, hundreds of them within one second."""
     stage.lay(place, {raw_job(f"{n:05}", fails=n % 4): 1_000 + n // 300 for n in range(count)})
 
@@ -30,7 +30,7 @@ def lay_many(stage: Stage, place: SetName, count: int = 1_700) -> None:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_only_jobs_that_match_the_query_are_deleted(stage: Stage, place: SetName) -> None:
+def test_only_jobs_that_match_the_query_are_deleted(stage: ClientStage, place: SetName) -> None:
     lay_many(stage, place)
     made = plan(stage, "delete", Place(place), "fails:>1")
     outcome = stage.client.actions.apply(made, by="ann")
@@ -41,7 +41,7 @@ def test_only_jobs_that_match_the_query_are_deleted(stage: Stage, place: SetName
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_jobs_that_match_but_came_later_are_not_changed(stage: Stage, place: SetName) -> None:
+def test_jobs_that_match_but_came_later_are_not_changed(stage: ClientStage, place: SetName) -> None:
     lay_many(stage, place, 700)
     made = plan(stage, "delete", Place(place))
     late = {raw_job(f"late-{n:04}", fails=n % 4): 1_000 + n % 3 for n in range(1_000)}
@@ -51,7 +51,7 @@ def test_jobs_that_match_but_came_later_are_not_changed(stage: Stage, place: Set
     assert set(stage.members(place)) == set(late)
 
 
-def test_jobs_that_have_left_the_place_are_counted_as_gone(stage: Stage) -> None:
+def test_jobs_that_have_left_the_place_are_counted_as_gone(stage: ClientStage) -> None:
     lay_many(stage, "dead", 700)
     made = plan(stage, "delete", DEAD)
     stage.redis.zrem(stage.keys.dead, *stage.members("dead")[100:150])
@@ -62,7 +62,7 @@ def test_jobs_that_have_left_the_place_are_counted_as_gone(stage: Stage) -> None
     assert stage.members("dead") == [changed]
 
 
-def test_deleting_from_a_queue_keeps_the_order_of_other_jobs(stage: Stage) -> None:
+def test_deleting_from_a_queue_keeps_the_order_of_other_jobs(stage: ClientStage) -> None:
     raws = [raw_job(f"{n:05}", fails=n % 3) for n in range(1_234)]
     stage.queue("mail", *raws)
     made = plan(stage, "delete", MAIL, "fails:1")
@@ -74,7 +74,7 @@ def test_deleting_from_a_queue_keeps_the_order_of_other_jobs(stage: Stage) -> No
     assert len(left) == 1_234 - 411 + 100
 
 
-def test_jobs_that_a_pool_took_from_a_queue_are_counted_as_gone(stage: Stage) -> None:
+def test_jobs_that_a_pool_took_from_a_queue_are_counted_as_gone(stage: ClientStage) -> None:
     stage.queue("mail", *(raw_job(f"{n:05}") for n in range(600)))
     made = plan(stage, "delete", MAIL)
     stage.redis.rpop(stage.keys.jobs("mail"), 10)
@@ -86,7 +86,7 @@ def test_jobs_that_a_pool_took_from_a_queue_are_counted_as_gone(stage: Stage) ->
 # Retrying
 
 
-def test_retried_dead_jobs_have_no_failures(stage: Stage) -> None:
+def test_retried_dead_jobs_have_no_failures(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}", fails=4, err="x", failed_at=9): n for n in range(600)})
     outcome = stage.client.actions.apply(plan(stage, "retry", DEAD))
     assert (outcome.done, outcome.refused) == (600, 0)
@@ -99,7 +99,7 @@ def test_retried_dead_jobs_have_no_failures(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", ["retry", "scheduled"])
-def test_waiting_jobs_run_now_and_keep_their_fields(stage: Stage, place: SetName) -> None:
+def test_waiting_jobs_run_now_and_keep_their_fields(stage: ClientStage, place: SetName) -> None:
     later = stage.clock.now_s + 900
     stage.lay(place, {raw_job("x", fails=2, err="boom", unknown={"a": 1}): later})
     stage.client.actions.apply(plan(stage, "retry", Place(place)))
@@ -110,7 +110,7 @@ def test_waiting_jobs_run_now_and_keep_their_fields(stage: Stage, place: SetName
     assert stage.members(place) == []
 
 
-def test_a_waiting_unique_job_that_runs_now_keeps_its_key(stage: Stage) -> None:
+def test_a_waiting_unique_job_that_runs_now_keeps_its_key(stage: ClientStage) -> None:
     stage.enqueuer.enqueue_unique_in("mail", 900, {"k": 1})
     stage.client.actions.apply(plan(stage, "retry", Place("scheduled")))
     assert stage.enqueuer.enqueue_unique("mail", {"k": 1}) is None
@@ -120,7 +120,9 @@ def test_a_waiting_unique_job_that_runs_now_keeps_its_key(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_a_job_that_cannot_be_retried_stays_in_its_place(stage: Stage, place: SetName) -> None:
+def test_a_job_that_cannot_be_retried_stays_in_its_place(
+    stage: ClientStage, place: SetName
+) -> None:
     stage.redis.set(stage.keys.jobs("broken"), "no list")
     left = [b"junk", raw_job("x", "broken", fails=1)]
     stage.lay(place, dict.fromkeys([*left, raw_job("y", fails=1)], 5))
@@ -129,7 +131,7 @@ def test_a_job_that_cannot_be_retried_stays_in_its_place(stage: Stage, place: Se
     assert sorted(stage.members(place)) == sorted(left)
 
 
-def test_malformed_payloads_can_be_deleted(stage: Stage) -> None:
+def test_malformed_payloads_can_be_deleted(stage: ClientStage) -> None:
     stage.lay("dead", {b"junk": 5, raw_job("y"): 5})
     outcome = stage.client.actions.apply(plan(stage, "delete", DEAD, "is:junk"))
     assert outcome.done == 1
@@ -138,7 +140,7 @@ def test_malformed_payloads_can_be_deleted(stage: Stage) -> None:
 
 @pytest.mark.parametrize("others", [0, 7])
 def test_of_equal_jobs_in_a_queue_only_as_many_as_are_pinned_are_deleted(
-    stage: Stage, others: int
+    stage: ClientStage, others: int
 ) -> None:
     twins = [raw_job("twin")] * 3
     stage.queue("mail", *twins, *(raw_job(f"{n}") for n in range(others)))
@@ -149,7 +151,7 @@ def test_of_equal_jobs_in_a_queue_only_as_many_as_are_pinned_are_deleted(
     assert stage.queued() == twins[:1]
 
 
-def test_a_queue_is_not_read_behind_the_last_pinned_job(stage: Stage) -> None:
+def test_a_queue_is_not_read_behind_the_last_pinned_job(stage: ClientStage) -> None:
     stage.queue("mail", *(raw_job(f"{n:05}") for n in range(2_000)))
     newest = stage.client.jobs(MAIL, 0, 10, reverse=True).jobs
     link = stage.link()
@@ -163,7 +165,7 @@ def test_a_queue_is_not_read_behind_the_last_pinned_job(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 7])
-def test_the_fate_of_each_job_is_told(stage: Stage, others: int) -> None:
+def test_the_fate_of_each_job_is_told(stage: ClientStage, others: int) -> None:
     stage.redis.set(stage.keys.jobs("broken"), "no list")
     raws = [raw_job("good"), raw_job("stuck", "broken"), raw_job("lost")]
     raws += [raw_job(f"{n}") for n in range(others)]
@@ -180,7 +182,7 @@ def test_the_fate_of_each_job_is_told(stage: Stage, others: int) -> None:
 # Bounded, reported, stopped
 
 
-def test_no_command_acts_on_more_than_five_hundred_jobs(stage: Stage) -> None:
+def test_no_command_acts_on_more_than_five_hundred_jobs(stage: ClientStage) -> None:
     lay_many(stage, "dead")
     made = plan(stage, "delete", DEAD)
     told: list[BulkProgress] = []
@@ -191,7 +193,7 @@ def test_no_command_acts_on_more_than_five_hundred_jobs(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", [DEAD, MAIL])
-def test_stopping_leaves_the_rest_alone(stage: Stage, place: Place) -> None:
+def test_stopping_leaves_the_rest_alone(stage: ClientStage, place: Place) -> None:
     if place == DEAD:
         stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(1_700)})
     else:
@@ -206,7 +208,7 @@ def test_stopping_leaves_the_rest_alone(stage: Stage, place: Place) -> None:
     assert stage.client.jobs(place).total == 1_700 - outcome.done
 
 
-def test_applying_that_is_stopped_before_it_begins_changes_nothing(stage: Stage) -> None:
+def test_applying_that_is_stopped_before_it_begins_changes_nothing(stage: ClientStage) -> None:
     lay_many(stage, "dead", 10)
     stop = Event()
     stop.set()
@@ -218,7 +220,7 @@ def test_applying_that_is_stopped_before_it_begins_changes_nothing(stage: Stage)
 # The trash
 
 
-def test_an_operation_is_recorded_for_other_users(stage: Stage) -> None:
+def test_an_operation_is_recorded_for_other_users(stage: ClientStage) -> None:
     lay_many(stage, "dead", 10)
     outcome = stage.client.actions.apply(plan(stage, "delete", DEAD, "fails:1"), by="ann@web-1")
     (noted,) = stage.client.actions.operations()
@@ -228,7 +230,7 @@ def test_an_operation_is_recorded_for_other_users(stage: Stage) -> None:
     assert (noted.undoable, noted.expires_at) == (3, stage.clock.now_s + 86_400)
 
 
-def test_the_trash_expires(stage: Stage) -> None:
+def test_the_trash_expires(stage: ClientStage) -> None:
     lay_many(stage, "dead", 10)
     outcome = stage.client.actions.apply(plan(stage, "delete", DEAD))
     for key in (
@@ -241,7 +243,7 @@ def test_the_trash_expires(stage: Stage) -> None:
 
 
 def test_a_trash_key_of_the_wrong_type_loses_no_job(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ClientStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_many(stage, "dead", 10)
     monkeypatch.setattr("workkit.core.entropy.Entropy.identifier", lambda _: "a" * 24)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.client.stage import SETS, SetName, Stage, raw_job
+from tests.client.stage import SETS, ClientStage, SetName, raw_job
 from workkit import DeadJob, InvalidOption, InvalidQuery, Job, Place
 from workkit.admin.actions import BulkProgress, Plan
 from workkit.admin.actions.plan import Pins, digest
@@ -23,7 +23,7 @@ def planned(plan: Plan | None) -> Plan:
     return plan
 
 
-def test_a_plan_counts_what_a_query_picks_and_shows_the_first_of_them(stage: Stage) -> None:
+def test_a_plan_counts_what_a_query_picks_and_shows_the_first_of_them(stage: ClientStage) -> None:
     raws = {raw_job(f"{n:03}", "mail" if n % 3 else "letter", fails=n % 2): n for n in range(90)}
     stage.lay("dead", raws)
     plan = planned(stage.client.actions.plan("delete", DEAD, "fails:1"))
@@ -35,7 +35,7 @@ def test_a_plan_counts_what_a_query_picks_and_shows_the_first_of_them(stage: Sta
     assert plan.effects() == []
 
 
-def test_making_a_plan_changes_nothing(stage: Stage) -> None:
+def test_making_a_plan_changes_nothing(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n}"): n for n in range(30)})
     before = set(stage.redis.scan_iter(f"{stage.namespace}*"))
     stage.client.actions.plan("delete", DEAD)
@@ -43,7 +43,7 @@ def test_making_a_plan_changes_nothing(stage: Stage) -> None:
     assert set(stage.redis.scan_iter(f"{stage.namespace}*")) == before
 
 
-def test_a_plan_is_made_batch_by_batch_and_can_be_stopped(stage: Stage) -> None:
+def test_a_plan_is_made_batch_by_batch_and_can_be_stopped(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(2_500)})
     told: list[BulkProgress] = []
     stage.client.actions.plan("delete", DEAD, "id:0000*", report=told.append)
@@ -54,7 +54,7 @@ def test_a_plan_is_made_batch_by_batch_and_can_be_stopped(stage: Stage) -> None:
     assert stage.client.actions.plan("delete", DEAD, report=lambda _: stop.set(), stop=stop) is None
 
 
-def test_marked_jobs_are_pinned_in_any_order(stage: Stage) -> None:
+def test_marked_jobs_are_pinned_in_any_order(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n}"): n for n in range(9)})
     marked = stage.client.jobs(DEAD, 2, 5).jobs[::-1]
     plan = stage.client.actions.plan_for("delete", DEAD, marked)
@@ -64,7 +64,7 @@ def test_marked_jobs_are_pinned_in_any_order(stage: Stage) -> None:
 
 
 @pytest.mark.one_server
-def test_an_impossible_action_is_refused(stage: Stage) -> None:
+def test_an_impossible_action_is_refused(stage: ClientStage) -> None:
     actions: Any = stage.client.actions
     with pytest.raises(InvalidOption, match="unknown action 'bury'"):
         actions.plan("bury", DEAD)
@@ -77,7 +77,7 @@ def test_an_impossible_action_is_refused(stage: Stage) -> None:
 # Effects on unique keys
 
 
-def test_a_plan_to_delete_says_how_many_keys_it_frees(stage: Stage) -> None:
+def test_a_plan_to_delete_says_how_many_keys_it_frees(stage: ClientStage) -> None:
     for n in range(3):
         stage.enqueuer.enqueue_unique_in("mail", 60, {"n": n})
     stage.enqueuer.enqueue_in("mail", 60)
@@ -86,7 +86,7 @@ def test_a_plan_to_delete_says_how_many_keys_it_frees(stage: Stage) -> None:
     assert plan.effects() == ["frees 3 unique keys, so that these jobs can be enqueued again"]
 
 
-def test_a_plan_to_retry_says_how_many_jobs_will_not_be_unique(stage: Stage) -> None:
+def test_a_plan_to_retry_says_how_many_jobs_will_not_be_unique(stage: ClientStage) -> None:
     for n in range(3):
         key = stage.unique_key(f'{{"n":{n}}}')
         raw = raw_job(f"{n}", args={"n": n}, unique=True, unique_key=key, fails=4)
@@ -102,7 +102,7 @@ def test_a_plan_to_retry_says_how_many_jobs_will_not_be_unique(stage: Stage) -> 
     assert leaving.effects() == ["does not free 1 unique key: another job holds it"]
 
 
-def test_malformed_payloads_are_counted(stage: Stage) -> None:
+def test_malformed_payloads_are_counted(stage: ClientStage) -> None:
     stage.lay("dead", {b"junk": 1, raw_job("x"): 2})
     plan = planned(stage.client.actions.plan("retry", DEAD))
     assert (plan.count, plan.junk) == (2, 1)
@@ -135,7 +135,7 @@ def test_runs_of_pins_cover_all_pins_and_share_no_score(scores: list[int], size:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_a_plan_of_an_empty_place_is_empty(stage: Stage, place: SetName) -> None:
+def test_a_plan_of_an_empty_place_is_empty(stage: ClientStage, place: SetName) -> None:
     plan = planned(stage.client.actions.plan("delete", Place(place)))
     assert (plan.count, list(plan.sample), dict(plan.queues)) == (0, [], {})
     outcome = stage.client.actions.apply(plan)

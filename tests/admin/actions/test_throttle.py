@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.stage import Stage, raw_job
+from tests.client.stage import ClientStage, raw_job
 from tests.support.steps import StepPool
 from workkit import InvalidOption, Job, Place
 from workkit.admin.actions import BulkOutcome, BulkProgress, Throttle
@@ -16,7 +16,7 @@ from workkit.admin.actions import BulkOutcome, BulkProgress, Throttle
 class Meanwhile:
     """A stop that is never set; while it waits, time passes and something happens."""
 
-    def __init__(self, stage: Stage, happens: Callable[[], object]) -> None:
+    def __init__(self, stage: ClientStage, happens: Callable[[], object]) -> None:
         self._stage = stage
         self._happens = happens
         self.waits: list[float] = []
@@ -32,7 +32,7 @@ class Meanwhile:
 
 
 def retry(
-    stage: Stage, throttle: Throttle, happens: Callable[[], object], told: list[BulkProgress]
+    stage: ClientStage, throttle: Throttle, happens: Callable[[], object], told: list[BulkProgress]
 ) -> BulkOutcome:
     plan = stage.client.actions.plan("retry", Place("dead"))
     assert plan is not None
@@ -41,7 +41,7 @@ def retry(
     )
 
 
-def lay(stage: Stage, count: int) -> None:
+def lay(stage: ClientStage, count: int) -> None:
     stage.lay("dead", {raw_job(f"{n:05}", fails=4): n for n in range(count)})
 
 
@@ -53,11 +53,11 @@ def failing(share: float) -> Callable[[Job], Any]:
     return handler
 
 
-def pool(stage: Stage, share: float) -> StepPool:
+def pool(stage: ClientStage, share: float) -> StepPool:
     return stage.pool(failing(share), max_fails=1)
 
 
-def test_successful_retries_go_from_one_to_ten_to_the_full_rate(stage: Stage) -> None:
+def test_successful_retries_go_from_one_to_ten_to_the_full_rate(stage: ClientStage) -> None:
     lay(stage, 200)
     told: list[BulkProgress] = []
     outcome = retry(stage, Throttle(per_s=50), pool(stage, 0).work, told)
@@ -67,14 +67,14 @@ def test_successful_retries_go_from_one_to_ten_to_the_full_rate(stage: Stage) ->
     assert any(progress.note == "waiting for the outcome of 1" for progress in told)
 
 
-def test_if_the_first_retry_fails_no_other_job_is_retried(stage: Stage) -> None:
+def test_if_the_first_retry_fails_no_other_job_is_retried(stage: ClientStage) -> None:
     lay(stage, 200)
     outcome = retry(stage, Throttle(), pool(stage, 1).work, [])
     assert (outcome.done, outcome.left) == (1, 199)
     assert outcome.stopped == "1 of 1 retried job that ended failed"
 
 
-def test_it_stops_above_the_maximum_failure_rate(stage: Stage) -> None:
+def test_it_stops_above_the_maximum_failure_rate(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{(n + 50) % 100:05}", fails=4): n for n in range(100)})
     stage.lay("dead", {raw_job(f"{n + 100:05}", fails=4): n + 100 for n in range(100)})
     outcome = retry(stage, Throttle(per_s=20, max_failure_rate=0.1), pool(stage, 0.5).work, [])
@@ -83,20 +83,20 @@ def test_it_stops_above_the_maximum_failure_rate(stage: Stage) -> None:
     assert "that ended" in outcome.stopped
 
 
-def test_it_goes_on_below_the_maximum_failure_rate(stage: Stage) -> None:
+def test_it_goes_on_below_the_maximum_failure_rate(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{(n + 50) % 100:05}", fails=4): n for n in range(100)})
     outcome = retry(stage, Throttle(max_failure_rate=0.3), pool(stage, 0.1).work, [])
     assert (outcome.done, outcome.stopped) == (100, "")
 
 
-def test_it_waits_for_the_first_job_only_as_long_as_its_patience(stage: Stage) -> None:
+def test_it_waits_for_the_first_job_only_as_long_as_its_patience(stage: ClientStage) -> None:
     lay(stage, 20)
     outcome = retry(stage, Throttle(patience_s=30), lambda: None, [])
     assert (outcome.done, outcome.left) == (1, 19)
     assert outcome.stopped == "1 job of the first stage did not end in time"
 
 
-def test_slow_rates_retry_one_job_at_a_time(stage: Stage) -> None:
+def test_slow_rates_retry_one_job_at_a_time(stage: ClientStage) -> None:
     lay(stage, 14)
     told: list[BulkProgress] = []
     began = stage.clock.now_s

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.client.stage import SETS, SetName, Stage, raw_job
+from tests.client.stage import SETS, ClientStage, SetName, raw_job
 from workkit import Client, NotUndone, Place, ServerRefused
 from workkit.admin.actions import BulkProgress, Undone, Verb
 
 DEAD, MAIL, SCHEDULED = Place("dead"), Place("queued", "mail"), Place("scheduled")
 
 
-def act(stage: Stage, verb: Verb, place: Place, query: str = "") -> str:
+def act(stage: ClientStage, verb: Verb, place: Place, query: str = "") -> str:
     made = stage.client.actions.plan(verb, place, query)
     assert made is not None
     return stage.client.actions.apply(made).operation_id
@@ -24,7 +24,9 @@ def act(stage: Stage, verb: Verb, place: Place, query: str = "") -> str:
 
 
 @pytest.mark.parametrize("place", SETS)
-def test_deleted_jobs_come_back_with_their_bytes_and_times(stage: Stage, place: SetName) -> None:
+def test_deleted_jobs_come_back_with_their_bytes_and_times(
+    stage: ClientStage, place: SetName
+) -> None:
     members: dict[bytes, float] = {
         raw_job(f"{n:05}", odd=[1.0, {}]): 1_000 + n // 7 for n in range(900)
     }
@@ -37,7 +39,7 @@ def test_deleted_jobs_come_back_with_their_bytes_and_times(stage: Stage, place: 
     assert dict(found) == members
 
 
-def test_deleted_jobs_of_a_queue_run_next_in_their_old_order(stage: Stage) -> None:
+def test_deleted_jobs_of_a_queue_run_next_in_their_old_order(stage: ClientStage) -> None:
     raws = [raw_job(f"{n:05}") for n in range(700)]
     stage.queue("mail", *raws)
     operation_id = act(stage, "delete", MAIL)
@@ -48,7 +50,7 @@ def test_deleted_jobs_of_a_queue_run_next_in_their_old_order(stage: Stage) -> No
 
 @pytest.mark.parametrize("count", [1, 3, 9])
 def test_marked_jobs_of_a_queue_come_back_in_the_order_of_the_queue(
-    stage: Stage, count: int
+    stage: ClientStage, count: int
 ) -> None:
     raws = [raw_job(f"{n * 7 % 11:02}") for n in range(count)]
     stage.queue("mail", *raws)
@@ -58,7 +60,7 @@ def test_marked_jobs_of_a_queue_come_back_in_the_order_of_the_queue(
     assert stage.queued() == raws
 
 
-def test_a_second_console_undoes_an_operation_of_a_killed_one(stage: Stage) -> None:
+def test_a_second_console_undoes_an_operation_of_a_killed_one(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(1_700)})
     made = stage.client.actions.plan("delete", DEAD)
     assert made is not None
@@ -78,7 +80,7 @@ def test_a_second_console_undoes_an_operation_of_a_killed_one(stage: Stage) -> N
     second.close()
 
 
-def test_two_users_who_undo_at_once_bring_each_job_back_once(stage: Stage) -> None:
+def test_two_users_who_undo_at_once_bring_each_job_back_once(stage: ClientStage) -> None:
     members = {raw_job(f"{n:05}"): n for n in range(900)}
     stage.lay("dead", members)
     operation_id = act(stage, "delete", DEAD)
@@ -96,7 +98,7 @@ def test_two_users_who_undo_at_once_bring_each_job_back_once(stage: Stage) -> No
     other.close()
 
 
-def test_undoing_can_be_stopped_and_continued(stage: Stage) -> None:
+def test_undoing_can_be_stopped_and_continued(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}"): n for n in range(900)})
     operation_id = act(stage, "delete", DEAD)
     stop = Event()
@@ -106,7 +108,7 @@ def test_undoing_can_be_stopped_and_continued(stage: Stage) -> None:
     assert stage.client.actions.undo(operation_id) == Undone(700, 0, 0, 0)
 
 
-def test_an_operation_cannot_be_undone_twice(stage: Stage) -> None:
+def test_an_operation_cannot_be_undone_twice(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job("x"): 1})
     operation_id = act(stage, "delete", DEAD)
     stage.client.actions.undo(operation_id)
@@ -116,7 +118,7 @@ def test_an_operation_cannot_be_undone_twice(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("verb", ["delete", "retry"])
-def test_undoing_into_a_key_of_the_wrong_type_loses_no_job(stage: Stage, verb: Verb) -> None:
+def test_undoing_into_a_key_of_the_wrong_type_loses_no_job(stage: ClientStage, verb: Verb) -> None:
     stage.lay("dead", {raw_job("x", fails=1): 1})
     operation_id = act(stage, verb, DEAD)
     stage.redis.set(stage.keys.dead, "no set")
@@ -130,7 +132,7 @@ def test_undoing_into_a_key_of_the_wrong_type_loses_no_job(stage: Stage, verb: V
 # Their unique keys
 
 
-def test_a_key_that_was_freed_is_taken_again(stage: Stage) -> None:
+def test_a_key_that_was_freed_is_taken_again(stage: ClientStage) -> None:
     stage.enqueuer.enqueue_unique_in("mail", 600, {"k": 1})
     operation_id = act(stage, "delete", SCHEDULED)
     assert stage.held(stage.unique_key()) is None
@@ -140,7 +142,7 @@ def test_a_key_that_was_freed_is_taken_again(stage: Stage) -> None:
     assert stage.enqueuer.enqueue_unique("mail", {"k": 1}) is None
 
 
-def test_an_update_that_waited_under_the_key_is_kept(stage: Stage) -> None:
+def test_an_update_that_waited_under_the_key_is_kept(stage: ClientStage) -> None:
     stage.enqueuer.enqueue_unique_in_by_key("mail", 600, {"v": 1}, {"k": 1})
     stage.enqueuer.enqueue_unique_in_by_key("mail", 600, {"v": 2}, {"k": 1})
     before = stage.held(stage.unique_key())
@@ -151,7 +153,7 @@ def test_an_update_that_waited_under_the_key_is_kept(stage: Stage) -> None:
 
 
 def test_a_deleted_job_comes_back_not_unique_if_a_newer_job_holds_its_key(
-    stage: Stage,
+    stage: ClientStage,
 ) -> None:
     stage.enqueuer.enqueue_unique_in("mail", 600, {"k": 1})
     operation_id = act(stage, "delete", SCHEDULED)
@@ -164,7 +166,7 @@ def test_a_deleted_job_comes_back_not_unique_if_a_newer_job_holds_its_key(
     assert stage.held(stage.unique_key()) is None
 
 
-def test_a_job_that_had_begun_does_not_take_the_key_of_another_job(stage: Stage) -> None:
+def test_a_job_that_had_begun_does_not_take_the_key_of_another_job(stage: ClientStage) -> None:
     stage.enqueuer.enqueue_unique("mail", {"k": 1})
     pool = stage.pool()
     pool.claim()
@@ -180,7 +182,7 @@ def test_a_job_that_had_begun_does_not_take_the_key_of_another_job(stage: Stage)
 # Retried jobs
 
 
-def test_retried_jobs_that_have_not_begun_are_dead_again_as_they_were(stage: Stage) -> None:
+def test_retried_jobs_that_have_not_begun_are_dead_again_as_they_were(stage: ClientStage) -> None:
     members = {raw_job(f"{n:05}", fails=4, err=f"e{n}"): 1_000 + n for n in range(700)}
     stage.lay("dead", members)
     operation_id = act(stage, "retry", DEAD)
@@ -190,7 +192,7 @@ def test_retried_jobs_that_have_not_begun_are_dead_again_as_they_were(stage: Sta
     assert dict(stage.redis.zrange(stage.keys.dead, 0, -1, withscores=True)) == members
 
 
-def test_retried_jobs_that_have_begun_are_counted_as_gone_on(stage: Stage) -> None:
+def test_retried_jobs_that_have_begun_are_counted_as_gone_on(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n}", fails=4): 1_000 + n for n in range(10)})
     operation_id = act(stage, "retry", DEAD)
     stage.redis.rpop(stage.keys.jobs("mail"), 4)
@@ -200,7 +202,7 @@ def test_retried_jobs_that_have_begun_are_counted_as_gone_on(stage: Stage) -> No
 
 
 @pytest.mark.parametrize("until", ["start", "done"])
-def test_a_key_that_a_retried_job_took_is_free_again(stage: Stage, until: str) -> None:
+def test_a_key_that_a_retried_job_took_is_free_again(stage: ClientStage, until: str) -> None:
     fields: dict[str, Any] = {"unique": True, "unique_key": stage.unique_key(), "fails": 4}
     if until == "done":
         fields["unique_until"] = "done"
@@ -213,7 +215,7 @@ def test_a_key_that_a_retried_job_took_is_free_again(stage: Stage, until: str) -
     assert stage.members("dead") == [raw]
 
 
-def test_undoing_does_not_free_a_key_of_a_newer_job(stage: Stage) -> None:
+def test_undoing_does_not_free_a_key_of_a_newer_job(stage: ClientStage) -> None:
     raw = raw_job("x", args={"k": 1}, unique=True, unique_key=stage.unique_key(), fails=4)
     stage.lay("dead", {raw: 5})
     stage.enqueuer.enqueue_unique("mail", {"k": 1})
@@ -226,7 +228,7 @@ def test_undoing_does_not_free_a_key_of_a_newer_job(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", ["retry", "scheduled"])
-def test_undone_retries_of_waiting_jobs_wait_again(stage: Stage, place: SetName) -> None:
+def test_undone_retries_of_waiting_jobs_wait_again(stage: ClientStage, place: SetName) -> None:
     later = stage.clock.now_s + 900
     stage.lay(place, {raw_job("x", fails=2): later})
     operation_id = act(stage, "retry", Place(place))
@@ -239,7 +241,7 @@ def test_undone_retries_of_waiting_jobs_wait_again(stage: Stage, place: SetName)
     ]
 
 
-def test_retried_malformed_payloads_are_dead_again_after_undo(stage: Stage) -> None:
+def test_retried_malformed_payloads_are_dead_again_after_undo(stage: ClientStage) -> None:
     stage.queue("mail", b"junk")
     stage.pool().work()
     (buried,) = stage.members("dead")

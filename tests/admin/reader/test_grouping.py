@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.client.stage import Stage, raw_job
+from tests.client.stage import ClientStage, raw_job
 from workkit import DeadJob, Job, Query, RetryJob
 from workkit.admin.grouping import ErrorGroups, group_errors
 from workkit.core.fingerprint import fingerprint
@@ -73,7 +73,7 @@ def test_the_newest_failures_are_at_the_end_of_a_trend() -> None:
     assert (trend[0], trend[-1], sum(trend)) == (1, 1, 2)
 
 
-def test_a_namespace_is_grouped_batch_by_batch(stage: Stage) -> None:
+def test_a_namespace_is_grouped_batch_by_batch(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{n:05}", err=f"E{n % 3}: x"): 1_000 + n for n in range(2_200)})
     stage.lay("retry", {raw_job(f"r{n}", err="E0: x"): 1_000 + n for n in range(50)})
     told = [(found.seen, found.total) for found in group_errors(stage.client)]

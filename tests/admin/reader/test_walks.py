@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.stage import SETS, SetName, Stage, raw_job
+from tests.client.stage import SETS, ClientStage, SetName, raw_job
 from workkit import InvalidOption
 from workkit.core.records import Batch, Place
 
@@ -16,7 +16,7 @@ from workkit.core.records import Batch, Place
 SCORES = {f"{n:04}": 1_000 + n // 7 for n in range(100)}
 
 
-def lay(stage: Stage, place: SetName) -> None:
+def lay(stage: ClientStage, place: SetName) -> None:
     stage.lay(place, {raw_job(job_id): score for job_id, score in SCORES.items()})
 
 
@@ -27,7 +27,7 @@ def ids(batches: list[Batch[Any]]) -> list[str]:
 @pytest.mark.parametrize("place", SETS)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_part_of_a_set_is_read_by_rank_from_either_end(
-    stage: Stage, place: SetName, reverse: bool
+    stage: ClientStage, place: SetName, reverse: bool
 ) -> None:
     lay(stage, place)
     page = stage.client.jobs(Place(place), 30, 25, reverse=reverse)
@@ -39,7 +39,7 @@ def test_a_part_of_a_set_is_read_by_rank_from_either_end(
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_part_of_a_queue_has_the_positions_of_its_jobs(stage: Stage, reverse: bool) -> None:
+def test_a_part_of_a_queue_has_the_positions_of_its_jobs(stage: ClientStage, reverse: bool) -> None:
     stage.queue("mail", *(raw_job(f"{n:04}") for n in range(50)))
     page = stage.client.jobs(Place("queued", "mail"), 10, 5, reverse=reverse)
     expected = range(39, 34, -1) if reverse else range(10, 15)
@@ -52,7 +52,7 @@ def test_a_part_of_a_queue_has_the_positions_of_its_jobs(stage: Stage, reverse: 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("size", [1, 7, 33, 1_000])
 def test_a_walk_returns_every_job_once_and_its_progress(
-    stage: Stage, place: SetName, reverse: bool, size: int
+    stage: ClientStage, place: SetName, reverse: bool, size: int
 ) -> None:
     lay(stage, place)
     batches = list(stage.client.walk(Place(place), reverse=reverse, size=size))
@@ -66,7 +66,7 @@ def test_a_walk_returns_every_job_once_and_its_progress(
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("gone", ["the last one met", "those already met", "all of its score"])
 def test_a_walk_misses_no_job_when_earlier_jobs_leave(
-    stage: Stage, reverse: bool, gone: str
+    stage: ClientStage, reverse: bool, gone: str
 ) -> None:
     lay(stage, "dead")
     met: list[str] = []
@@ -83,7 +83,7 @@ def test_a_walk_misses_no_job_when_earlier_jobs_leave(
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_walk_returns_no_job_twice_when_new_jobs_come(stage: Stage, reverse: bool) -> None:
+def test_a_walk_returns_no_job_twice_when_new_jobs_come(stage: ClientStage, reverse: bool) -> None:
     lay(stage, "dead")
     met: list[str] = []
     fresh = (raw_job(f"new-{n}") for n in itertools.count())
@@ -95,7 +95,7 @@ def test_a_walk_returns_no_job_twice_when_new_jobs_come(stage: Stage, reverse: b
 
 @pytest.mark.parametrize("change", ["pushed", "taken"])
 def test_a_walk_from_the_newest_job_of_a_queue_misses_no_job_that_stays(
-    stage: Stage, change: str
+    stage: ClientStage, change: str
 ) -> None:
     stage.queue("mail", *(raw_job(f"{n:04}") for n in range(100)))
     fresh = (raw_job(f"new-{n}") for n in itertools.count())
@@ -113,7 +113,7 @@ def test_a_walk_from_the_newest_job_of_a_queue_misses_no_job_that_stays(
     assert kept <= set(met)
 
 
-def test_infinite_scores_do_not_stop_a_walk(stage: Stage) -> None:
+def test_infinite_scores_do_not_stop_a_walk(stage: ClientStage) -> None:
     stage.lay("dead", {b"a": float("-inf"), b"b": float("-inf"), b"c": 1, b"d": float("inf")})
     for reverse in (False, True):
         walk = stage.client.walk(Place("dead"), reverse=reverse, size=1)
@@ -122,14 +122,14 @@ def test_infinite_scores_do_not_stop_a_walk(stage: Stage) -> None:
 
 
 @pytest.mark.one_server
-def test_a_walk_over_an_empty_place_is_empty(stage: Stage) -> None:
+def test_a_walk_over_an_empty_place_is_empty(stage: ClientStage) -> None:
     for place in (*map(Place, SETS), Place("queued", "mail")):
         assert list(stage.client.walk(place)) == []
         assert stage.client.jobs(place).total == 0
 
 
 @pytest.mark.one_server
-def test_an_invalid_part_of_a_place_is_refused(stage: Stage) -> None:
+def test_an_invalid_part_of_a_place_is_refused(stage: ClientStage) -> None:
     dead = Place("dead")
     with pytest.raises(InvalidOption, match="start must be"):
         stage.client.jobs(dead, -1)
@@ -146,7 +146,7 @@ def test_an_invalid_part_of_a_place_is_refused(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_part_of_zero_jobs_reads_only_their_number(stage: Stage, reverse: bool) -> None:
+def test_a_part_of_zero_jobs_reads_only_their_number(stage: ClientStage, reverse: bool) -> None:
     lay(stage, "dead")
     stage.queue("mail", *(raw_job(f"{n}") for n in range(9)))
     for place, total in ((Place("dead"), 100), (Place("queued", "mail"), 9)):

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from tests.client.stage import Stage, raw_job
+from tests.client.stage import ClientStage, raw_job
 from tests.conftest import WaitUntil
 from workkit import Overview
 from workkit.admin.watch import LiveWatch
 from workkit.store.round_trip import Command
 
-Change = Callable[[Stage], object]
+Change = Callable[[ClientStage], object]
 
 
 class Counted:
     """A watch whose commands are counted."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: ClientStage) -> None:
         watch = stage.client.watch()
         assert isinstance(watch, LiveWatch)
         self.watch = watch
@@ -39,7 +39,7 @@ class Counted:
 
 
 @pytest.fixture
-def watch(stage: Stage) -> Iterator[Counted]:
+def watch(stage: ClientStage) -> Iterator[Counted]:
     stage.queue("mail", raw_job("1"), raw_job("2"))
     stage.queue("letter", raw_job("3", "letter"))
     stage.lay("dead", {raw_job("4"): 1})
@@ -71,7 +71,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_watch_returns_changes(
-    stage: Stage, watch: Counted, change: str, wait_until: WaitUntil
+    stage: ClientStage, watch: Counted, change: str, wait_until: WaitUntil
 ) -> None:
     assert watch.watch.overview() == stage.client.overview()
     CHANGES[change](stage)
@@ -80,7 +80,7 @@ def test_a_watch_returns_changes(
     wait_until(lambda: watch.watch.overview() == stage.client.overview())
 
 
-def test_an_unchanged_overview_costs_no_round_trip(stage: Stage, watch: Counted) -> None:
+def test_an_unchanged_overview_costs_no_round_trip(stage: ClientStage, watch: Counted) -> None:
     watch.overview()
     for _ in range(5):
         stage.clock.advance(10)
@@ -88,7 +88,7 @@ def test_an_unchanged_overview_costs_no_round_trip(stage: Stage, watch: Counted)
 
 
 def test_only_the_queue_that_has_changed_is_read(
-    stage: Stage, watch: Counted, wait_until: WaitUntil
+    stage: ClientStage, watch: Counted, wait_until: WaitUntil
 ) -> None:
     watch.overview()
     watch.overview()
@@ -98,7 +98,7 @@ def test_only_the_queue_that_has_changed_is_read(
 
 
 def test_a_pool_that_sends_heartbeats_is_not_read_each_time(
-    stage: Stage, watch: Counted, wait_until: WaitUntil
+    stage: ClientStage, watch: Counted, wait_until: WaitUntil
 ) -> None:
     pool = stage.pool()
     watch.overview()
@@ -123,7 +123,7 @@ def test_a_pool_that_sends_heartbeats_is_not_read_each_time(
 
 
 def test_after_a_cut_connection_no_change_is_missed(
-    stage: Stage, watch: Counted, wait_until: WaitUntil
+    stage: ClientStage, watch: Counted, wait_until: WaitUntil
 ) -> None:
     watch.overview()
     (client,) = (c for c in stage.redis.client_list() if c["name"] == "workkit-top")
@@ -135,7 +135,7 @@ def test_after_a_cut_connection_no_change_is_missed(
 
 
 def test_without_announced_changes_everything_is_read_each_time(
-    stage: Stage, watch: Counted, monkeypatch: pytest.MonkeyPatch
+    stage: ClientStage, watch: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workkit.store.connections.watching.WatchLink.watches", lambda _: False)
     assert watch.watch.overview() == stage.client.overview()

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import random  # noqa: TID251 -- the peers' dice are seeded here
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tests.parity.gopeer import Clock, GoJob, GoPeer, Scene
 from tests.parity.gopeer.keys import GoKeys
+from tests.support.stage import Stage
 from tests.support.steps import FakeClock, FaultyLink, StepPool
-from workkit import Client, Enqueuer, Job, WorkerPool
-from workkit.core.entropy import Entropy
+from workkit import Job, WorkerPool
 from workkit.store.connections.target import Target
-from workkit.store.keys import Keys
 from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
@@ -82,45 +80,18 @@ class _GoClock(Clock):
         return self._clock.now_s
 
 
-class Fleet:
+class Fleet(Stage):
     """Everything that works in one namespace.
 
-    Args:
-        redis: A client that does not decode replies.
-        url: The same server.
-        namespace: Where the keys are.
-
     Attributes:
-        clock: The time of every pool whose clock is right.
         go_keys: The original's key names.
-        keys: workkit's key names.
     """
 
     def __init__(self, redis: Redis, url: str, namespace: str) -> None:
-        self.redis: Any = redis  # redis-py's types do not tell bytes from str
-        self.url = url
-        self.namespace = namespace
-        self.clock = FakeClock()
+        super().__init__(redis, url, namespace)
         self.go_keys = GoKeys(namespace)
-        self.keys = Keys(namespace)
         self._clocks = [self.clock]
-        self._seeds = 0
-        self._stack = ExitStack()
         self._scene = Scene(redis, namespace, _GoClock(self.clock))
-        self.enqueuer = Enqueuer(namespace, url, clock=self.clock, entropy=Entropy(self._seed()))
-        self._stack.callback(self.enqueuer.close)
-        self.client = Client(namespace, url, clock=self.clock)
-        self._stack.callback(self.client.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def _seed(self) -> int:
-        self._seeds += 1
-        return self._seeds
 
     # Who is there.
 
@@ -169,8 +140,8 @@ class Fleet:
             pool.job(name, handler, **options)
         for spec, name in cron:
             pool.periodically_enqueue(spec, name, catch_up_s=catch_up_s)
-        stepped = FleetPool(pool, self.url, self._clock(ahead_s), self._seed())
-        self._stack.callback(stepped.close)
+        stepped = FleetPool(pool, self.url, self._clock(ahead_s), self.next_seed())
+        self.on_close(stepped.close)
         stepped.start()
         return stepped
 

@@ -12,13 +12,13 @@ from workkit import Enqueuer, WorkerPool
 from workkit.core.job import Job, decode
 from workkit.store.round_trip import RoundTrip, Step
 
-__all__ = ["PATIENCE_S", "Paced", "Stage", "await_event"]
+__all__ = ["PATIENCE_S", "Paced", "ParityStage", "await_event"]
 
 #: A test fails if it waits this long for another thread, seconds.
 PATIENCE_S: Final = 60
 
 
-class Stage(Fleet):
+class ParityStage(Fleet):
     """One namespace, in which pools are stepped or run on threads."""
 
     # Who works here.
@@ -27,16 +27,10 @@ class Stage(Fleet):
         """Make a pool that is not started and has no registrations."""
         return WorkerPool(self.namespace, self.url, concurrency=concurrency, **options)
 
-    def stepped(self, pool: WorkerPool) -> StepPool:
-        """Start a pool that works only when the test says so."""
-        stepped = StepPool(pool, self.url, self.clock, self._seed())
-        self._stack.callback(stepped.close)
-        return stepped.start()
-
     def live_enqueuer(self) -> Enqueuer:
         """Make an enqueuer on the machine's clock, for pools that run on threads."""
         enqueuer = Enqueuer(self.namespace, self.url)
-        self._stack.callback(enqueuer.close)
+        self.on_close(enqueuer.close)
         return enqueuer
 
     def elsewhere(self) -> Scene:
@@ -44,9 +38,6 @@ class Stage(Fleet):
         return Scene(self._scene.redis, f"{self.namespace}:alone", self._scene.clock)
 
     # What lies in Redis.
-
-    def key(self, rest: str) -> str:
-        return f"{self.namespace}:{rest}"
 
     def jobs_of(self, name: str) -> list[Job]:
         """Read a queue, the job that runs next first."""

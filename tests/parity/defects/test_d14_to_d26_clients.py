@@ -11,7 +11,7 @@ from redis import BlockingConnectionPool, Redis
 from redis.exceptions import ResponseError
 
 from tests.parity.defects.fleet import member
-from tests.parity.defects.stage import Stage
+from tests.parity.defects.stage import ParityStage
 from tests.parity.gopeer import GoDecodeError, GoJob, GoReplyError
 from tests.support.handlers import nothing
 from tests.support.steps import FaultyLink
@@ -26,8 +26,8 @@ JOB_ID = re.compile(r'"id":"([0-9a-f]{24})"')
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
@@ -35,7 +35,7 @@ def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage
 
 
 @pytest.mark.parametrize("junk", [b"junk", b"[]", b'{"name":"bad"}', b'{"t":1.5}', b""])
-def test_d14_an_element_that_is_no_job_hides_no_queue(stage: Stage, junk: bytes) -> None:
+def test_d14_an_element_that_is_no_job_hides_no_queue(stage: ParityStage, junk: bytes) -> None:
     go = stage.go(good=GoJob(), bad=GoJob())
     go.enqueue("good")
     stage.redis.lpush(stage.go_keys.queue("bad"), junk)
@@ -49,7 +49,7 @@ def test_d14_an_element_that_is_no_job_hides_no_queue(stage: Stage, junk: bytes)
     assert [(q.job_name, q.count, q.latency) for q in queues] == [("bad", 1, 0), ("good", 1, 7)]
 
 
-def test_d14_a_key_of_a_wrong_type_is_shown_and_hides_no_queue(stage: Stage) -> None:
+def test_d14_a_key_of_a_wrong_type_is_shown_and_hides_no_queue(stage: ParityStage) -> None:
     go = stage.go(good=GoJob(), bad=GoJob())
     go.enqueue("good")
     stage.redis.set(stage.go_keys.queue("bad"), "no list")
@@ -65,7 +65,7 @@ def test_d14_a_key_of_a_wrong_type_is_shown_and_hides_no_queue(stage: Stage) -> 
 
 
 def test_d14_a_queue_that_empties_between_two_looks_is_empty(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ParityStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = stage.go(a=GoJob(), b=GoJob())
     go.enqueue("a")
@@ -101,7 +101,7 @@ def test_d14_a_queue_that_empties_between_two_looks_is_empty(
     assert [(q.job_name, q.latency) for q in queues] == [("a", 0), ("b", 0)]
 
 
-def test_d14_a_queue_that_cannot_be_shown_keeps_no_job_dead(stage: Stage) -> None:
+def test_d14_a_queue_that_cannot_be_shown_keeps_no_job_dead(stage: ParityStage) -> None:
     go = stage.go(bad=GoJob())
     stage.redis.lpush(stage.go_keys.queue("bad"), b"junk")
     stage.redis.zadd(stage.go_keys.dead, {member("a", "one"): 10, member("a", "two"): 20})
@@ -117,7 +117,7 @@ def test_d14_a_queue_that_cannot_be_shown_keeps_no_job_dead(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize("which", ["scheduled", "retry", "dead"])
-def test_d14_junk_on_a_page_is_shown_among_the_rest(stage: Stage, which: str) -> None:
+def test_d14_junk_on_a_page_is_shown_among_the_rest(stage: ParityStage, which: str) -> None:
     go = stage.go(a=GoJob())
     stage.redis.zadd(stage.key(which), {b"junk": 1, member("a", "good"): 2})
     with pytest.raises(GoDecodeError):
@@ -136,7 +136,7 @@ def test_d14_junk_on_a_page_is_shown_among_the_rest(stage: Stage, which: str) ->
 
 
 @pytest.fixture
-def stingy(stage: Stage) -> Iterator[Redis]:
+def stingy(stage: ParityStage) -> Iterator[Redis]:
     """A user's client whose only connection is in use."""
     pool: Any = BlockingConnectionPool.from_url(
         stage.url, max_connections=1, timeout=0, client_name=stage.namespace
@@ -147,12 +147,12 @@ def stingy(stage: Stage) -> Iterator[Redis]:
     pool.disconnect()
 
 
-def connections(stage: Stage) -> int:
+def connections(stage: ParityStage) -> int:
     return sum(row["name"] == stage.namespace for row in stage.redis.client_list())
 
 
 def test_d17_a_client_looks_at_busy_workers_over_one_connection(
-    stage: Stage, stingy: Redis
+    stage: ParityStage, stingy: Redis
 ) -> None:
     pool = stage.pool({"a": nothing})
     stage.enqueuer.enqueue("a")
@@ -173,7 +173,7 @@ def test_d17_a_client_looks_at_busy_workers_over_one_connection(
 
 
 def test_d17_enqueuing_never_waits_for_a_connection_of_the_users(
-    stage: Stage, stingy: Redis
+    stage: ParityStage, stingy: Redis
 ) -> None:
     enqueuer = Enqueuer(stage.namespace, stingy)
     before = connections(stage)
@@ -184,7 +184,7 @@ def test_d17_enqueuing_never_waits_for_a_connection_of_the_users(
     enqueuer.close()
 
 
-def test_d17_a_reaper_needs_no_second_connection(stage: Stage, stingy: Redis) -> None:
+def test_d17_a_reaper_needs_no_second_connection(stage: ParityStage, stingy: Redis) -> None:
     dead = stage.pool({"a": nothing})
     stage.enqueuer.enqueue("a")
     dead.turn()
@@ -206,7 +206,7 @@ def test_d17_a_reaper_needs_no_second_connection(stage: Stage, stingy: Redis) ->
 
 
 def test_d24_a_huge_dead_set_is_emptied_in_bounded_batches(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ParityStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traffic = tap(monkeypatch)
     fill(stage)
@@ -218,7 +218,7 @@ def test_d24_a_huge_dead_set_is_emptied_in_bounded_batches(
 
 
 def test_d24_a_huge_dead_set_is_retried_in_bounded_batches(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ParityStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traffic = tap(monkeypatch)
     fill(stage)
@@ -228,7 +228,7 @@ def test_d24_a_huge_dead_set_is_retried_in_bounded_batches(
     assert largest(traffic) <= BATCH
 
 
-def fill(stage: Stage) -> None:
+def fill(stage: ParityStage) -> None:
     now = stage.clock.now_s
     dead = {member("a", f"{n:024x}"): now - n % 3 for n in range(DEAD_JOBS)}
     stage.redis.zadd(stage.go_keys.dead, dead)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import ResponseError
 
-from tests.parity.defects.stage import Stage
+from tests.parity.defects.stage import ParityStage
 from tests.parity.gopeer import GoJob, GoPeer
 from tests.support.handlers import boom, nothing
 from workkit import (
@@ -49,8 +49,8 @@ ENQUEUE: dict[str, Callable[[Any, str], object]] = {
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
@@ -59,7 +59,9 @@ def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage
 
 @pytest.mark.parametrize("name", RESERVED)
 @pytest.mark.parametrize("how", ENQUEUE)
-def test_d18_a_name_that_is_another_key_is_not_enqueued(stage: Stage, how: str, name: str) -> None:
+def test_d18_a_name_that_is_another_key_is_not_enqueued(
+    stage: ParityStage, how: str, name: str
+) -> None:
     with pytest.raises(InvalidName):
         ENQUEUE[how](stage.enqueuer, name)
     assert list(stage.redis.scan_iter(f"{stage.namespace}:*", count=1000)) == []
@@ -67,7 +69,7 @@ def test_d18_a_name_that_is_another_key_is_not_enqueued(stage: Stage, how: str, 
 
 @pytest.mark.one_server
 @pytest.mark.parametrize("name", RESERVED)
-def test_d18_a_name_that_is_another_key_cannot_be_registered(stage: Stage, name: str) -> None:
+def test_d18_a_name_that_is_another_key_cannot_be_registered(stage: ParityStage, name: str) -> None:
     pool = stage.worker_pool()
     with pytest.raises(InvalidName):
         pool.job(name, nothing)
@@ -80,7 +82,7 @@ def test_d18_a_name_that_is_another_key_cannot_be_registered(stage: Stage, name:
 
 @pytest.mark.parametrize("suffix", ["paused", "lock", "max_concurrency"])
 def test_d18_a_go_enqueuer_that_uses_such_a_name_stops_one_queue_only(
-    stage: Stage, suffix: str
+    stage: ParityStage, suffix: str
 ) -> None:
     alone = stage.elsewhere().peer(a=GoJob(max_concurrency=9), b=GoJob())
     stage.redis.delete(alone.keys.max_concurrency("a"))
@@ -103,7 +105,7 @@ def test_d18_a_go_enqueuer_that_uses_such_a_name_stops_one_queue_only(
 
 
 def test_d18_the_jobs_of_a_dead_go_pool_come_back_though_their_name_holds_a_comma(
-    stage: Stage,
+    stage: ParityStage,
 ) -> None:
     alone = stage.elsewhere()
     comma: Any = {"x,y": GoJob()}
@@ -127,7 +129,7 @@ def test_d18_the_jobs_of_a_dead_go_pool_come_back_though_their_name_holds_a_comm
 @pytest.mark.parametrize("by", ["go", "workkit"])
 @pytest.mark.parametrize("key", [None, {"k": 1}], ids=["by_args", "by_key"])
 def test_d21_deleting_a_scheduled_job_lets_the_next_one_in(
-    stage: Stage, by: str, key: dict[str, Any] | None
+    stage: ParityStage, by: str, key: dict[str, Any] | None
 ) -> None:
     maker = stage.go() if by == "go" else stage.enqueuer
     alone = stage.elsewhere().peer()
@@ -149,7 +151,7 @@ def schedule(enqueuer: GoPeer | Enqueuer, key: dict[str, Any] | None) -> Any:
     return enqueuer.enqueue_unique_in_by_key("a", 60, {"v": 1}, key)
 
 
-def test_d21_deleting_a_queued_job_lets_the_next_one_in(stage: Stage) -> None:
+def test_d21_deleting_a_queued_job_lets_the_next_one_in(stage: ParityStage) -> None:
     first = stage.enqueuer.enqueue_unique_by_key("a", {"v": 1}, {"k": 1})
     assert first is not None
 
@@ -160,7 +162,7 @@ def test_d21_deleting_a_queued_job_lets_the_next_one_in(stage: Stage) -> None:
 
 @pytest.mark.parametrize("max_fails", [1, 2], ids=["dead", "retry"])
 def test_d21_deleting_a_failed_job_leaves_the_key_to_the_one_that_has_it(
-    stage: Stage, max_fails: int
+    stage: ParityStage, max_fails: int
 ) -> None:
     pool = stage.pool({"a": boom}, max_fails=max_fails, backoff=lambda _job: 60)
     stage.enqueuer.enqueue_unique("a")
@@ -182,7 +184,7 @@ def test_d21_deleting_a_failed_job_leaves_the_key_to_the_one_that_has_it(
 
 
 @pytest.mark.parametrize("how", [how for how in ENQUEUE if "unique" in how])
-def test_d21_a_refused_duplicate_does_not_prolong_the_key(stage: Stage, how: str) -> None:
+def test_d21_a_refused_duplicate_does_not_prolong_the_key(stage: ParityStage, how: str) -> None:
     go = stage.elsewhere().peer()
     for enqueuer in (go, stage.enqueuer):
         first: Any = ENQUEUE[how](enqueuer, "a")
@@ -201,7 +203,7 @@ def test_d21_a_refused_duplicate_does_not_prolong_the_key(stage: Stage, how: str
 
 
 @pytest.mark.parametrize("how", ENQUEUE)
-def test_d22_an_enqueue_that_fails_has_enqueued_nothing(stage: Stage, how: str) -> None:
+def test_d22_an_enqueue_that_fails_has_enqueued_nothing(stage: ParityStage, how: str) -> None:
     go = stage.elsewhere().peer()
     stage.redis.set(go.keys.known_jobs, "no set")
     with pytest.raises(ResponseError):
@@ -216,7 +218,7 @@ def test_d22_an_enqueue_that_fails_has_enqueued_nothing(stage: Stage, how: str) 
     assert {key for key in left if b":alone:" not in key} == {stage.go_keys.known_jobs.encode()}
 
 
-def test_d22_an_async_enqueue_that_fails_has_enqueued_nothing(stage: Stage) -> None:
+def test_d22_an_async_enqueue_that_fails_has_enqueued_nothing(stage: ParityStage) -> None:
     stage.redis.set(stage.go_keys.known_jobs, "no set")
 
     async def run() -> None:
@@ -234,7 +236,7 @@ def test_d22_an_async_enqueue_that_fails_has_enqueued_nothing(stage: Stage) -> N
 
 
 @pytest.mark.parametrize("how", ENQUEUE)
-def test_d22_lost_data_hides_no_queue(stage: Stage, how: str) -> None:
+def test_d22_lost_data_hides_no_queue(stage: ParityStage, how: str) -> None:
     go = stage.elsewhere().peer()
     for enqueuer in (go, stage.enqueuer):
         enqueuer.enqueue("a")

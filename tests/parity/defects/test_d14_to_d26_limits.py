@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import Stage
+from tests.parity.defects.stage import ParityStage
 from tests.parity.gopeer import GoJob, GoPeer
 from tests.support.handlers import nothing
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
-def limited(stage: Stage, limit: int = 1) -> FleetPool:
+def limited(stage: ParityStage, limit: int = 1) -> FleetPool:
     """Start a pool with workers for three and a limit below."""
     return stage.pool({"a": nothing}, concurrency=3, max_concurrency=limit)
 
@@ -39,7 +39,9 @@ def fetched(*peers: GoPeer) -> int:
 # D16: the limit itself
 
 
-def test_d16_the_original_forgets_a_limit_when_a_pool_without_one_starts(stage: Stage) -> None:
+def test_d16_the_original_forgets_a_limit_when_a_pool_without_one_starts(
+    stage: ParityStage,
+) -> None:
     go = stage.go("p1", a=GoJob(max_concurrency=1))
     stage.go("p2", a=GoJob())
     for _ in range(3):
@@ -48,7 +50,7 @@ def test_d16_the_original_forgets_a_limit_when_a_pool_without_one_starts(stage: 
 
 
 def test_d16_a_go_pool_that_declares_no_limit_lifts_none_for_longer_than_a_beat(
-    stage: Stage,
+    stage: ParityStage,
 ) -> None:
     pool = limited(stage)
     go = stage.go(a=GoJob())
@@ -62,7 +64,7 @@ def test_d16_a_go_pool_that_declares_no_limit_lifts_none_for_longer_than_a_beat(
     assert (stage.limit("a"), stage.lock("a"), len(stage.queue("a"))) == (1, 1, 2)
 
 
-def test_d16_a_pool_that_declares_no_limit_lifts_none(stage: Stage) -> None:
+def test_d16_a_pool_that_declares_no_limit_lifts_none(stage: ParityStage) -> None:
     limited(stage)
     other = stage.pool({"a": nothing}, concurrency=3)
     other.duty("heartbeat")
@@ -73,7 +75,7 @@ def test_d16_a_pool_that_declares_no_limit_lifts_none(stage: Stage) -> None:
     assert stage.limit("a") == 1
 
 
-def test_d16_lost_data_lifts_the_limit_of_the_original(stage: Stage) -> None:
+def test_d16_lost_data_lifts_the_limit_of_the_original(stage: ParityStage) -> None:
     go = stage.go(a=GoJob(max_concurrency=1))
     stage.lose_data()
     for _ in range(3):
@@ -81,7 +83,7 @@ def test_d16_lost_data_lifts_the_limit_of_the_original(stage: Stage) -> None:
     assert fetched(go) == 2
 
 
-def test_d16_lost_data_lifts_no_limit(stage: Stage) -> None:
+def test_d16_lost_data_lifts_no_limit(stage: ParityStage) -> None:
     pool = limited(stage)
     pool.turn()
     stage.lose_data()
@@ -94,7 +96,7 @@ def test_d16_lost_data_lifts_no_limit(stage: Stage) -> None:
     assert stage.registered() == {pool.id}
 
 
-def test_d16_lost_data_lifts_no_limit_for_go_pools_either(stage: Stage) -> None:
+def test_d16_lost_data_lifts_no_limit_for_go_pools_either(stage: ParityStage) -> None:
     pool, go = limited(stage), stage.go(a=GoJob(max_concurrency=1))
     stage.lose_data()
     pool.duty("heartbeat")
@@ -107,7 +109,7 @@ def test_d16_lost_data_lifts_no_limit_for_go_pools_either(stage: Stage) -> None:
     assert (stage.limit("a"), stage.lock("a")) == (1, 1)
 
 
-def test_d16_lost_data_starts_no_second_job_beside_the_one_that_runs(stage: Stage) -> None:
+def test_d16_lost_data_starts_no_second_job_beside_the_one_that_runs(stage: ParityStage) -> None:
     pool = limited(stage)
     stage.enqueuer.enqueue("a")
     pool.turn()
@@ -126,7 +128,7 @@ def test_d16_lost_data_starts_no_second_job_beside_the_one_that_runs(stage: Stag
 # D16b: fields that stay
 
 
-def deploy_go(stage: Stage, pool_id: str) -> None:
+def deploy_go(stage: ParityStage, pool_id: str) -> None:
     go = stage.elsewhere().peer(pool_id, a=GoJob(), b=GoJob())
     for name in ("a", "b"):
         go.enqueue(name)
@@ -134,7 +136,7 @@ def deploy_go(stage: Stage, pool_id: str) -> None:
     go.stop()
 
 
-def deploy(stage: Stage) -> None:
+def deploy(stage: ParityStage) -> None:
     pool = stage.pool({"a": nothing, "b": nothing})
     for name in ("a", "b"):
         stage.enqueuer.enqueue(name)
@@ -142,7 +144,7 @@ def deploy(stage: Stage) -> None:
     assert pool.step(pool.engine.dispatcher.leave()) == 0
 
 
-def test_d16b_clean_deploys_leave_nothing_behind(stage: Stage) -> None:
+def test_d16b_clean_deploys_leave_nothing_behind(stage: ParityStage) -> None:
     for number in range(3):
         deploy_go(stage, f"p{number}")
         deploy(stage)
@@ -151,7 +153,7 @@ def test_d16b_clean_deploys_leave_nothing_behind(stage: Stage) -> None:
     assert stage.registered() == set()
 
 
-def test_d16b_a_running_pool_counts_only_what_it_runs(stage: Stage) -> None:
+def test_d16b_a_running_pool_counts_only_what_it_runs(stage: ParityStage) -> None:
     pool = stage.pool({"a": nothing, "b": nothing}, concurrency=2)
     stage.enqueuer.enqueue("a")
     pool.turn()
@@ -160,14 +162,14 @@ def test_d16b_a_running_pool_counts_only_what_it_runs(stage: Stage) -> None:
     assert stage.lock_info("a") == stage.lock_info("b") == {}
 
 
-def test_d16b_a_pool_that_leaves_takes_its_field_along_whatever_it_says(stage: Stage) -> None:
+def test_d16b_a_pool_that_leaves_takes_its_field_along_whatever_it_says(stage: ParityStage) -> None:
     pool = stage.pool({"a": nothing})
     stage.redis.hset(stage.go_keys.lock_info("a"), pool.id, 2)
     assert pool.step(pool.engine.dispatcher.leave()) == 0
     assert stage.lock_info("a") == {}
 
 
-def test_d16b_the_fields_that_go_deploys_leave_are_cleared_away(stage: Stage) -> None:
+def test_d16b_the_fields_that_go_deploys_leave_are_cleared_away(stage: ParityStage) -> None:
     for number in range(3):
         go = stage.go(f"go{number}", a=GoJob())
         go.enqueue("a")

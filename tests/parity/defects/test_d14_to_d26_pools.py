@@ -10,7 +10,7 @@ from redis import Redis
 
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import Stage
+from tests.parity.defects.stage import ParityStage
 from tests.parity.gopeer import GoJob
 from tests.support.handlers import nothing
 from tests.support.steps import StepPool
@@ -29,8 +29,8 @@ CONCURRENCY = 20
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
@@ -55,7 +55,7 @@ def until_crash(pool: StepPool, poison: str) -> bool:
     return False
 
 
-def test_d15_a_poison_job_among_two_hundred_dies_alone(stage: Stage) -> None:
+def test_d15_a_poison_job_among_two_hundred_dies_alone(stage: ParityStage) -> None:
     jobs = stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(JOBS)])
     poison = jobs[POISON_AT].id
     warden = stage.pool({"other": nothing})
@@ -75,7 +75,7 @@ def test_d15_a_poison_job_among_two_hundred_dies_alone(stage: Stage) -> None:
     assert stage.redis.hlen(stage.key("recoveries")) == 0
 
 
-def test_d15_the_original_gives_a_poison_job_back_for_ever(stage: Stage) -> None:
+def test_d15_the_original_gives_a_poison_job_back_for_ever(stage: ParityStage) -> None:
     stage.elsewhere().peer("p0", work=GoJob(max_fails=1)).enqueue("work")
     for crash in range(3 * CRASHES):
         worker = stage.elsewhere().peer(f"p{crash}", work=GoJob(max_fails=1))
@@ -87,7 +87,7 @@ def test_d15_the_original_gives_a_poison_job_back_for_ever(stage: Stage) -> None
     assert len(stage.elsewhere().queue("work")) == 1
 
 
-def test_d15_a_job_that_kills_go_processes_is_counted_too(stage: Stage) -> None:
+def test_d15_a_job_that_kills_go_processes_is_counted_too(stage: ParityStage) -> None:
     warden = stage.pool({"other": nothing})
     stage.enqueuer.enqueue("work")
     for crash in range(CRASHES):
@@ -99,7 +99,7 @@ def test_d15_a_job_that_kills_go_processes_is_counted_too(stage: Stage) -> None:
     assert stage.queue("work") == []
 
 
-def test_d15_a_job_that_ends_well_is_forgiven(stage: Stage) -> None:
+def test_d15_a_job_that_ends_well_is_forgiven(stage: ParityStage) -> None:
     warden = stage.pool({"other": nothing})
     stage.enqueuer.enqueue("work")
     for _ in range(CRASHES - 1):
@@ -118,7 +118,7 @@ def test_d15_a_job_that_ends_well_is_forgiven(stage: Stage) -> None:
 # D19: how long a killed pool's jobs wait, and where
 
 
-def crash_with_two_of_four(stage: Stage) -> list[str]:
+def crash_with_two_of_four(stage: ParityStage) -> list[str]:
     """Let a pool die with the first two jobs of a queue.
 
     Returns:
@@ -132,7 +132,7 @@ def crash_with_two_of_four(stage: Stage) -> list[str]:
     return ids
 
 
-def reap_at_its_own_pace(stage: Stage, reaper: FleetPool) -> float:
+def reap_at_its_own_pace(stage: ParityStage, reaper: FleetPool) -> float:
     """Let the reaper look as often as it wants to.
 
     Returns:
@@ -150,7 +150,7 @@ def reap_at_its_own_pace(stage: Stage, reaper: FleetPool) -> float:
 
 @pytest.mark.parametrize("late_s", [0.0, 1.0, 2.4])
 def test_d19_a_killed_pools_jobs_come_back_within_twenty_seconds(
-    stage: Stage, late_s: float
+    stage: ParityStage, late_s: float
 ) -> None:
     reaper = stage.pool({"other": nothing})
     reaper.duty("reaper")
@@ -163,13 +163,13 @@ def test_d19_a_killed_pools_jobs_come_back_within_twenty_seconds(
     assert (stage.held("work"), stage.lock("work"), stage.lock_info("work")) == ([], 0, {})
 
 
-def test_d19_a_reaper_that_starts_later_needs_no_longer(stage: Stage) -> None:
+def test_d19_a_reaper_that_starts_later_needs_no_longer(stage: ParityStage) -> None:
     ids = crash_with_two_of_four(stage)
     assert reap_at_its_own_pace(stage, stage.pool({"other": nothing})) <= 20
     assert stage.ids("work") == ids
 
 
-def test_d19_a_killed_go_pools_jobs_come_to_the_front_as_well(stage: Stage) -> None:
+def test_d19_a_killed_go_pools_jobs_come_to_the_front_as_well(stage: ParityStage) -> None:
     order = {}
     for scene in (stage.elsewhere(), stage._scene):
         victim = scene.peer("victim", work=GoJob())
@@ -200,16 +200,16 @@ def full(url: str, *, is_full: bool) -> None:
 @pytest.fixture
 def own_stage(
     private_server: PrivateServer, server_kind: ServerKind, namespace: str
-) -> Iterator[Stage]:
+) -> Iterator[ParityStage]:
     """Have a server alone."""
     server = private_server()
-    with Redis.from_url(server.url) as redis, Stage(redis, server.url, namespace) as stage:
+    with Redis.from_url(server.url) as redis, ParityStage(redis, server.url, namespace) as stage:
         yield stage
         full(server.url, is_full=False)
 
 
 def test_d20_on_a_full_server_the_original_loses_its_heartbeat_without_a_word(
-    own_stage: Stage,
+    own_stage: ParityStage,
 ) -> None:
     live = own_stage.go("live", a=GoJob())
     full(own_stage.url, is_full=True)
@@ -223,7 +223,7 @@ def test_d20_on_a_full_server_the_original_loses_its_heartbeat_without_a_word(
     assert own_stage.go("reaper").reap_step() == ["live"]
 
 
-def test_d20_a_full_server_hears_every_heartbeat(own_stage: Stage) -> None:
+def test_d20_a_full_server_hears_every_heartbeat(own_stage: ParityStage) -> None:
     live, reaper = own_stage.pool({"a": nothing}), own_stage.pool({"b": nothing})
     own_stage.enqueuer.enqueue("a")
     live.claim()
@@ -240,7 +240,7 @@ def test_d20_a_full_server_hears_every_heartbeat(own_stage: Stage) -> None:
     assert live.engine.totals()["done"] == 1
 
 
-def test_d20_a_pool_can_start_on_a_full_server_and_drain_it(own_stage: Stage) -> None:
+def test_d20_a_pool_can_start_on_a_full_server_and_drain_it(own_stage: ParityStage) -> None:
     own_stage.enqueuer.enqueue_many([("a", None)] * 5)
     full(own_stage.url, is_full=True)
 
@@ -252,7 +252,7 @@ def test_d20_a_pool_can_start_on_a_full_server_and_drain_it(own_stage: Stage) ->
 
 
 def test_d20_a_replica_that_refuses_the_heartbeat_is_heard_of(
-    own_stage: Stage, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+    own_stage: ParityStage, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
 ) -> None:
     go, pool = own_stage.go("go", a=GoJob()), own_stage.pool({"a": nothing})
     own_stage.redis.execute_command("REPLICAOF", "127.0.0.1", "1")

@@ -18,7 +18,7 @@ from redis import Redis
 
 from tests.conftest import PrivateServer, ServerKind
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import Stage, await_event
+from tests.parity.defects.stage import ParityStage, await_event
 from tests.parity.gopeer import GoJob, GoJobRecord
 from tests.support.handlers import nothing
 from tests.support.steps import FakeClock, FaultyLink
@@ -37,18 +37,18 @@ MEMBER_BYTES = 20_000
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
 @pytest.fixture
 def own_stage(
     private_server: PrivateServer, server_kind: ServerKind, namespace: str
-) -> Iterator[Stage]:
+) -> Iterator[ParityStage]:
     """Start a private server."""
     server = private_server()
-    with Redis.from_url(server.url) as redis, Stage(redis, server.url, namespace) as stage:
+    with Redis.from_url(server.url) as redis, ParityStage(redis, server.url, namespace) as stage:
         yield stage
 
 
@@ -60,11 +60,11 @@ def check_in_often(job: Job) -> None:
         job.checkin(f"{n + 1} of {CHECKINS}")
 
 
-def observation(stage: Stage, worker_id: str) -> dict[bytes, bytes]:
+def observation(stage: ParityStage, worker_id: str) -> dict[bytes, bytes]:
     return dict(stage.redis.hgetall(stage.go_keys.observation(worker_id)))
 
 
-def test_d23_check_ins_that_nobody_writes_hold_no_handler_up(stage: Stage) -> None:
+def test_d23_check_ins_that_nobody_writes_hold_no_handler_up(stage: ParityStage) -> None:
     pool = stage.pool({"a": check_in_often})
     stage.enqueuer.enqueue("a")
     pool.turn()
@@ -92,7 +92,7 @@ def test_d23_a_server_that_hangs_holds_no_handler_up(
         check_in_often(job)
         ended.set()
 
-    with Redis.from_url(server.url) as redis, Stage(redis, server.url, namespace) as stage:
+    with Redis.from_url(server.url) as redis, ParityStage(redis, server.url, namespace) as stage:
         pool = stage.worker_pool()
         pool.job("a", handler)
         with pool:
@@ -107,7 +107,7 @@ def test_d23_a_server_that_hangs_holds_no_handler_up(
                 os.kill(server.pid, signal.SIGCONT)
 
 
-def test_d23_a_job_that_runs_for_days_stays_visible(stage: Stage) -> None:
+def test_d23_a_job_that_runs_for_days_stays_visible(stage: ParityStage) -> None:
     go = stage.go(a=GoJob())
     pool = stage.pool({"b": nothing})
     stage.enqueuer.enqueue("b")
@@ -151,7 +151,7 @@ def fail(message: str) -> None:
     raise RuntimeError(message)
 
 
-def test_d24_the_original_stores_an_error_of_any_length(stage: Stage) -> None:
+def test_d24_the_original_stores_an_error_of_any_length(stage: ParityStage) -> None:
     def handler(_job: GoJobRecord) -> None:
         raise RuntimeError("x" * MEGABYTE)
 
@@ -163,7 +163,7 @@ def test_d24_the_original_stores_an_error_of_any_length(stage: Stage) -> None:
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize(("max_fails", "which"), [(1, "dead"), (2, "retry")])
-def test_d24_an_error_is_cut(stage: Stage, failure: str, max_fails: int, which: str) -> None:
+def test_d24_an_error_is_cut(stage: ParityStage, failure: str, max_fails: int, which: str) -> None:
     pool = stage.pool({"a": FAILURES[failure]}, max_fails=max_fails)
     stage.enqueuer.enqueue("a")
 
@@ -205,7 +205,7 @@ def calls(redis: Any) -> int:
     return sum(row["calls"] for name, row in stats.items() if name not in own)
 
 
-def test_d25_an_idle_pool_asks_little(own_stage: Stage) -> None:
+def test_d25_an_idle_pool_asks_little(own_stage: ParityStage) -> None:
     minute_s = 60
     names = [f"job{n}" for n in range(20)]
     pool = own_stage.pool(dict.fromkeys(names, nothing), concurrency=50)
@@ -236,7 +236,7 @@ def is_woken(pool: FleetPool, enqueue: Callable[[], object]) -> bool:
     return not pool.link.armed
 
 
-def test_d25_a_job_wakes_an_idle_pool_at_once_whoever_enqueues_it(stage: Stage) -> None:
+def test_d25_a_job_wakes_an_idle_pool_at_once_whoever_enqueues_it(stage: ParityStage) -> None:
     pool, go = stage.pool({"a": nothing, "b": nothing}), stage.go()
     pool.turn()
     assert is_woken(pool, lambda: go.enqueue("a"))
@@ -248,7 +248,7 @@ def test_d25_a_job_wakes_an_idle_pool_at_once_whoever_enqueues_it(stage: Stage) 
 
 
 def test_d25_a_job_wakes_a_pool_that_looks_at_a_fresh_server_for_the_first_time(
-    own_stage: Stage,
+    own_stage: ParityStage,
 ) -> None:
     pool = own_stage.pool({"a": nothing})
     assert is_woken(pool, lambda: own_stage.enqueuer.enqueue("a"))
@@ -269,7 +269,7 @@ def test_d25_an_outage_is_logged_once_and_asked_about_ever_more_rarely(
 # D26: a pause key without a pause, and dice
 
 
-def test_d26_a_pause_key_that_says_0_pauses_nothing(stage: Stage) -> None:
+def test_d26_a_pause_key_that_says_0_pauses_nothing(stage: ParityStage) -> None:
     go, pool = stage.go(a=GoJob()), stage.pool({"a": nothing})
     stage.enqueuer.enqueue("a")
     stage.redis.set(stage.go_keys.paused("a"), "0")
@@ -313,18 +313,20 @@ def test_d26_no_two_processes_throw_the_same_dice() -> None:
         assert len({str(draws) for draws in part}) == 4
 
 
-def test_d26_queues_are_drawn_by_weight(stage: Stage) -> None:
+def test_d26_queues_are_drawn_by_weight(stage: ParityStage) -> None:
     ran = run_beside_a_backlog(stage, {"a": 3, "b": 1}, in_time=True)
     assert ran["a"] + ran["b"] == 200
     assert 35 <= ran["b"] <= 65
 
 
-def test_d26_a_queue_that_fills_beside_a_busy_one_gets_its_share(stage: Stage) -> None:
+def test_d26_a_queue_that_fills_beside_a_busy_one_gets_its_share(stage: ParityStage) -> None:
     ran = run_beside_a_backlog(stage, {"a": 1, "b": 1}, in_time=False)
     assert 75 <= ran["b"] <= 125
 
 
-def run_beside_a_backlog(stage: Stage, weights: dict[str, int], *, in_time: bool) -> Counter[str]:
+def run_beside_a_backlog(
+    stage: ParityStage, weights: dict[str, int], *, in_time: bool
+) -> Counter[str]:
     """Run 200 jobs, a tenth of a second each, of two queues that both have more.
 
     Args:

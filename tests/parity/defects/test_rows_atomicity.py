@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.parity.defects.stage import Stage
+from tests.parity.defects.stage import ParityStage
 from tests.parity.gopeer import GoJob, GoReplyError
 from tests.support.handlers import nothing
 from tests.support.steps import FaultyLink, StepPool
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
@@ -31,7 +31,7 @@ def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage
 
 
 def test_row_16_every_page_can_be_read_while_a_pool_empties_the_queue(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ParityStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, go = stage.pool({"a": nothing}), stage.go(a=GoJob())
     ask: Any = go._wire.do
@@ -88,7 +88,7 @@ class CrashingLink(FaultyLink):
         late: Whether the last exchange takes effect.
     """
 
-    def __init__(self, target: Target, stage: Stage, at: int, *, late: bool) -> None:
+    def __init__(self, target: Target, stage: ParityStage, at: int, *, late: bool) -> None:
         super().__init__(target)
         self._stage = stage
         self._left = at
@@ -107,7 +107,7 @@ class CrashingLink(FaultyLink):
         return replies
 
 
-def places(stage: Stage) -> list[str]:
+def places(stage: ParityStage) -> list[str]:
     """Say where the job is: each place that has it, as often as it has it."""
     found = []
     for key in stage.redis.scan_iter(f"{stage.namespace}:*", count=1_000):
@@ -119,7 +119,7 @@ def places(stage: Stage) -> list[str]:
     return found
 
 
-def live(pool: StepPool, stage: Stage, ran: list[str]) -> None:
+def live(pool: StepPool, stage: ParityStage, ran: list[str]) -> None:
     """Take a scheduled unique job through its first failure to its end."""
     for _ in range(4):
         pool.duty("requeuer")
@@ -131,7 +131,7 @@ def live(pool: StepPool, stage: Stage, ran: list[str]) -> None:
         stage.advance(10)
 
 
-def flaky_pool(stage: Stage, link: FaultyLink | None = None) -> StepPool:
+def flaky_pool(stage: ParityStage, link: FaultyLink | None = None) -> StepPool:
     """Start a pool whose handler fails a job once."""
 
     def handler(job: Job) -> None:
@@ -155,7 +155,7 @@ LIFE = 48
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(LIFE))
 def test_row_21_a_crash_at_any_exchange_loses_and_doubles_nothing(
-    stage: Stage, at: int, late: bool
+    stage: ParityStage, at: int, late: bool
 ) -> None:
     job = stage.enqueuer.enqueue_unique_in_by_key("a", 1, {"v": 1}, {"k": 1})
     assert job is not None
@@ -179,11 +179,11 @@ def test_row_21_a_crash_at_any_exchange_loses_and_doubles_nothing(
     assert stage.redis.exists(job.job.unique_key) == 0
 
 
-def settled(stage: Stage) -> list[str]:
+def settled(stage: ParityStage) -> list[str]:
     return [record.job_id for record in stage.client.history(outcome="done")]
 
 
-def test_row_21_the_life_is_shorter_than_the_crashes_reach(stage: Stage) -> None:
+def test_row_21_the_life_is_shorter_than_the_crashes_reach(stage: ParityStage) -> None:
     stage.enqueuer.enqueue_unique_in_by_key("a", 1, {"v": 1}, {"k": 1})
     stage.advance(1)
     link = CrashingLink(Target.of(stage.url), stage, 1_000, late=False)

@@ -13,7 +13,7 @@ from redis.crc import key_slot
 
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import PATIENCE_S, Stage, await_event
+from tests.parity.defects.stage import PATIENCE_S, ParityStage, await_event
 from tests.support.handlers import boom, nothing
 from workkit import Enqueuer, Job, ServerRefused, WorkerPool
 from workkit.store.keys import Keys
@@ -27,8 +27,8 @@ CONNECTIONS = 8
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
@@ -38,10 +38,10 @@ def own_server(private_server: PrivateServer, server_kind: ServerKind) -> Embedd
 
 
 @pytest.fixture
-def own_stage(own_server: EmbeddedServer, namespace: str) -> Iterator[Stage]:
+def own_stage(own_server: EmbeddedServer, namespace: str) -> Iterator[ParityStage]:
     with (
         Redis.from_url(own_server.url) as redis,
-        Stage(redis, own_server.url, namespace) as stage,
+        ParityStage(redis, own_server.url, namespace) as stage,
     ):
         yield stage
 
@@ -65,7 +65,7 @@ class Counting:
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
 def test_row_10_a_pool_goes_on_after_its_server_was_away(
-    own_server: EmbeddedServer, own_stage: Stage, how: str
+    own_server: EmbeddedServer, own_stage: ParityStage, how: str
 ) -> None:
     handler, enqueuer = Counting(), own_stage.live_enqueuer()
     pool = own_stage.worker_pool(concurrency=2)
@@ -88,7 +88,7 @@ def test_row_10_a_pool_goes_on_after_its_server_was_away(
 
 
 def test_row_10_a_pool_that_loses_every_connection_at_once_loses_no_job(
-    stage: Stage, wait_until: WaitUntil
+    stage: ParityStage, wait_until: WaitUntil
 ) -> None:
     def own() -> list[str]:
         return [row["id"] for row in stage.redis.client_list() if row["name"] == stage.namespace]
@@ -123,7 +123,7 @@ def test_row_10_a_pool_that_loses_every_connection_at_once_loses_no_job(
     assert (stage.held("a"), stage.lock("a")) == ([], 0)
 
 
-def test_row_10_a_users_pool_that_is_exhausted_stops_nothing(stage: Stage) -> None:
+def test_row_10_a_users_pool_that_is_exhausted_stops_nothing(stage: ParityStage) -> None:
     connections: Any = BlockingConnectionPool.from_url(stage.url, max_connections=1, timeout=0)
     only_one = connections.get_connection()
     handler, enqueuer = Counting(), Enqueuer(stage.namespace, Redis(connection_pool=connections))
@@ -173,7 +173,7 @@ def keys_of(command: Any) -> list[bytes]:
     return [] if head in {"SCAN", "CLIENT"} else words[:1]
 
 
-def live_through_everything(stage: Stage) -> FleetPool:
+def live_through_everything(stage: ParityStage) -> FleetPool:
     """Let a pool do all that pools do."""
     pool = stage.pool(
         {"a": nothing, "b": boom}, cron=[("* * * * *", "a")], max_concurrency=2, max_fails=2
@@ -209,7 +209,7 @@ def live_through_everything(stage: Stage) -> FleetPool:
 def test_row_13_braces_put_every_key_of_a_namespace_into_one_slot(
     cluster: EmbeddedServer,
 ) -> None:
-    with Redis.from_url(cluster.url) as redis, Stage(redis, cluster.url, "{work}") as stage:
+    with Redis.from_url(cluster.url) as redis, ParityStage(redis, cluster.url, "{work}") as stage:
         pool = live_through_everything(stage)
         used = {
             key for commands in pool.link.sent for command in commands for key in keys_of(command)
@@ -239,7 +239,7 @@ def test_row_13_on_a_cluster_a_namespace_without_braces_is_refused_at_the_start(
 # Row 19: a connection for every look
 
 
-def test_row_19_a_thousand_jobs_take_a_handful_of_connections(own_stage: Stage) -> None:
+def test_row_19_a_thousand_jobs_take_a_handful_of_connections(own_stage: ParityStage) -> None:
     handler, enqueuer = Counting(), own_stage.live_enqueuer()
     pool = own_stage.worker_pool(concurrency=20)
     pool.job("a", handler)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.parity.defects.stage import PATIENCE_S, Stage, await_event
+from tests.parity.defects.stage import PATIENCE_S, ParityStage, await_event
 from tests.parity.gopeer import GoJob, GoJobRecord
 from tests.support.handlers import nothing
 from workkit import Job, ReapedPool
@@ -27,8 +27,8 @@ EXACT = [2**53 + 1, 2**63 - 1, -(2**63), 1_700_000_000_123_456, 10**30]
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
@@ -50,7 +50,7 @@ def asked_to_stop(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def test_row_11_a_pool_that_is_told_to_stop_starts_no_further_job(
-    stage: Stage, asked_to_stop: threading.Event
+    stage: ParityStage, asked_to_stop: threading.Event
 ) -> None:
     started: list[str] = []
     two_run, go_on = threading.Barrier(3), threading.Event()
@@ -77,7 +77,9 @@ def test_row_11_a_pool_that_is_told_to_stop_starts_no_further_job(
     assert (stage.held("a"), stage.lock("a"), stage.registered()) == ([], 0, set())
 
 
-def test_row_11_jobs_that_were_taken_in_advance_do_not_start_after_the_stop(stage: Stage) -> None:
+def test_row_11_jobs_that_were_taken_in_advance_do_not_start_after_the_stop(
+    stage: ParityStage,
+) -> None:
     pool = stage.pool({"a": nothing}, concurrency=2)
     stage.enqueuer.enqueue_many([("a", None)] * 4_000)
     while len(pool.runner.waiting) <= 2:
@@ -99,7 +101,7 @@ def test_row_11_jobs_that_were_taken_in_advance_do_not_start_after_the_stop(stag
 
 
 def test_row_11_a_pool_that_is_told_to_stop_just_before_it_rests_does_not_rest(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ParityStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = threading.Event()
     rests_s: list[float] = []
@@ -136,7 +138,7 @@ def test_row_11_a_pool_that_is_told_to_stop_just_before_it_rests_does_not_rest(
 # Row 12: integers
 
 
-def test_row_12_every_integer_arrives_as_it_was_sent_also_after_a_retry(stage: Stage) -> None:
+def test_row_12_every_integer_arrives_as_it_was_sent_also_after_a_retry(stage: ParityStage) -> None:
     go_saw: list[Any] = []
     go = stage.elsewhere().peer(a=GoJob(handler=lambda job: go_saw.append(job.args)))
     go.enqueue("a", {"n": EXACT[:4]})
@@ -195,7 +197,7 @@ def inner_function(kind: type[BaseException]) -> None:
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, RecursionError])
 def test_row_17_a_failure_says_where_it_happened_in_the_log_and_in_redis(
-    stage: Stage, kind: type[BaseException], capsys: pytest.CaptureFixture[str]
+    stage: ParityStage, kind: type[BaseException], capsys: pytest.CaptureFixture[str]
 ) -> None:
     failed = threading.Event()
     pool = stage.worker_pool()
@@ -215,7 +217,7 @@ def test_row_17_a_failure_says_where_it_happened_in_the_log_and_in_redis(
     assert capsys.readouterr() == ("", "")
 
 
-def test_row_17_the_original_stores_the_message_alone(stage: Stage) -> None:
+def test_row_17_the_original_stores_the_message_alone(stage: ParityStage) -> None:
     def handler(_job: GoJobRecord) -> None:
         inner_function(ValueError)
 
@@ -228,7 +230,7 @@ def test_row_17_the_original_stores_the_message_alone(stage: Stage) -> None:
 # Row 18: nobody hears of a death
 
 
-def test_row_18_hooks_hear_of_every_failure_and_of_the_death(stage: Stage) -> None:
+def test_row_18_hooks_hear_of_every_failure_and_of_the_death(stage: ParityStage) -> None:
     heard: list[tuple[str, str, int, str]] = []
     died = threading.Event()
 
@@ -256,7 +258,7 @@ def test_row_18_hooks_hear_of_every_failure_and_of_the_death(stage: Stage) -> No
 
 
 def test_row_18_hooks_hear_of_a_pool_that_died(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ParityStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reaper_module, "_EVERY_S", 0.02)
     monkeypatch.setattr(reaper_module, "DEAD_S", 0.1)
@@ -294,7 +296,7 @@ class Context:
     notes: list[str] = field(default_factory=list)
 
 
-def test_row_20_handlers_get_what_was_opened_before_the_first_job(stage: Stage) -> None:
+def test_row_20_handlers_get_what_was_opened_before_the_first_job(stage: ParityStage) -> None:
     database, both = Database(), threading.Barrier(3)
     contexts: list[Context] = []
     pool = stage.worker_pool(concurrency=2, context=lambda: Context(database))

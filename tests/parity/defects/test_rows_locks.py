@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
 from tests.parity.defects.fleet import FleetPool
-from tests.parity.defects.stage import Paced, Stage, await_event
+from tests.parity.defects.stage import Paced, ParityStage, await_event
 from tests.parity.gopeer import Clock, GoJob, Scene
 from tests.support.handlers import nothing
 from workkit import Job
@@ -25,8 +25,8 @@ EXCHANGES = 9
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
@@ -57,7 +57,7 @@ class Crowd:
 # Row 1: lock = 20519 with a limit of 200
 
 
-def test_row_01_a_lock_that_has_leaked_for_months_stops_no_queue(stage: Stage) -> None:
+def test_row_01_a_lock_that_has_leaked_for_months_stops_no_queue(stage: ParityStage) -> None:
     for scene in (stage.elsewhere(), stage._scene):
         go = scene.peer(a=GoJob(max_concurrency=200))
         stage.redis.set(go.keys.lock("a"), 20519)
@@ -84,7 +84,9 @@ def test_row_01_a_lock_that_has_leaked_for_months_stops_no_queue(stage: Stage) -
 # Row 2: a pool that is reaped while it lives
 
 
-def test_row_02_a_live_pool_that_was_reaped_leaves_locks_and_limits_right(stage: Stage) -> None:
+def test_row_02_a_live_pool_that_was_reaped_leaves_locks_and_limits_right(
+    stage: ParityStage,
+) -> None:
     started, go_on, ran_again = threading.Event(), threading.Event(), threading.Event()
     crowd = Crowd(4, look=lambda: len(stage.held("a")))
 
@@ -120,7 +122,7 @@ def test_row_02_a_live_pool_that_was_reaped_leaves_locks_and_limits_right(stage:
 
 @pytest.mark.parametrize("turn_before", ["nothing", "DEL", "SREM", "release"])
 def test_row_02_a_go_reaper_and_the_live_pool_in_turns_leave_the_lock_right(
-    stage: Stage, turn_before: str, monkeypatch: pytest.MonkeyPatch
+    stage: ParityStage, turn_before: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = stage.pool({"a": nothing}, concurrency=2, max_concurrency=1)
     reaper = stage.go("reaper", a=GoJob(max_concurrency=1))
@@ -158,7 +160,7 @@ def test_row_02_a_go_reaper_and_the_live_pool_in_turns_leave_the_lock_right(
     assert (stage.queue("a"), stage.held("a")) == ([], [])
 
 
-def reaped_while_it_lives(stage: Stage, pool: FleetPool) -> None:
+def reaped_while_it_lives(stage: ParityStage, pool: FleetPool) -> None:
     """Let a Go pool take the jobs of a live pool, and the pool find out."""
     go = stage.go("reaper", a=GoJob())
     stage.advance(11)
@@ -171,7 +173,7 @@ def reaped_while_it_lives(stage: Stage, pool: FleetPool) -> None:
         pool.turn()
 
 
-def test_row_02_jobs_that_a_reaper_gave_to_others_do_not_start_any_more(stage: Stage) -> None:
+def test_row_02_jobs_that_a_reaper_gave_to_others_do_not_start_any_more(stage: ParityStage) -> None:
     pool = stage.pool({"a": nothing}, concurrency=2)
     stage.enqueuer.enqueue_many([("a", None)] * 2)
     assert len(pool.claim()) == 2
@@ -182,7 +184,7 @@ def test_row_02_jobs_that_a_reaper_gave_to_others_do_not_start_any_more(stage: S
 
 
 def test_row_02_a_handler_whose_job_was_given_to_others_still_has_its_timeout(
-    stage: Stage,
+    stage: ParityStage,
 ) -> None:
     pool = stage.pool({"a": nothing}, concurrency=2, timeout=20)
     stage.enqueuer.enqueue("a")
@@ -201,7 +203,7 @@ def test_row_02_a_handler_whose_job_was_given_to_others_still_has_its_timeout(
 
 @pytest.mark.parametrize("trace", ["lock_info", "list only"])
 def test_row_03_a_restart_restores_the_jobs_of_pools_that_nobody_knows(
-    stage: Stage, trace: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+    stage: ParityStage, trace: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
     for module in (reaper_module, reconciler_module):
         monkeypatch.setattr(module, "_EVERY_S", 0.02)
@@ -232,7 +234,7 @@ def test_row_03_a_restart_restores_the_jobs_of_pools_that_nobody_knows(
 # Row 4: two reapers, and a pool that comes back
 
 
-def about_to_be_reaped(stage: Stage, *reapers: FleetPool, unknown: bool = False) -> FleetPool:
+def about_to_be_reaped(stage: ParityStage, *reapers: FleetPool, unknown: bool = False) -> FleetPool:
     """Let a pool with two jobs fall silent, watched by reapers that have one more look to go.
 
     Args:
@@ -264,7 +266,7 @@ def reaping(reaper: FleetPool) -> Paced:
 
 @pytest.mark.parametrize("unknown", [False, True], ids=["known pool", "unknown pool"])
 @pytest.mark.parametrize("at", range(EXCHANGES))
-def test_row_04_two_reapers_release_a_pool_once(stage: Stage, at: int, unknown: bool) -> None:
+def test_row_04_two_reapers_release_a_pool_once(stage: ParityStage, at: int, unknown: bool) -> None:
     first, second = stage.pool({"b": nothing}), stage.pool({"b": nothing})
     about_to_be_reaped(stage, first, second, unknown=unknown)
     ids = stage.held_ids("a")
@@ -281,7 +283,7 @@ def test_row_04_two_reapers_release_a_pool_once(stage: Stage, at: int, unknown: 
 
 @pytest.mark.parametrize("at", range(EXCHANGES))
 def test_row_04_a_pool_that_comes_back_while_it_is_reaped_loses_and_doubles_nothing(
-    stage: Stage, at: int
+    stage: ParityStage, at: int
 ) -> None:
     reaper = stage.pool({"b": nothing})
     silent = about_to_be_reaped(stage, reaper)
@@ -304,7 +306,7 @@ def test_row_04_a_pool_that_comes_back_while_it_is_reaped_loses_and_doubles_noth
     assert (stage.lock("a"), stage.lock_info("a"), stage.held("a")) == (0, {}, [])
 
 
-def test_row_04_a_go_reaper_doubles_the_jobs_of_a_pool_that_comes_back(stage: Stage) -> None:
+def test_row_04_a_go_reaper_doubles_the_jobs_of_a_pool_that_comes_back(stage: ParityStage) -> None:
     silent, reaper = stage.go("silent", a=GoJob()), stage.go("reaper", b=GoJob())
     silent.enqueue("a")
     claim = silent.fetch()
@@ -336,7 +338,7 @@ def test_row_14_a_failover_that_loses_everything_keeps_the_limit(
             second.set()
             await_event(go_on, "the test's look")
 
-    stage = Stage(type(redis_client).from_url(server.url), server.url, namespace)
+    stage = ParityStage(type(redis_client).from_url(server.url), server.url, namespace)
     pool = stage.worker_pool(concurrency=3)
     pool.job("a", handler, max_concurrency=1)
     enqueuer = stage.live_enqueuer()
@@ -353,7 +355,7 @@ def test_row_14_a_failover_that_loses_everything_keeps_the_limit(
     stage.redis.close()
 
 
-def test_row_14_a_failover_to_stale_locks_and_lost_limits_is_mended(stage: Stage) -> None:
+def test_row_14_a_failover_to_stale_locks_and_lost_limits_is_mended(stage: ParityStage) -> None:
     pool = stage.pool({"a": nothing}, concurrency=3, max_concurrency=2)
     pool.turn()
     # The replica had not heard of what finished, nor of the limit.

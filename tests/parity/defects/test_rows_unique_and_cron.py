@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.parity.defects.stage import PATIENCE_S, Stage, await_event
+from tests.parity.defects.stage import PATIENCE_S, ParityStage, await_event
 from tests.parity.gopeer import GoJob, GoJobRecord
 from tests.support.handlers import boom, nothing
 from workkit import Enqueuer, Job, SystemClock
@@ -23,15 +23,15 @@ EVERY_SECOND = "* * * * * *"
 
 
 @pytest.fixture
-def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[Stage]:
-    with Stage(redis_client, redis_url, namespace) as stage:
+def stage(redis_url: str, redis_client: Redis, namespace: str) -> Iterator[ParityStage]:
+    with ParityStage(redis_client, redis_url, namespace) as stage:
         yield stage
 
 
 # Row 5: a unique job that runs twice
 
 
-def test_row_05_a_unique_job_by_key_runs_once_with_its_newest_args(stage: Stage) -> None:
+def test_row_05_a_unique_job_by_key_runs_once_with_its_newest_args(stage: ParityStage) -> None:
     go_ran: list[object] = []
     go = stage.elsewhere().peer(
         "p1", a=GoJob(handler=lambda job: go_ran.append((job.args or {})["v"]))
@@ -69,7 +69,9 @@ def test_row_05_a_unique_job_by_key_runs_once_with_its_newest_args(stage: Stage)
 # Row 6: the same args in several workers at once
 
 
-def test_row_06_until_done_keeps_the_same_args_from_running_twice_at_once(stage: Stage) -> None:
+def test_row_06_until_done_keeps_the_same_args_from_running_twice_at_once(
+    stage: ParityStage,
+) -> None:
     go = stage.elsewhere().peer(a=GoJob())
     go.enqueue_unique("a", {"v": 1})
     claim = go.fetch()
@@ -102,7 +104,7 @@ def test_row_06_until_done_keeps_the_same_args_from_running_twice_at_once(stage:
         assert enqueuer.enqueue_unique("a", {"v": 1}, until="done") is not None
 
 
-def test_row_06_until_done_lets_the_next_one_in_after_a_death(stage: Stage) -> None:
+def test_row_06_until_done_lets_the_next_one_in_after_a_death(stage: ParityStage) -> None:
     dead = threading.Event()
     pool = stage.worker_pool()
     pool.job("a", boom, max_fails=1)
@@ -115,7 +117,9 @@ def test_row_06_until_done_lets_the_next_one_in_after_a_death(stage: Stage) -> N
         assert pool.drain(PATIENCE_S).complete
 
 
-def test_row_06_until_done_holds_on_while_the_job_waits_for_its_next_try(stage: Stage) -> None:
+def test_row_06_until_done_holds_on_while_the_job_waits_for_its_next_try(
+    stage: ParityStage,
+) -> None:
     failed = threading.Event()
     pool = stage.worker_pool()
     pool.job("a", boom, backoff=lambda _job: 3_600)
@@ -135,7 +139,7 @@ def test_row_06_until_done_holds_on_while_the_job_waits_for_its_next_try(stage: 
 
 @pytest.mark.parametrize("key", [None, {"k": 1}], ids=["by args", "by key"])
 def test_row_07_a_key_outlives_the_delay_however_long_it_is(
-    stage: Stage, key: dict[str, Any] | None
+    stage: ParityStage, key: dict[str, Any] | None
 ) -> None:
     go = stage.elsewhere().peer()
     left_s = {}
@@ -162,7 +166,7 @@ class SlowClock(SystemClock):
         return Instant(now.epoch_ms - 10_000, now.monotonic_s)
 
 
-def test_row_08_a_slot_runs_once_though_a_late_host_plans_it_again(stage: Stage) -> None:
+def test_row_08_a_slot_runs_once_though_a_late_host_plans_it_again(stage: ParityStage) -> None:
     ran: Counter[str] = Counter()
     two_ran, caught_up = threading.Event(), threading.Event()
     late_since_s = 0
@@ -196,7 +200,7 @@ def test_row_08_a_slot_runs_once_though_a_late_host_plans_it_again(stage: Stage)
     assert set(ran.values()) == {1}
 
 
-def test_row_08_eight_hosts_send_one_mail_a_day(stage: Stage) -> None:
+def test_row_08_eight_hosts_send_one_mail_a_day(stage: ParityStage) -> None:
     offsets_s = [3.0, 2.0, 1.0, 0.0, -2.0, -3.0, -5.0, -8.0]  # who is late plans after the slot ran
     hosts = [
         stage.pool({"mail": nothing}, ahead_s=offset_s, cron=[("CRON_TZ=UTC 0 9 * * *", "mail")])
@@ -215,7 +219,7 @@ def test_row_08_eight_hosts_send_one_mail_a_day(stage: Stage) -> None:
     assert len(mails) == 1
 
 
-def test_row_08_the_original_sends_a_mail_again_when_a_late_host_plans(stage: Stage) -> None:
+def test_row_08_the_original_sends_a_mail_again_when_a_late_host_plans(stage: ParityStage) -> None:
     mails: list[GoJobRecord] = []
     mail = GoJob(handler=mails.append)
     nine = stage.clock.now_s + 60
@@ -237,7 +241,9 @@ def test_row_08_the_original_sends_a_mail_again_when_a_late_host_plans(stage: St
 # Row 9: scheduled jobs that die since somebody else looked at them first
 
 
-def test_row_09_two_services_in_one_namespace_do_not_kill_each_others_jobs(stage: Stage) -> None:
+def test_row_09_two_services_in_one_namespace_do_not_kill_each_others_jobs(
+    stage: ParityStage,
+) -> None:
     alone = stage.elsewhere()
     go = alone.peer("billing", invoice=GoJob())
     go.enqueue_in("letter", 0)

@@ -15,7 +15,7 @@ from redis.crc import key_slot
 from tests.system.chaos.fleet import Fleet
 from tests.system.chaos.place import Place
 from tests.system.chaos.servers import at_each_fault
-from tests.system.chaos.stage import Say, Scale, Stage
+from tests.system.chaos.stage import ChaosRun, Say, Scale
 from tests.system.chaos.verdict import Verdict
 from tests.system.chaos.waiting import await_that, wait_s
 from workkit.embedded import EmbeddedServer
@@ -128,13 +128,13 @@ def moved(scale: Scale, say: Say) -> Verdict:
 
 
 @contextmanager
-def _cluster(name: str, say: Say) -> Iterator[tuple[Stage, Cluster]]:
+def _cluster(name: str, say: Say) -> Iterator[tuple[ChaosRun, Cluster]]:
     namespace = "{chaos}"
     with tempfile.TemporaryDirectory(prefix="chaos-") as home, ExitStack() as stack:
         cluster = Cluster(stack, namespace)
         place = Place(namespace, cluster.url)
         yield (
-            Stage(place, Path(home), name, say, lambda: Redis.from_url(cluster.owner().url)),
+            ChaosRun(place, Path(home), name, say, lambda: Redis.from_url(cluster.owner().url)),
             cluster,
         )
 

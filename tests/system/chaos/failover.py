@@ -16,7 +16,7 @@ from redis.exceptions import BusyLoadingError
 from tests.system.chaos.fleet import Fleet
 from tests.system.chaos.place import Place
 from tests.system.chaos.servers import BreakIt, at_each_fault
-from tests.system.chaos.stage import REPLICAS, Say, Scale, Stage
+from tests.system.chaos.stage import REPLICAS, ChaosRun, Say, Scale
 from tests.system.chaos.verdict import Verdict
 from tests.system.chaos.waiting import await_that
 from workkit.embedded import EmbeddedServer, find_server
@@ -168,7 +168,7 @@ def switchover(scale: Scale, say: Say) -> Verdict:
         return _at_each_fault(stage, scale, replace_master)
 
 
-def _at_each_fault(stage: Stage, scale: Scale, break_it: BreakIt) -> Verdict:
+def _at_each_fault(stage: ChaosRun, scale: Scale, break_it: BreakIt) -> Verdict:
     durable = {"replicas": scale.replicas, "timeout": 0.2} if scale.replicas else {}
     verdict = at_each_fault(stage, replace(scale, faults=scale.faults // 2), break_it, **durable)
     if scale.replicas < REPLICAS:
@@ -177,11 +177,11 @@ def _at_each_fault(stage: Stage, scale: Scale, break_it: BreakIt) -> Verdict:
 
 
 @contextmanager
-def sentinels(name: str, scale: Scale, say: Say) -> Iterator[tuple[Stage, Sentinels]]:
+def sentinels(name: str, scale: Scale, say: Say) -> Iterator[tuple[ChaosRun, Sentinels]]:
     """Set the stage on servers that sentinels watch."""
     name = f"{name}, enqueue waits for {scale.replicas} of {REPLICAS} replicas"
     with tempfile.TemporaryDirectory(prefix="chaos-") as home, ExitStack() as stack:
         directory = Path(home)
         group = Sentinels(stack, directory)
         place = Place("chaos", sentinels=group.ports, master=_MASTER)
-        yield Stage(place, directory, name, say, place.redis), group
+        yield ChaosRun(place, directory, name, say, place.redis), group

@@ -15,7 +15,7 @@ from tests.system.chaos.journal import TICK
 from tests.system.chaos.load import enqueuing
 from tests.system.chaos.place import Place
 from tests.system.chaos.proxy import Proxy, proxy
-from tests.system.chaos.stage import Say, Scale, Stage, on_one_server
+from tests.system.chaos.stage import ChaosRun, Say, Scale, on_one_server
 from tests.system.chaos.verdict import Verdict
 from tests.system.chaos.waiting import await_that, wait_s
 
@@ -147,7 +147,7 @@ def stalled(scale: Scale, say: Say) -> Verdict:
 
 
 @contextmanager
-def _behind_a_proxy(name: str, say: Say) -> Iterator[tuple[Stage, Proxy]]:
+def _behind_a_proxy(name: str, say: Say) -> Iterator[tuple[ChaosRun, Proxy]]:
     with (
         on_one_server(name, say, port="any") as (stage, server),
         proxy(server.port) as between,
@@ -157,7 +157,7 @@ def _behind_a_proxy(name: str, say: Say) -> Iterator[tuple[Stage, Proxy]]:
 
 
 def at_each_fault(
-    stage: Stage, scale: Scale, break_it: BreakIt, *, rate: float = 50.0, **durable: Any
+    stage: ChaosRun, scale: Scale, break_it: BreakIt, *, rate: float = 50.0, **durable: Any
 ) -> Verdict:
     """Break something under load by workers and enqueuers, again and again, and count.
 
@@ -198,7 +198,7 @@ def at_each_fault(
     return verdict
 
 
-def _note_return(stage: Stage, since: float) -> None:
+def _note_return(stage: ChaosRun, since: float) -> None:
     """Note how long it takes until handlers start again."""
     deadline = time.monotonic() + _STARTED_WITHIN_S
     while time.monotonic() < deadline:

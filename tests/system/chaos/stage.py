@@ -24,7 +24,7 @@ from workkit.core.entropy import Entropy
 from workkit.doctor import Doctor
 from workkit.embedded import EmbeddedServer
 
-__all__ = ["LONG", "REPLICAS", "SHORT", "Say", "Scale", "Stage", "on_one_server", "silent"]
+__all__ = ["LONG", "REPLICAS", "SHORT", "ChaosRun", "Say", "Scale", "on_one_server", "silent"]
 
 Say = Callable[[str], None]
 
@@ -67,7 +67,7 @@ def silent(_line: str) -> None:
     """Say nothing."""
 
 
-class Stage:
+class ChaosRun:
     """One run.
 
     Args:
@@ -180,7 +180,7 @@ class Stage:
 @contextmanager
 def on_one_server(
     scenario: str, say: Say, **options: Any
-) -> Iterator[tuple[Stage, EmbeddedServer]]:
+) -> Iterator[tuple[ChaosRun, EmbeddedServer]]:
     """Set the stage on a server of the run's own.
 
     Args:
@@ -193,7 +193,7 @@ def on_one_server(
         EmbeddedServer(**options) as server,
     ):
         place = Place("chaos", server.url)
-        stage = Stage(place, Path(directory), scenario, say, lambda: Redis.from_url(server.url))
+        stage = ChaosRun(place, Path(directory), scenario, say, lambda: Redis.from_url(server.url))
         yield stage, server
 
 

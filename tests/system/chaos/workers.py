@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from tests.system.chaos.fleet import Fleet, fleet
-from tests.system.chaos.stage import Say, Scale, Stage, on_one_server
+from tests.system.chaos.stage import ChaosRun, Say, Scale, on_one_server
 from tests.system.chaos.verdict import Verdict
 from tests.system.chaos.waiting import wait_s
 
@@ -98,7 +98,7 @@ def _at_each_fault(
     return verdict
 
 
-def _faults_go_on(stage: Stage) -> bool:
+def _faults_go_on(stage: ChaosRun) -> bool:
     with stage.client() as redis:
         waiting: int = redis.llen(f"{stage.place.namespace}:jobs:note")
     return waiting > _LEFT
@@ -119,7 +119,7 @@ class _Victims:
         stage: Where.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: ChaosRun) -> None:
         self.stage = stage
         self._victims: list[_Victim] = []
 

@@ -170,3 +170,42 @@ def test_a_server_that_speaks_only_resp2_is_told_the_password(
         Enqueuer("n", url.replace("secret", "wrong")).enqueue("mail")
     with pytest.raises(ServerError, match="wants a password"):
         Enqueuer("n", f"redis://127.0.0.1:{server.port}").enqueue("mail")
+
+
+@pytest.mark.parametrize("command", ["LREM", "RPOP", "LPUSH", "HINCRBY", "XADD"])
+def test_a_pool_does_not_start_without_a_command_whose_absence_no_script_reports(
+    private_server: PrivateServer, tmp_path: Path, command: str
+) -> None:
+    server = private_server("redis", config=renamed(tmp_path, (command,)))
+    pool = WorkerPool("work", server.url)
+    pool.job("ok", lambda job: None)
+    with pytest.raises(ServerRefused, match=f"(?i)unknown command '{command}'; workkit needs it"):
+        pool.start()
+
+
+def test_a_pool_without_history_starts_without_its_command(
+    private_server: PrivateServer, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    server = private_server("redis", config=renamed(tmp_path, ("XADD",)))
+    ran: list[str] = []
+    pool = WorkerPool("work", server.url, history=None)
+    pool.job("ok", lambda job: ran.append(job.id))
+    with pool:
+        job = Enqueuer("work", server.url).enqueue("ok")
+        wait_until(lambda: ran == [job.id])
+
+
+def test_a_pool_does_not_start_where_its_user_lacks_such_a_command(
+    private_server: PrivateServer, wait_until: WaitUntil
+) -> None:
+    server = private_server("redis")
+    admin: Any = Redis.from_url(server.url)
+    admin.execute_command("ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all", "-lrem")
+    pool = WorkerPool("work", f"{server.url}?username=worker&password=pw")
+    pool.job("ok", lambda job: None)
+    with pytest.raises(ServerRefused, match="no permissions to run the 'lrem' command"):
+        pool.start()
+    assert admin.keys("*") == []
+    admin.execute_command("ACL", "SETUSER", "worker", "+lrem")
+    with pool:
+        wait_until(lambda: Client("work", server.url).worker_pool_heartbeats())

@@ -26,7 +26,7 @@ MIB: Final = 1 << 20
 LONG_S: Final = 3_600.0
 
 
-class Stage:
+class SupervisorScene:
     """A policy, a clock, and the actions so far."""
 
     def __init__(self, processes: int = 1, seed: int = 1, **limits: int) -> None:
@@ -103,9 +103,9 @@ class Stage:
         self.take(self.policy.renew("SIGHUP", self.now_s))
 
 
-def running(processes: int, **limits: int) -> Stage:
+def running(processes: int, **limits: int) -> SupervisorScene:
     """A stage on which all processes have run for long."""
-    stage = Stage(processes, **limits)
+    stage = SupervisorScene(processes, **limits)
     stage.ready(1)
     stage.ready(*range(2, processes + 1))
     stage.wait(LONG_S)
@@ -117,7 +117,7 @@ def running(processes: int, **limits: int) -> Stage:
 
 
 def test_the_first_process_is_alone_until_it_is_ready() -> None:
-    stage = Stage(3)
+    stage = SupervisorScene(3)
     stage.wait(LONG_S)
     assert stage.alive == {1}
     stage.ready(1)
@@ -128,7 +128,7 @@ def test_the_first_process_is_alone_until_it_is_ready() -> None:
 def test_a_first_process_that_says_why_it_does_not_start_is_the_only_one_to_speak(
     code: int,
 ) -> None:
-    stage = Stage(3)
+    stage = SupervisorScene(3)
     stage.exit(1, code)
     assert (stage.code, stage.said) == (code, [])
 
@@ -145,7 +145,7 @@ def test_a_first_process_that_says_why_it_does_not_start_is_the_only_one_to_spea
 def test_a_first_process_that_ends_without_a_word_is_spoken_for(
     code: int, ending: int, shown: str
 ) -> None:
-    stage = Stage(2)
+    stage = SupervisorScene(2)
     stage.exit(1, code)
     assert (stage.code, stage.said) == (
         ending,
@@ -362,7 +362,7 @@ def test_while_it_waits_to_start_a_process_it_stops_at_once() -> None:
 
 
 def test_stopping_before_anything_was_ready_is_no_failure() -> None:
-    stage = Stage(3)
+    stage = SupervisorScene(3)
     stage.stop()
     stage.exit(1, -15)
     assert (stage.code, stage.errors) == (0, [])
@@ -371,9 +371,9 @@ def test_stopping_before_anything_was_ready_is_no_failure() -> None:
 # Edits
 
 
-def watching(processes: int) -> Stage:
+def watching(processes: int) -> SupervisorScene:
     """A stage on which all processes have run for long, and edits are noticed."""
-    stage = Stage(processes)
+    stage = SupervisorScene(processes)
     stage.policy.watching()
     stage.ready(1)
     stage.ready(*range(2, processes + 1))
@@ -455,7 +455,7 @@ def test_an_edit_after_a_request_to_stop_changes_nothing() -> None:
 
 # Whatever happens
 
-HAPPENINGS: Final[dict[str, Callable[[Stage, int, int], None]]] = {
+HAPPENINGS: Final[dict[str, Callable[[SupervisorScene, int, int], None]]] = {
     "ready": lambda stage, child, _: stage.ready(child),
     "exit": lambda stage, child, number: stage.exit(child, number % 4 - 2),
     "jobs": lambda stage, child, number: stage.report(child, jobs=number),
@@ -473,7 +473,7 @@ happenings = st.lists(
 def test_whatever_happens_there_are_enough_processes_never_too_many_and_all_can_be_stopped(
     processes: int, seed: int, happenings: list[tuple[str, int, int]]
 ) -> None:
-    stage = Stage(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
+    stage = SupervisorScene(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
     stage.ready(1)
     at_work: set[int] = {1}
 
@@ -535,7 +535,7 @@ EDITS: Final = HAPPENINGS | {
 def test_whatever_happened_the_last_edit_fills_every_place_with_the_new_code(
     processes: int, seed: int, happenings: list[tuple[str, int, int]]
 ) -> None:
-    stage = Stage(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
+    stage = SupervisorScene(processes, seed, max_jobs=50, max_rss_bytes=150 * MIB)
     stage.policy.watching()
     for what, which, number in happenings:
         if stage.alive or what in {"wait", "edit", "renew"}:
@@ -563,7 +563,7 @@ def test_whatever_happened_the_last_edit_fills_every_place_with_the_new_code(
 # Processes that hang
 
 
-def hear(stage: Stage, seconds: float, *children: int) -> None:
+def hear(stage: SupervisorScene, seconds: float, *children: int) -> None:
     """Let time pass in which processes say that they are alive."""
     for _ in range(int(seconds)):
         for child in children:

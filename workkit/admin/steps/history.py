@@ -184,14 +184,20 @@ class HistoryQuery:
 
 
 def _newest_first(run: _Run, keys: Keys, since_ms: int) -> Iterator[PackedHistory]:
-    low, high = f"{since_ms}" if since_ms else "-", "+"
+    low, high, count = f"{since_ms}" if since_ms else "-", "+", _FIRST_ENTRIES
     while True:
-        step = iter(pages.history_entries(keys, low, high, _ENTRIES, newest_first=True))
+        step = iter(pages.history_entries(keys, low, high, count, newest_first=True))
         entries = run(step)
         yield from entries
-        if len(entries) < _ENTRIES:
+        if len(entries) < count:
             return
-        high = f"({entries[-1].entry_id}"
+        count, high = _next_count(entries), f"({entries[-1].entry_id}"
+
+
+def _next_count(entries: Sequence[PackedHistory]) -> int:
+    """Return how many entries have about `_BATCH_BYTES`, going by those that were read."""
+    mean = sum(len(entry.blob) for entry in entries) // len(entries) + 1
+    return min(max(_BATCH_BYTES // mean, 1), _ENTRIES)
 
 
 def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequence[PackedHistory]]:
@@ -215,10 +221,7 @@ def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequenc
             yield entries
         if len(entries) < count:
             return
-        # As many as have about `_BATCH_BYTES`, estimated from the entries just read.
-        mean = sum(len(entry.blob) for entry in entries) // len(entries) + 1
-        count = min(max(_BATCH_BYTES // mean, 1), _ENTRIES)
-        low = f"({entries[-1].entry_id}"
+        count, low = _next_count(entries), f"({entries[-1].entry_id}"
 
 
 def id_pair(entry_id: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from workkit.core.options import near_match, shown
 from workkit.core.outcomes import OUTCOMES
 from workkit.core.verdicts import Verdict
 from workkit.engine.handling.execution import Fate
+from workkit.engine.handling.forked import leave_if_forked
 from workkit.engine.handling.handlers import Loop
 from workkit.engine.handling.interrupt import responds, wait_for
 from workkit.engine.handling.results import awaited, discard, is_value, label
@@ -176,8 +178,10 @@ class Events:
         if item is None:
             return False
         name, arguments = item
+        pid = os.getpid()
         for hook in self.hooks[name]:
             contextvars.Context().run(call_hook, hook, *arguments, loop=self.loop)
+            leave_if_forked(pid, None)
         return True
 
     def close(self, wait_s: float) -> None:

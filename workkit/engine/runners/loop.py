@@ -5,23 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.forked import leave_if_forked
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
 from workkit.engine.runners.pool_loop import PoolLoop
 
 __all__ = ["LoopRunner"]
 
+_log = logging.getLogger("workkit")
+
 #: A worker that runs jobs without a wait yields to others after this long, seconds.
 _STINT_S: Final = 0.001
 _MOST_AT_ONCE: Final = 16
 #: A handler that does not yield for this long after its abandonment blocks the loop, seconds.
 _HANGS_S: Final = 10.0
+#: A loop that does not start waiting jobs for this long is reported, seconds.
+_SLOW_S: Final = 5.0
 
 
 class _TaskWorker:
@@ -83,7 +90,10 @@ class LoopRunner:
         self._abandoned: set[_TaskWorker] = set()
         self._pool_loop = pool_loop
         self._loop: asyncio.AbstractEventLoop | None = None  # after the first job
+        self._waits_since_s = 0.0  # since when jobs wait for a turn of the loop; 0 if none
+        self._is_slow = False  # whether the log says so
         self._asked_s = 0.0  # since when the loop has not answered a request to abandon; 0 if none
+        self._pid = os.getpid()
         self.short = False
 
     @property
@@ -91,7 +101,21 @@ class LoopRunner:
         """The reason why the loop runs no more jobs; "" while it works."""
         if self._asked_s and self._clock.read().monotonic_s - self._asked_s > _HANGS_S:
             return "a handler that has passed its timeout blocks the event loop of async handlers"
+        self._report_slow()
         return self._pool_loop.fault
+
+    def _report_slow(self) -> None:
+        """Log once that the loop makes no turn while jobs wait for one, and where it is."""
+        since_s = self._waits_since_s
+        if not since_s or self._is_slow or self._clock.read().monotonic_s - since_s < _SLOW_S:
+            return
+        self._is_slow = True
+        _log.warning(
+            "a handler blocks the event loop, so all async jobs have waited for %g s; do the work "
+            "in a sync handler or in asyncio.to_thread; it is at\n%s",
+            _SLOW_S,
+            self._pool_loop.where(),
+        )
 
     def staff(self) -> None:
         """Start the loop for the waiting jobs if the system has refused its thread before."""
@@ -104,13 +128,15 @@ class LoopRunner:
         try:
             self._loop = self._pool_loop()
             self.short = False
+            self._waits_since_s = self._waits_since_s or self._clock.read().monotonic_s
             self._loop.call_soon_threadsafe(self._pump)
         except (RuntimeError, OSError):  # the system refuses a thread, or the loop has ended
             self.short = self._loop is None
 
     def _pump(self) -> None:
         """Wake parked workers, or make new ones, while executions wait."""
-        self._pump_due = False
+        self._pump_due = self._is_slow = False
+        self._waits_since_s = 0.0
         for _ in range(min(self._stride, len(self._ready))):
             if self._parked:
                 gate = self._parked.pop().gate
@@ -124,8 +150,13 @@ class LoopRunner:
         worker = _TaskWorker(self)
         self._workers.add(worker)
         # A new context: the current one may belong to the handler that caused this call.
-        context = contextvars.Context()
-        worker.task = context.run(self._loop.create_task, self._work(worker))
+        context, work = contextvars.Context(), self._work(worker)
+        try:
+            worker.task = context.run(self._loop.create_task, work)
+        except BaseException:  # a handler may have set a task factory that raises
+            self._workers.discard(worker)
+            work.close()
+            raise
 
     async def _work(self, worker: _TaskWorker) -> None:
         """Run jobs, park while there are none, until this worker must be replaced."""
@@ -200,6 +231,7 @@ class LoopRunner:
             await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
+        leave_if_forked(self._pid, error)
         worker.current = None
         RUNNING.set(None)
         running.execution = None
@@ -265,14 +297,19 @@ class LoopRunner:
         """Cancel the running tasks, and wait for them for a limited time."""
         if self._loop is None:
             return
-        closing = self._cancel_all(wait_s)
+        closing = self._cancel_all(wait_s / 2)
         try:
             ended = asyncio.run_coroutine_threadsafe(closing, self._loop)
         except (RuntimeError, OSError):  # the loop has ended
             closing.close()
             return
-        with contextlib.suppress(TimeoutError):  # a handler that blocks the loop
-            ended.result(wait_s + min(wait_s, 1.0))
+        try:
+            ended.result(wait_s)
+        except TimeoutError:  # a handler that blocks the loop
+            pass
+        except Exception:  # noqa: BLE001 - other code may have changed the loop's task factory
+            _log.exception("the tasks of async handlers could not be cancelled")
+            closing.close()
 
     async def _cancel_all(self, wait_s: float) -> None:
         tasks = [worker.task for worker in self._workers]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
+import sys
 import threading
-from typing import Any
+import traceback
+from typing import Any, Final
 
 from workkit.engine.process.courier import COURIER
 from workkit.errors import PoolState
@@ -14,6 +17,9 @@ from workkit.errors import PoolState
 __all__ = ["PoolLoop"]
 
 _log = logging.getLogger("workkit")
+
+#: Frames of a blocked loop that are shown.
+_FRAMES: Final = 8
 
 
 class PoolLoop:
@@ -73,6 +79,7 @@ class PoolLoop:
                 except (SystemExit, KeyboardInterrupt):
                     # asyncio lets these escape from a task that a handler has made; jobs continue.
                     _log.exception("a task of a handler tried to end the process")
+            loop.set_task_factory(None)  # a handler's may raise
             loop.run_until_complete(loop.shutdown_asyncgens())
         except BaseException as error:  # noqa: BLE001 - any error leaves its jobs stuck
             self.fault = f"the event loop of async handlers was ended by {type(error).__name__}"
@@ -84,6 +91,12 @@ class PoolLoop:
             with contextlib.suppress(Exception):  # other code may have closed its descriptors
                 loop.close()
 
+    def where(self) -> str:
+        """Return the innermost frames of the loop's thread, for the log."""
+        ident = self._thread.ident if self._thread is not None else None
+        frame = sys._current_frames().get(ident or 0)  # noqa: SLF001 - the only way
+        return "".join(traceback.format_stack(frame)[-_FRAMES:]) if frame is not None else "?"
+
     def close(self, *, wait_s: float) -> None:
         """Cancel all tasks, wait for them for a limited time, and end the loop."""
         with self._lock:
@@ -91,14 +104,19 @@ class PoolLoop:
             loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        closing = self._end(wait_s)
+        closing = self._end(wait_s / 2)
         try:
             asyncio.run_coroutine_threadsafe(closing, loop)
         except (RuntimeError, OSError):  # the loop has ended
             closing.close()
             return
         if thread is not threading.current_thread():
-            thread.join(wait_s + min(wait_s, 1.0))
+            thread.join(wait_s)
+            if thread.is_alive():  # blocked, or its task factory was broken
+                with contextlib.suppress(RuntimeError, OSError):
+                    loop.call_soon_threadsafe(loop.stop)
+            if inspect.getcoroutinestate(closing) == inspect.CORO_CREATED:
+                closing.close()
 
     @staticmethod
     async def _end(wait_s: float) -> None:

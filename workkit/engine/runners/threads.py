@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from workkit.core.clock import Instant
 from workkit.core.current import RUNNING
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.forked import leave_if_forked
 from workkit.engine.handling.interrupt import raise_in
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import WORKER, Slots
@@ -93,6 +95,7 @@ class ThreadRunner:
         self._closed = False
         self._workers: list[_ThreadWorker] = []
         self._abandoned: list[_ThreadWorker] = []
+        self._pid = os.getpid()
         self.fault = ""
         self.short = False
 
@@ -266,6 +269,7 @@ class ThreadRunner:
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
                 error, over = raised, True
+            leave_if_forked(self._pid, error)
             self._leave(worker, execution)
         except JobTimeout as late:  # an interrupt arrived after the handler; there is only one
             if not over:

@@ -31,7 +31,7 @@ class SimulatedCarrier:
 
     def check_namespace(self, namespace: str) -> None:
         """Warn of a namespace in which no pool of the world runs jobs."""
-        if namespace and Keys(namespace).retry != self._keys.retry:
+        if namespace and Keys(namespace).known_jobs != self._keys.known_jobs:
             own = self._keys.namespace
             warnings.warn(
                 f"the simulation has the namespace {own!r}, and its pools run no jobs of "
