@@ -80,7 +80,7 @@ def workkit_recorded(workkit_tasks: Tasks) -> Iterator[list[RecordedCall]]:
 
 @pytest.fixture
 def workkit_resources() -> Sequence[object]:
-    """What parameters get in `workkit_inline` that a lifespan provides in a pool."""
+    """The objects for parameters of `workkit_inline` that a lifespan provides in a pool."""
     return ()
 
 

@@ -32,7 +32,7 @@ class Performed:
     Attributes:
         outcome: See `workkit.core.outcomes.OUTCOMES`, such as "done", "retry" or "dead".
         job: The job as it was enqueued.
-        error: What the handler raised; None if it raised nothing, or did not run.
+        error: The exception of the handler; None if it raised none, or did not run.
         reason: A detail of the outcome, or "", as in history.
         retry_in_s: Seconds until the next run; None if there is none.
         took_s: How long the handler ran, virtual seconds.

@@ -21,12 +21,13 @@ class Modes:
         """Run jobs of this registry at once, where they are enqueued, without a server.
 
         Every form of enqueuing runs the job, also one that would be due later, by `Task.enqueue`
-        and by any `Enqueuer`. The args are encoded to JSON and read back. What the function raises,
-        the caller gets, `Retry` and `Fail` too; `Discard` ends the job. Nothing is tried again.
+        and by any `Enqueuer`. The args are encoded to JSON and read back. The caller gets the
+        errors of the function, `Retry` and `Fail` too; `Discard` ends the job. Nothing is tried
+        again.
         docs/testing.md has the details.
 
         Args:
-            *resources: What parameters get that a lifespan provides in a pool.
+            *resources: The objects for parameters that a lifespan provides in a pool.
             everywhere: Whether jobs count from the whole process. By default only those of this
                 thread or task count, and of tasks and threads that copy its context.
 

@@ -57,7 +57,7 @@ class RecordedCall:
 
 
 class TestMode:
-    """What recording and running have in common.
+    """The common part of recording and running.
 
     Args:
         tasks: The registry whose jobs are taken.
@@ -117,7 +117,7 @@ class Inline(TestMode):
 
     Args:
         tasks: The registry.
-        resources: What parameters get that a lifespan provides in a pool.
+        resources: The objects for parameters that a lifespan provides in a pool.
     """
 
     def __init__(self, tasks: Tasks, resources: tuple[object, ...]) -> None:
@@ -185,7 +185,7 @@ def _enter(job: Job) -> None:
 
 
 class _Execution(NamedTuple):
-    """What `current_job` needs of an execution."""
+    """The part of an execution that `current_job` needs."""
 
     payload: Payload
     job: Job

@@ -1,4 +1,4 @@
-"""Loads what `workkit worker` runs: a pool, or a registry of tasks."""
+"""Loads the pool or the registry of tasks that `workkit worker` runs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def load_target(target: str, imports: Sequence[str] = ()) -> Target:
 
 
 def pool_for(loaded: Target, target: str, settings: Settings) -> WorkerPool:
-    """Return the pool that runs what was loaded.
+    """Return the loaded pool, or make one for the loaded registry.
 
     A registry without a server gets that of its pool, so that its tasks can enqueue each other.
 
