@@ -36,6 +36,8 @@ _HEADLINE_CHARS: Final = 2_000
 _DIGITS: Final = 12
 #: Exceptions that hang together, at most, for a log to format them.
 _MOST_CHAINED: Final = 200
+#: An exception that takes more in the log is replaced there by its bounded text, characters.
+_MOST_LOGGED: Final = 65_536
 # Attributes as the interpreter has them: a class can put properties of its own in their place.
 _NAME: Final[Any] = vars(type)["__name__"]
 _TRACEBACK: Final[Any] = vars(BaseException)["__traceback__"]
@@ -132,22 +134,27 @@ def without_own_frames(error: BaseException) -> BaseException:
 
 
 def can_be_logged(error: BaseException) -> bool:
-    """Tell whether a log can format an exception with all that it is chained to.
+    """Tell whether a log can format an exception with all that it is chained to, and stay short.
 
     `traceback` reads attributes of the exception and of its class. A class that puts code of its
     own in their place can raise anything there, also what ends a thread; so it is tried first.
     """
     try:
-        str(error).encode()
+        if len(text := str(error)) > _MOST_LOGGED:
+            return False
+        text.encode()
         if not _is_plain(error):
-            "".join(traceback.format_exception(error)).encode()
+            text = "".join(traceback.format_exception(error))
+            text.encode()
+            return len(text) <= _MOST_LOGGED
     except BaseException:  # noqa: BLE001 - user code; anything can come out of it
         return False
     return True
 
 
 def _is_plain(error: BaseException) -> bool:
-    """Tell whether formatting an exception runs no code of its class but its `__str__`."""
+    """Tell whether formatting an exception runs only `__str__` of its class, and is short."""
+    size = 0
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -156,6 +163,9 @@ def _is_plain(error: BaseException) -> bool:
             continue
         seen.add(id(one))
         if len(seen) > _MOST_CHAINED or not _is_plain_class(type(one)):
+            return False
+        size += len(str(one)) + len(_NAME.__get__(type(one)))
+        if size > _MOST_LOGGED or getattr(one, "__notes__", None):
             return False
         waiting += [_CAUSE.__get__(one), _CONTEXT.__get__(one)]
         if isinstance(one, BaseExceptionGroup):
