@@ -206,6 +206,52 @@ def test_a_job_is_settled_whatever_its_exception_does_when_it_is_looked_at(
     assert f"job 'fail' {dead.job.id} failed (1 of 1), is dead" in logged.getvalue()
 
 
+def with_notes() -> BaseException:
+    error = ValueError("noted")
+    for _ in range(1_000):
+        error.add_note("n" * 1_000)
+    return error
+
+
+def chained(count: int, text: str) -> BaseException:
+    error: BaseException = ValueError(text)
+    for _ in range(count):
+        outer = ValueError(text)
+        outer.__cause__ = error
+        error = outer
+    return error
+
+
+LONG: Final[dict[str, Callable[[], BaseException]]] = {
+    "a text": lambda: ValueError("x" * 1_000_000),
+    "lines": lambda: ValueError("x\n" * 500_000),
+    "a key": lambda: KeyError("k" * 1_000_000),
+    "notes": with_notes,
+    "a cause": lambda: chained(1, "c" * 1_000_000),
+    "many causes": lambda: chained(2_000, "c"),
+    "a name": lambda: type("N" * 1_000_000, (ValueError,), {})("named"),
+}
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_a_long_exception_makes_no_long_log(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client, logged: io.StringIO, what: str
+) -> None:
+    pool = make_pool(concurrency=1)
+
+    @pool.job(max_fails=1)
+    def fail(job: Job) -> None:
+        raise LONG[what]()  # noqa: RSE102 - a function
+
+    enqueuer.enqueue("fail")
+    with pool:
+        assert pool.drain(PATIENCE_S).complete
+    (dead,) = client.dead_jobs().jobs
+    assert len(dead.job.last_err) < 20_000
+    assert f"job 'fail' {dead.job.id} failed (1 of 1), is dead" in logged.getvalue()
+    assert len(logged.getvalue()) < 100_000
+
+
 def test_a_hook_may_fail_with_such_an_exception_too(
     make_pool: MakePool, enqueuer: Enqueuer, logged: io.StringIO
 ) -> None:

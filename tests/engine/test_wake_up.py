@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from tests.conftest import PrivateServer, WaitUntil
 from tests.engine.conftest import MakePool
@@ -20,6 +21,7 @@ from workkit import Client, Enqueuer, Job, WorkerPool
 from workkit.core.clock import SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import encode
+from workkit.engine.dispatch.dispatcher import LOOK_S
 from workkit.engine.engine import Engine
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners import HandlerRunner
@@ -181,6 +183,35 @@ def test_an_idle_pool_is_not_woken_by_jobs_that_it_may_not_claim(
             gate.open()
             ran.wait_for(22)
             stopping.join()
+
+
+def test_an_idle_pool_looks_once_at_a_job_that_is_scheduled(
+    private_server: PrivateServer, wait_until: WaitUntil
+) -> None:
+    server = private_server()
+    pool, redis = WorkerPool("n", server.url, concurrency=2), Redis.from_url(server.url)
+    pool.job("work", lambda job: None)
+    enqueuer = Enqueuer("n", server.url)
+
+    def looks() -> tuple[int, int]:
+        """Count the looks that were watched, and all looks; each reads the heads of two sets."""
+        calls: Any = redis.info("commandstats")
+        watched = calls.get("cmdstat_client|caching", {"calls": 0})["calls"]
+        return watched, calls.get("cmdstat_zrange", {"calls": 0})["calls"] // 2
+
+    with pool:
+        enqueuer.enqueue_in("work", 3_600)  # the connection and the script are known from now on
+        until_idle(pool, wait_until)
+        driver: Any = pool._driver
+        dispatcher, clock = driver.engine.dispatcher, SystemClock()
+        wait_until(lambda: clock.read().monotonic_s - dispatcher._looked_at > LOOK_S)
+        assert driver._link.armed
+        before = looks()
+        enqueuer.enqueue_in("work", 7_200)
+        wait_until(lambda: looks()[0] > before[0])
+        until_idle(pool, wait_until)
+        after = looks()
+    assert after[1] - before[1] == after[0] - before[0]
 
 
 @pytest.mark.parametrize("size", [1, 3])

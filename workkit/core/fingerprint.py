@@ -36,6 +36,8 @@ _HEADLINE_CHARS: Final = 2_000
 _DIGITS: Final = 12
 #: The most chained exceptions that a log formats.
 _MOST_CHAINED: Final = 200
+#: The log shows only the bounded text of an exception that is longer than this, characters.
+_MOST_LOGGED: Final = 65_536
 # The interpreter's own attributes: a class can define properties with the same names.
 _NAME: Final[Any] = vars(type)["__name__"]
 _TRACEBACK: Final[Any] = vars(BaseException)["__traceback__"]
@@ -138,16 +140,21 @@ def can_be_logged(error: BaseException) -> bool:
     code that raises anything, even an exception that ends a thread. So this is tried first.
     """
     try:
-        str(error).encode()
+        if len(text := str(error)) > _MOST_LOGGED:
+            return False
+        text.encode()
         if not _is_plain(error):
-            "".join(traceback.format_exception(error)).encode()
+            text = "".join(traceback.format_exception(error))
+            text.encode()
+            return len(text) <= _MOST_LOGGED
     except BaseException:  # noqa: BLE001 - user code; anything can come out of it
         return False
     return True
 
 
 def _is_plain(error: BaseException) -> bool:
-    """Tell whether formatting an exception runs no code of its class except `__str__`."""
+    """Tell whether formatting an exception is short, and runs only `__str__` of its class."""
+    size = 0
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -156,6 +163,9 @@ def _is_plain(error: BaseException) -> bool:
             continue
         seen.add(id(one))
         if len(seen) > _MOST_CHAINED or not _is_plain_class(type(one)):
+            return False
+        size += len(str(one)) + len(_NAME.__get__(type(one)))
+        if size > _MOST_LOGGED or getattr(one, "__notes__", None):
             return False
         waiting += [_CAUSE.__get__(one), _CONTEXT.__get__(one)]
         if isinstance(one, BaseExceptionGroup):

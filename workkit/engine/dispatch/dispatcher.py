@@ -151,8 +151,9 @@ class Dispatcher:
         self._deadlines.watch(now)
         self._return_impatient(now)
         self._board.mark_candidates([self._queues[key] for key in heard if key in self._queues])
-        announced = (claims := self._draw(now)) and heard
-        if not watched and not announced and self._look_is_due(now, claims):
+        claims = self._draw(now)
+        # After an announcement that names no queue of ours, the look before the rest is enough.
+        if not watched and not heard and self._look_is_due(now, claims):
             self.looked((yield from self.look()))
             claims = self._draw(now)
         if claims or self._ledger.outbox or self._ledger.records:
