@@ -12,9 +12,9 @@ import decimal
 import functools
 import inspect
 import re
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -41,7 +41,7 @@ _FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(
 #: The scalars that are text on the wire.
 _SCALARS: Final = (
     bytes, bytearray, datetime.datetime, datetime.date, datetime.time, datetime.timedelta,
-    uuid.UUID, decimal.Decimal,
+    UUID, decimal.Decimal,
 )  # fmt: skip
 _FRACTION: Final = re.compile(r"\.\d+")
 
