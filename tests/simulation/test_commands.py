@@ -177,7 +177,7 @@ def test_a_closed_world_says_so() -> None:
     ],
 )  # fmt: skip
 def test_a_command_that_would_wait_is_refused_with_the_remedy(sim: Simulation, wait: Any) -> None:
-    with pytest.raises(redis.ResponseError, match=r"ask without blocking.*sim\.sleep"):
+    with pytest.raises(redis.ResponseError, match=r"does not block.*sim\.sleep"):
         wait(sim.redis)
     sim.redis.rpush("something", "a")
     assert sim.redis.blpop("something") == (b"something", b"a")
