@@ -210,7 +210,7 @@ class CalendarSchedule(Schedule):
         return found[0]
 
     def _search(self, epoch_s: int) -> tuple[int, ...]:
-        """Return the due times of the first minute that has any, after an instant."""
+        """Find the first minute after an instant that has due times; return these."""
         while True:
             offset_s = self._clock.offset_s(epoch_s + 1)
             walls = self._next_minute(epoch_s + offset_s)
@@ -223,7 +223,7 @@ class CalendarSchedule(Schedule):
             epoch_s = change_s - 1
 
     def _next_minute(self, wall_s: int) -> tuple[int, ...]:
-        """Return the matching seconds of the first minute that has any, after a wall time.
+        """Find the first minute after a wall time that has matching seconds; return these.
 
         Wall times are seconds too: the time on the wall clock, counted as if it were UTC.
         """

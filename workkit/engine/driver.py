@@ -285,7 +285,7 @@ class PoolDriver:
         return self._left_s(_ALL_S, most_s)
 
     def closed(self) -> None:
-        """Release the callers that wait for the end, after the hooks have run; deliver the log."""
+        """After the hooks: release the callers that wait for the end, and deliver the log."""
         self._closed.set()
         COURIER.close(max(self._left_s(_ALL_S, most_s=1.0), 0.1))
 

@@ -63,7 +63,7 @@ def archive(
     asked = SignalEvent()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        asked.set()  # the exception alone can get lost, for example in a destructor
+        asked.set()  # an exception alone can be lost: a destructor ignores it
         raise KeyboardInterrupt
 
     with signals_to(interrupt, [signal.SIGINT]), closing(server.client()) as client:
