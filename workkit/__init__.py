@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from workkit.admin.query import Query
     from workkit.admin.reader import Reader
     from workkit.admin.steps.history import HistoryExtent, HistoryRecord
-    from workkit.client import Client
+    from workkit.client import AsyncClient, Client
     from workkit.core.clock import Clock, Instant, SystemClock
     from workkit.core.current import JobLogFilter, add_job_fields, current_job
     from workkit.core.entropy import Entropy
@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from workkit.pool import WorkerPool
 
 __all__ = [
+    "AsyncClient",
     "AsyncEnqueuer",
     "Batch",
     "Client",
@@ -133,7 +134,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "client": ("Client",),
+    "client": ("AsyncClient", "Client"),
     "core.clock": ("Clock", "Instant", "SystemClock"),
     "core.current": ("JobLogFilter", "add_job_fields", "current_job"),
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),

@@ -125,8 +125,7 @@ class Stage:
     def client_on(self, link: FaultyLink) -> Client:
         """Make a client that uses one connection, on which a test may look and interfere."""
         client = Client(self.namespace, self.url, clock=self.clock)
-        client.close()
-        client._links = link
+        client._links.inner = link  # the client has opened no other yet
         return client
 
     def pool(

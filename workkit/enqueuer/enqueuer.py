@@ -14,8 +14,9 @@ from workkit.core.options import MAX_JOB_BYTES
 from workkit.core.records import ScheduledJob
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, EnqueueSteps, Until
-from workkit.store.connections.aio import AsyncCarrier, async_carrier
-from workkit.store.connections.link import Carrier, carrier
+from workkit.store.connections.aio import async_carrier
+from workkit.store.connections.closing import AsyncClosing, Closing
+from workkit.store.connections.link import carrier
 from workkit.store.connections.target import RedisLike
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]
@@ -61,7 +62,7 @@ class Enqueuer:
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
-        self._links: Carrier = carrier(redis, namespace)
+        self._links = Closing(carrier(redis, namespace), "enqueuer")
 
     def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue.
@@ -180,8 +181,8 @@ class Enqueuer:
     def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
         """Return an enqueuer whose calls return only when the jobs are on replicas or on disk.
 
-        It shares this one's connections; calls of both can be mixed. docs/reliability.md describes
-        the server settings that this needs.
+        It shares this one's connections; calls of both can be mixed, and closing one closes both.
+        docs/reliability.md describes the server settings that this needs.
 
         Args:
             replicas: How many replicas must have the job (``WAIT``). The job survives every
@@ -200,8 +201,21 @@ class Enqueuer:
         return other
 
     def close(self) -> None:
-        """Close the connections; they open again when needed."""
+        """Close the connections; later calls raise `Closed`. Present calls end normally."""
         self._links.close()
+
+    def __enter__(self) -> Self:
+        """Return the enqueuer; the end of the block closes it.
+
+        Raises:
+            Closed: It was closed.
+        """
+        self._links.check()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
 
 
 class AsyncEnqueuer:
@@ -233,7 +247,7 @@ class AsyncEnqueuer:
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
-        self._links: AsyncCarrier = async_carrier(redis, namespace)
+        self._links = AsyncClosing(async_carrier(redis, namespace), "enqueuer")
 
     async def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue; see `Enqueuer.enqueue`."""
@@ -287,5 +301,18 @@ class AsyncEnqueuer:
         return other
 
     async def close(self) -> None:
-        """Close the connections; they open again when needed."""
+        """Close the connections; later calls raise `Closed`. Present calls end normally."""
         await self._links.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the enqueuer; the end of the block closes it.
+
+        Raises:
+            Closed: It was closed.
+        """
+        self._links.check()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self.close()

@@ -56,6 +56,11 @@ class SimulatedAsyncCarrier:
     def __init__(self, carrier: SimulatedCarrier) -> None:
         self._carrier = carrier
 
+    @property
+    def label(self) -> str:
+        """A name for people."""
+        return self._carrier.label
+
     async def carry(self, step: Step[R]) -> R:
         """Carry out a step.
 
