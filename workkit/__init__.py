@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workkit.admin.query import Query
     from workkit.admin.reader import Reader
     from workkit.admin.steps.history import HistoryExtent, HistoryRecord
-    from workkit.client import Client
+    from workkit.client import AsyncClient, Client
     from workkit.core.call import Call
     from workkit.core.clock import Clock, Instant, SystemClock
     from workkit.core.current import JobLogFilter, add_job_fields, current_job
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgsMismatch",
+    "AsyncClient",
     "AsyncEnqueuer",
     "Batch",
     "Call",
@@ -145,7 +146,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "client": ("Client",),
+    "client": ("AsyncClient", "Client"),
     "core.call": ("Call",),
     "core.clock": ("Clock", "Instant", "SystemClock"),
     "core.current": ("JobLogFilter", "add_job_fields", "current_job"),

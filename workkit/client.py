@@ -6,32 +6,20 @@ Malformed payloads do not break a page: it returns them as jobs with `undecodabl
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from workkit.admin.live import LiveReader
+from workkit.admin.live_async import AsyncLiveReader
 from workkit.admin.steps import reads as steps
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
-from workkit.core.options import check_sources, check_time, shown
-from workkit.core.records import Place
-from workkit.errors import InvalidOption, NotDeleted, NotRetried
+from workkit.core.options import check_sources
 from workkit.store.connections.target import RedisLike
-from workkit.store.keys import check_name
 
 if TYPE_CHECKING:
-    from workkit.admin.actions import Actions, Verb
-    from workkit.core.job import Job
-    from workkit.store.calls.pages import SetName
+    from workkit.admin.actions import Actions, AsyncActions
 
-__all__ = ["Client"]
-
-
-class _Acted(NamedTuple):
-    """The result for one job. `job` is None if there is no such job."""
-
-    job: Job | None
-    done: bool = False
-    refused: bool = False
+__all__ = ["AsyncClient", "Client"]
 
 
 class Client(LiveReader):
@@ -94,9 +82,7 @@ class Client(LiveReader):
             InvalidName: The name is not valid.
             NotDeleted: The queue has no job with this id.
         """
-        place = Place("queued", check_name(name))
-        if not self._act("delete", place, job_id).done:
-            raise NotDeleted(f"queue {name!r} holds no job {job_id}; a pool may have taken it")
+        self._links.carry(self.actions.logic.delete_queued(name, job_id))
 
     def delete_scheduled_job(self, run_at: int, job_id: str) -> None:
         """Delete a job from the scheduled set, and free its unique key.
@@ -108,7 +94,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: No job has this time and id.
         """
-        self._delete("scheduled", run_at, job_id)
+        self._links.carry(self.actions.logic.delete("scheduled", run_at, job_id))
 
     def delete_retry_job(self, retry_at: int, job_id: str) -> None:
         """Delete a job from the retry set.
@@ -120,7 +106,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: No job has this time and id.
         """
-        self._delete("retry", retry_at, job_id)
+        self._links.carry(self.actions.logic.delete("retry", retry_at, job_id))
 
     def delete_dead_job(self, died_at: int, job_id: str) -> None:
         """Delete a job from the dead set.
@@ -132,7 +118,7 @@ class Client(LiveReader):
         Raises:
             NotDeleted: No job has this time and id.
         """
-        self._delete("dead", died_at, job_id)
+        self._links.carry(self.actions.logic.delete("dead", died_at, job_id))
 
     def retry_dead_job(self, died_at: int, job_id: str) -> None:
         """Move a dead job to its queue, as if it had never failed.
@@ -147,30 +133,7 @@ class Client(LiveReader):
         Raises:
             NotRetried: No job has this time and id, or the queue's key has a wrong type.
         """
-        ended = self._act("retry", Place("dead"), job_id, died_at)
-        if ended.job is None:
-            raise NotRetried(f"the dead set holds no job {job_id} at {died_at}")
-        if ended.refused:
-            raise NotRetried(
-                f"the key of queue {ended.job.name!r} has a wrong type; rename or delete it"
-            )
-        if not ended.done:
-            raise NotRetried(f"job {job_id} was retried or deleted by somebody else")
-
-    def _delete(self, kind: SetName, at_s: int, job_id: str) -> None:
-        if not self._act("delete", Place(kind), job_id, at_s).done:
-            raise NotDeleted(f"the {kind} set holds no job {job_id} at {at_s}")
-
-    def _act(self, verb: Verb, place: Place, job_id: str, at_s: int | None = None) -> _Acted:
-        if not isinstance(job_id, str):
-            raise InvalidOption(f"a job's id is a string, not {shown(job_id)}")
-        if at_s is not None:
-            check_time("the time of a job", at_s)
-        record = self.actions.pick(place, [job_id], at=at_s).get(job_id)
-        if record is None:
-            return _Acted(None)
-        outcome = self.actions.apply(self.actions.plan_for(verb, place, [record]))
-        return _Acted(record.job, bool(outcome.done), bool(outcome.refused))
+        self._links.carry(self.actions.logic.retry_dead(died_at, job_id))
 
     # All at once.
 
@@ -180,9 +143,10 @@ class Client(LiveReader):
 
         Everything that this client deletes or retries goes through it.
         """
-        from workkit.admin.actions import Actions
+        from workkit.admin.actions import ActionLogic, Actions
 
-        return Actions(self._keys, self._links.carry, self, self._clock, self._entropy)
+        logic = ActionLogic(self._keys, self._clock, self._entropy)
+        return Actions(logic, self._links.carry)
 
     def retry_all_dead_jobs(self) -> int:
         """Retry every job that is dead now, in bounded batches.
@@ -193,7 +157,7 @@ class Client(LiveReader):
         Returns:
             The number of retried jobs.
         """
-        return self._all_dead("retry")
+        return self.actions.all_dead("retry")
 
     def delete_all_dead_jobs(self) -> int:
         """Delete every job that is dead now, in bounded batches.
@@ -203,9 +167,74 @@ class Client(LiveReader):
         Returns:
             The number of deleted jobs.
         """
-        return self._all_dead("delete")
+        return self.actions.all_dead("delete")
 
-    def _all_dead(self, verb: Verb) -> int:
-        plan = self.actions.plan(verb, Place("dead"), until=self._now_s())
-        assert plan is not None  # noqa: S101 - nobody stops it
-        return self.actions.apply(plan).done
+
+class AsyncClient(AsyncLiveReader):
+    """Reads a namespace, and deletes, retries and pauses, from asyncio.
+
+    It has the methods of `Client`, awaited. Walks are async iterators, and the methods of `actions`
+    are awaited as well. The tasks of one event loop may share it.
+
+    Args:
+        namespace: Prefix of all Redis keys.
+        redis: A redis-py client (sync or asyncio) or a URL.
+        clock: The source of the time.
+        entropy: Makes the ids of actions.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        redis: RedisLike,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        super().__init__(namespace, redis, clock=clock)
+        check_sources(clock, entropy)
+        self._entropy = entropy if entropy is not None else Entropy()
+
+    async def pause(self, name: str) -> None:
+        """Stop all pools from taking jobs of a name; see `Client.pause`."""
+        await self._links.carry(steps.pause(self._keys, name))
+
+    async def unpause(self, name: str) -> bool:
+        """Let pools take jobs of a name again; see `Client.unpause`."""
+        return await self._links.carry(steps.unpause(self._keys, name))
+
+    async def delete_queued_job(self, name: str, job_id: str) -> None:
+        """Delete a job from its queue; see `Client.delete_queued_job`."""
+        await self._links.carry(self.actions.logic.delete_queued(name, job_id))
+
+    async def delete_scheduled_job(self, run_at: int, job_id: str) -> None:
+        """Delete a job from the scheduled set; see `Client.delete_scheduled_job`."""
+        await self._links.carry(self.actions.logic.delete("scheduled", run_at, job_id))
+
+    async def delete_retry_job(self, retry_at: int, job_id: str) -> None:
+        """Delete a job from the retry set; see `Client.delete_retry_job`."""
+        await self._links.carry(self.actions.logic.delete("retry", retry_at, job_id))
+
+    async def delete_dead_job(self, died_at: int, job_id: str) -> None:
+        """Delete a job from the dead set; see `Client.delete_dead_job`."""
+        await self._links.carry(self.actions.logic.delete("dead", died_at, job_id))
+
+    async def retry_dead_job(self, died_at: int, job_id: str) -> None:
+        """Move a dead job to its queue; see `Client.retry_dead_job`."""
+        await self._links.carry(self.actions.logic.retry_dead(died_at, job_id))
+
+    @cached_property
+    def actions(self) -> AsyncActions:
+        """Acts on jobs by plans, each of which can be undone; see `Client.actions`."""
+        from workkit.admin.actions import ActionLogic, AsyncActions
+
+        logic = ActionLogic(self._keys, self._clock, self._entropy)
+        return AsyncActions(logic, self._links.carry)
+
+    async def retry_all_dead_jobs(self) -> int:
+        """Retry every job that is dead now; see `Client.retry_all_dead_jobs`."""
+        return await self.actions.all_dead("retry")
+
+    async def delete_all_dead_jobs(self) -> int:
+        """Delete every job that is dead now; see `Client.delete_all_dead_jobs`."""
+        return await self.actions.all_dead("delete")

@@ -107,8 +107,7 @@ class ClientStage(Stage):
     def client_on(self, link: FaultyLink) -> Client:
         """Make a client that uses one connection, which a test can watch and disturb."""
         client = self.make_client()
-        client.close()
-        client._links = link
+        client._links.inner = link  # the client has opened no other yet
         return client
 
     def pool(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.stage import Stage
+from tests.engine.stage import EngineStage
 from tests.parity.gopeer import Clock, GoJob, GoJobRecord, Scene
 from workkit import Retry, Tasks
 
@@ -33,14 +33,14 @@ class Size:
 
 
 @pytest.fixture
-def stage(redis_client: Redis, redis_url: str, namespace: str) -> Iterator[Stage]:
-    stage = Stage(redis_client, redis_url, namespace)
+def stage(redis_client: Redis, redis_url: str, namespace: str) -> Iterator[EngineStage]:
+    stage = EngineStage(redis_client, redis_url, namespace)
     yield stage
     stage.close()
 
 
 @pytest.fixture
-def scene(redis_client: Redis, namespace: str, stage: Stage) -> Scene:
+def scene(redis_client: Redis, namespace: str, stage: EngineStage) -> Scene:
     return Scene(redis_client, namespace, Clock(stage.clock.now_s))
 
 
@@ -74,7 +74,7 @@ GO_ARGS = {
 PYTHON_ARGS = (7, [Size(1, 2.0)], Colour.RED, AT, decimal.Decimal("1.50"), b"\x00\xff")
 
 
-def test_a_typed_task_runs_what_go_enqueues(stage: Stage, scene: Scene) -> None:
+def test_a_typed_task_runs_what_go_enqueues(stage: EngineStage, scene: Scene) -> None:
     seen: list[Any] = []
     pool = stage.stepped(stage.pool(tasks=registry(seen)))
     go = scene.peer()
@@ -87,7 +87,7 @@ def test_a_typed_task_runs_what_go_enqueues(stage: Stage, scene: Scene) -> None:
     assert dead.job.last_err.startswith("ArgsMismatch: args.sizes: expected array, got null")
 
 
-def test_a_go_pool_runs_what_a_call_enqueues(stage: Stage, scene: Scene) -> None:
+def test_a_go_pool_runs_what_a_call_enqueues(stage: EngineStage, scene: Scene) -> None:
     image, sizes, colour, at, price, data = PYTHON_ARGS
     call = registry([])["resize"].call(image, sizes, colour, at=at, price=price, data=data)
     got: list[GoJobRecord] = []
@@ -103,7 +103,9 @@ def test_a_go_pool_runs_what_a_call_enqueues(stage: Stage, scene: Scene) -> None
     assert stage.redis.keys(stage.key("unique:*")) == []
 
 
-def test_go_and_python_agree_on_what_is_the_same_unique_job(stage: Stage, scene: Scene) -> None:
+def test_go_and_python_agree_on_what_is_the_same_unique_job(
+    stage: EngineStage, scene: Scene
+) -> None:
     image, sizes, colour, at, price, data = PYTHON_ARGS
     call = registry([])["resize"].call(image, sizes, colour, at=at, price=price, data=data)
     go = scene.peer()
@@ -115,7 +117,7 @@ def test_go_and_python_agree_on_what_is_the_same_unique_job(stage: Stage, scene:
     assert key.decode() == stage.key(f"unique:resize:{args}\n")
 
 
-def test_a_job_that_go_has_retried_still_fits(stage: Stage, scene: Scene) -> None:
+def test_a_job_that_go_has_retried_still_fits(stage: EngineStage, scene: Scene) -> None:
     seen: list[Any] = []
     tasks = registry(seen)
     image, _, colour, at, price, data = PYTHON_ARGS
@@ -137,7 +139,7 @@ def test_a_job_that_go_has_retried_still_fits(stage: Stage, scene: Scene) -> Non
     assert stage.outcomes() == ["done"]
 
 
-def test_a_postponed_job_is_one_that_go_can_run(stage: Stage, scene: Scene) -> None:
+def test_a_postponed_job_is_one_that_go_can_run(stage: EngineStage, scene: Scene) -> None:
     tasks = Tasks()
 
     @tasks.task

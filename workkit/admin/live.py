@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Self, TypeVar
 
 from workkit.admin.explain import Circumstances
 from workkit.admin.steps import job_state as circumstance_steps
 from workkit.admin.steps import reads as steps
 from workkit.admin.steps import survey as survey_steps
 from workkit.admin.steps import walk as walk_steps
-from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, packed
+from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, of_job, packed
 from workkit.admin.steps.walk import WaitingJob
 from workkit.admin.watch import LiveWatch, OverviewWatch
 from workkit.core.clock import Clock, SystemClock
@@ -33,17 +33,23 @@ from workkit.core.records import (
     WorkerPoolHeartbeat,
     check_place,
 )
+from workkit.store.connections.closing import Closing
 from workkit.store.connections.link import carrier
 from workkit.store.connections.target import RedisLike
 from workkit.store.connections.watching import watch_link
 from workkit.store.keys import Keys
+from workkit.store.walking import Walk, each
 
 __all__ = ["LiveReader"]
 
+T = TypeVar("T")
+
 #: Jobs on a page; as in the original.
 PAGE: Final = 20
-_WALK: Final = 500
-_MOST_AT_ONCE: Final = 10_000
+#: Jobs that a walk job by job reads at once.
+WALK: Final = 500
+#: The most jobs or entries of one call.
+MOST_AT_ONCE: Final = 10_000
 
 
 class _PollingWatch:
@@ -77,13 +83,26 @@ class LiveReader:
 
     def __init__(self, namespace: str, redis: RedisLike, *, clock: Clock | None = None) -> None:
         self._keys = Keys(namespace)
-        self._links = carrier(redis, namespace)
+        self._links = Closing(carrier(redis, namespace), "client")
         check_sources(clock, None)
         self._clock = clock if clock is not None else SystemClock()
 
     def close(self) -> None:
-        """Close the connections. The next call opens them again."""
+        """Close the connections; later calls raise `Closed`."""
         self._links.close()
+
+    def __enter__(self) -> Self:
+        """Return the reader; the end of the block closes it.
+
+        Raises:
+            Closed: It was closed.
+        """
+        self._links.check()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
 
     @property
     def label(self) -> str:
@@ -111,7 +130,7 @@ class LiveReader:
 
     def watch(self) -> OverviewWatch:
         """Return a watch: it reads overviews repeatedly, and each time only the changes."""
-        link = watch_link(self._links)
+        link = watch_link(self._links.inner)
         return LiveWatch(self._keys, link, self._clock) if link is not None else _PollingWatch(self)
 
     def queues(self) -> list[Queue]:
@@ -170,20 +189,11 @@ class LiveReader:
             InvalidName: The queue's name is not valid.
         """
         check_place(place)
-        check_whole("size", size, 1, _MOST_AT_ONCE)
-        return self._walk(place, reverse, size)
+        check_whole("size", size, 1, MOST_AT_ONCE)
+        return self._each(walk_steps.batches(self._keys, place, size, reverse=reverse))
 
-    def _walk(self, place: Place, reverse: bool, size: int) -> Iterator[Batch[WaitingJob]]:
-        cursor, seen = None, 0
-        while True:
-            page, cursor = self._links.carry(
-                walk_steps.after(self._keys, place, cursor, size, reverse=reverse)
-            )
-            seen += len(page.jobs)
-            if page.jobs:
-                yield Batch(page.jobs, seen, page.total)
-            if cursor is None:
-                return
+    def _each(self, walk: Walk[T, None]) -> Iterator[T]:
+        return each(walk, self._links.carry)
 
     def queued_jobs(self, name: str, page: int = 1) -> Page[QueuedJob]:
         """Return a page of a queue, the job that runs next first.
@@ -200,44 +210,34 @@ class LiveReader:
 
     def scheduled_jobs(self, page: int = 1) -> Page[ScheduledJob]:
         """Return a page of the scheduled set, the earliest due first."""
-        raw = self._links.carry(steps.set_page(self._keys, "scheduled", page, PAGE))
-        return Page([ScheduledJob(at, job) for at, job in raw.jobs], raw.total)
+        return self._links.carry(walk_steps.page_of(self._keys, "scheduled", page, PAGE))
 
     def retry_jobs(self, page: int = 1) -> Page[RetryJob]:
         """Return a page of the retry set, the earliest due first."""
-        raw = self._links.carry(steps.set_page(self._keys, "retry", page, PAGE))
-        return Page([RetryJob(at, job) for at, job in raw.jobs], raw.total)
+        return self._links.carry(walk_steps.page_of(self._keys, "retry", page, PAGE))
 
     def dead_jobs(self, page: int = 1) -> Page[DeadJob]:
         """Return a page of the dead set, oldest first, as the original does."""
-        raw = self._links.carry(steps.set_page(self._keys, "dead", page, PAGE))
-        return Page([DeadJob(at, job) for at, job in raw.jobs], raw.total)
+        return self._links.carry(walk_steps.page_of(self._keys, "dead", page, PAGE))
 
     def iter_queued_jobs(self, name: str) -> Iterator[QueuedJob]:
         """Walk a queue, the job that runs next first.
 
         Jobs that move during the walk may be missed or returned twice.
         """
-        start = 0
-        while batch := self._links.carry(steps.queued(self._keys, name, start, _WALK))[1]:
-            yield from batch
-            start += len(batch)
+        return self._each(steps.queue_singly(self._keys, name, WALK))
 
     def iter_scheduled_jobs(self) -> Iterator[ScheduledJob]:
         """Walk the scheduled set, the earliest due first."""
-        return (job for job in self._each("scheduled") if isinstance(job, ScheduledJob))
+        return self._each(walk_steps.singly(self._keys, "scheduled", WALK))
 
     def iter_retry_jobs(self) -> Iterator[RetryJob]:
         """Walk the retry set, the earliest due first."""
-        return (job for job in self._each("retry") if isinstance(job, RetryJob))
+        return self._each(walk_steps.singly(self._keys, "retry", WALK))
 
     def iter_dead_jobs(self) -> Iterator[DeadJob]:
         """Walk the dead set, oldest first."""
-        return (job for job in self._each("dead") if isinstance(job, DeadJob))
-
-    def _each(self, name: steps.SetName) -> Iterator[WaitingJob]:
-        for batch in self.walk(Place(name), size=_WALK):
-            yield from batch.jobs
+        return self._each(walk_steps.singly(self._keys, "dead", WALK))
 
     # One job.
 
@@ -282,7 +282,7 @@ class LiveReader:
             InvalidOption: A filter is not valid.
         """
         query = HistoryQuery(since, until, name, outcome, limit)
-        return query.walk(self._links.carry, self._keys)
+        return self._each(query.walk(self._keys))
 
     def packed_history(
         self, *, after: str = "", since: float | None = None
@@ -298,7 +298,7 @@ class LiveReader:
             InvalidOption: `after` is not an id, or `since` is not a time.
         """
         query = HistoryQuery(since, None, None, None, None)
-        return packed(self._links.carry, self._keys, after, query.since_ms)
+        return self._each(packed(self._keys, after, query.since_ms))
 
     def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
         """Return a sample of the last executions, the newest first, in one round trip.
@@ -310,15 +310,13 @@ class LiveReader:
         Raises:
             InvalidOption: `entries` is not valid.
         """
-        check_whole("entries", entries, 1, _MOST_AT_ONCE)
+        check_whole("entries", entries, 1, MOST_AT_ONCE)
         query = HistoryQuery(None, None, None, None, None)
-        return query.newest(self._links.carry, self._keys, entries)
+        return self._links.carry(query.newest(self._keys, entries))
 
     def job_history(self, job_id: str) -> list[HistoryRecord]:
         """Return all executions of one job that history still has, the oldest first."""
-        query = HistoryQuery(None, None, None, None, None)
-        walk = query.walk(self._links.carry, self._keys)
-        return [record for record in walk if record.job_id == job_id][::-1]
+        return self._links.carry(of_job(self._keys, job_id))
 
     def history_extent(self) -> HistoryExtent:
         """Return how many executions were recorded, and how many of them are left."""

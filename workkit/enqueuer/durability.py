@@ -120,8 +120,16 @@ class Confirming:
         return self._carrier.carry(self._durability.confirm(step))
 
     def close(self) -> Any:
-        """Close open connections; they open again when needed."""
+        """Close the connections."""
         return self._carrier.close()
+
+    def check(self) -> None:
+        """Check that the connections were not closed.
+
+        Raises:
+            Closed: They were.
+        """
+        self._carrier.check()
 
     @property
     def label(self) -> str:

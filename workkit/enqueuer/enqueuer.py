@@ -17,8 +17,9 @@ from workkit.core.records import ScheduledJob
 from workkit.enqueuer.capturing import AsyncCapturable, Capturable
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, EnqueueSteps, Name, Until, key_of
-from workkit.store.connections.aio import AsyncCarrier, async_carrier
-from workkit.store.connections.link import Carrier, carrier
+from workkit.store.connections.aio import async_carrier
+from workkit.store.connections.closing import AsyncClosing, Closing
+from workkit.store.connections.link import carrier
 from workkit.store.connections.target import RedisLike
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]
@@ -56,7 +57,7 @@ class _BaseEnqueuer(ABC, Generic[C]):
         """Return the carrier of the steps; connections open when needed."""
 
 
-class Enqueuer(_BaseEnqueuer[Carrier]):
+class Enqueuer(_BaseEnqueuer[Closing]):
     """Enqueues jobs; safe to share among threads.
 
     Args:
@@ -79,8 +80,8 @@ class Enqueuer(_BaseEnqueuer[Carrier]):
     twice, but not a unique one.
     """
 
-    def _connect(self, redis: RedisLike, namespace: str) -> Carrier:
-        return Capturable(carrier(redis, namespace))
+    def _connect(self, redis: RedisLike, namespace: str) -> Closing:
+        return Closing(Capturable(carrier(redis, namespace)), "enqueuer")
 
     @overload
     def enqueue(self, call: Call, /) -> Job: ...
@@ -243,8 +244,8 @@ class Enqueuer(_BaseEnqueuer[Carrier]):
     def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
         """Return an enqueuer whose calls return only when the jobs are on replicas or on disk.
 
-        It shares this one's connections; calls of both can be mixed. docs/reliability.md describes
-        the server settings that this needs.
+        It shares this one's connections; calls of both can be mixed, and closing one closes both.
+        docs/reliability.md describes the server settings that this needs.
 
         Args:
             replicas: How many replicas must have the job (``WAIT``). The job survives every
@@ -263,11 +264,24 @@ class Enqueuer(_BaseEnqueuer[Carrier]):
         return other
 
     def close(self) -> None:
-        """Close the connections; they open again when needed."""
+        """Close the connections; later calls raise `Closed`. Present calls end normally."""
         self._links.close()
 
+    def __enter__(self) -> Self:
+        """Return the enqueuer; the end of the block closes it.
 
-class AsyncEnqueuer(_BaseEnqueuer[AsyncCarrier]):
+        Raises:
+            Closed: It was closed.
+        """
+        self._links.check()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
+
+
+class AsyncEnqueuer(_BaseEnqueuer[AsyncClosing]):
     """Enqueues jobs from asyncio, with the methods of `Enqueuer`, awaited.
 
     Args:
@@ -279,8 +293,8 @@ class AsyncEnqueuer(_BaseEnqueuer[AsyncCarrier]):
         max_job_bytes: As for `Enqueuer`.
     """
 
-    def _connect(self, redis: RedisLike, namespace: str) -> AsyncCarrier:
-        return AsyncCapturable(async_carrier(redis, namespace))
+    def _connect(self, redis: RedisLike, namespace: str) -> AsyncClosing:
+        return AsyncClosing(AsyncCapturable(async_carrier(redis, namespace)), "enqueuer")
 
     @overload
     async def enqueue(self, call: Call, /) -> Job: ...
@@ -378,5 +392,18 @@ class AsyncEnqueuer(_BaseEnqueuer[AsyncCarrier]):
         return other
 
     async def close(self) -> None:
-        """Close the connections; they open again when needed."""
+        """Close the connections; later calls raise `Closed`. Present calls end normally."""
         await self._links.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the enqueuer; the end of the block closes it.
+
+        Raises:
+            Closed: It was closed.
+        """
+        self._links.check()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self.close()

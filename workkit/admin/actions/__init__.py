@@ -7,13 +7,16 @@ Until the trash expires, any process can bring them back with `undo`.
 
 from __future__ import annotations
 
-from workkit.admin.actions.actions import Actions
+from workkit.admin.actions.actions import Actions, AsyncActions
+from workkit.admin.actions.logic import ActionLogic
 from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress, Fate, Operation, Undone
 from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.throttle import Throttle
 
 __all__ = [
+    "ActionLogic",
     "Actions",
+    "AsyncActions",
     "BulkOutcome",
     "BulkProgress",
     "Fate",

@@ -1,14 +1,15 @@
-"""Makes, applies and undoes plans."""
+"""Makes, applies and undoes plans, for threads (`Actions`) and for asyncio (`AsyncActions`)."""
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from threading import Event
-from typing import Final
+from typing import Any, TypeVar
 
-from workkit.admin.actions import steps
-from workkit.admin.actions.applying import Application
+from workkit.admin.actions.applying import Pause
+from workkit.admin.actions.logic import ActionLogic, Told
 from workkit.admin.actions.outcomes import (
     BulkOutcome,
     BulkProgress,
@@ -16,27 +17,21 @@ from workkit.admin.actions.outcomes import (
     Operation,
     Report,
     Stop,
+    Stopping,
     Undone,
 )
-from workkit.admin.actions.plan import Draft, Plan, Verb, check_verb
+from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.throttle import Throttle
 from workkit.admin.query import Query
-from workkit.admin.reader import Reader
 from workkit.admin.steps.walk import WaitingJob
-from workkit.admin.steps.walk import record as record_of
-from workkit.core.clock import Clock
-from workkit.core.entropy import Entropy
-from workkit.core.records import Batch, Kind, Place
-from workkit.errors import NotUndone
-from workkit.store.calls import restore
+from workkit.core.records import Place
 from workkit.store.carry import StepCarrier
-from workkit.store.keys import Keys
-from workkit.store.replies import number
+from workkit.store.round_trip import Step
+from workkit.store.walking import Item, Walk, advance
 
-__all__ = ["Actions"]
+__all__ = ["Actions", "AsyncActions"]
 
-_PAGE: Final = 500
-_UNDO_BATCH: Final = 200
+R = TypeVar("R")
 
 
 def _ignore(_progress: BulkProgress) -> None:
@@ -47,26 +42,28 @@ class Actions:
     """Acts on jobs, one or many. `Client.actions` is one.
 
     Args:
-        keys: The namespace.
+        logic: The logic.
         carry: Carries out a step.
-        reader: Reads the same namespace.
-        clock: The source of the time.
-        entropy: Makes the ids of operations.
 
     Every method raises `ServerError` if Redis does not answer or refuses. The jobs removed until
     then are in the trash, so `undo` can bring them back.
     """
 
-    def __init__(
-        self, keys: Keys, carry: StepCarrier, reader: Reader, clock: Clock, entropy: Entropy
-    ) -> None:
-        self._keys = keys
+    def __init__(self, logic: ActionLogic, carry: StepCarrier) -> None:
+        self.logic = logic
         self._carry = carry
-        self._reader = reader
-        self._clock = clock
-        self._entropy = entropy
 
-    # Planning.
+    def _carry_out(self, walk: Walk[Told, R], report: Report, stop: Stop | None = None) -> R:
+        """Carry out a walk: report its progress, and wait where it pauses."""
+        never, answer = Event(), None
+        while isinstance(found := self._carry(advance(walk, answer)), Item):
+            answer = None
+            if isinstance(found.value, Pause):
+                answer = (stop or never).wait(found.value.for_s)
+            else:
+                report(found.value)
+        result: R = found.result
+        return result
 
     def plan(
         self,
@@ -96,18 +93,9 @@ class Actions:
             InvalidOption: The verb is not possible in this place.
             InvalidQuery: The query is not valid.
         """
-        check_verb(verb, place)
-        asked = Query(query) if isinstance(query, str) else query
-        draft, now_s = Draft(), self._reader.now_s()
-        for batch in self._walk(place):
-            if stop is not None and stop.is_set():
-                return None
-            in_time = [record for record in batch.jobs if (record.at or 0) <= until]
-            self._add(draft, verb, place, list(asked.pick(in_time, now_s)))
-            report(BulkProgress(batch.seen, batch.total, len(draft.pins)))
-            if len(in_time) < len(batch.jobs):
-                break  # a set is walked in the order of its times
-        return self._finished(draft, verb, place, asked.text)
+        return self._carry_out(
+            self.logic.plan(verb, place, query, until=until, stop=stop), report, stop
+        )
 
     def plan_for(self, verb: Verb, place: Place, records: Iterable[WaitingJob]) -> Plan:
         """Pin the given jobs, such as jobs marked by the user.
@@ -120,31 +108,8 @@ class Actions:
         Raises:
             InvalidOption: The verb is not possible in this place.
         """
-        check_verb(verb, place)
-        draft = Draft()
-        in_order = sorted(records, key=lambda record: (record.at or 0, record.job.raw))
-        self._add(draft, verb, place, in_order)
-        return self._finished(draft, verb, place, "")
-
-    def _add(self, draft: Draft, verb: Verb, place: Place, records: Sequence[WaitingJob]) -> None:
-        jobs = [record.job for record in records]
-        uses = self._carry(steps.key_uses(self._keys, verb, place, jobs)) if jobs else []
-        for record, use in zip(records, uses, strict=True):
-            draft.add(record, unique=use.unique, contested=use.contested)
-
-    def _finished(self, draft: Draft, verb: Verb, place: Place, query: str) -> Plan:
-        return Plan(
-            verb,
-            place,
-            query,
-            self._reader.now_s(),
-            draft.pins,
-            draft.sample,
-            dict(draft.queues.most_common()),
-            draft.unique,
-            draft.contested,
-            draft.junk,
-        )
+        plan: Plan = self._carry(self.logic.plan_for(verb, place, records))
+        return plan
 
     def pick(
         self, place: Place, job_ids: Iterable[str], *, at: int | None = None
@@ -165,32 +130,8 @@ class Actions:
         Raises:
             InvalidName: The queue's name is not valid.
         """
-        wanted, found = set(job_ids), dict[str, WaitingJob]()
-        for record in self._records(place, at):
-            if record.job.id in wanted and not record.job.undecodable:
-                found.setdefault(record.job.id, record)
-                if len(found) == len(wanted):
-                    break
+        found: dict[str, WaitingJob] = self._carry(self.logic.pick(place, job_ids, at))
         return found
-
-    def _walk(self, place: Place) -> Iterator[Batch[WaitingJob]]:
-        # A queue is walked from its newest job: then no job is missed if pools take others
-        # meanwhile.
-        return self._reader.walk(place, reverse=place.kind == "queued", size=_PAGE)
-
-    def _records(self, place: Place, at: int | None) -> Iterator[WaitingJob]:
-        if at is None:
-            for batch in self._walk(place):
-                yield from batch.jobs
-            return
-        cursor, more = None, True
-        while more:  # thousands of jobs may share a second
-            page = steps.set_page(self._keys, place, at, at, cursor, _PAGE)
-            raws, cursor = self._carry(page)
-            yield from (record_of(place, raw, at) for raw in raws)
-            more = cursor is not None
-
-    # Applying.
 
     def apply(
         self,
@@ -216,29 +157,17 @@ class Actions:
                 job without a call has gone, or was not reached.
             stop: Set it to stop after the current batch.
         """
-        application = Application(
-            self._keys,
-            self._carry,
-            self._reader,
-            self._clock,
-            plan,
-            operation_id=self._entropy.identifier()[:12],
-            by=by,
-            throttle=throttle,
-            report=report,
-            each=each,
-            stop=stop or Event(),
-        )
-        return application.carry_out()
+        walk = self.logic.apply(plan, by=by, throttle=throttle, each=each, stop=stop)
+        return self._carry_out(walk, report, stop)
 
-    # Undoing.
+    def all_dead(self, verb: Verb) -> int:
+        """Act on every job that is dead now; return their number."""
+        return self._carry_out(self.logic.all_dead(verb), _ignore)
 
     def operations(self) -> list[Operation]:
         """Return all operations that can be undone, the newest first."""
-        known = self._carry(iter(restore.forget_expired(self._keys, self._clock.read().epoch_s)))
-        rows = self._carry(iter(restore.operations(self._keys, known))) if known else {}
-        found = [_operation(name, fields, count) for name, (fields, count) in rows.items() if count]
-        return sorted(found, key=lambda each: each.at, reverse=True)
+        found: list[Operation] = self._carry(self.logic.operations())
+        return found
 
     def forget(self, operation_id: str) -> None:
         """Empty the trash of an operation. Then it cannot be undone any more.
@@ -246,7 +175,7 @@ class Actions:
         Args:
             operation_id: Its id, see `operations`.
         """
-        self._carry(iter(restore.forget(self._keys, operation_id)))
+        self._carry(self.logic.forget(operation_id))
 
     def undo(
         self, operation_id: str, *, report: Report = _ignore, stop: Stop | None = None
@@ -261,46 +190,93 @@ class Actions:
         Raises:
             NotUndone: The operation is unknown: it was undone, or its trash has expired.
         """
-        row = self._carry(iter(restore.operation(self._keys, operation_id)))
-        if not row:
-            raise NotUndone(
-                f"cannot undo {operation_id!r}: it was already undone, or its trash has expired"
-            )
-        action = _operation(operation_id, row, 0)
-        back = without_key = gone_on = 0
-        while True:
-            # The jobs retried last have most likely not begun yet. Deleted jobs must go back to
-            # their queue in their old order.
-            entries = restore.entries(
-                self._keys, operation_id, _UNDO_BATCH, newest_first=action.verb == "retry"
-            )
-            left, found = self._carry(iter(entries))
-            if not found:
-                self._carry(iter(restore.forget(self._keys, operation_id)))
-                return Undone(back, without_key, gone_on, 0)
-            if stop is not None and stop.is_set():
-                return Undone(back, without_key, gone_on, left)
-            now_s = self._clock.read().epoch_s
-            letters = self._carry(
-                steps.take_back(self._keys, operation_id, action.verb, action.place, found, now_s)
-            )
-            back += len(letters) - letters.count("0")
-            without_key += letters.count("p")
-            gone_on += letters.count("0")
-            report(BulkProgress(back + gone_on, back + gone_on + left - len(found)))
+        return self._carry_out(self.logic.undo(operation_id, stop=stop), report, stop)
 
 
-def _operation(operation_id: str, fields: dict[str, str], undoable: int) -> Operation:
-    kinds: dict[str, Kind] = {"queued": "queued", "scheduled": "scheduled", "retry": "retry"}
-    kind = kinds.get(fields.get("kind", ""), "dead")
-    return Operation(
-        operation_id,
-        fields.get("verb", ""),
-        Place(kind, fields.get("queue", "") if kind == "queued" else ""),
-        fields.get("query", ""),
-        fields.get("by", ""),
-        number(fields.get("at")) or 0,
-        number(fields.get("expires_at")) or 0,
-        number(fields.get("planned")) or 0,
-        undoable,
-    )
+class AsyncActions:
+    """Acts on jobs from asyncio, with the methods of `Actions`, awaited.
+
+    Args:
+        logic: The logic.
+        carry: Carries out a step.
+
+    Where `Actions` takes a `threading.Event` to stop, an `asyncio.Event` does as well. A cancelled
+    call ends after the round trip that is under way; what was removed until then can be undone.
+    """
+
+    def __init__(self, logic: ActionLogic, carry: Callable[[Step[Any]], Awaitable[Any]]) -> None:
+        self.logic = logic
+        self._carry = carry
+
+    async def _carry_out(
+        self, walk: Walk[Told, R], report: Report, stop: Stopping | None = None
+    ) -> R:
+        answer = None
+        while isinstance(found := await self._carry(advance(walk, answer)), Item):
+            answer = None
+            if isinstance(found.value, Pause):
+                await asyncio.sleep(found.value.for_s)
+                answer = stop is not None and stop.is_set()
+            else:
+                report(found.value)
+        result: R = found.result
+        return result
+
+    async def plan(
+        self,
+        verb: Verb,
+        place: Place,
+        query: str | Query = "",
+        *,
+        until: float = math.inf,
+        report: Report = _ignore,
+        stop: Stopping | None = None,
+    ) -> Plan | None:
+        """Pin the jobs of a place that match a query now; see `Actions.plan`."""
+        walk = self.logic.plan(verb, place, query, until=until, stop=stop)
+        return await self._carry_out(walk, report, stop)
+
+    async def plan_for(self, verb: Verb, place: Place, records: Iterable[WaitingJob]) -> Plan:
+        """Pin the given jobs; see `Actions.plan_for`."""
+        plan: Plan = await self._carry(self.logic.plan_for(verb, place, records))
+        return plan
+
+    async def pick(
+        self, place: Place, job_ids: Iterable[str], *, at: int | None = None
+    ) -> dict[str, WaitingJob]:
+        """Find jobs of a place by their ids; see `Actions.pick`."""
+        found: dict[str, WaitingJob] = await self._carry(self.logic.pick(place, job_ids, at))
+        return found
+
+    async def apply(
+        self,
+        plan: Plan,
+        *,
+        by: str = "",
+        throttle: Throttle | None = None,
+        report: Report = _ignore,
+        each: Each | None = None,
+        stop: Stopping | None = None,
+    ) -> BulkOutcome:
+        """Act on exactly the jobs of a plan; see `Actions.apply`."""
+        walk = self.logic.apply(plan, by=by, throttle=throttle, each=each, stop=stop)
+        return await self._carry_out(walk, report, stop)
+
+    async def all_dead(self, verb: Verb) -> int:
+        """Act on every job that is dead now; return their number."""
+        return await self._carry_out(self.logic.all_dead(verb), _ignore)
+
+    async def operations(self) -> list[Operation]:
+        """Return all operations that can be undone, the newest first."""
+        found: list[Operation] = await self._carry(self.logic.operations())
+        return found
+
+    async def forget(self, operation_id: str) -> None:
+        """Empty the trash of an operation; see `Actions.forget`."""
+        await self._carry(self.logic.forget(operation_id))
+
+    async def undo(
+        self, operation_id: str, *, report: Report = _ignore, stop: Stopping | None = None
+    ) -> Undone:
+        """Bring back the jobs of an operation; see `Actions.undo`."""
+        return await self._carry_out(self.logic.undo(operation_id, stop=stop), report, stop)

@@ -1,15 +1,17 @@
-"""Applies one plan, batch by batch, at the rate of its throttle."""
+"""Applies one plan, batch by batch, at the rate of its throttle, without I/O."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from workkit.admin.actions import steps
 from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress
 from workkit.admin.actions.plan import digest
 from workkit.admin.actions.throttle import STAGES, FailureWatch
+from workkit.admin.steps.history import HistoryQuery
 from workkit.admin.steps.reads import read_job
 from workkit.core.lifetimes import TRASH_KEPT_S
 from workkit.core.text import counted
@@ -17,15 +19,15 @@ from workkit.store.calls import restore
 from workkit.store.calls.remove import Trash
 
 if TYPE_CHECKING:
-    from workkit.admin.actions.outcomes import Each, Fate, Report, Stop
+    from workkit.admin.actions.outcomes import Each, Fate, Stopping
     from workkit.admin.actions.plan import Plan
     from workkit.admin.actions.throttle import Throttle
-    from workkit.admin.reader import Reader
     from workkit.core.clock import Clock
     from workkit.store.keys import Keys
-from workkit.store.carry import StepCarrier
+from workkit.store.round_trip import Step
+from workkit.store.walking import Item, Walk, advance
 
-__all__ = ["Application"]
+__all__ = ["Application", "Pause"]
 
 _BATCH: Final = 500
 #: To find a job in a queue, the server compares all jobs before it. This many comparisons in a
@@ -36,57 +38,67 @@ _POLL_S: Final = 0.5
 _LATE_S: Final = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A wait of the walk; its answer is whether it was stopped meanwhile.
+
+    Attributes:
+        for_s: How long, seconds.
+    """
+
+    for_s: float
+
+
 class Application:
     """One plan being applied; see `Actions.apply`."""
 
     def __init__(
         self,
         keys: Keys,
-        carry: StepCarrier,
-        reader: Reader,
         clock: Clock,
         plan: Plan,
         *,
         operation_id: str,
         by: str,
         throttle: Throttle | None,
-        report: Report,
         each: Each | None,
-        stop: Stop,
+        stop: Stopping | None,
     ) -> None:
         self._keys = keys
-        self._carry = carry
-        self._reader = reader
         self._clock = clock
         self._plan = plan
         self._trash = Trash(operation_id, TRASH_KEPT_S[plan.verb])
         self._by = by
         self._throttle = throttle
-        self._report = report
+        self._stages = list(STAGES) if throttle else []
         self._each = each
         self._stop = stop
         self._watch = FailureWatch()
         self._done = self._gone = self._refused = 0
         self._stopped = ""
-        self._last_read_s = reader.now_s()
+        self._last_read_s = self._precise_s()
 
-    def carry_out(self) -> BulkOutcome:
+    def carry_out(self) -> Walk[Any, BulkOutcome]:
         """Act on every pinned job, unless it is stopped."""
-        if self._plan.count and not self._stop.is_set():
-            self._record_operation()
-            for raws in self._paced(self._pinned()):
-                self._act(raws)
+        if self._plan.count and not self._is_stopped():
+            yield from self._record_operation()
+            pinned, goes_on = self._pinned(), True
+            while goes_on and isinstance(found := (yield from advance(pinned)), Item):
+                goes_on = yield from self._act_paced(found.value)
         left = self._plan.count - self._done - self._gone - self._refused
-        if left and self._stop.is_set():
+        if left and self._is_stopped():
             self._stopped = self._stopped or "you stopped it"
         if not self._done:
-            self._carry(iter(restore.forget(self._keys, self._trash.operation)))
+            yield from restore.forget(self._keys, self._trash.operation)
         return BulkOutcome(
             self._trash.operation if self._done else "",
             self._done, self._gone, self._refused, left, self._stopped,
         )  # fmt: skip
 
-    def _record_operation(self) -> None:
+    def _is_stopped(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
+
+    def _record_operation(self) -> Step[None]:
         """Record the operation before it begins, so that another process can undo it."""
         plan, now_s = self._plan, self._now_s()
         fields = {
@@ -99,20 +111,23 @@ class Application:
             "planned": plan.count,
             "expires_at": now_s + self._trash.kept_s,
         }
-        note = restore.note(self._keys, self._trash.operation, fields, now_s, self._trash.kept_s)
-        self._carry(iter(note))
+        trash = self._trash
+        yield from restore.note(self._keys, trash.operation, fields, now_s, trash.kept_s)
 
     def _now_s(self) -> int:
         return self._clock.read().epoch_s
 
+    def _precise_s(self) -> float:
+        return self._clock.read().epoch_ms / 1_000
+
     # Finding pinned jobs.
 
-    def _pinned(self) -> Iterator[list[bytes]]:
-        """Yield the payloads of pinned jobs that are still in the place, batch by batch."""
+    def _pinned(self) -> Walk[list[bytes], None]:
+        """Produce the payloads of pinned jobs that are still in the place, batch by batch."""
         queued = self._plan.place.kind == "queued"
         # The trash of a queue needs the order of the queue, which only a search finds.
         if self._plan.count == (1 if queued else len(self._plan.sample)):
-            yield [record.job.raw for record in self._plan.sample]
+            yield Item([record.job.raw for record in self._plan.sample])
             return
         if queued:
             yield from self._pinned_in_queue()
@@ -120,24 +135,24 @@ class Application:
         for low, high, digests in self._plan.pins.spans(_BATCH):
             before, cursor, more = self._done + self._refused + self._gone, None, True
             while more:
-                raws, cursor = self._carry(
-                    steps.set_page(self._keys, self._plan.place, low, high, cursor, _BATCH)
+                raws, cursor = yield from steps.set_page(
+                    self._keys, self._plan.place, low, high, cursor, _BATCH
                 )
-                yield [raw for raw in raws if digest(raw) in digests]
+                yield Item([raw for raw in raws if digest(raw) in digests])
                 more = cursor is not None
             # `_act` has counted the jobs that were found.
             met = self._done + self._refused + self._gone - before
             self._gone += len(digests) - met
 
-    def _pinned_in_queue(self) -> Iterator[list[bytes]]:
+    def _pinned_in_queue(self) -> Walk[list[bytes], None]:
         wanted, start = self._plan.pins.all(), 0
         while wanted:
-            raws, more = self._carry(steps.queue_page(self._keys, self._plan.place, start, _BATCH))
+            raws, more = yield from steps.queue_page(self._keys, self._plan.place, start, _BATCH)
             found = [raw for raw in raws if _take(wanted, digest(raw))]
             size = max(_COMPARISONS // (start + _BATCH), 1)
             before = self._done
             for at in range(0, len(found), size):
-                yield found[at : at + size]
+                yield Item(found[at : at + size])
             start += len(raws) - (self._done - before)
             if not more:
                 break
@@ -145,16 +160,16 @@ class Application:
 
     # Acting.
 
-    def _act(self, raws: Sequence[bytes]) -> None:
+    def _act(self, raws: Sequence[bytes]) -> Walk[Any, None]:
         act = steps.remove if self._plan.verb == "delete" else steps.work
-        fates = self._carry(act(self._keys, self._plan.place, raws, self._trash, self._now_s()))
+        fates = yield from act(self._keys, self._plan.place, raws, self._trash, self._now_s())
         self._done += fates.count("done")
         self._refused += fates.count("refused")
         self._gone += fates.count("gone")
         if self._throttle is not None or self._each is not None:
             for raw, fate in zip(raws, fates, strict=True):
                 self._settle(read_job(raw).id, fate)
-        self._report_progress()
+        yield self._progress()
 
     def _settle(self, job_id: str, fate: Fate) -> None:
         if fate == "done" and self._throttle is not None:
@@ -162,36 +177,32 @@ class Application:
         if self._each is not None:
             self._each(job_id, fate)
 
-    def _report_progress(self, note: str = "") -> None:
+    def _progress(self, note: str = "") -> Item[BulkProgress]:
         acted = self._done + self._gone + self._refused
-        self._report(BulkProgress(acted, self._plan.count, note=note))
+        return Item(BulkProgress(acted, self._plan.count, note=note))
 
     # How fast.
 
-    def _paced(self, batches: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
-        """Cut batches to the throttle's size, and end when it is stopped."""
+    def _act_paced(self, raws: list[bytes]) -> Walk[Any, bool]:
+        """Act on a batch, cut to the throttle's size; return whether to go on."""
         throttle = self._throttle
-        stages = list(STAGES) if throttle else []
-        for batch in batches:
-            raws = batch
-            while raws and not self._stop.is_set():
-                first = bool(stages)
-                size = stages.pop(0) if stages else throttle.batch if throttle else _BATCH
-                yield raws[:size]
-                raws = raws[size:]
-                if throttle and not self._goes_on(throttle, first=first):
-                    return
-            if self._stop.is_set():
-                return
+        while raws and not self._is_stopped():
+            first = bool(self._stages)
+            size = self._stages.pop(0) if first else throttle.batch if throttle else _BATCH
+            yield from self._act(raws[:size])
+            raws = raws[size:]
+            if throttle and not (yield from self._goes_on(throttle, first=first)):
+                return False
+        return not self._is_stopped()
 
-    def _goes_on(self, throttle: Throttle, *, first: bool) -> bool:
+    def _goes_on(self, throttle: Throttle, *, first: bool) -> Walk[Any, bool]:
         """Wait as long as the throttle requires. Return whether to go on.
 
         After the first jobs, wait for their outcomes. Later, send one batch in each interval.
         """
         began, watch = self._clock.read().monotonic_s, self._watch
         while True:
-            self._read_outcomes()
+            yield from self._read_outcomes()
             if watch.ended and watch.failure_rate > throttle.max_failure_rate:
                 self._stopped = (
                     f"{watch.failed:,} of {counted(watch.ended, 'retried job')} that ended failed"
@@ -205,17 +216,20 @@ class Application:
                     f"{counted(watch.open, 'job')} of the first stage did not end in time"
                 )
                 return False
-            self._report_progress(f"waiting for the outcome of {watch.open}" if first else "")
+            yield self._progress(f"waiting for the outcome of {watch.open}" if first else "")
             left_s = throttle.every_s - waited_s
-            if self._stop.wait(_POLL_S if first else min(max(left_s, 0.01), _POLL_S)):
+            if (yield Item(Pause(_POLL_S if first else min(max(left_s, 0.01), _POLL_S)))):
                 return False
 
-    def _read_outcomes(self) -> None:
+    def _read_outcomes(self) -> Step[None]:
         """Read from history which retried jobs have ended."""
         if self._watch.open:
-            since_s, self._last_read_s = self._last_read_s, self._reader.now_s()
-            newest = self._reader.history(since=max(since_s - _LATE_S, 0))
-            for record in reversed(list(newest)):
+            since_s, self._last_read_s = self._last_read_s, self._precise_s()
+            query = HistoryQuery(max(since_s - _LATE_S, 0), None, None, None, None)
+            newest, walk = [], query.walk(self._keys)
+            while isinstance(found := (yield from advance(walk)), Item):
+                newest.append(found.value)
+            for record in reversed(newest):
                 self._watch.settle(record.job_id, record.outcome)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Operation",
     "Report",
     "Stop",
+    "Stopping",
     "Undone",
 ]
 
@@ -45,12 +46,16 @@ Report = Callable[[BulkProgress], object]
 Each = Callable[[str, Fate], object]
 
 
-class Stop(Protocol):
-    """Ends an action early. A `threading.Event` is one."""
+class Stopping(Protocol):
+    """Ends an action early. A `threading.Event` and an `asyncio.Event` are such."""
 
     def is_set(self) -> bool:
         """Tell whether to stop."""
         ...
+
+
+class Stop(Stopping, Protocol):
+    """Ends an action early, and its waits. A `threading.Event` is one."""
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, or for `timeout` seconds. Return whether it is set."""

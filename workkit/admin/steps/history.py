@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import msgspec
 
@@ -16,10 +16,9 @@ from workkit.errors import InvalidOption
 from workkit.store.calls import pages
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
+from workkit.store.walking import Item, Walk, advance
 
-__all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord", "id_pair", "packed"]
-
-_Run: TypeAlias = "Callable[[Step[list[PackedHistory]]], list[PackedHistory]]"
+__all__ = ["HistoryExtent", "HistoryQuery", "HistoryRecord", "id_pair", "of_job", "packed"]
 
 _ENTRIES: Final = 200
 #: The first read takes `_FIRST_ENTRIES`; later ones as many as have about `_BATCH_BYTES`.
@@ -137,25 +136,28 @@ class HistoryQuery:
         """Older entries cannot match, epoch milliseconds."""
         return int(self.since * 1000) if self.since is not None else 0
 
-    def walk(self, run: _Run, keys: Keys) -> Iterator[HistoryRecord]:
-        """Yield records from a server, the newest first.
+    def walk(self, keys: Keys) -> Walk[HistoryRecord, None]:
+        """Walk the records on a server, the newest first."""
+        low, high = f"{self.since_ms}" if self.since_ms else "-", "+"
+        left, count = self.limit, _FIRST_ENTRIES
+        while left is None or left > 0:
+            entries = yield from pages.history_entries(keys, low, high, count, newest_first=True)
+            for record in replace(self, limit=left).pick(entries):
+                yield Item(record)
+                left = left - 1 if left is not None else None
+            if len(entries) < count:
+                return
+            count, high = _next_count(entries), f"({entries[-1].entry_id}"
 
-        Args:
-            run: Carries out a step.
-            keys: The namespace.
-        """
-        return self.pick(_newest_first(run, keys, self.since_ms))
-
-    def newest(self, run: _Run, keys: Keys, entries: int) -> list[HistoryRecord]:
+    def newest(self, keys: Keys, entries: int) -> Step[list[HistoryRecord]]:
         """Return the executions in the newest entries, in one round trip.
 
         Args:
-            run: Carries out a step.
             keys: The namespace.
             entries: How many entries; each holds the executions that one exchange settled.
         """
-        step = iter(pages.history_entries(keys, "-", "+", entries, newest_first=True))
-        return list(self.pick(run(step)))
+        found = yield from pages.history_entries(keys, "-", "+", entries, newest_first=True)
+        return list(self.pick(found))
 
     def pick(self, entries: Iterable[PackedHistory]) -> Iterator[HistoryRecord]:
         """Yield the matching records of some entries, the newest first.
@@ -183,15 +185,13 @@ class HistoryQuery:
         )
 
 
-def _newest_first(run: _Run, keys: Keys, since_ms: int) -> Iterator[PackedHistory]:
-    low, high, count = f"{since_ms}" if since_ms else "-", "+", _FIRST_ENTRIES
-    while True:
-        step = iter(pages.history_entries(keys, low, high, count, newest_first=True))
-        entries = run(step)
-        yield from entries
-        if len(entries) < count:
-            return
-        count, high = _next_count(entries), f"({entries[-1].entry_id}"
+def of_job(keys: Keys, job_id: str) -> Step[list[HistoryRecord]]:
+    """Return all executions of one job that history still has, the oldest first."""
+    walk, records = HistoryQuery(None, None, None, None, None).walk(keys), []
+    while isinstance(found := (yield from advance(walk)), Item):
+        if found.value.job_id == job_id:
+            records.append(found.value)
+    return records[::-1]
 
 
 def _next_count(entries: Sequence[PackedHistory]) -> int:
@@ -200,11 +200,10 @@ def _next_count(entries: Sequence[PackedHistory]) -> int:
     return min(max(_BATCH_BYTES // mean, 1), _ENTRIES)
 
 
-def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequence[PackedHistory]]:
-    """Yield packed entries, the oldest first, in batches.
+def packed(keys: Keys, after: str, since_ms: int) -> Walk[Sequence[PackedHistory], None]:
+    """Walk packed entries, the oldest first, in batches.
 
     Args:
-        run: Carries out a step.
         keys: The namespace.
         after: Begin after the entry with this id; "" to begin with the oldest.
         since_ms: Only entries written then or later, epoch milliseconds.
@@ -215,10 +214,9 @@ def packed(run: _Run, keys: Keys, after: str, since_ms: int) -> Iterator[Sequenc
     low = "({}-{}".format(*id_pair(after)) if after else f"{since_ms}"
     count = _FIRST_ENTRIES
     while True:
-        step = iter(pages.history_entries(keys, low, "+", count, newest_first=False))
-        entries = run(step)
+        entries = yield from pages.history_entries(keys, low, "+", count, newest_first=False)
         if entries:
-            yield entries
+            yield Item(entries)
         if len(entries) < count:
             return
         count, low = _next_count(entries), f"({entries[-1].entry_id}"

@@ -29,6 +29,7 @@ from workkit.store.calls.pages import SetName
 from workkit.store.keys import Keys, check_name
 from workkit.store.replies import number
 from workkit.store.round_trip import Step
+from workkit.store.walking import Item, Walk
 
 __all__ = [
     "FOREVER",
@@ -41,6 +42,7 @@ __all__ = [
     "observations",
     "observe_queues",
     "pause",
+    "queue_singly",
     "queued",
     "queued_page",
     "queues",
@@ -192,6 +194,21 @@ def queued(keys: Keys, name: str, start: int, count: int) -> Step[tuple[int, lis
     """Return the length of a queue and some of its jobs."""
     total, raws = yield from pages.queued(keys.jobs(check_name(name)), start, count)
     return total, [QueuedJob(start + at, read_job(raw, name)) for at, raw in enumerate(raws)]
+
+
+def queue_singly(keys: Keys, name: str, size: int) -> Walk[QueuedJob, None]:
+    """Walk a queue job by job, the job that runs next first.
+
+    Args:
+        keys: The namespace.
+        name: The job's name.
+        size: Jobs to read at once.
+    """
+    start = 0
+    while batch := (yield from queued(keys, name, start, size))[1]:
+        for job in batch:
+            yield Item(job)
+        start += len(batch)
 
 
 def queued_page(keys: Keys, name: str, page: int, size: int) -> Step[Page[QueuedJob]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from workkit.admin.steps.reads import epoch, read_job
+from workkit.admin.steps.reads import epoch, read_job, set_page
 from workkit.core.options import check_whole
 from workkit.core.records import (
+    Batch,
     DeadJob,
     Page,
     Place,
@@ -19,8 +20,9 @@ from workkit.core.records import (
 from workkit.store.calls import pages
 from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
+from workkit.store.walking import Item, Walk, advance
 
-__all__ = ["Cursor", "WaitingJob", "after", "part", "record"]
+__all__ = ["Cursor", "WaitingJob", "after", "batches", "page_of", "part", "record", "singly"]
 
 WaitingJob: TypeAlias = QueuedJob | ScheduledJob | RetryJob | DeadJob
 
@@ -116,6 +118,38 @@ def after(
     page = Page([record(place, raw, at) for raw, at in rows], total)
     last = rows[-1] if rows else (cursor.raw, cursor.score) if cursor else (b"", 0.0)
     return page, Cursor(position, *last) if more else None
+
+
+def batches(keys: Keys, place: Place, size: int, *, reverse: bool) -> Walk[Batch[WaitingJob], None]:
+    """Walk a whole place, batch by batch; see `Reader.walk`."""
+    cursor, seen = None, 0
+    while True:
+        page, cursor = yield from after(keys, place, cursor, size, reverse=reverse)
+        seen += len(page.jobs)
+        if page.jobs:
+            yield Item(Batch(page.jobs, seen, page.total))
+        if cursor is None:
+            return
+
+
+def singly(keys: Keys, kind: pages.SetName, size: int) -> Walk[Any, None]:
+    """Walk a set job by job, the earliest first; the records are of the set's own class.
+
+    Args:
+        keys: The namespace.
+        kind: The set.
+        size: Jobs to read at once.
+    """
+    walk = batches(keys, Place(kind), size, reverse=False)
+    while isinstance(found := (yield from advance(walk)), Item):
+        for job in found.value.jobs:
+            yield Item(job)
+
+
+def page_of(keys: Keys, kind: pages.SetName, page: int, size: int) -> Step[Page[Any]]:
+    """Return a page of a set; the records are of the set's own class."""
+    raw = yield from set_page(keys, kind, page, size)
+    return Page([_RECORDS[kind](at, job) for at, job in raw.jobs], raw.total)
 
 
 def _fresh(rows: list[tuple[bytes, float]], last: bytes) -> list[tuple[bytes, float]]:

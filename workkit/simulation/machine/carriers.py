@@ -70,6 +70,11 @@ class SimulatedAsyncCarrier:
         self._carrier = carrier
         self.check_namespace = carrier.check_namespace
 
+    @property
+    def label(self) -> str:
+        """A name for people."""
+        return self._carrier.label
+
     async def carry(self, step: Step[R]) -> R:
         """Carry out a step.
 

@@ -144,6 +144,11 @@ class AsyncLink:
 class AsyncCarrier(Protocol):
     """Carries steps to a server for tasks."""
 
+    @property
+    def label(self) -> str:
+        """The server as it may be shown: without user and password."""
+        ...
+
     async def carry(self, step: Step[R]) -> R:
         """Carry out a step."""
         ...
@@ -214,6 +219,11 @@ class AsyncLinks:
         self._timeout_s = timeout_s
         self._links = _OnLoop()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def label(self) -> str:
+        """The server as it may be shown: without user and password."""
+        return self._target.label
 
     async def carry(self, step: Step[R]) -> R:
         """Carry out a step on a link that no other task uses during the step.
