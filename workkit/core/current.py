@@ -1,8 +1,9 @@
 """The job that the calling code belongs to, for handlers, for what they call, and for logs.
 
-A runner names the execution in a context variable for as long as its handler runs. So asyncio tasks
-that the handler makes, and `asyncio.to_thread`, find the same job, also after the handler has ended
-and its worker runs another job.
+A runner names the job in a context variable before its handler runs. So asyncio tasks that the
+handler makes, and `asyncio.to_thread`, find the same job, also after the handler has ended and its
+worker runs another job. Timers keep the context in which they were made. So the variable holds only
+the job's fields, which lead neither to its error nor to the frames of its handler.
 """
 
 from __future__ import annotations
@@ -13,65 +14,43 @@ from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final
 
-import msgspec
-
-from workkit.core.job import Job, read
+from workkit.core.job import Job, Payload
 from workkit.errors import PoolState
 
 __all__ = [
     "RUNNING",
+    "WORKER",
     "JobLogFilter",
-    "Running",
     "add_job_fields",
     "current_job",
+    "execution_here",
     "job_fields",
-    "running",
     "stamp",
 ]
 
-
-class Running(msgspec.Struct, eq=False):
-    """One execution of a job, as long as anything that its handler has made exists.
-
-    Timers and tasks keep the context of the handler that made them. So this keeps only the job's
-    bytes once the handler has ended, and not its error with the frames.
-
-    Attributes:
-        job_id: The job's id.
-        job_name: The job's name.
-        attempt: 1 for the first execution of the job, 2 after one failure.
-        raw: The bytes in the in-progress list.
-        execution: The execution, which has the job; None after its end.
-    """
-
-    job_id: str
-    job_name: str
-    attempt: int
-    raw: bytes
-    execution: Any = None
-
-    @property
-    def job(self) -> Job:
-        """The job as its handler sees it; after the end of the handler, a new one of its bytes."""
-        if self.execution is not None:
-            job: Job = self.execution.job
-            return job
-        return read(self.raw).job(self.raw)
+#: The job that the current context belongs to, as it was claimed. A runner sets it for each job,
+#: and to None before its worker waits.
+RUNNING: Final[ContextVar[Payload | None]] = ContextVar("workkit_running", default=None)
+#: The worker that runs the current code; its `current` is an execution. It is set once per worker.
+WORKER: Final[ContextVar[Any]] = ContextVar("workkit_worker", default=None)
 
 
-#: The execution that the current context belongs to; a runner sets it around each handler.
-RUNNING: Final[ContextVar[Running | None]] = ContextVar("workkit_running", default=None)
+def execution_here() -> Any:
+    """Return the running execution that the caller belongs to; None outside, and after its end."""
+    payload = RUNNING.get()
+    # A handler may call a function in a context of its own; then its thread has the worker.
+    worker = WORKER.get() or getattr(threading.current_thread(), "workkit_worker", None)
+    execution = worker.current if worker is not None else None
+    if execution is None or (payload is not None and execution.payload is not payload):
+        return None
+    return execution
 
 
-def running() -> Running | None:
-    """Return the execution that the caller belongs to; None outside handlers."""
-    found = RUNNING.get()
-    if found is None:
-        # A handler may call a function in a context of its own; then its thread has the worker.
-        worker = getattr(threading.current_thread(), "workkit_worker", None)
-        execution = worker.current if worker is not None else None
-        found = execution.as_running() if execution is not None else None
-    return found
+def _payload_here() -> Payload | None:
+    payload = RUNNING.get()
+    if payload is None and (execution := execution_here()) is not None:
+        payload = execution.payload
+    return payload
 
 
 def current_job() -> Job:
@@ -84,13 +63,17 @@ def current_job() -> Job:
     Raises:
         PoolState: The caller does not belong to a job.
     """
-    found = running()
-    if found is None:
+    execution = execution_here()
+    if execution is not None:
+        job: Job = execution.job
+        return job
+    payload = RUNNING.get()  # of a task that goes on after the end of its handler
+    if payload is None:
         raise PoolState(
             "there is no current job: the call does not come from a handler; in a thread that a "
             "handler starts, run the function with contextvars.copy_context().run(function)"
         )
-    return found.job
+    return payload.job(b"")
 
 
 def job_fields() -> dict[str, str | int]:
@@ -100,14 +83,10 @@ def job_fields() -> dict[str, str | int]:
         ``job_id``, ``job_name``, and ``job_attempt``: 1 for the first execution, 2 after one
         failure.
     """
-    found = running()
-    if found is None:
+    payload = _payload_here()
+    if payload is None:
         return {}
-    return {
-        "job_id": found.job_id,
-        "job_name": found.job_name,
-        "job_attempt": found.attempt,
-    }
+    return {"job_id": payload.id, "job_name": payload.name, "job_attempt": payload.fails + 1}
 
 
 def stamp(record: logging.LogRecord) -> None:

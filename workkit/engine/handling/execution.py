@@ -10,7 +10,6 @@ import msgspec
 from workkit.core import fingerprint
 from workkit.core.backoff import delay_s
 from workkit.core.clock import Clock, Instant
-from workkit.core.current import Running
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text
@@ -117,11 +116,6 @@ class Execution(msgspec.Struct, eq=False):
         self._clock = clock
         job = self._job = self.payload.job(self.raw, self._receive)
         return job
-
-    def as_running(self) -> Running:
-        """Return what the code of the handler, its tasks and its log records know of it."""
-        payload = self.payload
-        return Running(payload.id, payload.name, payload.fails + 1, self.raw, self)
 
     def _receive(self, message: str) -> None:
         text = message.encode("utf-8", "replace").decode("utf-8")

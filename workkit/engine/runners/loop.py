@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from workkit.core.clock import Clock
-from workkit.core.current import RUNNING
+from workkit.core.current import RUNNING, WORKER
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
-from workkit.engine.runners.base import WORKER, Slots
+from workkit.engine.runners.base import Slots
 from workkit.engine.runners.pool_loop import PoolLoop
 
 __all__ = ["LoopRunner"]
@@ -133,16 +133,17 @@ class LoopRunner:
     async def _work(self, worker: _TaskWorker) -> None:
         """Run jobs, park while there are none, until this worker must be replaced."""
         WORKER.set(worker)
-        RUNNING.set(None)
-        pristine = contextvars.copy_context()
         stint_ends_s = 0.0
         try:
             while not worker.abandoned:
                 execution = self._next()
                 if execution is None:
+                    RUNNING.set(None)  # a waiting worker must not keep the job
                     await self._park(worker)
                     stint_ends_s = 0.0
                     continue
+                RUNNING.set(execution.payload)
+                pristine = contextvars.copy_context()
                 now_s = await self._run(worker, execution)
                 if worker.task.cancelling() or contextvars.copy_context() != pristine:
                     return
@@ -196,16 +197,12 @@ class LoopRunner:
         execution.runner = worker
         self._wake_next()
         job = execution.start(execution.worker_id, self._clock)
-        running = execution.as_running()
         error: BaseException | None = None
         try:
-            RUNNING.set(running)
             await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
         worker.current = None
-        RUNNING.set(None)
-        running.execution = None
         if worker.abandoned:
             return 0.0
         ended = execution.finish(error, self._clock, self._entropy)

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from workkit.core.clock import Clock, Instant
-from workkit.core.current import RUNNING
+from workkit.core.current import RUNNING, WORKER
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.interrupt import raise_in
-from workkit.engine.runners.base import WORKER, Slots
+from workkit.engine.runners.base import Slots
 from workkit.errors import JobTimeout
 
 __all__ = ["ThreadRunner"]
@@ -210,6 +210,7 @@ class ThreadRunner:
                     return
                 # A waiting worker must not keep a job with its args, its error and its frames.
                 execution = now = None
+                RUNNING.set(None)
                 self._park(worker)
                 continue
             if ready and self._parked:
@@ -258,12 +259,11 @@ class ThreadRunner:
         execution.runner = worker
         job = execution.start(self._slots.take(), self._clock, now)
         worker.current = execution
-        running = execution.as_running()
         error: BaseException | None = None
         over = False
         try:
             try:
-                RUNNING.set(running)  # the chain runs in a copy of this context
+                RUNNING.set(execution.payload)  # the chain runs in a copy of this context
                 execution.chain.run(job, self._loop, execution)
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
@@ -273,7 +273,6 @@ class ThreadRunner:
             if not over:
                 error = late
             self._leave(worker, execution)
-        running.execution = None
         if worker.abandoned:
             _log.warning("abandoned handler of %r has ended", execution.payload.name)
             execution.finished = execution.finished or self._clock.read()
@@ -289,7 +288,6 @@ class ThreadRunner:
         """Leave the handler: a late interrupt must not hit another one."""
         with worker.lock:
             worker.current = worker.struck = None
-        RUNNING.set(None)  # a waiting worker must not keep the job
         if execution.interrupted:
             # It cannot be cancelled (CPython 3.11 would then check for it for ever after), but it
             # arrives within a few bytecodes.
