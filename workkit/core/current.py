@@ -1,8 +1,9 @@
 """The job that the calling code belongs to, for handlers, for what they call, and for logs.
 
-A runner names the execution in a context variable before its handler runs. So asyncio tasks that
-the handler makes, and `asyncio.to_thread`, find the same job, also after the handler has ended and
-its worker runs another job. An execution that has ended holds neither its error nor its job.
+A runner names the job in a context variable before its handler runs. So asyncio tasks that the
+handler makes, and `asyncio.to_thread`, find the same job, also after the handler has ended and its
+worker runs another job. Timers keep the context in which they were made. So the variable holds only
+the job's fields, which lead neither to its error nor to the frames of its handler.
 """
 
 from __future__ import annotations
@@ -11,49 +12,45 @@ import logging
 import threading
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from workkit.core.job import Job, Payload
 from workkit.errors import PoolState
 
 __all__ = [
     "RUNNING",
+    "WORKER",
     "JobLogFilter",
-    "Running",
     "add_job_fields",
     "current_job",
+    "execution_here",
     "job_fields",
-    "running",
     "stamp",
 ]
 
-
-class Running(Protocol):
-    """An execution of a job, as far as the code of its handler may know it."""
-
-    @property
-    def payload(self) -> Payload:
-        """The job's fields before this execution."""
-        ...
-
-    @property
-    def job(self) -> Job:
-        """The job as its handler sees it; after the end of the handler, a new one of its bytes."""
-        ...
+#: The job that the current context belongs to, as it was claimed. A runner sets it for each job,
+#: and to None before its worker waits.
+RUNNING: Final[ContextVar[Payload | None]] = ContextVar("workkit_running", default=None)
+#: The worker that runs the current code; its `current` is an execution. It is set once per worker.
+WORKER: Final[ContextVar[Any]] = ContextVar("workkit_worker", default=None)
 
 
-#: The execution that the current context belongs to; a runner sets it around each handler.
-RUNNING: Final[ContextVar[Running | None]] = ContextVar("workkit_running", default=None)
+def execution_here() -> Any:
+    """Return the running execution that the caller belongs to; None outside, and after its end."""
+    payload = RUNNING.get()
+    # A handler may call a function in a context of its own; then its thread has the worker.
+    worker = WORKER.get() or getattr(threading.current_thread(), "workkit_worker", None)
+    execution = worker.current if worker is not None else None
+    if execution is None or (payload is not None and execution.payload is not payload):
+        return None
+    return execution
 
 
-def running() -> Running | None:
-    """Return the execution that the caller belongs to; None outside handlers."""
-    found = RUNNING.get()
-    if found is None:
-        # A handler may call a function in a context of its own; then its thread has the worker.
-        worker = getattr(threading.current_thread(), "workkit_worker", None)
-        found = worker.current if worker is not None else None
-    return found
+def _payload_here() -> Payload | None:
+    payload = RUNNING.get()
+    if payload is None and (execution := execution_here()) is not None:
+        payload = execution.payload
+    return payload
 
 
 def current_job() -> Job:
@@ -66,13 +63,17 @@ def current_job() -> Job:
     Raises:
         PoolState: The caller does not belong to a job.
     """
-    found = running()
-    if found is None:
+    execution = execution_here()
+    if execution is not None:
+        job: Job = execution.job
+        return job
+    payload = RUNNING.get()  # of a task that goes on after the end of its handler
+    if payload is None:
         raise PoolState(
             "there is no current job: the call does not come from a handler; in a thread that a "
             "handler starts, run the function with contextvars.copy_context().run(function)"
         )
-    return found.job
+    return payload.job(b"")
 
 
 def job_fields() -> dict[str, str | int]:
@@ -82,15 +83,10 @@ def job_fields() -> dict[str, str | int]:
         ``job_id``, ``job_name``, and ``job_attempt``: 1 for the first execution, 2 after one
         failure.
     """
-    found = running()
-    if found is None:
+    payload = _payload_here()
+    if payload is None:
         return {}
-    payload = found.payload
-    return {
-        "job_id": payload.id,
-        "job_name": payload.name,
-        "job_attempt": payload.fails + 1,
-    }
+    return {"job_id": payload.id, "job_name": payload.name, "job_attempt": payload.fails + 1}
 
 
 def stamp(record: logging.LogRecord) -> None:

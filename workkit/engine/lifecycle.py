@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Final, Self, TypeVar
 
-from workkit.core.current import running
+from workkit.core.current import execution_here
 from workkit.core.records import Drained
 from workkit.engine.driver import PoolDriver
 from workkit.engine.handling.values import value_of
@@ -90,7 +90,9 @@ class PoolLife:
         Raises:
             PoolState: No lifespan has yielded such a value, or the pool does not run.
         """
-        return value_of(kind) if running() is not None else self._spec.values.find(kind)
+        if execution_here() is not None:
+            return value_of(kind)
+        return self._spec.values.find(kind)
 
     # Start.
 

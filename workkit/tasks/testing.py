@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from workkit.core.call import Call
-from workkit.core.current import RUNNING
+from workkit.core.current import RUNNING, WORKER
 from workkit.core.job import Job, Payload, read
 from workkit.core.verdicts import Discard
 from workkit.errors import PoolState
@@ -181,7 +181,15 @@ def _deeper(function: Callable[[Job], T], job: Job) -> T:
 def _enter(job: Job) -> None:
     """Prepare the context of a handler; `current_job` finds the job there."""
     _depth.set(_depth.get() + 1)
-    RUNNING.set(_Execution(read(job.raw), job))
+    payload = read(job.raw)
+    RUNNING.set(payload)
+    WORKER.set(_Worker(_Execution(payload, job)))
+
+
+class _Worker(NamedTuple):
+    """What `current_job` needs of a worker."""
+
+    current: _Execution
 
 
 class _Execution(NamedTuple):

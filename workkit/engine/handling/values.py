@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from workkit.core.current import running
+from workkit.core.current import execution_here
 from workkit.errors import PoolState
 
 __all__ = ["Values", "value_of"]
@@ -59,8 +59,8 @@ def value_of(kind: type[T]) -> T:
     Raises:
         PoolState: The caller is no handler, or no lifespan has yielded such a value.
     """
-    found: Any = running()
-    if found is None or found.finished is not None:
+    execution = execution_here()
+    if execution is None:
         raise PoolState("the value of a lifespan is asked for outside of a handler")
-    values: Values = found.chain.values
+    values: Values = execution.chain.values
     return values.find(kind)

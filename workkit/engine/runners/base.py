@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextvars import ContextVar
-from typing import Final, Protocol
+from typing import Protocol
 
+from workkit.core.current import WORKER
 from workkit.engine.handling.execution import Execution
 
-__all__ = ["WORKER", "Runner", "Slots", "Worker", "here"]
+__all__ = ["Runner", "Slots", "Worker", "here"]
 
 
 class Worker(Protocol):
@@ -27,14 +27,11 @@ class Worker(Protocol):
         ...
 
 
-#: The worker that runs the current code. It is set once per worker, not per job.
-WORKER: Final[ContextVar[Worker | None]] = ContextVar("workkit_worker", default=None)
-
-
 def here() -> Worker | None:
     """Return the worker that runs the caller; None outside handlers."""
     # A handler may run in a context without the variable; then its thread has the worker.
-    return WORKER.get() or getattr(threading.current_thread(), "workkit_worker", None)
+    found: Worker | None = WORKER.get()
+    return found or getattr(threading.current_thread(), "workkit_worker", None)
 
 
 class Runner(Protocol):

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from workkit.core.current import RUNNING
+from workkit.core.current import RUNNING, WORKER
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.forked import forks, leave_if_forked
 from workkit.engine.process.sources import Sources
-from workkit.engine.runners.base import WORKER, Slots
+from workkit.engine.runners.base import Slots
 from workkit.engine.runners.pool_loop import PoolLoop
 
 __all__ = ["LoopRunner"]
@@ -169,7 +169,7 @@ class LoopRunner:
                     await self._park(worker)
                     stint_ends_s = 0.0
                     continue
-                RUNNING.set(execution)
+                RUNNING.set(execution.payload)
                 pristine = contextvars.copy_context()
                 now_s = await self._run(worker, execution)
                 if worker.task.cancelling() or contextvars.copy_context() != pristine:

@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from workkit.core.clock import Instant
-from workkit.core.current import RUNNING
+from workkit.core.current import RUNNING, WORKER
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.forked import forks, leave_if_forked
 from workkit.engine.handling.interrupt import raise_in
 from workkit.engine.process.sources import Sources
-from workkit.engine.runners.base import WORKER, Slots
+from workkit.engine.runners.base import Slots
 from workkit.errors import JobTimeout
 
 __all__ = ["ThreadRunner"]
@@ -263,7 +263,7 @@ class ThreadRunner:
         over = False
         try:
             try:
-                RUNNING.set(execution)  # the chain runs in a copy of this context
+                RUNNING.set(execution.payload)  # the chain runs in a copy of this context
                 execution.chain.run(job, self._loop, execution)
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from workkit.core.clock import Clock
-from workkit.core.current import RUNNING
+from workkit.core.current import RUNNING, WORKER
 from workkit.core.entropy import Entropy
 from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Slots
@@ -47,10 +47,12 @@ class _RunningHandler:
         task: Its task, if it is async.
         remainder: The timer for the time that it still takes after its code has run, or None.
         abandoned: Whether its pool has given it up.
+        current: The execution while its code runs, or None.
     """
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
+        self.current: Execution | None = execution
         self.stack: HandlerStack | None = None
         self.task: asyncio.Task[Any] | None = None
         self.remainder: Timer | None = None
@@ -207,7 +209,7 @@ class SimulatedRunner:
         else:
             run.stack = self._new_stack()
             run.stack.start(
-                partial(self._run_sync, execution),
+                partial(self._run_sync, run),
                 f"the handler of {name!r}",
                 partial(self._returned, run),
             )
@@ -238,10 +240,11 @@ class SimulatedRunner:
     async def _run_task(self, run: _RunningHandler) -> None:
         error: BaseException | None = None
         try:
-            RUNNING.set(run.execution)
+            _enter(run)
             await run.execution.chain.run_async(run.execution.job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
+        run.current = None
         leftover_s = self._leftover_s(run.execution)
         if leftover_s > 0 and not isinstance(error, asyncio.CancelledError):
             try:
@@ -252,12 +255,14 @@ class SimulatedRunner:
 
     # Sync handlers.
 
-    def _run_sync(self, execution: Execution) -> None:
-        RUNNING.set(execution)  # in the context of the stack's thread
+    def _run_sync(self, run: _RunningHandler) -> None:
+        _enter(run)  # in the context of the stack's thread
         try:
-            execution.chain.run(execution.job, lambda: self.loop)
+            run.execution.chain.run(run.execution.job, lambda: self.loop)
         finally:
+            run.current = None
             RUNNING.set(None)
+            WORKER.set(None)
 
     def _returned(self, run: _RunningHandler, error: BaseException | None) -> None:
         """Wait for the time that a handler still takes; this needs no stack."""
@@ -269,3 +274,9 @@ class SimulatedRunner:
 
     def _new_stack(self) -> HandlerStack:
         return HandlerStack(self._host, self._connection, self._threads, self.loop)
+
+
+def _enter(run: _RunningHandler) -> None:
+    """Name a job in the current context, as real runners do."""
+    WORKER.set(run)
+    RUNNING.set(run.execution.payload)
