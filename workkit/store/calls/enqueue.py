@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from workkit.store import scripts
+from workkit.store.calls.layout import keys_and_args
 from workkit.store.keys import Keys
-from workkit.store.round_trip import RoundTrip, call
+from workkit.store.round_trip import Command, RoundTrip, call
 
-__all__ = ["MAX_BATCH", "MAX_BATCH_BYTES", "enqueue", "enqueue_one", "enqueue_unique", "schedule"]
+__all__ = [
+    "MAX_BATCH",
+    "MAX_BATCH_BYTES",
+    "ScheduleArgs",
+    "UniqueArgs",
+    "enqueue",
+    "enqueue_one",
+    "enqueue_unique",
+    "read_enqueue",
+    "schedule",
+]
 
 #: Maximum of jobs in one script call: the server keeps all of them in memory.
 MAX_BATCH: Final = 1_000
 #: About how many bytes of jobs one script call has at most.
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+
+
+class ScheduleArgs(NamedTuple):
+    """The arguments of schedule.lua, in their order: a job, and when it is due, epoch seconds."""
+
+    name: str
+    run_at_s: int
+    raw: bytes
+
+
+class UniqueArgs(NamedTuple):
+    """The arguments of enqueue_unique.lua, in their order; see `enqueue_unique`.
+
+    Attributes:
+        run_at_s: When the job is due, epoch seconds; "" for now.
+    """
+
+    name: str
+    raw: bytes
+    value: bytes
+    lives_s: int
+    run_at_s: int | str
+    replaces: int
 
 
 def enqueue_one(keys: Keys, name: str, raw: bytes) -> RoundTrip[None]:
@@ -37,9 +71,21 @@ def enqueue(keys: Keys, batches: Mapping[str, Sequence[bytes]]) -> RoundTrip[Non
     return RoundTrip.one(call(scripts.ENQUEUE, key_list, args), _nothing)
 
 
+def read_enqueue(command: Command) -> list[tuple[str, list[bytes]]]:
+    """Return the names and jobs of a call of enqueue.lua."""
+    _, args = keys_and_args(command)
+    batches, at = [], 0
+    while at < len(args):
+        name, count = args[at], int(args[at + 1])
+        first, at = at + 2, at + 2 + count
+        batches.append((name, list(args[first:at])))
+    return batches
+
+
 def schedule(keys: Keys, name: str, run_at_s: int, raw: bytes) -> RoundTrip[None]:
     """Put one job into the scheduled set."""
-    command = call(scripts.SCHEDULE, (keys.known_jobs, keys.scheduled), (name, run_at_s, raw))
+    args = ScheduleArgs(name, run_at_s, raw)
+    command = call(scripts.SCHEDULE, (keys.known_jobs, keys.scheduled), args)
     return RoundTrip.one(command, _nothing)
 
 
@@ -73,7 +119,7 @@ def enqueue_unique(
     command = call(
         scripts.ENQUEUE_UNIQUE,
         (keys.known_jobs, where, unique_key),
-        (name, raw, value, lives_s, "" if run_at_s is None else run_at_s, int(replaces)),
+        UniqueArgs(name, raw, value, lives_s, "" if run_at_s is None else run_at_s, int(replaces)),
     )
     return RoundTrip.one(command, bool)
 
