@@ -16,6 +16,7 @@ from tests.parity.defects.fleet import FleetPool
 from tests.parity.defects.stage import PATIENCE_S, ParityStage, await_event
 from tests.support.handlers import boom, nothing
 from workkit import Enqueuer, Job, ServerRefused, WorkerPool
+from workkit.store.calls.layout import keys_and_args
 from workkit.store.keys import Keys
 from workkit.store.scripts import Script
 
@@ -168,7 +169,7 @@ def keys_of(command: Any) -> list[bytes]:
     """Name the keys of a command, which scripts count and others have first."""
     head = command[0]
     if isinstance(head, Script):
-        return list(command[2 : 2 + command[1]])
+        return list(keys_and_args(command)[0])
     words = [word if isinstance(word, bytes) else str(word).encode() for word in command[1:]]
     return [] if head in {"SCAN", "CLIENT"} else words[:1]
 

@@ -11,7 +11,7 @@ from workkit.core.clock import Instant
 from workkit.core.history import Record
 from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.handling.execution import Fate, quick_fate
-from workkit.store.calls import beat, exchange
+from workkit.store.calls import beat, resync
 from workkit.store.round_trip import Step
 
 __all__ = ["PoolSync"]
@@ -137,7 +137,7 @@ class PoolSync:
         """
         self._in_step = False
         for old_id in sorted(self._to_adopt):
-            applied = yield from exchange.adopt(
+            applied = yield from resync.adopt(
                 self._keys, old_id, self._identity.pool_id, self._board.names
             )
             if applied is None:  # others have deleted the pool's keys; history may have the records
@@ -153,7 +153,7 @@ class PoolSync:
         records = [*(fate.record for fate in lost.fates), *lost.records]
         if not records:
             return 0
-        recorded = yield from exchange.has_told(self._keys, old_id, lost.sent_ms, records[0])
+        recorded = yield from resync.has_told(self._keys, old_id, lost.sent_ms, records[0])
         return lost.number if recorded else 0
 
     def _resolve(self, pool_id: str, applied: int) -> None:
@@ -177,7 +177,7 @@ class PoolSync:
         """Compare the jobs in Redis with the ledger, and shut out late exchanges."""
         self._in_step = False
         self.fence += 2
-        state = yield from exchange.resync(
+        state = yield from resync.resync(
             self._keys, self._identity.pool_id, self.fence, self._board.names
         )
         if state is None:

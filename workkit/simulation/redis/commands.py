@@ -6,7 +6,10 @@ import re
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from workkit.simulation.redis.exchange_args import exchange_parts
+from workkit.store.calls.exchange import read_exchange
+from workkit.store.calls.layout import head, keys_and_args
+from workkit.store.calls.move import MoveResult
+from workkit.store.calls.plan_slots import PlanKeys
 from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
@@ -64,7 +67,7 @@ def keys_of(command: Command) -> tuple[bytes, ...]:
     """Return the keys that a command names; it touches no others."""
     first = command[0]
     if isinstance(first, Script):
-        return command[2 : 2 + command[1]]
+        return keys_and_args(command)[0]
     if first in {"PING", "SCAN", "SCRIPT", "WAIT", "WAITAOF", "INFO", "TIME"}:
         return ()
     return command[1:] if first in _MANY else command[1:2]
@@ -85,20 +88,25 @@ def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
     keys = keys_of(command)
     name = command_name(command)
     if name == "plan_slots" and reply == 0:
-        return keys[2:6]
-    if name == "move" and isinstance(reply, list) and not any([*reply[:3], reply[4]]):
-        return ()  # all due jobs belong to queues of wrong types
+        return head(PlanKeys, keys)[0].written_always
+    if name == "move" and isinstance(reply, list):
+        result = MoveResult._make(reply)
+        if not (result.moved or result.buried or result.dropped or result.taken):
+            return ()  # all due jobs belong to queues of wrong types
     if name != "exchange" or not isinstance(reply, list) or reply[0] != b"ok":
         return keys
-    pool, retry, dead, *others = keys[:7]
-    changed = [pool, *others]
+    call = read_exchange(command)
+    fixed = call.keys
+    changed = [
+        fixed.pool, fixed.history, fixed.history_head, fixed.recoveries, fixed.begun,
+    ]  # fmt: skip
     fates: set[bytes] = set()
-    parts = exchange_parts(command)
-    for part, got in zip(parts, reply[3:], strict=True):
-        mine = {settled.fate for settled in part.settled}
-        claimed = len(got) > 1
-        changed += part.keys[:1] if claimed or b"b" in mine else ()
-        changed += part.keys[1:4] if claimed or mine else ()
+    for part, got in zip(call.parts, call.reply(reply).claimed, strict=True):
+        mine, queue = {settled.fate for settled in part.settled}, part.keys
+        if got.raws or b"b" in mine:
+            changed.append(queue.jobs)
+        if got.raws or mine:
+            changed += (queue.inprogress, queue.lock, queue.lock_info)
         fates |= mine
-    changed += [retry] * (b"r" in fates) + [dead] * (b"x" in fates)
-    return (*changed, *keys[7 + 6 * len(parts) :])
+    changed += [fixed.retry] * (b"r" in fates) + [fixed.dead] * (b"x" in fates)
+    return (*changed, *call.effect_keys)

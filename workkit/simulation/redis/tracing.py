@@ -9,8 +9,15 @@ from workkit.core import job as wire
 from workkit.core.job import Job
 from workkit.errors import ServerError, Undecodable
 from workkit.simulation.redis.commands import command_name
-from workkit.simulation.redis.exchange_args import exchange_parts
 from workkit.simulation.trace import Trace
+from workkit.store.calls.enqueue import ScheduleArgs, UniqueArgs, read_enqueue
+from workkit.store.calls.exchange import read_exchange
+from workkit.store.calls.layout import head, keys_and_args
+from workkit.store.calls.move import MoveResult, read_move
+from workkit.store.calls.plan_slots import PlanArgs
+from workkit.store.calls.reap import read_reap, reaped
+from workkit.store.calls.remove import read_remove
+from workkit.store.calls.revive import read_revive
 from workkit.store.round_trip import Command
 
 __all__ = ["TraceWriter"]
@@ -28,8 +35,9 @@ class TraceWriter:
     def __init__(self, trace: Trace, now_s: Callable[[], float]) -> None:
         self._trace = trace
         self._now_s = now_s
-        self._readers: dict[str, Callable[[str, tuple[Any, ...], list[Any], Any], None]] = {
+        self._readers: dict[str, Callable[[str, Command, Any], None]] = {
             "enqueue": self._enqueue,
+            "exchange": self._exchange,
             "enqueue_unique": self._enqueue_unique,
             "schedule": self._schedule,
             "plan_slots": self._plan_slots,
@@ -44,17 +52,9 @@ class TraceWriter:
         if command[0] == "HSET" and "checkin" in command:
             self._checkin(where, dict(zip(command[2::2], command[3::2], strict=True)))
             return
-        name = command_name(command)
-        reader = self._readers.get(name)
-        if isinstance(reply, ServerError):
-            return
-        if name == "exchange":
-            self._exchange(where, command, reply)
-            return
-        if reader is None:
-            return
-        keys_end = 2 + command[1]
-        reader(where, command[2:keys_end], list(command[keys_end:]), reply)
+        reader = self._readers.get(command_name(command))
+        if reader is not None and not isinstance(reply, ServerError):
+            reader(where, command, reply)
 
     def _job(self, kind: str, where: str, raw: bytes, **detail: Any) -> None:
         job = _read(raw)
@@ -67,68 +67,70 @@ class TraceWriter:
     def _in_s(self, at_s: Any) -> float:
         return round(float(at_s) - self._now_s(), 3)
 
-    def _enqueue(self, where: str, _keys: Any, args: list[Any], _reply: Any) -> None:
-        at = 0
-        while at < len(args):
-            count = int(args[at + 1])
-            for raw in args[at + 2 : at + 2 + count]:
+    def _enqueue(self, where: str, command: Command, _reply: Any) -> None:
+        for _, raws in read_enqueue(command):
+            for raw in raws:
                 self._job("enqueued", where, raw, args=_read(raw).args)
-            at += 2 + count
 
-    def _enqueue_unique(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
-        raw, due_s = args[1], args[4]
-        detail: dict[str, Any] = {"args": _read(raw).args}
-        if due_s != "":
-            detail["in_s"] = self._in_s(due_s)
-        kind = "scheduled" if due_s != "" else "enqueued"
-        self._job(kind if reply else "refused", where, raw, **detail, unique=True)
+    def _enqueue_unique(self, where: str, command: Command, reply: Any) -> None:
+        sent = UniqueArgs._make(keys_and_args(command)[1])
+        detail: dict[str, Any] = {"args": _read(sent.raw).args}
+        if sent.run_at_s != "":
+            detail["in_s"] = self._in_s(sent.run_at_s)
+        kind = "scheduled" if sent.run_at_s != "" else "enqueued"
+        self._job(kind if reply else "refused", where, sent.raw, **detail, unique=True)
 
-    def _schedule(self, where: str, _keys: Any, args: list[Any], _reply: Any) -> None:
-        self._job("scheduled", where, args[2], args=_read(args[2]).args, in_s=self._in_s(args[1]))
+    def _schedule(self, where: str, command: Command, _reply: Any) -> None:
+        sent = ScheduleArgs._make(keys_and_args(command)[1])
+        in_s = self._in_s(sent.run_at_s)
+        self._job("scheduled", where, sent.raw, args=_read(sent.raw).args, in_s=in_s)
 
-    def _plan_slots(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
+    def _plan_slots(self, where: str, command: Command, reply: Any) -> None:
         if reply:
-            self._trace.add("cron slot", where, args[0], "", planned=reply)
+            plan, _ = head(PlanArgs, keys_and_args(command)[1])
+            self._trace.add("cron slot", where, plan.name, "", planned=reply)
 
-    def _move(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
-        first = 3 + int(args[1])
-        jobs = range(first, len(args), 5)
-        if not sum(reply[:4]) and not reply[4]:
+    def _move(self, where: str, command: Command, reply: Any) -> None:
+        result = MoveResult._make(reply)
+        if not (result.moved or result.buried or result.dropped or result.left or result.taken):
             return
-        for at in jobs:
+        for row in read_move(command):
             # The reply does not say which of them were still there.
-            if int(args[at + 2]) and args[at + 4] == "":
-                self._job("due", where, args[at])
+            if int(row.queue_at) and row.retired == "":
+                self._job("due", where, row.raw)
 
     def _exchange(self, where: str, command: Command, reply: Any) -> None:
-        if reply[0] != b"ok":
+        call = read_exchange(command)
+        answer = call.reply(reply)
+        if answer.status != "ok":
             return
-        applied = iter(reply[1])
-        for part in exchange_parts(command):
+        applied = iter(answer.applied)
+        for part in call.parts:
             for settled in part.settled:
-                if next(applied) == ord("1"):
+                if next(applied):
                     due = settled.fate == b"r"
                     detail = {"in_s": self._in_s(settled.score)} if due else {}
                     self._job(_FATES[settled.fate], where, settled.raw, **detail)
-        for got in reply[3:]:
-            for raw in got[1:]:
+        for claimed in answer.claimed:
+            for raw in claimed.raws:
                 self._job("claimed", where, raw)
 
-    def _reap(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
-        if reply[0] == b"ok":
-            for at, fate in zip(range(5, len(args), 6), reply[3], strict=True):
-                if fate != ord("-"):
-                    self._job("died" if fate == ord("d") else "recovered", where, args[at])
+    def _reap(self, where: str, command: Command, reply: Any) -> None:
+        outcome = reaped(reply)
+        if outcome.status == "ok":
+            for row, fate in zip(read_reap(command), outcome.fates, strict=True):
+                if fate != "-":
+                    self._job("died" if fate == "d" else "recovered", where, row.raw)
 
-    def _remove(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
-        for at, bit in zip(range(3, len(args), 4), reply, strict=False):
+    def _remove(self, where: str, command: Command, reply: Any) -> None:
+        for row, bit in zip(read_remove(command), reply, strict=False):
             if bit == ord("1"):
-                self._job("deleted", where, args[at])
+                self._job("deleted", where, row.raw)
 
-    def _revive(self, where: str, _keys: Any, args: list[Any], reply: Any) -> None:
-        for at, bit in zip(range(4 + int(args[1]), len(args), 7), reply, strict=False):
+    def _revive(self, where: str, command: Command, reply: Any) -> None:
+        for row, bit in zip(read_revive(command), reply, strict=False):
             if bit == ord("1"):
-                self._job("revived", where, args[at])
+                self._job("revived", where, row.raw)
 
 
 def _read(raw: bytes) -> Job:

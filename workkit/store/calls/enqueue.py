@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from workkit.store import scripts
+from workkit.store.calls.layout import keys_and_args
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command, RoundTrip, call
 
 __all__ = [
     "MAX_BATCH",
     "MAX_BATCH_BYTES",
+    "ScheduleArgs",
+    "UniqueArgs",
     "Written",
     "enqueue",
     "enqueue_one",
     "enqueue_unique",
+    "read_enqueue",
     "read_written",
     "schedule",
     "without",
@@ -25,6 +29,29 @@ __all__ = [
 MAX_BATCH: Final = 1_000
 #: About how many bytes of jobs one script call has at most.
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+
+
+class ScheduleArgs(NamedTuple):
+    """The arguments of schedule.lua, in their order: a job, and when it is due, epoch seconds."""
+
+    name: str
+    run_at_s: int
+    raw: bytes
+
+
+class UniqueArgs(NamedTuple):
+    """The arguments of enqueue_unique.lua, in their order; see `enqueue_unique`.
+
+    Attributes:
+        run_at_s: When the job is due, epoch seconds; "" for now.
+    """
+
+    name: str
+    raw: bytes
+    value: bytes
+    lives_s: int
+    run_at_s: int | str
+    replaces: int
 
 
 class Written(NamedTuple):
@@ -65,9 +92,21 @@ def enqueue(keys: Keys, batches: Mapping[str, Sequence[bytes]]) -> RoundTrip[Non
     return RoundTrip.one(call(scripts.ENQUEUE, key_list, args), _nothing)
 
 
+def read_enqueue(command: Command) -> list[tuple[str, list[bytes]]]:
+    """Return the names and jobs of a call of enqueue.lua."""
+    _, args = keys_and_args(command)
+    batches, at = [], 0
+    while at < len(args):
+        name, count = args[at], int(args[at + 1])
+        first, at = at + 2, at + 2 + count
+        batches.append((name, list(args[first:at])))
+    return batches
+
+
 def schedule(keys: Keys, name: str, run_at_s: int, raw: bytes) -> RoundTrip[None]:
     """Put one job into the scheduled set."""
-    command = call(scripts.SCHEDULE, (keys.known_jobs, keys.scheduled), (name, run_at_s, raw))
+    args = ScheduleArgs(name, run_at_s, raw)
+    command = call(scripts.SCHEDULE, (keys.known_jobs, keys.scheduled), args)
     return RoundTrip.one(command, _nothing)
 
 
@@ -101,23 +140,24 @@ def enqueue_unique(
     command = call(
         scripts.ENQUEUE_UNIQUE,
         (keys.known_jobs, where, unique_key),
-        (name, raw, value, lives_s, "" if run_at_s is None else run_at_s, int(replaces)),
+        UniqueArgs(name, raw, value, lives_s, "" if run_at_s is None else run_at_s, int(replaces)),
     )
     return RoundTrip.one(command, bool)
 
 
 def read_written(command: Command) -> list[Written]:
     """Return the jobs that a command puts into Redis; none for a command of another module."""
-    script, count, *rest = command if len(command) > 1 else (*command, 0)
+    script = command[0]
     if script is scripts.ENQUEUE:
-        return [Written(name, raw) for name, raws in _batches(rest[count:]) for raw in raws]
+        return [Written(name, raw) for name, raws in read_enqueue(command) for raw in raws]
     if script is scripts.SCHEDULE:
-        name, run_at_s, raw = rest[count:]
-        return [Written(name, raw, run_at_s)]
+        due = ScheduleArgs(*keys_and_args(command)[1])
+        return [Written(due.name, due.raw, due.run_at_s)]
     if script is scripts.ENQUEUE_UNIQUE:
-        name, raw, _, _, run_at_s, replaces = rest[count:]
-        due_s = None if run_at_s == "" else run_at_s
-        return [Written(name, raw, due_s, rest[2], bool(replaces))]
+        keys, args = keys_and_args(command)
+        new = UniqueArgs(*args)
+        due_s = None if new.run_at_s == "" else int(new.run_at_s)
+        return [Written(new.name, new.raw, due_s, keys[2], bool(new.replaces))]
     return []
 
 
@@ -125,10 +165,10 @@ def without(command: Command, names: Collection[str]) -> Command | None:
     """Return a command of this module without the jobs of some names; None if none is left."""
     if command[0] is not scripts.ENQUEUE:
         return None if read_written(command)[0].name in names else command
-    known_jobs, *queues = command[2 : 2 + command[1]]
+    known_jobs, *queues = keys_and_args(command)[0]
     kept = [
         (queue, name, raws)
-        for queue, (name, raws) in zip(queues, _batches(command[2 + command[1] :]), strict=True)
+        for queue, (name, raws) in zip(queues, read_enqueue(command), strict=True)
         if name not in names
     ]
     if not kept:
@@ -137,15 +177,6 @@ def without(command: Command, names: Collection[str]) -> Command | None:
     for _, name, raws in kept:
         args += (name, len(raws), *raws)
     return call(scripts.ENQUEUE, (known_jobs, *(queue for queue, _, _ in kept)), args)
-
-
-def _batches(args: Sequence[Any]) -> Iterator[tuple[str, Sequence[bytes]]]:
-    """Yield the names and the jobs in the arguments of the script that enqueues."""
-    at = 0
-    while at < len(args):
-        end = at + 2 + args[at + 1]
-        yield args[at], args[at + 2 : end]
-        at = end
 
 
 def _nothing(reply: object) -> None:

@@ -1,4 +1,4 @@
-"""The dispatcher's exchanges: settle and claim, look, resync, adopt."""
+"""The dispatcher's exchanges: settle and claim, look."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from workkit.core.history import Record, unpack
 from workkit.store import scripts
-from workkit.store.keys import Keys
-from workkit.store.replies import number, pairs, text
-from workkit.store.round_trip import RoundTrip, call
+from workkit.store.calls.layout import head, keys_and_args
+from workkit.store.keys import Keys, QueueKeys
+from workkit.store.replies import number, text
+from workkit.store.round_trip import Command, RoundTrip, call
 
 __all__ = [
     "Claimed",
     "Effect",
+    "ExchangeCall",
+    "ExchangeKeys",
     "ExchangeReply",
     "HistoryBlob",
     "IdleLook",
+    "QueuePart",
+    "Settled",
     "Settlement",
-    "adopt",
     "exchange",
-    "has_told",
     "look",
-    "resync",
+    "read_exchange",
     "tracked_keys",
 ]
 
 #: Maximum of claims of one queue in one exchange; Lua's stack bounds how much it can unpack.
 MAX_CLAIM: Final = 1_000
-#: How many entries of history `has_told` searches for a record.
-_LOOKED_AT: Final = 1_000
+#: The fates of jobs that go to a sorted set.
+_SCORED: Final = frozenset({b"r", b"x"})
 _TRACKED: Final = "tracking_total_keys:"
 
 
@@ -156,9 +158,21 @@ class _Part(NamedTuple):
         for index in self.others:
             settlement = settlements[index]
             args += (settlement.fate, settlement.raw)
-            if settlement.fate in {b"r", b"x"}:
+            if settlement.fate in _SCORED:
                 args += (settlement.score, settlement.new)
         return args
+
+
+class ExchangeKeys(NamedTuple):
+    """The keys that an exchange begins with; six a queue follow, then keys of effects."""
+
+    pool: bytes
+    retry: bytes
+    dead: bytes
+    history: bytes
+    history_head: bytes
+    recoveries: bytes
+    begun: bytes
 
 
 def exchange(
@@ -194,14 +208,12 @@ def exchange(
             part.begun.append(index)
         else:
             part.done.append(index)
+    # The fields of `ExchangeKeys`; to build the record would take a tenth of a small exchange.
     key_list: list[bytes] = [
         keys.pool(pool_id), keys.retry, keys.dead, keys.history, keys.history_head,
         keys.recoveries, keys.begun,
     ]  # fmt: skip
-    args: list[Any] = [
-        pool_id, fence, fence + 1, now_ms, history.max_records, history.records, history.blob,
-        history.host, history.max_bytes, history.version, len(parts),
-    ]  # fmt: skip
+    args: list[Any] = [pool_id, fence, fence + 1, now_ms, *history, len(parts)]
     flat: list[int] = []
     for name, part in parts.items():
         key_list += keys.queue(name, pool_id)
@@ -226,6 +238,82 @@ def exchange(
         lambda replies: _parse(replies[0], list(parts), flat),
         meanwhile=meanwhile,
     )
+
+
+class Settled(NamedTuple):
+    """A job that an exchange settles.
+
+    Attributes:
+        fate: As in `Settlement`.
+        raw: Its bytes.
+        score: When it is due or died, epoch seconds; 0 for other fates.
+    """
+
+    fate: bytes
+    raw: bytes
+    score: int = 0
+
+
+class QueuePart(NamedTuple):
+    """The part of an exchange that concerns one queue.
+
+    Attributes:
+        keys: The queue's keys.
+        settled: The jobs that it settles, in the order of the reply.
+    """
+
+    keys: QueueKeys
+    settled: list[Settled]
+
+
+class ExchangeCall(NamedTuple):
+    """An exchange, read from its command.
+
+    Attributes:
+        keys: The keys that it begins with.
+        parts: One for each queue.
+        effect_keys: The keys of further writes.
+    """
+
+    keys: ExchangeKeys
+    parts: list[QueuePart]
+    effect_keys: tuple[bytes, ...]
+
+    def reply(self, reply: Any) -> ExchangeReply:
+        """Read its reply; `applied` has the order of the parts, and the queues have no names."""
+        count = sum(len(part.settled) for part in self.parts)
+        return _parse(reply, [""] * len(self.parts), list(range(count)))
+
+
+def read_exchange(command: Command) -> ExchangeCall:
+    """Read a call of exchange.lua: the reverse of `exchange`."""
+    keys, args = keys_and_args(command)
+    fixed, rest = head(ExchangeKeys, keys)
+    at = 4 + len(HistoryBlob._fields)  # behind the pool, the two fences and the time
+    count, at = int(args[at]), at + 1
+    parts = []
+    for _ in range(count):
+        queue, rest = head(QueueKeys, rest)
+        settled, at = _read_part(args, at + 1)  # behind how many jobs to claim
+        parts.append(QueuePart(queue, settled))
+    return ExchangeCall(fixed, parts, tuple(rest))
+
+
+def _read_part(args: Sequence[Any], at: int) -> tuple[list[Settled], int]:
+    """Read what `_Part.arguments` has written; return it and the place behind it."""
+    count, at = int(args[at]), at + 1
+    settled = [Settled(b"d", raw) for raw in args[at : at + count]]
+    at += count
+    count, at = int(args[at]), at + 1
+    settled += [Settled(b"d", raw) for raw in args[at : at + 2 * count : 2]]
+    at += 2 * count
+    count, at = int(args[at]), at + 1
+    for _ in range(count):
+        fate, raw = args[at], args[at + 1]
+        has_score = fate in _SCORED
+        settled.append(Settled(fate, raw, args[at + 2] if has_score else 0))
+        at += 4 if has_score else 2
+    return settled, at
 
 
 def _parse(reply: Any, names: list[str], flat: list[int]) -> ExchangeReply:
@@ -298,74 +386,3 @@ def tracked_keys() -> RoundTrip[int | None]:
         return number(next(found, None))
 
     return RoundTrip([("INFO", "stats")], parse, tolerant=True)
-
-
-def resync(
-    keys: Keys, pool_id: str, fence: int, queues: Sequence[str]
-) -> RoundTrip[tuple[int, dict[str, list[bytes]]] | None]:
-    """Read the jobs that the pool holds, and set a new fence.
-
-    Returns:
-        An exchange that gives the number of the last applied exchange and the in-progress list of
-        each queue, newest first; None if the pool is not registered.
-    """
-    key_list = [keys.pool(pool_id), *(keys.queue(name, pool_id).inprogress for name in queues)]
-
-    def parse(reply: Any) -> tuple[int, dict[str, list[bytes]]] | None:
-        if reply[0] != b"ok":
-            return None
-        # A malformed number counts as old, so that no job is settled twice.
-        return number(reply[1]) or 0, dict(zip(queues, reply[2:], strict=True))
-
-    return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)
-
-
-def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[int | None]:
-    """Move the jobs that a pool holds to its new id.
-
-    Args:
-        keys: The namespace.
-        old_id: The id that other pools declared dead.
-        new_id: The id that is registered now.
-        queues: The pool's queues.
-
-    Returns:
-        An exchange that gives the number of the last exchange that was applied under the old id;
-        None if its heartbeat is gone.
-    """
-    key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
-    for name in queues:
-        old = keys.queue(name, old_id)
-        key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
-    args = (old_id, new_id)
-    return RoundTrip.one(call(scripts.ADOPT, key_list, args), number)
-
-
-def has_told(keys: Keys, pool_id: str, since_ms: int, record: Record) -> RoundTrip[bool]:
-    """Tell whether history has a record that a pool sent, in the entries since then.
-
-    Args:
-        keys: The namespace.
-        pool_id: The id under which the pool sent it.
-        since_ms: When the pool sent it, epoch milliseconds.
-        record: The record.
-    """
-    command = ("XRANGE", keys.history, since_ms, "+", "COUNT", _LOOKED_AT)
-
-    def parse(replies: list[Any]) -> bool:
-        entries = replies[0] if isinstance(replies[0], list) else []
-        rows = [dict(pairs(fields)) for _, fields in entries]
-        told = (row.get(b"r", b"") for row in rows if text(row.get(b"pool")) == pool_id)
-        return any(_names(blob, record) for blob in told)
-
-    return RoundTrip((command,), parse, tolerant=True)
-
-
-def _names(blob: bytes, record: Record) -> bool:
-    """Tell whether an entry holds a record of the same execution with the same end."""
-    try:
-        known = unpack(blob)
-    except msgspec.MsgspecError:
-        return False
-    mine = (record.job_id, record.started_ms, record.finished_ms, record.outcome)
-    return mine in [(r.job_id, r.started_ms, r.finished_ms, r.outcome) for r in known]

@@ -7,18 +7,22 @@ from typing import Any, Final, NamedTuple
 
 from workkit.core.lifetimes import MARKS_KEPT_S
 from workkit.store import scripts
+from workkit.store.calls.layout import head, keys_and_args, rows
 from workkit.store.keys import Keys
 from workkit.store.replies import pairs, text
-from workkit.store.round_trip import RoundTrip, call
+from workkit.store.round_trip import Command, RoundTrip, call
 
 __all__ = [
     "BATCH_BYTES",
     "Due",
+    "MoveArgs",
     "MoveResult",
+    "MoveRow",
     "declared",
     "due",
     "move",
     "next_due",
+    "read_move",
 ]
 
 #: About how many bytes of jobs one step of the requeuer reads; the move script gets twice as many.
@@ -85,6 +89,32 @@ class Due(NamedTuple):
     seen: str = ""
 
 
+class MoveArgs(NamedTuple):
+    """The arguments that a call of move.lua begins with; names of queues follow, then rows."""
+
+    now_s: int
+    queues: int
+    kept_s: int
+
+
+class MoveRow(NamedTuple):
+    """A job in a call of move.lua.
+
+    Attributes:
+        raw: The member of the sorted set.
+        new: The bytes for the queue, or for the dead set.
+        queue_at: Which of the named queues is its queue, from 1 on; 0 to bury it.
+        slot_at: Which of the keys behind the queues is its slot, from 1 on; 0 for other jobs.
+        retired: Due time, last declaration and field of a slot to take back, or "".
+    """
+
+    raw: bytes
+    new: bytes
+    queue_at: int
+    slot_at: int
+    retired: str
+
+
 class MoveResult(NamedTuple):
     """The outcome of a batch; see move.lua. `taken` has the places of slots, from 1 on."""
 
@@ -109,17 +139,19 @@ def move(keys: Keys, source: bytes, jobs: Sequence[Due], now_s: int) -> RoundTri
     slots = list(dict.fromkeys(job.slot for job in jobs if job.slot))
     queue_at = {name: at for at, name in enumerate(queues, 1)} | {"": 0}
     slot_at = {slot: at for at, slot in enumerate(slots, 1)} | {"": 0}
-    args: list[Any] = [now_s, len(queues), MARKS_KEPT_S, *queues]
+    args: list[Any] = [*MoveArgs(now_s, len(queues), MARKS_KEPT_S), *queues]
     for job in jobs:
         retired = f"{job.due_s} {job.seen} {job.retired}" if job.retired else ""
-        args += (job.raw, job.new, queue_at[job.queue], slot_at[job.slot], retired)
+        args += MoveRow(job.raw, job.new, queue_at[job.queue], slot_at[job.slot], retired)
     key_list = [
         source, keys.known_jobs, keys.dead, keys.periodic, keys.periodic_seen,
                 *(keys.jobs(name) for name in queues), *(keys.slot(slot) for slot in slots),
     ]  # fmt: skip
+    return RoundTrip.one(call(scripts.MOVE, key_list, args), MoveResult._make)
 
-    def parse(reply: Any) -> MoveResult:
-        moved, buried, dropped, left, taken = reply
-        return MoveResult(moved, buried, dropped, left, taken)
 
-    return RoundTrip.one(call(scripts.MOVE, key_list, args), parse)
+def read_move(command: Command) -> list[MoveRow]:
+    """Return the jobs of a call of move.lua."""
+    _, args = keys_and_args(command)
+    fixed, rest = head(MoveArgs, args)
+    return rows(MoveRow, rest[int(fixed.queues) :])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from workkit.core.lifetimes import MARKS_KEPT_S
 from workkit.store import scripts
@@ -12,11 +12,41 @@ from workkit.store.replies import number, text
 from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
+    "PlanArgs",
+    "PlanKeys",
     "peer_planned_at",
     "plan_slots",
     "planned_until",
     "scheduled_between",
 ]
+
+
+class PlanKeys(NamedTuple):
+    """The keys that a call of plan_slots.lua begins with; the keys of the slots follow."""
+
+    scheduled: bytes
+    known_jobs: bytes
+    periodic: bytes
+    last_periodic_enqueue: bytes
+    periodic_seen: bytes
+    periodic_peer: bytes
+
+    @property
+    def written_always(self) -> tuple[bytes, ...]:
+        """The keys that the script writes even if no slot is new."""
+        return (
+            self.periodic, self.last_periodic_enqueue, self.periodic_seen, self.periodic_peer,
+        )  # fmt: skip
+
+
+class PlanArgs(NamedTuple):
+    """The arguments that it begins with; due time and job of each slot follow."""
+
+    name: str
+    field: str
+    until_s: int
+    now_s: int
+    kept_s: int
 
 
 def planned_until(keys: Keys, fields: Sequence[str]) -> RoundTrip[list[int]]:
@@ -69,12 +99,9 @@ def plan_slots(
     Returns:
         An exchange that gives how many were new.
     """
-    key_list = [
-        keys.scheduled, keys.known_jobs, keys.periodic,
-        keys.last_periodic_enqueue, keys.periodic_seen, keys.periodic_peer,
-        *(keys.slot(slot_id) for slot_id, _, _ in slots),
-    ]  # fmt: skip
-    args: list[Any] = [name, field, until_s, now_s, MARKS_KEPT_S]
+    fixed = PlanKeys(*(getattr(keys, key) for key in PlanKeys._fields))
+    key_list = [*fixed, *(keys.slot(slot_id) for slot_id, _, _ in slots)]
+    args: list[Any] = [*PlanArgs(name, field, until_s, now_s, MARKS_KEPT_S)]
     for _, due_at_s, raw in slots:
         args += (due_at_s, raw)
     return RoundTrip.one(call(scripts.PLAN_SLOTS, key_list, args), int)

@@ -8,18 +8,23 @@ from typing import Any, NamedTuple
 from workkit.core.lifetimes import MARKS_KEPT_S
 from workkit.store import scripts
 from workkit.store.calls.beat import Beat
+from workkit.store.calls.layout import head, keys_and_args, rows
 from workkit.store.keys import Keys
 from workkit.store.replies import number, text
-from workkit.store.round_trip import RoundTrip, call
+from workkit.store.round_trip import Command, RoundTrip, call
 
 __all__ = [
+    "ReapArgs",
+    "ReapRow",
     "Reaped",
     "Recoverable",
     "drop_ghosts",
     "forget",
     "held_counts",
     "in_progress",
+    "read_reap",
     "reap",
+    "reaped",
 ]
 
 
@@ -92,6 +97,27 @@ class Recoverable(NamedTuple):
     own_id: str = ""
 
 
+class ReapArgs(NamedTuple):
+    """The arguments that a call of reap.lua begins with; a row for each job follows."""
+
+    pool_id: str
+    heartbeat_at: bytes
+    now_s: int
+    max_recoveries: int
+    kept_s: int
+
+
+class ReapRow(NamedTuple):
+    """A job in a call of reap.lua: as `Recoverable`, with indexes of its keys (0 for none)."""
+
+    raw: bytes
+    job_id: str
+    dead: bytes
+    slot_at: int
+    unique_at: int
+    own_id: str
+
+
 class Reaped(NamedTuple):
     """The outcome of one call of `reap`: a dead pool's jobs of one queue.
 
@@ -121,25 +147,32 @@ def reap(
     """Give one queue's jobs of a dead pool back, newest claim first."""
     queue = keys.queue(name, pool_id)
     watched = heartbeat_at.encode("utf-8", "surrogateescape")
-    args: list[Any] = [pool_id, watched, now_s, max_recoveries, MARKS_KEPT_S]
+    args: list[Any] = [*ReapArgs(pool_id, watched, now_s, max_recoveries, MARKS_KEPT_S)]
     named = [key for job in jobs for key in (_slot_key(keys, job), job.unique_key.encode()) if key]
     at = {key: index for index, key in enumerate(dict.fromkeys(named), 1)} | {b"": 0}
     for job in jobs:
         slot, unique = at[_slot_key(keys, job)], at[job.unique_key.encode()]
-        args += (job.raw, job.job_id, job.dead, slot, unique, job.own_id)
+        args += ReapRow(job.raw, job.job_id, job.dead, slot, unique, job.own_id)
     key_list = (
         keys.pool(pool_id), keys.dead, keys.recoveries,
         queue.jobs, queue.inprogress, queue.lock, queue.lock_info, keys.begun,
         *dict.fromkeys(named),
     )  # fmt: skip
+    return RoundTrip.one(call(scripts.REAP, key_list, args), reaped)
 
-    def parse(reply: Any) -> Reaped:
-        status = reply[0].decode()
-        if status != "ok":
-            return Reaped(status)
-        return Reaped(status, int(reply[1]), int(reply[2]), text(reply[3]))
 
-    return RoundTrip.one(call(scripts.REAP, key_list, args), parse)
+def read_reap(command: Command) -> list[ReapRow]:
+    """Return the jobs of a call of reap.lua."""
+    _, args = keys_and_args(command)
+    return rows(ReapRow, head(ReapArgs, args)[1])
+
+
+def reaped(reply: Any) -> Reaped:
+    """Read the reply of reap.lua."""
+    status = reply[0].decode()
+    if status != "ok":
+        return Reaped(status)
+    return Reaped(status, int(reply[1]), int(reply[2]), text(reply[3]))
 
 
 def _slot_key(keys: Keys, job: Recoverable) -> bytes:

@@ -7,13 +7,17 @@ from typing import Any, Final, Literal, NamedTuple
 
 from workkit.errors import ServerRefused
 from workkit.store import scripts
+from workkit.store.calls.layout import head, keys_and_args, rows
 from workkit.store.keys import Keys
-from workkit.store.round_trip import RoundTrip, call
+from workkit.store.round_trip import Command, RoundTrip, call
 
 __all__ = [
     "NO_TRASH",
     "Removal",
+    "RemoveArgs",
+    "RemoveRow",
     "Trash",
+    "read_remove",
     "remove",
 ]
 
@@ -47,6 +51,23 @@ class Trash(NamedTuple):
     kept_s: int = 0
 
 
+class RemoveArgs(NamedTuple):
+    """The arguments that a call of remove.lua begins with; a row for each job follows."""
+
+    kind: str
+    kept_s: int
+    now_s: int
+
+
+class RemoveRow(NamedTuple):
+    """A job in a call of remove.lua: as `Removal`, with the index of its key (0 for none)."""
+
+    raw: bytes
+    unique_at: int
+    rule: str
+    mark: str
+
+
 NO_TRASH: Final = Trash()
 
 
@@ -71,12 +92,18 @@ def remove(
     """
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
     at = {unique: i for i, unique in enumerate(uniques, 1)} | {"": 0}
-    args: list[Any] = [kind, trash.kept_s, now_s]
+    args: list[Any] = [*RemoveArgs(kind, trash.kept_s, now_s)]
     for job in jobs:
-        args += (job.raw, at[job.unique_key], job.rule, job.mark)
+        args += RemoveRow(job.raw, at[job.unique_key], job.rule, job.mark)
     trashed = keys.trashed(trash.operation)
     key_list = [key, keys.begun, trashed, *(unique.encode() for unique in uniques)]
     return RoundTrip.one(call(scripts.REMOVE, key_list, args), _bits)
+
+
+def read_remove(command: Command) -> list[RemoveRow]:
+    """Return the jobs of a call of remove.lua."""
+    _, args = keys_and_args(command)
+    return rows(RemoveRow, head(RemoveArgs, args)[1])
 
 
 def _bits(reply: bytes) -> list[bool]:

@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 from workkit.core.lifetimes import UNIQUE_LIVES_S
 from workkit.store import scripts
+from workkit.store.calls.layout import head, keys_and_args, rows
 from workkit.store.calls.remove import NO_TRASH, Trash
 from workkit.store.keys import Keys
-from workkit.store.round_trip import RoundTrip, call
+from workkit.store.round_trip import Command, RoundTrip, call
 
 __all__ = [
     "Revival",
+    "ReviveArgs",
+    "ReviveRow",
+    "read_revive",
     "revive",
 ]
 
@@ -41,6 +45,27 @@ class Revival(NamedTuple):
     job_id: str = ""
 
 
+class ReviveArgs(NamedTuple):
+    """The arguments that a call of revive.lua begins with; names of queues follow, then rows."""
+
+    now_s: int
+    targets: int
+    lives_s: int
+    kept_s: int
+
+
+class ReviveRow(NamedTuple):
+    """A job in a call of revive.lua: as `Revival`, with indexes of its keys (0 for none)."""
+
+    raw: bytes
+    new: bytes
+    plain: bytes
+    target_at: int
+    unique_at: int
+    value: bytes
+    job_id: str
+
+
 def revive(
     keys: Keys,
     source: bytes,
@@ -62,10 +87,10 @@ def revive(
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
     target_at = {target: at for at, target in enumerate(targets, 1)}
     unique_at = {unique: at for at, unique in enumerate(uniques, 1)} | {"": 0}
-    args: list[Any] = [now_s, len(targets), UNIQUE_LIVES_S, trash.kept_s]
+    args: list[Any] = [*ReviveArgs(now_s, len(targets), UNIQUE_LIVES_S, trash.kept_s)]
     args += (queue for _, queue in targets)
     for job in jobs:
-        args += (
+        args += ReviveRow(
             job.raw, job.new, job.plain,
             target_at[job.target, job.queue], unique_at[job.unique_key], job.value, job.job_id,
         )  # fmt: skip
@@ -74,3 +99,10 @@ def revive(
         *(target for target, _ in targets), *(unique.encode() for unique in uniques),
     ]  # fmt: skip
     return RoundTrip.one(call(scripts.REVIVE, key_list, args), lambda reply: reply.decode())
+
+
+def read_revive(command: Command) -> list[ReviveRow]:
+    """Return the jobs of a call of revive.lua."""
+    _, args = keys_and_args(command)
+    fixed, rest = head(ReviveArgs, args)
+    return rows(ReviveRow, rest[int(fixed.targets) :])

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 
 import click
 
@@ -158,6 +158,65 @@ def _waited(job: Job, now: int) -> str:
     return age(now - job.enqueued_at) if job.enqueued_at else "-"
 
 
+class _Listing(NamedTuple):
+    """How the jobs of a sorted set are shown.
+
+    Attributes:
+        kind: The set.
+        columns: The columns of the table.
+        row: Makes the cells of a record, at a time in epoch seconds.
+        nothing: The message for an empty set.
+    """
+
+    kind: Literal["scheduled", "retry", "dead"]
+    columns: Sequence[TableColumn]
+    row: Callable[[Any, int], Sequence[str]]
+    nothing: str
+
+
+def _scheduled_row(found: ScheduledJob, now: int) -> Sequence[str]:
+    return due(found.run_at, now), found.job.id, _name(found.job), _args(found.job)
+
+
+def _retry_row(found: RetryJob, now: int) -> Sequence[str]:
+    job = found.job
+    return due(found.retry_at, now), job.id, _name(job), f"{job.fails}", _error(job)
+
+
+def _dead_row(found: DeadJob, now: int) -> Sequence[str]:
+    job = found.job
+    return age(now - found.died_at), job.id, _name(job), _error(job)
+
+
+_DUE: Final = TableColumn("DUE", right=True)
+_AGO: Final = TableColumn("AGO", right=True)
+_SCHEDULED: Final = _Listing(
+    "scheduled", (_DUE, _ID, _NAME, _ARGS), _scheduled_row, "no jobs are scheduled"
+)
+_RETRY: Final = _Listing(
+    "retry", (_DUE, _ID, _NAME, _FAILS, _ERROR), _retry_row, "no jobs wait to be tried again"
+)
+_DEAD: Final = _Listing("dead", (_AGO, _ID, _NAME, _ERROR), _dead_row, "no jobs are dead")
+
+
+def _list_set(server: Server, extent: _Extent, listing: _Listing, *, as_json: bool) -> None:
+    """Show the jobs of a sorted set, or explain why there are none."""
+    now = now_s()
+    with closing(server.client()) as client:
+        pages: dict[str, Callable[[int], Page[Any]]] = {
+            "scheduled": client.scheduled_jobs,
+            "retry": client.retry_jobs,
+            "dead": client.dead_jobs,
+        }
+        selected = extent.select(client, listing.kind, pages[listing.kind])
+
+        def row(found: Any) -> Sequence[str]:
+            return listing.row(found, now)
+
+        if not _show(listing.columns, row, selected, as_json=as_json):
+            explain(server, client, extent.nothing(listing.nothing))
+
+
 class _InOrder(click.Group):
     """A group whose help lists the commands in the order of the source."""
 
@@ -211,16 +270,7 @@ def queued(server: Server, *, name: str, extent: _Extent, as_json: bool) -> None
 @json_option
 def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
     """Show the jobs that are scheduled for later, the earliest first."""
-    now = now_s()
-
-    def row(found: ScheduledJob) -> Sequence[str]:
-        return due(found.run_at, now), found.job.id, _name(found.job), _args(found.job)
-
-    columns = (TableColumn("DUE", right=True), _ID, _NAME, _ARGS)
-    with closing(server.client()) as client:
-        selected = extent.select(client, "scheduled", client.scheduled_jobs)
-        if not _show(columns, row, selected, as_json=as_json):
-            explain(server, client, extent.nothing("no jobs are scheduled"))
+    _list_set(server, extent, _SCHEDULED, as_json=as_json)
 
 
 @jobs.command(
@@ -235,17 +285,7 @@ def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
 @json_option
 def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
     """Show the failed jobs that will be retried, the earliest first."""
-    now = now_s()
-
-    def row(found: RetryJob) -> Sequence[str]:
-        job = found.job
-        return due(found.retry_at, now), job.id, _name(job), f"{job.fails}", _error(job)
-
-    columns = (TableColumn("DUE", right=True), _ID, _NAME, _FAILS, _ERROR)
-    with closing(server.client()) as client:
-        selected = extent.select(client, "retry", client.retry_jobs)
-        if not _show(columns, row, selected, as_json=as_json):
-            explain(server, client, extent.nothing("no jobs wait to be tried again"))
+    _list_set(server, extent, _RETRY, as_json=as_json)
 
 
 @jobs.command(
@@ -262,17 +302,7 @@ def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
 @json_option
 def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
     """Show the dead jobs, the oldest first. Dead jobs are not retried automatically."""
-    now = now_s()
-
-    def row(found: DeadJob) -> Sequence[str]:
-        job = found.job
-        return age(now - found.died_at), job.id, _name(job), _error(job)
-
-    columns = (TableColumn("AGO", right=True), _ID, _NAME, _ERROR)
-    with closing(server.client()) as client:
-        selected = extent.select(client, "dead", client.dead_jobs)
-        if not _show(columns, row, selected, as_json=as_json):
-            explain(server, client, extent.nothing("no jobs are dead"))
+    _list_set(server, extent, _DEAD, as_json=as_json)
 
 
 @jobs.command(

@@ -1,0 +1,90 @@
+"""Exchanges that find out what became of a lost one: resync, adopt, look into history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from workkit.core.history import Record, unpack
+from workkit.store import scripts
+from workkit.store.keys import Keys
+from workkit.store.replies import number, pairs, text
+from workkit.store.round_trip import RoundTrip, call
+
+__all__ = ["adopt", "has_told", "resync"]
+
+#: How many entries of history `has_told` searches for a record.
+_LOOKED_AT: Final = 1_000
+
+
+def resync(
+    keys: Keys, pool_id: str, fence: int, queues: Sequence[str]
+) -> RoundTrip[tuple[int, dict[str, list[bytes]]] | None]:
+    """Read the jobs that the pool holds, and set a new fence.
+
+    Returns:
+        An exchange that gives the number of the last applied exchange and the in-progress list of
+        each queue, newest first; None if the pool is not registered.
+    """
+    key_list = [keys.pool(pool_id), *(keys.queue(name, pool_id).inprogress for name in queues)]
+
+    def parse(reply: Any) -> tuple[int, dict[str, list[bytes]]] | None:
+        if reply[0] != b"ok":
+            return None
+        # A malformed number counts as old, so that no job is settled twice.
+        return number(reply[1]) or 0, dict(zip(queues, reply[2:], strict=True))
+
+    return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)
+
+
+def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[int | None]:
+    """Move the jobs that a pool holds to its new id.
+
+    Args:
+        keys: The namespace.
+        old_id: The id under which the pool was taken for dead.
+        new_id: The id that is registered now.
+        queues: The pool's queues.
+
+    Returns:
+        An exchange that gives the number of the last exchange that was applied under the old id;
+        None if its heartbeat is gone.
+    """
+    key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
+    for name in queues:
+        old = keys.queue(name, old_id)
+        key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
+    args = (old_id, new_id)
+    return RoundTrip.one(call(scripts.ADOPT, key_list, args), number)
+
+
+def has_told(keys: Keys, pool_id: str, since_ms: int, record: Record) -> RoundTrip[bool]:
+    """Tell whether history has a record that a pool sent, in the entries since then.
+
+    Args:
+        keys: The namespace.
+        pool_id: The id under which the pool sent it.
+        since_ms: When the pool sent it, epoch milliseconds.
+        record: The record.
+    """
+    command = ("XRANGE", keys.history, since_ms, "+", "COUNT", _LOOKED_AT)
+
+    def parse(replies: list[Any]) -> bool:
+        entries = replies[0] if isinstance(replies[0], list) else []
+        rows = [dict(pairs(fields)) for _, fields in entries]
+        told = (row.get(b"r", b"") for row in rows if text(row.get(b"pool")) == pool_id)
+        return any(_names(blob, record) for blob in told)
+
+    return RoundTrip((command,), parse, tolerant=True)
+
+
+def _names(blob: bytes, record: Record) -> bool:
+    """Tell whether an entry holds a record of the same execution with the same end."""
+    try:
+        known = unpack(blob)
+    except msgspec.MsgspecError:
+        return False
+    mine = (record.job_id, record.started_ms, record.finished_ms, record.outcome)
+    return mine in [(r.job_id, r.started_ms, r.finished_ms, r.outcome) for r in known]
