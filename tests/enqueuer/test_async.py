@@ -187,7 +187,7 @@ def test_a_call_that_times_out_disturbs_no_other_that_is_under_way(held_up: Held
         await enqueuer.enqueue("mail")
         held_up.hold()
         others = [asyncio.create_task(enqueuer.enqueue("mail", {"n": n})) for n in range(3)]
-        await until_waiting(held_up, 3)
+        await until_waiting(held_up, 1)  # they share a connection
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await enqueuer.enqueue("late")

@@ -7,15 +7,17 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Self
 
-from workkit.core.clock import Clock, SystemClock
+from workkit.core.clock import Clock, SystemClock, monotonic_s
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
-from workkit.core.options import MAX_JOB_BYTES
+from workkit.core.options import MAX_CONNECTIONS, MAX_JOB_BYTES, check_connections
 from workkit.core.records import ScheduledJob
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, EnqueueSteps, Until
-from workkit.store.connections.aio import AsyncCarrier, async_carrier
-from workkit.store.connections.link import Carrier, carrier
+from workkit.store.connections.aio import AsyncCarrier
+from workkit.store.connections.aio_shared import shared_async_carrier
+from workkit.store.connections.link import Carrier
+from workkit.store.connections.shared import shared_carrier
 from workkit.store.connections.target import RedisLike
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]
@@ -33,9 +35,12 @@ class Enqueuer:
             more). Go cannot read such a job, and its pools would keep it in progress.
         max_job_bytes: A larger job is refused with `InvalidArgs`; 1 MiB by default. Jobs above
             10 KiB are logged as a warning, once per name.
+        max_connections: How many connections calls at once share; 4 by default, and no more than
+            the client may open. docs/reliability.md says how they share.
 
     Raises:
-        InvalidOption: `redis` is neither a client nor a URL, or `max_job_bytes` is out of range.
+        InvalidOption: `redis` is neither a client nor a URL, or `max_job_bytes` or
+            `max_connections` is out of range.
         InvalidName: The namespace is not valid.
 
     Every method raises `InvalidName` or `InvalidArgs` before it sends anything. It raises
@@ -53,6 +58,7 @@ class Enqueuer:
         entropy: Entropy | None = None,
         allow_huge_integers: bool = False,
         max_job_bytes: int = MAX_JOB_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._steps = EnqueueSteps(
             namespace,
@@ -61,7 +67,9 @@ class Enqueuer:
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
-        self._links: Carrier = carrier(redis, namespace)
+        self._links: Carrier = shared_carrier(
+            redis, namespace, check_connections(max_connections), monotonic_s
+        )
 
     def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue.
@@ -180,7 +188,8 @@ class Enqueuer:
     def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
         """Return an enqueuer whose calls return only when the jobs are on replicas or on disk.
 
-        It shares this one's connections; calls of both can be mixed. docs/reliability.md describes
+        It shares this one's connections; calls of both can be mixed. Calls that wait at the same
+        time share a ``WAIT``, and plain calls are never behind it. docs/reliability.md describes
         the server settings that this needs.
 
         Args:
@@ -200,7 +209,7 @@ class Enqueuer:
         return other
 
     def close(self) -> None:
-        """Close the connections; they open again when needed."""
+        """Close each connection as soon as the calls on it are answered; they open when needed."""
         self._links.close()
 
 
@@ -214,6 +223,7 @@ class AsyncEnqueuer:
         entropy: The source of ids.
         allow_huge_integers: As for `Enqueuer`.
         max_job_bytes: As for `Enqueuer`.
+        max_connections: As for `Enqueuer`.
     """
 
     def __init__(
@@ -225,6 +235,7 @@ class AsyncEnqueuer:
         entropy: Entropy | None = None,
         allow_huge_integers: bool = False,
         max_job_bytes: int = MAX_JOB_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._steps = EnqueueSteps(
             namespace,
@@ -233,7 +244,9 @@ class AsyncEnqueuer:
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
-        self._links: AsyncCarrier = async_carrier(redis, namespace)
+        self._links: AsyncCarrier = shared_async_carrier(
+            redis, namespace, check_connections(max_connections)
+        )
 
     async def enqueue(self, name: str, args: Args = None) -> Job:
         """Put a job into its queue; see `Enqueuer.enqueue`."""
@@ -287,5 +300,5 @@ class AsyncEnqueuer:
         return other
 
     async def close(self) -> None:
-        """Close the connections; they open again when needed."""
+        """Close the connections when the calls on them are answered; they open when needed."""
         await self._links.close()
