@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,7 @@ def test_a_call_that_times_out_disturbs_no_other_that_is_under_way(held_up: Held
         await enqueuer.enqueue("mail")
         held_up.hold()
         others = [asyncio.create_task(enqueuer.enqueue("mail", {"n": n})) for n in range(3)]
-        await until_waiting(held_up, 3)
+        await until_waiting(held_up, 1)  # they share a connection
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await enqueuer.enqueue("late")
@@ -216,3 +217,26 @@ def test_a_server_that_restarts_is_found_again(private_server: PrivateServer) ->
         await enqueuer.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.one_server
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_leaves_the_connection_of_its_parent_s_loop_alone(held_up: HeldUp) -> None:
+    enqueuer = AsyncEnqueuer("n", held_up.url)
+    with asyncio.Runner() as runner:
+        runner.run(enqueuer.enqueue("mail"))
+        before = connections(held_up.redis)
+        child = os.fork()
+        if child == 0:
+            try:
+                with asyncio.Runner() as other:
+                    other.run(enqueuer.enqueue("mail"))
+                    other.run(enqueuer.close())
+            except BaseException:  # noqa: BLE001 - the parent is told by the status
+                os._exit(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        runner.run(enqueuer.enqueue("mail"))
+        assert connections(held_up.redis) == before
+        runner.run(enqueuer.close())
+    assert held_up.redis.llen("n:jobs:mail") == 3

@@ -137,7 +137,7 @@ def test_what_a_loop_that_is_gone_has_opened_is_closed_by_the_next_one(
         await asyncio.gather(*(enqueuer.enqueue("mail") for _ in range(5)))
 
     asyncio.run(together())
-    assert named() == 5
+    assert 1 <= named() <= 4
 
     async def once() -> None:
         await enqueuer.enqueue("mail")

@@ -54,7 +54,7 @@ def test_an_interrupted_call_leaves_its_answer_to_nobody(
     enqueuer = Enqueuer("n", held_up.url)
     assert enqueuer.enqueue_unique("held") is not None
     links: Any = enqueuer._links.inner
-    (link,) = links._idle
+    (link,) = links._exclusive._idle
 
     def strike() -> None:
         raise KeyboardInterrupt

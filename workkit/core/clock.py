@@ -7,11 +7,14 @@ monotonic time. It never compares the wall clocks of two hosts.
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-__all__ = ["Clock", "Instant", "SystemClock", "processor_s"]
+__all__ = ["Clock", "Instant", "SystemClock", "monotonic_s", "processor_s"]
+
+#: Seconds on a clock that never goes back, for timeouts of sockets.
+monotonic_s: Final = time.monotonic
 
 
 class Instant(msgspec.Struct, frozen=True, gc=False):

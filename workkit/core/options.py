@@ -13,10 +13,12 @@ from workkit.errors import InvalidOption
 
 __all__ = [
     "LARGE_BYTES",
+    "MAX_CONNECTIONS",
     "MAX_JOB_BYTES",
     "HistoryOptions",
     "JobKeywords",
     "JobOptions",
+    "check_connections",
     "check_flag",
     "check_job_bytes",
     "check_sources",
@@ -31,6 +33,9 @@ __all__ = [
 LARGE_BYTES: Final = 10 * 1024
 #: A job larger than this is refused by default, bytes.
 MAX_JOB_BYTES: Final = 1024 * 1024
+#: How many connections the calls of an enqueuer share by default.
+MAX_CONNECTIONS: Final = 4
+_MOST_CONNECTIONS: Final = 1_000
 #: Redis holds no larger string, bytes.
 _MOST_BYTES: Final = 512 * 1024 * 1024
 _MAX_PRIORITY: Final = 100_000
@@ -247,6 +252,16 @@ def near_match(name: str, known: Collection[str]) -> str:
 
     nearest = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def check_connections(value: object) -> int:
+    """Refuse a number of connections that is not one.
+
+    Raises:
+        InvalidOption: The message names the bounds.
+    """
+    check_whole("max_connections", value, 1, _MOST_CONNECTIONS)
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def check_job_bytes(value: object) -> int:

@@ -9,17 +9,17 @@ from copy import copy
 from typing import Generic, Self, TypeVar, overload
 
 from workkit.core.call import Call
-from workkit.core.clock import Clock
+from workkit.core.clock import Clock, monotonic_s
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
-from workkit.core.options import MAX_JOB_BYTES
+from workkit.core.options import MAX_CONNECTIONS, MAX_JOB_BYTES, check_connections
 from workkit.core.records import ScheduledJob
 from workkit.enqueuer.capturing import AsyncCapturable, Capturable
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, EnqueueSteps, Name, Until, key_of
-from workkit.store.connections.aio import async_carrier
+from workkit.store.connections.aio_shared import shared_async_carrier
 from workkit.store.connections.closing import AsyncClosing, Closing
-from workkit.store.connections.link import carrier
+from workkit.store.connections.shared import shared_carrier
 from workkit.store.connections.target import RedisLike
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]
@@ -42,6 +42,7 @@ class _BaseEnqueuer(ABC, Generic[C]):
         entropy: Entropy | None = None,
         allow_huge_integers: bool = False,
         max_job_bytes: int = MAX_JOB_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._steps = EnqueueSteps(
             namespace,
@@ -50,10 +51,10 @@ class _BaseEnqueuer(ABC, Generic[C]):
             max_job_bytes,
             allow_huge_integers=allow_huge_integers,
         )
-        self._links: C = self._connect(redis, namespace)
+        self._links: C = self._connect(redis, namespace, check_connections(max_connections))
 
     @abstractmethod
-    def _connect(self, redis: RedisLike, namespace: str) -> C:
+    def _connect(self, redis: RedisLike, namespace: str, most: int) -> C:
         """Return the carrier of the steps; connections open when needed."""
 
 
@@ -69,6 +70,8 @@ class Enqueuer(_BaseEnqueuer[Closing]):
             more). Go cannot read such a job, and its pools would keep it in progress.
         max_job_bytes: A larger job is refused with `InvalidArgs`; 1 MiB by default. Jobs above
             10 KiB are logged as a warning, once per name.
+        max_connections: How many connections concurrent calls share; 4 by default, and no more than
+            the client may open. docs/reliability.md says how they share.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL, or another option is not valid.
@@ -80,8 +83,9 @@ class Enqueuer(_BaseEnqueuer[Closing]):
     twice, but not a unique one.
     """
 
-    def _connect(self, redis: RedisLike, namespace: str) -> Closing:
-        return Closing(Capturable(carrier(redis, namespace)), "enqueuer")
+    def _connect(self, redis: RedisLike, namespace: str, most: int) -> Closing:
+        carrier = shared_carrier(redis, namespace, most, monotonic_s)
+        return Closing(Capturable(carrier), "enqueuer")
 
     @overload
     def enqueue(self, call: Call, /) -> Job: ...
@@ -245,6 +249,7 @@ class Enqueuer(_BaseEnqueuer[Closing]):
         """Return an enqueuer whose calls return only when the jobs are on replicas or on disk.
 
         It shares this one's connections; calls of both can be mixed, and closing one closes both.
+        Calls that wait at the same time share a ``WAIT``, and plain calls are never behind it.
         docs/reliability.md describes the server settings that this needs.
 
         Args:
@@ -291,10 +296,13 @@ class AsyncEnqueuer(_BaseEnqueuer[AsyncClosing]):
         entropy: The source of ids.
         allow_huge_integers: As for `Enqueuer`.
         max_job_bytes: As for `Enqueuer`.
+        max_connections: As for `Enqueuer`.
     """
 
-    def _connect(self, redis: RedisLike, namespace: str) -> AsyncClosing:
-        return AsyncClosing(AsyncCapturable(async_carrier(redis, namespace)), "enqueuer")
+    def _connect(self, redis: RedisLike, namespace: str, most: int) -> AsyncClosing:
+        return AsyncClosing(
+            AsyncCapturable(shared_async_carrier(redis, namespace, most)), "enqueuer"
+        )
 
     @overload
     async def enqueue(self, call: Call, /) -> Job: ...

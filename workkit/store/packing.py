@@ -11,7 +11,7 @@ from workkit.store.handshake import lacks
 from workkit.store.round_trip import Command
 from workkit.store.scripts import Script
 
-__all__ = ["packed", "plain", "unknown_script"]
+__all__ = ["by_source", "packed", "plain", "unknown_script"]
 
 
 def packed(commands: Sequence[Command], lacking: Collection[str]) -> bytes:
@@ -38,6 +38,11 @@ def plain(command: Command, lacking: Collection[str]) -> Command:
     if "EVALSHA" in lacking:
         return ("EVAL", script.source, *command[1:])
     return ("EVALSHA", script.sha, *command[1:])
+
+
+def by_source(command: Command) -> Command:
+    """Name a script by its source, for a server that does not know its hash."""
+    return ("EVAL", command[0].source, *command[1:])
 
 
 def unknown_script(command: Command, reply: ServerRefused, lacking: set[str]) -> bool:

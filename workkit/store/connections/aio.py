@@ -12,6 +12,7 @@ from redis import exceptions as redis_errors
 from workkit.errors import ServerRefused
 from workkit.store.carry import carry_async
 from workkit.store.connections.cluster import FOLLOWED, SlotMoved
+from workkit.store.connections.gathering import split
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.connections.target import Target
 from workkit.store.packing import plain, unknown_script
@@ -96,10 +97,12 @@ class AsyncLink:
                 await self.close()
                 self._target.route.moved(reply.where)
                 self._followed += 1
-                return await self.send(commands)
+                ran = i if commands[-1][0] in CONFIRMING else 0  # jobs that are not sent twice
+                return replies[:ran] + await self.send(commands[ran:])
         self._followed = 0
         if was_new and commands[-1][0] in CONFIRMING and self._connection.is_connected:
-            replies[-1] = (await self.send(commands[-1:]))[0]
+            tail = split(commands)[1]
+            replies[-len(tail) :] = await self.send(tail)
         return replies
 
     async def _read(self) -> Any:
@@ -212,11 +215,15 @@ class AsyncLinks:
     Args:
         target: Where the server is.
         timeout_s: As for `AsyncLink`.
+        most: How many links there are at most, if fewer than the client may have.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float | None = None) -> None:
+    def __init__(
+        self, target: Target, *, timeout_s: float | None = None, most: int | None = None
+    ) -> None:
         self._target = target
         self._timeout_s = timeout_s
+        self._most = target.most if most is None else min(most, target.most)
         self._links = _OnLoop()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -224,6 +231,10 @@ class AsyncLinks:
     def label(self) -> str:
         """The server as it may be shown: without user and password."""
         return self._target.label
+
+    def like(self) -> AsyncLinks:
+        """Return another set like this one, without links."""
+        return AsyncLinks(self._target, timeout_s=self._timeout_s, most=self._most)
 
     async def carry(self, step: Step[R]) -> R:
         """Carry out a step on a link that no other task uses during the step.
@@ -254,7 +265,7 @@ class AsyncLinks:
     async def _take(self, links: _OnLoop) -> AsyncLink:
         if links.idle:
             link = links.idle.pop()
-        elif links.made < self._target.most:
+        elif links.made < self._most:
             links.made += 1
             return AsyncLink(self._target, timeout_s=self._timeout_s)
         else:

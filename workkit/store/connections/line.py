@@ -20,7 +20,7 @@ from redis import exceptions as redis_errors
 
 from workkit.store.polling import READABLE, new_poll
 
-__all__ = ["Announced", "Transport", "line_of"]
+__all__ = ["MORE", "Announced", "SocketLine", "Transport", "line_of", "reader_of"]
 
 #: Gets the keys whose change the server announced; None if all keys were flushed.
 Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
@@ -28,7 +28,8 @@ Announced: TypeAlias = "Callable[[list[bytes] | None], None]"
 _BUFFER_BYTES: Final = 65_536
 #: The version of the protocol in which a server can push messages.
 _ANNOUNCES: Final = 3
-_MORE: Final = object()  # hiredis returns it when it needs more bytes
+#: hiredis returns it when it needs more bytes.
+MORE: Final = object()
 _INVALIDATE: Final = b"invalidate"
 
 
@@ -75,22 +76,31 @@ def line_of(connection: Any, announced: Announced) -> Transport:
     """
     tell = weakref.WeakMethod(announced)
     if isinstance(connection._sock, socket.socket):  # noqa: SLF001 - redis-py has no other name for it
-        return _SocketLine(connection, tell)
+        return SocketLine(connection, tell)
     return _ConnectionLine(connection, tell)
 
 
-class _SocketLine:
+def reader_of(connection: Any) -> Any:
+    """Return what reads replies, with redis-py's classes of errors.
+
+    Args:
+        connection: redis-py's connection, of its threads or its asyncio side.
+    """
+    return hiredis.Reader(
+        protocolError=redis_errors.InvalidResponse,
+        replyError=connection._parser.parse_error,  # noqa: SLF001 - its classes of errors
+        notEnoughData=MORE,
+    )
+
+
+class SocketLine:
     """A line over a socket of our own."""
 
-    def __init__(self, connection: Any, tell: weakref.WeakMethod[Announced]) -> None:
+    def __init__(self, connection: Any, tell: weakref.WeakMethod[Announced] | None) -> None:
         self.hears = getattr(connection, "protocol", 3) == _ANNOUNCES
         self._socket = connection._sock  # noqa: SLF001
         self._tell = tell
-        self._reader = hiredis.Reader(
-            protocolError=redis_errors.InvalidResponse,
-            replyError=connection._parser.parse_error,  # noqa: SLF001 - its classes of errors
-            notEnoughData=_MORE,
-        )
+        self._reader = reader_of(connection)
         self._buffer = bytearray(_BUFFER_BYTES)
         self._poll = new_poll()
         self._poll.register(self._socket, READABLE)
@@ -99,6 +109,7 @@ class _SocketLine:
             _let_the_kernel_time(self._socket)
 
     def write(self, packed: bytes) -> None:
+        """Send packed commands."""
         try:
             self._socket.sendall(packed)
         except (TimeoutError, BlockingIOError):
@@ -107,10 +118,11 @@ class _SocketLine:
             raise redis_errors.ConnectionError(f"Error writing to socket: {error}") from None
 
     def read(self) -> Any:
+        """Return the next reply, an error reply as an exception."""
         gets = self._reader.gets
         while True:
             reply = gets()
-            if reply is _MORE:
+            if reply is MORE:
                 self._receive()
             elif isinstance(reply, hiredis.PushNotification):
                 self._take(reply)
@@ -120,17 +132,19 @@ class _SocketLine:
                 return reply
 
     def has_input(self) -> bool:
+        """Tell whether there is input, or the end of the stream; does not wait."""
         waiting = self._reader.has_data() or (self._is_tls and self._socket.pending() > 0)
         return waiting or bool(self._poll.poll(0))
 
     def hear(self) -> None:
+        """Read the messages that the server pushed; wait for one if there is none."""
         gets, heard = self._reader.gets, False
         while True:
             reply = gets()
             if isinstance(reply, hiredis.PushNotification):
                 self._take(reply)
                 heard = True
-            elif reply is not _MORE:
+            elif reply is not MORE:
                 raise redis_errors.ConnectionError(f"a reply that nobody asked for: {reply!r:.80}")
             elif heard:
                 return
@@ -138,10 +152,12 @@ class _SocketLine:
                 self._receive()
 
     def fileno(self) -> int:
+        """Return the descriptor of the socket."""
         descriptor: int = self._socket.fileno()
         return descriptor
 
     def sever(self) -> None:
+        """End the stream; from any thread."""
         _shut(self._socket)
 
     def _receive(self) -> None:
@@ -156,10 +172,10 @@ class _SocketLine:
         if not count:
             raise redis_errors.ConnectionError("Connection closed by server.")
         # The type stub of hiredis does not know buffers.
-        self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
+        self._reader.feed(self._buffer, 0, count)
 
     def _take(self, push: Any) -> None:
-        announced = self._tell()
+        announced = self._tell() if self._tell is not None else None
         if push[0] == _INVALIDATE and announced is not None:
             announced(push[1])
 

@@ -18,6 +18,7 @@ from redis import exceptions as redis_errors
 from workkit.errors import ServerError, ServerRefused
 from workkit.store.carry import carry
 from workkit.store.connections.cluster import FOLLOWED, SlotMoved
+from workkit.store.connections.gathering import split
 from workkit.store.connections.line import Transport, line_of
 from workkit.store.connections.refusals import DEMOTED, NOT_NOW, refusal, unavailable
 from workkit.store.connections.target import Target
@@ -47,6 +48,7 @@ class Link:
         self._connection = target.open(timeout_s=timeout_s, name=name)
         self._pid = os.getpid()
         self._tracking = False
+        self.epoch = 0  # of the set that it belongs to
         self._followed = 0  # how often in a row the slot was on another node of a cluster
         self._heard: list[bytes] = []
         self._line: Transport | None = None
@@ -139,12 +141,14 @@ class Link:
                 self.close()
                 self._target.route.moved(reply.where)
                 self._followed += 1
-                return self.send(commands)
+                ran = i if commands[-1][0] in CONFIRMING else 0  # jobs that are not sent twice
+                return replies[:ran] + self.send(commands[ran:])
         self._followed = 0
-        # WAIT ran before the script. Send it again, but only on the same connection: WAIT covers
-        # only the writes of its own connection.
+        # WAIT ran before the script. Send it again with its write, but only on the same connection:
+        # WAIT covers only the writes of its own connection.
         if was_new and commands[-1][0] in CONFIRMING and self._line is not None:
-            replies[-1] = self.send(commands[-1:])[0]
+            tail = split(commands)[1]
+            replies[-len(tail) :] = self.send(tail)
         return replies
 
     def _evaluate(self, command: Command, before: Command) -> Any:
@@ -304,18 +308,22 @@ class Links:
     Args:
         target: Where the server is.
         timeout_s: As for `Link`.
+        most: How many links there are at most, if fewer than the client may have.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float | None = None) -> None:
+    def __init__(
+        self, target: Target, *, timeout_s: float | None = None, most: int | None = None
+    ) -> None:
         #: Where the server is.
         self.target = target
         self._timeout_s = timeout_s
+        self._most = target.most if most is None else min(most, target.most)
         self._begin()
 
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._idle: deque[Link] = deque()
-        self._made = self._waiting = 0
+        self._made = self._waiting = self._epoch = 0
         self._returned = threading.Condition(threading.Lock())
 
     @property
@@ -333,7 +341,7 @@ class Links:
         try:
             return link.carry(step)
         finally:
-            self._give_back(link)
+            self.give_back(link)
 
     def _take(self) -> Link:
         if self._pid != os.getpid():
@@ -345,14 +353,29 @@ class Links:
         link.usable()
         return link
 
+    def take_idle(self) -> Link | None:
+        """Return a link that no other caller uses, or a new one; None if all are in use."""
+        try:
+            link = self._idle.pop()
+        except IndexError:
+            with self._returned:
+                return self._new() if self._made < self._most else None
+        link.usable()
+        return link
+
+    def _new(self) -> Link:
+        self._made += 1
+        link = Link(self.target, timeout_s=self._timeout_s)
+        link.epoch = self._epoch
+        return link
+
     def _another(self) -> Link:
         with self._returned:
-            if self._made < self.target.most:
-                self._made += 1
-                return Link(self.target, timeout_s=self._timeout_s)
+            if self._made < self._most:
+                return self._new()
             self._waiting += 1
             try:
-                # `_give_back` first appends the link, and then checks whether a caller waits.
+                # `give_back` first appends the link, and then checks whether a caller waits.
                 while True:
                     with suppress(IndexError):  # a thread that does not wait may be faster
                         return self._idle.pop()
@@ -360,17 +383,22 @@ class Links:
             finally:
                 self._waiting -= 1
 
-    def _give_back(self, link: Link) -> None:
+    def give_back(self, link: Link) -> None:
+        """Let other callers use a link."""
+        if link.epoch != self._epoch:
+            link.close()
+            link.epoch = self._epoch
         self._idle.append(link)
         if self._waiting:
             with self._returned:
                 self._returned.notify()
 
     def close(self) -> None:
-        """Close all idle links."""
+        """Close all links, each as soon as the step on it is done."""
+        self._epoch += 1
         closed = []
         while self._idle:
             closed.append(self._idle.pop())
             closed[-1].close()
         for link in closed:
-            self._give_back(link)
+            self.give_back(link)

@@ -10,7 +10,7 @@ from workkit.errors import ServerRefused, ServerUnavailable
 from workkit.store.connections.cluster import SlotMoved
 from workkit.store.connections.target import Target
 
-__all__ = ["DEMOTED", "NOT_NOW", "refusal", "unavailable"]
+__all__ = ["DEMOTED", "NOT_NOW", "call_error", "refusal", "reply_error", "unavailable"]
 
 #: Errors after which the server may soon answer again, so the loops wait and try again.
 NOT_NOW: Final = (
@@ -58,6 +58,24 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
         )
     hint = _HINTS.get(code, "")
     return ServerRefused(code, f"Redis refused: {message}{hint}")
+
+
+def call_error(target: Target, error: BaseException) -> BaseException:
+    """Return the error that a call raises whose connection has broken or was not made."""
+    if isinstance(error, (*NOT_NOW, OSError)):
+        return unavailable(target, error)
+    return refusal(error) if isinstance(error, redis_errors.ResponseError) else error
+
+
+def reply_error(target: Target, reply: Exception) -> ServerRefused:
+    """Translate an error reply of a shared connection.
+
+    Raises:
+        ServerUnavailable: The server will answer later: it loads its data.
+    """
+    if not isinstance(reply, redis_errors.ResponseError):
+        raise unavailable(target, reply)
+    return refusal(reply)
 
 
 _UNKNOWN_USER: Final = redis_errors.AuthenticationError

@@ -194,6 +194,11 @@ class Target:
         kind = SSLConnection if secure else Connection
         return cls._made(kind, settings, cluster, namespace, nodes, given)
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the server is fakeredis, to which there are no sockets."""
+        return self.connection_class.__module__.partition(".")[0] == "fakeredis"
+
     def open(self, *, timeout_s: float | None = None, name: str = "") -> Any:
         """Return a new connection object, not yet connected.
 
