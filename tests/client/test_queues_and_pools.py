@@ -139,8 +139,8 @@ def test_a_pool_is_shown_as_it_describes_itself(stage: ClientStage) -> None:
     assert beat.pid > 0
     assert beat.version == __version__
     assert beat.totals == {
-        "busy": 0, "done": 3, "retried": 0, "died": 0, "discarded": 0, "returned": 0,
-        "fenced": 0, "abandoned": 0,
+        "busy": 0, "done": 3, "retried": 0, "postponed": 0, "died": 0, "discarded": 0,
+        "returned": 0, "fenced": 0, "abandoned": 0,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from workkit.enqueuer.enqueuer import AsyncEnqueuer, Enqueuer
+from workkit.enqueuer.async_enqueuer import AsyncEnqueuer
+from workkit.enqueuer.enqueuer import Enqueuer
 
 __all__ = ["AsyncEnqueuer", "Enqueuer"]

@@ -1,64 +1,28 @@
-"""Puts jobs into Redis, from threads (`Enqueuer`) and from asyncio (`AsyncEnqueuer`)."""
+"""The enqueuer for threads."""
 
 from __future__ import annotations
 
 import datetime
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from copy import copy
-from typing import Generic, Self, TypeVar, overload
+from typing import Self, overload
 
 from workkit.core.call import Call
-from workkit.core.clock import Clock, monotonic_s
-from workkit.core.entropy import Entropy
+from workkit.core.clock import monotonic_s
 from workkit.core.job import Job
-from workkit.core.options import MAX_CONNECTIONS, MAX_JOB_BYTES, check_connections
 from workkit.core.records import ScheduledJob
-from workkit.enqueuer.capturing import AsyncCapturable, Capturable
+from workkit.enqueuer.base import BaseEnqueuer
+from workkit.enqueuer.capturing import Capturable
 from workkit.enqueuer.durability import Confirming, Durability
-from workkit.enqueuer.steps import Args, EnqueueSteps, Name, Until, key_of
-from workkit.store.connections.aio_shared import shared_async_carrier
-from workkit.store.connections.closing import AsyncClosing, Closing
+from workkit.enqueuer.steps import Args, Name, Until, key_of
+from workkit.store.connections.closing import Closing
 from workkit.store.connections.shared import shared_carrier
 from workkit.store.connections.target import RedisLike
 
-__all__ = ["AsyncEnqueuer", "Enqueuer"]
-
-C = TypeVar("C")
+__all__ = ["Enqueuer"]
 
 
-class _BaseEnqueuer(ABC, Generic[C]):
-    """The constructor of both enqueuers; each of them documents the arguments.
-
-    A subclass says with `_connect` how its steps reach Redis.
-    """
-
-    def __init__(
-        self,
-        namespace: str,
-        redis: RedisLike,
-        *,
-        clock: Clock | None = None,
-        entropy: Entropy | None = None,
-        allow_huge_integers: bool = False,
-        max_job_bytes: int = MAX_JOB_BYTES,
-        max_connections: int = MAX_CONNECTIONS,
-    ) -> None:
-        self._steps = EnqueueSteps(
-            namespace,
-            clock,
-            entropy,
-            max_job_bytes,
-            allow_huge_integers=allow_huge_integers,
-        )
-        self._links: C = self._connect(redis, namespace, check_connections(max_connections))
-
-    @abstractmethod
-    def _connect(self, redis: RedisLike, namespace: str, most: int) -> C:
-        """Return the carrier of the steps; connections open when needed."""
-
-
-class Enqueuer(_BaseEnqueuer[Closing]):
+class Enqueuer(BaseEnqueuer[Closing]):
     """Enqueues jobs; safe to share among threads.
 
     Args:
@@ -284,134 +248,3 @@ class Enqueuer(_BaseEnqueuer[Closing]):
     def __exit__(self, *_: object) -> None:
         """Close the connections."""
         self.close()
-
-
-class AsyncEnqueuer(_BaseEnqueuer[AsyncClosing]):
-    """Enqueues jobs from asyncio, with the methods of `Enqueuer`, awaited.
-
-    Args:
-        namespace: Prefix of all Redis keys.
-        redis: A redis-py client (sync or asyncio) or a URL.
-        clock: The source of times.
-        entropy: The source of ids.
-        allow_huge_integers: As for `Enqueuer`.
-        max_job_bytes: As for `Enqueuer`.
-        max_connections: As for `Enqueuer`.
-    """
-
-    def _connect(self, redis: RedisLike, namespace: str, most: int) -> AsyncClosing:
-        return AsyncClosing(
-            AsyncCapturable(shared_async_carrier(redis, namespace, most)), "enqueuer"
-        )
-
-    @overload
-    async def enqueue(self, call: Call, /) -> Job: ...
-    @overload
-    async def enqueue(self, name: str, args: Args = None) -> Job: ...
-    async def enqueue(self, name: Name, args: Args = None) -> Job:
-        """Put a job into its queue; see `Enqueuer.enqueue`."""
-        return await self._links.carry(self._steps.enqueue(name, args))
-
-    async def enqueue_many(self, jobs: Iterable[Call | tuple[str, Args]]) -> list[Job]:
-        """Put many jobs into their queues; see `Enqueuer.enqueue_many`."""
-        return await self._links.carry(self._steps.enqueue_many(jobs))
-
-    @overload
-    async def enqueue_in(self, call: Call, /, seconds: float) -> ScheduledJob: ...
-    @overload
-    async def enqueue_in(self, name: str, seconds: float, args: Args = None) -> ScheduledJob: ...
-    async def enqueue_in(self, name: Name, seconds: float, args: Args = None) -> ScheduledJob:
-        """Schedule a job; see `Enqueuer.enqueue_in`."""
-        return await self._links.carry(self._steps.schedule(name, self._steps.after(seconds), args))
-
-    @overload
-    async def enqueue_at(self, call: Call, /, when: datetime.datetime | float) -> ScheduledJob: ...
-    @overload
-    async def enqueue_at(
-        self, name: str, when: datetime.datetime | float, args: Args = None
-    ) -> ScheduledJob: ...
-    async def enqueue_at(
-        self, name: Name, when: datetime.datetime | float, args: Args = None
-    ) -> ScheduledJob:
-        """Schedule a job for a point in time; see `Enqueuer.enqueue_at`."""
-        return await self._links.carry(self._steps.schedule(name, self._steps.at(when), args))
-
-    @overload
-    async def enqueue_unique(self, call: Call, /, *, until: Until = "start") -> Job | None: ...
-    @overload
-    async def enqueue_unique(
-        self, name: str, args: Args = None, *, until: Until = "start"
-    ) -> Job | None: ...
-    async def enqueue_unique(
-        self, name: Name, args: Args = None, *, until: Until = "start"
-    ) -> Job | None:
-        """Put a job into its queue unless one is waiting; see `Enqueuer.enqueue_unique`."""
-        return await self._links.carry(self._steps.unique(name, args, until=until))
-
-    @overload
-    async def enqueue_unique_in(
-        self, call: Call, /, seconds: float, *, until: Until = "start"
-    ) -> ScheduledJob | None: ...
-    @overload
-    async def enqueue_unique_in(
-        self, name: str, seconds: float, args: Args = None, *, until: Until = "start"
-    ) -> ScheduledJob | None: ...
-    async def enqueue_unique_in(
-        self, name: Name, seconds: float, args: Args = None, *, until: Until = "start"
-    ) -> ScheduledJob | None:
-        """Schedule a job unless one is waiting; see `Enqueuer.enqueue_unique_in`."""
-        due_s = self._steps.after(seconds)
-        return await self._links.carry(self._steps.unique_in(name, due_s, args, until=until))
-
-    @overload
-    async def enqueue_unique_by_key(self, call: Call, /, *, key: Args) -> Job | None: ...
-    @overload
-    async def enqueue_unique_by_key(self, name: str, args: Args, key: Args) -> Job | None: ...
-    async def enqueue_unique_by_key(
-        self, name: Name, args: Args = None, key: Args = None
-    ) -> Job | None:
-        """Put a job into its queue or update it; see `Enqueuer.enqueue_unique_by_key`."""
-        args, key = key_of(name, args, key)
-        return await self._links.carry(self._steps.unique(name, args, key=key, by_key=True))
-
-    @overload
-    async def enqueue_unique_in_by_key(
-        self, call: Call, /, seconds: float, *, key: Args
-    ) -> ScheduledJob | None: ...
-    @overload
-    async def enqueue_unique_in_by_key(
-        self, name: str, seconds: float, args: Args, key: Args
-    ) -> ScheduledJob | None: ...
-    async def enqueue_unique_in_by_key(
-        self, name: Name, seconds: float, args: Args = None, key: Args = None
-    ) -> ScheduledJob | None:
-        """Schedule a job or update it; see `Enqueuer.enqueue_unique_in_by_key`."""
-        args, key = key_of(name, args, key)
-        due_s = self._steps.after(seconds)
-        return await self._links.carry(
-            self._steps.unique_in(name, due_s, args, key=key, by_key=True)
-        )
-
-    def durably(self, replicas: int = 1, *, fsync: bool = False, timeout: float = 1.0) -> Self:
-        """Return an enqueuer that waits for replicas or the disk; see `Enqueuer.durably`."""
-        wanted = Durability(self._steps.keys, replicas, fsync, timeout)
-        other = copy(self)
-        vars(other)["_links"] = Confirming(self._links, wanted)
-        return other
-
-    async def close(self) -> None:
-        """Close the connections; later calls raise `Closed`. Present calls end normally."""
-        await self._links.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the enqueuer; the end of the block closes it.
-
-        Raises:
-            Closed: It was closed.
-        """
-        self._links.check()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the connections."""
-        await self.close()
