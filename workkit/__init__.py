@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.errors import (
         ArgsMismatch,
-        Closed,
         InvalidArgs,
         InvalidHandler,
         InvalidName,
@@ -88,7 +87,6 @@ __all__ = [
     "Call",
     "Client",
     "Clock",
-    "Closed",
     "CronEntry",
     "DeadJob",
     "Discard",
@@ -153,7 +151,7 @@ _HOMES: Final = {
     "enqueuer": ("AsyncEnqueuer", "Enqueuer"),
     "core.entropy": ("Entropy",),
     "errors": (
-        "ArgsMismatch", "Closed", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption",
+        "ArgsMismatch", "InvalidArgs", "InvalidHandler", "InvalidName", "InvalidOption",
         "InvalidQuery", "InvalidSpec", "JobTimeout", "LifespanFailed", "MissingExtra",
         "NotConfirmed", "NotDeleted", "NotRetried", "NotUndone", "PoolState", "ServerError",
         "ServerRefused",

@@ -15,7 +15,6 @@
     ├── JobTimeout         a handler ran longer than its timeout
     ├── PoolState          the pool's state does not allow the call
     ├── LifespanFailed     a lifespan of a pool has failed
-    ├── Closed             the enqueuer or client was closed
     ├── MissingExtra       an optional dependency is not installed
     └── ServerError        Redis did not execute the command
         ├── ServerUnavailable   the server was not reached, or the reply was lost
@@ -29,7 +28,6 @@ from __future__ import annotations
 
 __all__ = [
     "ArgsMismatch",
-    "Closed",
     "InvalidArgs",
     "InvalidHandler",
     "InvalidName",
@@ -136,10 +134,6 @@ class LifespanFailed(WorkkitError, RuntimeError):
     Its cause is the error of the lifespan, if there is one. At a start, the pool was not started.
     At a stop, the pool has stopped.
     """
-
-
-class Closed(WorkkitError, RuntimeError):
-    """The enqueuer or client was closed; make a new one."""
 
 
 class MissingExtra(WorkkitError, ImportError):

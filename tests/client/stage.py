@@ -107,7 +107,7 @@ class ClientStage(Stage):
     def client_on(self, link: FaultyLink) -> Client:
         """Make a client that uses one connection, which a test can watch and disturb."""
         client = self.make_client()
-        client._links.inner = link  # the client has opened no other yet
+        client._links = link  # the client has opened no other yet
         return client
 
     def pool(

@@ -1,31 +1,29 @@
-"""An `AsyncClient` answers what a `Client` answers, and both end for good when they are closed."""
+"""An `AsyncClient` answers what a `Client` answers, and both are context managers."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from tests.conftest import WaitUntil
 from tests.engine.signals import PATIENCE_S
 from workkit import (
     AsyncClient,
     AsyncEnqueuer,
     Client,
-    Closed,
     Enqueuer,
+    NotConfirmed,
     NotDeleted,
     NotRetried,
     Place,
     WorkerPool,
 )
 from workkit.admin.actions import Actions, AsyncActions, BulkProgress, Throttle
-from workkit.core.entropy import Entropy
-from workkit.simulation import Simulation
 
 
 def methods(kind: type[Any]) -> dict[str, list[str]]:
@@ -202,30 +200,22 @@ def test_a_throttled_retry_pauses_without_blocking_the_loop_and_can_be_stopped(
 
 
 @pytest.mark.one_server
-def test_what_was_closed_says_so(redis_url: str, namespace: str) -> None:
-    calls: list[Callable[[Any], Any]] = [
-        lambda face: face.enqueue("mail"),
-        lambda face: face.enqueue_many([("mail", None)]),
-        lambda face: face.enqueue_in("mail", 5),
-        lambda face: face.enqueue_unique("mail"),
-        lambda face: face.durably(1).enqueue("mail"),
-    ]
-    with Enqueuer(namespace, redis_url) as enqueuer:
-        durable = enqueuer.durably(1)
+def test_the_end_of_a_block_closes_the_connections_and_a_later_call_opens_one(
+    redis_url: str, namespace: str, redis_client: Redis, wait_until: WaitUntil
+) -> None:
+    def named() -> int:
+        return sum(each["name"] == "workkit" for each in redis_client.client_list())
+
+    before = named()
+    with Enqueuer(namespace, redis_url) as enqueuer, Client(namespace, redis_url) as client:
+        durable = enqueuer.durably(1, timeout=0.1)
         enqueuer.enqueue("mail")
-    for call in calls:
-        with pytest.raises(Closed, match="the enqueuer was closed; make a new one"):
-            call(enqueuer)
-    with pytest.raises(Closed):
+        assert client.queues()[0].count == 1
+        assert named() > before
+    wait_until(lambda: named() == before)
+    with pytest.raises(NotConfirmed):
         durable.enqueue("mail")
-    with pytest.raises(Closed), enqueuer:
-        pass
-    with Client(namespace, redis_url) as client:
-        walk = client.iter_queued_jobs("mail")
-        client.queues()
-    for read in (client.queues, client.retry_all_dead_jobs, lambda: next(walk)):
-        with pytest.raises(Closed, match="the client was closed; make a new one"):
-            read()
+    assert client.queues()[0].count == 2
     client.close()
     enqueuer.close()
 
@@ -233,77 +223,12 @@ def test_what_was_closed_says_so(redis_url: str, namespace: str) -> None:
         async with AsyncEnqueuer(namespace, redis_url) as enqueuer:
             await enqueuer.enqueue("mail")
         async with AsyncClient(namespace, redis_url) as client:
-            walk = client.iter_queued_jobs("mail")
-            assert [queue.count for queue in await client.queues()] == [2]
-        for call in calls:
-            with pytest.raises(Closed, match="the enqueuer was closed"):
-                await call(enqueuer)
-        for read in (client.queues, client.retry_all_dead_jobs, lambda: anext(walk)):
-            with pytest.raises(Closed, match="the client was closed"):
-                await read()
-        with pytest.raises(Closed):
-            async with client:
-                pass
+            assert [queue.count for queue in await client.queues()] == [3]
+        await asyncio.to_thread(wait_until, lambda: named() == before)
+        await enqueuer.enqueue("mail")
+        assert [queue.count for queue in await client.queues()] == [4]
         await client.close()
         await enqueuer.close()
 
     asyncio.run(main())
-
-
-def connections(redis: Any) -> int:
-    return sum(each["name"] == "workkit" for each in redis.client_list())
-
-
-@pytest.mark.one_server
-def test_a_call_that_is_under_way_when_the_end_comes_ends_and_leaves_no_connection(
-    redis_client: Redis, redis_url: str, namespace: str, wait_until: Callable[[Any], Any]
-) -> None:
-    redis: Any = redis_client
-    before = connections(redis)
-    enqueuer, ended = Enqueuer(namespace, redis_url), list[object]()
-    redis.client_pause(600_000, all=False)
-    try:
-        thread = threading.Thread(target=lambda: ended.append(enqueuer.enqueue("mail")))
-        thread.start()
-        wait_until(lambda: redis.info("clients")["blocked_clients"] == 1)
-        enqueuer.close()
-    finally:
-        redis.client_unpause()
-    thread.join(PATIENCE_S)
-    assert len(ended) == 1
-    wait_until(lambda: connections(redis) == before)
-
-
-@pytest.mark.one_server
-def test_blocks_leave_no_connection(
-    redis_client: Redis, redis_url: str, namespace: str, wait_until: Callable[[Any], Any]
-) -> None:
-    before = connections(redis_client)
-
-    async def main() -> None:
-        async with AsyncClient(namespace, redis_url) as client:
-            await asyncio.gather(*(client.queues() for _ in range(5)))
-        async with AsyncEnqueuer(namespace, redis_url) as enqueuer:
-            await asyncio.gather(*(enqueuer.enqueue("mail") for _ in range(5)))
-
-    for _ in range(3):
-        asyncio.run(main())
-        with Client(namespace, redis_url) as client, Enqueuer(namespace, redis_url) as enqueuer:
-            enqueuer.enqueue("mail")
-            client.queues()
-    wait_until(lambda: connections(redis_client) == before)
-
-
-def test_an_async_client_works_in_the_simulator() -> None:
-    with Simulation() as sim:
-        pool, seen = sim.pool(), list[int]()
-        client = AsyncClient(sim.namespace, sim.redis, clock=sim.clock, entropy=Entropy(1))
-
-        @pool.job("work")
-        async def work(job: object) -> None:
-            seen.append(len(await client.queues()))
-
-        sim.enqueuer.enqueue("work")
-        sim.run_until_idle()
-        assert seen == [1]
-        assert client.label == "simulation at a simulated server"
+    wait_until(lambda: named() == before)

@@ -48,9 +48,10 @@ def test_an_enqueuer_that_is_closed_on_each_loop_leaves_nothing_open(
     namespace: str, redis_url: str, redis_client: Redis
 ) -> None:
     before = connections(redis_client)
+    enqueuer = AsyncEnqueuer(namespace, redis_url)
 
     async def enqueue() -> Job:
-        async with AsyncEnqueuer(namespace, redis_url) as enqueuer:
+        async with enqueuer:
             return await enqueuer.enqueue("mail")
 
     for _ in range(3):

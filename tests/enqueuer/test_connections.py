@@ -105,6 +105,8 @@ def test_threads_open_no_more_connections_than_the_client_may_have(held_up: Held
         named = [each for each in held_up.redis.client_list() if each["name"] == "workkit"]
         assert 1 <= len(named) <= 3
     enqueuer.close()
+    assert enqueuer.enqueue("mail") is not None
+    enqueuer.close()
 
 
 @pytest.mark.one_server
@@ -148,7 +150,7 @@ def test_what_a_loop_that_is_gone_has_opened_is_closed_by_the_next_one(
 
 
 @pytest.mark.one_server
-def test_a_closed_client_of_the_user_does_not_matter(
+def test_a_closed_client_and_a_closed_enqueuer_do_not_matter(
     redis_url: str, namespace: str, scene: Scene
 ) -> None:
     client = redis.Redis.from_url(redis_url)
@@ -156,8 +158,8 @@ def test_a_closed_client_of_the_user_does_not_matter(
     client.close()
     for _ in range(3):
         enqueuer.enqueue("mail")
-    enqueuer.close()
-    enqueuer.close()
+        enqueuer.close()
+        enqueuer.close()
     assert len(scene.queue("mail")) == 3
 
 

@@ -53,7 +53,7 @@ def test_an_interrupted_call_leaves_its_answer_to_nobody(
 ) -> None:
     enqueuer = Enqueuer("n", held_up.url)
     assert enqueuer.enqueue_unique("held") is not None
-    links: Any = enqueuer._links.inner
+    links: Any = enqueuer._links
     (link,) = links._exclusive._idle
 
     def strike() -> None:

@@ -33,7 +33,6 @@ from workkit.core.records import (
     WorkerPoolHeartbeat,
     check_place,
 )
-from workkit.store.connections.closing import Closing
 from workkit.store.connections.link import carrier
 from workkit.store.connections.target import RedisLike
 from workkit.store.connections.watching import watch_link
@@ -83,21 +82,16 @@ class LiveReader:
 
     def __init__(self, namespace: str, redis: RedisLike, *, clock: Clock | None = None) -> None:
         self._keys = Keys(namespace)
-        self._links = Closing(carrier(redis, namespace), "client")
+        self._links = carrier(redis, namespace)
         check_sources(clock, None)
         self._clock = clock if clock is not None else SystemClock()
 
     def close(self) -> None:
-        """Close the connections; later calls raise `Closed`."""
+        """Close the connections. A later call opens one again."""
         self._links.close()
 
     def __enter__(self) -> Self:
-        """Return the reader; the end of the block closes it.
-
-        Raises:
-            Closed: It was closed.
-        """
-        self._links.check()
+        """Return the reader; the end of the block closes its connections."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -130,7 +124,7 @@ class LiveReader:
 
     def watch(self) -> OverviewWatch:
         """Return a watch: it reads overviews repeatedly, and each time only the changes."""
-        link = watch_link(self._links.inner)
+        link = watch_link(self._links)
         return LiveWatch(self._keys, link, self._clock) if link is not None else _PollingWatch(self)
 
     def queues(self) -> list[Queue]:

@@ -34,7 +34,6 @@ from workkit.core.records import (
     check_place,
 )
 from workkit.store.connections.aio import async_carrier
-from workkit.store.connections.closing import AsyncClosing
 from workkit.store.connections.target import RedisLike
 from workkit.store.keys import Keys
 from workkit.store.walking import Walk, each_async
@@ -75,21 +74,16 @@ class AsyncLiveReader:
 
     def __init__(self, namespace: str, redis: RedisLike, *, clock: Clock | None = None) -> None:
         self._keys = Keys(namespace)
-        self._links = AsyncClosing(async_carrier(redis, namespace), "client")
+        self._links = async_carrier(redis, namespace)
         check_sources(clock, None)
         self._clock = clock if clock is not None else SystemClock()
 
     async def close(self) -> None:
-        """Close the connections; later calls raise `Closed`."""
+        """Close the connections. A later call opens one again."""
         await self._links.close()
 
     async def __aenter__(self) -> Self:
-        """Return the client; the end of the block closes it.
-
-        Raises:
-            Closed: It was closed.
-        """
-        self._links.check()
+        """Return the client; the end of the block closes its connections."""
         return self
 
     async def __aexit__(self, *_: object) -> None:

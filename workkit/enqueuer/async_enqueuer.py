@@ -15,13 +15,12 @@ from workkit.enqueuer.capturing import AsyncCapturable
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, Name, Until, key_of
 from workkit.store.connections.aio_shared import shared_async_carrier
-from workkit.store.connections.closing import AsyncClosing
 from workkit.store.connections.target import RedisLike
 
 __all__ = ["AsyncEnqueuer"]
 
 
-class AsyncEnqueuer(BaseEnqueuer[AsyncClosing]):
+class AsyncEnqueuer(BaseEnqueuer[AsyncCapturable]):
     """Enqueues jobs from asyncio, with the methods of `Enqueuer`, awaited.
 
     Args:
@@ -34,10 +33,8 @@ class AsyncEnqueuer(BaseEnqueuer[AsyncClosing]):
         max_connections: As for `Enqueuer`.
     """
 
-    def _connect(self, redis: RedisLike, namespace: str, most: int) -> AsyncClosing:
-        return AsyncClosing(
-            AsyncCapturable(shared_async_carrier(redis, namespace, most)), "enqueuer"
-        )
+    def _connect(self, redis: RedisLike, namespace: str, most: int) -> AsyncCapturable:
+        return AsyncCapturable(shared_async_carrier(redis, namespace, most))
 
     @overload
     async def enqueue(self, call: Call, /) -> Job: ...
@@ -135,16 +132,11 @@ class AsyncEnqueuer(BaseEnqueuer[AsyncClosing]):
         return other
 
     async def close(self) -> None:
-        """Close the connections; later calls raise `Closed`. Present calls end normally."""
+        """Close each connection when the calls on it are answered. A later call opens one again."""
         await self._links.close()
 
     async def __aenter__(self) -> Self:
-        """Return the enqueuer; the end of the block closes it.
-
-        Raises:
-            Closed: It was closed.
-        """
-        self._links.check()
+        """Return the enqueuer; the end of the block closes its connections."""
         return self
 
     async def __aexit__(self, *_: object) -> None:

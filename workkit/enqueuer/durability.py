@@ -123,14 +123,6 @@ class Confirming:
         """Close the connections."""
         return self._carrier.close()
 
-    def check(self) -> None:
-        """Check that the connections were not closed.
-
-        Raises:
-            Closed: They were.
-        """
-        self._carrier.check()
-
     @property
     def label(self) -> str:
         """The server's name for display."""

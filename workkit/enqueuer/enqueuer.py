@@ -15,14 +15,13 @@ from workkit.enqueuer.base import BaseEnqueuer
 from workkit.enqueuer.capturing import Capturable
 from workkit.enqueuer.durability import Confirming, Durability
 from workkit.enqueuer.steps import Args, Name, Until, key_of
-from workkit.store.connections.closing import Closing
 from workkit.store.connections.shared import shared_carrier
 from workkit.store.connections.target import RedisLike
 
 __all__ = ["Enqueuer"]
 
 
-class Enqueuer(BaseEnqueuer[Closing]):
+class Enqueuer(BaseEnqueuer[Capturable]):
     """Enqueues jobs; safe to share among threads.
 
     Args:
@@ -47,9 +46,9 @@ class Enqueuer(BaseEnqueuer[Closing]):
     twice, but not a unique one.
     """
 
-    def _connect(self, redis: RedisLike, namespace: str, most: int) -> Closing:
+    def _connect(self, redis: RedisLike, namespace: str, most: int) -> Capturable:
         carrier = shared_carrier(redis, namespace, most, monotonic_s)
-        return Closing(Capturable(carrier), "enqueuer")
+        return Capturable(carrier)
 
     @overload
     def enqueue(self, call: Call, /) -> Job: ...
@@ -233,16 +232,11 @@ class Enqueuer(BaseEnqueuer[Closing]):
         return other
 
     def close(self) -> None:
-        """Close the connections; later calls raise `Closed`. Present calls end normally."""
+        """Close each connection when the calls on it are answered. A later call opens one again."""
         self._links.close()
 
     def __enter__(self) -> Self:
-        """Return the enqueuer; the end of the block closes it.
-
-        Raises:
-            Closed: It was closed.
-        """
-        self._links.check()
+        """Return the enqueuer; the end of the block closes its connections."""
         return self
 
     def __exit__(self, *_: object) -> None:

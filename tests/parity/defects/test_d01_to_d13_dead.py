@@ -172,7 +172,7 @@ def test_d10b_one_of_many_is_deleted_by_pages_and_not_by_decoding_inside_redis(
 ) -> None:
     link = fleet.pool({"a": boom}).link
     client = Client(fleet.namespace, fleet.url, clock=fleet.clock)
-    client._links.inner = link
+    client._links = link
     crowd = {dead("a", f"{i:04}"): DIED_AT for i in range(CROWD)}
     fleet.redis.zadd(f"{fleet.namespace}:{which}", crowd)
     link.sent.clear()
