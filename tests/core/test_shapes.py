@@ -190,7 +190,14 @@ def test_a_backoff_of_another_shape_is_refused_where_it_is_registered(backoff: A
 
 @pytest.mark.parametrize(
     "backoff",
-    [lambda job: 5, lambda job, error: 5, lambda j, n=2: 5, functools.partial(lambda n, job: n, 2), lambda *a: 5, hash],
+    [
+        lambda job: 5,
+        lambda job, error: 5,
+        lambda j, n=2: 5,
+        functools.partial(lambda n, job: n, 2),
+        lambda *a: 5,
+        hash,
+    ],
 )
 def test_a_backoff_of_the_job_is_taken(backoff: Any) -> None:
     pool().job("mail", lambda job: None, backoff=backoff)

@@ -193,10 +193,10 @@ def test_an_until_that_makes_no_sense_writes_nothing(
         (("", None), InvalidName, "job 1500: a job name may not be empty"),
         (("mail", {"a": math.inf}), InvalidArgs, r"job 1500: args\.a: inf"),
         (("mail", [1]), InvalidArgs, "job 1500: args must be a mapping"),
-        ("mail", InvalidArgs, r"job 1500: expected a pair \(name, args\), got 'mail'"),
-        (("mail",), InvalidArgs, "job 1500: expected a pair"),
-        (("mail", None, 5), InvalidArgs, "job 1500: expected a pair"),
-        (None, InvalidArgs, "job 1500: expected a pair"),
+        ("mail", InvalidArgs, r"job 1500: expected a Call or a pair \(name, args\), got 'mail'"),
+        (("mail",), InvalidArgs, "job 1500: expected a Call or a pair"),
+        (("mail", None, 5), InvalidArgs, "job 1500: expected a Call or a pair"),
+        (None, InvalidArgs, "job 1500: expected a Call or a pair"),
     ],
 )
 def test_one_bad_job_among_thousands_is_named_and_none_is_written(

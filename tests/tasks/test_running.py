@@ -207,6 +207,7 @@ def test_tasks_run_in_the_simulator_with_lifespans_and_cron() -> None:
 def test_a_task_that_comes_after_the_start_is_logged(
     make_pool: MakePool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING", "workkit")
     tasks = Tasks()
 
     @tasks.task
