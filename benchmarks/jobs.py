@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Self
 
 from benchmarks.meter import Meter
-from workkit import HistoryOptions, Job, WorkerPool
+from workkit import HistoryOptions, Job, Tasks, WorkerPool
 
 __all__ = ["VARIABLE", "Kind", "Remembering", "WorkerSpec", "burn", "make_pool", "queue_names"]
 
 #: The environment variable that holds the spec.
 VARIABLE: Final = "BENCH_WORKER"
 
-Kind = Literal["sync", "async", "sleep", "burn", "lateness"]
+Kind = Literal["sync", "async", "typed", "typed async", "sleep", "burn", "lateness"]
 Remembering = Literal["default", "args", "nothing"]
 
 
@@ -33,8 +33,9 @@ class WorkerSpec:
     Attributes:
         url: The server.
         namespace: Prefix of all keys.
-        kind: The work of a handler: "sync" and "async" read one argument; "sleep" sleeps 1 ms;
-            "burn" computes for about 1 ms; "lateness" records how long after its second it started.
+        kind: The work of a handler: "sync" and "async" read one argument; "typed" and "typed async" are
+            tasks that get it; "sleep" sleeps 1 ms; "burn" computes for about 1 ms; "lateness"
+            records how long after its second it started.
         queues: How many job names.
         concurrency: How many handlers run at once.
         loops: For "burn".
@@ -80,11 +81,16 @@ def make_pool() -> WorkerPool:
         "args": HistoryOptions(args=True, checkins=True),
         "nothing": None,
     }[spec.remembering]
-    pool = WorkerPool(spec.namespace, spec.url, concurrency=spec.concurrency, history=history)
-    if spec.kind == "async":
+    tasks = _tasks(spec, Meter()) if spec.kind in {"typed", "typed async"} else None
+    pool = WorkerPool(
+        spec.namespace, spec.url, concurrency=spec.concurrency, history=history, tasks=tasks
+    )
+    if spec.kind in {"async", "typed async"}:
         pool.middleware(_pass_on_async)
     else:
         pool.middleware(_pass_on)
+    if tasks is not None:
+        return pool
     handler = _handler(spec, Meter())
     for name in queue_names(spec.queues):
         pool.job(name, handler)
@@ -100,6 +106,23 @@ async def _pass_on_async(
     next: Callable[[], Awaitable[None]],  # noqa: A002 - as documented
 ) -> None:
     await next()
+
+
+def _tasks(spec: WorkerSpec, meter: Meter) -> Tasks:
+    """Return tasks that get what the other handlers read."""
+
+    def take(i: int) -> None:
+        del i
+        meter.hit()
+
+    async def take_async(i: int) -> None:
+        del i
+        meter.hit()
+
+    tasks = Tasks()
+    for name in queue_names(spec.queues):
+        tasks.task(take if spec.kind == "typed" else take_async, name=name)
+    return tasks
 
 
 def _handler(spec: WorkerSpec, meter: Meter) -> Callable[[Job], Any]:

@@ -208,6 +208,7 @@ def test_tasks_run_in_the_simulator_with_lifespans_and_cron() -> None:
 def test_a_task_that_comes_after_the_start_is_logged(
     make_pool: MakePool, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
 ) -> None:
+    caplog.set_level("WARNING", "workkit")
     tasks = Tasks()
 
     @tasks.task

@@ -233,15 +233,29 @@ class Task(Generic[P, R_co]):
         """Return a function of the job that calls the user's; short, since each job calls it."""
         function: Callable[..., Any] = self.function
         decode, astuple = self._codec.decode, msgspec.structs.astuple
+        wanted = self.resources
+        args = [each for each in self._parameters if not each.is_resource]
+        if wanted or any(each.by_name for each in args):
+            return self._run_by_name(resources)
+        plain, convert, refused = self._codec.plain, msgspec.convert, msgspec.ValidationError
+        if plain is None:
+            return lambda job: function(*astuple(decode(job.args)))
+
+        def run(job: Job) -> Any:
+            try:
+                values = convert(job.args, plain)
+            except refused:
+                values = decode(job.args)  # no args, or an error that it explains
+            return function(*astuple(values))
+
+        return run
+
+    def _run_by_name(self, resources: Resources) -> Callable[[Job], Any]:
+        """Return a function of the job that passes all parameters by name."""
+        function: Callable[..., Any] = self.function
+        decode, astuple = self._codec.decode, msgspec.structs.astuple
         wanted, task = self.resources, self.name
         args = [each for each in self._parameters if not each.is_resource]
-        if not wanted and not any(each.by_name for each in args):
-
-            def run_plain(job: Job) -> Any:
-                return function(*astuple(decode(job.args)))
-
-            return run_plain
-
         names = [each.name for each in args]
 
         def run(job: Job) -> Any:

@@ -92,9 +92,10 @@ def history(
 ) -> None:
     """Show the executions of jobs, the newest last.
 
-    Each line is one execution. A job that was retried has several lines. "returned": the pool
-    stopped and gave the job back unfinished. "recovered": the pool of the job died. "fenced":
-    another pool had recovered the job, so this result did not count.
+    Each line is one execution. A job that was retried has several lines. "postponed": the handler
+    asked for a later run, which is not a failure. "returned": the pool stopped and gave the job
+    back unfinished. "recovered": the pool of the job died. "fenced": another pool had recovered
+    the job, so this result did not count.
     """
     if ctx.invoked_subcommand is not None:
         return

@@ -1,0 +1,50 @@
+"""The examples of docs/tasks.md and of the README's first screen run as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workkit import WorkerPool
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+URL = "redis://localhost:6379"
+
+pytestmark = pytest.mark.one_server
+
+
+def blocks(file: str) -> list[str]:
+    return BLOCK.findall((ROOT / file).read_text("utf-8"))
+
+
+def run(code: str, redis_url: str, namespace: str, names: dict[str, Any]) -> None:
+    """Run an example on the tests' server, in a namespace of its own."""
+    code = code.replace(URL, redis_url).replace('"work"', repr(namespace))
+    exec(compile(code, "example", "exec"), names)  # noqa: S102 - our own documents
+
+
+@pytest.mark.parametrize("at", range(len(blocks("docs/tasks.md"))))
+def test_an_example_of_the_tasks_page_runs(at: int, redis_url: str, namespace: str) -> None:
+    names: dict[str, Any] = {"__name__": "example"}
+    run(blocks("docs/tasks.md")[at], redis_url, namespace, names)
+    for closing in ("enqueuer", "tasks"):
+        if closing in names:
+            names[closing].close()
+
+
+def test_the_first_screen_of_the_readme_runs(redis_url: str, namespace: str) -> None:
+    names: dict[str, Any] = {"__name__": "example"}
+    for code in blocks("README.md")[:3]:
+        run(code, redis_url, namespace, names)
+    names["test_the_mail_has_its_subject"]()
+    pool = names["pool"]
+    assert isinstance(pool, WorkerPool)
+    pool.start()
+    assert pool.drain(60).complete
+    pool.stop()
+    names["tasks"].close()
+    assert pool.totals == {"done": 1}
