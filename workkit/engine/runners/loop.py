@@ -24,6 +24,8 @@ _log = logging.getLogger("workkit")
 #: A worker that runs jobs without a wait yields to others after this long, seconds.
 _STINT_S: Final = 0.001
 _MOST_AT_ONCE: Final = 16
+#: A worker's context has its worker and its job; any other variable was left by a handler.
+_VARIABLES: Final = 2
 #: A handler that does not yield for this long after its abandonment blocks the loop, seconds.
 _HANGS_S: Final = 10.0
 #: A loop that does not start waiting jobs for this long is reported, seconds.
@@ -170,9 +172,8 @@ class LoopRunner:
                     stint_ends_s = 0.0
                     continue
                 RUNNING.set(execution.payload)
-                pristine = contextvars.copy_context()
                 now_s = await self._run(worker, execution)
-                if worker.task.cancelling() or contextvars.copy_context() != pristine:
+                if worker.task.cancelling() or len(contextvars.copy_context()) != _VARIABLES:
                     return
                 if now_s >= stint_ends_s:
                     if stint_ends_s:
