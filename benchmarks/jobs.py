@@ -33,8 +33,8 @@ class WorkerSpec:
     Attributes:
         url: The server.
         namespace: Prefix of all keys.
-        kind: The work of a handler: "sync" and "async" read one argument; "typed" and "typed async" are
-            tasks that get it; "sleep" sleeps 1 ms; "burn" computes for about 1 ms; "lateness"
+        kind: The work of a handler: "sync" and "async" read one argument; "typed" and "typed async"
+            are tasks that get it; "sleep" sleeps 1 ms; "burn" computes for about 1 ms; "lateness"
             records how long after its second it started.
         queues: How many job names.
         concurrency: How many handlers run at once.

@@ -33,7 +33,7 @@ from workkit.core.records import (
     WorkerPoolHeartbeat,
     check_place,
 )
-from workkit.store.connections.link import carrier
+from workkit.store.connections.links import carrier
 from workkit.store.connections.target import RedisLike
 from workkit.store.connections.watching import watch_link
 from workkit.store.keys import Keys

@@ -16,7 +16,7 @@ from workkit.doctor.checks import pools as pool_checks
 from workkit.doctor.findings import Case, Finding
 from workkit.doctor.look import Examination, look
 from workkit.doctor.repairs import Repairs
-from workkit.store.connections.link import carrier
+from workkit.store.connections.links import carrier
 from workkit.store.connections.target import RedisLike
 from workkit.store.keys import Keys
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 from workkit.errors import ServerError
 from workkit.store.calls.enqueue import Written, read_written, without
 from workkit.store.connections.aio import AsyncCarrier
-from workkit.store.connections.link import Carrier
+from workkit.store.connections.links import Carrier
 from workkit.store.round_trip import Command, RoundTrip, Step
 
 __all__ = ["AsyncCapturable", "Capturable", "Capture", "captures", "capturing"]

@@ -32,7 +32,7 @@ from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
 from workkit.simulation.trace import Trace
 from workkit.store.calls.recount import scan_in_progress
-from workkit.store.connections.link import Carrier
+from workkit.store.connections.links import Carrier
 from workkit.store.keys import Keys
 
 __all__ = ["START_S", "Simulation"]

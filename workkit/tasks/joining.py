@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from workkit.core.options import shown
 from workkit.engine.handling.handlers import Registration
-from workkit.errors import InvalidHandler, InvalidOption
+from workkit.engine.handling.values import value_of
+from workkit.errors import InvalidHandler, InvalidOption, PoolState
 from workkit.tasks.registry import CronEntry, Tasks
-from workkit.tasks.resources import Resources, as_context, yields
+from workkit.tasks.resources import no_value, yields
 from workkit.tasks.task import Task
 
 __all__ = ["Joined", "TaskPool"]
@@ -39,9 +39,20 @@ class TaskPool(Protocol):
         """Register a start hook."""
         ...
 
-    def on_stop(self, hook: Callable[[], Any]) -> Any:
-        """Register a stop hook."""
+    def lifespan(self, function: Any) -> Any:
+        """Register a lifespan."""
         ...
+
+
+class _OfThePool:
+    """The objects that the lifespans of the pool have yielded; it finds them inside handlers."""
+
+    def find(self, kind: Any, task: str, parameter: str) -> Any:
+        """Return the value for a parameter; see `Resources.find`."""
+        try:
+            return value_of(object if kind is Any else kind)
+        except PoolState:
+            raise no_value(kind, task, parameter) from None
 
 
 class Joined:
@@ -61,7 +72,7 @@ class Joined:
         if not isinstance(tasks, Tasks):
             raise InvalidOption(f"tasks must be a registry, Tasks(), not {shown(tasks)}")
         self._pool = pool
-        self._resources = Resources()
+        self._resources = _OfThePool()
         self._known: dict[str, Task[..., Any]] = {}
         self._entries: set[tuple[str, str]] = set()
         self._opened = 0
@@ -86,7 +97,7 @@ class Joined:
             return
         lifespans = tasks.lifespans
         for lifespan in lifespans[self._opened :]:
-            _open_with(self._pool, self._resources.watch(lifespan))
+            self._pool.lifespan(lifespan)
             self._opened += 1
         for task in new:
             handler = task.handler(self._resources)
@@ -122,27 +133,3 @@ def _check_resource(
         f"of the registry yields one; annotate it with a type of args, or register a lifespan that "
         f"yields {named}"
     )
-
-
-_LIFESPAN: Final = "lifespan"
-
-
-def _open_with(pool: TaskPool, lifespan: Callable[[], Any]) -> None:
-    """Open a lifespan when the pool starts, on the handlers' loop, and close it when it stops."""
-    register = getattr(pool, _LIFESPAN, None)
-    if register is not None:
-        register(lifespan)
-        return
-    opened: list[contextlib.AbstractAsyncContextManager[Any]] = []
-
-    async def enter() -> None:
-        context = as_context(lifespan)
-        await context.__aenter__()
-        opened.append(context)
-
-    async def leave() -> None:
-        while opened:
-            await opened.pop().__aexit__(None, None, None)
-
-    pool.on_start(enter)
-    pool.on_stop(leave)

@@ -1,16 +1,15 @@
-"""What the lifespans of a registry have yielded, for the handlers of one pool."""
+"""The objects that parameters get from lifespans."""
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import typing
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
 
 from workkit.errors import InvalidHandler, PoolState
 
-__all__ = ["Resources", "as_context", "check_lifespan", "yields"]
+__all__ = ["Finder", "Resources", "check_lifespan", "no_value", "yields"]
 
 _FORM: Final = "async def resources(): ...; yield value, without parameters; def is accepted too"
 
@@ -36,66 +35,43 @@ def yields(function: Callable[..., Any]) -> Any:
     return inside[0] if inside and isinstance(inside[0], type) else None
 
 
-class Resources:
-    """Finds what a parameter gets by its annotation.
-
-    Args:
-        values: Objects that no lifespan has to yield.
-    """
-
-    def __init__(self, values: Iterable[Any] = ()) -> None:
-        self._values: list[Any] = list(values)
+class Finder(Protocol):
+    """Finds what a parameter gets by its annotation."""
 
     def find(self, kind: Any, task: str, parameter: str) -> Any:
         """Return the value for a parameter.
 
         Raises:
-            PoolState: No lifespan has yielded an object of that class.
+            PoolState: There is no object of that class.
         """
-        for value in reversed(self._values):  # a process that has crashed leaves older ones
+        ...
+
+
+class Resources:
+    """Finds values among given objects, where no pool has opened lifespans.
+
+    Args:
+        values: The objects.
+    """
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self._values = list(values)
+
+    def find(self, kind: Any, task: str, parameter: str) -> Any:
+        """Return the value for a parameter.
+
+        Raises:
+            PoolState: No object has that class.
+        """
+        for value in self._values:
             if kind is Any or isinstance(value, kind):
                 return value
-        raise PoolState(
-            f"task {task!r}: {parameter} wants {getattr(kind, '__name__', kind)}, but no lifespan "
-            "of its registry has yielded one; in a test, give one to tasks.inline(...)"
-        )
-
-    def watch(self, function: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a lifespan that keeps what another one yields while it is open."""
-        if inspect.isasyncgenfunction(function):
-            opened = contextlib.asynccontextmanager(function)
-
-            async def lifespan() -> AsyncGenerator[Any, None]:
-                async with opened() as value:
-                    with self._kept(value):
-                        yield value
-
-            return lifespan
-        opened_here = contextlib.contextmanager(function)
-
-        def lifespan_here() -> Iterator[Any]:
-            with opened_here() as value, self._kept(value):
-                yield value
-
-        return lifespan_here
-
-    @contextlib.contextmanager
-    def _kept(self, value: Any) -> Iterator[None]:
-        self._values.append(value)
-        try:
-            yield
-        finally:
-            self._values.remove(value)
+        raise no_value(kind, task, parameter)
 
 
-def as_context(lifespan: Callable[[], Any]) -> contextlib.AbstractAsyncContextManager[Any]:
-    """Return a lifespan, sync or async, as an async context manager."""
-    if inspect.isasyncgenfunction(lifespan):
-        return contextlib.asynccontextmanager(lifespan)()
-    return _as_async(contextlib.contextmanager(lifespan)())
-
-
-@contextlib.asynccontextmanager
-async def _as_async(context: contextlib.AbstractContextManager[Any]) -> AsyncIterator[Any]:
-    with context as value:
-        yield value
+def no_value(kind: Any, task: str, parameter: str) -> PoolState:
+    """Return the error of a parameter that no lifespan provides for."""
+    return PoolState(
+        f"task {task!r}: {parameter} wants {getattr(kind, '__name__', kind)}, but no lifespan "
+        "of its registry has yielded one; in a test, give one to tasks.inline(...)"
+    )

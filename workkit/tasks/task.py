@@ -19,7 +19,7 @@ from workkit.engine.handling.shapes import is_async
 from workkit.errors import InvalidHandler
 from workkit.tasks.codec import Codec
 from workkit.tasks.outlet import Outlet
-from workkit.tasks.resources import Resources
+from workkit.tasks.resources import Finder
 from workkit.tasks.signature import Parameter
 
 __all__ = ["Task"]
@@ -219,17 +219,17 @@ class Task(Generic[P, R_co]):
         """
         self._codec.decode(dict(args or {}))
 
-    def handler(self, resources: Resources) -> Handler:
+    def handler(self, resources: Finder) -> Handler:
         """Return the handler of this task's jobs for one pool.
 
         Args:
-            resources: What the pool's lifespans have yielded.
+            resources: Finds what the pool's lifespans have yielded.
         """
         run = self._runner(resources)
         run.__qualname__ = getattr(self.function, "__qualname__", self.name)
         return Handler(run, is_async(self.function), takes_context=False)
 
-    def _runner(self, resources: Resources) -> Callable[[Job], Any]:
+    def _runner(self, resources: Finder) -> Callable[[Job], Any]:
         """Return a function of the job that calls the user's; short, since each job calls it."""
         function: Callable[..., Any] = self.function
         decode, astuple = self._codec.decode, msgspec.structs.astuple
@@ -250,7 +250,7 @@ class Task(Generic[P, R_co]):
 
         return run
 
-    def _run_by_name(self, resources: Resources) -> Callable[[Job], Any]:
+    def _run_by_name(self, resources: Finder) -> Callable[[Job], Any]:
         """Return a function of the job that passes all parameters by name."""
         function: Callable[..., Any] = self.function
         decode, astuple = self._codec.decode, msgspec.structs.astuple

@@ -13,7 +13,8 @@ from workkit.store.carry import carry
 from workkit.store.connections.cluster import FOLLOWED, SlotMoved
 from workkit.store.connections.conversation import least_loaded, share_of
 from workkit.store.connections.gathering import Group, Member, Tail, split
-from workkit.store.connections.link import Carrier, Link, Links
+from workkit.store.connections.link import Link
+from workkit.store.connections.links import Carrier, Links
 from workkit.store.connections.refusals import DEMOTED, call_error, reply_error
 from workkit.store.connections.shared_line import SharedLine, ThreadCall
 from workkit.store.connections.target import Target

@@ -5,7 +5,8 @@ from __future__ import annotations
 from redis import exceptions as redis_errors
 
 from workkit.errors import ServerError
-from workkit.store.connections.link import Carrier, Link, Links
+from workkit.store.connections.link import Link
+from workkit.store.connections.links import Carrier, Links
 from workkit.store.connections.target import Target
 
 __all__ = ["WatchLink", "watch_link"]
