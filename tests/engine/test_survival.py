@@ -19,6 +19,7 @@ from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes
 from tests.engine.test_stop import in_background
 from workkit import Client, Enqueuer, Job, WorkerPool
+from workkit.engine.driver import PoolDriver
 from workkit.engine.duties import heartbeat
 from workkit.engine.process import vitals
 from workkit.engine.process.waker import Waker
@@ -481,6 +482,28 @@ def test_run_counts_a_stop_from_inside_as_asked_for(
     pool.job("work", lambda job: pool.stop())
     enqueuer.enqueue("work")
     assert in_background(pool.run).result(PATIENCE_S) is True
+
+
+def test_a_handler_may_stop_its_pool_before_the_start_returns(
+    make_pool: MakePool, enqueuer: Enqueuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, stopped = PoolDriver.start, Notes()
+
+    def start_and_linger(driver: PoolDriver) -> None:
+        start(driver)
+        stopped.wait_for(1)
+
+    monkeypatch.setattr(PoolDriver, "start", start_and_linger)
+    pool = make_pool()
+
+    def work(job: Job) -> None:
+        pool.stop()
+        stopped()
+
+    pool.job("work", work)
+    enqueuer.enqueue("work")
+    assert in_background(pool.run).result(PATIENCE_S) is True
+    assert pool.totals["done"] == 1
 
 
 def test_a_stop_within_a_stop_hook_does_nothing(make_pool: MakePool) -> None:

@@ -98,7 +98,7 @@ class Run:
     def running(self) -> bool:
         """Whether this process has started the pool, and it has not stopped."""
         driver = self.driver
-        if driver is None or not driver.is_ours:
+        if driver is None or not driver.is_ours or self._starting is not None:
             return False
         driver.look()
         return driver.alive
@@ -167,17 +167,20 @@ class Run:
         return self._surroundings.runs_here() or (driver is not None and driver.runs_here())
 
     def _started(self, request: StartRequest) -> PoolDriver:
+        former = self.driver
         try:
             self._surroundings.open(request.cancelled)
             if request.cancelled():
                 raise PoolState("the start of the pool was cancelled")  # noqa: TRY301
-            driver = self._make_driver()
+            # Before the start, since a handler may stop the pool before `start` returns.
+            driver = self.driver = self._make_driver()
+            _running.add(self)
             driver.start()
         except BaseException:
+            self.driver = former
+            _running.discard(self)
             self._surroundings.fail()
             raise
-        self.driver = driver
-        _running.add(self)
         return driver
 
     def at_exit(self) -> None:
@@ -197,7 +200,10 @@ class Run:
             LifespanFailed: A lifespan has failed behind its yield. The pool has stopped.
         """
         check_wait("timeout", timeout_s)
-        request = self._starting
+        driver, request = self.driver, self._starting
+        if driver is not None and driver.is_ours and driver.runs_here():
+            self.stop_soon(driver, timeout_s)
+            return
         if request is not None:
             request.cancel()
             if not self._surroundings.runs_here():

@@ -113,4 +113,6 @@ def test_history_says_when_there_is_more_or_nothing(shell: Shell) -> None:
 
 
 def test_an_outcome_that_does_not_exist_is_refused(shell: Shell) -> None:
-    assert "'done', 'retry', 'postponed', 'dead'" in shell.complaint("history", "--outcome", "x", code=2)
+    assert "'done', 'retry', 'postponed', 'dead'" in shell.complaint(
+        "history", "--outcome", "x", code=2
+    )
