@@ -35,12 +35,12 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-
 #: Longer error texts are cut in the middle, bytes.
 MAX_ERROR_BYTES: Final = 16_384
 #: A check-in longer than this is cut (characters), because it may be written many times.
 MAX_CHECKIN_CHARS: Final = 1_000
 
+MILLIS: Final = 1_000  # in a second
 PERIODIC: Final = "periodic:"
 _EXACT_FLOAT: Final = 2**53
 
@@ -74,9 +74,10 @@ class Payload(
     def enqueued_millis(self) -> int:
         """Milliseconds beyond `enqueued_at`, 0 to 999; -1 where they are unknown."""
         stamp = self.stamp_ms
-        if type(stamp) is int and stamp // 1_000 == self.enqueued_at:
-            return stamp % 1_000
-        return -1
+        if type(stamp) is not int:
+            return -1
+        millis = stamp - MILLIS * self.enqueued_at
+        return millis if 0 <= millis < MILLIS else -1
 
     def job(self, raw: bytes, checkin: Callable[[str], None] | None = None) -> Job:
         """Return the job for a handler or a client.
@@ -392,9 +393,8 @@ def bounded_error(error: str) -> str:
     """Cut a long error text in the middle. The message and the innermost frames stay."""
     if len(error) <= MAX_ERROR_BYTES // 4:
         return error
-    data = error.encode("utf-8", "replace")
-    if len(data) <= MAX_ERROR_BYTES:
+    if len(data := error.encode("utf-8", "replace")) <= MAX_ERROR_BYTES:
         return error
     half = MAX_ERROR_BYTES // 2
-    head, tail = data[:half].decode("utf-8", "ignore"), data[-half:].decode("utf-8", "ignore")
+    head, tail = (part.decode("utf-8", "ignore") for part in (data[:half], data[-half:]))
     return f"{head}\n... {len(data) - 2 * half} bytes left out ...\n{tail}"

@@ -21,7 +21,7 @@ from workkit.core.options import near_match, shown
 from workkit.core.outcomes import OUTCOMES
 from workkit.core.verdicts import Verdict
 from workkit.engine.handling.execution import Fate
-from workkit.engine.handling.forked import forks, leave_if_forked
+from workkit.engine.handling.forked import FORKS, leave
 from workkit.engine.handling.handlers import Loop
 from workkit.engine.handling.interrupt import responds, wait_for
 from workkit.engine.handling.results import awaited, discard, is_value, label
@@ -177,10 +177,11 @@ class Events:
         if item is None:
             return False
         name, arguments = item
-        before = forks()
+        before = FORKS[0]
         for hook in self.hooks[name]:
             contextvars.Context().run(call_hook, hook, *arguments, loop=self.loop)
-            leave_if_forked(before, None)
+            if FORKS[0] != before:
+                leave(None)
         return True
 
     def close(self, wait_s: float) -> None:

@@ -308,7 +308,8 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
         reason: An extra explanation, or "".
     """
     payload, error, started = execution.payload, execution.error_text, execution.started
-    args, checkins = _details(execution, execution.details) if execution.details else (None, ())
+    details = execution.details
+    args, checkins = (None, ()) if details is None else _details(execution, details)
     return Record(
         payload.id,
         payload.name,

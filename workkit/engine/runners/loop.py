@@ -12,7 +12,7 @@ from typing import Final
 
 from workkit.core.current import RUNNING, WORKER
 from workkit.engine.handling.execution import Execution
-from workkit.engine.handling.forked import forks, leave_if_forked
+from workkit.engine.handling.forked import FORKS, leave
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Slots
 from workkit.engine.runners.pool_loop import PoolLoop
@@ -94,7 +94,7 @@ class LoopRunner:
         self._waits_since_s = 0.0  # since when jobs wait for a turn of the loop; 0 if none
         self._is_slow = False  # whether the log says so
         self._asked_s = 0.0  # since when the loop has not answered a request to abandon; 0 if none
-        self._forks = forks()
+        self._forks = FORKS[0]
         self.short = False
 
     @property
@@ -230,7 +230,8 @@ class LoopRunner:
             await execution.chain.run_async(job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
-        leave_if_forked(self._forks, error)
+        if FORKS[0] != self._forks:
+            leave(error)
         worker.current = None
         if worker.abandoned:
             return 0.0

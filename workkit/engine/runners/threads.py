@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from workkit.core.clock import Instant
 from workkit.core.current import RUNNING, WORKER
 from workkit.engine.handling.execution import Execution
-from workkit.engine.handling.forked import forks, leave_if_forked
+from workkit.engine.handling.forked import FORKS, leave
 from workkit.engine.handling.interrupt import raise_in
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Slots
@@ -94,7 +94,7 @@ class ThreadRunner:
         self._closed = False
         self._workers: list[_ThreadWorker] = []
         self._abandoned: list[_ThreadWorker] = []
-        self._forks = forks()
+        self._forks = FORKS[0]
         self.fault = ""
         self.short = False
 
@@ -268,7 +268,8 @@ class ThreadRunner:
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
                 error, over = raised, True
-            leave_if_forked(self._forks, error)
+            if FORKS[0] != self._forks:
+                leave(error)
             self._leave(worker, execution)
         except JobTimeout as late:  # an interrupt arrived after the handler; there is only one
             if not over:
