@@ -32,6 +32,9 @@ class Stage:
         enqueuer: An `Enqueuer` on this clock, with fixed random numbers.
     """
 
+    #: The source of the enqueuer's ids.
+    seed: int | str = "stage"
+
     def __init__(self, redis: Redis, url: str, namespace: str) -> None:
         self.redis: Any = redis  # redis-py's types do not tell bytes from str
         self.url = url
@@ -42,7 +45,7 @@ class Stage:
         self._seeds = 0
         self.client = self.make_client()
         self.on_close(self.client.close)
-        self.enqueuer = Enqueuer(namespace, url, clock=self.clock, entropy=Entropy("stage"))
+        self.enqueuer = Enqueuer(namespace, url, clock=self.clock, entropy=Entropy(self.seed))
         self.on_close(self.enqueuer.close)
 
     def __enter__(self) -> Self:

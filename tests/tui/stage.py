@@ -44,6 +44,8 @@ class LabelledClient(Client):
 class ConsoleStage(Stage):
     """One namespace, and consoles on it."""
 
+    seed = "console"
+
     def make_client(self) -> Client:
         return LabelledClient(self.namespace, self.url, clock=self.clock)
 
