@@ -296,7 +296,7 @@ def test_a_cancelled_drain_leaves_the_pool_running_and_no_thread(
 
 @pytest.mark.parametrize("how", ["cancelled", "cancelled twice"])
 def test_a_cancelled_run_stops_the_pool(
-    make_pool: MakePool, enqueuer: Enqueuer, client: Client, how: str
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client, wait_until: WaitUntil, how: str
 ) -> None:
     pool, gate = make_pool(), Gate()
     pool.job("work", gate.spin)
@@ -305,8 +305,10 @@ def test_a_cancelled_run_stops_the_pool(
     async def main() -> None:
         running = asyncio.create_task(pool.run_async(timeout=None))
         await asyncio.to_thread(gate.arrived.wait_for, 1)
-        running.cancel()
+        await asyncio.to_thread(wait_until, lambda: pool.running)  # else the start is cancelled
         async with ticking() as ticks:
+            await ticks.more()
+            running.cancel()
             await ticks.more()
         assert not running.done()
         if how == "cancelled":

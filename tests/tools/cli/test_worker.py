@@ -318,11 +318,13 @@ def test_a_file_name_is_answered_with_the_modules(here: Path, target: str, said:
 @contextmanager
 def fresh_logging() -> Iterator[None]:
     """Log as a process does that has just started, and as before afterwards."""
-    loggers = [logging.getLogger(), logging.getLogger("workkit")]
+    shop = logging.getLogger("shop")  # other tests set its level
+    loggers = [logging.getLogger(), logging.getLogger("workkit"), shop]
     before = [(logger, logger.handlers, logger.level) for logger in loggers]
     try:
         for logger in loggers:
             logger.handlers = []
+        shop.setLevel(logging.NOTSET)
         yield
     finally:
         for logger, handlers, level in before:
