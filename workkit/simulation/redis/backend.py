@@ -198,4 +198,4 @@ def is_outage(error: Exception) -> bool:
     """Tell whether an error is one of workkit or redis-py that a fault of Redis can cause."""
     if isinstance(error, (ServerError, *NOT_NOW)):
         return True
-    return type(error).__module__ == "redis.exceptions" and refusal(error).code in _REFUSALS  # type: ignore[arg-type] # a ResponseError or not, its text is read
+    return type(error).__module__ == "redis.exceptions" and refusal(error).code in _REFUSALS  # type: ignore[arg-type] # its text counts, whatever its class

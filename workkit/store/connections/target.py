@@ -1,8 +1,8 @@
-"""Where Redis is: make workkit's own connections from the user's client or URL.
+"""The server that a user's client or URL names, and how to connect to it.
 
 The engine never takes connections from the user's pool. Each role (dispatcher, heartbeat,
-maintenance, every concurrent enqueue) has a connection with its own timeout. So no loop can starve
-another, and no call waits for a second connection while it holds one.
+maintenance) has a connection with its own timeout, so no loop can starve another. The calls of an
+enqueuer share a few. No call waits for a second connection while it holds one.
 """
 
 from __future__ import annotations

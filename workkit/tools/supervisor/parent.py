@@ -95,7 +95,7 @@ class _Process:
         return self._popen.pid
 
     def send(self, what: str) -> None:
-        """Give an order; a process that has just ended needs none."""
+        """Give an order, unless the process has just ended."""
         if what == "stop":
             os.kill(self.pid, signal.SIGTERM)
         elif what == "kill":
