@@ -35,8 +35,6 @@ def site(_django: None, redis_url: str, namespace: str) -> Iterator[Callable[...
     from django.db import connections
     from django.test import override_settings
 
-    from tests.contrib.shop import tasks
-
     active: list[Any] = []
 
     def configure(queues: list[str] | None = None, **options: Any) -> None:
@@ -50,8 +48,10 @@ def site(_django: None, redis_url: str, namespace: str) -> Iterator[Callable[...
         active.append(override_settings(TASKS={"default": backend}))
         active[-1].enable()
 
-    tasks.seen.clear()
     configure()
+    from tests.contrib.shop import tasks  # its tasks are checked by the backend
+
+    tasks.seen.clear()
     yield configure
     while active:
         active.pop().disable()

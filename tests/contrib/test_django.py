@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workkit import Client, Enqueuer, InvalidArgs, MissingExtra
+from workkit import Client, Enqueuer, Fail, InvalidArgs, MissingExtra
 
 api = pytest.importorskip(
     "workkit.contrib.django.api",
@@ -134,19 +138,33 @@ def test_a_rollback_enqueues_nothing(tasks: Any, client: Client, database: str) 
     assert sum(waiting(client).values()) == 1
 
 
-def test_of_two_transactions_both_must_be_committed(tasks: Any, client: Client) -> None:
+@pytest.mark.parametrize(("outer", "inner"), [("default", "other"), ("other", "default")])
+def test_of_two_transactions_both_must_be_committed(
+    tasks: Any, client: Client, outer: str, inner: str
+) -> None:
     from django.db import transaction
 
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        with transaction.atomic(using="other"):
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=outer):
+        with transaction.atomic(using=inner):
             tasks.send_email.enqueue("a@example.com")
         raise ZeroDivisionError
     assert waiting(client) == {}
-    with transaction.atomic():
-        with transaction.atomic(using="other"):
+    with transaction.atomic(using=outer):
+        with transaction.atomic(using=inner):
             tasks.send_email.enqueue("a@example.com")
         assert waiting(client) == {}
     assert sum(waiting(client).values()) == 1
+
+
+def test_tests_of_django_run_what_waits_for_the_commit(tasks: Any, client: Client) -> None:
+    from django.db import transaction
+    from django.test import TestCase
+
+    with transaction.atomic():
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            tasks.send_email.enqueue("a@example.com")
+        assert sum(waiting(client).values()) == 1
+        transaction.set_rollback(True)  # as a TestCase does
 
 
 def test_a_rolled_back_savepoint_enqueues_nothing(tasks: Any, client: Client) -> None:
@@ -183,7 +201,31 @@ def test_errors_of_the_caller_are_raised_before_the_commit(tasks: Any) -> None:
             tasks.send_email.enqueue(object())
 
 
+def test_manual_transaction_management_is_refused_by_django(tasks: Any, client: Client) -> None:
+    from django.db import transaction
+
+    transaction.set_autocommit(False)
+    try:
+        with pytest.raises(transaction.TransactionManagementError):
+            tasks.send_email.enqueue("a@example.com")
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+    assert waiting(client) == {}
+
+
 # What is refused.
+
+
+def test_a_task_that_a_worker_could_not_find_is_refused(
+    tasks: Any, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(api.InvalidTask, match="need the same name"):
+        tasks.misnamed.enqueue()
+    monkeypatch.setattr(tasks.query.func, "__module__", "__main__")
+    with pytest.raises(api.InvalidTask, match="is in a script"):
+        tasks.query.enqueue()
+    assert waiting(client) == {}
 
 
 def test_a_priority_is_refused_by_django(tasks: Any) -> None:
@@ -213,6 +255,7 @@ def test_a_queue_that_redis_cannot_name_is_refused_as_an_invalid_task(site: Site
         ({"NAMESPACE": 7}, "namespace"),
         ({"ENQUEUE_ON_COMMIT": "yes"}, "ENQUEUE_ON_COMMIT must be"),
         ({"JOB_OPTIONS": {"max_fails": 1}}, "JOB_OPTIONS maps queues"),
+        ({"JOB_OPTIONS": {"mial": {"max_fails": 1}}}, "'mial', QUEUES does not"),
         ({"JOB_OPTIONS": {"mail": {"max_fail": 1}}}, "max_fail"),
     ],
 )
@@ -232,6 +275,37 @@ def test_the_command_runs_tasks_of_all_queues(tasks: Any) -> None:
     tasks.send_email.using(queue_name="mail").enqueue("b@example.com", subject="post")
     work()
     assert sorted(tasks.seen) == [("a@example.com", "hi"), ("b@example.com", "post")]
+
+
+def test_the_command_runs_until_a_signal(
+    tasks: Any, client: Client, redis_url: str, namespace: str, wait_until: Any
+) -> None:
+    program = (
+        "import django; from django.conf import settings\n"
+        "from django.core.management import call_command\n"
+        "settings.configure(\n"
+        "    INSTALLED_APPS=['workkit.contrib.django', 'tests.contrib.shop'],\n"
+        "    TASKS={'default': {'BACKEND': 'workkit.contrib.django.WorkkitBackend',\n"
+        f"        'OPTIONS': {{'NAMESPACE': {namespace!r}, 'URL': {redis_url!r}}}}}}},\n"
+        ")\n"
+        "django.setup(); call_command('workkit_worker', '--concurrency', '3')\n"
+    )
+    result = tasks.send_later.enqueue("a@example.com")
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE, text=True
+    ) as worker:
+        try:
+            wait_until(lambda: client.job_history(result.id))
+            (pool,) = client.worker_pool_heartbeats()
+            assert pool.concurrency == 3
+            worker.send_signal(signal.SIGTERM)
+            shown, _ = worker.communicate(timeout=60)
+        finally:
+            worker.kill()
+    assert worker.returncode == 0
+    assert "tests.contrib.shop.tasks.send_later" in shown
+    assert tasks.send_later.get_result(result.id).status == api.TaskResultStatus.SUCCESSFUL
 
 
 def test_the_command_runs_only_the_queues_that_it_is_given(tasks: Any, client: Client) -> None:
@@ -359,6 +433,10 @@ def test_a_failed_task_has_its_errors(tasks: Any) -> None:
     found = tasks.refuse.get_result(dead.id)
     assert (found.status, found.is_finished) == (api.TaskResultStatus.FAILED, True)
     assert found.finished_at is not None
+    assert found.errors[0].exception_class is Fail
+    trace = found.errors[0].traceback
+    assert trace.startswith("Traceback (most recent call last):\n")
+    assert trace.endswith("Fail: gone\n")
     with pytest.raises(ValueError, match="failed"):
         _ = found.return_value
 

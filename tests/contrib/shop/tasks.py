@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -62,4 +63,9 @@ def return_a_function() -> object:
     return query
 
 
+def _misnamed() -> None: ...
+
+
+misnamed = task(_misnamed)
+another_day = send_email.using(run_after=datetime.datetime(2050, 1, 1, tzinfo=datetime.UTC))
 not_a_task = 7

@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from workkit.contrib.django.api import BaseTaskBackend, InvalidTask, task_enqueued
-from workkit.contrib.django.naming import job_name
+from workkit.contrib.django.naming import job_name, task_of
 from workkit.contrib.django.options import read_backend_options
 from workkit.contrib.django.results import as_time, new_result, read_result
 from workkit.core.entropy import Entropy
@@ -41,7 +41,7 @@ class WorkkitBackend(BaseTaskBackend):
 
     def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
         super().__init__(alias, params)
-        self.settings = read_backend_options(alias, self.options)
+        self.settings = read_backend_options(alias, self.options, self.queues)
 
     def validate_task(self, task: Any) -> None:
         """Refuse a task that the backend cannot run.
@@ -64,7 +64,9 @@ class WorkkitBackend(BaseTaskBackend):
             The result. Its `enqueued_at` is None until the commit.
 
         Raises:
-            InvalidTask: The backend cannot run the task.
+            InvalidTask: The backend cannot run the task, or a worker could not find it.
+            TransactionManagementError: A database is in manual transaction management, where
+                nothing says when it commits.
             TypeError: An argument has no JSON form.
             InvalidArgs: An argument cannot be enqueued, or the job is too large.
             ServerError: As for `Enqueuer`; behind a transaction, the commit's caller gets it.
@@ -82,6 +84,7 @@ class WorkkitBackend(BaseTaskBackend):
         """Check a job, and return the function that sends it."""
         task = result.task
         name = job_name(task.module_path, task.queue_name)
+        task_of(name, self.alias)  # what a worker could not find is refused here
         args = {"args": result.args, "kwargs": result.kwargs}
         run_after = task.run_after
         if run_after is not None and timezone.is_naive(run_after):
@@ -133,9 +136,12 @@ def _enqueuer(namespace: str, url: str) -> Enqueuer:
 
 
 def _open_transactions() -> list[str]:
-    """Return the databases on which the caller is in a transaction."""
-    opened = connections.all(initialized_only=True)
-    return [each.alias for each in opened if each.in_atomic_block]
+    """Return the databases on which the caller is in a transaction, also one without atomic()."""
+    return [
+        each.alias
+        for each in connections.all(initialized_only=True)
+        if each.in_atomic_block or (each.connection is not None and not each.autocommit)
+    ]
 
 
 def _after(databases: Sequence[str], send: Callable[[], None]) -> None:

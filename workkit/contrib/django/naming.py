@@ -30,10 +30,16 @@ def task_of(name: str, alias: str) -> Any:
         InvalidTask: There is no such task, or the backend does not take it.
     """
     path, _, queue = name.partition("@")
+    if path.startswith("__main__."):
+        raise InvalidTask(f"{path!r} is in a script, which workers cannot import; use a module")
     try:
         task = import_string(path)
     except ImportError as error:
         raise InvalidTask(f"{path!r} is not a task: {error}") from error
     if not isinstance(task, Task):
-        raise InvalidTask(f"{path!r} is not a task: it is a {type(task).__name__}")
-    return task.using(backend=alias, queue_name=queue or DEFAULT_QUEUE)
+        raise InvalidTask(
+            f"{path!r} is not a task: it is a {type(task).__name__}; a task and its function need "
+            "the same name"
+        )
+    # Another backend may have priorities; jobs of this one have none.
+    return task.using(backend=alias, queue_name=queue or DEFAULT_QUEUE, priority=0)

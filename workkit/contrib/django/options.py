@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -33,8 +33,15 @@ class Options:
     JOB_OPTIONS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def read_backend_options(alias: str, options: Mapping[str, Any]) -> Options:
+def read_backend_options(
+    alias: str, options: Mapping[str, Any], queues: Collection[str] = ()
+) -> Options:
     """Check the options of a backend.
+
+    Args:
+        alias: The backend.
+        options: Its OPTIONS.
+        queues: Its QUEUES; empty if any queue is allowed.
 
     Raises:
         InvalidTaskBackend: The message names the option and the remedy.
@@ -62,6 +69,10 @@ def read_backend_options(alias: str, options: Mapping[str, Any]) -> Options:
         Keys(read.NAMESPACE)
         Target.of(read.URL, read.NAMESPACE)
         for queue, each in read.JOB_OPTIONS.items():
+            if queues and queue not in queues:
+                raise InvalidTaskBackend(
+                    f"{where}: JOB_OPTIONS has {shown(queue)}, QUEUES does not"
+                )
             read_options(queue, dict(each))
     except WorkkitError as error:
         raise InvalidTaskBackend(f"{where}: {error}") from error

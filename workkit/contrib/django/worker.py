@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, Final
@@ -29,7 +29,7 @@ from workkit.contrib.django.api import (
     task_started,
 )
 from workkit.contrib.django.backend import WorkkitBackend
-from workkit.contrib.django.naming import job_name
+from workkit.contrib.django.naming import job_name, task_of
 from workkit.contrib.django.results import arguments, as_time, as_traceback, new_result
 from workkit.core.job import Job
 from workkit.core.options import HistoryOptions
@@ -85,28 +85,29 @@ def make_pool(
         chosen.NAMESPACE, chosen.URL, concurrency=concurrency, history=HistoryOptions(args=True)
     )
     tasks: dict[str, Any] = {}
-    for path, task in _known_tasks():
+    for path in _known_paths():
         for queue in wanted:
-            try:
-                placed = task.using(backend=alias, queue_name=queue)
-            except InvalidTask:
-                continue  # of another backend, with what this one refuses; it is never enqueued
             name = job_name(path, queue)
-            tasks[name] = placed
-            pool.job(name, _handler(placed), **chosen.JOB_OPTIONS.get(queue, {}))
+            try:
+                task = task_of(name, alias)
+            except InvalidTask:
+                continue  # for the same reason it cannot be enqueued
+            tasks[name] = task
+            pool.job(name, _handler(task), **chosen.JOB_OPTIONS.get(queue, {}))
     pool.on("dead", _finisher(tasks))
     return pool
 
 
-def _known_tasks() -> Iterator[tuple[str, Any]]:
-    """Return the tasks of all modules that are imported, each once."""
-    found: dict[str, Any] = {}
-    for module in list(sys.modules.values()):
-        for value in list(getattr(module, "__dict__", {}).values()):
-            # Not isinstance: it would evaluate lazy objects.
-            if issubclass(type(value), Task):
-                found[value.module_path] = value
-    return iter(sorted(found.items()))
+def _known_paths() -> list[str]:
+    """Return the paths of the tasks of all modules that are imported."""
+    return sorted(
+        {
+            value.module_path
+            for module in list(sys.modules.values())
+            for value in list(getattr(module, "__dict__", {}).values())
+            if issubclass(type(value), Task)  # not isinstance, which evaluates lazy objects
+        }
+    )
 
 
 def _handler(task: Any) -> Callable[[Job], object]:

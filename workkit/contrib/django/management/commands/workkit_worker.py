@@ -62,6 +62,8 @@ class Command(BaseCommand):
                 imports=options["imports"],
                 concurrency=options["concurrency"],
             )
+            names = ", ".join(sorted(pool.spec.registrations)) or "no tasks"
+            self.stdout.write(f"{pool.server}, namespace {pool.spec.namespace}: {names}")
             if not options["drain"]:
                 if not pool.run(options["timeout"]):
                     sys.exit(_START_AGAIN)
