@@ -64,8 +64,9 @@ def test_a_task_is_a_job_named_by_its_path_with_its_arguments(tasks: Any, client
 
 
 def test_another_queue_is_a_part_of_the_name(tasks: Any, client: Client) -> None:
-    tasks.send_email.using(queue_name="mail").enqueue("a@example.com")
+    result = tasks.send_email.using(queue_name="mail").enqueue("a@example.com")
     assert waiting(client) == {"tests.contrib.shop.tasks.send_email@mail": 1}
+    assert tasks.send_email.get_result(result.id) == result
 
 
 def test_run_after_schedules_the_job(tasks: Any, client: Client) -> None:
@@ -401,6 +402,44 @@ def test_a_return_value_without_a_json_form_is_dead_at_once(tasks: Any, client: 
     work()
     (dead,) = client.dead_jobs().jobs
     assert "the return value has no JSON form" in dead.job.last_err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"address": "a@example.com"}, 'the args of a task are {"args"'),
+        ({"args": "a@example.com"}, 'the args of a task are {"args"'),
+        ({"args": []}, "missing a required argument: 'address'"),
+        (None, "missing a required argument: 'address'"),
+        ({"args": ["a"], "kwargs": {"subjct": "b"}}, "unexpected keyword argument 'subjct'"),
+    ],
+)
+@pytest.mark.parametrize("name", ["send_email", "send_later"])
+def test_arguments_that_do_not_fit_are_dead_at_once(
+    tasks: Any,
+    client: Client,
+    redis_url: str,
+    namespace: str,
+    name: str,
+    args: dict[str, Any] | None,
+    message: str,
+) -> None:
+    with Enqueuer(namespace, redis_url) as enqueuer:
+        enqueuer.enqueue(f"tests.contrib.shop.tasks.{name}", args)
+    work()
+    (dead,) = client.dead_jobs().jobs
+    assert message in dead.job.last_err
+    assert tasks.seen == []
+
+
+def test_another_program_may_enqueue_a_task(tasks: Any, redis_url: str, namespace: str) -> None:
+    with Enqueuer(namespace, redis_url) as enqueuer:
+        enqueuer.enqueue("tests.contrib.shop.tasks.send_later", {"args": ["a@example.com"]})
+        enqueuer.enqueue(
+            "tests.contrib.shop.tasks.send_email@mail", {"kwargs": {"address": "b@example.com"}}
+        )
+    work()
+    assert sorted(tasks.seen, key=str) == [("b@example.com", "hi"), "a@example.com"]
 
 
 # Results.

@@ -156,9 +156,10 @@ def read_result(namespace: str, url: str, alias: str, result_id: str) -> Any:
 
 
 def arguments(payload: Mapping[str, Any] | None) -> tuple[list[Any], dict[str, Any]]:
-    """Return the positional and the keyword arguments that a job carries."""
+    """Return the positional and the keyword arguments that a job carries; none of another form."""
     payload = payload or {}
-    return payload.get("args", []), payload.get("kwargs", {})
+    args, kwargs = payload.get("args"), payload.get("kwargs")
+    return args if isinstance(args, list) else [], kwargs if isinstance(kwargs, dict) else {}
 
 
 def _errors(records: Sequence[HistoryRecord], job: Job | None) -> list[Any]:

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib import import_module
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
@@ -40,6 +40,8 @@ __all__ = ["make_pool"]
 
 #: Stands for the workers of attempts before this one, whose ids a running task does not know.
 _EARLIER: Final = "unknown"
+#: The args of a job of Django, which other programs may write, too.
+_FORM: Final[dict[str, type]] = {"args": list, "kwargs": dict}
 
 
 def make_pool(
@@ -140,12 +142,26 @@ def _handler(task: Any) -> Callable[[Job], object]:
 
 
 def _started(task: Any, job: Job) -> Any:
-    """Return the result of a task that begins now."""
+    """Return the result of a task that begins now.
+
+    Raises:
+        Fail: The job does not have the arguments of the task, so no retry would help.
+    """
+    args, kwargs = arguments(job.args)
+    given = job.args or {}
+    if not (given.keys() <= _FORM.keys() and all(type(given[key]) is _FORM[key] for key in given)):
+        raise Fail('the args of a task are {"args": [...], "kwargs": {...}}')
+    context = [None] if task.takes_context else []
+    try:
+        signature(task.func).bind(*context, *args, **kwargs)
+    except TypeError as error:
+        raise Fail(f"the arguments do not fit {task.module_path}: {error}") from error
     now = timezone.now()
     return new_result(
         task,
         job.id,
-        *arguments(job.args),
+        args,
+        kwargs,
         kind=TaskResult,
         status=TaskResultStatus.RUNNING,
         enqueued_at=as_time(job.enqueued_at),
