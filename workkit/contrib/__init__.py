@@ -1,0 +1,1 @@
+"""Bindings to frameworks, one package each. Each needs its framework; nothing else imports them."""
