@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from workkit import WorkerPool
+from workkit.core.outcomes import OUTCOMES
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -48,3 +49,10 @@ def test_the_first_screen_of_the_readme_runs(redis_url: str, namespace: str) -> 
     pool.stop()
     names["tasks"].close()
     assert pool.totals == {"done": 1}
+
+
+def test_the_tables_of_outcomes_are_complete() -> None:
+    for file in ("docs/cli.md", "docs/analysis.md"):
+        table = (ROOT / file).read_text("utf-8").partition("| outcome | the execution |")[2]
+        rows = table.partition("\n\n")[0]
+        assert set(re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)) == set(OUTCOMES), file

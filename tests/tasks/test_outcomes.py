@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -233,6 +234,18 @@ def test_a_backoff_of_two_arguments_gets_the_error(stage: EngineStage) -> None:
 def test_a_retry_checks_its_arguments(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidOption, match="in_s"):
         Retry("x", **wrong)
+
+
+@pytest.mark.parametrize("seconds", [7, 0.5, True, timedelta(seconds=7)])
+def test_seconds_for_a_retry_need_their_name(seconds: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"Retry\(in_s=7\), not Retry\("):
+        Retry(seconds)
+
+
+def test_a_retry_counts_or_does_not() -> None:
+    wrong: Any = "no"
+    with pytest.raises(InvalidOption, match="counts must be True or False, not 'no'"):
+        Retry(in_s=7, counts=wrong)
 
 
 def test_a_subclass_of_a_verdict_that_says_nothing_else_is_one(stage: EngineStage) -> None:

@@ -174,6 +174,12 @@ def test_a_name_is_taken_once() -> None:
         tasks.task(lambda n: n)
 
 
+def test_what_has_no_name_needs_one() -> None:
+    with pytest.raises(InvalidName, match=r"partial.* has no name; .*name=\.\.\."):
+        Tasks().task(functools.partial(of_default))
+    assert Tasks().task(functools.partial(of_default), name="work").name == "work"
+
+
 def test_the_same_place_may_be_executed_again() -> None:
     tasks = Tasks()
     for n in range(2):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import types
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -221,3 +223,75 @@ def test_a_task_that_comes_after_the_start_is_logged(
     def second(n: int) -> None: ...
 
     wait_until(lambda: "task second was registered after the start of pool" in caplog.text)
+
+
+def test_a_pool_that_a_cell_has_left_running_with_older_code_is_named(
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: WaitUntil,
+) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    caplog.set_level("WARNING", "workkit")
+
+    def cell() -> WorkerPool:
+        tasks = Tasks()
+
+        @tasks.task
+        def work(n: int) -> None: ...
+
+        pool = make_pool(tasks=tasks)
+        pool.start()
+        return pool
+
+    older = cell()
+    assert not caplog.messages
+    newer = cell()
+    wait_until(lambda: bool(caplog.messages))
+    (warning,) = caplog.messages
+    assert f"pool {older.pool_id} was started earlier in this session and still runs" in warning
+    assert "older code of task work" in warning
+    assert 'if "pool" in globals(): pool.stop()' in warning
+    older.stop()
+    newer.stop()
+    caplog.clear()
+    cell().stop()
+    assert not caplog.messages
+
+
+def test_two_pools_of_one_registry_may_run_in_a_session(
+    make_pool: MakePool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    caplog.set_level("WARNING", "workkit")
+    tasks = Tasks()
+
+    @tasks.task
+    def work(n: int) -> None: ...
+
+    pools = [make_pool(tasks=tasks) for _ in range(2)]
+    for pool in pools:
+        pool.start()
+    for pool in pools:
+        pool.stop()
+    assert not caplog.messages
+
+
+def test_a_task_that_is_defined_again_after_the_start_is_logged_as_such(
+    make_pool: MakePool, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+) -> None:
+    caplog.set_level("WARNING", "workkit")
+    tasks = Tasks()
+    pool = None
+    for _ in range(2):
+
+        @tasks.task
+        def work(n: int) -> None: ...
+
+        if pool is None:
+            pool = make_pool(tasks=tasks)
+            pool.start()
+    wait_until(lambda: bool(caplog.messages))
+    (warning,) = caplog.messages
+    assert warning.startswith("task work was defined again, but pool")
+    assert "keeps the older code" in warning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple, overload
 
 from workkit.core.options import JobOptions
@@ -34,7 +35,8 @@ class Retry(Verdict):
         counts: Whether this is a failure. With False, `in_s` is needed.
 
     Raises:
-        InvalidOption: `in_s` is not a number from 0 on, or is missing.
+        InvalidOption: `in_s` is not a number from 0 on, or is missing; `counts` is not a bool; or
+            `reason` is a number, which looks like seconds.
     """
 
     @overload
@@ -46,6 +48,13 @@ class Retry(Verdict):
 
     def __init__(self, reason: str = "", *, in_s: float | None = None, counts: bool = True) -> None:
         super().__init__(reason)
+        given: object = reason
+        if isinstance(given, (int, float, timedelta)):
+            raise InvalidOption(
+                f"Retry: seconds need their name: Retry(in_s=7), not Retry({given!r})"
+            )
+        if not isinstance(counts, bool):
+            raise InvalidOption(f"Retry: counts must be True or False, not {counts!r}")
         number = isinstance(in_s, (int, float)) and not isinstance(in_s, bool)
         if in_s is not None and not (number and 0 <= in_s < math.inf):
             raise InvalidOption(f"Retry: in_s must be a number of seconds from 0 on, not {in_s!r}")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 from workkit.core.options import shown
 from workkit.engine.handling.handlers import Registration
 from workkit.engine.handling.values import value_of
+from workkit.engine.spec import PoolSpec
 from workkit.errors import InvalidHandler, InvalidOption, PoolState
-from workkit.tasks.registry import CronEntry, Tasks
+from workkit.tasks.registry import CronEntry, Tasks, is_interactive
 from workkit.tasks.resources import no_value, yields
 from workkit.tasks.task import Task
 
 __all__ = ["Joined", "TaskPool"]
 
 _log = logging.getLogger("workkit")
+
+#: All registries in pools. A cell that runs again loses the older pool from sight, not from here.
+_JOINED: Final[WeakSet[Joined]] = WeakSet()
 
 
 class TaskPool(Protocol):
@@ -25,6 +30,21 @@ class TaskPool(Protocol):
     @property
     def pool_id(self) -> str:
         """The id of a pool that was started; "" before."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether the pool runs."""
+        ...
+
+    @property
+    def spec(self) -> PoolSpec:
+        """What is registered with the pool."""
+        ...
+
+    @property
+    def server(self) -> str:
+        """The server for display."""
         ...
 
     def register_task(self, registration: Registration, *, again: bool = False) -> None:
@@ -70,16 +90,20 @@ class Joined:
 
     def __init__(self, pool: TaskPool, tasks: object) -> None:
         if not isinstance(tasks, Tasks):
-            raise InvalidOption(f"tasks must be a registry, Tasks(), not {shown(tasks)}")
-        self._pool = pool
+            raise InvalidOption(
+                f"tasks must be a registry, Tasks(), not {shown(tasks)}; a pool takes one, "
+                "which all modules of an application share"
+            )
+        self.pool = pool
         self._resources = _OfThePool()
-        self._known: dict[str, Task[..., Any]] = {}
+        self.known: dict[str, Task[..., Any]] = {}
         self._entries: set[tuple[str, str]] = set()
         self._opened = 0
         self._check_resources(tasks)
-        pool.on_start(lambda: self._check_resources(tasks))
+        pool.on_start(lambda: self._begin(tasks))
         self.update(tasks)
         tasks.watch(self)
+        _JOINED.add(self)
 
     def update(self, tasks: Tasks) -> None:
         """Register what the pool does not have yet.
@@ -87,25 +111,63 @@ class Joined:
         Raises:
             PoolState: The pool has another handler of a task's name.
         """
-        new = [task for task in tasks if self._known.get(task.name) is not task]
-        if self._pool.pool_id:
-            if new:
-                _log.warning(
-                    "task %s was registered after the start of pool %s, which does not run it",
-                    ", ".join(task.name for task in new), self._pool.pool_id,
-                )  # fmt: skip
+        new = [task for task in tasks if self.known.get(task.name) is not task]
+        if self.pool.pool_id:
+            self._warn([task.name for task in new])
             return
         lifespans = tasks.lifespans
         for lifespan in lifespans[self._opened :]:
-            self._pool.lifespan(lifespan)
+            self.pool.lifespan(lifespan)
             self._opened += 1
         for task in new:
             handler = task.handler(self._resources)
-            again = task.name in self._known
-            self._pool.register_task(Registration(task.name, handler, task.options), again=again)
-            self._known[task.name] = task
+            again = task.name in self.known
+            self.pool.register_task(Registration(task.name, handler, task.options), again=again)
+            self.known[task.name] = task
         for entry in tasks.cron_entries:
             self._plan(entry)
+
+    def _warn(self, names: list[str]) -> None:
+        """Say which tasks a pool that was started runs with older code, or not at all."""
+        older = [name for name in names if name in self.known]
+        if older:
+            _log.warning(
+                "task %s was defined again, but pool %s keeps the older code; to run the new one, "
+                "stop the pool, and make and start another",
+                ", ".join(older), self.pool.pool_id,
+            )  # fmt: skip
+        unknown = [name for name in names if name not in self.known]
+        if unknown:
+            _log.warning(
+                "task %s was registered after the start of pool %s, which does not run it",
+                ", ".join(unknown), self.pool.pool_id,
+            )  # fmt: skip
+
+    def _begin(self, tasks: Tasks) -> None:
+        self._check_resources(tasks)
+        if is_interactive():
+            self._find_older()
+
+    def _find_older(self) -> None:
+        """Warn of pools that a cell has started before, and that take jobs with older code."""
+        for other in list(_JOINED):
+            older = other.older_than(self.pool, self.known)
+            if older:
+                _log.warning(
+                    "pool %s was started earlier in this session and still runs: it takes a part "
+                    "of the jobs, with older code of task %s. Restart the session, and write at "
+                    'the top of the cell that makes the pool: if "pool" in globals(): pool.stop()',
+                    other.pool.pool_id, ", ".join(older),
+                )  # fmt: skip
+
+    def older_than(self, pool: TaskPool, known: Mapping[str, Task[..., Any]]) -> list[str]:
+        """Return the tasks that this pool runs beside another one, with other code."""
+        mine, theirs = self.pool, pool
+        if mine is theirs or not mine.running or mine.server != theirs.server:
+            return []
+        if mine.spec.namespace != theirs.spec.namespace:
+            return []
+        return [name for name, task in known.items() if self.known.get(name, task) is not task]
 
     @staticmethod
     def _check_resources(tasks: Tasks) -> None:
@@ -117,7 +179,7 @@ class Joined:
     def _plan(self, entry: CronEntry) -> None:
         key = (entry.spec, entry.task.name)
         if key not in self._entries:
-            self._pool.periodically_enqueue(*key, catch_up_s=entry.catch_up_s)
+            self.pool.periodically_enqueue(*key, catch_up_s=entry.catch_up_s)
             self._entries.add(key)
 
 

@@ -34,7 +34,7 @@ from workkit.tasks.task import Task
 if TYPE_CHECKING:
     from workkit.store.connections.target import RedisLike
 
-__all__ = ["CronEntry", "TaskKeywords", "Tasks"]
+__all__ = ["CronEntry", "TaskKeywords", "Tasks", "is_interactive"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -230,6 +230,11 @@ class Tasks(Modes):
         if isinstance(function, Task):
             raise InvalidHandler(f"{function!r} is a task already; decorate the function")
         own = options.get("name", getattr(function, "__name__", ""))
+        if not own and "name" not in options:
+            raise InvalidName(
+                f"{shown(function)} has no name; write a function with def, or name the task: "
+                "@tasks.task(name=...)"
+            )
         if own == "<lambda>":
             raise InvalidName("a lambda has no name and no annotations; write a function with def")
         name = check_name(own)
@@ -349,12 +354,17 @@ def _names_of(frame: Any) -> dict[str, Any]:
     return dict(caller.f_locals)
 
 
+def is_interactive() -> bool:
+    """Tell whether this is a session of cells or lines, such as a notebook, and not a script."""
+    return not hasattr(sys.modules[_INTERACTIVE], "__file__")
+
+
 def _is_again(known: Callable[..., Any], function: Callable[..., Any]) -> bool:
     """Tell whether a function is the known one, defined again: a cell, or a reloaded module."""
     if _name(known) != _name(function):
         return False
     module = getattr(known, "__module__", "")
-    if module == _INTERACTIVE and not hasattr(sys.modules[_INTERACTIVE], "__file__"):
+    if module == _INTERACTIVE and is_interactive():
         return True
     return _place(known) == _place(function)
 
