@@ -328,7 +328,7 @@ def test_a_name_that_nobody_has_used_is_paused_with_a_warning(shell: Shell) -> N
     result = shell.run("pause", "chrage")
     assert result.stdout == "paused chrage\n"
     assert "no queue 'chrage' is known in namespace" in result.stderr
-    assert "did you mean 'charge'?; it is paused anyway" in result.stderr
+    assert "did you mean 'charge'? It is paused anyway." in result.stderr
     assert "no queue 'chagre' is known" in shell.complaint("unpause", "chagre", code=0)
 
 

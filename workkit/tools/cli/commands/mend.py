@@ -211,7 +211,8 @@ def pause(server: Server, *, names: tuple[str, ...]) -> None:
             client.pause(name)
             click.echo(f"paused {clean(name)}")
             if strange := unknown(server, client, name):
-                note(f"{strange}; it is paused anyway")
+                end = "" if strange.endswith("?") else "."
+                note(f"{strange}{end} It is paused anyway.")
 
 
 @click.command(epilog=examples("workkit unpause send_email"))
