@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import re
 import shutil
@@ -72,6 +73,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     one = metafunc.definition.get_closest_marker("one_server") is not None
     metafunc.parametrize("server_kind", SERVER_KINDS[:1] if one else SERVER_KINDS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before() -> Iterator[None]:
+    """Restore the loggers that a test has changed; later tests wait for log lines."""
+    loggers = [logging.getLogger(name) for name in ("", "workkit", "shop")]
+    before = [(logger, logger.level, logger.propagate, logger.disabled) for logger in loggers]
+    yield
+    for logger, level, propagate, disabled in before:
+        logger.setLevel(level)
+        logger.propagate, logger.disabled = propagate, disabled
 
 
 @pytest.fixture

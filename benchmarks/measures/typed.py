@@ -51,7 +51,8 @@ def _side(bench: Bench, jobs: int, kind: Kind, concurrency: int) -> Side:
             pid = workers.processes[0].pid
             before_s = _cpu_s(pid)
             workers.await_count(jobs)
-            return 1_000_000 * (_cpu_s(pid) - before_s) / jobs
+            # At least one tick: with few jobs the clock has not moved.
+            return 1_000_000 * max(_cpu_s(pid) - before_s, _TICK_S) / jobs
 
     return side
 

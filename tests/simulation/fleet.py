@@ -107,7 +107,8 @@ def _copy_a_slot(sim: Simulation) -> None:
     for job in sim.client.scheduled_jobs().jobs:
         if job.job.id.startswith("periodic:"):
             again = ("LPUSH", sim.keys.jobs("tick"), job.job.raw)
-            sim.at(sim.now + job.run_at - sim.now_s + 8, sim.server.execute, [again])
+            again_at_s = sim.now + job.run_at - sim.now_s + 8
+            sim.at(max(again_at_s, sim.now), sim.server.execute, [again])
             return
 
 

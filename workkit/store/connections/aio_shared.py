@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from workkit.store.carry import carry_async
-from workkit.store.connections.aio import AsyncCarrier, AsyncLinks
+from workkit.store.connections.aio import AsyncCarrier, AsyncLinks, async_carrier
 from workkit.store.connections.aio_line import AsyncCall, AsyncLine
 from workkit.store.connections.cluster import FOLLOWED, SlotMoved
 from workkit.store.connections.conversation import least_loaded, share_of
@@ -27,10 +27,8 @@ R = TypeVar("R")
 
 def shared_async_carrier(redis: object, namespace: str, max_connections: int) -> AsyncCarrier:
     """Return a carrier whose callers share connections; see `shared.shared_carrier`."""
-    own = getattr(redis, "workkit_async_carrier", None)
-    if own is not None:
-        simulated: AsyncCarrier = own
-        return simulated
+    if hasattr(redis, "workkit_async_carrier"):  # a simulated server
+        return async_carrier(redis, namespace)
     target = Target.of(redis, namespace)
     if target.is_in_memory:
         return AsyncLinks(target, most=max_connections)

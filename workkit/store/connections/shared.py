@@ -14,7 +14,7 @@ from workkit.store.connections.cluster import FOLLOWED, SlotMoved
 from workkit.store.connections.conversation import least_loaded, share_of
 from workkit.store.connections.gathering import Group, Member, Tail, split
 from workkit.store.connections.link import Link
-from workkit.store.connections.links import Carrier, Links
+from workkit.store.connections.links import Carrier, Links, carrier
 from workkit.store.connections.refusals import DEMOTED, call_error, reply_error
 from workkit.store.connections.shared_line import SharedLine, ThreadCall
 from workkit.store.connections.target import Target
@@ -40,10 +40,8 @@ def shared_carrier(
     Raises:
         InvalidOption: `redis` is not a server.
     """
-    own = getattr(redis, "workkit_carrier", None)
-    if own is not None:
-        simulated: Carrier = own
-        return simulated
+    if hasattr(redis, "workkit_carrier"):  # a simulated server
+        return carrier(redis, namespace)
     target = Target.of(redis, namespace)
     if target.is_in_memory:
         return Links(target, most=max_connections)
