@@ -1,8 +1,9 @@
 """Send commands and read replies over a connection that redis-py has opened.
 
 redis-py connects: addresses, TLS, credentials, the handshake. After that, its layers check every
-reply for types that our replies never have; this took a third of the time of a short exchange. So
-workkit writes commands directly to the socket, and reads replies with hiredis.
+reply for types that our replies never have. So workkit writes commands directly to the socket, and
+reads replies with hiredis. Enqueuing one by one is 1.35 times as fast as through redis-py's methods
+(the median of 40 slices in turn; no-op jobs 1.01 times): `python -m benchmarks own_socket`.
 """
 
 from __future__ import annotations
