@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,32 @@ def _django(tmp_path_factory: pytest.TempPathFactory) -> None:
         folder: Path = tmp_path_factory.mktemp(name)
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}
 
+    zone = os.environ.get("TZ")
     settings.configure(
         INSTALLED_APPS=["workkit.contrib.django", APP],
         DATABASES={"default": database("default"), "other": database("other")},
         USE_TZ=True,
+        TIME_ZONE="UTC",
     )
     django.setup()
+    _set_zone(zone)
+
+
+def _set_zone(name: str | None) -> None:
+    """Set the zone of this process. Django sets it to that of its settings."""
+    if name is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = name
+    time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _zone_as_before() -> Iterator[None]:
+    """Restore the zone of this process after each test."""
+    zone = os.environ.get("TZ")
+    yield
+    _set_zone(zone)
 
 
 @pytest.fixture
