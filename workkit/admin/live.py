@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Self, TypeVar
 
 from workkit.admin.explain import Circumstances
+from workkit.admin.live_state import LiveState
 from workkit.admin.steps import job_state as circumstance_steps
 from workkit.admin.steps import reads as steps
 from workkit.admin.steps import survey as survey_steps
@@ -13,9 +14,9 @@ from workkit.admin.steps import walk as walk_steps
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, of_job, packed
 from workkit.admin.steps.walk import WaitingJob
 from workkit.admin.watch import LiveWatch, OverviewWatch
-from workkit.core.clock import Clock, SystemClock
+from workkit.core.clock import Clock
 from workkit.core.history import PackedHistory
-from workkit.core.options import check_sources, check_whole
+from workkit.core.options import check_whole
 from workkit.core.records import (
     Batch,
     CronEntry,
@@ -33,10 +34,9 @@ from workkit.core.records import (
     WorkerPoolHeartbeat,
     check_place,
 )
-from workkit.store.connections.links import carrier
+from workkit.store.connections.links import Carrier, carrier
 from workkit.store.connections.target import RedisLike
 from workkit.store.connections.watching import watch_link
-from workkit.store.keys import Keys
 from workkit.store.walking import Walk, each
 
 __all__ = ["LiveReader"]
@@ -65,7 +65,7 @@ class _PollingWatch:
         """Do nothing: the connections belong to the reader."""
 
 
-class LiveReader:
+class LiveReader(LiveState):
     """Reads a namespace. Implements `workkit.Reader`. Threads may share it.
 
     Args:
@@ -81,10 +81,8 @@ class LiveReader:
     """
 
     def __init__(self, namespace: str, redis: RedisLike, *, clock: Clock | None = None) -> None:
-        self._keys = Keys(namespace)
-        self._links = carrier(redis, namespace)
-        check_sources(clock, None)
-        self._clock = clock if clock is not None else SystemClock()
+        super().__init__(namespace, clock)
+        self._links: Carrier = carrier(redis, namespace)
 
     def close(self) -> None:
         """Close the connections. A later call opens one again."""
@@ -97,24 +95,6 @@ class LiveReader:
     def __exit__(self, *_: object) -> None:
         """Close the connections."""
         self.close()
-
-    @property
-    def label(self) -> str:
-        """The namespace and its server, without user and password."""
-        namespace = self._keys.namespace
-        return f"{namespace} at {self._links.label}" if namespace else self._links.label
-
-    @property
-    def live(self) -> bool:
-        """True: the namespace can change."""
-        return True
-
-    def now_s(self) -> float:
-        """Return the time, epoch seconds."""
-        return self._clock.read().epoch_ms / 1_000
-
-    def _now_s(self) -> int:
-        return self._clock.read().epoch_s
 
     # At a glance.
 

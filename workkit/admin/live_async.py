@@ -7,15 +7,16 @@ from typing import Self, TypeVar
 
 from workkit.admin.explain import Circumstances
 from workkit.admin.live import MOST_AT_ONCE, PAGE, WALK
+from workkit.admin.live_state import LiveState
 from workkit.admin.steps import job_state as circumstance_steps
 from workkit.admin.steps import reads as steps
 from workkit.admin.steps import survey as survey_steps
 from workkit.admin.steps import walk as walk_steps
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, of_job, packed
 from workkit.admin.steps.walk import WaitingJob
-from workkit.core.clock import Clock, SystemClock
+from workkit.core.clock import Clock
 from workkit.core.history import PackedHistory
-from workkit.core.options import check_sources, check_whole
+from workkit.core.options import check_whole
 from workkit.core.records import (
     Batch,
     CronEntry,
@@ -33,9 +34,8 @@ from workkit.core.records import (
     WorkerPoolHeartbeat,
     check_place,
 )
-from workkit.store.connections.aio import async_carrier
+from workkit.store.connections.aio import AsyncCarrier, async_carrier
 from workkit.store.connections.target import RedisLike
-from workkit.store.keys import Keys
 from workkit.store.walking import Walk, each_async
 
 __all__ = ["AsyncLiveReader", "AsyncWatch"]
@@ -61,7 +61,7 @@ class AsyncWatch:
         """Do nothing: the connections belong to the reader."""
 
 
-class AsyncLiveReader:
+class AsyncLiveReader(LiveState):
     """Reads a namespace from asyncio, with the methods of `Client`, awaited.
 
     Walks are async iterators: ``async for job in client.iter_dead_jobs()``.
@@ -73,10 +73,8 @@ class AsyncLiveReader:
     """
 
     def __init__(self, namespace: str, redis: RedisLike, *, clock: Clock | None = None) -> None:
-        self._keys = Keys(namespace)
-        self._links = async_carrier(redis, namespace)
-        check_sources(clock, None)
-        self._clock = clock if clock is not None else SystemClock()
+        super().__init__(namespace, clock)
+        self._links: AsyncCarrier = async_carrier(redis, namespace)
 
     async def close(self) -> None:
         """Close the connections. A later call opens one again."""
@@ -89,24 +87,6 @@ class AsyncLiveReader:
     async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
         await self.close()
-
-    @property
-    def label(self) -> str:
-        """The namespace and its server, without user and password."""
-        namespace = self._keys.namespace
-        return f"{namespace} at {self._links.label}" if namespace else self._links.label
-
-    @property
-    def live(self) -> bool:
-        """True: the namespace can change."""
-        return True
-
-    def now_s(self) -> float:
-        """Return the time, epoch seconds."""
-        return self._clock.read().epoch_ms / 1_000
-
-    def _now_s(self) -> int:
-        return self._clock.read().epoch_s
 
     def _each(self, walk: Walk[T, None]) -> AsyncIterator[T]:
         return each_async(walk, self._links.carry)

@@ -6,7 +6,6 @@ import json
 import logging
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,19 +52,6 @@ def stick(job):
 def make_pool():
     return pool
 """
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A current directory from which modules are imported, and forgotten afterwards."""
-    known, path = set(sys.modules), list(sys.path)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    sys.path[:] = path
-    for name in set(sys.modules) - known:
-        file = getattr(sys.modules[name], "__file__", None)
-        if file is None or Path(file).is_relative_to(tmp_path):
-            del sys.modules[name]
 
 
 @contextmanager

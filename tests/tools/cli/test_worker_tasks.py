@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,19 +35,6 @@ def note(key: str, n: int) -> None:
 def again(key: str) -> None:
     note.enqueue(key, 7)
 """
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A current directory from which modules are imported, and forgotten afterwards."""
-    known, path = set(sys.modules), list(sys.path)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    sys.path[:] = path
-    for name in set(sys.modules) - known:
-        file = getattr(sys.modules[name], "__file__", None)
-        if file is None or Path(file).is_relative_to(tmp_path):
-            del sys.modules[name]
 
 
 def write(here: Path, **modules: str) -> None:
