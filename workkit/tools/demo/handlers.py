@@ -10,14 +10,11 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import hashlib
-import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,11 +37,6 @@ PARSING: Final = ("parse_file", "parse_large_file")
 CRON_JOB: Final = "pulse"
 #: All jobs, in the order in which they are shown.
 JOB_NAMES: Final = (*PARSING, "package_report", "hash_tree", "summary", CRON_JOB)
-
-#: Before 3.11.8 and 3.12.2, CPython counts the depth of a tree for all threads together, so two
-#: threads that parse at once can both fail with a `SystemError` (gh-106905).
-_COUNTS_TOGETHER: Final = sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2)
-_parser: Final = threading.Lock() if _COUNTS_TOGETHER else nullcontext()
 
 
 @dataclass(slots=True)
@@ -120,8 +112,10 @@ def _parse_file(state: DemoState, job: Job) -> None:
     package, path = job.arg_str("package"), job.arg_str("path")
     source = Path(path).read_bytes()
     try:
-        with _parser:
-            ast.parse(source)
+        # Not `ast.parse`: before 3.11.8 and 3.12.2, CPython counts the depth of a tree for all
+        # threads together, so it fails while another thread parses, and to format a traceback is
+        # to parse (gh-106905).
+        compile(source, path, "exec", dont_inherit=True)
     except SyntaxError as error:
         # Without the line number, so that equal errors have equal messages.
         raise SyntaxError(error.msg) from None
