@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.support.striking import at_step, strike
 from workkit.store.connections import conversation
 from workkit.store.connections.conversation import (
     MOST_BYTES,
@@ -87,36 +88,6 @@ class Sharing(RuleBasedStateMachine):
 TestSharing = Sharing.TestCase
 
 
-class Struck(BaseException):
-    """Strikes between two steps of the interpreter, as a signal or a job's timeout does."""
-
-
-def strike_at(step: int, work: Any) -> bool:
-    """Do some work, and raise before one of its steps; tell whether it came so far."""
-    count = 0
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        nonlocal count
-        if frame.f_code.co_filename != conversation.__file__:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            count += 1
-            if count == step:
-                raise Struck
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    except Struck:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
-
-
 def test_an_interrupt_between_any_two_steps_shifts_no_reply() -> None:
     step, struck = 0, True
     while struck:
@@ -127,7 +98,7 @@ def test_an_interrupt_between_any_two_steps_shifts_no_reply() -> None:
             talk.add(call)
         talk.take(0)
         replies: deque[Any] = deque(["1", "2.1", "2.2", "3"])
-        struck = strike_at(step, lambda talk=talk, replies=replies: talk.answer(replies))
+        struck = at_step(step, strike, partial(talk.answer, replies), within=conversation.__file__)
         talk.answer(replies)
         assert [call.replies for call in calls] == [["1"], ["2.1", "2.2"], ["3"]]
         assert all(call.is_over for call in calls)

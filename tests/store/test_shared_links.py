@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dis
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ import hiredis
 import pytest
 from redis import exceptions as redis_errors
 
+from tests.support import striking
 from workkit.core.clock import monotonic_s
 from workkit.errors import ServerUnavailable
 from workkit.store.connections.shared import SharedLinks
@@ -100,50 +99,7 @@ def test_each_thread_gets_its_own_replies(piece: int, most: int) -> None:
         list(threads.map(work, range(12)))
 
 
-class Struck(BaseException):
-    """Strikes between two steps of the interpreter, as a signal or a job's timeout does."""
-
-
-#: Behind these the interpreter looks for signals and for exceptions from other threads.
-LOOKS = {
-    number
-    for name, number in dis.opmap.items()
-    if name in {"CALL", "CALL_FUNCTION_EX", "CALL_KW", "JUMP_BACKWARD", "RESUME"}
-}
-
-
-def at_step(step: int, act: Callable[[], None], work: Callable[[], None]) -> bool:
-    """Do some work, and something else before one of its steps; tell whether it came so far."""
-    count = 0
-    before_it: dict[Any, int] = {}
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        nonlocal count
-        if "/store/connections/" not in frame.f_code.co_filename:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            looks = before_it.get(frame) in LOOKS
-            before_it[frame] = frame.f_code.co_code[frame.f_lasti]
-            count += looks
-            if looks and count == step:
-                sys.settrace(None)
-                act()
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    except Struck:
-        return True
-    finally:
-        sys.settrace(before)
-    return count >= step
-
-
-def strike() -> None:
-    raise Struck
+at_step = partial(striking.at_step, within="/store/connections/", behind=striking.LOOKS)
 
 
 @pytest.mark.slow
@@ -160,7 +116,7 @@ def test_an_interrupt_at_any_step_costs_others_no_reply_and_holds_nobody_up() ->
                         echo(links, 2, "other", thread, n)
 
             others = [threads.submit(work, thread) for thread in range(3)]
-            at_step(step, strike, partial(echo, links, 2, "struck"))
+            at_step(step, striking.strike, partial(echo, links, 2, "struck"))
             echo(links, 2, "after")
             ends.set()
             for other in others:

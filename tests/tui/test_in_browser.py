@@ -190,7 +190,9 @@ def test_a_file_goes_to_the_browser_and_never_to_a_path_of_the_server(
                 await see("Needs attention")
                 await page.send_json(["stdin", "2"])
                 await see("Drains in")  # a heading that only the screen of the queues has
-                await page.send_json(["stdin", f"e\x15{outside}\r"])
+                await page.send_json(["stdin", "e"])
+                await see("Download as")  # keys before it are for the list
+                await page.send_json(["stdin", f"\x15{outside}\r"])
                 await see("without a path")
                 await page.send_json(["stdin", "\x15queues.csv\r"])
                 async with asyncio.timeout(60):
