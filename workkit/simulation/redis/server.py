@@ -23,6 +23,8 @@ from workkit.simulation.redis.commands import (
     nature_of,
 )
 from workkit.simulation.redis.refusals import Refusal, guarded, refused, refuses
+from workkit.store import scripts
+from workkit.store.calls.span import LOWEST, read_span
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command
 
@@ -164,8 +166,7 @@ class SimulatedServer:
             return [b"%d" % (now_ms // 1000), b"%d" % (now_ms % 1000 * 1000)]
         if verb == "INFO":
             return b""
-        asks = type(verb) is not str and verb.name == "span" and type(command[4]) is int
-        if asks and command[3] == "-inf" and not self._any_due(command):
+        if verb is scripts.SPAN and self._none_is_due(command):
             return []
         # A script is cached by its name: hashing its whole text would take too long.
         name = command if type(verb) is str else (verb.name, *command[1:])
@@ -198,9 +199,10 @@ class SimulatedServer:
         """Carry out a command that changes nothing, without the cache."""
         return self._backend.send([command])[0]
 
-    def _any_due(self, command: Command) -> bool:
-        """Tell from its first member whether a sorted set has one up to a score."""
-        return self._head_s(command[2]) <= float(command[4])
+    def _none_is_due(self, command: Command) -> bool:
+        """Tell from its first member that a sorted set has none up to a score."""
+        key, args = read_span(command)
+        return args.low == LOWEST and type(args.high) is int and self._head_s(key) > args.high
 
     def next_due_s(self) -> float:
         """Return when the next scheduled job or retry is due, epoch seconds; infinity for never."""

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from workkit.core.lifetimes import MARKS_KEPT_S
 from workkit.store import scripts
 from workkit.store.calls.layout import head, keys_and_args, rows
+from workkit.store.calls.span import LOWEST, SpanArgs, span
 from workkit.store.keys import Keys
 from workkit.store.replies import pairs, text
 from workkit.store.round_trip import Command, RoundTrip, call
@@ -41,8 +42,8 @@ def due(
         count: How many jobs at most.
         size: Stop after this many bytes.
     """
-    arguments = ["-inf", now_s, offset, count, size]
-    return RoundTrip.one(call(scripts.SPAN, [key], arguments), lambda reply: reply[::2])
+    args = SpanArgs(LOWEST, now_s, offset, count, size)
+    return RoundTrip.one(span(key, args), lambda reply: reply[::2])
 
 
 def next_due(keys: Keys) -> RoundTrip[float | None]:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from workkit.core.history import PackedHistory
 from workkit.errors import ServerError
 from workkit.store import scripts
+from workkit.store.calls.span import SpanArgs, span
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text
 from workkit.store.round_trip import RoundTrip, call
@@ -107,8 +108,7 @@ def members_at(
     key: bytes, low: float | str, high: float | str, *, offset: int, count: int
 ) -> RoundTrip[list[tuple[bytes, float]]]:
     """Read members of a sorted set by score, fewer if they are large: see `is_full`."""
-    arguments = [low, high, offset, count, PAGE_BYTES]
-    return RoundTrip.one(call(scripts.SPAN, [key], arguments), scored)
+    return RoundTrip.one(span(key, SpanArgs(low, high, offset, count, PAGE_BYTES)), scored)
 
 
 def is_full(rows: Sequence[tuple[bytes, float]], count: int) -> bool:
