@@ -118,6 +118,29 @@ def test_threads_that_handlers_leave_behind_do_not_keep_the_process(
         assert process.wait(30) == 0
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("options", [(), ("--processes", "2")])
+def test_a_lifespan_that_fails_ends_it_as_a_mistake_of_its_module(
+    shell: Shell, here: Path, wait_until: WaitUntil, when: str, options: tuple[str, ...]
+) -> None:
+    opened = """
+@pool.lifespan
+def resources():
+    assert "before" != WHEN, "no database"
+    yield
+    assert "after" != WHEN, "no database"
+"""
+    (here / "tasks.py").write_text(TASKS.replace("SLOW", "") + opened.replace("WHEN", repr(when)))
+    with spawn("worker", "tasks:pool", *options, env=shell.env, cwd=here) as process:
+        if when == "after":
+            wait_until(lambda: bool(shell.client.worker_pool_heartbeats()), 30)
+            process.terminate()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2, stderr
+    assert f"the lifespan resources failed {when} its yield" in stderr
+    assert "no database" in stderr
+
+
 def test_a_stop_hook_that_hangs_does_not_keep_the_process(
     shell: Shell, here: Path, redis_client: Redis, wait_until: WaitUntil
 ) -> None:

@@ -80,6 +80,7 @@ class Child:
         self._clock = SystemClock()
         self._is_started = False
         self._give_up_at_s = math.inf
+        self._failed: LifespanFailed | None = None
 
     @classmethod
     def adopted(cls, timeout_s: float | None) -> Child | None:
@@ -119,6 +120,7 @@ class Child:
             As `WorkerPool.run`: False if the pool ended by itself.
 
         Raises:
+            LifespanFailed: A lifespan has failed, before the first job or after the last.
             WorkkitError: The pool cannot be started.
         """
         with self._lock:
@@ -138,16 +140,23 @@ class Child:
                 self._name_loaded()
                 if report:
                     self._report(pool)
-            with suppress(LifespanFailed):
-                pool.stop(0)
+            self._stop_pool(pool, 0)
+        if stopping and self._failed is not None:
+            raise self._failed
         return bool(stopping) or not pool.ended_itself
+
+    def _stop_pool(self, pool: WorkerPool, timeout_s: float | None) -> None:
+        """Stop the pool, which also logs the error of a lifespan; note that error."""
+        try:
+            pool.stop(timeout_s)
+        except LifespanFailed as error:
+            self._failed = error
 
     def _start_stopping(self, pool: WorkerPool, stop: _Stop) -> threading.Thread:
         """Stop on a thread, since another request with less time may follow."""
 
         def work() -> None:
-            with suppress(LifespanFailed):  # logged
-                pool.stop(stop.timeout_s)
+            self._stop_pool(pool, stop.timeout_s)
             self._stops.put(None)
 
         _log.info("stopping %s", stop.why)

@@ -43,7 +43,7 @@ class Limits:
         processes: How many run at once.
         max_jobs: A process is replaced after this many jobs, and up to a tenth more.
         max_rss_bytes: A process is replaced above this much resident memory.
-        explained: Exit codes of processes that have reported themselves why they did not start.
+        explained: Exit codes of processes that have reported themselves why they failed.
         mendable: Those of them after which only an edit of the application helps.
     """
 
@@ -195,6 +195,8 @@ class Policy:
         if self._requests:
             well = code in {0, -signal.SIGTERM}
             self._say(logging.INFO if well else logging.WARNING, f"{gone} {gone.ending(code)}")
+            if code in self._limits.explained:
+                self._code = self._code or code
         elif gone.state is State.RETIRING:
             level = logging.INFO if code in {0, -signal.SIGTERM} else logging.WARNING
             self._say(level, f"{gone} {gone.ending(code)}")

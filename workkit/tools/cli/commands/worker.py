@@ -244,7 +244,7 @@ def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bo
     except LifespanFailed:
         if not pool.pool_id:  # else it ran, and has logged this
             log.exception("the pool could not be started")
-        ctx.exit(exits.USAGE)
+        ctx.exit(exits.REPLACE if pool.ended_itself else exits.USAGE)
     except WorkkitError:
         raise
     except Exception:  # a start hook may raise anything
