@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
@@ -67,7 +68,9 @@ class Courier:
             if self._users or self._thread is None:
                 return
             self._queue.put(None)
-            self._thread = None
+            # The next thread gets a queue of its own: it must not take this one's end, and a
+            # handler may hold this one up for long.
+            self._queue, self._thread = SimpleQueue(), None
         if flushed and thread is not None and thread is not threading.current_thread():
             thread.join(wait_s)  # else it would outlive the pool for a moment
 
@@ -118,13 +121,14 @@ class Courier:
         return True
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._serve, name="workkit-log", daemon=True)
         if not self._lock.acquire(blocking=False):
             return  # another thread starts it; a signal handler must not wait for the lock
         try:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = thread  # before the start: the thread compares itself with it
-                thread.start()
+                serve = partial(self._serve, self._queue)
+                # Set before the start: the thread compares itself with it.
+                self._thread = threading.Thread(target=serve, name="workkit-log", daemon=True)
+                self._thread.start()
         except RuntimeError:
             pass  # the system refuses threads; the next record tries again
         finally:
@@ -139,8 +143,11 @@ class Courier:
         finally:
             self._thread = None
 
-    def _serve(self) -> None:
-        while (item := self._queue.get()) is not None:
+    def _serve(self, queue: SimpleQueue[_Item]) -> None:
+        ends = False
+        while not (ends and queue.empty()):  # a record may come while the last pool ends
+            item = queue.get()
+            ends = ends or item is None
             self._hand_over(item)
             del item  # it may hold a traceback
 

@@ -1,0 +1,40 @@
+"""The thread that delivers log records ends when the last pool does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from workkit.engine.process.courier import Courier
+
+
+def log_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "workkit-log"}
+
+
+def test_a_handler_that_hung_when_its_pool_ended_leaves_no_thread_behind_the_next_pool() -> None:
+    others = log_threads()
+    courier, hangs, released = Courier(), threading.Event(), threading.Event()
+    delivered: list[str] = []
+
+    def hang(_: logging.LogRecord) -> None:
+        hangs.set()
+        released.wait(60)
+
+    def note(record: logging.LogRecord) -> None:
+        delivered.append(record.getMessage())
+
+    courier.open()
+    assert courier.carry(hang, logging.makeLogRecord({}))
+    assert hangs.wait(60)
+    courier.close(0)
+
+    courier.open()
+    assert courier.carry(note, logging.makeLogRecord({"msg": "of the next pool"}))
+    assert courier.flush(60)
+    assert delivered == ["of the next pool"], "the handler that hangs holds up no other pool"
+    released.set()
+    courier.close(60)
+    for thread in log_threads() - others:
+        thread.join(60)
+        assert not thread.is_alive()
