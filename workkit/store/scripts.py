@@ -17,9 +17,9 @@ __all__ = ["Script", "all_scripts", "script"]
 _PART: Final = re.compile(rb"(?m)^-- part: (\w+)$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # hashed in each call, so by identity
 class Script:
-    """A script as the server knows it.
+    """A script as the server knows it; there is one object for each file.
 
     Attributes:
         name: The file's stem.
