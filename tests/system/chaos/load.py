@@ -89,6 +89,10 @@ class Load:
         """Let the enqueuers end; jobs that are not accepted by then do not count."""
         self._stop.set()
 
+    def close(self) -> None:
+        """Close the connections; a later call opens them again."""
+        self._plain.close()
+
 
 @contextmanager
 def enqueuing(load: Load, *, threads: int = 2, rate: float = 100.0) -> Iterator[None]:

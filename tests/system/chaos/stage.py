@@ -93,6 +93,7 @@ class ChaosRun:
 
     def move(self, place: Place) -> None:
         """Let workers and enqueuers go another way to the same server."""
+        self.load.close()
         self.place = place
         self.load = Load(place)
 
@@ -129,6 +130,7 @@ class ChaosRun:
     def finish(self, workers: Fleet) -> Verdict:
         """Wait until all accepted jobs have run, end the workers, and count."""
         accepted = self.load.accepted
+        self.load.close()
         self._watch(workers, lambda: not self.journal.missing(accepted))
         workers.stop()
         self.journal.read()

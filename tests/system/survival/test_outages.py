@@ -55,6 +55,8 @@ def running(server: EmbeddedServer) -> Iterator[Bench]:
         yield bench
     finally:
         bench.pool.stop(5)
+        bench.enqueuer.close()
+        bench.client.close()
 
 
 def more_than(bench: Bench, count: int) -> Callable[[], bool]:

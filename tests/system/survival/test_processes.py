@@ -30,7 +30,8 @@ def in_progress(client: Redis, namespace: str) -> int:
 def test_after_kill_9_in_the_middle_of_2000_jobs_all_have_run_and_few_twice(
     redis_url: str, redis_client: Redis, namespace: str, wait_until: WaitUntil
 ) -> None:
-    Enqueuer(namespace, redis_url).enqueue_many([("note", {"n": n}) for n in range(2_000)])
+    with Enqueuer(namespace, redis_url) as enqueuer:
+        enqueuer.enqueue_many([("note", {"n": n}) for n in range(2_000)])
 
     with worker_process(redis_url, namespace) as first:
         wait_until(lambda: len(ran(redis_client, namespace)) > 600, 30)
@@ -53,10 +54,10 @@ def test_after_kill_9_in_the_middle_of_2000_jobs_all_have_run_and_few_twice(
 def test_a_poison_job_among_200_kills_three_processes_and_alone_ends_dead(
     redis_url: str, redis_client: Redis, namespace: str, wait_until: WaitUntil
 ) -> None:
-    enqueuer = Enqueuer(namespace, redis_url)
-    enqueuer.enqueue_many([("note", {"n": n}) for n in range(100)])
-    poison = enqueuer.enqueue("poison")
-    enqueuer.enqueue_many([("note", {"n": n}) for n in range(100, 200)])
+    with Enqueuer(namespace, redis_url) as enqueuer:
+        enqueuer.enqueue_many([("note", {"n": n}) for n in range(100)])
+        poison = enqueuer.enqueue("poison")
+        enqueuer.enqueue_many([("note", {"n": n}) for n in range(100, 200)])
     client = Client(namespace, redis_url)
 
     def over(process: subprocess.Popen[bytes]) -> bool:
@@ -75,6 +76,7 @@ def test_a_poison_job_among_200_kills_three_processes_and_alone_ends_dead(
 
     dead = client.dead_jobs()
     assert [job.job.id for job in dead.jobs] == [poison.id]
+    client.close()
     assert "died 3 times" in dead.jobs[0].job.last_err
     assert len(ran(redis_client, namespace)) == 200
 
@@ -82,7 +84,8 @@ def test_a_poison_job_among_200_kills_three_processes_and_alone_ends_dead(
 def test_a_frozen_process_is_recovered_and_what_it_finishes_later_does_not_count_twice(
     redis_url: str, redis_client: Redis, namespace: str, wait_until: WaitUntil
 ) -> None:
-    Enqueuer(namespace, redis_url).enqueue("hold", {"n": 1})
+    with Enqueuer(namespace, redis_url) as enqueuer:
+        enqueuer.enqueue("hold", {"n": 1})
 
     with worker_process(redis_url, namespace) as frozen:
         wait_until(lambda: redis_client.llen(f"{namespace}:holding") == 1, 30)
@@ -90,8 +93,11 @@ def test_a_frozen_process_is_recovered_and_what_it_finishes_later_does_not_count
         with worker_process(redis_url, namespace) as other:
             wait_until(lambda: redis_client.llen(f"{namespace}:holding") == 2, 40)
             frozen.send_signal(signal.SIGCONT)
-            pools = Client(namespace, redis_url).worker_pool_heartbeats
-            wait_until(lambda: len(pools()) == 2 and all(pool.heartbeat_at for pool in pools()), 20)
+            with Client(namespace, redis_url) as client:
+                pools = client.worker_pool_heartbeats
+                wait_until(
+                    lambda: len(pools()) == 2 and all(pool.heartbeat_at for pool in pools()), 20
+                )
             redis_client.rpush(f"{namespace}:release", 1, 1)
             wait_until(lambda: ran(redis_client, namespace)[1] == 2, 20)
             wait_until(lambda: in_progress(redis_client, namespace) == 0, 20)
@@ -99,7 +105,8 @@ def test_a_frozen_process_is_recovered_and_what_it_finishes_later_does_not_count
                 process.terminate()
                 assert process.wait(30) == 0
 
-    outcomes = Counter(record.outcome for record in Client(namespace, redis_url).history())
+    with Client(namespace, redis_url) as client:
+        outcomes = Counter(record.outcome for record in client.history())
     assert outcomes == {"done": 1, "fenced": 1, "recovered": 1}
     assert redis_client.get(f"{namespace}:jobs:hold:lock") == b"0"
 
@@ -107,7 +114,8 @@ def test_a_frozen_process_is_recovered_and_what_it_finishes_later_does_not_count
 def test_sigterm_lets_running_jobs_end(
     redis_url: str, redis_client: Redis, namespace: str, wait_until: WaitUntil
 ) -> None:
-    Enqueuer(namespace, redis_url).enqueue_many([("hold", {"n": n}) for n in range(3)])
+    with Enqueuer(namespace, redis_url) as enqueuer:
+        enqueuer.enqueue_many([("hold", {"n": n}) for n in range(3)])
 
     with worker_process(redis_url, namespace, TEST_CONCURRENCY="2") as process:
         wait_until(lambda: redis_client.llen(f"{namespace}:holding") == 2, 30)
@@ -122,7 +130,8 @@ def test_sigterm_lets_running_jobs_end(
 def test_a_second_signal_returns_unfinished_jobs_to_their_queue_at_once(
     redis_url: str, redis_client: Redis, namespace: str, wait_until: WaitUntil
 ) -> None:
-    Enqueuer(namespace, redis_url).enqueue_many([("hold", {"n": n}) for n in range(3)])
+    with Enqueuer(namespace, redis_url) as enqueuer:
+        enqueuer.enqueue_many([("hold", {"n": n}) for n in range(3)])
 
     with worker_process(redis_url, namespace, TEST_CONCURRENCY="2", TEST_TIMEOUT="600") as process:
         wait_until(lambda: redis_client.llen(f"{namespace}:holding") == 2, 30)
@@ -132,4 +141,5 @@ def test_a_second_signal_returns_unfinished_jobs_to_their_queue_at_once(
 
     assert redis_client.llen(f"{namespace}:jobs:hold") == 3
     assert in_progress(redis_client, namespace) == 0
-    assert not Client(namespace, redis_url).worker_pool_heartbeats()
+    with Client(namespace, redis_url) as client:
+        assert not client.worker_pool_heartbeats()
