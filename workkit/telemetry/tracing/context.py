@@ -5,7 +5,6 @@ What does not have the form of the W3C is left out, and nobody logs it.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from opentelemetry import trace
@@ -13,22 +12,12 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from workkit.telemetry.tracing.members import read_members
+from workkit.telemetry.tracing.members import fits, read_members
 
 __all__ = ["Carried"]
 
-_PARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-# The libraries log what does not fit, so they get only what fits these.
-_STATE_MEMBER: Final = r"[a-z0-9][a-z0-9_*/@-]{0,255}=[\x21-\x2b\x2d-\x3c\x3e-\x7e]{1,256}"
-_STATE: Final = re.compile(rf"{_STATE_MEMBER}(?:,{_STATE_MEMBER}){{0,31}}")
-_ENTRY: Final = (
-    r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{0,3800}"
-    r"(?:;[\x21-\x2b\x2d-\x7e]{0,90})?"
-)
-_BAGGAGE: Final = re.compile(rf"{_ENTRY}(?:,{_ENTRY}){{0,179}}")
 _STATE_CHARS: Final = 512
 _BAGGAGE_CHARS: Final = 8_192
-_FORMS: Final = {"traceparent": _PARENT, "tracestate": _STATE, "baggage": _BAGGAGE}
 
 
 class Carried:
@@ -63,7 +52,6 @@ class Carried:
             A new context with the baggage, and the span that has sent the job, if it is known.
         """
         members = read_members(raw, self._limits)
-        members = {name: text for name, text in members.items() if self._fits(name, text)}
         sent = trace.get_current_span(self._trace.extract(members, Context())).get_span_context()
         context = Context()
         if self._baggage is not None:
@@ -71,8 +59,4 @@ class Carried:
         return context, sent if sent.is_valid else None
 
     def _fits(self, name: str, text: str) -> bool:
-        return (
-            name in self._limits
-            and len(text) <= self._limits[name]
-            and _FORMS[name].fullmatch(text) is not None
-        )
+        return name in self._limits and len(text) <= self._limits[name] and fits(name, text)
