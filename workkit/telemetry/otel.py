@@ -90,7 +90,7 @@ class Tracing:
             InvalidOption: An argument is neither.
             PoolState: A pool has been started.
         """
-        probes.add_trace_source(active_ids)
+        probes.add_trace_source(_active_ids)
         if not watched:
             probes.attach(self)
         for each in watched:
@@ -102,7 +102,7 @@ class Tracing:
         """Undo `instrument`. Pools that run go on as they began."""
         if not watched:
             probes.detach(self)
-            probes.remove_trace_source(active_ids)
+            probes.remove_trace_source(_active_ids)
         for each in watched:
             _check(each)
             each.probes = tuple(one for one in each.probes if one is not self)
@@ -148,7 +148,7 @@ class WorkkitInstrumentor:
             tracing.uninstrument()
 
 
-def active_ids() -> Mapping[str, str]:
+def _active_ids() -> Mapping[str, str]:
     """Return ``trace_id`` and ``span_id`` of the active span, in hexadecimal; empty without one."""
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
