@@ -61,10 +61,11 @@ def test_the_entry_point_turns_tracing_on_and_off_for_the_process(
     assert probes.attached(()) == ()
 
 
-def test_a_simulation_is_traced_as_a_pool_is(seen: Seen) -> None:
-    seen.tracing(child=True).instrument()
+@pytest.mark.parametrize("whole_process", [True, False])
+def test_a_simulation_is_traced_as_a_pool_is(seen: Seen, whole_process: bool) -> None:
     with Simulation(seed=1) as sim:
         pool = sim.pool()
+        seen.tracing(child=True).instrument(*(() if whole_process else (pool, sim.enqueuer)))
         pool.job("mail", lambda job: sim.enqueuer.enqueue("other"))
 
         @pool.job("other", max_fails=1)
@@ -84,3 +85,19 @@ def test_a_simulation_is_traced_as_a_pool_is(seen: Seen) -> None:
 def test_options_are_checked(options: dict[str, object]) -> None:
     with pytest.raises(InvalidOption, match=next(iter(options))):
         Tracing(**options)  # type: ignore[arg-type]
+
+
+def test_a_job_that_comes_back_after_a_crash_links_to_its_sender(seen: Seen) -> None:
+    seen.tracing(child=True).instrument()
+    with Simulation(seed=1) as sim:
+        for _ in range(2):
+            sim.pool().job("mail", lambda job: None, takes=30)
+        sim.enqueuer.enqueue("mail")
+        sim.run_for(5)
+        (running,) = [pool for pool in sim.pools if pool.busy]
+        sim.crash(running)
+        sim.run_for(minutes=5)
+    (send,), (process,) = seen.named("send mail"), seen.named("process mail")
+    assert process.parent is None
+    assert [link.context.span_id for link in process.links] == [send.context.span_id]
+    assert process.attributes["workkit.outcome"] == "done"
