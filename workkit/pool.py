@@ -9,6 +9,7 @@ from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import MAX_JOB_BYTES, HistoryOptions, JobKeywords, check_job_bytes
+from workkit.core.probes import Probe, Where
 from workkit.core.records import Drained
 from workkit.engine.driver import PoolDriver
 from workkit.engine.handling import events
@@ -96,8 +97,9 @@ class WorkerPool(PoolLife):
         check_pool(concurrency, context, history, sleep_backoffs, max_recoveries, clock, entropy)
         max_bytes = check_job_bytes(max_job_bytes)
         self._spec = spec = PoolSpec(
-            namespace, concurrency, context, history, max_recoveries, max_bytes
-        )
+            namespace, concurrency, context, history, max_recoveries, max_bytes,
+            where=Where(namespace, *target.address),
+        )  # fmt: skip
         sources = Sources(
             SystemClock() if clock is None else clock, Entropy() if entropy is None else entropy
         )
@@ -292,6 +294,22 @@ class WorkerPool(PoolLife):
         self._refuse_if_started("register a lifespan")
         self._spec.lifespans.append(read_lifespan(function))
         return function
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """What watches the handlers of this pool, such as tracing; mostly nothing.
+
+        The probes of the process come on top.
+
+        Raises:
+            PoolState: They are set after the pool has been started.
+        """
+        return self._spec.probes
+
+    @probes.setter
+    def probes(self, probes: tuple[Probe, ...]) -> None:
+        self._refuse_if_started("set probes")
+        self._spec.probes = probes
 
     def _refuse_if_started(self, what: str) -> None:
         if self._driver is not None:

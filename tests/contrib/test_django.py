@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from workkit import Client, Enqueuer, Fail, InvalidArgs, MissingExtra
+from workkit.telemetry.otel import Tracing
 
 api = pytest.importorskip(
     "workkit.contrib.django.api",
@@ -61,6 +65,30 @@ def test_a_task_is_a_job_named_by_its_path_with_its_arguments(tasks: Any, client
     (job,) = client.queued_jobs("tests.contrib.shop.tasks.send_email").jobs
     assert job.job.id == result.id
     assert job.job.args == {"args": ["a@example.com"], "kwargs": {"subject": "hello"}}
+
+
+def test_a_task_of_a_transaction_is_sent_once_when_it_is_traced(tasks: Any, client: Client) -> None:
+    from django.db import transaction
+
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracing = Tracing(provider)
+    tracing.instrument()
+    try:
+        with transaction.atomic():
+            result = tasks.send_email.enqueue("a@example.com", subject="hello")
+            assert spans.get_finished_spans() == ()
+        work()
+    finally:
+        tracing.uninstrument()
+    name = "tests.contrib.shop.tasks.send_email"
+    send, process = spans.get_finished_spans()
+    assert (send.name, process.name) == (f"send {name}", f"process {name}")
+    assert send.attributes is not None
+    assert send.attributes["messaging.message.id"] == result.id
+    assert send.context is not None
+    assert [link.context.span_id for link in process.links] == [send.context.span_id]
 
 
 def test_another_queue_is_a_part_of_the_name(tasks: Any, client: Client) -> None:

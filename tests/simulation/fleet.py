@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from tests.simulation import go_peer
@@ -10,6 +11,7 @@ from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.verdicts import verdicts
 from tests.support.handlers import nothing
 from workkit import Job
+from workkit.core.probes import Incoming, Where
 from workkit.simulation import Faults, SimulatedPool, Simulation
 from workkit.simulation.exploration.playing import DEFAULT_FAULTS
 
@@ -68,6 +70,27 @@ def _add_pool(sim: Simulation) -> SimulatedPool:  # noqa: C901 - a handler a kin
     return pool
 
 
+class _Traced:
+    """A probe that gives each job a member, as tracing does."""
+
+    def sends(self, jobs: Sequence[Job], where: Where, *, many: bool) -> _TracedSend:
+        return _TracedSend(jobs)
+
+    def runs(self, job: Incoming) -> None:
+        """Watch no handler."""
+
+
+class _TracedSend:
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
+
+    def members(self, at: int) -> dict[str, str]:
+        return {"traceparent": f"00-{self._jobs[at].id:0<32}-b7ad6b7169203331-01"}
+
+    def ended(self, error: BaseException | None, *, accepted: bool) -> None:
+        """Do nothing."""
+
+
 def everything(  # noqa: C901 - a line a kind of job
     sim: Simulation, *, jobs: int = 120, within_s: float = 100
 ) -> None:
@@ -75,6 +98,7 @@ def everything(  # noqa: C901 - a line a kind of job
     for _ in range(2):
         _add_pool(sim)
     enqueuer = sim.enqueuer
+    enqueuer.probes = (_Traced(),)
     for n in range(jobs):
         at_s = within_s * n / jobs
         kind = n % 8

@@ -15,7 +15,9 @@ from workkit.core import job as wire
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import Place, WorkerObservation
 from workkit.core.undecodable import bury_undecodable
-from workkit.snapshot import Redaction, Snapshot, write_snapshot
+from workkit.snapshot import SECRETS, Redaction, Snapshot, write_snapshot
+from workkit_tui.model.masks import Masks
+from workkit_tui.settings import DEFAULT_MASKS
 
 SECRET = "hunter-2-hunter"  # noqa: S105 - the tests' own
 KEYS = st.sampled_from(["password", "Api_Token", "user", "n", 'odd"key', "pass\u0077ord"])
@@ -64,7 +66,7 @@ def test_keys_with_json_escapes_are_found() -> None:
 def test_secret_values_are_removed_from_errors_and_unique_keys() -> None:
     raw = raw_job(
         "x",
-        args={"auth": {"token": SECRET}, "n": 1},
+        args={"login": {"token": SECRET}, "n": 1},
         unique=True,
         unique_key=f'ns:unique:mail:{{"token":"{SECRET}"}}\n',
         err=f"ValueError: {SECRET} is wrong\n\nTraceback",
@@ -75,7 +77,7 @@ def test_secret_values_are_removed_from_errors_and_unique_keys() -> None:
     assert SECRET.encode() not in clean
     assert job.last_err == "ValueError: [redacted] is wrong\n\nTraceback"
     assert job.unique_key.startswith("redacted:")
-    assert job.args == {"auth": {"token": "[redacted]"}, "n": 1}
+    assert job.args == {"login": {"token": "[redacted]"}, "n": 1}
 
 
 def test_custom_patterns_replace_the_defaults_and_none_removes_nothing() -> None:
@@ -133,3 +135,15 @@ def test_a_snapshot_holds_no_secret_anywhere(stage: ClientStage, tmp_path: Path)
         (placed,) = snapshot.jobs(where).jobs
         assert SECRET.encode() not in placed.job.raw
         assert b"[redacted]" in placed.job.raw
+
+
+@pytest.mark.parametrize("name", ["apiKey", "API-KEY", "api_key", "x.api key", "pwd", "jwt", "dsn"])
+def test_the_names_of_secrets_are_compared_as_in_the_console(name: str) -> None:
+    assert Masks(DEFAULT_MASKS).hide({name: SECRET}) == {name: "•••"}
+    assert wire.decode(Redaction().job(raw_job("x", args={name: SECRET}))).args == {
+        name: "[redacted]"
+    }
+
+
+def test_the_console_and_snapshots_have_one_list_of_secrets() -> None:
+    assert DEFAULT_MASKS is SECRETS

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from workkit.core.secrets import SECRETS
 from workkit.errors import InvalidOption
 
 __all__ = ["DEFAULT_MASKS", "Settings"]
 
-#: Values whose names match are not shown, unless the user sets other patterns. Names are compared
-#: without regard to case, ``-``, ``_`` and ``.``.
-DEFAULT_MASKS: Final = (
-    "*password*", "*passwd*", "*passphrase*", "*pwd*", "pass", "*secret*", "*token*", "*apikey*",
-    "*auth", "*authheader*", "*authorization*", "*cookie*", "*credential*", "*privatekey*",
-    "*accesskey*", "*signature*", "*bearer*", "jwt", "otp", "pin", "*pincode*", "*sessionid*",
-    "dsn", "*databaseurl*", "*cardnumber*", "*cvv*", "cvc", "*iban", "*ssn",
-)  # fmt: skip
+#: Values whose names match are not shown, unless the user sets other patterns.
+DEFAULT_MASKS: Final = SECRETS
 _FASTEST_S: Final = 0.2
 _SLOWEST_S: Final = 3_600.0
 

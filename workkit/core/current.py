@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final
 
 from workkit.core.job import Job, Payload
+from workkit.core.probes import trace_fields
 from workkit.errors import PoolState
 
 __all__ = [
@@ -33,6 +34,9 @@ __all__ = [
 RUNNING: Final[ContextVar[Payload | None]] = ContextVar("workkit_running", default=None)
 #: The worker that runs the current code; its `current` is an execution. It is set once per worker.
 WORKER: Final[ContextVar[Any]] = ContextVar("workkit_worker", default=None)
+
+#: The attributes that `JobLogFilter` gives to each record.
+_NAMES: Final = ("job_id", "job_name", "job_attempt", "trace_id", "span_id")
 
 
 def execution_here() -> Any:
@@ -90,10 +94,15 @@ def job_fields() -> dict[str, str | int]:
 
 
 def stamp(record: logging.LogRecord) -> None:
-    """Name the current job in a log record, unless the record names a job."""
-    if hasattr(record, "job_id"):
-        return
-    for name, value in job_fields().items():
+    """Name the current job and the active span in a log record, unless the record names them."""
+    if not hasattr(record, "job_id"):
+        _add(record, job_fields())
+    if not hasattr(record, "trace_id"):
+        _add(record, trace_fields())
+
+
+def _add(record: logging.LogRecord, fields: Mapping[str, object]) -> None:
+    for name, value in fields.items():
         if not hasattr(record, name):
             setattr(record, name, value)
 
@@ -101,11 +110,14 @@ def stamp(record: logging.LogRecord) -> None:
 class JobLogFilter(logging.Filter):
     """Adds ``job_id``, ``job_name`` and ``job_attempt`` to each log record; drops none.
 
+    With tracing, it also adds ``trace_id`` and ``span_id`` of the active span.
+
     Add it to a handler of `logging`. Add it to the `QueueHandler` where there is one, because the
     filter must run on the thread that logs. Attributes that the record already has are kept.
 
     Args:
-        outside: The value of the three attributes of records that no job has written.
+        outside: The value of the three attributes of records that no job has written, and of the
+            other two where no span is active.
     """
 
     def __init__(self, outside: object = "-") -> None:
@@ -115,7 +127,7 @@ class JobLogFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the attributes; accept the record."""
         stamp(record)
-        for name in ("job_id", "job_name", "job_attempt"):
+        for name in _NAMES:
             if not hasattr(record, name):
                 setattr(record, name, self._outside)
         return True
@@ -126,9 +138,12 @@ def add_job_fields(
 ) -> MutableMapping[str, Any]:
     """Add the fields of the current job to an event: a processor for structlog.
 
+    With tracing, it also adds ``trace_id`` and ``span_id`` of the active span, in handlers and
+    elsewhere.
+
     Returns:
         The event. Fields that it already has are kept.
     """
-    for name, value in job_fields().items():
+    for name, value in (*job_fields().items(), *trace_fields().items()):
         event.setdefault(name, value)
     return event

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workkit.core.options import MAX_JOB_BYTES, HistoryOptions
+from workkit.core.probes import NOWHERE, Probe, Where
 from workkit.cron.slots import PeriodicEntry
 from workkit.engine.handling.events import Events
 from workkit.engine.handling.handlers import Middleware, Registration
@@ -35,6 +36,8 @@ class PoolSpec:
         stop_hooks: Called after it has stopped.
         lifespans: Entered before the start hooks, and left after the stop hooks.
         values: The values that the lifespans of the present run have yielded.
+        where: The server, for probes.
+        probes: What watches the handlers of this pool, beside the probes of the process.
     """
 
     namespace: str
@@ -51,3 +54,5 @@ class PoolSpec:
     stop_hooks: list[Callable[[], Any]] = field(default_factory=list)
     lifespans: list[Lifespan] = field(default_factory=list)
     values: Values = field(default_factory=Values)
+    where: Where = NOWHERE
+    probes: tuple[Probe, ...] = ()

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.options import MAX_CONNECTIONS, MAX_JOB_BYTES, check_connections
+from workkit.core.probes import Probe, Where
 from workkit.enqueuer.steps import EnqueueSteps
 from workkit.store.connections.target import RedisLike
 
@@ -41,6 +42,19 @@ class BaseEnqueuer(ABC, Generic[C]):
             allow_huge_integers=allow_huge_integers,
         )
         self._links: C = self._connect(redis, namespace, check_connections(max_connections))
+        self._steps.where = Where(namespace, *getattr(self._links, "address", ()))
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """What watches the jobs that this enqueuer sends, such as tracing; mostly nothing.
+
+        The enqueuers that `durably` returns share the probes. Those of the process come on top.
+        """
+        return self._steps.probes
+
+    @probes.setter
+    def probes(self, probes: tuple[Probe, ...]) -> None:
+        self._steps.probes = probes
 
     @abstractmethod
     def _connect(self, redis: RedisLike, namespace: str, most: int) -> C:

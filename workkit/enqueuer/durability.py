@@ -67,7 +67,11 @@ class Durability:
                     continue
                 *replies, written = replies
                 if not any(isinstance(reply, ServerError) for reply in replies):
-                    self._check(written if isinstance(written, ServerError) else confirmed)
+                    try:
+                        self._check(written if isinstance(written, ServerError) else confirmed)
+                    except NotConfirmed as error:
+                        step.throw(error)  # so that the step knows how it has ended
+                        raise
                 exchange = step.send(replies)
         except StopIteration as stop:
             result: T = stop.value

@@ -9,7 +9,7 @@ import datetime
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from workkit.core import gojson
 from workkit.core import job as wire
@@ -26,11 +26,12 @@ from workkit.core.options import (
     check_sources,
     shown,
 )
+from workkit.core.probes import EVERYWHERE, Probe, Sends, Where, attached
 from workkit.core.records import ScheduledJob
 from workkit.errors import InvalidArgs, InvalidName, InvalidOption
 from workkit.store.calls import enqueue
 from workkit.store.keys import Keys, check_name
-from workkit.store.round_trip import Step
+from workkit.store.round_trip import RoundTrip, Step
 
 __all__ = ["Args", "EnqueueSteps", "Name", "Until", "key_of"]
 
@@ -39,6 +40,7 @@ _log = logging.getLogger("workkit")
 Args: TypeAlias = Mapping[str, Any] | None
 Name: TypeAlias = str | Call
 Until: TypeAlias = Literal["start", "done"]
+R = TypeVar("R")
 
 #: A job scheduled further ahead counts as a mistake, such as milliseconds for seconds.
 _MAX_DELAY_S: Final = 100 * 366 * 86_400
@@ -56,6 +58,8 @@ class EnqueueSteps:
 
     Attributes:
         keys: The keys of the namespace.
+        where: The server, for probes; None for steps that nobody carries out.
+        probes: The probes of this enqueuer.
 
     Raises:
         InvalidOption: An option has a wrong type or is out of its range.
@@ -77,13 +81,17 @@ class EnqueueSteps:
         self._clock = clock if clock is not None else SystemClock()
         self._entropy = entropy if entropy is not None else Entropy()
         self._allow_huge_integers = allow_huge_integers
+        self.where: Where | None = None
+        self.probes: tuple[Probe, ...] = ()
         self._names: set[str] = set()
         self._large: set[str] = set()  # names with a logged warning of a large job
 
     def enqueue(self, name: Name, args: Args) -> Step[Job]:
         """Put a job into its queue."""
         job = self._job(name, args)
-        yield from enqueue.enqueue_one(self.keys, job.name, job.raw)
+        sends = self._mark((job,)) if self.probes or EVERYWHERE else None
+        trip = enqueue.enqueue_one(self.keys, job.name, job.raw)
+        yield from trip if sends is None else _told(sends, trip)
         return job
 
     def enqueue_many(self, jobs: Iterable[Call | tuple[str, Args]]) -> Step[list[Job]]:
@@ -104,17 +112,24 @@ class EnqueueSteps:
                 made.append(self._job(name, args))
             except ValueError as error:
                 raise type(error)(f"job {at}: {error}") from None
-        for batch in _batches(made):
+        sends = self._mark(made, many=True) if made and (self.probes or EVERYWHERE) else None
+        step = self._send_many(made)
+        yield from step if sends is None else _told(sends, step)
+        return made
+
+    def _send_many(self, jobs: Sequence[Job]) -> Step[None]:
+        for batch in _batches(jobs):
             batches: dict[str, list[bytes]] = {}
             for job in batch:
                 batches.setdefault(job.name, []).append(job.raw)
             yield from enqueue.enqueue(self.keys, batches)
-        return made
 
     def schedule(self, name: Name, run_at_s: int, args: Args) -> Step[ScheduledJob]:
         """Put a job into the scheduled set."""
         job = self._job(name, args, queued=False)
-        yield from enqueue.schedule(self.keys, job.name, run_at_s, job.raw)
+        sends = self._mark((job,)) if self.probes or EVERYWHERE else None
+        trip = enqueue.schedule(self.keys, job.name, run_at_s, job.raw)
+        yield from trip if sends is None else _told(sends, trip)
         return ScheduledJob(run_at_s, job)
 
     def unique(
@@ -148,8 +163,13 @@ class EnqueueSteps:
         )  # fmt: skip
         if len(raw) > LARGE_BYTES:
             self._check_size(name, raw)
+        sends = None
+        if self.probes or EVERYWHERE:
+            job = wire.decode(raw)
+            sends = self._mark((job,))
+            raw = job.raw
         delay_s = max(run_at_s - now_s, 0) if run_at_s is not None else 0
-        accepted = yield from enqueue.enqueue_unique(
+        trip = enqueue.enqueue_unique(
             self.keys,
             name,
             raw,
@@ -161,6 +181,7 @@ class EnqueueSteps:
             lives_s=delay_s + UNIQUE_LIVES_S,
             run_at_s=run_at_s,
         )
+        accepted = yield from trip if sends is None else _told(sends, trip)
         return wire.decode(raw) if accepted else None
 
     def unique_in(
@@ -215,6 +236,21 @@ class EnqueueSteps:
             self._check_size(name, raw)
         return Job(name, job_id, now_s, dict(args) if args is not None else None, raw=raw)
 
+    def _mark(self, jobs: Sequence[Job], *, many: bool = False) -> Sends | None:
+        """Tell the probes that jobs are about to be sent, and give the jobs their members."""
+        if self.where is None:
+            return None
+        sends = Sends(attached(self.probes), jobs, self.where, many=many)
+        for at, job in enumerate(jobs):
+            job.raw = sends.marked(job.raw, at)
+            if len(job.raw) > LARGE_BYTES:
+                try:
+                    self._check_size(job.name, job.raw)
+                except InvalidArgs as error:
+                    sends.ended(error)
+                    raise type(error)(f"job {at}: {error}" if many else str(error)) from None
+        return sends
+
     def _encode(self, args: Args) -> bytes:
         return gojson.encode_args(args, allow_huge_integers=self._allow_huge_integers)
 
@@ -242,6 +278,17 @@ class EnqueueSteps:
             name = check_name(name)
             self._names.add(name)
         return name
+
+
+def _told(sends: Sends, step: RoundTrip[R] | Step[R]) -> Step[R]:
+    """Run a step; tell the probes how it has ended."""
+    try:
+        result = yield from step
+    except BaseException as error:
+        sends.ended(error)
+        raise
+    sends.ended(None, accepted=result is not False)
+    return result
 
 
 def _parts(call: Call, args: Args) -> tuple[str, Args]:

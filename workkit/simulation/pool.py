@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
 from workkit.core.options import near_match
+from workkit.core.probes import Probe
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.values import Values
 from workkit.engine.spec import PoolSpec
@@ -166,6 +167,16 @@ class SimulatedPool:
         """
         self._refuse_if_started()
         return self._pool.lifespan(function)
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """What watches the handlers of this pool; see `WorkerPool.probes`."""
+        return self._pool.probes
+
+    @probes.setter
+    def probes(self, probes: tuple[Probe, ...]) -> None:
+        self._refuse_if_started()
+        self._pool.probes = probes
 
     def lifespan_value(self, kind: type[T]) -> T:
         """Return what a lifespan of the running process has yielded.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import re
 from collections.abc import Iterable
@@ -14,22 +13,18 @@ import msgspec
 from workkit.core import job as wire
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import WorkerObservation
+from workkit.core.secrets import SECRETS, matcher, plain_name
 from workkit.core.undecodable import UNDECODABLE
 from workkit.errors import Undecodable
 
-__all__ = ["SECRETS", "Redaction"]
-
-#: Keys that usually hold secrets.
-SECRETS: Final = (
-    "*password*", "*passwd*", "*passphrase*", "*secret*", "*token*", "*api_key*", "*apikey*",
-    "*authorization*", "*cookie*", "*credential*", "*private_key*", "*card_number*", "*cvv*",
-    "*iban*", "*ssn*",
-)  # fmt: skip
+__all__ = ["SECRETS", "Redaction", "without"]
 
 _GONE: Final = msgspec.Raw(b'"[redacted]"')
 #: Shorter values are not replaced in texts: they occur there by chance.
 _LEAST_CHARS: Final = 4
 _SPACE: Final = b" \t\r\n"
+_KEYS: Final = re.compile(rb'"([^"]*)"\s*:')
+_MOST_KNOWN: Final = 10_000
 _decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
@@ -39,9 +34,10 @@ _encode: Final = msgspec.json.encode
 class Redaction:
     """Removes the values of some keys from args in jobs, workers and history.
 
-    A key matches at any depth of the args, in upper or lower case. A removed value is also removed
-    from the job's error. The unique key contains the args, so it becomes a hash. A malformed
-    payload is removed as a whole, since its keys are unknown.
+    A key matches at any depth of the args, in upper or lower case, with and without ``-``, ``_``
+    and ``.``. A removed value is also removed from the job's error. The unique key contains the
+    args, so it becomes a hash. A malformed payload is removed as a whole, since its keys are
+    unknown.
 
     Args:
         patterns: Names of keys, with ``*`` and ``?``. Without patterns, nothing is removed.
@@ -50,9 +46,9 @@ class Redaction:
     def __init__(self, patterns: Iterable[str] = SECRETS) -> None:
         self.patterns = tuple(dict.fromkeys(pattern.lower() for pattern in patterns))
         keys = (*self.patterns, UNDECODABLE)
-        self._key = re.compile("|".join(fnmatch.translate(key) for key in keys), re.IGNORECASE)
-        rough = "|".join(_anywhere(key) for key in keys)
-        self._hint = re.compile(rf'"(?:{rough})"\s*:'.encode(), re.IGNORECASE)
+        self._key = matcher(keys)
+        #: Name → whether it names a secret. Jobs repeat the same few names.
+        self._known: dict[bytes, bool] = {}
 
     def job(self, raw: bytes) -> bytes:
         """Return a job's payload without the secret values."""
@@ -70,7 +66,7 @@ class Redaction:
         fields = _decode_object(raw)
         fields["args"] = msgspec.Raw(clean)
         if job.last_err:
-            fields["err"] = msgspec.Raw(_encode(_without(job.last_err, gone)))
+            fields["err"] = msgspec.Raw(_encode(without(job.last_err, gone)))
         if job.unique_key:
             fields["unique_key"] = msgspec.Raw(_encode(_hashed(job.unique_key)))
         return _encode(fields)
@@ -78,7 +74,29 @@ class Redaction:
     def _may_hold(self, raw: bytes) -> bool:
         """Tell whether a payload may hold a secret. A cheap test that is False for most."""
         whole = raw[:1] == b"{" and raw[-1:] == b"}"
-        return not whole or b"\\" in raw or self._hint.search(raw) is not None or not _is_job(raw)
+        return not whole or b"\\" in raw or self._names_secret(raw) or not _is_job(raw)
+
+    def _names_secret(self, json: bytes) -> bool:
+        """Tell whether JSON without escapes has a secret key, or a text that looks like one."""
+        return any(self._is_secret(name) for name in set(_KEYS.findall(json)))
+
+    def _is_secret(self, name: bytes) -> bool:
+        known = self._known.get(name)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            text = name.decode("utf-8", "replace")
+            known = self._known[name] = self._key.fullmatch(plain_name(text)) is not None
+        return known
+
+    def args(self, raw: bytes) -> tuple[Any, frozenset[str]]:
+        """Return a job's args without the secret values, and these values as texts."""
+        gone: set[str] = set()
+        try:
+            clean = self._clean(wire.args_json(raw), gone) if self.patterns else wire.args_json(raw)
+            return _decode_any(clean), frozenset(gone)
+        except msgspec.MsgspecError:
+            return "[redacted]", frozenset(gone)
 
     def worker(self, found: WorkerObservation) -> WorkerObservation:
         """Return what a worker runs, without the secret values."""
@@ -86,11 +104,11 @@ class Redaction:
             return found
         gone: set[str] = set()
         args = self._text(found.args_json, gone)
-        return replace(found, args_json=args, checkin=_without(found.checkin, gone))
+        return replace(found, args_json=args, checkin=without(found.checkin, gone))
 
     def history(self, entry: PackedHistory) -> PackedHistory:
         """Return an entry of history without the secret values."""
-        if not self.patterns or not (b"\\" in entry.blob or self._hint.search(entry.blob)):
+        if not self.patterns or not (b"\\" in entry.blob or self._names_secret(entry.blob)):
             return entry
         try:
             records = unpack(entry.blob)
@@ -105,9 +123,9 @@ class Redaction:
         args = self._text(record.args, gone)
         if not gone and args == record.args:
             return record
-        checkins = tuple((at, _without(message, gone)) for at, message in record.checkins)
+        checkins = tuple((at, without(message, gone)) for at, message in record.checkins)
         return msgspec.structs.replace(
-            record, args=args, error=_without(record.error, gone), checkins=checkins
+            record, args=args, error=without(record.error, gone), checkins=checkins
         )
 
     def _text(self, args: str, gone: set[str]) -> str:
@@ -134,7 +152,7 @@ class Redaction:
         return json
 
     def _value(self, key: str, value: msgspec.Raw, gone: set[str]) -> msgspec.Raw:
-        if not self._key.fullmatch(key):
+        if not self._is_secret(key.encode("utf-8", "replace")):
             return msgspec.Raw(self._clean(bytes(value), gone))
         _collect(_decode_any(value), gone)
         return _GONE
@@ -146,12 +164,6 @@ def _is_job(raw: bytes) -> bool:
     except Undecodable:
         return False
     return True
-
-
-def _anywhere(pattern: str) -> str:
-    """Return a regular expression that finds a key inside JSON."""
-    special = {"*": '[^"]*', "?": '[^"]'}
-    return "".join(special.get(char, re.escape(char)) for char in pattern)
 
 
 def _collect(value: Any, gone: set[str]) -> None:
@@ -167,7 +179,8 @@ def _collect(value: Any, gone: set[str]) -> None:
         gone.add(str(value))
 
 
-def _without(text: str, gone: Iterable[str]) -> str:
+def without(text: str, gone: Iterable[str]) -> str:
+    """Return a text without secret values; very short ones stay, since they occur by chance."""
     for value in sorted(gone, key=len, reverse=True):
         if len(value) >= _LEAST_CHARS:
             text = text.replace(value, "[redacted]")

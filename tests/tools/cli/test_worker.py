@@ -134,6 +134,26 @@ def test_logs_can_be_json_and_have_a_level(
 
 
 @pytest.mark.one_server
+def test_json_logs_name_the_trace_of_a_handler(
+    shell: Shell, here: Path, redis_client: Redis, wait_until: WaitUntil
+) -> None:
+    tracing = (
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "from workkit.telemetry.otel import Tracing\n"
+        "Tracing(TracerProvider()).instrument()\n"
+    )
+    shell.enqueuer.enqueue("note", {"n": 1})
+    with worker(shell, here, "tasks:pool", "--log-json", tasks=f"{tracing}{TASKS}") as process:
+        wait_until(lambda: ran(redis_client, shell.namespace), 30)
+        process.terminate()
+        _, stderr = process.communicate(timeout=60)
+    records = [json.loads(line) for line in stderr.splitlines()]
+    (note,) = (record for record in records if record["message"] == "noting 1")
+    assert (len(note["trace_id"]), len(note["span_id"])) == (32, 16)
+    assert note["job_name"] == "note"
+
+
+@pytest.mark.one_server
 def test_an_application_that_sets_up_logging_itself_is_left_alone(
     shell: Shell, here: Path, redis_client: Redis, wait_until: WaitUntil
 ) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import translate
 from typing import Any, Final
+
+from workkit.core.secrets import matcher, plain_name
 
 __all__ = ["HIDDEN", "Masks"]
 
@@ -15,7 +16,6 @@ HIDDEN: Final = "•••"
 
 #: Shorter values occur in texts by chance, so they are hidden only in their own place.
 _LEAST_CHARS: Final = 4
-_BETWEEN: Final = re.compile(r"[-_.\s]+")
 #: Members of an object that name its value, as in {"name": "Authorization", "value": …}.
 _NAMING: Final = ("name", "key", "header", "field")
 _VALUES: Final = ("value", "values")
@@ -61,8 +61,7 @@ class Masks:
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        joined = "|".join(translate(_plain(pattern)) for pattern in patterns)
-        self._secret = re.compile(joined) if joined else None
+        self._secret = matcher(patterns) if patterns else None
         #: Name → whether it names a secret. Args repeat the same few names.
         self._known: dict[str, bool] = {}
 
@@ -123,7 +122,7 @@ class Masks:
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            known = self._secret.match(_plain(name.lstrip("-"))) is not None
+            known = self._secret.match(plain_name(name.lstrip("-"))) is not None
             self._known[name] = known
         return known
 
@@ -210,11 +209,6 @@ def _shortened(value: Any, left: list[int]) -> Any:
         left[0] -= len(value)
     left[0] -= _PUNCTUATION
     return value
-
-
-def _plain(name: str) -> str:
-    """Return a name in the form in which names are compared."""
-    return _BETWEEN.sub("", name).lower()
 
 
 def _gone(value: Any, found: set[str]) -> str:

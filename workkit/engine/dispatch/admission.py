@@ -10,6 +10,7 @@ from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job, Payload
 from workkit.core.options import HistoryOptions, JobOptions
+from workkit.core.probes import Watch, attached
 from workkit.core.undecodable import UNDECODABLE, bury_undecodable, restore_undecodable
 from workkit.cron.slots import split_slot
 from workkit.engine.handling.execution import Execution, Fate, quick_fate
@@ -51,6 +52,9 @@ class Admission:
             )
             for name, registration in spec.registrations.items()
         }
+        if probes := attached(spec.probes):
+            for chain, _ in self._chains.values():
+                chain.watch = Watch(probes, spec.where)
         self._no_op = Chain(Handler(_no_handler, is_async=False, takes_context=False), (), None)
         self._defaults = JobOptions()
 

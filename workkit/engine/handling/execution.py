@@ -16,6 +16,7 @@ from workkit.core.history import Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text, postponed
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
+from workkit.core.probes import Ended, Incoming, Runs
 from workkit.core.verdicts import Ruling, judge
 from workkit.engine.handling.handlers import Chain, Waits
 from workkit.errors import InvalidArgs, JobTimeout
@@ -32,6 +33,8 @@ _CHECKIN_CHARS: Final = 200
 _GOES_BACK: Final = frozenset({b"", b"b"})
 #: Rulings that a handler has asked for, so that they matter more than its timeout.
 _ASKED: Final = frozenset({"Retry", "Fail", "Discard"})
+#: Rulings that mean that the handler has failed. The others are what a handler has asked for.
+_FAILURES: Final = frozenset({"retry", "dead"})
 
 
 class Execution(msgspec.Struct, eq=False):
@@ -68,6 +71,7 @@ class Execution(msgspec.Struct, eq=False):
         details: Options for the details that history keeps, or None.
         runner: The runner's handle to interrupt it.
         waits: The futures on the event loop that its threads wait for, if any.
+        watched: The run as the chain's probes see it; None without a probe.
     """
 
     payload: Payload
@@ -96,6 +100,7 @@ class Execution(msgspec.Struct, eq=False):
     started: Instant | None = None
     trail: deque[tuple[int, str]] | None = None
     waits: Waits | None = None
+    watched: Runs | None = None
     worker_id: str = ""
     _job: Job | None = None
     _clock: Clock | None = None
@@ -120,8 +125,12 @@ class Execution(msgspec.Struct, eq=False):
             The job as its handler sees it.
         """
         self.worker_id = worker_id
-        self.started = now or clock.read()
+        self.started = now = now or clock.read()
         self._clock = clock
+        watch = self.chain.watch
+        if watch is not None:
+            seen = Incoming(self.payload, self.raw, self.recovered, watch.where, now.epoch_ms)
+            self.watched = Runs(watch.probes, seen)
         job = self._job = self.payload.job(self.raw, self._receive)
         return job
 
@@ -145,15 +154,26 @@ class Execution(msgspec.Struct, eq=False):
             The time of the end.
         """
         now = self.finished = clock.read()
+        job = self._job
         if error is not None:
             self._fail(error, now, entropy)
-            return now
-        job = self._job
-        if job is not None and job.has_unread_arg_error and self.options.check_args:
+        elif job is not None and job.has_unread_arg_error and self.options.check_args:
             self._fail(_unread(job), now, entropy)
-            return now
-        self._job = None  # breaks the reference cycle through check-ins, so that both are freed
+        else:
+            self._job = None  # breaks the reference cycle through check-ins, so that both are freed
+        if self.watched is not None:
+            self.tell_end(now)
         return now
+
+    def tell_end(self, now: Instant, outcome: Outcome | None = None) -> None:
+        """Tell the probes that the handler has ended, or that the pool no longer waits for it."""
+        watched, started, ruling = self.watched, self.started, self.ruling
+        if watched is None or started is None:
+            return
+        failed = ruling is not None and ruling.outcome in _FAILURES
+        run_s = now.monotonic_s - started.monotonic_s
+        outcome = outcome or ("fenced" if self.fenced else _outcome(self))
+        watched.ended(Ended(outcome, failed, self.error, self.error_text, run_s))
 
     def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
         kind = type(error)  # not `__class__`, which may run the user's code
@@ -229,22 +249,29 @@ def decide(execution: Execution) -> Fate:
             return _fate(execution, finished, "done")
         record = remember(execution, "done", finished.epoch_ms)
         return Fate(execution.queue, execution.raw, _DONE, 0, b"", (), "", execution, record)
-    fails, options, outcome = execution.fails, execution.options, ruling.outcome
+    fails, outcome = execution.fails, _outcome(execution)
     now_s = finished.epoch_s
     reason = ruling.reason if not execution.interrupted or ruling.reason in _ASKED else ""
     if outcome == "postponed":
         why = headline(execution.error_text)
         new = postponed(execution.raw, fails, why)
         return _fate(execution, finished, outcome, now_s + execution.retry_in_s, new, reason)
-    if outcome == "retry" and fails >= options.max_fails:
-        outcome = "dead"
-    if outcome == "dead" and options.skip_dead:
-        outcome = "discarded"
     if outcome == "discarded":
         return _fate(execution, finished, outcome, reason=reason)
     new = failed(execution.raw, fails, execution.error_text, now_s)
     due_s = now_s + execution.retry_in_s if outcome == "retry" else now_s
     return _fate(execution, finished, outcome, due_s, new, reason)
+
+
+def _outcome(execution: Execution) -> Outcome:
+    """Return the outcome of a finished execution."""
+    ruling, options = execution.ruling, execution.options
+    if ruling is None:
+        return "done"
+    outcome = ruling.outcome
+    if outcome == "retry" and execution.fails >= options.max_fails:
+        outcome = "dead"
+    return "discarded" if outcome == "dead" and options.skip_dead else outcome
 
 
 def quick_fate(
@@ -267,6 +294,8 @@ def quick_fate(
         reason: For the history record.
     """
     execution.finished = finished = execution.finished or now
+    if execution.watched is not None:
+        execution.tell_end(now, outcome)
     if error and not execution.error_text:
         execution.error_text = error
         execution.fingerprint = fingerprint.fingerprint(error)

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from workkit.core.job import Job
 from workkit.core.options import JobOptions
+from workkit.core.probes import Watch
 from workkit.engine.handling.interrupt import Waiting, Waits, wait_for
 from workkit.engine.handling.proceeding import (
     MIDDLEWARE,
@@ -154,6 +155,7 @@ class Chain:
     Attributes:
         on_loop: Whether it runs on the event loop.
         values: The values of the pool's lifespans.
+        watch: What watches its jobs; None for nothing. Its pool sets it.
     """
 
     def __init__(
@@ -163,6 +165,7 @@ class Chain:
         context: Callable[[], Any] | None,
         values: Values | None = None,
     ) -> None:
+        self.watch: Watch | None = None
         self.values = values if values is not None else Values()
         self._make_context = context
         self.on_loop = handler.is_async and all(layer.is_async for layer in middleware)

@@ -227,7 +227,10 @@ class LoopRunner:
         job = execution.start(execution.worker_id, self._clock)
         error: BaseException | None = None
         try:
-            await execution.chain.run_async(job)
+            if execution.watched is None:
+                await execution.chain.run_async(job)
+            else:
+                await execution.watched.run_async(execution.chain.run_async, job)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
         if FORKS[0] != self._forks:

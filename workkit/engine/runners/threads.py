@@ -264,7 +264,10 @@ class ThreadRunner:
         try:
             try:
                 RUNNING.set(execution.payload)  # the chain runs in a copy of this context
-                execution.chain.run(job, self._loop, execution)
+                if execution.watched is None:
+                    execution.chain.run(job, self._loop, execution)
+                else:
+                    execution.watched.run(execution.chain.run, job, self._loop, execution)
                 over = True
             except BaseException as raised:  # noqa: BLE001 - a SystemExit ends the job, not the worker
                 error, over = raised, True

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from workkit.simulation.checkers.accounts import HistoryIsExact, OrderIsKept
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.conservation import ArgsAreKept, NothingIsLeft, NothingIsLost
+from workkit.simulation.checkers.conservation import (
+    ArgsAreKept,
+    MembersAreKept,
+    NothingIsLeft,
+    NothingIsLost,
+)
 from workkit.simulation.checkers.moves import HandlerRun, JobPlace, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.running import (
     ClaimsAreTakenUp,
@@ -33,6 +38,7 @@ __all__ = [
     "JobPlace",
     "LimitsHold",
     "LocksAreTrue",
+    "MembersAreKept",
     "Move",
     "NobodyAliveIsReaped",
     "NothingEarly",
@@ -67,6 +73,7 @@ def all_checkers() -> list[Checker]:
         PausedMeansPaused(),
         NobodyAliveIsReaped(),
         ArgsAreKept(),
+        MembersAreKept(),
         OrderIsKept(),
         HistoryIsExact(),
     ]

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from workkit.core import job as wire
 from workkit.core.job import PERIODIC, Payload
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.verdicts import promised
 
-__all__ = ["ArgsAreKept", "NothingIsLeft", "NothingIsLost"]
+__all__ = ["ArgsAreKept", "MembersAreKept", "NothingIsLeft", "NothingIsLost"]
 
 #: Scripts that only move jobs: they neither add jobs to the namespace nor remove any.
 _MOVING: Final = frozenset(
     {"adopt", "begin", "exchange", "forget", "leave", "move", "reap", "recount", "register",
      "resync", "revive"}
 )  # fmt: skip
+#: The members of a job that the engine writes again; `ArgsAreKept` watches the args.
+_OWN: Final = frozenset(
+    {"args", "err", "failed_at", "fails", "t", "t_ms", "unique", "unique_key", "unique_until"}
+)
+_decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 #: How long a job that is due may wait for a requeuer, seconds.
 _OVERDUE_S: Final = 120
 
@@ -153,6 +160,31 @@ class ArgsAreKept(Checker):
 
     def wiped(self) -> None:
         """Keep the args: handlers of lost jobs may still start."""
+
+
+class MembersAreKept(Checker):
+    """All members of a job that the engine does not know stay, byte for byte, such as a trace."""
+
+    rule = "what others have added to a job never changes"
+
+    def __init__(self) -> None:
+        self._members: dict[str, dict[str, bytes]] = {}
+
+    def changed(self, change: RedisChange) -> None:
+        """Compare the members of moved jobs."""
+        for move in change.moves:
+            after = move.after
+            if after is None or after.job is None or after.job_id != after.job.id:
+                continue
+            if move.before is not None and move.before.raw == after.raw:
+                continue
+            fields = _decode_fields(after.raw)
+            members = {name: bytes(fields[name]) for name in fields if name not in _OWN}
+            known = self._members.setdefault(after.job_id, members)
+            if known != members:
+                self.violated(
+                    f"its members were {known!r:.200} and are {members!r:.200}", after.job_id
+                )
 
 
 def _where(standing: PlacedJob) -> str:

@@ -204,7 +204,7 @@ class SimulatedRunner:
             # In a separate context, since each worker of a real loop has its own.
             run.task = contextvars.Context().run(self.loop.create_task, self._run_task(run))
         elif (name := execution.payload.name) in self._idle:
-            execution.chain.run(execution.job)
+            _run_sync(execution)
             self._returned(run, None)
         else:
             run.stack = self._new_stack()
@@ -241,7 +241,7 @@ class SimulatedRunner:
         error: BaseException | None = None
         try:
             _enter(run)
-            await run.execution.chain.run_async(run.execution.job)
+            await _run_async(run.execution)
         except BaseException as raised:  # noqa: BLE001 - a cancelled handler is a failed job
             error = raised
         run.current = None
@@ -258,7 +258,7 @@ class SimulatedRunner:
     def _run_sync(self, run: _RunningHandler) -> None:
         _enter(run)  # in the context of the stack's thread
         try:
-            run.execution.chain.run(run.execution.job, lambda: self.loop)
+            _run_sync(run.execution, lambda: self.loop)
         finally:
             run.current = None
             RUNNING.set(None)
@@ -274,6 +274,24 @@ class SimulatedRunner:
 
     def _new_stack(self) -> HandlerStack:
         return HandlerStack(self._host, self._connection, self._threads, self.loop)
+
+
+def _run_sync(
+    execution: Execution, loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
+    """Run a sync chain inside its probes, as real runners do."""
+    if execution.watched is None:
+        execution.chain.run(execution.job, loop)
+    else:
+        execution.watched.run(execution.chain.run, execution.job, loop)
+
+
+async def _run_async(execution: Execution) -> None:
+    """Run an async chain inside its probes."""
+    if execution.watched is None:
+        await execution.chain.run_async(execution.job)
+    else:
+        await execution.watched.run_async(execution.chain.run_async, execution.job)
 
 
 def _enter(run: _RunningHandler) -> None:

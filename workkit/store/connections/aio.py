@@ -232,6 +232,11 @@ class AsyncLinks:
         """The server as it may be shown: without user and password."""
         return self._target.label
 
+    @property
+    def address(self) -> tuple[str, int | None]:
+        """The server's host and port; see `Target.address`."""
+        return self._target.address
+
     def like(self) -> AsyncLinks:
         """Return another set like this one, without links."""
         return AsyncLinks(self._target, timeout_s=self._timeout_s, most=self._most)

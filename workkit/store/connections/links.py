@@ -84,6 +84,11 @@ class Links:
         """The server as it may be shown: without user and password."""
         return self.target.label
 
+    @property
+    def address(self) -> tuple[str, int | None]:
+        """The server's host and port; see `Target.address`."""
+        return self.target.address
+
     def carry(self, step: Step[R]) -> R:
         """Carry out a step on a link that no other caller uses during the step.
 

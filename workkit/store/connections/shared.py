@@ -106,6 +106,11 @@ class SharedLinks:
         """The server as it may be shown: without user and password."""
         return self._target.label
 
+    @property
+    def address(self) -> tuple[str, int | None]:
+        """The server's host and port; see `Target.address`."""
+        return self._target.address
+
     def carry(self, step: Step[R]) -> R:
         """Carry out a step; its commands go together with those of other threads.
 

@@ -195,6 +195,15 @@ class Target:
         return cls._made(kind, settings, cluster, namespace, nodes, given)
 
     @property
+    def address(self) -> tuple[str, int | None]:
+        """The host and the port that the user named; a socket's path, or a master, and None."""
+        if service := getattr(self.keeper, "service_name", ""):
+            return str(service), None
+        if path := self.settings.get("path"):
+            return str(path), None
+        return str(self.settings.get("host") or "localhost"), int(self.settings.get("port") or 6379)
+
+    @property
     def is_in_memory(self) -> bool:
         """Whether the server is fakeredis, to which there are no sockets."""
         return self.connection_class.__module__.partition(".")[0] == "fakeredis"

@@ -1,0 +1,1 @@
+"""Telemetry: what the monitoring of others sees of jobs and pools."""
