@@ -280,3 +280,23 @@ def test_the_names_are_those_of_the_manual() -> None:
         "workkit_process_restarts", "workkit_redis_disruptions", "workkit_run_seconds",
         "workkit_schedule_lateness_seconds", "workkit_wait_seconds",
     ]  # fmt: skip
+
+
+def test_equal_executions_in_a_row_and_apart_all_count() -> None:
+    metrics, dice = PoolMetrics(), Random(7)
+    load = [
+        ran(dice.choice("ab"), run_ms=dice.choice((0, 0, 0, 3)), wait_ms=dice.choice((5, 5, 70)))
+        for _ in range(2_000)
+    ]
+    for start in range(0, len(load), 90):
+        metrics.executed(load[start : start + 90])
+    metrics.executed([])
+    samples = shown(metrics)
+    for queue in "ab":
+        own = [execution.record for execution in load if execution.queue == queue]
+        labels = {"queue": queue, "outcome": "done"}
+        assert samples.of("workkit_executions_total", **labels) == len(own)
+        run_ms = sum(record.finished_ms - record.started_ms for record in own)
+        assert samples.of("workkit_run_seconds_sum", **labels) == pytest.approx(run_ms / 1000)
+        waited = sum(record.started_ms - 1_795_000_000_123 for record in own) / 1000
+        assert samples.of("workkit_wait_seconds_sum", queue=queue) == pytest.approx(waited)

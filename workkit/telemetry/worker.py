@@ -19,6 +19,8 @@ from workkit.telemetry.counts import Counts
 
 __all__ = ["PoolMetrics"]
 
+#: Queue, outcome, how long the handler ran and how long the job had waited, milliseconds.
+_Execution: TypeAlias = tuple[str, str, int, int]
 #: Queue, outcome, and how long the handler ran, milliseconds.
 _Run: TypeAlias = tuple[str, str, int]
 
@@ -34,24 +36,38 @@ class PoolMetrics(PoolObserver):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts = Counts()
-        # (queue, outcome, run in ms, wait in ms) -> how often
-        self._executions: dict[tuple[str, str, int, int], int] = {}
+        self._executions: dict[_Execution, int] = {}
 
     def executed(self, executions: Sequence[Executed]) -> None:
         """Count executions."""
+        # Each look-up counts: it is made for every job. Jobs that were enqueued together are mostly
+        # equal to the one before, which is cheaper to see than to count.
         with self._lock:
-            found = self._executions
-            known = found.get
-            for execution in executions:  # each look-up counts: it is made for every job
+            found, times = self._executions, 0
+            key: _Execution = ("", "", 0, 0)
+            queue = outcome = ""
+            millis = started_ms = finished_ms = enqueued_at = 0
+            for execution in executions:
                 record = execution.record
-                started_ms = record.started_ms
-                key = (
-                    execution.queue,
-                    record.outcome,
-                    record.finished_ms - started_ms,
-                    started_ms - record.enqueued_at * 1000 - record.enqueued_millis,
-                )
-                found[key] = known(key, 0) + 1
+                if (
+                    record.enqueued_millis == millis
+                    and record.started_ms == started_ms
+                    and record.finished_ms == finished_ms
+                    and execution.queue == queue
+                    and record.enqueued_at == enqueued_at
+                    and record.outcome == outcome
+                ):
+                    times += 1
+                    continue
+                if times:
+                    found[key] = found.get(key, 0) + times
+                times, queue, outcome = 1, execution.queue, record.outcome
+                started_ms, finished_ms = record.started_ms, record.finished_ms
+                enqueued_at, millis = record.enqueued_at, record.enqueued_millis
+                wait_ms = started_ms - enqueued_at * 1000 - millis
+                key = (queue, outcome, finished_ms - started_ms, wait_ms)
+            if times:
+                found[key] = found.get(key, 0) + times
             if len(found) > _MOST:
                 self._sort()
 
