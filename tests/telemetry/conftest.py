@@ -1,74 +1,61 @@
-"""Spans and metrics in memory, and the stage of the engine's tests."""
+"""Fixtures of the tests of telemetry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.engine.conftest import client, enqueuer, make_pool, stage
-from workkit.core import probes
-from workkit.telemetry.otel import Tracing
-
-__all__ = ["client", "enqueuer", "make_pool", "stage"]
-
-
-class Seen:
-    """What OpenTelemetry has received from a test."""
-
-    def __init__(self) -> None:
-        self._spans = InMemorySpanExporter()
-        self._metrics = InMemoryMetricReader()
-        self.tracers = TracerProvider()
-        self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.meters = MeterProvider([self._metrics])
-        self.tracer: Any = self.tracers.get_tracer("test")
-
-    def tracing(self, **options: Any) -> Tracing:
-        """Make a tracing with these providers."""
-        return Tracing(self.tracers, self.meters, **options)
-
-    @property
-    def spans(self) -> list[ReadableSpan]:
-        """The spans that have ended, in that order."""
-        return list(self._spans.get_finished_spans())
-
-    def named(self, name: str) -> list[Any]:
-        """The spans of a name."""
-        return [span for span in self.spans if span.name == name]
-
-    def one(self, name: str) -> Any:
-        """The only span of a name."""
-        (span,) = self.named(name)
-        return span
-
-    def points(self, name: str) -> list[tuple[dict[str, Any], Any]]:
-        """The attributes and the value, or the count, of each point of a metric."""
-        data = self._metrics.get_metrics_data()
-        return [
-            (dict(point.attributes or {}), getattr(point, "value", getattr(point, "count", None)))
-            for resource in (data.resource_metrics if data is not None else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-            if metric.name == name
-            for point in metric.data.data_points
-        ]
+from tests.tools.cli.shell import Shell
+from workkit import Client, Enqueuer, WorkerPool
+from workkit.telemetry.families import WorkerCollector
+from workkit.telemetry.server import TelemetryServer
+from workkit.telemetry.worker import PoolMetrics
 
 
 @pytest.fixture
-def seen() -> Iterator[Seen]:
-    """What OpenTelemetry receives. Probes of the process end with the test."""
-    made = Seen()
-    yield made
-    for each in probes.attached(()):
-        probes.detach(each)
-    for source in probes._trace_sources:
-        probes.remove_trace_source(source)
-    made.tracers.shutdown()
-    made.meters.shutdown()
+def shell(redis_url: str, namespace: str) -> Shell:
+    """Commands on this test's namespace."""
+    return Shell(redis_url, namespace)
+
+
+@pytest.fixture
+def client(redis_url: str, namespace: str) -> Iterator[Client]:
+    with Client(namespace, redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def enqueuer(redis_url: str, namespace: str) -> Iterator[Enqueuer]:
+    with Enqueuer(namespace, redis_url) as enqueuer:
+        yield enqueuer
+
+
+@pytest.fixture
+def make_pool(redis_url: str, namespace: str) -> Iterator[Callable[..., WorkerPool]]:
+    """Pools that are stopped at the end of the test."""
+    with ExitStack() as stack:
+
+        def make(url: str = redis_url, **options: Any) -> WorkerPool:
+            pool = WorkerPool(namespace, url, **options)
+            stack.callback(pool.stop, 0)
+            return pool
+
+        yield make
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[WorkerPool], str]]:
+    """Serves the metrics and the health of a pool; returns the beginning of the URLs."""
+    with ExitStack() as stack:
+
+        def served(pool: WorkerPool) -> str:
+            metrics = PoolMetrics()
+            pool.observe(metrics)
+            collector = WorkerCollector(metrics.take)
+            server = TelemetryServer([collector], lambda: pool.health, 0)
+            return stack.enter_context(server).url
+
+        yield served

@@ -28,6 +28,7 @@ from workkit.core.options import (
 )
 from workkit.core.probes import EVERYWHERE, Probe, Sends, Where, attached
 from workkit.core.records import ScheduledJob
+from workkit.enqueuer.observing import LISTENERS, enqueued
 from workkit.errors import InvalidArgs, InvalidName, InvalidOption
 from workkit.store.calls import enqueue
 from workkit.store.keys import Keys, check_name
@@ -92,6 +93,8 @@ class EnqueueSteps:
         sends = self._mark((job,)) if self.probes or EVERYWHERE else None
         trip = enqueue.enqueue_one(self.keys, job.name, job.raw)
         yield from trip if sends is None else _told(sends, trip)
+        if LISTENERS:
+            enqueued({job.name: 1})
         return job
 
     def enqueue_many(self, jobs: Iterable[Call | tuple[str, Args]]) -> Step[list[Job]]:
@@ -123,6 +126,8 @@ class EnqueueSteps:
             for job in batch:
                 batches.setdefault(job.name, []).append(job.raw)
             yield from enqueue.enqueue(self.keys, batches)
+            if LISTENERS:
+                enqueued({name: len(raws) for name, raws in batches.items()})
 
     def schedule(self, name: Name, run_at_s: int, args: Args) -> Step[ScheduledJob]:
         """Put a job into the scheduled set."""
@@ -130,6 +135,8 @@ class EnqueueSteps:
         sends = self._mark((job,)) if self.probes or EVERYWHERE else None
         trip = enqueue.schedule(self.keys, job.name, run_at_s, job.raw)
         yield from trip if sends is None else _told(sends, trip)
+        if LISTENERS:
+            enqueued({job.name: 1})
         return ScheduledJob(run_at_s, job)
 
     def unique(
@@ -182,6 +189,8 @@ class EnqueueSteps:
             run_at_s=run_at_s,
         )
         accepted = yield from trip if sends is None else _told(sends, trip)
+        if LISTENERS and accepted:
+            enqueued({name: 1})
         return wire.decode(raw) if accepted else None
 
     def unique_in(

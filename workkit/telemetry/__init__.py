@@ -1,1 +1,5 @@
-"""Telemetry: what the monitoring of others sees of jobs and pools."""
+"""Telemetry: what monitoring systems see of jobs and pools.
+
+`exporter` reads a namespace; `worker` counts what one pool does; `server` answers on a port with
+metrics and health. `otel` and `sentry` trace jobs.
+"""

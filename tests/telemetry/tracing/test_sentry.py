@@ -13,7 +13,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from tests.engine.stage import EngineStage
-from tests.telemetry.conftest import Seen
+from tests.telemetry.tracing.conftest import Seen
 from workkit import Job
 from workkit.core import probes
 from workkit.core.verdicts import Discard, Fail, Retry

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tests.engine.stage import EngineStage
-from tests.telemetry.conftest import Seen
+from tests.telemetry.tracing.conftest import Seen
 from workkit import Job, JobLogFilter, add_job_fields
 
 pytestmark = pytest.mark.one_server

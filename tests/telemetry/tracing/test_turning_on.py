@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine.stage import EngineStage
 from tests.house.sources import ROOT
-from tests.telemetry.conftest import Seen
+from tests.telemetry.tracing.conftest import Seen
 from workkit.core import probes
 from workkit.errors import InvalidOption
 from workkit.simulation import Simulation

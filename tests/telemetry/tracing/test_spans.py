@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.engine.signals import Gate
 from tests.engine.stage import EngineStage
-from tests.telemetry.conftest import Seen
+from tests.telemetry.tracing.conftest import Seen
 from workkit import AsyncEnqueuer, Enqueuer, Job, Tasks, WorkerPool
 from workkit.core.verdicts import Discard, Fail, Retry
 from workkit.errors import ServerUnavailable

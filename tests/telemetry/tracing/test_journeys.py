@@ -12,7 +12,7 @@ import pytest
 from tests.engine.stage import EngineStage
 from tests.parity.gopeer import Clock, GoJob, Scene
 from tests.support.steps import StepPool
-from tests.telemetry.conftest import Seen
+from tests.telemetry.tracing.conftest import Seen
 from workkit import Job, WorkerPool
 from workkit.core import job as wire
 from workkit.core.job import Payload
