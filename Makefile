@@ -88,12 +88,12 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.made
 
 $(VENV)/.test: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and the packages for its tests into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,notebook,reload,simulation,serve]' --group test
+	@$(PIP) install -e '.[demo,metrics,notebook,reload,simulation,serve]' --group test
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and the packages for its developers into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,notebook,reload,simulation,serve]' --group dev
+	@$(PIP) install -e '.[demo,metrics,notebook,reload,simulation,serve]' --group dev
 	@touch $(VENV)/.demo $(VENV)/.test $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.made

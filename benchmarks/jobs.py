@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -16,9 +17,12 @@ from typing import Any, Final, Literal, Self
 
 from benchmarks.meter import Meter
 from workkit import HistoryOptions, Job, Tasks, WorkerPool
+from workkit.telemetry.worker import PoolMetrics
 
 __all__ = ["VARIABLE", "Kind", "Remembering", "WorkerSpec", "burn", "make_pool", "queue_names"]
 
+#: How often a supervised process sends its counts, seconds.
+_SORT_S: Final = 0.2
 #: The environment variable that holds the spec.
 VARIABLE: Final = "BENCH_WORKER"
 
@@ -40,6 +44,8 @@ class WorkerSpec:
         concurrency: How many handlers run at once.
         loops: For "burn".
         remembering: The extent of history: the defaults, args and check-ins as well, or nothing.
+        metrics: Whether the pool counts what it does, and sorts the counts as often as a supervised
+            process does.
     """
 
     url: str
@@ -49,6 +55,7 @@ class WorkerSpec:
     concurrency: int = 20
     loops: int = 0
     remembering: Remembering = "default"
+    metrics: bool = False
 
     def dump(self) -> str:
         """Write the value of the environment variable."""
@@ -157,12 +164,32 @@ def _handler(spec: WorkerSpec, meter: Meter) -> Callable[[Job], Any]:
     return handlers[spec.kind]
 
 
+def _count(pool: WorkerPool) -> None:
+    """Let a pool count what it does."""
+    metrics = PoolMetrics()
+    pool.observe(metrics)
+
+    def sort() -> None:
+        while True:
+            time.sleep(_SORT_S)
+            metrics.take()
+
+    threading.Thread(target=sort, daemon=True).start()
+
+
 def main() -> None:
-    """Run the pool until a line, or the end, of stdin; then print how long `stop` took, seconds."""
+    """Run the pool until a line, or the end, of stdin.
+
+    Then print the processor time that it took, and how long `stop` took, seconds.
+    """
     pool = make_pool()
+    if WorkerSpec.read().metrics:
+        _count(pool)
+    before_s = time.process_time()
     pool.start()
     print("ready", flush=True)
     sys.stdin.readline()
+    print(time.process_time() - before_s, end=" ")
     before = time.monotonic()
     pool.stop()
     print(time.monotonic() - before, flush=True)

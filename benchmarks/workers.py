@@ -163,8 +163,20 @@ class Workers(Metered):
         Returns:
             How long `WorkerPool.stop` took, seconds.
         """
+        return self._stopped()[1]
+
+    def processor_s(self) -> float:
+        """Stop the first worker.
+
+        Returns:
+            The processor time that its pool took, seconds.
+        """
+        return self._stopped()[0]
+
+    def _stopped(self) -> tuple[float, float]:
         words, _ = self.processes[0].communicate("\n", timeout=60)
-        return float(words)
+        processor_s, stop_s = map(float, words.split())
+        return processor_s, stop_s
 
 
 @cache

@@ -17,6 +17,7 @@ from workkit.engine.handling.handlers import Registration, read_middleware
 from workkit.engine.handling.lifespans import read_lifespan
 from workkit.engine.handling.shapes import AnyHandler, AnyMiddleware
 from workkit.engine.lifecycle import PoolLife
+from workkit.engine.observing import PoolObserver
 from workkit.engine.process.sources import Sources
 from workkit.engine.registering import check_pool, register_job, register_periodic, register_task
 from workkit.engine.runners import HandlerRunner, Runner
@@ -253,6 +254,19 @@ class WorkerPool(PoolLife):
             InvalidHandler: The hook has another signature.
         """
         self._spec.events.on(event, hook)
+
+    def observe(self, observer: PoolObserver) -> None:
+        """Tell an observer what the pool does, for metrics; docs/telemetry.md.
+
+        Args:
+            observer: Hears of executions in batches, on the pool's own loops. Its errors are logged
+                once.
+
+        Raises:
+            PoolState: The pool has been started.
+        """
+        self._refuse_if_started("register an observer")
+        self._spec.observers.add(observer)
 
     def on_start(self, hook: H) -> H:
         """Call a function before the pool claims its first job; its error makes `start()` fail.

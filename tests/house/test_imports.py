@@ -22,6 +22,7 @@ EXTRAS = (
     "ipywidgets",
     "lupa",
     "pandas",
+    "prometheus_client",
     "pyarrow",
     "rich",
     "textual",
@@ -32,6 +33,7 @@ EXTRAS = (
     "workkit.tools.demo",
     "workkit.embedded",
     "workkit.simulation",
+    "workkit.telemetry",
 )
 
 

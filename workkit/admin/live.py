@@ -7,6 +7,7 @@ from typing import Final, Self, TypeVar
 
 from workkit.admin.explain import Circumstances
 from workkit.admin.live_state import LiveState
+from workkit.admin.steps import gauges as gauge_steps
 from workkit.admin.steps import job_state as circumstance_steps
 from workkit.admin.steps import reads as steps
 from workkit.admin.steps import survey as survey_steps
@@ -15,6 +16,7 @@ from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryReco
 from workkit.admin.steps.walk import WaitingJob
 from workkit.admin.watch import LiveWatch, OverviewWatch
 from workkit.core.clock import Clock
+from workkit.core.gauges import Gauges
 from workkit.core.history import PackedHistory
 from workkit.core.options import check_whole
 from workkit.core.records import (
@@ -101,6 +103,10 @@ class LiveReader(LiveState):
     def overview(self) -> Overview:
         """Return queues, pools and sizes, always in three round trips."""
         return self._links.carry(survey_steps.overview(self._keys, self._clock.read().epoch_ms))
+
+    def gauges(self) -> Gauges:
+        """Return the numbers of the namespace for monitoring, in at most three round trips."""
+        return self._links.carry(gauge_steps.gauges(self._keys, self._clock.read().epoch_ms))
 
     def watch(self) -> OverviewWatch:
         """Return a watch: it reads overviews repeatedly, and each time only the changes."""

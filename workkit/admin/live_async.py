@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 from workkit.admin.explain import Circumstances
 from workkit.admin.live import MOST_AT_ONCE, PAGE, WALK
 from workkit.admin.live_state import LiveState
+from workkit.admin.steps import gauges as gauge_steps
 from workkit.admin.steps import job_state as circumstance_steps
 from workkit.admin.steps import reads as steps
 from workkit.admin.steps import survey as survey_steps
@@ -15,6 +16,7 @@ from workkit.admin.steps import walk as walk_steps
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, of_job, packed
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.clock import Clock
+from workkit.core.gauges import Gauges
 from workkit.core.history import PackedHistory
 from workkit.core.options import check_whole
 from workkit.core.records import (
@@ -96,6 +98,11 @@ class AsyncLiveReader(LiveState):
     async def overview(self) -> Overview:
         """Return queues, pools and sizes; see `Client.overview`."""
         step = survey_steps.overview(self._keys, self._clock.read().epoch_ms)
+        return await self._links.carry(step)
+
+    async def gauges(self) -> Gauges:
+        """Return the numbers of the namespace for monitoring; see `Client.gauges`."""
+        step = gauge_steps.gauges(self._keys, self._clock.read().epoch_ms)
         return await self._links.carry(step)
 
     def watch(self) -> AsyncWatch:

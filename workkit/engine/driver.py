@@ -14,6 +14,7 @@ from workkit.core.options import check_wait
 from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.engine import Engine, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
+from workkit.engine.health import STOPPED, Health, examine
 from workkit.engine.needs import check_commands
 from workkit.engine.process.courier import COURIER
 from workkit.engine.process.signals import SignalEvent
@@ -142,6 +143,15 @@ class PoolDriver:
     def pool_id(self) -> str:
         """The id under which the pool now holds jobs."""
         return self.engine.identity.pool_id
+
+    def health(self) -> Health:
+        """Return whether the pool lives and can claim jobs; from any thread."""
+        if not self.alive:
+            fault = self.engine.vitals.failure
+            return Health("stopped", (fault,), STOPPED.obstacles) if fault else STOPPED
+        self.look()
+        now_s = self._clock.read().monotonic_s
+        return examine(self.engine, self._serving, self._lookout.silences, now_s)
 
     def start(self) -> None:
         """Register the pool and start the threads.

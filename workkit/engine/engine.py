@@ -27,6 +27,7 @@ from workkit.engine.duties.reaper import Reaper
 from workkit.engine.duties.reconciler import Reconciler
 from workkit.engine.duties.requeuer import Requeuer
 from workkit.engine.duties.trimmer import Trimmer
+from workkit.engine.handling.events import ReapedPool
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.handlers import Registration
 from workkit.engine.process.identity import Identity
@@ -85,7 +86,9 @@ class Engine:
             job_names=list(spec.registrations), limits=_limits(spec.registrations),
             concurrency=spec.concurrency, entropy=sources.entropy, host=host, pid=pid,
         )  # fmt: skip
-        self.ledger = Ledger(self.clock, keep_records=spec.history is not None)
+        self.ledger = Ledger(
+            self.clock, keep_records=spec.history is not None, observers=spec.observers
+        )
         finished: deque[Execution] = deque()
 
         def done(execution: Execution) -> None:
@@ -98,13 +101,13 @@ class Engine:
         callbacks = Callbacks(
             totals=self.totals,
             expelled=self._expelled,
-            reaped=spec.events.reaped,
+            reaped=self._reaped,
             remember=self._remember,
             is_heard=lambda: self.heartbeat.is_heard,
         )
         self.heartbeat = Heartbeat(self.keys, self.identity, self.vitals.dispatcher, callbacks)
         self.observer = Observer(self.keys, self.ledger.held)
-        self.requeuer = Requeuer(self.keys, sources.entropy)
+        self.requeuer = Requeuer(self.keys, sources.entropy, spec.observers)
         self.reaper = Reaper(
             self.keys, self.identity, self.sources, callbacks,
             job_names=spec.registrations, max_recoveries=spec.max_recoveries,
@@ -155,6 +158,10 @@ class Engine:
     def _remember(self, record: Record) -> None:
         self.ledger.report(record)
         self._notify()
+
+    def _reaped(self, pool: ReapedPool) -> None:
+        self.spec.observers.reaped(pool)
+        self.spec.events.reaped(pool)
 
     def _expelled(self) -> None:
         self.dispatcher.reaped()

@@ -15,6 +15,7 @@ from workkit.core.current import execution_here
 from workkit.core.records import Drained
 from workkit.engine.driver import PoolDriver
 from workkit.engine.handling.values import value_of
+from workkit.engine.health import Health
 from workkit.engine.process.off_loop import off_loop
 from workkit.engine.process.signals import signals_to
 from workkit.engine.running import Run, StartRequest, refuse_import
@@ -67,6 +68,11 @@ class PoolLife:
     def overdue(self) -> bool:
         """Whether a stop takes longer than its timeout and two seconds: a stop hook may hang."""
         return self._run.overdue
+
+    @property
+    def health(self) -> Health:
+        """Whether the pool lives and can claim jobs, with the reasons; from any thread."""
+        return self._run.health
 
     @property
     def totals(self) -> Mapping[str, int]:

@@ -18,6 +18,7 @@ from typing import Final
 from workkit.core.clock import Clock
 from workkit.core.options import check_wait
 from workkit.engine.driver import PoolDriver
+from workkit.engine.health import UNSTARTED, Health
 from workkit.engine.process.signals import SignalEvent, signals_to
 from workkit.engine.spec import PoolSpec
 from workkit.engine.surroundings import Surroundings
@@ -102,6 +103,14 @@ class Run:
             return False
         driver.look()
         return driver.alive
+
+    @property
+    def health(self) -> Health:
+        """Whether the pool lives and can claim jobs; from any thread."""
+        driver = self.driver
+        if driver is None or self._starting is not None:
+            return UNSTARTED
+        return driver.health()
 
     @property
     def overdue(self) -> bool:

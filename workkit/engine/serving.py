@@ -146,6 +146,8 @@ class Serving:
             else:
                 self._idle_turns = 0
         except ServerError as error:
+            if not self._outage.lasting:
+                self._engine.spec.observers.disrupted()
             yield from self._pause(self._outage.failed(error))
         except Exception:  # noqa: BLE001 - a bug of ours must not end the pool
             _log.exception("the dispatcher failed; it continues in %.0f s", _AFTER_BUG_S)

@@ -12,6 +12,7 @@ from workkit.engine.handling.events import Events
 from workkit.engine.handling.handlers import Middleware, Registration
 from workkit.engine.handling.lifespans import Lifespan
 from workkit.engine.handling.values import Values
+from workkit.engine.observing import Observers
 
 __all__ = ["PoolSpec"]
 
@@ -34,6 +35,7 @@ class PoolSpec:
         start_hooks: Called before the pool claims its first job.
         stop_hooks: Called after it has stopped.
         lifespans: Entered before the start hooks, and left after the stop hooks.
+        observers: Hear what the pool does.
         values: The values that the lifespans of the present run have yielded.
     """
 
@@ -50,4 +52,5 @@ class PoolSpec:
     start_hooks: list[Callable[[], Any]] = field(default_factory=list)
     stop_hooks: list[Callable[[], Any]] = field(default_factory=list)
     lifespans: list[Lifespan] = field(default_factory=list)
+    observers: Observers = field(default_factory=Observers)
     values: Values = field(default_factory=Values)

@@ -27,6 +27,7 @@ from workkit.core.options import (
     shown,
 )
 from workkit.core.records import ScheduledJob
+from workkit.enqueuer.observing import LISTENERS, enqueued
 from workkit.errors import InvalidArgs, InvalidName, InvalidOption
 from workkit.store.calls import enqueue
 from workkit.store.keys import Keys, check_name
@@ -84,6 +85,8 @@ class EnqueueSteps:
         """Put a job into its queue."""
         job = self._job(name, args)
         yield from enqueue.enqueue_one(self.keys, job.name, job.raw)
+        if LISTENERS:
+            enqueued({job.name: 1})
         return job
 
     def enqueue_many(self, jobs: Iterable[Call | tuple[str, Args]]) -> Step[list[Job]]:
@@ -109,12 +112,16 @@ class EnqueueSteps:
             for job in batch:
                 batches.setdefault(job.name, []).append(job.raw)
             yield from enqueue.enqueue(self.keys, batches)
+            if LISTENERS:
+                enqueued({name: len(raws) for name, raws in batches.items()})
         return made
 
     def schedule(self, name: Name, run_at_s: int, args: Args) -> Step[ScheduledJob]:
         """Put a job into the scheduled set."""
         job = self._job(name, args, queued=False)
         yield from enqueue.schedule(self.keys, job.name, run_at_s, job.raw)
+        if LISTENERS:
+            enqueued({job.name: 1})
         return ScheduledJob(run_at_s, job)
 
     def unique(
@@ -161,6 +168,8 @@ class EnqueueSteps:
             lives_s=delay_s + UNIQUE_LIVES_S,
             run_at_s=run_at_s,
         )
+        if LISTENERS and accepted:
+            enqueued({name: 1})
         return wire.decode(raw) if accepted else None
 
     def unique_in(

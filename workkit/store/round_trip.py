@@ -19,7 +19,7 @@ import msgspec
 from workkit.errors import ServerError
 from workkit.store.scripts import Script
 
-__all__ = ["CONFIRMING", "PING", "Command", "RoundTrip", "Step", "call", "ping"]
+__all__ = ["CONFIRMING", "PING", "Command", "RoundTrip", "Step", "call", "ping", "together"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -88,3 +88,25 @@ def call(script: Script, keys: Sequence[Any], args: Sequence[Any] = ()) -> Comma
         args: Its other arguments.
     """
     return (script, len(keys), *keys, *args)
+
+
+def together(*parts: RoundTrip[Any]) -> RoundTrip[list[Any]]:
+    """Make one round trip of several; gives the results of all of them, in order.
+
+    Args:
+        *parts: Round trips that do not depend on each other.
+    """
+
+    def parse(replies: list[Any]) -> list[Any]:
+        results, start = [], 0
+        for part in parts:
+            own = replies[start : start + len(part.commands)]
+            start += len(own)
+            if not part.tolerant:
+                for reply in own:
+                    if isinstance(reply, ServerError):
+                        raise reply
+            results.append(part.parse(own))
+        return results
+
+    return RoundTrip([command for part in parts for command in part.commands], parse, tolerant=True)

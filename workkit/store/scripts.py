@@ -75,6 +75,8 @@ LARGE: Final = script("large")
 LEAVE: Final = script("leave")
 #: Removes the limit of jobs that no pool handles.
 LIFT_LIMIT: Final = script("lift_limit")
+#: Reads the locks of many queues with their holders.
+LOCKS: Final = script("locks")
 #: Reads everything that can give work to an idle pool.
 LOOK: Final = script("look")
 #: Moves due jobs to their queues.

@@ -55,7 +55,7 @@ def test_help_lists_what_there_is_and_nothing_else() -> None:
     text = CliRunner().invoke(cli, ["--help"]).stdout
     listed = text.partition("Commands:\n")[2].partition("\n\n")[0]
     assert [line.split()[0] for line in listed.splitlines()] == [
-        "top", "worker", "enqueue", "queues", "pools", "jobs", "history",
+        "top", "worker", "check", "metrics", "enqueue", "queues", "pools", "jobs", "history",
         "archive", "export", "snapshot", "retry", "delete", "undo", "pause", "unpause", "watch",
         "doctor", "simulate", "demo",
     ]  # fmt: skip

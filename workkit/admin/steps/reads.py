@@ -37,6 +37,7 @@ __all__ = [
     "epoch",
     "extent",
     "find",
+    "heartbeat_of",
     "heartbeats",
     "heartbeats_of",
     "observations",
@@ -123,10 +124,11 @@ def heartbeats_of(keys: Keys, pool_ids: Sequence[str]) -> Step[list[WorkerPoolHe
     if not pool_ids:
         return []
     rows = yield from pages.pools(keys, pool_ids)
-    return [_heartbeat(pool_id, rows[pool_id]) for pool_id in pool_ids]
+    return [heartbeat_of(pool_id, rows[pool_id]) for pool_id in pool_ids]
 
 
-def _heartbeat(pool_id: str, row: dict[str, str]) -> WorkerPoolHeartbeat:
+def heartbeat_of(pool_id: str, row: dict[str, str]) -> WorkerPoolHeartbeat:
+    """Return a pool from the fields of its hash; without any, its numbers are 0."""
     return WorkerPoolHeartbeat(
         pool_id,
         _int(row, "heartbeat_at"),

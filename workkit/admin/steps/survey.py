@@ -16,7 +16,7 @@ from workkit.store.calls import survey
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
-__all__ = ["cron_entries", "overview"]
+__all__ = ["cron_entries", "named", "overview", "past_slots"]
 
 #: How many of an entry's next slots are returned.
 _NEXT: Final = 5
@@ -49,8 +49,8 @@ def overview(keys: Keys, now_ms: int) -> Step[Overview]:
 def cron_entries(keys: Keys, now_s: int) -> Step[list[CronEntry]]:
     """Return the cron entries that pools have declared, by name and spec."""
     seen, planned = yield from survey.cron_entries(keys)
-    named = sorted((*_named(field), field) for field in seen | planned)
-    slots = {field: _past_slots(name, spec, now_s) for name, spec, field in named}
+    named = sorted((*named(field), field) for field in seen | planned)
+    slots = {field: past_slots(name, spec, now_s) for name, spec, field in named}
     ids = [slot for found in slots.values() for slot in found]
     states = dict(zip(ids, (yield from survey.slot_states(keys, ids)) if ids else [], strict=True))
     entries = []
@@ -70,11 +70,12 @@ def cron_entries(keys: Keys, now_s: int) -> Step[list[CronEntry]]:
     return entries
 
 
-def _named(field: str) -> tuple[str, str]:
+def named(field: str) -> tuple[str, str]:
     """Return the name and spec of an entry's field. A field that is not ours becomes the name."""
     try:
-        name, spec = json.loads(field)
-        return str(name), str(spec)
+        name, spec = map(str, json.loads(field))
+        f"{name}{spec}".encode()  # an escape for half a character has no form in a key
+        return name, spec
     except (ValueError, TypeError):
         return field, ""
 
@@ -91,7 +92,7 @@ def _next_slots(spec: str, now_s: int) -> tuple[int, ...]:
     return tuple(islice(schedule.upcoming(now_s, now_s + 2**40), _NEXT)) if schedule else ()
 
 
-def _past_slots(name: str, spec: str, now_s: int) -> dict[str, int]:
+def past_slots(name: str, spec: str, now_s: int) -> dict[str, int]:
     """Return ids and times (epoch seconds) of the newest slots before now, the newest first."""
     schedule = _schedule(spec)
     if schedule is None:

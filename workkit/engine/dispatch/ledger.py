@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 
 from workkit.core.clock import Clock
 from workkit.core.history import Record
 from workkit.engine.handling.execution import Execution, Fate, remember
+from workkit.engine.observing import Fenced, Observers
 
 __all__ = ["Ledger"]
 
@@ -22,10 +23,14 @@ class Ledger:
     Args:
         clock: For the records of fenced jobs.
         keep_records: Whether to keep records for history.
+        observers: Hear of executions whose outcomes count; None for nobody.
     """
 
-    def __init__(self, clock: Clock, *, keep_records: bool) -> None:
+    def __init__(
+        self, clock: Clock, *, keep_records: bool, observers: Observers | None = None
+    ) -> None:
         self._clock = clock
+        self._observers = observers
         self._keep_records = keep_records
         self._held: dict[Execution, None] = {}  # in the order in which they were claimed
         self._open: set[Execution] = set()
@@ -97,12 +102,14 @@ class Ledger:
         """Put fates back that Redis has not applied."""
         self.outbox = [fate for fate in (*fates, *self.outbox) if not fate.execution.fenced]
 
-    def settled(self, fates: Collection[Fate]) -> None:
+    def settled(self, fates: Sequence[Fate]) -> None:
         """Forget jobs whose fates Redis has applied."""
         held = self._held
         for fate in fates:
             held.pop(fate.execution, None)
         self.totals.update([fate.record.outcome for fate in fates])
+        if self._observers:
+            self._observers.executed(fates)
 
     def fence_off(self, execution: Execution) -> None:
         """Give up a job that another pool has taken over."""
@@ -116,8 +123,13 @@ class Ledger:
             self.fenced_waiting = True
         elif execution.finished is None:
             self.ghosts.append(execution)
+        if not (self._keep_records or self._observers):
+            return
+        record = remember(execution, "fenced", self._clock.read().epoch_ms)
         if self._keep_records:
-            self.records.append(remember(execution, "fenced", self._clock.read().epoch_ms))
+            self.records.append(record)
+        if self._observers:
+            self._observers.executed([Fenced(execution.queue, record)])
 
     def report(self, record: Record) -> None:
         """Add a record from another part of the pool; safe from any thread."""

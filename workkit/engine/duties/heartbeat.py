@@ -36,6 +36,7 @@ class Heartbeat:
 
     Attributes:
         is_heard: Whether the last heartbeat arrived.
+        heard_s: When a heartbeat arrived last, monotonic seconds; 0 before the first.
     """
 
     name = "heartbeat"
@@ -49,6 +50,7 @@ class Heartbeat:
         self._identity = identity
         self._callbacks = callbacks
         self.is_heard = True
+        self.heard_s = 0.0
 
     def step(self, now: Instant) -> Step[float]:
         """Send a heartbeat, unless the pool is not yet registered or its dispatcher hangs."""
@@ -63,7 +65,7 @@ class Heartbeat:
             except ServerError:
                 self.is_heard = False
                 raise
-            self.is_heard = True
+            self.is_heard, self.heard_s = True, now.monotonic_s
             if not alive and pool_id == identity.pool_id:
                 self._callbacks.expelled()
         return BEAT_S

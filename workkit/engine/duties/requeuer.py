@@ -18,6 +18,7 @@ from workkit.cron import parse
 from workkit.cron.slots import split_field, split_slot
 from workkit.engine.duties import peers
 from workkit.engine.duties.planner import HORIZON_S, RETIRED_S
+from workkit.engine.observing import Observers
 from workkit.errors import InvalidSpec, ServerUnavailable, Undecodable
 from workkit.store.calls import move, plan_slots
 from workkit.store.calls.move import Due
@@ -48,6 +49,7 @@ class Requeuer:
     Args:
         keys: The namespace.
         entropy: Ids for buried members.
+        observers: Hear how late scheduled jobs enter their queues; None for nobody.
 
     Attributes:
         told: Whether the server now announces changes of the sets to the pool, which then hurries
@@ -56,8 +58,9 @@ class Requeuer:
 
     name = "requeuer"
 
-    def __init__(self, keys: Keys, entropy: Entropy) -> None:
+    def __init__(self, keys: Keys, entropy: Entropy, observers: Observers | None = None) -> None:
         self._keys = keys
+        self._observers = observers
         self._entropy = entropy
         self._declared: dict[str, tuple[str, float]] = {}  # entry -> value, time of its last change
         self._watched_at = float("-inf")
@@ -116,13 +119,16 @@ class Requeuer:
     def _move(self, source: bytes, origin: str, now: Instant) -> Step[bool]:
         skip = self._skip[source]
         count, size = self._size(source)
-        raws = yield from move.due(source, now.epoch_s, offset=skip, count=count, size=size)
-        if not raws:
+        rows = yield from move.due(source, now.epoch_s, offset=skip, count=count, size=size)
+        if not rows:
             self._skip[source] = 0
             return False
+        raws = [raw for raw, _ in rows]
         jobs = [self._read(raw, origin, now) for raw in raws]
         jobs = yield from self._taking_back(jobs, now)
         moved = yield from move.move(self._keys, source, jobs, now.epoch_s)
+        if self._observers and source == self._keys.scheduled:
+            self._observers.requeued(_lateness([at_s for _, at_s in rows], moved.moved, now))
         if moved.taken:
             self._log_taken_back([jobs[at - 1] for at in moved.taken])
         if moved.buried:
@@ -211,3 +217,13 @@ class Requeuer:
         except Undecodable as error:
             job_id = self._entropy.identifier()
             return Due(raw, bury_undecodable(raw, origin, str(error), job_id, now.epoch_s), "", "")
+
+
+def _lateness(due_s: list[float], moved: int, now: Instant) -> list[float]:
+    """Return how late jobs were moved, seconds.
+
+    The reply says how many were moved, and not which: other pools move jobs of the same batch. So
+    the times are taken evenly from the batch, whose jobs were due one after the other.
+    """
+    picked = (due_s[at * len(due_s) // moved] for at in range(moved))
+    return [max(now.epoch_ms / 1000 - at_s, 0.0) for at_s in picked]

@@ -136,9 +136,13 @@ class Lookout:
     Args:
         vitals: Stores the failure.
         pulses: The loops.
+
+    Attributes:
+        silences: Loop -> how long it had been silent beyond its rest at the last look, seconds.
     """
 
     def __init__(self, vitals: Vitals, pulses: Sequence[Pulse]) -> None:
+        self.silences: dict[str, float] = {}
         self._vitals = vitals
         self._vigils = [(pulse, Vigil(pulse)) for pulse in pulses]
 
@@ -152,7 +156,7 @@ class Lookout:
             Why the pool must end; "" while it works.
         """
         for pulse, vigil in self._vigils:
-            silent_s = vigil.silent_s(now_s)
+            silent_s = self.silences[pulse.name] = vigil.silent_s(now_s)
             if silent_s >= HANGS_S and not self._vitals.failure:
                 how = "has ended" if pulse.ended else f"has made no progress for {silent_s:.0f} s"
                 self._vitals.failure = f"its {pulse.name} {how}"

@@ -31,8 +31,8 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 
 def due(
     key: bytes, now_s: int, *, offset: int, count: int, size: int = BATCH_BYTES
-) -> RoundTrip[list[bytes]]:
-    """Read a page of due jobs, earliest first.
+) -> RoundTrip[list[tuple[bytes, float]]]:
+    """Read a page of due jobs with their due times (epoch seconds), earliest first.
 
     Args:
         key: The set.
@@ -42,7 +42,11 @@ def due(
         size: Stop after this many bytes.
     """
     arguments = ["-inf", now_s, offset, count, size]
-    return RoundTrip.one(call(scripts.SPAN, [key], arguments), lambda reply: reply[::2])
+
+    def parse(reply: Any) -> list[tuple[bytes, float]]:
+        return list(zip(reply[::2], map(float, reply[1::2]), strict=True))
+
+    return RoundTrip.one(call(scripts.SPAN, [key], arguments), parse)
 
 
 def next_due(keys: Keys) -> RoundTrip[float | None]:

@@ -1,12 +1,13 @@
-"""Exchanges of the doctor: count locks, find large jobs, repair keys."""
+"""Exchanges of the doctor and the exporter: count locks, find large jobs, repair keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from workkit.store import scripts
 from workkit.store.keys import Keys
+from workkit.store.packing import by_source
 from workkit.store.replies import number, text
 from workkit.store.round_trip import RoundTrip, call
 
@@ -16,10 +17,16 @@ __all__ = [
     "free_unique",
     "know",
     "large",
+    "locks",
     "return_ghost",
     "set_aside",
+    "tallies",
     "tally",
 ]
+
+
+#: Queues in one call of locks.lua: about two milliseconds of the server.
+_LOCKS: Final = 1_000
 
 
 class Large(NamedTuple):
@@ -84,6 +91,52 @@ def tally(keys: Keys, name: str, pool_ids: Sequence[str]) -> RoundTrip[LockTally
         return LockTally(number(lock), counts, dict(zip(pool_ids, map(int, lengths), strict=True)))
 
     return RoundTrip.one(call(scripts.TALLY, [queue.lock, queue.lock_info, *lists]), parse)
+
+
+def locks(keys: Keys, names: Sequence[str]) -> RoundTrip[dict[str, LockTally]]:
+    """Read the locks of queues and their `lock_info`; leaves out queues with keys of a wrong type.
+
+    The in-progress lists are not read, so `held` is empty.
+    """
+
+    def parse(replies: list[Any]) -> dict[str, LockTally]:
+        found: dict[str, LockTally] = {}
+        for name, row in zip(names, (row for reply in replies for row in reply), strict=True):
+            if row:
+                lock, fields = row
+                rows = zip(fields[::2], fields[1::2], strict=True)
+                counts = {text(field): number(value) or 0 for field, value in rows}
+                found[name] = LockTally(number(lock), counts, {})
+        return found
+
+    commands = []
+    for start in range(0, len(names), _LOCKS):
+        queues = [keys.queue(name, "") for name in names[start : start + _LOCKS]]
+        key_list = [key for queue in queues for key in (queue.lock, queue.lock_info)]
+        commands.append(by_source(call(scripts.LOCKS, key_list)))
+    return RoundTrip(commands, parse)
+
+
+def tallies(
+    keys: Keys, pools: Mapping[str, Sequence[str]]
+) -> RoundTrip[dict[str, LockTally | None]]:
+    """Count the locks of many queues in one round trip, even if the server lacks the script.
+
+    Args:
+        keys: The namespace.
+        pools: Queue -> the pools whose in-progress lists are counted.
+    """
+    trips = [tally(keys, name, pool_ids) for name, pool_ids in pools.items()]
+    commands = [command for trip in trips for command in trip.commands]
+    commands[:1] = map(by_source, commands[:1])  # it makes the others known
+
+    def parse(replies: list[Any]) -> dict[str, LockTally | None]:
+        return {
+            name: trip.parse([reply])
+            for name, trip, reply in zip(pools, trips, replies, strict=True)
+        }
+
+    return RoundTrip(commands, parse)
 
 
 def set_aside(key: bytes, to: bytes, wrong: str) -> RoundTrip[bool]:

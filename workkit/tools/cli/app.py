@@ -30,6 +30,8 @@ class _Command(NamedTuple):
 _COMMANDS: Final = {
     "top": _Command("cli.commands.top", "top", "Show what is stuck and why, and repair it."),
     "worker": _Command("cli.commands.worker", "worker", "Process jobs with your tasks or pool."),
+    "check": _Command("cli.commands.check", "check", "Tell whether this host's pools are well."),
+    "metrics": _Command("cli.commands.metrics", "metrics", "Serve metrics to Prometheus."),
     "enqueue": _Command("cli.commands.enqueue", "enqueue", "Enqueue or schedule a job."),
     "queues": _Command("cli.commands.overview", "queues", "Show all queues."),
     "pools": _Command(

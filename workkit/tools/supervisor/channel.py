@@ -15,7 +15,9 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 __all__ = [
     "ALIVE",
     "ALIVE_S",
+    "COUNTS",
     "DISCOVER",
+    "HEALTH",
     "READY",
     "UNLOADABLE",
     "WATCH",
@@ -47,6 +49,12 @@ WATCH: Final = "watch "
 
 #: Begins a message that names folders in which a new module is loaded too, as a JSON array.
 DISCOVER: Final = "discover "
+
+#: Begins a message with what the process has counted since the last one, see `Counts.dump`.
+COUNTS: Final = "counts "
+
+#: Begins a message with the health of the process's pool, the fields of `Health` as JSON.
+HEALTH: Final = "health "
 
 _VARIABLE: Final = "_WORKKIT_SUPERVISED"
 _CHUNK: Final = 4096

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -27,7 +28,9 @@ from workkit.errors import LifespanFailed
 from workkit.tools.supervisor.channel import (
     ALIVE,
     ALIVE_S,
+    COUNTS,
     DISCOVER,
+    HEALTH,
     READY,
     UNLOADABLE,
     WATCH,
@@ -38,6 +41,7 @@ from workkit.tools.supervisor.channel import (
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
+    from workkit.telemetry.worker import PoolMetrics
     from workkit.tools.supervisor.loaded import Loaded
 
 __all__ = ["Child", "resident_bytes"]
@@ -75,6 +79,7 @@ class Child:
         self._lock = threading.Lock()
         self._has_pool = False
         self._last_report: ChildReport | None = None
+        self._last_health = ""
         self._looks = 0
         self._loaded: Loaded | None = None
         self._clock = SystemClock()
@@ -108,12 +113,13 @@ class Child:
         if error is not None:
             self._say(UNLOADABLE)
 
-    def run(self, pool: WorkerPool, *, report: bool) -> bool:
+    def run(self, pool: WorkerPool, *, report: bool, metrics: PoolMetrics | None = None) -> bool:
         """Run a pool until a request to stop.
 
         Args:
             pool: The pool; not started yet.
             report: Whether to report jobs and memory to the supervisor.
+            metrics: What the pool counts, to be sent to the supervisor; None to count nothing.
 
         Returns:
             As `WorkerPool.run`: False if the pool ended by itself.
@@ -135,11 +141,14 @@ class Child:
                     if stop is not None and stop not in stopping:
                         stopping[stop] = self._start_stopping(pool, stop)
                 self._say_alive()
+                self._send_health(pool)
+                self._send_counts(metrics)
                 self._name_loaded()
                 if report:
                     self._report(pool)
             with suppress(LifespanFailed):
                 pool.stop(0)
+            self._send_counts(metrics)
         return bool(stopping) or not pool.ended_itself
 
     def _start_stopping(self, pool: WorkerPool, stop: _Stop) -> threading.Thread:
@@ -163,6 +172,20 @@ class Child:
         if self._looks * _LOOK_S >= ALIVE_S:
             self._looks = 0
             self._say(ALIVE)
+
+    def _send_health(self, pool: WorkerPool) -> None:
+        """Send the pool's health when it changes, and as often as signs of life."""
+        health = json.dumps(asdict(pool.health))
+        if health != self._last_health or not self._looks:
+            self._last_health = health
+            self._say(f"{HEALTH}{health}")
+
+    def _send_counts(self, metrics: PoolMetrics | None) -> None:
+        """Send what was counted since the last time."""
+        counts = metrics.take() if metrics is not None else None
+        if counts:
+            with suppress(OSError):  # as `_name`
+                self._channel.sendall(f"{COUNTS}{counts.dump()}\n".encode())
 
     def _name_loaded(self, error: BaseException | None = None) -> None:
         if self._loaded is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from workkit.core.entropy import Entropy
 
-__all__ = ["Awaited", "Child", "Slot", "State", "Wait"]
+__all__ = ["Awaited", "Child", "Limits", "Slot", "State", "Wait"]
 
 #: Waits before a restart after quick ends: doubled from the first to the longest, seconds.
 _FIRST_WAIT_S: Final = 1.0
@@ -56,6 +56,25 @@ class Wait:
         self.at_s, self.failures = float("-inf"), 0
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The options of a supervisor.
+
+    Attributes:
+        processes: How many run at once.
+        max_jobs: A process is replaced after this many jobs, and up to a tenth more.
+        max_rss_bytes: A process is replaced above this much resident memory.
+        explained: Exit codes of processes that have reported themselves why they did not start.
+        mendable: Those of them after which only an edit of the application helps.
+    """
+
+    processes: int
+    max_jobs: int | None = None
+    max_rss_bytes: int | None = None
+    explained: frozenset[int] = frozenset()
+    mendable: frozenset[int] = frozenset()
+
+
 @dataclass(slots=True)
 class Slot:
     """A place for one process."""
@@ -74,7 +93,7 @@ class Child:
     is_replacement: bool = False
     state: State = State.STARTING
     pid: int = 0
-    worn: bool = False
+    worn: str = ""
     unloadable: bool = False
     stopped: bool = False
     heard_s: float = float("inf")
@@ -91,6 +110,10 @@ class Child:
     def __str__(self) -> str:
         pid = f" (pid {self.pid})" if self.pid else ""
         return f"process {self.slot.number}{pid}"
+
+    def cause(self, code: int) -> str:
+        """Return why it ended, as a word for metrics."""
+        return "hung" if self.hung else "signal" if code < 0 else "exit"
 
     def ending(self, code: int) -> str:
         """Describe how it ended."""

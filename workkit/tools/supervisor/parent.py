@@ -24,7 +24,9 @@ from workkit.core.text import counted
 from workkit.engine.process.signals import STOPPING, signals_to
 from workkit.tools.supervisor.channel import (
     ALIVE,
+    COUNTS,
     DISCOVER,
+    HEALTH,
     READY,
     UNLOADABLE,
     WATCH,
@@ -35,6 +37,7 @@ from workkit.tools.supervisor.channel import (
 from workkit.tools.supervisor.policy import Action, End, Limits, Policy, Say, SendSignal, Start
 
 if TYPE_CHECKING:
+    from workkit.tools.supervisor.fleet import Fleet
     from workkit.tools.supervisor.watcher import Watcher
 
 __all__ = ["supervise"]
@@ -46,12 +49,13 @@ _NOT_STARTED: Final = 71
 _CHUNK: Final = 4096
 
 
-def supervise(limits: Limits, *, reload: bool = False) -> int:
+def supervise(limits: Limits, *, reload: bool = False, fleet: Fleet | None = None) -> int:
     """Run processes with this program's own command line until a request to stop.
 
     Args:
         limits: How many processes, and when they are replaced.
         reload: Whether all processes are replaced after an edit of the files that they name.
+        fleet: Takes what the processes count, and their health; None without metrics.
 
     Returns:
         The exit code: 0 after a stop; the first process's own if it did not start.
@@ -65,7 +69,7 @@ def supervise(limits: Limits, *, reload: bool = False) -> int:
 
         watcher = Watcher()
     command = [sys.executable, *sys.orig_argv[1:]]
-    return _Supervisor(command, Policy(limits, Entropy()), SystemClock(), watcher).run()
+    return _Supervisor(command, Policy(limits, Entropy()), SystemClock(), watcher, fleet).run()
 
 
 class _Process:
@@ -112,8 +116,14 @@ class _Process:
 
 class _Supervisor:
     def __init__(
-        self, command: list[str], policy: Policy, clock: Clock, watcher: Watcher | None = None
+        self,
+        command: list[str],
+        policy: Policy,
+        clock: Clock,
+        watcher: Watcher | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
+        self._fleet = fleet
         self._command = command
         self._policy = policy
         self._clock = clock
@@ -155,7 +165,12 @@ class _Supervisor:
     def _wait(self, signals: socket.socket) -> None:
         due_s = self._policy.due_s
         timeout_s = None if due_s is None else max(due_s - self._now_s(), 0.0)
+        if self._fleet is not None:
+            self._fleet.restarted(self._policy.restarts)
+            self._fleet.resting()
         ready = {key.fileobj for key, _ in self._selector.select(timeout_s)}
+        if self._fleet is not None:
+            self._fleet.busy(stopping=self._policy.stopping)
         for child in [c for c, process in self._processes.items() if process.channel in ready]:
             self._receive(child)
         if self._watcher is not None and self._watcher.wakeups in ready:
@@ -190,6 +205,8 @@ class _Supervisor:
             pass
         self._stop_listening(child)
         self._processes.pop(child).reaped(code)
+        if self._fleet is not None:
+            self._fleet.gone(child)
         self._carry_out(self._policy.exited(child, code, self._now_s()))
 
     def _receive(self, child: int) -> bool:
@@ -211,12 +228,23 @@ class _Supervisor:
                 self._policy.unloadable(child)
             elif line.startswith(DISCOVER) and self._watcher is not None:
                 self._watcher.discover(json.loads(line.removeprefix(DISCOVER)))
+            elif line.startswith((COUNTS, HEALTH)):
+                self._note(child, line)
             elif line.startswith(WATCH):
                 self._watch(json.loads(line.removeprefix(WATCH)), process.since_ms)
             else:
                 report = ChildReport.read(line)
                 self._carry_out(self._policy.reported(child, *report, self._now_s()))
         return True
+
+    def _note(self, child: int, line: str) -> None:
+        """Take a process's numbers or its health."""
+        if self._fleet is None:
+            return
+        if line.startswith(COUNTS):
+            self._fleet.counted(line.removeprefix(COUNTS))
+        else:
+            self._fleet.reported(child, line.removeprefix(HEALTH))
 
     def _watch(self, paths: list[str], since_ms: int) -> None:
         if self._watcher is None:
@@ -270,6 +298,8 @@ class _Supervisor:
         self._processes[child] = process
         self._selector.register(process.channel, selectors.EVENT_READ)
         self._policy.spawned(child, process.pid)
+        if self._fleet is not None:
+            self._fleet.started(child, slot, process.pid)
 
     def _close_channels(self) -> None:
         for process in self._processes.values():

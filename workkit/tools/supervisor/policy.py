@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import logging
 import signal
-from dataclasses import dataclass
+from collections import Counter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workkit.core.entropy import Entropy
 from workkit.core.text import counted
-from workkit.tools.supervisor.children import Awaited, Child, Slot, State, Wait
+from workkit.tools.supervisor.children import Awaited, Child, Limits, Slot, State, Wait
 
 __all__ = ["KILLED", "Action", "End", "Limits", "Policy", "Say", "SendSignal", "Start"]
 
@@ -33,25 +33,6 @@ _SPREAD: Final = 0.1
 #: How long processes may take to return their jobs before they are killed, seconds.
 _RETURNING_S: Final = 10.0
 _MIB: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The options of a supervisor.
-
-    Attributes:
-        processes: How many run at once.
-        max_jobs: A process is replaced after this many jobs, and up to a tenth more.
-        max_rss_bytes: A process is replaced above this much resident memory.
-        explained: Exit codes of processes that have reported themselves why they did not start.
-        mendable: Those of them after which only an edit of the application helps.
-    """
-
-    processes: int
-    max_jobs: int | None = None
-    max_rss_bytes: int | None = None
-    explained: frozenset[int] = frozenset()
-    mendable: frozenset[int] = frozenset()
 
 
 class Start(NamedTuple):
@@ -94,9 +75,14 @@ class Policy:
     Args:
         limits: The options.
         entropy: Spreads events, so that they do not hit all processes at once.
+
+    Attributes:
+        restarts: How many processes were replaced: after an end ("exit", "signal", "hung"), for
+            "max_jobs" or "max_rss", and after "SIGHUP" or an "edit".
     """
 
     def __init__(self, limits: Limits, entropy: Entropy) -> None:
+        self.restarts: Counter[str] = Counter()
         self._limits = limits
         self._entropy = entropy
         self._slots = [Slot(number) for number in range(1, limits.processes + 1)]
@@ -116,6 +102,11 @@ class Policy:
     def awaits_edit(self) -> bool:
         """Whether no process is started before an edit."""
         return self._awaited is Awaited.EDIT
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._requests > 0
 
     @property
     def due_s(self) -> float | None:
@@ -178,7 +169,7 @@ class Policy:
         if jobs >= reporter.max_jobs:
             done = counted(jobs, "job")
             self._say(logging.INFO, f"{reporter} has run {done} and is to be replaced")
-            reporter.worn = True
+            reporter.worn = "max_jobs"
         elif max_rss_bytes is not None and rss_bytes > max_rss_bytes:
             self._replace_large(reporter, rss_bytes, now_s)
         return self._settle(now_s)
@@ -236,7 +227,7 @@ class Policy:
             return []
         self._say(logging.INFO, f"{cause}: replacing all processes, one after another")
         for child in self._children.values():
-            child.worn = True
+            child.worn = cause
         self._replacing.reset()
         return self._settle(now_s)
 
@@ -256,6 +247,7 @@ class Policy:
         for number, child in self._children.items():
             if not child.stopped:
                 child.state, child.stopped = State.RETIRING, True
+                self.restarts["edit"] += 1
                 self._actions.append(SendSignal(number, "stop"))
         for wait in (self._replacing, *(slot.wait for slot in self._slots)):
             wait.reset()
@@ -266,7 +258,7 @@ class Policy:
 
     def _replace_large(self, child: Child, rss_bytes: int, now_s: float) -> None:
         """Replace a process that takes too much memory."""
-        child.worn = True
+        child.worn = "max_rss"
         what = f"{child} takes {rss_bytes / _MIB:.0f} MiB and is to be replaced"
         if now_s - child.since_s >= _QUICK_S:
             self._replacing.reset()
@@ -300,6 +292,7 @@ class Policy:
 
     def _report_end(self, gone: Child, code: int, now_s: float) -> None:
         """Report an unexpected end of a process, and when its slot is filled."""
+        self.restarts[gone.cause(code)] += 1
         other = self._active_in(gone.slot)
         wait = gone.slot.wait if other is None else self._replacing
         was_ready = gone.state is State.RUNNING
@@ -351,6 +344,7 @@ class Policy:
             return
         worn = next((c for c in children if c.worn and c.state is State.RUNNING), None)
         if worn is not None:
+            self.restarts[worn.worn] += 1
             self._start(worn.slot, now_s, is_replacement=True)
 
     def _start(self, slot: Slot, now_s: float, *, is_replacement: bool = False) -> None:

@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from workkit.engine.process.courier import COURIER
 from workkit.errors import LifespanFailed, WorkkitError
 from workkit.tools.cli.common import exits
+from workkit.tools.cli.common.monitoring import Monitoring, monitoring_options
 from workkit.tools.cli.common.options import examples
 from workkit.tools.cli.common.values import to_bytes, to_count, to_timeout
 
@@ -44,6 +45,7 @@ _LOOK_S: Final = 0.5
         "workkit worker shop.tasks:tasks --import shop.jobs --concurrency 50",
         "workkit worker shop.tasks:tasks --redis redis://cache:6379/1 --namespace shop",
         "workkit worker shop.tasks:tasks --processes 4 --max-rss 500M --timeout 2m",
+        "workkit worker shop.tasks:tasks --metrics-port 9464",
         "workkit worker shop.tasks:make_pool --log-level debug --log-json",
     )
 )
@@ -117,6 +119,7 @@ _LOOK_S: Final = 0.5
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="The lowest level that is logged. [default: info]",
 )
+@monitoring_options
 @click.option("--log-json", is_flag=True, help="Log one JSON object per line.")
 @click.pass_context
 def worker(
@@ -134,6 +137,8 @@ def worker(
     reload: bool,
     log_level: str | None,
     log_json: bool,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> None:
     """Process jobs with the tasks NAME of module MODULE, until SIGTERM or SIGINT.
 
@@ -167,9 +172,10 @@ def worker(
     early = _Early()
     ctx.with_resource(signals_to(early.take))
     logs = WorkerLogging(log_level, as_json=log_json, process=child.slot if child else None)
-    is_limited = max_jobs is not None or max_rss is not None
+    monitoring = Monitoring(metrics_port, metrics_host)
+    is_limited = (max_jobs, max_rss) != (None, None)
     if child is None and (processes > 1 or is_limited or reload):
-        code = _supervise(processes, max_jobs, max_rss, reload=reload)
+        code = _supervise(processes, max_jobs, max_rss, monitoring, reload=reload)
         early.over = True
         ctx.exit(code)
     settings = Settings(namespace, redis, concurrency, _given(ctx))
@@ -179,7 +185,7 @@ def worker(
     def run() -> bool:
         try:
             _bound(pool, child)
-            return child.run(pool, report=is_limited) if child else pool.run(timeout)
+            return _process(pool, child, monitoring, timeout, report=is_limited)
         finally:
             early.over = True
             COURIER.flush(_LAST_LINES_S)  # before an error message, which goes directly to stderr
@@ -187,8 +193,28 @@ def worker(
     _run(ctx, target, pool, run)
 
 
+def _process(
+    pool: WorkerPool,
+    child: Child | None,
+    monitoring: Monitoring,
+    timeout_s: float | None,
+    *,
+    report: bool,
+) -> bool:
+    """Run the pool until it is asked to stop; as `WorkerPool.run`."""
+    with monitoring.around(pool, supervised=child is not None) as metrics:
+        if child is not None:
+            return child.run(pool, report=report, metrics=metrics)
+        return pool.run(timeout_s)
+
+
 def _supervise(
-    processes: int, max_jobs: int | None, max_rss_bytes: int | None, *, reload: bool
+    processes: int,
+    max_jobs: int | None,
+    max_rss_bytes: int | None,
+    monitoring: Monitoring,
+    *,
+    reload: bool,
 ) -> int:
     from workkit.tools.supervisor.parent import supervise
     from workkit.tools.supervisor.policy import Limits
@@ -196,7 +222,8 @@ def _supervise(
     explained = frozenset({exits.USAGE, exits.UNAVAILABLE, exits.REFUSED})
     mendable = frozenset({exits.USAGE})
     limits = Limits(processes, max_jobs, max_rss_bytes, explained, mendable)
-    return supervise(limits, reload=reload)
+    with monitoring.around_fleet(processes) as fleet:
+        return supervise(limits, reload=reload, fleet=fleet)
 
 
 def _given(ctx: click.Context) -> tuple[str, ...]:

@@ -1,0 +1,223 @@
+"""Whether a pool lives and can claim jobs, as probes see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import PrivateServer, WaitUntil
+from tests.telemetry.scraping import get
+from tests.tools.cli.shell import Shell
+from workkit import Enqueuer, Job, WorkerPool
+from workkit.engine import health as pool_health
+from workkit.engine.health import Health
+from workkit.errors import InvalidOption
+from workkit.store.connections.link import Link
+from workkit.telemetry.server import TelemetryServer
+
+pytestmark = pytest.mark.one_server
+
+
+def status(base: str, path: str) -> int:
+    return get(f"{base}/{path}")[0]
+
+
+def test_a_pool_is_ready_while_it_runs_and_unready_before_and_afterwards(
+    make_pool: Callable[..., WorkerPool], serve: Callable[[WorkerPool], str], wait_until: WaitUntil
+) -> None:
+    pool = make_pool()
+    pool.job("mail", lambda _job: None)
+    base = serve(pool)
+    assert get(f"{base}/readyz")[:2] == (503, "the pool has not started\n")
+    assert status(base, "livez") == 200
+    pool.start()
+    wait_until(lambda: status(base, "readyz") == 200)
+    assert get(f"{base}/livez")[:2] == (200, "ok\n")
+    pool.stop()
+    assert get(f"{base}/readyz")[:2] == (503, "the pool has stopped\n")
+    assert status(base, "livez") == 200
+
+
+def test_a_busy_pool_is_ready_and_a_stopping_one_is_not(
+    make_pool: Callable[..., WorkerPool],
+    serve: Callable[[WorkerPool], str],
+    enqueuer: Enqueuer,
+    wait_until: WaitUntil,
+) -> None:
+    pool, started, release = make_pool(concurrency=1), threading.Event(), threading.Event()
+
+    @pool.job
+    def hold(job: Job) -> None:
+        started.set()
+        release.wait(60)
+
+    base = serve(pool)
+    enqueuer.enqueue_many([("hold", None)] * 3)
+    pool.start()
+    try:
+        assert started.wait(30)
+        assert status(base, "readyz") == 200
+        stopping = threading.Thread(target=pool.stop)
+        stopping.start()
+        wait_until(lambda: status(base, "readyz") == 503)
+        assert get(f"{base}/readyz")[1] == "the pool is stopping and claims no jobs\n"
+        assert status(base, "livez") == 200
+    finally:
+        release.set()
+        stopping.join(30)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["killed", "hung"])
+def test_without_redis_a_pool_is_unready_and_lives_and_then_is_ready_again(
+    private_server: PrivateServer,
+    make_pool: Callable[..., WorkerPool],
+    serve: Callable[[WorkerPool], str],
+    wait_until: WaitUntil,
+    how: str,
+) -> None:
+    server = private_server()
+    pool = make_pool(server.url)
+    pool.job("mail", lambda _job: None)
+    base = serve(pool)
+    with pool:
+        wait_until(lambda: status(base, "readyz") == 200)
+        if how == "killed":
+            server.kill()
+        else:
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGSTOP)
+        try:
+            wait_until(lambda: status(base, "readyz") == 503, 15)
+            assert status(base, "livez") == 200
+            reasons = json.loads(get(f"{base}/readyz", Accept="application/json")[1])["reasons"]
+            assert any("heartbeat" in why or "does not answer" in why for why in reasons)
+        finally:
+            if how == "killed":
+                server.restart()
+            else:
+                os.kill(server.pid or 0, signal.SIGCONT)
+        wait_until(lambda: status(base, "readyz") == 200)
+
+
+def test_a_pool_whose_dispatcher_hangs_does_not_live(
+    make_pool: Callable[..., WorkerPool],
+    serve: Callable[[WorkerPool], str],
+    enqueuer: Enqueuer,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_health, "STILL_S", 1.0)
+    pool, release, hangs = make_pool(), threading.Event(), threading.Event()
+    pool.job("mail", lambda _job: None)
+    base, real = serve(pool), Link.send
+
+    def send(link: Link, *args: Any) -> Any:
+        if threading.current_thread().name == "workkit-dispatcher":
+            hangs.set()
+            release.wait(60)
+        return real(link, *args)
+
+    with pool:
+        wait_until(lambda: status(base, "readyz") == 200)
+        monkeypatch.setattr(Link, "send", send)
+        enqueuer.enqueue("mail")
+        assert hangs.wait(30)
+        try:
+            wait_until(lambda: status(base, "livez") == 503)
+            text = get(f"{base}/livez")[1]
+            assert text.startswith("the pool's dispatcher has made no progress for ")
+            assert status(base, "readyz") == 503
+        finally:
+            release.set()
+        wait_until(lambda: status(base, "livez") == 200)
+
+
+@pytest.fixture
+def serving() -> Callable[[Health], TelemetryServer]:
+    return lambda health: TelemetryServer([], lambda: health, 0)
+
+
+def test_probes_answer_text_or_json(serving: Callable[[Health], TelemetryServer]) -> None:
+    ill = Health("running", ("it hangs",), ("it is \ud800 odd",))
+    with serving(ill) as server:
+        code, text, headers = get(f"{server.url}/readyz")
+        assert (code, text) == (503, "it hangs; it is ? odd\n")
+        assert headers["Content-Type"].startswith("text/plain")
+        assert get(f"{server.url}/livez")[:2] == (503, "it hangs\n")
+        code, text, headers = get(f"{server.url}/livez", Accept="application/json")
+        assert json.loads(text) == {"ok": False, "state": "running", "reasons": ["it hangs"]}
+        assert headers["Content-Type"] == "application/json"
+        assert json.loads(get(f"{server.url}/readyz/?format=json")[1])["ok"] is False
+        assert get(f"{server.url}/readyz?format=text", Accept="application/json")[1][0] == "i"
+        assert get(f"{server.url}/")[0] == 200
+        assert get(f"{server.url}/nowhere")[0] == 404
+
+
+def test_a_client_that_sends_nothing_does_not_delay_others(
+    serving: Callable[[Health], TelemetryServer],
+) -> None:
+    with serving(Health("running")) as server:
+        silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5)]
+        assert get(f"{server.url}/livez")[0] == 200
+        for connection in silent:
+            connection.close()
+
+
+def test_a_port_that_is_in_use_is_named(serving: Callable[[Health], TelemetryServer]) -> None:
+    with (
+        serving(Health("running")) as first,
+        pytest.raises(InvalidOption, match=rf"127\.0\.0\.1:{first.port}: address already in use"),
+    ):
+        TelemetryServer([], lambda: Health("running"), first.port)
+
+
+def test_a_closed_server_frees_its_port(serving: Callable[[Health], TelemetryServer]) -> None:
+    with serving(Health("running")) as first:
+        port = first.port
+    with TelemetryServer([], lambda: Health("running"), port) as second:
+        assert get(f"{second.url}/livez")[0] == 200
+
+
+# workkit check
+
+
+def test_check_succeeds_with_a_pool_of_this_host(
+    shell: Shell, make_pool: Callable[..., WorkerPool]
+) -> None:
+    pool = make_pool()
+    pool.job("mail", lambda _job: None)
+    with pool:
+        assert shell.lines("check") == [f"1 pool of host {socket.gethostname()!r} well"]
+        assert shell.json("check")["well"] == 1
+        assert "2 wanted" in shell.run("check", "--pools", "2", code=1).stdout
+        assert shell.json("check", "--host", "other", code=1)["ok"] is False
+    assert "0 pools" in shell.run("check", code=1).stdout
+
+
+def test_check_fails_if_the_heartbeat_is_old(shell: Shell, namespace: str) -> None:
+    from redis import Redis
+
+    with Redis.from_url(shell.url) as redis:
+        redis.sadd(f"{namespace}:worker_pools", "old")
+        now_s = int(redis.time()[0])
+        beat = {"host": "h", "heartbeat_at": now_s - 60}
+        redis.hset(f"{namespace}:worker_pools:old", mapping=beat)
+        assert "without a fresh heartbeat" in shell.run("check", "--host", "h", code=1).stdout
+        redis.hset(f"{namespace}:worker_pools:old", "heartbeat_at", now_s)
+        assert shell.json("check", "--host", "h")["ok"] is True
+
+
+def test_check_says_that_the_server_is_away_and_with_live_blames_no_pool(shell: Shell) -> None:
+    away = ("--redis", "redis://127.0.0.1:1")
+    assert "no answer from Redis" in shell.run("check", *away, code=1).stdout
+    found = shell.json("check", "--live", *away)
+    assert found["ok"] is True
+    assert "no answer" in found["reason"]

@@ -1,0 +1,103 @@
+"""Tells observers what a pool has done; for metrics, which must cost next to nothing.
+
+An observer hears of executions in batches, once Redis has confirmed their outcomes. So it costs a
+pool without observers one test a batch, and a pool with one no call a job. It runs on the pool's
+own loops: it must be quick, and must not wait. Its errors are logged and change nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from workkit.core.history import Record
+from workkit.engine.handling.events import ReapedPool
+
+__all__ = ["Executed", "Fenced", "Observers", "PoolObserver"]
+
+_log = logging.getLogger("workkit")
+
+
+class Executed(Protocol):
+    """An execution whose outcome counts."""
+
+    @property
+    def queue(self) -> str:
+        """The queue that it was claimed from."""
+        ...
+
+    @property
+    def record(self) -> Record:
+        """The execution as history has it: times, outcome, error."""
+        ...
+
+
+class Fenced(NamedTuple):
+    """An execution whose job another pool has taken over.
+
+    Attributes:
+        queue: The queue that it was claimed from.
+        record: The execution as history has it.
+    """
+
+    queue: str
+    record: Record
+
+
+class PoolObserver:
+    """Hears what a pool does; a subclass defines only the methods that it needs."""
+
+    def executed(self, executions: Sequence[Executed]) -> None:
+        """Take executions that have ended, on the thread of the dispatcher."""
+
+    def requeued(self, late_s: Sequence[float]) -> None:
+        """Take how long after its due time each scheduled job entered its queue, seconds."""
+
+    def reaped(self, pool: ReapedPool) -> None:
+        """Take a dead pool whose jobs this one has recovered."""
+
+    def disrupted(self) -> None:
+        """Hear that Redis has stopped answering the dispatcher."""
+
+
+class Observers:
+    """The observers of one pool."""
+
+    def __init__(self) -> None:
+        self._all: list[PoolObserver] = []
+        self._failed: set[int] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def add(self, observer: PoolObserver) -> None:
+        """Add an observer."""
+        self._all.append(observer)
+
+    def executed(self, executions: Sequence[Executed]) -> None:
+        """Tell all observers of executions that have ended."""
+        self._tell(lambda observer: observer.executed(executions))
+
+    def requeued(self, late_s: Sequence[float]) -> None:
+        """Tell all observers how late scheduled jobs entered their queues, seconds."""
+        self._tell(lambda observer: observer.requeued(late_s))
+
+    def reaped(self, pool: ReapedPool) -> None:
+        """Tell all observers of a dead pool whose jobs were recovered."""
+        self._tell(lambda observer: observer.reaped(pool))
+
+    def disrupted(self) -> None:
+        """Tell all observers that Redis has stopped answering."""
+        self._tell(lambda observer: observer.disrupted())
+
+    def _tell(self, tell: Callable[[PoolObserver], None]) -> None:
+        for observer in self._all:
+            try:
+                tell(observer)
+            except Exception:  # noqa: BLE001 - an observer's bug must not end a job or the pool
+                if id(observer) not in self._failed:
+                    self._failed.add(id(observer))
+                    _log.exception(
+                        "an observer of the pool failed; its later errors are not logged"
+                    )

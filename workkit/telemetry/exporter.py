@@ -1,0 +1,196 @@
+"""The metrics of a namespace, for Prometheus.
+
+Each scrape reads the namespace once. Its cost depends on the numbers of queues, pools and cron
+entries, and never on that of jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTimeError
+from typing import Final
+
+from workkit.core.clock import monotonic_s
+from workkit.core.gauges import Gauges
+from workkit.core.liveness import DEAD_S
+from workkit.core.records import WorkerPoolHeartbeat
+from workkit.engine.health import Health
+from workkit.errors import ServerError
+from workkit.telemetry.prometheus import (
+    Collector,
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    gauge,
+)
+
+__all__ = ["SCRAPE_S", "NamespaceCollector"]
+
+_log = logging.getLogger("workkit")
+
+#: A scrape that has not read the namespace by then answers without it, seconds. Prometheus waits
+#: ten by default.
+SCRAPE_S: Final = 5.0
+_QUEUE: Final = ("queue",)
+
+
+class NamespaceCollector(Collector):
+    """Reads a namespace at each scrape. Scrapes at the same time share one reading.
+
+    Args:
+        read: Reads the namespace, such as `Client.gauges`.
+        clock_s: Returns monotonic seconds.
+        within_s: How long a scrape may take, seconds.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Gauges],
+        *,
+        clock_s: Callable[[], float] = monotonic_s,
+        within_s: float = SCRAPE_S,
+    ) -> None:
+        self._read = read
+        self._clock_s = clock_s
+        self._within_s = within_s
+        self._lock = threading.Lock()
+        self._reading: Future[Gauges] | None = None
+        self._is_away = False
+        self._beats: dict[str, tuple[int, float]] = {}
+        self._ran: dict[tuple[str, str], int] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Read the namespace and yield its metrics; only `workkit_up` if Redis does not answer."""
+        gauges = self._gauges()
+        yield gauge(
+            "workkit_up",
+            "Whether Redis answered this scrape.",
+            (),
+            [((), float(gauges is not None))],
+        )
+        if gauges is not None:
+            yield from self._queues(gauges)
+            yield from self._namespace(gauges)
+
+    def health(self) -> Health:
+        """Return the exporter's own health: it is ready unless the last scrape found no Redis."""
+        away = ("Redis did not answer the last scrape",) if self._is_away else ()
+        return Health("running", (), away)
+
+    def _gauges(self) -> Gauges | None:
+        """Read the namespace within the time limit, on a thread that may take longer."""
+        with self._lock:
+            reading = self._reading
+            if reading is None:
+                reading = self._reading = Future()
+                threading.Thread(
+                    target=self._fulfil, args=(reading,), name="workkit-scrape", daemon=True
+                ).start()
+        try:
+            gauges = reading.result(self._within_s)
+        except NotInTimeError:
+            self._says_away(f"no answer within {self._within_s:g} s")
+        except ServerError as error:
+            self._says_away(error)
+        else:
+            if self._is_away:
+                self._is_away = False
+                _log.warning("metrics: Redis answers again")
+            return gauges
+        return None
+
+    def _fulfil(self, reading: Future[Gauges]) -> None:
+        try:
+            gauges = self._read()
+        except BaseException as error:  # noqa: BLE001 - the scrape raises it
+            self._reading = None
+            reading.set_exception(error)
+        else:
+            self._reading = None
+            reading.set_result(gauges)
+
+    def _says_away(self, why: object) -> None:
+        if not self._is_away:
+            self._is_away = True
+            _log.warning("metrics: %s; scrapes answer workkit_up 0 until it works", why)
+
+    def _queues(self, gauges: Gauges) -> Iterator[GaugeMetricFamily]:
+        queues = gauges.queues
+        yield gauge(
+            "workkit_queue_jobs", "Jobs that wait in the queue.", _QUEUE,
+            (((queue.job_name,), queue.count) for queue in queues),
+        )  # fmt: skip
+        yield gauge(
+            "workkit_queue_latency_seconds", "How long the oldest job of the queue has waited.",
+            _QUEUE, (((queue.job_name,), queue.latency_s) for queue in queues),
+        )  # fmt: skip
+        yield gauge(
+            "workkit_queue_paused", "Whether the queue is paused.", _QUEUE,
+            (((queue.job_name,), queue.paused) for queue in queues),
+        )  # fmt: skip
+        yield gauge(
+            "workkit_queue_running", "Jobs of the queue that pools hold.", _QUEUE,
+            (((queue.job_name,), queue.running) for queue in queues),
+        )  # fmt: skip
+        yield gauge(
+            "workkit_queue_limit", "How many jobs of the queue may run at once; 0 for no limit.",
+            _QUEUE, (((queue.job_name,), queue.max_concurrency) for queue in queues),
+        )  # fmt: skip
+        yield gauge(
+            "workkit_lock_drift", "The queue's lock, less the jobs that pools hold.", _QUEUE,
+            (
+                ((queue.job_name,), queue.lock_drift)
+                for queue in queues
+                if queue.lock_drift is not None
+            ),
+        )  # fmt: skip
+
+    def _namespace(self, gauges: Gauges) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        sets = ("scheduled", "retry", "dead")
+        yield gauge(
+            "workkit_jobs", "Jobs in the scheduled, retry and dead sets.", ("state",),
+            (((state,), getattr(gauges, state)) for state in sets),
+        )  # fmt: skip
+        pools = self._alive(gauges.pools)
+        yield gauge("workkit_pools", "Pools with a heartbeat.", (), [((), len(pools))])
+        workers = sum(pool.concurrency for pool in pools)
+        yield gauge("workkit_workers", "Workers of these pools.", (), [((), workers)])
+        busy = sum(_busy(pool, gauges) for pool in pools)
+        yield gauge("workkit_workers_busy", "Workers that run a job.", (), [((), busy)])
+        trimmed = CounterMetricFamily(
+            "workkit_history_trimmed", "Executions that the bounds of history have removed."
+        )
+        trimmed.add_metric((), gauges.trimmed)
+        yield trimmed
+        yield gauge(
+            "workkit_cron_last_run_timestamp_seconds",
+            "The newest slot of the cron entry whose job has started.",
+            ("name", "spec"), self._last_runs(gauges).items(),
+        )  # fmt: skip
+
+    def _alive(self, pools: list[WorkerPoolHeartbeat]) -> list[WorkerPoolHeartbeat]:
+        """Return the pools whose heartbeat changes, by our own clock; a new one is believed."""
+        now_s, beats = self._clock_s(), dict[str, tuple[int, float]]()
+        for pool in pools:
+            known = self._beats.get(pool.worker_pool_id)
+            if known is None or known[0] != pool.heartbeat_at:
+                known = (pool.heartbeat_at, now_s)
+            beats[pool.worker_pool_id] = known
+        self._beats = beats
+        return [pool for pool in pools if now_s - beats[pool.worker_pool_id][1] <= DEAD_S]
+
+    def _last_runs(self, gauges: Gauges) -> dict[tuple[str, ...], float]:
+        """Return the newest known run of each entry: Redis forgets the states of old slots."""
+        self._ran = {
+            entry: max(filter(None, (at_s, self._ran.get(entry))), default=0)
+            for entry, at_s in gauges.last_runs.items()
+        }
+        return {entry: at_s for entry, at_s in self._ran.items() if at_s}
+
+
+def _busy(pool: WorkerPoolHeartbeat, gauges: Gauges) -> int:
+    """Return how many workers of a pool run a job; a Go pool does not say, but its locks do."""
+    busy = pool.totals.get("busy")
+    return min(gauges.held.get(pool.worker_pool_id, 0), pool.concurrency) if busy is None else busy

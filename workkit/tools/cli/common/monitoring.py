@@ -1,0 +1,127 @@
+"""What surrounds a worker so that others can watch it: metrics, health checks, systemd."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from workkit.telemetry.systemd import Notifier
+
+if TYPE_CHECKING:
+    from workkit.pool import WorkerPool
+    from workkit.telemetry.server import TelemetryServer
+    from workkit.telemetry.worker import PoolMetrics
+    from workkit.tools.supervisor.fleet import Fleet
+
+__all__ = ["Monitoring", "monitoring_options"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """Where a worker serves its metrics.
+
+    Attributes:
+        port: The TCP port; None for no metrics.
+        host: The address to listen on.
+    """
+
+    port: int | None
+    host: str
+
+    def counting(self, pool: WorkerPool) -> PoolMetrics | None:
+        """Let a pool that has not started count what it does; None without metrics."""
+        if self.port is None:
+            return None
+        from workkit.telemetry.worker import PoolMetrics
+
+        metrics = PoolMetrics()
+        pool.observe(metrics)
+        return metrics
+
+    @contextmanager
+    def around(self, pool: WorkerPool, *, supervised: bool) -> Iterator[PoolMetrics | None]:
+        """Watch a pool meanwhile; a supervised one only counts, since its supervisor answers.
+
+        Raises:
+            InvalidOption: The address cannot be used.
+            MissingExtra: The library of Prometheus is not installed.
+        """
+        metrics = self.counting(pool)
+        with ExitStack() as stack:
+            if metrics is not None:
+                stack.enter_context(metrics.listening())
+            if not supervised:
+                if metrics is not None:
+                    from workkit.telemetry.families import WorkerCollector
+                    from workkit.telemetry.server import TelemetryServer
+
+                    collector = WorkerCollector(metrics.take)
+                    server = TelemetryServer(
+                        [collector], lambda: pool.health, self.port or 0, self.host
+                    )
+                    stack.enter_context(server)
+                    _announce(server)
+                if (notifier := Notifier.started(lambda: pool.health)) is not None:
+                    stack.enter_context(closing(notifier))
+            yield metrics
+
+    @contextmanager
+    def around_fleet(self, slots: int) -> Iterator[Fleet]:
+        """Watch the processes of a supervisor meanwhile.
+
+        Args:
+            slots: How many processes there are to be.
+
+        Raises:
+            InvalidOption: The address cannot be used.
+            MissingExtra: The library of Prometheus is not installed.
+        """
+        from workkit.core.clock import SystemClock
+        from workkit.tools.supervisor.fleet import Fleet
+
+        fleet = Fleet(slots, SystemClock())
+        with ExitStack() as stack:
+            if self.port is not None:
+                from workkit.telemetry.families import WorkerCollector
+                from workkit.telemetry.server import TelemetryServer
+
+                collector = WorkerCollector(fleet.take)
+                server = TelemetryServer([collector], fleet.health, self.port, self.host)
+                stack.enter_context(server)
+                _announce(server)
+            if (notifier := Notifier.started(fleet.health)) is not None:
+                stack.enter_context(closing(notifier))
+            yield fleet
+
+
+def _announce(server: TelemetryServer) -> None:
+    logging.getLogger("workkit").info("metrics and health on %s", server.url)
+
+
+def monitoring_options(command: F) -> F:
+    """Add --metrics-port and --metrics-host to a command."""
+    add_port = click.option(
+        "--metrics-port",
+        type=click.IntRange(0, 65_535),
+        envvar="WORKKIT_METRICS_PORT",
+        show_envvar=True,
+        metavar="PORT",
+        help="Serve /metrics, /livez and /readyz on this TCP port; 0 for any free one.",
+    )
+    add_host = click.option(
+        "--metrics-host",
+        default="127.0.0.1",
+        show_default=True,
+        envvar="WORKKIT_METRICS_HOST",
+        show_envvar=True,
+        metavar="ADDRESS",
+        help="The address of that port; 0.0.0.0 for all.",
+    )
+    return add_port(add_host(command))
