@@ -48,7 +48,7 @@ def dockerfile() -> dict[str, str]:
     """Return the instructions, by their first word; the last of each counts."""
     text = (OPS / "container" / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return dict(line.split(maxsplit=1) for line in lines)  # type: ignore[arg-type]
+    return dict(line.split(maxsplit=1) for line in lines)
 
 
 def compose() -> dict[str, Any]:

@@ -132,6 +132,7 @@ def test_jobs_that_no_live_pool_takes_are_told_by_queue(
 def test_a_lock_that_differs_from_what_pools_hold_is_told(
     stage: ClientStage, watch: Callable[..., Look]
 ) -> None:
+    pool(stage, "mail", "export")
     wait(stage, "mail", 1)
     wait(stage, "export", 1)
     queue = stage.keys.queue("mail", "")

@@ -14,18 +14,14 @@ from workkit.admin.watch import OverviewWatch
 from workkit.core.liveness import is_silent
 from workkit.core.records import CronEntry, Overview
 from workkit.errors import InvalidSpec
-from workkit.store.calls import recount, survey
+from workkit.store.calls import survey
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
-__all__ = ["Lookout", "Sight", "drift", "missed_s"]
+__all__ = ["Lookout", "Sight", "missed_s"]
 
 #: An entry that no pool has declared for this long is retired: its slots are not planned.
 _RETIRED_S: Final = 90
-#: A lock and the counts of the pools are two reads, and a pool may write between them. So a queue
-#: counts only if as many reads in a row show the same difference.
-_READS: Final = 3
-_BATCH: Final = 500
 #: How far to search for the first slot after a time, seconds.
 _FAR_S: Final = 2**40
 
@@ -136,25 +132,6 @@ def missed_s(entry: CronEntry, now_s: float) -> float:
     return max(now_s - next(iter(slots), int(now_s)), 0.0)
 
 
-def drift(keys: Keys, names: Collection[str]) -> Step[dict[str, int]]:
-    """Return the queues whose lock differs from the counts of the pools, and by how much."""
-    found: dict[str, int] = {}
-    wanted = sorted(names)
-    for nth in range(_READS):
-        now: dict[str, int] = {}
-        for start in range(0, len(wanted), _BATCH):
-            states = yield from recount.locks(keys, wanted[start : start + _BATCH])
-            for name, state in states.items():
-                held = sum(count or 0 for count in state.info.values())
-                if off := abs((state.lock or 0) - held):
-                    now[name] = off
-        found = now if not nth else {n: off for n, off in found.items() if now.get(n) == off}
-        wanted = sorted(found)
-        if not wanted:
-            break
-    return found
-
-
 def _died(keys: Keys, since_s: Sequence[int], until_s: int) -> Step[list[int]]:
     return (yield from survey.died_since(keys, since_s, until_s))
 
@@ -181,14 +158,17 @@ class Lookout(LiveReader):
         recent: list[HistoryRecord] = []
         if "attention" in measures and seen.executions != self._executions:
             recent, self._executions = self.recent_history(), seen.executions
-        names = [queue.job_name for queue in seen.queues]
         return Sight(
             seen,
             recent,
             self.cron() if "cron.missed" in measures else [],
-            self._links.carry(drift(self._keys, names)) if "lock.drift" in measures else {},
+            self._drifts() if "lock.drift" in measures else {},
             self._deaths(periods_s),
         )
+
+    def _drifts(self) -> Mapping[str, int]:
+        """Return the queues whose lock differs, by the rule of the exporter, and by how much."""
+        return {q.job_name: abs(q.lock_drift) for q in self.gauges().queues if q.lock_drift}
 
     def _deaths(self, periods_s: Collection[float]) -> Mapping[float, int]:
         if not periods_s:
