@@ -105,7 +105,8 @@ def _lines(axis: Any, panel: Panel, prometheus: Prometheus, start_s: float, end_
     axis.set_ylabel(_UNITS.get(panel.unit, ""), fontsize=8)
     axis.set_xlim(0, end_s - start_s)
     low, high = axis.dataLim.intervaly if number else (0, 1)
-    axis.set_ylim(min(low, 0) * 1.1, high * 1.1 if high > 0 else 1)
+    top = high * 1.1 if high > 0 else 1
+    axis.set_ylim(min(low * 1.1, -0.03 * top), top)  # a line at zero stays visible
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.3)
     if number:

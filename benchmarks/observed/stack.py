@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -154,6 +153,8 @@ def observed(folder: Path, per_s: int = 200) -> Iterator[Stack]:
         )  # fmt: skip
         prometheus = Prometheus(address)
         _await(prometheus.ready, "Prometheus", folder / "prometheus.log")
+        _await(lambda: _answers(exporter), "the exporter", folder / "exporter.log")
+        _await(lambda: _answers(worker), "the worker", folder / "worker.log")
         stack.enter_context(_load(server.url, per_s))
         yield Stack(server, prometheus, exporter, worker)
 
@@ -185,6 +186,14 @@ def _start(stack: ExitStack, log: Path, command: Sequence[str]) -> None:
     stack.callback(end)
 
 
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 def _await(condition: Callable[[], bool], what: str, log: Path) -> None:
     deadline_s = time.monotonic() + _WAIT_S
     while not condition():
@@ -213,6 +222,7 @@ def _load(url: str, per_s: int) -> Iterator[None]:
                 enqueuer.enqueue_in("receipt", 1, {"n": n})
                 if n % 3 == 0:
                     enqueuer.enqueue("export", {"n": n})  # no pool takes it
+                if n % 7 == 0:
                     enqueuer.enqueue("newsletter", {"n": n})
 
     thread = threading.Thread(target=run, daemon=True)
