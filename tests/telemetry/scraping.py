@@ -8,7 +8,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as read_openmetrics,
@@ -47,10 +47,20 @@ def read(text: str) -> Samples:
     return samples
 
 
+class _Kept(Collector):
+    """Shows the same in each format."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families
+
+
 def collected(collector: Collector) -> Samples:
     """Return what a collector shows, in both formats."""
     registry = CollectorRegistry()
-    registry.register(collector)
+    registry.register(_Kept(list(collector.collect())))
     samples = read(generate_latest(registry).decode())
     text = generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
     families = list(read_openmetrics(text))  # type: ignore[no-untyped-call]

@@ -296,3 +296,10 @@ def test_the_last_run_of_a_cron_entry_outlives_the_state_of_its_slot() -> None:
         seen += [sample.value for sample in found.samples]
         del runs[0]
     assert seen == [100, 100, 100, 130]
+
+
+def test_a_cron_field_with_half_a_character_breaks_no_reader(
+    client: Client, redis_client: Redis, namespace: str
+) -> None:
+    redis_client.hset(f"{namespace}:periodic_seen", mapping={'["\\ud800","@hourly"]': 1})
+    assert [entry.job_name for entry in client.cron()] == ['["\\ud800","@hourly"]']

@@ -49,12 +49,12 @@ def overview(keys: Keys, now_ms: int) -> Step[Overview]:
 def cron_entries(keys: Keys, now_s: int) -> Step[list[CronEntry]]:
     """Return the cron entries that pools have declared, by name and spec."""
     seen, planned = yield from survey.cron_entries(keys)
-    named = sorted((*named(field), field) for field in seen | planned)
-    slots = {field: past_slots(name, spec, now_s) for name, spec, field in named}
+    declared = sorted((*named(field), field) for field in seen | planned)
+    slots = {field: past_slots(name, spec, now_s) for name, spec, field in declared}
     ids = [slot for found in slots.values() for slot in found]
     states = dict(zip(ids, (yield from survey.slot_states(keys, ids)) if ids else [], strict=True))
     entries = []
-    for name, spec, field in named:
+    for name, spec, field in declared:
         last = next((slot for slot in slots[field] if states[slot]), None)
         entries.append(
             CronEntry(
