@@ -104,7 +104,7 @@ def test_deaths_are_counted_over_the_period_of_the_rate(
     assert look() == []
     stage.lay("dead", {raw_job(f"new {n}"): now - n for n in range(2)})
     assert [text for _, _, text in look()] == [
-        "4 jobs died in the last 1h 0m", "4 jobs are dead",
+        "4 jobs died in the last 1h 0m", "4 jobs in the dead set",
     ]  # fmt: skip
     stage.lay("dead", {raw_job("junk"): float("inf"), raw_job("newest"): now})
     assert [text for _, _, text in look()] == ["3 jobs died in the last 1m 0s"]
@@ -123,9 +123,9 @@ def test_jobs_that_no_live_pool_takes_are_told_by_queue(
     look = watch("queue.unserved", "queue.paused", "pools.silent", "pools.alive<2")
     assert [text for _, _, text in look()] == [
         "queue export: no live worker takes its 3 jobs",
-        "queue mail: paused, 2 jobs wait",
-        "1 pools send no heartbeat",
-        "1 pools are alive",
+        "queue mail: paused, 2 jobs waiting",
+        "1 pool without a heartbeat",
+        "1 pool alive",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -100,7 +101,7 @@ def test_once_prints_a_line_for_each_finding_and_exits_with_1(
 ) -> None:
     dead(redis_client, namespace, 3)
     lines = shell.run("watch", "--once", "--on", "dead.count>2", code=1).stdout.splitlines()
-    assert [line.split("  ", 1)[1] for line in lines] == ["begins  3 jobs are dead"]
+    assert [line.split("  ", 1)[1] for line in lines] == ["begins  3 jobs in the dead set"]
     assert shell.lines("watch", "--once", "--on", "dead.count>3") == []
 
 
@@ -176,7 +177,7 @@ def test_a_program_that_fails_is_reported_and_the_next_notice_is_told(
     dead(redis_client, namespace, 3)
     args = ("watch", "--once", "--on", "dead.count>1", "--on", "dead.count>2")
     result = shell.run(*args, "--exec", notes(3), code=1)
-    assert "ended with 3; it was not told: begins 3 jobs are dead" in result.stderr
+    assert "ended with 3; it was not told: begins 3 jobs in the dead set" in result.stderr
     assert len((here / "notes").read_text().splitlines()) == 2
 
 
@@ -203,7 +204,7 @@ def test_a_webhook_gets_json_and_is_tried_again(
     assert headers[0]["Content-Type"] == "application/json"
     assert headers[0]["Authorization"] == "Basic YW5uOnMgdA=="
     assert bodies[0] == bodies[2]
-    assert bodies[0]["text"] == "3 jobs are dead"
+    assert bodies[0]["text"] == "3 jobs in the dead set"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_a_webhook_that_fails_is_reported_without_its_secrets_and_the_next_notic
     result = shell.run(*args, "--webhook", f"{hook.url}/secret", code=1)
     (line,) = result.stderr.splitlines()
     assert line == (
-        f"workkit: the webhook at 127.0.0.1 {says}; it was not told: begins 3 jobs are dead"
+        f"workkit: the webhook at 127.0.0.1 {says}; it was not told: begins 3 jobs in the dead set"
     )
     assert len(hook.posted) == posts + 1
 
@@ -282,3 +283,23 @@ def test_a_watch_survives_the_server_and_tells_that_too(
         assert (back["event"], back["condition"]) == ("ends", "server")
         process.terminate()
         assert process.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_a_webhook_that_hangs_does_not_stop_a_watch_from_ending(
+    shell: Shell, redis_client: Redis, namespace: str
+) -> None:
+    dead(redis_client, namespace, 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and answers nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        args = ("watch", "--json", "--every", "1s", "--on", "dead.count", "--webhook", url)
+        with spawn(*args, env=shell.env) as process:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["kind"] == "dead.count"
+            dead(redis_client, namespace, 2)
+            redis_client.delete(f"{namespace}:dead")
+            assert json.loads(process.stdout.readline())["event"] == "ends"
+            process.terminate()
+            _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert errors == "workkit: 2 notices were not told before the end\n"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from workkit.admin.attention import LATE_S, SLOW_S, Level
-from workkit.core.text import age
+from workkit.core.text import age, counted
 
 __all__ = ["MEASURES", "Measure", "Operator", "Unit"]
 
@@ -30,7 +30,8 @@ class Measure:
             job name with a cron entry.
         default: The operator and the threshold of a condition that has none, in the unit; None if a
             condition must have them.
-        says: The finding, without a full stop; with `{name}`, `{value}` and `{period}`.
+        says: The finding, without a full stop; with `{name}`, `{value}`, `{period}`,
+            and the value as `{jobs}` or `{pools}`.
         meaning: What it counts, for people.
         level: "bad" for a fault, "warn" for what may be intended.
     """
@@ -52,7 +53,11 @@ class Measure:
             period_s: For a rate: the period, seconds.
         """
         shown = age(value) if self.unit == "s" else f"{value:,.10g}"
-        return self.says.format(name=name, value=shown, period=age(period_s))
+        number = int(value)
+        return self.says.format(
+            name=name, value=shown, period=age(period_s),
+            jobs=counted(number, "job"), pools=counted(number, "pool"),
+        )  # fmt: skip
 
 
 #: All measures, by name.
@@ -60,10 +65,10 @@ MEASURES: Final = {
     measure.name: measure
     for measure in (
         Measure(
-            "dead.count", "jobs", "", (">", 0), "{value} jobs are dead", "jobs in the dead set"
+            "dead.count", "jobs", "", (">", 0), "{jobs} in the dead set", "jobs in the dead set"
         ),
         Measure(
-            "dead.rate", "jobs/period", "", (">", 0), "{value} jobs died in the last {period}",
+            "dead.rate", "jobs/period", "", (">", 0), "{jobs} died in the last {period}",
             "jobs that died in the last minute (or second, hour, day) and are still dead",
         ),
         Measure(
@@ -72,17 +77,17 @@ MEASURES: Final = {
             "how long the job that runs next has waited",
         ),
         Measure(
-            "queue.count", "jobs", "queue", None, "queue {name}: {value} jobs wait",
+            "queue.count", "jobs", "queue", None, "queue {name}: {jobs} waiting",
             "jobs that wait in the queue",
         ),
         Measure(
             "queue.unserved", "jobs", "queue", (">", 0),
-            "queue {name}: no live worker takes its {value} jobs",
+            "queue {name}: no live worker takes its {jobs}",
             "jobs that wait in a queue whose jobs no live pool takes",
             "bad",
         ),
         Measure(
-            "queue.paused", "jobs", "queue", (">", 0), "queue {name}: paused, {value} jobs wait",
+            "queue.paused", "jobs", "queue", (">", 0), "queue {name}: paused, {jobs} waiting",
             "jobs that wait in a paused queue",
         ),
         Measure(
@@ -111,11 +116,11 @@ MEASURES: Final = {
             "bad",
         ),
         Measure(
-            "pools.silent", "pools", "", (">", 0), "{value} pools send no heartbeat",
+            "pools.silent", "pools", "", (">", 0), "{pools} without a heartbeat",
             "registered pools without a heartbeat in the last 12 s",
         ),
         Measure(
-            "pools.alive", "pools", "", ("<", 1), "{value} pools are alive",
+            "pools.alive", "pools", "", ("<", 1), "{pools} alive",
             "registered pools with a heartbeat in the last 12 s",
             "bad",
         ),

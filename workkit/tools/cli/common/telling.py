@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import click
 
 from workkit._version import __version__
-from workkit.core.text import clean
+from workkit.core.text import clean, counted
 
 __all__ = ["Channel", "Program", "Teller", "Told", "Webhook", "document"]
 
@@ -215,7 +215,8 @@ class Teller:
         self._thread.join(within_s)
         if self._thread.is_alive():
             left = max(self._waiting.qsize() - 1, 0) + 1
-            click.echo(f"workkit: {left:,} notices were not told before the end", err=True)
+            said = counted(left, "notice was", "notices were")
+            click.echo(f"workkit: {said} not told before the end", err=True)
 
     def _run(self) -> None:
         while (told := self._waiting.get()) is not None:
