@@ -601,3 +601,43 @@ def test_a_process_that_hangs_while_it_stops_is_killed() -> None:
     assert stage.sent == [(1, "stop"), (1, "kill")]
     stage.exit(1, -9)
     assert stage.code is not None
+
+
+# Counted restarts
+
+
+def test_restarts_are_counted_by_their_reason() -> None:
+    scene = running(1, max_jobs=10, max_rss_bytes=MIB)
+    scene.exit(1, 75)
+    scene.ready(2)
+    scene.exit(2, -9)
+    scene.wait(LONG_S)
+    scene.ready(3)
+    scene.report(3, jobs=50)
+    scene.ready(4)
+    scene.exit(3)
+    scene.wait(LONG_S)
+    scene.report(4, rss_bytes=2 * MIB)
+    scene.ready(5)
+    scene.exit(4)
+    scene.renew()
+    scene.ready(6)
+    scene.exit(5)
+    scene.edit()
+    scene.ready(7)
+    scene.exit(6)
+    scene.stop()
+    scene.exit(7)
+    assert dict(scene.policy.restarts) == dict.fromkeys(
+        ("exit", "signal", "max_jobs", "max_rss", "SIGHUP", "edit"), 1
+    )
+    assert scene.code == 0
+
+
+def test_a_process_that_was_killed_for_its_silence_counts_as_hung() -> None:
+    scene = running(1)
+    scene.policy.heard(1, scene.now_s)
+    scene.wait(60)
+    assert scene.sent == [(1, "kill")]
+    scene.exit(1, -9)
+    assert scene.policy.restarts == {"hung": 1}

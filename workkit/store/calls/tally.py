@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-#: Queues in one call of locks.lua: about two milliseconds of the server.
+#: Queues in one call of locks.lua: two to three milliseconds of the server.
 _LOCKS: Final = 1_000
 
 
