@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from workkit.admin.attention import Concern, concerns
 from workkit.admin.obstacles import takers
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryRecord
+from workkit.admin.trends import Trends
 from workkit.admin.watch import OverviewWatch
 from workkit.core.records import Overview
-from workkit_tui.model.attention import Concern, concerns
-from workkit_tui.model.trends import Trends
 
 __all__ = ["Feed", "View"]
 

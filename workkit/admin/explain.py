@@ -10,9 +10,9 @@ from workkit.admin.obstacles import obstacles
 from workkit.core import liveness
 from workkit.core.job import has_run, is_payload_of
 from workkit.core.records import Placed, Queue, WorkerPoolHeartbeat
-from workkit.core.text import age, counted
+from workkit.core.text import age, clean, counted
 
-__all__ = ["Circumstances", "is_silent", "why"]
+__all__ = ["Circumstances", "is_silent", "pool_name", "why"]
 
 _NAMED: Final = 3
 
@@ -20,6 +20,11 @@ _NAMED: Final = 3
 def is_silent(beat: WorkerPoolHeartbeat, now_s: float) -> bool:
     """Tell whether a pool's heartbeat is missing or old by this host's clock."""
     return liveness.is_silent(beat.heartbeat_at, now_s)
+
+
+def pool_name(pool: WorkerPoolHeartbeat) -> str:
+    """Return the name of a pool for people: host and process, or its id where these are missing."""
+    return clean(f"{pool.host}:{pool.pid}") if pool.host else clean(pool.worker_pool_id)
 
 
 @dataclass(frozen=True, slots=True)

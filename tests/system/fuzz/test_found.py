@@ -12,11 +12,11 @@ from redis import Redis
 from tests.conftest import PrivateServer, WaitUntil
 from tests.support.steps import FakeClock, StepPool
 from workkit import Client, Enqueuer, WorkerPool
+from workkit.admin.attention import concerns
 from workkit.admin.grouping import group_errors
 from workkit.admin.obstacles import takers
+from workkit.admin.trends import Trends
 from workkit.core.liveness import DEAD_S
-from workkit_tui.model.attention import concerns
-from workkit_tui.model.trends import Trends
 
 BIG = 2**70
 

@@ -6,7 +6,6 @@ import datetime
 import json
 from typing import Any, Final
 
-from workkit.core.records import WorkerPoolHeartbeat
 from workkit.core.text import age, clean, due, headline
 from workkit_tui.model.masks import Masks
 
@@ -19,7 +18,6 @@ __all__ = [
     "json_escaped",
     "json_text",
     "per_s",
-    "pool_name",
     "short",
     "until",
 ]
@@ -76,11 +74,6 @@ def clock(at_s: float, now_s: float) -> str:
     if at.date() == now.date():
         return at.strftime("%H:%M:%S")
     return at.strftime("%d %b %H:%M" if abs(at_s - now_s) < 300 * _DAY_S else "%Y-%m-%d")
-
-
-def pool_name(pool: WorkerPoolHeartbeat) -> str:
-    """Return the name of a pool for people: host and process, or its id where these are missing."""
-    return clean(f"{pool.host}:{pool.pid}") if pool.host else pool.worker_pool_id
 
 
 def args_text(args: Any) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
+from workkit.admin.attention import Concern, Kind
 from workkit.admin.explain import is_silent
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryRecord
+from workkit.admin.trends import Flows
 from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted, took
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
-from workkit_tui.model.attention import Concern
 from workkit_tui.model.busy import busy_workers, unreported_workers
-from workkit_tui.model.trends import Flows
 from workkit_tui.model.words import ago, count, error_text, per_s, short, until
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.queue import QueueScreen
@@ -45,6 +46,21 @@ _FAILURES: Final = (
     TableColumn("Outcome", 9),
     TableColumn("Error", 10, grows=3),
 )
+#: The tab that helps with a concern.
+_TABS: Final[Mapping[Kind, str]] = {
+    "queue-broken": "queues",
+    "queue-unserved": "queues",
+    "queue-paused": "queues",
+    "queue-slow": "queues",
+    "queue-failing": "errors",
+    "pool-silent": "workers",
+    "pool-abandoning": "workers",
+    "pools-gone": "workers",
+    "scheduled-late": "scheduled",
+    "retry-late": "retry",
+    "failing": "errors",
+    "dying": "dead",
+}
 _SIGNS: Final = {"bad": "✖", "warn": "▲", "info": "·"}
 
 
@@ -211,11 +227,10 @@ class OverviewScreen(ListScreen):
         if self.table.cursor >= len(self._concerns):
             return
         concern = self._concerns[self.table.cursor]
-        if concern.about:
-            self.console.action_tab("queues")
+        tab = _TABS[concern.kind]
+        self.console.action_tab(tab)
+        if tab == "queues" and concern.about:
             self.console.open_screen(QueueScreen(concern.about))
-        else:
-            self.console.action_tab(concern.goes_to)
 
 
 def _rate(per_second: float | None) -> str:

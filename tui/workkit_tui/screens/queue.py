@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from workkit.admin.attention import held_up
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.records import Place, QueuedJob
 from workkit.core.text import age, clean
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
-from workkit_tui.model.attention import held_up
 from workkit_tui.model.words import count
 from workkit_tui.screens.columns import args_cell
 from workkit_tui.screens.jobs import JOB_KEYS, JobsScreen

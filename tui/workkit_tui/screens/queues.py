@@ -6,13 +6,13 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
+from workkit.admin.attention import held_up
+from workkit.admin.trends import Flows
 from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
-from workkit_tui.model.attention import held_up
 from workkit_tui.model.listing import Order, narrowed, ordered
-from workkit_tui.model.trends import Flows
 from workkit_tui.model.words import count, per_s, short
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.queue import QueueScreen

@@ -8,16 +8,16 @@ from typing import ClassVar, Final, NamedTuple
 from rich.text import Text
 from textual.app import ComposeResult
 
-from workkit.admin.explain import is_silent
+from workkit.admin.explain import is_silent, pool_name
 from workkit.admin.reader import Reader
+from workkit.admin.trends import FAILED_TOTALS
 from workkit.core.records import Overview, WorkerObservation, WorkerPoolHeartbeat
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.busy import busy_workers, unreported_workers
 from workkit_tui.model.listing import narrowed
-from workkit_tui.model.trends import FAILED_TOTALS
-from workkit_tui.model.words import ago, args_text, count, pool_name
+from workkit_tui.model.words import ago, args_text, count
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.widgets.table import Row, Table, TableColumn

@@ -15,6 +15,7 @@ __all__ = [
     "Standing",
     "Survey",
     "cron_entries",
+    "died_since",
     "slot_states",
     "standing",
     "survey",
@@ -138,3 +139,9 @@ def slot_states(keys: Keys, slot_ids: Sequence[str]) -> RoundTrip[list[str]]:
         return ["" if isinstance(reply, ServerError) else text(reply) for reply in replies]
 
     return RoundTrip([("GET", keys.slot(slot_id)) for slot_id in slot_ids], parse, tolerant=True)
+
+
+def died_since(keys: Keys, since_s: Sequence[int], until_s: int) -> RoundTrip[list[int]]:
+    """Count the jobs of the dead set that died after each time, up to and with `until_s`."""
+    commands = [("ZCOUNT", keys.dead, f"({start}", until_s) for start in since_s]
+    return RoundTrip(commands, lambda replies: [int(reply) for reply in replies])

@@ -47,6 +47,9 @@ _COMMANDS: Final = {
     "undo": _Command("cli.commands.bulk", "undo", "Bring back deleted or retried jobs."),
     "pause": _Command("cli.commands.mend", "pause", "Stop all pools from taking jobs of a name."),
     "unpause": _Command("cli.commands.mend", "unpause", "Let pools take jobs of a name again."),
+    "watch": _Command(
+        "cli.commands.watch", "watch", "Report what begins or ends to need attention."
+    ),
     "doctor": _Command("cli.commands.doctor", "doctor", "Check a namespace and repair it."),
     "simulate": _Command(
         "cli.commands.simulate",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from workkit.admin.attention import concerns, held_up
 from workkit.admin.obstacles import takers
+from workkit.admin.trends import Trends
 from workkit.core.text import age, clean, counted
 from workkit.tools.cli.common.output import TableColumn, print_table
 
@@ -38,8 +40,6 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
         click.echo(click.style(f"! {line}", fg="yellow"))
     queues = [queue for queue in seen.queues if queue.count or queue.running or queue.paused]
     if queues:
-        from workkit_tui.model.attention import held_up
-
         taken = takers(seen)
         listed = sorted(queues, key=lambda queue: -queue.count)[:_MOST]
         click.echo()
@@ -72,9 +72,6 @@ def _counts(seen: Overview) -> dict[str, int]:
 
 
 def _troubles(reader: Reader, seen: Overview) -> list[str]:
-    from workkit_tui.model.attention import concerns
-    from workkit_tui.model.trends import Trends
-
     trends = Trends()
     trends.add(seen, reader.recent_history())
     return [concern.text for concern in concerns(seen, trends, takers(seen))]

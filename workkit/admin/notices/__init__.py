@@ -1,0 +1,1 @@
+"""Notices when something in a namespace begins or ends to need attention."""
