@@ -329,3 +329,18 @@ def test_only_the_widgets_of_words_know_those_that_read_markup() -> None:
         if readers.search(path.read_text("utf-8"))
     }
     assert found == {"words.py"}
+
+
+def test_a_complaint_about_a_line_that_was_typed_quickly_stays(stage: ConsoleStage) -> None:
+    stage.busy()
+
+    async def play(pilot: P, app: App) -> None:
+        await stage.press(pilot, app, "2")
+        burst(app, "e", "ctrl+u", *"xyz", "\n")
+        await stage.until(pilot, lambda: app.screen.query_one(PromptField).value == "xyz")
+        await stage.look(pilot, app)
+        assert "end the name in" in shown(app)
+        burst(app, "q")
+        await stage.until(pilot, lambda: "end the name in" not in shown(app))
+
+    stage.drive(play)

@@ -54,6 +54,7 @@ class Prompt(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._take: Callable[[str], object] = str
+        self._refused: str | None = None  # the text with a complaint
         self.display = False
 
     def compose(self) -> ComposeResult:
@@ -93,11 +94,16 @@ class Prompt(Vertical):
         self.display = False
 
     def on_input_changed(self) -> None:
-        """Remove the complaint once something is corrected."""
-        self._complain("")
+        """Remove the complaint once something is corrected.
+
+        The changes before Enter may come after it, since they are messages and Enter is a call.
+        """
+        if self.query_one(PromptField).value != self._refused:
+            self._complain("")
 
     def _submit(self, text: str) -> None:
         """Hand the line over."""
+        self._refused = text
         try:
             self._take(text.strip())
         except InvalidQuery as error:
