@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -124,6 +125,16 @@ class NothingIsLeft(Checker):
                     self.violated(f"a job that has ended is still noted as {what}", job_id.decode())
 
 
+def _written(change: RedisChange) -> Iterator[tuple[PlacedJob, Payload]]:
+    """Give the jobs that a change has added, or moved with other bytes than before."""
+    for move in change.moves:
+        after = move.after
+        if after is None or after.job is None or after.job_id != after.job.id:
+            continue
+        if move.before is None or move.before.raw != after.raw:
+            yield after, after.job
+
+
 class ArgsAreKept(Checker):
     """The args of a job stay as they were accepted, byte for byte, and its handler gets them."""
 
@@ -135,13 +146,8 @@ class ArgsAreKept(Checker):
 
     def changed(self, change: RedisChange) -> None:
         """Compare the args of moved jobs."""
-        for move in change.moves:
-            after = move.after
-            if after is None or after.job is None or after.job_id != after.job.id:
-                continue
-            if move.before is not None and move.before.raw == after.raw:
-                continue
-            self._compare(after, after.job)
+        for after, job in _written(change):
+            self._compare(after, job)
 
     def _compare(self, after: PlacedJob, job: Payload) -> None:
         args = wire.args_json(after.raw)
@@ -172,15 +178,10 @@ class MembersAreKept(Checker):
 
     def changed(self, change: RedisChange) -> None:
         """Compare the members of moved jobs."""
-        for move in change.moves:
-            after = move.after
-            if after is None or after.job is None or after.job_id != after.job.id:
-                continue
-            if move.before is not None and move.before.raw == after.raw:
-                continue
+        for after, job in _written(change):
             fields = _decode_fields(after.raw)
             members = {name: bytes(fields[name]) for name in fields if name not in _OWN}
-            known = self._members.setdefault(after.job_id, members)
+            known = self._members.setdefault(job.id, members)
             if known != members:
                 self.violated(
                     f"its members were {known!r:.200} and are {members!r:.200}", after.job_id
