@@ -59,6 +59,44 @@ def test_unusual_texts_come_back_unchanged(tmp_path: Path, stage: ClientStage, k
     assert back["error"].to_list() == ['a,"b"']
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_columns_of_args_come_back_too(tmp_path: Path, past: ClientStage, kind: str) -> None:
+    frame = frames.flatten_args(frames.dead_jobs(past.client))
+    assert any(column.startswith("args.") for column in frame)
+    frames.write(frame, tmp_path / f"x.{kind}", "dead")
+    pd.testing.assert_frame_equal(frames.read(tmp_path / f"x.{kind}", "dead"), frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "name", "kind"),
+    [
+        (empty("queues"), "dead", "csv"),
+        (empty("queues"), "nothing", "csv"),
+        (empty("queues"), "queues", "xls"),
+        (empty("queues")[["count"]], "queues", "parquet"),
+        (empty("queues").reindex([0]).assign(count="x"), "queues", "parquet"),
+        (empty("queues").reindex([0]).assign(more=[object()]), "queues", "parquet"),
+        (empty("queues").reindex([0]).assign(more=[[1, 2]]), "queues", "csv"),
+    ],
+    ids=["name", "unknown", "format", "column", "type", "further", "list in csv"],
+)
+def test_a_frame_that_cannot_be_written_leaves_the_old_file(
+    tmp_path: Path, frame: Any, name: str, kind: str
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"the old file")
+    with pytest.raises(InvalidOption):
+        frames.write(frame, path, name, kind)
+    assert path.read_bytes() == b"the old file"
+    assert [found.name for found in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_wrong_suffix_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="does not end in"):
+        frames.write(empty("queues"), tmp_path / "x.xlsx", "queues")
+    assert not list(tmp_path.iterdir())
+
+
 def _one_row(stage: ClientStage, text: str) -> Any:
     from tests.client.stage import raw_job
 

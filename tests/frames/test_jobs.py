@@ -136,3 +136,18 @@ def test_an_invalid_source_is_refused(tmp_path: pytest.TempPathFactory) -> None:
         frames.dead_jobs(str(tmp_path))
     with pytest.raises(InvalidOption, match="not a snapshot: no such file"):
         frames.dead_jobs(f"{tmp_path}/nothing")
+
+
+def test_an_integer_that_no_float_has_is_kept_as_text_beside_floats(stage: ClientStage) -> None:
+    for at, n in enumerate((9_007_199_254_740_993, 0.5, 10**400)):
+        stage.lay("dead", {raw_job(str(at), args={"n": n, "m": at or 0.5}): at + 1})
+    frame = frames.dead_jobs(stage.client, args="columns")
+    assert frame["args.n"].to_list() == ["9007199254740993", "0.5", str(10**400)]
+    assert frame["args.m"].to_list() == [0.5, 1.0, 2.0]
+
+
+def test_a_key_with_a_dot_is_not_the_key_of_an_object(stage: ClientStage) -> None:
+    stage.lay("dead", {raw_job("x", args={"a.b": 1, "a": {"b": 2, "c.d": 3}}): 1})
+    frame = frames.dead_jobs(stage.client, args="columns")
+    flat = frame[[name for name in frame if name.startswith("args.")]].iloc[0]
+    assert flat.to_dict() == {'args."a.b"': 1, "args.a.b": 2, 'args.a."c.d"': 3}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -71,6 +72,61 @@ def test_throughput_counts_every_execution(seconds: list[int], freq: str) -> Non
     assert frames.throughput(history, freq)["executions"].sum() == len(seconds)
 
 
+def test_hours_without_executions_are_rows_of_zeros() -> None:
+    history = ran({"finished_at": 3_600})
+    history.attrs["read"] = (0.0, 4 * 3_600.0)
+    counted = frames.throughput(history, "1h")
+    assert counted["executions"].to_list() == [0, 1, 0, 0]
+    counted = frames.throughput(
+        history, "1h", since=3_600, until=datetime.fromtimestamp(7_201, UTC)
+    )
+    assert counted["executions"].to_list() == [1, 0]
+
+
+def test_throughput_of_a_live_source_reaches_to_the_time_of_reading(stage: ClientStage) -> None:
+    before_s = stage.client.now_s()
+    frame = frames.history(stage.client, since=before_s - 7_200)
+    counted = frames.throughput(frame, "1h")
+    assert len(counted) in {2, 3, 4}  # an hour may begin while this runs
+    assert counted["executions"].sum() == 0
+    assert counted.index[-1].timestamp() <= stage.client.now_s()
+
+
+def test_executions_without_a_label_are_counted_too() -> None:
+    history = ran(
+        *({"finished_at": 1, "version": "v2"} for _ in range(2)),
+        {"finished_at": 1, "started_at": 1},
+    )
+    counted = frames.throughput(history, by="version")
+    assert counted.to_dict("list") == {"v2": [2], "(none)": [1]}
+    assert frames.latency_quantiles(history, "version")["executions", ""].to_dict() == {
+        "v2": 2, "(none)": 1,
+    }  # fmt: skip
+    assert frames.throughput(history, by="job_id").to_numpy().sum() == 3
+
+
+@pytest.mark.parametrize("freq", ["0s", "-1h", "1us", "1ME", "", "10 parsecs"])
+def test_a_span_that_cannot_divide_time_is_refused(freq: str) -> None:
+    with pytest.raises(InvalidOption, match="freq must be"):
+        frames.throughput(ran({"finished_at": 1}), freq)
+
+
+def test_a_wrong_clock_does_not_make_millions_of_rows() -> None:
+    history = ran({"finished_at": 0}, {"finished_at": 1_700_000_000})
+    with pytest.raises(InvalidOption, match="28,333,334 spans of 1min.*the clock of a record"):
+        frames.throughput(history, "1min")
+    assert frames.throughput(history, "1min", since=1_699_999_940)["executions"].sum() == 1
+
+
+def test_histories_that_were_joined_are_measured() -> None:
+    one = ran({"job_id": "a", "started_at": 1, "finished_at": 2, "outcome": "retry"})
+    two = ran({"job_id": "a", "started_at": 12, "finished_at": 13})
+    both = pd.concat([one, two])
+    assert frames.retry_delays(both).to_list() == [pd.NaT, pd.Timedelta("10s")]
+    assert frames.retry_delays(both).index.to_list() == [0, 0]
+    assert frames.latency_quantiles(both)["executions", ""].sum() == 2
+
+
 # Latency
 
 
@@ -108,63 +164,3 @@ def test_latency_without_executions_is_empty() -> None:
     assert len(frames.latency_quantiles(empty("history"))) == 0
     with pytest.raises(InvalidOption):
         frames.latency_quantiles(empty("history"), quantiles=(99,))
-
-
-# Comparing
-
-
-def test_the_strongest_difference_comes_first() -> None:
-    done = ran(
-        *({"args": {"tenant": f"t{n % 10}", "n": n}, "host": f"h{n % 3}"} for n in range(300))
-    )
-    dead = ran(
-        *(
-            {"args": {"tenant": "t7" if n % 5 else "t1", "n": n * 6}, "host": f"h{n % 3}"}
-            for n in range(50)
-        )
-    )
-    told = frames.compare(dead, done)
-    top = told.iloc[0]
-    assert (top.attribute, top.value, top.dead, top.done) == ("args.tenant", "t7", 40, 30)
-    assert top.dead_share == 0.8
-    assert top.done_share == 0.1
-    assert 7 < top.lift < 9
-    hosts = told[told["attribute"] == "host"]
-    assert hosts["lift"].between(0.8, 1.25).all()
-    assert told["score"].is_monotonic_decreasing
-
-
-def test_numbers_with_many_values_are_grouped_by_quarters() -> None:
-    done = ran(*({"args": {"size": n}} for n in range(200)))
-    dead = ran(*({"args": {"size": 150 + n}} for n in range(50)))
-    sizes = frames.compare(dead, done).query("attribute == 'args.size'")
-    assert len(sizes) == 4
-    assert sizes.iloc[0].value.endswith("199.0]")
-    assert sizes.iloc[0].lift > 2
-
-
-def test_hours_of_the_day_are_compared() -> None:
-    done = ran(*({"finished_at": n * 3_600} for n in range(240)))
-    dead = ran(*({"finished_at": 3 * 3_600 + n} for n in range(20)))
-    top = frames.compare(dead, done).iloc[0]
-    assert (top.attribute, top.value, top.dead, top.done) == ("hour", "3", 20, 10)
-
-
-def test_rare_values_and_common_values_are_left_out() -> None:
-    done = ran(*({"args": {"id": f"i{n}", "same": 1}} for n in range(40)))
-    dead = ran(*({"args": {"id": f"j{n}", "same": 1}} for n in range(40)))
-    assert set(frames.compare(dead, done)["attribute"]) == set()
-
-
-def test_comparing_empty_frames_gives_an_empty_frame_with_its_columns() -> None:
-    told = frames.compare(empty("history"), empty("history"))
-    assert len(told) == 0
-    assert list(told)[:2] == ["attribute", "value"]
-
-
-def test_dead_jobs_are_compared_with_executions(past: ClientStage) -> None:
-    dead = frames.dead_jobs(past.client)
-    done = frames.history(past.client, outcome="done")
-    told = frames.compare(dead[dead["problem"].isna()], done, least=1)
-    region = told[(told["attribute"] == "args.host.region") & (told["value"] == "us")].iloc[0]
-    assert (region.dead, region.done) == (2, 4)

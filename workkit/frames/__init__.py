@@ -5,7 +5,7 @@
 
     ran = frames.history(Client("work", "redis://localhost:6379"), since="2026-11-25T00:00Z")
     frames.latency_quantiles(ran, by="name")
-    frames.compare(ran[ran.outcome == "dead"], ran[ran.outcome == "done"])
+    frames.compare(ran[ran.outcome.isin(["retry", "dead"])], ran[ran.outcome == "done"])
 
 ``docs/analysis.md`` documents the columns and dtypes of each frame. `VERSION` is their version.
 """
@@ -15,11 +15,12 @@ from __future__ import annotations
 from workkit.frames.archive_files import Gap, archive_gaps
 from workkit.frames.archiving import Archived, archive
 from workkit.frames.args import flatten_args
+from workkit.frames.comparing import compare
 from workkit.frames.executions import history
 from workkit.frames.failures import errors
 from workkit.frames.files import read, write
 from workkit.frames.jobs import dead_jobs, retry_jobs, scheduled_jobs
-from workkit.frames.measures import compare, latency_quantiles, retry_delays, throughput
+from workkit.frames.measures import latency_quantiles, retry_delays, throughput
 from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
 

@@ -8,9 +8,11 @@ import msgspec
 
 from workkit.frames.extra import np, pd
 
-__all__ = ["flatten_args", "flattened"]
+__all__ = ["collected", "flatten_args", "to_series"]
 
 _PREFIX: Final = "args."
+#: Integers beyond this do not have exact floats.
+_EXACT_FLOAT: Final = 2**53
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.encode
 
@@ -18,21 +20,26 @@ _encode: Final = msgspec.json.encode
 def flatten_args(frame: Any, prefix: str = _PREFIX) -> Any:
     """Return a frame with one more column for each key of its args.
 
-    A key inside an object becomes "args.user.id". A list stays JSON. The dtype is `Int64`,
-    `Float64`, `boolean` or `str` if all values agree, else `str` of JSON.
+    A key inside an object becomes "args.user.id"; a key that has a dot or a quote itself is written
+    in quotes, as in 'args."user.id"'. A list stays JSON. The dtype is `Int64`, `Float64`, `boolean`
+    or `str` if all values agree and are exact in it, else `str` of JSON.
 
     Args:
         frame: A frame with a column "args".
         prefix: The prefix of the new column names.
     """
-    columns = {f"{prefix}{key}": values for key, values in flattened(frame["args"]).items()}
+    args, found = frame["args"], collected(frame["args"])
+    columns = {
+        f"{prefix}{key}": to_series(found[key], len(args)).set_axis(args.index)
+        for key in sorted(found)
+    }
     made = pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
     made.attrs = dict(frame.attrs)
     return made
 
 
-def flattened(args: Any) -> dict[str, Any]:
-    """Return one Series for each key of args, sorted by name.
+def collected(args: Any) -> dict[str, dict[int, Any]]:
+    """Return for each key of args its values, by the position of the row.
 
     Args:
         args: A Series of JSON objects. Other values count as empty.
@@ -41,7 +48,7 @@ def flattened(args: Any) -> dict[str, Any]:
     for row, text in enumerate(args):
         if isinstance(text, str):
             _collect(_read(text), "", row, found)
-    return {key: _series(found[key], len(args)).set_axis(args.index) for key in sorted(found)}
+    return found
 
 
 def _read(text: str) -> dict[str, Any]:
@@ -54,21 +61,32 @@ def _read(text: str) -> dict[str, Any]:
 
 def _collect(value: dict[str, Any], path: str, row: int, found: dict[str, dict[int, Any]]) -> None:
     for key, item in value.items():
+        name = f"{path}{_quoted(key)}"
         if isinstance(item, dict) and item:
-            _collect(item, f"{path}{key}.", row, found)
+            _collect(item, f"{name}.", row, found)
         elif item is not None:
-            found.setdefault(f"{path}{key}", {})[row] = item
+            found.setdefault(name, {})[row] = item
 
 
-def _series(values: dict[int, Any], length: int) -> Any:
+def _quoted(key: str) -> str:
+    return _encode(key).decode() if "." in key or '"' in key else key
+
+
+def to_series(values: dict[int, Any], length: int) -> Any:
+    """Return the values of one key as a Series.
+
+    Args:
+        values: The values by row, see `collected`.
+        length: The number of rows.
+    """
     kinds = {type(value) for value in values.values()}
     series: list[Any] = [None] * length
     for row, value in values.items():
         series[row] = value
-    whole = kinds == {int} and all(abs(value) < 2**63 for value in values.values())
-    if whole:
+    whole = [value for value in values.values() if type(value) is int]
+    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in whole):
         return pd.Series(series, dtype="Int64")
-    if kinds <= {int, float} and float in kinds:
+    if kinds <= {int, float} and float in kinds and all(abs(n) <= _EXACT_FLOAT for n in whole):
         return pd.Series(series, dtype="Float64")
     if kinds == {bool}:
         return pd.Series(series, dtype="boolean")

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from workkit.admin.steps.history import HistoryQuery
-from workkit.errors import InvalidOption
 from workkit.frames.archive_files import tables_of
 from workkit.frames.args import flatten_args
-from workkit.frames.extra import pa, pd
+from workkit.frames.extra import pa
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader, is_archive
+from workkit.frames.times import Time, epoch_s
 
-__all__ = ["ArgsForm", "Time", "history", "history_tables"]
+__all__ = ["ArgsForm", "history", "history_tables"]
 
-#: Epoch seconds, a time with a zone, or ISO 8601 with one.
-Time: TypeAlias = float | datetime.datetime | str
 ArgsForm: TypeAlias = Literal["json", "columns"]
 #: Receives the number of records read so far.
 Told: TypeAlias = Callable[[int], None]
@@ -38,8 +35,8 @@ def history(
 
     Args:
         source: A `Client`, a snapshot or its path, or the directory of an archive.
-        since: Only executions that finished then or later: epoch seconds, a time with a zone, or
-            ISO 8601 with a zone.
+        since: Only executions that finished then or later: epoch seconds, a time with a zone,
+            ISO 8601 with a zone, or a span before now such as "2h".
         until: Only executions that finished before.
         name: Only jobs of this name.
         outcome: Only this outcome.
@@ -48,8 +45,9 @@ def history(
 
     Returns:
         A DataFrame with the columns of `schema("history")`. `attrs` has the number of records that
-        could not be read ("unreadable"), and how many were recorded ("written") and trimmed
-        ("trimmed"). For an archive, see `archive_gaps` instead.
+        could not be read ("unreadable"), how many were recorded ("written") and trimmed
+        ("trimmed"), and from when until when the source was read ("read", epoch seconds, None for
+        the oldest). For an archive, see `archive_gaps` instead of the first three.
 
     Raises:
         InvalidOption: A filter is not valid, or the source cannot be read.
@@ -82,9 +80,12 @@ def history_tables(
     The filters are those of `history`. `about` receives its `attrs`, and `told` the number of
     records read so far.
     """
-    query = HistoryQuery(_epoch_s(since), _epoch_s(until), name, outcome, None)
+    reader = None if is_archive(source) else as_reader(source)
+    now_s = None if reader is None else reader.now_s()
+    query = HistoryQuery(epoch_s(since, now_s), epoch_s(until, now_s), name, outcome, None)
     about = about if about is not None else {}
-    if is_archive(source):
+    about["read"] = (query.since, query.until if query.until is not None else now_s)
+    if reader is None:
         pieces, count = tables_of(Path(str(source)), query), 0
         for table in pieces:
             count += table.num_rows
@@ -93,7 +94,7 @@ def history_tables(
             if kept := _pick(table, query):
                 yield kept
         return
-    reader, unpacker = as_reader(source), Unpacker()
+    unpacker = Unpacker()
     for table in unpacker.tables(reader.packed_history(since=query.since)):
         if told is not None:
             told(unpacker.read)
@@ -123,22 +124,3 @@ def _pick(table: Any, query: HistoryQuery) -> Any:
             mask = wanted if mask is None else pc.and_(mask, wanted)
     picked = table if mask is None else table.filter(mask)
     return picked if picked.num_rows else None
-
-
-def _epoch_s(time: Time | None) -> float | None:
-    """Read a time.
-
-    Raises:
-        InvalidOption: The value is not a time, or has no time zone.
-    """
-    if time is None or (isinstance(time, (int, float)) and not isinstance(time, bool)):
-        return time
-    try:
-        stamp = pd.Timestamp(time)
-    except (ValueError, TypeError):
-        raise InvalidOption(
-            f"{time!r} is not a time; write 2030-01-31T08:00Z or epoch seconds"
-        ) from None
-    if stamp.tzinfo is None:
-        raise InvalidOption(f"{time!r} has no time zone; add Z for UTC or an offset such as +01:00")
-    return float(stamp.timestamp())

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from workkit.core.fingerprint import parts
 from workkit.core.outcomes import with_flag
-from workkit.frames.executions import Time, history
+from workkit.frames.executions import history
 from workkit.frames.extra import pd
 from workkit.frames.jobs import dead_jobs, retry_jobs
 from workkit.frames.schema import conform, empty, schema
 from workkit.frames.sources import Source, is_archive
+from workkit.frames.times import Time, moment
 
 __all__ = ["errors"]
 
@@ -60,8 +61,7 @@ def _of_jobs(frame: Any, count: str, since: Time | None) -> Any:
     )
     if since is None:
         return rows
-    moment = pd.Timestamp(since, unit="s", tz="UTC") if isinstance(since, (int, float)) else since
-    return rows[rows["at"] >= pd.Timestamp(moment)]
+    return rows[rows["at"] >= moment(since)]
 
 
 def _of_history(frame: Any) -> Any:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
+from workkit.core.whole_file import whole_file
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema, to_frame, to_table
@@ -40,17 +41,27 @@ def format_of(path: str | os.PathLike[str]) -> str:
 def write(frame: Any, path: str | os.PathLike[str], name: str, format: str | None = None) -> None:  # noqa: A002 - the word that everybody uses
     """Write a frame to a file.
 
+    The file appears when it is complete. If it cannot be written, an old file stays as it was.
+
     Args:
-        frame: The frame. Only the columns of its schema are written.
+        frame: The frame. Columns beyond its schema, such as those of `flatten_args`, are written
+            too.
         path: The file.
         name: The frame's name, such as "dead".
         format: "parquet", "arrow", "csv" or "jsonl"; by default from the file's suffix.
 
     Raises:
-        InvalidOption: The frame or format is unknown.
+        InvalidOption: The frame or format is unknown, a column is missing or of a wrong type, or
+            the file cannot be written.
     """
-    with Path(path).open("wb") as file:
-        write_tables([to_table(frame, name)], file, name, format or format_of(path))
+    kind = format or format_of(path)
+    _check_format(kind)
+    table = to_table(frame, name)
+    try:
+        with whole_file(path) as file, _SINKS[kind](file, table.schema) as sink:
+            sink.write_table(table)
+    except pa.ArrowException as error:
+        raise InvalidOption(f"a frame of {name} cannot be written as {kind}: {error}") from None
 
 
 def write_tables(tables: Iterable[Any], file: IO[bytes], name: str, format: str) -> int:  # noqa: A002
@@ -68,14 +79,18 @@ def write_tables(tables: Iterable[Any], file: IO[bytes], name: str, format: str)
     Raises:
         InvalidOption: The frame or format is unknown.
     """
-    if format not in FORMATS:
-        raise InvalidOption(f"unknown format {format!r}; known are {', '.join(FORMATS)}")
+    _check_format(format)
     wanted, rows = schema(name).arrow(), 0
     with _SINKS[format](file, wanted) as sink:
         for table in tables:
             sink.write_table(table)
             rows += table.num_rows
     return rows
+
+
+def _check_format(name: str) -> None:
+    if name not in FORMATS:
+        raise InvalidOption(f"unknown format {name!r}; known are {', '.join(FORMATS)}")
 
 
 @contextmanager
@@ -165,73 +180,82 @@ def read(path: str | os.PathLike[str], name: str, format: str | None = None) -> 
         format: Its format; by default from the file's suffix.
 
     Raises:
-        InvalidOption: The frame or format is unknown, or the file holds another frame.
-        OSError: The file cannot be read.
+        InvalidOption: The frame or format is unknown, or the file holds another frame or is
+            damaged.
+        OSError: The file cannot be opened.
     """
-    import pyarrow.parquet as pq
-
     kind = format or format_of(path)
+    _check_format(kind)
     wanted = schema(name)
     try:
-        if kind == "parquet":
-            table = pq.ParquetFile(path).read()
-        elif kind == "arrow":
-            with pa.OSFile(os.fspath(path), "rb") as file:
-                table = pa.ipc.open_stream(file).read_all()
-        elif kind in FORMATS:
-            return _read_plain(path, name, kind)
-        else:
-            raise InvalidOption(f"unknown format {kind!r}; known are {', '.join(FORMATS)}")
-    except pa.ArrowInvalid as error:
+        table = _READERS[kind](path, wanted.arrow())
+        if missing := [column for column in wanted.names if column not in table.column_names]:
+            raise InvalidOption(
+                f"{os.fspath(path)} is not a frame of {name}: column missing: {', '.join(missing)}"
+            )
+        further = [column for column in table.column_names if column not in wanted.names]
+        typed = [_typed(table[field.name], field.type) for field in wanted.arrow()]
+    except pa.ArrowException as error:
         raise InvalidOption(f"{os.fspath(path)} cannot be read as {kind}: {error}") from None
-    if missing := [column for column in wanted.names if column not in table.column_names]:
-        raise InvalidOption(
-            f"{os.fspath(path)} is not a frame of {name}: column missing: {', '.join(missing)}"
-        )
-    return to_frame(table.select(wanted.names).unify_dictionaries(), name)
+    columns = [*typed, *(table[column] for column in further)]
+    made = pa.Table.from_arrays(columns, names=[*wanted.names, *further])
+    return to_frame(made.unify_dictionaries(), name)
 
 
-def _read_plain(path: str | os.PathLike[str], name: str, kind: str) -> Any:
-    wanted = schema(name)
-    types = _plain_schema(wanted.arrow())
-    table = _read_csv(path, types) if kind == "csv" else _read_jsonl(path, types)
-    if missing := [column for column in wanted.names if column not in table.column_names]:
-        raise InvalidOption(
-            f"{os.fspath(path)} is not a frame of {name}: column missing: {', '.join(missing)}"
-        )
-    columns = [_typed(table[field.name], field.type) for field in wanted.arrow()]
-    return to_frame(pa.Table.from_arrays(columns, schema=wanted.arrow()), name)
+def _read_parquet(path: str | os.PathLike[str], _wanted: Any) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path).read()
 
 
-def _read_csv(path: str | os.PathLike[str], types: Any) -> Any:
+def _read_arrow(path: str | os.PathLike[str], _wanted: Any) -> Any:
+    with pa.OSFile(os.fspath(path), "rb") as file:
+        return pa.ipc.open_stream(file).read_all()
+
+
+def _read_csv(path: str | os.PathLike[str], wanted: Any) -> Any:
     from pyarrow import csv
 
     return csv.read_csv(
         path,
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
-            column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False,
-            null_values=[""],
+            column_types=_plain_schema(wanted), strings_can_be_null=True,
+            quoted_strings_can_be_null=False, null_values=[""],
         ),
     )  # fmt: skip
 
 
-def _read_jsonl(path: str | os.PathLike[str], types: Any) -> Any:
+def _read_jsonl(path: str | os.PathLike[str], wanted: Any) -> Any:
     import msgspec
 
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     try:
         with Path(path).open("rb") as file:
             rows = [decode(line) for line in file]
-        return pa.Table.from_pylist(rows, schema=types)
-    except (msgspec.MsgspecError, pa.ArrowTypeError) as error:
+    except msgspec.MsgspecError as error:
         raise InvalidOption(f"{os.fspath(path)} cannot be read as jsonl: {error}") from None
+    further = dict.fromkeys(key for row in rows for key in row if key not in wanted.names)
+    table = pa.Table.from_pylist(rows, schema=_plain_schema(wanted))
+    for key in further:
+        table = table.append_column(key, pa.array([row.get(key) for row in rows]))
+    return table
+
+
+_READERS: Final = {
+    "parquet": _read_parquet,
+    "arrow": _read_arrow,
+    "csv": _read_csv,
+    "jsonl": _read_jsonl,
+}
 
 
 def _typed(values: Any, type_: Any) -> Any:
     """Convert texts and numbers back to the types of their columns."""
     import pyarrow.compute as pc
 
+    if values.type == type_:
+        return values
     if pa.types.is_duration(type_):
         ms = pc.round(pc.multiply(values, _MS_A_SECOND))
         return pc.cast(pc.cast(ms, pa.int64()), type_)

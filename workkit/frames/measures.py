@@ -1,55 +1,124 @@
-"""Computes throughput and latency from history, and compares dead jobs with done jobs."""
+"""Computes throughput and latency from history."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from workkit.errors import InvalidOption
-from workkit.frames.args import flattened
-from workkit.frames.extra import np, pd
+from workkit.frames.extra import pd
+from workkit.frames.times import Time, moment
 
-__all__ = ["compare", "latency_quantiles", "retry_delays", "throughput"]
+__all__ = ["latency_quantiles", "retry_delays", "throughput"]
 
 _QUANTILES: Final = (0.5, 0.9, 0.99)
-#: A number with more values than this is grouped by quarters of its range.
-_MANY: Final = 20
-_QUARTERS: Final = 4
-#: Columns of results. They are not compared, since they are not circumstances.
-_CIRCUMSTANCES: Final = ("name", "host", "version")
+#: The most spans of a table. One record with a wrong clock would make millions.
+_MOST_SPANS: Final = 1_000_000
+#: The name of the rows without a label.
+_NONE: Final = "(none)"
 
 
-def throughput(history: Any, freq: str = "1min", *, by: str | None = None) -> Any:
+def throughput(
+    history: Any,
+    freq: str = "1min",
+    *,
+    by: str | None = None,
+    since: Time | None = None,
+    until: Time | None = None,
+) -> Any:
     """Count the executions that ended in each span of time.
+
+    The table has a row for each span, also for those without executions: an hour in which no pool
+    ran is a row of zeros. It begins and ends where the frame was read: `frames.history` notes its
+    `since`, and its `until` or the time of reading, in `attrs`.
 
     Args:
         history: A frame of history.
-        freq: The length of a span, such as "10s", "1min" or "1h".
-        by: A column such as "outcome" or "name". The result has a column for each of its values.
+        freq: The length of a span, such as "10s", "1min" or "1h"; at least a millisecond.
+        by: A column such as "outcome" or "name". The result has a column for each of its values;
+            executions without a value are in "(none)".
+        since: Begin with the span of this time, instead.
+        until: End before this time, instead.
 
     Returns:
         A DataFrame, indexed by the beginning of each span, without gaps. Without `by` it has the
         columns "executions" and "per_s".
 
     Raises:
-        InvalidOption: `freq` is not a span of time, or the column is unknown.
+        InvalidOption: `freq` is not a span of time, the column is unknown, a time is not valid, or
+            there would be more than a million spans.
     """
-    try:
-        spans = history["finished_at"].dt.floor(freq)
-        step = pd.Timedelta(pd.tseries.frequencies.to_offset(freq))
-    except ValueError as error:
-        raise InvalidOption(f"freq must be a span such as 10s, 1min or 1h: {error}") from None
-    index = pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name="finished_at")
-    if len(spans):
-        index = pd.date_range(spans.min(), spans.max(), freq=freq, name="finished_at", unit="ms")
+    step = _step(freq)
+    first, end = _extent(history, since, until)
+    if since is not None:
+        history = history[history["finished_at"] >= first]
+    if until is not None:
+        history = history[history["finished_at"] < end]
+    spans = history["finished_at"].dt.floor(freq)
+    index = _index(spans, first, end, freq, step)
     if by is not None:
         _check_column(history, by)
-        keys = history[by].cat.remove_unused_categories() if _is_label(history[by]) else history[by]
-        counts = history.groupby([spans, keys], observed=True).size().unstack(fill_value=0)
-        counts.columns = [str(value) for value in counts.columns]
-        return counts.reindex(index, fill_value=0).astype("int64")
+        counts = history.groupby([spans, _keys(history[by])], observed=True, dropna=False)
+        table = counts.size().unstack(fill_value=0)
+        table.columns = [str(value) for value in table.columns]
+        return table.reindex(index, fill_value=0).astype("int64")
     counts = spans.value_counts().reindex(index, fill_value=0).astype("int64")
     return pd.DataFrame({"executions": counts, "per_s": counts / step.total_seconds()})
+
+
+def _step(freq: str) -> Any:
+    """Read the length of a span."""
+    try:
+        step = pd.Timedelta(pd.tseries.frequencies.to_offset(freq))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidOption(f"freq must be a span such as 10s, 1min or 1h: {error}") from None
+    if step < pd.Timedelta("1ms"):
+        raise InvalidOption(f"freq must be at least a millisecond, not {freq!r}; write 10s or 1min")
+    return step
+
+
+def _extent(history: Any, since: Time | None, until: Time | None) -> tuple[Any, Any]:
+    """Return when the table begins, and the time at which it ends; None where the rows decide."""
+    given = (since, until)
+    if history.attrs.get("read") is not None:
+        read = history.attrs["read"]
+        given = (
+            since if since is not None else read[0],
+            until if until is not None else read[1],
+        )
+    first, end = (None if time is None else moment(time) for time in given)
+    if first is not None and end is not None and first >= end:
+        raise InvalidOption(f"since must be before until: {first} is not before {end}")
+    return first, end
+
+
+def _index(spans: Any, first: Any, end: Any, freq: str, step: Any) -> Any:
+    """Return the beginnings of all spans."""
+    starts = [first.floor(freq)] if first is not None else []
+    ends = [(end - pd.Timedelta("1ms")).floor(freq)] if end is not None else []
+    if len(spans):
+        starts, ends = [*starts, spans.min()], [*ends, spans.max()]
+    if not starts or not ends:
+        return pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name="finished_at")
+    begin, last = min(starts), max(ends)
+    if (last - begin) // step >= _MOST_SPANS:
+        raise InvalidOption(
+            f"from {begin} to {last} there are {(last - begin) // step + 1:,} spans of {freq}, "
+            f"more than {_MOST_SPANS:,}; give a longer freq, or since and until: the clock of a "
+            "record may be wrong"
+        )
+    return pd.date_range(begin, last, freq=freq, name="finished_at", unit="ms")
+
+
+def _keys(values: Any) -> Any:
+    """Return labels to group by, with one for rows without a label."""
+    if not _is_label(values):
+        return values if values.notna().all() else values.astype("object").fillna(_NONE)
+    used = values.cat.remove_unused_categories()
+    if used.notna().all():
+        return used
+    known = used if _NONE in used.cat.categories else used.cat.add_categories([_NONE])
+    return known.fillna(_NONE)
 
 
 def latency_quantiles(
@@ -59,7 +128,8 @@ def latency_quantiles(
 
     Args:
         history: A frame of history.
-        by: A column. The result has a row for each of its values. None for one row.
+        by: A column. The result has a row for each of its values, and "(none)" for executions
+            without one. None for one row.
         quantiles: Numbers from 0 to 1.
 
     Returns:
@@ -71,19 +141,17 @@ def latency_quantiles(
     """
     if any(not 0 <= quantile <= 1 for quantile in quantiles):
         raise InvalidOption(f"quantiles must be from 0 to 1, not {list(quantiles)!r}")
-    ran = history[history["started_at"].notna()]
+    history = history.reset_index(drop=True)  # frames that were joined repeat their index
+    started = history["started_at"].notna()
+    ran = history[started]
     spans = pd.DataFrame(
-        {
-            "wait": ran["wait"],
-            "run": ran["run"],
-            "retry_delay": retry_delays(history).reindex(ran.index),
-        }
+        {"wait": ran["wait"], "run": ran["run"], "retry_delay": retry_delays(history)[started]}
     )
     if by is None:
         keys = pd.Series("all", index=ran.index)
     else:
         _check_column(ran, by)
-        keys = ran[by]
+        keys = _keys(ran[by])
     groups = spans.groupby(keys, observed=True)
     columns = {
         (name, f"p{quantile * 100:g}"): groups[name].quantile(quantile)
@@ -106,106 +174,12 @@ def retry_delays(history: Any) -> Any:
     Returns:
         A Series with the frame's index; NaT for first tries.
     """
-    ran = history[history["started_at"].notna()].sort_values("started_at", kind="stable")
+    rows = history.reset_index(drop=True)  # frames that were joined repeat their index
+    ran = rows[rows["started_at"].notna()].sort_values("started_at", kind="stable")
     jobs = ran.groupby("job_id", sort=False)
     ended = jobs["finished_at"].shift()
     delays = (ran["started_at"] - ended).where(jobs["outcome"].shift() == "retry")
-    return delays.astype("timedelta64[ms]").reindex(history.index)
-
-
-def compare(dead: Any, done: Any, *, least: int = 5) -> Any:
-    """Find values that are more frequent among dead jobs than among done jobs.
-
-    This compares each arg, the job's name, the host, the version and the hour of the day, if both
-    frames have them. Two frames of history have the most columns to compare. A number with many
-    values is grouped by quarters of its range.
-
-    Args:
-        dead: A frame of jobs or executions that failed.
-        done: A frame of jobs or executions that succeeded.
-        least: Ignore values that fewer jobs share.
-
-    Returns:
-        A DataFrame, sorted by "score". Columns: "attribute"; "value"; how many rows of each frame
-        have the value ("dead", "done"); their shares; "lift", how many times as frequent the value
-        is among the dead; "score", twice the log-likelihood ratio. The score makes rare and common
-        values comparable.
-    """
-    bad, good = dict(_circumstances(dead)), dict(_circumstances(done))
-    rows: list[dict[str, Any]] = []
-    for attribute in (name for name in bad if name in good):
-        rows += _lifts(attribute, bad[attribute], good[attribute], least)
-    made = pd.DataFrame(
-        rows,
-        columns=["attribute", "value", "dead", "done", "dead_share", "done_share", "lift", "score"],
-    )
-    types = {"attribute": "str", "value": "str", "dead": "int64", "done": "int64"}
-    floats = dict.fromkeys(("dead_share", "done_share", "lift", "score"), "float64")
-    made = made.astype(types | floats)
-    return made.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
-
-
-def _circumstances(frame: Any) -> Iterator[tuple[str, Any]]:
-    for name in _CIRCUMSTANCES:
-        if name in frame and frame[name].notna().any():
-            yield name, frame[name]
-    at = next((name for name in ("finished_at", "died_at") if name in frame), None)
-    if at is not None:
-        yield "hour", frame[at].dt.hour.astype("Int64").astype("category")
-    if "args" in frame:
-        for key, values in flattened(frame["args"]).items():
-            yield f"args.{key}", values
-
-
-def _lifts(attribute: str, bad: Any, good: Any, least: int) -> list[dict[str, Any]]:
-    """Return a row for each value that at least `least` jobs share."""
-    all_bad, all_good = len(bad), len(good)
-    bad, good = _comparable(bad, good)
-    counts = pd.DataFrame({"dead": bad.value_counts(), "done": good.value_counts()}).fillna(0)
-    rows = []
-    for value, dead, done in counts.itertuples():
-        if dead + done < least or dead + done == all_bad + all_good:
-            continue
-        # Half a job more in each frame, or a value that only one frame has would divide by zero.
-        lift = ((dead + 0.5) / (all_bad + 1)) / ((done + 0.5) / (all_good + 1))
-        rows.append(
-            {
-                "attribute": attribute,
-                "value": str(value),
-                "dead": int(dead),
-                "done": int(done),
-                "dead_share": dead / all_bad,
-                "done_share": done / all_good,
-                "lift": lift,
-                "score": _g(dead, all_bad, done, all_good),
-            }
-        )
-    return rows
-
-
-def _comparable(bad: Any, good: Any) -> tuple[Any, Any]:
-    """Group a number with many values by quarters. Turn other values into texts."""
-    both = pd.concat([pd.Series(bad.to_numpy()), pd.Series(good.to_numpy())], ignore_index=True)
-    numbers = pd.api.types.is_numeric_dtype(bad) and pd.api.types.is_numeric_dtype(good)
-    boolean = pd.api.types.is_bool_dtype(bad) or pd.api.types.is_bool_dtype(good)
-    if numbers and not boolean and both.nunique() > _MANY:
-        values = pd.to_numeric(both).astype("float64")
-        cut = pd.qcut(values, _QUARTERS, duplicates="drop").astype("str")
-        cut = cut.where(values.notna())
-    else:
-        cut = both.astype("str").where(both.notna())
-    return cut.iloc[: len(bad)].dropna(), cut.iloc[len(bad) :].dropna()
-
-
-def _g(dead: float, all_dead: int, done: float, all_done: int) -> float:
-    """Return twice the log-likelihood ratio of a value's counts against independence."""
-    rate = (dead + done) / (all_dead + all_done)
-    seen = np.array([dead, all_dead - dead, done, all_done - done], float)
-    expected = np.array(
-        [all_dead * rate, all_dead * (1 - rate), all_done * rate, all_done * (1 - rate)], float
-    )
-    present = seen > 0
-    return float(2 * np.sum(seen[present] * np.log(seen[present] / expected[present])))
+    return delays.astype("timedelta64[ms]").reindex(rows.index).set_axis(history.index)
 
 
 def _is_label(series: Any) -> bool:

@@ -229,6 +229,7 @@ def to_frame(table: Any, name: str) -> Any:
         pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
         pa.string(): pd.StringDtype(na_value=np.nan),
+        pa.float64(): pd.Float64Dtype(),
     }
     frame = table.to_pandas(types_mapper=mapping.get, ignore_metadata=True, self_destruct=True)
     return conform(frame, name)
@@ -272,12 +273,21 @@ def _conform(series: Any, column: Column) -> Any:
 
 
 def to_table(frame: Any, name: str) -> Any:
-    """Convert a frame to an Arrow table with exactly its schema, for a file.
+    """Convert a frame to an Arrow table for a file: the columns of its schema, then the others.
 
     Raises:
-        InvalidOption: A column is missing.
+        InvalidOption: A column is missing or has another type, or has values that no file holds.
     """
     wanted = schema(name)
     if missing := [column for column in wanted.names if column not in frame.columns]:
         raise InvalidOption(f"this is not a frame of {name}: it has no {', '.join(missing)}")
-    return pa.Table.from_pandas(frame[wanted.names], schema=wanted.arrow(), preserve_index=False)
+    further = [column for column in frame.columns if column not in wanted.names]
+    try:
+        table = pa.Table.from_pandas(
+            frame[wanted.names], schema=wanted.arrow(), preserve_index=False
+        )
+        for column in further:
+            table = table.append_column(str(column), pa.array(frame[column], from_pandas=True))
+    except (pa.ArrowException, TypeError) as error:
+        raise InvalidOption(f"a frame of {name} cannot be written: {error}") from None
+    return table

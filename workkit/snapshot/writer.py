@@ -13,6 +13,7 @@ from workkit._version import __version__
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.records import Kind, Place
+from workkit.core.whole_file import whole_path
 from workkit.errors import InvalidOption, WorkkitError
 from workkit.snapshot.format import FORMAT, SCHEMA, SnapshotHeader, State, pack
 from workkit.snapshot.redaction import Redaction
@@ -57,26 +58,19 @@ def write_snapshot(
     target = Path(path)
     if target.exists() and not replace:
         raise InvalidOption(f"{target} exists; --force replaces it")
-    partial = target.with_name(f"{target.name}.partial")
     try:
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
-        with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as database:
+        with (
+            whole_path(target) as partial,
+            contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as database,
+        ):
             database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}")
             database.execute("BEGIN")
             about = _Writer(reader, database, redaction or Redaction(), told).write()
             database.execute("COMMIT")
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except (OSError, sqlite3.Error, ValueError) as error:
+    except (sqlite3.Error, ValueError) as error:
         if isinstance(error, WorkkitError):  # of the reader; some are a ValueError too
             raise
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidOption(f"{target} cannot be written: {reason}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        raise InvalidOption(f"{target} cannot be written: {error}") from None
     return about
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from workkit.core.outcomes import OUTCOMES
 from workkit.core.text import counted
+from workkit.core.whole_file import whole_file
 from workkit.tools.cli.common.options import Server, examples, server_options
 from workkit.tools.cli.common.output import note
 from workkit.tools.cli.common.progress import ProgressLine
@@ -93,7 +92,7 @@ def export(
     from workkit.frames.files import format_of, write_tables
 
     del frames
-    if out != "-" and Path(out).exists() and not force:
+    if out != "-" and Path(out).is_file() and not force:
         raise click.UsageError(f"{out} exists; --force replaces it")
     if out == "-" and form is None:
         raise click.UsageError("standard output has no file suffix; add --format")
@@ -106,23 +105,7 @@ def export(
             ExportFilter(since, until, name, outcome),
             told=lambda n, of: progress.tell(f"exporting {what}", n, of),
         )
-        with nullcontext(sys.stdout.buffer) if out == "-" else _file(Path(out)) as file:
+        with nullcontext(sys.stdout.buffer) if out == "-" else whole_file(out) as file:
             rows = write_tables(tables, file, what, kind)
     if out != "-":
         note(f"wrote {counted(rows, 'row')} to {out}")
-
-
-@contextmanager
-def _file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that appears when it is complete. Only its owner can read it."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

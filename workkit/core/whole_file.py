@@ -1,0 +1,79 @@
+"""Files that appear when they are complete, so that a failed write leaves the old file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from workkit.errors import InvalidOption
+
+__all__ = ["whole_file", "whole_path"]
+
+#: The longest beginning of the file's name that its partial file has: names have a limit.
+_NAME_CHARS: Final = 100
+
+
+@contextlib.contextmanager
+def whole_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give the path of an empty file beside `path`, which takes its place at the end.
+
+    Only its owner can read a new file. A file that exists keeps its mode, and a link its target. If
+    the block fails, the old file stays as it was, and nothing else is left.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        InvalidOption: The file cannot be written: it is a folder, its folder is missing or not
+            writable, or the disk is full.
+    """
+    named = Path(path)
+    target = Path(os.path.realpath(named))
+    with _explained(named):
+        if target.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+        handle, made = tempfile.mkstemp(".partial", f".{target.name[:_NAME_CHARS]}.", target.parent)
+        partial = Path(made)
+        try:
+            os.close(handle)
+            yield partial
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.chmod(mode)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file that appears when it is complete, see `whole_path`.
+
+    What is not a file, such as a pipe or a device, is written directly.
+
+    Raises:
+        InvalidOption: The file cannot be written.
+    """
+    named = Path(path)
+    if named.exists() and not named.is_file() and not named.is_dir():
+        with _explained(named), named.open("wb") as pipe:
+            yield pipe
+        return
+    with whole_path(named) as partial, partial.open("wb") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidOption(f"{path} cannot be written: {error.strerror or error}") from None
