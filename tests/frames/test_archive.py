@@ -42,6 +42,7 @@ class Writer:
             "v": FORMAT, "pool": "p", "host": "h", "n": count, "r": records, "b": 0, "ver": "",
         }  # fmt: skip
         self.stage.redis.xadd(self.key, fields, id=f"{at_ms}-{total}")
+        self.stage.redis.set(f"{self.key}:head", f"{at_ms} {total} 0")
 
     def trim(self, entries: int) -> None:
         self.stage.redis.xtrim(self.key, maxlen=entries, approximate=False)
@@ -150,6 +151,7 @@ class Torn:
         self._client = stage.client
         self._after = after
         self.label = stage.client.label
+        self.history_extent = stage.client.history_extent
 
     def packed_history(self, *, after: str) -> Iterator[Sequence[PackedHistory]]:
         for batch in self._client.packed_history(after=after):
@@ -223,3 +225,83 @@ def test_a_directory_with_other_files_is_refused(writer: Writer, tmp_path: Path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(InvalidOption, match="cannot be an archive"):
         frames.archive(writer.stage.client, tmp_path / "file")
+
+
+def test_a_missing_file_is_a_gap(writer: Writer, tmp_path: Path) -> None:
+    for day in range(3):
+        writer.write(4, NOON_MS + day * DAY_MS)
+    frames.archive(writer.stage.client, tmp_path)
+    next(tmp_path.glob("day=2024-10-05/*")).unlink()
+    (gap,) = frames.archive_gaps(tmp_path)
+    assert (gap.after, gap.records) == (f"{NOON_MS}-4", 4)
+    assert str(gap) == (
+        "4 records after 2024-10-04T12:00:00Z are missing: a file of the archive is gone"
+    )
+
+
+@pytest.mark.one_server
+def test_a_directory_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
+    for read in (frames.history, frames.archive_gaps):
+        with pytest.raises(
+            InvalidOption, match="is not an archive: it has no folders such as day="
+        ):
+            read(tmp_path)
+
+
+def test_an_archive_without_records_has_none(writer: Writer, tmp_path: Path) -> None:
+    frames.archive(writer.stage.client, tmp_path)
+    assert archived(tmp_path) == []
+
+
+def test_a_damaged_file_is_named(writer: Writer, tmp_path: Path) -> None:
+    writer.write(4)
+    frames.archive(writer.stage.client, tmp_path)
+    (file,) = tmp_path.glob("day=*/*")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(InvalidOption, match=f"{file} is damaged: .*restore it, or move it out"):
+        frames.history(tmp_path)
+
+
+def test_only_files_that_can_match_are_opened(writer: Writer, tmp_path: Path) -> None:
+    for day in range(10):
+        writer.write(2, NOON_MS + day * DAY_MS)
+    frames.archive(writer.stage.client, tmp_path)
+    files = sorted(tmp_path.glob("day=*/*"))
+    for number, file in enumerate(files):
+        if number not in {4, 5}:
+            file.write_bytes(b"whoever opens this fails")
+    since = (NOON_MS + 4 * DAY_MS - DAY_MS // 2) / 1_000
+    found = frames.history(tmp_path, since=since, until=since + 86_400)
+    assert found["job_id"].to_list() == writer.ids[8:10]
+
+
+def test_executions_that_were_written_days_later_are_found_by_their_time(
+    writer: Writer, tmp_path: Path
+) -> None:
+    writer.write(1)
+    records = pack([Record("late", "mail", 1, NOON_MS, NOON_MS + 1, "done")])
+    fields: dict[Any, Any] = {
+        "v": FORMAT, "pool": "p", "host": "h", "n": 1, "r": records, "b": 0, "ver": "",
+    }  # fmt: skip
+    writer.stage.redis.xadd(writer.key, fields, id=f"{NOON_MS + 9 * DAY_MS}-2")
+    frames.archive(writer.stage.client, tmp_path)
+    until = NOON_MS / 1_000 + 60
+    assert frames.history(tmp_path, until=until)["job_id"].to_list() == ["job-0", "late"]
+
+
+def test_name_and_outcome_pick_rows_of_an_archive(past: ClientStage, tmp_path: Path) -> None:
+    frames.archive(past.client, tmp_path)
+    for wanted in ({"name": "mail"}, {"outcome": "dead"}, {"name": "mail", "outcome": "done"}):
+        live = frames.history(past.client, **wanted)  # type: ignore[arg-type]
+        old = frames.history(tmp_path, **wanted)  # type: ignore[arg-type]
+        pd.testing.assert_frame_equal(old, live)
+
+
+def test_a_history_that_ends_before_the_archive_is_named(writer: Writer, tmp_path: Path) -> None:
+    writer.write(3, NOON_MS + 30 * DAY_MS)
+    frames.archive(writer.stage.client, tmp_path)
+    writer.stage.redis.delete(writer.key)
+    writer.ids.clear()
+    writer.write(2, NOON_MS)
+    with pytest.raises(InvalidOption, match=r"after the end of history .*has begun again"):
+        frames.archive(writer.stage.client, tmp_path)

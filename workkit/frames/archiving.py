@@ -13,9 +13,20 @@ from typing import Any, Final
 import msgspec
 
 from workkit.admin.reader import Reader
+from workkit.admin.steps.history import id_pair
 from workkit.core.history import PackedHistory
 from workkit.errors import InvalidOption
-from workkit.frames.archive_files import ABOUT, ArchiveFile, ArchiveHeader, Gap, day_of, files_of
+from workkit.frames.archive_files import (
+    ABOUT,
+    DAY_MS,
+    LATE,
+    LOCK,
+    ArchiveFile,
+    ArchiveHeader,
+    Gap,
+    day_of,
+    files_of,
+)
 from workkit.frames.extra import pa
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema
@@ -67,7 +78,8 @@ def archive(
         told: Receives the number of records read so far.
 
     Raises:
-        InvalidOption: The directory is not an archive, is of another namespace, or is in use.
+        InvalidOption: The directory is not an archive, is of another namespace, or is in use; or
+            history ends before the archive, because it was deleted and has begun again.
         ServerError: Redis did not answer or refused. The files written so far are complete.
     """
     root = Path(directory)
@@ -80,6 +92,8 @@ def archive(
         newest = files[-1] if files else None
         if newest is not None and not adopt:
             _check_label(root, newest, reader.label)
+        if newest is not None:
+            _check_end(root, newest, reader.history_extent().last_id)
         run = _ArchiveRun(reader.label, root, newest, told)
         run.take(reader.packed_history(after=newest.last_id if newest else ""))
         return run.archived
@@ -94,10 +108,19 @@ def _check_label(root: Path, newest: ArchiveFile, label: str) -> None:
         )
 
 
+def _check_end(root: Path, newest: ArchiveFile, last_id: str) -> None:
+    """Refuse a history that ends before the archive, since nothing of it could be appended."""
+    if last_id and id_pair(last_id) < newest.last and id_pair(last_id)[0] < newest.last[0]:
+        raise InvalidOption(
+            f"{root} ends at {newest.last_id}, after the end of history at {last_id}: history was "
+            "deleted and has begun again by another clock; archive it to another directory"
+        )
+
+
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Lock the archive against other writers, and remove the partial files of a killed one."""
-    with open(root / ".lock", "w", opener=_owner_only) as lock:
+    with open(root / LOCK, "w", opener=_owner_only) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -149,6 +172,15 @@ class _ArchiveRun:
         self._records += entry.records
         self._bytes += len(entry.blob)
 
+    def _is_late(self, table: Any) -> bool:
+        """Tell whether an execution ended more than a day before the first entry was written."""
+        import pyarrow.compute as pc
+
+        if not table.num_rows:
+            return False
+        earliest_ms = pc.min(pc.cast(table["finished_at"], pa.int64())).as_py()
+        return bool(earliest_ms < int(self._entries[0].entry_id.partition("-")[0]) - DAY_MS)
+
     def _day(self) -> str:
         return day_of(int(self._entries[0].entry_id.partition("-")[0]))
 
@@ -168,7 +200,8 @@ class _ArchiveRun:
             pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
-        partial.rename(partial.with_suffix(".parquet"))
+        late = LATE if self._is_late(table) else ""
+        partial.rename(folder / f"{first}.{last}{late}.parquet")
         _sync(folder)
         done = self.archived
         done.records += unpacker.read

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from workkit.core.text import counted
+from workkit.errors import ServerError
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import note, print_record
 from workkit.tools.cli.common.progress import ProgressLine
@@ -55,7 +56,7 @@ def archive(
 
     Each record is archived exactly once, also if the command is repeated or killed. If Redis has
     trimmed records before they were archived, the command reports the gap. It does not change the
-    history in Redis.
+    history in Redis. With --every, it goes on after an outage of Redis.
     """
     from workkit import frames
     from workkit.engine.process.signals import SignalEvent, signals_to
@@ -68,13 +69,19 @@ def archive(
 
     with signals_to(interrupt, [signal.SIGINT]), closing(server.client()) as client:
         while True:
-            with ProgressLine() as progress:
-                told = partial(progress.tell, "archiving")
-                run = frames.archive(client, directory, adopt=adopt, told=told)
-            if as_json:
-                print_record(run)
-            elif run.records or every_s is None:
-                _say(run, directory)
+            try:
+                with ProgressLine() as progress:
+                    told = partial(progress.tell, "archiving")
+                    run = frames.archive(client, directory, adopt=adopt, told=told)
+            except ServerError as error:
+                if every_s is None:
+                    raise
+                note(f"{error}; trying again in {every_s:g} s")
+            else:
+                if as_json:
+                    print_record(run)
+                elif run.records or every_s is None:
+                    _say(run, directory)
             if every_s is None:
                 return
             if asked.wait(every_s):
