@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from workkit.admin.actions import BulkOutcome, BulkProgress, Plan
+from workkit.admin.actions import BulkOutcome, BulkProgress, Operation, Plan
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.text import counted
 from workkit.errors import InvalidOption, WorkkitError
@@ -29,6 +29,7 @@ class Acting:
         client: A client with `actions`.
         selected: Returns the jobs to act on.
         acted: Called after each action.
+        shown: Returns a job as the page may show it.
 
     Attributes:
         box: The widgets.
@@ -42,6 +43,7 @@ class Acting:
         client: Any,
         selected: Callable[[], Sequence[WaitingJob]],
         acted: Callable[[], None],
+        shown: Callable[[WaitingJob], WaitingJob],
     ) -> None:
         if not hasattr(client, "actions"):
             raise InvalidOption(
@@ -50,10 +52,11 @@ class Acting:
         self._client = client
         self._selected = selected
         self._acted = acted
+        self._shown = shown
         self._plan: Plan | None = None
-        self._operation_id = ""
         self._worker: threading.Thread | None = None
         self._stop = threading.Event()
+        self._last = self._newest()
         self._make()
         self.box = widgets.VBox(
             [
@@ -66,10 +69,20 @@ class Acting:
         )
         self._hide()
 
+    def _newest(self) -> Operation | None:
+        """Return the newest action of a notebook, which can be undone also by a later view."""
+        try:
+            operations = self._client.actions.operations()
+        except WorkkitError:
+            return None
+        return next((each for each in operations if each.by == _BY and each.place == DEAD), None)
+
     def _make(self) -> None:
         self._retry = widgets.Button(description="Retry ...", icon="play")
         self._delete = widgets.Button(description="Delete ...", icon="trash")
-        self._undo = widgets.Button(description="Undo", icon="undo")
+        self._undo = widgets.Button(
+            description="Undo", icon="undo", layout=widgets.Layout(width="auto")
+        )
         self._preview = widgets.HTML()
         self._typed = widgets.Text(layout=widgets.Layout(width="360px"))
         self._typed.style.description_width = "initial"
@@ -95,7 +108,11 @@ class Acting:
         )
         busy = self._worker is not None
         self._retry.disabled = self._delete.disabled = busy or not count
-        self._undo.layout.display = None if self._operation_id else "none"
+        self._undo.layout.display = None if self._last is not None else "none"
+        if self._last is not None:
+            what = f"{self._last.verb} of {counted(self._last.undoable, 'job')}"
+            self._undo.description = f"Undo {what}"
+            self._undo.tooltip = f"{what} at {html.clock_time(self._last.at, seconds=True)} UTC"
         if self._plan is not None and not busy:
             self._hide()
 
@@ -116,7 +133,7 @@ class Acting:
             self._message.value = html.notice(str(error))
             return
         self._plan = plan
-        self._preview.value = _plan_page(plan, self._client.now_s())
+        self._preview.value = _plan_page(plan, self._shown, self._client.now_s())
         self._confirm.description = f"{verb.capitalize()} {counted(plan.count, 'job')}"
         self._confirm.button_style = _STYLES[verb]
         self._typed.value = ""
@@ -165,7 +182,7 @@ class Acting:
 
     def _apply(self, plan: Plan) -> None:
         outcome = self._client.actions.apply(plan, by=_BY, report=self._report, stop=self._stop)
-        self._operation_id = outcome.operation_id
+        self._last = self._newest()
         self._message.value = html.muted(_result_text(plan, outcome))
 
     def _report(self, progress: BulkProgress) -> None:
@@ -174,22 +191,23 @@ class Acting:
 
     def undo(self) -> None:
         """Undo the last action."""
-        operation_id, self._operation_id = self._operation_id, ""
-        if not operation_id or self._worker is not None:
+        last = self._last
+        if last is None or self._worker is not None:
             return
 
         def bring_back() -> None:
-            undone = self._client.actions.undo(operation_id)
+            undone = self._client.actions.undo(last.operation_id)
+            self._last = self._newest()
             begun = f"; {undone.gone_on:,} had begun" if undone.gone_on else ""
             self._message.value = html.muted(f"brought back {counted(undone.back, 'job')}{begun}")
 
         self._start(bring_back)
 
 
-def _plan_page(plan: Plan, now_s: float) -> str:
+def _plan_page(plan: Plan, shown: Callable[[WaitingJob], WaitingJob], now_s: float) -> str:
     queues = ", ".join(f"{count:,} {name or '(no name)'}" for name, count in plan.queues.items())
     effects = "".join(f"<li>{html.escape(effect)}</li>" for effect in plan.effects())
-    sample = "<br>".join(html.escape(job_row(record, now_s)) for record in plan.sample)
+    sample = "<br>".join(html.escape(job_row(shown(record), now_s)) for record in plan.sample)
     rest = plan.count - len(plan.sample)
     more = f"<br>{html.muted(f'and {rest:,} more')}" if rest else ""
     return (

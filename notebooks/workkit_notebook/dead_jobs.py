@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from workkit.admin.query import Query
@@ -9,8 +10,10 @@ from workkit.admin.reader import Reader
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.text import counted
 from workkit.errors import InvalidQuery, WorkkitError
+from workkit.snapshot import SECRETS
 from workkit_notebook import html
 from workkit_notebook.acting import Acting
+from workkit_notebook.cells import close_parts, close_tree, replace_former
 from workkit_notebook.deadset import DeadSet, buckets, fingerprint_of
 from workkit_notebook.extra import widgets
 from workkit_notebook.pages import group_head, group_line, job_page, job_row, static_page
@@ -40,6 +43,10 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         write: Allow retries and deletions.
         query: The filter at the start.
         most: Read at most this many of the newest dead jobs.
+        redact: Names of args whose values are hidden wherever the view shows them, also in what
+            a saved notebook keeps of it; () hides nothing. The filter sees all values.
+
+    The view lives until `close`, or until its cell runs again.
 
     Raises:
         InvalidOption: `write` is True, but the reader is read-only.
@@ -47,16 +54,25 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
     """
 
     def __init__(
-        self, client: Reader, *, write: bool = False, query: str = "", most: int = 100_000
+        self,
+        client: Reader,
+        *,
+        write: bool = False,
+        query: str = "",
+        most: int = 100_000,
+        redact: Iterable[str] = SECRETS,
     ) -> None:
         self._reader = client
-        self._dead = DeadSet(client, most)
+        self._dead = DeadSet(client, most, redact)
         self._dead.read()
+        self._stale = False
         self._kinds: set[str] = set()
         self._rows: list[WaitingJob] = []
         self._quiet = False
         self._make(query)
-        self._acting = Acting(client, self.selected, self.refresh) if write else None
+        self._acting = (
+            Acting(client, self.selected, self.refresh, self._dead.shown) if write else None
+        )
         parts: list[Any] = [
             self._head,
             widgets.HBox([self._query, self._reload]),
@@ -75,6 +91,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self.add_class("workkit-dead-jobs")
         self._fill_brush()
         self._show()
+        replace_former(self)
 
     def _make(self, query: str) -> None:
         """Make the widgets and connect their events."""
@@ -128,7 +145,12 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         return self._rows
 
     def selected(self) -> list[WaitingJob]:
-        """Return the jobs to act on: the jobs marked in the list, or all matching jobs."""
+        """Return the jobs to act on: the jobs marked in the list, or all matching jobs.
+
+        There are none while the filter is not valid, or after the jobs could not be read again.
+        """
+        if self._stale:
+            return []
         marked = [self._rows[at] for at in self._list.index if at < len(self._rows)]
         return marked or self._rows
 
@@ -137,10 +159,21 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         try:
             self._dead.read()
         except WorkkitError as error:
-            self._trouble.value = html.notice(str(error))
+            self._stale = True
+            self._trouble.value = html.notice(
+                f"{error}; the list is old, and nothing can be done with it until it is read again"
+            )
+            self._show_job()
             return
+        self._stale = False
         self._fill_brush()
         self._show()
+
+    def close(self) -> None:
+        """Remove the view from its page, and let go of the jobs and of all its widgets."""
+        self._dead.records, self._rows = [], []
+        close_parts(self)
+        super().close()
 
     # Filling the widgets.
 
@@ -161,6 +194,10 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             query = Query(self._query.value)
         except InvalidQuery as error:
             self._trouble.value = f"<pre>{html.escape(error)}</pre>"
+            self._rows = []  # what an older filter found must not be acted on
+            self._show_times([], 0, _BUCKETS)
+            self._show_groups([])
+            self._show_rows()
             return
         self._trouble.value = ""
         low, high = self._brush.index
@@ -170,7 +207,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         matching = self._dead.pick(query)
         self._show_times(matching, low, high)
         times = " to ".join(html.clock_time(self._edges[at], seconds=True) for at in (low, high))
-        self._span.value = html.muted(f"died {times} UTC")
+        self._span.value = html.muted(f"died {times} UTC") if self._dead.records else ""
         in_span = matching if whole else self._dead.pick(query, span=span)
         self._show_groups(in_span)
         kinds = self._kinds
@@ -184,8 +221,8 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
 
     def _show_groups(self, records: list[WaitingJob]) -> None:
         groups = self._dead.groups(records)
-        known = {group.fingerprint for group in groups}
-        self._kinds &= known
+        if records:
+            self._kinds &= {group.fingerprint for group in groups}
         rows: list[Any] = [group_head()] if groups else []
         for group in groups[:_GROUPS]:
             mark = widgets.Checkbox(
@@ -200,7 +237,9 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             rows.append(
                 widgets.HTML(html.muted(f"and {counted(len(groups) - _GROUPS, 'further group')}"))
             )
-        self._group_box.children = rows
+        former, self._group_box.children = self._group_box.children, rows
+        for widget in former:
+            close_tree(widget)
 
     def _toggler(self, kind: str) -> Any:
         def toggle(change: Any) -> None:
@@ -218,7 +257,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._head.value = f"{_STYLE}<b>{counted(dead.total, 'dead job')}</b> {about}"
         shown = f", the newest {_ROWS} are listed" if len(rows) > _ROWS else ""
         self._count.value = html.muted(f"{len(rows):,} match{shown}; mark one to see it in full")
-        self._list.options = [job_row(record, self._dead.now_s) for record in rows[:_ROWS]]
+        self._list.options = [job_row(dead.shown(row), dead.now_s) for row in rows[:_ROWS]]
         self._list.index = ()
         self._show_job()
         if self._acting is not None:
@@ -226,7 +265,8 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
 
     def _show_job(self) -> None:
         marked = [self._rows[at] for at in self._list.index if at < len(self._rows)]
-        self._detail.value = job_page(marked[0], self._dead.now_s) if len(marked) == 1 else ""
+        one = self._dead.shown(marked[0]) if len(marked) == 1 else None
+        self._detail.value = job_page(one, self._dead.now_s) if one is not None else ""
         if self._acting is not None:
             self._acting.show()
 
@@ -237,6 +277,6 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:
-            groups = self._dead.groups(self._rows)
-            data["text/html"] = static_page(self._head.value, groups, self._rows, self._dead.now_s)
+            groups, rows = self._dead.groups(self._rows), map(self._dead.shown, self._rows)
+            data["text/html"] = static_page(self._head.value, groups, list(rows), self._dead.now_s)
         return bundle

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from workkit.admin.grouping import ErrorGroup, ErrorGroups
 from workkit.admin.query import Query
 from workkit.admin.reader import Reader
+from workkit.admin.steps.reads import read_job
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.fingerprint import fingerprint
 from workkit.core.records import Place
+from workkit.snapshot import SECRETS, Redaction
 
 __all__ = ["DEAD", "DeadSet", "buckets", "fingerprint_of"]
 
@@ -34,6 +37,7 @@ class DeadSet:
     Args:
         reader: The source.
         most: The number of jobs to hold at most.
+        redact: Names of secret values, which `shown` hides.
 
     Attributes:
         records: The jobs, the newest first.
@@ -41,9 +45,10 @@ class DeadSet:
         now_s: When they were read, epoch seconds.
     """
 
-    def __init__(self, reader: Reader, most: int = _MOST) -> None:
+    def __init__(self, reader: Reader, most: int = _MOST, redact: Iterable[str] = SECRETS) -> None:
         self._reader = reader
         self._most = most
+        self._redaction = Redaction(redact)
         self.records: list[WaitingJob] = []
         self.total = 0
         self.now_s = 0.0
@@ -68,9 +73,24 @@ class DeadSet:
 
     @property
     def span(self) -> tuple[int, int]:
-        """When the first and the last job died, epoch seconds."""
-        times = [record.at or 0 for record in self.records if 0 <= (record.at or 0) <= _LATEST_S]
-        return (min(times), max(times)) if times else (0, 0)
+        """When the first and the last job died, epoch seconds; (0, 0) without jobs.
+
+        Malformed members may have any score; they count only if there is nothing else.
+        """
+        for records in ([r for r in self.records if r.job.undecodable is None], self.records):
+            times = [at for record in records if 0 < (at := record.at or 0) <= _LATEST_S]
+            if times:
+                return min(times), max(times)
+        return 0, 0
+
+    def shown(self, record: WaitingJob) -> WaitingJob:
+        """Return a job as a page may show it: without the values of secrets."""
+        raw = record.job.raw
+        clean = self._redaction.job(raw)
+        if clean == raw:
+            return record
+        made: WaitingJob = replace(record, job=read_job(clean, record.job.name))
+        return made
 
     def pick(
         self,
@@ -96,7 +116,7 @@ class DeadSet:
     def groups(self, records: Sequence[WaitingJob]) -> list[ErrorGroup]:
         """Group jobs by their failures, the largest group first."""
         groups = ErrorGroups(self.now_s)
-        groups.add(records)
+        groups.add(map(self.shown, records))
         return groups.groups()
 
 

@@ -15,6 +15,7 @@ from workkit.core.records import Overview, WorkerObservation
 from workkit.core.text import age, clean, clip, counted, took
 from workkit.errors import WorkkitError
 from workkit_notebook import html
+from workkit_notebook.cells import close_parts, replace_former
 from workkit_notebook.extra import widgets
 
 __all__ = ["Live"]
@@ -55,6 +56,7 @@ class Live(widgets.VBox):  # type: ignore[misc]
         # If this is a number, the page counts the visible views in it. The thread ends at 0.
         self._view_count = 0
         self.observe(self._viewed, "_view_count")
+        replace_former(self)
 
     def _begin_history(self) -> None:
         """Read the newest executions for the latencies. Rates count only later executions."""
@@ -89,6 +91,7 @@ class Live(widgets.VBox):  # type: ignore[misc]
     def close(self) -> None:
         """End the thread, and remove the view from the page."""
         self._ended.set()
+        close_parts(self)
         super().close()
 
     def refresh(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ipywidgets.widgets.widget import _instances
 
 from tests.notebooks.conftest import Morgue
-from workkit import Client, InvalidOption, ServerUnavailable
+from workkit import Client, Enqueuer, InvalidOption, Job, ServerUnavailable, WorkerPool
 from workkit.snapshot import Snapshot, write_snapshot
 from workkit_notebook import DeadJobs
 from workkit_notebook.acting import Acting
@@ -69,7 +71,7 @@ def test_the_query_language_filters(morgue: Morgue) -> None:
     assert numbers(view) == [21, 24, 27, 30]
     view.query = "nothing:such"
     assert "unknown field &#x27;nothing&#x27;" in text(view)
-    assert numbers(view) == [21, 24, 27, 30]
+    assert numbers(view) == []
     view.query = ""
     assert numbers(view) == ALL
     assert "unknown field" not in text(view)
@@ -125,6 +127,9 @@ def test_junk_is_shown_with_its_reason(morgue: Morgue) -> None:
     assert len(view.jobs) == 2
     mark(view, 1)
     assert "malformed payload: not a job" in text(view)
+    assert "[redacted: 8 bytes that are not a job]" in text(view)
+    view = DeadJobs(morgue.client, query="is:junk", redact=())
+    mark(view, 1)
     assert "{junk&lt;b&gt;" in text(view)
 
 
@@ -183,7 +188,145 @@ def test_a_snapshot_is_shown_in_the_same_view(morgue: Morgue, tmp_path: Path) ->
         DeadJobs(Snapshot(tmp_path / "s"), write=True)
 
 
+def test_the_times_of_malformed_members_do_not_stretch_the_histogram(morgue: Morgue) -> None:
+    redis: Any = __import__("redis").Redis.from_url(morgue.url)
+    redis.zadd(f"{morgue.namespace}:dead", {b"{junk": 0, b"{more": 17})
+    view = DeadJobs(morgue.client)
+    assert len(view.jobs) == len(ALL) + 2
+    assert "1970" not in text(view)
+
+
+def test_without_dead_jobs_there_are_no_times(redis_url: str, namespace: str) -> None:
+    assert "1970" not in text(DeadJobs(Client(namespace, redis_url)))
+
+
+SECRET = "hunter2-very-secret"  # noqa: S105 - of nothing
+
+
+def kill_with_secret(morgue: Morgue) -> None:
+    pool = WorkerPool(morgue.namespace, morgue.url)
+
+    @pool.job("login", max_fails=1)
+    def login(job: Job) -> None:
+        raise ValueError(f"no entry with {job.args}")
+
+    args = {"n": 99, "password": SECRET, "user": {"api-key": SECRET[::-1]}}
+    Enqueuer(morgue.namespace, morgue.url).enqueue("login", args)
+    with pool:
+        assert pool.drain(20).complete
+
+
+def state(view: Any) -> str:
+    """Return all that a saved notebook keeps of a view."""
+    parts = [str(view._repr_mimebundle_())]
+    todo = [view]
+    while todo:
+        widget = todo.pop()
+        parts.append(str(widget.get_state()))
+        todo += getattr(widget, "children", ())
+    return " ".join(parts)
+
+
+def test_secrets_are_neither_shown_nor_saved(morgue: Morgue) -> None:
+    kill_with_secret(morgue)
+    view = DeadJobs(morgue.client, write=True, query="args.n:99")
+    mark(view, 0)
+    button(view, "Retry 1").click()
+    assert "[redacted]" in state(view)
+    assert SECRET not in state(view)
+    assert SECRET[::-1] not in state(view)
+    open_view = DeadJobs(morgue.client, query=f"args.password:{SECRET}", redact=())
+    mark(open_view, 0)
+    assert SECRET in state(open_view)
+
+
+# A cell that runs again
+
+
+@pytest.fixture
+def cell(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Tell views in which run of which cell they are made."""
+
+    def here(cell: str, request: str) -> None:
+        monkeypatch.setattr("workkit_notebook.cells._here", lambda: (cell, request))
+
+    monkeypatch.setattr("workkit_notebook.cells._RUNS", {})
+    return here
+
+
+def test_a_view_ends_when_its_cell_runs_again(
+    morgue: Morgue, cell: Callable[[str, str], None]
+) -> None:
+    cell("a", "1")
+    first, second = DeadJobs(morgue.client), DeadJobs(morgue.client)
+    cell("b", "2")
+    other = DeadJobs(morgue.client)
+    assert numbers(first) == numbers(second) == numbers(other) == ALL
+    cell("a", "3")
+    third = DeadJobs(morgue.client)
+    assert first.jobs == second.jobs == []
+    assert numbers(other) == numbers(third) == ALL
+    held = len(_instances)
+    for run in range(10):
+        cell("a", f"more {run}")
+        view = DeadJobs(morgue.client)
+    assert numbers(view) == ALL
+    assert len(_instances) == held
+
+
+def test_filtering_leaves_no_widgets_behind(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client)
+    view.query = "args.n:>10"
+    before = len(_instances)
+    for n in range(11, 20):
+        view.query = f"args.n:>{n}"
+        view.query = "args.n:>10"
+    assert len(_instances) == before
+    view.close()
+    assert all(part.comm is None for part in parts(view, "HTML"))
+
+
+def test_a_later_view_can_undo_what_an_earlier_one_did(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, write=True, query="error:answer")
+    button(view, "Delete 3").click()
+    parts(view, "Text")[1].value = "3"
+    button(view, "Delete 3 jobs").click()
+    acting(view).wait(20)
+    later = DeadJobs(morgue.client, write=True)
+    button(later, "Undo delete of 3 jobs").click()
+    acting(later).wait(20)
+    assert morgue.numbers() == ALL
+
+
 # Acting
+
+
+@pytest.mark.parametrize("query", ["nothing:such", '"open'])
+def test_nothing_can_be_done_while_the_filter_is_not_valid(morgue: Morgue, query: str) -> None:
+    view = DeadJobs(morgue.client, write=True)
+    view.query = query
+    assert view.selected() == []
+    assert button(view, "Retry").disabled
+    assert button(view, "Delete").disabled
+    view.query = ""
+    assert not button(view, "Retry").disabled
+
+
+def test_nothing_can_be_done_with_a_list_that_could_not_be_read_again(
+    morgue: Morgue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = DeadJobs(morgue.client, write=True)
+
+    def gone(*_: Any, **__: Any) -> Any:
+        raise ServerUnavailable("localhost does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(morgue.client, "walk", gone)
+        button(view, "Read again").click()
+    assert view.selected() == []
+    assert button(view, "Retry").disabled
+    button(view, "Read again").click()
+    assert len(view.selected()) == len(ALL)
 
 
 def test_the_view_is_read_only_by_default(morgue: Morgue) -> None:
