@@ -6,14 +6,15 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import sys
 import uuid
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, NewType, TypedDict
 
 import msgspec
 import pytest
 
-from workkit import ArgsMismatch, InvalidArgs, Task, Tasks
+from workkit import ArgsMismatch, InvalidArgs, InvalidHandler, Task, Tasks
 from workkit.core.gojson import encode_args
 
 UTC = datetime.UTC
@@ -68,6 +69,17 @@ def run(task: Task[..., Any], args: dict[str, Any]) -> Any:
 
     wire = msgspec.json.decode(encode_args(args))
     return task.handler(Resources()).function(Job("work", "id", 0, wire))
+
+
+def endless() -> list[Any]:
+    """Return a list that contains itself."""
+    items: list[Any] = []
+    items.append(items)
+    return items
+
+
+class Folder(msgspec.Struct):
+    folders: list[Folder]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +221,22 @@ def test_an_upgrade_makes_older_args_those_of_today() -> None:
     assert send.call("c@x").args == {"address": "c@x"}
 
 
+@pytest.mark.parametrize("result", [None, 5, ["n"]])
+def test_an_upgrade_that_returns_no_args_is_named(result: Any) -> None:
+    task = task_of(int, upgrade=lambda args: result)
+    with pytest.raises(InvalidHandler, match=r"upgrade must return the args as a dict, not .*ret"):
+        run(task, {"value": 1})
+
+
+def test_args_that_are_nested_too_deeply_for_their_type_do_not_fit() -> None:
+    folder: dict[str, Any] = {"folders": []}
+    for _ in range(sys.getrecursionlimit()):
+        folder = {"folders": [folder]}
+    task = task_of(Folder)
+    with pytest.raises(ArgsMismatch, match="^args: nested too deeply"):
+        task.check_args({"value": folder})
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "why"),
     [
@@ -220,6 +248,13 @@ def test_an_upgrade_makes_older_args_those_of_today() -> None:
         (list[int], [1, "x"], "work: args.value[1]: expected int, got str"),
         (Size, Size("x"), "work: args.value.width: expected int, got str"),  # type: ignore[arg-type]
         (Any, object(), "work: args.value: object has no JSON form"),
+        (bytes, "text", "work: args.value: expected bytes, got str"),
+        (bytes | None, "text", "work: args.value: expected bytes | null, got str"),
+        (NewType("Key", bytes), "text", "work: args.value: expected bytes, got str"),
+        (Annotated[uuid.UUID, "note"], str(ID), "work: args.value: expected uuid, got str"),
+        (datetime.date, "2026-03-01", "work: args.value: expected date, got str"),
+        (Any, endless(), "work: args.value: nested too deeply, or contains itself"),
+        (list[Any], endless(), "work: args.value: nested too deeply, or contains itself"),
         (float, decimal.Decimal(1), "work: args.value: expected float, got str"),
     ],
 )

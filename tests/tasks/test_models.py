@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.tasks.test_args import run, task_of
-from workkit import ArgsMismatch, InvalidArgs
+from workkit import ArgsMismatch, InvalidArgs, InvalidHandler
 
 
 def test_an_attrs_class_is_a_parameter() -> None:
@@ -18,6 +18,30 @@ def test_an_attrs_class_is_a_parameter() -> None:
     assert run(task, {"value": [{"width": 4}]}) == [size(4)]
     with pytest.raises(ArgsMismatch, match=r"^args\.value\[0\]\.width: expected int, got str$"):
         run(task, {"value": [{"width": "x"}]})
+
+
+def test_a_private_field_of_an_attrs_class_is_refused_as_it_would_be_lost() -> None:
+    attrs = pytest.importorskip("attrs")
+    kept: Any = attrs.make_class("Kept", {"n": attrs.field(type=int), "_p": attrs.field(default=3)})
+    with pytest.raises(InvalidHandler, match=r"the field _p of Kept would not be written"):
+        task_of(dict[str, kept])
+    cache = attrs.field(init=False, factory=list)
+    made: Any = attrs.make_class("Made", {"n": attrs.field(type=int), "_cache": cache})
+    task = task_of(made)
+    assert task.call(made(3)).args == {"value": {"n": 3}}
+    assert run(task, {"value": {"n": 3}}) == made(3)
+
+
+def test_a_union_of_models_is_refused_with_the_model_that_holds_it() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    first, second = (pydantic.create_model(name, **{name: (int, ...)}) for name in "ab")
+    for union in (first | second, first | int):
+        with pytest.raises(InvalidHandler, match=r"into a model: pydantic\.RootModel\[A \| B\]"):
+            task_of(union)
+    either: Any = pydantic.RootModel[first | second]
+    task = task_of(either)
+    assert task.call(either(second(b=1))).args == {"value": {"b": 1}}
+    assert run(task, {"value": {"b": 1}}).root == second(b=1)
 
 
 def test_a_model_of_pydantic_is_a_parameter() -> None:

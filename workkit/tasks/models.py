@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["decode_model", "encode_model", "is_model"]
+__all__ = ["decode_model", "encode_model", "is_model", "unwritten"]
 
 
 def is_model(kind: Any) -> bool:
     """Tell whether a class is a model of pydantic."""
     return isinstance(kind, type) and hasattr(kind, "__pydantic_validator__")
+
+
+def unwritten(kind: Any) -> str:
+    """Return a field of an attrs class that msgspec leaves out when it writes; "" if none.
+
+    Those are the private ones. One that the constructor does not take is made again by the reader.
+    """
+    fields = getattr(kind, "__attrs_attrs__", ())
+    return next((each.name for each in fields if each.name[:1] == "_" and each.init), "")
 
 
 def encode_model(value: Any) -> Any:
