@@ -153,6 +153,8 @@ class Codec:
             )
         except (TypeError, NotImplementedError):  # such as scalars as keys of a dict
             return self._plain(name, value)
+        except ValueError as error:  # of a model
+            raise ArgsMismatch(f"args.{name}: {error}") from None
         except RecursionError:
             raise ArgsMismatch(f"args.{name}: {_TOO_DEEP}") from None
         try:

@@ -258,6 +258,11 @@ def _alien_in(info: Any, seen: set[int]) -> Any:
         raise InvalidHandler("the keys of its dict have no text form; use str or int keys")
     if isinstance(info, msgspec.inspect.CustomType):
         return None if is_model(info.cls) else info.cls
+    if isinstance(info, msgspec.inspect.DataclassType) and is_model(info.cls):
+        raise InvalidHandler(
+            f"{info.cls.__name__} is a dataclass of pydantic, whose validators would not run; make "
+            "it a BaseModel, or a dataclass of Python"
+        )
     if isinstance(info, msgspec.inspect.DataclassType) and (private := unwritten(info.cls)):
         raise InvalidHandler(
             f"the field {private} of {info.cls.__name__} would not be written, since it begins "
