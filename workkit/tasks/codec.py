@@ -55,6 +55,24 @@ _TEXTS: Final = (
 _TOO_DEEP: Final = "nested too deeply, or contains itself"
 _SIMPLE: Final = frozenset({*_PLAIN, *_SCALARS})
 _CONTAINERS: Final = (list, set, frozenset, tuple, typing.Union, types.UnionType)
+#: Makes of an object of a subclass one of the class, whatever methods the subclass has. The classes
+#: are bound here, since libraries that freeze the time in tests put others in their place later.
+_SUBCLASSED: Final[tuple[tuple[type, Callable[..., Any]], ...]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, bytes),
+    (decimal.Decimal, decimal.Decimal),
+    (
+        datetime.datetime,
+        lambda at, make=datetime.datetime.combine: make(at.date(), at.time(), at.tzinfo),
+    ),
+    (datetime.date, lambda day, make=datetime.date: make(day.year, day.month, day.day)),
+    (
+        datetime.timedelta,
+        lambda span, make=datetime.timedelta: make(span.days, span.seconds, span.microseconds),
+    ),
+)
 _FRACTION: Final = re.compile(r"\.\d+")
 
 
@@ -148,7 +166,7 @@ class Codec:
                 value,
                 builtin_types=_SCALARS,
                 str_keys=True,
-                enc_hook=encode_model,
+                enc_hook=_encode,
                 order="deterministic",
             )
         except (TypeError, NotImplementedError):  # such as scalars as keys of a dict
@@ -168,7 +186,7 @@ class Codec:
     def _plain(self, name: str, value: Any) -> Any:
         try:
             return msgspec.to_builtins(
-                value, str_keys=True, enc_hook=encode_model, order="deterministic"
+                value, str_keys=True, enc_hook=_encode, order="deterministic"
             )
         except (TypeError, ValueError, NotImplementedError) as error:
             raise ArgsMismatch(f"args.{name}: {error}") from None
@@ -315,6 +333,17 @@ def _is_simple(hint: Any) -> bool:
         inside = [each for each in typing.get_args(hint) if each is not Ellipsis]
         return origin in _CONTAINERS and all(_is_simple(each) for each in inside)
     return hint in _SIMPLE or (isinstance(hint, type) and issubclass(hint, enum.Enum))
+
+
+def _encode(value: Any) -> Any:
+    """Write a value whose type msgspec does not know: of a subclass of a scalar, or a model.
+
+    Type checkers take subclasses: the safe strings of templates, and the times of many libraries.
+    """
+    for kind, plain in _SUBCLASSED:
+        if isinstance(value, kind):
+            return plain(value)
+    return encode_model(value)
 
 
 def _decode(kind: type[Any], value: Any) -> Any:
