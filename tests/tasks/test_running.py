@@ -65,6 +65,25 @@ def test_sync_and_async_tasks_run_with_their_args(make_pool: MakePool, enqueuer:
     assert pool.totals == {"done": 2, "dead": 1}
 
 
+def test_a_renamed_task_takes_the_jobs_of_its_older_name_too(
+    make_pool: MakePool, enqueuer: Enqueuer
+) -> None:
+    tasks = Tasks()
+    seen: list[int] = []
+
+    @tasks.task(max_fails=2)
+    def greet(n: int) -> None:
+        seen.append(n)
+
+    older = tasks.task(greet.function, name="welcome")
+    enqueuer.enqueue("welcome", {"n": 1})
+    enqueuer.enqueue(greet.call(2))
+    with make_pool(tasks=tasks) as pool:
+        assert pool.drain(PATIENCE_S).complete
+    assert sorted(seen) == [1, 2]
+    assert (older.name, greet.name) == ("welcome", "greet")
+
+
 def test_middleware_and_contexts_stand_around_tasks(stage: EngineStage) -> None:
     tasks = Tasks()
     seen: list[Any] = []
