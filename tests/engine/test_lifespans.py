@@ -18,6 +18,7 @@ from workkit import (
     Client,
     Enqueuer,
     InvalidHandler,
+    InvalidOption,
     Job,
     JobTimeout,
     LifespanFailed,
@@ -111,6 +112,27 @@ def test_handlers_find_the_values_by_their_classes(make_pool: MakePool, enqueuer
         pool.lifespan_value(Context)
     with pytest.raises(PoolState, match="outside of a handler"):
         value_of(Context)
+
+
+def test_a_lifespan_finds_what_an_earlier_one_has_yielded(make_pool: MakePool) -> None:
+    pool, seen = make_pool(), Notes()
+    pool.job("work", nothing)
+
+    @pool.lifespan
+    def context() -> Iterator[Context]:
+        yield Context()
+        seen("context left")
+
+    @pool.lifespan
+    async def needs_it() -> AsyncIterator[list[Context]]:
+        yield [pool.lifespan_value(Context)]
+        seen(type(pool.lifespan_value(Context)).__name__)
+
+    with pool:
+        assert pool.lifespan_value(list[Context]) == [pool.lifespan_value(Context)]
+        with pytest.raises(InvalidOption, match="lifespan_value needs a class: .* take Context"):
+            pool.lifespan_value("Context")  # type: ignore[arg-type]
+    assert seen.items == ["Context", "context left"]
 
 
 def test_an_async_lifespan_runs_in_one_task_of_the_handlers_loop(

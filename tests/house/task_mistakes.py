@@ -59,6 +59,9 @@ tasks.task(retry_on=OSError)  # WRONG
 tasks.task(unknown="drop")  # WRONG
 tasks.cron(5)  # WRONG
 WorkerPool("work", URL, tasks=[tasks])  # WRONG
+tasks.connect("work", URL, max_connection=3)  # WRONG
+tasks.connect("work", URL, max_connections="3")  # WRONG
+tasks.connect("work", 5)  # WRONG
 
 # Verdicts, and results.
 Retry(counts=False)  # WRONG
@@ -94,6 +97,7 @@ enqueuer.enqueue_many([call, ("other", {"numbers": [1]})])
 enqueuer.enqueue_unique(plain.call(3), until="done")
 enqueuer.enqueue_unique_by_key(plain.call(3), key={"n": 3})
 WorkerPool("work", URL, tasks=tasks)
+tasks.connect("work", URL, max_connections=3, allow_huge_integers=True)
 
 
 async def in_asyncio() -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Context
 
-from workkit import WorkerPool
+from workkit import Enqueuer, Job, Task, Tasks, WorkerPool
 from workkit.core.outcomes import OUTCOMES
+from workkit.tools.cli.app import cli
+from workkit.tools.cli.commands.worker import worker
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -56,3 +59,25 @@ def test_the_tables_of_outcomes_are_complete() -> None:
         table = (ROOT / file).read_text("utf-8").partition("| outcome | the execution |")[2]
         rows = table.partition("\n\n")[0]
         assert set(re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)) == set(OUTCOMES), file
+
+
+#: What the names of docs/coming-from.md stand for.
+OBJECTS = {"pool": WorkerPool, "tasks": Tasks, "task": Task, "enqueuer": Enqueuer, "job": Job}
+
+
+def test_the_names_of_workkit_in_the_tables_for_newcomers_exist() -> None:
+    text = (ROOT / "docs/coming-from.md").read_text("utf-8")
+    ours = [row.split(" | ", 1)[1] for row in text.splitlines() if row.startswith("| ")]
+    spans = [span for cell in ours for span in re.findall(r"`([^`]+)`", cell)]
+    seen = set()
+    for span in spans:
+        for owner, name in re.findall(r"\b(pool|tasks|task|enqueuer|job)\.(\w+)", span):
+            assert hasattr(OBJECTS[owner], name), span
+            seen.add(name)
+        if command := re.match(r"workkit (\w+)", span):
+            assert cli.get_command(Context(cli), command[1]) is not None, span
+            options = {name for each in worker.params for name in each.opts}
+            if command[1] == "worker":
+                assert set(re.findall(r"--\w+", span)) <= options, span
+            seen.add(command[1])
+    assert {"enqueue", "checkin", "worker", "inline", "drain"} <= seen

@@ -6,14 +6,15 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import sys
 import uuid
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, NewType, TypedDict
 
 import msgspec
 import pytest
 
-from workkit import ArgsMismatch, InvalidArgs, Task, Tasks
+from workkit import ArgsMismatch, InvalidArgs, InvalidHandler, Task, Tasks
 from workkit.core.gojson import encode_args
 
 UTC = datetime.UTC
@@ -68,6 +69,17 @@ def run(task: Task[..., Any], args: dict[str, Any]) -> Any:
 
     wire = msgspec.json.decode(encode_args(args))
     return task.handler(Resources()).function(Job("work", "id", 0, wire))
+
+
+def endless() -> list[Any]:
+    """Return a list that contains itself."""
+    items: list[Any] = []
+    items.append(items)
+    return items
+
+
+class Folder(msgspec.Struct):
+    folders: list[Folder]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +221,95 @@ def test_an_upgrade_makes_older_args_those_of_today() -> None:
     assert send.call("c@x").args == {"address": "c@x"}
 
 
+class SafeText(str):
+    """As the strings of template engines are."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "another text"
+
+
+class Amount(int): ...
+
+
+class Ratio(float): ...
+
+
+class Content(bytes): ...
+
+
+class Price(decimal.Decimal): ...
+
+
+class Moment(datetime.datetime):
+    """As the times of other libraries, and of those that freeze the time in tests, are."""
+
+
+class Day(datetime.date): ...
+
+
+class Span(datetime.timedelta): ...
+
+
+@pytest.mark.parametrize(
+    ("value", "wire"),
+    [
+        (SafeText("a"), "a"),
+        (Amount(10**30), 10**30),
+        (Ratio(1.5), 1.5),
+        (Content(b"\xff"), "/w=="),
+        (Price("1.50"), "1.50"),
+        (Moment(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC), "2026-03-01T12:30:15.25Z"),
+        (Moment(2026, 3, 1), "2026-03-01T00:00:00"),
+        (Day(2026, 3, 1), "2026-03-01"),
+        (Span(days=1, seconds=3), "P1DT3S"),
+    ],
+)
+def test_an_object_of_a_subclass_is_written_as_one_of_the_class(value: Any, wire: Any) -> None:
+    kind = type(value).__mro__[1]
+    for annotation, given, expected in (
+        (kind, value, wire),
+        (list[kind], [value], [wire]),  # type: ignore[valid-type]
+        (Any, {"it": value}, {"it": wire}),
+    ):
+        task = task_of(annotation)
+        args = task.call(given).args
+        assert args == {"value": expected}
+        if annotation is kind:
+            assert run(task, dict(args)) == value
+            assert type(run(task, dict(args))) is kind
+
+
+def test_a_time_is_written_while_a_test_has_frozen_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = task_of(datetime.datetime)
+    monkeypatch.setattr(datetime, "datetime", Moment)
+    assert task.call(Moment(2026, 3, 1, tzinfo=UTC)).args == {"value": "2026-03-01T00:00:00Z"}
+
+
+def test_a_subclass_of_another_scalar_is_refused_as_that_scalar() -> None:
+    with pytest.raises(InvalidArgs, match=r"args\.value: expected bytes, got str$"):
+        task_of(bytes).call(SafeText("a"))
+
+
+@pytest.mark.parametrize("result", [None, 5, ["n"]])
+def test_an_upgrade_that_returns_no_args_is_named(result: Any) -> None:
+    task = task_of(int, upgrade=lambda args: result)
+    with pytest.raises(InvalidHandler, match=r"upgrade must return the args as a dict, not .*ret"):
+        run(task, {"value": 1})
+
+
+def test_args_that_are_nested_too_deeply_for_their_type_do_not_fit() -> None:
+    folder: dict[str, Any] = {"folders": []}
+    for _ in range(sys.getrecursionlimit()):
+        folder = {"folders": [folder]}
+    task = task_of(Folder)
+    with pytest.raises(ArgsMismatch, match="^args: nested too deeply"):
+        task.check_args({"value": folder})
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "why"),
     [
@@ -220,6 +321,13 @@ def test_an_upgrade_makes_older_args_those_of_today() -> None:
         (list[int], [1, "x"], "work: args.value[1]: expected int, got str"),
         (Size, Size("x"), "work: args.value.width: expected int, got str"),  # type: ignore[arg-type]
         (Any, object(), "work: args.value: object has no JSON form"),
+        (bytes, "text", "work: args.value: expected bytes, got str"),
+        (bytes | None, "text", "work: args.value: expected bytes | null, got str"),
+        (NewType("Key", bytes), "text", "work: args.value: expected bytes, got str"),
+        (Annotated[uuid.UUID, "note"], str(ID), "work: args.value: expected uuid, got str"),
+        (datetime.date, "2026-03-01", "work: args.value: expected date, got str"),
+        (Any, endless(), "work: args.value: nested too deeply, or contains itself"),
+        (list[Any], endless(), "work: args.value: nested too deeply, or contains itself"),
         (float, decimal.Decimal(1), "work: args.value: expected float, got str"),
     ],
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from tests.tasks.test_args import run, task_of
-from workkit import ArgsMismatch, InvalidArgs
+from workkit import ArgsMismatch, InvalidArgs, InvalidHandler
 
 
 def test_an_attrs_class_is_a_parameter() -> None:
@@ -18,6 +18,30 @@ def test_an_attrs_class_is_a_parameter() -> None:
     assert run(task, {"value": [{"width": 4}]}) == [size(4)]
     with pytest.raises(ArgsMismatch, match=r"^args\.value\[0\]\.width: expected int, got str$"):
         run(task, {"value": [{"width": "x"}]})
+
+
+def test_a_private_field_of_an_attrs_class_is_refused_as_it_would_be_lost() -> None:
+    attrs = pytest.importorskip("attrs")
+    kept: Any = attrs.make_class("Kept", {"n": attrs.field(type=int), "_p": attrs.field(default=3)})
+    with pytest.raises(InvalidHandler, match=r"the field _p of Kept would not be written"):
+        task_of(dict[str, kept])
+    cache = attrs.field(init=False, factory=list)
+    made: Any = attrs.make_class("Made", {"n": attrs.field(type=int), "_cache": cache})
+    task = task_of(made)
+    assert task.call(made(3)).args == {"value": {"n": 3}}
+    assert run(task, {"value": {"n": 3}}) == made(3)
+
+
+def test_a_union_of_models_is_refused_with_the_model_that_holds_it() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    first, second = (pydantic.create_model(name, **{name: (int, ...)}) for name in "ab")
+    for union in (first | second, first | int):
+        with pytest.raises(InvalidHandler, match=r"into a model: pydantic\.RootModel\[A \| B\]"):
+            task_of(union)
+    either: Any = pydantic.RootModel[first | second]
+    task = task_of(either)
+    assert task.call(either(second(b=1))).args == {"value": {"b": 1}}
+    assert run(task, {"value": {"b": 1}}).root == second(b=1)
 
 
 def test_a_model_of_pydantic_is_a_parameter() -> None:
@@ -32,6 +56,57 @@ def test_a_model_of_pydantic_is_a_parameter() -> None:
         run(task, {"value": {"a": {"inner": {"sizes": [1, "x"]}}}})
     with pytest.raises(InvalidArgs, match=r"^work: args\.value\.a\.inner: "):
         task.call({"a": {"inner": 3}})
+
+
+def test_a_field_that_would_reach_the_job_with_another_value_is_refused() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    hidden: Any = pydantic.create_model("Hidden", n=(int, ...), pin=(pydantic.SecretStr, ...))
+    louder = Annotated[str, pydantic.AfterValidator(lambda text: f"{text}!")]
+    grows: Any = pydantic.create_model("Grows", text=(louder, ...))
+    lower = Annotated[str, pydantic.AfterValidator(str.lower)]
+    settles: Any = pydantic.create_model("Settles", text=(lower, ...))
+    with pytest.raises(InvalidArgs, match=r"args\.value: the field pin of Hidden would reach"):
+        task_of(hidden).call(hidden(n=1, pin="1234"))
+    with pytest.raises(InvalidArgs, match=r"args\.value: the field text of Grows would reach"):
+        task_of(list[grows]).call([grows(text="a")])
+    assert task_of(settles).call(settles(text="A")).args == {"value": {"text": "a"}}
+
+
+def test_a_model_without_a_json_form_is_refused_with_its_place() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    binary: Any = pydantic.create_model("Binary", content=(bytes, ...))
+    anything: Any = pydantic.create_model("Anything", it=(Any, ...))
+    for kind, value in ((binary, binary(content=b"\xff")), (anything, anything(it=object()))):
+        with pytest.raises(InvalidArgs, match=rf"args\.value: {kind.__name__} has no JSON form: "):
+            task_of(kind).call(value)
+
+
+def test_computed_fields_of_a_model_are_not_written() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Strict(pydantic.BaseModel):  # type: ignore[misc,name-defined]
+        model_config = pydantic.ConfigDict(extra="forbid")
+        n: int
+
+        @pydantic.computed_field  # type: ignore[prop-decorator,untyped-decorator]
+        @property
+        def twice(self) -> int:
+            return 2 * self.n
+
+    task = task_of(Strict)
+    assert task.call(Strict(n=2)).args == {"value": {"n": 2}}
+    assert run(task, {"value": {"n": 2}}).twice == 4
+
+
+def test_a_dataclass_of_pydantic_is_refused_as_its_validators_would_not_run() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    @pydantic.dataclasses.dataclass
+    class Size:
+        width: int
+
+    with pytest.raises(InvalidHandler, match="Size is a dataclass of pydantic.* a BaseModel"):
+        task_of(list[Size])
 
 
 def test_a_class_that_looks_like_a_model_is_read_as_one() -> None:

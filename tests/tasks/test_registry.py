@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import copy
+import dataclasses
 import functools
+import inspect
+import pickle
 import socket
 import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +31,7 @@ from workkit import (
     Tasks,
     WorkerPool,
 )
+from workkit.core.options import EnqueuerKeywords
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -34,6 +43,19 @@ class Own:
     """A class that has no JSON form."""
 
     def method(self, n: int) -> None: ...
+    def annotated(self: Own, n: int) -> None: ...
+    @classmethod
+    def of_class(cls, n: int) -> None: ...
+
+
+@dataclasses.dataclass
+class Left:
+    n: int
+
+
+@dataclasses.dataclass
+class Right:
+    n: int
 
 
 def of_many(*sizes: int) -> None: ...
@@ -42,6 +64,18 @@ def by_position(n: int, /) -> None: ...
 def bare(n) -> None: ...  # type: ignore[no-untyped-def]
 def of_job(job) -> None: ...  # type: ignore[no-untyped-def]
 def unresolved(n: Decimal) -> None: ...
+
+
+class Deferred:
+    """A function whose annotations are evaluated when they are read, as from Python 3.14 on."""
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        raise NameError("name 'Decimal' is not defined")
+
+    def __call__(self) -> None: ...
+
+
 def of_socket(n: socket.socket) -> None: ...
 def of_object(n: object) -> None: ...
 def of_function(n: Callable[[], None]) -> None: ...
@@ -49,6 +83,8 @@ def of_pairs(n: dict[tuple[int, int], str]) -> None: ...
 def of_own_list(n: list[Own]) -> None: ...
 def of_own_default(n: Own | None = None) -> None: ...
 def two_texts(n: bytes | str) -> None: ...
+def two_objects(n: Left | Right) -> None: ...
+def of_fraction(n: Fraction) -> None: ...
 
 
 def generates(n: int) -> Iterator[int]:
@@ -62,16 +98,24 @@ def generates(n: int) -> Iterator[int]:
         (of_named, r"takes \*\*sizes; name each parameter.* unknown=\"ignore\""),
         (by_position, r"takes n only by position.* remove the / behind it"),
         (Own.method, r"takes self, so it is a method.* write a function outside the class"),
+        (Own.annotated, r"takes self, so it is a method.* write a function outside the class"),
+        (vars(Own)["of_class"], r"takes cls, so it is a method.* write a function outside"),
         (bare, r"n has no annotation.* write n: int or n: str, or n: Any for any JSON value"),
         (of_job, r"takes the job as job.* call current_job\(\).* pool\.job"),
         (unresolved, r"Decimal of n cannot be resolved.* not below if TYPE_CHECKING"),
+        (
+            Deferred(),
+            r"annotation cannot be resolved \(name 'Decimal'.* not below if TYPE_CHECKING",
+        ),
         (of_socket, r"socket has no JSON form; pass an id or a path.* = tasks\.resource"),
         (of_object, r"object has no JSON form"),
         (of_function, r"Callable.* has no JSON form"),
         (of_pairs, r"the keys of its dict have no text form; use str or int keys"),
         (of_own_list, r"n has the type list.*Own has no JSON form"),
         (of_own_default, r"Own has no JSON form"),
-        (two_texts, r"n has a type that cannot be read: Type unions may not contain more than one"),
+        (two_texts, r"n has a type that cannot be read: Type unions.*; write two parameters, or"),
+        (two_objects, r"n has a type that cannot be read: Type unions.*; write structs with tags"),
+        (of_fraction, r"n has the type Fraction, and Fraction has no JSON form; .* n: Fraction = "),
         (generates, r"contains yield, so a call runs none of its code"),
         (Own, r"is the class Own; write a function such as def send_email\(address: str"),
         (5, r"must be a function such as def send_email\(address: str.*; got 5"),
@@ -142,7 +186,9 @@ def test_functions_behind_decorators_and_partials_are_tasks() -> None:
         ({"max_fail": 3}, InvalidOption, r"job 'work': no option max_fail; did you mean max_fails"),
         ({"max_fails": "3"}, InvalidOption, "max_fails must be a whole number"),
         ({"unknown": "drop"}, InvalidOption, 'unknown must be "refuse" or "ignore", not \'drop\''),
-        ({"upgrade": 5}, InvalidOption, "upgrade must be a function of the args, not 5"),
+        ({"upgrade": 5}, InvalidOption, r"upgrade must be a function of the args, .*, not 5"),
+        ({"upgrade": lambda: {"n": 1}}, InvalidOption, r"such as def upgrade.* signature \(\)"),
+        ({"upgrade": asyncio.sleep}, InvalidOption, "without async and without yield"),
         ({"retry_on": OSError}, InvalidOption, "retry_on must be a tuple of exception classes"),
         ({"fail_on": (5,)}, InvalidOption, "fail_on must be a tuple of exception classes"),
         (
@@ -178,6 +224,37 @@ def test_what_has_no_name_needs_one() -> None:
     with pytest.raises(InvalidName, match=r"partial.* has no name; .*name=\.\.\."):
         Tasks().task(functools.partial(of_default))
     assert Tasks().task(functools.partial(of_default), name="work").name == "work"
+
+
+def test_a_script_that_is_also_imported_by_its_name_registers_its_tasks_once(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "registry.py").write_text("from workkit import Tasks\ntasks = Tasks()\n")
+    (tmp_path / "jobs.py").write_text(
+        "from registry import tasks\n"
+        "@tasks.task\n"
+        "def work(n: int) -> None: ...\n"
+        "if __name__ == '__main__':\n"
+        "    import jobs\n"
+        "    print(len(tasks), tasks['work'] is jobs.work)\n"
+    )
+    for command in (["jobs.py"], ["-m", "jobs"]):
+        ran = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (ran.stdout, ran.stderr) == ("1 True\n", "")
+
+
+@Tasks().task
+def of_the_module(n: int) -> int:
+    return n + 1
+
+
+def test_a_task_is_pickled_and_copied_by_reference_as_functions_are() -> None:
+    task = of_the_module
+    assert copy.deepcopy({"task": task})["task"] is task
+    for sent in (task, task.call(3)):
+        assert pickle.loads(pickle.dumps(sent)) == sent  # noqa: S301 - our own bytes
 
 
 def test_the_same_place_may_be_executed_again() -> None:
@@ -224,6 +301,18 @@ def test_enqueuing_before_connect_says_what_to_do() -> None:
         task.enqueue_async(3).send(None)
 
 
+def test_connect_names_an_option_that_enqueuers_do_not_have() -> None:
+    tasks = Tasks()
+    with pytest.raises(InvalidOption, match="no option max_conections; did you mean max_connec"):
+        tasks.connect("work", URL, max_conections=3)  # type: ignore[call-arg]
+    with pytest.raises(InvalidOption, match="max_connections must be a whole number from 1"):
+        tasks.connect("work", URL, max_connections=0)
+    with pytest.raises(PoolState, match=r"call tasks\.connect"):
+        tasks.task(of_default).enqueue(3)
+    parameters = list(inspect.signature(Enqueuer).parameters)
+    assert list(EnqueuerKeywords.__annotations__) == parameters[2:]
+
+
 def test_a_task_in_place_of_its_call_is_refused() -> None:
     task: Any = Tasks().task(lambda_with_annotations(), name="work")
     with pytest.raises(InvalidName, match=r"is a task; enqueue a call of it: task\.call"):
@@ -266,6 +355,8 @@ def test_cron_takes_functions_with_defaults_only() -> None:
         tasks.cron("every day")
     with pytest.raises(InvalidOption, match=r'@tasks\.cron\("0 4 \* \* \*"\)'):
         tasks.cron(of_default)  # type: ignore[arg-type]
+    with pytest.raises(InvalidOption, match="catch_up_s must be a whole number from 0 to 86400"):
+        tasks.cron("@hourly", catch_up_s=-1)
 
     @tasks.cron("0 4 * * *", max_fails=2)
     def nightly(depth: int = 2) -> None: ...
@@ -277,5 +368,16 @@ def test_cron_takes_functions_with_defaults_only() -> None:
 def test_a_lifespan_is_a_generator_function_without_parameters() -> None:
     tasks = Tasks()
     for wrong in (of_default, lambda_with_annotations, generates, 5):
-        with pytest.raises(InvalidHandler, match="a lifespan must be async def"):
+        with pytest.raises(InvalidHandler, match=r"must be async def lifespan\(\)"):
             tasks.lifespan(wrong)  # type: ignore[type-var]
+    assert tasks.lifespans == []
+
+
+def test_a_lifespan_of_another_framework_loses_its_decorator() -> None:
+    def opens() -> Iterator[None]:
+        yield
+
+    with pytest.raises(InvalidHandler, match="without its decorator, such as @asynccontextmanager"):
+        Tasks().lifespan(contextlib.contextmanager(opens))
+    for right in (opens, functools.partial(opens)):
+        Tasks().lifespan(right)

@@ -7,18 +7,20 @@ import sys
 import threading
 import types
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Annotated, Any, Generic, NewType, Protocol, TypeVar, runtime_checkable
 
 import pytest
 
 from tests.conftest import WaitUntil
 from tests.engine.conftest import MakePool
-from tests.engine.signals import PATIENCE_S
+from tests.engine.signals import PATIENCE_S, Gate, Notes
 from tests.engine.stage import EngineStage
 from workkit import Enqueuer, InvalidHandler, Job, Tasks, WorkerPool
 from workkit.simulation import Simulation
 
 pytestmark = pytest.mark.one_server
+
+T = TypeVar("T")
 
 
 class Database:
@@ -61,6 +63,25 @@ def test_sync_and_async_tasks_run_with_their_args(make_pool: MakePool, enqueuer:
     assert pool.drain(PATIENCE_S).complete
     assert sorted(map(str, seen)) == ["(1, ('a', 'b'), False)", "(2, True)"]
     assert pool.totals == {"done": 2, "dead": 1}
+
+
+def test_a_renamed_task_takes_the_jobs_of_its_older_name_too(
+    make_pool: MakePool, enqueuer: Enqueuer
+) -> None:
+    tasks = Tasks()
+    seen: list[int] = []
+
+    @tasks.task(max_fails=2)
+    def greet(n: int) -> None:
+        seen.append(n)
+
+    older = tasks.task(greet.function, name="welcome")
+    enqueuer.enqueue("welcome", {"n": 1})
+    enqueuer.enqueue(greet.call(2))
+    with make_pool(tasks=tasks) as pool:
+        assert pool.drain(PATIENCE_S).complete
+    assert sorted(seen) == [1, 2]
+    assert (older.name, greet.name) == ("welcome", "greet")
 
 
 def test_middleware_and_contexts_stand_around_tasks(stage: EngineStage) -> None:
@@ -149,6 +170,104 @@ def test_a_resource_that_no_lifespan_yields_is_refused(namespace: str, redis_url
         WorkerPool(namespace, redis_url, tasks=tasks)
 
 
+@pytest.mark.parametrize("in_simulator", [False, True])
+def test_a_lifespan_that_does_not_say_what_it_yields_is_checked_at_the_start(
+    make_pool: MakePool, enqueuer: Enqueuer, *, in_simulator: bool
+) -> None:
+    tasks = Tasks()
+    events: list[str] = []
+
+    @tasks.task
+    def work(n: int, database: Database) -> None:
+        events.append("ran")
+
+    @tasks.lifespan
+    def opens():  # type: ignore[no-untyped-def]
+        yield "text"
+        events.append("left")
+
+    why = r"task 'work': database wants Database, and no lifespan of the pool has yielded a Dat"
+    if in_simulator:
+        with Simulation() as sim:
+            sim.pool(tasks=tasks)
+            sim.enqueuer.enqueue("work", {"n": 1})
+            with pytest.raises(InvalidHandler, match=why):
+                sim.run_for(minutes=1)
+    else:
+        enqueuer.enqueue("work", {"n": 1})
+        with pytest.raises(InvalidHandler, match=why):
+            make_pool(tasks=tasks).start()
+    assert events == ["left"]
+
+
+class Maker(Generic[T]):
+    """A class with a parameter, as many libraries have them."""
+
+
+class Closes(Protocol):
+    """What isinstance cannot check."""
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Opens(Protocol):
+    """What isinstance can check."""
+
+    open: bool
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Maker[int], Annotated[Maker[int], "note"], Maker[int] | None, Maker[int] | Database,
+        NewType("Own", Maker), Any, object,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("declared", [False, True])
+def test_the_class_of_a_resource_is_found_behind_its_annotation(
+    annotation: Any, *, declared: bool
+) -> None:
+    tasks = Tasks()
+    seen: list[Any] = []
+    maker = Maker[int]()
+
+    def work(n: int, maker: Any = tasks.resource) -> None:
+        seen.append(maker)
+
+    def opens() -> Any:
+        yield maker
+
+    work.__annotations__["maker"] = annotation
+    if declared:
+        opens.__annotations__["return"] = Iterator[Maker[int]]
+    tasks.lifespan(opens)
+    task = tasks.task(work)
+    with tasks.inline(maker):
+        task.enqueue(1)
+    with Simulation() as sim:
+        assert sim.perform(task.call(1)).error is None
+    assert seen == [maker, maker]
+
+
+def test_a_protocol_without_a_check_at_run_time_is_refused_as_a_resource() -> None:
+    tasks = Tasks()
+
+    def first(n: int, closes: Closes = tasks.resource) -> None: ...
+    def second(n: int, opens: Opens = tasks.resource) -> None: ...
+
+    with pytest.raises(InvalidHandler, match=r"isinstance does not take Closes.* @runtime_check"):
+        tasks.task(first)
+    task = tasks.task(second)
+
+    @tasks.lifespan
+    def database() -> Iterator[Database]:
+        yield Database()
+
+    with Simulation() as sim:
+        assert sim.perform(task.call(1)).error is None
+
+
 def test_a_task_that_comes_after_its_pool_is_checked_at_the_start(make_pool: MakePool) -> None:
     tasks = Tasks()
     pool = make_pool(tasks=tasks)
@@ -156,7 +275,7 @@ def test_a_task_that_comes_after_its_pool_is_checked_at_the_start(make_pool: Mak
     @tasks.task
     def work(n: int, database: Database) -> None: ...
 
-    with pytest.raises(InvalidHandler, match="no lifespan of the registry yields one"):
+    with pytest.raises(InvalidHandler, match="database wants Database, and no lifespan"):
         pool.start()
 
 
@@ -225,37 +344,71 @@ def test_a_task_that_comes_after_the_start_is_logged(
     wait_until(lambda: "task second was registered after the start of pool" in caplog.text)
 
 
-def test_a_pool_that_a_cell_has_left_running_with_older_code_is_named(
+def test_a_cell_that_runs_again_stops_the_pool_with_its_older_code(
     make_pool: MakePool,
+    enqueuer: Enqueuer,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     wait_until: WaitUntil,
 ) -> None:
     monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
     caplog.set_level("WARNING", "workkit")
+    gates = {"old": Gate(), "new": Gate()}
+    seen = Notes()
 
-    def cell() -> WorkerPool:
+    def cell(code: str) -> WorkerPool:
         tasks = Tasks()
 
         @tasks.task
-        def work(n: int) -> None: ...
+        def work(n: int) -> None:
+            gates[code].pass_through()
+            seen((code, n))
 
         pool = make_pool(tasks=tasks)
         pool.start()
         return pool
 
-    older = cell()
+    gates["new"].open()
+    older = cell("old")
     assert not caplog.messages
-    newer = cell()
+    enqueuer.enqueue("work", {"n": 0})
+    gates["old"].arrived.wait_for(1)
+    newer = cell("new")
     wait_until(lambda: bool(caplog.messages))
     (warning,) = caplog.messages
-    assert f"pool {older.pool_id} was started earlier in this session and still runs" in warning
-    assert "older code of task work" in warning
-    assert 'if "pool" in globals(): pool.stop()' in warning
-    older.stop()
+    assert warning.startswith(f"pool {older.pool_id}, which was started earlier in this session, ")
+    assert "has older code of task work" in warning
+    for n in range(1, 50):
+        enqueuer.enqueue("work", {"n": n})
+    seen.wait_for(49)
+    assert older.running
+    gates["old"].open()
+    wait_until(lambda: not older.running)
+    assert sorted(seen.items) == [("new", n) for n in range(1, 50)] + [("old", 0)]
     newer.stop()
     caplog.clear()
-    cell().stop()
+    cell("new").stop()
+    assert not caplog.messages
+
+
+def test_pools_with_tasks_that_only_share_their_name_may_run_in_a_session(
+    make_pool: MakePool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    caplog.set_level("WARNING", "workkit")
+
+    def first(n: int) -> None: ...
+    def second(n: int) -> None: ...
+
+    pools = []
+    for function in (first, second):
+        tasks = Tasks()
+        tasks.task(function, name="work")
+        pools.append(make_pool(tasks=tasks))
+        pools[-1].start()
+    assert all(pool.running for pool in pools)
+    for pool in pools:
+        pool.stop()
     assert not caplog.messages
 
 

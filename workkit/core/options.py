@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from workkit.core.backoff import Backoff
+from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
 
@@ -15,14 +16,17 @@ __all__ = [
     "LARGE_BYTES",
     "MAX_CONNECTIONS",
     "MAX_JOB_BYTES",
+    "EnqueuerKeywords",
     "HistoryOptions",
     "JobKeywords",
     "JobOptions",
+    "check_catch_up",
     "check_connections",
     "check_flag",
     "check_job_bytes",
     "check_sources",
     "check_time",
+    "check_unknown",
     "check_wait",
     "check_whole",
     "near_match",
@@ -39,6 +43,7 @@ _MOST_CONNECTIONS: Final = 1_000
 #: Redis holds no larger string, bytes.
 _MOST_BYTES: Final = 512 * 1024 * 1024
 _MAX_PRIORITY: Final = 100_000
+_MAX_CATCH_UP_S: Final = 86_400
 #: Seconds; about 31 years.
 _MAX_TIMEOUT_S: Final = 10**9
 _MAX_VERSION_CHARS: Final = 200
@@ -57,6 +62,16 @@ class JobKeywords(TypedDict, total=False):
     check_args: bool
     retry_on: tuple[type[BaseException], ...] | None
     fail_on: tuple[type[BaseException], ...]
+
+
+class EnqueuerKeywords(TypedDict, total=False):
+    """The options of an enqueuer as keyword arguments, for type checkers."""
+
+    clock: Clock | None
+    entropy: Entropy | None
+    allow_huge_integers: bool
+    max_job_bytes: int
+    max_connections: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +208,33 @@ def check_whole(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise InvalidOption(
             f"{name} must be a whole number from {low} to {high}, not {shown(value)}"
+        )
+
+
+def check_catch_up(value: object) -> None:
+    """Refuse an invalid age of a missed slot of a cron entry.
+
+    Raises:
+        InvalidOption: The message names the bounds.
+    """
+    check_whole("catch_up_s", value, 0, _MAX_CATCH_UP_S)
+
+
+def check_unknown(what: str, options: Collection[str], known: Collection[str]) -> None:
+    """Refuse options of unknown names.
+
+    Args:
+        what: Who takes the options, for the message.
+        options: The names that are given.
+        known: The names that there are.
+
+    Raises:
+        InvalidOption: The message names the unknown ones, the nearest known one, and all of them.
+    """
+    if unknown := sorted(set(options) - set(known)):
+        raise InvalidOption(
+            f"{what}: no option {', '.join(unknown)}{near_match(unknown[0], known)}; "
+            f"there are {', '.join(known)}"
         )
 
 

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Final, Self, TypeVar
 
 from workkit.core.current import execution_here
+from workkit.core.options import check_wait
 from workkit.core.records import Drained
 from workkit.engine.driver import PoolDriver
 from workkit.engine.handling.values import value_of
@@ -149,6 +150,17 @@ class PoolLife:
             LifespanFailed: A lifespan has failed behind its yield. The pool has stopped.
         """
         self._run.stop(timeout)
+
+    def stop_soon(self, timeout: float | None = None) -> None:
+        """Request what `stop` does and return at once; the pool stops in the background.
+
+        Args:
+            timeout: As for `stop`.
+        """
+        check_wait("timeout", timeout)
+        driver = self._driver
+        if driver is not None and driver.is_ours:
+            self._run.stop_soon(driver, timeout)
 
     async def stop_async(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - of handlers
         """Stop as `stop` does, while the caller's event loop goes on.

@@ -9,6 +9,7 @@ from typing import Any, Final
 from workkit.core import gojson
 from workkit.core.options import (
     HistoryOptions,
+    check_catch_up,
     check_sources,
     check_whole,
     shown,
@@ -32,7 +33,6 @@ __all__ = ["check_pool", "register_job", "register_periodic", "register_task"]
 
 _log = logging.getLogger("workkit")
 
-_MAX_CATCH_UP_S: Final = 86_400
 _MAX_CONCURRENCY: Final = 10_000
 _MAX_RECOVERIES: Final = 1_000
 #: The longest wait between two looks at empty queues; an hour in milliseconds.
@@ -109,7 +109,7 @@ def register_periodic(
     if not isinstance(spec, str):
         raise InvalidSpec(f"a cron spec is a text such as '0 4 * * *', not {shown(spec)}")
     checked = check_name(name)
-    check_whole("catch_up_s", catch_up_s, 0, _MAX_CATCH_UP_S)
+    check_catch_up(catch_up_s)
     schedule = parse(spec)
     spec = schedule.spec
     args_json = gojson.encode_args(args, allow_huge_integers=False)

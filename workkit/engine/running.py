@@ -142,7 +142,9 @@ class Run:
             if self.driver is not None and self._still_runs(self.driver):
                 return self.driver
             if not self._spec.registrations and not self._spec.periodic:
-                raise PoolState("the pool has no jobs; register some with pool.job(...)")
+                raise PoolState(
+                    "the pool has no jobs; register some with @tasks.task or pool.job(...)"
+                )
             request = self._starting = request or StartRequest()
             try:
                 driver = self._started(request)

@@ -38,6 +38,7 @@ class PoolSpec:
         lifespans: Entered before the start hooks, and left after the stop hooks.
         observers: Hear what the pool does.
         values: The values that the lifespans of the present run have yielded.
+        value_checks: Called with them before the start hooks; one that raises ends the start.
         where: The server, for probes.
         probes: What watches the handlers of this pool, beside the probes of the process.
     """
@@ -57,5 +58,6 @@ class PoolSpec:
     lifespans: list[Lifespan] = field(default_factory=list)
     observers: Observers = field(default_factory=Observers)
     values: Values = field(default_factory=Values)
+    value_checks: list[Callable[[Values], None]] = field(default_factory=list)
     where: Where = NOWHERE
     probes: tuple[Probe, ...] = ()

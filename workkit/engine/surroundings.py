@@ -45,11 +45,14 @@ class Surroundings:
         Raises:
             LifespanFailed: A lifespan has failed.
             PoolState: The start was cancelled.
+            InvalidHandler: A task wants a value that no lifespan has yielded.
             BaseException: The error of a start hook.
         """
         self._begin()
         self._spec.events.loop = self.loop
         self._lives.enter(cancelled)
+        for check in self._spec.value_checks:
+            check(self._spec.values)
         for hook in self._spec.start_hooks:
             events.run_hook(hook, loop=self.loop)
 

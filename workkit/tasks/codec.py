@@ -21,7 +21,7 @@ from uuid import UUID
 
 import msgspec
 
-from workkit.core.options import near_match
+from workkit.core.options import near_match, shown
 from workkit.errors import ArgsMismatch, InvalidArgs, InvalidHandler
 from workkit.tasks.models import decode_model, encode_model, is_model
 from workkit.tasks.signature import Parameter
@@ -46,8 +46,33 @@ _SCALARS: Final = (
     bytes, bytearray, datetime.datetime, datetime.date, datetime.time, datetime.timedelta,
     UUID, decimal.Decimal,
 )  # fmt: skip
+#: The same, as msgspec describes types.
+_TEXTS: Final = (
+    msgspec.inspect.BytesType, msgspec.inspect.ByteArrayType, msgspec.inspect.DateTimeType,
+    msgspec.inspect.DateType, msgspec.inspect.TimeType, msgspec.inspect.TimeDeltaType,
+    msgspec.inspect.UUIDType, msgspec.inspect.DecimalType,
+)  # fmt: skip
+_TOO_DEEP: Final = "nested too deeply, or contains itself"
 _SIMPLE: Final = frozenset({*_PLAIN, *_SCALARS})
 _CONTAINERS: Final = (list, set, frozenset, tuple, typing.Union, types.UnionType)
+#: Makes of an object of a subclass one of the class, whatever methods the subclass has. The classes
+#: are bound here, since libraries that freeze the time in tests put others in their place later.
+_SUBCLASSED: Final[tuple[tuple[type, Callable[..., Any]], ...]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, bytes),
+    (decimal.Decimal, decimal.Decimal),
+    (
+        datetime.datetime,
+        lambda at, make=datetime.datetime.combine: make(at.date(), at.time(), at.tzinfo),
+    ),
+    (datetime.date, lambda day, make=datetime.date: make(day.year, day.month, day.day)),
+    (
+        datetime.timedelta,
+        lambda span, make=datetime.timedelta: make(span.days, span.seconds, span.microseconds),
+    ),
+)
 _FRACTION: Final = re.compile(r"\.\d+")
 
 
@@ -75,6 +100,9 @@ class Codec:
         self._name = name
         self._names = [parameter.name for parameter in parameters]
         self._types = {parameter.name: parameter.type for parameter in parameters}
+        self._leaves = {
+            each.name: _LEAVES - {str} if _is_text(each.type) else _LEAVES for each in parameters
+        }
         self._upgrade = upgrade
         self._signature = inspect.Signature(
             [
@@ -119,10 +147,10 @@ class Codec:
                 f"{self._name}: {error}; it takes ({', '.join(self._names)})"
             ) from None
         try:
-            if all(type(value) in _LEAVES for value in given.values()):
-                encoded = given
-            else:
-                encoded = {name: self._wire(name, value) for name, value in given.items()}
+            encoded = {
+                name: value if type(value) in self._leaves[name] else self._wire(name, value)
+                for name, value in given.items()
+            }
             self._read(encoded)
         except ArgsMismatch as error:
             raise InvalidArgs(f"{self._name}: {error}") from None
@@ -138,11 +166,15 @@ class Codec:
                 value,
                 builtin_types=_SCALARS,
                 str_keys=True,
-                enc_hook=encode_model,
+                enc_hook=_encode,
                 order="deterministic",
             )
         except (TypeError, NotImplementedError):  # such as scalars as keys of a dict
             return self._plain(name, value)
+        except ValueError as error:  # of a model
+            raise ArgsMismatch(f"args.{name}: {error}") from None
+        except RecursionError:
+            raise ArgsMismatch(f"args.{name}: {_TOO_DEEP}") from None
         try:
             self._read_native(name, native)
         except msgspec.ValidationError as error:
@@ -154,10 +186,12 @@ class Codec:
     def _plain(self, name: str, value: Any) -> Any:
         try:
             return msgspec.to_builtins(
-                value, str_keys=True, enc_hook=encode_model, order="deterministic"
+                value, str_keys=True, enc_hook=_encode, order="deterministic"
             )
-        except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
+        except (TypeError, ValueError, NotImplementedError) as error:
             raise ArgsMismatch(f"args.{name}: {error}") from None
+        except RecursionError:
+            raise ArgsMismatch(f"args.{name}: {_TOO_DEEP}") from None
 
     @property
     def plain(self) -> Any:
@@ -173,9 +207,16 @@ class Codec:
 
         Raises:
             ArgsMismatch: The args do not fit; the message begins with the path of the value.
+            InvalidHandler: `upgrade` returns something else than args.
         """
         if self._upgrade is not None:
-            args = dict(self._upgrade(dict(args or {})))
+            upgraded: object = self._upgrade(dict(args or {}))
+            if not isinstance(upgraded, Mapping):
+                raise InvalidHandler(
+                    f"task {self._name!r}: upgrade must return the args as a dict, not "
+                    f"{shown(upgraded)}; end it with return args"
+                )
+            args = dict(upgraded)
         return self._read(args or {})
 
     def _read_native(self, name: str, native: Any) -> None:
@@ -188,6 +229,8 @@ class Codec:
             return self._convert(args)
         except msgspec.ValidationError as error:
             text = _pinpointed(str(error), args, self._convert)
+        except RecursionError:
+            raise ArgsMismatch(f"args: {_TOO_DEEP}") from None
         raise ArgsMismatch(self._explained(text))
 
     def _convert(self, args: dict[str, Any]) -> Any:
@@ -269,6 +312,18 @@ def _failing(text: str, node: Any, read: Callable[[], object]) -> Any:
     return None
 
 
+def _is_text(hint: Any) -> bool:
+    """Tell whether values of a type may be scalars that are text on the wire.
+
+    A call with a string in their place is refused: nothing says whether it is meant as base64.
+    """
+    info = msgspec.inspect.type_info(hint)
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    parts = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    return any(isinstance(each, _TEXTS) for each in parts)
+
+
 def _is_simple(hint: Any) -> bool:
     """Tell whether a type has no dicts, whose keys need care, and no models."""
     origin = typing.get_origin(hint)
@@ -278,6 +333,17 @@ def _is_simple(hint: Any) -> bool:
         inside = [each for each in typing.get_args(hint) if each is not Ellipsis]
         return origin in _CONTAINERS and all(_is_simple(each) for each in inside)
     return hint in _SIMPLE or (isinstance(hint, type) and issubclass(hint, enum.Enum))
+
+
+def _encode(value: Any) -> Any:
+    """Write a value whose type msgspec does not know: of a subclass of a scalar, or a model.
+
+    Type checkers take subclasses: the safe strings of templates, and the times of many libraries.
+    """
+    for kind, plain in _SUBCLASSED:
+        if isinstance(value, kind):
+            return plain(value)
+    return encode_model(value)
 
 
 def _decode(kind: type[Any], value: Any) -> Any:

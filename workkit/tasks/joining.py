@@ -9,10 +9,11 @@ from weakref import WeakSet
 
 from workkit.core.options import shown
 from workkit.engine.handling.handlers import Registration
-from workkit.engine.handling.values import value_of
+from workkit.engine.handling.values import Values, named, value_of
 from workkit.engine.spec import PoolSpec
 from workkit.errors import InvalidHandler, InvalidOption, PoolState
-from workkit.tasks.registry import CronEntry, Tasks, is_interactive
+from workkit.tasks.definitions import is_again, is_interactive
+from workkit.tasks.registry import CronEntry, Tasks
 from workkit.tasks.resources import no_value, yields
 from workkit.tasks.task import Task
 
@@ -35,6 +36,10 @@ class TaskPool(Protocol):
     @property
     def running(self) -> bool:
         """Whether the pool runs."""
+        ...
+
+    def stop_soon(self) -> None:
+        """Stop the pool in the background."""
         ...
 
     @property
@@ -70,7 +75,7 @@ class _OfThePool:
     def find(self, kind: Any, task: str, parameter: str) -> Any:
         """Return the value for a parameter; see `Resources.find`."""
         try:
-            return value_of(object if kind is Any else kind)
+            return value_of(kind)
         except PoolState:
             raise no_value(kind, task, parameter) from None
 
@@ -81,6 +86,11 @@ class Joined:
     Args:
         pool: The pool.
         tasks: The registry.
+
+    Attributes:
+        pool: The pool.
+        known: Its tasks by name.
+        replaced: The id under which a newer pool of the session has stopped it; "" before.
 
     Raises:
         InvalidOption: `tasks` is not a registry.
@@ -97,10 +107,12 @@ class Joined:
         self.pool = pool
         self._resources = _OfThePool()
         self.known: dict[str, Task[..., Any]] = {}
+        self.replaced = ""
         self._entries: set[tuple[str, str]] = set()
         self._opened = 0
         self._check_resources(tasks)
-        pool.on_start(lambda: self._begin(tasks))
+        pool.spec.value_checks.append(self._check_values)
+        pool.on_start(self._replace_older)
         self.update(tasks)
         tasks.watch(self)
         _JOINED.add(self)
@@ -143,31 +155,46 @@ class Joined:
                 ", ".join(unknown), self.pool.pool_id,
             )  # fmt: skip
 
-    def _begin(self, tasks: Tasks) -> None:
-        self._check_resources(tasks)
-        if is_interactive():
-            self._find_older()
+    def _replace_older(self) -> None:
+        """Stop pools that an earlier run of a cell has left, and that run its older code.
 
-    def _find_older(self) -> None:
-        """Warn of pools that a cell has started before, and that take jobs with older code."""
-        for other in list(_JOINED):
+        Nobody else can: the variable of such a pool is the new one by now. Its running jobs end.
+        """
+        for other in list(_JOINED) if is_interactive() else ():
             older = other.older_than(self.pool, self.known)
             if older:
+                other.replaced = other.pool.pool_id
                 _log.warning(
-                    "pool %s was started earlier in this session and still runs: it takes a part "
-                    "of the jobs, with older code of task %s. Restart the session, and write at "
-                    'the top of the cell that makes the pool: if "pool" in globals(): pool.stop()',
+                    "pool %s, which was started earlier in this session, has older code of task "
+                    "%s; it claims no more jobs, and stops when those that run have ended",
                     other.pool.pool_id, ", ".join(older),
                 )  # fmt: skip
+                other.pool.stop_soon()
 
     def older_than(self, pool: TaskPool, known: Mapping[str, Task[..., Any]]) -> list[str]:
-        """Return the tasks that this pool runs beside another one, with other code."""
+        """Return the tasks that this pool runs beside a newer one, as they were defined before."""
         mine, theirs = self.pool, pool
         if mine is theirs or not mine.running or mine.server != theirs.server:
             return []
-        if mine.spec.namespace != theirs.spec.namespace:
+        if mine.spec.namespace != theirs.spec.namespace or mine.pool_id == self.replaced:
             return []
-        return [name for name, task in known.items() if self.known.get(name, task) is not task]
+        return [
+            name
+            for name, task in known.items()
+            if (older := self.known.get(name, task)) is not task
+            and is_again(older.function, task.function)
+        ]
+
+    def _check_values(self, values: Values) -> None:
+        """Refuse to start without what a task wants: not each lifespan says what it yields."""
+        for task in self.known.values():
+            for parameter, kind in task.resources.items():
+                try:
+                    values.find(kind)
+                except PoolState as error:
+                    raise InvalidHandler(
+                        f"task {task.name!r}: {parameter} wants {named(kind)}, and {error}"
+                    ) from None
 
     @staticmethod
     def _check_resources(tasks: Tasks) -> None:
@@ -187,11 +214,20 @@ def _check_resource(
     task: str, parameter: str, kind: Any, lifespans: list[Callable[[], Any]]
 ) -> None:
     known = [yields(lifespan) for lifespan in lifespans]
-    if any(each is None or not isinstance(kind, type) or issubclass(each, kind) for each in known):
+    if any(each is None or _fits(each, kind) for each in known):
         return
-    named = getattr(kind, "__name__", kind)
     raise InvalidHandler(
-        f"task {task!r}: {parameter} has the type {named}, which has no JSON form, and no lifespan "
-        f"of the registry yields one; annotate it with a type of args, or register a lifespan that "
-        f"yields {named}"
+        f"task {task!r}: {parameter} has the type {named(kind)}, which has no JSON form, and no "
+        "lifespan of the registry yields one; annotate it with a type of args, or register a "
+        f"lifespan that "
+        f"yields {named(kind)}"
     )
+
+
+def _fits(known: Any, wanted: Any) -> bool:
+    """Tell whether an object of one of the known classes may be one of the wanted ones."""
+    some = getattr(known, "__args__", (known,))
+    try:
+        return any(issubclass(each, wanted) for each in some)
+    except TypeError:  # a protocol with attributes; then the value decides
+        return True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack
 from weakref import WeakKeyDictionary
 
 from workkit.errors import PoolState
 
 if TYPE_CHECKING:
+    from workkit.core.options import EnqueuerKeywords
     from workkit.enqueuer import AsyncEnqueuer, Enqueuer
     from workkit.store.connections.target import RedisLike
 
@@ -80,7 +81,9 @@ class ServerOutlet:
         InvalidName: The namespace is not valid.
     """
 
-    def __init__(self, namespace: str, redis: RedisLike, **options: Any) -> None:
+    def __init__(
+        self, namespace: str, redis: RedisLike, **options: Unpack[EnqueuerKeywords]
+    ) -> None:
         from workkit.enqueuer import Enqueuer
 
         self.enqueuer: Enqueuer = Enqueuer(namespace, redis, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import (
     TYPE_CHECKING,
@@ -19,22 +18,28 @@ from typing import (
 )
 from weakref import WeakSet
 
-from workkit.core.options import JobKeywords, shown
+from workkit.core.options import (
+    EnqueuerKeywords,
+    JobKeywords,
+    check_catch_up,
+    check_unknown,
+    shown,
+)
 from workkit.engine.handling.job_options import read_options
-from workkit.engine.handling.results import label
+from workkit.engine.handling.lifespans import read_lifespan
 from workkit.errors import InvalidHandler, InvalidName, InvalidOption
 from workkit.store.keys import check_name
 from workkit.tasks.codec import Codec
+from workkit.tasks.definitions import is_again, names_of, place
 from workkit.tasks.modes import Modes
 from workkit.tasks.outlet import Outlet, ServerOutlet, Unconnected
-from workkit.tasks.resources import check_lifespan
-from workkit.tasks.signature import RESOURCE, read_parameters
+from workkit.tasks.signature import RESOURCE, check_upgrade, read_parameters
 from workkit.tasks.task import Task
 
 if TYPE_CHECKING:
     from workkit.store.connections.target import RedisLike
 
-__all__ = ["CronEntry", "TaskKeywords", "Tasks", "is_interactive"]
+__all__ = ["CronEntry", "TaskKeywords", "Tasks"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,8 +48,6 @@ L = TypeVar("L", bound=Callable[[], Any])
 Upgrade = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 _OWN: Final = ("name", "unknown", "upgrade")
-#: The namespaces of functions that are defined again and again: notebooks and prompts.
-_INTERACTIVE: Final = "__main__"
 
 
 class TaskKeywords(JobKeywords, total=False):
@@ -140,7 +143,7 @@ class Tasks(Modes):
             InvalidName: The name is empty, reserved or taken.
             InvalidOption: An option is unknown or out of its range.
         """
-        names = _names_of(inspect.currentframe())
+        names = names_of(inspect.currentframe())
         if function is not None:
             return self._keep(self._make(function, options, names))
 
@@ -168,14 +171,15 @@ class Tasks(Modes):
             InvalidSpec: The spec is outside the grammar, or never due.
             InvalidHandler: As for `task`, or a parameter has no default.
             InvalidName: As for `task`.
-            InvalidOption: As for `task`.
+            InvalidOption: As for `task`, or `catch_up_s` is out of its range.
         """
         from workkit.cron import parse
 
         if not isinstance(spec, str):
             raise InvalidOption(f'cron needs a spec: @tasks.cron("0 4 * * *"), not {shown(spec)}')
         parse(spec)
-        names = _names_of(inspect.currentframe())
+        check_catch_up(catch_up_s)
+        names = names_of(inspect.currentframe())
 
         def decorate(function: Callable[P, R], /) -> Task[P, R]:
             made: Task[P, R]
@@ -211,7 +215,7 @@ class Tasks(Modes):
         Raises:
             InvalidHandler: It is another function.
         """
-        check_lifespan(function)
+        read_lifespan(function)
         self._lifespans.append(function)
         self._changed()
         return function
@@ -246,10 +250,7 @@ class Tasks(Modes):
             raise InvalidOption(
                 f'task {name!r}: unknown must be "refuse" or "ignore", not {shown(unknown)}'
             )
-        if upgrade is not None and not callable(upgrade):
-            raise InvalidOption(
-                f"task {name!r}: upgrade must be a function of the args, not {shown(upgrade)}"
-            )
+        check_upgrade(name, upgrade)
         parameters = read_parameters(name, function, names)
         codec = Codec(
             name,
@@ -264,9 +265,9 @@ class Tasks(Modes):
         known = self._tasks.get(task.name)
         if known is task:
             return task
-        if known is not None and not _is_again(known.function, task.function):
+        if known is not None and not is_again(known.function, task.function):
             raise InvalidName(
-                f"task {task.name!r} is registered already, by {_place(known.function)}; give one "
+                f"task {task.name!r} is registered already, by {place(known.function)}; give one "
                 "of them another name: @tasks.task(name=...)"
             )
         self._tasks[task.name] = task
@@ -320,7 +321,9 @@ class Tasks(Modes):
 
     # Enqueuing.
 
-    def connect(self, namespace: str, redis: RedisLike, **options: Any) -> None:
+    def connect(
+        self, namespace: str, redis: RedisLike, **options: Unpack[EnqueuerKeywords]
+    ) -> None:
         """Say where `Task.enqueue` and its siblings enqueue; connections open when they are used.
 
         Args:
@@ -329,9 +332,11 @@ class Tasks(Modes):
             **options: Further options of `Enqueuer`, such as `max_job_bytes`.
 
         Raises:
-            InvalidOption: `redis` is neither a client nor a URL, or an option is not valid.
+            InvalidOption: `redis` is neither a client nor a URL, or an option is unknown or not
+                valid.
             InvalidName: The namespace is not valid.
         """
+        check_unknown("tasks.connect", options, EnqueuerKeywords.__annotations__)
         self.close()
         self.outlet = ServerOutlet(namespace, redis, **options)
 
@@ -344,36 +349,3 @@ class Tasks(Modes):
         """Close the connections of this event loop; they open again when needed."""
         if isinstance(self.outlet, ServerOutlet):
             await self.outlet.close_async()
-
-
-def _names_of(frame: Any) -> dict[str, Any]:
-    """Return the local names where a decorator was called, to resolve annotations in quotes."""
-    caller = frame.f_back if frame is not None else None
-    if caller is None or caller.f_locals is caller.f_globals:
-        return {}
-    return dict(caller.f_locals)
-
-
-def is_interactive() -> bool:
-    """Tell whether this is a session of cells or lines, such as a notebook, and not a script."""
-    return not hasattr(sys.modules[_INTERACTIVE], "__file__")
-
-
-def _is_again(known: Callable[..., Any], function: Callable[..., Any]) -> bool:
-    """Tell whether a function is the known one, defined again: a cell, or a reloaded module."""
-    if _name(known) != _name(function):
-        return False
-    module = getattr(known, "__module__", "")
-    if module == _INTERACTIVE and is_interactive():
-        return True
-    return _place(known) == _place(function)
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return f"{getattr(function, '__module__', '')}.{label(function)}"
-
-
-def _place(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
-    return f"{_name(function)}{where}"

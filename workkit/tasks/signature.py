@@ -17,13 +17,18 @@ import msgspec
 from workkit.core.job import Job
 from workkit.core.options import shown
 from workkit.engine.handling.results import label
-from workkit.engine.handling.shapes import is_generator
-from workkit.errors import InvalidHandler
-from workkit.tasks.models import is_model
+from workkit.engine.handling.shapes import is_async, is_generator
+from workkit.engine.handling.values import class_of, named
+from workkit.errors import InvalidHandler, InvalidOption
+from workkit.tasks.models import is_model, unwritten
 
-__all__ = ["RESOURCE", "Parameter", "read_parameters"]
+__all__ = ["RESOURCE", "Parameter", "check_upgrade", "read_parameters"]
 
 _RIGHT: Final = "def send_email(address: str, retries: int = 3) -> None"
+_UNRESOLVED: Final = (
+    "cannot be resolved ({}); define or import the name at the top of the module, not below if "
+    "TYPE_CHECKING"
+)
 _JOB_NAMES: Final = frozenset({"job", "_job"})
 
 
@@ -49,7 +54,7 @@ class Parameter(NamedTuple):
 
     Attributes:
         name: Its name, which is the key in the args of jobs.
-        type: Its annotation, resolved.
+        type: Its annotation, resolved; of a resource, the class or the union of classes.
         default: Its default; `inspect.Parameter.empty` without one.
         by_name: Whether it can only be passed by its name.
         is_resource: Whether the pool passes what a lifespan has yielded, rather than an arg.
@@ -76,6 +81,8 @@ def read_parameters(
         InvalidHandler: The function cannot be a task; the message shows the right form.
     """
     what = f"task {name!r}"
+    if isinstance(function, classmethod):
+        raise _is_method(what, "cls")
     if not callable(function):
         raise InvalidHandler(f"{what} must be a function such as {_RIGHT}; got {shown(function)}")
     if isinstance(function, type):
@@ -94,6 +101,8 @@ def read_parameters(
             f"{what} has no signature that can be read; wrap {label(function)} in a function such "
             f"as {_RIGHT}"
         ) from None
+    except NameError as error:  # from Python 3.14 on, annotations are evaluated here
+        raise InvalidHandler(f"{what}: an annotation {_UNRESOLVED.format(error)}") from None
     found = list(signature.parameters.values())
     for at, parameter in enumerate(found):
         _check_kind(what, parameter, first=at == 0)
@@ -101,14 +110,35 @@ def read_parameters(
     return [_parameter(what, parameter, hints) for parameter in found]
 
 
+def check_upgrade(name: str, upgrade: object) -> None:
+    """Refuse an upgrade that cannot be called with the args, or that nobody would await.
+
+    Raises:
+        InvalidOption: The message shows the right form.
+    """
+    if upgrade is None:
+        return
+    what = f"task {name!r}: upgrade must be a function of the args, "
+    form = "such as def upgrade(args: dict[str, Any]) -> dict[str, Any]"
+    if not callable(upgrade):
+        raise InvalidOption(f"{what}{form}, not {shown(upgrade)}")
+    if is_async(upgrade) or is_generator(upgrade):
+        raise InvalidOption(f"{what}{form}, without async and without yield")
+    try:
+        signature = inspect.signature(upgrade)
+    except (TypeError, ValueError):
+        return  # a built-in without a signature; the first call shows errors
+    try:
+        signature.bind({})
+    except TypeError:
+        raise InvalidOption(f"{what}{form}; it has the signature {signature!s:.200}") from None
+
+
 def _check_kind(what: str, parameter: inspect.Parameter, *, first: bool) -> None:
     """Refuse a parameter that the args of a job cannot fill."""
     own = parameter.name
-    if first and own in {"self", "cls"} and parameter.annotation is parameter.empty:
-        raise InvalidHandler(
-            f"{what} takes {own}, so it is a method, and a job has no object to call it on; write "
-            f"a function outside the class, such as {_RIGHT}, and pass what it needs as args"
-        )
+    if first and own in {"self", "cls"}:
+        raise _is_method(what, own)
     if parameter.kind is parameter.VAR_POSITIONAL:
         raise InvalidHandler(
             f"{what} takes *{own}, but the args of a job have names; write a parameter with a "
@@ -131,6 +161,13 @@ def _check_kind(what: str, parameter: inspect.Parameter, *, first: bool) -> None
             f"{what}: the parameter {own} has no annotation, so its type is unknown; write "
             f"{own}: int or {own}: str, or {own}: Any for any JSON value"
         )
+
+
+def _is_method(what: str, own: str) -> InvalidHandler:
+    return InvalidHandler(
+        f"{what} takes {own}, so it is a method, and a job has no object to call it on; write "
+        f"a function outside the class, such as {_RIGHT}, and pass what it needs as args"
+    )
 
 
 def _takes_job(what: str, own: str) -> InvalidHandler:
@@ -159,8 +196,7 @@ def _hints(what: str, function: Callable[..., Any], names: Mapping[str, Any]) ->
             hints.update(typing.get_type_hints(stub, dict(found), dict(names), include_extras=True))
         except Exception as error:  # noqa: BLE001 - an annotation may hold any code
             raise InvalidHandler(
-                f"{what}: the annotation {hint!s} of {key} cannot be resolved ({error}); define "
-                "or import the name at the top of the module, not below if TYPE_CHECKING"
+                f"{what}: the annotation {hint!s} of {key} {_UNRESOLVED.format(error)}"
             ) from None
     return hints
 
@@ -174,11 +210,18 @@ def _parameter(what: str, parameter: inspect.Parameter, hints: Mapping[str, Any]
     if not is_resource and (alien := _alien(what, own, hint)) is not None:
         if alien is not hint or default is not parameter.empty or _is_standard(alien):
             raise InvalidHandler(
-                f"{what}: {own} has the type {_named(hint)}, and {_named(alien)} has no JSON form; "
+                f"{what}: {own} has the type {named(hint)}, and {named(alien)} has no JSON form; "
                 "pass an id or a path, or a dataclass of plain values. For an object that a "
-                f"lifespan opens, write {own}: {_named(hint)} = tasks.resource"
+                f"lifespan opens, write {own}: {named(hint)} = tasks.resource"
             )
         is_resource = True
+    if is_resource:
+        try:
+            hint = class_of(hint)
+        except TypeError as error:
+            raise InvalidHandler(
+                f"{what}: {own} is to get what a lifespan yields, and {error}"
+            ) from None
     by_name = parameter.kind is parameter.KEYWORD_ONLY
     return Parameter(own, hint, default, by_name, is_resource)
 
@@ -186,10 +229,6 @@ def _parameter(what: str, parameter: inspect.Parameter, hints: Mapping[str, Any]
 def _is_standard(kind: Any) -> bool:
     module = getattr(kind, "__module__", "").partition(".")[0]
     return not isinstance(kind, type) or module in sys.stdlib_module_names
-
-
-def _named(hint: Any) -> str:
-    return hint.__name__ if type(hint) is type else str(hint).removeprefix("typing.")
 
 
 def _alien(what: str, own: str, hint: Any) -> Any:
@@ -201,11 +240,14 @@ def _alien(what: str, own: str, hint: Any) -> Any:
     try:
         info = msgspec.inspect.type_info(hint)
     except Exception as error:  # noqa: BLE001 - classes may hold any code
-        raise InvalidHandler(f"{what}: {own} has a type that cannot be read: {error}") from None
+        remedy = next((each for part, each in _REMEDIES.items() if part in str(error)), "")
+        raise InvalidHandler(
+            f"{what}: {own} has a type that cannot be read: {error}{remedy}"
+        ) from None
     try:
         return _alien_in(info, set())
     except InvalidHandler as error:
-        raise InvalidHandler(f"{what}: {own} has the type {_named(hint)}, and {error}") from None
+        raise InvalidHandler(f"{what}: {own} has the type {named(hint)}, and {error}") from None
 
 
 def _alien_in(info: Any, seen: set[int]) -> Any:
@@ -216,6 +258,16 @@ def _alien_in(info: Any, seen: set[int]) -> Any:
         raise InvalidHandler("the keys of its dict have no text form; use str or int keys")
     if isinstance(info, msgspec.inspect.CustomType):
         return None if is_model(info.cls) else info.cls
+    if isinstance(info, msgspec.inspect.DataclassType) and is_model(info.cls):
+        raise InvalidHandler(
+            f"{info.cls.__name__} is a dataclass of pydantic, whose validators would not run; make "
+            "it a BaseModel, or a dataclass of Python"
+        )
+    if isinstance(info, msgspec.inspect.DataclassType) and (private := unwritten(info.cls)):
+        raise InvalidHandler(
+            f"the field {private} of {info.cls.__name__} would not be written, since it begins "
+            "with an underscore; give it another name"
+        )
     if isinstance(info, (list, tuple)):
         return next((bad for each in info if (bad := _alien_in(each, seen)) is not None), None)
     if isinstance(info, (msgspec.inspect.Type, msgspec.inspect.Field)):
@@ -225,6 +277,19 @@ def _alien_in(info: Any, seen: set[int]) -> Any:
     return None
 
 
+#: What helps, by a part of msgspec's message.
+_REMEDIES: Final = {
+    "more than one custom type": "; put the union into a model: pydantic.RootModel[A | B]",
+    "containing a custom type": "; put the union into a model: pydantic.RootModel[A | B]",
+    "more than one dataclass": "; write structs with tags: class A(msgspec.Struct, tag=True)",
+    "more than one dict-like": "; write structs with tags: class A(msgspec.Struct, tag=True)",
+    "must be tagged": ": class A(msgspec.Struct, tag=True)",
+    "more than one str-like": "; write two parameters, or str, and parse it in the function",
+    "more than one array-like": "; write one of them, such as list",
+    "Enums must contain": "; write values of one kind",
+    "InitVar": "; make it a field, or write a dataclass only for the args",
+    "Literal may only contain": "; write their values, or the enum itself",
+}
 _INFO: Final = (msgspec.inspect.Type, msgspec.inspect.Field)
 #: Types that are no keys of a JSON object.
 _NO_KEYS: Final = (

@@ -74,6 +74,10 @@ class Task(Generic[P, R_co]):
     def __repr__(self) -> str:
         return f"Task({self.name!r})"
 
+    def __reduce__(self) -> str:
+        """Pickle by reference, as functions are, so that a pool of processes can run the task."""
+        return getattr(self, "__qualname__", self.name)
+
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """Return a call of this task, for any method of an enqueuer.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
@@ -184,13 +185,29 @@ def test_a_pool_without_jobs_does_not_start(here: Path) -> None:
     assert stderr.splitlines()[-1].startswith("workkit: the pool has no jobs")
 
 
-def test_a_start_hook_that_fails_is_told_with_its_traceback(here: Path) -> None:
-    tasks = f"{TASKS}\n@pool.on_start\ndef connect():\n    raise OSError('the database is down')\n"
+FAILING: Final = {
+    "a start hook": "@pool.on_start\ndef connect():\n    fail()\n",
+    "a lifespan": "@pool.lifespan\ndef connect():\n    fail()\n    yield\n",
+    "an async lifespan": "@pool.lifespan\nasync def connect():\n    fail()\n    yield\n",
+}
+
+
+@pytest.mark.parametrize("what", FAILING)
+def test_what_fails_at_the_start_is_told_with_the_users_part_of_its_traceback(
+    here: Path, what: str
+) -> None:
+    fail = "def fail():\n    raise OSError('the database is down')\n"
+    tasks = f"{TASKS}\n{fail}{FAILING[what]}"
     with worker(Shell("redis://127.0.0.1:1", "work"), here, tasks=tasks) as process:
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "the pool could not be started" in stderr
+    assert ("the lifespan connect failed before its yield: OSError" in stderr) == (
+        what != "a start hook"
+    )
     assert stderr.endswith("OSError: the database is down\n")
+    files = re.findall(r'File "(.*)", line', stderr)
+    assert [Path(file).name for file in files] == ["tasks.py", "tasks.py"]
 
 
 def test_a_module_that_does_not_load_is_told_by_the_process_itself(here: Path) -> None:

@@ -157,3 +157,30 @@ def test_the_librarys_own_facts_are_in_the_json(
     facts = {name: record[name] for name in ("job_name", "job_id", "fails", "outcome")}
     assert facts == {"job_name": "work", "job_id": job.id, "fails": 1, "outcome": "dead"}
     assert Client(namespace, redis_url).dead_jobs().total == 1
+
+
+def test_a_record_on_its_way_while_the_application_is_loaded_is_written_once(
+    logs: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs(as_json=True)
+    own = logging.getLogger("workkit")
+    logging.getLogger().handlers = []
+    worker = WorkerLogging(None, as_json=True)
+
+    class Loads(logging.Handler):
+        """Stands for the thread that loads the application while another delivers the record."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            own.removeHandler(self)
+            worker.application_loaded()
+
+    own.addHandler(Loads())
+    for message in ("first", "second"):
+        own.warning(message)
+    assert [record["message"] for record in records(capsys)] == ["first", "second"]
+    own.handlers = []
+    logging.getLogger().handlers = []
+    worker = WorkerLogging(None, as_json=True)
+    own.handlers.insert(0, Loads())
+    own.warning("third")
+    assert [record["message"] for record in records(capsys)] == ["third"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from workkit.core.options import JobOptions, near_match
+from workkit.core.options import JobOptions, check_unknown
 from workkit.engine.handling.shapes import Shape, is_async, read_shape
 from workkit.errors import InvalidHandler, InvalidOption
 
@@ -31,12 +31,7 @@ def read_options(name: str, options: Mapping[str, Any], *others: str) -> JobOpti
         InvalidOption: An option is unknown or out of its range.
         InvalidHandler: The backoff has another signature.
     """
-    known = (*others, *JobOptions.__dataclass_fields__)
-    if unknown := sorted(set(options) - set(JobOptions.__dataclass_fields__)):
-        raise InvalidOption(
-            f"job {name!r}: no option {', '.join(unknown)}{near_match(unknown[0], known)}; "
-            f"there are {', '.join(known)}"
-        )
+    check_unknown(f"job {name!r}", options, (*others, *JobOptions.__dataclass_fields__))
     try:
         read = JobOptions(**options)
         if read.backoff is not None:

@@ -334,5 +334,5 @@ class Lives:
 def report_failure(error: LifespanFailed, when: str = "") -> None:
     """Log the error of a lifespan, with the user's traceback if that can be shown."""
     cause = error.__cause__
-    shows = cause is not None and fingerprint.can_be_logged(cause)
+    shows = cause is not None and fingerprint.can_be_logged(fingerprint.without_own_frames(cause))
     _log.error("%s%s", error, when, exc_info=cause if shows else None)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+import types
+import typing
 from typing import Any, TypeVar
 
 from workkit.core.current import execution_here
-from workkit.errors import PoolState
+from workkit.errors import InvalidOption, PoolState
 
-__all__ = ["Values", "value_of"]
+__all__ = ["Values", "class_of", "named", "value_of"]
 
 T = TypeVar("T")
 
@@ -35,19 +39,60 @@ class Values:
 
         Raises:
             PoolState: No lifespan has yielded one.
+            InvalidOption: It is not a class.
         """
         try:
             found: T = self._found[kind]
         except KeyError:
-            exact = [value for value in self._values if type(value) is kind]
-            fitting = exact or [value for value in self._values if isinstance(value, kind)]
+            try:
+                wanted = class_of(kind)
+            except TypeError as error:
+                raise InvalidOption(f"lifespan_value needs a class: {error}") from None
+            exact = [value for value in self._values if type(value) is wanted]
+            fitting = exact or [value for value in self._values if isinstance(value, wanted)]
             if not fitting:
                 there = ", ".join(type(value).__name__ for value in self._values) or "nothing"
                 raise PoolState(
-                    f"no lifespan of the pool has yielded a {kind.__name__}, but {there}"
+                    f"no lifespan of the pool has yielded a {named(kind)}, but {there}"
                 ) from None
             found = self._found[kind] = fitting[0]
         return found
+
+
+def class_of(hint: Any) -> Any:
+    """Return the class, or the union of classes, to which the objects of an annotation belong.
+
+    Parameters of generics, such as those of ``Pool[Record]``, and None are left out.
+
+    Raises:
+        TypeError: `isinstance` cannot tell.
+    """
+    if hint is Any:
+        return object
+    if isinstance(hint, typing.NewType):
+        return class_of(hint.__supertype__)
+    if (alias := getattr(typing, "TypeAliasType", None)) and isinstance(hint, alias):
+        return class_of(hint.__value__)
+    origin, inside = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return class_of(inside[0])
+    if origin in {typing.Union, types.UnionType}:
+        classes = [class_of(each) for each in inside if each is not types.NoneType]
+        return functools.reduce(operator.or_, classes)
+    kind = hint if origin is None else origin
+    try:
+        isinstance(None, kind)
+    except TypeError:
+        remedy = (
+            "; decorate it with @runtime_checkable" if getattr(kind, "_is_protocol", False) else ""
+        )
+        raise TypeError(f"isinstance does not take {named(hint)}{remedy}") from None
+    return kind
+
+
+def named(hint: Any) -> str:
+    """Return an annotation as short text for a message."""
+    return hint.__name__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
 
 
 def value_of(kind: type[T]) -> T:

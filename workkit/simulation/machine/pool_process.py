@@ -23,7 +23,7 @@ from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Runner
 from workkit.engine.serving import Serving
 from workkit.engine.spec import PoolSpec
-from workkit.errors import ServerError
+from workkit.errors import ServerError, WorkkitError
 from workkit.simulation.machine.durations import Takes
 from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.lifespans import SimulatedLives
@@ -219,12 +219,18 @@ class PoolProcess:
         def entered(failed: BaseException | None) -> None:
             if failed is not None:
                 self._fail(failed)
-            else:
-                self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
+                return
+            try:
+                for check in self._spec.value_checks:
+                    check(self.values)
+            except WorkkitError as error:
+                self._start_failed(check, error)
+                return
+            self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
 
         self._lives.enter(entered)
 
-    def _start_failed(self, _hook: Callable[[], Any], error: BaseException) -> None:
+    def _start_failed(self, _what: object, error: BaseException) -> None:
         self._lives.leave(lambda _failed: self._fail(error))
 
     def _fail(self, error: BaseException) -> None:

@@ -268,19 +268,33 @@ def _run(ctx: click.Context, target: str, pool: WorkerPool, run: Callable[[], bo
     except ThreadsRefusedError as error:
         exits.complain(error)
         ctx.exit(exits.REPLACE)
-    except LifespanFailed:
+    except LifespanFailed as error:
         if not pool.pool_id:  # else it ran, and has logged this
-            log.exception("the pool could not be started")
+            _log_failed_start(error, error.__cause__)
         ctx.exit(exits.REPLACE if pool.ended_itself else exits.USAGE)
     except WorkkitError:
         raise
-    except Exception:  # a start hook may raise anything
-        log.exception("the pool could not be started")
+    except Exception as error:  # noqa: BLE001 - a start hook may raise anything
+        _log_failed_start(None, error)
         ctx.exit(exits.USAGE)
     if not was_told:
         log.error("the pool ended by itself; start the process again")
         ctx.exit(exits.REPLACE)
     log.info("stopped")
+
+
+def _log_failed_start(what: Exception | None, cause: BaseException | None) -> None:
+    """Log why a pool could not be started, with the user's part of the traceback.
+
+    Args:
+        what: An error of ours that says it; None if only the cause does.
+        cause: The error of the user's code, or None.
+    """
+    from workkit.core.fingerprint import can_be_logged, without_own_frames
+
+    shows = cause is not None and can_be_logged(without_own_frames(cause))
+    message = "the pool could not be started" + (f": {what}" if what is not None else "")
+    logging.getLogger("workkit").error(message, exc_info=cause if shows else None)
 
 
 class _Early:

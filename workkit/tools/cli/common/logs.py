@@ -20,8 +20,15 @@ from workkit.engine.process.courier import COURIER
 
 __all__ = ["WorkerLogging"]
 
+#: The attribute of a record that has reached our handler: it may be on two loggers for a moment.
+_WRITTEN: Final = "_workkit_written"
 #: The standard attributes of a record; other attributes come from `extra`.
-_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    _WRITTEN,
+}
 #: The fields of a JSON line; an `extra` of the same name gets an underscore appended.
 _TAKEN: Final = frozenset({"time", "level", "process", "pid", "logger", "message", "traceback"})
 _INDENT: Final = "    "
@@ -46,11 +53,12 @@ class WorkerLogging:
 
     def application_loaded(self) -> None:
         """Yield to the application's own logging; log all records if it has none."""
-        self._workkit.removeHandler(self._handler)
         root = logging.getLogger()
         if not root.handlers:
+            # Added before it is removed below: the courier may be delivering a record meanwhile.
             root.addHandler(self._handler)
             root.setLevel(self._level or logging.INFO)
+        self._workkit.removeHandler(self._handler)
 
 
 class _Handler(logging.StreamHandler[Any]):
@@ -62,8 +70,10 @@ class _Handler(logging.StreamHandler[Any]):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Queue a record; the calling thread knows the job."""
-        if not self.filter(record):
+        if vars(record).get(_WRITTEN) is self or not self.filter(record):
             return False
+        if record.name == "workkit":  # other records reach only one of the two loggers
+            setattr(record, _WRITTEN, self)
         record = _with_job(record)
         if not COURIER.carry(self.emit, record):
             self.emit(record)
