@@ -11,8 +11,9 @@ from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
 from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
-from workkit import Client, Enqueuer, Job
+from workkit import Client, Enqueuer, Job, ServerRefused
 from workkit.core.clock import SystemClock
+from workkit.store import scripts
 
 BATCH = 500
 
@@ -169,6 +170,44 @@ def test_two_requeuers_move_every_job_once(stage: EngineStage) -> None:
                 del exchanges[pool]
     assert pages == 2
     assert len(set(stage.waiting("work"))) == len(stage.waiting("work")) == 100
+
+
+def test_a_pool_leaves_due_jobs_to_a_faster_one_until_that_is_gone(stage: EngineStage) -> None:
+    pools = []
+    for _ in range(2):
+        worker = stage.pool()
+        worker.job("work", nothing)
+        pools.append(stage.stepped(worker))
+    fast, slow = (pool.engine.requeuer for pool in pools)
+    for _ in range(3):
+        stage.enqueuer.enqueue_in("work", 1)
+    stage.clock.advance(1)
+    step = slow.step(stage.clock.read())
+    trip = next(step)
+    while trip.commands[0][0] is not scripts.MOVE:
+        trip = step.send(pools[1].link.send(trip.commands))
+    pools[0].duty("requeuer")  # while the other is about to move what it has read
+    with pytest.raises(StopIteration):
+        while True:
+            trip = step.send(pools[1].link.send(trip.commands))
+    assert fast.courtesy_s == 0
+    assert 0 < slow.courtesy_s < 0.1
+    # The faster one is gone.
+    stage.enqueuer.enqueue_in("work", 1)
+    stage.clock.advance(1)
+    pools[1].duty("requeuer")
+    assert len(stage.waiting("work")) == 4
+    assert slow.courtesy_s == 0
+
+
+@pytest.mark.parametrize("place", ["scheduled", "retry"])
+def test_a_set_of_a_wrong_type_is_reported_by_the_requeuer(stage: EngineStage, place: str) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    stage.redis.set(stage.key(place), "no set")
+    with pytest.raises(ServerRefused, match="WRONGTYPE"):
+        pool.duty("requeuer")
 
 
 def test_what_is_no_job_is_buried_and_holds_up_nobody(stage: EngineStage) -> None:

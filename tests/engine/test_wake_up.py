@@ -21,7 +21,6 @@ from workkit import Client, Enqueuer, Job, WorkerPool
 from workkit.core.clock import SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import encode
-from workkit.engine.dispatch.dispatcher import LOOK_S
 from workkit.engine.engine import Engine
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners import HandlerRunner
@@ -185,7 +184,7 @@ def test_an_idle_pool_is_not_woken_by_jobs_that_it_may_not_claim(
             stopping.join()
 
 
-def test_an_idle_pool_looks_once_at_a_job_that_is_scheduled(
+def test_a_job_that_is_scheduled_does_not_end_the_watch_on_the_queues(
     private_server: PrivateServer, wait_until: WaitUntil
 ) -> None:
     server = private_server()
@@ -193,25 +192,24 @@ def test_an_idle_pool_looks_once_at_a_job_that_is_scheduled(
     pool.job("work", lambda job: None)
     enqueuer = Enqueuer("n", server.url)
 
-    def looks() -> tuple[int, int]:
-        """Count the looks that were watched, and all looks; each reads the heads of two sets."""
-        calls: Any = redis.info("commandstats")
-        watched = calls.get("cmdstat_client|caching", {"calls": 0})["calls"]
-        return watched, calls.get("cmdstat_zrange", {"calls": 0})["calls"] // 2
+    def calls(name: str) -> int:
+        stats: Any = redis.info("commandstats")
+        found: int = stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]
+        return found
 
     with pool:
         enqueuer.enqueue_in("work", 3_600)  # the connection and the script are known from now on
         until_idle(pool, wait_until)
         driver: Any = pool._driver
-        dispatcher, clock = driver.engine.dispatcher, SystemClock()
-        wait_until(lambda: clock.read().monotonic_s - dispatcher._looked_at > LOOK_S)
-        assert driver._link.armed
-        before = looks()
-        enqueuer.enqueue_in("work", 7_200)
-        wait_until(lambda: looks()[0] > before[0])
-        until_idle(pool, wait_until)
-        after = looks()
-    assert after[1] - before[1] == after[0] - before[0]
+        wait_until(lambda: driver.engine.dispatcher._looked_at > 0 and driver._link.armed)
+        read, looked = calls("client|caching"), calls("exists")
+        for _ in range(3):
+            enqueuer.enqueue_in("work", 7_200)
+            wait_until(lambda: driver._link.stale)
+            assert driver._link.armed
+            wait_until(lambda: not driver._link.stale)
+        assert calls("client|caching") - read == 3
+        assert calls("exists") == looked  # a look asks which queues exist
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -234,24 +232,71 @@ def test_a_server_that_forgets_at_once_what_it_is_to_announce_is_polled(
         assert noise.is_deaf(clock.read())
 
 
-def test_a_flood_of_scheduled_jobs_makes_no_pool_deaf(
-    make_pool: MakePool, enqueuer: Enqueuer, wait_until: WaitUntil
+def test_a_flood_of_jobs_that_others_take_makes_no_pool_deaf(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    redis_client: Any,
+    namespace: str,
+    wait_until: WaitUntil,
 ) -> None:
     pool, ran = make_pool(concurrency=2), Notes()
     pool.job("work", ran)
+    queue = f"{namespace}:jobs:work"
     with pool:
         driver: Any = pool._driver
         noise, clock = driver._serving._noise, SystemClock()
         until_idle(pool, wait_until)
 
         def asked() -> bool:
-            enqueuer.enqueue_in("work", 600)
+            with redis_client.pipeline(transaction=True) as pipe:
+                pipe.lpush(queue, RAW).rpop(queue).execute()
             return bool(noise._asked_s > 0)
 
         wait_until(asked, 20)
         enqueuer.enqueue("work")
         ran.wait_for(1)
         assert not noise.is_deaf(clock.read())
+
+
+def test_a_flood_of_scheduled_jobs_is_no_noise(
+    make_pool: MakePool, enqueuer: Enqueuer, wait_until: WaitUntil
+) -> None:
+    pool, ran = make_pool(concurrency=2), Notes()
+    pool.job("work", ran)
+    with pool:
+        until_idle(pool, wait_until)
+        driver: Any = pool._driver
+        for _ in range(200):
+            enqueuer.enqueue_in("work", 600)
+            assert not driver._serving._noise.is_loud
+        enqueuer.enqueue("work")
+        ran.wait_for(1)
+
+
+@pytest.mark.parametrize("how", ["the server has lost all data", "the connection was closed"])
+def test_a_pool_that_starts_its_watch_again_hears_of_due_jobs(
+    private_server: PrivateServer, wait_until: WaitUntil, how: str
+) -> None:
+    server = private_server()
+    pool, redis = WorkerPool("n", server.url, concurrency=2), Redis.from_url(server.url)
+    ran, enqueuer = Notes(), Enqueuer("n", server.url)
+    pool.job("work", ran)
+    with pool:
+        driver: Any = pool._driver
+        until_idle(pool, wait_until)
+        looked_at = driver.engine.dispatcher._looked_at
+        if how == "the server has lost all data":
+            redis.flushall()
+        else:
+            (dispatcher,) = [
+                each for each in redis.client_list() if each["name"] == "workkit-dispatcher"
+            ]
+            redis.client_kill_filter(_id=dispatcher["id"])
+        wait_until(lambda: driver.engine.dispatcher._looked_at > looked_at)
+        for count in range(1, 4):
+            until_idle(pool, wait_until)
+            enqueuer.enqueue_in("work", 0)
+            ran.wait_for(count)
 
 
 @pytest.mark.slow

@@ -11,8 +11,11 @@ from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.verdicts import verdicts
 from tests.support.handlers import nothing
 from workkit import Job
+from workkit.core import job as wire
+from workkit.core.entropy import Entropy
 from workkit.core.probes import Incoming, Where
 from workkit.simulation import Faults, SimulatedPool, Simulation
+from workkit.simulation.checkers import DueJobsMove, all_checkers
 from workkit.simulation.exploration.playing import DEFAULT_FAULTS
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "everything",
     "half_reaped",
     "late",
+    "on_time",
     "poison",
     "reaping",
     "two_hundred_jobs",
@@ -210,6 +214,27 @@ def late(sim: Simulation) -> None:
         sim.at(0.4 * n, sim.enqueuer.enqueue, "work", {"n": n})
 
 
+def on_time(sim: Simulation) -> None:
+    """Idle pools; now and then somebody schedules a job that is due soon, also in Go's way."""
+    entropy = Entropy(f"{sim.seed}/on time")
+    for _ in range(2):
+        sim.pool(concurrency=2).job("work", nothing)
+    sim.client.pause("work")  # so that no job wakes the pools
+    sim.at(_ON_TIME_S - 1, sim.client.unpause, "work")
+    at_s = 10.0
+    while at_s < _ON_TIME_S - 20:
+        if entropy.below(3):
+            sim.at(at_s, sim.enqueuer.enqueue_in, "work", entropy.uniform(0, 3), {"at": at_s})
+        else:
+            sim.at(at_s, _schedule_in_go, sim, f"{at_s:024.9f}")
+        at_s += entropy.uniform(0, 1) if entropy.below(4) == 0 else entropy.uniform(10, 40)
+
+
+def _schedule_in_go(sim: Simulation, job_id: str) -> None:
+    raw = wire.encode("work", job_id, int(sim.now_s), b"null")
+    sim.server.execute([("ZADD", sim.keys.scheduled, int(sim.now_s), raw)])
+
+
 def half_reaped(sim: Simulation) -> None:
     """A pool that freezes, and Go pools that requeue its jobs and die before they remove it."""
     pool = sim.pool(concurrency=4)
@@ -226,6 +251,8 @@ def _requeue_in_go(sim: Simulation, pool: SimulatedPool) -> None:
         go_peer.requeue(sim, pool.pool_id, "work")
 
 
+_ON_TIME_S = 300.0
+
 #: The worlds by name, with their rates of faults, for the mutants: what `PlaySettings` takes.
 SCENARIOS: dict[str, tuple[Any, ...]] = {
     "everything": (everything, DEFAULT_FAULTS),
@@ -235,6 +262,12 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "half_reaped": (half_reaped, Faults(freeze=120)),
     "late": (late, Faults(slow=60)),
     "late_and_lost": (late, Faults(freeze=200, lose=400)),
+    "on_time": (
+        on_time,
+        Faults(freeze=60, crash=60),
+        [*all_checkers(), DueJobsMove()],
+        _ON_TIME_S,
+    ),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
     "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from workkit.core import job as wire
 from workkit.core.entropy import Entropy
+from workkit.core.job import PERIODIC
 from workkit.simulation import Checker, SimulatedPool, Simulation
-from workkit.simulation.checkers import HandlerRun, RedisChange
+from workkit.simulation.checkers import HandlerRun, RedisChange, TakenSlots
 from workkit.store.scripts import Script
 
 __all__ = ["GoHasRun", "GoPool", "LimitsHoldInGo", "OldArgsAreOver", "expel", "requeue"]
@@ -273,24 +274,34 @@ class OldArgsAreOver(Checker):
 
 
 class GoHasRun(Checker):
-    """Slots that Go pools plan run, and a slot that a Go pool has run does not run again."""
+    """Slots that Go pools plan run, and a slot that a Go pool has run does not run again.
+
+    `TakenSlots` describes the only exception.
+    """
 
     rule = "cron slots of Go pools run once"
 
     def __init__(self) -> None:
         self._begun: set[str] = set()
         self._of_go: set[str] = set()
+        self._taken = TakenSlots()
 
     def changed(self, change: RedisChange) -> None:
         """Note which slots Go pools have settled."""
+        self._taken.changed(self.scene, change, self._of_go)
         if change.command == "go_settle":
             self._of_go |= {move.job_id for move in change.moves if move.after is None}
 
     def started(self, run: HandlerRun) -> None:
         """Look whether a Go pool has run it."""
         self._begun.add(run.job_id)
-        if run.job_id in self._of_go and run.job_id.startswith("periodic:"):
+        excused = self._taken.excuse(run)
+        if run.job_id in self._of_go and run.job_id.startswith(PERIODIC) and not excused:
             self.violated(f"{run.pool} runs what a Go pool has run", run.job_id)
+
+    def crashed(self, pool: str) -> None:
+        """Forget the claims of a crashed process."""
+        self._taken.crashed(pool)
 
     def at_rest(self) -> None:
         """Look whether everything that was planned has run."""

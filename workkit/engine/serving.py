@@ -12,13 +12,14 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 from workkit.core.clock import Clock
+from workkit.engine.agenda import Agenda
 from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.duties.requeuer import UNTOLD_S
 from workkit.engine.engine import Engine
 from workkit.engine.noise import Noise
 from workkit.engine.process.outage import Outage
 from workkit.errors import ServerError
-from workkit.store.calls import exchange, queues, reap
+from workkit.store.calls import exchange, move, queues, reap
 from workkit.store.connections.routine import Alarm, ChangeListener, Routine, Wait, WatchRequest
 from workkit.store.round_trip import RoundTrip, Step, ping
 
@@ -76,6 +77,8 @@ class Serving:
         self._hurry_requeuer = hurry_requeuer
         self._outage = Outage("dispatcher", engine.clock, engine.sources.entropy)
         self._noise = Noise(2 + engine.identity.jobs)
+        self._agenda = Agenda()
+        self._due_keys = frozenset({engine.keys.scheduled, engine.keys.retry})
         self._idle_turns = 0
         self._is_failing = False
         self._give_back_at_s = float("inf")
@@ -155,7 +158,10 @@ class Serving:
             yield from self._pause(_AFTER_BUG_S)
         if self._engine.requeuer.told and not self._listener.armed:
             self._engine.requeuer.told = False
-            self._hurry_requeuer(self._clock.read().monotonic_s + UNTOLD_S)
+            now = self._clock.read()
+            # A change that was announced, but not read, is for the requeuer now.
+            wait_s = self._agenda.pause_s(now) if self._listener.stale else UNTOLD_S
+            self._hurry_requeuer(now.monotonic_s + min(wait_s, UNTOLD_S))
         self._check_workers()
 
     def _rest(self, rest: Rest) -> Routine:
@@ -188,7 +194,8 @@ class Serving:
             yield Wait(min(wait_s, pause_s))
             if dispatcher.has_finished or self.stopping or pause_s >= wait_s:
                 return False
-        look = yield WatchRequest(dispatcher.look())
+        self._agenda.read(self._clock.read())
+        look = yield WatchRequest(dispatcher.look(), patient=self._due_keys)
         if look is None:
             yield self._poll(wait_s)
             return False
@@ -204,10 +211,22 @@ class Serving:
     def _listen(self, wait_s: float) -> Routine:
         """Wait for an announcement; after a long silence, test the connection."""
         self._engine.requeuer.told = self._listener.armed
+        if self._listener.stale:
+            pause_s = self._agenda.pause_s(self._clock.read())
+            if not pause_s:
+                yield from self._read_agenda()
+                return
+            wait_s = min(wait_s, pause_s)
         try_s, began = self._safety_look_s or _TRY_S, self._clock.read()
         yield Wait(min(wait_s, try_s), listen=True)
         if self._listener.armed and self._clock.read().monotonic_s - began.monotonic_s >= try_s:
             yield from ping()
+
+    def _read_agenda(self) -> Generator[Any, Any, None]:
+        """Read the sets of due jobs that have changed, and wake the requeuer when one is due."""
+        self._agenda.read(self._clock.read())
+        heads = yield WatchRequest(move.heads(sorted(self._listener.stale)), again=True)
+        self._hurry(min((at_s for at_s in heads if at_s is not None), default=None))
 
     def _poll(self, wait_s: float) -> Wait:
         """Wait a little longer each time: the server does not announce changes."""
@@ -217,8 +236,9 @@ class Serving:
 
     def _hurry(self, next_due_s: float | None) -> None:
         if next_due_s is not None:
-            now = self._clock.read()
-            self._hurry_requeuer(now.monotonic_s + max(next_due_s - now.epoch_ms / 1000, 0))
+            now, courtesy_s = self._clock.read(), self._engine.requeuer.courtesy_s
+            wait_s = max(next_due_s - now.epoch_ms / 1000, 0) + courtesy_s
+            self._hurry_requeuer(now.monotonic_s + wait_s)
 
     def _pause(self, for_s: float) -> Routine:
         self._alarm.arm()

@@ -7,6 +7,7 @@ release or another service may handle a job that is unknown here.
 from __future__ import annotations
 
 import logging
+import math
 from typing import Final
 
 from workkit.core import job as wire
@@ -41,6 +42,8 @@ _GOOD: Final = 20
 #: server does not announce changes, the second if it does.
 UNTOLD_S: Final = 1.0
 _TOLD_S: Final = 30.0
+#: How long a pool leaves due jobs to a pool that was faster before, seconds.
+_COURTESY_S: Final = (0.01, 0.03)
 
 
 class Requeuer:
@@ -54,6 +57,8 @@ class Requeuer:
     Attributes:
         told: Whether the server now announces changes of the sets to the pool, which then hurries
             the requeuer.
+        courtesy_s: How long to leave a due job to the other pools, seconds. It is not 0 if another
+            pool has moved the last ones; so one pool of several does the work.
     """
 
     name = "requeuer"
@@ -66,6 +71,7 @@ class Requeuer:
         self._watched_at = float("-inf")
         self._gone: dict[str, bool] = {}  # retired entry -> whether no Go pool plans it either
         self.told = False
+        self.courtesy_s = 0.0
         self._skip = {keys.scheduled: 0, keys.retry: 0}
         self._halvings = dict.fromkeys(self._skip, 0)
         self._good = 0  # good batches in a row
@@ -75,17 +81,23 @@ class Requeuer:
         """Move one batch of each set; return 0 while there is more."""
         yield from self._watch_entries(now)
         more, self._stuck = False, False
-        for source, origin in ((self._keys.scheduled, "scheduled"), (self._keys.retry, "retry")):
-            more = (yield from self._moved(source, origin, now)) or more
+        sets = {self._keys.scheduled: "scheduled", self._keys.retry: "retry"}
+        heads = yield from move.heads(list(sets))
+        due = [source for source, at_s in zip(sets, heads, strict=True) if _is_due(at_s, now)]
+        for source, origin in sets.items():
+            if source in due:
+                more = (yield from self._moved(source, origin, now)) or more
+            else:
+                self._skip[source] = 0
         if more:
-            return 0.0
+            return self.courtesy_s
         if self._stuck:
             return UNTOLD_S  # the first due job stays due while its queue is broken
-        next_due_s = yield from move.next_due(self._keys)
-        at_least_s = _TOLD_S if self.told else UNTOLD_S
-        if next_due_s is None:
-            return at_least_s
-        return min(max(next_due_s - now.epoch_ms / 1000, 0.01), at_least_s)
+        if due:
+            heads = yield from move.heads(list(sets))
+        next_due_s = min((at_s for at_s in heads if at_s is not None), default=math.inf)
+        wait_s = max(next_due_s - now.epoch_ms / 1000, 0.01) + self.courtesy_s
+        return min(wait_s, _TOLD_S if self.told else UNTOLD_S)
 
     def _moved(self, source: bytes, origin: str, now: Instant) -> Step[bool]:
         """Move one batch; if that fails, make the next batch smaller.
@@ -127,6 +139,7 @@ class Requeuer:
         jobs = [self._read(raw, origin, now) for raw in raws]
         jobs = yield from self._taking_back(jobs, now)
         moved = yield from move.move(self._keys, source, jobs, now.epoch_s)
+        self._be_courteous(len(jobs), moved)
         if self._observers and source == self._keys.scheduled:
             self._observers.requeued(_lateness([at_s for _, at_s in rows], moved.moved, now))
         if moved.taken:
@@ -146,6 +159,15 @@ class Requeuer:
         more = len(raws) == count or sum(map(len, raws)) >= size
         self._skip[source] = skip + moved.left if more else 0
         return more
+
+    def _be_courteous(self, tried: int, result: move.MoveResult) -> None:
+        """Leave the next due jobs to another pool if it was faster with these."""
+        ours = result.moved + result.buried + result.dropped + len(result.taken)
+        others = tried - ours - result.left
+        if others > ours:
+            self.courtesy_s = self._entropy.uniform(*_COURTESY_S)
+        elif ours:
+            self.courtesy_s = 0.0
 
     def _watch_entries(self, now: Instant) -> Step[None]:
         """Check by our own clock whether pools still declare their cron entries."""
@@ -217,6 +239,11 @@ class Requeuer:
         except Undecodable as error:
             job_id = self._entropy.identifier()
             return Due(raw, bury_undecodable(raw, origin, str(error), job_id, now.epoch_s), "", "")
+
+
+def _is_due(head_s: float | None, now: Instant) -> bool:
+    """Tell whether to read the due jobs of a set, also to meet the error of a wrong type."""
+    return head_s is None or head_s <= now.epoch_s
 
 
 def _lateness(due_s: list[float], moved: int, now: Instant) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workkit.simulation.checkers.accounts import HistoryIsExact, OrderIsKept
 from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.claims import TakenSlots
 from workkit.simulation.checkers.conservation import (
     ArgsAreKept,
     MembersAreKept,
@@ -21,6 +22,7 @@ from workkit.simulation.checkers.running import (
 from workkit.simulation.checkers.scene import Scene
 from workkit.simulation.checkers.timing import (
     CronSlots,
+    DueJobsMove,
     NobodyAliveIsReaped,
     NothingEarly,
     RetriesKeepTheRules,
@@ -33,6 +35,7 @@ __all__ = [
     "Checker",
     "ClaimsAreTakenUp",
     "CronSlots",
+    "DueJobsMove",
     "HandlerRun",
     "HistoryIsExact",
     "JobPlace",
@@ -51,6 +54,7 @@ __all__ = [
     "RedisChange",
     "RetriesKeepTheRules",
     "Scene",
+    "TakenSlots",
     "UniqueKeysHold",
     "Violation",
     "all_checkers",

@@ -10,15 +10,20 @@ from typing import Final
 from workkit.core.job import PERIODIC, Payload
 from workkit.core.options import JobOptions
 from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.claims import TakenSlots
 from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.verdicts import PLAIN, Promise, promised
 
-__all__ = ["CronSlots", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules"]
+__all__ = [
+    "CronSlots", "DueJobsMove", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules",
+]  # fmt: skip
 
 #: A pool is dead when its heartbeat has not changed for this long, seconds.
 _DEAD_S: Final = 12.0
 #: The tolerance for the clocks of two hosts: a second, and a second for rounding, seconds.
 _NEAR_S: Final = 2.0
+#: A pool whose heartbeats are at most this far apart was there all the time, seconds.
+_STEADY_S: Final = 5.0
 #: A job dies at this many recoveries from dead pools.
 _RECOVERIES: Final = 3
 
@@ -141,6 +146,55 @@ class NothingEarly(Checker):
                     self.violated(f"it is queued {early_s:g} s before it is due", move.job_id)
 
 
+class DueJobsMove(Checker):
+    """A due job goes to its queue within some seconds, while heartbeats of a pool arrive.
+
+    This is not one of the rules of every world: a network that swallows announcements, or a server
+    that refuses writes, holds up due jobs for longer.
+
+    Args:
+        within_s: How many seconds.
+    """
+
+    rule = "due jobs move while a pool lives"
+
+    def __init__(self, within_s: float = 10.0) -> None:
+        self._within_s = within_s
+        self._came_s: dict[str, float] = {}
+        self._beats: dict[str, tuple[float, float]] = {}  # pool -> since when, the newest
+
+    def changed(self, change: RedisChange) -> None:
+        """Record heartbeats and new jobs, and look for a job that is late."""
+        now_s = self.scene.now_s()
+        if change.command in {"beat", "register"}:
+            since_s, last_s = self._beats.get(change.pool, (now_s, now_s))
+            self._beats[change.pool] = (since_s if now_s - last_s <= _STEADY_S else now_s, now_s)
+        for move in change.moves:
+            if move.went_to("scheduled") or move.went_to("retry"):
+                self._came_s[move.job_id] = now_s
+        for standings in self.scene.jobs.values():
+            for each in standings:
+                if each.place.kind in {"scheduled", "retry"}:
+                    self._look(each, now_s)
+
+    def _look(self, job: PlacedJob, now_s: float) -> None:
+        came_s = self._came_s.get(job.job_id, now_s)
+        late_s = min(now_s - came_s, self.scene.true_s() - job.score)
+        if late_s <= self._within_s:
+            return
+        for pool, (since_s, last_s) in self._beats.items():
+            if since_s <= now_s - late_s and now_s - last_s <= _STEADY_S:
+                self.violated(f"{pool} lives, and it is {late_s:.1f} s late", job.job_id)
+
+    def crashed(self, pool: str) -> None:
+        """Forget the heartbeats of a crashed process."""
+        self._beats.pop(pool, None)
+
+    def wiped(self) -> None:
+        """Forget the jobs, as Redis has."""
+        self._came_s.clear()
+
+
 class NobodyAliveIsReaped(Checker):
     """Jobs are taken only from a pool whose heartbeat has not changed for 12 s."""
 
@@ -175,14 +229,13 @@ class NobodyAliveIsReaped(Checker):
 class CronSlots(Checker):
     """A slot that has run never runs again, even if somebody adds a copy of it.
 
-    Exception: a pool that was reaped while it lived may still start a slot that it had claimed
-    before the slot ran elsewhere, because it could not know.
+    `TakenSlots` describes the only exception.
     """
 
     rule = "a cron slot runs once"
 
     def __init__(self) -> None:
-        self._claimed: set[tuple[str, str]] = set()
+        self._taken = TakenSlots()
         self._succeeded: set[tuple[str, str]] = set()
         self._done: set[str] = set()
 
@@ -193,30 +246,26 @@ class CronSlots(Checker):
 
     def changed(self, change: RedisChange) -> None:
         """Record claims of slots, and slots that were settled by the pool that ran them."""
+        self._taken.changed(self.scene, change, self._done)
+        if change.command != "exchange":
+            return
         for move in change.moves:
-            if not move.job_id.startswith(PERIODIC):
-                continue
             ours = change.pool, move.job_id
-            if move.went_to("in progress"):
-                if not move.came_from("in progress") and move.job_id not in self._done:
-                    self._claimed.add(ours)
-            elif move.came_from("in progress") and change.command == "exchange":
-                self._claimed.discard(ours)
-                if move.after is None and ours in self._succeeded:
-                    self._succeeded.discard(ours)
-                    self._done.add(move.job_id)
+            settled = move.came_from("in progress") and move.after is None
+            if settled and ours in self._succeeded:
+                self._succeeded.discard(ours)
+                self._done.add(move.job_id)
 
     def crashed(self, pool: str) -> None:
         """Forget a crashed process: slots that it ran without settling them run again elsewhere."""
-        self._claimed = {each for each in self._claimed if each[0] != pool}
+        self._taken.crashed(pool)
         self._succeeded = {each for each in self._succeeded if each[0] != pool}
 
     def started(self, run: HandlerRun) -> None:
         """Check that the slot has not run before."""
-        claim = run.pool, run.job_id
-        if run.job_id in self._done and not run.fails and claim not in self._claimed:
+        excused = self._taken.excuse(run)
+        if run.job_id in self._done and not run.fails and not excused:
             self.violated(f"{run.pool} runs it again", run.job_id)
-        self._claimed.discard(claim)
 
     def wiped(self) -> None:
         """Forget which slots have run, as Redis has."""

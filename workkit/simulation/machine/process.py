@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from workkit.errors import ServerError, ServerUnavailable
@@ -30,12 +31,17 @@ class Connection:
         self._network = network
         self._listening: tuple[bytes, ...] = ()
         self._heard: list[bytes] = []
+        self._patient: frozenset[bytes] = frozenset()
+        self.stale: set[bytes] = set()
         self._announced: Callable[[], None] | None = None
         self._broken: Callable[[], None] | None = None
 
     @property
     def armed(self) -> bool:
-        """Whether the watch is still active: nothing was announced or sent since it began."""
+        """Whether the watch is still active: nothing was announced or sent since it began.
+
+        Patient keys do not count; `stale` has those that have changed.
+        """
         return bool(self._listening)
 
     def send(self, commands: Sequence[Command], then: Callable[[Answer], None]) -> None:
@@ -46,7 +52,7 @@ class Connection:
 
     def watch(
         self,
-        exchange: RoundTrip[Any],
+        request: WatchRequest,
         then: Callable[[Answer], None],
         announced: Callable[[], None],
         broken: Callable[[], None],
@@ -54,27 +60,42 @@ class Connection:
         """Send a look. After it has reached the server, changes of its keys are announced.
 
         Args:
-            exchange: The look.
+            request: The look.
             then: Called with its result.
             announced: Called at the first change.
             broken: Called if the server closes the connection during the watch.
         """
-        self._disarm()
+        self.stale = set()
+        if not request.again:
+            self._disarm()
+            self._patient = request.patient
         self._announced, self._broken = announced, broken
-        self._network.carry(self, exchange.commands, then, watch=self._arm)
+        arm = self._arm_again if request.again else self._arm
+        self._network.carry(self, request.exchange.commands, then, watch=arm)
 
     def _arm(self, keys: tuple[bytes, ...]) -> None:
         self._listening = keys
         self._network.server.listen(self, keys, self._on_change)
 
+    def _arm_again(self, keys: tuple[bytes, ...]) -> None:
+        if self.armed:  # otherwise the watch has ended on the way here
+            self._arm((*self._listening, *keys))
+
     def _on_change(self, keys: Sequence[bytes]) -> None:
-        self._heard += [key for key in keys if key in self._listening]
-        self._disarm()
+        changed = {key for key in keys if key in self._listening}
+        patient = changed & self._patient
+        self.stale |= patient
+        if changed - patient:
+            self._heard += sorted(changed - patient)
+            self._disarm()
+        else:
+            self._network.server.unlisten(self, sorted(patient))
+            self._listening = tuple(key for key in self._listening if key not in patient)
         if self._announced is not None:
             self._network.announce(self, self._announced)
 
     def take_announced(self) -> list[bytes]:
-        """Return the keys whose change was announced since the last call."""
+        """Return the keys whose change was announced since the last call, without patient ones."""
         heard, self._heard = self._heard, []
         return heard
 
@@ -133,10 +154,9 @@ class RoutineDriver:
         if type(request) is Wait:
             self._wait(request)
         elif type(request) is WatchRequest:
-            exchange = request.exchange
             self._connection.watch(
-                exchange,
-                lambda outcome: self._looked(exchange, outcome),
+                request,
+                partial(self._looked, request.exchange),
                 self._announced,
                 self._cut,
             )
@@ -151,7 +171,10 @@ class RoutineDriver:
     def _looked(self, exchange: RoundTrip[Any], outcome: Answer) -> None:
         if not isinstance(outcome, ServerError):
             errors = [reply for reply in outcome if isinstance(reply, ServerError)]
+            errors = [] if exchange.tolerant else errors
             outcome = errors[0] if errors else exchange.parse(outcome)
+        if isinstance(outcome, ServerError):
+            self._connection.close()  # nobody knows what the look has read
         self._answered(outcome)
 
     # Waiting.

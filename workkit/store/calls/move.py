@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from workkit.core.lifetimes import MARKS_KEPT_S
+from workkit.errors import ServerError
 from workkit.store import scripts
 from workkit.store.calls.layout import head, keys_and_args, rows
 from workkit.store.calls.span import LOWEST, SpanArgs, span
@@ -21,8 +23,8 @@ __all__ = [
     "MoveRow",
     "declared",
     "due",
+    "heads",
     "move",
-    "next_due",
     "read_move",
 ]
 
@@ -50,24 +52,30 @@ def due(
     return RoundTrip.one(span(key, args), parse)
 
 
-def next_due(keys: Keys) -> RoundTrip[float | None]:
-    """Read the earliest score of both sets, epoch seconds."""
+def heads(sources: Sequence[bytes]) -> RoundTrip[list[float | None]]:
+    """Read when the first job of each set is due, epoch seconds.
 
-    def parse(replies: list[Any]) -> float | None:
-        scores = [_first_score(reply) for reply in replies]
-        known = [score for score in scores if score is not None]
-        return min(known) if known else None
+    Args:
+        sources: The sets.
 
-    return RoundTrip(
-        [("ZRANGE", key, 0, 0, "WITHSCORES") for key in (keys.scheduled, keys.retry)],
-        parse,
-        tolerant=True,
-    )
+    Returns:
+        An exchange that gives infinity for an empty set, and None if the key has a wrong type.
+    """
+
+    def parse(replies: list[Any]) -> list[float | None]:
+        return [_first_score(reply) for reply in replies]
+
+    commands = [("ZRANGE", key, 0, 0, "WITHSCORES") for key in sources]
+    return RoundTrip(commands, parse, tolerant=True)
 
 
 def _first_score(reply: Any) -> float | None:
-    if not isinstance(reply, list) or not reply:
-        return None
+    if isinstance(reply, ServerError):
+        if getattr(reply, "code", "") == "WRONGTYPE":
+            return None
+        raise reply
+    if not reply:
+        return math.inf
     # RESP3 sends pairs, RESP2 a flat list.
     return float(reply[0][1] if isinstance(reply[0], list) else reply[1])
 

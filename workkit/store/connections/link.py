@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from redis import exceptions as redis_errors
 
@@ -26,6 +26,8 @@ from workkit.store.scripts import Script
 __all__ = ["Link"]
 
 R = TypeVar("R")
+
+_WATCH_NEXT: Final = ("CLIENT", "CACHING", "YES")
 
 
 class Link:
@@ -47,6 +49,8 @@ class Link:
         self.epoch = 0  # of the set that it belongs to
         self._followed = 0  # how often in a row the slot was on another node of a cluster
         self._heard: list[bytes] = []
+        self._patient: frozenset[bytes] = frozenset()
+        self.stale: set[bytes] = set()
         self._line: Transport | None = None
         self.armed = self.connecting = False
 
@@ -77,6 +81,12 @@ class Link:
         if commands is not PING:
             # Our own writes end the watch on the keys that they touch, and are not announced to us.
             self.armed = False
+        return self._exchange(commands, meanwhile)
+
+    def _exchange(
+        self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
+        """Send commands and return their replies; as `send`, but a watch goes on."""
         replies = self._converse(commands, meanwhile)
         for reply in replies:
             if isinstance(reply, redis_errors.ResponseError):
@@ -181,11 +191,12 @@ class Link:
 
     # Wait for announcements of the server.
 
-    def arm(self, exchange: RoundTrip[R]) -> R | None:
+    def arm(self, exchange: RoundTrip[R], patient: frozenset[bytes] = frozenset()) -> R | None:
         """Read keys and ask the server to announce their next change.
 
         Args:
             exchange: A read-only exchange; the server watches the keys that it reads.
+            patient: Keys whose change leaves the link armed; `stale` collects those that change.
 
         Returns:
             The result of the exchange; None if the server does not announce changes (no RESP3, no
@@ -196,9 +207,26 @@ class Link:
         """
         if not self._tracking and not self._track():
             return None
+        self._patient, self.stale = patient, set()
         result = self.carry(_watched(exchange))
-        self.armed = True
+        self.armed = self._tracking  # not on a new connection, to another node of a cluster
         return result
+
+    def read_again(self, exchange: RoundTrip[R]) -> R:
+        """Read the stale keys of a watch, so that their next change is announced as well.
+
+        Args:
+            exchange: A read-only exchange that reads them.
+
+        Raises:
+            ServerError: As `carry`; then the watch has ended.
+        """
+        self.stale = set()
+        try:
+            return carry(_watched(exchange), self._exchange)
+        except BaseException:
+            self.armed = False  # these keys are not watched
+            raise
 
     def _track(self) -> bool:
         # CACHING goes before each look. A user may have the permission for one of them only.
@@ -216,8 +244,11 @@ class Link:
 
     def _on_change(self, keys: list[bytes] | None) -> None:
         """Take an announcement: keys, or None if all keys were flushed."""
-        self.armed = False
-        self._heard += keys or ()
+        impatient = [key for key in keys or () if key not in self._patient]
+        self.stale.update(self._patient.intersection(keys or ()))
+        if keys is None or impatient:
+            self.armed = False
+            self._heard += impatient
 
     def take_announced(self) -> list[bytes]:
         """Return the keys whose change was announced since the last call; a hint, not a list."""
@@ -251,10 +282,13 @@ class Link:
 
 
 def _watched(exchange: RoundTrip[R]) -> Step[R]:
-    """Put a command in front that makes the server watch the keys that the next one reads."""
-    return iter(
-        RoundTrip(
-            (("CLIENT", "CACHING", "YES"), *exchange.commands),
-            lambda replies: exchange.parse(replies[1:]),
-        )
-    )
+    """Put a command in front of each that makes the server watch the keys that it reads."""
+
+    def parse(replies: list[Any]) -> R:
+        for reply in replies if not exchange.tolerant else replies[::2]:
+            if isinstance(reply, ServerError):
+                raise reply
+        return exchange.parse(replies[1::2])
+
+    commands = [part for command in exchange.commands for part in (_WATCH_NEXT, command)]
+    return iter(RoundTrip(commands, parse, tolerant=True))

@@ -8,6 +8,7 @@ time. So the logic of a loop exists once.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -37,9 +38,16 @@ class WatchRequest:
     """Read keys, and ask the server to announce their next change.
 
     The answer is the result of the exchange; None if the server does not announce changes.
+
+    Attributes:
+        exchange: Reads the keys.
+        patient: Keys whose change does not end the watch on the others.
+        again: Whether the exchange only reads patient keys again, while the watch goes on.
     """
 
     exchange: RoundTrip[Any]
+    patient: frozenset[bytes] = frozenset()
+    again: bool = False
 
 
 #: A loop. The driver throws a `ServerError` in if an exchange, a watch or a wait failed.
@@ -67,11 +75,22 @@ class ChangeListener(Protocol):
 
     @property
     def armed(self) -> bool:
-        """Whether the watch is still active: nothing was announced or sent since."""
+        """Whether the watch is still active: nothing was announced or sent since.
+
+        Patient keys do not count.
+        """
+        ...
+
+    @property
+    def stale(self) -> AbstractSet[bytes]:
+        """The patient keys whose change was announced since they were read."""
         ...
 
     def take_announced(self) -> list[bytes]:
-        """Return the keys whose change was announced since the last call; a hint, not a list."""
+        """Return the keys whose change was announced since the last call, without patient ones.
+
+        They are a hint, not a full list.
+        """
         ...
 
 
@@ -94,7 +113,10 @@ def carry_out(routine: Generator[Any, Any, R], link: Link, wait: Callable[[Wait]
                 if type(request) is Wait:
                     answer = wait(request)
                 elif type(request) is WatchRequest:
-                    answer = link.arm(request.exchange)
+                    if request.again:
+                        answer = link.read_again(request.exchange)
+                    else:
+                        answer = link.arm(request.exchange, request.patient)
                 elif request.meanwhile is None:
                     answer = link.send(request.commands)
                 else:
