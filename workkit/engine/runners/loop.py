@@ -235,11 +235,14 @@ class LoopRunner:
             error = raised
         if FORKS[0] != self._forks:
             leave(error)
+        failure = execution.examine(error, self._clock, self._entropy)
+        if FORKS[0] != self._forks:  # a backoff may fork too
+            leave(error)
         worker.current = None
         if worker.abandoned:
             return 0.0
-        ended = execution.finish(error, self._clock, self._entropy)
-        error = None  # breaks the cycle between this frame and the frames of the traceback
+        ended = execution.finish(failure, self._clock)
+        error = failure = None  # breaks the cycle of this frame and those of the traceback
         self._slots.give(execution.worker_id)
         self._done(execution)
         return ended.monotonic_s
