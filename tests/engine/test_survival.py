@@ -714,12 +714,14 @@ async def on_loop(job):
 def fails(job):
     raise LookupError
 
+pool.job("backs", fails, backoff=lambda job: fork("backoff") or 500)
 pool.on("dead", lambda job, error: fork("hook"))
 enqueuer = Enqueuer(sys.argv[2], sys.argv[1])
 for name in ("sync", "on_loop"):
     for way in ("exit", "raise", "return"):
         enqueuer.enqueue(name, {"way": way})
 enqueuer.enqueue("fails")
+enqueuer.enqueue("backs")
 pool.start()
 drained = pool.drain(20).complete
 pool.stop(2)
@@ -733,6 +735,15 @@ def test_a_child_that_a_handler_or_a_hook_forks_never_returns_into_the_pool(
 ) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKING, redis_url, namespace]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    codes = ["exit 3", "exit 3", "hook 0", "raise 1", "raise 1", "return 0", "return 0"]
-    assert ended.stdout == f"True {codes} [('dead', 1), ('done', 6)]\n"
+    codes = [
+        "backoff 0",
+        "exit 3",
+        "exit 3",
+        "hook 0",
+        "raise 1",
+        "raise 1",
+        "return 0",
+        "return 0",
+    ]
+    assert ended.stdout == f"True {codes} [('dead', 1), ('done', 6), ('retry', 1)]\n"
     assert "ValueError: of the child" in ended.stderr

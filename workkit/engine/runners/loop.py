@@ -244,7 +244,7 @@ class LoopRunner:
             leave(error)
         failure = execution.examine(error, self._clock, self._entropy)
         if FORKS[0] != self._forks:  # a backoff may fork too
-            leave(error)
+            leave(None)
         worker.current = None
         if worker.abandoned:
             return 0.0

@@ -277,7 +277,7 @@ class ThreadRunner:
                 leave(error)
             failure = execution.examine(error, self._clock, self._entropy)
             if FORKS[0] != self._forks:  # a backoff may fork too
-                leave(error)
+                leave(None)
             self._leave(worker, execution)
         except JobTimeout as late:  # an interrupt arrived after the handler; there is only one
             if not over:
