@@ -8,7 +8,6 @@ import pytest
 
 from tests.support.steps import FakeClock
 from workkit.core import job as wire
-from workkit.core.entropy import Entropy
 from workkit.core.options import JobOptions
 from workkit.core.outcomes import Outcome
 from workkit.engine.dispatch.ledger import Ledger
@@ -41,7 +40,7 @@ def held(ledger: Ledger, raw: bytes = RAW) -> Execution:
 
 def fate_of(claimed: Execution, clock: FakeClock, outcome: str = "done") -> Fate:
     if outcome == "done":
-        claimed.finish(None, clock, Entropy(1))
+        claimed.finish(None, clock)
         return decide(claimed)
     return quick_fate(claimed, cast("Outcome", outcome), clock.read())
 
@@ -160,6 +159,6 @@ def test_a_fenced_handler_takes_a_worker_until_it_has_ended(
     ledger.fence_off(waiting)
     assert (len(ledger), ledger.running) == (0, 1)
     assert ledger.ghosts_gone() == []
-    running.finish(None, clock, Entropy(1))
+    running.finish(None, clock)
     assert ledger.ghosts_gone() == ["mail"]
     assert (ledger.running, ledger.ghosts_gone()) == (0, [])

@@ -167,6 +167,43 @@ def test_run_ends_when_a_worker_thread_is_ended(
     assert client.queued_jobs("work").total == 1
 
 
+def test_run_ends_when_a_worker_of_async_handlers_is_ended(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(concurrency=2)
+
+    async def work(job: Job) -> None: ...
+
+    def no_memory(*_: Any) -> None:
+        raise MemoryError
+
+    pool.job("work", work)
+    monkeypatch.setattr("workkit.engine.handling.execution.Execution.finish", no_memory)
+    enqueuer.enqueue("work")
+    ended = in_background(lambda: pool.run(0.1))
+    assert ended.result(PATIENCE_S) is False
+    assert client.queued_jobs("work").total == 1
+
+
+@pytest.mark.parametrize("victim", THREADS)
+def test_run_ends_when_a_thread_of_the_pool_dies_before_it_begins(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, victim: str
+) -> None:
+    pool = make_pool(concurrency=1)
+    pool.job("work", lambda job: None)
+    real = threading.Thread.run
+
+    def patched(thread: threading.Thread) -> None:
+        """Do as a tool that watches threads does, and fail for one."""
+        if thread.name != victim:
+            real(thread)
+
+    monkeypatch.setattr(threading.Thread, "run", patched)
+    ended = in_background(lambda: pool.run(0.1))
+    assert ended.result(PATIENCE_S) is False
+    assert not pool.running
+
+
 def test_run_ends_when_the_event_loop_of_async_handlers_is_stopped(
     make_pool: MakePool, enqueuer: Enqueuer, client: Client
 ) -> None:
@@ -677,12 +714,14 @@ async def on_loop(job):
 def fails(job):
     raise LookupError
 
+pool.job("backs", fails, backoff=lambda job: fork("backoff") or 500)
 pool.on("dead", lambda job, error: fork("hook"))
 enqueuer = Enqueuer(sys.argv[2], sys.argv[1])
 for name in ("sync", "on_loop"):
     for way in ("exit", "raise", "return"):
         enqueuer.enqueue(name, {"way": way})
 enqueuer.enqueue("fails")
+enqueuer.enqueue("backs")
 pool.start()
 drained = pool.drain(20).complete
 pool.stop(2)
@@ -696,6 +735,15 @@ def test_a_child_that_a_handler_or_a_hook_forks_never_returns_into_the_pool(
 ) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKING, redis_url, namespace]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    codes = ["exit 3", "exit 3", "hook 0", "raise 1", "raise 1", "return 0", "return 0"]
-    assert ended.stdout == f"True {codes} [('dead', 1), ('done', 6)]\n"
+    codes = [
+        "backoff 0",
+        "exit 3",
+        "exit 3",
+        "hook 0",
+        "raise 1",
+        "raise 1",
+        "return 0",
+        "return 0",
+    ]
+    assert ended.stdout == f"True {codes} [('dead', 1), ('done', 6), ('retry', 1)]\n"
     assert "ValueError: of the child" in ended.stderr

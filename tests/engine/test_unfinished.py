@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import multiprocessing.pool
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
@@ -138,6 +139,51 @@ def test_a_job_is_done_when_the_thread_is_to_which_its_handler_has_given_it(
     assert first_line_of(client) == "LookupError: in the thread"
 
 
+def test_the_error_of_a_future_in_a_list_is_the_error_of_the_job(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client
+) -> None:
+    pool = make_pool(concurrency=1)
+    failed: concurrent.futures.Future[None] = concurrent.futures.Future()
+    failed.set_exception(LookupError("in the thread"))
+    pool.job("work", lambda job: [finished_future(), failed], max_fails=1)
+    enqueuer.enqueue("work")
+    with pool:
+        pool.drain(PATIENCE_S)
+    assert first_line_of(client) == "LookupError: in the thread"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_error_that_is_returned_as_in_go_fails_the_job(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client, kind: str
+) -> None:
+    pool = make_pool(concurrency=1)
+
+    def returns(job: Job) -> Any:
+        return LookupError("no such page")
+
+    async def returns_async(job: Job) -> Any:
+        return LookupError("no such page")
+
+    pool.job("work", returns if kind == "sync" else returns_async, max_fails=1)
+    enqueuer.enqueue("work")
+    with pool:
+        pool.drain(PATIENCE_S)
+    assert "returned an exception, which nobody raises" in first_line_of(client)
+    assert first_line_of(client).endswith("write raise")
+
+
+def test_a_result_for_which_nobody_waits_fails_the_job(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client
+) -> None:
+    pool = make_pool(concurrency=1)
+    with multiprocessing.pool.ThreadPool(1) as threads:
+        pool.job("work", lambda job: threads.apply_async(int, ["x"]), max_fails=1)
+        enqueuer.enqueue("work")
+        with pool:
+            pool.drain(PATIENCE_S)
+    assert "returned a result of multiprocessing" in first_line_of(client)
+
+
 @pytest.mark.parametrize("value", [
     5, "text", None, {"a": 1}, [1], [None, open], [[len]], {"job": [1]}, object(), open,
     [finished_future()], range(3), iter([1]),
@@ -189,6 +235,27 @@ def test_middleware_that_does_not_await_next_fails_the_job(
         pool.drain(PATIENCE_S)
     assert note.items == []
     assert "forgets called next() and did not await it" in first_line_of(client)
+
+
+@pytest.mark.parametrize("handler", KINDS)
+def test_a_callback_that_calls_next_when_nobody_can_await_it_does_not_make_the_job_done(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client, handler: str
+) -> None:
+    pool, note = make_pool(concurrency=1), Notes()
+    # Sync middleware in front, so that the chain runs on a thread, which looks after the loop.
+    pool.middleware(lambda job, next: next())  # noqa: A006
+
+    @pool.middleware
+    async def too_late(job: Job, next: Next) -> None:  # noqa: A002
+        asyncio.get_running_loop().call_soon(next)
+
+    pool.job("work", handler_of(handler, note), max_fails=1)
+    enqueuer.enqueue("work")
+    with pool, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pool.drain(PATIENCE_S)
+    assert note.items == []
+    assert "too_late called next() " in first_line_of(client)
 
 
 @pytest.mark.parametrize("handler", KINDS)

@@ -14,6 +14,7 @@ import redis.asyncio
 from workkit import AsyncEnqueuer, Client, Enqueuer
 from workkit.errors import InvalidOption
 from workkit.store.connections.refusals import unavailable
+from workkit.store.connections.sentinel import pool_of
 from workkit.store.connections.target import Target
 
 SECRET = "hunter2"  # noqa: S105 - a stand-in, which must not turn up anywhere
@@ -102,6 +103,10 @@ def test_a_server_is_shown_without_user_and_password(url: str, label: str) -> No
         "redis+sentinel://h,/m",
         "redis+sentinel://h/m/-1",
         "redis+sentinel://h/m#0",
+        "redis://a..b/0",
+        "redis://./0",
+        f"redis://{'a' * 64}.com/0",
+        "redis+sentinel://a..b/m",
     ],
 )
 def test_a_url_that_is_none_of_redis_is_refused(url: str) -> None:
@@ -207,6 +212,40 @@ def test_fakeredis_of_either_kind_serves_threads_and_asyncio_with_the_same_keys(
     Enqueuer("n", client).enqueue("mail", {"n": 2})
     jobs = Client("n", client).queued_jobs("mail").jobs
     assert [queued.job.args for queued in jobs] == [{"n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"host": ["a", "b"]}, "the host "),
+        ({"host": "a..b"}, "the host "),
+        ({"socket_timeout": -1}, "the socket_timeout -1"),
+        ({"socket_timeout": 0}, "the socket_timeout 0"),
+        ({"socket_timeout": "5"}, "the socket_timeout '5'"),
+        ({"socket_timeout": float("nan")}, "the socket_timeout nan"),
+        ({"socket_connect_timeout": True}, "the socket_connect_timeout True"),
+        ({"socket_connect_timeout": 1e300}, "the socket_connect_timeout 1e"),
+    ],
+)
+def test_a_client_whose_settings_no_socket_accepts_is_refused_by_the_setting(
+    settings: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InvalidOption, match=named):
+        Target.of(redis.Redis(**settings))
+
+
+@pytest.mark.parametrize("kind", ["FakeValkey", "FakeAsyncValkey"])
+def test_a_client_of_another_library_is_told_from_a_setting_that_is_not_known(kind: str) -> None:
+    with pytest.raises(InvalidOption, match=r"must be a redis-py client .* reach Valkey too"):
+        Target.of(getattr(fakeredis, kind)())
+
+
+def test_sentinels_may_have_ipv6_addresses() -> None:
+    pool = pool_of("redis+sentinel://[::1],[fe80::7]:26380,h:26381/m")
+    at = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
+    assert [(each["host"], each["port"]) for each in at] == [
+        ("::1", 26379), ("fe80::7", 26380), ("h", 26381),
+    ]  # fmt: skip
 
 
 def test_a_client_lends_its_credentials_and_its_name() -> None:

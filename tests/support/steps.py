@@ -167,7 +167,8 @@ class ManualRunner:
     def end(self, execution: Execution, error: BaseException | None = None) -> None:
         """Let a handler that was begun end without running its code."""
         self.running.remove(execution)
-        execution.finish(error, self._clock, self._entropy)
+        failure = execution.examine(error, self._clock, self._entropy)
+        execution.finish(failure, self._clock)
         self._free.append(execution.worker_id)
         self._done(execution)
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from workkit import Job
+from workkit import Call, Job
 
 __all__ = ["idle_handlers", "pending_handlers", "plain_decorator"]
 
@@ -122,6 +122,12 @@ def idle_handlers(note: Note) -> dict[str, Handler]:
         "a list of generators": lambda job: [generator(job)],
         "a list of futures": lambda job: [concurrent.futures.Future()],
         "a list of an async one": returns_a_list,
+        "pairs with a coroutine": lambda job: [("a", work(job)), ("b", work(job))],
+        "a dict of lists of coroutines": lambda job: {"all": [work(job)]},
+        "the values of a dict": lambda job: {"first": work(job)}.values(),
+        "an iterator that calls": lambda job: iter(lambda: note("ran"), 1),
+        "the call of a task": lambda job: Call("other", {"x": 1}),
+        "calls of tasks": lambda job: [Call("other", {"x": 1})],
         "a chain": lambda job: itertools.chain(generator(job)),
         "a zip": lambda job: zip(map(note, ["ran"]), strict=False),
         "an enumeration": lambda job: enumerate(map(note, ["ran"])),

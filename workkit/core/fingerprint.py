@@ -88,12 +88,16 @@ class ErrorParts(NamedTuple):
     frame: str
 
 
-def error_text(error: BaseException) -> str:
+def error_text(error: BaseException, message: str | None = None) -> str:
     """Write an exception as it is stored: headline, blank line, traceback of the last frames.
 
     It never raises, even if the exception's own code does.
+
+    Args:
+        error: The exception.
+        message: A message in place of its own, which its own code makes.
     """
-    name, message = type_name(error), _message(error)
+    name, message = type_name(error), _message(error) if message is None else message
     headline = _as_text((f"{name}: {message}" if message else name)[:_HEADLINE_CHARS])
     try:
         trace = _trace(error)
@@ -143,34 +147,46 @@ def can_be_logged(error: BaseException) -> bool:
         if len(text := str(error)) > _MOST_LOGGED:
             return False
         text.encode()
-        if not _is_plain(error):
+        found = _formatted(error)
+        if found is None:
+            return False
+        if not all(map(_is_plain, found)):
             text = "".join(traceback.format_exception(error))
             text.encode()
             return len(text) <= _MOST_LOGGED
+        return sum(len(str(one)) + len(_NAME.__get__(type(one))) for one in found) <= _MOST_LOGGED
     except BaseException:  # noqa: BLE001 - user code; anything can come out of it
         return False
-    return True
 
 
-def _is_plain(error: BaseException) -> bool:
-    """Tell whether formatting an exception is short, and runs only `__str__` of its class."""
-    size = 0
-    seen: set[int] = set()
+def _formatted(error: BaseException) -> list[BaseException] | None:
+    """Return the exceptions that a log formats for one exception; None if there are too many.
+
+    `traceback` formats a member of several groups once for each of them. So a few groups, each of
+    which holds another one twice, would never end.
+    """
+    found: list[BaseException] = []
+    chained: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
         one = waiting.pop()
-        if one is None or id(one) in seen:
+        if one is None:
             continue
-        seen.add(id(one))
-        if len(seen) > _MOST_CHAINED or not _is_plain_class(type(one)):
-            return False
-        size += len(str(one)) + len(_NAME.__get__(type(one)))
-        if size > _MOST_LOGGED or getattr(one, "__notes__", None):
-            return False
-        waiting += [_CAUSE.__get__(one), _CONTEXT.__get__(one)]
-        if isinstance(one, BaseExceptionGroup):
+        found.append(one)
+        if len(found) > _MOST_CHAINED:
+            return None
+        for other in (_CAUSE.__get__(one), _CONTEXT.__get__(one)):
+            if other is not None and id(other) not in chained:
+                chained.add(id(other))
+                waiting.append(other)
+        if issubclass(type(one), BaseExceptionGroup):
             waiting += _GROUPED.__get__(one)
-    return True
+    return found
+
+
+def _is_plain(error: BaseException) -> bool:
+    """Tell whether formatting an exception runs only `__str__` of its class."""
+    return _is_plain_class(type(error)) and not getattr(error, "__notes__", None)
 
 
 def _is_plain_class(kind: type[BaseException]) -> bool:

@@ -114,16 +114,29 @@ def judge(error: BaseException, options: JobOptions) -> Ruling:
     A group of exceptions is judged by its members.
     """
     try:
-        return _judge(error, options)
-    except BaseException:  # noqa: BLE001 - the exception's own code, or groups in groups without end
+        rulings = [_judge(each, options) for each in _members(error)]
+        return min(rulings, key=lambda ruling: _ORDER.index(ruling.outcome))
+    except BaseException:  # noqa: BLE001 - the exception's own code
         return _RETRY
+
+
+def _members(error: BaseException) -> list[BaseException]:
+    """Return the exceptions of a group and of the groups in it, each once; or the exception."""
+    found: list[BaseException] = []
+    seen, waiting = {id(error)}, [error]
+    while waiting:
+        one = waiting.pop()
+        if issubclass(type(one), BaseExceptionGroup):  # not `__class__`, which may run user code
+            new = [each for each in _GROUPED.__get__(one) if id(each) not in seen]
+            seen.update(map(id, new))
+            waiting += reversed(new)
+        else:
+            found.append(one)
+    return found
 
 
 def _judge(error: BaseException, options: JobOptions) -> Ruling:
     kind: type[BaseException] = type(error)  # not `__class__`, which may run the user's code
-    if issubclass(kind, BaseExceptionGroup):
-        rulings = [_judge(each, options) for each in _GROUPED.__get__(error)]
-        return min(rulings, key=lambda ruling: _ORDER.index(ruling.outcome))
     if issubclass(kind, Retry):
         return _asked(error)
     if issubclass(kind, Fail):

@@ -196,6 +196,9 @@ class PoolDriver:
 
     def look(self) -> None:
         """Check that all threads of the pool live and make progress; end the pool if not."""
+        self.engine.vitals.dispatcher.check(self._thread)
+        self._heartbeat.look()
+        self._maintenance.look()
         self._lookout.look(self._clock.read().monotonic_s)
         why = self.engine.runner.fault
         if self._waker.broken or self._heartbeat.broken or self._maintenance.broken:

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from workkit.errors import InvalidOption
 
-__all__ = ["pool_of_url", "port_of", "split"]
+__all__ = ["check_host", "pool_of_url", "port_of", "split"]
 
 _SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _ENCODED: Final = "a password with / : @ ? or # in it is written percent-encoded"
@@ -132,6 +132,21 @@ def port_of(text: str) -> int:
     return int(text)
 
 
+def check_host(host: object) -> None:
+    """Refuse what no resolver takes as the name of a host.
+
+    Raises:
+        InvalidOption: It is not a text, or has an empty label or one of more than 63 characters.
+    """
+    try:
+        if isinstance(host, str):
+            host.encode("idna")
+            return
+    except UnicodeError:
+        pass
+    raise _bad("its host is not the name of a host or an address")
+
+
 def _check_place(parts: SplitResult, *, bare: bool) -> None:
     """Check host, port and database; the scheme alone means redis-py's defaults."""
     address = parts.netloc.rpartition("@")[2]
@@ -142,6 +157,7 @@ def _check_place(parts: SplitResult, *, bare: bool) -> None:
         port_of(port)
     if not host and not bare:
         raise _bad("it names no host; write redis://localhost:6379/0 for this machine")
+    check_host(unquote(host))
     if "," in host:
         raise _bad("it names several hosts; those of sentinels take redis+sentinel://")
     if (host.startswith("[") != host.endswith("]")) or (":" in host and not host.startswith("[")):

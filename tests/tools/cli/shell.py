@@ -22,7 +22,7 @@ from workkit.tools.cli.app import cli
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["Shell", "busy_pool", "environment", "now_s", "put", "run_some", "spawn"]
+__all__ = ["START", "Shell", "busy_pool", "environment", "now_s", "put", "run_some", "spawn"]
 
 ROOT = Path(__file__).resolve().parents[3]
 #: The program `workkit`; a test runner may make its children ignore SIGINT.

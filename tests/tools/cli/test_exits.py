@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import PrivateServer
-from tests.tools.cli.shell import Shell, environment, spawn
+from tests.tools.cli.shell import START, Shell, environment, run_some, spawn
 from workkit.errors import (
     InvalidArgs,
     MissingExtra,
@@ -170,3 +172,49 @@ def test_a_reader_that_goes_away_is_no_error(shell: Shell, options: tuple[str, .
         assert process.wait(30) == 141
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+OUTPUTS = [
+    ("queues",),
+    ("jobs", "queued", "send_email", "--json"),
+    ("history",),
+    ("enqueue", "other"),
+    ("--help",),
+]
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("command", OUTPUTS, ids=" ".join)
+def test_an_output_that_cannot_be_written_is_said_in_one_line(
+    shell: Shell, command: tuple[str, ...]
+) -> None:
+    shell.enqueuer.enqueue("send_email")
+    run_some(shell, 1)
+    with (
+        Path("/dev/full").open("w") as full,
+        spawn(*command, env=shell.env, stdout=full) as process,
+    ):
+        _, stderr = process.communicate(timeout=60)
+    told = "workkit: cannot write the output: No space left on device"
+    assert (process.returncode, stderr.strip()) == (74, told)
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("command", OUTPUTS, ids=" ".join)
+def test_standard_streams_that_are_closed_are_no_error(
+    shell: Shell, command: tuple[str, ...]
+) -> None:
+    shell.enqueuer.enqueue("send_email")
+    start = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", START, *command]
+    ended = subprocess.run(start, env=shell.env, check=False, timeout=60)
+    assert ended.returncode == 0
+
+
+@pytest.mark.one_server
+def test_args_from_a_standard_input_that_is_closed_are_no_json(shell: Shell) -> None:
+    start = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", START]
+    ended = subprocess.run(
+        [*start, "enqueue", "x", "-"], env=shell.env, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("workkit: invalid value for '[ARGS_JSON]': this is not valid")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from workkit.core.clock import Instant
+from workkit.core.fingerprint import type_name
 from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.handling.execution import Execution, decide
 from workkit.engine.process.sources import Sources
@@ -21,6 +22,8 @@ _log = logging.getLogger("workkit")
 GRACE_S: Final = 2.0
 #: How often a job that has not started is checked again, seconds.
 _NOT_STARTED_S: Final = 0.1
+#: The user's code that runs after a handler has failed.
+_AFTER: Final = "the error's message or the backoff"
 
 
 class Deadlines:
@@ -75,15 +78,21 @@ class Deadlines:
     def _abandon(self, execution: Execution) -> None:
         """Settle a job as failed although its handler still runs; replace its worker."""
         payload, timeout = execution.payload, execution.options.timeout
+        failing = execution.failing
         _log.error(
-            "job %r %s still runs %g s after its timeout of %g s; it is settled as failed and its "
-            "worker replaced",
+            "job %r %s still runs %g s after its timeout of %g s%s; it is settled as failed and "
+            "its worker replaced",
             payload.name,
             payload.id,
             GRACE_S,
             timeout,
+            "" if failing is None else f", in {_AFTER}",
         )
         self._runner.abandon(execution)
-        error = JobTimeout(f"timed out after {timeout:g} s and did not stop when interrupted")
-        execution.finish(error, self._sources.clock, self._sources.entropy)
+        why = f"timed out after {timeout:g} s and did not stop when interrupted"
+        if failing is not None:
+            why += f": it has raised {type_name(failing)}, and then {_AFTER} did not return"
+        error, alone = JobTimeout(why), failing is not None
+        failure = execution.examine(error, self._sources.clock, self._sources.entropy, alone=alone)
+        execution.finish(failure, self._sources.clock)
         self._ledger.conclude(decide(execution))

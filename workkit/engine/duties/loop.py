@@ -51,6 +51,10 @@ class DutyLoop:
         """Whether other code has closed the loop's descriptors, as far as is known."""
         return self._waker.broken
 
+    def look(self) -> None:
+        """Record the end of a thread that died before it began, and so could not do it itself."""
+        self._pulse.check(self._thread)
+
     def start(self) -> None:
         """Start the thread; every duty is due at once.
 

@@ -116,7 +116,7 @@ class Events:
         headline, traceback = text.partition("\n")[0], None
         if error is None:
             error = RuntimeError(text)
-        elif fingerprint.can_be_logged(error):
+        elif execution.can_be_logged:
             if not isinstance(error, Verdict):  # the handler has said it all
                 traceback = (type(error), error, fingerprint.traceback_of(error))
         else:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import Any, Final
 
 import msgspec
 
 from workkit.core import fingerprint
-from workkit.core.backoff import MAX_DELAY_S, delay_s
 from workkit.core.clock import Clock, Instant
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
@@ -17,14 +15,14 @@ from workkit.core.job import Job, Payload, args_json, failed, id_text, postponed
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.core.probes import Ended, Incoming, Runs
-from workkit.core.verdicts import Ruling, judge
+from workkit.core.verdicts import Ruling
+from workkit.engine.handling.failures import HEADLINE_CHARS, Failure, examined
 from workkit.engine.handling.handlers import Chain, Waits
-from workkit.errors import InvalidArgs, JobTimeout
+from workkit.errors import InvalidArgs
 from workkit.store.calls.exchange import Effect, Settlement
 
 __all__ = ["Execution", "Fate", "decide", "headline", "quick_fate", "remember"]
 
-_HEADLINE_CHARS: Final = 300
 #: Bounds of the details that history keeps on request.
 _MAX_ARGS_BYTES: Final = 4_096
 _MAX_CHECKINS: Final = 20
@@ -55,6 +53,8 @@ class Execution(msgspec.Struct, eq=False):
         finished: When it ended, or None.
         error: The handler's error, or None.
         error_text: The error as it is stored; "" for none.
+        can_be_logged: Whether a log can format the error.
+        failing: The handler's error while it is examined, or None.
         retry_in_s: Seconds until the next try, if there is one.
         ruling: What the error means for the job, or None.
         interrupted: Whether its timeout has passed.
@@ -83,10 +83,12 @@ class Execution(msgspec.Struct, eq=False):
     fails: int = 0
     asks: bool = False
     began: bool = False
+    can_be_logged: bool = False
     checkin: tuple[str, int] | None = None
     details: HistoryOptions | None = None
     error: BaseException | None = None
     error_text: str = ""
+    failing: BaseException | None = None
     fenced: bool = False
     fingerprint: str = ""
     finished: Instant | None = None
@@ -144,23 +146,48 @@ class Execution(msgspec.Struct, eq=False):
                 self.trail = deque(maxlen=_MAX_CHECKINS)
             self.trail.append((now.epoch_ms, text[:_CHECKIN_CHARS]))
 
-    def finish(self, error: BaseException | None, clock: Clock, entropy: Entropy) -> Instant:
-        """Record how the handler ended, on the thread where it ran.
+    def examine(
+        self, error: BaseException | None, clock: Clock, entropy: Entropy, *, alone: bool = False
+    ) -> Failure | None:
+        """Find out what the end of the handler means, on the thread where it ran.
 
-        A user's backoff is called here, so that it cannot delay other jobs. This never raises,
-        even if the exception or the backoff fails.
+        This calls the user's code: the error makes its message, and the backoff its delay. So it
+        counts as a part of the handler, which a timeout can interrupt. It never raises.
+
+        Args:
+            error: The handler's error, or None.
+            clock: For the time of the end.
+            entropy: For the jitter of the default backoff.
+            alone: Whether to do it without the user's code, because that does not return.
+
+        Returns:
+            The failure; None if the handler has done its job.
+        """
+        job = self._job
+        if error is None:
+            if job is None or not (job.has_unread_arg_error and self.options.check_args):
+                return None
+            error = _unread(job)
+        self.failing = error
+        return examined(self, error, clock.read(), entropy, alone=alone)
+
+    def finish(self, failure: Failure | None, clock: Clock) -> Instant:
+        """Record how the handler ended. Only the first end counts.
+
+        Args:
+            failure: What `examine` has found.
+            clock: For the time of the end.
 
         Returns:
             The time of the end.
         """
-        now = self.finished = clock.read()
-        job = self._job
-        if error is not None:
-            self._fail(error, now, entropy)
-        elif job is not None and job.has_unread_arg_error and self.options.check_args:
-            self._fail(_unread(job), now, entropy)
-        else:
+        if self.finished is not None:  # the pool has given it up
+            return self.finished
+        now = self.finished = clock.read() if failure is None else failure.ended
+        if failure is None:
             self._job = None  # breaks the reference cycle through check-ins, so that both are freed
+        else:
+            self._fail(failure)
         if self.watched is not None:
             self.tell_end(now)
         return now
@@ -175,34 +202,14 @@ class Execution(msgspec.Struct, eq=False):
         outcome = outcome or ("fenced" if self.fenced else _outcome(self))
         watched.ended(Ended(outcome, failed, self.error, self.error_text, run_s))
 
-    def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
-        kind = type(error)  # not `__class__`, which may run the user's code
-        if self.interrupted and (issubclass(kind, JobTimeout) or not issubclass(kind, Exception)):
-            # The exception thrown into the handler has no message, but its traceback is useful.
-            timeout = self.options.timeout
-            why = "the pool stopped" if timeout is None else f"timed out after {timeout:g} s"
-            text = fingerprint.text_of(error, why, _HEADLINE_CHARS) or why
-            error = JobTimeout(text).with_traceback(fingerprint.traceback_of(error))
-        self.error = fingerprint.without_own_frames(error)
-        self.error_text = fingerprint.error_text(error)
-        self.ruling = ruling = judge(error, self.options)
-        if ruling.outcome == "postponed":
-            self.retry_in_s = math.ceil(min(ruling.in_s or 0, MAX_DELAY_S))
-            self.error = self._job = None  # it is not an error
-            return
-        self.fingerprint = fingerprint.fingerprint(self.error_text)
-        self.fails += 1
-        job = self.job
-        job.fails = self.fails
-        job.last_err = self.error_text
-        job.failed_at = now.epoch_s
-        if ruling.outcome == "retry" and self.fails < self.options.max_fails:
-            if ruling.in_s is not None:
-                self.retry_in_s = math.ceil(min(ruling.in_s, MAX_DELAY_S))
-                return
-            self.retry_in_s = delay_s(
-                self.options.backoff, job, error, self.fails, entropy, self.payload.name
-            )
+    def _fail(self, failure: Failure) -> None:
+        self.failing, self.error = None, failure.error
+        self.error_text, self.fingerprint = failure.text, failure.fingerprint
+        self.can_be_logged = failure.can_be_logged
+        self.ruling, self.fails = failure.ruling, failure.fails
+        self.retry_in_s = failure.retry_in_s
+        if failure.error is None:  # postponed
+            self._job = None
 
     def let_go(self) -> None:
         """Drop the error and the job after the hooks have run.
@@ -359,7 +366,7 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
 
 def headline(error: str) -> str:
     """Return the part of an error text that history keeps."""
-    return error.partition("\n")[0][:_HEADLINE_CHARS]
+    return error.partition("\n")[0][:HEADLINE_CHARS]
 
 
 def _details(

@@ -81,10 +81,14 @@ class Next:
         """Refuse all further calls, and wait for those that run on other threads.
 
         Raises:
+            InvalidHandler: A callback of the loop has made a call that nobody can await any more.
             BaseException: The error of one that was waited for.
         """
         with self._lock:
             self._over = True
+            if self.calls and any(map(_has_not_begun, self.calls)):
+                _drop_unbegun(self.calls)
+                raise _unawaited(self._function)
             if not self._running:
                 return
             self._idle = threading.Event()
@@ -129,10 +133,7 @@ async def ended(function: object, calls: Sequence[Call]) -> None:
         await asyncio.sleep(0)  # a task for the call may not have started
     if any(_has_not_begun(call) for call in calls):
         drop(calls)
-        raise InvalidHandler(
-            f"the middleware {label(function)} called next() and did not await it, so the handler "
-            "has not run; write: await next()"
-        )
+        raise _unawaited(function)
     running = [call for call in calls if call.cr_frame is not None]
     tasks = _tasks_of(running)
     if len(tasks) < len(running):
@@ -143,13 +144,25 @@ async def ended(function: object, calls: Sequence[Call]) -> None:
     await asyncio.gather(*tasks)
 
 
+def _unawaited(function: object) -> InvalidHandler:
+    return InvalidHandler(
+        f"the middleware {label(function)} called next() and did not await it, so the handler "
+        "has not run; write: await next()"
+    )
+
+
 def drop(calls: Sequence[Call]) -> None:
     """End the calls of `next` of a middleware that has failed."""
-    for call in calls:
-        if _has_not_begun(call):
-            call.close()  # else Python warns that nobody awaited it
+    _drop_unbegun(calls)
     for task in _tasks_of([call for call in calls if call.cr_frame is not None]):
         task.cancel()
+
+
+def _drop_unbegun(calls: Sequence[Call]) -> None:
+    """Close the calls that nobody will await, so that Python does not warn."""
+    for call in calls:
+        if _has_not_begun(call):
+            call.close()
 
 
 def _tasks_of(calls: Sequence[Call]) -> list[asyncio.Task[Any]]:

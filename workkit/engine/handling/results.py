@@ -8,11 +8,13 @@ import contextlib
 import functools
 import inspect
 import itertools
+import sys
 import types
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Generator
 from typing import Any, Final
 
+from workkit.core.call import Call
 from workkit.engine.handling.interrupt import Crossing
 from workkit.errors import InvalidHandler
 
@@ -21,10 +23,21 @@ __all__ = ["awaited", "discard", "finished", "is_done", "is_value", "label"]
 #: Results that run only when iterated, entered or called, with a description.
 _ASYNC_GENERATOR: Final = "an async generator, which nobody iterates"
 _GENERATOR: Final = "a generator, which nobody iterates"
+_CALL: Final = "the call of a task, which nobody enqueues"
+_WAITED: Final = "a result of multiprocessing, for which nobody waits"
+_ERROR: Final = "an exception, which nobody raises"
 #: The mark of a collection, whose items decide.
 _HOLDS: Final = "a collection"
-#: Items of a collection that are looked at.
+#: Items of a collection, and of the collections in it, that are looked at.
 _MOST_ITEMS: Final = 100
+_DO_IT: Final = "do the work in the function itself, or return something to await"
+#: What to do instead of returning it.
+_ADVICE: Final = {
+    _CALL: "write task.enqueue(...), or give the call to an enqueuer",
+    _WAITED: "return what its get() returns",
+    _ERROR: "write raise",
+}
+_VIEWS: Final[tuple[Any, ...]] = (type({}.values()), type({}.items()))
 _IDLE: Final[tuple[tuple[Any, str], ...]] = (
     (AsyncGenerator, _ASYNC_GENERATOR),
     (Generator, _GENERATOR),
@@ -34,6 +47,7 @@ _IDLE: Final[tuple[tuple[Any, str], ...]] = (
             filter,
             zip,
             enumerate,
+            type(iter(int, 1)),
             *(kind for kind in vars(itertools).values() if isinstance(kind, type)),
         ),
         "a lazy iterator, which nobody iterates",
@@ -43,7 +57,9 @@ _IDLE: Final[tuple[tuple[Any, str], ...]] = (
         "a context manager, which nobody enters",
     ),
     ((types.FunctionType, types.MethodType, functools.partial), "a function, which nobody calls"),
-    ((list, tuple, set, frozenset, deque, dict), _HOLDS),
+    ((Call,), _CALL),
+    ((BaseException,), _ERROR),
+    ((list, tuple, set, frozenset, deque, dict, *_VIEWS), _HOLDS),
 )
 _NO_VALUE: Final = frozenset({None, _ASYNC_GENERATOR, _GENERATOR})
 #: Classes that are remembered, at most; a handler may make a class per job.
@@ -59,6 +75,8 @@ class _Kinds(dict[type, "str | None"]):
         if issubclass(kind, (Awaitable, concurrent.futures.Future)):
             return None
         why = next((why for classes, why in _IDLE if issubclass(kind, classes)), "")
+        if not why and _waits_elsewhere(kind):
+            why = _WAITED
         if len(self) < _MOST_KINDS:
             self[kind] = why
         return why
@@ -67,19 +85,37 @@ class _Kinds(dict[type, "str | None"]):
 _kinds: Final = _Kinds()
 
 
+def _waits_elsewhere(kind: type) -> bool:
+    """Tell whether a class is that of the results of `multiprocessing.Pool`, without its import."""
+    pools = sys.modules.get("multiprocessing.pool")
+    return pools is not None and issubclass(kind, pools.AsyncResult)
+
+
 def is_done(result: object) -> bool:
     """Tell whether a result needs no more work."""
     if result is None:
         return True
     why = _kinds[type(result)]
-    return why == "" or (why is _HOLDS and not any(_is_unfinished(each) for each in _items(result)))
+    return why == "" or (why is _HOLDS and not any(map(_is_unfinished, _items(result))))
 
 
 def _items(collection: Any) -> list[Any]:
-    """Return the first items of a collection, the values of a dict; none if it cannot be read."""
+    """Return the first items of a collection and of the collections in it; none if unreadable."""
+    found: list[Any] = []
+    waiting = deque([collection])
+    seen = 0
+    while waiting and seen < _MOST_ITEMS:
+        items = _first(waiting.popleft(), _MOST_ITEMS - seen)
+        seen += len(items)
+        for item in items:
+            (waiting if _kinds[type(item)] is _HOLDS else found).append(item)
+    return found
+
+
+def _first(collection: Any, most: int) -> list[Any]:
     try:
-        found = collection.values() if isinstance(collection, dict) else collection
-        return list(itertools.islice(found, _MOST_ITEMS))
+        each = collection.values() if isinstance(collection, dict) else collection
+        return list(itertools.islice(each, most))
     except Exception:  # noqa: BLE001 - a user's class
         return []
 
@@ -91,8 +127,8 @@ def _is_unfinished(item: object) -> bool:
     if inspect.isgenerator(item):
         return inspect.getgeneratorstate(item) == inspect.GEN_CREATED
     if isinstance(item, (asyncio.Future, concurrent.futures.Future)):
-        return not item.done()
-    return inspect.isasyncgen(item)
+        return not item.done() or item.cancelled() or item.exception() is not None
+    return inspect.isasyncgen(item) or _kinds[type(item)] in {_CALL, _WAITED}
 
 
 def is_value(result: object) -> bool:
@@ -139,15 +175,29 @@ def _awaitable(result: Any, function: object, what: str) -> Awaitable[Any]:
     if inspect.isawaitable(result):  # a generator made by `types.coroutine`
         return result
     if why is _HOLDS:
+        failed = next(filter(None, map(_error_of, _items(result))), None)
+        if failed is not None:
+            raise failed
         kind = type(result).__name__
         why = f"a {kind} of coroutines, generators or unfinished futures, which nobody awaits"
         advice = "await them, or return asyncio.gather(*them) from an async function"
     else:
-        advice = "do the work in the function itself, or return something to await"
+        advice = _ADVICE.get(why, _DO_IT)
+    if isinstance(result, BaseException):
+        raise InvalidHandler(
+            f"{what} {label(function)} returned {why}, so the job would be done; {advice}"
+        ) from result
     discard(result)
     raise InvalidHandler(
         f"{what} {label(function)} returned {why}, so its code has not run; {advice}"
     )
+
+
+def _error_of(item: object) -> BaseException | None:
+    """Return the error of a future that has ended with one."""
+    futures = (asyncio.Future, concurrent.futures.Future)
+    is_over = isinstance(item, futures) and item.done() and not item.cancelled()
+    return item.exception() if is_over else None  # type: ignore[attr-defined] # it is a future
 
 
 def discard(result: object) -> None:

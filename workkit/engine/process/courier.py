@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from queue import SimpleQueue
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from workkit.core.current import stamp
 
@@ -54,7 +54,10 @@ class Courier:
         """Deliver on a thread until each `open` is matched by a `close`."""
         with self._lock:
             self._users += 1
-        _log.addFilter(self._detour)  # repeated calls add it once
+        if self._detour not in _log.filters:
+            # In front of the application's filters, which may raise and block as its handlers may.
+            _log.filters.insert(0, self._detour)
+            vars(_log)["makeRecord"] = _make_record
 
     def close(self, wait_s: float) -> None:
         """Deliver waiting records, for a limited time; undo one `open`.
@@ -165,6 +168,31 @@ class Courier:
         if self._lost:
             lost, self._lost = self._lost, 0
             _log.warning("%d log records were lost: a logging handler failed or hung", lost)
+
+
+def _make_record(
+    name: str,
+    level: int,
+    path: str,
+    line: int,
+    message: object,
+    args: Any,
+    exc_info: Any,
+    function: str | None = None,
+    extra: Mapping[str, object] | None = None,
+    stack: str | None = None,
+) -> logging.LogRecord:
+    """Make a record of workkit's logger, also if the application's factory of records fails.
+
+    Such a factory may need a web request, or set attributes that are ours.
+    """
+    rest = (name, level, path, line, message, args, exc_info, function)
+    try:
+        return type(_log).makeRecord(_log, *rest, extra, stack)
+    except Exception:  # noqa: BLE001 - the application's code may raise anything
+        record = logging.LogRecord(*rest, stack)
+        vars(record).update(extra or {})
+        return record
 
 
 class _Detour(logging.Filter):

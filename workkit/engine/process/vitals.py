@@ -11,6 +11,7 @@ limited amount for each. So a process that was suspended finds no loop silent.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -52,6 +53,11 @@ class Pulse:
         self.turns = 0
         self.rest_s = 0.0
         self.left = self.ended = False
+
+    def check(self, thread: threading.Thread) -> None:
+        """Record the end of the loop's thread if the thread could not do it itself."""
+        if thread.ident is not None and not thread.is_alive():
+            self.ended = True
 
     def of(self, routine: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
         """Wrap a routine: pass requests and answers through, and give signs of life."""

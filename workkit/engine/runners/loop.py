@@ -94,6 +94,7 @@ class LoopRunner:
         self._waits_since_s = 0.0  # since when jobs wait for a turn of the loop; 0 if none
         self._is_slow = False  # whether the log says so
         self._asked_s = 0.0  # since when the loop has not answered a request to abandon; 0 if none
+        self._fault = ""  # the error that ended a worker with its job; "" if there is none
         self._forks = FORKS[0]
         self.short = False
 
@@ -103,7 +104,7 @@ class LoopRunner:
         if self._asked_s and self._clock.read().monotonic_s - self._asked_s > _HANGS_S:
             return "a handler that has passed its timeout blocks the event loop of async handlers"
         self._report_slow()
-        return self._pool_loop.fault
+        return self._fault or self._pool_loop.fault
 
     def _report_slow(self) -> None:
         """Log once that the loop makes no turn while jobs wait for one, and where it is."""
@@ -179,6 +180,12 @@ class LoopRunner:
                     if stint_ends_s:
                         await asyncio.sleep(0)
                     stint_ends_s = now_s + _STINT_S
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # any error leaves its job stuck
+            self._fault = f"a worker of async handlers was ended by {type(error).__name__}"
+            _log.exception("a worker of async handlers has ended")
+            raise
         finally:
             self._workers.discard(worker)
             self._abandoned.discard(worker)
@@ -235,11 +242,14 @@ class LoopRunner:
             error = raised
         if FORKS[0] != self._forks:
             leave(error)
+        failure = execution.examine(error, self._clock, self._entropy)
+        if FORKS[0] != self._forks:  # a backoff may fork too
+            leave(None)
         worker.current = None
         if worker.abandoned:
             return 0.0
-        ended = execution.finish(error, self._clock, self._entropy)
-        error = None  # breaks the cycle between this frame and the frames of the traceback
+        ended = execution.finish(failure, self._clock)
+        error = failure = None  # breaks the cycle of this frame and those of the traceback
         self._slots.give(execution.worker_id)
         self._done(execution)
         return ended.monotonic_s

@@ -135,5 +135,5 @@ def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     def log(_record: object = None) -> None:
         loop.default_exception_handler(context)
 
-    if not COURIER.carry(log, logging.makeLogRecord({})):
+    if not COURIER.carry(log, logging.LogRecord("workkit", logging.ERROR, "", 0, "", (), None)):
         log()

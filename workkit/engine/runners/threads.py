@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from workkit.core.clock import Instant
 from workkit.core.current import RUNNING, WORKER
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.failures import Failure
 from workkit.engine.handling.forked import FORKS, leave
 from workkit.engine.handling.interrupt import raise_in
 from workkit.engine.process.sources import Sources
@@ -260,6 +261,7 @@ class ThreadRunner:
         job = execution.start(self._slots.take(), self._clock, now)
         worker.current = execution
         error: BaseException | None = None
+        failure: Failure | None = None
         over = False
         try:
             try:
@@ -273,17 +275,21 @@ class ThreadRunner:
                 error, over = raised, True
             if FORKS[0] != self._forks:
                 leave(error)
+            failure = execution.examine(error, self._clock, self._entropy)
+            if FORKS[0] != self._forks:  # a backoff may fork too
+                leave(None)
             self._leave(worker, execution)
         except JobTimeout as late:  # an interrupt arrived after the handler; there is only one
             if not over:
                 error = late
             self._leave(worker, execution)
+            failure = failure or execution.examine(error, self._clock, self._entropy, alone=True)
         if worker.abandoned:
             _log.warning("abandoned handler of %r has ended", execution.payload.name)
             execution.finished = execution.finished or self._clock.read()
             return None
-        ended = execution.finish(error, self._clock, self._entropy)
-        error = None  # breaks the cycle between this frame and the frames of the traceback
+        ended = execution.finish(failure, self._clock)
+        error = failure = None  # breaks the cycle of this frame and those of the traceback
         self._slots.give(execution.worker_id)
         self._done(execution)
         return ended

@@ -229,7 +229,8 @@ class SimulatedRunner:
             self._listener.handler_ended(execution, error)
             return
         del self._running[id(execution)]
-        execution.finish(error, self._clock, self._entropy)
+        failure = execution.examine(error, self._clock, self._entropy)
+        execution.finish(failure, self._clock)
         self._slots.give(execution.worker_id)
         self._listener.handler_ended(execution, error)
         self._done(execution)

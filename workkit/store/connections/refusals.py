@@ -57,6 +57,11 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
             "lists what workkit needs of a server)",
         )
     hint = _HINTS.get(code, "")
+    if any(words in message for words in _IN_SCRIPT):
+        hint = (
+            " (the ACL user lacks a right that workkit's scripts need; docs/reliability.md lists "
+            "all of them)"
+        )
     return ServerRefused(code, f"Redis refused: {message}{hint}")
 
 
@@ -89,6 +94,8 @@ _CODES: Final[dict[type[Exception], str]] = {
     redis_errors.AskError: "ASK",
     redis_errors.TryAgainError: "TRYAGAIN",
 }
+#: How Redis and Valkey say that a script may not call a command, or read a key.
+_IN_SCRIPT: Final = ("executing the script can't", "ACL failure in script")
 _HINTS: Final = {
     "OOM": " (the server is at its maxmemory; free memory or raise the limit)",
     "READONLY": " (this server is a replica; connect to the master)",

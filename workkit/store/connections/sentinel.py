@@ -15,7 +15,7 @@ from redis import exceptions as redis_errors
 
 from workkit.errors import InvalidOption
 from workkit.store.connections.cluster import Address
-from workkit.store.url import port_of, split
+from workkit.store.url import check_host, port_of, split
 
 __all__ = ["SCHEME", "MasterRoute", "pool_of", "route_of"]
 
@@ -120,7 +120,11 @@ def pool_of(url: str) -> Any:
 
 def _address(text: str) -> Address:
     host, found, port = text.rpartition(":")
-    return (host, port_of(port)) if found else (port, _PORT)
+    if not found or text.endswith("]"):  # an IPv6 address in brackets has colons itself
+        host, port = text, ""
+    check_host(host)
+    bare = host.removeprefix("[").removesuffix("]")
+    return bare, port_of(port) if found and not text.endswith("]") else _PORT
 
 
 def _sentinel(hosts: list[Address], kwargs: dict[str, Any]) -> Any:

@@ -8,15 +8,17 @@ enqueuer share a few. No call waits for a second connection while it holds one.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
+from workkit.core.options import shown
 from workkit.core.urls import server_label
 from workkit.errors import InvalidOption
 from workkit.store.connections import sentinel
 from workkit.store.connections.cluster import Address, Route, needs_braces, shares_a_slot
 from workkit.store.handshake import introduce, introduce_async, unix_class
-from workkit.store.url import pool_of_url
+from workkit.store.url import check_host, pool_of_url
 
 __all__ = ["RedisLike", "Target", "client_of"]
 
@@ -69,6 +71,8 @@ _OF_A_CLUSTER: Final = frozenset(
 _ASK_S: Final = 2.0
 #: Default time to connect and to get each reply, seconds.
 DEFAULT_S: Final = 5.0
+#: A longer time does not fit a socket, seconds.
+_LONGEST_S: Final = 10**9
 #: How many connections callers may open at once by default; as redis-py's pools.
 _MOST: Final = 100
 #: fakeredis's connection classes, for threads and for asyncio.
@@ -136,7 +140,7 @@ class Target:
         try:
             target.open(timeout_s=1.0)
         except TypeError as error:
-            raise InvalidOption(f"redis has a setting that no connection knows: {error}") from None
+            raise _refused(target.connection_class, error) from None
         return target
 
     @classmethod
@@ -162,6 +166,7 @@ class Target:
             known = nodes or [(settings.get("host", "localhost"), settings.get("port", 6379))]
             route = Route(known, namespace, connect, clustered=nodes is not None)
         given = getattr(pool, "connection_kwargs", {}) if nodes is None else times or {}
+        _check_settings(settings, given)
         timeout_s = given.get("socket_timeout", DEFAULT_S)
         target = cls(
             connection_class,
@@ -243,6 +248,44 @@ class Target:
             or (introduce_async if is_async else introduce),
             "retry": (AsyncRetry if is_async else Retry)(NoBackoff(), 0),
         }
+
+
+def _check_settings(settings: Mapping[str, Any], times: Mapping[str, Any]) -> None:
+    """Refuse settings that redis-py takes and no socket accepts, so that each call would fail.
+
+    Raises:
+        InvalidOption: The message names the setting.
+    """
+    if not isinstance(host := settings.get("host", "localhost"), str):
+        raise InvalidOption(f"redis has the host {shown(host)}, which is not a text")
+    try:
+        check_host(host)
+    except InvalidOption:
+        raise InvalidOption(
+            f"redis has the host {shown(host)}, which is not the name of a host or an address"
+        ) from None
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        value = times.get(name)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (is_number and 0 < value <= _LONGEST_S):
+            raise InvalidOption(
+                f"redis has the {name} {shown(value)}; it must be a number of seconds above 0, "
+                "or None"
+            )
+
+
+def _refused(connection_class: type[Any], error: TypeError) -> InvalidOption:
+    """Return the error of a client whose connections do not take redis-py's settings."""
+    from redis.asyncio.connection import AbstractConnection as AsyncConnection
+    from redis.connection import AbstractConnection
+
+    if issubclass(connection_class, (AbstractConnection, AsyncConnection)):
+        return InvalidOption(f"redis has a setting that no connection knows: {error}")
+    library = connection_class.__module__.partition(".")[0]
+    return InvalidOption(
+        f"redis must be a redis-py client or a URL such as redis://localhost:6379/0; this client "
+        f"is of {library}. redis-py and redis:// URLs reach Valkey too"
+    )
 
 
 def client_of(url: str) -> Any:

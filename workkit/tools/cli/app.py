@@ -152,13 +152,18 @@ def cli(ctx: click.Context) -> None:
 
 def run() -> None:
     """Run `cli` with the process's arguments, and exit."""
+    exits.open_streams()
     for stream in (sys.stdout, sys.stderr):
         # If a terminal cannot show a character, we print its escape code instead of failing.
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(ValueError, OSError):
                 stream.reconfigure(errors="backslashreplace")
     try:
-        cli(prog_name="workkit")
+        try:
+            cli(prog_name="workkit")
+        except OSError as error:  # also of the help, which click prints while it reads the options
+            exits.complain_of_system(error)
+            sys.exit(exits.UNWRITTEN)
     except SystemExit as end:
         worker = sys.modules.get("workkit.tools.cli.commands.worker")
         if worker is not None:

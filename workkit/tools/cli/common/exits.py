@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from typing import IO, Any, Final
@@ -25,10 +27,13 @@ __all__ = [
     "REFUSED",
     "REPLACE",
     "UNAVAILABLE",
+    "UNWRITTEN",
     "USAGE",
     "code_of",
     "complain",
+    "complain_of_system",
     "one_line",
+    "open_streams",
     "silence_stdout",
 ]
 
@@ -40,12 +45,17 @@ USAGE: Final = 2
 UNAVAILABLE: Final = 69
 #: The server refused (EX_SOFTWARE).
 REFUSED: Final = 70
+#: The output could not be written (EX_IOERR).
+UNWRITTEN: Final = 74
 #: The worker stopped by itself and must be started again (EX_TEMPFAIL).
 REPLACE: Final = 75
 #: Shells report these codes for SIGINT and SIGPIPE.
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 
+_STDERR: Final = 2
+#: What a write to a full or broken disk is refused with.
+_OF_OUTPUT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 _CODES: Final[tuple[tuple[type[WorkkitError], int], ...]] = (
     (NotDeleted, NOT_FOUND),
     (NotRetried, NOT_FOUND),
@@ -69,7 +79,17 @@ def complain(message: object) -> None:
     from workkit.core.text import clean
 
     lines = str(message).split("\n") if isinstance(message, InvalidQuery) else [str(message)]
-    click.echo("\n".join(["workkit: " + clean(lines[0]), *map(clean, lines[1:])]), err=True)
+    with contextlib.suppress(OSError):  # nobody can read it, but the exit code tells
+        click.echo("\n".join(["workkit: " + clean(lines[0]), *map(clean, lines[1:])]), err=True)
+
+
+def complain_of_system(error: OSError) -> None:
+    """Say that the system refused to read or write, and discard what is left of the output."""
+    where = "cannot write the output" if error.errno in _OF_OUTPUT else "the system refused"
+    if error.filename is not None:
+        where = str(error.filename)
+    complain(f"{where}: {error.strerror or error}")
+    silence_stdout()
 
 
 class _OneLineError(click.ClickException):
@@ -105,6 +125,22 @@ def one_line(error: click.UsageError | click.FileError) -> click.ClickException:
 
 def silence_stdout() -> None:
     """Discard buffered output, because nobody reads stdout any more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    with contextlib.suppress(OSError, ValueError):  # such as a stream without a descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def open_streams() -> None:
+    """Replace standard streams that were closed, as by ``>&-``, by ones that lead nowhere.
+
+    Else a socket would get the number of such a stream, and what others write there.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(number)
+    for at, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(at, "w" if at else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
