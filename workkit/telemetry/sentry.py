@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from workkit.core import probes
+from workkit.core.clock import epoch_ns
 from workkit.core.job import Job
 from workkit.core.options import check_flag
 from workkit.core.probes import Ended, Incoming, Where
@@ -199,7 +200,7 @@ class _Processing:
             if self._transaction is not None:
                 self._transaction.set_data("workkit.outcome", end.outcome)
                 self._transaction.set_status("internal_error" if end.failed else "ok")
-                self._transaction.finish()
+                self._transaction.finish(end_timestamp=epoch_ns() / 1e9 - end.ago_s)
 
 
 def _processor(about: Mapping[str, Any], gone: frozenset[str]) -> Callable[[Any, Any], Any]:

@@ -10,7 +10,7 @@ import msgspec
 
 from workkit.core import fingerprint
 from workkit.core.backoff import MAX_DELAY_S, delay_s
-from workkit.core.clock import Clock, Instant
+from workkit.core.clock import Clock, Instant, monotonic_s
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text, postponed
@@ -19,6 +19,7 @@ from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.core.probes import Ended, Incoming, Runs
 from workkit.core.verdicts import Ruling, judge
 from workkit.engine.handling.handlers import Chain, Waits
+from workkit.engine.process.courier import TELLER
 from workkit.errors import InvalidArgs, JobTimeout
 from workkit.store.calls.exchange import Effect, Settlement
 
@@ -173,7 +174,8 @@ class Execution(msgspec.Struct, eq=False):
         failed = ruling is not None and ruling.outcome in _FAILURES
         run_s = now.monotonic_s - started.monotonic_s
         outcome = outcome or ("fenced" if self.fenced else _outcome(self))
-        watched.ended(Ended(outcome, failed, self.error, self.error_text, run_s))
+        end = Ended(outcome, failed, self.error, self.error_text, run_s, monotonic_s())
+        TELLER.tell(watched.ended, end)
 
     def _fail(self, error: BaseException, now: Instant, entropy: Entropy) -> None:
         kind = type(error)  # not `__class__`, which may run the user's code
