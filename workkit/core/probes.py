@@ -359,8 +359,13 @@ def detach(probe: Probe) -> None:
 
 
 def attached(own: tuple[Probe, ...]) -> tuple[Probe, ...]:
-    """Return the probes of one enqueuer or pool, and those of the process."""
-    return tuple(dict.fromkeys((*own, *EVERYWHERE))) if EVERYWHERE else own
+    """Return the probes of one enqueuer or pool, then those of the process; one of each `kind`."""
+    if not EVERYWHERE:
+        return own
+    kinds: dict[object, Probe] = {}
+    for probe in (*own, *EVERYWHERE):
+        kinds.setdefault(getattr(probe, "kind", id(probe)), probe)
+    return tuple(kinds.values())
 
 
 def add_trace_source(source: Callable[[], Mapping[str, str]]) -> None:
