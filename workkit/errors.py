@@ -173,8 +173,10 @@ class ServerRefused(ServerError):
 
     Attributes:
         code: The error's first word, such as ``OOM``, ``READONLY``, ``NOPERM`` or ``WRONGTYPE``.
+        key: The key of a wrong type, for ``WRONGTYPE``; "" if it is unknown.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, key: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.key = key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from workkit.engine.process.courier import Courier
+from workkit.engine.process.courier import _LogCourier
 
 
 def log_threads() -> set[threading.Thread]:
@@ -14,7 +14,7 @@ def log_threads() -> set[threading.Thread]:
 
 def test_a_handler_that_hung_when_its_pool_ended_leaves_no_thread_behind_the_next_pool() -> None:
     others = log_threads()
-    courier, hangs, released = Courier(), threading.Event(), threading.Event()
+    courier, hangs, released = _LogCourier(), threading.Event(), threading.Event()
     delivered: list[str] = []
 
     def hang(_: logging.LogRecord) -> None:

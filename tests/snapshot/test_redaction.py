@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,24 @@ def test_secret_values_are_removed_from_errors_and_unique_keys() -> None:
     assert job.last_err == "ValueError: [redacted] is wrong\n\nTraceback"
     assert job.unique_key.startswith("redacted:")
     assert job.args == {"login": {"token": "[redacted]"}, "n": 1}
+
+
+@pytest.mark.parametrize("notation", [repr, json.dumps, quote, lambda s: repr(json.dumps(s))])
+def test_escaped_forms_of_a_secret_are_removed_from_errors(notation: Any) -> None:
+    secret = 'hunter "22"\n/é'  # noqa: S105 - the test's own
+    args = json.dumps({"token": secret})
+    job = json.dumps({"name": "a", "id": "x", "t": 1, "args": json.loads(args), "fails": 1,
+                      "err": f"no {notation(secret)}", "failed_at": 2})  # fmt: skip
+    clean = json.loads(Redaction().job(job.encode()))
+    assert clean["err"].replace("%5B", "[").strip("'\"").startswith("no ")
+    assert "hunter" not in clean["err"]
+    record = Record(
+        "x", "mail", 1, 2, 3, "dead", 1, f"no {notation(secret)}", "f", "w", "", args,
+        ((1, f"with {notation(secret)}"),),
+    )  # fmt: skip
+    packed = PackedHistory("1-0", "1", "p", "h", pack([record]), 1, "")
+    (found,) = unpack(Redaction().history(packed).blob)
+    assert "hunter" not in found.error + found.checkins[0][1]
 
 
 def test_custom_patterns_replace_the_defaults_and_none_removes_nothing() -> None:

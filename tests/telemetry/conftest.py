@@ -15,6 +15,12 @@ from workkit.telemetry.server import TelemetryServer
 from workkit.telemetry.worker import PoolMetrics
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test hears of what a process logs only once."""
+    monkeypatch.setattr("workkit.core.guarding._told", set())
+
+
 @pytest.fixture
 def shell(redis_url: str, namespace: str) -> Shell:
     """Commands on this test's namespace."""

@@ -260,7 +260,57 @@ def test_while_redis_is_away_a_scrape_says_so_and_then_goes_on(
         assert collected(collector).of("workkit_up") == 1
         assert collector.health().ready
     assert caplog.text.count("scrapes answer workkit_up 0") == 1
-    assert caplog.text.count("Redis answers again") == 1
+    assert caplog.text.count("the namespace can be read again") == 1
+
+
+KEYS = [
+    "known_jobs", "worker_pools", "scheduled", "retry", "dead", "history:head", "periodic",
+    "periodic_seen",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_of_a_wrong_type_that_hides_the_namespace_is_named(
+    client: Client,
+    redis_client: Redis,
+    namespace: str,
+    enqueuer: Enqueuer,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    enqueuer.enqueue("mail")
+    key = f"{namespace}:{name}"
+    redis_client.delete(key)
+    redis_client.xadd(key, {"a": 1})
+    collector = NamespaceCollector(client.gauges)
+    for _ in range(2):
+        samples = collected(collector)
+        assert samples.of("workkit_up") == 0
+        assert samples.of("workkit_key_broken", key=key) == 1
+    assert caplog.text.count(f"the key '{key}' has another type than") == 1
+    (why,) = collector.health().reasons
+    assert why.startswith("the last scrape failed: ")
+    assert key in why
+    redis_client.delete(key)
+    assert collected(collector).of("workkit_up") == 1
+    assert collected(collector).of("workkit_key_broken", key=key) is None
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_reading_that_raises_anything_is_a_failed_scrape(error: type[BaseException]) -> None:
+    raised = [True]
+
+    def read() -> Gauges:
+        if raised.pop():
+            raise error("odd")
+        return Gauges(0.0, [], [], 0, 0, 0, {}, 0, {})
+
+    collector = NamespaceCollector(read)
+    assert collected(collector) == {("workkit_up", frozenset()): 0}
+    assert error.__name__ in collector.health().reasons[0]
+    raised.append(False)
+    assert collected(collector).of("workkit_up") == 1
+    assert collector.health().ready
 
 
 def test_a_redis_that_hangs_bounds_a_scrape_and_starts_no_second_reading(

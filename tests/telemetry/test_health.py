@@ -7,20 +7,25 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
 
 from tests.conftest import PrivateServer, WaitUntil
-from tests.telemetry.scraping import get
+from tests.telemetry.scraping import get, scrape
 from tests.tools.cli.shell import Shell
 from workkit import Enqueuer, Job, WorkerPool
 from workkit.engine import health as pool_health
 from workkit.engine.health import Health
 from workkit.errors import InvalidOption
 from workkit.store.connections.link import Link
+from workkit.telemetry.prometheus import gauge
 from workkit.telemetry.server import TelemetryServer
+from workkit.telemetry.systemd import Notifier
 
 pytestmark = pytest.mark.one_server
 
@@ -221,3 +226,108 @@ def test_check_says_that_the_server_is_away_and_with_live_blames_no_pool(shell: 
     found = shell.json("check", "--live", *away)
     assert found["ok"] is True
     assert "no answer" in found["reason"]
+
+
+# A health or a collector that raises
+
+
+class OwnBaseError(BaseException):
+    """An error of a library that wants to be caught by nobody."""
+
+
+RAISED = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, OwnBaseError]
+
+
+@pytest.mark.parametrize("error", RAISED)
+def test_a_health_that_raises_anything_is_a_reason_and_no_proof_that_the_pool_hangs(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> Health:
+        raise error
+
+    with TelemetryServer([], broken, 0) as server:
+        for _ in range(2):
+            found = get(f"{server.url}/readyz")[:2]
+            assert found == (503, f"the health cannot be read: {error.__name__}\n")
+            assert get(f"{server.url}/livez")[0] == 200
+        assert get(f"{server.url}/metrics")[0] == 200
+    assert caplog.text.count("the health cannot be read (logged once)") == 1
+
+
+def test_what_is_no_health_is_a_reason() -> None:
+    with TelemetryServer([], lambda: None, 0) as server:  # type: ignore[arg-type,return-value]
+        assert json.loads(get(f"{server.url}/readyz?format=json")[1])["reasons"] == [
+            "the health cannot be read: AttributeError"
+        ]
+
+
+@pytest.mark.parametrize("error", RAISED)
+def test_a_collector_that_raises_anything_hides_no_other(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Collector):
+        def collect(self) -> Iterator[Metric]:
+            yield gauge("shop_before", "Before the error.", (), [((), 1.0)])
+            raise error
+
+    class Well(Collector):
+        def collect(self) -> list[Metric]:
+            return [gauge("shop_well", "Of another.", (), [((), 2.0)])]
+
+    with TelemetryServer([Broken(), Well()], lambda: Health("running"), 0) as server:
+        for _ in range(2):
+            assert scrape(server.url) == {
+                ("shop_before", frozenset()): 1, ("shop_well", frozenset()): 2,
+            }  # fmt: skip
+        assert get(f"{server.url}/readyz")[0] == 200
+    assert caplog.text.count("Broken.collect has failed") == 1
+
+
+@pytest.mark.parametrize("found", [None, 7, [None], ["text"], [object()]])
+def test_a_collector_that_returns_no_metrics_hides_no_other(found: Any) -> None:
+    class Broken(Collector):
+        def collect(self) -> Any:
+            return found
+
+    class Well(Collector):
+        def collect(self) -> list[Metric]:
+            return [gauge("shop_well", "Of another.", (), [((), 2.0)])]
+
+    with TelemetryServer([Broken(), Well()], lambda: Health("running"), 0) as server:
+        assert scrape(server.url) == {("shop_well", frozenset()): 2}
+
+
+def test_samples_that_cannot_be_written_are_an_error_of_that_scrape_alone() -> None:
+    broken = gauge("shop_odd", "Odd.", (), [((), "seven")])  # type: ignore[list-item]
+
+    class Odd(Collector):
+        def collect(self) -> list[Metric]:
+            return [broken]
+
+    with TelemetryServer([Odd()], lambda: Health("running"), 0) as server:
+        code, text, _ = get(f"{server.url}/metrics")
+        assert code == 500
+        assert "see the log" in text
+        assert get(f"{server.url}/readyz")[0] == 200
+
+
+@pytest.mark.parametrize("error", RAISED)
+def test_systemd_still_hears_of_a_worker_whose_health_raises(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    def broken() -> Health:
+        raise error
+
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+        ours.bind(address)
+        ours.settimeout(30)
+        environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}
+        notifier = Notifier.started(broken, environment)
+        assert notifier is not None
+        try:
+            heard = [ours.recv(1_000).decode() for _ in range(3)]
+        finally:
+            notifier.close()
+    status = f"STATUS=the health cannot be read: {error.__name__}"
+    assert heard == [status, "WATCHDOG=1", "WATCHDOG=1"]

@@ -11,10 +11,12 @@ from typing import Final, Protocol
 
 import msgspec
 
-__all__ = ["Clock", "Instant", "SystemClock", "monotonic_s", "processor_s"]
+__all__ = ["Clock", "Instant", "SystemClock", "epoch_ns", "monotonic_s", "processor_s"]
 
 #: Seconds on a clock that never goes back, for timeouts of sockets.
 monotonic_s: Final = time.monotonic
+#: Wall time in nanoseconds, for libraries that write it into what they send.
+epoch_ns: Final = time.time_ns  # noqa: TID251 - here it is
 
 
 class Instant(msgspec.Struct, frozen=True, gc=False):

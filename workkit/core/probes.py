@@ -1,7 +1,8 @@
 """Probes: what watches jobs where they are sent and where they run, such as tracing.
 
 A probe is attached to one enqueuer, to one pool, or to the process. Nothing below it knows what it
-does. Its errors are logged once and never reach the job. Without a probe, a job pays for one look.
+does. Its errors are logged once and never reach the job. What hangs in it is interrupted or given
+up as the handler would be. Without a probe, a job pays for one look.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+import msgspec
+
 from workkit.core import gojson
+from workkit.core.clock import monotonic_s
+from workkit.core.guarding import called, guarded, warn_once
 from workkit.core.job import Job, Payload, has_run
 from workkit.core.outcomes import Outcome
 from workkit.errors import JobTimeout
@@ -44,6 +49,10 @@ _log = logging.getLogger("workkit")
 BAGGAGE: Final = "baggage"
 #: Longer values of members are left out: they would be copied at each step of a job's life.
 _MAX_MEMBER_CHARS: Final = 8_192
+#: The names of the fields that workkit and the original read in a job's JSON.
+_FIELDS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Payload))
+#: More bytes than this are not added to a job.
+_MAX_ADDED_BYTES: Final = 32_768
 
 
 class Where(NamedTuple):
@@ -81,8 +90,9 @@ class Send(Protocol):
     def members(self, at: int) -> Mapping[str, str]:
         """Return the members to add to the JSON of a job, by its position.
 
-        Each handler of the job finds them again, also after retries. Their names must not be those
-        of other fields of a job.
+        Each handler of the job finds them again, also after retries. A send whose members are not
+        texts, or have names of fields of jobs, adds none. Values of more than 8,192 characters are
+        left out, and all of them where the job would become too long.
         """
         ...
 
@@ -128,6 +138,7 @@ class Ended(NamedTuple):
         error: The exception, or None.
         error_text: It as it is stored; "" without one.
         run_s: How long the handler ran, seconds.
+        at_s: When it ended, as `core.clock.monotonic_s` counts; None if it has just ended.
     """
 
     outcome: Outcome
@@ -135,6 +146,12 @@ class Ended(NamedTuple):
     error: BaseException | None
     error_text: str
     run_s: float
+    at_s: float | None = None
+
+    @property
+    def ago_s(self) -> float:
+        """How long ago the handler has ended, seconds: a probe may hear of it later."""
+        return 0.0 if self.at_s is None else max(monotonic_s() - self.at_s, 0.0)
 
 
 class Run(Protocol):
@@ -153,7 +170,11 @@ class Run(Protocol):
         ...
 
     def ended(self, end: Ended) -> None:
-        """The handler has ended; called once, from any thread. It may come before `leave`."""
+        """The handler has ended; called once, from any thread. It may come before `leave`.
+
+        While a pool runs, it is called on a thread of its own, where it may wait. If it hangs,
+        further ends are not told.
+        """
         ...
 
 
@@ -190,29 +211,63 @@ class Sends:
     ) -> None:
         self._each: list[Send] = []
         for probe in probes:
-            if (one := _guarded(probe.sends, jobs, where, many=many)) is not None:
+            one = guarded(probe, "sends", jobs, where, many=many, through=JobTimeout)
+            if one is not None:
                 self._each.append(one)
 
-    def marked(self, raw: bytes, at: int) -> bytes:
-        """Return the bytes of a job with its members behind all others, by its position."""
+    def marked(self, raw: bytes, at: int, most_bytes: int) -> bytes:
+        """Return the bytes of a job with its members behind all others.
+
+        Args:
+            raw: The bytes.
+            at: The job's position.
+            most_bytes: How long a job may be. One that its members would make longer gets none.
+        """
         found: dict[str, str] = {}
         for one in self._each:
-            for name, value in (_guarded(one.members, at) or {}).items():
-                if name == BAGGAGE and name in found:
+            members = guarded(one, "members", at, through=JobTimeout, then=_usable)
+            for name, value in members or ():
+                if name not in found:
+                    found[name] = value
+                elif name == BAGGAGE and len(found[name]) + len(value) < _MAX_MEMBER_CHARS:
                     found[name] += f",{value}"
-                else:
-                    found.setdefault(name, value)
-        members = [
+        added = b"".join(
             b",%b:%b" % (gojson.encode_text(name), gojson.encode_text(value))
             for name, value in found.items()
-            if len(value) <= _MAX_MEMBER_CHARS
-        ]
-        return b"%b%b}" % (raw[:-1], b"".join(members))
+        )
+        if len(added) > _MAX_ADDED_BYTES or len(raw) + len(added) > most_bytes:
+            warn_once(
+                "members that are too long",
+                "a job of %d bytes is sent without the %d bytes that probes add, such as its "
+                "trace: they are too many (logged once)",
+                len(raw),
+                len(added),
+            )
+            return raw
+        return b"%b%b}" % (raw[:-1], added)
 
     def ended(self, error: BaseException | None, *, accepted: bool = True) -> None:
         """Tell the probes that the send has ended."""
         for one in self._each:
-            _guarded(one.ended, error, accepted=accepted)
+            guarded(one, "ended", error, accepted=accepted, through=JobTimeout)
+
+
+def _usable(members: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """Return the members that a job can take.
+
+    Raises:
+        TypeError: They are not texts by name.
+        ValueError: One has the name of a field of jobs, which readers of the job would take for it.
+    """
+    usable = []
+    for name, value in (members or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"the member {name!r:.80} of a job must be a text: {value!r:.80}")
+        if name.casefold() in _FIELDS:  # Go compares names without case
+            raise ValueError(f"the member {name!r:.80} has the name of a field of jobs")
+        if len(value) <= _MAX_MEMBER_CHARS:
+            usable.append((name, value))
+    return usable
 
 
 class Runs:
@@ -223,13 +278,14 @@ class Runs:
         job: The job.
     """
 
-    __slots__ = ("_each", "_lock")
+    __slots__ = ("_begins", "_each", "_is_over", "_job", "_lock", "_probes")
 
     def __init__(self, probes: Sequence[Probe], job: Incoming) -> None:
         self._lock = threading.Lock()
-        self._each: tuple[Run, ...] | None = tuple(
-            one for probe in probes if (one := _guarded(probe.runs, job)) is not None
-        )
+        self._probes = probes
+        self._job = job
+        self._begins = self._is_over = False
+        self._each: tuple[Run, ...] = ()
 
     def run(self, function: Callable[..., object], *args: object) -> None:
         """Call a function in a context that the probes have prepared."""
@@ -252,31 +308,41 @@ class Runs:
         finally:
             self._leave(entered)
 
+    def _begin(self) -> tuple[Run, ...]:
+        """Tell the probes; one that hangs here is interrupted or given up as the handler."""
+        self._begins = True
+        self._each = tuple(
+            one
+            for probe in self._probes
+            if (one := guarded(probe, "runs", self._job, through=JobTimeout)) is not None
+        )
+        return self._each
+
     def _enter(self) -> list[tuple[Run, object]]:
-        return [(one, _guarded(one.enter)) for one in self._each or ()]
+        return [(one, guarded(one, "enter", through=JobTimeout)) for one in self._begin()]
 
     @staticmethod
     def _leave(entered: list[tuple[Run, object]]) -> None:
         for one, token in reversed(entered):
-            _guarded(one.leave, token)
+            guarded(one, "leave", token, through=JobTimeout)
 
     def ended(self, end: Ended) -> None:
         """Tell the probes how the handler has ended; only the first end counts."""
         with self._lock:
-            each, self._each = self._each, None
-        for one in each or ():
-            _guarded(one.ended, end)
+            is_over, self._is_over = self._is_over, True
+        if is_over:
+            return
+        for one in self._each if self._begins else self._begin():
+            guarded(one, "ended", end)
 
 
 # Probes of the whole process.
 
 #: The probes of the process; changed in place.
 EVERYWHERE: Final[list[Probe]] = []
+_TRACE_FIELDS: Final = ("trace_id", "span_id")
 _trace_sources: tuple[Callable[[], Mapping[str, str]], ...] = ()
 _lock: Final = threading.Lock()
-#: Kinds of errors that are logged already.
-_told: Final[set[tuple[str, type[BaseException]]]] = set()
-_MOST_TOLD: Final = 1_000
 
 
 def attach(probe: Probe) -> None:
@@ -293,8 +359,13 @@ def detach(probe: Probe) -> None:
 
 
 def attached(own: tuple[Probe, ...]) -> tuple[Probe, ...]:
-    """Return the probes of one enqueuer or pool, and those of the process."""
-    return tuple(dict.fromkeys((*own, *EVERYWHERE))) if EVERYWHERE else own
+    """Return the probes of one enqueuer or pool, then those of the process; one of each `kind`."""
+    if not EVERYWHERE:
+        return own
+    kinds: dict[object, Probe] = {}
+    for probe in (*own, *EVERYWHERE):
+        kinds.setdefault(getattr(probe, "kind", id(probe)), probe)
+    return tuple(kinds.values())
 
 
 def add_trace_source(source: Callable[[], Mapping[str, str]]) -> None:
@@ -315,27 +386,13 @@ def remove_trace_source(source: Callable[[], Mapping[str, str]]) -> None:
 def trace_fields() -> Mapping[str, str]:
     """Return ``trace_id`` and ``span_id`` of the active span; empty without one."""
     for source in _trace_sources:
-        found: Mapping[str, str] | None = _guarded(source)
+        found: Mapping[str, str] | None = called(_fields_of, source, through=JobTimeout)
         if found:
             return found
     return {}
 
 
-def _guarded(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call a probe; log its error once, and return None."""
-    try:
-        return function(*args, **options)
-    except JobTimeout:
-        raise  # the timeout of the handler on whose thread this runs
-    except Exception as error:  # noqa: BLE001 - users' exporters, samplers and processors
-        kind = (getattr(function, "__qualname__", ""), type(error))
-        if kind not in _told and len(_told) < _MOST_TOLD:
-            _told.add(kind)
-            _log.warning(
-                "%s of %s has failed, so telemetry is incomplete; jobs are not affected "
-                "(logged once)",
-                kind[0],
-                getattr(function, "__module__", "?"),
-                exc_info=True,
-            )
-        return None
+def _fields_of(source: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+    """Return the fields of a source: others must not take the place of what a record has."""
+    found = source()
+    return {name: found[name] for name in _TRACE_FIELDS if name in found} if found else {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import translate
 from typing import Final
+from urllib.parse import quote
 
-__all__ = ["SECRETS", "matcher", "plain_name"]
+__all__ = ["SECRETS", "matcher", "plain_name", "without"]
 
 #: Names of values that are secret; ``*`` stands for anything. Names are compared as `plain_name`
 #: returns them.
@@ -19,6 +21,20 @@ SECRETS: Final = (
 )  # fmt: skip
 _BETWEEN: Final = re.compile(r"[-_.\s]+")
 _NEVER: Final = re.compile(r"(?!)")
+#: Shorter values are not replaced in texts: they occur there by chance.
+_LEAST_CHARS: Final = 4
+_BYTE: Final = 256
+#: Characters that every notation writes as they are.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
+_RUN: Final = re.compile(r"[A-Za-z0-9_.~-]*")
+#: A backslash, also in an URL.
+_BACKSLASH: Final = r"(?:\\|%(?:25)*5[cC])"
+_SHORT: Final = {"\n": "n|", "\r": "r|", "\t": "t|", "\b": "b|", "\f": "f|"}
+_ENTITIES: Final = {
+    "&": ("amp",), "<": ("lt",), ">": ("gt",), '"': ("quot",), "'": ("apos",),
+}  # fmt: skip
+#: Where a text was cut, by `core.job`, by `Job.checkin` or by the libraries of others.
+_CUT: Final = re.compile(r"\n?\.\.\. \d+ bytes left out \.\.\.\n?|\.\.\.|…")
 
 
 def plain_name(name: str) -> str:
@@ -30,3 +46,86 @@ def matcher(patterns: Iterable[str]) -> re.Pattern[str]:
     """Return an expression that matches the plain names of secrets; without patterns, none."""
     joined = "|".join(translate(plain_name(pattern)) for pattern in patterns)
     return re.compile(joined) if joined else _NEVER
+
+
+def without(text: str, secrets: Iterable[str], instead: str = "[redacted]") -> str:
+    """Return a text without secret values, also where they are escaped, or cut.
+
+    Args:
+        text: The text.
+        secrets: The values. Very short ones stay.
+        instead: What replaces them.
+    """
+    known = sorted((each for each in secrets if len(each) >= _LEAST_CHARS), key=len, reverse=True)
+    for secret in known:
+        # Most values are the same in every notation, and most texts have no part of the others.
+        if _PLAIN.fullmatch(secret):
+            text = text.replace(secret, instead)
+        elif max(_RUN.findall(secret), key=len) in text:
+            text = re.sub(_notations(secret), lambda _: instead, text)
+    return _without_parts(text, known, instead) if known and _CUT.search(text) else text
+
+
+def _notations(secret: str) -> str:
+    """Return an expression for a value as any nesting of reprs, JSON, URLs and HTML writes it."""
+    return "".join(map(_character, secret))
+
+
+def _character(character: str) -> str:
+    """Return an expression for one character, with any number of escapes around it."""
+    if _PLAIN.fullmatch(character):
+        return character
+    if character == "\\":
+        return rf"{_BACKSLASH}+"
+    code, data = ord(character), character.encode("utf-8", "surrogatepass")
+    pair = character.encode("utf-16-be", "surrogatepass").hex()
+    ways = [
+        rf"u{code:04x}",
+        rf"U{code:08x}",
+        rf"{_BACKSLASH}*".join(rf"u{pair[at : at + 4]}" for at in range(0, len(pair), 4)),
+        rf"{_BACKSLASH}*".join(f"x{byte:02x}" for byte in data),
+        "".join(f"%(?:25)*{byte:02x}" for byte in data),
+        rf"&(?:amp;)*#(?:x{code:x}|{code});",
+        *([rf"x{code:02x}"] if code < _BYTE else []),
+        *([rf"&(?:amp;)*{name};" for name in _ENTITIES.get(character, ())]),
+    ]
+    short = _SHORT.get(character, "")
+    space = r"\+|" if character == " " else ""
+    # The longest come first: a "%" may be the beginning of "%25".
+    return rf"{_BACKSLASH}*(?:(?i:{'|'.join(ways)})|{space}{short}{re.escape(character)})"
+
+
+def _without_parts(text: str, secrets: Sequence[str], instead: str) -> str:
+    """Return a text without the parts of secrets that are left where it was cut."""
+    forms = {
+        form
+        for secret in secrets
+        for form in (
+            secret,
+            repr(secret)[1:-1],
+            json.dumps(secret)[1:-1],
+            quote(secret, errors="replace"),
+        )
+    }
+    kept, at = [], 0
+    for cut in _CUT.finditer(text):
+        kept += [text[at : cut.start()], cut[0]]
+        at = cut.end()
+    kept.append(text[at:])
+    backwards = {form[::-1] for form in forms}
+    for n in range(0, len(kept) - 1, 2):
+        kept[n] = _cropped(kept[n], forms, instead)
+        kept[n + 2] = _cropped(kept[n + 2][::-1], backwards, instead[::-1])[::-1]
+    return "".join(kept)
+
+
+def _cropped(text: str, forms: Iterable[str], instead: str) -> str:
+    """Return a text that does not end with the beginning of a secret."""
+    first = len(text)
+    for form in forms:
+        at = text.find(form[:_LEAST_CHARS])
+        while 0 <= at < first:
+            if form.startswith(text[at:]):
+                first = at
+            at = text.find(form[:_LEAST_CHARS], at + 1)
+    return text if len(text) - first < _LEAST_CHARS else text[:first] + instead

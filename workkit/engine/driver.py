@@ -16,7 +16,7 @@ from workkit.engine.engine import Engine, RunnerFactory
 from workkit.engine.eviction import warn_of_eviction
 from workkit.engine.health import STOPPED, Health, examine
 from workkit.engine.needs import check_commands
-from workkit.engine.process.courier import COURIER
+from workkit.engine.process.courier import COURIER, TELLER
 from workkit.engine.process.signals import SignalEvent
 from workkit.engine.process.sources import Sources
 from workkit.engine.process.vitals import Pulse
@@ -45,6 +45,8 @@ _DISPATCHER_S: Final = 1.4
 _ALL_S: Final = 1.9
 #: How long the other threads may take if there is no timeout, seconds.
 _OTHERS_S: Final = 1.0
+#: How long the last reports to telemetry may take, seconds.
+_TELLING_S: Final = 0.5
 #: How long stop hooks may take, counted from the end of the last handler, seconds.
 _HOOKS_S: Final = 30.0
 
@@ -161,6 +163,7 @@ class PoolDriver:
             PoolState: The system refuses to start a thread; nothing has been started.
         """
         COURIER.open()
+        TELLER.open()
         try:
             # Before the pool writes a time or moves due jobs by its own clock.
             self._link.carry(self.engine.clock.ask())
@@ -176,6 +179,7 @@ class PoolDriver:
             self._link.close()
             self._waker.close()
             self._ended.set()
+            TELLER.close(_TELLING_S)
             COURIER.close(0.5)
             raise
 
@@ -224,6 +228,7 @@ class PoolDriver:
             self.engine.runner.runs_here()
             or self._spec.events.runs_here()
             or COURIER.runs_here()
+            or TELLER.runs_here()
             or thread is self._thread
             or thread is self._stopper
         )
@@ -300,6 +305,7 @@ class PoolDriver:
     def closed(self) -> None:
         """After the hooks: release the callers that wait for the end, and deliver the log."""
         self._closed.set()
+        TELLER.close(max(self._left_s(_ALL_S, most_s=_TELLING_S), 0.1))
         COURIER.close(max(self._left_s(_ALL_S, most_s=1.0), 0.1))
 
     def _clear_observations(self) -> None:
@@ -357,6 +363,7 @@ class PoolDriver:
             )
         finally:
             link.close()
+            TELLER.flush(_TELLING_S)
             COURIER.flush(_OTHERS_S)
 
     def _wait_draining(self, wait: Wait) -> bool:

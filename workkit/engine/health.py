@@ -7,16 +7,17 @@ makes pools unready, and leaves them live.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from workkit.core.guarding import passes, warn_once
 from workkit.core.liveness import DEAD_S
 from workkit.engine.engine import Engine
 from workkit.engine.process.vitals import STILL_S
 from workkit.engine.serving import Serving
 
-__all__ = ["STOPPED", "UNSTARTED", "Health", "examine"]
+__all__ = ["STOPPED", "UNSTARTED", "Health", "asked", "examine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,24 @@ class Health:
 #: The health of a pool before its first start, and after a stop.
 UNSTARTED: Final = Health("starting", (), ("the pool has not started",))
 STOPPED: Final = Health("stopped", (), ("the pool has stopped",))
+
+
+def asked(health: Callable[[], Health]) -> Health:
+    """Ask for a health. It never raises.
+
+    Args:
+        health: Returns it. It may be code of others, and raise anything: then it is unknown whether
+            jobs can be claimed. That is no proof that the loops hang, so the pool counts as live.
+    """
+    try:
+        found = health()
+        return Health(found.state, tuple(found.faults), tuple(found.obstacles))
+    except BaseException as error:
+        if passes(error):
+            raise
+        name = type(error).__name__
+        warn_once(("health", name), "the health cannot be read (logged once)", error=error)
+        return Health("running", (), (f"the health cannot be read: {name}",))
 
 
 def examine(

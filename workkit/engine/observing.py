@@ -1,22 +1,22 @@
 """Tells observers what a pool has done; for metrics, which must cost next to nothing.
 
 An observer hears of executions in batches, once Redis has confirmed their outcomes. So it costs a
-pool without observers one test a batch, and a pool with one no call a job. It runs on the pool's
-own loops: it must be quick, and must not wait. Its errors are logged and change nothing.
+pool without observers one test a batch, and a pool with one no call a job. It runs on a thread of
+its own, so one that waits or hangs does not hold up the pool; reports that it does not take are
+lost. One that is quick may run on the pool's own loops. Its errors are logged and change nothing.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+from workkit.core.guarding import guarded
 from workkit.core.history import Record
 from workkit.engine.handling.events import ReapedPool
+from workkit.engine.process.courier import TELLER
 
 __all__ = ["Executed", "Fenced", "Observers", "PoolObserver"]
-
-_log = logging.getLogger("workkit")
 
 
 class Executed(Protocol):
@@ -46,10 +46,17 @@ class Fenced(NamedTuple):
 
 
 class PoolObserver:
-    """Hears what a pool does; a subclass defines only the methods that it needs."""
+    """Hears what a pool does; a subclass defines only the methods that it needs.
+
+    Attributes:
+        is_quick: Whether it only counts, and never waits. Then it is called on the pool's own
+            loops, where it would hold up the pool. Otherwise it is called on another thread.
+    """
+
+    is_quick: ClassVar[bool] = False
 
     def executed(self, executions: Sequence[Executed]) -> None:
-        """Take executions that have ended, on the thread of the dispatcher."""
+        """Take executions that have ended."""
 
     def requeued(self, late_s: Sequence[float]) -> None:
         """Take how long after its due time each scheduled job entered its queue, seconds."""
@@ -66,7 +73,6 @@ class Observers:
 
     def __init__(self) -> None:
         self._all: list[PoolObserver] = []
-        self._failed: set[int] = set()
 
     def __bool__(self) -> bool:
         return bool(self._all)
@@ -77,27 +83,28 @@ class Observers:
 
     def executed(self, executions: Sequence[Executed]) -> None:
         """Tell all observers of executions that have ended."""
-        self._tell(lambda observer: observer.executed(executions))
+        self._tell("executed", executions)
 
     def requeued(self, late_s: Sequence[float]) -> None:
         """Tell all observers how late scheduled jobs entered their queues, seconds."""
-        self._tell(lambda observer: observer.requeued(late_s))
+        self._tell("requeued", late_s)
 
     def reaped(self, pool: ReapedPool) -> None:
         """Tell all observers of a dead pool whose jobs were recovered."""
-        self._tell(lambda observer: observer.reaped(pool))
+        self._tell("reaped", pool)
 
     def disrupted(self) -> None:
         """Tell all observers that Redis has stopped answering."""
-        self._tell(lambda observer: observer.disrupted())
+        self._tell("disrupted")
 
-    def _tell(self, tell: Callable[[PoolObserver], None]) -> None:
+    def _tell(self, method: str, *args: object) -> None:
         for observer in self._all:
-            try:
-                tell(observer)
-            except Exception:  # noqa: BLE001 - an observer's bug must not end a job or the pool
-                if id(observer) not in self._failed:
-                    self._failed.add(id(observer))
-                    _log.exception(
-                        "an observer of the pool failed; its later errors are not logged"
-                    )
+            if getattr(observer, "is_quick", False):
+                guarded(observer, method, *args)
+            else:
+                TELLER.tell(_hear, (observer, method, args))
+
+
+def _hear(report: tuple[PoolObserver, str, tuple[Any, ...]]) -> None:
+    observer, method, args = report
+    guarded(observer, method, *args)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 
-__all__ = ["LISTENERS", "EnqueueListener", "enqueued", "listening"]
+from workkit.core.guarding import called
+from workkit.errors import JobTimeout
 
-_log = logging.getLogger("workkit")
+__all__ = ["LISTENERS", "EnqueueListener", "enqueued", "listening"]
 
 #: Takes the number of jobs by queue. It is called by the thread or the task that has enqueued.
 EnqueueListener: TypeAlias = Callable[[Mapping[str, int]], object]
@@ -30,8 +30,5 @@ def listening(listener: EnqueueListener) -> Iterator[None]:
 
 def enqueued(jobs: Mapping[str, int]) -> None:
     """Tell all listeners of jobs that Redis has accepted, queue -> how many."""
-    for listener in LISTENERS:
-        try:
-            listener(jobs)
-        except Exception:  # noqa: BLE001 - the job is enqueued, so the caller must not fail
-            _log.exception("a listener of enqueued jobs failed")
+    for listener in tuple(LISTENERS):  # the jobs are enqueued, so the caller must not fail
+        called(listener, jobs, through=JobTimeout)

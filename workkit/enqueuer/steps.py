@@ -251,13 +251,7 @@ class EnqueueSteps:
             return None
         sends = Sends(attached(self.probes), jobs, self.where, many=many)
         for at, job in enumerate(jobs):
-            job.raw = sends.marked(job.raw, at)
-            if len(job.raw) > LARGE_BYTES:
-                try:
-                    self._check_size(job.name, job.raw)
-                except InvalidArgs as error:
-                    sends.ended(error)
-                    raise type(error)(f"job {at}: {error}" if many else str(error)) from None
+            job.raw = sends.marked(job.raw, at, self._max_bytes)
         return sends
 
     def _encode(self, args: Args) -> bytes:

@@ -13,15 +13,13 @@ import msgspec
 from workkit.core import job as wire
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import WorkerObservation
-from workkit.core.secrets import SECRETS, matcher, plain_name
+from workkit.core.secrets import SECRETS, matcher, plain_name, without
 from workkit.core.undecodable import UNDECODABLE
 from workkit.errors import Undecodable
 
-__all__ = ["SECRETS", "Redaction", "without"]
+__all__ = ["SECRETS", "Redaction"]
 
 _GONE: Final = msgspec.Raw(b'"[redacted]"')
-#: Shorter values are not replaced in texts: they occur there by chance.
-_LEAST_CHARS: Final = 4
 _SPACE: Final = b" \t\r\n"
 _KEYS: Final = re.compile(rb'"([^"]*)"\s*:')
 _MOST_KNOWN: Final = 10_000
@@ -177,14 +175,6 @@ def _collect(value: Any, gone: set[str]) -> None:
         isinstance(value, (int, float)) and not isinstance(value, bool)
     ):
         gone.add(str(value))
-
-
-def without(text: str, gone: Iterable[str]) -> str:
-    """Return a text without secret values; very short ones stay, since they occur by chance."""
-    for value in sorted(gone, key=len, reverse=True):
-        if len(value) >= _LEAST_CHARS:
-            text = text.replace(value, "[redacted]")
-    return text
 
 
 def _hashed(key: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from workkit.errors import ServerError
+from workkit.errors import ServerError, ServerRefused
 from workkit.store.scripts import Script
 
 __all__ = ["CONFIRMING", "PING", "Command", "RoundTrip", "Step", "call", "ping", "together"]
@@ -64,9 +64,7 @@ class RoundTrip(msgspec.Struct, Generic[R], frozen=True, gc=False):
         """
         replies = yield self
         if not self.tolerant:
-            for reply in replies:
-                if isinstance(reply, ServerError):
-                    raise reply
+            _check(self.commands, replies)
         return self.parse(replies)
 
 
@@ -103,10 +101,30 @@ def together(*parts: RoundTrip[Any]) -> RoundTrip[list[Any]]:
             own = replies[start : start + len(part.commands)]
             start += len(own)
             if not part.tolerant:
-                for reply in own:
-                    if isinstance(reply, ServerError):
-                        raise reply
+                _check(part.commands, own)
             results.append(part.parse(own))
         return results
 
     return RoundTrip([command for part in parts for command in part.commands], parse, tolerant=True)
+
+
+def _check(commands: Sequence[Command], replies: Sequence[Any]) -> None:
+    """Raise the first error reply. One about a key of a wrong type names the key."""
+    for command, reply in zip(commands, replies, strict=False):
+        if isinstance(reply, ServerError):
+            raise _named(command, reply)
+
+
+def _named(command: Command, error: ServerError) -> ServerError:
+    verb, *rest = command
+    if not (isinstance(error, ServerRefused) and error.code == "WRONGTYPE"):
+        return error
+    if not (isinstance(verb, str) and rest and isinstance(rest[0], (bytes, str))):
+        return error  # of a script, which may be about any of its keys
+    key = rest[0] if isinstance(rest[0], str) else rest[0].decode("utf-8", "replace")
+    return ServerRefused(
+        error.code,
+        f"Redis refused: WRONGTYPE: the key {key!r} has another type than {verb} needs; "
+        "'workkit doctor --repair' renames it",
+        key,
+    )

@@ -18,7 +18,7 @@ from workkit.core.gauges import Gauges
 from workkit.core.liveness import DEAD_S
 from workkit.core.records import WorkerPoolHeartbeat
 from workkit.engine.health import Health
-from workkit.errors import ServerError
+from workkit.errors import ServerError, ServerRefused
 from workkit.telemetry.prometheus import (
     Collector,
     CounterMetricFamily,
@@ -57,63 +57,88 @@ class NamespaceCollector(Collector):
         self._within_s = within_s
         self._lock = threading.Lock()
         self._reading: Future[Gauges] | None = None
-        self._is_away = False
+        self._away = ""
         self._beats: dict[str, tuple[int, float]] = {}
         self._ran: dict[tuple[str, str], int] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Read the namespace and yield its metrics; only `workkit_up` if Redis does not answer."""
-        gauges = self._gauges()
+        """Read the namespace and yield its metrics; only `workkit_up` if it cannot be read."""
+        gauges, key = self._gauges()
         yield gauge(
             "workkit_up",
-            "Whether Redis answered this scrape.",
+            "Whether this scrape could read the namespace in Redis.",
             (),
             [((), float(gauges is not None))],
         )
+        if key:
+            yield gauge(
+                "workkit_key_broken", "A key of a wrong type, because of which workkit_up is 0.",
+                ("key",), [((key,), 1.0)],
+            )  # fmt: skip
         if gauges is not None:
             yield from self._queues(gauges)
             yield from self._namespace(gauges)
 
     def health(self) -> Health:
-        """Return the exporter's own health: it is ready unless the last scrape found no Redis."""
-        away = ("Redis did not answer the last scrape",) if self._is_away else ()
-        return Health("running", (), away)
+        """Return the exporter's own health: it is ready unless the last scrape has failed."""
+        away = self._away
+        return Health("running", (), (f"the last scrape failed: {away}",) if away else ())
 
-    def _gauges(self) -> Gauges | None:
-        """Read the namespace within the time limit, on a thread that may take longer."""
+    def _gauges(self) -> tuple[Gauges | None, str]:
+        """Read the namespace within the time limit, on a thread that may take longer.
+
+        Returns:
+            The numbers, or None; and the key of a wrong type because of which there are none, or
+            "".
+        """
+        key = ""
         with self._lock:
             reading = self._reading
             if reading is None:
                 reading = self._reading = Future()
-                threading.Thread(
-                    target=self._fulfil, args=(reading,), name="workkit-scrape", daemon=True
-                ).start()
+                self._start(reading)
         try:
             gauges = reading.result(self._within_s)
         except NotInTimeError:
             self._says_away(f"no answer within {self._within_s:g} s")
         except ServerError as error:
-            self._says_away(error)
+            key = error.key if isinstance(error, ServerRefused) else ""
+            self._says_away(str(error))
+        except Exception as error:  # noqa: BLE001 - a reader of others; the next scrape tries again
+            self._says_away(f"{type(error).__name__}: {error}")
         else:
-            if self._is_away:
-                self._is_away = False
-                _log.warning("metrics: Redis answers again")
-            return gauges
-        return None
+            if self._away:
+                self._away = ""
+                _log.warning("metrics: the namespace can be read again")
+            return gauges, ""
+        return None, key
+
+    def _start(self, reading: Future[Gauges]) -> None:
+        thread = threading.Thread(
+            target=self._fulfil, args=(reading,), name="workkit-scrape", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system refuses threads
+            self._reading = None
+            reading.set_exception(error)
 
     def _fulfil(self, reading: Future[Gauges]) -> None:
         try:
             gauges = self._read()
-        except BaseException as error:  # noqa: BLE001 - the scrape raises it
+        except Exception as error:  # noqa: BLE001 - the scrape raises it
             self._reading = None
             reading.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - it would end the thread of the scrape
+            self._reading = None
+            reading.set_exception(RuntimeError(type(error).__name__))
         else:
             self._reading = None
             reading.set_result(gauges)
 
-    def _says_away(self, why: object) -> None:
-        if not self._is_away:
-            self._is_away = True
+    def _says_away(self, why: str) -> None:
+        if why != self._away:
+            self._away = why
             _log.warning("metrics: %s; scrapes answer workkit_up 0 until it works", why)
 
     def _queues(self, gauges: Gauges) -> Iterator[GaugeMetricFamily]:

@@ -10,13 +10,16 @@ docs/telemetry.md lists the spans, attributes and metrics.
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 from workkit.core import probes
 from workkit.core.job import Job
 from workkit.core.options import check_flag, check_whole, shown
 from workkit.core.probes import Incoming, Probe, Where
-from workkit.errors import InvalidOption, MissingExtra
+from workkit.errors import InvalidOption, MissingExtra, PoolState
 
 try:
     from opentelemetry import metrics, trace
@@ -32,6 +35,8 @@ from workkit.telemetry.tracing.measures import Measures
 from workkit.telemetry.tracing.producing import Producing
 
 __all__ = ["Tracing", "WorkkitInstrumentor"]
+
+_log = logging.getLogger("workkit")
 
 _MOST_CREATED: Final = 10_000
 
@@ -59,6 +64,9 @@ class Tracing:
         InvalidOption: An option has a wrong type or is out of its range.
     """
 
+    #: Of several probes of one kind, only one watches a job.
+    kind: Final = "opentelemetry"
+
     def __init__(
         self,
         tracer_provider: trace.TracerProvider | None = None,
@@ -77,6 +85,7 @@ class Tracing:
         self._measures = Measures(metrics.get_meter("workkit", __version__, meter_provider))
         self._carried = Carried(baggage=baggage, tracestate=tracestate)
         self._child = child
+        self._watched: WeakSet[_Watched] = WeakSet()
 
     def instrument(self, *watched: _Watched) -> None:
         """Begin to watch pools and enqueuers, or everything.
@@ -84,28 +93,64 @@ class Tracing:
         Args:
             *watched: Pools that have not been started, and enqueuers. Without any, all enqueuers of
                 the process are watched, and the pools that start from now on: those of tasks and of
-                Django's backend, too.
+                Django's backend, too. Where a pool or an enqueuer has a `Tracing` of its own, that
+                of the process makes no spans.
+
+        A place that a `Tracing` watches already stays as it is, with a warning.
 
         Raises:
             InvalidOption: An argument is neither.
             PoolState: A pool has been started.
         """
-        probes.add_trace_source(_active_ids)
-        if not watched:
+        for each in watched:
+            _check(each)
+        if not watched and self._may_join(probes.EVERYWHERE, "the process"):
             probes.attach(self)
         for each in watched:
-            _check(each)
-            if self not in each.probes:
+            if self._may_join(each.probes, f"this {type(each).__name__}"):
                 each.probes = (*each.probes, self)
+                self._watched.add(each)
+        if self._watches:
+            probes.add_trace_source(self._active_ids)
 
     def uninstrument(self, *watched: _Watched) -> None:
-        """Undo `instrument`. Pools that run go on as they began."""
-        if not watched:
-            probes.detach(self)
-            probes.remove_trace_source(_active_ids)
+        """Undo `instrument`. Pools that run go on as they began.
+
+        Args:
+            *watched: Pools and enqueuers. Without any, nothing is watched any more.
+
+        Raises:
+            InvalidOption: An argument is neither.
+        """
         for each in watched:
             _check(each)
-            each.probes = tuple(one for one in each.probes if one is not self)
+        if not watched:
+            probes.detach(self)
+        for each in watched or tuple(self._watched):
+            with suppress(PoolState):  # it runs
+                each.probes = tuple(one for one in each.probes if one is not self)
+        if not self._watches:
+            probes.remove_trace_source(self._active_ids)
+
+    @property
+    def _watches(self) -> bool:
+        return self in probes.EVERYWHERE or any(self in each.probes for each in self._watched)
+
+    def _may_join(self, there: Sequence[Probe], where: str) -> bool:
+        """Tell whether nobody makes these spans already; else warn."""
+        other = next((each for each in there if isinstance(each, Tracing)), None)
+        if other is not None:
+            which = "this Tracing" if other is self else "another Tracing"
+            _log.warning(
+                "%s is already instrumented by %s, so this call changes nothing: all spans would "
+                "be made twice; call uninstrument() of the first before",
+                where,
+                which,
+            )
+        return other is None
+
+    def _active_ids(self) -> Mapping[str, str]:
+        return _active_ids()
 
     # Called by enqueuers and pools.
 
@@ -135,10 +180,10 @@ class WorkkitInstrumentor:
         baggage: bool = False,
         **_: Any,
     ) -> None:
-        """Begin to watch the process; see `Tracing`. A second call changes nothing."""
-        if WorkkitInstrumentor._tracing is None:
-            tracing = Tracing(tracer_provider, meter_provider, child=child, baggage=baggage)
-            tracing.instrument()
+        """Begin to watch the process; see `Tracing`. A second call changes nothing, and warns."""
+        tracing = Tracing(tracer_provider, meter_provider, child=child, baggage=baggage)
+        tracing.instrument()
+        if tracing in probes.EVERYWHERE:
             WorkkitInstrumentor._tracing = tracing
 
     def uninstrument(self, **_: Any) -> None:

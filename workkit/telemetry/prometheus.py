@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from workkit.errors import MissingExtra
 
 try:
-    from prometheus_client import CollectorRegistry, make_wsgi_app
+    from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
     from prometheus_client.core import (
         CounterMetricFamily,
         GaugeMetricFamily,
@@ -23,6 +23,7 @@ __all__ = [
     "CounterMetricFamily",
     "GaugeMetricFamily",
     "HistogramMetricFamily",
+    "Metric",
     "gauge",
     "labels",
     "make_wsgi_app",

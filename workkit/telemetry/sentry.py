@@ -10,23 +10,27 @@ needs the extra `sentry`. docs/telemetry.md lists what is sent.
 from __future__ import annotations
 
 import contextvars
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from typing import Any, Final
 
 from workkit.core import probes
+from workkit.core.clock import epoch_ns
 from workkit.core.job import Job
 from workkit.core.options import check_flag
 from workkit.core.probes import Ended, Incoming, Where
-from workkit.core.secrets import SECRETS
+from workkit.core.secrets import SECRETS, without
 from workkit.errors import MissingExtra
-from workkit.snapshot.redaction import Redaction, without
+from workkit.snapshot.redaction import Redaction
 from workkit.telemetry.tracing.members import fits, read_members
 
 try:
     import sentry_sdk
+    from sentry_sdk._types import AnnotatedValue
     from sentry_sdk.integrations import Integration
-    from sentry_sdk.utils import event_from_exception
+    from sentry_sdk.utils import event_from_exception, safe_repr
 except ImportError:
     raise MissingExtra("workkit.telemetry.sentry", "sentry") from None
 
@@ -42,6 +46,10 @@ _DEEPEST: Final = 30
 _LEAST_DIGITS: Final = 4
 _DESTINATION: Final = "messaging.destination.name"
 _MESSAGE_ID: Final = "messaging.message.id"
+#: The secret values of the job that runs in this context.
+_SECRETS: Final[contextvars.ContextVar[frozenset[str]]] = contextvars.ContextVar(
+    "workkit_secrets", default=frozenset()
+)
 
 
 class WorkkitIntegration(Integration):
@@ -107,10 +115,9 @@ class _Publishing:
             else:
                 span.set_data("messaging.batch.message_count", len(jobs))
             span.set_data("messaging.message.body.size", sum(len(job.raw) for job in jobs))
-        headers = sentry_sdk.get_current_scope().iter_trace_propagation_headers(span=self._span)
         self._members = {
             name: text
-            for name, text in headers
+            for name, text in _headers(self._span)
             if name in _CARRIED and len(text) <= _CARRIED[name] and fits(name, text)
         }
 
@@ -122,6 +129,22 @@ class _Publishing:
         if self._span is not None:
             self._span.set_status("ok" if error is None else "internal_error")
             self._span.finish()
+
+
+def _headers(span: Any) -> Iterable[tuple[str, str]]:
+    """Return what carries the trace of the caller.
+
+    A span outside of a transaction is not sent. So there the job carries the trace of the scope,
+    which the errors of the caller belong to.
+    """
+    if span is not None and span.containing_transaction is not None:
+        found: Iterable[tuple[str, str]] = span.iter_headers()
+        return found
+    scope = sentry_sdk.get_current_scope()
+    if span is None:
+        return scope.iter_trace_propagation_headers()
+    pairs = {"sentry-trace": scope.get_traceparent(), "baggage": _serialized(scope.get_baggage())}
+    return [(name, text) for name, text in pairs.items() if text]
 
 
 class _Processing:
@@ -145,6 +168,9 @@ class _Processing:
                 "id": payload.id, "name": payload.name, "attempt": payload.fails + 1, "args": args,
             }  # fmt: skip
             scope.add_event_processor(_processor(about, gone))
+            _SECRETS.set(gone)
+            if gone:
+                _mask_records(sentry_sdk.get_client().options)
             if not _streams():
                 self._transaction = self._start(read_members(raw, _CARRIED), about)
                 sentry_sdk.get_current_scope().span = self._transaction
@@ -199,7 +225,7 @@ class _Processing:
             if self._transaction is not None:
                 self._transaction.set_data("workkit.outcome", end.outcome)
                 self._transaction.set_status("internal_error" if end.failed else "ok")
-                self._transaction.finish()
+                self._transaction.finish(end_timestamp=epoch_ns() / 1e9 - end.ago_s)
 
 
 def _processor(about: Mapping[str, Any], gone: frozenset[str]) -> Callable[[Any, Any], Any]:
@@ -214,18 +240,60 @@ def _processor(about: Mapping[str, Any], gone: frozenset[str]) -> Callable[[Any,
     return process
 
 
+def _mask_records(options: dict[str, Any]) -> None:
+    """Let a client remove the secrets of jobs from logs, metrics and streamed spans, too.
+
+    They do not pass event processors. So the options of the user for them get a step before.
+    """
+    for name in ("before_send_log", "before_send_metric", "before_send_span"):
+        users = options.get(name) or options.get("_experiments", {}).get(name)
+        if not isinstance(users, _Masking):
+            options[name] = _Masking(users)
+
+
+class _Masking:
+    """Removes the secrets of the current job from a record, before the user's function sees it."""
+
+    def __init__(self, users: Callable[[Any, Any], Any] | None) -> None:
+        self._users = users
+
+    def __call__(self, record: Any, hint: Any) -> Any:
+        gone = _SECRETS.get()
+        if gone:
+            record = _cleaned(record, gone, 0)
+        return record if self._users is None else self._users(record, hint)
+
+
 def _cleaned(value: Any, gone: frozenset[str], depth: int) -> Any:
-    """Return a part of an event without secret values, also where a repr holds them."""
+    """Return a part of an event without secret values, also where a repr holds them.
+
+    The SDK writes objects as their repr, after all processors. So an object whose repr holds a
+    secret is replaced by its repr.
+    """
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, str):
         return without(value, gone)
-    if depth < _DEEPEST and isinstance(value, dict):
-        return {key: _cleaned(inner, gone, depth + 1) for key, inner in value.items()}
-    if depth < _DEEPEST and isinstance(value, list):
-        return [_cleaned(inner, gone, depth + 1) for inner in value]
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)):
         text = str(value)
         return "[redacted]" if len(text) >= _LEAST_DIGITS and text in gone else value
-    return value
+    if isinstance(value, AnnotatedValue):
+        return AnnotatedValue(_cleaned(value.value, gone, depth + 1), value.metadata)
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        return {
+            without(key, gone) if isinstance(key, str) else key: _cleaned(inner, gone, depth + 1)
+            for key, inner in value.items()
+        }
+    if depth < _DEEPEST and isinstance(value, (list, tuple, AbstractSet, deque)):
+        return [_cleaned(inner, gone, depth + 1) for inner in value]
+    text = safe_repr(value)
+    clean = without(text, gone)
+    return value if clean == text else clean
+
+
+def _serialized(baggage: Any) -> str | None:
+    """Return baggage as text; versions of the SDK return it in different forms."""
+    return baggage if baggage is None or isinstance(baggage, str) else baggage.serialize()
 
 
 def _streams() -> bool:
@@ -239,5 +307,7 @@ def _streams() -> bool:
 
 def _active_ids() -> Mapping[str, str]:
     """Return ``trace_id`` and ``span_id`` of the active span; empty without one."""
+    if sentry_sdk.get_client().get_integration(WorkkitIntegration) is None:
+        return {}  # a later client may not have it
     span = sentry_sdk.get_current_span()
     return {} if span is None else {"trace_id": span.trace_id, "span_id": span.span_id}

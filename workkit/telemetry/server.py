@@ -23,9 +23,10 @@ from typing import Any, Final, Self
 from urllib.parse import parse_qs
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from workkit.engine.health import Health
+from workkit.core.guarding import guarded
+from workkit.engine.health import Health, asked
 from workkit.errors import InvalidOption
-from workkit.telemetry.prometheus import Collector, CollectorRegistry, make_wsgi_app
+from workkit.telemetry.prometheus import Collector, CollectorRegistry, Metric, make_wsgi_app
 
 __all__ = ["DEFAULT_HOST", "TelemetryServer"]
 
@@ -98,7 +99,7 @@ class TelemetryServer:
     ) -> None:
         registry = CollectorRegistry()
         for collector in collectors:
-            registry.register(collector)
+            registry.register(_Guarded(collector))
         self._metrics = make_wsgi_app(registry)
         self._health = health
         self._server = _bound(host, port)
@@ -143,6 +144,14 @@ class TelemetryServer:
         self.close()
 
     def _answer(self, environ: dict[str, Any], start: _StartResponse) -> Iterable[bytes]:
+        try:
+            return self._page(environ, start)
+        except BaseException as error:  # noqa: BLE001 - a collector's samples may be anything
+            _log.error("metrics: a request failed", exc_info=error)
+            text = f"The answer cannot be made: {type(error).__name__}; see the log.\n"
+            return _reply(start, HTTPStatus.INTERNAL_SERVER_ERROR, text)
+
+    def _page(self, environ: dict[str, Any], start: _StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "").rstrip("/")
         if path == "/metrics":
             answer: Iterable[bytes] = self._metrics(environ, start)
@@ -152,7 +161,7 @@ class TelemetryServer:
             return _reply(start, HTTPStatus.NOT_FOUND if path else HTTPStatus.OK, text)
         if environ.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
             return _reply(start, HTTPStatus.METHOD_NOT_ALLOWED, "Use GET.\n")
-        health = self._health()
+        health = asked(self._health)
         is_well = health.live if path == "/livez" else health.ready
         reasons = health.faults if path == "/livez" else health.reasons
         if _wants_json(environ):
@@ -163,6 +172,19 @@ class TelemetryServer:
         status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
         is_head = environ["REQUEST_METHOD"] == "HEAD"
         return _reply(start, status, "" if is_head else f"{text}\n", kind)
+
+
+class _Guarded(Collector):
+    """Keeps what a collector raises from the metrics of the others."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def collect(self) -> list[Metric]:
+        """Return what the collector yields, up to its error."""
+        found: list[Metric] = []
+        guarded(self._collector, "collect", then=found.extend)
+        return [each for each in found if isinstance(each, Metric)]
 
 
 def _wants_json(environ: dict[str, Any]) -> bool:

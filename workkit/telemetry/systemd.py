@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final, Self
 
 from workkit.core.clock import monotonic_s
-from workkit.engine.health import Health
+from workkit.engine.health import Health, asked
 
 __all__ = ["Notifier"]
 
@@ -84,7 +84,7 @@ class Notifier:
             self._look()
 
     def _look(self) -> None:
-        health = self._health()
+        health = asked(self._health)
         if health.state == "stopping":
             self._say_stopping()
         elif health.ready and not self._is_ready:

@@ -16,7 +16,6 @@ from tests.telemetry.tracing.conftest import Seen
 from workkit import Job, WorkerPool
 from workkit.core import job as wire
 from workkit.core.job import Payload
-from workkit.core.probes import Ended, Incoming, Where
 from workkit.snapshot import Snapshot, write_snapshot
 
 pytestmark = pytest.mark.one_server
@@ -208,82 +207,6 @@ def test_a_trace_state_travels_with_the_trace(stage: EngineStage, seen: Seen) ->
     pool.work()
     (link,) = seen.one("process mail").links
     assert link.context.trace_state.to_header() == "a=1,b=2"
-
-
-# Probes that fail
-
-
-class Broken:
-    """A probe of which one part raises."""
-
-    def __init__(self, part: str) -> None:
-        self._part = part
-
-    def _do(self, part: str) -> None:
-        if part == self._part:
-            raise ZeroDivisionError(part)
-
-    def sends(self, jobs: Any, where: Where, *, many: bool) -> Any:
-        self._do("sends")
-        return _BrokenSend(self)
-
-    def runs(self, job: Incoming) -> Any:
-        self._do("runs")
-        return _BrokenRun(self)
-
-
-class _BrokenSend:
-    def __init__(self, probe: Broken) -> None:
-        self._probe = probe
-
-    def members(self, at: int) -> dict[str, str]:
-        self._probe._do("members")
-        return {}
-
-    def ended(self, error: BaseException | None, *, accepted: bool) -> None:
-        self._probe._do("sent")
-
-
-class _BrokenRun:
-    def __init__(self, probe: Broken) -> None:
-        self._probe = probe
-
-    def enter(self) -> None:
-        self._probe._do("enter")
-
-    def leave(self, entered: object) -> None:
-        self._probe._do("leave")
-
-    def ended(self, end: Ended) -> None:
-        self._probe._do("ended")
-
-
-@pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("part", ["sends", "members", "sent", "runs", "enter", "leave", "ended"])
-def test_a_probe_that_fails_is_logged_once_and_harms_no_job(
-    stage: EngineStage,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    part: str,
-    kind: str,
-) -> None:
-    monkeypatch.setattr("workkit.core.probes._told", set())
-    pool, ran = stage.pool(), []
-
-    async def on_loop(job: Job) -> None:
-        ran.append(job.id)
-
-    pool.job("mail", on_loop if kind == "async" else (lambda job: ran.append(job.id)))
-    pool.probes = stage.enqueuer.probes = (Broken(part),)
-    jobs = [stage.enqueuer.enqueue("mail"), stage.enqueuer.enqueue("mail")]
-    threaded = stage.threaded(pool)
-    threaded.turn()
-    threaded.settle()
-    threaded.settle()
-    assert set(ran) == {job.id for job in jobs}
-    assert stage.outcomes() == ["done", "done"]
-    (record,) = (r for r in caplog.records if "telemetry is incomplete" in r.message)
-    assert "jobs are not affected" in record.message
 
 
 def test_probes_of_a_started_pool_cannot_be_set(stage: EngineStage, seen: Seen) -> None:

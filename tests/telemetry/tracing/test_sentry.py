@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
-from collections.abc import Iterator
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
+from sentry_sdk.integrations import Integration
+from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
 
 from tests.engine.stage import EngineStage
@@ -21,6 +27,7 @@ from workkit.telemetry.sentry import _PROBE, WorkkitIntegration, _active_ids
 
 pytestmark = pytest.mark.one_server
 
+_CALL_HANDLERS = logging.Logger.callHandlers
 SECRET = "hunter22-and-more"  # noqa: S105 - the tests' own
 
 
@@ -50,23 +57,30 @@ def sent() -> Iterator[Collected]:
     yield from collecting()
 
 
-def collecting(**options: Any) -> Iterator[Collected]:
+def collecting(
+    *, more: Sequence[Integration] = (), capture_retries: bool = False, **options: Any
+) -> Iterator[Collected]:
     transport = Collected()
+    own = WorkkitIntegration(capture_retries=capture_retries)
+    options = {"traces_sample_rate": 1.0} | options
     client = sentry_sdk.Client(
-        "http://key@127.0.0.1:1/1", transport=transport, traces_sample_rate=1.0,
-        integrations=[WorkkitIntegration(**options)], auto_enabling_integrations=False,
-        default_integrations=False,
+        "http://key@127.0.0.1:1/1", transport=transport, integrations=[own, *more],
+        auto_enabling_integrations=False, default_integrations=False, **options,
     )  # fmt: skip
     WorkkitIntegration.setup_once()  # the SDK does it once a process
+    if more and logging.Logger.callHandlers is _CALL_HANDLERS:
+        LoggingIntegration.setup_once()
     with sentry_sdk.isolation_scope() as scope:
         before = sentry_sdk.get_global_scope().client
         sentry_sdk.get_global_scope().set_client(client)
         scope.clear()
+        scope.set_new_propagation_context()  # as in a new process
         try:
             yield transport
         finally:
             sentry_sdk.get_global_scope().set_client(before)
             client.close()
+            logging.Logger.callHandlers = _CALL_HANDLERS  # type: ignore[method-assign]
             probes.detach(_PROBE)
             probes.remove_trace_source(_active_ids)
 
@@ -205,6 +219,142 @@ def test_what_a_handler_sends_itself_names_the_job_and_keeps_its_secrets(
     assert inside["message"] == "with [redacted]"
     assert inside["contexts"]["workkit_job"]["name"] == "mail"
     assert "workkit_job" not in outside.get("contexts", {})
+
+
+ODD = 'it\'s "quoted"\\ and\n<b>é & 100%/half</b>'  # a secret that every notation escapes
+SECRETS = [SECRET, ODD]
+
+
+def written(secret: str) -> list[str]:
+    """How a secret looks where libraries write it."""
+    return [
+        secret, repr(secret), ascii(secret), repr([secret]), repr(repr([secret])),
+        json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(json.dumps({"a": secret})),
+        json.dumps(json.dumps(secret)), quote(secret), quote(secret, safe=""), quote_plus(secret),
+        html.escape(secret), repr(secret.encode()), repr(ValueError(secret)),
+    ]  # fmt: skip
+
+
+class Shown:
+    """An object whose repr has a secret."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return f"<Shown {self._text}>"
+
+
+def leaked(sent: Collected, secret: str) -> list[str]:
+    """The parts of a secret that anything that was sent holds, in any notation."""
+    letters = "hunter22" if secret == SECRET else "quoted"
+    return [text for text in map(json.dumps, sent.payloads) if letters in text]
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=["plain", "odd"])
+def test_no_notation_of_a_secret_is_sent(stage: EngineStage, sent: Collected, secret: str) -> None:
+    def fail(job: Job) -> None:
+        texts = written(secret)
+        scope = sentry_sdk.get_isolation_scope()
+        scope.set_tag("tag", secret)
+        scope.set_user({"id": 7, "name": secret})
+        scope.set_extra("extra", (secret, {secret}, deque([secret]), Shown(secret), {secret: 1}))
+        scope.set_context(
+            "context", {"deep": {"bytes": secret.encode(), "frozen": {"a": (secret,)}}}
+        )
+        for text in texts:
+            sentry_sdk.add_breadcrumb(message=text, data={"args": (text,), "object": Shown(text)})
+        sentry_sdk.capture_event({
+            "logentry": {"message": "%s %s", "params": (secret, Shown(secret))},
+            "extra": {"args": (secret,), "kwargs": {"a": Shown(secret)}},
+            "request": {"url": f"http://a/?q={quote(secret)}", "data": secret},
+        })  # fmt: skip
+        raise ValueError(" | ".join(texts), Shown(secret))
+
+    run(stage, fail, {"token": secret}, max_fails=1)
+    assert len(sent.of("event")) == 2
+    assert leaked(sent, secret) == []
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=["plain", "odd"])
+def test_no_secret_leaves_by_the_logs_of_the_program(stage: EngineStage, secret: str) -> None:
+    log = logging.getLogger("shop.mail")
+    log.setLevel(logging.INFO)
+
+    def fail(job: Job) -> None:
+        log.info("before %s %r", secret, Shown(secret), extra={"own": secret, "args_": (secret,)})
+        log.error("with %(token)s", {"token": secret}, extra={"more": Shown(secret)})
+        log.warning("with " + secret)  # noqa: G003 - as a user may write it
+        raise ValueError
+
+    integrations = [LoggingIntegration(event_level=logging.ERROR, sentry_logs_level=logging.INFO)]
+    for sent in collecting(more=integrations, enable_logs=True):
+        run(stage, fail, {"token": secret}, max_fails=1)
+        sentry_sdk.flush()
+        assert len(sent.of("event")) == 2
+        assert len(sent.of("log")) == 1
+        assert "before" in sent.text
+        assert leaked(sent, secret) == []
+
+
+def test_the_users_own_step_before_a_log_is_sent_sees_it_without_secrets(
+    stage: EngineStage,
+) -> None:
+    seen: list[str] = []
+
+    def before_send_log(log: Any, hint: Any) -> Any:
+        seen.append(repr(log))
+        return None
+
+    for sent in collecting(enable_logs=True, before_send_log=before_send_log):
+        run(stage, lambda job: sentry_sdk.logger.info(f"with {SECRET}"), {"token": SECRET})
+        sentry_sdk.logger.info(f"outside {SECRET}")
+        sentry_sdk.flush()
+        assert sent.of("log") == []
+    inside, outside = seen
+    assert SECRET not in inside
+    assert "[redacted]" in inside
+    assert SECRET in outside
+
+
+@pytest.mark.parametrize("form", ["send", "many", "in", "unique"])
+@pytest.mark.parametrize("rate", [1.0, 0.0, None])
+def test_outside_of_a_transaction_a_job_carries_the_trace_of_the_scope(
+    stage: EngineStage, form: str, rate: float | None
+) -> None:
+    for sent in collecting(traces_sample_rate=rate):
+        trace_id = sentry_sdk.get_isolation_scope().get_active_propagation_context().trace_id
+        match form:
+            case "send":
+                raw = stage.enqueuer.enqueue("mail").raw
+            case "many":
+                raw = stage.enqueuer.enqueue_many([("mail", None)])[0].raw
+            case "in":
+                raw = stage.enqueuer.enqueue_in("mail", 5).job.raw
+            case _:
+                job = stage.enqueuer.enqueue_unique("mail", {"n": 1})
+                assert job is not None
+                raw = job.raw
+        fields = json.loads(raw)
+        assert fields["sentry-trace"].split("-")[0] == trace_id
+        assert f"sentry-trace_id={trace_id}" in fields["baggage"]
+        del sent
+
+
+def test_the_error_of_a_job_is_in_the_trace_of_a_caller_without_a_transaction(
+    stage: EngineStage, sent: Collected
+) -> None:
+    pool = stage.pool()
+    pool.job("mail", lambda job: 1 / 0, max_fails=1)
+    sentry_sdk.capture_message("before")
+    stage.enqueuer.enqueue("mail")
+    threaded = stage.threaded(pool)
+    threaded.turn()
+    threaded.settle()
+    message, error = sent.of("event")
+    (process,) = sent.of("transaction")
+    traces = [each["contexts"]["trace"]["trace_id"] for each in (message, error, process)]
+    assert traces == traces[:1] * 3
 
 
 @pytest.mark.parametrize("value", ["garbage", "x" * 1_000_000, 7, None, {"a": 1}])

@@ -198,18 +198,26 @@ def test_a_send_that_fails_says_so(namespace: str, seen: Seen) -> None:
     assert (attributes["error.type"], count) == ("workkit.errors.ServerUnavailable", 1)
 
 
-def test_a_job_that_is_too_large_with_its_trace_ends_its_span_and_was_not_sent(
-    redis_url: str, namespace: str, seen: Seen
+def test_a_job_for_which_its_trace_is_too_much_is_sent_without_it(
+    redis_url: str,
+    namespace: str,
+    seen: Seen,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Enqueuer(namespace, redis_url, max_job_bytes=20_000) as enqueuer:
         seen.tracing().instrument(enqueuer)
         with pytest.raises(ValueError, match="max_job_bytes"):
             enqueuer.enqueue("mail", {"x": "x" * 20_000})
         assert seen.spans == []  # it was refused before
-        with pytest.raises(ValueError, match="max_job_bytes"):
-            enqueuer.enqueue("mail", {"x": "x" * 19_890})
-    assert seen.one("send mail").attributes["error.type"] == "workkit.errors.InvalidArgs"
-    assert seen.points("messaging.client.sent.messages") == []
+        for _ in range(2):
+            assert b"traceparent" not in enqueuer.enqueue("mail", {"x": "x" * 19_890}).raw
+        enqueuer.enqueue_unique("mail", {"x": "x" * 9_890})
+        enqueuer.enqueue_many([("mail", {"x": "x" * 19_890}), ("mail", None)])
+        assert b"traceparent" in enqueuer.enqueue("mail").raw
+    assert all(span.status.status_code == StatusCode.UNSET for span in seen.spans)
+    (record,) = (r for r in caplog.records if "without the" in r.message)
+    assert "(logged once)" in record.message
 
 
 def test_a_wait_for_replicas_that_fails_is_the_error_of_the_send(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from workkit.core.secrets import matcher, plain_name
+from workkit.core.secrets import matcher, plain_name, without
 
 __all__ = ["HIDDEN", "Masks"]
 
 #: Shown in the place of a secret.
 HIDDEN: Final = "•••"
 
-#: Shorter values occur in texts by chance, so they are hidden only in their own place.
-_LEAST_CHARS: Final = 4
 #: Members of an object that name its value, as in {"name": "Authorization", "value": …}.
 _NAMING: Final = ("name", "key", "header", "field")
 _VALUES: Final = ("value", "values")
@@ -100,7 +98,7 @@ class Masks:
         if args:
             found: set[str] = set()
             self._collect(args, found)
-            text = _without(text, found)
+            text = without(text, found, HIDDEN)
         if not _HINT.search(text):
             return text
         text = _URL_TOKEN.sub(rf"\1{HIDDEN}", _URL.sub(rf"\1{HIDDEN}", text))
@@ -224,17 +222,10 @@ def _gone(value: Any, found: set[str]) -> str:
     return HIDDEN
 
 
-def _without(text: str, found: Iterable[str]) -> str:
-    for value in sorted(found, key=len, reverse=True):
-        if len(value) >= _LEAST_CHARS:
-            text = text.replace(value, HIDDEN)
-    return text
-
-
 def _replaced(value: Any, found: set[str]) -> Any:
     """Hide the same values under other names as well."""
     if isinstance(value, dict):
         return {key: _replaced(inner, found) for key, inner in value.items()}
     if isinstance(value, list):
         return [_replaced(inner, found) for inner in value]
-    return _without(value, found) if isinstance(value, str) else value
+    return without(value, found, HIDDEN) if isinstance(value, str) else value

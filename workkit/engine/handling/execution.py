@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from workkit.core import fingerprint
-from workkit.core.clock import Clock, Instant
+from workkit.core.clock import Clock, Instant, monotonic_s
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text, postponed
@@ -18,6 +18,7 @@ from workkit.core.probes import Ended, Incoming, Runs
 from workkit.core.verdicts import Ruling
 from workkit.engine.handling.failures import HEADLINE_CHARS, Failure, examined
 from workkit.engine.handling.handlers import Chain, Waits
+from workkit.engine.process.courier import TELLER
 from workkit.errors import InvalidArgs
 from workkit.store.calls.exchange import Effect, Settlement
 
@@ -200,7 +201,8 @@ class Execution(msgspec.Struct, eq=False):
         failed = ruling is not None and ruling.outcome in _FAILURES
         run_s = now.monotonic_s - started.monotonic_s
         outcome = outcome or ("fenced" if self.fenced else _outcome(self))
-        watched.ended(Ended(outcome, failed, self.error, self.error_text, run_s))
+        end = Ended(outcome, failed, self.error, self.error_text, run_s, monotonic_s())
+        TELLER.tell(watched.ended, end)
 
     def _fail(self, failure: Failure) -> None:
         self.failing, self.error = None, failure.error

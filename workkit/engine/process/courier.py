@@ -1,9 +1,10 @@
-"""Delivers log records on a separate thread while a pool runs.
+"""Delivers log records and reports to telemetry on separate threads while a pool runs.
 
 A logging handler is the application's code, or a pipe that another process reads. It may raise, and
 it may block forever. That must not affect the pool's threads. So while a pool runs, workkit's log
 records go into a bounded queue, and one thread passes them to the handlers. If that thread cannot
-keep up, records are lost, and their number is logged later. The pool continues.
+keep up, records are lost, and their number is logged later. The pool continues. The same holds for
+exporters and observers, which hear on another thread what a pool has done.
 """
 
 from __future__ import annotations
@@ -18,26 +19,35 @@ from typing import Any, Final, TypeAlias
 
 from workkit.core.current import stamp
 
-__all__ = ["COURIER", "Courier"]
+__all__ = ["COURIER", "TELLER", "Courier"]
 
 _log = logging.getLogger("workkit")
 
 #: At most this many records wait: a record may keep a traceback and the objects in its frames.
 _MOST_WAITING: Final = 1_000
 
-_Deliver: TypeAlias = Callable[[logging.LogRecord], object]
+#: How long a caller waits for room while reports are delivered, seconds, and how often it looks.
+_ROOM_S: Final = 1.0
+_LOOK_S: Final = 0.005
+
+_Deliver: TypeAlias = Callable[[Any], object]
 #: A record and what passes it on; an event to set when it is reached; None ends the thread.
-_Item: TypeAlias = tuple[_Deliver, logging.LogRecord] | threading.Event | None
+_Item: TypeAlias = tuple[_Deliver, Any] | threading.Event | None
 
 
 class Courier:
-    """A queue of log records and the thread that delivers them; see the module.
+    """A queue of records and the thread that delivers them; see the module.
 
     It works while at least one user has it open. Otherwise the calling thread delivers records.
+
+    Args:
+        thread_name: The name of the thread.
+        complaint: What is logged about lost records, with their number as ``%d``.
     """
 
-    def __init__(self) -> None:
-        self._detour = _Detour(self)
+    def __init__(self, thread_name: str, complaint: str) -> None:
+        self._thread_name = thread_name
+        self._complaint = complaint
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._reset)
@@ -54,10 +64,6 @@ class Courier:
         """Deliver on a thread until each `open` is matched by a `close`."""
         with self._lock:
             self._users += 1
-        if self._detour not in _log.filters:
-            # In front of the application's filters, which may raise and block as its handlers may.
-            _log.filters.insert(0, self._detour)
-            vars(_log)["makeRecord"] = _make_record
 
     def close(self, wait_s: float) -> None:
         """Deliver waiting records, for a limited time; undo one `open`.
@@ -103,7 +109,7 @@ class Courier:
         """Tell whether the caller is a logging handler on the courier's thread."""
         return threading.current_thread() is self._thread
 
-    def carry(self, deliver: _Deliver, record: logging.LogRecord) -> bool:
+    def carry(self, deliver: _Deliver, record: Any) -> bool:
         """Queue a record unless the caller must deliver it; never raises, never blocks.
 
         Args:
@@ -115,13 +121,17 @@ class Courier:
         """
         if not self._users or threading.current_thread() is self._thread:
             return False
-        if self._queue.qsize() >= _MOST_WAITING:
+        if self._queue.qsize() >= _MOST_WAITING and not self._room():
             self._lost += 1
         else:
             self._queue.put((deliver, record))
         if self._thread is None or not self._thread.is_alive():
             self._start()
         return True
+
+    def _room(self) -> bool:
+        """Tell whether there is room for a record after all."""
+        return False
 
     def _start(self) -> None:
         if not self._lock.acquire(blocking=False):
@@ -130,7 +140,7 @@ class Courier:
             if self._thread is None or not self._thread.is_alive():
                 serve = partial(self._serve, self._queue)
                 # Set before the start: the thread compares itself with it.
-                self._thread = threading.Thread(target=serve, name="workkit-log", daemon=True)
+                self._thread = threading.Thread(target=serve, name=self._thread_name, daemon=True)
                 self._thread.start()
         except RuntimeError:
             pass  # the system refuses threads; the next record tries again
@@ -163,11 +173,84 @@ class Courier:
             except BaseException:  # noqa: BLE001 - the application's code may raise anything
                 self._lost += 1
 
-    def _deliver(self, deliver: _Deliver, record: logging.LogRecord) -> None:
+    def _deliver(self, deliver: _Deliver, record: Any) -> None:
         deliver(record)
         if self._lost:
             lost, self._lost = self._lost, 0
-            _log.warning("%d log records were lost: a logging handler failed or hung", lost)
+            _log.warning(self._complaint, lost)
+
+
+class _LogCourier(Courier):
+    """Delivers log records; those of workkit take a detour over it while it is open."""
+
+    def __init__(self) -> None:
+        self._detour = _Detour(self)
+        super().__init__(
+            "workkit-log", "%d log records were lost: a logging handler failed or hung"
+        )
+
+    def open(self) -> None:
+        """Deliver on a thread until each `open` is matched by a `close`."""
+        super().open()
+        if self._detour not in _log.filters:
+            # In front of the application's filters, which may raise and block as its handlers may.
+            _log.filters.insert(0, self._detour)
+            vars(_log)["makeRecord"] = _make_record
+
+
+class _Teller(Courier):
+    """Delivers reports to telemetry. A caller waits for room while they are taken one by one."""
+
+    def __init__(self) -> None:
+        self._delivered = 0
+        self._stuck_at = -1
+        super().__init__(
+            "workkit-telemetry",
+            "%d reports to telemetry were lost: a probe, an exporter or an observer hung",
+        )
+
+    def tell(self, hear: _Deliver, report: object) -> None:
+        """Deliver a report: soon and on the thread, or now if no pool runs.
+
+        Args:
+            hear: Takes the report. It must not raise.
+            report: The report.
+        """
+        if not self.carry(hear, report):
+            hear(report)
+
+    def close(self, wait_s: float) -> None:
+        """Deliver waiting reports, for a limited time; undo one `open`."""
+        if not self.flush(wait_s):
+            _log.warning(
+                "telemetry did not take its last %d reports in time: an exporter or an observer "
+                "hangs",
+                max(self._queue.qsize(), 1),
+            )
+            wait_s = 0.0
+        super().close(wait_s)
+
+    def _deliver(self, deliver: _Deliver, record: Any) -> None:
+        super()._deliver(deliver, record)
+        self._delivered += 1
+
+    def _room(self) -> bool:
+        before = self._delivered
+        if before == self._stuck_at:
+            return False
+        never = threading.Event()
+        for _ in range(round(_ROOM_S / _LOOK_S)):
+            never.wait(_LOOK_S)
+            if self._queue.qsize() < _MOST_WAITING:
+                return True
+        if self._delivered == before:
+            self._stuck_at = before
+            _log.warning(
+                "telemetry hangs: a probe, an exporter or an observer has not returned for %g s, "
+                "so its reports are lost until it does; jobs are not affected",
+                _ROOM_S,
+            )
+        return False
 
 
 def _make_record(
@@ -209,4 +292,6 @@ class _Detour(logging.Filter):
 
 
 #: One per process, since logging is global.
-COURIER: Final = Courier()
+COURIER: Final = _LogCourier()
+#: One per process, as the probes of the process.
+TELLER: Final = _Teller()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from workkit.core.clock import processor_s
+from workkit.core.guarding import Unwinding
 from workkit.errors import WorkkitError
 
 __all__ = ["Abandoned", "HandlerBlocked", "ParkedThreads", "Stack", "current_stack"]
@@ -34,7 +35,7 @@ class HandlerBlocked(WorkkitError):
     """A handler waits for something real, which never happens in virtual time."""
 
 
-class Abandoned(BaseException):
+class Abandoned(Unwinding):
     """Unwinds a stack once the world is over, such as one of a crashed process."""
 
 

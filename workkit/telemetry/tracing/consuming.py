@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import context as contexts
 from opentelemetry.trace import (
@@ -15,6 +15,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from workkit.core.clock import epoch_ns
 from workkit.core.probes import Ended, Incoming
 from workkit.telemetry.tracing.context import Carried
 from workkit.telemetry.tracing.measures import (
@@ -28,6 +29,10 @@ from workkit.telemetry.tracing.measures import (
 from workkit.telemetry.tracing.recording import record
 
 __all__ = ["Consuming"]
+
+_NANOSECONDS: Final = 1_000_000_000
+#: The end of a span is set by hand if it is longer ago than this, nanoseconds.
+_PRECISE_NS: Final = 10_000
 
 
 class Consuming:
@@ -84,5 +89,6 @@ class Consuming:
                 self._span.set_status(Status(StatusCode.ERROR))
                 record(self._span, error, end.error_text)
         finally:
-            self._span.end()
+            ago_ns = round(end.ago_s * _NANOSECONDS)
+            self._span.end(epoch_ns() - ago_ns if ago_ns > _PRECISE_NS else None)
         self._measures.processed.record(end.run_s, attributes, self._context)

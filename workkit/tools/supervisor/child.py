@@ -23,6 +23,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workkit.core.clock import SystemClock
+from workkit.engine.health import asked
 from workkit.engine.process.signals import STOPPING, signals_to
 from workkit.errors import LifespanFailed
 from workkit.tools.supervisor.channel import (
@@ -184,7 +185,7 @@ class Child:
 
     def _send_health(self, pool: WorkerPool) -> None:
         """Send the pool's health when it changes, and as often as signs of life."""
-        health = json.dumps(asdict(pool.health))
+        health = json.dumps(asdict(asked(lambda: pool.health)))
         if health != self._last_health or not self._looks:
             self._last_health = health
             self._say(f"{HEALTH}{health}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -18,7 +19,14 @@ from workkit.errors import ServerError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import Server, examples, server_options
 from workkit.tools.cli.common.output import note
-from workkit.tools.cli.common.telling import Program, Teller, Told, Webhook, document
+from workkit.tools.cli.common.telling import (
+    Program,
+    Teller,
+    Told,
+    Webhook,
+    can_take,
+    document,
+)
 
 if TYPE_CHECKING:
     from workkit.admin.notices.conditions import Condition
@@ -233,6 +241,7 @@ class _Out:
         self._server = server
         self._teller = teller
         self._as_json = as_json
+        self._is_mute = False
 
     def show(self, notice: Notice) -> None:
         """Print a notice, and pass it on."""
@@ -241,17 +250,31 @@ class _Out:
             "server": self._server.label,
         }
         as_document = document(fields)
-        if self._as_json:
-            click.echo(as_document)
-        else:
-            head = click.style(notice.event, fg=_COLORS[notice.level])
-            space = " " * (len("begins") - len(notice.event))
-            click.echo(f"{stamp(notice.at)}  {head}{space}  {_line(notice)}")
         variables = {
             f"WORKKIT_NOTICE_{name.upper()}": "" if value is None else clean(str(value))[:_VARIABLE]
             for name, value in fields.items()
         }
         self._teller.tell(Told(f"{notice.event} {_line(notice)}", as_document, variables))
+        if self._as_json:
+            self._print(as_document)
+        else:
+            head = click.style(notice.event, fg=_COLORS[notice.level])
+            space = " " * (len("begins") - len(notice.event))
+            self._print(f"{stamp(notice.at)}  {head}{space}  {_line(notice)}")
+
+    def _print(self, line: str) -> None:
+        """Print a line. A stdout that nobody reads must not keep programs and webhooks waiting."""
+        if self._is_mute:
+            return
+        if not self._teller.has_channels:
+            click.echo(line)
+        elif can_take(sys.stdout):
+            try:
+                click.echo(line)
+            except (BrokenPipeError, ValueError):
+                self._is_mute = True
+                exits.silence_stdout()
+                note("stdout is closed; the watch goes on with --exec and --webhook")
 
 
 def _line(notice: Notice) -> str:

@@ -10,14 +10,18 @@ import http.client
 import json
 import os
 import queue
+import select
 import shlex
 import shutil
+import signal
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TextIO
 from urllib.parse import urlsplit
 
 import click
@@ -25,9 +29,9 @@ import click
 from workkit._version import __version__
 from workkit.core.text import clean, counted
 
-__all__ = ["Channel", "Program", "Teller", "Told", "Webhook", "document"]
+__all__ = ["Channel", "Program", "Teller", "Told", "Webhook", "can_take", "document"]
 
-#: A program that runs longer is killed; a webhook that does not answer for this long has failed.
+#: A program that runs longer is killed; a request to a webhook that takes longer has failed.
 _PROGRAM_S: Final = 30.0
 _WEBHOOK_S: Final = 10.0
 #: Waits before a webhook is tried again, seconds.
@@ -38,6 +42,8 @@ _PASSING: Final = frozenset({408, 425, 429, *range(500, 600)})
 #: So many notices wait for slow channels; further ones are dropped, and the watch says so.
 _MOST: Final = 1_000
 _SHOWN: Final = 200
+#: The longest name in DNS, characters.
+_HOST_CHARS: Final = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +99,23 @@ class Program:
         del stop
         name = os.path.basename(self._args[0])  # noqa: PTH119 - a name is enough
         try:
-            ended = subprocess.run(  # noqa: S603 - the user's own program, and no shell
+            program = subprocess.Popen(  # noqa: S603 - the user's own program, and no shell
                 self._args,
-                input=told.document.encode() + b"\n",
                 env={**os.environ, **told.variables},
-                stdout=_STDERR,  # stdout has only the notices
-                timeout=_PROGRAM_S,
-                check=False,
+                stdin=subprocess.PIPE,
+                stdout=_STDERR if _is_open(_STDERR) else subprocess.DEVNULL,  # not our stdout
+                start_new_session=True,  # so that what it starts is killed with it
             )
-        except subprocess.TimeoutExpired:
-            return f"the program {name} ran longer than {_PROGRAM_S:.0f} s and was killed"
-        except OSError as error:
-            return f"the program {name} was not started: {error.strerror or error}"
-        return f"the program {name} ended with {ended.returncode}" if ended.returncode else ""
+        except (OSError, ValueError) as error:
+            return f"the program {name} was not started: {getattr(error, 'strerror', 0) or error}"
+        with program:
+            try:
+                program.communicate(told.document.encode() + b"\n", timeout=_PROGRAM_S)
+            except subprocess.TimeoutExpired:
+                with suppress(ProcessLookupError):
+                    os.killpg(program.pid, signal.SIGKILL)
+                return f"the program {name} ran longer than {_PROGRAM_S:g} s and was killed"
+        return f"the program {name} ended with {program.returncode}" if program.returncode else ""
 
 
 class Webhook:
@@ -126,6 +136,9 @@ class Webhook:
             raise click.BadParameter("the URL is not valid; write https://HOST/PATH") from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise click.BadParameter("the URL must begin with http:// or https:// and name a host")
+        if self._port == 0:
+            raise click.BadParameter("the URL has port 0; write a port from 1 to 65535, or none")
+        _check_host(parts.hostname)
         if not url.isascii() or not url.isprintable() or " " in url:
             raise click.BadParameter("the URL holds a character that must be written as %XX")
         self._safe = parts.scheme == "https"
@@ -154,26 +167,76 @@ class Webhook:
         return f"the webhook at {clean(self._host)} {failure}"
 
     def _post(self, body: bytes) -> tuple[str, bool]:
-        """Post once. Returns why it failed, or "", and whether another try may help."""
-        line: http.client.HTTPConnection
-        if self._safe:
-            line = http.client.HTTPSConnection(
-                self._host, self._port, timeout=_WEBHOOK_S, context=ssl.create_default_context()
-            )
-        else:
-            line = http.client.HTTPConnection(self._host, self._port, timeout=_WEBHOOK_S)
+        """Post once. Returns why it failed, or "", and whether another try may help.
+
+        A time limit of a socket is one of each read, and a look-up of a name has none. So the
+        exchange is on a thread of its own, which is left alone after its time.
+        """
+        found: list[tuple[str, bool]] = []
+        over = threading.Event()
+
+        def exchange() -> None:
+            try:
+                found.append(self._exchange(body))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the notice is not told
+                found.append((f"failed: {_short(error)}", False))
+            finally:
+                over.set()
+
         try:
-            line.request("POST", self._path, body, self._headers)
-            status = line.getresponse().status
+            threading.Thread(target=exchange, name="workkit-webhook", daemon=True).start()
+        except RuntimeError as error:
+            return f"was not asked: {_short(error)}", True
+        if over.wait(_WEBHOOK_S):
+            return found[0]
+        return f"does not answer: the request took longer than {_WEBHOOK_S:g} s", True
+
+    def _exchange(self, body: bytes) -> tuple[str, bool]:
+        line: http.client.HTTPConnection
+        try:
+            if self._safe:
+                line = http.client.HTTPSConnection(
+                    self._host, self._port, timeout=_WEBHOOK_S, context=ssl.create_default_context()
+                )
+            else:
+                line = http.client.HTTPConnection(self._host, self._port, timeout=_WEBHOOK_S)
+            with closing(line):
+                line.request("POST", self._path, body, self._headers)
+                status = line.getresponse().status
         except ssl.SSLCertVerificationError as error:
             return f"has a certificate that is not valid: {error.verify_message}", False
         except (OSError, http.client.HTTPException) as error:
-            return f"does not answer: {clean(str(error) or type(error).__name__)[:_SHOWN]}", True
-        finally:
-            line.close()
+            return f"does not answer: {_short(error)}", True
         if 200 <= status < 300:  # noqa: PLR2004 - success in HTTP
             return "", False
         return f"answered {status}", status in _PASSING
+
+
+def _short(error: BaseException) -> str:
+    return clean(str(error) or type(error).__name__)[:_SHOWN]
+
+
+def _check_host(host: str) -> None:
+    """Check that DNS can carry the name of a host.
+
+    Raises:
+        click.BadParameter: It cannot.
+    """
+    if ":" in host:  # an address of IPv6
+        return
+    try:
+        written = host.encode("idna").decode()
+    except UnicodeError:
+        raise click.BadParameter(
+            f"no host can have the name {clean(host)[:_SHOWN]!r}: the parts between its dots must "
+            "have 1 to 63 characters"
+        ) from None
+    if len(written) > _HOST_CHARS:
+        raise click.BadParameter(
+            f"the name of the host has {len(written)} characters; at most {_HOST_CHARS} are allowed"
+        )
+    if not host.isascii():
+        raise click.BadParameter(f"write the host {clean(host)!r} as {written}")
 
 
 class Teller:
@@ -200,6 +263,11 @@ class Teller:
             return
         self._waiting.put(told)
 
+    @property
+    def has_channels(self) -> bool:
+        """Whether notices leave in another way than stdout."""
+        return bool(self._channels)
+
     def close(self, within_s: float | None) -> None:
         """Tell what waits, and end.
 
@@ -216,17 +284,45 @@ class Teller:
         if self._thread.is_alive():
             left = max(self._waiting.qsize() - 1, 0) + 1
             said = counted(left, "notice was", "notices were")
-            click.echo(f"workkit: {said} not told before the end", err=True)
+            _say(f"workkit: {said} not told before the end")
 
     def _run(self) -> None:
         while (told := self._waiting.get()) is not None:
             for channel in self._channels:
-                if failure := channel.tell(told, self._hurry):
+                try:
+                    failure = channel.tell(told, self._hurry)
+                except BaseException as error:  # noqa: BLE001 - the next notice must be told
+                    failure = f"{type(channel).__name__.lower()}: {_short(error)}"
+                if failure:
                     _complain(failure, told)
 
 
 def _complain(failure: str, told: Told) -> None:
-    click.echo(f"workkit: {failure}; it was not told: {told.text}", err=True)
+    _say(f"workkit: {failure}; it was not told: {told.text}")
+
+
+def _say(line: str) -> None:
+    """Write a line to stderr, unless that is closed, or a pipe that nobody reads."""
+    with suppress(OSError, ValueError):
+        if can_take(sys.stderr):
+            click.echo(line, err=True)
+
+
+def can_take(stream: TextIO | None) -> bool:
+    """Tell whether a stream takes a line now, rather than block its writer."""
+    try:
+        number = stream.fileno() if stream is not None else None
+    except (OSError, ValueError):  # no file, as in tests
+        return True
+    return number is None or number in select.select([], [number], [], 0)[1]
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def document(fields: Mapping[str, object]) -> str:
