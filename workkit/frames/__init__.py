@@ -19,7 +19,13 @@ from workkit.frames.executions import history
 from workkit.frames.failures import errors
 from workkit.frames.files import read, write
 from workkit.frames.jobs import dead_jobs, retry_jobs, scheduled_jobs
-from workkit.frames.measures import compare, latency_quantiles, retry_delays, throughput
+from workkit.frames.measures import (
+    compare,
+    latency_quantiles,
+    lateness,
+    retry_delays,
+    throughput,
+)
 from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
 
@@ -37,6 +43,7 @@ __all__ = [
     "flatten_args",
     "history",
     "latency_quantiles",
+    "lateness",
     "queues",
     "read",
     "retry_delays",

@@ -16,7 +16,7 @@ from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader, is_archive
 
-__all__ = ["ArgsForm", "Time", "history", "history_tables"]
+__all__ = ["ArgsForm", "Time", "Told", "epoch_s", "history", "history_tables"]
 
 #: Epoch seconds, a time with a zone, or ISO 8601 with one.
 Time: TypeAlias = float | datetime.datetime | str
@@ -33,6 +33,7 @@ def history(
     name: str | None = None,
     outcome: str | None = None,
     args: ArgsForm = "json",
+    told: Told | None = None,
 ) -> Any:
     """Return executions, the oldest first, one row each.
 
@@ -45,6 +46,7 @@ def history(
         outcome: Only this outcome.
         args: "json" keeps the args unchanged, "columns" adds a column for each arg. Pools keep args
             only on request, see `HistoryOptions`.
+        told: Receives the number of records read so far.
 
     Returns:
         A DataFrame with the columns of `schema("history")`. `attrs` has the number of records that
@@ -57,7 +59,9 @@ def history(
     """
     about: dict[str, Any] = {}
     tables = list(
-        history_tables(source, since=since, until=until, name=name, outcome=outcome, about=about)
+        history_tables(
+            source, since=since, until=until, name=name, outcome=outcome, about=about, told=told
+        )
     )
     wanted = schema("history").arrow()
     table = pa.concat_tables(tables).unify_dictionaries() if tables else wanted.empty_table()
@@ -82,7 +86,7 @@ def history_tables(
     The filters are those of `history`. `about` receives its `attrs`, and `told` the number of
     records read so far.
     """
-    query = HistoryQuery(_epoch_s(since), _epoch_s(until), name, outcome, None)
+    query = HistoryQuery(epoch_s(since), epoch_s(until), name, outcome, None)
     about = about if about is not None else {}
     if is_archive(source):
         pieces, count = tables_of(Path(str(source)), query), 0
@@ -125,8 +129,8 @@ def _pick(table: Any, query: HistoryQuery) -> Any:
     return picked if picked.num_rows else None
 
 
-def _epoch_s(time: Time | None) -> float | None:
-    """Read a time.
+def epoch_s(time: Time | None) -> float | None:
+    """Read a time as epoch seconds; None stays None.
 
     Raises:
         InvalidOption: The value is not a time, or has no time zone.

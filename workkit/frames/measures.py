@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from workkit.core.job import PERIODIC
 from workkit.errors import InvalidOption
 from workkit.frames.args import flattened
 from workkit.frames.extra import np, pd
 
-__all__ = ["compare", "latency_quantiles", "retry_delays", "throughput"]
+__all__ = ["compare", "latency_quantiles", "lateness", "retry_delays", "throughput"]
 
 _QUANTILES: Final = (0.5, 0.9, 0.99)
 #: A number with more values than this is grouped by quarters of its range.
@@ -111,6 +112,27 @@ def retry_delays(history: Any) -> Any:
     ended = jobs["finished_at"].shift()
     delays = (ran["started_at"] - ended).where(jobs["outcome"].shift() == "retry")
     return delays.astype("timedelta64[ms]").reindex(history.index)
+
+
+def lateness(history: Any) -> Any:
+    """Return how long after its slot a cron job has started.
+
+    The slot is in the id of the job. Other jobs have no time at which they should start: `wait` is
+    counted from the moment at which they entered their queues.
+
+    Args:
+        history: A frame of history.
+
+    Returns:
+        A Series of timedeltas with the frame's index; NaT for other jobs, and for later tries.
+    """
+    ids = history["job_id"].where(history["job_id"].str.startswith(PERIODIC, na=False))
+    slots = pd.to_numeric(ids.str.extract(r":(\d{1,12})$", expand=False), errors="coerce")
+    due = pd.to_datetime(slots, unit="s", utc=True, errors="coerce")
+    ran = history[due.notna() & history["started_at"].notna()]
+    first = ran.sort_values("started_at", kind="stable").drop_duplicates("job_id").index
+    late = (history["started_at"] - due).where(history.index.isin(first))
+    return late.clip(lower=pd.Timedelta(0)).astype("timedelta64[ms]")
 
 
 def compare(dead: Any, done: Any, *, least: int = 5) -> Any:
