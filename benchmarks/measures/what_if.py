@@ -17,8 +17,8 @@ __all__ = ["measure"]
 _SECONDS: Final = 60.0
 _WORKERS: Final = 8
 #: So many jobs a second come one by one, and so many at once every few seconds.
-_PER_S: Final = 12.0
-_BURST: Final = 150
+_PER_S: Final = 10.0
+_BURST: Final = 110
 _BURST_EVERY_S: Final = 5.0
 #: Jobs run this long, seconds.
 _RUN_S: Final = (0.02, 0.18)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from workkit.frames.archive_files import Gap, archive_gaps
 from workkit.frames.archiving import Archived, archive
 from workkit.frames.args import flatten_args
+from workkit.frames.auditing.audit import RULES, Audit, Finding, audit
 from workkit.frames.executions import history
 from workkit.frames.failures import errors
 from workkit.frames.files import read, write
@@ -30,13 +31,17 @@ from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
 
 __all__ = [
+    "RULES",
     "VERSION",
     "Archived",
+    "Audit",
     "Column",
+    "Finding",
     "Gap",
     "Schema",
     "archive",
     "archive_gaps",
+    "audit",
     "compare",
     "dead_jobs",
     "errors",

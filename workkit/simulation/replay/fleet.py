@@ -152,7 +152,7 @@ def read_pickup_ms(history: Any, groups: Sequence[Group]) -> int:
 
 
 def read_pause_ms(history: Any) -> float:
-    """Return how long a worker pauses between two jobs while jobs wait, on average, milliseconds.
+    """Return how long a worker pauses between two jobs while jobs wait: the median, milliseconds.
 
     The pool's own code takes this time, which is none in a simulation. Where nearly all workers are
     busy all the time, it decides how fast a queue grows.
@@ -165,4 +165,4 @@ def read_pause_ms(history: Any) -> float:
     waited = before.notna() & (ran["enqueued_at"] < before)
     pauses = (ran["started_at"] - before)[waited].dt.total_seconds().to_numpy() * 1_000
     pauses = pauses[(pauses >= 0) & (pauses <= _MOST_MS)]
-    return float(np.mean(pauses)) if len(pauses) else 0.0
+    return float(np.median(pauses)) if len(pauses) else 0.0

@@ -10,7 +10,7 @@ import click
 from workkit.core.text import age, clean, counted, took
 from workkit.tools.cli.common.output import TableColumn, note, print_record, print_table
 from workkit.tools.cli.common.progress import ProgressLine
-from workkit.tools.cli.common.sources import opened
+from workkit.tools.cli.common.sources import opened, source_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,7 +89,7 @@ def _summary(request: Request, sim: Simulation, predicted: Any) -> dict[str, Any
     """Return the result as a document for JSON: what was recorded, and what is predicted."""
     frames = {"recorded": sim.recorded, "predicted": predicted}
     return {
-        "source": clean(_shown(request.source)),
+        "source": source_label(request.source, request.namespace),
         "seed": request.seed,
         "what_if": list(request.what_if),
         "pools": [asdict(_Pool(pool.name, pool.spec.concurrency)) for pool in sim.pools],
@@ -138,15 +138,6 @@ def play_history(request: Request, views: Views, out: str | None) -> None:
 class _Pool:
     name: str
     concurrency: int
-
-
-def _shown(source: str) -> str:
-    """Return a source for display; a URL may hold a password."""
-    if "://" not in source:
-        return source
-    from workkit.store.connections.target import Target
-
-    return Target.of(source).label
 
 
 def _by_name(frame: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from workkit.frames.sources import Source
 
-__all__ = ["opened"]
+__all__ = ["opened", "source_label"]
 
 
 @contextmanager
@@ -39,3 +39,14 @@ def opened(source: str, namespace: str) -> Iterator[Source]:
             "file, or the URL of a server such as redis://localhost:6379"
         )
     yield source
+
+
+def source_label(source: str, namespace: str) -> str:
+    """Return the name of a source for people; a URL may hold a password."""
+    from workkit.core.text import clean
+
+    if "://" not in source:
+        return clean(source)
+    from workkit.store.connections.target import Target
+
+    return f"{clean(namespace)} at {Target.of(source).label}"
