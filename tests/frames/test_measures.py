@@ -164,3 +164,25 @@ def test_latency_without_executions_is_empty() -> None:
     assert len(frames.latency_quantiles(empty("history"))) == 0
     with pytest.raises(InvalidOption):
         frames.latency_quantiles(empty("history"), quantiles=(99,))
+
+
+# Lateness
+
+
+def test_a_cron_job_is_late_by_the_time_from_its_slot_to_its_first_start() -> None:
+    slot = {"job_id": "periodic:mail:*/5 * * * *:300", "enqueued_at": 301}
+    history = ran(
+        slot | {"started_at": 303, "finished_at": 304, "outcome": "retry"},
+        slot | {"started_at": 400, "finished_at": 401},
+        {"job_id": "periodic:odd", "started_at": 5, "finished_at": 6},
+        {"job_id": "ab12", "enqueued_at": 1, "started_at": 5, "finished_at": 6},
+        {"job_id": "periodic:mail:@daily:900", "started_at": 899, "finished_at": 950},
+    )
+    late = frames.lateness(history)
+    assert str(late.dtype) == "timedelta64[ms]"
+    assert late.isna().tolist() == [False, True, True, True, False]
+    assert late.dropna().dt.total_seconds().tolist() == [3, 0]  # clocks differ
+
+
+def test_nothing_is_late_without_executions() -> None:
+    assert len(frames.lateness(empty("history"))) == 0

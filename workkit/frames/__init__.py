@@ -15,29 +15,35 @@ from __future__ import annotations
 from workkit.frames.archive_files import Gap, archive_gaps
 from workkit.frames.archiving import Archived, archive
 from workkit.frames.args import flatten_args
+from workkit.frames.auditing.audit import RULES, Audit, Finding, audit
 from workkit.frames.comparing import compare
 from workkit.frames.executions import history
 from workkit.frames.failures import errors
 from workkit.frames.files import read, write
 from workkit.frames.jobs import dead_jobs, retry_jobs, scheduled_jobs
-from workkit.frames.measures import latency_quantiles, retry_delays, throughput
+from workkit.frames.measures import latency_quantiles, lateness, retry_delays, throughput
 from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
 
 __all__ = [
+    "RULES",
     "VERSION",
     "Archived",
+    "Audit",
     "Column",
+    "Finding",
     "Gap",
     "Schema",
     "archive",
     "archive_gaps",
+    "audit",
     "compare",
     "dead_jobs",
     "errors",
     "flatten_args",
     "history",
     "latency_quantiles",
+    "lateness",
     "queues",
     "read",
     "retry_delays",

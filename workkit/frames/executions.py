@@ -15,7 +15,7 @@ from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader, is_archive
 from workkit.frames.times import Time, epoch_s
 
-__all__ = ["ArgsForm", "history", "history_tables"]
+__all__ = ["ArgsForm", "Told", "history", "history_tables"]
 
 ArgsForm: TypeAlias = Literal["json", "columns"]
 #: Receives the number of records read so far.
@@ -30,6 +30,7 @@ def history(
     name: str | None = None,
     outcome: str | None = None,
     args: ArgsForm = "json",
+    told: Told | None = None,
 ) -> Any:
     """Return executions, the oldest first, one row each.
 
@@ -42,6 +43,7 @@ def history(
         outcome: Only this outcome.
         args: "json" keeps the args unchanged, "columns" adds a column for each arg. Pools keep args
             only on request, see `HistoryOptions`.
+        told: Receives the number of records read so far.
 
     Returns:
         A DataFrame with the columns of `schema("history")`. `attrs` has the number of records that
@@ -55,7 +57,9 @@ def history(
     """
     about: dict[str, Any] = {}
     tables = list(
-        history_tables(source, since=since, until=until, name=name, outcome=outcome, about=about)
+        history_tables(
+            source, since=since, until=until, name=name, outcome=outcome, about=about, told=told
+        )
     )
     wanted = schema("history").arrow()
     table = pa.concat_tables(tables).unify_dictionaries() if tables else wanted.empty_table()

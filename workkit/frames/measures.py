@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from workkit.core.job import PERIODIC
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pd
 from workkit.frames.times import Time, moment
 
-__all__ = ["latency_quantiles", "retry_delays", "throughput"]
+__all__ = ["latency_quantiles", "lateness", "retry_delays", "throughput"]
 
 _QUANTILES: Final = (0.5, 0.9, 0.99)
 #: The most spans of a table. One record with a wrong clock would make millions.
@@ -180,6 +181,29 @@ def retry_delays(history: Any) -> Any:
     ended = jobs["finished_at"].shift()
     delays = (ran["started_at"] - ended).where(jobs["outcome"].shift() == "retry")
     return delays.astype("timedelta64[ms]").reindex(rows.index).set_axis(history.index)
+
+
+def lateness(history: Any) -> Any:
+    """Return how long after its slot a cron job has started.
+
+    The slot is in the id of the job. Other jobs have no time at which they should start: `wait` is
+    counted from the moment at which they entered their queues.
+
+    Args:
+        history: A frame of history.
+
+    Returns:
+        A Series of timedeltas with the frame's index; NaT for other jobs, and for later tries.
+    """
+    rows = history.reset_index(drop=True)
+    ids = rows["job_id"].where(rows["job_id"].str.startswith(PERIODIC, na=False))
+    slots = pd.to_numeric(ids.str.extract(r":(\d{1,12})$", expand=False), errors="coerce")
+    due = pd.to_datetime(slots, unit="s", utc=True, errors="coerce")
+    ran = rows[due.notna() & rows["started_at"].notna()]
+    first = ran.sort_values("started_at", kind="stable").drop_duplicates("job_id").index
+    late = (rows["started_at"] - due).where(rows.index.isin(first))
+    made = late.clip(lower=pd.Timedelta(0)).astype("timedelta64[ms]")
+    return made.set_axis(history.index)
 
 
 def _is_label(series: Any) -> bool:

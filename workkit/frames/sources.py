@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 from workkit.admin.reader import Reader
 from workkit.errors import InvalidOption
+from workkit.frames.files import FORMATS
 from workkit.snapshot import Snapshot
 
-__all__ = ["Source", "as_reader", "is_archive"]
+__all__ = ["Source", "as_reader", "is_archive", "is_exported", "reader_of"]
 
 #: A `Client`, a `Snapshot`, or a path to a snapshot or to the directory of an archive.
 Source: TypeAlias = Reader | str | os.PathLike[str]
@@ -19,6 +20,24 @@ Source: TypeAlias = Reader | str | os.PathLike[str]
 def is_archive(source: Source) -> bool:
     """Tell whether a source is the directory of an archive."""
     return isinstance(source, (str, os.PathLike)) and Path(source).is_dir()
+
+
+def is_exported(source: object) -> bool:
+    """Tell whether a source is the path of a file that `workkit export` or `write` wrote."""
+    return (
+        isinstance(source, (str, os.PathLike))
+        and Path(source).suffix in FORMATS.values()
+        and Path(source).is_file()
+    )
+
+
+def reader_of(source: object) -> Reader | None:
+    """Return the reader behind a source; None for an archive, a frame and its file."""
+    if isinstance(source, Reader):
+        return source
+    if not isinstance(source, (str, os.PathLike)) or is_archive(source) or is_exported(source):
+        return None
+    return as_reader(source)
 
 
 def as_reader(source: Source) -> Reader:

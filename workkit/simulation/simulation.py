@@ -24,12 +24,12 @@ from workkit.simulation.machine.handler_stack import SleepRequest
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads, current_stack
 from workkit.simulation.machine.world import HostClock, Timer, World, microseconds
-from workkit.simulation.performing import Performing
 from workkit.simulation.planning import PlannedCalls, answer_of
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.opening import open_backend
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
+from workkit.simulation.replaying import Replaying
 from workkit.simulation.trace import Trace
 from workkit.store.calls.recount import scan_in_progress
 from workkit.store.connections.links import Carrier
@@ -41,7 +41,7 @@ __all__ = ["START_S", "Simulation"]
 START_S: Final = 1_800_000_000.0
 
 
-class Simulation(Assertions, Faulting, PlannedCalls, Performing):
+class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
     """A world in which the engine runs in virtual time.
 
         with Simulation(seed=7) as sim:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from workkit.core.text import clean
 from workkit.errors import MissingExtra
 
 __all__ = ["Event", "Trace", "duration"]
@@ -57,7 +58,8 @@ class Event:
         who = f"{self.where:<8}" if self.where else " " * 8
         what = f"{self.name} {self.job_id[-6:]}" if self.name else ""
         rest = "  ".join(f"{key}={_short(value)}" for key, value in self.detail.items())
-        return f"{duration(self.at_us):>16}  {who} {self.kind:<10} {what:<24} {rest}".rstrip()
+        line = f"{duration(self.at_us):>16}  {who} {self.kind:<10} {what:<24} {rest}".rstrip()
+        return clean(line)  # names and errors of a replay come from Redis
 
 
 class Trace:

@@ -373,16 +373,18 @@ class PoolProcess:
 
 
 def _idle(spec: PoolSpec) -> frozenset[str]:
-    """Return the names of jobs that run nothing but an empty function."""
+    """Return the names of jobs whose functions need no thread: they do nothing, or say so."""
     if spec.middleware or spec.context is not None:
         return frozenset()
     return frozenset(
-        name for name, each in spec.registrations.items() if _is_empty(each.handler.function)
+        name for name, each in spec.registrations.items() if _needs_no_thread(each.handler.function)
     )
 
 
-def _is_empty(function: object) -> bool:
-    """Tell whether a function does nothing but return, so that it needs no thread."""
+def _needs_no_thread(function: object) -> bool:
+    """Tell whether a function needs no thread, since it neither sleeps nor waits."""
     if type(function) is not FunctionType:
         return False
+    if getattr(function, "needs_no_thread", False):
+        return True
     return {each.opname for each in dis.get_instructions(function)} <= _NOTHING

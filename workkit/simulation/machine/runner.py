@@ -71,7 +71,7 @@ class SimulatedRunner:
         connection: Sends the commands of handlers.
         threads: Provides the threads of sync handlers.
         takes: Job name -> how long its handlers take.
-        idle: Names of jobs whose handlers do nothing, and so need no thread.
+        idle: Names of jobs whose handlers do nothing that takes time, and so need no thread.
         listener: Is told when a handler starts or ends.
     """
 
@@ -204,8 +204,12 @@ class SimulatedRunner:
             # In a separate context, since each worker of a real loop has its own.
             run.task = contextvars.Context().run(self.loop.create_task, self._run_task(run))
         elif (name := execution.payload.name) in self._idle:
-            _run_sync(execution)
-            self._returned(run, None)
+            error: BaseException | None = None
+            try:
+                _run_sync(execution)
+            except Exception as raised:  # noqa: BLE001 - how a job of a replay fails
+                error = raised
+            self._returned(run, error)
         else:
             run.stack = self._new_stack()
             run.stack.start(

@@ -40,6 +40,9 @@ _COMMANDS: Final = {
     "jobs": _Command("cli.commands.jobs", "jobs", "Show jobs, or find one."),
     "history": _Command("cli.commands.history", "history", "Show the executions of jobs."),
     "archive": _Command("cli.commands.archive", "archive", "Append history to Parquet files."),
+    "audit": _Command(
+        "cli.commands.audit", "audit", "Check history for lost and repeated jobs, limits, order."
+    ),
     "export": _Command("cli.commands.export", "export", "Write history, jobs or errors to a file."),
     "snapshot": _Command("cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."),
     "retry": _Command("cli.commands.mend", "retry", "Put dead jobs back into their queues."),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,10 @@ import click
 
 from workkit.core.text import counted
 from workkit.tools.cli.common.options import examples, json_option
-from workkit.tools.cli.common.values import to_seconds
+from workkit.tools.cli.common.replaying import Request, play_history
+from workkit.tools.cli.common.showing import show_progress
+from workkit.tools.cli.common.values import to_past, to_seconds
+from workkit.tools.cli.common.views import Views
 
 if TYPE_CHECKING:
     from workkit.simulation.exploration.files import ScenarioFile
@@ -27,8 +29,6 @@ _BROKEN: Final = 1
 _SLICES: Final = 200
 #: How many lines report the progress of an exploration, if standard error is not a terminal.
 _LINES: Final = 10
-#: If no line was printed for this long, one more is printed, seconds.
-_SILENT_S: Final = 30.0
 
 
 def _to_faults(
@@ -51,9 +51,12 @@ def _to_faults(
         "workkit simulate simulations/dead_pool.py --seed 7 --until 1h --plot",
         "workkit simulate simulations/dead_pool.py --seeds 1000",
         "workkit simulate simulations/dead_pool.py --seed 13 --faults 3,8",
+        "workkit simulate --from /var/lib/workkit/history --what-if concurrency=40",
+        "workkit simulate --from redis://localhost:6379 --namespace work --since 1d",
+        " --what-if processes=3 --what-if outage=3h+10m",
     )
 )
-@click.argument("file")
+@click.argument("file", required=False)
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -96,21 +99,56 @@ def _to_faults(
     metavar="N",
     help="How many worlds are played at once; by default one per core.",
 )
+@click.option(
+    "--from",
+    "source",
+    metavar="SOURCE",
+    help="Instead of FILE, play recorded history again: the directory of an archive, a snapshot, "
+    "an exported file, or the URL of a server.",
+)
+@click.option(
+    "--what-if",
+    multiple=True,
+    metavar="CHANGE",
+    help="Change the fleet of --from: concurrency=N, processes=N, limits.NAME=N, "
+    "priorities.NAME=N, backoff=SPAN, outage=TIME+SPAN, deploy=TIME. May be repeated.",
+)
+@click.option("--since", callback=to_past, metavar="WHEN", help="With --from: ended at or after.")
+@click.option("--before", callback=to_past, metavar="WHEN", help="With --from: ended before.")
+@click.option(
+    "--namespace",
+    envvar="WORKKIT_NAMESPACE",
+    default="work",
+    show_default=True,
+    show_envvar=True,
+    metavar="NS",
+    help="With --from: prefix of all keys on a server.",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    help="With --from: write the predicted history to a file (.parquet, .csv, .jsonl, .arrow).",
+)
 @json_option
 @click.pass_context
 def simulate(
     ctx: click.Context,
-    file: str,
+    /,
+    file: str | None,
     seed: int,
     until_s: float | None,
     seeds: int | None,
     faults: tuple[int, ...] | str | None,
-    trace: Any,
-    timeline: bool,
-    plot: bool,
     processes: int | None,
+    source: str | None,
+    what_if: tuple[str, ...],
+    since: float | None,
+    before: float | None,
+    namespace: str,
+    out: str | None,
     as_json: bool,
-) -> None:  # fmt: skip
+    **shows: Any,
+) -> None:
     """Run a scenario in virtual time, with the real engine.
 
     FILE is a Python file with a function scenario(sim) that builds a world. It may have a function
@@ -120,18 +158,27 @@ def simulate(
     With --seeds, many worlds are played in which pools crash, freeze and lose replies. The first
     world that breaks a rule is shown with as few faults as possible.
 
+    With --from, the jobs of a history run again: they arrive, run and fail as recorded. The waits
+    are compared with those of the recorded fleet.
+
     Exits with 1 if a rule is broken, 2 if the file is not a scenario.
     """
-    from workkit.simulation.exploration.files import load_scenario
-
     _quieten()
-    if seeds is not None and (faults is not None or trace or timeline or plot):
+    views = Views(**shows, as_json=as_json)
+    only_file = {"--seeds": seeds, "--faults": faults, "--until": until_s, "--processes": processes}
+    only_from = {"--what-if": what_if, "--since": since, "--before": before, "--out": out}
+    _check_form(file, source, only_file, only_from)
+    if source is not None:
+        request = Request(source, namespace, what_if, since, before, seed)
+        play_history(request, views, out)
+        return
+    assert file is not None  # noqa: S101 - the form was checked
+    if seeds is not None and (faults is not None or views.any):
         raise click.UsageError(
             "--seeds plays many worlds; --faults, --trace, --timeline and "
             "--plot show one world: choose it with --seed instead"
         )
-    with _mistakes_in(file):
-        loaded = load_scenario(file)
+    loaded = _load(file)
     if seeds is not None:
         settings = (
             loaded.settings() if until_s is None else replace(loaded.settings(), trouble_s=until_s)
@@ -140,7 +187,30 @@ def simulate(
     if faults is not None:
         only = None if isinstance(faults, str) else faults
         ctx.exit(_play_again(loaded, seed, only, as_json))
-    ctx.exit(_show(loaded, seed, until_s, trace, timeline, plot, as_json))
+    ctx.exit(_show(loaded, seed, until_s, views))
+
+
+def _check_form(
+    file: str | None,
+    source: str | None,
+    only_file: Mapping[str, object],
+    only_from: Mapping[str, object],
+) -> None:
+    """Refuse options that do not fit together."""
+    if (file is None) == (source is None):
+        raise click.UsageError("give either FILE, a scenario, or --from SOURCE, a history")
+    others = only_from if source is None else only_file
+    wrong = [name for name, value in others.items() if value not in (None, ())]
+    if wrong:
+        what = "needs --from" if source is None else "plays a scenario and does not go with --from"
+        raise click.UsageError(f"{wrong[0]} {what}")
+
+
+def _load(file: str) -> ScenarioFile:
+    from workkit.simulation.exploration.files import load_scenario
+
+    with _mistakes_in(file):
+        return load_scenario(file)
 
 
 @contextmanager
@@ -173,17 +243,8 @@ def _quieten() -> None:
 # One world.
 
 
-def _show(
-    loaded: ScenarioFile,
-    seed: int,
-    until_s: float | None,
-    trace: Any,
-    timeline: bool,
-    plot: bool,
-    as_json: bool,
-) -> int:
+def _show(loaded: ScenarioFile, seed: int, until_s: float | None, views: Views) -> int:
     from workkit.simulation.checkers import Violation
-    from workkit.simulation.plots import plot as plotted
 
     until_s = until_s or loaded.until_s
     with _mistakes_in(str(loaded.file)):
@@ -194,20 +255,15 @@ def _show(
             _run(sim, until_s)
         except Violation as violation:
             broken = violation
-        if trace is not None:
-            trace.write(sim.trace.json_lines())
-        if as_json:
+        views.write(sim)
+        if views.as_json:
             _print_json(_result(loaded, seed, sim, broken))
         else:
             sections = [loaded.title]
             if loaded.report is not None and broken is None:
                 sections.append(loaded.report(sim))
-            if plot:
-                sections.append(plotted(sim.trace, max(sim.now, 1)))
-            if timeline:
-                sections.append(sim.trace.timeline())
-            sections.append(_sum(seed, sim))
-            if trace is None or trace is not sys.stdout:
+            sections += [*views.sections(sim), _sum(seed, sim)]
+            if not views.on_stdout:
                 click.echo("\n\n".join(sections))
         if broken is not None:
             click.echo(f"\n{broken}", err=True)
@@ -216,7 +272,7 @@ def _show(
 
 def _run(sim: Simulation, until_s: float) -> None:
     """Run the world in slices, and show the progress."""
-    with _progress(range(1, _SLICES + 1), _SLICES, "virtual time") as slices:
+    with show_progress(range(1, _SLICES + 1), _SLICES, "virtual time") as slices:
         for at in slices:
             sim.run_until(until_s * at / _SLICES)
 
@@ -258,7 +314,7 @@ def _explore(
     failure: Failure | None = None
     cases = (WorldCase(seed) for seed in seeds)
     outcomes = play_all(settings, cases, count=len(seeds), processes=processes)
-    with _progress(outcomes, len(seeds), "worlds", lines=_LINES) as played:
+    with show_progress(outcomes, len(seeds), "worlds", lines=_LINES) as played:
         for outcome in played:
             explored = explored.plus(outcome)
             if outcome.failure is not None:
@@ -315,41 +371,6 @@ def _short(loaded: ScenarioFile) -> str:
 
     here = Path.cwd()
     return str(loaded.file.relative_to(here) if loaded.file.is_relative_to(here) else loaded.file)
-
-
-@contextmanager
-def _progress(
-    items: Iterable[Any], length: int, label: str, *, lines: int = 0
-) -> Iterator[Iterable[Any]]:
-    """Show the progress of a loop on standard error: a bar on a terminal, lines elsewhere.
-
-    Args:
-        items: The items of the loop.
-        length: How many items there are.
-        label: A name for the items.
-        lines: How many evenly spaced lines to print; one more follows each silent half minute.
-    """
-    if not sys.stderr.isatty():
-        yield _said(items, length, label, lines)
-        return
-    with click.progressbar(
-        items, length=length, label=label, file=sys.stderr, show_pos=True
-    ) as shown:
-        yield shown
-
-
-def _said(items: Iterable[Any], length: int, label: str, lines: int) -> Iterator[Any]:
-    from workkit.core.clock import SystemClock
-
-    clock = SystemClock()
-    said, said_at_s = 0, clock.read().monotonic_s
-    for done, item in enumerate(items, 1):
-        yield item
-        now_s = clock.read().monotonic_s
-        due = lines and done * lines // length > said * lines // length
-        if done < length and (due or now_s - said_at_s >= _SILENT_S):
-            click.echo(f"{label}: {done:,} of {length:,} ({done / length:.0%})", err=True)
-            said, said_at_s = done, now_s
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Plays recorded history again: the jobs that ran, on another fleet."""
