@@ -7,6 +7,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import importlib
 import inspect
 import pickle
 import socket
@@ -48,6 +49,9 @@ class Own:
     def of_class(cls, n: int) -> None: ...
 
 
+Endless = dict[str, "Endless"]
+
+
 @dataclasses.dataclass
 class Left:
     n: int
@@ -84,6 +88,7 @@ def of_own_list(n: list[Own]) -> None: ...
 def of_own_default(n: Own | None = None) -> None: ...
 def two_texts(n: bytes | str) -> None: ...
 def two_objects(n: Left | Right) -> None: ...
+def of_endless(n: Endless) -> None: ...
 def of_fraction(n: Fraction) -> None: ...
 
 
@@ -115,6 +120,7 @@ def generates(n: int) -> Iterator[int]:
         (of_own_default, r"Own has no JSON form"),
         (two_texts, r"n has a type that cannot be read: Type unions.*; write two parameters, or"),
         (two_objects, r"n has a type that cannot be read: Type unions.*; write structs with tags"),
+        (of_endless, r"cannot be read: .*; an alias cannot contain itself here: write Any, or a"),
         (of_fraction, r"n has the type Fraction, and Fraction has no JSON form; .* n: Fraction = "),
         (generates, r"contains yield, so a call runs none of its code"),
         (Own, r"is the class Own; write a function such as def send_email\(address: str"),
@@ -243,6 +249,30 @@ def test_a_script_that_is_also_imported_by_its_name_registers_its_tasks_once(
             [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert (ran.stdout, ran.stderr) == ("1 True\n", "")
+
+
+def test_a_module_that_is_loaded_again_after_an_edit_replaces_its_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    tasks = Tasks()
+    home = types.ModuleType("workkit_test_home")
+    home.tasks = tasks  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, home.__name__, home)
+    head = f"from {home.__name__} import tasks\n"
+    work = "@tasks.task\ndef work() -> str:\n    return {!r}\n"
+    file = tmp_path / "workkit_test_edited.py"
+    file.write_text(head + work.format("old"))
+    module = importlib.import_module(file.stem)
+    monkeypatch.delitem(sys.modules, file.stem)
+    monkeypatch.setitem(sys.modules, file.stem, module)
+    file.write_text(head + "\n\nNEW = 'line'\n" + work.format("new"))
+    importlib.reload(module)
+    assert [task() for task in tasks] == ["new"]
+    file.write_text(head + work.format("first") + work.format("second"))
+    with pytest.raises(InvalidName, match="'work' is registered already, by workkit_test_edited"):
+        importlib.reload(module)
 
 
 @Tasks().task

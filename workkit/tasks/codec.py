@@ -100,9 +100,7 @@ class Codec:
         self._name = name
         self._names = [parameter.name for parameter in parameters]
         self._types = {parameter.name: parameter.type for parameter in parameters}
-        self._leaves = {
-            each.name: _LEAVES - {str} if _is_text(each.type) else _LEAVES for each in parameters
-        }
+        self._text = {each.name for each in parameters if _is_text(each.type)}
         self._upgrade = upgrade
         self._signature = inspect.Signature(
             [
@@ -147,10 +145,15 @@ class Codec:
                 f"{self._name}: {error}; it takes ({', '.join(self._names)})"
             ) from None
         try:
-            encoded = {
-                name: value if type(value) in self._leaves[name] else self._wire(name, value)
-                for name, value in given.items()
-            }
+            if not self._text and all(type(value) in _LEAVES for value in given.values()):
+                encoded = given
+            else:
+                encoded = {
+                    name: value
+                    if type(value) in _LEAVES and not (type(value) is str and name in self._text)
+                    else self._wire(name, value)
+                    for name, value in given.items()
+                }
             self._read(encoded)
         except ArgsMismatch as error:
             raise InvalidArgs(f"{self._name}: {error}") from None

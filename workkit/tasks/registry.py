@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from types import CodeType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -16,7 +17,7 @@ from typing import (
     Unpack,
     overload,
 )
-from weakref import WeakSet
+from weakref import ReferenceType, WeakSet
 
 from workkit.core.options import (
     EnqueuerKeywords,
@@ -30,7 +31,7 @@ from workkit.engine.handling.lifespans import read_lifespan
 from workkit.errors import InvalidHandler, InvalidName, InvalidOption
 from workkit.store.keys import check_name
 from workkit.tasks.codec import Codec
-from workkit.tasks.definitions import is_again, names_of, place
+from workkit.tasks.definitions import is_again, names_of, place, run_of
 from workkit.tasks.modes import Modes
 from workkit.tasks.outlet import Outlet, ServerOutlet, Unconnected
 from workkit.tasks.signature import RESOURCE, check_upgrade, read_parameters
@@ -107,6 +108,7 @@ class Tasks(Modes):
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
+        self._runs: dict[str, ReferenceType[CodeType] | None] = {}
         self._cron: list[CronEntry] = []
         self._lifespans: list[Callable[[], Any]] = []
         self._watchers: WeakSet[_Watcher] = WeakSet()
@@ -143,12 +145,13 @@ class Tasks(Modes):
             InvalidName: The name is empty, reserved or taken.
             InvalidOption: An option is unknown or out of its range.
         """
-        names = names_of(inspect.currentframe())
+        frame = inspect.currentframe()
+        names, run = names_of(frame), run_of(frame)
         if function is not None:
-            return self._keep(self._make(function, options, names))
+            return self._keep(self._make(function, options, names), run)
 
         def decorate(function: Callable[P, R], /) -> Task[P, R]:
-            return self._keep(self._make(function, options, names))
+            return self._keep(self._make(function, options, names), run)
 
         return decorate
 
@@ -179,7 +182,8 @@ class Tasks(Modes):
             raise InvalidOption(f'cron needs a spec: @tasks.cron("0 4 * * *"), not {shown(spec)}')
         parse(spec)
         check_catch_up(catch_up_s)
-        names = names_of(inspect.currentframe())
+        frame = inspect.currentframe()
+        names, run = names_of(frame), run_of(frame)
 
         def decorate(function: Callable[P, R], /) -> Task[P, R]:
             made: Task[P, R]
@@ -190,7 +194,7 @@ class Tasks(Modes):
             else:
                 made = self._make(function, options, names)
             made.check_runs_without_args()
-            self._keep(made)
+            self._keep(made, run)
             entry = CronEntry(spec, made, catch_up_s)
             self._cron = [
                 each for each in self._cron if (each.spec, each.task.name) != (spec, made.name)
@@ -260,16 +264,21 @@ class Tasks(Modes):
         )
         return Task(name, function, parameters, codec, job_options, self)
 
-    def _keep(self, task: Task[P, R]) -> Task[P, R]:
+    def _keep(self, task: Task[P, R], run: ReferenceType[CodeType] | None) -> Task[P, R]:
         """Add a task, or replace one whose function is defined again."""
         known = self._tasks.get(task.name)
         if known is task:
             return task
-        if known is not None and not is_again(known.function, task.function):
+        former = self._runs.get(task.name)
+        is_later_run = run is None or former is None or former() is not run()
+        if known is not None and not is_again(
+            known.function, task.function, is_later_run=is_later_run
+        ):
             raise InvalidName(
                 f"task {task.name!r} is registered already, by {place(known.function)}; give one "
                 "of them another name: @tasks.task(name=...)"
             )
+        self._runs[task.name] = run
         self._tasks[task.name] = task
         self._cron = [
             each._replace(task=task) if each.task is known else each for each in self._cron

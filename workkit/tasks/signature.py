@@ -289,6 +289,8 @@ _REMEDIES: Final = {
     "Enums must contain": "; write values of one kind",
     "InitVar": "; make it a field, or write a dataclass only for the args",
     "Literal may only contain": "; write their values, or the enum itself",
+    "ForwardRef(": "; an alias cannot contain itself here: write Any, or a class of such a field",
+    "maximum recursion": "; an alias cannot contain itself: write Any, or a class of such a field",
 }
 _INFO: Final = (msgspec.inspect.Type, msgspec.inspect.Field)
 #: Types that are no keys of a JSON object.
