@@ -16,9 +16,12 @@ from workkit.core.fingerprint import (
     error_text,
     fingerprint,
     parts,
+    traceback_of,
     without_own_frames,
 )
 from workkit.core.job import Job
+from workkit.core.options import check_wait
+from workkit.errors import InvalidOption
 
 DIGITS: Final = st.integers(0, 10**9)
 WORDS: Final = st.text("abcdefghijklmnopqrstuvwxyz _.", max_size=12)
@@ -239,3 +242,12 @@ def test_frames_of_workkit_itself_are_left_out_of_an_error_text() -> None:
 def test_an_error_text_keeps_its_fingerprint_through_json(message: str) -> None:
     text = error_text(raised(ValueError(message)))
     assert fingerprint(json.loads(json.dumps(text))) == fingerprint(text)
+
+
+def test_an_error_that_workkit_itself_raises_is_stored_as_its_message() -> None:
+    with pytest.raises(InvalidOption) as caught:
+        check_wait("timeout", "soon")
+    trace = traceback_of(caught.value)
+    assert trace is not None
+    error = caught.value.with_traceback(trace.tb_next)  # without the frame of this test
+    assert error_text(error) == f"InvalidOption: {error}"

@@ -275,6 +275,23 @@ def test_args_that_do_not_fit_are_dead_at_once(stage: EngineStage) -> None:
     )
 
 
+def test_an_error_of_workkit_in_a_handler_is_stored_with_the_users_frames(
+    stage: EngineStage,
+) -> None:
+    worker = stage.pool()
+
+    @worker.job(max_fails=1)
+    def work(job: Job) -> None:
+        stage.enqueuer.enqueue("")
+
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue("work")
+    pool.work()
+    (entry,) = stage.client.dead_jobs().jobs
+    assert entry.job.last_err.startswith("InvalidName: ")
+    assert f'File "{__file__}"' in entry.job.last_err
+
+
 def test_totals_count_the_postponed_ones(stage: EngineStage) -> None:
     worker = stage.pool()
 

@@ -17,6 +17,8 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
+from workkit.errors import WorkkitError
+
 __all__ = [
     "ErrorParts",
     "can_be_logged",
@@ -107,9 +109,14 @@ def error_text(error: BaseException, message: str | None = None) -> str:
 
 
 def _trace(error: BaseException) -> str:
-    """Write the last frames of a traceback; only the user's own, if it has some."""
+    """Write the last frames of a traceback; only the user's own, if it has some.
+
+    An error that workkit itself raises, such as `ArgsMismatch`, says everything in its message.
+    """
     frames = list(traceback.walk_tb(traceback_of(error)))
-    own = [at for at in frames if not at[0].f_code.co_filename.startswith(_HERE)] or frames
+    own = [at for at in frames if not at[0].f_code.co_filename.startswith(_HERE)]
+    if not own and not issubclass(type(error), WorkkitError):
+        own = frames
     # Frames extracted this way have no columns. To mark columns, `traceback` parses each line
     # again. Before Python 3.12.3, that breaks another thread that parses at the same time.
     lines = traceback.StackSummary.extract(iter(own[-_FRAMES:])).format()
