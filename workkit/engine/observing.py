@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from workkit.core.history import Record
+from workkit.core.options import shown
 from workkit.engine.handling.events import ReapedPool
+from workkit.errors import InvalidOption
 
 __all__ = ["Executed", "Fenced", "Observers", "PoolObserver"]
 
@@ -72,7 +74,16 @@ class Observers:
         return bool(self._all)
 
     def add(self, observer: PoolObserver) -> None:
-        """Add an observer."""
+        """Add an observer.
+
+        Raises:
+            InvalidOption: It is not an object of a subclass of `PoolObserver`.
+        """
+        if not isinstance(observer, PoolObserver):
+            raise InvalidOption(
+                "an observer is an object of a subclass of workkit.engine.observing.PoolObserver, "
+                f"not {shown(observer)}"
+            )
         self._all.append(observer)
 
     def executed(self, executions: Sequence[Executed]) -> None:
@@ -95,7 +106,7 @@ class Observers:
         for observer in self._all:
             try:
                 tell(observer)
-            except Exception:  # noqa: BLE001 - an observer's bug must not end a job or the pool
+            except BaseException:  # noqa: BLE001 - its bug, or sys.exit, must not end the pool
                 if id(observer) not in self._failed:
                     self._failed.add(id(observer))
                     _log.exception(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
@@ -12,7 +12,7 @@ from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema, to_frame, to_table
 
-__all__ = ["FORMATS", "format_of", "read", "write", "write_tables"]
+__all__ = ["FORMATS", "format_of", "read", "replacing", "write", "write_tables"]
 
 #: Format -> the suffix of its files.
 FORMATS: Final = {"parquet": ".parquet", "arrow": ".arrow", "csv": ".csv", "jsonl": ".jsonl"}
@@ -38,7 +38,9 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 def write(frame: Any, path: str | os.PathLike[str], name: str, format: str | None = None) -> None:  # noqa: A002 - the word that everybody uses
-    """Write a frame to a file.
+    """Write a frame to a file, which only its owner can read.
+
+    An existing file is replaced when the new one is complete, so it stays if this fails.
 
     Args:
         frame: The frame. Only the columns of its schema are written.
@@ -47,10 +49,39 @@ def write(frame: Any, path: str | os.PathLike[str], name: str, format: str | Non
         format: "parquet", "arrow", "csv" or "jsonl"; by default from the file's suffix.
 
     Raises:
-        InvalidOption: The frame or format is unknown.
+        InvalidOption: The frame or format is unknown, or the file cannot be written.
     """
-    with Path(path).open("wb") as file:
-        write_tables([to_table(frame, name)], file, name, format or format_of(path))
+    kind, table = format or format_of(path), to_table(frame, name)
+    with replacing(Path(path)) as file:
+        write_tables([table], file, name, kind)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that appears when it is complete. Only its owner can read it.
+
+    Args:
+        path: The file; an existing one is replaced.
+
+    Raises:
+        InvalidOption: It is a device, a pipe or a folder, or the system refuses to write it.
+    """
+    if path.exists() and not path.is_file():
+        raise InvalidOption(f"{path} is not a regular file, so it cannot be replaced")
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with open(partial, "wb", opener=_owner_only) as file:
+            yield file
+        partial.replace(path)
+    except OSError as error:
+        raise InvalidOption(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def write_tables(tables: Iterable[Any], file: IO[bytes], name: str, format: str) -> int:  # noqa: A002

@@ -57,6 +57,8 @@ def write_snapshot(
     target = Path(path)
     if target.exists() and not replace:
         raise InvalidOption(f"{target} exists; --force replaces it")
+    if target.exists() and not target.is_file():
+        raise InvalidOption(f"{target} is not a regular file, so it cannot be replaced")
     partial = target.with_name(f"{target.name}.partial")
     try:
         partial.unlink(missing_ok=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -90,7 +88,7 @@ def export(
     """
     from workkit import frames
     from workkit.frames.exporting import ExportFilter, export_tables
-    from workkit.frames.files import format_of, write_tables
+    from workkit.frames.files import format_of, replacing, write_tables
 
     del frames
     if out != "-" and Path(out).exists() and not force:
@@ -106,23 +104,7 @@ def export(
             ExportFilter(since, until, name, outcome),
             told=lambda n, of: progress.tell(f"exporting {what}", n, of),
         )
-        with nullcontext(sys.stdout.buffer) if out == "-" else _file(Path(out)) as file:
+        with nullcontext(sys.stdout.buffer) if out == "-" else replacing(Path(out)) as file:
             rows = write_tables(tables, file, what, kind)
     if out != "-":
         note(f"wrote {counted(rows, 'row')} to {out}")
-
-
-@contextmanager
-def _file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that appears when it is complete. Only its owner can read it."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
