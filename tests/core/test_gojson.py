@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parity.gopeer import gojson as peer
+from workkit import Enqueuer
 from workkit.core import gojson
 from workkit.errors import InvalidArgs
 
@@ -300,7 +301,7 @@ def nested(depth: int) -> dict[str, Any]:
 
 def test_args_deeper_than_the_limit_are_refused() -> None:
     json.loads(gojson.encode_args(nested(gojson.MAX_DEPTH)))
-    with pytest.raises(InvalidArgs, match=r"^args\.k(\[0\])+: nested more than 200 deep$"):
+    with pytest.raises(InvalidArgs, match=r"^args\.k(\[0\])+\[?\.\.\.: nested more than 200 deep"):
         gojson.encode_args(nested(gojson.MAX_DEPTH + 1))
 
 
@@ -309,6 +310,22 @@ def test_args_that_contain_themselves_are_refused() -> None:
     args["self"] = args
     with pytest.raises(InvalidArgs, match="nested more than"):
         gojson.encode_args(args)
+
+
+def test_few_lists_that_hold_each_other_often_are_refused_before_they_fill_the_memory() -> None:
+    laughs: list[Any] = ["ha"]
+    for _ in range(100):
+        laughs = [laughs, laughs]
+    with pytest.raises(InvalidArgs, match="the args hold more than 1000 values"):
+        gojson.encode_args({"a": laughs}, most_values=1_000)
+    with pytest.raises(InvalidArgs, match="the args hold more than 2000 values"):
+        Enqueuer("n", "redis://h", max_job_bytes=2_000).enqueue("laugh", {"a": laughs})
+    assert gojson.encode_args({"a": [1] * 998}, most_values=1_000)
+
+
+def test_a_key_that_cannot_be_shown_is_refused_by_its_type() -> None:
+    with pytest.raises(InvalidArgs, match="the key a value of type int is int, not a string"):
+        gojson.encode_args({10**5_000: 1})  # type: ignore[dict-item]
 
 
 def test_encoding_leaves_the_args_as_they_were() -> None:

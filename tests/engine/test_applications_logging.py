@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate
@@ -100,3 +101,25 @@ def test_a_factory_of_records_that_fails_costs_neither_a_job_nor_a_line(
         assert pool.running
     monkeypatch.undo()
     assert f"job 'fails' {job.id} failed (1 of 1), is dead: ValueError: plain" in caplog.text
+
+
+def test_a_line_of_the_pool_holds_nothing_that_a_terminal_obeys(
+    make_pool: MakePool,
+    enqueuer: Enqueuer,
+    caplog: pytest.LogCaptureFixture,
+    redis_client: Redis,
+    namespace: str,
+) -> None:
+    pool = make_pool(concurrency=2)
+
+    @pool.job(max_fails=1)
+    def fails(job: Job) -> None:
+        raise ValueError("\x1b[31mred \x9b1m\u202e\r forged")
+
+    raw = enqueuer.enqueue("fails").raw
+    redis_client.lpush(f"{namespace}:jobs:fails", raw.replace(b'"id":"', b'"id":"\\n\\u009b'))
+    with pool:
+        assert pool.drain(PATIENCE_S).complete
+    lines = [record.getMessage() for record in caplog.records if record.name == "workkit"]
+    assert sum("is dead: ValueError: \\x1b[31mred" in line for line in lines) == 2
+    assert all(line.isprintable() for line in lines)

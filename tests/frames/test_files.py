@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,34 @@ def test_a_file_without_the_frame_is_refused(tmp_path: Path) -> None:
         frames.write(empty("queues"), tmp_path / "x.xls", "queues")
     with pytest.raises(InvalidOption, match="it has no name"):
         frames.write(empty("queues")[["count"]], tmp_path / "x.csv", "queues")
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "kind"),
+    [
+        ("queue", None, "csv"),
+        ("queues", ["count"], "csv"),
+        ("queues", None, "xls"),
+    ],
+)
+def test_a_file_stays_as_it_was_if_a_frame_cannot_be_written(
+    tmp_path: Path, name: str, columns: list[str] | None, kind: str
+) -> None:
+    frame = empty("queues")
+    kept, other = tmp_path / "kept.csv", tmp_path / "other.csv"
+    kept.write_text("of yesterday")
+    for path in (kept, other):
+        with pytest.raises(InvalidOption):
+            frames.write(frame if columns is None else frame[columns], path, name, kind)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
+    assert kept.read_text() == "of yesterday"
+
+
+def test_a_frame_replaces_neither_a_device_nor_a_folder(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(InvalidOption, match="is not a regular file"):
+            frames.write(empty("queues"), path, "queues", "csv")
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(InvalidOption, match="cannot be written: No such file"):
+        frames.write(empty("queues"), tmp_path / "none" / "x.csv", "queues")

@@ -90,7 +90,7 @@ def test_processing_does_not_load_the_client() -> None:
 
 
 def test_the_store_knows_of_the_rest_only_errors_and_what_is_stored() -> None:
-    core = {f"core.{name}" for name in ("gojson", "history", "job", "lifetimes", "urls")}
+    core = {f"core.{name}" for name in ("gojson", "history", "job", "lifetimes", "showing", "urls")}
     known = {f"workkit.{name}" for name in core | {"errors", "store"}}
     assert not [
         f"{module.place(node)}: {name}"

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from workkit.core.showing import shown
 from workkit.errors import InvalidArgs
 
 __all__ = ["encode_args", "encode_text", "float_text"]
@@ -35,6 +37,8 @@ _ESCAPES: Final = {
     b"\\f": b"\\u000c",
     b"\\\\": b"\\\\",  # or the b after an escaped backslash would match as \b
 }
+#: The part of a long path that a message shows, characters.
+_SHOWN_CHARS: Final = 100
 #: Python does not write integers of more than 4300 digits.
 _MAX_INT_BITS: Final = 14_000
 #: Integers of fewer bits fit a float. Go reads numbers into floats.
@@ -46,13 +50,20 @@ _LARGE: Final = 1e21
 _SMALL: Final = 1e-6
 
 
-def encode_args(args: Mapping[str, Any] | None, *, allow_huge_integers: bool = True) -> bytes:
+def encode_args(
+    args: Mapping[str, Any] | None,
+    *,
+    allow_huge_integers: bool = True,
+    most_values: int = sys.maxsize,
+) -> bytes:
     """Encode a job's args.
 
     Args:
         args: A mapping with string keys and JSON values, or None.
         allow_huge_integers: Allow integers beyond a float's range. Go cannot read a job with such
             an integer, so the job stays in progress in the Go pool that claims it.
+        most_values: Refuse args of more values. A list may hold another one twice, and so on, and
+            then a few lists hold more values than there is memory.
 
     Returns:
         The bytes that Go would write for the same value.
@@ -71,7 +82,7 @@ def encode_args(args: Mapping[str, Any] | None, *, allow_huge_integers: bool = T
         raise InvalidArgs(
             f"args must be a mapping with string keys or None, not {type(args).__name__}"
         )
-    return _finish(_encode(_Checker(allow_huge_integers).checked(args, "args", 0)))
+    return _finish(_encode(_Checker(allow_huge_integers, most_values).checked(args, "args", 0)))
 
 
 def encode_text(text: str) -> bytes:
@@ -131,11 +142,18 @@ def _finish(encoded: bytes) -> bytes:
 class _Checker:
     """Prepares values for the encoder, or names the place of a value that has no JSON form."""
 
-    def __init__(self, allow_huge_integers: bool) -> None:
+    def __init__(self, allow_huge_integers: bool, most_values: int) -> None:
         self._allow_huge_integers = allow_huge_integers
+        self._most_values = self._left = most_values
 
     def checked(self, value: Any, path: str, depth: int) -> Any:
         """Return the value ready for the encoder, or raise `InvalidArgs`."""
+        self._left -= 1
+        if self._left < 0:
+            raise InvalidArgs(
+                f"{path:.{_SHOWN_CHARS}}: the args hold more than {self._most_values} values, so "
+                "the job is too large; store large data elsewhere and enqueue a reference to it"
+            )
         kind = type(value)
         if kind is str:
             return _checked_text(value, path)
@@ -146,7 +164,9 @@ class _Checker:
         if kind is float:
             return _checked_float(value, path)
         if depth >= MAX_DEPTH:
-            raise InvalidArgs(f"{path}: nested more than {MAX_DEPTH} deep")
+            raise InvalidArgs(
+                f"{path:.{_SHOWN_CHARS}}...: nested more than {MAX_DEPTH} deep, or it holds itself"
+            )
         if isinstance(value, Mapping):
             return {
                 _checked_key(key, path): self.checked(item, f"{path}.{key}", depth + 1)
@@ -207,5 +227,5 @@ def _checked_float(value: float, path: str) -> msgspec.Raw:
 def _checked_key(key: Any, path: str) -> str:
     """Refuse a key that is not a string: readers would get a string."""
     if not isinstance(key, str):
-        raise InvalidArgs(f"{path}: the key {key!r} is {type(key).__name__}, not a string")
+        raise InvalidArgs(f"{path}: the key {shown(key)} is {type(key).__name__}, not a string")
     return _checked_text(str.__str__(key), path)

@@ -10,6 +10,7 @@ from typing import Final, TypedDict
 from workkit.core.backoff import Backoff
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
+from workkit.core.showing import shown
 from workkit.errors import InvalidOption
 
 __all__ = [
@@ -47,7 +48,6 @@ _MAX_CATCH_UP_S: Final = 86_400
 #: Seconds; about 31 years.
 _MAX_TIMEOUT_S: Final = 10**9
 _MAX_VERSION_CHARS: Final = 200
-_SHOWN_CHARS: Final = 200
 
 
 class JobKeywords(TypedDict, total=False):
@@ -277,15 +277,6 @@ def check_sources(clock: object, entropy: object) -> None:
         raise InvalidOption(f"clock must have a method read(), not {shown(clock)}")
     if entropy is not None and not isinstance(entropy, Entropy):
         raise InvalidOption(f"entropy must be an Entropy(...), not {shown(entropy)}")
-
-
-def shown(value: object) -> str:
-    """Return a user's value as short text for a message; never raises."""
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - integers of 5,000 digits, and users' classes
-        return f"a value of type {type(value).__name__}"
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
 def near_match(name: str, known: Collection[str]) -> str:

@@ -31,14 +31,14 @@ def whole_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         The path to write to.
 
     Raises:
-        InvalidOption: The file cannot be written: it is a folder, its folder is missing or not
-            writable, or the disk is full.
+        InvalidOption: The file cannot be written: it is a folder, a device or a pipe, its folder is
+            missing or not writable, or the disk is full.
     """
     named = Path(path)
     target = Path(os.path.realpath(named))
+    if target.exists() and not target.is_file():
+        raise InvalidOption(f"{named} is not a regular file, so it cannot be replaced")
     with _explained(named):
-        if target.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
         handle, made = tempfile.mkstemp(".partial", f".{target.name[:_NAME_CHARS]}.", target.parent)
         partial = Path(made)
@@ -57,17 +57,10 @@ def whole_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a file that appears when it is complete, see `whole_path`.
 
-    What is not a file, such as a pipe or a device, is written directly.
-
     Raises:
         InvalidOption: The file cannot be written.
     """
-    named = Path(path)
-    if named.exists() and not named.is_file() and not named.is_dir():
-        with _explained(named), named.open("wb") as pipe:
-            yield pipe
-        return
-    with whole_path(named) as partial, partial.open("wb") as file:
+    with whole_path(path) as partial, partial.open("wb") as file:
         yield file
 
 

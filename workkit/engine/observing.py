@@ -13,8 +13,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from workkit.core.guarding import guarded
 from workkit.core.history import Record
+from workkit.core.options import shown
 from workkit.engine.handling.events import ReapedPool
 from workkit.engine.process.courier import TELLER
+from workkit.errors import InvalidOption
 
 __all__ = ["Executed", "Fenced", "Observers", "PoolObserver"]
 
@@ -78,7 +80,16 @@ class Observers:
         return bool(self._all)
 
     def add(self, observer: PoolObserver) -> None:
-        """Add an observer."""
+        """Add an observer.
+
+        Raises:
+            InvalidOption: It is not an object of a subclass of `PoolObserver`.
+        """
+        if not isinstance(observer, PoolObserver):
+            raise InvalidOption(
+                "an observer is an object of a subclass of workkit.engine.observing.PoolObserver, "
+                f"not {shown(observer)}"
+            )
         self._all.append(observer)
 
     def executed(self, executions: Sequence[Executed]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from workkit.core.options import check_flag, check_wait, check_whole
+from workkit.core.options import check_flag, check_wait, check_whole, shown
 from workkit.errors import InvalidOption, NotConfirmed, ServerError
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command, RoundTrip, Step
@@ -48,7 +48,7 @@ class Durability:
         if not 0 < (self.timeout_s or 0) <= _MAX_TIMEOUT_S:
             raise InvalidOption(
                 f"timeout must be more than 0 and at most {_MAX_TIMEOUT_S:g} seconds, "
-                f"not {self.timeout_s!r}"
+                f"not {shown(self.timeout_s)}"
             )
 
     def confirm(self, step: Step[T]) -> Step[T]:

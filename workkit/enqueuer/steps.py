@@ -255,7 +255,11 @@ class EnqueueSteps:
         return sends
 
     def _encode(self, args: Args) -> bytes:
-        return gojson.encode_args(args, allow_huge_integers=self._allow_huge_integers)
+        return gojson.encode_args(
+            args,
+            allow_huge_integers=self._allow_huge_integers,
+            most_values=self._max_bytes,  # each takes at least one
+        )
 
     def _check_size(self, name: str, raw: bytes) -> None:
         """Refuse a job that is too large; warn once per name of a large job."""

@@ -39,7 +39,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 def write(frame: Any, path: str | os.PathLike[str], name: str, format: str | None = None) -> None:  # noqa: A002 - the word that everybody uses
-    """Write a frame to a file.
+    """Write a frame to a file. Only its owner can read a new one.
 
     The file appears when it is complete. If it cannot be written, an old file stays as it was.
 

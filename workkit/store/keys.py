@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from workkit.core import gojson
 from workkit.core.job import Job, Payload
+from workkit.core.showing import shown
 from workkit.errors import InvalidName
 
 __all__ = ["Keys", "QueueKeys", "check_name"]
@@ -82,7 +83,7 @@ class Keys:
 
     def __init__(self, namespace: str) -> None:
         if not isinstance(namespace, str) or "\0" in namespace:
-            raise InvalidName(f"a namespace is a string without null bytes, not {namespace!r}")
+            raise InvalidName(f"a namespace is a string without null bytes, not {shown(namespace)}")
         _check_text("namespace", namespace)
         if namespace.startswith(_SCHEMES):
             raise InvalidName("the namespace is the URL of a server; write the namespace first")

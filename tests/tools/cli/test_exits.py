@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -132,6 +133,10 @@ def test_a_url_that_is_none_is_a_mistake(url: str, why: str) -> None:
         (("simulate", "x.py", "--faults", "a"), "invalid value for '--faults'", "simulate"),
         (("demo", "--limit", "0"), "invalid value for '--limit'", "demo"),
         (("worker",), "missing argument 'MODULE:NAME'", "worker"),
+        (("archive", "--to", ""), "invalid value for '--to': it is empty", "archive"),
+        (("top", "--refresh", "nan"), "invalid value for '--refresh': nan is not from", "top"),
+        (("top", "--refresh", "0"), "invalid value for '--refresh': 0 is not from", "top"),
+        (("top", "--serve", "--port", "70000"), "invalid value for '--port'", "top"),
     ],
 )
 def test_a_mistake_in_the_command_is_told_in_one_line_and_a_hint(
@@ -172,6 +177,21 @@ def test_a_reader_that_goes_away_is_no_error(shell: Shell, options: tuple[str, .
         assert process.wait(30) == 141
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize(
+    "command",
+    [("export", "dead", "--format", "csv", "--force", "--out"), ("snapshot", "--force")],
+    ids=" ".join,
+)
+def test_an_output_replaces_no_device(
+    shell: Shell, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    told = shell.complaint(*command, str(pipe), code=2)
+    assert f"{pipe} is not a regular file" in told
+    assert pipe.is_fifo()
 
 
 OUTPUTS = [

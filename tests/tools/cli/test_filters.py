@@ -49,6 +49,14 @@ def test_a_filter_that_cannot_be_read_is_refused_with_the_place(shell: Shell) ->
     assert told[1:] == ["  queue:a erorr:x", "          ^"]
 
 
+@pytest.mark.parametrize("query", ["", "  "])
+def test_an_empty_filter_deletes_and_retries_nothing(dead: Shell, query: str) -> None:
+    for verb in (("delete", "--from", "dead"), ("retry",)):
+        told = dead.complaint(*verb, "--filter", query, "--yes", code=2)
+        assert "the query is empty; --all takes all jobs" in told
+    assert dead.client.dead_jobs().total == 100
+
+
 def test_queues_and_the_other_sets_are_filtered_too(shell: Shell, redis_client: Redis) -> None:
     shell.enqueuer.enqueue_many([("mail", {"n": n}) for n in range(5)])
     for place in ("retry", "scheduled"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from workkit.core.outcomes import OUTCOMES
 from workkit.tools.cli.commands import history
 from workkit.tools.cli.common import values
 from workkit.tools.cli.common.options import Server
+from workkit.tools.cli.common.output import json_bytes
 
 CONTEXT = click.Context(click.Command("x"))
 OPTION = click.Option(["--x"])
@@ -93,6 +95,15 @@ def test_clean_text_is_printable_and_printable_text_is_left_alone(value: str) ->
     cleaned = text.clean(value)
     assert cleaned.isprintable()
     assert cleaned == value or not value.isprintable()
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text())))
+def test_json_for_a_terminal_is_the_same_json_without_what_moves_the_cursor(
+    value: dict[str, Any],
+) -> None:
+    text = json_bytes(value).decode()
+    assert text.isprintable()
+    assert json.loads(text) == value
 
 
 def test_nothing_from_redis_moves_the_cursor() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from workkit.core.clock import Instant
 from workkit.core.fingerprint import type_name
+from workkit.core.text import clean
 from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.handling.execution import Execution, decide
 from workkit.engine.process.sources import Sources
@@ -83,7 +84,7 @@ class Deadlines:
             "job %r %s still runs %g s after its timeout of %g s%s; it is settled as failed and "
             "its worker replaced",
             payload.name,
-            payload.id,
+            clean(payload.id),
             GRACE_S,
             timeout,
             "" if failing is None else f", in {_AFTER}",

@@ -199,7 +199,7 @@ class Reaper:
                 if gone < 0:
                     return False
                 _log.warning(
-                    "Go pool %s: %d jobs of queue %r had run in newer versions; the entries of the "
+                    "Go pool %r: %d jobs of queue %r had run in newer versions; the entries of the "
                     "old versions are removed from its list",
                     pool_id, gone, name,
                 )  # fmt: skip

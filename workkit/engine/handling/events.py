@@ -19,6 +19,7 @@ from workkit.core import fingerprint
 from workkit.core.job import Job
 from workkit.core.options import near_match, shown
 from workkit.core.outcomes import OUTCOMES
+from workkit.core.text import clean
 from workkit.core.verdicts import Verdict
 from workkit.engine.handling.execution import Fate
 from workkit.engine.handling.forked import FORKS, leave
@@ -124,8 +125,9 @@ class Events:
         facts = {"job_name": payload.name, "job_id": payload.id, "fails": fails, "outcome": outcome}
         _log.warning(
             "job %r %s failed (%d of %d), %s: %s",
-            payload.name, payload.id, fails, execution.options.max_fails, OUTCOMES[outcome].becomes,
-            headline,
+            payload.name, clean(payload.id), fails, execution.options.max_fails,
+            OUTCOMES[outcome].becomes,
+            "\n".join(map(clean, headline.split("\n"))),
             exc_info=traceback, extra=facts,
         )  # fmt: skip
         self.tell("failed", execution.job, error)
@@ -136,7 +138,7 @@ class Events:
     def reaped(self, pool: ReapedPool) -> None:
         """Report that a dead pool's jobs were recovered."""
         _log.warning(
-            "recovered from dead pool %s: %d jobs requeued, %d dead",
+            "recovered from dead pool %r: %d jobs requeued, %d dead",
             pool.pool_id, pool.requeued, pool.died, extra={"pool_id": pool.pool_id},
         )  # fmt: skip
         self.tell("reaped", pool)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
-from workkit.core.options import shown
+from workkit.core.showing import shown
 from workkit.core.urls import server_label
 from workkit.errors import InvalidOption
 from workkit.store.connections import sentinel

@@ -14,7 +14,7 @@ from workkit.errors import ServerError
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import note, print_record
 from workkit.tools.cli.common.progress import ProgressLine
-from workkit.tools.cli.common.values import to_seconds
+from workkit.tools.cli.common.values import to_named, to_seconds
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -36,6 +36,7 @@ __all__ = ["archive"]
     "directory",
     required=True,
     type=click.Path(file_okay=False),
+    callback=to_named,
     metavar="DIR",
     help="The directory of the archive. It is created if necessary.",
 )

@@ -16,7 +16,13 @@ from workkit.tools.cli.commands.by_id import offer_undo
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
-from workkit.tools.cli.common.output import TableColumn, note, print_records, print_table
+from workkit.tools.cli.common.output import (
+    TableColumn,
+    json_bytes,
+    note,
+    print_records,
+    print_table,
+)
 from workkit.tools.cli.common.picking import PickingProgress, filter_option
 
 if TYPE_CHECKING:
@@ -142,8 +148,6 @@ def _describe(plan: Plan) -> list[str]:
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
-    import msgspec
-
     if not as_json:
         click.echo(f"would {plan.verb} {_what(plan)}")
         for line in _describe(plan):
@@ -158,7 +162,7 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         "sample": [record.job.id for record in plan.sample],
         "effects": plan.effects(),
     }
-    click.echo(msgspec.json.encode(fields))
+    click.echo(json_bytes(fields))
 
 
 def _goes_ahead(server: Server, plan: Plan, *, yes: bool) -> bool:
@@ -187,9 +191,7 @@ def _apply(client: Client, plan: Plan, throttle: Throttle | None, *, as_json: bo
     outcome = client.actions.apply(plan, by=who_am_i(), throttle=throttle, report=report)
     progress.clear()
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.encode(asdict(outcome)))
+        click.echo(json_bytes(asdict(outcome)))
     else:
         _print_outcome(plan, outcome)
     if outcome.stopped:
@@ -246,9 +248,7 @@ def undo(server: Server, *, operation: str | None, forget: bool, as_json: bool) 
         )
         progress.clear()
         if as_json:
-            import msgspec
-
-            click.echo(msgspec.json.encode(asdict(undone)))
+            click.echo(json_bytes(asdict(undone)))
             return
         said = f"brought back {counted(undone.back, 'job')}"
         if undone.gone_on:

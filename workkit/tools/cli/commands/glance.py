@@ -11,7 +11,7 @@ from workkit.admin.attention import concerns, held_up
 from workkit.admin.obstacles import takers
 from workkit.admin.trends import Trends
 from workkit.core.text import age, clean, counted
-from workkit.tools.cli.common.output import TableColumn, print_table
+from workkit.tools.cli.common.output import TableColumn, json_bytes, print_table
 
 if TYPE_CHECKING:
     from workkit.admin.reader import Reader
@@ -28,9 +28,7 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
     """Print the first screen of the console, without rates, which need two reads."""
     seen = reader.overview()
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.encode(_document(reader, seen)))
+        click.echo(json_bytes(_document(reader, seen)))
         return
     click.echo(click.style(clean(reader.label), bold=True))
     counts = _counts(seen)

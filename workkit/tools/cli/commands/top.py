@@ -12,6 +12,7 @@ from workkit.core.text import clean
 from workkit.errors import MissingExtra
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+from workkit.tools.cli.common.values import to_interval
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["serve_console", "top"]
 
 _PORT: Final = 8_000
+_HIGHEST_PORT: Final = 65_535
 
 
 @click.command(
@@ -46,6 +48,7 @@ _PORT: Final = 8_000
     "--refresh",
     "refresh_s",
     type=float,
+    callback=to_interval,
     default=2.0,
     show_default=True,
     metavar="SECONDS",
@@ -70,7 +73,14 @@ _PORT: Final = 8_000
 @json_option
 @click.option("--serve", is_flag=True, help="Serve the console to a browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: the address.")
-@click.option("--port", type=int, default=_PORT, show_default=True, help="With --serve: the port.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, _HIGHEST_PORT),
+    default=_PORT,
+    show_default=True,
+    metavar="PORT",
+    help="With --serve: the port.",
+)
 @click.option(
     "--token",
     envvar="WORKKIT_SERVE_TOKEN",

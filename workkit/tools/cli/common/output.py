@@ -19,7 +19,15 @@ from workkit.core.text import clean, clip, pad, width
 if TYPE_CHECKING:
     from workkit.core.job import Job
 
-__all__ = ["TableColumn", "compact", "note", "print_record", "print_records", "print_table"]
+__all__ = [
+    "TableColumn",
+    "compact",
+    "json_bytes",
+    "note",
+    "print_record",
+    "print_records",
+    "print_table",
+]
 
 _BATCH: Final = 500
 _GAP: Final = "  "
@@ -119,16 +127,30 @@ def print_record(record: object) -> None:
 def _encode(record: object) -> bytes:
     import dataclasses
 
-    import msgspec
-
     from workkit.core.job import Job
 
     if not dataclasses.is_dataclass(record):
-        return msgspec.json.encode(record)
+        return json_bytes(record)
     # A job is printed with its args as Redis has them.
     fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     plain = {n: _job_fields(v) if isinstance(v, Job) else v for n, v in fields.items()}
-    return msgspec.json.encode(plain)
+    return json_bytes(plain)
+
+
+def json_bytes(value: object) -> bytes:
+    """Return a value as JSON in which text from Redis cannot move the cursor of a terminal.
+
+    JSON itself escapes only the older control characters.
+    """
+    import json
+
+    import msgspec
+
+    encoded = msgspec.json.encode(value)
+    text = encoded.decode()
+    if text.isprintable():
+        return encoded
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text).encode()
 
 
 def _job_fields(job: Job) -> dict[str, Any]:

@@ -38,6 +38,8 @@ def filter_option(command: Callable[..., R]) -> Callable[..., R]:
 def _to_query(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Query | None:
     if value is None:
         return None
+    if not value.strip():  # mostly a variable that is not set; it would match every job
+        raise click.BadParameter("the query is empty; --all takes all jobs")
     from workkit.admin.query import Query
 
     return Query(value)

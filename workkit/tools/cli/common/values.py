@@ -15,11 +15,24 @@ from workkit.tools.cli.common.options import now_s
 if TYPE_CHECKING:
     import datetime
 
-__all__ = ["to_bytes", "to_count", "to_object", "to_past", "to_seconds", "to_time", "to_timeout"]
+__all__ = [
+    "to_bytes",
+    "to_count",
+    "to_interval",
+    "to_named",
+    "to_object",
+    "to_past",
+    "to_seconds",
+    "to_time",
+    "to_timeout",
+]
 
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{0,9})?", re.ASCII)
 _SIZE: Final = re.compile(r"(\d{1,9}(?:\.\d{0,9})?)([mgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
 _UNITS_BYTES: Final = {"m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+#: The bounds of the time between two readings of a console, seconds.
+_SHORTEST_S: Final = 0.1
+_LONGEST_S: Final = 3_600.0
 #: We treat a larger count as a mistake.
 _MOST: Final = 1_000_000_000
 
@@ -28,6 +41,20 @@ def to_count(_ctx: click.Context, _param: click.Parameter, value: int | None) ->
     """Check that a number is 1 or more."""
     if value is not None and not 1 <= value <= _MOST:
         raise click.BadParameter(f"{value} is not a whole number from 1 to {_MOST}")
+    return value
+
+
+def to_named(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """Refuse an empty path, which is mostly a variable that is not set."""
+    if not value:
+        raise click.BadParameter("it is empty; write . for the current directory")
+    return value
+
+
+def to_interval(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    """Check that a number of seconds is one between two readings."""
+    if not _SHORTEST_S <= value <= _LONGEST_S:  # NaN is not, either
+        raise click.BadParameter(f"{value:g} is not from {_SHORTEST_S:g} to {_LONGEST_S:g} seconds")
     return value
 
 
