@@ -55,6 +55,9 @@ class PoolObserver:
 
     is_quick: ClassVar[bool] = False
 
+    def starts(self, queues: Sequence[str]) -> None:
+        """Hear which queues the pool takes jobs from, before its first claim."""
+
     def executed(self, executions: Sequence[Executed]) -> None:
         """Take executions that have ended."""
 
@@ -80,6 +83,10 @@ class Observers:
     def add(self, observer: PoolObserver) -> None:
         """Add an observer."""
         self._all.append(observer)
+
+    def starts(self, queues: Sequence[str]) -> None:
+        """Tell all observers which queues the pool takes jobs from."""
+        self._tell("starts", queues)
 
     def executed(self, executions: Sequence[Executed]) -> None:
         """Tell all observers of executions that have ended."""
