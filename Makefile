@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format check simulated mutants bench bench-self notebooks plot chaos fuzz endurance many audit screenshots clean
+.PHONY: help demo test lint format check simulated mutants bench bench-self notebooks plot chaos fuzz endurance soak many audit screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ chaos: $(VENV)/.test  ## Break workers, servers and networks under load, count l
 
 endurance: $(VENV)/.bench  ## Run jobs of all kinds for an hour, and check for growth
 	$(BIN)/python -m tests.system.endurance.long $(ARGS)
+
+soak: $(VENV)/.test  ## Ask for the health of workers under load; no check may fail (minutes)
+	$(BIN)/python -m tests.system.alarms.soak $(ARGS)
 
 many: $(VENV)/.test  ## Measure fifty pools on one server
 	$(BIN)/python -m tests.system.endurance.many $(ARGS)

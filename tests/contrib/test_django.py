@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.telemetry.scraping import get, scrape, served_at
 from workkit import Client, Enqueuer, Fail, InvalidArgs, MissingExtra
 from workkit.telemetry.otel import Tracing
 
@@ -335,6 +338,67 @@ def test_the_command_runs_until_a_signal(
     assert worker.returncode == 0
     assert "tests.contrib.shop.tasks.send_later" in shown
     assert tasks.send_later.get_result(result.id).status == api.TaskResultStatus.SUCCESSFUL
+
+
+def test_the_command_serves_metrics_and_health(
+    tasks: Any, client: Client, redis_url: str, namespace: str, wait_until: Any
+) -> None:
+    program = (
+        "import django; from django.conf import settings\n"
+        "from django.core.management import call_command\n"
+        "settings.configure(\n"
+        "    INSTALLED_APPS=['workkit.contrib.django', 'tests.contrib.shop'],\n"
+        "    TASKS={'default': {'BACKEND': 'workkit.contrib.django.WorkkitBackend',\n"
+        f"        'OPTIONS': {{'NAMESPACE': {namespace!r}, 'URL': {redis_url!r}}}}}}},\n"
+        ")\n"
+        "django.setup(); call_command('workkit_worker', '--metrics-port', '0')\n"
+    )
+    result = tasks.send_later.enqueue("a@example.com")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", program],
+        cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True,
+    ) as worker:  # fmt: skip
+        try:
+            assert worker.stdout is not None
+            base = next(filter(None, map(served_at, worker.stdout)))
+            wait_until(lambda: get(f"{base}/readyz")[0] == 200)
+            assert get(f"{base}/livez")[0] == 200
+            wait_until(lambda: client.job_history(result.id))
+            ran = {"queue": "tests.contrib.shop.tasks.send_later", "outcome": "done"}
+            wait_until(lambda: scrape(base).of("workkit_executions_total", **ran) == 1)
+            worker.send_signal(signal.SIGTERM)
+            worker.communicate(timeout=60)
+        finally:
+            worker.kill()
+    assert worker.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--metrics-host", "127.0.0.2"], "has no effect without a port; add --metrics-port"),
+        (["--metrics-port", "65536"], "'65536' is not a port from 0 to 65535"),
+        (["--metrics-port", "http"], "'http' is not a port from 0 to 65535"),
+        (["--metrics-port", "-1"], "--metrics-port"),
+        (["--metrics-port", "0", "--metrics-host", "nowhere.invalid"], "cannot be served on"),
+    ],
+)
+def test_the_command_refuses_an_address_for_metrics_that_cannot_be(
+    site: Site, options: list[str], says: str
+) -> None:
+    from django.core.management import CommandError
+
+    with pytest.raises(CommandError, match=re.escape(says)):
+        work(*options)
+
+
+def test_the_command_names_a_port_that_is_in_use(site: Site) -> None:
+    from django.core.management import CommandError
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=rf"127\.0\.0\.1:{port}: address already in use"):
+            work("--metrics-port", str(port))
 
 
 def test_the_command_runs_only_the_queues_that_it_is_given(tasks: Any, client: Client) -> None:

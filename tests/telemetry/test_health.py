@@ -23,6 +23,7 @@ from workkit.engine import health as pool_health
 from workkit.engine.health import Health
 from workkit.errors import InvalidOption
 from workkit.store.connections.link import Link
+from workkit.telemetry.checking import check_host
 from workkit.telemetry.prometheus import gauge
 from workkit.telemetry.server import TelemetryServer
 from workkit.telemetry.systemd import Notifier
@@ -218,6 +219,30 @@ def test_check_fails_if_the_heartbeat_is_old(shell: Shell, namespace: str) -> No
         assert "without a fresh heartbeat" in shell.run("check", "--host", "h", code=1).stdout
         redis.hset(f"{namespace}:worker_pools:old", "heartbeat_at", now_s)
         assert shell.json("check", "--host", "h")["ok"] is True
+
+
+def test_check_judges_by_the_clock_of_the_server_alone(
+    private_server: PrivateServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from redis import Redis
+
+    server = private_server()
+    with Redis.from_url(server.url) as redis:
+        redis.sadd(f"{namespace}:worker_pools", "p")
+        beat = {"host": "h", "heartbeat_at": int(redis.time()[0])}
+        redis.hset(f"{namespace}:worker_pools:p", mapping=beat)
+        monkeypatch.setattr("workkit.core.clock.time.time_ns", lambda: 0)
+        assert check_host(namespace, server.url, "h").ok
+        redis.acl_setuser(
+            "blind", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-time"]
+        )
+        url = f"{server.url}{'&' if '?' in server.url else '?'}username=blind&password=secret"
+        found = check_host(namespace, url, "h")
+        assert not found.ok
+        assert found.reason == (
+            "Redis refused TIME, so the age of heartbeats is unknown; allow the user +time"
+        )
+        assert check_host(namespace, url, "h", live=True).ok
 
 
 def test_check_says_that_the_server_is_away_and_with_live_blames_no_pool(shell: Shell) -> None:

@@ -68,6 +68,26 @@ def test_a_port_in_use_is_one_line_and_an_exit_code(shell: Shell, tmp_path: Path
                 assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("more", [(), ("--processes", "2")])
+def test_an_address_without_a_port_is_refused_with_the_remedy(
+    shell: Shell, more: tuple[str, ...]
+) -> None:
+    said = shell.complaint("worker", "shop:tasks", "--metrics-host", "127.0.0.2", *more, code=2)
+    assert "--metrics-host 127.0.0.2 has no effect without a port" in said
+    assert "add --metrics-port 9465" in said
+
+
+def test_an_address_in_the_environment_is_no_wish_for_metrics(
+    shell: Shell, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKKIT_METRICS_HOST", "127.0.0.2")
+    with supervised(shell, tmp_path) as worker:
+        wait_until(lambda: "starting" in worker.log)
+        assert "metrics and health" not in worker.log
+        worker.process.terminate()
+        assert worker.ends() == 0
+
+
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
 def test_what_is_not_a_port_is_refused(shell: Shell, port: str) -> None:
     assert "--port" in shell.run("metrics", "--port", port, code=2).stderr

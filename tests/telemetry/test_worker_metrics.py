@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -12,11 +13,13 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import PrivateServer, WaitUntil
+from tests.house.sources import ROOT
 from tests.support.steps import FakeClock, StepPool
 from tests.telemetry.scraping import Samples, collected, scrape
 from workkit import Enqueuer, Job, PoolState, WorkerPool
 from workkit.core.history import Record
 from workkit.core.liveness import DEAD_S
+from workkit.core.outcomes import OUTCOMES
 from workkit.engine.observing import Executed, PoolObserver
 from workkit.telemetry.counts import BOUNDS_S, METRICS, Counts
 from workkit.telemetry.families import WorkerCollector
@@ -300,3 +303,30 @@ def test_equal_executions_in_a_row_and_apart_all_count() -> None:
         assert samples.of("workkit_run_seconds_sum", **labels) == pytest.approx(run_ms / 1000)
         waited = sum(record.started_ms - 1_795_000_000_123 for record in own) / 1000
         assert samples.of("workkit_wait_seconds_sum", queue=queue) == pytest.approx(waited)
+
+
+REASONS = ["exit", "signal", "hung", "max_jobs", "max_rss", "SIGHUP", "edit"]
+
+
+def test_counters_begin_at_zero_so_that_their_first_increase_is_seen(
+    make_pool: Callable[..., WorkerPool],
+    serve: Callable[[WorkerPool], str],
+) -> None:
+    pool = make_pool(concurrency=1)
+    pool.job("mail", lambda job: None)
+    base = serve(pool)
+    with pool:
+        samples = scrape(base)
+    for outcome in set(OUTCOMES) - {"recovered"}:
+        assert samples.of("workkit_executions_total", queue="mail", outcome=outcome) == 0
+    assert samples.of("workkit_enqueued_total", queue="mail") == 0
+    for reason in REASONS:
+        assert samples.of("workkit_process_restarts_total", reason=reason) == 0
+
+
+def test_every_reason_that_a_supervisor_counts_begins_at_zero() -> None:
+    policy = (ROOT / "workkit/tools/supervisor/policy.py").read_text("utf-8")
+    said = re.search(r"restarts: How many.*?\n\n|restarts: How many.*?\"\"\"", policy, re.DOTALL)
+    assert said is not None
+    assert set(re.findall(r'"(\w+)"', said[0])) == set(REASONS)
+    assert METRICS["workkit_process_restarts"].values == tuple(REASONS)

@@ -113,6 +113,7 @@ class Engine:
             job_names=spec.registrations, max_recoveries=spec.max_recoveries,
         )  # fmt: skip
         self.duties: tuple[Duty, ...] = self._duties()
+        spec.observers.starts(sorted(spec.registrations))
 
     def _parts(self, finished: deque[Execution]) -> PoolParts:
         """Put together what the dispatcher and its helpers share."""

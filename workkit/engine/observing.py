@@ -57,6 +57,9 @@ class PoolObserver:
 
     is_quick: ClassVar[bool] = False
 
+    def starts(self, queues: Sequence[str]) -> None:
+        """Hear which queues the pool takes jobs from, before its first claim."""
+
     def executed(self, executions: Sequence[Executed]) -> None:
         """Take executions that have ended."""
 
@@ -91,6 +94,10 @@ class Observers:
                 f"not {shown(observer)}"
             )
         self._all.append(observer)
+
+    def starts(self, queues: Sequence[str]) -> None:
+        """Tell all observers which queues the pool takes jobs from."""
+        self._tell("starts", queues)
 
     def executed(self, executions: Sequence[Executed]) -> None:
         """Tell all observers of executions that have ended."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workkit.admin.steps import reads
-from workkit.core.clock import SystemClock
 from workkit.core.liveness import is_silent
 from workkit.core.text import counted
-from workkit.errors import ServerError
+from workkit.errors import ServerError, ServerRefused
 from workkit.store.calls import server
 from workkit.store.connections.links import carrier
 from workkit.store.connections.target import RedisLike
@@ -65,8 +64,18 @@ def check_host(
 
 
 def _counted(keys: Keys, host: str) -> Step[tuple[int, int]]:
-    """Return how many pools of a host have a fresh heartbeat, and how many have not."""
+    """Return how many pools of a host have a fresh heartbeat, and how many have not.
+
+    Raises:
+        ServerRefused: The server does not tell its time. This machine's clock may be wrong, and
+            then every pool would seem dead or alive.
+    """
     beats = [beat for beat in (yield from reads.heartbeats(keys)) if beat.host == host]
-    now_ms = (yield from server.server_ms()) or SystemClock().read().epoch_ms
+    now_ms = yield from server.server_ms()
+    if now_ms is None:
+        raise ServerRefused(
+            "NOPERM",
+            "Redis refused TIME, so the age of heartbeats is unknown; allow the user +time",
+        )
     silent = sum(is_silent(beat.heartbeat_at, now_ms / 1000) for beat in beats)
     return len(beats) - silent, silent

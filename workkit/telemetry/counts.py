@@ -27,11 +27,13 @@ class Metric(NamedTuple):
         meaning: Its help text.
         labels: The names of its labels.
         timed: Whether it is a histogram of seconds, rather than a counter.
+        values: The values of its only label, if they are known from the beginning.
     """
 
     meaning: str
     labels: tuple[str, ...] = ()
     timed: bool = False
+    values: tuple[str, ...] = ()
 
 
 #: All metrics of a worker, by name. The names of counters are shown with `_total`.
@@ -47,8 +49,11 @@ METRICS: Final = {
     "workkit_enqueued": Metric("Jobs that this worker's code has enqueued.", ("queue",)),
     "workkit_pools_reaped": Metric("Dead pools whose jobs this worker has recovered."),
     "workkit_redis_disruptions": Metric("How often Redis has stopped answering."),
-    "workkit_process_restarts": Metric("Processes that the supervisor replaced.", ("reason",)),
-}
+    "workkit_process_restarts": Metric(
+        "Processes that the supervisor replaced.", ("reason",),
+        values=("exit", "signal", "hung", "max_jobs", "max_rss", "SIGHUP", "edit"),
+    ),
+}  # fmt: skip
 
 #: A metric's name and the values of its labels.
 Series: TypeAlias = tuple[str, ...]

@@ -34,8 +34,11 @@ class WorkerCollector(Collector):
         self._lock = threading.Lock()
         self._total = Counts()
         for name, metric in METRICS.items():
-            if not metric.labels and not metric.timed:
-                self._total.counters[(name,)] = 0  # so that its first increase is one
+            if metric.timed:
+                continue
+            # Prometheus sees an increase only of a counter that it has seen before.
+            for values in ((),) if not metric.labels else ((value,) for value in metric.values):
+                self._total.counters[(name, *values)] = 0
 
     def collect(self) -> Iterator[_Family]:
         """Yield all metrics."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 
+from workkit.core.outcomes import OUTCOMES
 from workkit.engine.handling.events import ReapedPool
 from workkit.engine.observing import Executed, PoolObserver
 from workkit.enqueuer.observing import listening
@@ -24,6 +25,8 @@ _Execution: TypeAlias = tuple[str, str, int, int]
 #: Queue, outcome, and how long the handler ran, milliseconds.
 _Run: TypeAlias = tuple[str, str, int]
 
+#: How executions end in the pool that has run them.
+_OUTCOMES: Final = tuple(outcome for outcome in OUTCOMES if outcome != "recovered")
 #: After this many different tuples, they become buckets at once: it bounds the memory.
 _MOST: Final = 20_000
 #: A longer time cannot be right, milliseconds: a start or a time of enqueuing is unknown.
@@ -39,6 +42,14 @@ class PoolMetrics(PoolObserver):
         self._lock = threading.Lock()
         self._counts = Counts()
         self._executions: dict[_Execution, int] = {}
+
+    def starts(self, queues: Sequence[str]) -> None:
+        """Begin the counters of the pool's queues at 0, so that their first increase is seen."""
+        with self._lock:
+            for queue in queues:
+                self._counts.counters["workkit_enqueued", queue] += 0
+                for outcome in _OUTCOMES:
+                    self._counts.counters["workkit_executions", queue, outcome] += 0
 
     def executed(self, executions: Sequence[Executed]) -> None:
         """Count executions."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 
 import pytest
 
+from workkit import WorkerPool
 from workkit.tools.supervisor import child
 from workkit.tools.supervisor.channel import ChildReport, Lines, announce, inherited
 
@@ -69,3 +71,19 @@ def test_what_a_process_says_is_dropped_where_nobody_listens() -> None:
     ours.close()
     lonely._say("ready")
     theirs.close()
+
+
+def test_a_process_says_that_its_pool_is_ready_before_it_replaces_another(
+    redis_url: str, namespace: str
+) -> None:
+    """Else no process would be ready between the stop of the old one and the next message."""
+    pool = WorkerPool(namespace, redis_url)
+    pool.job("mail", lambda job: None)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        supervised = child.Child(theirs, 1, 0.0)
+        supervised._request(child._Stop("at once", 0.0))
+        assert supervised.run(pool, report=False)
+        said = list(Lines().read(ours) or [])
+    first = said[: said.index("ready")]
+    assert [json.loads(line.removeprefix("health "))["obstacles"] for line in first] == [[]]

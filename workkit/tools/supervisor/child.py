@@ -135,6 +135,8 @@ class Child:
         with signals_to(self._on_signal, (*STOPPING, signal.SIGHUP)):
             pool.start()
             self._is_started = True
+            # Before its predecessor is stopped, so that a deployment has a ready process all along.
+            self._send_health(pool)
             self._say(READY)
             self._say(ALIVE)
             stopping: dict[_Stop, threading.Thread] = {}

@@ -138,7 +138,7 @@ def worker(
     log_level: str | None,
     log_json: bool,
     metrics_port: int | None,
-    metrics_host: str,
+    metrics_host: str | None,
 ) -> None:
     """Process jobs with the tasks NAME of module MODULE, until SIGTERM or SIGINT.
 
@@ -163,6 +163,8 @@ def worker(
     from workkit.tools.cli.common.logs import WorkerLogging
     from workkit.tools.supervisor.child import Child
 
+    is_typed = ctx.get_parameter_source("metrics_host") is ParameterSource.COMMANDLINE
+    monitoring = Monitoring.chosen(metrics_port, metrics_host, is_typed=is_typed)
     child = Child.adopted(timeout)
     if os.getpid() == 1:
         from workkit.tools.supervisor.init import leave_init_behind
@@ -172,7 +174,6 @@ def worker(
     early = _Early()
     ctx.with_resource(signals_to(early.take))
     logs = WorkerLogging(log_level, as_json=log_json, process=child.slot if child else None)
-    monitoring = Monitoring(metrics_port, metrics_host)
     is_limited = (max_jobs, max_rss) != (None, None)
     if child is None and (processes > 1 or is_limited or reload):
         code = _supervise(processes, max_jobs, max_rss, monitoring, reload=reload)

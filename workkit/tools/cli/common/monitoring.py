@@ -6,10 +6,11 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import click
 
+from workkit.errors import InvalidOption
 from workkit.telemetry.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from workkit.telemetry.worker import PoolMetrics
     from workkit.tools.supervisor.fleet import Fleet
 
-__all__ = ["Monitoring", "monitoring_options"]
+__all__ = ["DEFAULT_HOST", "HIGHEST_PORT", "Monitoring", "monitoring_options"]
+
+#: Where metrics are served by default: they name queues, so they are not for everybody.
+DEFAULT_HOST: Final = "127.0.0.1"
+HIGHEST_PORT: Final = 65_535
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -30,10 +35,30 @@ class Monitoring:
     Attributes:
         port: The TCP port; None for no metrics.
         host: The address to listen on.
+        announce: Tells where they are served.
     """
 
     port: int | None
     host: str
+    announce: Callable[[str], object] = logging.getLogger("workkit").info
+
+    @classmethod
+    def chosen(cls, port: int | None, host: str | None, *, is_typed: bool) -> Self:
+        """Return what the options of a command ask for.
+
+        Args:
+            port: --metrics-port, or None.
+            host: --metrics-host, or None.
+            is_typed: Whether the address was typed. One from the environment may be for others.
+
+        Raises:
+            InvalidOption: An address was typed, and there is no port.
+        """
+        if is_typed and port is None:
+            raise InvalidOption(
+                f"--metrics-host {host} has no effect without a port; add --metrics-port 9465"
+            )
+        return cls(port, DEFAULT_HOST if host is None else host)
 
     def counting(self, pool: WorkerPool) -> PoolMetrics | None:
         """Let a pool that has not started count what it does; None without metrics."""
@@ -67,7 +92,7 @@ class Monitoring:
                         [collector], lambda: pool.health, self.port or 0, self.host
                     )
                     stack.enter_context(server)
-                    _announce(server)
+                    self._announce(server)
                 if (notifier := Notifier.started(lambda: pool.health)) is not None:
                     stack.enter_context(closing(notifier))
             yield metrics
@@ -95,21 +120,20 @@ class Monitoring:
                 collector = WorkerCollector(fleet.take)
                 server = TelemetryServer([collector], fleet.health, self.port, self.host)
                 stack.enter_context(server)
-                _announce(server)
+                self._announce(server)
             if (notifier := Notifier.started(fleet.health)) is not None:
                 stack.enter_context(closing(notifier))
             yield fleet
 
-
-def _announce(server: TelemetryServer) -> None:
-    logging.getLogger("workkit").info("metrics and health on %s", server.url)
+    def _announce(self, server: TelemetryServer) -> None:
+        self.announce(f"metrics and health on {server.url}")
 
 
 def monitoring_options(command: F) -> F:
     """Add --metrics-port and --metrics-host to a command."""
     add_port = click.option(
         "--metrics-port",
-        type=click.IntRange(0, 65_535),
+        type=click.IntRange(0, HIGHEST_PORT),
         envvar="WORKKIT_METRICS_PORT",
         show_envvar=True,
         metavar="PORT",
@@ -117,8 +141,7 @@ def monitoring_options(command: F) -> F:
     )
     add_host = click.option(
         "--metrics-host",
-        default="127.0.0.1",
-        show_default=True,
+        show_default=DEFAULT_HOST,
         envvar="WORKKIT_METRICS_HOST",
         show_envvar=True,
         metavar="ADDRESS",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import replace
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
@@ -11,6 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from workkit.contrib.django.api import InvalidTaskBackend
 from workkit.contrib.django.worker import make_pool
 from workkit.errors import WorkkitError
+from workkit.pool import WorkerPool
+from workkit.tools.cli.common.monitoring import DEFAULT_HOST, HIGHEST_PORT, Monitoring
 
 __all__ = ["Command"]
 
@@ -46,6 +49,14 @@ class Command(BaseCommand):
             help="How long running tasks may take after a signal. Default: 25.",
         )  # fmt: skip
         parser.add_argument(
+            "--metrics-port", type=_port, metavar="PORT",
+            help="Serve /metrics, /livez and /readyz on this TCP port; 0 for any free one.",
+        )  # fmt: skip
+        parser.add_argument(
+            "--metrics-host", metavar="ADDRESS",
+            help=f"The address of that port; 0.0.0.0 for all. Default: {DEFAULT_HOST}.",
+        )  # fmt: skip
+        parser.add_argument(
             "--drain", action="store_true", help="End when no task is left that can run now."
         )
 
@@ -55,7 +66,12 @@ class Command(BaseCommand):
         Raises:
             CommandError: An option is not valid, or the server refuses.
         """
+        host = options["metrics_host"]
         try:
+            monitoring = replace(
+                Monitoring.chosen(options["metrics_port"], host, is_typed=host is not None),
+                announce=self.stdout.write,
+            )
             pool = make_pool(
                 options["backend"],
                 queues=options["queues"],
@@ -64,14 +80,32 @@ class Command(BaseCommand):
             )
             names = ", ".join(sorted(pool.spec.registrations)) or "no tasks"
             self.stdout.write(f"{pool.server}, namespace {pool.spec.namespace}: {names}")
-            if not options["drain"]:
-                if not pool.run(options["timeout"]):
-                    sys.exit(_START_AGAIN)
-                return
-            pool.start()
-            try:
-                pool.drain()
-            finally:
-                pool.stop(options["timeout"])
+            with monitoring.around(pool, supervised=False):
+                was_told = _run(pool, options["timeout"], drain=options["drain"])
         except (InvalidTaskBackend, ImportError, WorkkitError) as error:
             raise CommandError(str(error)) from error
+        if not was_told:
+            sys.exit(_START_AGAIN)
+
+
+def _run(pool: WorkerPool, timeout_s: float, *, drain: bool) -> bool:
+    """Run a pool; return False if it has ended by itself."""
+    if not drain:
+        return pool.run(timeout_s)
+    pool.start()
+    try:
+        pool.drain()
+    finally:
+        pool.stop(timeout_s)
+    return True
+
+
+def _port(text: str) -> int:
+    """Return a TCP port.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+        raise ArgumentTypeError(f"{text!r} is not a port from 0 to {HIGHEST_PORT}")
+    return int(text)
