@@ -17,6 +17,14 @@ from workkit.tools.cli.app import cli
 FOLDER = ROOT / "simulations"
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the pages of worlds that fail."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(folder)
+    return folder
+
+
 def simulate(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["simulate", *arguments], catch_exceptions=False)
 
@@ -228,7 +236,9 @@ def test_an_exploration_says_how_far_it_is_where_there_is_no_terminal(story: str
     assert "worlds:" not in result.stdout
 
 
-def test_a_broken_rule_is_shown_with_the_line_that_shows_it_again(broken: str) -> None:
+def test_a_broken_rule_is_shown_with_the_line_that_shows_it_again(
+    broken: str, elsewhere: Path
+) -> None:
     result = simulate(broken, "--seeds", "30", "--processes", "1")
     assert result.exit_code == 1
     assert '"no job takes 10 s" does not hold' in result.output
@@ -238,7 +248,35 @@ def test_a_broken_rule_is_shown_with_the_line_that_shows_it_again(broken: str) -
     again = simulate(*line.split()[2:])
     assert again.exit_code == 1
     assert again.stdout == result.stdout
-    assert json.loads(simulate(*line.split()[2:], "--json").stdout)["failure"]["faults"]
+    document = json.loads(simulate(*line.split()[2:], "--json").stdout)
+    assert document["failure"]["faults"]
+    # The world that fails has left its timeline, with the rule that it breaks.
+    (page,) = elsewhere.iterdir()
+    assert document["failure"]["page"] == page.name
+    assert f"wrote its timeline to {page.name}" in result.stderr
+    assert page.name == f"{Path(broken).stem}.seed-{line.split()[4]}.html"
+    assert "no job takes 10 s: " in page.read_text()
+
+
+def test_a_timeline_is_written_where_it_is_asked_for(
+    story: str, broken: str, elsewhere: Path
+) -> None:
+    for arguments in (
+        [story, "--html", "a.html", "--perfetto", "a.json"],
+        [broken, "--seeds", "30", "--processes", "1", "--html", "b.html", "--perfetto", "b.json"],
+        [story, "--seed", "3", "--faults", "all", "--html", "c.html"],
+    ):
+        simulate(*arguments)
+    assert {path.name for path in elsewhere.iterdir()} == {
+        "a.html", "a.json", "b.html", "b.json", "c.html",
+    }  # fmt: skip
+    assert json.loads((elsewhere / "b.json").read_text())["traceEvents"]
+    # Nothing is written by an exploration in which all rules hold.
+    simulate(story, "--seeds", "2", "--html", "d.html")
+    assert not (elsewhere / "d.html").exists()
+    refused = simulate(story, "--html", "nowhere/a.html")
+    assert refused.exit_code == 2
+    assert "nowhere/a.html" in refused.output
 
 
 @pytest.mark.parametrize(

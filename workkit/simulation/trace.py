@@ -122,6 +122,25 @@ class Trace:
         records = [{"at": event.at, **event.record()} for event in self._events]
         return pd.DataFrame.from_records(records)
 
+    def html(self, title: str = "Simulation", *, note: str = "") -> str:
+        """Return all events as a page to look at: pools as lanes, jobs as bars, faults as marks.
+
+        The page needs nothing else, and no network.
+
+        Args:
+            title: Its title.
+            note: Text below the title.
+        """
+        from workkit.simulation.viewing.page import page
+
+        return page(self._events, title, note)
+
+    def perfetto(self) -> str:
+        """Return all events as JSON for https://ui.perfetto.dev, or chrome://tracing."""
+        from workkit.simulation.viewing.perfetto import perfetto
+
+        return perfetto(self._events)
+
     def timeline(
         self,
         *,

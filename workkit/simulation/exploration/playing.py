@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from workkit.simulation.checkers import Checker, Violation, all_checkers
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.simulation import START_S, Simulation
+from workkit.simulation.trace import Trace
 
 __all__ = [
     "DEFAULT_FAULTS",
@@ -125,8 +126,16 @@ class PlayResult:
     commands: dict[str, int]
 
 
-def play(settings: PlaySettings, case: WorldCase) -> PlayResult:
-    """Play a scenario once."""
+def play(
+    settings: PlaySettings, case: WorldCase, look: Callable[[Trace], object] | None = None
+) -> PlayResult:
+    """Play a scenario once.
+
+    Args:
+        settings: How it is played.
+        case: The world.
+        look: Receives the trace when the world is over.
+    """
     faults: Any = case.plan
     if case.plan is None and settings.faults is not None:
         faults = settings.faults.within_s(settings.trouble_s)
@@ -153,6 +162,8 @@ def play(settings: PlaySettings, case: WorldCase) -> PlayResult:
                 case, "nothing fails unexpectedly", repr(error), "", tuple(sim.plan),
                 "\n".join(lines),
             )  # fmt: skip
+        if look is not None:
+            look(sim.trace)
         return PlayResult(
             case, failure, len(sim.trace.of(kind="started")), len(sim.trace.of(kind="fault")),
             sim.now, {pool.name: pool.commands for pool in sim.pools},

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from workkit.core.text import counted
+from workkit.tools.cli.common.exploring import explore, play_again
 from workkit.tools.cli.common.options import examples, json_option
+from workkit.tools.cli.common.output import print_record
 from workkit.tools.cli.common.replaying import Request, play_history
 from workkit.tools.cli.common.showing import show_progress
 from workkit.tools.cli.common.values import to_past, to_seconds
@@ -19,7 +20,6 @@ from workkit.tools.cli.common.views import Views
 
 if TYPE_CHECKING:
     from workkit.simulation.exploration.files import ScenarioFile
-    from workkit.simulation.exploration.playing import Failure, PlayResult, PlaySettings, WorldCase
     from workkit.simulation.simulation import Simulation
 
 __all__ = ["simulate"]
@@ -27,8 +27,6 @@ __all__ = ["simulate"]
 #: A rule was broken.
 _BROKEN: Final = 1
 _SLICES: Final = 200
-#: How many lines report the progress of an exploration, if standard error is not a terminal.
-_LINES: Final = 10
 
 
 def _to_faults(
@@ -90,6 +88,18 @@ def _to_faults(
     type=click.File("w", encoding="utf-8"),
     metavar="FILE",
     help="Write the events to a file, one JSON line each; - is standard output.",
+)
+@click.option(
+    "--html",
+    type=click.File("w", encoding="utf-8"),
+    metavar="FILE",
+    help="Write a page with a timeline: pools as lanes, jobs as bars, faults as marks.",
+)
+@click.option(
+    "--perfetto",
+    type=click.File("w", encoding="utf-8"),
+    metavar="FILE",
+    help="Write a timeline for https://ui.perfetto.dev.",
 )
 @click.option("--timeline", is_flag=True, help="Show the events, one line each.")
 @click.option("--plot", is_flag=True, help="Plot the events over time, one row per kind.")
@@ -156,7 +166,7 @@ def simulate(
     in two places, locks are true, and so on.
 
     With --seeds, many worlds are played in which pools crash, freeze and lose replies. The first
-    world that breaks a rule is shown with as few faults as possible.
+    world that breaks a rule is shown with as few faults as possible, and as a page to look at.
 
     With --from, the jobs of a history run again: they arrive, run and fail as recorded. The waits
     are compared with those of the recorded fleet.
@@ -183,10 +193,10 @@ def simulate(
         settings = (
             loaded.settings() if until_s is None else replace(loaded.settings(), trouble_s=until_s)
         )
-        ctx.exit(_explore(loaded, settings, range(seed, seed + seeds), processes, as_json))
+        ctx.exit(explore(loaded, settings, range(seed, seed + seeds), processes, views))
     if faults is not None:
         only = None if isinstance(faults, str) else faults
-        ctx.exit(_play_again(loaded, seed, only, as_json))
+        ctx.exit(play_again(loaded, seed, only, views))
     ctx.exit(_show(loaded, seed, until_s, views))
 
 
@@ -255,9 +265,10 @@ def _show(loaded: ScenarioFile, seed: int, until_s: float | None, views: Views) 
             _run(sim, until_s)
         except Violation as violation:
             broken = violation
-        views.write(sim)
+        note = "" if broken is None else f"{broken.rule}: {broken.what}"
+        views.write(sim.trace, f"{loaded.title} (seed {seed})", note)
         if views.as_json:
-            _print_json(_result(loaded, seed, sim, broken))
+            print_record(_result(loaded, seed, sim, broken))
         else:
             sections = [loaded.title]
             if loaded.report is not None and broken is None:
@@ -297,83 +308,3 @@ def _result(loaded: ScenarioFile, seed: int, sim: Simulation, broken: Any) -> di
         "events": dict(Counter(event.kind for event in sim.trace)),
         "broken": None if broken is None else {"rule": broken.rule, "what": broken.what},
     }
-
-
-# Many worlds.
-
-
-def _explore(
-    loaded: ScenarioFile, settings: PlaySettings, seeds: range, processes: int | None, as_json: bool
-) -> int:
-    from workkit.simulation.exploration.exploring import Explored
-    from workkit.simulation.exploration.parallel import play_all
-    from workkit.simulation.exploration.playing import WorldCase
-    from workkit.simulation.exploration.shrinking import shrink
-
-    explored = Explored()
-    failure: Failure | None = None
-    cases = (WorldCase(seed) for seed in seeds)
-    outcomes = play_all(settings, cases, count=len(seeds), processes=processes)
-    with show_progress(outcomes, len(seeds), "worlds", lines=_LINES) as played:
-        for outcome in played:
-            explored = explored.plus(outcome)
-            if outcome.failure is not None:
-                failure = outcome.failure
-                break
-    if failure is not None:
-        click.echo(f"seed {failure.case.seed} fails; leaving faults out ...", err=True)
-        failure = shrink(settings, failure)
-    return _conclude(loaded, explored, failure, as_json)
-
-
-def _play_again(
-    loaded: ScenarioFile, seed: int, only: tuple[int, ...] | None, as_json: bool
-) -> int:
-    from workkit.simulation.exploration.exploring import Explored
-    from workkit.simulation.exploration.playing import WorldCase, play
-
-    outcome: PlayResult = play(loaded.settings(), WorldCase(seed, only=only))
-    return _conclude(loaded, Explored().plus(outcome), outcome.failure, as_json)
-
-
-def _conclude(loaded: ScenarioFile, explored: Any, failure: Failure | None, as_json: bool) -> int:
-    from workkit.simulation.exploration.exploring import report
-
-    if as_json:
-        found = None
-        if failure is not None:
-            found = {
-                "seed": failure.case.seed,
-                "rule": failure.rule,
-                "what": failure.what,
-                "job_id": failure.job_id,
-                "faults": [{"index": at, **fault.record()} for at, fault in failure.faults],
-            }
-        _print_json({"file": str(loaded.file), **asdict(explored), "failure": found})
-    elif failure is not None:
-        click.echo(report(failure, _again(loaded, failure.case)))
-    else:
-        click.echo(
-            f"{loaded.title}\n\n{counted(explored.worlds, 'world')}, "
-            f"{counted(explored.jobs, 'handler')} started, {counted(explored.faults, 'fault')}, "
-            f"{explored.virtual_s / 3600:,.1f} h of virtual time: all rules hold"
-        )
-    return _BROKEN if failure is not None else 0
-
-
-def _again(loaded: ScenarioFile, case: WorldCase) -> str:
-    only = "all" if case.only is None else ",".join(map(str, case.only)) or "none"
-    return f"workkit simulate {shlex.quote(_short(loaded))} --seed {case.seed} --faults {only}"
-
-
-def _short(loaded: ScenarioFile) -> str:
-    from pathlib import Path
-
-    here = Path.cwd()
-    return str(loaded.file.relative_to(here) if loaded.file.is_relative_to(here) else loaded.file)
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    import json
-
-    click.echo(json.dumps(document, ensure_ascii=False))

@@ -124,8 +124,9 @@ def play_history(request: Request, views: Views, out: str | None) -> None:
                 write(predicted, out, "history")
             except OSError as error:
                 raise click.UsageError(f"{out} cannot be written: {error.strerror}") from None
-        views.write(sim)
         document = _summary(request, sim, predicted)
+        changes = ", ".join(request.what_if)
+        views.write(sim.trace, f"{document['source']} again", changes and f"what if: {changes}")
         if views.as_json:
             print_record(document)
         elif not views.on_stdout:

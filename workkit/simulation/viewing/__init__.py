@@ -1,0 +1,1 @@
+"""Traces to look at: a page, and the format of Perfetto."""
