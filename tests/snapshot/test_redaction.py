@@ -15,6 +15,7 @@ from tests.client.stage import JUNK, SETS, ClientStage, raw_job
 from workkit.core import job as wire
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import Place, WorkerObservation
+from workkit.core.secrets import without
 from workkit.core.undecodable import bury_undecodable
 from workkit.snapshot import SECRETS, Redaction, Snapshot, write_snapshot
 from workkit_tui.model.masks import Masks
@@ -33,11 +34,39 @@ def args_of(raw: bytes) -> Any:
     return json.loads(wire.args_json(raw))
 
 
-def expected(value: Any) -> Any:
+def hidden(key: str) -> bool:
+    return "password" in key.lower() or "token" in key.lower()
+
+
+def values(value: Any) -> set[str]:
+    """Return all values in a value, as texts."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return {text for item in inner for text in values(item)}
+    return set() if value is None or isinstance(value, bool) else {str(value)}
+
+
+def secrets(value: Any) -> set[str]:
+    """Return the values of secret keys at any depth."""
+    if isinstance(value, list):
+        return {text for item in value for text in secrets(item)}
+    if not isinstance(value, dict):
+        return set()
+    return {text for k, v in value.items() for text in (values(v) if hidden(k) else secrets(v))}
+
+
+def expected(value: Any, gone: set[str]) -> Any:
     if isinstance(value, dict):
-        hidden = {key for key in value if "password" in key.lower() or "token" in key.lower()}
-        return {k: "[redacted]" if k in hidden else expected(v) for k, v in value.items()}
-    return [expected(item) for item in value] if isinstance(value, list) else value
+        return {
+            without(k, gone): "[redacted]" if hidden(k) else expected(v, gone)
+            for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [expected(item, gone) for item in value]
+    if isinstance(value, str):
+        return without(value, gone)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return "[redacted]" if is_number and len(str(value)) >= 4 and str(value) in gone else value
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.booleans())
@@ -45,7 +74,7 @@ def test_values_of_secret_keys_are_removed_and_nothing_else(
     args: dict[str, Any], ascii_only: bool
 ) -> None:
     raw = json.dumps({"name": "a", "id": "x", "t": 1, "args": args}, ensure_ascii=ascii_only)
-    assert args_of(Redaction().job(raw.encode())) == expected(args)
+    assert args_of(Redaction().job(raw.encode())) == expected(args, secrets(args))
 
 
 def test_other_values_keep_their_bytes() -> None:
@@ -97,6 +126,42 @@ def test_escaped_forms_of_a_secret_are_removed_from_errors(notation: Any) -> Non
     packed = PackedHistory("1-0", "1", "p", "h", pack([record]), 1, "")
     (found,) = unpack(Redaction().history(packed).blob)
     assert "hunter" not in found.error + found.checkins[0][1]
+
+
+def test_a_secret_is_removed_wherever_its_job_has_it() -> None:
+    args = {"password": SECRET, "url": f"https://me:{SECRET}@db/x", "pin": 83_412, "n": 83_412,
+            "list": [SECRET, {SECRET: 1}], "other": 12}  # fmt: skip
+    raw = raw_job("x", args=args, baggage=f"who={SECRET}")
+    clean = Redaction().job(raw)
+    assert SECRET.encode() not in clean
+    assert b"83412" not in clean
+    assert args_of(clean) == {
+        "password": "[redacted]", "url": "https://me:[redacted]@db/x", "pin": "[redacted]",
+        "n": "[redacted]", "list": ["[redacted]", {"[redacted]": 1}], "other": 12,
+    }  # fmt: skip
+    assert json.loads(clean)["baggage"] == "who=[redacted]"
+
+
+def test_the_hash_of_a_unique_key_cannot_be_looked_up() -> None:
+    raw = raw_job("x", args={"token": SECRET}, unique=True, unique_key="ns:unique:mail:{}")
+    one = Redaction()
+    hashes = [wire.decode(each.job(raw)).unique_key for each in (one, one, Redaction())]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_history_loses_what_its_job_loses_also_without_args(
+    stage: ClientStage, tmp_path: Path
+) -> None:
+    text = f"ValueError: no entry with {SECRET}"
+    stage.lay("dead", {raw_job("x", args={"password": SECRET}, err=text, fails=1): 1})
+    records = pack([Record("x", "mail", 1, 2, 3, "dead", 1, text, "f", "w")])
+    fields: dict[Any, Any] = {
+        "v": "1", "pool": "p", "host": "h", "n": 1, "r": records, "b": 0, "ver": "",
+    }  # fmt: skip
+    stage.redis.xadd(f"{stage.namespace}:history", fields, id="5-1")
+    write_snapshot(stage.client, tmp_path / "s")
+    (found,) = Snapshot(tmp_path / "s").history()
+    assert found.error == "ValueError: no entry with [redacted]"
 
 
 def test_custom_patterns_replace_the_defaults_and_none_removes_nothing() -> None:

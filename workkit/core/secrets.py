@@ -9,7 +9,7 @@ from fnmatch import translate
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["SECRETS", "matcher", "plain_name", "without"]
+__all__ = ["LEAST_CHARS", "SECRETS", "matcher", "plain_name", "without"]
 
 #: Names of values that are secret; ``*`` stands for anything. Names are compared as `plain_name`
 #: returns them.
@@ -22,7 +22,7 @@ SECRETS: Final = (
 _BETWEEN: Final = re.compile(r"[-_.\s]+")
 _NEVER: Final = re.compile(r"(?!)")
 #: Shorter values are not replaced in texts: they occur there by chance.
-_LEAST_CHARS: Final = 4
+LEAST_CHARS: Final = 4
 _BYTE: Final = 256
 #: Characters that every notation writes as they are.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -56,7 +56,7 @@ def without(text: str, secrets: Iterable[str], instead: str = "[redacted]") -> s
         secrets: The values. Very short ones stay.
         instead: What replaces them.
     """
-    known = sorted((each for each in secrets if len(each) >= _LEAST_CHARS), key=len, reverse=True)
+    known = sorted((each for each in secrets if len(each) >= LEAST_CHARS), key=len, reverse=True)
     for secret in known:
         # Most values are the same in every notation, and most texts have no part of the others.
         if _PLAIN.fullmatch(secret):
@@ -123,9 +123,9 @@ def _cropped(text: str, forms: Iterable[str], instead: str) -> str:
     """Return a text that does not end with the beginning of a secret."""
     first = len(text)
     for form in forms:
-        at = text.find(form[:_LEAST_CHARS])
+        at = text.find(form[:LEAST_CHARS])
         while 0 <= at < first:
             if form.startswith(text[at:]):
                 first = at
-            at = text.find(form[:_LEAST_CHARS], at + 1)
-    return text if len(text) - first < _LEAST_CHARS else text[:first] + instead
+            at = text.find(form[:LEAST_CHARS], at + 1)
+    return text if len(text) - first < LEAST_CHARS else text[:first] + instead

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from workkit.core import job as wire
+from workkit.core.entropy import Entropy
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import WorkerObservation
-from workkit.core.secrets import SECRETS, matcher, plain_name, without
+from workkit.core.secrets import LEAST_CHARS, SECRETS, matcher, plain_name, without
 from workkit.core.undecodable import UNDECODABLE
 from workkit.errors import Undecodable
 
@@ -23,6 +24,8 @@ _GONE: Final = msgspec.Raw(b'"[redacted]"')
 _SPACE: Final = b" \t\r\n"
 _KEYS: Final = re.compile(rb'"([^"]*)"\s*:')
 _MOST_KNOWN: Final = 10_000
+#: Fields of a job that stay: without them it would be another job.
+_NAMING: Final = {"name", "id", "t", "args", "unique_key"}
 _decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
@@ -33,9 +36,10 @@ class Redaction:
     """Removes the values of some keys from args in jobs, workers and history.
 
     A key matches at any depth of the args, in upper or lower case, with and without ``-``, ``_``
-    and ``.``. A removed value is also removed from the job's error. The unique key contains the
-    args, so it becomes a hash. A malformed payload is removed as a whole, since its keys are
-    unknown.
+    and ``.``. A removed value is also removed wherever else the job has it: in its error, under
+    other keys, inside of other texts. The unique key contains the args, so it becomes a hash; equal
+    keys have equal hashes in one redaction only. A malformed payload is removed as a whole, since
+    its keys are unknown.
 
     Args:
         patterns: Names of keys, with ``*`` and ``?``. Without patterns, nothing is removed.
@@ -47,6 +51,19 @@ class Redaction:
         self._key = matcher(keys)
         #: Name → whether it names a secret. Jobs repeat the same few names.
         self._known: dict[bytes, bool] = {}
+        self._salt = Entropy().identifier().encode()
+        self._history_of: Collection[str] = ()
+        self._values_of: dict[str, frozenset[str]] = {}
+
+    def remember(self, job_ids: Collection[str]) -> None:
+        """Remember what these jobs lose, for their records in history.
+
+        Mostly history keeps no args, so only the job itself tells what its errors must not repeat.
+
+        Args:
+            job_ids: Jobs that `job` gets before `history` gets their records.
+        """
+        self._history_of = job_ids if self.patterns else ()
 
     def job(self, raw: bytes) -> bytes:
         """Return a job's payload without the secret values."""
@@ -61,13 +78,20 @@ class Redaction:
         clean = self._clean(args, gone)
         if clean == args:
             return raw
+        if job.id in self._history_of:
+            self._values_of[job.id] = frozenset(gone)
         fields = _decode_object(raw)
-        fields["args"] = msgspec.Raw(clean)
-        if job.last_err:
-            fields["err"] = msgspec.Raw(_encode(without(job.last_err, gone)))
+        others = fields.keys() - _NAMING
+        fields |= {name: msgspec.Raw(_scrubbed(bytes(fields[name]), gone)) for name in others}
+        fields["args"] = msgspec.Raw(_scrubbed(clean, gone))
         if job.unique_key:
-            fields["unique_key"] = msgspec.Raw(_encode(_hashed(job.unique_key)))
+            fields["unique_key"] = msgspec.Raw(_encode(self._hashed(job.unique_key)))
         return _encode(fields)
+
+    def _hashed(self, key: str) -> str:
+        # With a key of its own: short unique keys could be guessed from a plain hash.
+        made = hashlib.blake2b(key.encode("utf-8", "replace"), key=self._salt, digest_size=8)
+        return f"redacted:{made.hexdigest()}"
 
     def _may_hold(self, raw: bytes) -> bool:
         """Tell whether a payload may hold a secret. A cheap test that is False for most."""
@@ -91,7 +115,9 @@ class Redaction:
         """Return a job's args without the secret values, and these values as texts."""
         gone: set[str] = set()
         try:
-            clean = self._clean(wire.args_json(raw), gone) if self.patterns else wire.args_json(raw)
+            clean = wire.args_json(raw)
+            if self.patterns:
+                clean = _scrubbed(self._clean(clean, gone), gone)
             return _decode_any(clean), frozenset(gone)
         except msgspec.MsgspecError:
             return "[redacted]", frozenset(gone)
@@ -106,7 +132,9 @@ class Redaction:
 
     def history(self, entry: PackedHistory) -> PackedHistory:
         """Return an entry of history without the secret values."""
-        if not self.patterns or not (b"\\" in entry.blob or self._names_secret(entry.blob)):
+        if not self.patterns or not (
+            self._values_of or b"\\" in entry.blob or self._names_secret(entry.blob)
+        ):
             return entry
         try:
             records = unpack(entry.blob)
@@ -115,10 +143,8 @@ class Redaction:
         return entry._replace(blob=pack([self._record(record) for record in records]))
 
     def _record(self, record: Record) -> Record:
-        if record.args is None:
-            return record
-        gone: set[str] = set()
-        args = self._text(record.args, gone)
+        gone = set(self._values_of.get(record.job_id, ()))
+        args = None if record.args is None else self._text(record.args, gone)
         if not gone and args == record.args:
             return record
         checkins = tuple((at, without(message, gone)) for at, message in record.checkins)
@@ -128,7 +154,7 @@ class Redaction:
 
     def _text(self, args: str, gone: set[str]) -> str:
         try:
-            return self._clean(args.encode(), gone).decode()
+            return _scrubbed(self._clean(args.encode(), gone), gone).decode()
         except msgspec.MsgspecError:
             return _encode("[redacted]").decode()
 
@@ -177,5 +203,24 @@ def _collect(value: Any, gone: set[str]) -> None:
         gone.add(str(value))
 
 
-def _hashed(key: str) -> str:
-    return f"redacted:{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+def _scrubbed(json: bytes, gone: Collection[str]) -> bytes:
+    """Return JSON without secret values in its texts, keys and numbers. Others keep their bytes."""
+    if not any(len(value) >= LEAST_CHARS for value in gone):
+        return json
+    first = json.lstrip(_SPACE)[:1]
+    if first == b"{":
+        fields = _decode_object(json)
+        found = {
+            without(k, gone): msgspec.Raw(_scrubbed(bytes(v), gone)) for k, v in fields.items()
+        }
+        return json if found == fields else _encode(found)
+    if first == b"[":
+        items = _decode_list(json)
+        clean = [msgspec.Raw(_scrubbed(bytes(item), gone)) for item in items]
+        return json if clean == items else _encode(clean)
+    if first == b'"':
+        text: str = _decode_any(json)
+        left = without(text, gone)
+        return json if left == text else _encode(left)
+    number = json.strip(_SPACE).decode()
+    return bytes(_GONE) if len(number) >= LEAST_CHARS and number in gone else json

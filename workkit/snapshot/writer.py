@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import msgspec
+
 from workkit._version import __version__
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
+from workkit.core.history import unpack
 from workkit.core.records import Kind, Place
 from workkit.core.whole_file import whole_path
 from workkit.errors import InvalidOption, WorkkitError
@@ -90,6 +93,7 @@ class _Writer:
     def write(self) -> SnapshotHeader:
         from_s = self._reader.now_s()
         state = self._state()
+        self._redaction.remember(self._with_texts())
         for place in self._places(state):
             self._jobs(place)
         self._history(state.extent.kept)
@@ -103,6 +107,16 @@ class _Writer:
         )
         self._database.execute("INSERT INTO about VALUES (?)", (pack(about),))
         return about
+
+    def _with_texts(self) -> set[str]:
+        """Return the jobs of which history has texts: an error, or check-ins."""
+        found: set[str] = set()
+        for batch in self._reader.packed_history():
+            for entry in batch:
+                with contextlib.suppress(msgspec.MsgspecError):  # of another format, or damaged
+                    records = unpack(entry.blob)
+                    found.update(r.job_id for r in records if r.error or r.checkins)
+        return found
 
     def _state(self) -> State:
         reader = self._reader
