@@ -328,6 +328,12 @@ def test_a_key_that_cannot_be_shown_is_refused_by_its_type() -> None:
         gojson.encode_args({10**5_000: 1})  # type: ignore[dict-item]
 
 
+def test_a_long_key_makes_no_long_message() -> None:
+    with pytest.raises(InvalidArgs) as refused:
+        gojson.encode_args({"a": {"k" * 100_000: object()}})
+    assert len(str(refused.value)) < 300
+
+
 def test_encoding_leaves_the_args_as_they_were() -> None:
     inner = {"z": 1.0, "a": (1, 2)}
     args = {"k": inner}

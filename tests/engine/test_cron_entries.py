@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.engine.signals import Notes
 from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
 from tests.support.steps import StepPool
+from workkit.cron import slots
 from workkit.errors import InvalidArgs, InvalidName, InvalidOption, InvalidSpec, PoolState
 
 HOURLY = "0 0 * * * *"
@@ -250,3 +252,22 @@ def test_a_spec_with_a_zone_is_due_by_that_zones_clock(stage: EngineStage) -> No
     stage.stepped(worker).duty("periodic")
     planned = {entry.job.name: entry.run_at for entry in stage.client.scheduled_jobs().jobs}
     assert planned == {"berlin": stage.clock.now_s + 120, "utc": stage.clock.now_s + 120}
+
+
+def test_registering_an_entry_compares_it_with_no_other(
+    stage: EngineStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, made = stage.pool(), Notes()
+    for number in range(50):
+        pool.periodically_enqueue("CRON_TZ=UTC 0 4 * * *", f"job_{number}")
+    real = slots._field
+
+    def noted(name: str, spec: str) -> str:
+        made(name)
+        return real(name, spec)
+
+    monkeypatch.setattr(slots, "_field", noted)
+    pool.periodically_enqueue("CRON_TZ=UTC 0 4 * * *", "last")
+    assert set(made.items) == {"last"}
+    with pytest.raises(PoolState, match="is registered already"):
+        pool.periodically_enqueue("CRON_TZ=UTC 0 4 * * *", "job_7")

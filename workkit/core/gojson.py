@@ -168,10 +168,11 @@ class _Checker:
                 f"{path:.{_SHOWN_CHARS}}...: nested more than {MAX_DEPTH} deep, or it holds itself"
             )
         if isinstance(value, Mapping):
-            return {
-                _checked_key(key, path): self.checked(item, f"{path}.{key}", depth + 1)
-                for key, item in value.items()
-            }
+            members = {}
+            for key, item in value.items():
+                name = _checked_key(key, path)
+                members[name] = self.checked(item, f"{path}.{name[:_SHOWN_CHARS]}", depth + 1)
+            return members
         if isinstance(value, (list, tuple)):
             return [self.checked(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
         return self._checked_subclass(value, path)

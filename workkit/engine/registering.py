@@ -121,7 +121,7 @@ def register_periodic(
             f"max_job_bytes={pool.max_job_bytes}; "
             "store large data elsewhere and enqueue a reference to it"
         )
-    if any(known.field == entry.field for known in pool.periodic):
+    if entry.field in pool.periodic_fields:
         raise PoolState(
             f"cron {spec!r} of {name!r} is registered already; "
             "one slot is one job, so a second entry needs another name or spec"
@@ -139,3 +139,4 @@ def register_periodic(
             zone,
         )
     pool.periodic.append(entry)
+    pool.periodic_fields.add(entry.field)

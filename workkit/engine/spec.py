@@ -32,6 +32,7 @@ class PoolSpec:
         registrations: Job name -> handler and options.
         middleware: In the order of registration.
         periodic: Cron entries.
+        periodic_fields: Their names in the `periodic` hash, so that each is found at once.
         events: Hooks.
         start_hooks: Called before the pool claims its first job.
         stop_hooks: Called after it has stopped.
@@ -52,6 +53,7 @@ class PoolSpec:
     registrations: dict[str, Registration] = field(default_factory=dict)
     middleware: list[Middleware] = field(default_factory=list)
     periodic: list[PeriodicEntry] = field(default_factory=list)
+    periodic_fields: set[str] = field(default_factory=set)
     events: Events = field(default_factory=Events)
     start_hooks: list[Callable[[], Any]] = field(default_factory=list)
     stop_hooks: list[Callable[[], Any]] = field(default_factory=list)

@@ -22,6 +22,8 @@ _log = logging.getLogger("workkit")
 
 _SAID_BYTES: Final = 4_096
 _NAME: Final = ("CLIENT", "SETNAME")
+#: What redis-py raises if the reply to HELLO has another type, as that of a proxy may have.
+_ODD: Final = (AttributeError, IndexError, KeyError, TypeError)
 
 
 def lacks(error: Exception, command: str) -> bool:
@@ -50,6 +52,8 @@ def introduce(connection: Any) -> None:
                 raise
             connection.protocol = 2
             connection.on_connect()
+        except _ODD as error:
+            raise _not_redis(error) from None
         if name:
             try:
                 connection.send_command(*_NAME, name, check_health=False)
@@ -85,6 +89,8 @@ async def introduce_async(connection: Any) -> None:
                 raise
             connection.protocol = 2
             await connection.on_connect()
+        except _ODD as error:
+            raise _not_redis(error) from None
         if name:
             try:
                 await connection.send_command(*_NAME, name, check_health=False)
@@ -115,6 +121,10 @@ def unix_class() -> type[Any]:
                 self._reader, self._writer = await asyncio.open_unix_connection(path=self.path)
 
     return UnixConnection
+
+
+def _not_redis(error: Exception) -> redis_errors.InvalidResponse:
+    return redis_errors.InvalidResponse(f"it does not introduce itself as Redis does: {error}")
 
 
 def _speaks_old(error: redis_errors.ResponseError) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +20,7 @@ from workkit import (
     Enqueuer,
     ServerError,
     ServerRefused,
+    ServerUnavailable,
     WorkerPool,
 )
 from workkit.store.calls.exchange import look
@@ -156,6 +160,29 @@ def test_a_server_that_takes_no_more_clients_is_quoted(private_server: PrivateSe
 
             with pytest.raises(Exception, match="max number of clients reached"):
                 asyncio.run(enqueue())
+
+
+@pytest.mark.parametrize("reply", [b"+OK\r\n", b":1\r\n", b"*0\r\n", b"_\r\n"])
+def test_a_peer_that_introduces_itself_in_another_way_is_not_redis(reply: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = listening.accept()
+                    with peer:
+                        while peer.recv(4_096):
+                            peer.sendall(reply)
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"redis://127.0.0.1:{listening.getsockname()[1]}?socket_timeout=5"
+        with pytest.raises(ServerUnavailable, match="does not introduce itself as Redis does"):
+            Client("n", url).queues()
+        pool = WorkerPool("n", url)
+        pool.job("ok", lambda job: None)
+        with pytest.raises(ServerUnavailable, match="does not introduce itself as Redis does"):
+            pool.start()
+        listening.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_server_that_speaks_only_resp2_is_told_the_password(
