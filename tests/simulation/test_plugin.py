@@ -54,6 +54,130 @@ def test_a_seed_is_replayed(run: Run) -> None:
     assert "1 passed" in run("test_it.py::test_fails_with_one_seed", "--workkit-seed=1")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workkit-seed=x"], "a seed is a whole number from 0 on, not 'x'"),
+        (["--workkit-seeds=0"], "write a whole number of at least 1, not '0'"),
+        (["--workkit-seed=1", "--workkit-seeds=2"], "give one"),
+    ],
+)
+def test_seeds_that_are_not_valid_are_refused(run: Run, arguments: list[str], message: str) -> None:
+    output = run("test_it.py", *arguments)
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_a_number_of_seeds_replaces_the_number_of_every_test(run: Run) -> None:
+    output = run("test_it.py", "--workkit-seeds=2", "-vv")
+    assert "1 failed, 5 passed" in output  # the seed 1 is not the default of the last test
+    assert "test_waits[seed1] PASSED" in output
+
+
+EXPLORING = """
+import pytest
+from workkit.simulation import Checker, explore
+
+class Never(Checker):
+    rule = "the seed is not 5"
+    def started(self, run):
+        if self.scene is not None and run.args["seed"] == 5:
+            self.violated("it is 5")
+
+def scenario(sim):
+    sim.pool().job("work", lambda job: None)
+    sim.enqueuer.enqueue("work", {"seed": sim.seed})
+
+def test_explores():
+    played = []
+    explore(
+        scenario, seeds=range(3), checkers=[Never()], faults=None, trouble_s=1, processes=1,
+        progress=lambda result: played.append(result.case.seed),
+    )
+    print("played", played)
+"""
+
+
+def test_explore_plays_the_seeds_of_the_command_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "test_explore.py").write_text(EXPLORING)
+    assert "played [0, 1, 2]" in run("test_explore.py", "-s")
+    assert "played [4]" in run("test_explore.py", "-s", "--workkit-seed=4")
+    output = run("test_explore.py", "--workkit-seeds=9")
+    assert 'seed 5: "the seed is not 5" does not hold' in output
+    assert "pytest test_explore.py::test_explores --workkit-seed=5" in output
+
+
+FAILING = """
+import pytest
+from workkit.simulation import Simulation
+
+def helper(sim):
+    sim.run_for(10)
+
+def check(job):
+    total = job.args["n"] + 1
+    assert total == 1
+
+def test_a_plain_assert(workkit_sim):
+    pool = workkit_sim.pool()
+    pool.job("work", lambda job: None)
+    for n in range(30):
+        workkit_sim.enqueuer.enqueue("work", {"n": n})
+    helper(workkit_sim)
+    assert workkit_sim.client.dead_jobs().total == 1
+
+def test_an_assert_in_a_handler():
+    with Simulation() as sim:
+        sim.pool().job("work", check)
+        sim.enqueuer.enqueue("work", {"n": 1})
+        helper(sim)
+
+def test_an_assertion_of_the_world():
+    with Simulation() as sim:
+        sim.pool().job("work", check)
+        sim.assert_ran("work")
+
+def test_an_error_within_workkit(monkeypatch):
+    monkeypatch.setattr("workkit.simulation.running.microseconds", None)
+    with Simulation() as sim:
+        sim.run_for(1)
+"""
+
+
+@pytest.fixture
+def failing(run: Run, tmp_path: Path) -> Callable[..., str]:
+    (tmp_path / "test_failing.py").write_text(FAILING)
+    return lambda name, *options: run(f"test_failing.py::test_{name}", *options)
+
+
+def test_a_plain_assert_shows_the_end_of_the_timeline(failing: Run) -> None:
+    output = failing("a_plain_assert")
+    _, _, section = output.partition("workkit: the last events (seed 0)")
+    lines = [line for line in section.splitlines() if "  work " in line]
+    assert "earlier lines left out" in section
+    assert len(lines) == 25
+    assert "done" in lines[-1]
+
+
+def test_an_assert_in_a_handler_shows_the_test_and_the_handler_only(failing: Run) -> None:
+    output = failing("an_assert_in_a_handler")
+    assert "assert total == 1" in output
+    assert "helper(sim)" in output
+    assert "workkit/simulation" not in output
+    assert "the last events" in output
+    assert "workkit/simulation" in failing("an_assert_in_a_handler", "--full-trace")
+
+
+def test_an_assertion_of_the_world_ends_in_the_test_and_shows_one_timeline(failing: Run) -> None:
+    output = failing("an_assertion_of_the_world")
+    assert "'work' ran never, expected at least once" in output
+    assert "workkit/simulation" not in output
+
+
+def test_an_error_within_workkit_shows_its_place(failing: Run) -> None:
+    assert "workkit/simulation/running.py" in failing("an_error_within_workkit")
+
+
 def test_the_plugin_loads_neither_workkit_nor_a_client(run: Run, tmp_path: Path) -> None:
     (tmp_path / "test_light.py").write_text(
         "import sys\n\n"

@@ -22,6 +22,7 @@ from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.parking import HandlerBlocked
 from workkit.simulation.performing import Performed
 from workkit.simulation.pool import SimulatedPool
+from workkit.simulation.running import NothingRan
 from workkit.simulation.simulation import Simulation
 from workkit.simulation.trace import Event, Trace
 
@@ -32,6 +33,7 @@ __all__ = [
     "Fault",
     "Faults",
     "HandlerBlocked",
+    "NothingRan",
     "Performed",
     "ScenarioFailed",
     "SimulatedPool",

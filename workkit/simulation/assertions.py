@@ -20,6 +20,8 @@ class Assertions:
 
     trace: Trace
     seed: int | str
+    #: Whether the test has asked which handlers ran, so that it may be right that none did.
+    asked_what_ran = False
 
     def fail(self, message: str, *, name: str = "", job_id: str = "") -> NoReturn:
         """Fail with the relevant part of the timeline.
@@ -36,6 +38,7 @@ class Assertions:
 
     def runs(self, job: Job | ScheduledJob | str) -> list[Event]:
         """Return the starts of a job's handler: of one job, or of all jobs of a name."""
+        self.asked_what_ran = True
         if isinstance(job, str):
             return self.trace.of(kind="started", name=job)
         return self.trace.of(kind="started", job_id=_job(job).id)

@@ -135,6 +135,7 @@ def play(settings: PlaySettings, case: WorldCase) -> PlayResult:
         checkers=copy.deepcopy(settings.checkers), server=settings.server,
         start=settings.start,
     )  # fmt: skip
+    sim.asked_what_ran = True  # `explore` looks at all worlds together
     failure = None
     with sim:
         try:

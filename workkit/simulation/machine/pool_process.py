@@ -21,7 +21,7 @@ from workkit.engine.handling.results import awaited, is_value
 from workkit.engine.handling.values import Values
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Runner
-from workkit.engine.serving import Serving
+from workkit.engine.serving import Serving, draining
 from workkit.engine.spec import PoolSpec
 from workkit.errors import ServerError
 from workkit.simulation.machine.durations import Takes
@@ -333,6 +333,13 @@ class PoolProcess:
             self._sim.redis.workkit_carrier.carry(
                 self.engine.heartbeat.step(self._pool.clock.read())
             )
+
+    def look(self) -> tuple[list[str], dict[str, int], bool]:
+        """Return paused queues with jobs, lengths of queues, and whether no job could run now."""
+        names = list(self._spec.registrations)
+        step = draining(self.engine, names, self._pool.clock, 0.0)
+        looked: tuple[list[str], dict[str, int], bool] = self._sim.redis.workkit_carrier.carry(step)
+        return looked
 
     def _served(self) -> None:
         """Stop the other loops once the dispatcher has left."""

@@ -211,6 +211,7 @@ def _show(
                 click.echo("\n\n".join(sections))
         if broken is not None:
             click.echo(f"\n{broken}", err=True)
+        sim.asked_what_ran = True  # the summary counts the handlers
         return _BROKEN if broken is not None else 0
 
 
