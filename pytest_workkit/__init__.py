@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_workkit.determinism import check_determinism, write_trace
 from pytest_workkit.failures import explain, hide_own_frames
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_count_option,
         metavar="N",
         help="run tests that use workkit_sim or explore with the seeds 0 to N - 1",
+    )
+
+    group.addoption(
+        "--workkit-check-determinism",
+        action="store_true",
+        help="play the world of each test that uses workkit_sim again in two processes with two "
+        "hash seeds, and fail the test at the first event that differs",
     )
 
 
@@ -146,6 +154,7 @@ def workkit_sim(request: pytest.FixtureRequest) -> Iterator[Simulation]:
     marker = request.node.get_closest_marker(_MARKER)
     with Simulation(seed=seed, **(marker.kwargs if marker else {})) as sim:
         yield sim
+        write_trace(sim)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -156,4 +165,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: pytest.TestReport = yield
     if call.when == "call" and report.failed and call.excinfo is not None:
         report.sections += explain(item, call.excinfo)
+    checks = item.config.getoption("--workkit-check-determinism")
+    if call.when == "call" and report.passed and checks:
+        check_determinism(item, report)
     return report

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,12 +37,14 @@ Run = Callable[..., str]
 def run(tmp_path: Path) -> Run:
     (tmp_path / "test_it.py").write_text(TEST)
 
-    def run(*arguments: str) -> str:
-        command = [sys.executable, "-m", "pytest", "-p", "no:valkey", "-q", *arguments]
-        shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return shown.stdout + shown.stderr
+    return partial(run_pytest, tmp_path)
 
-    return run
+
+def run_pytest(folder: Path, *arguments: str) -> str:
+    """Return what pytest prints in a folder."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:valkey", "-q", *arguments]
+    shown = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return shown.stdout + shown.stderr
 
 
 def test_a_failure_prints_the_line_that_reproduces_it(run: Run) -> None:
@@ -144,38 +148,68 @@ def test_an_error_within_workkit(monkeypatch):
 """
 
 
-@pytest.fixture
-def failing(run: Run, tmp_path: Path) -> Callable[..., str]:
-    (tmp_path / "test_failing.py").write_text(FAILING)
-    return lambda name, *options: run(f"test_failing.py::test_{name}", *options)
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the reports of the failing tests, by the names of the tests."""
+    folder = tmp_path_factory.mktemp("failing")
+    (folder / "test_failing.py").write_text(FAILING)
+    output = run_pytest(folder, "test_failing.py")
+    _, *reports = re.split(r"^_+ test_(\w+?)(?:\[seed0\])? _+$", output, flags=re.MULTILINE)
+    return dict(zip(reports[::2], reports[1::2], strict=True))
 
 
-def test_a_plain_assert_shows_the_end_of_the_timeline(failing: Run) -> None:
-    output = failing("a_plain_assert")
-    _, _, section = output.partition("workkit: the last events (seed 0)")
+def test_a_plain_assert_shows_the_end_of_the_timeline(failures: dict[str, str]) -> None:
+    _, _, section = failures["a_plain_assert"].partition("workkit: the last events (seed 0)")
     lines = [line for line in section.splitlines() if "  work " in line]
     assert "earlier lines left out" in section
     assert len(lines) == 25
     assert "done" in lines[-1]
 
 
-def test_an_assert_in_a_handler_shows_the_test_and_the_handler_only(failing: Run) -> None:
-    output = failing("an_assert_in_a_handler")
-    assert "assert total == 1" in output
-    assert "helper(sim)" in output
-    assert "workkit/simulation" not in output
-    assert "the last events" in output
-    assert "workkit/simulation" in failing("an_assert_in_a_handler", "--full-trace")
+def test_an_assert_in_a_handler_shows_the_test_and_the_handler_only(
+    failures: dict[str, str],
+) -> None:
+    report = failures["an_assert_in_a_handler"]
+    assert "assert total == 1" in report
+    assert "helper(sim)" in report
+    assert "workkit/simulation" not in report
+    assert "the last events" in report
 
 
-def test_an_assertion_of_the_world_ends_in_the_test_and_shows_one_timeline(failing: Run) -> None:
-    output = failing("an_assertion_of_the_world")
-    assert "'work' ran never, expected at least once" in output
-    assert "workkit/simulation" not in output
+def test_an_assertion_of_the_world_ends_in_the_test_and_shows_one_timeline(
+    failures: dict[str, str],
+) -> None:
+    report = failures["an_assertion_of_the_world"]
+    assert "'work' ran never, expected at least once" in report
+    assert "workkit/simulation" not in report
 
 
-def test_an_error_within_workkit_shows_its_place(failing: Run) -> None:
-    assert "workkit/simulation/running.py" in failing("an_error_within_workkit")
+def test_an_error_within_workkit_shows_its_place(failures: dict[str, str]) -> None:
+    assert "workkit/simulation/running.py" in failures["an_error_within_workkit"]
+
+
+CHANCY = """
+def test_depends_on_the_order_of_a_set(workkit_sim):
+    def work(job):
+        for name in {"ann", "bob", "cid", "dan", "eve", "fay"}:
+            workkit_sim.enqueuer.enqueue("greet", {"name": name})
+
+    pool = workkit_sim.pool()
+    pool.job("work", work)
+    pool.job("greet", lambda job: None)
+    workkit_sim.enqueuer.enqueue("work")
+    workkit_sim.run_until_idle()
+"""
+
+
+def test_a_test_whose_world_is_not_the_same_in_every_process_fails_on_request(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "test_chancy.py").write_text(CHANCY)
+    output = run("test_chancy.py", "--workkit-check-determinism")
+    assert "1 failed" in output
+    assert "differs between two processes with two hash seeds" in output
+    assert "enqueued   greet" in output
 
 
 def test_the_plugin_loads_neither_workkit_nor_a_client(run: Run, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from workkit.simulation.exploration.exploring import (
 )
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.parking import HandlerBlocked
+from workkit.simulation.machine.refusing import NotSimulated
 from workkit.simulation.performing import Performed
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.running import NothingRan
@@ -33,6 +34,7 @@ __all__ = [
     "Fault",
     "Faults",
     "HandlerBlocked",
+    "NotSimulated",
     "NothingRan",
     "Performed",
     "ScenarioFailed",

@@ -29,6 +29,7 @@ class Assertions:
         Raises:
             AssertionError: Always.
         """
+        self.asked_what_ran = True
         known = any(event.name == name for event in self.trace)
         # The timeline of an unknown name would be empty; show that of all jobs instead.
         timeline = self.trace.timeline(name=name if known else "", job_id=job_id, last=SHOWN)

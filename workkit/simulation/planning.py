@@ -13,6 +13,7 @@ from workkit.engine.handling.results import discard, finished, is_done, is_value
 from workkit.errors import InvalidHandler, InvalidOption, PoolState
 from workkit.simulation.machine.durations import check_seconds
 from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.inside import inside
 from workkit.simulation.machine.loop import VirtualLoop
 from workkit.simulation.machine.world import HostClock, World, microseconds
 from workkit.simulation.redis.backend import is_outage
@@ -27,6 +28,8 @@ class PlannedCalls:
     world: World
     trace: Trace
     clock: HostClock
+    #: Where planned calls run: on no pool's machine, at the true time.
+    _calls_host: Host
     _calls_left = 0
     _is_calling = False
     _calls_loop: VirtualLoop | None = None
@@ -76,7 +79,8 @@ class PlannedCalls:
     ) -> None:
         self._is_calling = True
         try:
-            result = call()
+            with inside(self._calls_host):
+                result = call()
         except Exception as error:  # noqa: BLE001 - raised again, unless it is an outage
             self._called(counts, error)
             return
@@ -87,7 +91,7 @@ class PlannedCalls:
             return
         if self._calls_loop is None:
             self._calls_loop = VirtualLoop(  # type: ignore[abstract] # it has no sockets
-                Host(self.world, "", self.clock), _no_stack
+                self._calls_host, _no_stack
             )
         self._calls_loop.create_task(self._awaited(result, action, counts))
 

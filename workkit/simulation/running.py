@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
 
 from workkit.client import Client
+from workkit.core.options import near_match, shown
 from workkit.core.records import Drained
 from workkit.core.text import counted
 from workkit.engine.handling.results import label
@@ -18,6 +20,8 @@ from workkit.simulation.faulting import Faulting
 from workkit.simulation.machine.durations import check_seconds
 from workkit.simulation.machine.handler_stack import SleepRequest
 from workkit.simulation.machine.parking import current_stack
+from workkit.simulation.machine.refusing import KINDS
+from workkit.simulation.machine.virtual import VirtualTime
 from workkit.simulation.machine.world import microseconds
 from workkit.simulation.performing import Performing
 from workkit.simulation.planning import PlannedCalls, answer_of
@@ -44,6 +48,9 @@ class Running(Assertions, Faulting, PlannedCalls, Performing):
     client: Client
     keys: Keys
     redis: Any
+    #: Whether handlers have virtual time and seeded chance, and are refused real things.
+    patch = True
+    _virtual: VirtualTime | None = None
     _closed = False
     _running = False
     _has_run = False
@@ -203,36 +210,77 @@ class Running(Assertions, Faulting, PlannedCalls, Performing):
         self._start_pools()
         self._plan_faults()
         self._running = self._has_run = True
-        scene = self.scene
         try:
-            if done is not None and done():
-                return True
-            while self.world.step(until_us):
-                if scene is not None and scene.violation is not None:
-                    self.report(scene.violation)
-                if self.assertion is not None:
-                    self.raise_assertion()
-                if done is not None and done():
-                    return True
-            self.world.now_us = max(self.world.now_us, until_us) if done is None else until_us
+            with self.virtual_time():
+                return self._step(until_us, done)
+        except BaseException:
+            self.asked_what_ran = True  # the test has been told why
+            raise
         finally:
             self._running = False
+
+    def _step(self, until_us: int, done: Callable[[], object] | None) -> bool:
+        world, scene = self.world, self.scene
+        if done is not None and done():
+            return True
+        while world.step(until_us):
+            if scene is not None and scene.violation is not None:
+                self.report(scene.violation)
+            if self.assertion is not None:
+                self.raise_assertion()
+            if world.refused is not None:
+                error, world.refused = world.refused, None
+                raise error
+            if done is not None and done():
+                return True
+        world.now_us = max(world.now_us, until_us) if done is None else until_us
         return False
+
+    def virtual_time(self) -> AbstractContextManager[None]:
+        """Return a context in which handlers have virtual time and seeded chance."""
+        if not self.patch:
+            return nullcontext()
+        if self._virtual is None:
+            self._virtual = VirtualTime(self.seed)
+        return self._virtual
+
+    @property
+    def allow(self) -> frozenset[str]:
+        """The kinds of real things that handlers may do.
+
+        Raises:
+            InvalidOption: There is no such kind.
+        """
+        return frozenset(self.world.allowed)
+
+    @allow.setter
+    def allow(self, kinds: Collection[str]) -> None:
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        for kind in kinds:
+            if kind not in KINDS:
+                names = ", ".join(map(repr, KINDS))
+                raise InvalidOption(
+                    f"allow: there is no kind {shown(kind)}{near_match(str(kind), KINDS)}; "
+                    f"write some of {names}"
+                )
+        self.world.allowed = frozenset(kinds)
 
     def why_nothing_ran(self) -> str:
         """Return why no handler has started in this world.
 
         Returns:
-            "" if one has started, if the world has not run, if it has neither a pool nor a job, or
-            if the test has asked what ran.
+            "" if one has started, if the world has not run, if it has neither a handler nor a job,
+            or if the test has asked what ran.
         """
-        if not self._has_run or self.asked_what_ran or self.trace.of(kind="started"):
+        if not self._has_run or self.asked_what_ran:
+            return ""
+        if any(event.kind == "started" for event in self.trace):
             return ""
         sent = sorted({event.name for event in self.trace if event.kind in _SENT})
         known = {name for pool in self.pools for name in pool.spec.registrations}
         unknown = [name for name in sent if name not in known]
         if not sent:
-            why = "no job was enqueued" if self.pools else ""
+            why = "no job was enqueued" if known else ""
         elif not self.pools:
             why = "it has no pool"
         elif unknown:

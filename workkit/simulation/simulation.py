@@ -16,11 +16,12 @@ from workkit.simulation.checkers import Checker
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.carriers import SimulatedAsyncCarrier, SimulatedCarrier
 from workkit.simulation.machine.durations import Takes
+from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads
 from workkit.simulation.machine.world import HostClock, Timer, World
 from workkit.simulation.pool import SimulatedPool
-from workkit.simulation.redis.opening import open_backend
+from workkit.simulation.redis.opening import is_real, open_backend
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
 from workkit.simulation.running import NothingRan, Running, epoch_s
@@ -65,6 +66,11 @@ class Simulation(Running):
             `Discard`, which say what becomes of the job, stay with the job.
         other_namespaces: Namespaces of other services, into which handlers may enqueue. No pool
             of this world runs their jobs.
+        patch: Whether `time`, `datetime`, `random`, `uuid`, `secrets` and `os.urandom` have the
+            time of the host and chance from the seed in handlers and hooks, and real things are
+            refused there.
+        allow: Kinds of real things that are not refused: "sockets", "subprocesses", "threads",
+            "loops" (event loops of one's own). A real server allows sockets.
 
     Raises:
         MissingExtra: An extra is not installed that the server needs.
@@ -96,12 +102,18 @@ class Simulation(Running):
         raise_assertions: bool = True,
         raise_errors: bool = False,
         other_namespaces: Collection[str] = (),
+        patch: bool = True,
+        allow: Collection[str] = (),
     ) -> None:
         self.seed = seed
         self.namespace = namespace
         self.world = World(epoch_s(start))
+        self.world.chance = Entropy(f"{seed}/handlers")
+        self.patch = patch
+        self.allow = allow
         self.trace = Trace(lambda: self.world.now_us, self.world.start_ms)
         self.clock = HostClock(self.world)
+        self._calls_host = Host(self.world, "", self.clock)
         self.threads = ParkedThreads()
         self.pools: list[SimulatedPool] = []
         self.plan: list[Fault] = []
@@ -115,6 +127,8 @@ class Simulation(Running):
         self.keys = keys = Keys(namespace)
         self._asks_who_is_registered = ("SMEMBERS", keys.worker_pools)
         backend = open_backend(server)
+        if is_real(backend):
+            self.world.allowed |= {"sockets"}
         witness = TraceWriter(self.trace, lambda: self.clock.read().epoch_ms / 1000)
         self.server = SimulatedServer(
             self.world, keys, backend,
@@ -225,9 +239,12 @@ class Simulation(Running):
             return
         self._closed = True
         self.network.over = True
-        for pool in self.pools:
-            pool.unwind()
-        self.end_calls()
+        with self.virtual_time():
+            for pool in self.pools:
+                pool.unwind()
+            self.end_calls()
+        if self._virtual is not None:
+            self._virtual.close()
         self.release_tasks()
         self.threads.close()
         self.network.closed = True

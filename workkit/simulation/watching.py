@@ -32,6 +32,7 @@ class Watching:
     scene: Scene | None
     raise_assertions: bool
     raise_errors: bool
+    asked_what_ran: bool
     #: An error of a handler or a hook that fails the test, and that the world has not raised yet.
     assertion: BaseException | None = None
 
@@ -76,6 +77,7 @@ class Watching:
         Raises:
             Violation: Always.
         """
+        self.asked_what_ran = True  # the test is told
         violation.timeline = self.trace.timeline(job_id=violation.job_id, last=SHOWN)
         raise violation
 

@@ -51,6 +51,7 @@ def _to_faults(
         "workkit simulate simulations/dead_pool.py --seed 7 --until 1h --plot",
         "workkit simulate simulations/dead_pool.py --seeds 1000",
         "workkit simulate simulations/dead_pool.py --seed 13 --faults 3,8",
+        "workkit simulate simulations/dead_pool.py --check-determinism",
     )
 )
 @click.argument("file")
@@ -83,6 +84,11 @@ def _to_faults(
     "faults that have these indexes.",
 )
 @click.option(
+    "--check-determinism",
+    is_flag=True,
+    help="Play it in two processes with two hash seeds, and show the first event that differs.",
+)
+@click.option(
     "--trace",
     type=click.File("w", encoding="utf-8"),
     metavar="FILE",
@@ -105,6 +111,7 @@ def simulate(
     until_s: float | None,
     seeds: int | None,
     faults: tuple[int, ...] | str | None,
+    check_determinism: bool,
     trace: Any,
     timeline: bool,
     plot: bool,
@@ -120,7 +127,7 @@ def simulate(
     With --seeds, many worlds are played in which pools crash, freeze and lose replies. The first
     world that breaks a rule is shown with as few faults as possible.
 
-    Exits with 1 if a rule is broken, 2 if the file is not a scenario.
+    Exits with 1 if a rule is broken or an event differs, 2 if the file is not a scenario.
     """
     from workkit.simulation.exploration.files import load_scenario
 
@@ -130,8 +137,15 @@ def simulate(
             "--seeds plays many worlds; --faults, --trace, --timeline and "
             "--plot show one world: choose it with --seed instead"
         )
+    if check_determinism and (seeds or faults is not None or trace or timeline or plot):
+        raise click.UsageError(
+            "--check-determinism compares the events of one world; it goes together with --seed, "
+            "--until and --json"
+        )
     with _mistakes_in(file):
         loaded = load_scenario(file)
+    if check_determinism:
+        ctx.exit(_check_determinism(loaded, seed, until_s, as_json))
     if seeds is not None:
         settings = (
             loaded.settings() if until_s is None else replace(loaded.settings(), trouble_s=until_s)
@@ -242,6 +256,33 @@ def _result(loaded: ScenarioFile, seed: int, sim: Simulation, broken: Any) -> di
         "events": dict(Counter(event.kind for event in sim.trace)),
         "broken": None if broken is None else {"rule": broken.rule, "what": broken.what},
     }
+
+
+def _check_determinism(
+    loaded: ScenarioFile, seed: int, until_s: float | None, as_json: bool
+) -> int:
+    from workkit.simulation.exploration.comparing import NotPlayed, compare
+    from workkit.tools.cli.common.importing import LoadError
+
+    command = [sys.executable, "-m", "workkit", "simulate", str(loaded.file), "--seed", str(seed)]
+    if until_s is not None:
+        command += ["--until", f"{until_s:g}"]
+    try:
+        compared = compare([*command, "--trace", "{trace}"])
+    except NotPlayed as error:
+        raise LoadError(str(error)) from None
+    if as_json:
+        _print_json(
+            {
+                "file": str(loaded.file),
+                "seed": seed,
+                "same_events": compared.events,
+                "differs": compared.differs,
+            }
+        )
+    else:
+        click.echo(f"{loaded.title}\n\nseed {seed}: {compared.text}")
+    return _BROKEN if compared.differs is not None else 0
 
 
 # Many worlds.
