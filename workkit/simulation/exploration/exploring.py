@@ -128,11 +128,11 @@ def explore(
         settle_s, server,
     )  # fmt: skip
     only = None if only_faults is None else tuple(only_faults)
-    cases = [WorldCase(seed, only=only) for seed in chosen_seeds(seeds)]
+    cases = [WorldCase(seed, only=only) for seed in _chosen_seeds(seeds)]
     return _play_until_failure(settings, cases, processes, progress)
 
 
-def chosen_seeds(seeds: Iterable[int]) -> Iterable[int]:
+def _chosen_seeds(seeds: Iterable[int]) -> Iterable[int]:
     """Return the seeds that the environment chooses, or else these.
 
     Raises:

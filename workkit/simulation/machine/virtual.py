@@ -21,7 +21,7 @@ import time
 import uuid  # its functions are replaced where they are random
 import zlib
 from collections.abc import Iterable, Iterator
-from types import BuiltinFunctionType, BuiltinMethodType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from workkit.core.entropy import Entropy
@@ -33,7 +33,7 @@ from workkit.simulation.machine.refusing import NotSimulated, listen, refuse
 
 __all__ = ["VirtualTime"]
 
-_KINDS: Final = (BuiltinFunctionType, BuiltinMethodType, FunctionType, MethodType)
+_KINDS: Final = frozenset({BuiltinFunctionType, FunctionType, MethodType})
 #: Clocks that never go back; they have the time of the host.
 _MONOTONIC: Final = frozenset(
     getattr(time, name)
@@ -245,7 +245,10 @@ class _ImportedNames:
             return False
         self._modules = len(sys.modules)
         for name, module in list(sys.modules.items()):
-            names: dict[str, Any] = getattr(module, "__dict__", {})  # some are no modules
+            given: object = module
+            if not issubclass(type(given), ModuleType):
+                continue  # such as a class that loads its module when it is touched
+            names = vars(module)
             if self._sizes.get(name) == len(names):
                 continue
             self._sizes[name] = len(names)
@@ -255,7 +258,8 @@ class _ImportedNames:
 
     def _search(self, module: ModuleType, names: dict[str, Any]) -> None:
         for name, value in list(names.items()):
-            if isinstance(value, _KINDS) and (known := self._virtual.get(id(value))) is not None:
+            # Not isinstance: it would wake lazy objects, such as the settings of Django.
+            if type(value) in _KINDS and (known := self._virtual.get(id(value))) is not None:
                 self.found.append(_Replacement(module, name, known.real, known.virtual))
 
 
