@@ -332,6 +332,29 @@ def test_asyncio_run_in_a_sync_handler_uses_the_loop_of_the_pool() -> None:
     assert found == [pytest.approx(START_S + 40, abs=0.1)]
 
 
+def test_functions_of_to_thread_sleep_in_virtual_time_beside_each_other() -> None:
+    def fail() -> None:
+        time.sleep(10)
+        raise LookupError("no such order")
+
+    found: list[object] = []
+
+    async def handler(job: Job) -> None:
+        naps = [asyncio.to_thread(time.sleep, 30) for _ in range(3)]
+        found.append(await asyncio.gather(*naps, asyncio.to_thread(max, 1, 2)))
+        found.append(await asyncio.gather(asyncio.to_thread(fail), return_exceptions=True))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(time.sleep, 60), 5)
+
+    with Simulation() as sim:
+        sim.pool().job("work", handler)
+        sim.enqueuer.enqueue("work")
+        sim.run_until_idle()
+        assert 45 <= sim.now < 46
+    assert found[0] == [None, None, None, 2]
+    assert repr(found[1]) == "[LookupError('no such order')]"
+
+
 def test_a_test_can_keep_the_real_time_in_handlers() -> None:
     found = []
     with Simulation(patch=False) as sim:

@@ -66,7 +66,7 @@ class Running(Assertions, Faulting, PlannedCalls, Performing):
         return self.clock.read().epoch_ms / 1000
 
     def sleep(self, seconds: float, *, interruptible: bool = True) -> None:
-        """Sleep in virtual time; for sync handlers.
+        """Sleep in virtual time; for sync handlers and hooks.
 
         Args:
             seconds: How long.
@@ -74,7 +74,7 @@ class Running(Assertions, Faulting, PlannedCalls, Performing):
                 Python code; False simulates a blocking call in C.
 
         Raises:
-            PoolState: The caller is not a sync handler of a simulated pool.
+            PoolState: The caller is not a sync handler or hook of a simulated pool.
             JobTimeout: The job's timeout has passed.
             InvalidOption: The time is negative.
         """
@@ -82,8 +82,8 @@ class Running(Assertions, Faulting, PlannedCalls, Performing):
         stack = current_stack()
         if stack is None:
             raise PoolState(
-                "sim.sleep works in sync handlers; async ones await asyncio.sleep, and outside "
-                "of handlers sim.run_for lets time pass"
+                "sim.sleep works in sync handlers and hooks; async ones await asyncio.sleep, and "
+                "outside of them sim.run_for lets time pass"
             )
         stack.ask(SleepRequest(seconds, interruptible=interruptible))
 

@@ -281,15 +281,23 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> Any:
-        """Run a function at once, on this thread; it must not wait for anything real.
+        """Run a function on a stack of its own, whatever the executor; it may sleep.
 
         Returns:
-            A future that has its result.
+            A future of its result.
         """
         del executor
-        future = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - handed to whoever awaits
-            future.set_exception(error)
+        future, results = self.create_future(), list[Any]()
+
+        def ended(error: BaseException | None) -> None:
+            if future.done():
+                return  # cancelled meanwhile
+            if error is None:
+                future.set_result(results[0])
+            else:
+                future.set_exception(error)
+
+        self.call_on_stack(
+            lambda: results.append(func(*args)), "a function of asyncio.to_thread", ended
+        )
         return future

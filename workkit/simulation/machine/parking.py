@@ -101,7 +101,7 @@ class Stack:
             where = "".join(traceback.format_stack(frames)) if frames is not None else ""
             raise HandlerBlocked(
                 f"{self._what} has blocked for {BLOCKED_S:g} s of real time. In a simulation a "
-                "handler may wait only with sim.sleep, or asyncio.sleep if it is async; here is "
+                "handler may wait only with time.sleep, or asyncio.sleep if it is async; here is "
                 f"where it waits:\n{where}"
             )
         if self.ended:

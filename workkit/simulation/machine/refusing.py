@@ -38,9 +38,7 @@ KINDS: Final = {
     "subprocesses": _RealKind(
         "starts a process", "replace the function that starts it, and let time pass with sim.sleep"
     ),
-    "threads": _RealKind(
-        "starts a thread", "use asyncio.to_thread, which runs at once, or tasks of asyncio"
-    ),
+    "threads": _RealKind("starts a thread", "use tasks of asyncio, or asyncio.to_thread"),
     "loops": _RealKind(
         "makes an event loop",
         "make the handler async, or call asyncio.run, which uses the loop of the pool",
