@@ -6,11 +6,15 @@ a fixture.
 
 from __future__ import annotations
 
-import shlex
+import argparse
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+from pytest_workkit.determinism import check_determinism, write_trace
+from pytest_workkit.failures import explain, hide_own_frames
 
 if TYPE_CHECKING:
     from workkit import Tasks
@@ -20,40 +24,88 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _MARKER: Final = "workkit_seeds"
-_SEED: Final = pytest.StashKey[int]()
+#: Tells `explore` which seeds it plays, in place of its own.
+_SEEDS: Final = "WORKKIT_SEEDS"
+_ENVIRONMENT: Final = pytest.StashKey[str | None]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that replays a seed."""
-    parser.getgroup("workkit").addoption(
+    """Add the options that choose seeds."""
+    group = parser.getgroup("workkit")
+    group.addoption(
         "--workkit-seed",
-        type=int,
+        type=_seed,
         metavar="SEED",
-        help="run tests that use workkit_sim with this seed only",
+        help="run tests that use workkit_sim or explore with this seed only",
+    )
+    group.addoption(
+        "--workkit-seeds",
+        type=_count_option,
+        metavar="N",
+        help="run tests that use workkit_sim or explore with the seeds 0 to N - 1",
+    )
+
+    group.addoption(
+        "--workkit-check-determinism",
+        action="store_true",
+        help="play the world of each test that uses workkit_sim again in two processes with two "
+        "hash seeds, and fail the test at the first event that differs",
     )
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0 on, not {text!r}")
+    return int(text)
+
+
+def _count_option(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"write a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the marker, and tell `explore` its seeds."""
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(n, **options): run a test that uses workkit_sim with the seeds 0 to n - 1; the "
         "options are those of workkit.simulation.Simulation",
     )
+    seeds = _chosen(config)
+    if seeds is not None:
+        config.stash[_ENVIRONMENT] = os.environ.get(_SEEDS)
+        os.environ[_SEEDS] = f"{seeds.start}-{seeds.stop - 1}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let `explore` play its own seeds again."""
+    if _ENVIRONMENT in config.stash:
+        before = config.stash[_ENVIRONMENT]
+        if before is None:
+            del os.environ[_SEEDS]
+        else:
+            os.environ[_SEEDS] = before
+
+
+def _chosen(config: pytest.Config) -> range | None:
+    """Return the seeds that the command line chooses, or None."""
+    seed, count = config.getoption("--workkit-seed"), config.getoption("--workkit-seeds")
+    if seed is not None and count is not None:
+        raise pytest.UsageError("--workkit-seed chooses one seed, --workkit-seeds many; give one")
+    if seed is not None:
+        return range(seed, seed + 1)
+    return None if count is None else range(count)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once for each seed."""
     if "workkit_sim" not in metafunc.fixturenames:
         return
-    seed = metafunc.config.getoption("--workkit-seed")
     marker = metafunc.definition.get_closest_marker(_MARKER)
-    if seed is not None:
-        seeds = [seed]
-    elif marker is not None and marker.args:
-        seeds = list(range(_count(marker.args[0])))
-    else:
-        seeds = [0]
+    seeds = _chosen(metafunc.config)
+    if seeds is None:
+        seeds = range(_count(marker.args[0]) if marker is not None and marker.args else 1)
     metafunc.parametrize("workkit_sim", seeds, indirect=True, ids=[f"seed{seed}" for seed in seeds])
 
 
@@ -99,19 +151,21 @@ def workkit_sim(request: pytest.FixtureRequest) -> Iterator[Simulation]:
     from workkit.simulation import Simulation
 
     seed: int = request.param
-    request.node.stash[_SEED] = seed
     marker = request.node.get_closest_marker(_MARKER)
     with Simulation(seed=seed, **(marker.kwargs if marker else {})) as sim:
         yield sim
+        write_trace(sim)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Add the command that replays a failure to its report."""
-    outcome: Any = yield
-    report = outcome.get_result()
-    seed = item.stash.get(_SEED, None)
-    if seed is not None and report.when == "call" and report.failed:
-        test = item.nodeid.partition("[")[0]
-        line = f"pytest {shlex.quote(test)} --workkit-seed={seed}"
-        report.sections.append(("workkit: to replay this failure", line))
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Add the last events of the world and the command that replays it to a failure."""
+    if call.excinfo is not None and not item.config.getoption("fulltrace"):
+        hide_own_frames(call.excinfo)
+    report: pytest.TestReport = yield
+    if call.when == "call" and report.failed and call.excinfo is not None:
+        report.sections += explain(item, call.excinfo)
+    checks = item.config.getoption("--workkit-check-determinism")
+    if call.when == "call" and report.passed and checks:
+        check_determinism(item, report)
+    return report

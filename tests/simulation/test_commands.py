@@ -106,6 +106,7 @@ def test_heartbeats_that_a_user_reads_are_fresh(sim: Simulation) -> None:
     sim.run_for(hours=1, seconds=17)
     said = sim.redis.hget(sim.keys.pool(pool.pool_id), "heartbeat_at")
     assert sim.now_s - int(said) < 3
+    sim.assert_ran("work", times=0)
 
 
 def test_checkers_see_what_a_user_writes() -> None:

@@ -57,6 +57,7 @@ def test_a_plan_can_be_run_again_in_part() -> None:
             sim.pool().job("work", lambda job: None)
         sim.run_for(1)
         plan = sim.plan
+        sim.assert_ran("work", times=0)
     assert plan == STORM.draw(Entropy("7/faults"), ["pool-1", "pool-2"])
     assert len(plan) > 10
     assert busy(7, faults=plan[::2]) == busy(7, faults=plan[::2])

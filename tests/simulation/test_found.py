@@ -200,3 +200,4 @@ def test_a_pool_that_was_expelled_does_not_lift_its_own_limits() -> None:
         limit = ("GET", sim.keys.queue("work", "").max_concurrency)
         sim.run_until(lambda: pool.pool_id != before or sim.server.read(limit) != b"1", within=120)
         assert sim.server.read(limit) == b"1"
+        sim.assert_ran("work", times=0)

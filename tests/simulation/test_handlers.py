@@ -268,11 +268,12 @@ def test_hooks_are_called_in_virtual_time(sim: Simulation) -> None:
     pool = sim.pool()
     pool.job("work", lambda job: 1 / 0, max_fails=1)
     pool.on(
-        "dead", lambda job, error: told.append((job.name, type(error), threading.current_thread()))
+        "dead",
+        lambda job, error: told.append((job.name, type(error), threading.current_thread().name)),
     )
     sim.enqueuer.enqueue("work")
     sim.run_for(1)
-    assert told == [("work", ZeroDivisionError, threading.main_thread())]
+    assert told == [("work", ZeroDivisionError, "simulated-handler")]
 
 
 def test_a_handler_that_really_blocks_is_reported_with_its_stack(

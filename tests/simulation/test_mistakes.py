@@ -10,8 +10,20 @@ from typing import Any
 import pytest
 
 from tests.support.handlers import nothing
-from workkit import AsyncEnqueuer, Client, Enqueuer, InvalidHandler, InvalidOption, Job, WorkerPool
-from workkit.simulation import Simulation
+from workkit import (
+    AsyncEnqueuer,
+    Client,
+    Discard,
+    Enqueuer,
+    Fail,
+    InvalidHandler,
+    InvalidOption,
+    Job,
+    PoolState,
+    Retry,
+    WorkerPool,
+)
+from workkit.simulation import NothingRan, Simulation, explore
 
 
 def test_a_world_is_not_idle_before_its_planned_calls_were_made() -> None:
@@ -43,6 +55,7 @@ def test_a_call_that_comes_too_late_is_named_where_the_world_is_not_at_rest() ->
         sim.at(90, sim.enqueuer.enqueue, "work")
         with pytest.raises(AssertionError, match=r"after 60 s; 1 planned call of sim\.at"):
             sim.run_until_idle(within=60)
+        sim.assert_ran("work", times=0)
 
 
 def test_a_planned_coroutine_is_awaited_in_virtual_time() -> None:
@@ -192,6 +205,7 @@ def test_a_negative_time_is_refused(call: Callable[[Simulation], None]) -> None:
         sim.run_for(1)
         with pytest.raises(InvalidOption):
             call(sim)
+        sim.assert_ran("work", times=0)
 
 
 def test_a_handler_cannot_sleep_for_a_negative_time() -> None:
@@ -216,9 +230,199 @@ def test_a_time_in_the_past_is_refused_with_the_way_that_works() -> None:
 
 
 @pytest.mark.parametrize("kind", [Enqueuer, AsyncEnqueuer, Client])
-def test_a_namespace_without_pools_is_warned_of(kind: Callable[..., object]) -> None:
+def test_a_namespace_without_pools_is_refused(kind: Callable[..., object]) -> None:
     with Simulation() as sim:
         kind(sim.namespace, sim.redis)
         kind(f"{sim.namespace}:", sim.redis)
-        with pytest.warns(UserWarning, match=r"Simulation\(namespace='shop'\)"):
+        with pytest.raises(InvalidOption, match=r"Simulation\(namespace='shop'\)"):
             kind("shop", sim.redis)
+
+
+def test_the_namespace_of_another_service_is_named_once_and_then_known() -> None:
+    with Simulation(other_namespaces=["shop"]) as sim:
+        sim.pool().job("hand_over", lambda job: Enqueuer("shop", sim.redis).enqueue("order"))
+        sim.enqueuer.enqueue("hand_over")
+        sim.run_until_idle()
+        assert [queue.job_name for queue in Client("shop", sim.redis).queues()] == ["order"]
+
+
+def test_a_planned_call_takes_keywords() -> None:
+    with Simulation() as sim:
+        sim.pool().job("work", nothing)
+        sim.at(10, sim.enqueuer.enqueue, "work", args={"n": 1})
+        sim.at(20, sim.async_enqueuer.enqueue, name="work", args={"n": 2})
+        sim.run_until_idle()
+        assert [event.detail["args"] for event in sim.runs("work")] == [{"n": 1}, {"n": 2}]
+
+
+async def _coroutine() -> None: ...
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        lambda sim: sim.at(1, sim.enqueuer.enqueue("work")),
+        lambda sim: sim.at(1, _coroutine()),
+        lambda sim: sim.at(1, None),
+    ],
+)
+def test_a_planned_call_that_was_made_at_once_is_refused(
+    plan: Callable[[Simulation], None],
+) -> None:
+    with Simulation() as sim, pytest.raises(InvalidOption, match=r"sim.at\(90, function, arg"):
+        plan(sim)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda sim: sim.at(float("inf"), print),
+        lambda sim: sim.run_for(float("inf")),
+        lambda sim: sim.run_until(float("inf")),
+    ],
+)
+def test_a_time_that_never_comes_is_refused(call: Callable[[Simulation], None]) -> None:
+    with Simulation() as sim, pytest.raises(InvalidOption, match="infinite"):
+        call(sim)
+
+
+def _fail(job: Job) -> None:
+    raise LookupError(job.name)
+
+
+async def _fail_later(job: Job) -> None:
+    await asyncio.sleep(5)
+    _fail(job)
+
+
+@pytest.mark.parametrize("handler", [_fail, _fail_later])
+def test_any_error_of_a_handler_fails_the_test_on_request(handler: Callable[[Job], Any]) -> None:
+    with Simulation(raise_errors=True) as sim:
+        sim.pool().job("work", handler)
+        sim.enqueuer.enqueue("work")
+        with pytest.raises(LookupError, match="work"):
+            sim.run_until_idle()
+        sim.run_for(10)  # the job waits for its retry
+
+
+@pytest.mark.parametrize("verdict", [Retry(in_s=5), Fail("no such order"), Discard("late")])
+def test_a_verdict_is_no_error_that_fails_the_test(verdict: Exception) -> None:
+    def decide(job: Job) -> None:
+        raise verdict
+
+    with Simulation(raise_errors=True) as sim:
+        sim.pool().job("work", decide)
+        sim.enqueuer.enqueue("work")
+        sim.run_for(3)
+        sim.assert_ran("work", times=1)
+
+
+def _add_a_pool(sim: Simulation) -> object:
+    return sim.pool().job("work", nothing)
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (_add_a_pool, "no job was enqueued"),
+        (lambda sim: sim.enqueuer.enqueue("work"), "it has no pool"),
+        (lambda sim: (_add_a_pool(sim), sim.enqueuer.enqueue("wrok")), "no .* handler for 'wrok'"),
+        (
+            lambda sim: (_add_a_pool(sim), sim.enqueuer.enqueue_in("work", 60)),
+            "no job was due .*5 s",
+        ),
+        (
+            lambda sim: (_add_a_pool(sim), sim.client.pause("work"), sim.enqueuer.enqueue("work")),
+            "queues were paused",
+        ),
+    ],
+)
+def test_a_world_in_which_nothing_ran_warns(build: Callable[[Simulation], Any], why: str) -> None:
+    def play() -> None:
+        with Simulation() as sim:
+            build(sim)
+            sim.run_for(5)
+
+    with pytest.warns(NothingRan, match=why) as warned:
+        play()
+    assert warned[0].filename == __file__
+    sim = Simulation()
+    build(sim)
+    sim.run_for(5)
+    with pytest.warns(NothingRan, match=why):
+        sim.close()
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda sim: sim.assert_ran("work", times=0),
+        lambda sim: sim.runs("work"),
+    ],
+)
+def test_a_test_that_asks_what_ran_is_not_warned(look: Callable[[Simulation], object]) -> None:
+    with Simulation() as sim:
+        _add_a_pool(sim)
+        sim.run_for(5)
+        look(sim)
+
+
+def test_a_test_that_fails_is_not_warned_as_well() -> None:
+    with pytest.raises(LookupError), Simulation() as sim:
+        _add_a_pool(sim)
+        sim.run_for(5)
+        raise LookupError
+
+
+def test_worlds_without_handlers_are_warned_of_once_by_explore() -> None:
+    with pytest.warns(NothingRan, match="in 2 worlds of _add_a_pool") as warned:
+        explore(_add_a_pool, seeds=range(2), processes=1, trouble_s=5)
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+
+
+def test_an_event_names_its_time() -> None:
+    start = datetime.datetime(2028, 2, 29, 23, 59, 59, 500_000, tzinfo=datetime.UTC)
+    with Simulation(start=start) as sim:
+        sim.pool().job("work", nothing)
+        sim.at(0.75, sim.enqueuer.enqueue, "work")
+        sim.run_until_idle()
+        (event,) = sim.trace.of(kind="enqueued")
+        assert event.when == start + datetime.timedelta(seconds=0.75)
+
+
+def test_a_pool_is_drained_in_virtual_time() -> None:
+    with Simulation() as sim:
+        pool = sim.pool(concurrency=1)
+        pool.job("work", nothing, takes=60)
+        pool.job("later", lambda job: 1 / 0, backoff=lambda job: 3_600)
+        sim.enqueuer.enqueue_many([("work", {"n": n}) for n in range(3)])
+        sim.enqueuer.enqueue("later")
+        sim.at(7_000, print)
+        half = pool.drain(timeout=90)
+        assert (half.complete, half.waiting) == (False, {"work": 1})
+        assert pool.drain().complete
+        assert 180 <= sim.now < 200
+        sim.client.pause("work")
+        sim.enqueuer.enqueue("work")
+        assert pool.drain().paused == ("work",)
+
+
+def test_a_pool_that_does_not_run_is_not_drained() -> None:
+    with Simulation() as sim:
+        pool = sim.pool()
+        pool.job("work", nothing)
+        pool.drain()
+        sim.crash(pool)
+        with pytest.raises(PoolState, match="pool-1 does not run"):
+            pool.drain(timeout=1)
+        sim.assert_ran("work", times=0)
+
+
+def test_a_pool_that_is_never_drained_fails_the_test() -> None:
+    with Simulation() as sim:
+        pool = sim.pool()
+        pool.job("work", lambda job: sim.enqueuer.enqueue("work"), takes=1_000)
+        sim.enqueuer.enqueue("work")
+        with pytest.raises(AssertionError, match="pool-1 is not drained after 86400 s"):
+            pool.drain()

@@ -63,6 +63,7 @@ def test_a_unique_key_expires_in_virtual_time(sim: Simulation) -> None:
     assert sim.enqueuer.enqueue_unique("work", {"a": 1}) is None
     sim.run_for(minutes=2)
     assert sim.enqueuer.enqueue_unique("work", {"a": 1}) is not None
+    sim.assert_ran("work", times=0)
 
 
 def test_a_world_can_begin_on_any_day() -> None:

@@ -218,6 +218,7 @@ def test_a_task_that_wants_to_end_the_process_ends_neither_the_pool_nor_the_simu
 def test_a_thread_of_ones_own_that_waits_for_async_code_is_told_that_it_cannot(
     sim: Simulation,
 ) -> None:
+    sim.allow = ["threads"]
     pool = sim.pool()
 
     @pool.middleware

@@ -31,6 +31,10 @@ class Entropy:
             return self._random.randbytes(_ID_BYTES).hex()
         return os.urandom(_ID_BYTES).hex()
 
+    def octets(self, count: int) -> bytes:
+        """Return this many random bytes."""
+        return self._generator().randbytes(count)
+
     def uniform(self, low: float, high: float) -> float:
         """Return a number between two bounds."""
         return low + (high - low) * self._generator().random()

@@ -20,8 +20,10 @@ from workkit.simulation.exploration.exploring import (
 )
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.parking import HandlerBlocked
+from workkit.simulation.machine.refusing import NotSimulated
 from workkit.simulation.performing import Performed
 from workkit.simulation.pool import SimulatedPool
+from workkit.simulation.running import NothingRan
 from workkit.simulation.simulation import Simulation
 from workkit.simulation.trace import Event, Trace
 
@@ -32,6 +34,8 @@ __all__ = [
     "Fault",
     "Faults",
     "HandlerBlocked",
+    "NotSimulated",
+    "NothingRan",
     "Performed",
     "ScenarioFailed",
     "SimulatedPool",

@@ -20,6 +20,8 @@ class Assertions:
 
     trace: Trace
     seed: int | str
+    #: Whether the test has asked which handlers ran, so that it may be right that none did.
+    asked_what_ran = False
 
     def fail(self, message: str, *, name: str = "", job_id: str = "") -> NoReturn:
         """Fail with the relevant part of the timeline.
@@ -27,6 +29,7 @@ class Assertions:
         Raises:
             AssertionError: Always.
         """
+        self.asked_what_ran = True
         known = any(event.name == name for event in self.trace)
         # The timeline of an unknown name would be empty; show that of all jobs instead.
         timeline = self.trace.timeline(name=name if known else "", job_id=job_id, last=SHOWN)
@@ -36,6 +39,7 @@ class Assertions:
 
     def runs(self, job: Job | ScheduledJob | str) -> list[Event]:
         """Return the starts of a job's handler: of one job, or of all jobs of a name."""
+        self.asked_what_ran = True
         if isinstance(job, str):
             return self.trace.of(kind="started", name=job)
         return self.trace.of(kind="started", job_id=_job(job).id)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from workkit.core.options import shown
 from workkit.engine.handling.results import discard, finished, is_done, is_value, label
 from workkit.errors import InvalidHandler, InvalidOption, PoolState
 from workkit.simulation.machine.durations import check_seconds
 from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.inside import inside
 from workkit.simulation.machine.loop import VirtualLoop
 from workkit.simulation.machine.world import HostClock, World, microseconds
 from workkit.simulation.redis.backend import is_outage
@@ -24,11 +28,15 @@ class PlannedCalls:
     world: World
     trace: Trace
     clock: HostClock
+    #: Where planned calls run: on no pool's machine, at the true time.
+    _calls_host: Host
     _calls_left = 0
     _is_calling = False
     _calls_loop: VirtualLoop | None = None
 
-    def at(self, seconds: float, action: Callable[..., object], *args: Any) -> None:
+    def at(
+        self, seconds: float, action: Callable[..., object], /, *args: Any, **keywords: Any
+    ) -> None:
         """Call an action when this many seconds have passed since the world began.
 
         An awaitable result is awaited in virtual time. `run_until_idle` waits for the call, unless
@@ -36,10 +44,25 @@ class PlannedCalls:
 
         If Redis does not answer the action, or refuses it, the trace says so and the world goes on.
 
+        Args:
+            seconds: When, seconds since the world began.
+            action: The function.
+            *args: Its arguments.
+            **keywords: Its keyword arguments.
+
         Raises:
-            InvalidOption: The time is negative or in the past.
+            InvalidOption: The time is negative, infinite or in the past, or the action is not a
+                function.
         """
-        check_seconds("the time of sim.at", seconds)
+        check_seconds("the time of sim.at", seconds, ends=True)
+        given: object = action
+        if not callable(given):
+            if inspect.iscoroutine(given):
+                given.close()
+            raise InvalidOption(
+                f"sim.at calls a function, not {shown(given)}; pass the function and its "
+                "arguments: sim.at(90, function, argument)"
+            )
         at_us = microseconds(seconds)
         if at_us < self.world.now_us:
             now_s = self.world.now_us / 1_000_000
@@ -49,12 +72,15 @@ class PlannedCalls:
             )
         counts = not self._is_calling
         self._calls_left += counts
-        self.world.at(at_us, self._call, counts, action, args)
+        self.world.at(at_us, self._call, counts, partial(action, *args, **keywords), action)
 
-    def _call(self, counts: bool, action: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def _call(
+        self, counts: bool, call: Callable[[], object], action: Callable[..., object]
+    ) -> None:
         self._is_calling = True
         try:
-            result = action(*args)
+            with inside(self._calls_host):
+                result = call()
         except Exception as error:  # noqa: BLE001 - raised again, unless it is an outage
             self._called(counts, error)
             return
@@ -65,7 +91,7 @@ class PlannedCalls:
             return
         if self._calls_loop is None:
             self._calls_loop = VirtualLoop(  # type: ignore[abstract] # it has no sockets
-                Host(self.world, "", self.clock), _no_stack
+                self._calls_host, _no_stack
             )
         self._calls_loop.create_task(self._awaited(result, action, counts))
 

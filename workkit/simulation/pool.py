@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from workkit.core.options import near_match
 from workkit.core.probes import Probe
+from workkit.core.records import Drained
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.values import Values
 from workkit.engine.spec import PoolSpec
@@ -35,6 +36,10 @@ class PoolWorld(ProcessWorld, Protocol):
 
     def run_postponed(self) -> None:
         """Run everything that was postponed."""
+        ...
+
+    def drain(self, pool: SimulatedPool, timeout: float | None) -> Drained:
+        """Run the world until a pool has no job that could run now."""
         ...
 
     def pool_crashed(self, pool: SimulatedPool) -> None:
@@ -264,6 +269,33 @@ class SimulatedPool:
             self._sim.trace.add("pool", self.name, does="stop")
             self.asked_to_stop = True
             self._process.serving.request_stop(timeout)
+
+    def drain(self, timeout: float | None = None) -> Drained:
+        """Run the world until no job of this pool is left that could run now.
+
+        As in `WorkerPool.drain`, retries and scheduled jobs that are not due do not count, nor do
+        paused queues. Calls that are planned with `Simulation.at` do not count either.
+
+        Args:
+            timeout: Virtual seconds after which it returns what is left; None fails after a day.
+
+        Raises:
+            PoolState: The pool has stopped or crashed, or a handler calls this.
+            AssertionError: Jobs are left after a day, or a handler has failed with it.
+            InvalidOption: The time is negative.
+        """
+        return self._sim.drain(self, timeout)
+
+    def look(self) -> Drained:
+        """Tell which jobs of this pool are left that could run now.
+
+        Raises:
+            PoolState: No process is running.
+        """
+        if self._process is None:
+            raise PoolState(f"only a running pool can be drained, and {self.name} does not run")
+        paused, waiting, complete = self._process.look()
+        return Drained(complete, tuple(paused), waiting)
 
     @property
     def host(self) -> Host:

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Self
 
 from workkit.client import Client
 from workkit.core.entropy import Entropy
-from workkit.core.text import counted
-from workkit.engine.handling.results import label
 from workkit.enqueuer import AsyncEnqueuer, Enqueuer
-from workkit.errors import InvalidOption, PoolState
+from workkit.errors import InvalidOption
 from workkit.pool import WorkerPool
-from workkit.simulation.assertions import Assertions
 from workkit.simulation.checkers import Checker
-from workkit.simulation.faulting import Faulting
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.carriers import SimulatedAsyncCarrier, SimulatedCarrier
-from workkit.simulation.machine.durations import Takes, check_seconds
-from workkit.simulation.machine.handler_stack import SleepRequest
+from workkit.simulation.machine.durations import Takes
+from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.network import Network
-from workkit.simulation.machine.parking import ParkedThreads, current_stack
-from workkit.simulation.machine.world import HostClock, Timer, World, microseconds
-from workkit.simulation.planning import PlannedCalls, answer_of
+from workkit.simulation.machine.parking import ParkedThreads
+from workkit.simulation.machine.world import HostClock, Timer, World
 from workkit.simulation.pool import SimulatedPool
-from workkit.simulation.redis.opening import open_backend
+from workkit.simulation.redis.opening import is_real, open_backend
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.redis.tracing import TraceWriter
 from workkit.simulation.replaying import Replaying
+from workkit.simulation.running import NothingRan, Running, epoch_s
 from workkit.simulation.trace import Trace
-from workkit.store.calls.recount import scan_in_progress
-from workkit.store.connections.links import Carrier
 from workkit.store.keys import Keys
 
 __all__ = ["START_S", "Simulation"]
@@ -41,7 +35,7 @@ __all__ = ["START_S", "Simulation"]
 START_S: Final = 1_800_000_000.0
 
 
-class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
+class Simulation(Running, Replaying):
     """A world in which the engine runs in virtual time.
 
         with Simulation(seed=7) as sim:
@@ -69,6 +63,15 @@ class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
         only_faults: The faults of the plan that happen, by their indexes; None for all.
         raise_assertions: Whether the call that runs the world raises the AssertionError of a
             handler or a hook, so that `assert` works there. False: it only fails the job.
+        raise_errors: Whether it raises every error of a handler or a hook; `Retry`, `Fail` and
+            `Discard`, which say what becomes of the job, stay with the job.
+        other_namespaces: Namespaces of other services, into which handlers may enqueue. No pool
+            of this world runs their jobs.
+        patch: Whether `time`, `datetime`, `random`, `uuid`, `secrets` and `os.urandom` have the
+            time of the host and chance from the seed in handlers and hooks, and real things are
+            refused there.
+        allow: Kinds of real things that are not refused: "sockets", "subprocesses", "threads",
+            "loops" (event loops of one's own). A real server allows sockets.
 
     Raises:
         MissingExtra: An extra is not installed that the server needs.
@@ -98,12 +101,20 @@ class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
         swarm: bool = False,
         only_faults: Sequence[int] | None = None,
         raise_assertions: bool = True,
+        raise_errors: bool = False,
+        other_namespaces: Collection[str] = (),
+        patch: bool = True,
+        allow: Collection[str] = (),
     ) -> None:
         self.seed = seed
         self.namespace = namespace
-        self.world = World(_epoch_s(start))
-        self.trace = Trace(lambda: self.world.now_us)
+        self.world = World(epoch_s(start))
+        self.world.chance = Entropy(f"{seed}/handlers")
+        self.patch = patch
+        self.allow = allow
+        self.trace = Trace(lambda: self.world.now_us, self.world.start_ms)
         self.clock = HostClock(self.world)
+        self._calls_host = Host(self.world, "", self.clock)
         self.threads = ParkedThreads()
         self.pools: list[SimulatedPool] = []
         self.plan: list[Fault] = []
@@ -111,13 +122,14 @@ class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
         self._swarm = swarm
         self._only_faults = only_faults
         self.raise_assertions = raise_assertions
+        self.raise_errors = raise_errors
         self._planned: list[Timer] = []
-        self._closed = False
-        self._running = False
         self.jumps = jump and faults is None
         self.keys = keys = Keys(namespace)
         self._asks_who_is_registered = ("SMEMBERS", keys.worker_pools)
         backend = open_backend(server)
+        if is_real(backend):
+            self.world.allowed |= {"sockets"}
         witness = TraceWriter(self.trace, lambda: self.clock.read().epoch_ms / 1000)
         self.server = SimulatedServer(
             self.world, keys, backend,
@@ -128,7 +140,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
         self.network = Network(self.world, self.server, Entropy(f"{seed}/network"))
         self.network.before_outsiders = self._freshen
         self.redis = backend.client
-        self.redis.workkit_carrier = SimulatedCarrier(self.network, keys)
+        self.redis.workkit_carrier = SimulatedCarrier(self.network, keys, other_namespaces)
         self.redis.workkit_async_carrier = SimulatedAsyncCarrier(self.redis.workkit_carrier)
         entropy = Entropy(f"{seed}/outside")
         self.enqueuer = Enqueuer(namespace, self.redis, clock=self.clock, entropy=entropy)
@@ -174,158 +186,6 @@ class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
         self.connect_tasks(pool.tasks)
         return simulated
 
-    # Time.
-
-    @property
-    def now(self) -> float:
-        """Seconds since the world began."""
-        return self.world.now_us / 1_000_000
-
-    @property
-    def now_s(self) -> float:
-        """The true time, epoch seconds."""
-        return self.clock.read().epoch_ms / 1000
-
-    def sleep(self, seconds: float, *, interruptible: bool = True) -> None:
-        """Sleep in virtual time; for sync handlers.
-
-        Args:
-            seconds: How long.
-            interruptible: Whether the job's timeout can end the sleep early, as it can interrupt
-                Python code; False simulates a blocking call in C.
-
-        Raises:
-            PoolState: The caller is not a sync handler of a simulated pool.
-            JobTimeout: The job's timeout has passed.
-            InvalidOption: The time is negative.
-        """
-        check_seconds("the time of sim.sleep", seconds)
-        stack = current_stack()
-        if stack is None:
-            raise PoolState(
-                "sim.sleep works in sync handlers; async ones await asyncio.sleep, and outside "
-                "of handlers sim.run_for lets time pass"
-            )
-        stack.ask(SleepRequest(seconds, interruptible=interruptible))
-
-    def run_for(
-        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
-    ) -> None:
-        """Run the world for this much virtual time.
-
-        Raises:
-            InvalidOption: The time is negative.
-            AssertionError: A handler has failed with it; see `raise_assertions`.
-        """
-        total_s = seconds + 60 * minutes + 3_600 * hours + 86_400 * days
-        check_seconds("the time of sim.run_for", total_s)
-        self._run(self.world.now_us + microseconds(total_s), None)
-
-    def run_until(
-        self,
-        when: float | datetime.datetime | Callable[[], object],
-        *,
-        within: float = 86_400,
-    ) -> None:
-        """Run the world until a time, or until a function returns true.
-
-        Args:
-            when: Seconds since the world began, a datetime with a time zone, or a function that is
-                called after every event.
-            within: Give up after this many virtual seconds, if `when` is a function.
-
-        Raises:
-            AssertionError: The function has not returned true in time, or a handler has failed with
-                it; see `raise_assertions`.
-            InvalidOption: The time is in the past.
-            InvalidHandler: The function is async.
-        """
-        if callable(when):
-            check_seconds("within", within)
-            self._start_pools()
-            if not self._run(self.world.now_us + microseconds(within), partial(answer_of, when)):
-                self.fail(f"{label(when)} has not become true within {within:g} s")
-            return
-        if isinstance(when, datetime.datetime):
-            when = _epoch_s(when) - self.world.start_ms / 1000
-        if not microseconds(when) >= self.world.now_us:
-            raise InvalidOption(
-                f"sim.run_until({when:g}) is in the past: {self.now:g} s have passed since the "
-                "world began; for a time from now, write sim.run_for"
-            )
-        self._run(microseconds(when), None)
-
-    def run_until_idle(self, *, within: float = 86_400) -> None:
-        """Run the world until no job is queued, in progress, or waiting for a retry.
-
-        It waits for the calls that were planned with `at`. Scheduled jobs and cron slots that are
-        due later do not count, nor do paused queues.
-
-        Args:
-            within: Give up after this many virtual seconds.
-
-        Raises:
-            AssertionError: It takes longer, or a handler has failed with it; see
-                `raise_assertions`.
-        """
-        check_seconds("within", within)
-        self._start_pools()
-        seen = (-1, -1)
-
-        def idle() -> bool:
-            nonlocal seen
-            if self._calls_left or seen == (found := (self.server.writes, self._calls_left)):
-                return False  # nothing has changed since the last check
-            seen = found
-            return self._idle()
-
-        if not self._run(self.world.now_us + microseconds(within), idle):
-            calls = counted(self._calls_left, "planned call")
-            why = f"; {calls} of sim.at did not end" if self._calls_left else ""
-            self.fail(f"the world is not at rest after {within:g} s{why}")
-
-    def _idle(self) -> bool:
-        if self.network.is_away or any(pool.busy for pool in self.pools):
-            return False
-        carrier: Carrier = self.redis.workkit_carrier
-        if carrier.carry(iter(scan_in_progress(self.keys, 0)))[1]:
-            return False
-        now_s = self.now_s
-        if self.client.retry_jobs().total:
-            return False
-        if any(job.run_at <= now_s for job in self.client.scheduled_jobs().jobs):
-            return False
-        return not any(queue.count and not queue.paused for queue in self.client.queues())
-
-    def _start_pools(self) -> None:
-        for pool in self.pools:
-            if not pool.started:
-                pool.start()
-
-    def _run(self, until_us: int, done: Callable[[], object] | None) -> bool:
-        if self._closed:
-            raise PoolState("the simulation is closed")
-        if self._running or current_stack() is not None:
-            raise PoolState("the world is running already; in handlers use sim.sleep")
-        self._start_pools()
-        self._plan_faults()
-        self._running = True
-        scene = self.scene
-        try:
-            if done is not None and done():
-                return True
-            while self.world.step(until_us):
-                if scene is not None and scene.violation is not None:
-                    self.report(scene.violation)
-                if self.assertion is not None:
-                    self.raise_assertion()
-                if done is not None and done():
-                    return True
-            self.world.now_us = max(self.world.now_us, until_us) if done is None else until_us
-        finally:
-            self._running = False
-        return False
-
     # Calm.
 
     def is_calm(self) -> bool:
@@ -364,14 +224,28 @@ class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
     # Ending.
 
     def close(self) -> None:
-        """End the world and delete its keys."""
+        """End the world and delete its keys.
+
+        Warns:
+            NothingRan: The world has run, and no handler has started in it.
+        """
+        if not self._closed:
+            nothing_ran = self.why_nothing_ran()
+            self._end_world()
+            if nothing_ran:
+                warnings.warn(nothing_ran, NothingRan, stacklevel=2)
+
+    def _end_world(self) -> None:
         if self._closed:
             return
         self._closed = True
         self.network.over = True
-        for pool in self.pools:
-            pool.unwind()
-        self.end_calls()
+        with self.virtual_time():
+            for pool in self.pools:
+                pool.unwind()
+            self.end_calls()
+        if self._virtual is not None:
+            self._virtual.close()
         self.release_tasks()
         self.threads.close()
         self.network.closed = True
@@ -381,17 +255,12 @@ class Simulation(Assertions, Faulting, PlannedCalls, Replaying):
         """Return the world."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """End the world."""
-        self.close()
-
-
-def _epoch_s(when: datetime.datetime | float) -> float:
-    if isinstance(when, datetime.datetime):
-        if when.tzinfo is None:
-            raise InvalidOption(f"{when!r} has no time zone; give it one, such as datetime.UTC")
-        return when.timestamp()
-    return float(when)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the world; after an error, without a warning."""
+        nothing_ran = "" if kind is not None else self.why_nothing_ran()
+        self._end_world()
+        if nothing_ran:
+            warnings.warn(nothing_ran, NothingRan, stacklevel=2)
 
 
 def _name_of(who: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from workkit.errors import MissingExtra
 __all__ = ["Event", "Trace", "duration"]
 
 _DAY_S: Final = 86_400
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Event:
         name: The job's name, or "".
         job_id: The job's id, or "".
         detail: Further facts, which depend on the kind.
+        start_ms: When the world began, epoch milliseconds.
     """
 
     at_us: int
@@ -37,11 +40,17 @@ class Event:
     name: str = ""
     job_id: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
+    start_ms: int = field(default=0, repr=False, compare=False)
 
     @property
     def at(self) -> float:
         """When, seconds since the world began."""
         return self.at_us / 1_000_000
+
+    @property
+    def when(self) -> datetime.datetime:
+        """When, as a datetime in UTC, by the true clock of the world."""
+        return _EPOCH + datetime.timedelta(microseconds=self.start_ms * 1_000 + self.at_us)
 
     def record(self) -> dict[str, Any]:
         """Return the event as a flat record."""
@@ -67,17 +76,21 @@ class Trace:
 
     Args:
         now_us: Returns the time of an event that happens now, microseconds since the world began.
+        start_ms: When the world began, epoch milliseconds.
     """
 
-    def __init__(self, now_us: Callable[[], int]) -> None:
+    def __init__(self, now_us: Callable[[], int], start_ms: int = 0) -> None:
         self._now_us = now_us
+        self._start_ms = start_ms
         self._events: list[Event] = []
 
     def add(
         self, kind: str, where: str = "", name: str = "", job_id: str = "", **detail: Any
     ) -> None:
         """Add an event that happens now."""
-        self._events.append(Event(self._now_us(), kind, where, name, job_id, detail))
+        self._events.append(
+            Event(self._now_us(), kind, where, name, job_id, detail, self._start_ms)
+        )
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self._events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
+from workkit.core.verdicts import Verdict
 from workkit.engine.handling.execution import Execution
 from workkit.simulation.assertions import SHOWN
 from workkit.simulation.checkers import Checker, Scene, Violation
@@ -30,7 +31,9 @@ class Watching:
     pools: list[SimulatedPool]
     scene: Scene | None
     raise_assertions: bool
-    #: An AssertionError of a handler or a hook that the world has not raised yet.
+    raise_errors: bool
+    asked_what_ran: bool
+    #: An error of a handler or a hook that fails the test, and that the world has not raised yet.
     assertion: BaseException | None = None
 
     def watched_by(self, checkers: Sequence[Checker]) -> Scene:
@@ -74,6 +77,7 @@ class Watching:
         Raises:
             Violation: Always.
         """
+        self.asked_what_ran = True  # the test is told
         violation.timeline = self.trace.timeline(job_id=violation.job_id, last=SHOWN)
         raise violation
 
@@ -99,15 +103,18 @@ class Watching:
             self.scene.ended(execution, error)
 
     def note_assertion(self, error: BaseException) -> None:
-        """Keep the error of a handler or a hook if it is a failed assertion of a test."""
-        if self.raise_assertions and self.assertion is None and _is_assertion(error):
+        """Keep the error of a handler or a hook if it is to fail the test."""
+        if self.assertion is not None:
+            return
+        is_error = isinstance(error, Exception) and not isinstance(error, Verdict)
+        if (self.raise_errors and is_error) or (self.raise_assertions and _is_assertion(error)):
             self.assertion = error
 
     def raise_assertion(self) -> NoReturn:
-        """Raise the failed assertion of a handler or a hook.
+        """Raise the error of a handler or a hook that fails the test.
 
         Raises:
-            BaseException: The assertion.
+            BaseException: The error.
         """
         error, self.assertion = self.assertion, None
         assert error is not None  # noqa: S101 - the caller has looked

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from workkit.core.text import counted
+from workkit.errors import InvalidOption
 from workkit.simulation.checkers import Checker, all_checkers
 from workkit.simulation.exploration.parallel import play_all
 from workkit.simulation.exploration.playing import (
@@ -19,6 +23,7 @@ from workkit.simulation.exploration.playing import (
 )
 from workkit.simulation.exploration.shrinking import shrink
 from workkit.simulation.faults import Fault, Faults
+from workkit.simulation.running import NothingRan
 
 __all__ = ["Explored", "ScenarioFailed", "crash_points", "explore", "report", "sweep_crashes"]
 
@@ -95,6 +100,9 @@ def explore(
         def test_no_mail_is_lost():
             explore(mails, seeds=range(200))
 
+    The environment variable `WORKKIT_SEEDS` replaces the seeds: one, such as `41`, or many, such
+    as `0-999`. The pytest plugin sets it for `--workkit-seed` and `--workkit-seeds`.
+
     Args:
         scenario: Builds a world: adds pools, enqueues jobs, plans further events.
         seeds: The seeds.
@@ -120,8 +128,23 @@ def explore(
         settle_s, server,
     )  # fmt: skip
     only = None if only_faults is None else tuple(only_faults)
-    cases = [WorldCase(seed, only=only) for seed in seeds]
+    cases = [WorldCase(seed, only=only) for seed in _chosen_seeds(seeds)]
     return _play_until_failure(settings, cases, processes, progress)
+
+
+def _chosen_seeds(seeds: Iterable[int]) -> Iterable[int]:
+    """Return the seeds that the environment chooses, or else these.
+
+    Raises:
+        InvalidOption: The environment variable is neither a seed nor a range of seeds.
+    """
+    text = os.environ.get("WORKKIT_SEEDS", "")
+    if not text:
+        return seeds
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise InvalidOption(f"WORKKIT_SEEDS is a seed or a range such as 0-999, not {text!r}")
+    return range(int(first), int(last if dash else first) + 1)
 
 
 def sweep_crashes(
@@ -194,6 +217,14 @@ def _play_until_failure(
         if outcome.failure is not None:
             failure = shrink(settings, outcome.failure)
             raise ScenarioFailed(failure, report(failure), explored)
+    if explored.worlds and not explored.jobs:
+        warnings.warn(
+            f"no handler has started in {counted(explored.worlds, 'world')} of "
+            f"{getattr(settings.scenario, '__name__', 'the scenario')}: does it add a pool, and "
+            f"enqueue jobs that are due within {settings.trouble_s:g} s?",
+            NothingRan,
+            stacklevel=3,
+        )
     return explored
 
 

@@ -144,6 +144,7 @@ def play(
         checkers=copy.deepcopy(settings.checkers), server=settings.server,
         start=settings.start,
     )  # fmt: skip
+    sim.asked_what_ran = True  # `explore` looks at all worlds together
     failure = None
     with sim:
         try:

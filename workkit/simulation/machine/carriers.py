@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
+from workkit.errors import InvalidOption
 from workkit.simulation.machine.handler_stack import SendRequest
+from workkit.simulation.machine.inside import inside
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import current_stack
 from workkit.store.carry import carry
@@ -23,20 +24,31 @@ class SimulatedCarrier:
 
     On the stack of a sync handler, an exchange passes through the pool's network and takes virtual
     time. From anywhere else it takes no time.
+
+    Args:
+        network: The network between hosts and the server.
+        keys: The namespace of the world.
+        others: Namespaces of other services.
     """
 
-    def __init__(self, network: Network, keys: Keys) -> None:
+    def __init__(self, network: Network, keys: Keys, others: Collection[str]) -> None:
         self._network = network
         self._keys = keys
+        self._known = {Keys(each).known_jobs for each in (keys.namespace, *others)}
 
     def check_namespace(self, namespace: str) -> None:
-        """Warn of a namespace in which no pool of the world runs jobs."""
-        if namespace and Keys(namespace).known_jobs != self._keys.known_jobs:
+        """Refuse a namespace in which no pool of the world runs jobs.
+
+        Raises:
+            InvalidOption: It is not the namespace of the world, nor one of the others.
+        """
+        if namespace and Keys(namespace).known_jobs not in self._known:
             own = self._keys.namespace
-            warnings.warn(
+            raise InvalidOption(
                 f"the simulation has the namespace {own!r}, and its pools run no jobs of "
-                f"{namespace!r}; write sim.namespace, or Simulation(namespace={namespace!r})",
-                stacklevel=4,
+                f"{namespace!r}; write sim.namespace, or Simulation(namespace={namespace!r}); "
+                "if another service runs these jobs, "
+                f"Simulation(other_namespaces=[{namespace!r}])"
             )
 
     @property
@@ -55,7 +67,8 @@ class SimulatedCarrier:
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         stack = current_stack()
         if stack is None:
-            return self._network.at_once(commands)
+            with inside(None):  # an async handler may have sent it; the server has its own time
+                return self._network.at_once(commands)
         replies: list[Any] = stack.ask(SendRequest(commands))
         return replies
 

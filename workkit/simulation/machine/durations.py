@@ -36,12 +36,13 @@ def read_takes(takes: Any, name: str) -> Takes:
     )
 
 
-def check_seconds(what: str, seconds: object) -> None:
+def check_seconds(what: str, seconds: object, *, ends: bool = False) -> None:
     """Refuse a time or a duration that is negative or not a number.
 
     Args:
         what: Its role, for the message.
         seconds: The value, seconds.
+        ends: Whether infinity is refused too.
 
     Raises:
         InvalidOption: The message names the role and the value.
@@ -49,6 +50,8 @@ def check_seconds(what: str, seconds: object) -> None:
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     if not is_number or not seconds >= 0:  # type: ignore[operator]  # also refuses NaN
         raise InvalidOption(f"{what} must be a number of seconds from 0 on, not {shown(seconds)}")
+    if ends and seconds == math.inf:
+        raise InvalidOption(f"{what} must come: it is infinite")
 
 
 def draw(takes: Takes, entropy: Entropy) -> float:

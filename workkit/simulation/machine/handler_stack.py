@@ -84,7 +84,7 @@ class HandlerStack:
             what: A name for the function, for the error that it blocks.
             ended: Called with the exception that the function raised, or None.
         """
-        self._stack, self._ended = Stack(body, what), ended
+        self._stack, self._ended = Stack(body, what, self._host), ended
         self._go_on()
 
     def interrupt(self) -> None:

@@ -9,17 +9,45 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from workkit.engine.handling.interrupt import Crossing
 from workkit.simulation.machine.handler_stack import AwaitRequest, HandlerStack
 from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.inside import HERE, inside
 from workkit.simulation.machine.parking import HandlerBlocked, current_stack
+from workkit.simulation.machine.refusing import NotSimulated, refuse
 from workkit.simulation.machine.world import microseconds
 
 __all__ = ["VirtualLoop"]
 
 _log = logging.getLogger("workkit")
+
+
+class _SerialFuture(asyncio.Future[Any]):
+    """A future whose place in a set does not depend on its address."""
+
+    __slots__ = ("serial",)
+
+    def __init__(self, serial: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.serial = serial
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self.serial
+
+
+class _SerialTask(asyncio.Task[Any]):
+    """A task whose place in a set does not depend on its address."""
+
+    __slots__ = ("serial",)
+
+    def __init__(self, serial: int, coro: Any, **options: Any) -> None:
+        self.serial = serial  # first, since asyncio puts a task into a set while it is made
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self.serial
 
 
 class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
@@ -41,6 +69,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         self._planned = False
         self._closed = False
         self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._made = 0
 
     def time(self) -> float:
         """Return the host's monotonic time, seconds."""
@@ -96,6 +125,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         self._planned = False
         before = asyncio._get_running_loop()  # noqa: SLF001 - what run_forever of any loop does
         asyncio._set_running_loop(self)  # noqa: SLF001
+        caller, HERE.host = HERE.host, self._host
         try:
             while self._ready and not self._closed:
                 handle = self._ready.popleft()
@@ -105,6 +135,7 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
                     except SystemExit:  # of a task that a handler has made; as on a real loop
                         _log.exception("a task of a handler tried to end the process")
         finally:
+            HERE.host = caller
             asyncio._set_running_loop(before)  # noqa: SLF001
 
     # Chains with sync and async parts.
@@ -129,14 +160,11 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         done: asyncio.Future[BaseException | None] = self.create_future()
 
         def conclude(error: BaseException | None) -> None:
-            self._stacks.remove(stack)
             if not done.done():
                 done.set_result(error)
 
-        stack = self._new_stack()
-        self._stacks.append(stack)
         function = partial(contextvars.copy_context().run, function)
-        stack.start(function, "a sync part of a handler", conclude)
+        stack = self.call_on_stack(function, "a sync part of a handler", conclude)
         try:
             error = await done
         except asyncio.CancelledError:
@@ -145,16 +173,41 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         if error is not None:
             raise error
 
+    def call_on_stack(
+        self,
+        function: Callable[[], object],
+        what: str,
+        ended: Callable[[BaseException | None], None],
+    ) -> HandlerStack:
+        """Run a function on its own stack.
+
+        Args:
+            function: The function.
+            what: A name for it, for the error that it blocks.
+            ended: Called with the exception that it raised, or None.
+        """
+
+        def conclude(error: BaseException | None) -> None:
+            self._stacks.remove(stack)
+            ended(error)
+
+        stack = self._new_stack()
+        self._stacks.append(stack)
+        stack.start(function, what, conclude)
+        return stack
+
     # For asyncio.
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""
-        return asyncio.Future(loop=self)
+        self._made += 1
+        return _SerialFuture(self._made, self)
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """Run a coroutine."""
-        name = options.pop("name", None)
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, **options)
+        self._made = serial = self._made + 1
+        name = options.pop("name", None) or f"Task-{serial}"
+        task = _SerialTask(serial, coro, loop=self, name=name, **options)
         task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - crashes leave them
         self._tasks[task] = None
         task.add_done_callback(self._forget)
@@ -187,8 +240,30 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
             coroutine: Any = task.get_coro()
-            with contextlib.suppress(BaseException):
+            with contextlib.suppress(BaseException), inside(self._host):
                 coroutine.close()
+
+    # What needs a real loop.
+
+    def _no_sockets(self, *_: object, **__: object) -> NoReturn:
+        self._refuse("sockets")
+
+    def _no_subprocesses(self, *_: object, **__: object) -> NoReturn:
+        self._refuse("subprocesses")
+
+    def _refuse(self, kind: str) -> NoReturn:
+        refuse(self._host, kind)
+        raise NotSimulated(
+            "the event loop of a simulation has neither sockets nor processes; a sync handler may "
+            f"have them with Simulation(allow=[{kind!r}])"
+        )
+
+    create_connection = create_server = create_datagram_endpoint = _no_sockets
+    create_unix_connection = create_unix_server = connect_accepted_socket = _no_sockets
+    sock_connect = sock_accept = sock_recv = sock_recv_into = sock_sendall = _no_sockets
+    sock_recvfrom = sock_recvfrom_into = sock_sendto = sock_sendfile = _no_sockets
+    add_reader = add_writer = getaddrinfo = getnameinfo = _no_sockets
+    subprocess_exec = subprocess_shell = connect_read_pipe = connect_write_pipe = _no_subprocesses
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Log an error that nobody awaited."""
@@ -206,15 +281,23 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> Any:
-        """Run a function at once, on this thread; it must not wait for anything real.
+        """Run a function on a stack of its own, whatever the executor; it may sleep.
 
         Returns:
-            A future that has its result.
+            A future of its result.
         """
         del executor
-        future = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - handed to whoever awaits
-            future.set_exception(error)
+        future, results = self.create_future(), list[Any]()
+
+        def ended(error: BaseException | None) -> None:
+            if future.done():
+                return  # cancelled meanwhile
+            if error is None:
+                future.set_result(results[0])
+            else:
+                future.set_exception(error)
+
+        self.call_on_stack(
+            lambda: results.append(func(*args)), "a function of asyncio.to_thread", ended
+        )
         return future

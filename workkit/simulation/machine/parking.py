@@ -16,6 +16,8 @@ from typing import Any, Final
 from workkit.core.clock import processor_s
 from workkit.core.guarding import Unwinding
 from workkit.errors import WorkkitError
+from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.inside import HERE, inside
 
 __all__ = ["Abandoned", "HandlerBlocked", "ParkedThreads", "Stack", "current_stack"]
 
@@ -45,6 +47,7 @@ class Stack:
     Args:
         body: The function.
         what: A name for the function, for the error that it blocks.
+        host: The machine that it runs on.
 
     Attributes:
         ended: Whether the function has returned.
@@ -53,9 +56,10 @@ class Stack:
         abandoned: Whether its requests are no longer answered.
     """
 
-    def __init__(self, body: Callable[[], object], what: str) -> None:
+    def __init__(self, body: Callable[[], object], what: str, host: Host) -> None:
         self._body = body
         self._what = what
+        self._host = host
         self._worker: _ParkedThread | None = None
         self._answer: Any = None
         self._thrown: BaseException | None = None
@@ -98,7 +102,7 @@ class Stack:
             where = "".join(traceback.format_stack(frames)) if frames is not None else ""
             raise HandlerBlocked(
                 f"{self._what} has blocked for {BLOCKED_S:g} s of real time. In a simulation a "
-                "handler may wait only with sim.sleep, or asyncio.sleep if it is async; here is "
+                "handler may wait only with time.sleep, or asyncio.sleep if it is async; here is "
                 f"where it waits:\n{where}"
             )
         if self.ended:
@@ -114,13 +118,13 @@ class Stack:
 
     def run(self) -> None:
         """Run the function on the current thread."""
-        _here.stack = self
+        _here.stack, HERE.host = self, self._host
         try:
             self._body()
         except BaseException as error:  # noqa: BLE001 - handed over to the world
             self.error = error
         finally:
-            _here.stack = None
+            _here.stack = HERE.host = None
             self.ended = True
 
 
@@ -143,7 +147,8 @@ class _ParkedThread:
         # Not "workkit-...": a thread that blocks for ever outlives its world, and tests look for
         # leftover threads of engines by that name.
         self.thread = threading.Thread(target=self._work, name="simulated-handler", daemon=True)
-        self.thread.start()
+        with inside(None):  # this thread is the simulator's, whoever needs it
+            self.thread.start()
 
     def run(self) -> bool:
         """Run the thread until it lets the world run. If it blocks, give it up and return False."""

@@ -17,16 +17,17 @@ from workkit.engine.duties.scheduler import DutyScheduler
 from workkit.engine.engine import Engine
 from workkit.engine.handling.events import Events, hook_failed
 from workkit.engine.handling.execution import Execution
-from workkit.engine.handling.results import awaited, is_value
+from workkit.engine.handling.results import awaited, is_value, label
 from workkit.engine.handling.values import Values
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Runner
-from workkit.engine.serving import Serving
+from workkit.engine.serving import Serving, draining
 from workkit.engine.spec import PoolSpec
 from workkit.errors import ServerError, WorkkitError
 from workkit.simulation.machine.durations import Takes
 from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.lifespans import SimulatedLives
+from workkit.simulation.machine.loop import VirtualLoop
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads
 from workkit.simulation.machine.postponing import POSTPONED_BRIEFLY_S, POSTPONED_S, PostponableDuty
@@ -128,16 +129,17 @@ class _WorldEvents(Events):
             if error is not None:
                 self._failed(hook, error)
 
-        _call_in_time(hook, arguments, self.loop(), ended)
+        loop: Any = self.loop()
+        _call_in_time(hook, arguments, loop, ended)
 
 
 def _call_in_time(
     hook: Callable[..., Any],
     arguments: Sequence[Any],
-    loop: asyncio.AbstractEventLoop,
+    loop: VirtualLoop,
     then: Callable[[BaseException | None], object],
 ) -> None:
-    """Call a hook, and await its result in virtual time.
+    """Call a hook on a stack of its own, and await its result, in virtual time.
 
     Args:
         hook: The hook.
@@ -146,18 +148,11 @@ def _call_in_time(
         then: Called with the exception of the hook, or None, when it has ended.
     """
     own = contextvars.Context()
-    try:
-        result = own.run(hook, *arguments)
-    except BaseException as error:  # noqa: BLE001 - the user's code; anything can come out of it
-        then(error)
-        return
-    if is_value(result):
-        then(None)
-        return
+    results: list[Any] = []
 
     async def wait() -> None:
         try:
-            await awaited(result, hook, "the hook")
+            await awaited(results[0], hook, "the hook")
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001
@@ -165,7 +160,15 @@ def _call_in_time(
         else:
             then(None)
 
-    own.run(loop.create_task, wait())
+    def ended(error: BaseException | None) -> None:
+        if error is not None or is_value(results[0]):
+            then(error)
+        else:
+            own.run(loop.create_task, wait())
+
+    loop.call_on_stack(
+        lambda: results.append(own.run(hook, *arguments)), f"the hook {label(hook)}", ended
+    )
 
 
 class PoolProcess:
@@ -226,7 +229,12 @@ class PoolProcess:
             except WorkkitError as error:
                 self._start_failed(check, error)
                 return
-            self.call_hooks(self._spec.start_hooks, self._start_failed, self._serve)
+            if not self._spec.start_hooks:
+                self._serve()
+            else:  # when the world runs, so that they have its time
+                self.host.soon(
+                    self.call_hooks, self._spec.start_hooks, self._start_failed, self._serve
+                )
 
         self._lives.enter(entered)
 
@@ -339,6 +347,13 @@ class PoolProcess:
             self._sim.redis.workkit_carrier.carry(
                 self.engine.heartbeat.step(self._pool.clock.read())
             )
+
+    def look(self) -> tuple[list[str], dict[str, int], bool]:
+        """Return paused queues with jobs, lengths of queues, and whether no job could run now."""
+        names = list(self._spec.registrations)
+        step = draining(self.engine, names, self._pool.clock, 0.0)
+        looked: tuple[list[str], dict[str, int], bool] = self._sim.redis.workkit_carrier.carry(step)
+        return looked
 
     def _served(self) -> None:
         """Stop the other loops once the dispatcher has left."""

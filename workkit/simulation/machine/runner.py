@@ -19,6 +19,7 @@ from workkit.errors import JobTimeout
 from workkit.simulation.machine.durations import Takes, draw
 from workkit.simulation.machine.handler_stack import HandlerStack
 from workkit.simulation.machine.host import Host
+from workkit.simulation.machine.inside import HERE
 from workkit.simulation.machine.loop import VirtualLoop
 from workkit.simulation.machine.parking import ParkedThreads
 from workkit.simulation.machine.process import Connection
@@ -233,7 +234,11 @@ class SimulatedRunner:
             self._listener.handler_ended(execution, error)
             return
         del self._running[id(execution)]
-        failure = execution.examine(error, self._clock, self._entropy)
+        caller, HERE.host = HERE.host, self._host  # it calls the backoff
+        try:
+            failure = execution.examine(error, self._clock, self._entropy)
+        finally:
+            HERE.host = caller
         execution.finish(failure, self._clock)
         self._slots.give(execution.worker_id)
         self._listener.handler_ended(execution, error)

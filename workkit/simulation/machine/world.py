@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeAlias
 
 from workkit.core.clock import Instant
+from workkit.core.entropy import Entropy
 
 __all__ = ["HostClock", "Timer", "World", "microseconds"]
 
@@ -14,6 +16,8 @@ __all__ = ["HostClock", "Timer", "World", "microseconds"]
 Timer: TypeAlias = list[Any]
 
 _NEVER: Final = 2**62
+#: For how long machines have been up when a world begins, seconds.
+_UP_FOR_S: Final = 1_000
 #: Longer than any simulation, seconds.
 _LONG_S: Final = 1e12
 
@@ -33,12 +37,18 @@ class World:
         now_us: Microseconds since the world began.
         start_ms: When it began, epoch milliseconds.
         steps: How many events have happened.
+        chance: Random bytes for the code of handlers.
+        allowed: The kinds of real things that handlers may do; see `refusing.KINDS`.
+        refused: The first real thing that a handler was refused and nobody has raised yet.
     """
 
     def __init__(self, start_s: float) -> None:
         self.start_ms = round(start_s * 1000)
         self.now_us = 0
         self.steps = 0
+        self.chance = Entropy("handlers")
+        self.allowed: AbstractSet[str] = frozenset()
+        self.refused: Exception | None = None
         self._queue: list[Timer] = []
         self._next_number = 0
         self._current: Timer = []
@@ -112,13 +122,20 @@ class HostClock:
         self._read_at = (-1, 0)
         self._instant = Instant(0, 0.0)
 
+    def wall_ns(self) -> int:
+        """Return the wall time, epoch nanoseconds."""
+        return self._world.start_ms * 1_000_000 + (self._world.now_us + self.skew_us) * 1_000
+
+    def monotonic_ns(self) -> int:
+        """Return the monotonic time, nanoseconds."""
+        return _UP_FOR_S * 1_000_000_000 + self._world.now_us * 1_000
+
     def read(self) -> Instant:
         """Read both clocks."""
         now_us = self._world.now_us
         at = (now_us, self.skew_us)
         if at != self._read_at:
             epoch_ms = self._world.start_ms + (now_us + self.skew_us) // 1000
-            # Not near zero, as on a machine that has been up for a while.
-            self._instant = Instant(epoch_ms, 1_000.0 + now_us / 1_000_000)
+            self._instant = Instant(epoch_ms, _UP_FOR_S + now_us / 1_000_000)
             self._read_at = at
         return self._instant

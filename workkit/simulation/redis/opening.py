@@ -9,7 +9,7 @@ from workkit.errors import InvalidOption
 from workkit.simulation.redis.backend import Backend, LinkBackend, StockFake, require_extra
 from workkit.store.connections.target import client_of
 
-__all__ = ["differs", "open_backend"]
+__all__ = ["differs", "is_real", "open_backend"]
 
 
 def open_backend(server: object) -> Backend:
@@ -36,6 +36,11 @@ def open_backend(server: object) -> Backend:
         'server must be None, "fakeredis", a URL, a redis-py client or an EmbeddedServer, '
         f"not {type(server).__name__}"
     )
+
+
+def is_real(backend: Backend) -> bool:
+    """Tell whether a server is reached through sockets."""
+    return isinstance(backend, LinkBackend) and not isinstance(backend, StockFake)
 
 
 def _open_fake() -> Backend:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,6 +50,7 @@ def _to_faults(
         "workkit simulate simulations/dead_pool.py --seed 7 --until 1h --plot",
         "workkit simulate simulations/dead_pool.py --seeds 1000",
         "workkit simulate simulations/dead_pool.py --seed 13 --faults 3,8",
+        "workkit simulate simulations/dead_pool.py --check-determinism",
         "workkit simulate --from /var/lib/workkit/history --what-if concurrency=40",
         "workkit simulate --from redis://localhost:6379 --namespace work --since 1d",
         " --what-if processes=3 --what-if outage=3h+10m",
@@ -82,6 +84,11 @@ def _to_faults(
     metavar="LIST",
     help="Reproduce one world of an exploration, with all of its faults, with none, or with the "
     "faults that have these indexes.",
+)
+@click.option(
+    "--check-determinism",
+    is_flag=True,
+    help="Play it in two processes with two hash seeds, and show the first event that differs.",
 )
 @click.option(
     "--trace",
@@ -149,6 +156,7 @@ def simulate(
     until_s: float | None,
     seeds: int | None,
     faults: tuple[int, ...] | str | None,
+    check_determinism: bool,
     processes: int | None,
     source: str | None,
     what_if: tuple[str, ...],
@@ -171,11 +179,14 @@ def simulate(
     With --from, the jobs of a history run again: they arrive, run and fail as recorded. The waits
     are compared with those of the recorded fleet.
 
-    Exits with 1 if a rule is broken, 2 if the file is not a scenario.
+    Exits with 1 if a rule is broken or an event differs, 2 if the file is not a scenario.
     """
     _quieten()
     views = Views(**shows, as_json=as_json)
-    only_file = {"--seeds": seeds, "--faults": faults, "--until": until_s, "--processes": processes}
+    only_file = {
+        "--seeds": seeds, "--faults": faults, "--until": until_s, "--processes": processes,
+        "--check-determinism": check_determinism or None,
+    }  # fmt: skip
     only_from = {"--what-if": what_if, "--since": since, "--before": before, "--out": out}
     _check_form(file, source, only_file, only_from)
     if source is not None:
@@ -188,7 +199,14 @@ def simulate(
             "--seeds plays many worlds; --faults, --trace, --timeline and "
             "--plot show one world: choose it with --seed instead"
         )
+    if check_determinism and (seeds or faults is not None or views.any):
+        raise click.UsageError(
+            "--check-determinism compares the events of one world; it goes together with --seed, "
+            "--until and --json"
+        )
     loaded = _load(file)
+    if check_determinism:
+        ctx.exit(_check_determinism(loaded, seed, until_s, as_json=as_json))
     if seeds is not None:
         settings = (
             loaded.settings() if until_s is None else replace(loaded.settings(), trouble_s=until_s)
@@ -278,6 +296,7 @@ def _show(loaded: ScenarioFile, seed: int, until_s: float | None, views: Views) 
                 click.echo("\n\n".join(sections))
         if broken is not None:
             click.echo(f"\n{broken}", err=True)
+        sim.asked_what_ran = True  # the summary counts the handlers
         return _BROKEN if broken is not None else 0
 
 
@@ -308,3 +327,30 @@ def _result(loaded: ScenarioFile, seed: int, sim: Simulation, broken: Any) -> di
         "events": dict(Counter(event.kind for event in sim.trace)),
         "broken": None if broken is None else {"rule": broken.rule, "what": broken.what},
     }
+
+
+def _check_determinism(
+    loaded: ScenarioFile, seed: int, until_s: float | None, *, as_json: bool
+) -> int:
+    from workkit.simulation.exploration.comparing import NotPlayed, compare
+    from workkit.tools.cli.common.importing import LoadError
+
+    command = [sys.executable, "-m", "workkit", "simulate", str(loaded.file), "--seed", str(seed)]
+    if until_s is not None:
+        command += ["--until", f"{until_s:g}"]
+    try:
+        compared = compare([*command, "--trace", "{trace}"])
+    except NotPlayed as error:
+        raise LoadError(str(error)) from None
+    if as_json:
+        print_record(
+            {
+                "file": str(loaded.file),
+                "seed": seed,
+                "same_events": compared.events,
+                "differs": compared.differs,
+            }
+        )
+    else:
+        click.echo(f"{loaded.title}\n\nseed {seed}: {compared.text}")
+    return _BROKEN if compared.differs is not None else 0
