@@ -9,6 +9,7 @@ from typing import Any
 from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.verdicts import verdicts
+from tests.simulation.worlds import competing, deaf, deploys, lasting_cron
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.core.probes import Incoming, Where
@@ -238,4 +239,9 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
     "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
+    "lossy": (everything, Faults(crash=20, lose=40, wipe=15, failover=30, aof=30, evict=40)),
+    "deaf": (deaf, DEFAULT_FAULTS),
+    "competing": (competing, Faults(crash=20, lose=20)),
+    "deploys": (deploys, DEFAULT_FAULTS),
+    "lasting_cron": (lasting_cron, DEFAULT_FAULTS),
 }

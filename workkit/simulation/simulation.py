@@ -16,6 +16,7 @@ from workkit.errors import InvalidOption, PoolState
 from workkit.pool import WorkerPool
 from workkit.simulation.assertions import Assertions
 from workkit.simulation.checkers import Checker
+from workkit.simulation.disturbances import Disturbances
 from workkit.simulation.faulting import Faulting
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.carriers import SimulatedAsyncCarrier, SimulatedCarrier
@@ -138,6 +139,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Performing):
         self.client = Client(
             namespace, self.redis, clock=self.clock, entropy=Entropy(f"{seed}/client")
         )
+        self.disturbances = Disturbances(self.world, self.network, self.pools)
         self.scene = self.watched_by(checkers) if checkers else None
 
     # Pools.
@@ -332,16 +334,11 @@ class Simulation(Assertions, Faulting, PlannedCalls, Performing):
         """Tell whether no fault is present or planned and every pool is registered and well."""
         if not self.jumps or self.server.refusal or self.network.is_troubled:
             return False
-        living = 0
+        if not all(pool.is_healthy for pool in self.pools):
+            return False
         registered = self.server.read(self._asks_who_is_registered)
-        for pool in self.pools:
-            if not pool.is_healthy:
-                return False
-            if pool.running:
-                living += 1
-                if pool.pool_id.encode() not in registered:
-                    return False
-        return living == len(registered)
+        living = [pool.pool_id.encode() for pool in self.pools if pool.running]
+        return len(living) == len(registered) and all(each in registered for each in living)
 
     def run_postponed(self) -> None:
         """Run everything that was postponed in a calm world."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from workkit.engine.handling.execution import Execution
 from workkit.simulation.assertions import SHOWN
 from workkit.simulation.checkers import Checker, Scene, Violation
+from workkit.simulation.disturbances import Disturbances
 from workkit.simulation.machine.world import HostClock, World
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.server import SimulatedServer
@@ -28,6 +29,7 @@ class Watching:
     clock: HostClock
     server: SimulatedServer
     pools: list[SimulatedPool]
+    disturbances: Disturbances
     scene: Scene | None
     raise_assertions: bool
     #: An AssertionError of a handler or a hook that the world has not raised yet.
@@ -38,6 +40,7 @@ class Watching:
         scene = Scene(
             self.server, self.server.keys, checkers, clock_s=self._clock_s,
             limit_of=self._limit_of, now_s=lambda: self.world.now_us / 1_000_000,
+            conditions=self.disturbances,
         )  # fmt: skip
         self.server.audience = scene
         return scene
@@ -97,6 +100,11 @@ class Watching:
             self.note_assertion(error)
         if self.scene is not None:
             self.scene.ended(execution, error)
+
+    def hooks_called(self, where: str, event: str, arguments: Sequence[Any]) -> None:
+        """Report that a pool calls the hooks of an event."""
+        if self.scene is not None:
+            self.scene.told(where, event, arguments)
 
     def note_assertion(self, error: BaseException) -> None:
         """Keep the error of a handler or a hook if it is a failed assertion of a test."""

@@ -26,11 +26,12 @@ __all__ = [
 #: Builds a world: adds pools, enqueues jobs, plans further events.
 Scenario: TypeAlias = Callable[[Simulation], Any]
 
-#: The maximum rates of faults by default, per hour. Redis is not wiped: then jobs are lost, and no
-#: rule could hold.
+#: The maximum rates of faults by default, per hour. Redis keeps its data: if it loses accepted
+#: jobs, scenarios that wait for them do not come to rest.
 DEFAULT_FAULTS: Final = Faults(
-    crash=40, lose=80, drop=80, freeze=25, step=12, slow=25, cut=25, away=20, oom=15, readonly=10
-)
+    crash=40, lose=80, drop=80, freeze=25, step=12, slow=25, cut=25, away=20, oom=15, readonly=10,
+    stop=15, unheard=10, deaf=15, hold=15, evict=10,
+)  # fmt: skip
 #: After this long, every duty that recovers something has run, seconds.
 _AFTERMATH_S: Final = 180.0
 _TRACEBACK_LINES: Final = 15
