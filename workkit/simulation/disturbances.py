@@ -32,15 +32,19 @@ class Disturbances:
         self._network = network
         self._pools = pools
         self._until_us: dict[str, int] = {}
+        self._kinds: dict[str, int] = {}
 
-    def strike(self, where: str, for_s: float = 0.0) -> None:
+    def strike(self, where: str, for_s: float = 0.0, kind: str = "") -> None:
         """Record a fault.
 
         Args:
             where: The name of a pool; "" for Redis, and so for all pools.
             for_s: How long its effects last from now on, seconds.
+            kind: Its kind; "" if it is none.
         """
         until_us = self._world.now_us + round(for_s * 1_000_000)
+        if kind:
+            self._kinds[kind] = max(self._kinds.get(kind, 0), until_us)
         self._until_us[where] = max(self._until_us.get(where, 0), until_us)
 
     def running(self) -> Sequence[str]:
@@ -62,6 +66,20 @@ class Disturbances:
     def spec(self, pool: str) -> PoolSpec:
         """Return the handlers and the options of a pool."""
         return next(each for each in self._pools if each.name == pool).spec
+
+    def phases(self) -> tuple[str, ...]:
+        """Return the phases of all pools: "up", "stopping" or "down"; sorted."""
+        return tuple(
+            sorted(
+                "down" if not pool.running else "stopping" if pool.asked_to_stop else "up"
+                for pool in self._pools
+            )
+        )
+
+    def faults(self) -> tuple[str, ...]:
+        """Return the kinds of the faults that are under way; sorted."""
+        now_us = self._world.now_us
+        return tuple(sorted(kind for kind, until_us in self._kinds.items() if until_us > now_us))
 
     def slowness_s(self) -> float:
         """Return the most that a request takes on a line without faults, seconds for one way."""

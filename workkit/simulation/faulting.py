@@ -41,6 +41,7 @@ class Faulting:
     _faults: Faults | Sequence[Fault] | None
     _swarm: bool
     _only_faults: Sequence[int] | None
+    _variants: Sequence[int]
     _planned: list[Timer]
 
     def _plan_faults(self) -> None:
@@ -54,6 +55,9 @@ class Faulting:
             self.network.latency = faults.latency
             names = [pool.name for pool in self.pools]
             self.plan = faults.draw(Entropy(f"{self.seed}/faults"), names)
+            for at in range(len(self._variants)):
+                way = "/".join(map(str, self._variants[: at + 1]))
+                self.plan = faults.vary(Entropy(f"{self.seed}/variant/{way}"), names, self.plan)
         else:
             self.plan = list(faults)
         for at, fault in enumerate(self.plan):
@@ -205,7 +209,7 @@ class Faulting:
             **detail: Facts for the trace.
         """
         self.trace.add("fault", where, **detail)
-        self.disturbances.strike(where, lasts_s)
+        self.disturbances.strike(where, lasts_s, detail["fault"])
         self.run_postponed()
 
     def _start_pools(self) -> None:

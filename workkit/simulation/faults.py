@@ -32,6 +32,9 @@ _STEPS_S: Final = (-3_600.0, 3_600.0)
 _SLOW_S: Final = (0.05, 8.0)
 _STOP_S: Final = (0.0, 6.0)
 _SOON: Final = 12
+#: A variant of a plan has at most this many changes, and a fault moves by at most this, seconds.
+_CHANGES: Final = 3
+_NEAR_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,34 @@ class Faults:
         latency = (self.latency[0], round(slowest_s, 6))
         return replace(self, latency=latency, **rates)
 
+    def vary(self, entropy: Entropy, pools: Sequence[str], plan: Sequence[Fault]) -> list[Fault]:
+        """Change a few faults of a plan: leave one out, move one, or add one beside another.
+
+        Args:
+            entropy: The source of random choices.
+            pools: The names of the pools.
+            plan: The plan; it stays as it is.
+
+        Returns:
+            The faults in the order of their times.
+        """
+        changed = list(plan)
+        kinds = [kind for kind, rate in self._rates().items() if rate]
+        for _ in range(1 + entropy.below(_CHANGES)):
+            at = entropy.below(len(changed)) if changed else -1
+            near_s = changed[at].at_s if changed else entropy.uniform(0, self.within)
+            at_s = round(min(max(near_s + entropy.uniform(-_NEAR_S, _NEAR_S), 0.0), self.within), 3)
+            way = entropy.below(4)
+            if changed and way == 0:
+                del changed[at]
+            elif changed and way == 1:
+                changed[at] = replace(changed[at], at_s=at_s)
+            elif kinds:
+                kind = kinds[entropy.below(len(kinds))]
+                pool = "" if kind in _OF_SERVER else pools[entropy.below(len(pools))]
+                changed.append(_drawn(kind, at_s, pool, entropy))
+        return _in_order(changed)
+
     def draw(self, entropy: Entropy, pools: Sequence[str]) -> list[Fault]:
         """Draw a plan.
 
@@ -185,7 +216,11 @@ class Faults:
                     if at_s >= self.within:
                         break
                     plan.append(_drawn(kind, round(at_s, 3), pool, entropy))
-        return sorted(plan, key=lambda fault: (fault.at_s, fault.kind, fault.pool))
+        return _in_order(plan)
+
+
+def _in_order(plan: Sequence[Fault]) -> list[Fault]:
+    return sorted(plan, key=lambda fault: (fault.at_s, fault.kind, fault.pool))
 
 
 def _drawn(kind: FaultKind, at_s: float, pool: str, entropy: Entropy) -> Fault:

@@ -68,6 +68,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Performing):
             broken, the call that runs the world raises a `Violation`.
         swarm: Whether the rates of `faults` are upper bounds; the seed then draws its own rates.
         only_faults: The faults of the plan that happen, by their indexes; None for all.
+        variants: Which changes of the drawn plan, one after the other; `explore` tries such.
         raise_assertions: Whether the call that runs the world raises the AssertionError of a
             handler or a hook, so that `assert` works there. False: it only fails the job.
 
@@ -98,6 +99,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Performing):
         checkers: Sequence[Checker] = (),
         swarm: bool = False,
         only_faults: Sequence[int] | None = None,
+        variants: Sequence[int] = (),
         raise_assertions: bool = True,
     ) -> None:
         self.seed = seed
@@ -111,6 +113,7 @@ class Simulation(Assertions, Faulting, PlannedCalls, Performing):
         self._faults = faults
         self._swarm = swarm
         self._only_faults = only_faults
+        self._variants = variants
         self.raise_assertions = raise_assertions
         self._planned: list[Timer] = []
         self._closed = False

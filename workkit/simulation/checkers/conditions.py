@@ -29,6 +29,14 @@ class Conditions(Protocol):
         """Return the handlers and the options of a pool."""
         ...
 
+    def phases(self) -> tuple[str, ...]:
+        """Return the phases of all pools: "up", "stopping" or "down"; sorted."""
+        ...
+
+    def faults(self) -> tuple[str, ...]:
+        """Return the kinds of the faults that are under way; sorted."""
+        ...
+
     def slowness_s(self) -> float:
         """Return the most that a request takes on a line without faults, seconds for one way."""
         ...

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from workkit.simulation.checkers import Checker, Violation, all_checkers
+from workkit.simulation.exploration.coverage import Seed, StateWatch
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.simulation import START_S, Simulation
 
@@ -71,11 +72,18 @@ class WorldCase:
         seed: The seed of all random choices.
         plan: The faults; None to draw them from the seed.
         only: The faults of the plan that happen, by their indexes; None for all.
+        variants: Which changes of the drawn plan, one after the other.
     """
 
     seed: int
     plan: tuple[Fault, ...] | None = None
     only: tuple[int, ...] | None = None
+    variants: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The seed, and the numbers of the variants behind it, such as "41.3"."""
+        return str(Seed(self.seed, self.variants))
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,7 @@ class PlayResult:
         faults: How many faults happened.
         virtual_s: How much virtual time has passed, seconds.
         commands: Pool -> how many of its commands have reached the server.
+        states: The abstract states that it has reached; see `StateWatch`.
     """
 
     case: WorldCase
@@ -124,6 +133,7 @@ class PlayResult:
     faults: int
     virtual_s: float
     commands: dict[str, int]
+    states: frozenset[int] = frozenset()
 
 
 def play(settings: PlaySettings, case: WorldCase) -> PlayResult:
@@ -131,10 +141,11 @@ def play(settings: PlaySettings, case: WorldCase) -> PlayResult:
     faults: Any = case.plan
     if case.plan is None and settings.faults is not None:
         faults = settings.faults.within_s(settings.trouble_s)
+    watch = StateWatch()
     sim = Simulation(
         case.seed, faults=faults, swarm=case.plan is None, only_faults=case.only,
-        checkers=copy.deepcopy(settings.checkers), server=settings.server,
-        start=settings.start,
+        checkers=[*copy.deepcopy(settings.checkers), watch], server=settings.server,
+        start=settings.start, variants=case.variants,
     )  # fmt: skip
     failure = None
     with sim:
@@ -156,7 +167,7 @@ def play(settings: PlaySettings, case: WorldCase) -> PlayResult:
             )  # fmt: skip
         return PlayResult(
             case, failure, len(sim.trace.of(kind="started")), len(sim.trace.of(kind="fault")),
-            sim.now, {pool.name: pool.commands for pool in sim.pools},
+            sim.now, {pool.name: pool.commands for pool in sim.pools}, frozenset(watch.states),
         )  # fmt: skip
 
 

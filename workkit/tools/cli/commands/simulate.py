@@ -45,6 +45,16 @@ def _to_faults(
         ) from None
 
 
+def _to_seed(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Parse a seed, and the numbers of the variants behind it."""
+    parts = value.split(".")
+    if not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(
+            f"{value!r} is not valid; write a number from 0 on, or a variant such as 41.3"
+        )
+    return tuple(map(int, parts))
+
+
 @click.command(
     epilog=examples(
         "workkit simulate simulations/retry_ladder.py",
@@ -56,11 +66,12 @@ def _to_faults(
 @click.argument("file")
 @click.option(
     "--seed",
-    type=click.IntRange(0),
-    default=0,
+    callback=_to_seed,
+    default="0",
     show_default=True,
     metavar="N",
-    help="The seed of all random choices: the same seed gives the same world.",
+    help="The seed of all random choices: the same seed gives the same world. With --faults also a "
+    "variant that an exploration has named, such as 41.3.",
 )
 @click.option(
     "--until",
@@ -101,7 +112,7 @@ def _to_faults(
 def simulate(
     ctx: click.Context,
     file: str,
-    seed: int,
+    seed: tuple[int, ...],
     until_s: float | None,
     seeds: int | None,
     faults: tuple[int, ...] | str | None,
@@ -130,17 +141,23 @@ def simulate(
             "--seeds plays many worlds; --faults, --trace, --timeline and "
             "--plot show one world: choose it with --seed instead"
         )
+    first, *variants = seed
+    if variants and faults is None:
+        raise click.UsageError(
+            f"--seed {'.'.join(map(str, seed))} is a variant, which has other faults than its "
+            "seed; add --faults all"
+        )
     with _mistakes_in(file):
         loaded = load_scenario(file)
     if seeds is not None:
         settings = (
             loaded.settings() if until_s is None else replace(loaded.settings(), trouble_s=until_s)
         )
-        ctx.exit(_explore(loaded, settings, range(seed, seed + seeds), processes, as_json))
+        ctx.exit(_explore(loaded, settings, range(first, first + seeds), processes, as_json))
     if faults is not None:
         only = None if isinstance(faults, str) else faults
         ctx.exit(_play_again(loaded, seed, only, as_json))
-    ctx.exit(_show(loaded, seed, until_s, trace, timeline, plot, as_json))
+    ctx.exit(_show(loaded, first, until_s, trace, timeline, plot, as_json))
 
 
 @contextmanager
@@ -249,34 +266,35 @@ def _result(loaded: ScenarioFile, seed: int, sim: Simulation, broken: Any) -> di
 def _explore(
     loaded: ScenarioFile, settings: PlaySettings, seeds: range, processes: int | None, as_json: bool
 ) -> int:
-    from workkit.simulation.exploration.exploring import Explored
-    from workkit.simulation.exploration.parallel import play_all
-    from workkit.simulation.exploration.playing import WorldCase
+    from workkit.simulation.exploration.coverage import Coverage, Seed
+    from workkit.simulation.exploration.exploring import Explored, play_guided
     from workkit.simulation.exploration.shrinking import shrink
 
-    explored = Explored()
+    explored, coverage = Explored(), Coverage()
     failure: Failure | None = None
-    cases = (WorldCase(seed) for seed in seeds)
-    outcomes = play_all(settings, cases, count=len(seeds), processes=processes)
+    chosen = [Seed(seed) for seed in seeds]
+    outcomes = play_guided(settings, chosen, coverage, processes=processes)
     with _progress(outcomes, len(seeds), "worlds", lines=_LINES) as played:
         for outcome in played:
             explored = explored.plus(outcome)
             if outcome.failure is not None:
                 failure = outcome.failure
                 break
+    explored = explored.covering(coverage)
     if failure is not None:
-        click.echo(f"seed {failure.case.seed} fails; leaving faults out ...", err=True)
+        click.echo(f"seed {failure.case.name} fails; leaving faults out ...", err=True)
         failure = shrink(settings, failure)
     return _conclude(loaded, explored, failure, as_json)
 
 
 def _play_again(
-    loaded: ScenarioFile, seed: int, only: tuple[int, ...] | None, as_json: bool
+    loaded: ScenarioFile, seed: tuple[int, ...], only: tuple[int, ...] | None, as_json: bool
 ) -> int:
     from workkit.simulation.exploration.exploring import Explored
     from workkit.simulation.exploration.playing import WorldCase, play
 
-    outcome: PlayResult = play(loaded.settings(), WorldCase(seed, only=only))
+    case = WorldCase(seed[0], only=only, variants=seed[1:])
+    outcome: PlayResult = play(loaded.settings(), case)
     return _conclude(loaded, Explored().plus(outcome), outcome.failure, as_json)
 
 
@@ -287,7 +305,7 @@ def _conclude(loaded: ScenarioFile, explored: Any, failure: Failure | None, as_j
         found = None
         if failure is not None:
             found = {
-                "seed": failure.case.seed,
+                "seed": failure.case.name if failure.case.variants else failure.case.seed,
                 "rule": failure.rule,
                 "what": failure.what,
                 "job_id": failure.job_id,
@@ -301,13 +319,14 @@ def _conclude(loaded: ScenarioFile, explored: Any, failure: Failure | None, as_j
             f"{loaded.title}\n\n{counted(explored.worlds, 'world')}, "
             f"{counted(explored.jobs, 'handler')} started, {counted(explored.faults, 'fault')}, "
             f"{explored.virtual_s / 3600:,.1f} h of virtual time: all rules hold"
+            + (f"\n{explored.coverage()}" if explored.states else "")
         )
     return _BROKEN if failure is not None else 0
 
 
 def _again(loaded: ScenarioFile, case: WorldCase) -> str:
     only = "all" if case.only is None else ",".join(map(str, case.only)) or "none"
-    return f"workkit simulate {shlex.quote(_short(loaded))} --seed {case.seed} --faults {only}"
+    return f"workkit simulate {shlex.quote(_short(loaded))} --seed {case.name} --faults {only}"
 
 
 def _short(loaded: ScenarioFile) -> str:
