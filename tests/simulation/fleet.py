@@ -239,6 +239,7 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
     "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
+    "clocks": (verdicts, Faults(step=90)),
     "lossy": (everything, Faults(crash=20, lose=40, wipe=15, failover=30, aof=30, evict=40)),
     "deaf": (deaf, DEFAULT_FAULTS),
     "competing": (competing, Faults(crash=20, lose=20)),
