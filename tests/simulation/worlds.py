@@ -70,15 +70,7 @@ def deploys(sim: Simulation) -> None:
 
 def _replace(sim: Simulation, pool: SimulatedPool, timeout_s: float | None) -> None:
     """Stop a pool, and start it again once it has stopped."""
-    pool.stop(timeout_s)
-
-    def start() -> None:
-        if pool.running and pool.asked_to_stop:
-            sim.at(sim.now + 1, start)
-        else:
-            sim.restart(pool)
-
-    sim.at(sim.now + 3, start)
+    sim.deploy(pool, timeout=timeout_s, restart_after=3)
 
 
 def lasting_cron(sim: Simulation) -> None:

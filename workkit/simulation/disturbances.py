@@ -40,11 +40,13 @@ class Disturbances:
         Args:
             where: The name of a pool; "" for Redis, and so for all pools.
             for_s: How long its effects last from now on, seconds.
-            kind: Its kind; "" if it is none.
+            kind: Its kind; "" if it is none. A stop disturbs nobody.
         """
         until_us = self._world.now_us + round(for_s * 1_000_000)
         if kind:
             self._kinds[kind] = max(self._kinds.get(kind, 0), until_us)
+        if kind == "stop":
+            return
         self._until_us[where] = max(self._until_us.get(where, 0), until_us)
 
     def running(self) -> Sequence[str]:
@@ -62,6 +64,11 @@ class Disturbances:
                 )
                 return max(self._world.now_us - since_us, 0) / 1_000_000
         return 0.0
+
+    def runs_s(self, pool: str) -> float:
+        """Return for how long the process of a pool has run, seconds; 0 if none runs."""
+        found = next(each for each in self._pools if each.name == pool)
+        return (self._world.now_us - found.started_us) / 1_000_000 if found.running else 0.0
 
     def spec(self, pool: str) -> PoolSpec:
         """Return the handlers and the options of a pool."""

@@ -156,7 +156,7 @@ class Faulting:
             )
             pool.crash()
             if restart_after is not None:
-                self.world.after(microseconds(restart_after), pool.start)
+                self.world.after(microseconds(restart_after), self._start_when_stopped, pool)
             return False
 
         if restart_after is not None:

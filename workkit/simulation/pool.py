@@ -37,6 +37,10 @@ class PoolWorld(ProcessWorld, Protocol):
         """A pool's process is gone."""
         ...
 
+    def pool_left(self, pool: SimulatedPool) -> None:
+        """A pool's process ends by itself."""
+        ...
+
     def handler_started(self, where: str, execution: Execution) -> None:
         """A handler starts."""
         ...
@@ -295,6 +299,7 @@ class SimulatedPool:
     def ended(self, process: PoolProcess) -> None:
         """Record that a process has ended by itself."""
         if self._process is process:
+            self._sim.pool_left(self)
             self._process = None
             self._sim.run_postponed()
             self._sim.trace.add("pool", self.name, does="end")

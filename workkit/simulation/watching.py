@@ -121,6 +121,11 @@ class Watching:
         assert error is not None  # noqa: S101 - the caller has looked
         raise error
 
+    def pool_left(self, pool: SimulatedPool) -> None:
+        """Report that a pool's process has ended by itself."""
+        if self.scene is not None:
+            self.scene.left(pool.name)
+
     def pool_crashed(self, pool: SimulatedPool) -> None:
         """Report that a pool's process has crashed."""
         if self.scene is not None:

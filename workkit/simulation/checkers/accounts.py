@@ -34,6 +34,8 @@ _SETTLED_S: Final = 20.0
 _OBSERVED_S: Final = 4.0
 #: A pool's clock is set while a handler runs if it was wrong: the tolerance, seconds.
 _NEAR_S: Final = 1.1
+#: After this time without a fault, replies arrive, seconds.
+_REPLIES_S: Final = 10.0
 _EVERY_S: Final = 0.5
 
 
@@ -71,9 +73,10 @@ def _settled(change: RedisChange) -> Iterator[tuple[Move, Record | None]]:
 
 def _hidden(change: RedisChange) -> Iterator[str]:
     """Give the totals of cron jobs that an exchange may have settled while it claimed a copy."""
-    blob, moved = _blob(change), {move.job_id for move in change.moves}
+    blob = _blob(change)
+    known = [record for _, record in _settled(change)]
     for record in unpack(blob.blob) if blob.blob else ():
-        if record.job_id.startswith(PERIODIC) and record.job_id not in moved:
+        if record.job_id.startswith(PERIODIC) and record not in known:
             yield OUTCOMES[record.outcome].total
 
 
@@ -81,7 +84,7 @@ class HistoryIsExact(Checker):
     """History has one record of each execution, even if the exchange with the record was lost.
 
     Each settled job is in the records of its exchange, with its outcome, its failures, and the time
-    that its handler took.
+    that its handler took. So is each job that was recovered from a dead pool.
     """
 
     rule = "history has one record of an execution"
@@ -90,6 +93,7 @@ class HistoryIsExact(Checker):
         self._began: dict[tuple[str, str], tuple[int, float]] = {}
         self._took: dict[tuple[str, str], float] = {}
         self._sent: set[tuple[str, int, str, str]] = set()
+        self._reaped: list[tuple[str, str, float]] = []
 
     def started(self, run: HandlerRun) -> None:
         """Record when a handler starts."""
@@ -105,6 +109,8 @@ class HistoryIsExact(Checker):
 
     def changed(self, change: RedisChange) -> None:
         """Compare what an exchange settles with its records."""
+        if change.command == "reap":
+            self._note_reaped(change)
         if change.command != "exchange" or not change.moves:
             return
         settled = list(_settled(change))
@@ -116,6 +122,13 @@ class HistoryIsExact(Checker):
         asked = sum(len(part.settled) for part in read_exchange(change.sent).parts)
         if settled and asked == len(settled):  # a part that was not applied is sent again
             self._sent.update(_key(record) for _, record in settled if record is not None)
+
+    def _note_reaped(self, change: RedisChange) -> None:
+        """Record the jobs whose recovery a pool has to tell, if it gets the reply."""
+        conditions, now_s = self.scene.conditions, self.scene.now_s()
+        if change.pool and conditions.undisturbed_s(change.pool) > _REPLIES_S:
+            jobs = (move.job_id for move in change.moves if move.went_to("queued"))
+            self._reaped += [(job_id, change.pool, now_s) for job_id in jobs]
 
     def _compare(self, move: Move, record: Record, pool: str) -> None:
         before, after = move.before, move.after
@@ -140,6 +153,7 @@ class HistoryIsExact(Checker):
     def wiped(self) -> None:
         """Forget the records, as Redis has."""
         self._sent.clear()
+        self._reaped.clear()
 
     def at_rest(self) -> None:
         """Look through the records of history."""
@@ -153,10 +167,17 @@ class HistoryIsExact(Checker):
                 self.violated(f"history has it twice, last as {record.outcome}", record.job_id)
             seen.add(execution)
             told.add(_key(record))
+        if _is_trimmed(entries):
+            return
         missing = self._sent - told
-        if missing and not _is_trimmed(entries):
+        if missing:
             job_id, _, _, outcome = min(missing)
             self.violated(f"history does not have that it was {outcome}", job_id)
+        recovered = {job_id for job_id, _, _, outcome in told if outcome == "recovered"}
+        for job_id, pool, at_s in self._reaped:
+            ago_s = self.scene.now_s() - at_s
+            if job_id not in recovered and _KNOWS_S < ago_s < self.scene.conditions.runs_s(pool):
+                self.violated(f"history does not have that {pool} has recovered it", job_id)
 
 
 def _key(record: Record) -> tuple[str, int, str, str]:
@@ -211,7 +232,7 @@ class TotalsAreTrue(_Processes):
         """Count outcomes, and compare the counts with heartbeats."""
         if change.command == "register":
             self._register(change)
-        elif change.command == "exchange" and change.moves:
+        elif change.command == "exchange":  # even if nobody sees that it has settled a copy
             process = self._of(str(keys_and_args(change.sent)[1][0]))
             if process is not None:
                 fresh = self._fresh.setdefault(process, deque())

@@ -54,6 +54,9 @@ class Checker:
     def crashed(self, pool: str) -> None:
         """A pool's process has crashed, and its handlers with it."""
 
+    def left(self, pool: str) -> None:
+        """A pool's process has ended by itself, such as after a stop."""
+
     def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
         """A pool calls the hooks of an event: "failed", "dead" or "reaped"."""
 

@@ -25,6 +25,10 @@ class Conditions(Protocol):
         """
         ...
 
+    def runs_s(self, pool: str) -> float:
+        """Return for how long the process of a pool has run, seconds; 0 if none runs."""
+        ...
+
     def spec(self, pool: str) -> PoolSpec:
         """Return the handlers and the options of a pool."""
         ...

@@ -26,6 +26,8 @@ _RECOVERS_S: Final = 10.0
 _GRACE_S: Final = 2.0
 #: And its job is settled within this time, seconds.
 _SETTLED_S: Final = 5.0
+#: An async handler is cancelled within this time after its timeout, seconds.
+_LATE_S: Final = 0.5
 _EVERY_S: Final = 0.5
 #: A queue counts in a draw if it has had this many jobs for this long, seconds.
 _MANY: Final = 12
@@ -39,13 +41,23 @@ _FEWEST: Final = 60
 class ForgottenPoolsHoldNothing(Checker):
     """A pool that leaves, or is removed after its death, holds no jobs and no locks.
 
-    Nor are the workers of a dead pool observed any more.
+    Nor are the workers of a dead pool observed any more. A pool that stops by itself, and has had
+    no fault, has given back what it held.
     """
 
     rule = "a forgotten pool holds nothing"
 
     def __init__(self) -> None:
         self._workers: dict[str, list[str]] = {}
+
+    def left(self, pool: str) -> None:
+        """Look at a pool whose process ends by itself."""
+        scene = self.scene
+        if scene.conditions.undisturbed_s(pool) < _RECOVERS_S:
+            return
+        for held in scene.standing("in progress"):
+            if held.place.pool_id == scene.pool_id(pool):
+                self.violated(f"{pool} has stopped and holds it", held.job_id)
 
     def changed(self, change: RedisChange) -> None:
         """Look at a pool that is removed."""
@@ -178,7 +190,10 @@ class RecoveriesGrow(Checker):
 
 
 class HandlersAreGivenUp(Checker):
-    """A handler that has passed its timeout fails its job within 7 s, if its pool has no fault."""
+    """A handler that has passed its timeout fails its job within 7 s, if its pool has no fault.
+
+    An async handler is cancelled at its timeout, so it cannot succeed after that.
+    """
 
     rule = "a timeout is a failure"
 
@@ -190,6 +205,18 @@ class HandlersAreGivenUp(Checker):
         """Record a run with a timeout."""
         if run.options.timeout is not None:
             self._since[run.pool, run.job_id] = run, self.scene.now_s()
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Check that an async handler has not succeeded after its timeout."""
+        known, since_s = self._since.get((run.pool, run.job_id), (None, 0.0))
+        if error is not None or known is None or known.number != run.number:
+            return
+        took_s = self.scene.now_s() - since_s
+        registration = self.scene.conditions.spec(run.pool).registrations[run.name]
+        if not registration.handler.is_async or took_s < (run.options.timeout or 0) + _LATE_S:
+            return
+        if self.scene.conditions.undisturbed_s(run.pool) > took_s + _RECOVERS_S:
+            self.violated(f"{run.pool} lets it succeed after {took_s:g} s", run.job_id)
 
     def changed(self, change: RedisChange) -> None:
         """Look whether jobs are held for longer than their handlers may take."""

@@ -296,6 +296,10 @@ class Scene:
         self.running = {number: run for number, run in self.running.items() if run.pool != pool}
         self._tell("crashed", pool)
 
+    def left(self, pool: str) -> None:
+        """Tell the checkers that a pool's process has ended by itself."""
+        self._tell("left", pool)
+
     def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
         """Tell the checkers that a pool calls the hooks of an event."""
         self._tell("told", pool, event, arguments)
