@@ -66,8 +66,11 @@ def explain(
         yield f"workkit: the last events (seed {sim.seed!r})", timeline
     seed = _replayed(item, failure.value)
     if seed is not None:
-        test = item.nodeid.partition("[")[0]
-        yield "workkit: to replay this failure", f"pytest {shlex.quote(test)} --workkit-seed={seed}"
+        command = f"pytest {shlex.quote(item.nodeid.partition('[')[0])}"
+        again = f"{command} --workkit-seed={seed}"
+        if "." in seed:  # only `explore` plays variants
+            again = f"WORKKIT_SEEDS={seed} {command}"
+        yield "workkit: to replay this failure", again
 
 
 def _worlds(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) -> list[Simulation]:
@@ -87,11 +90,14 @@ def _worlds(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) -> 
     return found
 
 
-def _replayed(item: pytest.Item, error: BaseException) -> int | None:
-    """Return the seed that replays a failure: of `workkit_sim`, or of a world of `explore`."""
+def _replayed(item: pytest.Item, error: BaseException) -> str | None:
+    """Return the seed that replays a failure: of `workkit_sim`, or of a world of `explore`.
+
+    That of a world of `explore` may be a variant, such as "41.3".
+    """
     from workkit.simulation import ScenarioFailed
 
     if isinstance(error, ScenarioFailed):
-        return error.failure.case.seed
+        return error.failure.case.name
     sim = getattr(item, "funcargs", {}).get("workkit_sim")
-    return None if sim is None else int(sim.seed)
+    return None if sim is None else str(sim.seed)

@@ -106,8 +106,10 @@ class WorkerPool(PoolLife):
         )
         surroundings = Surroundings(spec)
 
-        def make_runner(worker_ids: Sequence[str], done: Callable[[Any], None]) -> Runner:
-            return HandlerRunner(worker_ids, done, sources, surroundings.loop)
+        def make_runner(
+            worker_ids: Sequence[str], done: Callable[[Any], None], own: Sources
+        ) -> Runner:
+            return HandlerRunner(worker_ids, done, own, surroundings.loop)
 
         def make_driver() -> PoolDriver:
             backoffs_s = [ms / 1000 for ms in sleep_backoffs]

@@ -35,7 +35,7 @@ class ThreadedPool:
         self.engine = Engine(
             pool.spec,
             sources,
-            make_runner=lambda ids, done: HandlerRunner(ids, done, sources),
+            make_runner=HandlerRunner,
             notify=self._ended.release,
         )
         self.do(self.engine.dispatcher.register())

@@ -358,7 +358,7 @@ def engine_of(pool: WorkerPool) -> Engine:
     return Engine(
         pool.spec,
         sources,
-        make_runner=lambda ids, done: HandlerRunner(ids, done, sources),
+        make_runner=HandlerRunner,
         notify=lambda: None,
     )
 

@@ -9,13 +9,14 @@ from typing import Any
 from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.verdicts import verdicts
+from tests.simulation.worlds import competing, deaf, deploys, lasting_cron
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.core import job as wire
 from workkit.core.entropy import Entropy
 from workkit.core.probes import Incoming, Where
 from workkit.simulation import Faults, SimulatedPool, Simulation
-from workkit.simulation.checkers import DueJobsMove, all_checkers
+from workkit.simulation.checkers import all_checkers
 from workkit.simulation.exploration.playing import DEFAULT_FAULTS
 
 __all__ = [
@@ -265,10 +266,16 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "on_time": (
         on_time,
         Faults(freeze=60, crash=60),
-        [*all_checkers(), DueJobsMove()],
+        all_checkers(),
         _ON_TIME_S,
     ),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
     "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
+    "clocks": (verdicts, Faults(step=90)),
+    "lossy": (everything, Faults(crash=20, lose=40, wipe=15, failover=30, aof=30, evict=40)),
+    "deaf": (deaf, DEFAULT_FAULTS),
+    "competing": (competing, Faults(crash=20, lose=20)),
+    "deploys": (deploys, DEFAULT_FAULTS),
+    "lasting_cron": (lasting_cron, DEFAULT_FAULTS),
 }

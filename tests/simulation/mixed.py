@@ -11,6 +11,7 @@ from workkit.simulation import Checker, Faults, SimulatedPool, Simulation
 from workkit.simulation.checkers import (
     LocksAreTrue,
     NothingIsLeft,
+    SlotsRun,
     UniqueKeysHold,
     all_checkers,
 )
@@ -23,8 +24,9 @@ FAULTS: Final = Faults(crash=30, lose=60, drop=40, freeze=15, cut=20, slow=10)
 TROUBLE_S: Final = 480.0
 _EVERY_S: Final = 20
 #: Left out, since only Go pools would break these rules: Go pools begin unique jobs without a mark,
-#: leave entries and zero fields, and settle recovered jobs without a record.
-_NOT_FOR_GO: Final = (UniqueKeysHold, LocksAreTrue, NothingIsLeft)
+#: leave entries and zero fields, settle recovered jobs without a record, and run slots of ours;
+#: `GoHasRun` takes the place of that rule.
+_NOT_FOR_GO: Final = (UniqueKeysHold, LocksAreTrue, NothingIsLeft, SlotsRun)
 
 
 def checkers() -> list[Checker]:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from workkit import InvalidOption, Job, ServerRefused, ServerUnavailable
+from workkit.core.entropy import Entropy
 from workkit.simulation import Fault, Faults, Simulation
+from workkit.simulation.checkers import all_checkers
 
 
 @pytest.fixture
@@ -228,3 +230,95 @@ def test_what_is_called_off_while_a_pool_is_frozen_does_not_happen_when_it_thaws
         sim.run_for(minutes=1)
         assert [event.kind for event in sim.trace.of(kind="failed")] == ["failed"] * 2
         assert not pool.running
+
+
+#: One fault of each kind, in the first seconds of a world.
+KINDS = [
+    Fault("crash", 3.0, "pool-1", for_s=2.0),
+    Fault("lose", 3.0, "pool-1", after=1),
+    Fault("drop", 3.0, "pool-1", after=1),
+    Fault("freeze", 3.0, "pool-1", for_s=15.0),
+    Fault("step", 3.0, "pool-1", by_s=-900.0),
+    Fault("slow", 3.0, "pool-1", for_s=10.0, by_s=1.0),
+    Fault("cut", 3.0, "pool-1", for_s=15.0),
+    Fault("unheard", 3.0, "pool-1", for_s=15.0),
+    Fault("deaf", 3.0, "pool-1", for_s=15.0),
+    Fault("hold", 3.0, "pool-1", for_s=8.0),
+    Fault("stop", 3.0, "pool-1", for_s=3.0, by_s=1.0),
+    Fault("away", 3.0, for_s=5.0),
+    Fault("oom", 3.0, for_s=5.0),
+    Fault("readonly", 3.0, for_s=5.0),
+    Fault("evict", 3.0),
+    Fault("failover", 3.0, for_s=2.0),
+    Fault("aof", 3.0, for_s=1.0),
+]
+
+
+@pytest.mark.parametrize("fault", KINDS, ids=lambda fault: fault.kind)
+def test_jobs_survive_every_kind_of_fault(fault: Fault) -> None:
+    ran: list[int] = []
+    with Simulation(seed=7, faults=[fault], checkers=all_checkers()) as sim:
+        for _ in range(2):
+            pool = sim.pool(concurrency=2)
+            pool.job("work", lambda job: ran.append(job.arg_int("n")), takes=2, max_concurrency=3)
+        for n in range(8):
+            sim.at(0.3 * n, sim.enqueuer.enqueue, "work", {"n": n})
+        sim.run_for(minutes=1)
+        assert [event.detail["fault"] for event in sim.trace.of(kind="fault")][:1] == [fault.kind]
+        sim.end_faults()
+        sim.run_until_idle()
+        sim.run_for(minutes=3)
+        sim.check_at_rest()
+    assert set(ran) == set(range(8))
+
+
+def test_a_failover_loses_what_was_written_since_the_replica_lags(sim: Simulation) -> None:
+    sim.pool().job("work", lambda job: None)
+    first = sim.enqueuer.enqueue_in("work", 600, {"n": 1})
+    key = b"%s" % sim.keys.prefix.encode() + b"lease:mine"
+    sim.redis.set(key, "1", ex=60)
+    sim.run_for(1)
+    sim.lose_writes(3)
+    lost = sim.enqueuer.enqueue_in("work", 600, {"n": 2})
+    sim.run_for(2)
+    assert {job.job.id for job in sim.client.scheduled_jobs().jobs} == {first.job.id, lost.job.id}
+    sim.run_for(10)
+    assert {job.job.id for job in sim.client.scheduled_jobs().jobs} == {first.job.id}
+    assert sim.redis.get(key) == b"1"
+    sim.run_for(60)
+    assert sim.redis.get(key) is None  # it still ends when it should
+
+
+def test_every_kind_of_fault_is_drawn_from_a_seed_and_written_as_text() -> None:
+    rates = dict.fromkeys((fault.kind for fault in KINDS), 600.0)
+    drawn = Faults(within=600, **rates).draw(Entropy(3), ["pool-1"])  # type: ignore[arg-type]
+    assert {fault.kind for fault in drawn} == set(rates)
+    for fault in drawn:
+        assert fault.kind in str(fault)
+        assert fault == Fault(**fault.record())
+
+
+def test_held_requests_arrive_all_at_once_and_none_is_carried_out_twice(
+    sim: Simulation, ran: list[int]
+) -> None:
+    sim.run_for(1)
+    sim.hold(sim.pools[0], 4)
+    for n in range(3):
+        sim.enqueuer.enqueue("work", {"n": n})
+    sim.run_until_idle()
+    assert sorted(ran) == [0, 1, 2]
+
+
+def test_a_deployed_pool_gives_its_jobs_back_and_starts_again(
+    sim: Simulation, ran: list[int]
+) -> None:
+    for n in range(2):
+        sim.enqueuer.enqueue("work", {"n": n})
+    sim.run_for(5)
+    sim.deploy(sim.pools[0], timeout=1, restart_after=0.5)
+    sim.run_until_idle()
+    assert sim.pools[0].running
+    assert set(ran) == {0, 1}
+    assert [event.detail["does"] for event in sim.trace.of(kind="pool")[2:]] == [
+        "stop", "end", "start",
+    ]  # fmt: skip

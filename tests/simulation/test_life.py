@@ -33,5 +33,6 @@ def test_the_jobs_of_a_pool_whose_dispatcher_does_not_turn_are_run_by_others(end
         sim.run_until(lambda: first.busy and second.busy)
         held = first.pool_id
         end(first._process)
+        sim.disturbances.strike("first", 3_600)  # rules about pools without a fault leave it out
         sim.run_until(lambda: len(sim.trace.of(kind="done")) == 4, within=2 * STILL_S + 60)
         assert held not in {beat.worker_pool_id for beat in sim.client.worker_pool_heartbeats()}

@@ -12,6 +12,7 @@ from tests.simulation.fleet import SCENARIOS, everything
 from tests.simulation.mutants.planting import Mutant, hunt, mutants, plant
 from workkit.core.clock import SystemClock
 from workkit.simulation import explore
+from workkit.simulation.checkers import all_checkers
 
 #: Further worlds to try when those that killed a mutant once do not any more.
 _FURTHER = 60
@@ -43,7 +44,7 @@ def test_a_mutant_that_does_not_apply_any_more_says_so(tmp_path: Path) -> None:
 
 
 def test_there_are_mutants_enough() -> None:
-    assert len(mutants()) >= 15
+    assert len(mutants()) >= 70
     assert all(mutant.seeds and mutant.rule for mutant in mutants())
 
 
@@ -52,3 +53,8 @@ def test_there_are_mutants_enough() -> None:
 def test_the_engine_passes_worlds_that_nobody_has_played_yet(part: int) -> None:
     first = SystemClock().read().epoch_s // 86_400 * _FRESH + part * _FRESH // 5
     explore(everything, range(first, first + _FRESH // 5), processes=1)
+
+
+def test_every_rule_is_broken_by_a_mutant() -> None:
+    broken = {mutant.rule for mutant in mutants()}
+    assert {checker.rule for checker in all_checkers()} <= broken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,7 @@ def test_worlds_are_explored(story: str) -> None:
     assert result.exit_code == 0
     assert "3 worlds, " in result.output
     assert "all rules hold" in result.output
+    assert re.search(r"\n[\d,]+ states, last new at seed \d, about [\d,]+ unseen\n", result.output)
 
 
 def test_an_exploration_says_how_far_it_is_where_there_is_no_terminal(story: str) -> None:
@@ -315,3 +317,5 @@ def test_a_file_that_does_not_exist_is_named() -> None:
 def test_options_that_do_not_go_together_are_refused(story: str) -> None:
     assert simulate(story, "--seeds", "3", "--plot").exit_code == 2
     assert simulate(story, "--faults", "some").exit_code == 2
+    assert "41.3 is a variant" in simulate(story, "--seed", "41.3").output
+    assert "'x' is not valid; write a number" in simulate(story, "--seed", "x").output

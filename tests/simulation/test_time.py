@@ -22,6 +22,20 @@ def test_a_backoff_is_tested_in_five_lines() -> None:
         assert [dead.job.id for dead in sim.client.dead_jobs().jobs] == [job.id]
 
 
+@pytest.mark.parametrize("skew_s", [3_600, -3_600])
+def test_a_host_with_a_wrong_clock_retries_in_time_and_dates_failures_rightly(
+    sim: Simulation, skew_s: int
+) -> None:
+    pool = sim.pool()
+    pool.job("work", fail, backoff=lambda job: 60, max_fails=3)
+    sim.step_clock(pool, skew_s)
+    job = sim.enqueuer.enqueue("work")
+    sim.run_for(minutes=5)
+    assert sim.retry_schedule(job) == pytest.approx([0, 60, 120], abs=3)
+    (dead,) = sim.client.dead_jobs().jobs
+    assert sim.now_s - dead.job.failed_at == pytest.approx(180, abs=3)
+
+
 def test_the_default_backoff_stays_within_its_bounds(sim: Simulation) -> None:
     sim.pool().job("work", fail)
     job = sim.enqueuer.enqueue("work")

@@ -200,7 +200,9 @@ class StepPool:
         entropy = Entropy(seed)
         runners: list[ManualRunner] = []
 
-        def make(ids: Sequence[str], done: Callable[[Execution], None]) -> ManualRunner:
+        def make(
+            ids: Sequence[str], done: Callable[[Execution], None], _sources: Sources
+        ) -> ManualRunner:
             runners.append(ManualRunner(ids, done, clock, entropy))
             return runners[0]
 

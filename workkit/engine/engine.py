@@ -39,8 +39,9 @@ from workkit.store.keys import Keys
 
 __all__ = ["Engine", "RunnerFactory"]
 
-#: Makes a runner from the worker ids and the function that receives ended executions.
-RunnerFactory = Callable[[Sequence[str], Callable[[Execution], None]], Runner]
+#: Makes a runner from the worker ids, the function that receives ended executions, and the sources
+#: of the engine: times of executions, and so of retries, follow the server's clock.
+RunnerFactory = Callable[[Sequence[str], Callable[[Execution], None], Sources], Runner]
 
 
 class Engine:
@@ -96,7 +97,7 @@ class Engine:
             notify()
 
         self._notify = notify
-        self.runner = make_runner(self.identity.worker_ids, done)
+        self.runner = make_runner(self.identity.worker_ids, done, self.sources)
         self.dispatcher = Dispatcher(self._parts(finished))
         callbacks = Callbacks(
             totals=self.totals,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
+from workkit.simulation.disturbances import AFTER_STEP_S, UNANSWERED_S, Disturbances
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.durations import check_seconds
 from workkit.simulation.machine.host import Trap
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.world import Timer, World, microseconds
 from workkit.simulation.pool import SimulatedPool
+from workkit.simulation.redis.losing import Snapshot
 from workkit.simulation.redis.refusals import Refusal
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.simulation.trace import Trace
@@ -34,10 +36,12 @@ class Faulting:
     trace: Trace
     pools: list[SimulatedPool]
     plan: list[Fault]
+    disturbances: Disturbances
     jumps: bool
     _faults: Faults | Sequence[Fault] | None
     _swarm: bool
     _only_faults: Sequence[int] | None
+    _variants: Sequence[int]
     _planned: list[Timer]
 
     def _plan_faults(self) -> None:
@@ -51,6 +55,9 @@ class Faulting:
             self.network.latency = faults.latency
             names = [pool.name for pool in self.pools]
             self.plan = faults.draw(Entropy(f"{self.seed}/faults"), names)
+            for at in range(len(self._variants)):
+                way = "/".join(map(str, self._variants[: at + 1]))
+                self.plan = faults.vary(Entropy(f"{self.seed}/variant/{way}"), names, self.plan)
         else:
             self.plan = list(faults)
         for at, fault in enumerate(self.plan):
@@ -67,8 +74,11 @@ class Faulting:
             World.cancel(timer)
         self._planned.clear()
         self.network.latency = None
+        self.disturbances.strike("")
         self.jumps = True
         for pool in self.pools:
+            if pool.clock.skew_us:
+                self.disturbances.strike(pool.name, AFTER_STEP_S)
             pool.clock.skew_us = 0
             if pool.running:
                 pool.host.line.traps.clear()
@@ -87,33 +97,38 @@ class Faulting:
             self.stop_redis(fault.for_s)
         elif fault.kind == "wipe":
             self.wipe_redis()
+        elif fault.kind in {"failover", "aof"}:
+            self.lose_writes(fault.for_s, restarts=fault.kind == "aof")
+        elif fault.kind == "evict":
+            self.evict()
         elif fault.kind in {"oom", "readonly"}:
             self.refuse_writes(fault.for_s, "OOM" if fault.kind == "oom" else "READONLY")
         else:
             raise ValueError(f"no rule says how the fault {fault.kind!r} begins")
 
     def _inject_into(self, pool: SimulatedPool, fault: Fault) -> None:
-        if fault.kind == "step":
-            self.step_clock(pool, fault.by_s)
-        elif not pool.running:
+        if not pool.running and fault.kind != "step":
             return
-        elif fault.kind == "crash":
-            self.crash(
+        for_s, by_s, number = fault.for_s, fault.by_s, fault.after or 1
+        begin: dict[str, Callable[[], object]] = {
+            "step": lambda: self.step_clock(pool, by_s),
+            "crash": lambda: self.crash(
                 pool, before=fault.before or None, after=fault.after or None,
-                restart_after=fault.for_s or None,
-            )  # fmt: skip
-        elif fault.kind == "lose":
-            self.lose_reply(pool, fault.after or 1)
-        elif fault.kind == "drop":
-            self.drop_request(pool, fault.after or 1)
-        elif fault.kind == "freeze":
-            self.freeze(pool, fault.for_s)
-        elif fault.kind == "slow":
-            self.slow(pool, fault.for_s, by=fault.by_s)
-        elif fault.kind == "cut":
-            self.cut(pool, fault.for_s)
-        else:
+                restart_after=for_s or None,
+            ),
+            "lose": lambda: self.lose_reply(pool, number),
+            "drop": lambda: self.drop_request(pool, number),
+            "freeze": lambda: self.freeze(pool, for_s),
+            "slow": lambda: self.slow(pool, for_s, by=by_s),
+            "cut": lambda: self.cut(pool, for_s),
+            "unheard": lambda: self.cut(pool, for_s, only="requests"),
+            "deaf": lambda: self.cut(pool, for_s, only="replies"),
+            "hold": lambda: self.hold(pool, for_s),
+            "stop": lambda: self.deploy(pool, timeout=by_s, restart_after=for_s),
+        }  # fmt: skip
+        if fault.kind not in begin:
             raise ValueError(f"no rule says how the fault {fault.kind!r} begins")
+        begin[fault.kind]()
 
     # Pools.
 
@@ -141,7 +156,7 @@ class Faulting:
             )
             pool.crash()
             if restart_after is not None:
-                self.world.after(microseconds(restart_after), pool.start)
+                self.world.after(microseconds(restart_after), self._start_when_stopped, pool)
             return False
 
         if restart_after is not None:
@@ -168,7 +183,7 @@ class Faulting:
         self._set_trap(pool, "before", of, lambda command: self._struck(pool, "drop", command))
 
     def _struck(self, pool: SimulatedPool, fault: str, command: str) -> bool:
-        self._fault(pool.name, fault=fault, at=command)
+        self._fault(pool.name, UNANSWERED_S, fault=fault, at=command)
         return False
 
     def _set_trap(
@@ -185,9 +200,16 @@ class Faulting:
         self.run_postponed()
         pool.host.line.traps.append(Trap(when, count, name, spring))  # type: ignore[arg-type]
 
-    def _fault(self, where: str, **detail: Any) -> None:
-        """Add a fault to the trace, and run everything that was postponed."""
+    def _fault(self, where: str, lasts_s: float = 0.0, **detail: Any) -> None:
+        """Add a fault to the trace, and run everything that was postponed.
+
+        Args:
+            where: The name of a pool; "" for Redis.
+            lasts_s: How long its effects last, seconds.
+            **detail: Facts for the trace.
+        """
         self.trace.add("fault", where, **detail)
+        self.disturbances.strike(where, lasts_s, detail["fault"])
         self.run_postponed()
 
     def _start_pools(self) -> None:
@@ -204,13 +226,13 @@ class Faulting:
     def freeze(self, pool: SimulatedPool, seconds: float) -> None:
         """Freeze a pool: nothing happens on it. When it thaws, all that was due happens."""
         check_seconds("the time of sim.freeze", seconds)
-        self._fault(pool.name, fault="freeze", for_s=seconds)
+        self._fault(pool.name, seconds, fault="freeze", for_s=seconds)
         host = pool.host
         host.frozen_until_us = max(host.frozen_until_us, self.world.now_us + microseconds(seconds))
 
     def step_clock(self, pool: SimulatedPool, seconds: float) -> None:
         """Step the wall clock of a pool's host; its monotonic clock is not affected."""
-        self._fault(pool.name, fault="step", by_s=seconds)
+        self._fault(pool.name, AFTER_STEP_S, fault="step", by_s=seconds)
         pool.clock.skew_us += microseconds(seconds)
 
     def slow(self, pool: SimulatedPool, seconds: float, *, by: float) -> None:
@@ -224,26 +246,98 @@ class Faulting:
         """
         check_seconds("the time of sim.slow", seconds)
         check_seconds("by", by)
-        self._fault(pool.name, fault="slow", for_s=seconds, by_s=by)
+        self._fault(
+            pool.name, seconds + 2 * by + UNANSWERED_S, fault="slow", for_s=seconds, by_s=by
+        )
         line = pool.host.line
         line.slow_until_us = self.world.now_us + microseconds(seconds)
         line.slow_us = microseconds(by)
 
-    def cut(self, pool: SimulatedPool, seconds: float) -> None:
-        """Cut the connections of a pool silently: requests and replies are lost."""
+    def cut(
+        self,
+        pool: SimulatedPool,
+        seconds: float,
+        *,
+        only: Literal["", "requests", "replies"] = "",
+    ) -> None:
+        """Cut the connections of a pool silently.
+
+        Args:
+            pool: The pool.
+            seconds: For how long.
+            only: "requests" if only these are lost, "replies" if only these are (and announcements
+                of changes); "" for both.
+        """
         check_seconds("the time of sim.cut", seconds)
-        self._fault(pool.name, fault="cut", for_s=seconds)
-        pool.host.line.cut_until_us = self.world.now_us + microseconds(seconds)
+        kind = {"": "cut", "requests": "unheard", "replies": "deaf"}[only]
+        self._fault(pool.name, seconds + UNANSWERED_S, fault=kind, for_s=seconds)
+        setattr(pool.host.line, f"{kind}_until_us", self.world.now_us + microseconds(seconds))
+
+    def hold(self, pool: SimulatedPool, seconds: float) -> None:
+        """Hold the requests of a pool back; all of them arrive when the time is over."""
+        check_seconds("the time of sim.hold", seconds)
+        self._fault(pool.name, seconds + UNANSWERED_S, fault="hold", for_s=seconds)
+        pool.host.line.hold_until_us = self.world.now_us + microseconds(seconds)
+
+    def deploy(
+        self, pool: SimulatedPool, *, timeout: float | None, restart_after: float | None
+    ) -> None:
+        """Stop a pool, and start it again with a new process.
+
+        Args:
+            pool: The pool.
+            timeout: Seconds until unfinished jobs return to their queues; None waits for them.
+            restart_after: Start it after this many seconds, once it has stopped; None for never.
+        """
+        self._fault(pool.name, fault="stop", timeout=timeout)
+        pool.stop(timeout)
+        if restart_after is not None:
+            check_seconds("restart_after", restart_after)
+            self.world.after(microseconds(restart_after), self._start_when_stopped, pool)
+
+    def _start_when_stopped(self, pool: SimulatedPool) -> None:
+        if pool.running and pool.asked_to_stop:
+            self.world.after(microseconds(1), self._start_when_stopped, pool)
+        else:
+            pool.start()
 
     # Redis.
 
     def stop_redis(self, seconds: float) -> None:
         """Stop Redis for a while, as in a restart; it keeps its data."""
         check_seconds("the time of sim.stop_redis", seconds)
-        self._fault("", fault="away", for_s=seconds)
+        self._fault("", seconds + UNANSWERED_S, fault="away", for_s=seconds)
         until_us = self.world.now_us + microseconds(seconds)
         self.network.away_until_us = max(self.network.away_until_us, until_us)
         self.network.hang_up()
+
+    def lose_writes(self, seconds: float, *, restarts: bool = False) -> None:
+        """Let Redis lose everything that is written from now on for a while.
+
+        Args:
+            seconds: The writes of this time are lost when it is over: a replica that has lagged
+                takes over.
+            restarts: Redis crashes instead, reads its log, and is away for a second.
+        """
+        check_seconds("the time of sim.lose_writes", seconds)
+        snapshot = self.server.snapshot()
+        self.world.after(microseconds(seconds), self._lose, snapshot, restarts)
+
+    def _lose(self, snapshot: Snapshot, restarts: bool) -> None:
+        self._fault("", UNANSWERED_S, fault="aof" if restarts else "failover")
+        self.server.roll_back(snapshot)
+        if restarts:
+            self.stop_redis(1.0)
+        else:
+            self.network.hang_up()
+
+    def evict(self) -> None:
+        """Evict a key that pools write again: a limit, a heartbeat or a lease."""
+        keys = self.server.evictable()
+        if keys:
+            key = keys[self.server.dice.below(len(keys))]
+            self._fault("", UNANSWERED_S, fault="evict", key=key.decode("utf-8", "replace"))
+            self.server.evict(key)
 
     def wipe_redis(self) -> None:
         """Delete everything in Redis."""
@@ -259,7 +353,7 @@ class Faulting:
                 memory. "READONLY" simulates a replica.
         """
         check_seconds("the time of sim.refuse_writes", seconds)
-        self._fault("", fault=code.lower(), for_s=seconds)
+        self._fault("", seconds + UNANSWERED_S, fault=code.lower(), for_s=seconds)
         refusal = Refusal(code)
         self.server.refusal = refusal
         self.world.after(microseconds(seconds), self._accept_writes, refusal)

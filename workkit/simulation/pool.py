@@ -34,16 +34,16 @@ class PoolWorld(ProcessWorld, Protocol):
 
     trace: Trace
 
-    def run_postponed(self) -> None:
-        """Run everything that was postponed."""
-        ...
-
     def drain(self, pool: SimulatedPool, timeout: float | None) -> Drained:
         """Run the world until a pool has no job that could run now."""
         ...
 
     def pool_crashed(self, pool: SimulatedPool) -> None:
         """A pool's process is gone."""
+        ...
+
+    def pool_left(self, pool: SimulatedPool) -> None:
+        """A pool's process ends by itself."""
         ...
 
     def handler_started(self, where: str, execution: Execution) -> None:
@@ -70,6 +70,7 @@ class SimulatedPool:
         clock: The clocks of its host.
         takes: Job name -> how long its handlers take.
         asked_to_stop: Whether it was asked to stop and has not been started since.
+        started_us: When its process has started, microseconds since the world began.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class SimulatedPool:
         self._crashed: list[PoolProcess] = []
         self.name = name
         self.asked_to_stop = False
+        self.started_us = 0
         self._hosts: list[Host] = []
         self.clock = HostClock(sim.world)
         self.takes = {job: read_takes(each, job) for job, each in takes.items()}
@@ -242,6 +244,7 @@ class SimulatedPool:
             return
         self._check_takes()
         self._starts += 1
+        self.started_us = self._sim.world.now_us
         self.asked_to_stop = False
         self._sim.run_postponed()
         self._process = PoolProcess(self, self._sim, self._starts)
@@ -328,6 +331,7 @@ class SimulatedPool:
     def ended(self, process: PoolProcess) -> None:
         """Record that a process has ended by itself."""
         if self._process is process:
+            self._sim.pool_left(self)
             self._process = None
             self._sim.run_postponed()
             self._sim.trace.add("pool", self.name, does="end")
@@ -341,8 +345,14 @@ class SimulatedPool:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the pool and its connections have no fault."""
-        return self._process is None or self._process.host.is_healthy
+        """Whether the pool and its connections have no fault, and its reaper watches nobody.
+
+        A reaper that watches a pool that is not registered looks at all heartbeats.
+        """
+        process = self._process
+        if process is None:
+            return True
+        return process.host.is_healthy and not process.engine.reaper.has_suspects
 
     def run_postponed(self) -> None:
         """Run all postponed duties."""

@@ -63,7 +63,9 @@ class Replaying(Performing):
 
         def __init__(self, seed: int | str = 0, **options: Any) -> None: ...
 
-        def at(self, seconds: float, action: Callable[..., object], *args: Any) -> None:
+        def at(
+            self, seconds: float, action: Callable[..., object], /, *args: Any, **keywords: Any
+        ) -> None:
             """Call an action at a time."""
 
         def run_for(self, seconds: float = 0) -> None:

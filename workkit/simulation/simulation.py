@@ -13,6 +13,7 @@ from workkit.enqueuer import AsyncEnqueuer, Enqueuer
 from workkit.errors import InvalidOption
 from workkit.pool import WorkerPool
 from workkit.simulation.checkers import Checker
+from workkit.simulation.disturbances import Disturbances
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.carriers import SimulatedAsyncCarrier, SimulatedCarrier
 from workkit.simulation.machine.durations import Takes
@@ -61,6 +62,7 @@ class Simulation(Running, Replaying):
             broken, the call that runs the world raises a `Violation`.
         swarm: Whether the rates of `faults` are upper bounds; the seed then draws its own rates.
         only_faults: The faults of the plan that happen, by their indexes; None for all.
+        variants: Which changes of the drawn plan, one after the other; `explore` tries such.
         raise_assertions: Whether the call that runs the world raises the AssertionError of a
             handler or a hook, so that `assert` works there. False: it only fails the job.
         raise_errors: Whether it raises every error of a handler or a hook; `Retry`, `Fail` and
@@ -100,6 +102,7 @@ class Simulation(Running, Replaying):
         checkers: Sequence[Checker] = (),
         swarm: bool = False,
         only_faults: Sequence[int] | None = None,
+        variants: Sequence[int] = (),
         raise_assertions: bool = True,
         raise_errors: bool = False,
         other_namespaces: Collection[str] = (),
@@ -121,6 +124,7 @@ class Simulation(Running, Replaying):
         self._faults = faults
         self._swarm = swarm
         self._only_faults = only_faults
+        self._variants = variants
         self.raise_assertions = raise_assertions
         self.raise_errors = raise_errors
         self._planned: list[Timer] = []
@@ -150,6 +154,7 @@ class Simulation(Running, Replaying):
         self.client = Client(
             namespace, self.redis, clock=self.clock, entropy=Entropy(f"{seed}/client")
         )
+        self.disturbances = Disturbances(self.world, self.network, self.pools)
         self.scene = self.watched_by(checkers) if checkers else None
 
     # Pools.
@@ -192,16 +197,11 @@ class Simulation(Running, Replaying):
         """Tell whether no fault is present or planned and every pool is registered and well."""
         if not self.jumps or self.server.refusal or self.network.is_troubled:
             return False
-        living = 0
+        if not all(pool.is_healthy for pool in self.pools):
+            return False
         registered = self.server.read(self._asks_who_is_registered)
-        for pool in self.pools:
-            if not pool.is_healthy:
-                return False
-            if pool.running:
-                living += 1
-                if pool.pool_id.encode() not in registered:
-                    return False
-        return living == len(registered)
+        living = [pool.pool_id.encode() for pool in self.pools if pool.running]
+        return len(living) == len(registered) and all(each in registered for each in living)
 
     def run_postponed(self) -> None:
         """Run everything that was postponed in a calm world."""

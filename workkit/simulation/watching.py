@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from workkit.core.verdicts import Verdict
 from workkit.engine.handling.execution import Execution
 from workkit.simulation.assertions import SHOWN
 from workkit.simulation.checkers import Checker, Scene, Violation
+from workkit.simulation.disturbances import Disturbances
 from workkit.simulation.machine.world import HostClock, World
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.server import SimulatedServer
@@ -29,6 +30,7 @@ class Watching:
     clock: HostClock
     server: SimulatedServer
     pools: list[SimulatedPool]
+    disturbances: Disturbances
     scene: Scene | None
     raise_assertions: bool
     raise_errors: bool
@@ -41,6 +43,7 @@ class Watching:
         scene = Scene(
             self.server, self.server.keys, checkers, clock_s=self._clock_s,
             limit_of=self._limit_of, now_s=lambda: self.world.now_us / 1_000_000,
+            conditions=self.disturbances,
         )  # fmt: skip
         self.server.audience = scene
         return scene
@@ -102,6 +105,11 @@ class Watching:
         if self.scene is not None:
             self.scene.ended(execution, error)
 
+    def hooks_called(self, where: str, event: str, arguments: Sequence[Any]) -> None:
+        """Report that a pool calls the hooks of an event."""
+        if self.scene is not None:
+            self.scene.told(where, event, arguments)
+
     def note_assertion(self, error: BaseException) -> None:
         """Keep the error of a handler or a hook if it is to fail the test."""
         if self.assertion is not None:
@@ -119,6 +127,11 @@ class Watching:
         error, self.assertion = self.assertion, None
         assert error is not None  # noqa: S101 - the caller has looked
         raise error
+
+    def pool_left(self, pool: SimulatedPool) -> None:
+        """Report that a pool's process has ended by itself."""
+        if self.scene is not None:
+            self.scene.left(pool.name)
 
     def pool_crashed(self, pool: SimulatedPool) -> None:
         """Report that a pool's process has crashed."""

@@ -181,6 +181,12 @@ class Keys:
         """Tell whether a key is a pool's heartbeat."""
         return key.startswith(self._key("worker_pools:"))
 
+    def is_restored(self, key: bytes) -> bool:
+        """Tell whether pools write a key again if it is gone: a limit, a heartbeat or a lease."""
+        jobs, lease = self._key("jobs:"), self._key("lease:")
+        is_limit = key.startswith(jobs) and key.endswith(b":max_concurrency")
+        return is_limit or self.is_pool(key) or key.startswith(lease)
+
     def may_expire(self, key: bytes) -> bool:
         """Tell whether a key is of a kind that gets a time to live."""
         trashed = (self._key("trash:"), self._key("trashed:"))

@@ -24,7 +24,7 @@ if __name__ == "__main__":
     cases = [WorldCase(int(seed)) for seed in seeds]
     for outcome in play_all(
         replace(PlaySettings(*SCENARIOS[name]), settle_s=_SETTLE_S),
-        cases,
+        [cases],
         count=len(cases),
         processes=int(processes),
     ):

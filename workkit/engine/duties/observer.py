@@ -39,6 +39,11 @@ class Observer:
         self._executions = executions
         self._written: dict[str, tuple[object, float]] = {}
 
+    @property
+    def shows_jobs(self) -> bool:
+        """Whether an observation stands in Redis; the next step may have to remove it."""
+        return bool(self._written)
+
     def step(self, now: Instant) -> Step[float]:
         """Write the changes since the last step."""
         running: dict[str, dict[str, str | int | bytes]] = {}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from workkit.simulation.checkers.accounts import HistoryIsExact, OrderIsKept
+from workkit.simulation.checkers.accounts import (
+    HistoryIsExact,
+    HooksAreCalled,
+    ObservationsAreTrue,
+    TotalsAreTrue,
+)
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.claims import TakenSlots
 from workkit.simulation.checkers.conservation import (
@@ -11,7 +16,23 @@ from workkit.simulation.checkers.conservation import (
     NothingIsLeft,
     NothingIsLost,
 )
+from workkit.simulation.checkers.content import JobsChangeAsTheyMay, SentIsWritten
+from workkit.simulation.checkers.cron import CronSlots, SlotsRun
+from workkit.simulation.checkers.liveness import (
+    DeadPoolsJobsReturn,
+    DueJobsMove,
+    HealthyPoolsStay,
+    IdlePoolsClaim,
+)
 from workkit.simulation.checkers.moves import HandlerRun, JobPlace, Move, PlacedJob, RedisChange
+from workkit.simulation.checkers.order import OrderIsKept, StartsFollowClaims
+from workkit.simulation.checkers.pools import (
+    ForgottenPoolsHoldNothing,
+    HandlersAreGivenUp,
+    LimitsAreStated,
+    RecoveriesGrow,
+    SharesFollowPriorities,
+)
 from workkit.simulation.checkers.running import (
     ClaimsAreTakenUp,
     LimitsHold,
@@ -21,8 +42,6 @@ from workkit.simulation.checkers.running import (
 )
 from workkit.simulation.checkers.scene import Scene
 from workkit.simulation.checkers.timing import (
-    CronSlots,
-    DueJobsMove,
     NobodyAliveIsReaped,
     NothingEarly,
     RetriesKeepTheRules,
@@ -35,10 +54,18 @@ __all__ = [
     "Checker",
     "ClaimsAreTakenUp",
     "CronSlots",
+    "DeadPoolsJobsReturn",
     "DueJobsMove",
+    "ForgottenPoolsHoldNothing",
     "HandlerRun",
+    "HandlersAreGivenUp",
+    "HealthyPoolsStay",
     "HistoryIsExact",
+    "HooksAreCalled",
+    "IdlePoolsClaim",
     "JobPlace",
+    "JobsChangeAsTheyMay",
+    "LimitsAreStated",
     "LimitsHold",
     "LocksAreTrue",
     "MembersAreKept",
@@ -47,14 +74,21 @@ __all__ = [
     "NothingEarly",
     "NothingIsLeft",
     "NothingIsLost",
+    "ObservationsAreTrue",
     "OneRunForAClaim",
     "OrderIsKept",
     "PausedMeansPaused",
     "PlacedJob",
+    "RecoveriesGrow",
     "RedisChange",
     "RetriesKeepTheRules",
     "Scene",
+    "SentIsWritten",
+    "SharesFollowPriorities",
+    "SlotsRun",
+    "StartsFollowClaims",
     "TakenSlots",
+    "TotalsAreTrue",
     "UniqueKeysHold",
     "Violation",
     "all_checkers",
@@ -73,6 +107,7 @@ def all_checkers() -> list[Checker]:
         LocksAreTrue(),
         RetriesKeepTheRules(),
         CronSlots(),
+        SlotsRun(),
         NothingEarly(),
         PausedMeansPaused(),
         NobodyAliveIsReaped(),
@@ -80,4 +115,19 @@ def all_checkers() -> list[Checker]:
         MembersAreKept(),
         OrderIsKept(),
         HistoryIsExact(),
+        HealthyPoolsStay(),
+        DueJobsMove(),
+        DeadPoolsJobsReturn(),
+        IdlePoolsClaim(),
+        StartsFollowClaims(),
+        TotalsAreTrue(),
+        ForgottenPoolsHoldNothing(),
+        LimitsAreStated(),
+        RecoveriesGrow(),
+        HandlersAreGivenUp(),
+        SharesFollowPriorities(),
+        SentIsWritten(),
+        JobsChangeAsTheyMay(),
+        HooksAreCalled(),
+        ObservationsAreTrue(),
     ]

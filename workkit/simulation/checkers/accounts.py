@@ -1,83 +1,387 @@
-"""Checkers: history matches the executions, and returned jobs keep their order."""
+"""Checkers: history, totals, hooks and observations tell what has happened, once."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
-from workkit.core.history import unpack
+from workkit.core.history import Record, unpack
+from workkit.core.job import PERIODIC
+from workkit.core.outcomes import OUTCOMES, TOTALS, Outcome
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import RedisChange, identify
+from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
+from workkit.store.calls.exchange import HistoryBlob, read_exchange
+from workkit.store.calls.layout import keys_and_args
 from workkit.store.replies import pairs
 
-__all__ = ["HistoryIsExact", "OrderIsKept"]
+__all__ = ["HistoryIsExact", "HooksAreCalled", "ObservationsAreTrue", "TotalsAreTrue"]
 
-_MOST: Final = 1_000
+#: Where the records stand among the arguments of an exchange: behind a pool, two fences, a time.
+_HISTORY_AT: Final = 4
+#: The outcomes by which a job can get to a place; "" is nowhere.
+_MEANS: Final[dict[str, frozenset[str]]] = {
+    "retry": frozenset({"retry", "postponed"}),
+    "dead": frozenset({"dead"}),
+    "queued": frozenset({"returned"}),
+    "": frozenset({"done", "discarded"}),
+}
+#: A pool knows what an exchange has done, and tells others, within this time, seconds.
+_KNOWS_S: Final = 10.0
+#: A pool has asked what a lost exchange has done this long after its last fault, seconds.
+_SETTLED_S: Final = 20.0
+#: An observation is written within this time, seconds.
+_OBSERVED_S: Final = 4.0
+#: A pool's clock is set while a handler runs if it was wrong: the tolerance, seconds.
+_NEAR_S: Final = 1.1
+#: After this time without a fault, replies arrive, seconds.
+_REPLIES_S: Final = 10.0
+_EVERY_S: Final = 0.5
+
+
+class _Settled(NamedTuple):
+    """A job that an exchange has settled, with the record that was sent with it."""
+
+    move: Move
+    record: Record
+
+
+def _blob(change: RedisChange) -> HistoryBlob:
+    args = keys_and_args(change.sent)[1]
+    return HistoryBlob(*args[_HISTORY_AT : _HISTORY_AT + len(HistoryBlob._fields)])
+
+
+def _settled(change: RedisChange) -> Iterator[tuple[Move, Record | None]]:
+    """Give the jobs that an exchange has settled, with their records, where there are such."""
+    blob = _blob(change)
+    if not blob.max_records:
+        return
+    records: dict[str, list[Record]] = {}
+    for record in unpack(blob.blob) if blob.blob else ():
+        records.setdefault(record.job_id, []).append(record)
+    for move in change.moves:
+        if move.before is None or move.before.job is None or not move.came_from("in progress"):
+            continue
+        place = "" if move.after is None else move.after.place.kind
+        if place in _MEANS:
+            known = records.get(move.job_id, [])
+            mine = [each for each in known if each.outcome in _MEANS[place]]
+            if mine:  # a cron job may be there twice
+                known.remove(mine[0])
+            yield move, mine[0] if mine else None
+
+
+def _hidden(change: RedisChange) -> Iterator[str]:
+    """Give the totals of cron jobs that an exchange may have settled while it claimed a copy."""
+    blob = _blob(change)
+    known = [record for _, record in _settled(change)]
+    for record in unpack(blob.blob) if blob.blob else ():
+        if record.job_id.startswith(PERIODIC) and record not in known:
+            yield OUTCOMES[record.outcome].total
 
 
 class HistoryIsExact(Checker):
-    """History has one record of each execution, even if the exchange with the record was lost."""
+    """History has one record of each execution, even if the exchange with the record was lost.
+
+    Each settled job is in the records of its exchange, with its outcome, its failures, and the time
+    that its handler took. So is each job that was recovered from a dead pool.
+    """
 
     rule = "history has one record of an execution"
+
+    def __init__(self) -> None:
+        self._began: dict[tuple[str, str], tuple[int, float]] = {}
+        self._took: dict[tuple[str, str], float] = {}
+        self._sent: set[tuple[str, int, str, str]] = set()
+        self._reaped: list[tuple[str, str, float]] = []
+
+    def started(self, run: HandlerRun) -> None:
+        """Record when a handler starts."""
+        self._began[run.pool, run.job_id] = run.number, self.scene.now_s()
+        self._took.pop((run.pool, run.job_id), None)
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Record how long a handler took."""
+        del error
+        number, began_s = self._began.get((run.pool, run.job_id), (0, 0.0))
+        if number == run.number:
+            self._took[run.pool, run.job_id] = self.scene.now_s() - began_s
+
+    def changed(self, change: RedisChange) -> None:
+        """Compare what an exchange settles with its records."""
+        if change.command == "reap":
+            self._note_reaped(change)
+        if change.command != "exchange" or not change.moves:
+            return
+        settled = list(_settled(change))
+        for move, record in settled:
+            if record is None:
+                place = move.after.place.kind if move.after is not None else "nowhere"
+                self.violated(f"it went {place} without a record that says so", move.job_id)
+            self._compare(move, record, change.pool)
+        asked = sum(len(part.settled) for part in read_exchange(change.sent).parts)
+        if settled and asked == len(settled):  # a part that was not applied is sent again
+            self._sent.update(_key(record) for _, record in settled if record is not None)
+
+    def _note_reaped(self, change: RedisChange) -> None:
+        """Record the jobs whose recovery a pool has to tell, if it gets the reply."""
+        conditions, now_s = self.scene.conditions, self.scene.now_s()
+        if change.pool and conditions.undisturbed_s(change.pool) > _REPLIES_S:
+            jobs = (move.job_id for move in change.moves if move.went_to("queued"))
+            self._reaped += [(job_id, change.pool, now_s) for job_id in jobs]
+
+    def _compare(self, move: Move, record: Record, pool: str) -> None:
+        before, after = move.before, move.after
+        assert before is not None  # noqa: S101 - it was settled
+        assert before.job is not None  # noqa: S101 - it was a job
+        if record.name != before.job.name:
+            self.violated(f"history says that it was a {record.name!r}", move.job_id)
+        fails = (after.job if after is not None and after.job is not None else before.job).fails
+        if record.outcome != "discarded" and record.fails != fails:
+            self.violated(f"history has {record.fails} failures, not {fails}", move.job_id)
+        is_plain = record.outcome in {"done", "retry", "dead"}
+        if is_plain and OUTCOMES[record.outcome].failed != bool(record.error):
+            self.violated(f"history has it as {record.outcome}: {record.error!r}", move.job_id)
+        took_s = self._took.get((pool, move.job_id))
+        if took_s is None or not record.started_ms:
+            return
+        if self.scene.conditions.undisturbed_s(pool) > took_s + _KNOWS_S:
+            told_s = (record.finished_ms - record.started_ms) / 1000
+            if abs(told_s - took_s) > _NEAR_S:
+                self.violated(f"it took {took_s:.3f} s, history says {told_s:.3f} s", move.job_id)
+
+    def wiped(self) -> None:
+        """Forget the records, as Redis has."""
+        self._sent.clear()
+        self._reaped.clear()
 
     def at_rest(self) -> None:
         """Look through the records of history."""
         seen: set[tuple[str, int, str]] = set()
+        told: set[tuple[str, int, str, str]] = set()
         entries = self.scene.read("XRANGE", self.scene.keys.history, "-", "+")
-        for _, fields in entries if isinstance(entries, list) else ():
-            for record in unpack(dict(pairs(fields))[b"r"]):
-                execution = record.job_id, record.started_ms, record.worker_id
-                if record.started_ms and execution in seen:
-                    self.violated(f"history has it twice, last as {record.outcome}", record.job_id)
-                seen.add(execution)
+        entries = entries if isinstance(entries, list) else []
+        for record in _records(entries):
+            execution = record.job_id, record.started_ms, record.worker_id
+            if record.started_ms and execution in seen:
+                self.violated(f"history has it twice, last as {record.outcome}", record.job_id)
+            seen.add(execution)
+            told.add(_key(record))
+        if _is_trimmed(entries):
+            return
+        missing = self._sent - told
+        if missing:
+            job_id, _, _, outcome = min(missing)
+            self.violated(f"history does not have that it was {outcome}", job_id)
+        recovered = {job_id for job_id, _, _, outcome in told if outcome == "recovered"}
+        for job_id, pool, at_s in self._reaped:
+            ago_s = self.scene.now_s() - at_s
+            if job_id not in recovered and _KNOWS_S < ago_s < self.scene.conditions.runs_s(pool):
+                self.violated(f"history does not have that {pool} has recovered it", job_id)
 
 
-class OrderIsKept(Checker):
-    """Jobs that go back to their queue without a run are there in the order of their claims.
+def _key(record: Record) -> tuple[str, int, str, str]:
+    return record.job_id, record.started_ms, record.worker_id, record.outcome
 
-    The jobs that go back in one exchange run next, the oldest claim first. Jobs that go back in a
-    later exchange run before them.
-    """
 
-    rule = "returned jobs keep their order"
+def _records(entries: Sequence[Any]) -> Iterator[Record]:
+    for _, fields in entries:
+        yield from unpack(dict(pairs(fields))[b"r"])
+
+
+def _is_trimmed(entries: Sequence[Any]) -> bool:
+    """Tell whether the first entry that history still has is not the first that it had."""
+    if not entries:
+        return False
+    entry_id, fields = entries[0]
+    return int(entry_id.rpartition(b"-")[2]) != int(dict(pairs(fields))[b"n"])
+
+
+class _Processes(Checker):
+    """What the processes of pools have settled; a pool that was reaped keeps its process."""
 
     def __init__(self) -> None:
-        self._claimed: dict[str, int] = {}
-        self._count = 0
+        self._process: dict[str, tuple[str, str]] = {}  # pool id -> pool, number of its process
+        self._is_unsure = False
 
-    def changed(self, change: RedisChange) -> None:
-        """Record the order of claims, and check the jobs that go back."""
-        if change.command != "exchange":
-            return
-        claimed = {m.job_id for m in change.moves if m.went_to("in progress")}
-        if len(claimed) > 1:
-            for key in change.keys:
-                held = self.scene.keys.parse_inprogress(key)
-                if held is not None:
-                    self._note(key, claimed)
-        back = {
-            m.job_id for m in change.moves if m.came_from("in progress") and m.went_to("queued")
-        }
-        if len(back) > 1:
-            for key in change.keys:
-                if self.scene.keys.queue_of(key) is not None:
-                    self._look(key, back)
-
-    def _note(self, key: bytes, claimed: set[str]) -> None:
-        for job_id in reversed(self._ids(key)):
-            if job_id in claimed:
-                self._count += 1
-                self._claimed[job_id] = self._count
-
-    def _look(self, key: bytes, back: set[str]) -> None:
-        order = [each for each in reversed(self._ids(key)) if each in back]
-        known = [self._claimed[each] for each in order if each in self._claimed]
-        if known != sorted(known):
-            self.violated(f"they stand as {order}", order[0])
-
-    def _ids(self, key: bytes) -> list[str]:
-        raws = self.scene.read("LRANGE", key, 0, _MOST)
-        return [identify(raw)[0] for raw in raws] if isinstance(raws, list) else []
+    def _register(self, change: RedisChange) -> None:
+        pool_id = str(keys_and_args(change.sent)[1][0])
+        pid = self.scene.read("HGET", self.scene.keys.pool(pool_id), "pid")
+        self._process[pool_id] = change.pool, str(pid)
 
     def wiped(self) -> None:
-        """Start afresh."""
-        self._claimed.clear()
+        """Expect no counts any more: a pool cannot ask what its lost exchanges have done."""
+        self._is_unsure = True
+
+    def _of(self, pool_id: str) -> tuple[str, str] | None:
+        return self._process.get(pool_id)
+
+
+class TotalsAreTrue(_Processes):
+    """The totals in a heartbeat count what exchanges have settled, and no more, within 10 s."""
+
+    rule = "totals count what has happened"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: dict[tuple[str, str], Counter[str]] = {}
+        self._fresh: dict[tuple[str, str], deque[tuple[float, str]]] = {}
+        self._hidden: dict[tuple[str, str], Counter[str]] = {}
+
+    def changed(self, change: RedisChange) -> None:
+        """Count outcomes, and compare the counts with heartbeats."""
+        if change.command == "register":
+            self._register(change)
+        elif change.command == "exchange":  # even if nobody sees that it has settled a copy
+            process = self._of(str(keys_and_args(change.sent)[1][0]))
+            if process is not None:
+                fresh = self._fresh.setdefault(process, deque())
+                counts = self._counts.setdefault(process, Counter())
+                for _, record in _settled(change):
+                    if record is not None:
+                        total = OUTCOMES[record.outcome].total
+                        counts[total] += 1
+                        fresh.append((self.scene.now_s(), total))
+                self._hidden.setdefault(process, Counter()).update(_hidden(change))
+        elif change.command == "beat":
+            self._compare(change)
+
+    def _compare(self, change: RedisChange) -> None:
+        key = change.keys[0]
+        process = next(
+            (
+                each
+                for pool_id, each in self._process.items()
+                if self.scene.keys.pool(pool_id) == key
+            ),
+            None,
+        )
+        if process is None or self.scene.conditions.spec(process[0]).history is None:
+            return
+        if not self.scene.read("HEXISTS", key, "fence"):
+            return  # the script has written nothing: the pool is not registered any more
+        now_s, counts = self.scene.now_s(), self._counts.get(process, Counter())
+        fresh = self._fresh.setdefault(process, deque())
+        while fresh and now_s - fresh[0][0] > _KNOWS_S:
+            fresh.popleft()
+        new, hidden = Counter(total for _, total in fresh), self._hidden.get(process, Counter())
+        known = self.scene.read("HMGET", key, *_COUNTED)
+        is_sure = self.scene.conditions.undisturbed_s(process[0]) > _SETTLED_S
+        for total, said in zip(_COUNTED, known, strict=True):
+            says = int(said or 0)
+            if says > counts[total] + hidden[total]:
+                self.violated(f"{process[0]} counts {says} {total}, there were {counts[total]}")
+            if is_sure and not self._is_unsure and says < counts[total] - new[total]:
+                self.violated(f"{process[0]} counts {says} {total}, there are {counts[total]}")
+
+
+#: The totals of outcomes that exchanges settle. A job that goes back may be claimed again in the
+#: same exchange, so that nobody sees it.
+_COUNTED: Final = tuple(
+    total for total, outcome in TOTALS.items() if OUTCOMES[outcome].fate and outcome != "returned"
+)
+#: The outcomes of which hooks are told, if there is an error.
+_TOLD: Final[frozenset[Outcome]] = frozenset({"retry", "dead", "discarded"})
+
+
+class HooksAreCalled(_Processes):
+    """Hooks of "failed" and "dead" are called once for each failure in Redis, within 10 s."""
+
+    rule = "hooks are called once for what has happened"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._expected: dict[tuple[str, str], dict[tuple[str, str], deque[float]]] = {}
+
+    def changed(self, change: RedisChange) -> None:
+        """Record failures, and look whether hooks were called."""
+        if change.command == "register":
+            self._register(change)
+            return
+        if change.command == "beat":
+            self._look(change.pool)
+        if change.command != "exchange" or not change.moves:
+            return
+        process = self._of(str(keys_and_args(change.sent)[1][0]))
+        if process is None:
+            return
+        expected = self._expected.setdefault(process, {})
+        for move, record in _settled(change):
+            if record is not None and record.error and record.outcome in _TOLD:
+                for event in ("failed", "dead")[: 1 + (record.outcome == "dead")]:
+                    times = expected.setdefault((event, move.job_id), deque())
+                    times.append(self.scene.now_s())
+
+    def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
+        """Check that what a hook is told of has happened."""
+        if event == "reaped":
+            return
+        job = arguments[0]
+        for process, expected in self._expected.items():
+            times = expected.get((event, job.id))
+            if process[0] == pool and times:
+                times.popleft()
+                return
+        if "undecodable" not in job.last_err:
+            self.violated(f"{pool} tells the hook {event!r} once more than it happened", job.id)
+
+    def _look(self, pool: str) -> None:
+        conditions, now_s = self.scene.conditions, self.scene.now_s()
+        if self._is_unsure or conditions.undisturbed_s(pool) < _SETTLED_S:
+            return
+        pool_id = self.scene.pool_id(pool)
+        for (event, job_id), times in self._expected.get(self._process[pool_id], {}).items():
+            if times and now_s - times[0] > _KNOWS_S:
+                self.violated(f"{pool} has not told the hook {event!r}", job_id)
+
+    def crashed(self, pool: str) -> None:
+        """Forget what a process that is gone had to tell."""
+        for process in [each for each in self._expected if each[0] == pool]:
+            del self._expected[process]
+
+
+class ObservationsAreTrue(Checker):
+    """What a handler runs can be seen within 4 s, if its pool has no fault."""
+
+    rule = "observations show what runs"
+
+    def __init__(self) -> None:
+        self._since: dict[int, float] = {}
+        self._next_s = 0.0
+
+    def started(self, run: HandlerRun) -> None:
+        """Record when a handler starts."""
+        self._since[run.number] = self.scene.now_s()
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Forget a handler."""
+        del error
+        self._since.pop(run.number, None)
+
+    def changed(self, change: RedisChange) -> None:
+        """Look at the observations of handlers that run for a while."""
+        del change
+        scene = self.scene
+        now_s = scene.now_s()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _EVERY_S
+        slow_s = 10 * scene.conditions.slowness_s()
+        for run in scene.running.values():
+            runs_s = now_s - self._since[run.number]
+            if runs_s < _OBSERVED_S + slow_s or runs_s > (run.options.timeout or runs_s):
+                continue
+            if scene.conditions.undisturbed_s(run.pool) < _SETTLED_S or not self._is_held(run):
+                continue
+            said = scene.read("HMGET", scene.keys.worker(run.worker_id), "job_id", "job_name")
+            if said != [run.job_id.encode(), run.name.encode()]:
+                self.violated(
+                    f"{run.pool} has run it for {runs_s:.1f} s and shows {said}", run.job_id
+                )
+
+    def _is_held(self, run: HandlerRun) -> bool:
+        """Tell whether the pool still holds the job; if not, its result does not count."""
+        return any(
+            each.place.kind == "in progress" and self.scene.host(each.place.pool_id) == run.pool
+            for each in self.scene.where(run.job_id)
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from workkit.simulation.checkers.moves import HandlerRun, RedisChange
 from workkit.simulation.checkers.scene import Scene
@@ -37,6 +38,10 @@ class Checker:
         """Attach the world to watch; called once, before anything happens."""
         self.scene = scene
 
+    def hears(self, what: str) -> bool:
+        """Tell whether it has a method of its own for something that it may be told."""
+        return what in vars(self) or getattr(type(self), what) is not getattr(Checker, what)
+
     def changed(self, change: RedisChange) -> None:
         """A command has changed something."""
 
@@ -48,6 +53,12 @@ class Checker:
 
     def crashed(self, pool: str) -> None:
         """A pool's process has crashed, and its handlers with it."""
+
+    def left(self, pool: str) -> None:
+        """A pool's process has ended by itself, such as after a stop."""
+
+    def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
+        """A pool calls the hooks of an event: "failed", "dead" or "reaped"."""
 
     def wiped(self) -> None:
         """Redis has lost everything."""

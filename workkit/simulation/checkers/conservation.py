@@ -25,6 +25,8 @@ _OWN: Final = frozenset(
     {"args", "err", "failed_at", "fails", "t", "t_ms", "unique", "unique_key", "unique_until"}
 )
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+#: Observations of workers that run nothing are gone within this time, seconds.
+_OBSERVED_S: Final = 5.0
 #: How long a job that is due may wait for a requeuer, seconds.
 _OVERDUE_S: Final = 120
 
@@ -35,6 +37,8 @@ class NothingIsLost(Checker):
     It is in a queue, in progress, scheduled, waiting for its retry, or dead. It leaves Redis only
     when its handler has succeeded or discarded it, when it has failed for the last time and skips
     the dead set, when an operator deletes it, or when a newer version of a unique job replaces it.
+    A handler counts only while its pool holds the job: the success of one that was given up, or
+    whose job was taken away, is none.
     After that it never comes back. A cron job may be dropped without a run if it is a second copy
     of a slot; see `CronSlots`.
     """
@@ -44,12 +48,21 @@ class NothingIsLost(Checker):
     def __init__(self) -> None:
         self._over: set[str] = set()
         self._finished: set[tuple[str, str]] = set()
+        self._runs: dict[tuple[str, str], tuple[HandlerRun, float]] = {}
+
+    def started(self, run: HandlerRun) -> None:
+        """Record the run that counts."""
+        self._finished.discard((run.pool, run.job_id))
+        self._runs[run.pool, run.job_id] = run, self.scene.now_s()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record jobs that may leave Redis."""
         # Kept when the pool crashes: its last exchange may still be on its way.
+        known = self._runs.get((run.pool, run.job_id))
+        if known is None or known[0].number != run.number:
+            return
         kind = promised(error, run.options).kind if error is not None else "dropped"
-        last = kind == "final" or (kind == "plain" and run.fails + 1 >= run.options.max_fails)
+        last = kind == "final" or (kind == "plain" and _is_last(run))
         if kind == "dropped" or (last and run.options.skip_dead):
             self._finished.add((run.pool, run.job_id))
 
@@ -60,6 +73,8 @@ class NothingIsLost(Checker):
     def changed(self, change: RedisChange) -> None:
         """Check all moved jobs."""
         for move in change.moves:
+            if move.left("in progress"):
+                self._let_go(move, change)
             if move.before is None:
                 self._came(move, change)
             elif move.after is None:
@@ -87,11 +102,29 @@ class NothingIsLost(Checker):
             return
         self._over.add(job_id)
         if change.command == "exchange":
-            if (change.pool, job_id) not in self._finished:
-                self.violated("it left Redis though no handler has finished it", job_id)
+            finished = (change.pool, job_id) in self._finished
             self._finished.discard((change.pool, job_id))
+            if not finished and not self._was_given_up(change.pool, job_id):
+                self.violated("it left Redis though no handler has finished it", job_id)
+            self._runs.pop((change.pool, job_id), None)
         elif change.command in _MOVING:
             self.violated(f"{change.command} took it away from {_where(before)}", job_id)
+
+    def _let_go(self, move: Move, change: RedisChange) -> None:
+        """Forget the run of a job that its pool does not hold any more."""
+        assert move.before is not None  # noqa: S101 - it was in progress
+        holder = self.scene.host(move.before.place.pool_id), move.before.job_id
+        if move.after is not None or change.command != "exchange":
+            self._runs.pop(holder, None)
+            self._finished.discard(holder)
+
+    def _was_given_up(self, pool: str, job_id: str) -> bool:
+        """Tell whether a handler that skips the dead set may have been given up for good."""
+        run, since_s = self._runs.get((pool, job_id), (None, 0.0))
+        if run is None or run.options.timeout is None:
+            return False
+        too_long = self.scene.now_s() - since_s >= run.options.timeout
+        return too_long and run.options.skip_dead and _is_last(run)
 
     def at_rest(self) -> None:
         """Check that no job waits for ever."""
@@ -107,10 +140,27 @@ class NothingIsLost(Checker):
                     self.violated(f"it stays {_where(each)} for ever", each.job_id)
 
 
+def _is_last(run: HandlerRun) -> bool:
+    """Tell whether a job has no try left after a run that fails."""
+    return run.fails + 1 >= run.options.max_fails
+
+
 class NothingIsLeft(Checker):
     """At rest, Redis has no traces of pools that are gone or of jobs that have ended."""
 
     rule = "nothing is left behind"
+
+    def __init__(self) -> None:
+        self._ended: dict[str, tuple[str, float]] = {}
+
+    def started(self, run: HandlerRun) -> None:
+        """Record when a worker was busy last."""
+        self._ended[run.worker_id] = run.pool, self.scene.now_s()
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Record when a worker was busy last."""
+        del error
+        self._ended[run.worker_id] = run.pool, self.scene.now_s()
 
     def at_rest(self) -> None:
         """Check pools and the records about jobs."""
@@ -123,6 +173,13 @@ class NothingIsLeft(Checker):
             for job_id in scene.read("HGETALL", key):
                 if not scene.where(job_id.decode()):
                     self.violated(f"a job that has ended is still noted as {what}", job_id.decode())
+        running = {run.worker_id for run in scene.running.values()}
+        for worker, (pool, at_s) in self._ended.items():
+            ago_s = scene.now_s() - at_s
+            if worker in running or not _OBSERVED_S < ago_s < scene.conditions.undisturbed_s(pool):
+                continue
+            if scene.read("EXISTS", keys.worker(worker)):
+                self.violated(f"worker {worker[-6:]} runs nothing and is still observed")
 
 
 def _written(change: RedisChange) -> Iterator[tuple[PlacedJob, Payload]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from workkit.core import job as wire
@@ -11,14 +11,17 @@ from workkit.core.job import Payload
 from workkit.core.options import JobOptions
 from workkit.core.undecodable import restore_undecodable
 from workkit.errors import Undecodable
+from workkit.store.round_trip import Command
 
 __all__ = [
-    "EXPIRED", "HandlerRun", "JobPlace", "Move", "PlaceKind", "PlacedJob", "RedisChange",
-    "identify", "pair_moves",
+    "EXPIRED", "RESTORED", "HandlerRun", "JobPlace", "Move", "PlaceKind", "PlacedJob",
+    "RedisChange", "identify", "pair_moves",
 ]  # fmt: skip
 
 #: The name of the command of a change, if a key has expired.
 EXPIRED: Final = "(expired)"
+#: The name of the command of a change, if Redis has lost its newest writes: all that it still has.
+RESTORED: Final = "(restored)"
 
 PlaceKind = Literal["queued", "in progress", "retry", "scheduled", "dead"]
 
@@ -88,17 +91,31 @@ class Move(NamedTuple):
         """Tell whether the new place is of a kind."""
         return self.after is not None and self.after.place.kind == kind
 
+    def left(self, kind: PlaceKind) -> bool:
+        """Tell whether the old place is of a kind, and the new one is not."""
+        return self.came_from(kind) and not self.went_to(kind)
+
+    @property
+    def was_claimed(self) -> bool:
+        """Whether it went from its queue into progress."""
+        return self.came_from("queued") and self.went_to("in progress")
+
 
 @dataclass(frozen=True, slots=True)
 class RedisChange:
     """The effect of one command.
 
     Attributes:
-        command: The name of the script or command; `EXPIRED` for the expiry of a key.
+        command: The name of the script or command; `EXPIRED` for the expiry or eviction of a key;
+            `RESTORED` when Redis has lost its newest writes.
         pool: The pool that sent it, or "" for a sender outside of all pools.
         clock_s: The time on the sender's wall clock, epoch seconds.
         moves: How it moved jobs.
         keys: The keys that it may have written.
+        sent: The command itself with its arguments, as `workkit.store.calls` reads it; empty for
+            the expiry of a key.
+        lists: Key of a list -> its members before and after, if they or their order have changed.
+            The last member is the next to be claimed.
     """
 
     command: str
@@ -106,6 +123,8 @@ class RedisChange:
     clock_s: float
     moves: Sequence[Move]
     keys: Sequence[bytes]
+    sent: Command = ()
+    lists: Mapping[bytes, tuple[list[bytes], list[bytes]]] = field(default_factory=dict)
 
 
 class HandlerRun(NamedTuple):
@@ -119,6 +138,7 @@ class HandlerRun(NamedTuple):
         fails: How often the job had failed before.
         options: The options of its handler.
         number: The number of this run in the world.
+        worker_id: The worker that runs it.
     """
 
     pool: str
@@ -128,6 +148,7 @@ class HandlerRun(NamedTuple):
     fails: int
     options: JobOptions
     number: int
+    worker_id: str = ""
 
 
 def identify(raw: bytes) -> tuple[str, Payload | None]:

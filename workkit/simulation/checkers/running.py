@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import HandlerRun, RedisChange
+from workkit.simulation.checkers.moves import RESTORED, HandlerRun, RedisChange
 
 __all__ = [
     "ClaimsAreTakenUp",
@@ -96,7 +96,7 @@ class ClaimsAreTakenUp(Checker):
             wait = None
             if before is not None and before.place.kind == "in progress":
                 wait = self._waiting.get(before.place.pool_id, {}).pop(before.job_id, None)
-            elif move.went_to("in progress"):
+            elif move.went_to("in progress") and change.command != RESTORED:
                 wait = _UnstartedClaim(self.scene.now_s())
             if wait is not None and after is not None and after.place.kind == "in progress":
                 self._waiting.setdefault(after.place.pool_id, {})[after.job_id] = wait
@@ -125,6 +125,10 @@ class ClaimsAreTakenUp(Checker):
         for pool_id, waiting in self._waiting.items():
             if self.scene.host(pool_id) == run.pool:
                 waiting.pop(run.job_id, None)
+
+    def wiped(self) -> None:
+        """Forget all claims: their jobs are lost, or run already."""
+        self._waiting.clear()
 
     def crashed(self, pool: str) -> None:
         """Forget the claims of a process that is gone."""

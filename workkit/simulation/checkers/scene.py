@@ -8,8 +8,10 @@ from typing import Any, Protocol, TypeAlias
 
 from workkit.core.job import Payload
 from workkit.engine.handling.execution import Execution
+from workkit.simulation.checkers.conditions import Conditions
 from workkit.simulation.checkers.moves import (
     EXPIRED,
+    RESTORED,
     HandlerRun,
     JobPlace,
     PlacedJob,
@@ -35,6 +37,10 @@ class Watcher(Protocol):
     def watch(self, scene: Scene) -> None:
         """Attach the scene; called once."""
 
+    def hears(self, what: str) -> bool:
+        """Tell whether it has a method of its own for something that it may be told."""
+        ...
+
 
 class Scene:
     """The contents of Redis and the running handlers; passes every change on to checkers.
@@ -43,9 +49,11 @@ class Scene:
         clock_s: Returns the time on a pool's wall clock, epoch seconds; for "" the true time.
         limit_of: Returns the limit that pools declare for a job.
         now_s: Returns the seconds since the world began.
+        conditions: The processes of the pools, and the faults that strike them.
 
     Attributes:
         keys: The namespace.
+        conditions: The processes of the pools, and the faults that strike them.
         jobs: Job id -> the job in each of its places.
         running: The running handlers, by number.
         violation: The first broken rule, or None.
@@ -60,8 +68,10 @@ class Scene:
         clock_s: Callable[[str], float],
         limit_of: Callable[[str], int],
         now_s: Callable[[], float],
+        conditions: Conditions,
     ) -> None:
         self.keys = keys
+        self.conditions = conditions
         self.jobs: dict[str, list[PlacedJob]] = {}
         self.running: dict[int, HandlerRun] = {}
         self.violation: Violation | None = None
@@ -70,11 +80,14 @@ class Scene:
         self._server = server
         self._clock_s = clock_s
         self._contents: dict[bytes, dict[bytes, float]] = {}
+        self._orders: dict[bytes, list[bytes]] = {}
         self._places: dict[bytes, JobPlace | None] = {}
         self._known: _Known = {}
         self._hosts: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
         self._runs: dict[int, HandlerRun] = {}
         self._next_number = 0
+        self._heard: dict[str, list[Callable[..., object]]] = {}
         self._checkers = list(checkers)
         for checker in self._checkers:
             checker.watch(self)
@@ -113,6 +126,19 @@ class Scene:
         """Return the name of the pool that has or had an id; "" for an unknown id."""
         return self._hosts.get(pool_id, "")
 
+    def pool_id(self, name: str) -> str:
+        """Return the id under which a pool has registered last; "" before."""
+        return self._ids.get(name, "")
+
+    def longest_undisturbed_s(self) -> float:
+        """Return for how long one of the running pools has had no fault, seconds; 0 for none."""
+        conditions = self.conditions
+        return max(map(conditions.undisturbed_s, conditions.running()), default=0.0)
+
+    def identify(self, raw: bytes) -> str:
+        """Return the id of a job from its bytes."""
+        return self._standing(raw, JobPlace("queued"), 0.0).job_id
+
     def queues(self) -> list[str]:
         """Return the names of all queues that have ever held jobs."""
         places = (place for place in self._places.values() if place is not None)
@@ -141,12 +167,14 @@ class Scene:
         pool = "" if host is None else host.name
         if command == "register":
             self._hosts[str(sent[2 + sent[1]])] = pool
+            self._ids[pool] = str(sent[2 + sent[1]])
         gone: list[PlacedJob] = []
         came: list[PlacedJob] = []
+        lists: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
         for key in keys:
             place = self._place(key)
             if place is not None:
-                self._compare(key, place, gone, came)
+                self._compare(key, place, gone, came, lists)
         for each in gone:
             standings = self.jobs[each.job_id]
             standings.remove(each)
@@ -155,7 +183,8 @@ class Scene:
         for each in came:
             self.jobs.setdefault(each.job_id, []).append(each)
         moves = pair_moves(gone, came) if gone or came else ()
-        self._tell("changed", RedisChange(command, pool, self._clock_s(pool), moves, keys))
+        change = RedisChange(command, pool, self._clock_s(pool), moves, keys, sent, lists)
+        self._tell("changed", change)
 
     def _place(self, key: bytes) -> JobPlace | None:
         try:
@@ -178,10 +207,23 @@ class Scene:
         return JobPlace("queued", queue) if queue is not None else None
 
     def _compare(
-        self, key: bytes, place: JobPlace, gone: list[PlacedJob], came: list[PlacedJob]
+        self,
+        key: bytes,
+        place: JobPlace,
+        gone: list[PlacedJob],
+        came: list[PlacedJob],
+        lists: dict[bytes, tuple[list[bytes], list[bytes]]],
     ) -> None:
         before = self._contents.get(key, {})
-        after = self._content(key, is_list=bool(place.queue))
+        if place.queue:
+            order_before, order = self._orders.get(key, []), self._read_list(key)
+            if order == order_before:
+                return
+            lists[key] = order_before, order
+            self._orders[key] = order
+            after: dict[bytes, float] = dict(Counter(order))
+        else:
+            after = self._read_set(key)
         if before == after:
             return
         self._contents[key] = after
@@ -197,10 +239,11 @@ class Scene:
         for raw, score in after.items() - before.items():
             came.append(self._standing(raw, place, score))
 
-    def _content(self, key: bytes, *, is_list: bool) -> dict[bytes, float]:
-        if is_list:
-            raws = self._server.peek(("LRANGE", key, 0, -1))
-            return dict(Counter(raws)) if isinstance(raws, list) else {}
+    def _read_list(self, key: bytes) -> list[bytes]:
+        raws = self._server.peek(("LRANGE", key, 0, -1))
+        return list(raws) if isinstance(raws, list) else []
+
+    def _read_set(self, key: bytes) -> dict[bytes, float]:
         found = self._server.peek(("ZRANGE", key, 0, -1, "WITHSCORES"))
         if not isinstance(found, list):
             return {}
@@ -220,8 +263,14 @@ class Scene:
     def wiped(self) -> None:
         """Forget everything, and tell the checkers that the server has lost its data."""
         self._contents.clear()
+        self._orders.clear()
         self.jobs.clear()
         self._tell("wiped")
+
+    def rolled_back(self) -> None:
+        """Tell the checkers that the server has lost its data, and then what it has again."""
+        self.wiped()
+        self.wrote(None, (RESTORED,), [key for key, place in self._places.items() if place])
 
     # Called for handlers.
 
@@ -231,7 +280,7 @@ class Scene:
         payload = execution.payload
         run = HandlerRun(
             pool, payload.name, payload.id, execution.job.args, payload.fails, execution.options,
-            self._next_number,
+            self._next_number, execution.worker_id,
         )  # fmt: skip
         self._runs[id(execution)] = self.running[run.number] = run
         self._tell("started", run)
@@ -247,6 +296,14 @@ class Scene:
         self.running = {number: run for number, run in self.running.items() if run.pool != pool}
         self._tell("crashed", pool)
 
+    def left(self, pool: str) -> None:
+        """Tell the checkers that a pool's process has ended by itself."""
+        self._tell("left", pool)
+
+    def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
+        """Tell the checkers that a pool calls the hooks of an event."""
+        self._tell("told", pool, event, arguments)
+
     def come_to_rest(self) -> None:
         """Tell the checkers that the world should be at rest."""
         self._tell("at_rest")
@@ -255,8 +312,16 @@ class Scene:
         if self.violation is not None:
             return
         try:
-            for checker in self._checkers:
-                getattr(checker, what)(*arguments)
+            for hear in self._hearers(what):
+                hear(*arguments)
         except Violation as violation:
             # Not raised here, because a handler or a pool would treat it as its own error.
             self.violation = violation
+
+    def _hearers(self, what: str) -> list[Callable[..., object]]:
+        """Return the methods of the checkers that want to be told of something."""
+        known = self._heard.get(what)
+        if known is None:
+            known = [getattr(each, what) for each in self._checkers if each.hears(what)]
+            self._heard[what] = known
+        return known

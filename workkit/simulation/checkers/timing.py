@@ -1,31 +1,46 @@
-"""Checkers of retries, dead jobs, due times, reaping and cron slots."""
+"""Checkers of retries, dead jobs, due times and reaping."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from workkit.core.job import PERIODIC, Payload
+from workkit.core.backoff import MAX_DELAY_S
+from workkit.core.job import Payload
 from workkit.core.options import JobOptions
+from workkit.errors import JobTimeout
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.claims import TakenSlots
-from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
+from workkit.simulation.checkers.moves import RESTORED, HandlerRun, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.verdicts import PLAIN, Promise, promised
 
-__all__ = [
-    "CronSlots", "DueJobsMove", "NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules",
-]  # fmt: skip
+__all__ = ["NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules"]
 
 #: A pool is dead when its heartbeat has not changed for this long, seconds.
 _DEAD_S: Final = 12.0
 #: The tolerance for the clocks of two hosts: a second, and a second for rounding, seconds.
 _NEAR_S: Final = 2.0
-#: A pool whose heartbeats are at most this far apart was there all the time, seconds.
-_STEADY_S: Final = 5.0
+#: A pool has compared its clock with the server's after this long, seconds.
+_CLOCK_S: Final = 45.0
 #: A job dies at this many recoveries from dead pools.
 _RECOVERIES: Final = 3
+
+
+class _Failure(NamedTuple):
+    """A failed run.
+
+    Attributes:
+        options: The options of its handler.
+        promise: What becomes of the job.
+        error: The error of the handler; None if it may have been given up.
+    """
+
+    options: JobOptions
+    promise: Promise
+    error: BaseException | None
 
 
 class RetriesKeepTheRules(Checker):
@@ -33,7 +48,8 @@ class RetriesKeepTheRules(Checker):
 
     A failure counts one. A job dies after its last try, or when its pools have died with it too
     often, or at once when no handler exists for it. Where the exception of its handler decides,
-    that happens: see `promised`.
+    that happens: see `promised`. Where two calls of a job's backoff agree, the retry is due exactly
+    then. A job that skips the dead set is never dead. A job says with what error it has failed.
 
     Args:
         backoff: Job name -> minimum and maximum seconds between a failure and the next try, for
@@ -44,20 +60,21 @@ class RetriesKeepTheRules(Checker):
 
     def __init__(self, backoff: Mapping[str, tuple[float, float]] | None = None) -> None:
         self._backoff = dict(backoff or {})
-        self._failed: dict[tuple[str, str], tuple[JobOptions, Promise]] = {}
+        self._failed: dict[tuple[str, str], _Failure] = {}
         self._newest: dict[tuple[str, str], int] = {}
         self._recoveries: Counter[str] = Counter()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record a failed run; its exchange may reach Redis even after a crash."""
         if error is not None and self._newest.get((run.pool, run.job_id)) == run.number:
-            self._failed[run.pool, run.job_id] = run.options, promised(error, run.options)
+            failure = _Failure(run.options, promised(error, run.options), error)
+            self._failed[run.pool, run.job_id] = failure
 
     def started(self, run: HandlerRun) -> None:
         """Record a handler with a timeout: it may be given up without an end."""
         self._newest[run.pool, run.job_id] = run.number
         if run.options.timeout is not None:
-            self._failed[run.pool, run.job_id] = run.options, PLAIN
+            self._failed[run.pool, run.job_id] = _Failure(run.options, PLAIN, None)
 
     def wiped(self) -> None:
         """Forget how often jobs were recovered, as Redis has."""
@@ -65,6 +82,9 @@ class RetriesKeepTheRules(Checker):
 
     def changed(self, change: RedisChange) -> None:
         """Check retries and deaths."""
+        if change.command == RESTORED:
+            counts = self.scene.read("HGETALL", self.scene.keys.recoveries)
+            self._recoveries.update({job.decode(): int(count) for job, count in counts.items()})
         for move in change.moves:
             before, after = move.before, move.after
             if before is None or after is None or before.job is None or after.job is None:
@@ -93,7 +113,7 @@ class RetriesKeepTheRules(Checker):
             if "stray job" not in job.last_err and "undecodable" not in job.last_err:
                 self.violated("it is dead though it has not failed", move.job_id)
             return
-        options, promise = failed
+        promise = failed.promise
         if promise.kind == "dropped":
             self.violated("it stays though its handler has discarded it", job.id)
         if promise.kind == "postponed":
@@ -102,32 +122,71 @@ class RetriesKeepTheRules(Checker):
             return
         if job.fails != before.fails + 1:
             self.violated(f"a failure took its fails from {before.fails} to {job.fails}", job.id)
+        self._described(job, failed.error, pool)
         if after.place.kind == "retry":
-            self._tried_again(after, job, options, promise)
-        elif job.fails < options.max_fails and promise.kind != "final":
+            self._tried_again(after, job, failed)
+        else:
+            self._dead(job, failed)
+
+    def _dead(self, job: Payload, failed: _Failure) -> None:
+        options = failed.options
+        if options.skip_dead:
+            self.violated("it is dead though it skips the dead set", job.id)
+        if job.fails < options.max_fails and failed.promise.kind != "final":
             self.violated(f"it is dead after {job.fails} of {options.max_fails} tries", job.id)
 
-    def _tried_again(
-        self, after: PlacedJob, job: Payload, options: JobOptions, promise: Promise
-    ) -> None:
+    def _described(self, job: Payload, error: BaseException | None, pool: str) -> None:
+        """Check that a job says when and with what error it has failed."""
+        if self.scene.conditions.undisturbed_s(pool) > _CLOCK_S:
+            ago_s = self.scene.true_s() - job.failed_at
+            if abs(ago_s) > _NEAR_S + 10 * self.scene.conditions.slowness_s():
+                self.violated(f"it says that it has failed {ago_s:g} s ago", job.id)
+        said = job.last_err.partition("\n")[0]
+        if error is None or isinstance(error, (JobTimeout, asyncio.CancelledError)):
+            if not said:
+                self.violated("it has failed, and does not say why", job.id)
+        elif type(error).__name__ not in said:
+            self.violated(f"it has failed with {error!r} and says {said!r}", job.id)
+
+    def _tried_again(self, after: PlacedJob, job: Payload, failed: _Failure) -> None:
+        options, promise = failed.options, failed.promise
         if promise.kind == "final":
             self.violated("it is to be tried again though it has failed for good", job.id)
         if job.fails >= options.max_fails:
             self.violated(f"it is to be tried again after {job.fails} tries", job.id)
-        least, most = self._bounds(job, options)
+        least, most = self._bounds(after, job, failed)
         if promise.in_s is not None:
             least = most = math.ceil(promise.in_s)
         delay_s = after.score - job.failed_at
         if not least <= delay_s <= most:
             self.violated(f"it waits {delay_s:g} s, not {least:g} to {most:g} s", job.id)
 
-    def _bounds(self, job: Payload, options: JobOptions) -> tuple[float, float]:
+    def _bounds(self, after: PlacedJob, job: Payload, failed: _Failure) -> tuple[float, float]:
         if job.name in self._backoff:
             return self._backoff[job.name]
-        if options.backoff is not None:
-            return 0.0, float("inf")
+        if failed.options.backoff is not None:
+            exact = _exact_s(failed, job, after.raw)
+            return (0.0, math.inf) if exact is None else (exact, exact)
         least = job.fails**4 + 15
         return least, least + 29 * (job.fails + 1)
+
+
+def _exact_s(failed: _Failure, job: Payload, raw: bytes) -> float | None:
+    """Return what two calls of a job's backoff agree on, seconds; None if they do not."""
+    backoff: Any = failed.options.backoff
+    needed = [
+        each
+        for each in inspect.signature(backoff).parameters.values()
+        if each.default is each.empty and each.kind <= each.POSITIONAL_OR_KEYWORD
+    ]
+    if len(needed) > 1 and failed.error is None:
+        return None
+    arguments = (failed.error,) if len(needed) > 1 else ()
+    try:
+        first, second = (float(backoff(job.job(raw), *arguments)) for _ in range(2))
+    except Exception:  # noqa: BLE001 - the default backoff takes the place of a broken one
+        return None
+    return math.ceil(first) if first == second and 0 <= first < MAX_DELAY_S else None
 
 
 class NothingEarly(Checker):
@@ -144,55 +203,6 @@ class NothingEarly(Checker):
                 early_s = move.before.score - self.scene.true_s()
                 if early_s > _NEAR_S:
                     self.violated(f"it is queued {early_s:g} s before it is due", move.job_id)
-
-
-class DueJobsMove(Checker):
-    """A due job goes to its queue within some seconds, while heartbeats of a pool arrive.
-
-    This is not one of the rules of every world: a network that swallows announcements, or a server
-    that refuses writes, holds up due jobs for longer.
-
-    Args:
-        within_s: How many seconds.
-    """
-
-    rule = "due jobs move while a pool lives"
-
-    def __init__(self, within_s: float = 10.0) -> None:
-        self._within_s = within_s
-        self._came_s: dict[str, float] = {}
-        self._beats: dict[str, tuple[float, float]] = {}  # pool -> since when, the newest
-
-    def changed(self, change: RedisChange) -> None:
-        """Record heartbeats and new jobs, and look for a job that is late."""
-        now_s = self.scene.now_s()
-        if change.command in {"beat", "register"}:
-            since_s, last_s = self._beats.get(change.pool, (now_s, now_s))
-            self._beats[change.pool] = (since_s if now_s - last_s <= _STEADY_S else now_s, now_s)
-        for move in change.moves:
-            if move.went_to("scheduled") or move.went_to("retry"):
-                self._came_s[move.job_id] = now_s
-        for standings in self.scene.jobs.values():
-            for each in standings:
-                if each.place.kind in {"scheduled", "retry"}:
-                    self._look(each, now_s)
-
-    def _look(self, job: PlacedJob, now_s: float) -> None:
-        came_s = self._came_s.get(job.job_id, now_s)
-        late_s = min(now_s - came_s, self.scene.true_s() - job.score)
-        if late_s <= self._within_s:
-            return
-        for pool, (since_s, last_s) in self._beats.items():
-            if since_s <= now_s - late_s and now_s - last_s <= _STEADY_S:
-                self.violated(f"{pool} lives, and it is {late_s:.1f} s late", job.job_id)
-
-    def crashed(self, pool: str) -> None:
-        """Forget the heartbeats of a crashed process."""
-        self._beats.pop(pool, None)
-
-    def wiped(self) -> None:
-        """Forget the jobs, as Redis has."""
-        self._came_s.clear()
 
 
 class NobodyAliveIsReaped(Checker):
@@ -224,50 +234,3 @@ class NobodyAliveIsReaped(Checker):
             self.violated(
                 f"its pool {pool_id[-6:]} lost it {silent_s:.3f} s after a heartbeat", move.job_id
             )
-
-
-class CronSlots(Checker):
-    """A slot that has run never runs again, even if somebody adds a copy of it.
-
-    `TakenSlots` describes the only exception.
-    """
-
-    rule = "a cron slot runs once"
-
-    def __init__(self) -> None:
-        self._taken = TakenSlots()
-        self._succeeded: set[tuple[str, str]] = set()
-        self._done: set[str] = set()
-
-    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
-        """Record slots that have run."""
-        if error is None and run.job_id.startswith(PERIODIC):
-            self._succeeded.add((run.pool, run.job_id))
-
-    def changed(self, change: RedisChange) -> None:
-        """Record claims of slots, and slots that were settled by the pool that ran them."""
-        self._taken.changed(self.scene, change, self._done)
-        if change.command != "exchange":
-            return
-        for move in change.moves:
-            ours = change.pool, move.job_id
-            settled = move.came_from("in progress") and move.after is None
-            if settled and ours in self._succeeded:
-                self._succeeded.discard(ours)
-                self._done.add(move.job_id)
-
-    def crashed(self, pool: str) -> None:
-        """Forget a crashed process: slots that it ran without settling them run again elsewhere."""
-        self._taken.crashed(pool)
-        self._succeeded = {each for each in self._succeeded if each[0] != pool}
-
-    def started(self, run: HandlerRun) -> None:
-        """Check that the slot has not run before."""
-        excused = self._taken.excuse(run)
-        if run.job_id in self._done and not run.fails and not excused:
-            self.violated(f"{run.pool} runs it again", run.job_id)
-
-    def wiped(self) -> None:
-        """Forget which slots have run, as Redis has."""
-        self._done.clear()
-        self._succeeded.clear()

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
 from workkit.core.job import Payload, has_run
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import EXPIRED, Move, PlacedJob, RedisChange, identify
+from workkit.store.calls.enqueue import read_written
 
 __all__ = ["UniqueKeysHold"]
 
 _DAY_S: Final = 86_400
+#: The tolerance for the clocks of two hosts and for rounding, seconds.
+_NEAR_S: Final = 3
 
 
 class UniqueKeysHold(Checker):
     """A unique key exists exactly as long as its job waits, and only one job has it.
 
-    A job waits until it begins; with `until="done"`, until it is done or dead. A key that expired a
-    day after its job was due belongs to no job until that job has ended. A refused duplicate does
-    not prolong the key, but its args replace the args of the waiting job.
+    The key ends a day after its job is due. A job waits until it begins; with `until="done"`, until
+    it is done or dead. A key that expired a day after its job was due belongs to no job until that
+    job has ended. A refused duplicate does not prolong the key, but its args replace the args of
+    the waiting job.
     """
 
     rule = "a unique key is held by the one job that waits"
@@ -41,20 +46,24 @@ class UniqueKeysHold(Checker):
             concerned |= written & self._owners.keys()
         for key in concerned:
             if change.command == "enqueue_unique":
-                self._accepted_or_refused(key, accepted=bool(change.moves))
+                self._accepted_or_refused(key, change)
             elif change.command == "begin":
                 self._begun(key)
             elif change.command == "revive":  # an operator's retry takes the key for a new day
                 self._ends[key] = self.scene.ends_s(key.encode())
             self._look(key, change.command)
 
-    def _accepted_or_refused(self, key: str, *, accepted: bool) -> None:
+    def _accepted_or_refused(self, key: str, change: RedisChange) -> None:
         """Check when the key expires, and record the job that should run."""
-        ends_s = self.scene.ends_s(key.encode())
-        if accepted and ends_s < self.scene.now_s() + _DAY_S - 1:
-            self.violated(f"{key!r} lives for less than a day")
-        if not accepted and ends_s > self._ends.get(key, ends_s):
-            self.violated(f"a refused duplicate makes {key!r} live longer")
+        ends_s, now_s = self.scene.ends_s(key.encode()), self.scene.now_s()
+        if change.moves:
+            due_s = read_written(change.sent)[0].run_at_s
+            waits_s = 0.0 if due_s is None else max(due_s - self.scene.true_s(), 0.0)
+            lives_s = ends_s - now_s
+            if not -_NEAR_S <= lives_s - _DAY_S - waits_s <= _NEAR_S:
+                self.violated(f"{key!r} lives for {lives_s:g} s, its job waits for {waits_s:g} s")
+        elif ends_s != self._ends.get(key, ends_s):
+            self.violated(f"a refused duplicate makes {key!r} live longer, or shorter")
         self._ends[key] = ends_s
         value = self.scene.read("GET", key.encode())
         self._values[key] = value if isinstance(value, bytes) else b""
@@ -87,6 +96,8 @@ class UniqueKeysHold(Checker):
         if len(waiting) > 1:
             self.violated(f"after {command} two jobs wait with {key!r}", waiting[1])
         there = bool(self.scene.read("EXISTS", key.encode()))
+        if there and self.scene.ends_s(key.encode()) == math.inf:
+            self.violated(f"{command} left {key!r} without an end", next(iter(owners), ""))
         if there and not waiting:
             self.violated(f"{command} left {key!r} behind", next(iter(owners), ""))
         if waiting and not there:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from workkit.core.text import counted
 from workkit.errors import InvalidOption
 from workkit.simulation.checkers import Checker, all_checkers
+from workkit.simulation.exploration.coverage import Coverage, Guide, Seed, read_seed
 from workkit.simulation.exploration.parallel import play_all
 from workkit.simulation.exploration.playing import (
     DEFAULT_FAULTS,
@@ -25,7 +26,15 @@ from workkit.simulation.exploration.shrinking import shrink
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.running import NothingRan
 
-__all__ = ["Explored", "ScenarioFailed", "crash_points", "explore", "report", "sweep_crashes"]
+__all__ = [
+    "Explored",
+    "ScenarioFailed",
+    "crash_points",
+    "explore",
+    "play_guided",
+    "report",
+    "sweep_crashes",
+]
 
 _BACK_AFTER_S: Final = 2.0
 _SHOWN: Final = 25
@@ -42,21 +51,39 @@ class Explored:
         jobs: How many handlers were started in them.
         faults: How many faults happened.
         virtual_s: How much virtual time passed, seconds.
+        states: How many abstract states they reached; see `StateWatch`.
+        last_new: The seed of the world that last reached a new one.
+        unseen: About how many states no world has reached; see `Coverage.unseen`.
     """
 
     worlds: int = 0
     jobs: int = 0
     faults: int = 0
     virtual_s: float = 0.0
+    states: int = 0
+    last_new: str = ""
+    unseen: int = 0
 
     def plus(self, outcome: PlayResult) -> Explored:
         """Return the sum including another world."""
-        return Explored(
-            self.worlds + 1,
-            self.jobs + outcome.jobs,
-            self.faults + outcome.faults,
-            self.virtual_s + outcome.virtual_s,
+        return replace(
+            self,
+            worlds=self.worlds + 1,
+            jobs=self.jobs + outcome.jobs,
+            faults=self.faults + outcome.faults,
+            virtual_s=self.virtual_s + outcome.virtual_s,
         )
+
+    def covering(self, coverage: Coverage) -> Explored:
+        """Return the same with the states that were reached."""
+        return replace(
+            self, states=len(coverage), last_new=coverage.last_new, unseen=coverage.unseen
+        )
+
+    def coverage(self) -> str:
+        """Return the states that were reached as text."""
+        newest = self.last_new or "-"
+        return f"{self.states:,} states, last new at seed {newest}, about {self.unseen:,} unseen"
 
 
 class ScenarioFailed(AssertionError):
@@ -75,7 +102,7 @@ class ScenarioFailed(AssertionError):
 
 def explore(
     scenario: Scenario,
-    seeds: Iterable[int] = range(100),
+    seeds: Iterable[int | str] = range(100),
     *,
     faults: Faults | None = DEFAULT_FAULTS,
     checkers: Sequence[Checker] | None = None,
@@ -85,11 +112,16 @@ def explore(
     server: Any = None,
     processes: int | None = None,
     progress: OnPlayed | None = None,
+    guided: bool = True,
 ) -> Explored:
     """Play a scenario with many seeds until a rule is broken.
 
     Each seed draws rates and times of faults. After `trouble_s` the faults end, and the world must
     come to rest within `settle_s`. Checkers watch throughout.
+
+    As many worlds are played as there are seeds. If there are more than 16, seeds that reach new
+    abstract states get more turns, in which a few of their faults are changed, at the expense of
+    the last seeds.
 
         def mails(sim):
             for _ in range(2):
@@ -100,12 +132,13 @@ def explore(
         def test_no_mail_is_lost():
             explore(mails, seeds=range(200))
 
-    The environment variable `WORKKIT_SEEDS` replaces the seeds: one, such as `41`, or many, such
-    as `0-999`. The pytest plugin sets it for `--workkit-seed` and `--workkit-seeds`.
+    The environment variable `WORKKIT_SEEDS` replaces the seeds: one, such as `41` or the variant
+    `41.3`, or many, such as `0-999`. The pytest plugin sets it for `--workkit-seed` and
+    `--workkit-seeds`.
 
     Args:
         scenario: Builds a world: adds pools, enqueues jobs, plans further events.
-        seeds: The seeds.
+        seeds: The seeds: numbers, or variants that a failure names, such as "41.3".
         faults: The maximum rates of faults; each seed draws its own rates below these.
         checkers: The checkers; `all_checkers()` by default.
         only_faults: The faults that happen, by their indexes, to reproduce a failure.
@@ -115,11 +148,13 @@ def explore(
         processes: How many worlds are played at once; by default one per core. If the scenario is
             not a function of a module, or `server` is given, one at a time.
         progress: Called after each world.
+        guided: Whether seeds that reach new states get more turns. False: each seed gets one.
 
     Returns:
-        The totals of the played worlds.
+        The totals of the played worlds, with the number of states that they reached.
 
     Raises:
+        InvalidOption: A seed is neither a number nor a variant.
         ScenarioFailed: A rule is broken. The message has the seed, the rule, the necessary faults,
             the timeline, and the line that reproduces it.
     """
@@ -128,11 +163,51 @@ def explore(
         settle_s, server,
     )  # fmt: skip
     only = None if only_faults is None else tuple(only_faults)
-    cases = [WorldCase(seed, only=only) for seed in _chosen_seeds(seeds)]
-    return _play_until_failure(settings, cases, processes, progress)
+    coverage, explored = Coverage(), Explored()
+    chosen = [read_seed(seed) for seed in _chosen_seeds(seeds)]
+    played = play_guided(settings, chosen, coverage, only=only, processes=processes, varies=guided)
+    for outcome in played:
+        explored = explored.plus(outcome)
+        _go_on(settings, outcome, explored, progress)
+    _warn_if_nothing_ran(settings, explored)
+    return explored.covering(coverage)
 
 
-def _chosen_seeds(seeds: Iterable[int]) -> Iterable[int]:
+def play_guided(
+    settings: PlaySettings,
+    seeds: Sequence[Seed],
+    coverage: Coverage,
+    *,
+    only: tuple[int, ...] | None = None,
+    processes: int | None = None,
+    varies: bool = True,
+) -> Iterator[PlayResult]:
+    """Play worlds, and give more turns to seeds that reach new states.
+
+    Args:
+        settings: How they are played.
+        seeds: The seeds.
+        coverage: Receives the states that are reached.
+        only: The faults that happen, by their indexes; None for all.
+        processes: As for `explore`.
+        varies: Whether seeds get more turns; see `Guide`.
+    """
+    guide = Guide(seeds, coverage, varies=varies and only is None)
+    results: dict[Seed, PlayResult] = {}
+
+    def rounds() -> Iterator[list[WorldCase]]:
+        for chosen in guide.rounds():
+            results.clear()
+            yield [WorldCase(each.seed, only=only, variants=each.variants) for each in chosen]
+            for seed in chosen:  # in their order, so that it does not matter who ends first
+                guide.learn(seed, results[seed].states)
+
+    for outcome in play_all(settings, rounds(), count=len(seeds), processes=processes):
+        results[Seed(outcome.case.seed, outcome.case.variants)] = outcome
+        yield outcome
+
+
+def _chosen_seeds(seeds: Iterable[int | str]) -> Iterable[int | str]:
     """Return the seeds that the environment chooses, or else these.
 
     Raises:
@@ -142,9 +217,14 @@ def _chosen_seeds(seeds: Iterable[int]) -> Iterable[int]:
     if not text:
         return seeds
     first, dash, last = text.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise InvalidOption(f"WORKKIT_SEEDS is a seed or a range such as 0-999, not {text!r}")
-    return range(int(first), int(last if dash else first) + 1)
+    if not dash and all(part.isdecimal() for part in text.split(".")):
+        return [text]
+    if not (first.isdecimal() and last.isdecimal()):
+        raise InvalidOption(
+            "WORKKIT_SEEDS is a seed, a variant such as 41.3 or a range such as 0-999, "
+            f"not {text!r}"
+        )
+    return range(int(first), int(last) + 1)
 
 
 def sweep_crashes(
@@ -183,8 +263,12 @@ def sweep_crashes(
     settings = PlaySettings(
         scenario, None, all_checkers() if checkers is None else list(checkers), for_s, settle_s
     )
-    cases = list(crash_points(settings, seed, every))
-    return _play_until_failure(settings, cases, processes, progress)
+    cases, explored = list(crash_points(settings, seed, every)), Explored()
+    for outcome in play_all(settings, [cases], count=len(cases), processes=processes):
+        explored = explored.plus(outcome)
+        _go_on(settings, outcome, explored, progress)
+    _warn_if_nothing_ran(settings, explored)
+    return explored
 
 
 def crash_points(settings: PlaySettings, seed: int, every: int = 1) -> Iterator[WorldCase]:
@@ -203,20 +287,22 @@ def crash_points(settings: PlaySettings, seed: int, every: int = 1) -> Iterator[
             yield WorldCase(seed, (Fault("crash", 0.0, pool, after=at, for_s=_BACK_AFTER_S),))
 
 
-def _play_until_failure(
-    settings: PlaySettings,
-    cases: Sequence[WorldCase],
-    processes: int | None,
-    progress: OnPlayed | None,
-) -> Explored:
-    explored = Explored()
-    for outcome in play_all(settings, cases, count=len(cases), processes=processes):
-        explored = explored.plus(outcome)
-        if progress is not None:
-            progress(outcome)
-        if outcome.failure is not None:
-            failure = shrink(settings, outcome.failure)
-            raise ScenarioFailed(failure, report(failure), explored)
+def _go_on(
+    settings: PlaySettings, outcome: PlayResult, explored: Explored, progress: OnPlayed | None
+) -> None:
+    """Report a world.
+
+    Raises:
+        ScenarioFailed: It broke a rule.
+    """
+    if progress is not None:
+        progress(outcome)
+    if outcome.failure is not None:
+        failure = shrink(settings, outcome.failure)
+        raise ScenarioFailed(failure, report(failure), explored)
+
+
+def _warn_if_nothing_ran(settings: PlaySettings, explored: Explored) -> None:
     if explored.worlds and not explored.jobs:
         warnings.warn(
             f"no handler has started in {counted(explored.worlds, 'world')} of "
@@ -225,7 +311,6 @@ def _play_until_failure(
             NothingRan,
             stacklevel=3,
         )
-    return explored
 
 
 def report(failure: Failure, again: str = "") -> str:
@@ -237,7 +322,7 @@ def report(failure: Failure, again: str = "") -> str:
     faults = failure.faults
     subject = f"job {failure.job_id}: " if failure.job_id else ""
     lines = [
-        f'seed {failure.case.seed}: "{failure.rule}" does not hold',
+        f'seed {failure.case.name}: "{failure.rule}" does not hold',
         f"  {subject}{failure.what}",
         "",
         f"Necessary faults, of {len(failure.plan)}:" if faults else "It needs no faults.",
@@ -257,4 +342,5 @@ def _again_in_python(failure: Failure) -> str:
     if case.plan is not None:
         return f"Simulation({case.seed}, faults={list(case.plan)!r}, checkers=all_checkers())"
     only = "" if case.only is None else f", only_faults={list(case.only)}"
-    return f"explore(SCENARIO, seeds=[{case.seed}]{only})"
+    seed = f'"{case.name}"' if case.variants else case.name
+    return f"explore(SCENARIO, seeds=[{seed}]{only})"

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
@@ -28,13 +28,17 @@ _settings: PlaySettings | None = None
 
 
 def play_all(
-    settings: PlaySettings, cases: Iterable[WorldCase], *, count: int, processes: int | None = None
+    settings: PlaySettings,
+    rounds: Iterable[Sequence[WorldCase]],
+    *,
+    count: int,
+    processes: int | None = None,
 ) -> Iterator[PlayResult]:
     """Play worlds, and yield the result of each when it ends.
 
     Args:
         settings: How they are played.
-        cases: The worlds.
+        rounds: The worlds. A round is asked for when all results of the one before were taken.
         count: About how many worlds there are.
         processes: How many processes play them; by default one per core, or only this process if
             there are few worlds or the scenario is not a function of a module.
@@ -42,17 +46,18 @@ def play_all(
     packed = _pack(settings) if processes != 1 and (processes or count >= _FEW) else None
     if packed is None:
         with _Quiet():
-            for case in cases:
-                yield play(settings, case)
+            for cases in rounds:
+                for case in cases:
+                    yield play(settings, case)
         return
     workers = min(processes or os.cpu_count() or 1, count)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_prepare, initargs=packed
     ) as pool:
-        left = iter(cases)
         try:
-            yield from _in_turn(pool.submit, left, workers * _AHEAD)
+            for cases in rounds:
+                yield from _in_turn(pool.submit, iter(cases), workers * _AHEAD)
         finally:
             pool.shutdown(cancel_futures=True)
 

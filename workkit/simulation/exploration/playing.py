@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from workkit.simulation.checkers import Checker, Violation, all_checkers
+from workkit.simulation.exploration.coverage import Seed, StateWatch
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.simulation import START_S, Simulation
 from workkit.simulation.trace import Trace
@@ -27,11 +28,12 @@ __all__ = [
 #: Builds a world: adds pools, enqueues jobs, plans further events.
 Scenario: TypeAlias = Callable[[Simulation], Any]
 
-#: The maximum rates of faults by default, per hour. Redis is not wiped: then jobs are lost, and no
-#: rule could hold.
+#: The maximum rates of faults by default, per hour. Redis keeps its data: if it loses accepted
+#: jobs, scenarios that wait for them do not come to rest.
 DEFAULT_FAULTS: Final = Faults(
-    crash=40, lose=80, drop=80, freeze=25, step=12, slow=25, cut=25, away=20, oom=15, readonly=10
-)
+    crash=40, lose=80, drop=80, freeze=25, step=12, slow=25, cut=25, away=20, oom=15, readonly=10,
+    stop=15, unheard=10, deaf=15, hold=15, evict=10,
+)  # fmt: skip
 #: After this long, every duty that recovers something has run, seconds.
 _AFTERMATH_S: Final = 180.0
 _TRACEBACK_LINES: Final = 15
@@ -71,11 +73,18 @@ class WorldCase:
         seed: The seed of all random choices.
         plan: The faults; None to draw them from the seed.
         only: The faults of the plan that happen, by their indexes; None for all.
+        variants: Which changes of the drawn plan, one after the other.
     """
 
     seed: int
     plan: tuple[Fault, ...] | None = None
     only: tuple[int, ...] | None = None
+    variants: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The seed, and the numbers of the variants behind it, such as "41.3"."""
+        return str(Seed(self.seed, self.variants))
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ class PlayResult:
         faults: How many faults happened.
         virtual_s: How much virtual time has passed, seconds.
         commands: Pool -> how many of its commands have reached the server.
+        states: The abstract states that it has reached; see `StateWatch`.
     """
 
     case: WorldCase
@@ -124,6 +134,7 @@ class PlayResult:
     faults: int
     virtual_s: float
     commands: dict[str, int]
+    states: frozenset[int] = frozenset()
 
 
 def play(
@@ -139,10 +150,11 @@ def play(
     faults: Any = case.plan
     if case.plan is None and settings.faults is not None:
         faults = settings.faults.within_s(settings.trouble_s)
+    watch = StateWatch()
     sim = Simulation(
         case.seed, faults=faults, swarm=case.plan is None, only_faults=case.only,
-        checkers=copy.deepcopy(settings.checkers), server=settings.server,
-        start=settings.start,
+        checkers=[*copy.deepcopy(settings.checkers), watch], server=settings.server,
+        start=settings.start, variants=case.variants,
     )  # fmt: skip
     sim.asked_what_ran = True  # `explore` looks at all worlds together
     failure = None
@@ -167,7 +179,7 @@ def play(
             look(sim.trace)
         return PlayResult(
             case, failure, len(sim.trace.of(kind="started")), len(sim.trace.of(kind="fault")),
-            sim.now, {pool.name: pool.commands for pool in sim.pools},
+            sim.now, {pool.name: pool.commands for pool in sim.pools}, frozenset(watch.states),
         )  # fmt: skip
 
 

@@ -46,6 +46,9 @@ class NetworkLine:
     Attributes:
         traps: Faults that strike at later commands.
         cut_until_us: Nothing gets through before this time.
+        unheard_until_us: No request gets through before this time.
+        deaf_until_us: No reply gets through before this time.
+        hold_until_us: Requests wait until this time.
         slow_until_us: Everything is slow before this time.
         slow_us: The latency of a slow line, microseconds for one way.
     """
@@ -53,8 +56,29 @@ class NetworkLine:
     def __init__(self) -> None:
         self.traps: list[Trap] = []
         self.cut_until_us = 0
+        self.unheard_until_us = 0
+        self.deaf_until_us = 0
+        self.hold_until_us = 0
         self.slow_until_us = 0
         self.slow_us = 0
+
+    def loses_requests(self, now_us: int) -> bool:
+        """Tell whether requests are lost."""
+        return max(self.cut_until_us, self.unheard_until_us) > now_us
+
+    def loses_replies(self, now_us: int) -> bool:
+        """Tell whether replies and announcements are lost."""
+        return max(self.cut_until_us, self.deaf_until_us) > now_us
+
+    def is_troubled(self, now_us: int) -> bool:
+        """Tell whether it has a fault, present or planned."""
+        until_us = max(self.slow_until_us, self.hold_until_us)
+        return (
+            bool(self.traps)
+            or until_us > now_us
+            or self.loses_requests(now_us)
+            or self.loses_replies(now_us)
+        )
 
 
 class Host:
@@ -84,14 +108,9 @@ class Host:
     def is_healthy(self) -> bool:
         """Whether the host runs, and its connections have no fault, present or planned."""
         now_us = self.world.now_us
-        line = self.line
-        return not (
-            self.crashed
-            or line.traps
-            or self.frozen_until_us > now_us
-            or line.cut_until_us > now_us
-            or line.slow_until_us > now_us
-        )
+        if self.crashed or self.frozen_until_us > now_us:
+            return False
+        return not self.line.is_troubled(now_us)
 
     def happen(self, action: Callable[..., object], *args: Any) -> None:
         """Run an action on this host: now, when it thaws, or never if it has crashed."""

@@ -99,10 +99,10 @@ class Network:
         if self.away_until_us > now_us:
             self._fail(connection, then, _LATENCY_US, "connection refused")
             return
-        if line.cut_until_us > now_us:
+        if line.loses_requests(now_us):
             self._fail(connection, then, connection.timeout_us, "timed out")
             return
-        there_us = self._one_way(line)
+        there_us = self._one_way(line) + max(line.hold_until_us - now_us, 0)
         back_us = self._one_way(line) if self.latency or line.slow_until_us > now_us else 0
         if there_us + back_us > connection.timeout_us:
             # The caller gives up, but the request still arrives.
@@ -141,7 +141,7 @@ class Network:
             watch(tuple(key for each in commands for key in keys_of(each)))
         if outcome is None:
             self._fail(connection, then, connection.timeout_us, "the reply was lost")
-        elif back_us:
+        elif back_us or host.line.loses_replies(self._world.now_us):
             self._world.after(back_us, self._return, connection, then, outcome)
         else:
             host.happen(then, outcome)
@@ -165,7 +165,7 @@ class Network:
         return replies if answered else None
 
     def _return(self, connection: Caller, then: OnAnswer, outcome: list[Any]) -> None:
-        if connection.host.line.cut_until_us > self._world.now_us:
+        if connection.host.line.loses_replies(self._world.now_us):
             self._fail(connection, then, connection.timeout_us, "the reply was lost")
         else:
             connection.host.happen(then, outcome)
@@ -173,7 +173,7 @@ class Network:
     def announce(self, connection: Caller, announced: Callable[[], None]) -> None:
         """Carry a change announcement from the server to a connection."""
         line = connection.host.line
-        if line.cut_until_us <= self._world.now_us:
+        if not line.loses_replies(self._world.now_us):
             self._world.after(self._one_way(line), connection.host.happen, announced)
 
     def hang_up(self) -> None:

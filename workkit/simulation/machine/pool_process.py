@@ -75,8 +75,16 @@ class ProcessWorld(Protocol):
         """Tell whether no fault is present or planned and every pool is registered and well."""
         ...
 
+    def run_postponed(self) -> None:
+        """Run everything that was postponed."""
+        ...
+
     def note_assertion(self, error: BaseException) -> None:
         """Keep the error of a hook if it is a failed assertion of a test."""
+        ...
+
+    def hooks_called(self, where: str, event: str, arguments: Sequence[Any]) -> None:
+        """A pool calls the hooks of an event."""
         ...
 
 
@@ -111,14 +119,17 @@ class _WorldEvents(Events):
         hooks: dict[str, list[Callable[..., Any]]],
         host: Host,
         failed: Callable[[Callable[..., Any], BaseException], None],
+        called: Callable[[str, str, Sequence[Any]], None],
     ) -> None:
         super().__init__()
         self.hooks = hooks
         self._host = host
         self._failed = failed
+        self._called = called
 
     def tell(self, name: str, *arguments: Any) -> None:
         """Call the hooks of an event."""
+        self._called(self._host.name, name, arguments)
         for hook in self.hooks[name]:
             self._host.soon(self._call, hook, *arguments)
 
@@ -179,9 +190,12 @@ class PoolProcess:
         self._pool = pool
         self._sim = sim
         self._spec = pool.spec
+        self._watches = False  # whether the reaper watches pools that are not registered
         self.runner: SimulatedRunner
         entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
-        events = _WorldEvents(pool.spec.events.hooks, self.host, self._hook_failed)
+        events = _WorldEvents(
+            pool.spec.events.hooks, self.host, self._hook_failed, sim.hooks_called
+        )
         events.loop = lambda: self.runner.loop
         spec = replace(pool.spec, namespace=sim.namespace, events=events, values=Values())
         self.values = spec.values
@@ -190,9 +204,11 @@ class PoolProcess:
         self._dispatcher, self._heartbeat, self._maintenance = processes
         self._links = links
 
-        def make_runner(worker_ids: Sequence[str], done: Callable[[Execution], None]) -> Runner:
+        def make_runner(
+            worker_ids: Sequence[str], done: Callable[[Execution], None], sources: Sources
+        ) -> Runner:
             self.runner = SimulatedRunner(
-                worker_ids, done, clock=pool.clock, entropy=entropy, host=self.host,
+                worker_ids, done, clock=sources.clock, entropy=entropy, host=self.host,
                 connection=links[3], threads=sim.threads, takes=pool.takes, idle=_idle(spec),
                 listener=pool,
             )  # fmt: skip
@@ -297,15 +313,17 @@ class PoolProcess:
 
     def _postpone(self, duty: str, delay_s: float) -> float:
         """Return the delay until a duty's next turn; in a calm world, longer than it asks for."""
+        self._watches = self._watches and self.engine.reaper.has_suspects
         if duty == "requeuer":
             put_off_s = min(POSTPONED_BRIEFLY_S, self._until_due_s()) if delay_s else 0.0
         elif duty in {"periodic", "trimmer"}:
             put_off_s = POSTPONED_BRIEFLY_S
-        elif duty == "observer" and len(self.engine.ledger):
+        elif duty == "observer" and (len(self.engine.ledger) or self.engine.observer.shows_jobs):
             put_off_s = 0.0
         elif duty in {"reaper", "reconciler"} and self.engine.reaper.has_suspects:
-            if duty == "reconciler":
-                self.hurry("reaper")  # it may have been postponed before they were found
+            if not self._watches:
+                self._watches = True
+                self._sim.run_postponed()  # it looks at heartbeats: nobody may postpone them now
             put_off_s = 0.0
         else:
             put_off_s = POSTPONED_S

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
@@ -22,6 +22,7 @@ from workkit.simulation.redis.commands import (
     keys_of,
     nature_of,
 )
+from workkit.simulation.redis.losing import Audience, Losing, Timeline
 from workkit.simulation.redis.refusals import Refusal, guarded, refused, refuses
 from workkit.store import scripts
 from workkit.store.calls.span import LOWEST, read_span
@@ -38,39 +39,7 @@ Listener = Callable[[Sequence[bytes]], None]
 Witness = Callable[[object, Command, Any], None]
 
 
-class Timeline(Protocol):
-    """The virtual clock, as the server needs it.
-
-    Attributes:
-        start_ms: When the world began, epoch milliseconds.
-        now_us: Microseconds since the world began.
-    """
-
-    start_ms: int
-    now_us: int
-
-    def at(self, at_us: int, action: Callable[..., object], *args: Any) -> object:
-        """Call something at a time, microseconds since the world began."""
-        ...
-
-
-class Audience(Protocol):
-    """Is told of every change."""
-
-    def wrote(self, who: object, sent: Command, keys: Sequence[bytes]) -> None:
-        """A command has written."""
-        ...
-
-    def expired(self, key: bytes) -> None:
-        """A key has expired."""
-        ...
-
-    def wiped(self) -> None:
-        """The server has lost everything."""
-        ...
-
-
-class SimulatedServer:
+class SimulatedServer(Losing):
     """A server in virtual time.
 
     Args:

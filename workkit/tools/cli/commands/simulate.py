@@ -44,6 +44,16 @@ def _to_faults(
         ) from None
 
 
+def _to_seed(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Parse a seed, and the numbers of the variants behind it."""
+    parts = value.split(".")
+    if not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(
+            f"{value!r} is not valid; write a number from 0 on, or a variant such as 41.3"
+        )
+    return tuple(map(int, parts))
+
+
 @click.command(
     epilog=examples(
         "workkit simulate simulations/retry_ladder.py",
@@ -59,11 +69,12 @@ def _to_faults(
 @click.argument("file", required=False)
 @click.option(
     "--seed",
-    type=click.IntRange(0),
-    default=0,
+    callback=_to_seed,
+    default="0",
     show_default=True,
     metavar="N",
-    help="The seed of all random choices: the same seed gives the same world.",
+    help="The seed of all random choices: the same seed gives the same world. With --faults also a "
+    "variant that an exploration has named, such as 41.3.",
 )
 @click.option(
     "--until",
@@ -152,7 +163,7 @@ def simulate(
     ctx: click.Context,
     /,
     file: str | None,
-    seed: int,
+    seed: tuple[int, ...],
     until_s: float | None,
     seeds: int | None,
     faults: tuple[int, ...] | str | None,
@@ -189,8 +200,14 @@ def simulate(
     }  # fmt: skip
     only_from = {"--what-if": what_if, "--since": since, "--before": before, "--out": out}
     _check_form(file, source, only_file, only_from)
+    first, *variants = seed
+    if variants and faults is None:
+        raise click.UsageError(
+            f"--seed {'.'.join(map(str, seed))} is a variant, which has other faults than its "
+            "seed; add --faults all"
+        )
     if source is not None:
-        request = Request(source, namespace, what_if, since, before, seed)
+        request = Request(source, namespace, what_if, since, before, first)
         play_history(request, views, out)
         return
     assert file is not None  # noqa: S101 - the form was checked
@@ -206,16 +223,16 @@ def simulate(
         )
     loaded = _load(file)
     if check_determinism:
-        ctx.exit(_check_determinism(loaded, seed, until_s, as_json=as_json))
+        ctx.exit(_check_determinism(loaded, first, until_s, as_json=as_json))
     if seeds is not None:
         settings = (
             loaded.settings() if until_s is None else replace(loaded.settings(), trouble_s=until_s)
         )
-        ctx.exit(explore(loaded, settings, range(seed, seed + seeds), processes, views))
+        ctx.exit(explore(loaded, settings, range(first, first + seeds), processes, views))
     if faults is not None:
         only = None if isinstance(faults, str) else faults
         ctx.exit(play_again(loaded, seed, only, views))
-    ctx.exit(_show(loaded, seed, until_s, views))
+    ctx.exit(_show(loaded, first, until_s, views))
 
 
 def _check_form(

@@ -34,23 +34,23 @@ def explore(
     Returns:
         The exit code: 1 if a rule is broken.
     """
-    from workkit.simulation.exploration.exploring import Explored
-    from workkit.simulation.exploration.parallel import play_all
-    from workkit.simulation.exploration.playing import WorldCase
+    from workkit.simulation.exploration.coverage import Coverage, Seed
+    from workkit.simulation.exploration.exploring import Explored, play_guided
     from workkit.simulation.exploration.shrinking import shrink
 
-    explored = Explored()
+    explored, coverage = Explored(), Coverage()
     failure: Failure | None = None
-    cases = (WorldCase(seed) for seed in seeds)
-    outcomes = play_all(settings, cases, count=len(seeds), processes=processes)
+    chosen = [Seed(seed) for seed in seeds]
+    outcomes = play_guided(settings, chosen, coverage, processes=processes)
     with show_progress(outcomes, len(seeds), "worlds", lines=_LINES) as played:
         for outcome in played:
             explored = explored.plus(outcome)
             if outcome.failure is not None:
                 failure = outcome.failure
                 break
+    explored = explored.covering(coverage)
     if failure is not None:
-        click.echo(f"seed {failure.case.seed} fails; leaving faults out ...", err=True)
+        click.echo(f"seed {failure.case.name} fails; leaving faults out ...", err=True)
         failure = shrink(settings, failure)
     page = ""
     if failure is not None:
@@ -58,12 +58,14 @@ def explore(
     return _conclude(loaded, explored, failure, page, as_json=views.as_json)
 
 
-def play_again(loaded: ScenarioFile, seed: int, only: tuple[int, ...] | None, views: Views) -> int:
+def play_again(
+    loaded: ScenarioFile, seed: tuple[int, ...], only: tuple[int, ...] | None, views: Views
+) -> int:
     """Play one world of an exploration again.
 
     Args:
         loaded: The scenario.
-        seed: The seed of the world.
+        seed: The seed of the world, and the numbers of the variants behind it.
         only: The faults that happen, by their indexes; None for all.
         views: What to show.
 
@@ -74,9 +76,10 @@ def play_again(loaded: ScenarioFile, seed: int, only: tuple[int, ...] | None, vi
     from workkit.simulation.exploration.playing import WorldCase, play
 
     kept: list[Trace] = []
-    outcome: PlayResult = play(loaded.settings(), WorldCase(seed, only=only), kept.append)
+    case = WorldCase(seed[0], only=only, variants=seed[1:])
+    outcome: PlayResult = play(loaded.settings(), case, kept.append)
     failure = outcome.failure
-    page = _write_page(loaded, kept[0], seed, failure, views)
+    page = _write_page(loaded, kept[0], case.name, failure, views)
     return _conclude(loaded, Explored().plus(outcome), failure, page, as_json=views.as_json)
 
 
@@ -88,11 +91,11 @@ def _show_failure(
 
     kept: list[Trace] = []
     play(settings, failure.case, kept.append)
-    return _write_page(loaded, kept[0], failure.case.seed, failure, views)
+    return _write_page(loaded, kept[0], failure.case.name, failure, views)
 
 
 def _write_page(
-    loaded: ScenarioFile, trace: Trace, seed: int, failure: Failure | None, views: Views
+    loaded: ScenarioFile, trace: Trace, seed: str, failure: Failure | None, views: Views
 ) -> str:
     """Write the files of a world. A world that fails always gets a page; return its name."""
     title = f"{loaded.title} (seed {seed})"
@@ -119,7 +122,7 @@ def _conclude(
         found = None
         if failure is not None:
             found = {
-                "seed": failure.case.seed,
+                "seed": failure.case.name if failure.case.variants else failure.case.seed,
                 "rule": failure.rule,
                 "what": failure.what,
                 "job_id": failure.job_id,
@@ -136,13 +139,14 @@ def _conclude(
             f"{loaded.title}\n\n{counted(explored.worlds, 'world')}, "
             f"{counted(explored.jobs, 'handler')} started, {counted(explored.faults, 'fault')}, "
             f"{explored.virtual_s / 3600:,.1f} h of virtual time: all rules hold"
+            + (f"\n{explored.coverage()}" if explored.states else "")
         )
     return _BROKEN if failure is not None else 0
 
 
 def _again(loaded: ScenarioFile, case: WorldCase) -> str:
     only = "all" if case.only is None else ",".join(map(str, case.only)) or "none"
-    return f"workkit simulate {shlex.quote(_short(loaded))} --seed {case.seed} --faults {only}"
+    return f"workkit simulate {shlex.quote(_short(loaded))} --seed {case.name} --faults {only}"
 
 
 def _short(loaded: ScenarioFile) -> str:

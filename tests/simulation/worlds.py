@@ -1,0 +1,89 @@
+"""Worlds about one thing each: deaf handlers, competing queues, deploys, long cron jobs."""
+
+from __future__ import annotations
+
+from tests.support.handlers import nothing
+from workkit import Job
+from workkit.simulation import SimulatedPool, Simulation
+
+__all__ = ["competing", "deaf", "deploys", "lasting_cron"]
+
+
+def deaf(sim: Simulation) -> None:
+    """Handlers with timeouts; some do not stop when they are interrupted, and are given up."""
+
+    def hears(job: Job) -> None:
+        sim.sleep(job.arg_int("n") % 5)
+
+    def hears_nothing(job: Job) -> None:
+        sim.sleep(1 + 2 * (job.arg_int("n") % 7), interruptible=False)
+
+    for _ in range(2):
+        pool = sim.pool(concurrency=3)
+        pool.job("hears", hears, timeout=2.5, max_fails=2, backoff=lambda job: 4)
+        pool.job("deaf", hears_nothing, timeout=3, max_fails=2, backoff=lambda job: 6)
+        pool.job("dropped", hears_nothing, timeout=2, max_fails=1, skip_dead=True)
+    for n in range(90):
+        name = ("hears", "deaf", "dropped")[n % 3]
+        sim.at(1.4 * n, sim.enqueuer.enqueue, name, {"n": n})
+    for at_s in range(5, 300, 5):
+        sim.at(at_s, _supervise, sim)
+
+
+def _supervise(sim: Simulation) -> None:
+    """Start pools again that have given up as many handlers as they have workers, and ended."""
+    for pool in sim.pools:
+        if not pool.running and sim.trace.of(kind="pool")[-1].detail["does"] == "end":
+            sim.restart(pool)
+
+
+def competing(sim: Simulation) -> None:
+    """Three queues of different priorities that all have many jobs."""
+    priorities = {"low": 1, "middle": 3, "high": 9}
+    for _ in range(2):
+        pool = sim.pool(concurrency=2)
+        for name, priority in priorities.items():
+            pool.job(name, nothing, takes=(0.2, 1.5), priority=priority)
+    for name, priority in priorities.items():
+        jobs = [(name, {"n": n}) for n in range(40 + 40 * priority)]
+        sim.at(1, sim.enqueuer.enqueue_many, jobs)
+
+
+def deploys(sim: Simulation) -> None:
+    """Pools that are stopped and started again, one after the other, while jobs wait and run."""
+
+    def work(job: Job) -> None:
+        sim.sleep(job.arg_int("n") % 9)
+
+    for _ in range(3):
+        pool = sim.pool(concurrency=3)
+        pool.job("work", work)
+        pool.job("limited", nothing, takes=(1, 6), max_concurrency=2)
+        pool.job("tick", nothing, takes=(0, 3))
+        pool.periodically_enqueue("@every 15s", "tick")
+    for n in range(120):
+        sim.at(1.3 * n, sim.enqueuer.enqueue, "work" if n % 3 else "limited", {"n": n})
+    for turn in range(4):
+        for at, pool in enumerate(sim.pools):
+            sim.at(20 + 40 * turn + 6 * at, _replace, sim, pool, (2.0, 5.0, None, 0.0)[turn])
+
+
+def _replace(sim: Simulation, pool: SimulatedPool, timeout_s: float | None) -> None:
+    """Stop a pool, and start it again once it has stopped."""
+    sim.deploy(pool, timeout=timeout_s, restart_after=3)
+
+
+def lasting_cron(sim: Simulation) -> None:
+    """Cron jobs that run for longer than the time between two slots, and some that fail."""
+
+    def fails_once(job: Job) -> None:
+        sim.sleep(1)
+        if not job.fails:
+            raise ValueError("not yet")
+
+    for _ in range(3):
+        pool = sim.pool(concurrency=4)
+        pool.job("lasting", nothing, takes=(5, 40))
+        pool.job("failing", fails_once, max_fails=3, backoff=lambda job: 7)
+        pool.periodically_enqueue("@every 20s", "lasting")
+        pool.periodically_enqueue("@every 30s", "failing")

@@ -1,0 +1,233 @@
+"""Checkers: what must happen happens in time, as long as one pool has no fault.
+
+They go by processes and faults, and not by what the engine says of itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
+from workkit.store.calls.layout import keys_and_args
+
+__all__ = ["DeadPoolsJobsReturn", "DueJobsMove", "HealthyPoolsStay", "IdlePoolsClaim"]
+
+#: A pool that has had no fault for this long is healthy, seconds.
+_HEALTHY_S: Final = 12.0
+#: A pool needs this long to work after a fault or a start, seconds.
+_RECOVERS_S: Final = 10.0
+#: A due job is moved within this time, seconds.
+_MOVED_S: Final = 5.0
+#: The jobs of a dead pool are back within this time, seconds.
+_BACK_S: Final = 20.0
+#: A job is claimed within this time if a pool has a free worker, seconds.
+_CLAIMED_S: Final = 5.0
+#: A duty sends fewer requests than this, one after the other, each on a line that may be slow.
+_REQUESTS: Final = 25
+#: Rules about time are checked this often, seconds.
+_EVERY_S: Final = 0.5
+
+
+class HealthyPoolsStay(Checker):
+    """Nobody takes a pool for dead that runs, has had no fault, and reaches Redis, for 12 s.
+
+    `NobodyAliveIsReaped` goes by heartbeats; this rule also holds for a pool that forgets them.
+    """
+
+    rule = "a healthy pool is not taken for dead"
+
+    def changed(self, change: RedisChange) -> None:
+        """Check each recovery, and each pool that is removed."""
+        if change.command == "reap":
+            if change.moves:
+                self._look(str(keys_and_args(change.sent)[1][0]), change.moves[0].job_id)
+        elif change.command == "forget":
+            pool_id = str(keys_and_args(change.sent)[1][0])
+            if not self.scene.read("SISMEMBER", self.scene.keys.worker_pools, pool_id):
+                self._look(pool_id, "")
+
+    def _look(self, pool_id: str, job_id: str) -> None:
+        name = self.scene.host(pool_id)
+        if self.scene.pool_id(name) != pool_id:
+            return
+        undisturbed_s = self.scene.conditions.undisturbed_s(name)
+        if undisturbed_s >= _HEALTHY_S:
+            self.violated(
+                f"{name} is taken for dead though it has had no fault for {undisturbed_s:.1f} s",
+                job_id,
+            )
+
+
+class DueJobsMove(Checker):
+    """A job that is due is in its queue within 5 s, if a pool has had no fault since then."""
+
+    rule = "due jobs move while a pool lives"
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._next_s = 0.0
+
+    def changed(self, change: RedisChange) -> None:
+        """Record when jobs are due, and check those that are moved or late."""
+        now_s = self.scene.true_s()
+        for move in change.moves:
+            before, after = move.before, move.after
+            if before is not None and before.place.kind in {"scheduled", "retry"}:
+                due_s = self._due.pop(before.job_id, None)
+                if due_s is not None and change.command == "move":
+                    self._check(before, now_s - due_s)
+            if after is not None and after.place.kind in {"scheduled", "retry"}:
+                self._due[after.job_id] = max(after.score, now_s)
+        if self.scene.now_s() < self._next_s:
+            return
+        self._next_s = self.scene.now_s() + _EVERY_S
+        for job_id, due_s in self._due.items():
+            if now_s - due_s > _MOVED_S:
+                for each in self.scene.where(job_id):
+                    self._check(each, now_s - due_s)
+
+    def _check(self, standing: PlacedJob, late_s: float) -> None:
+        scene = self.scene
+        most_s = _MOVED_S + _REQUESTS * scene.conditions.slowness_s()
+        if late_s <= most_s or standing.job is None:
+            return
+        if scene.longest_undisturbed_s() < late_s + _RECOVERS_S:
+            return
+        if scene.read("TYPE", scene.keys.jobs(standing.job.name)) in {b"list", b"none"}:
+            self.violated(f"it has been due for {late_s:.1f} s", standing.job_id)
+
+    def wiped(self) -> None:
+        """Forget everything."""
+        self._due.clear()
+
+
+class DeadPoolsJobsReturn(Checker):
+    """The jobs of a pool that has crashed are back within 20 s, if another has had no fault."""
+
+    rule = "a dead pool's jobs are back while a pool lives"
+
+    def __init__(self) -> None:
+        self._held: dict[str, Counter[str]] = {}
+        self._dead: dict[str, float] = {}
+        self._next_s = 0.0
+
+    def changed(self, change: RedisChange) -> None:
+        """Record who holds what, and check the jobs of dead pools."""
+        for move in change.moves:
+            self._follow(move)
+        if not self._dead or self.scene.now_s() < self._next_s:
+            return
+        self._next_s = self.scene.now_s() + _EVERY_S
+        for pool_id, dead_s in list(self._dead.items()):
+            if not self._held.get(pool_id):
+                continue
+            since_s = self.scene.now_s() - dead_s
+            if since_s > self._most_s() and self.scene.longest_undisturbed_s() >= since_s:
+                self.violated(
+                    f"{self.scene.host(pool_id)} has been dead for {since_s:.1f} s and holds it",
+                    next(iter(self._held[pool_id])),
+                )
+
+    def _most_s(self) -> float:
+        requests = _REQUESTS + 4 * len(self.scene.queues())
+        return _BACK_S + requests * self.scene.conditions.slowness_s()
+
+    def _follow(self, move: Move) -> None:
+        before, after = move.before, move.after
+        if before is not None and before.place.kind == "in progress":
+            held = self._held.get(before.place.pool_id, Counter())
+            held[before.job_id] -= 1
+            if held[before.job_id] <= 0:
+                del held[before.job_id]
+        if after is not None and after.place.kind == "in progress":
+            self._held.setdefault(after.place.pool_id, Counter())[after.job_id] += 1
+
+    def crashed(self, pool: str) -> None:
+        """Record that a pool is dead from now on."""
+        for pool_id in self._held:
+            if self.scene.host(pool_id) == pool:
+                self._dead.setdefault(pool_id, self.scene.now_s())
+
+    def wiped(self) -> None:
+        """Forget everything."""
+        self._held.clear()
+
+
+class IdlePoolsClaim(Checker):
+    """No job waits for longer than 5 s while a pool without a fault has a worker for it.
+
+    Exceptions: paused queues and queues at their limit, and recovered jobs: one that is on its last
+    recovery runs alone.
+    """
+
+    rule = "idle pools claim what waits"
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._busy: Counter[str] = Counter()
+        self._next_s = 0.0
+
+    def started(self, run: HandlerRun) -> None:
+        """Count the busy workers."""
+        self._busy[run.pool] += 1
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Count the busy workers."""
+        del error
+        self._busy[run.pool] -= 1
+
+    def crashed(self, pool: str) -> None:
+        """Count the busy workers."""
+        self._busy[pool] = 0
+
+    def changed(self, change: RedisChange) -> None:
+        """Look how long jobs wait."""
+        for move in change.moves:
+            if move.came_from("queued"):
+                self._since.pop(move.before.place.queue, None)  # type: ignore[union-attr]
+        now_s = self.scene.now_s()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _EVERY_S
+        idle = self._idle()
+        for queue in self.scene.queues():
+            if not any(self._may_claim(pool, queue) for pool in idle):
+                self._since.pop(queue, None)
+                continue
+            waits_s = now_s - self._since.setdefault(queue, now_s)
+            if waits_s > _CLAIMED_S + _REQUESTS * self.scene.conditions.slowness_s():
+                waiting = self.scene.standing("queued", queue)
+                self.violated(
+                    f"jobs of {queue!r} have waited for {waits_s:.1f} s, and {idle[0]} has a free "
+                    "worker", waiting[0].job_id,
+                )  # fmt: skip
+
+    def _idle(self) -> list[str]:
+        """Return the pools that have a free worker and no fault."""
+        scene, found = self.scene, []
+        if scene.read("HLEN", scene.keys.recoveries):
+            return []
+        for pool in scene.conditions.running():
+            if scene.conditions.undisturbed_s(pool) < _RECOVERS_S + _CLAIMED_S:
+                continue
+            pool_id, spec = scene.pool_id(pool), scene.conditions.spec(pool)
+            held = sum(scene.held(queue).get(pool_id, 0) for queue in spec.registrations)
+            if max(held, self._busy[pool]) < spec.concurrency:
+                found.append(pool)
+        return found
+
+    def _may_claim(self, pool: str, queue: str) -> bool:
+        scene = self.scene
+        if queue not in scene.conditions.spec(pool).registrations:
+            return False
+        key = scene.keys.jobs(queue)
+        if scene.read("TYPE", key) != b"list" or scene.is_paused(queue):
+            return False
+        limit = int(scene.read("GET", scene.keys.queue(queue, "").max_concurrency) or 0)
+        return not limit or sum(scene.held(queue).values()) < limit
+
+    def wiped(self) -> None:
+        """Forget everything."""
+        self._since.clear()

@@ -1,0 +1,326 @@
+"""Checkers of pools: what they hold, limit and recover, and how they share their workers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Final
+
+from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.moves import RESTORED, HandlerRun, Move, RedisChange
+from workkit.store.calls.layout import keys_and_args
+
+__all__ = [
+    "ForgottenPoolsHoldNothing",
+    "HandlersAreGivenUp",
+    "LimitsAreStated",
+    "RecoveriesGrow",
+    "SharesFollowPriorities",
+]
+
+#: A pool states its limits with each heartbeat: within this time, seconds.
+_STATED_S: Final = 10.0
+#: A pool needs this long to work after a fault or a start, seconds.
+_RECOVERS_S: Final = 10.0
+#: A handler that does not stop at its timeout is given up after this long, seconds.
+_GRACE_S: Final = 2.0
+#: And its job is settled within this time, seconds.
+_SETTLED_S: Final = 5.0
+#: An async handler is cancelled within this time after its timeout, seconds.
+_LATE_S: Final = 0.5
+_EVERY_S: Final = 0.5
+#: A queue counts in a draw if it has had this many jobs for this long, seconds.
+_MANY: Final = 12
+_LONG_S: Final = 2.0
+#: A share is wrong if it differs by more standard deviations. By chance, one world in a hundred
+#: million has such a difference.
+_DEVIATIONS: Final = 6.0
+_FEWEST: Final = 60
+
+
+class ForgottenPoolsHoldNothing(Checker):
+    """A pool that leaves, or is removed after its death, holds no jobs and no locks.
+
+    Nor are the workers of a dead pool observed any more. A pool that stops by itself, and has had
+    no fault, has given back what it held.
+    """
+
+    rule = "a forgotten pool holds nothing"
+
+    def __init__(self) -> None:
+        self._workers: dict[str, list[str]] = {}
+
+    def left(self, pool: str) -> None:
+        """Look at a pool whose process ends by itself."""
+        scene = self.scene
+        if scene.conditions.undisturbed_s(pool) < _RECOVERS_S:
+            return
+        for held in scene.standing("in progress"):
+            if held.place.pool_id == scene.pool_id(pool):
+                self.violated(f"{pool} has stopped and holds it", held.job_id)
+
+    def changed(self, change: RedisChange) -> None:
+        """Look at a pool that is removed."""
+        if change.command == "register":
+            pool_id = str(keys_and_args(change.sent)[1][0])
+            ids = self.scene.read("HGET", self.scene.keys.pool(pool_id), "worker_ids") or b""
+            self._workers[pool_id] = ids.decode().split(",")
+        if change.command not in {"forget", "leave"}:
+            return
+        scene = self.scene
+        pool_id = str(keys_and_args(change.sent)[1][0])
+        if scene.read("SISMEMBER", scene.keys.worker_pools, pool_id):
+            return
+        if scene.read("EXISTS", scene.keys.pool(pool_id)):
+            self.violated(f"pool {pool_id[-6:]} is removed and its heartbeat stays")
+        for queue in scene.queues():
+            if scene.held(queue).get(pool_id):
+                held = [
+                    each
+                    for each in scene.standing("in progress", queue)
+                    if each.place.pool_id == pool_id
+                ]
+                self.violated(f"pool {pool_id[-6:]} is removed and holds it", held[0].job_id)
+            if scene.read("HEXISTS", scene.keys.queue(queue, "").lock_info, pool_id):
+                self.violated(f"pool {pool_id[-6:]} is removed and locks {queue!r}")
+        is_newest = scene.pool_id(scene.host(pool_id)) == pool_id
+        for worker in self._workers.get(pool_id, ()) if change.command == "forget" else ():
+            if is_newest and scene.read("EXISTS", scene.keys.worker(worker)):
+                self.violated(f"pool {pool_id[-6:]} is removed and worker {worker[-6:]} observed")
+
+
+class LimitsAreStated(Checker):
+    """The limits that a pool declares stand in Redis within 10 s, also after it has lost its data.
+
+    If pools declare several limits for a job, one of them stands there.
+    """
+
+    rule = "limits stand in Redis"
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def changed(self, change: RedisChange) -> None:
+        """Compare the limits of pools that have no fault."""
+        del change
+        scene = self.scene
+        if scene.now_s() < self._next_s:
+            return
+        self._next_s = scene.now_s() + _EVERY_S
+        declared: dict[str, set[int]] = {}
+        for pool in scene.conditions.running():
+            sure = scene.conditions.undisturbed_s(pool) > _STATED_S
+            for name, each in scene.conditions.spec(pool).registrations.items():
+                if each.options.max_concurrency and sure:
+                    declared.setdefault(name, set()).add(each.options.max_concurrency)
+        for name, limits in declared.items():
+            said = scene.read("GET", scene.keys.queue(name, "").max_concurrency)
+            if said is None:
+                self.violated(f"the limit of {name!r} is {min(limits)}, and none stands in Redis")
+
+
+class RecoveriesGrow(Checker):
+    """The count of a job's recoveries grows by one with each, until the job is settled.
+
+    A job on its last recovery runs alone in its pool, so that it spares its neighbours.
+    """
+
+    rule = "recoveries are counted, and spare neighbours"
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._runs: dict[str, dict[int, str]] = {}
+
+    def changed(self, change: RedisChange) -> None:
+        """Follow the counts."""
+        if change.command == RESTORED:
+            counts = self.scene.read("HGETALL", self.scene.keys.recoveries)
+            self._counts = {job.decode(): int(count) for job, count in counts.items()}
+        for move in change.moves:
+            if move.before is not None and move.left("in progress"):
+                self._forget_run(self.scene.host(move.before.place.pool_id), move.before.job_id)
+            if change.command == "reap" and move.before is not None and move.before.job is not None:
+                self._recovered(move)
+            elif move.is_update:
+                assert move.before is not None  # noqa: S101 - it was replaced
+                if move.before.job_id in self._counts:
+                    self._counts[move.job_id] = self._counts.pop(move.before.job_id)
+            elif move.left("in progress") and not move.went_to("queued"):
+                self._counts.pop(move.job_id, None)
+
+    def _forget_run(self, pool: str, job_id: str) -> None:
+        """Forget a run that does not count any more: it was given up, or has ended."""
+        runs = self._runs.get(pool, {})
+        for number in [number for number, each in runs.items() if each == job_id]:
+            del runs[number]
+
+    def _recovered(self, move: Move) -> None:
+        expected = self._counts.get(move.job_id, 0) + 1
+        said = self.scene.read("HGET", self.scene.keys.recoveries, move.job_id)
+        if move.went_to("dead"):
+            self._counts.pop(move.job_id, None)
+            if said is not None:
+                self.violated("it is dead, and its recoveries are still counted", move.job_id)
+            return
+        self._counts[move.job_id] = expected
+        if said is None or int(said) != expected:
+            self.violated(f"it was recovered {expected} times, {said!r} are counted", move.job_id)
+
+    def started(self, run: HandlerRun) -> None:
+        """Check that a job on its last recovery runs alone."""
+        runs = self._runs.setdefault(run.pool, {})
+        runs[run.number] = run.job_id
+        last = self.scene.conditions.spec(run.pool).max_recoveries - 1
+        alone = [each for each in runs.values() if last > 0 and self._counts.get(each, 0) >= last]
+        if alone and len(runs) > 1:
+            self.violated(f"it is on its last recovery and runs beside {len(runs) - 1}", alone[0])
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Forget a run."""
+        del error
+        self._runs.get(run.pool, {}).pop(run.number, None)
+
+    def crashed(self, pool: str) -> None:
+        """Forget the runs of a process that is gone."""
+        self._runs.pop(pool, None)
+
+    def wiped(self) -> None:
+        """Forget the counts, as Redis has."""
+        self._counts.clear()
+
+
+class HandlersAreGivenUp(Checker):
+    """A handler that has passed its timeout fails its job within 7 s, if its pool has no fault.
+
+    An async handler is cancelled at its timeout, so it cannot succeed after that.
+    """
+
+    rule = "a timeout is a failure"
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, str], tuple[HandlerRun, float]] = {}
+        self._next_s = 0.0
+
+    def started(self, run: HandlerRun) -> None:
+        """Record a run with a timeout."""
+        if run.options.timeout is not None:
+            self._since[run.pool, run.job_id] = run, self.scene.now_s()
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Check that an async handler has not succeeded after its timeout."""
+        known, since_s = self._since.get((run.pool, run.job_id), (None, 0.0))
+        if error is not None or known is None or known.number != run.number:
+            return
+        took_s = self.scene.now_s() - since_s
+        registration = self.scene.conditions.spec(run.pool).registrations[run.name]
+        if not registration.handler.is_async or took_s < (run.options.timeout or 0) + _LATE_S:
+            return
+        if self.scene.conditions.undisturbed_s(run.pool) > took_s + _RECOVERS_S:
+            self.violated(f"{run.pool} lets it succeed after {took_s:g} s", run.job_id)
+
+    def changed(self, change: RedisChange) -> None:
+        """Look whether jobs are held for longer than their handlers may take."""
+        scene = self.scene
+        for move in change.moves:
+            if move.left("in progress"):
+                self._gone(move, change)
+        now_s = scene.now_s()
+        if not self._since or now_s < self._next_s:
+            return
+        self._next_s = now_s + _EVERY_S
+        slow_s = 10 * scene.conditions.slowness_s()
+        for run, since_s in self._since.values():
+            assert run.options.timeout is not None  # noqa: S101 - it has one
+            over_s = now_s - since_s - run.options.timeout
+            if over_s < _GRACE_S + _SETTLED_S + slow_s:
+                continue
+            if scene.conditions.undisturbed_s(run.pool) > over_s + _RECOVERS_S:
+                self.violated(f"{run.pool} holds it {over_s:.1f} s after its timeout", run.job_id)
+
+    def _gone(self, move: Move, change: RedisChange) -> None:
+        assert move.before is not None  # noqa: S101 - it was in progress
+        key = self.scene.host(move.before.place.pool_id), move.before.job_id
+        run, _ = self._since.pop(key, (None, 0.0))
+        if run is None or change.command != "exchange" or run.number not in self.scene.running:
+            return
+        if move.after is None and not run.options.skip_dead:
+            self.violated("it is done though its handler was given up", move.job_id)
+
+    def crashed(self, pool: str) -> None:
+        """Forget the runs of a process that is gone."""
+        self._since = {key: each for key, each in self._since.items() if key[0] != pool}
+
+    def wiped(self) -> None:
+        """Forget everything."""
+        self._since.clear()
+
+
+class SharesFollowPriorities(Checker):
+    """Among queues that all have many jobs, a pool claims from each in proportion to its priority.
+
+    Claims are counted while a pool has no fault and at least two of its queues have had many jobs
+    for a while. Queues with a limit do not count. A share is wrong if it differs from what is
+    expected by six standard deviations.
+    """
+
+    rule = "shares follow priorities"
+
+    def __init__(self) -> None:
+        self._many_since: dict[str, float] = {}
+        self._sums: dict[tuple[str, str], list[float]] = {}
+
+    def changed(self, change: RedisChange) -> None:
+        """Record which queues have many jobs, and count claims."""
+        scene = self.scene
+        if change.command == "exchange" and change.moves:
+            self._count(change)
+        for key, (_, after) in change.lists.items():
+            queue = scene.keys.parse_jobs(key)
+            if queue is not None:
+                if len(after) >= _MANY:
+                    self._many_since.setdefault(queue, scene.now_s())
+                else:
+                    self._many_since.pop(queue, None)
+
+    def _count(self, change: RedisChange) -> None:
+        scene = self.scene
+        pool = change.pool
+        claimed = Counter(
+            move.after.place.queue
+            for move in change.moves
+            if move.was_claimed and move.after is not None
+        )
+        if not claimed or scene.conditions.undisturbed_s(pool) < _RECOVERS_S:
+            return
+        registered = scene.conditions.spec(pool).registrations
+        weights = {
+            name: each.options.priority
+            for name, each in registered.items()
+            if scene.read("EXISTS", scene.keys.jobs(name)) or name in claimed
+        }
+        if any(registered[name].options.max_concurrency for name in weights):
+            return
+        ready = all(
+            scene.now_s() - self._many_since.get(name, math.inf) > _LONG_S
+            and not scene.is_paused(name)
+            for name in weights
+        )
+        if len(weights) < 2 or not ready:  # noqa: PLR2004 - nothing to share
+            return
+        total, count = sum(weights.values()), sum(claimed.values())
+        for name, weight in weights.items():
+            share = weight / total
+            sums = self._sums.setdefault((pool, name), [0.0, 0.0, 0.0])
+            sums[0] += claimed[name] - count * share
+            sums[1] += count * share * (1 - share)
+            sums[2] += count
+            if sums[2] >= _FEWEST and abs(sums[0]) > _DEVIATIONS * math.sqrt(sums[1]):
+                got = (sums[0] + sums[2] * share) / sums[2]
+                self.violated(
+                    f"{pool} claims {got:.0%} of its jobs from {name!r}, its priority says "
+                    f"{share:.0%}"
+                )
+
+    def wiped(self) -> None:
+        """Forget which queues have jobs."""
+        self._many_since.clear()
