@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, overload
 
 from workkit.core.options import JobOptions
 from workkit.core.outcomes import Outcome
+from workkit.core.showing import shown
 from workkit.errors import ArgsMismatch, InvalidOption, JobTimeout
 
 __all__ = ["Discard", "Fail", "Retry", "Ruling", "Verdict", "judge"]
@@ -51,13 +52,15 @@ class Retry(Verdict):
         given: object = reason
         if isinstance(given, (int, float, timedelta)):
             raise InvalidOption(
-                f"Retry: seconds need their name: Retry(in_s=7), not Retry({given!r})"
+                f"Retry: seconds need their name: Retry(in_s=7), not Retry({shown(given)})"
             )
         if not isinstance(counts, bool):
-            raise InvalidOption(f"Retry: counts must be True or False, not {counts!r}")
+            raise InvalidOption(f"Retry: counts must be True or False, not {shown(counts)}")
         number = isinstance(in_s, (int, float)) and not isinstance(in_s, bool)
         if in_s is not None and not (number and 0 <= in_s < math.inf):
-            raise InvalidOption(f"Retry: in_s must be a number of seconds from 0 on, not {in_s!r}")
+            raise InvalidOption(
+                f"Retry: in_s must be a number of seconds from 0 on, not {shown(in_s)}"
+            )
         if in_s is None and not counts:
             raise InvalidOption("Retry(counts=False) needs in_s, the seconds until the next try")
         self.in_s = in_s

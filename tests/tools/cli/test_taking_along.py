@@ -237,3 +237,9 @@ def test_a_snapshot_is_taken_and_exported_from(
     about = shell.json("snapshot", str(file), "--force", "--keep-secrets")
     assert about["redacted"] == []
     assert b"hunter2" in next(iter(Snapshot(file).walk(DEAD))).jobs[0].job.raw
+
+
+def test_a_snapshot_is_not_written_to_standard_output(shell: Shell) -> None:
+    told = shell.complaint("snapshot", "-", code=2)
+    assert "a snapshot is a database, so it needs a file" in told
+    assert not Path("-").exists()

@@ -54,6 +54,8 @@ def snapshot(
     """
     from workkit.snapshot import SECRETS, Redaction, write_snapshot
 
+    if file == "-":
+        raise click.UsageError("a snapshot is a database, so it needs a file; name one")
     redaction = Redaction((*(() if keep_secrets else SECRETS), *patterns))
     with closing(server.client()) as client, ProgressLine() as progress:
         about = write_snapshot(
