@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from workkit import InvalidOption, Job, WorkerPool
+from workkit import InvalidOption, Job, MissingExtra, WorkerPool
 from workkit.simulation import NotSimulated, Simulation
 from workkit.simulation.simulation import START_S
 
@@ -397,10 +397,15 @@ def test_a_world_in_a_time_that_freezegun_has_frozen_says_what_to_do(
 
     monkeypatch.setitem(sys.modules, "freezegun", sys)
     monkeypatch.setattr(datetime, "datetime", FakeDatetime)
-    with Simulation() as sim:
-        with pytest.raises(InvalidOption, match=r"Simulation\(start=\.\.\.\)"):
-            sim.run_for(1)
-        sim.patch = False
+    with Simulation() as sim, pytest.raises(InvalidOption, match=r"Simulation\(start=\.\.\.\)"):
+        sim.run_for(1)
+    with Simulation(patch=False) as sim:
+        sim.run_for(1)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "time_machine", None)
+    with Simulation() as sim, pytest.raises(MissingExtra, match=r"workkit\[simulation\]"):
         sim.run_for(1)
 
 

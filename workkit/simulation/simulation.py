@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, Self
 
 from workkit.client import Client
@@ -239,12 +240,13 @@ class Simulation(Running):
             return
         self._closed = True
         self.network.over = True
-        with self.virtual_time():
+        virtual = self._virtual if self._virtual is not None and self._virtual.is_open else None
+        with virtual or nullcontext():
             for pool in self.pools:
                 pool.unwind()
             self.end_calls()
-        if self._virtual is not None:
-            self._virtual.close()
+        if virtual is not None:
+            virtual.close()
         self.release_tasks()
         self.threads.close()
         self.network.closed = True
