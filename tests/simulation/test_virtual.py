@@ -589,3 +589,12 @@ def test_the_order_of_tasks_does_not_depend_on_addresses() -> None:
     assert first[2] == list(range(20))
     assert first[-20:] == list(range(20))
     del ballast
+
+
+def test_a_world_on_a_real_server_keeps_its_sockets_whatever_else_is_allowed(
+    redis_url: str, namespace: str
+) -> None:
+    with Simulation(server=redis_url, namespace=namespace, allow=["threads"]) as sim:
+        assert sim.allow == {"sockets", "threads"}
+        sim.allow = "loops"
+        assert sim.allow == {"sockets", "loops"}

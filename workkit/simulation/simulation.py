@@ -111,7 +111,6 @@ class Simulation(Running):
         self.world = World(epoch_s(start))
         self.world.chance = Entropy(f"{seed}/handlers")
         self.patch = patch
-        self.allow = allow
         self.trace = Trace(lambda: self.world.now_us, self.world.start_ms)
         self.clock = HostClock(self.world)
         self._calls_host = Host(self.world, "", self.clock)
@@ -129,8 +128,9 @@ class Simulation(Running):
         self._asks_who_is_registered = ("SMEMBERS", keys.worker_pools)
         backend = open_backend(server)
         if is_real(backend):
-            self.world.allowed |= {"sockets"}
+            self._server_needs = frozenset({"sockets"})
         witness = TraceWriter(self.trace, lambda: self.clock.read().epoch_ms / 1000)
+        self.allow = allow
         self.server = SimulatedServer(
             self.world, keys, backend,
             lambda who, command, reply: witness.saw(_name_of(who), command, reply),
