@@ -61,6 +61,7 @@ def steady_clocks() -> dict[str, float]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 @pytest.mark.parametrize("is_async", [False, True])
 def test_every_clock_of_a_handler_is_that_of_its_host(is_async: bool) -> None:
     seen: list[dict[str, float]] = []
