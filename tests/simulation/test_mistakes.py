@@ -426,3 +426,27 @@ def test_a_pool_that_is_never_drained_fails_the_test() -> None:
         sim.enqueuer.enqueue("work")
         with pytest.raises(AssertionError, match="pool-1 is not drained after 86400 s"):
             pool.drain()
+
+
+@pytest.mark.parametrize("text", ["x", "3-", "-3", "1-2-3", "1.5"])
+def test_seeds_of_the_environment_that_are_not_valid_are_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("WORKKIT_SEEDS", text)
+    with pytest.raises(InvalidOption, match="WORKKIT_SEEDS is a seed or a range such as 0-999"):
+        explore(_add_a_pool, processes=1)
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("7", [7]), ("3-5", [3, 4, 5])])
+def test_the_environment_chooses_the_seeds_of_explore(
+    monkeypatch: pytest.MonkeyPatch, text: str, seeds: list[int]
+) -> None:
+    def work(sim: Simulation) -> None:
+        _add_a_pool(sim)
+        sim.enqueuer.enqueue("work")
+        played.append(int(sim.seed))
+
+    played: list[int] = []
+    monkeypatch.setenv("WORKKIT_SEEDS", text)
+    explore(work, faults=None, processes=1, trouble_s=1)
+    assert played == seeds

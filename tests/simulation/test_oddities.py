@@ -11,6 +11,7 @@ from tests.simulation.oddities import ODDITIES
 from tests.simulation.shapes import SHAPES
 
 
+@pytest.mark.filterwarnings("ignore::workkit.simulation.NothingRan")  # some have no handler
 @pytest.mark.parametrize("world", [*ODDITIES, *MISHAPS, *SHAPES], ids=lambda world: world.__name__)
 def test_a_world(world: Callable[[], None]) -> None:
     world()

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from workkit import InvalidOption, Job, WorkerPool
+from workkit import InvalidOption, Job, MissingExtra, WorkerPool
 from workkit.simulation import NotSimulated, Simulation
 from workkit.simulation.simulation import START_S
 
@@ -61,6 +61,7 @@ def steady_clocks() -> dict[str, float]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 @pytest.mark.parametrize("is_async", [False, True])
 def test_every_clock_of_a_handler_is_that_of_its_host(is_async: bool) -> None:
     seen: list[dict[str, float]] = []
@@ -397,10 +398,15 @@ def test_a_world_in_a_time_that_freezegun_has_frozen_says_what_to_do(
 
     monkeypatch.setitem(sys.modules, "freezegun", sys)
     monkeypatch.setattr(datetime, "datetime", FakeDatetime)
-    with Simulation() as sim:
-        with pytest.raises(InvalidOption, match=r"Simulation\(start=\.\.\.\)"):
-            sim.run_for(1)
-        sim.patch = False
+    with Simulation() as sim, pytest.raises(InvalidOption, match=r"Simulation\(start=\.\.\.\)"):
+        sim.run_for(1)
+    with Simulation(patch=False) as sim:
+        sim.run_for(1)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "time_machine", None)
+    with Simulation() as sim, pytest.raises(MissingExtra, match=r"workkit\[simulation\]"):
         sim.run_for(1)
 
 
@@ -584,3 +590,12 @@ def test_the_order_of_tasks_does_not_depend_on_addresses() -> None:
     assert first[2] == list(range(20))
     assert first[-20:] == list(range(20))
     del ballast
+
+
+def test_a_world_on_a_real_server_keeps_its_sockets_whatever_else_is_allowed(
+    redis_url: str, namespace: str
+) -> None:
+    with Simulation(server=redis_url, namespace=namespace, allow=["threads"]) as sim:
+        assert sim.allow == {"sockets", "threads"}
+        sim.allow = "loops"
+        assert sim.allow == {"sockets", "loops"}

@@ -51,6 +51,8 @@ class Running(Assertions, Faulting, PlannedCalls, Performing):
     #: Whether handlers have virtual time and seeded chance, and are refused real things.
     patch = True
     _virtual: VirtualTime | None = None
+    #: The kinds that the server of the world needs.
+    _server_needs: frozenset[str] = frozenset()
     _closed = False
     _running = False
     _has_run = False
@@ -263,7 +265,7 @@ class Running(Assertions, Faulting, PlannedCalls, Performing):
                     f"allow: there is no kind {shown(kind)}{near_match(str(kind), KINDS)}; "
                     f"write some of {names}"
                 )
-        self.world.allowed = frozenset(kinds)
+        self.world.allowed = frozenset(kinds) | self._server_needs
 
     def why_nothing_ran(self) -> str:
         """Return why no handler has started in this world.

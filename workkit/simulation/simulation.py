@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, Self
 
 from workkit.client import Client
@@ -114,7 +115,6 @@ class Simulation(Running, Replaying):
         self.world = World(epoch_s(start))
         self.world.chance = Entropy(f"{seed}/handlers")
         self.patch = patch
-        self.allow = allow
         self.trace = Trace(lambda: self.world.now_us, self.world.start_ms)
         self.clock = HostClock(self.world)
         self._calls_host = Host(self.world, "", self.clock)
@@ -133,8 +133,9 @@ class Simulation(Running, Replaying):
         self._asks_who_is_registered = ("SMEMBERS", keys.worker_pools)
         backend = open_backend(server)
         if is_real(backend):
-            self.world.allowed |= {"sockets"}
+            self._server_needs = frozenset({"sockets"})
         witness = TraceWriter(self.trace, lambda: self.clock.read().epoch_ms / 1000)
+        self.allow = allow
         self.server = SimulatedServer(
             self.world, keys, backend,
             lambda who, command, reply: witness.saw(_name_of(who), command, reply),
@@ -240,12 +241,13 @@ class Simulation(Running, Replaying):
             return
         self._closed = True
         self.network.over = True
-        with self.virtual_time():
+        virtual = self._virtual if self._virtual is not None and self._virtual.is_open else None
+        with virtual or nullcontext():
             for pool in self.pools:
                 pool.unwind()
             self.end_calls()
-        if self._virtual is not None:
-            self._virtual.close()
+        if virtual is not None:
+            virtual.close()
         self.release_tasks()
         self.threads.close()
         self.network.closed = True

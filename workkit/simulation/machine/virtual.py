@@ -291,6 +291,9 @@ class VirtualTime:
     Args:
         seed: The seed of the world.
 
+    Attributes:
+        is_open: Whether it has been entered, and not closed since.
+
     Raises:
         MissingExtra: time-machine is not installed.
     """
@@ -307,7 +310,7 @@ class VirtualTime:
         self._numpy_seed = Entropy(f"{seed}/numpy").below(2**32)
         self._numpy: Any = None
         self._numpy_outside: Any = None
-        self._is_open = False
+        self.is_open = False
 
     def _time_ns(self) -> int:
         host = HERE.host
@@ -348,16 +351,16 @@ class VirtualTime:
         searched = _imported.search()
         if searched or not _open:
             _replace()
-        if not self._is_open:
+        if not self.is_open:
             listen()
-            self._is_open = True
+            self.is_open = True
             _open += 1
 
     def close(self) -> None:
         """Put the functions back, if no other world is open."""
         global _open  # noqa: PLW0603
-        if self._is_open:
-            self._is_open = False
+        if self.is_open:
+            self.is_open = False
             _open -= 1
             if not _open:
                 _restore()
