@@ -101,6 +101,15 @@ def test_a_queue_with_a_limit_is_drawn_for_free_workers() -> None:
     assert board({"a": 1}, limits={"a": 5}).draw(3, 9) == {"a": 3}
 
 
+def test_a_board_knows_whether_a_draw_would_give_something() -> None:
+    limited = board({"a": 1}, limits={"a": 5})
+    assert [limited.may_give(1, 0), limited.may_give(0, 9), limited.may_give(0, 0)] == [
+        True, False, False,
+    ]  # fmt: skip
+    assert board({"a": 1, "b": 1}, limits={"a": 5}).may_give(0, 1)
+    assert not board({}).may_give(5, 5)
+
+
 def ghost_of(queue: str) -> Execution:
     """A handler that still runs for a job that another pool has taken over."""
     handler = read_handler(repr, queue, has_context=False)

@@ -201,3 +201,16 @@ def test_a_pool_that_was_expelled_does_not_lift_its_own_limits() -> None:
         sim.run_until(lambda: pool.pool_id != before or sim.server.read(limit) != b"1", within=120)
         assert sim.server.read(limit) == b"1"
         sim.assert_ran("work", times=0)
+
+
+@pytest.mark.timeout(60)
+def test_a_pool_whose_workers_are_all_busy_waits_where_only_a_limited_queue_has_jobs() -> None:
+    """It asked what to claim again and again, without a pause: in virtual time, for ever."""
+    with Simulation(checkers=all_checkers()) as sim:
+        pool = sim.pool(concurrency=4)
+        pool.job("mail", lambda job: None, takes=0.02)
+        pool.job("report", lambda job: None, takes=0.5, max_concurrency=3)
+        for n in range(400):
+            sim.at(n / 100, sim.enqueuer.enqueue, "report" if n % 8 == 0 else "mail")
+        sim.run_until_idle(within=600)
+        assert len(sim.runs("report")) == 50

@@ -14,6 +14,8 @@ from tests.simulation.replay.pasts import START_MS, past_of
 from workkit import HistoryOptions, InvalidOption, Job, frames
 from workkit.core.entropy import Entropy
 from workkit.frames.archive_files import files_of
+from workkit.frames.auditing.records import Evidence, Records, Span
+from workkit.frames.auditing.tries import check_losses, unfinished
 from workkit.simulation import Faults, Simulation
 from workkit.snapshot import Snapshot
 
@@ -186,6 +188,20 @@ def test_what_is_missing_in_a_gap_is_not_lost(tmp_path: Path) -> None:
     audit = frames.audit(tmp_path)
     assert audit.findings == []
     assert any("gaps: records were trimmed" in note for note in audit.notes)
+
+
+def test_a_gap_excuses_only_what_may_lie_in_it() -> None:
+    between = [retried(fails=1), done(at=400.0, fails=3), LATER]
+    first = [LATER | {"job_id": "first", "at": 0.0}, done(at=5_000.0, fails=2), LATER]
+    for rows, at_s, excused in (
+        (between, 200, True), (between, 2_000, False), (first, 4_950, True), (first, 6_000, False),
+        ([retried(), LATER], 300, True), ([retried(), LATER], 50, False),
+    ):  # fmt: skip
+        records = Records(past_of(rows))
+        gap = Span(START_MS + 1_000 * at_s, START_MS + 1_000 * at_s + 10_000)
+        evidence = Evidence(gaps=[gap])
+        hits = [*check_losses(records, evidence), unfinished(records, evidence, known_places=False)]
+        assert any(len(each.rows) for each in hits) is not excused
 
 
 @pytest.mark.parametrize("way", ["client", "snapshot"])

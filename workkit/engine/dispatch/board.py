@@ -136,6 +136,13 @@ class QueueBoard:
                         claims[name] = claims.get(name, 0) + times * each
         return claims
 
+    def may_give(self, free: int, ahead: int) -> bool:
+        """Tell whether a draw would claim anything; the arguments are those of `draw`."""
+        return any(
+            count > 0 and bool(self._cumulative(unlimited_only)[0])
+            for count, unlimited_only in ((free, False), (ahead, True))
+        )
+
     def without_overrun(
         self, claims: dict[str, int], ghosts: Iterable[Execution]
     ) -> dict[str, int]:

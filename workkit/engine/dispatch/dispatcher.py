@@ -191,7 +191,8 @@ class Dispatcher:
             or self._start_checks.waiting
             or self._replies.waiting
         )
-        if busy or self._pool_sync.reaped or (self._board.may_have_jobs and any(self._room(now))):
+        # A queue with a limit gives nothing in advance: with all workers busy, wait for one.
+        if busy or self._pool_sync.reaped or self._board.may_give(*self._room(now)):
             return Rest(0.0, listen=False)
         ends = [self._pool_sync.next_s, self._deadlines.next_s(now), self._isolated.next_s]
         ends.append(self._board.next_s)
@@ -285,7 +286,7 @@ class Dispatcher:
 
     def _is_pressed(self, now: Instant) -> bool:
         """Tell whether an exchange follows at once; the last reply is processed during it."""
-        return bool(self._finished) or (self._board.may_have_jobs and self._room(now)[1] > 0)
+        return bool(self._finished) or self._board.may_give(0, self._room(now)[1])
 
     def _out_of_step(self, reply: exchange.ExchangeReply) -> None:
         if reply.status == "gone":
