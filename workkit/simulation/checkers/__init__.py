@@ -31,6 +31,7 @@ from workkit.simulation.checkers.pools import (
     LimitsAreStated,
     RecoveriesGrow,
     SharesFollowPriorities,
+    StopsEndInTime,
 )
 from workkit.simulation.checkers.running import (
     ClaimsAreTakenUp,
@@ -86,6 +87,7 @@ __all__ = [
     "SharesFollowPriorities",
     "SlotsRun",
     "StartsFollowClaims",
+    "StopsEndInTime",
     "TotalsAreTrue",
     "UniqueKeysHold",
     "Violation",
@@ -124,6 +126,7 @@ def all_checkers() -> list[Checker]:
         RecoveriesGrow(),
         HandlersAreGivenUp(),
         SharesFollowPriorities(),
+        StopsEndInTime(),
         SentIsWritten(),
         JobsChangeAsTheyMay(),
         HooksAreCalled(),
