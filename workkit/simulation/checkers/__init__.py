@@ -46,7 +46,7 @@ from workkit.simulation.checkers.timing import (
     NothingEarly,
     RetriesKeepTheRules,
 )
-from workkit.simulation.checkers.uniqueness import UniqueKeysHold
+from workkit.simulation.checkers.uniqueness import MarksHaveAnEnd, UniqueKeysHold
 from workkit.simulation.checkers.violation import Violation
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "LimitsAreStated",
     "LimitsHold",
     "LocksAreTrue",
+    "MarksHaveAnEnd",
     "MembersAreKept",
     "Move",
     "NobodyAliveIsReaped",
@@ -103,6 +104,7 @@ def all_checkers() -> list[Checker]:
         OneRunForAClaim(),
         ClaimsAreTakenUp(),
         UniqueKeysHold(),
+        MarksHaveAnEnd(),
         LimitsHold(),
         LocksAreTrue(),
         RetriesKeepTheRules(),

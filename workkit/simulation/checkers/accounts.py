@@ -376,8 +376,12 @@ class ObservationsAreTrue(Checker):
                 continue
             if scene.conditions.undisturbed_s(run.pool) < _SETTLED_S or not self._is_held(run):
                 continue
-            said = scene.read("HMGET", scene.keys.worker(run.worker_id), "job_id", "job_name")
-            if said != [run.job_id.encode(), run.name.encode()]:
+            worker = scene.keys.worker(run.worker_id)
+            said = scene.read("HMGET", worker, "job_id", "job_name", "started_at")
+            off_s = int(said[2] or 0) - scene.true_s() + runs_s
+            is_sure = scene.conditions.undisturbed_s(run.pool) > runs_s + _SETTLED_S
+            is_wrong = is_sure and abs(off_s) > 2 * _NEAR_S
+            if said[:2] != [run.job_id.encode(), run.name.encode()] or is_wrong:
                 self.violated(
                     f"{run.pool} has run it for {runs_s:.1f} s and shows {said}", run.job_id
                 )
