@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.simulation import SimulatedPool, Simulation
@@ -15,16 +17,20 @@ def deaf(sim: Simulation) -> None:
     def hears(job: Job) -> None:
         sim.sleep(job.arg_int("n") % 5)
 
+    async def awaits(job: Job) -> None:
+        await asyncio.sleep(job.arg_int("n") % 5)
+
     def hears_nothing(job: Job) -> None:
         sim.sleep(1 + 2 * (job.arg_int("n") % 7), interruptible=False)
 
     for _ in range(2):
         pool = sim.pool(concurrency=3)
         pool.job("hears", hears, timeout=2.5, max_fails=2, backoff=lambda job: 4)
+        pool.job("awaits", awaits, timeout=2, max_fails=2, backoff=lambda job: 3)
         pool.job("deaf", hears_nothing, timeout=3, max_fails=2, backoff=lambda job: 6)
         pool.job("dropped", hears_nothing, timeout=2, max_fails=1, skip_dead=True)
     for n in range(90):
-        name = ("hears", "deaf", "dropped")[n % 3]
+        name = ("hears", "deaf", "dropped", "awaits")[n % 4]
         sim.at(1.4 * n, sim.enqueuer.enqueue, name, {"n": n})
     for at_s in range(5, 300, 5):
         sim.at(at_s, _supervise, sim)

@@ -42,6 +42,10 @@ class PoolWorld(ProcessWorld, Protocol):
         """A pool's process is gone."""
         ...
 
+    def pool_stops(self, pool: SimulatedPool, timeout_s: float | None) -> None:
+        """A pool is asked to stop."""
+        ...
+
     def pool_left(self, pool: SimulatedPool) -> None:
         """A pool's process ends by itself."""
         ...
@@ -271,6 +275,7 @@ class SimulatedPool:
         if self._process is not None:
             self._sim.trace.add("pool", self.name, does="stop")
             self.asked_to_stop = True
+            self._sim.pool_stops(self, timeout)
             self._process.serving.request_stop(timeout)
 
     def drain(self, timeout: float | None = None) -> Drained:

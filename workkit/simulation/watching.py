@@ -128,6 +128,11 @@ class Watching:
         assert error is not None  # noqa: S101 - the caller has looked
         raise error
 
+    def pool_stops(self, pool: SimulatedPool, timeout_s: float | None) -> None:
+        """Report that a pool is asked to stop."""
+        if self.scene is not None:
+            self.scene.stopping(pool.name, timeout_s)
+
     def pool_left(self, pool: SimulatedPool) -> None:
         """Report that a pool's process has ended by itself."""
         if self.scene is not None:

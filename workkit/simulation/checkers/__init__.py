@@ -32,6 +32,7 @@ from workkit.simulation.checkers.pools import (
     LimitsAreStated,
     RecoveriesGrow,
     SharesFollowPriorities,
+    StopsEndInTime,
 )
 from workkit.simulation.checkers.running import (
     ClaimsAreTakenUp,
@@ -46,7 +47,7 @@ from workkit.simulation.checkers.timing import (
     NothingEarly,
     RetriesKeepTheRules,
 )
-from workkit.simulation.checkers.uniqueness import UniqueKeysHold
+from workkit.simulation.checkers.uniqueness import MarksHaveAnEnd, UniqueKeysHold
 from workkit.simulation.checkers.violation import Violation
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "LimitsAreStated",
     "LimitsHold",
     "LocksAreTrue",
+    "MarksHaveAnEnd",
     "MembersAreKept",
     "Move",
     "NobodyAliveIsReaped",
@@ -87,6 +89,7 @@ __all__ = [
     "SharesFollowPriorities",
     "SlotsRun",
     "StartsFollowClaims",
+    "StopsEndInTime",
     "TakenSlots",
     "TotalsAreTrue",
     "UniqueKeysHold",
@@ -103,6 +106,7 @@ def all_checkers() -> list[Checker]:
         OneRunForAClaim(),
         ClaimsAreTakenUp(),
         UniqueKeysHold(),
+        MarksHaveAnEnd(),
         LimitsHold(),
         LocksAreTrue(),
         RetriesKeepTheRules(),
@@ -126,6 +130,7 @@ def all_checkers() -> list[Checker]:
         RecoveriesGrow(),
         HandlersAreGivenUp(),
         SharesFollowPriorities(),
+        StopsEndInTime(),
         SentIsWritten(),
         JobsChangeAsTheyMay(),
         HooksAreCalled(),

@@ -93,7 +93,7 @@ class HistoryIsExact(Checker):
         self._began: dict[tuple[str, str], tuple[int, float]] = {}
         self._took: dict[tuple[str, str], float] = {}
         self._sent: set[tuple[str, int, str, str]] = set()
-        self._reaped: list[tuple[str, str, float]] = []
+        self._reaped: list[tuple[str, str, str, float]] = []
 
     def started(self, run: HandlerRun) -> None:
         """Record when a handler starts."""
@@ -127,8 +127,10 @@ class HistoryIsExact(Checker):
         """Record the jobs whose recovery a pool has to tell, if it gets the reply."""
         conditions, now_s = self.scene.conditions, self.scene.now_s()
         if change.pool and conditions.undisturbed_s(change.pool) > _REPLIES_S:
-            jobs = (move.job_id for move in change.moves if move.went_to("queued"))
-            self._reaped += [(job_id, change.pool, now_s) for job_id in jobs]
+            for move in change.moves:
+                if move.after is not None and move.after.job is not None:
+                    outcome = "recovered" if move.went_to("queued") else "dead"
+                    self._reaped.append((move.job_id, outcome, change.pool, now_s))
 
     def _compare(self, move: Move, record: Record, pool: str) -> None:
         before, after = move.before, move.after
@@ -173,11 +175,12 @@ class HistoryIsExact(Checker):
         if missing:
             job_id, _, _, outcome = min(missing)
             self.violated(f"history does not have that it was {outcome}", job_id)
-        recovered = {job_id for job_id, _, _, outcome in told if outcome == "recovered"}
-        for job_id, pool, at_s in self._reaped:
+        outcomes = {(job_id, outcome) for job_id, _, _, outcome in told}
+        for job_id, outcome, pool, at_s in self._reaped:
+            is_told = (job_id, outcome) in outcomes
             ago_s = self.scene.now_s() - at_s
-            if job_id not in recovered and _KNOWS_S < ago_s < self.scene.conditions.runs_s(pool):
-                self.violated(f"history does not have that {pool} has recovered it", job_id)
+            if not is_told and _KNOWS_S < ago_s < self.scene.conditions.runs_s(pool):
+                self.violated(f"history does not have that {pool} found it {outcome}", job_id)
 
 
 def _key(record: Record) -> tuple[str, int, str, str]:
@@ -373,8 +376,12 @@ class ObservationsAreTrue(Checker):
                 continue
             if scene.conditions.undisturbed_s(run.pool) < _SETTLED_S or not self._is_held(run):
                 continue
-            said = scene.read("HMGET", scene.keys.worker(run.worker_id), "job_id", "job_name")
-            if said != [run.job_id.encode(), run.name.encode()]:
+            worker = scene.keys.worker(run.worker_id)
+            said = scene.read("HMGET", worker, "job_id", "job_name", "started_at")
+            off_s = int(said[2] or 0) - scene.true_s() + runs_s
+            is_sure = scene.conditions.undisturbed_s(run.pool) > runs_s + _SETTLED_S
+            is_wrong = is_sure and abs(off_s) > 2 * _NEAR_S
+            if said[:2] != [run.job_id.encode(), run.name.encode()] or is_wrong:
                 self.violated(
                     f"{run.pool} has run it for {runs_s:.1f} s and shows {said}", run.job_id
                 )

@@ -54,6 +54,9 @@ class Checker:
     def crashed(self, pool: str) -> None:
         """A pool's process has crashed, and its handlers with it."""
 
+    def stopping(self, pool: str, timeout_s: float | None) -> None:
+        """A pool is asked to stop; it returns its jobs after `timeout_s`, or waits for them."""
+
     def left(self, pool: str) -> None:
         """A pool's process has ended by itself, such as after a stop."""
 

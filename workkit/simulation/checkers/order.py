@@ -33,6 +33,8 @@ class OrderIsKept(Checker):
     def changed(self, change: RedisChange) -> None:
         """Compare the queues before and after a command, and note the order of claims."""
         keys = self.scene.keys
+        if change.command == "adopt":
+            self._adopted(change)
         for key, (before, after) in change.lists.items():
             queue = keys.parse_jobs(key)
             if queue is None:
@@ -98,6 +100,22 @@ class OrderIsKept(Checker):
                 gone = set(back)
                 if [raw for raw in held if raw in gone] != back:
                     self._wrong(queue, "recovered jobs are not in the order of their claims", back)
+
+    def _adopted(self, change: RedisChange) -> None:
+        """Check that jobs keep their order when their pool takes them along to a new id."""
+        for key, (before, after) in change.lists.items():
+            place = self.scene.keys.parse_inprogress(key)
+            if place is None or len(after) <= len(before):
+                continue
+            taken = after[: len(after) - len(before)]
+            gone = [
+                held
+                for other, (held, _) in change.lists.items()
+                if other != key
+                and (self.scene.keys.parse_inprogress(other) or ("",))[0] == place[0]
+            ]
+            if gone != [taken]:
+                self._wrong(place[0], "a pool has taken jobs along in another order", after)
 
     def _wrong(self, queue: str, what: str, raws: Sequence[bytes]) -> None:
         shown = ", ".join(each[-6:] for each in _ids(reversed(raws[-8:])))

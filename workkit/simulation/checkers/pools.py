@@ -16,10 +16,13 @@ __all__ = [
     "LimitsAreStated",
     "RecoveriesGrow",
     "SharesFollowPriorities",
+    "StopsEndInTime",
 ]
 
 #: A pool states its limits with each heartbeat: within this time, seconds.
 _STATED_S: Final = 10.0
+#: A pool that returns its jobs has left within this time, and a second for its last requests.
+_STOPS_S: Final = 3.0
 #: A pool needs this long to work after a fault or a start, seconds.
 _RECOVERS_S: Final = 10.0
 #: A handler that does not stop at its timeout is given up after this long, seconds.
@@ -85,8 +88,51 @@ class ForgottenPoolsHoldNothing(Checker):
                 self.violated(f"pool {pool_id[-6:]} is removed and locks {queue!r}")
         is_newest = scene.pool_id(scene.host(pool_id)) == pool_id
         for worker in self._workers.get(pool_id, ()) if change.command == "forget" else ():
-            if is_newest and scene.read("EXISTS", scene.keys.worker(worker)):
+            key = scene.keys.worker(worker)
+            if is_newest and key in change.keys and scene.read("EXISTS", key):
                 self.violated(f"pool {pool_id[-6:]} is removed and worker {worker[-6:]} observed")
+
+
+class StopsEndInTime(Checker):
+    """A pool that stops with a timeout has returned its jobs, and left, within two seconds more.
+
+    A pool that has a fault may take longer.
+    """
+
+    rule = "a stop ends in time"
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[float, float]] = {}  # pool -> when, timeout
+        self._next_s = 0.0
+
+    def stopping(self, pool: str, timeout_s: float | None) -> None:
+        """Record a stop."""
+        if timeout_s is not None:
+            self._since[pool] = self.scene.now_s(), timeout_s
+
+    def left(self, pool: str) -> None:
+        """Look how long a stop has taken."""
+        self._look(pool)
+        self._since.pop(pool, None)
+
+    def crashed(self, pool: str) -> None:
+        """Forget a process that is gone."""
+        self._since.pop(pool, None)
+
+    def changed(self, change: RedisChange) -> None:
+        """Look how long stops take."""
+        del change
+        if self._since and self.scene.now_s() >= self._next_s:
+            self._next_s = self.scene.now_s() + _EVERY_S
+            for pool in list(self._since):
+                self._look(pool)
+
+    def _look(self, pool: str) -> None:
+        at_s, timeout_s = self._since.get(pool, (math.inf, 0.0))
+        conditions, took_s = self.scene.conditions, self.scene.now_s() - at_s
+        most_s = timeout_s + _STOPS_S + 10 * conditions.slowness_s()
+        if took_s > most_s and conditions.undisturbed_s(pool) > took_s + _RECOVERS_S:
+            self.violated(f"{pool} stops for {took_s:.1f} s, its timeout is {timeout_s:g} s")
 
 
 class LimitsAreStated(Checker):

@@ -296,6 +296,10 @@ class Scene:
         self.running = {number: run for number, run in self.running.items() if run.pool != pool}
         self._tell("crashed", pool)
 
+    def stopping(self, pool: str, timeout_s: float | None) -> None:
+        """Tell the checkers that a pool is asked to stop."""
+        self._tell("stopping", pool, timeout_s)
+
     def left(self, pool: str) -> None:
         """Tell the checkers that a pool's process has ended by itself."""
         self._tell("left", pool)

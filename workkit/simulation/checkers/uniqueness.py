@@ -8,12 +8,21 @@ from typing import Final
 
 from workkit.core.job import Payload, has_run
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import EXPIRED, Move, PlacedJob, RedisChange, identify
+from workkit.simulation.checkers.moves import (
+    EXPIRED,
+    RESTORED,
+    Move,
+    PlacedJob,
+    RedisChange,
+    identify,
+)
 from workkit.store.calls.enqueue import read_written
 
-__all__ = ["UniqueKeysHold"]
+__all__ = ["MarksHaveAnEnd", "UniqueKeysHold"]
 
 _DAY_S: Final = 86_400
+#: Scripts that set marks.
+_MARKING: Final = frozenset({"begin", "move", "plan_slots", "reap"})
 #: The tolerance for the clocks of two hosts and for rounding, seconds.
 _NEAR_S: Final = 3
 
@@ -24,7 +33,8 @@ class UniqueKeysHold(Checker):
     The key ends a day after its job is due. A job waits until it begins; with `until="done"`, until
     it is done or dead. A key that expired a day after its job was due belongs to no job until that
     job has ended. A refused duplicate does not prolong the key, but its args replace the args of
-    the waiting job.
+    the waiting job. After Redis has lost its newest writes, it may have the key of a job again that
+    has begun and is settled without it; such a key stays until its end.
     """
 
     rule = "a unique key is held by the one job that waits"
@@ -34,9 +44,11 @@ class UniqueKeysHold(Checker):
         self._outlived: dict[str, set[str]] = {}
         self._ends: dict[str, float] = {}
         self._values: dict[str, bytes] = {}
+        self._has_lost_writes = False
 
     def changed(self, change: RedisChange) -> None:
         """Check all unique keys that the command may concern."""
+        self._has_lost_writes = self._has_lost_writes or change.command == RESTORED
         concerned = {key for move in change.moves for key in self._follow(move)}
         written = {key.decode("utf-8", "replace") for key in change.keys}
         if change.command == EXPIRED:
@@ -98,7 +110,7 @@ class UniqueKeysHold(Checker):
         there = bool(self.scene.read("EXISTS", key.encode()))
         if there and self.scene.ends_s(key.encode()) == math.inf:
             self.violated(f"{command} left {key!r} without an end", next(iter(owners), ""))
-        if there and not waiting:
+        if there and not waiting and not self._has_lost_writes:
             self.violated(f"{command} left {key!r} behind", next(iter(owners), ""))
         if waiting and not there:
             self.violated(f"{command} dropped {key!r} while its job waits", waiting[0])
@@ -120,3 +132,20 @@ class UniqueKeysHold(Checker):
         self._outlived.clear()
         self._ends.clear()
         self._values.clear()
+
+
+class MarksHaveAnEnd(Checker):
+    """Every mark that the engine sets for a time has an end: of slots, starts and recoveries."""
+
+    rule = "marks have an end"
+
+    def changed(self, change: RedisChange) -> None:
+        """Look at the marks that a script may have set."""
+        if change.command not in _MARKING:
+            return
+        scene = self.scene
+        for key in change.keys:
+            if not scene.keys.may_expire(key) or scene.ends_s(key) < math.inf:
+                continue
+            if scene.read("EXISTS", key):
+                self.violated(f"{change.command} left {key.decode(errors='replace')!r} for ever")

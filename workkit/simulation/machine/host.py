@@ -72,13 +72,11 @@ class NetworkLine:
 
     def is_troubled(self, now_us: int) -> bool:
         """Tell whether it has a fault, present or planned."""
-        until_us = max(self.slow_until_us, self.hold_until_us)
-        return (
-            bool(self.traps)
-            or until_us > now_us
-            or self.loses_requests(now_us)
-            or self.loses_replies(now_us)
-        )
+        until_us = max(
+            self.cut_until_us, self.unheard_until_us, self.deaf_until_us, self.hold_until_us,
+            self.slow_until_us,
+        )  # fmt: skip
+        return until_us > now_us or bool(self.traps)
 
 
 class Host:
