@@ -287,6 +287,7 @@ def test_a_failover_loses_what_was_written_since_the_replica_lags(sim: Simulatio
     assert sim.redis.get(key) == b"1"
     sim.run_for(60)
     assert sim.redis.get(key) is None  # it still ends when it should
+    sim.assert_ran("work", times=0)
 
 
 def test_every_kind_of_fault_is_drawn_from_a_seed_and_written_as_text() -> None:

@@ -411,7 +411,7 @@ def test_a_source_without_history_says_what_it_should_be(tmp_path: Path) -> None
             "history comes from a Client, a snapshot, an archive, a frame or its file, not from 42",
         ),
         (tmp_path / "nothing", "there is no file or directory"),
-        (tmp_path, "history has no run to replay"),
+        (tmp_path, "is not an archive: it has no folders"),
         (pd.DataFrame({"job_id": ["a"]}), "this is not a frame of history: it has no name"),
     ):
         with pytest.raises(InvalidOption, match=message):

@@ -208,8 +208,7 @@ class Execution(msgspec.Struct, eq=False):
         self.failing, self.error = None, failure.error
         self.error_text, self.fingerprint = failure.text, failure.fingerprint
         self.can_be_logged = failure.can_be_logged
-        self.ruling, self.fails = failure.ruling, failure.fails
-        self.retry_in_s = failure.retry_in_s
+        self.ruling, self.retry_in_s, self.fails = failure.ruling, failure.retry_in_s, failure.fails
         if failure.error is None:  # postponed
             self._job = None
 

@@ -132,9 +132,8 @@ def explore(
         def test_no_mail_is_lost():
             explore(mails, seeds=range(200))
 
-    The environment variable `WORKKIT_SEEDS` replaces the seeds: one, such as `41` or the variant
-    `41.3`, or many, such as `0-999`. The pytest plugin sets it for `--workkit-seed` and
-    `--workkit-seeds`.
+    `WORKKIT_SEEDS` in the environment replaces the seeds, such as `41`, the variant `41.3`, or
+    `0-999`. The pytest plugin sets it for `--workkit-seed` and `--workkit-seeds`.
 
     Args:
         scenario: Builds a world: adds pools, enqueues jobs, plans further events.
@@ -163,8 +162,7 @@ def explore(
         settle_s, server,
     )  # fmt: skip
     only = None if only_faults is None else tuple(only_faults)
-    coverage, explored = Coverage(), Explored()
-    chosen = [read_seed(seed) for seed in _chosen_seeds(seeds)]
+    coverage, explored, chosen = Coverage(), Explored(), _chosen_seeds(seeds)
     played = play_guided(settings, chosen, coverage, only=only, processes=processes, varies=guided)
     for outcome in played:
         explored = explored.plus(outcome)
@@ -207,24 +205,24 @@ def play_guided(
         yield outcome
 
 
-def _chosen_seeds(seeds: Iterable[int | str]) -> Iterable[int | str]:
+def _chosen_seeds(seeds: Iterable[int | str]) -> list[Seed]:
     """Return the seeds that the environment chooses, or else these.
 
     Raises:
-        InvalidOption: The environment variable is neither a seed nor a range of seeds.
+        InvalidOption: A seed is not valid, or the environment variable is not.
     """
     text = os.environ.get("WORKKIT_SEEDS", "")
     if not text:
-        return seeds
+        return [read_seed(seed) for seed in seeds]
     first, dash, last = text.partition("-")
     if not dash and all(part.isdecimal() for part in text.split(".")):
-        return [text]
+        return [read_seed(text)]
     if not (first.isdecimal() and last.isdecimal()):
         raise InvalidOption(
             "WORKKIT_SEEDS is a seed, a variant such as 41.3 or a range such as 0-999, "
             f"not {text!r}"
         )
-    return range(int(first), int(last) + 1)
+    return [Seed(seed) for seed in range(int(first), int(last) + 1)]
 
 
 def sweep_crashes(

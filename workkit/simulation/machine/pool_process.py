@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import dis
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,9 +13,8 @@ from typing import Any, Final, Protocol
 from workkit.core.entropy import Entropy
 from workkit.engine.duties.scheduler import DutyScheduler
 from workkit.engine.engine import Engine
-from workkit.engine.handling.events import Events, hook_failed
+from workkit.engine.handling.events import hook_failed
 from workkit.engine.handling.execution import Execution
-from workkit.engine.handling.results import awaited, is_value, label
 from workkit.engine.handling.values import Values
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Runner
@@ -25,9 +22,9 @@ from workkit.engine.serving import Serving, draining
 from workkit.engine.spec import PoolSpec
 from workkit.errors import ServerError, WorkkitError
 from workkit.simulation.machine.durations import Takes
+from workkit.simulation.machine.hooks import WorldEvents, call_in_time
 from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.lifespans import SimulatedLives
-from workkit.simulation.machine.loop import VirtualLoop
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads
 from workkit.simulation.machine.postponing import POSTPONED_BRIEFLY_S, POSTPONED_S, PostponableDuty
@@ -111,77 +108,6 @@ class ProcessOwner(HandlerListener, Protocol):
         ...
 
 
-class _WorldEvents(Events):
-    """Calls the hooks of a pool in virtual time."""
-
-    def __init__(
-        self,
-        hooks: dict[str, list[Callable[..., Any]]],
-        host: Host,
-        failed: Callable[[Callable[..., Any], BaseException], None],
-        called: Callable[[str, str, Sequence[Any]], None],
-    ) -> None:
-        super().__init__()
-        self.hooks = hooks
-        self._host = host
-        self._failed = failed
-        self._called = called
-
-    def tell(self, name: str, *arguments: Any) -> None:
-        """Call the hooks of an event."""
-        self._called(self._host.name, name, arguments)
-        for hook in self.hooks[name]:
-            self._host.soon(self._call, hook, *arguments)
-
-    def _call(self, hook: Callable[..., Any], *arguments: Any) -> None:
-        assert self.loop is not None  # noqa: S101 - a life has one
-
-        def ended(error: BaseException | None) -> None:
-            if error is not None:
-                self._failed(hook, error)
-
-        loop: Any = self.loop()
-        _call_in_time(hook, arguments, loop, ended)
-
-
-def _call_in_time(
-    hook: Callable[..., Any],
-    arguments: Sequence[Any],
-    loop: VirtualLoop,
-    then: Callable[[BaseException | None], object],
-) -> None:
-    """Call a hook on a stack of its own, and await its result, in virtual time.
-
-    Args:
-        hook: The hook.
-        arguments: Its arguments.
-        loop: The event loop that awaits the result.
-        then: Called with the exception of the hook, or None, when it has ended.
-    """
-    own = contextvars.Context()
-    results: list[Any] = []
-
-    async def wait() -> None:
-        try:
-            await awaited(results[0], hook, "the hook")
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001
-            then(error)
-        else:
-            then(None)
-
-    def ended(error: BaseException | None) -> None:
-        if error is not None or is_value(results[0]):
-            then(error)
-        else:
-            own.run(loop.create_task, wait())
-
-    loop.call_on_stack(
-        lambda: results.append(own.run(hook, *arguments)), f"the hook {label(hook)}", ended
-    )
-
-
 class PoolProcess:
     """One process of a pool, from its start to its end or its crash."""
 
@@ -193,9 +119,7 @@ class PoolProcess:
         self._watches = False  # whether the reaper watches pools that are not registered
         self.runner: SimulatedRunner
         entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
-        events = _WorldEvents(
-            pool.spec.events.hooks, self.host, self._hook_failed, sim.hooks_called
-        )
+        events = WorldEvents(pool.spec.events.hooks, self.host, self._hook_failed, sim.hooks_called)
         events.loop = lambda: self.runner.loop
         spec = replace(pool.spec, namespace=sim.namespace, events=events, values=Values())
         self.values = spec.values
@@ -292,7 +216,7 @@ class PoolProcess:
             if error is None or go_on:
                 self.call_hooks(others, failed, then, go_on=go_on)
 
-        _call_in_time(hook, (), self.runner.loop, ended)
+        call_in_time(hook, (), self.runner.loop, ended)
 
     def _serve(self) -> None:
         def serve() -> Any:

@@ -200,12 +200,7 @@ def simulate(
     }  # fmt: skip
     only_from = {"--what-if": what_if, "--since": since, "--before": before, "--out": out}
     _check_form(file, source, only_file, only_from)
-    first, *variants = seed
-    if variants and faults is None:
-        raise click.UsageError(
-            f"--seed {'.'.join(map(str, seed))} is a variant, which has other faults than its "
-            "seed; add --faults all"
-        )
+    first = _first(seed, faults)
     if source is not None:
         request = Request(source, namespace, what_if, since, before, first)
         play_history(request, views, out)
@@ -233,6 +228,16 @@ def simulate(
         only = None if isinstance(faults, str) else faults
         ctx.exit(play_again(loaded, seed, only, views))
     ctx.exit(_show(loaded, first, until_s, views))
+
+
+def _first(seed: tuple[int, ...], faults: tuple[int, ...] | str | None) -> int:
+    """Return a seed without its variants; they need --faults."""
+    if len(seed) > 1 and faults is None:
+        raise click.UsageError(
+            f"--seed {'.'.join(map(str, seed))} is a variant, which has other faults than its "
+            "seed; add --faults all"
+        )
+    return seed[0]
 
 
 def _check_form(
