@@ -125,7 +125,10 @@ class DueJobsMove(Checker):
 
 
 class DeadPoolsJobsReturn(Checker):
-    """The jobs of a pool that has crashed are back within 20 s, if another has had no fault."""
+    """The jobs of a pool that has crashed are back within 20 s, if another has had no fault.
+
+    A pool that somebody has taken out of the set of pools is found by its lists, within minutes.
+    """
 
     rule = "a dead pool's jobs are back while a pool lives"
 
@@ -142,7 +145,8 @@ class DeadPoolsJobsReturn(Checker):
             return
         self._next_s = self.scene.now_s() + _EVERY_S
         for pool_id, dead_s in list(self._dead.items()):
-            if not self._held.get(pool_id):
+            is_known = self.scene.read("SISMEMBER", self.scene.keys.worker_pools, pool_id)
+            if not self._held.get(pool_id) or not is_known:
                 continue
             since_s = self.scene.now_s() - dead_s
             if since_s > self._most_s() and self.scene.longest_undisturbed_s() >= since_s:
