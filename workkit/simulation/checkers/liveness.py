@@ -16,6 +16,8 @@ __all__ = ["DeadPoolsJobsReturn", "DueJobsMove", "HealthyPoolsStay", "IdlePoolsC
 
 #: A pool that has had no fault for this long is healthy, seconds.
 _HEALTHY_S: Final = 12.0
+#: A pool that is not registered notices it before it has sent so many heartbeats.
+_BEATS: Final = 4
 #: A pool needs this long to work after a fault or a start, seconds.
 _RECOVERS_S: Final = 10.0
 #: A due job is moved within this time, seconds.
@@ -33,13 +35,22 @@ _EVERY_S: Final = 0.5
 class HealthyPoolsStay(Checker):
     """Nobody takes a pool for dead that runs, has had no fault, and reaches Redis, for 12 s.
 
-    `NobodyAliveIsReaped` goes by heartbeats; this rule also holds for a pool that forgets them.
+    `NobodyAliveIsReaped` goes by heartbeats; this rule also holds for a pool that forgets them. If
+    somebody takes a healthy pool out of the set of pools, it registers again before its fourth
+    heartbeat after that.
     """
 
     rule = "a healthy pool is not taken for dead"
 
+    def __init__(self) -> None:
+        self._beats: Counter[str] = (
+            Counter()
+        )  # heartbeats in a row of pools that are not registered
+
     def changed(self, change: RedisChange) -> None:
         """Check each recovery, and each pool that is removed."""
+        if change.command == "beat" and change.pool:
+            self._check_registered(change.pool)
         if change.command == "reap":
             if change.moves:
                 self._look(str(keys_and_args(change.sent)[1][0]), change.moves[0].job_id)
@@ -47,6 +58,16 @@ class HealthyPoolsStay(Checker):
             pool_id = str(keys_and_args(change.sent)[1][0])
             if not self.scene.read("SISMEMBER", self.scene.keys.worker_pools, pool_id):
                 self._look(pool_id, "")
+
+    def _check_registered(self, pool: str) -> None:
+        scene = self.scene
+        is_registered = scene.read("SISMEMBER", scene.keys.worker_pools, scene.pool_id(pool))
+        if is_registered or scene.conditions.undisturbed_s(pool) < _HEALTHY_S:
+            self._beats[pool] = 0
+            return
+        self._beats[pool] += 1
+        if self._beats[pool] >= _BEATS:
+            self.violated(f"{pool} goes on beating though it is not registered")
 
     def _look(self, pool_id: str, job_id: str) -> None:
         name = self.scene.host(pool_id)
@@ -104,7 +125,10 @@ class DueJobsMove(Checker):
 
 
 class DeadPoolsJobsReturn(Checker):
-    """The jobs of a pool that has crashed are back within 20 s, if another has had no fault."""
+    """The jobs of a pool that has crashed are back within 20 s, if another has had no fault.
+
+    A pool that somebody has taken out of the set of pools is found by its lists, within minutes.
+    """
 
     rule = "a dead pool's jobs are back while a pool lives"
 
@@ -121,7 +145,8 @@ class DeadPoolsJobsReturn(Checker):
             return
         self._next_s = self.scene.now_s() + _EVERY_S
         for pool_id, dead_s in list(self._dead.items()):
-            if not self._held.get(pool_id):
+            is_known = self.scene.read("SISMEMBER", self.scene.keys.worker_pools, pool_id)
+            if not self._held.get(pool_id) or not is_known:
                 continue
             since_s = self.scene.now_s() - dead_s
             if since_s > self._most_s() and self.scene.longest_undisturbed_s() >= since_s:

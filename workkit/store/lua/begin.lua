@@ -109,8 +109,8 @@ local function begin_found(kind, key, inprogress, queue, raw, found, id)
   if new_id ~= id then
     local count = redis.pcall('HGET', KEYS[4], id)
     if type(count) == 'string' then
+      redis.call('HSET', KEYS[4], new_id, count)  -- first: an empty hash would lose its end
       redis.call('HDEL', KEYS[4], id)
-      redis.call('HSET', KEYS[4], new_id, count)
     end
   end
   return 'swap', value
