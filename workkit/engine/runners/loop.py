@@ -180,7 +180,7 @@ class LoopRunner:
                     if stint_ends_s:
                         await asyncio.sleep(0)
                     stint_ends_s = now_s + _STINT_S
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # ended from outside, or the loop is gone
             raise
         except BaseException as error:  # any error leaves its job stuck
             self._fault = f"a worker of async handlers was ended by {type(error).__name__}"
