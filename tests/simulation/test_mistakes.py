@@ -428,12 +428,15 @@ def test_a_pool_that_is_never_drained_fails_the_test() -> None:
             pool.drain()
 
 
-@pytest.mark.parametrize("text", ["x", "3-", "-3", "1-2-3", "1.5"])
+@pytest.mark.parametrize("text", ["x", "3-", "-3", "1-2-3", "1..5"])
 def test_seeds_of_the_environment_that_are_not_valid_are_refused(
     monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("WORKKIT_SEEDS", text)
-    with pytest.raises(InvalidOption, match="WORKKIT_SEEDS is a seed or a range such as 0-999"):
+    with pytest.raises(
+        InvalidOption,
+        match="WORKKIT_SEEDS is a seed, a variant such as 41.3 or a range such as 0-999",
+    ):
         explore(_add_a_pool, processes=1)
 
 

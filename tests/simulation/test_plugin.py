@@ -122,15 +122,6 @@ def test_the_line_that_replays_a_variant_plays_it(
     assert 'seed 5.2: "the seed is not 5" does not hold' in run("test_explore.py")
 
 
-@pytest.mark.parametrize("seeds", ["x", "4-", "-4", "4-x", "4..2"])
-def test_seeds_of_the_environment_that_are_not_valid_are_refused(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: str
-) -> None:
-    (tmp_path / "test_explore.py").write_text(EXPLORING)
-    monkeypatch.setenv("WORKKIT_SEEDS", seeds)
-    assert f"or a range such as 0-999, not '{seeds}'" in run("test_explore.py")
-
-
 FAILING = """
 import pytest
 from workkit.simulation import Simulation
