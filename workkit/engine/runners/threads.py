@@ -275,9 +275,10 @@ class ThreadRunner:
                 error, over = raised, True
             if FORKS[0] != self._forks:
                 leave(error)
-            failure = execution.examine(error, self._clock, self._entropy)
-            if FORKS[0] != self._forks:  # a backoff may fork too
-                leave(None)
+            if error is not None or job.has_unread_arg_error:
+                failure = execution.examine(error, self._clock, self._entropy)
+                if FORKS[0] != self._forks:  # a backoff may fork too
+                    leave(None)
             self._leave(worker, execution)
         except JobTimeout as late:  # an interrupt arrived after the handler; there is only one
             if not over:
