@@ -26,7 +26,12 @@ def pictures(notebook: Any) -> int:
 
 
 def test_there_are_notebooks() -> None:
-    assert {path.stem for path in NOTEBOOKS} == {"dead_jobs", "simulation", "throughput"}
+    assert {path.stem for path in NOTEBOOKS} == {
+        "dead_jobs",
+        "fleet_size",
+        "simulation",
+        "throughput",
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
