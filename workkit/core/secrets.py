@@ -29,6 +29,10 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 #: A backslash, also in an URL.
 _BACKSLASH: Final = r"(?:\\|%(?:25)*5[cC])"
+#: The signs of an entity of HTML, also in an URL.
+_AMP: Final = r"(?:&|%(?:25)*26)"
+_HASH: Final = r"(?:#|%(?:25)*23)"
+_END: Final = r"(?:;|%(?:25)*3b)"
 _SHORT: Final = {"\n": "n|", "\r": "r|", "\t": "t|", "\b": "b|", "\f": "f|"}
 _ENTITIES: Final = {
     "&": ("amp",), "<": ("lt",), ">": ("gt",), '"': ("quot",), "'": ("apos",),
@@ -79,15 +83,16 @@ def _character(character: str) -> str:
         return rf"{_BACKSLASH}+"
     code, data = ord(character), character.encode("utf-8", "surrogatepass")
     pair = character.encode("utf-16-be", "surrogatepass").hex()
+    entity = rf"{_AMP}(?:amp{_END})*"
     ways = [
+        rf"{entity}{_HASH}(?:x{code:x}|{code}){_END}",
+        *(rf"{entity}{name}{_END}" for name in _ENTITIES.get(character, ())),
         rf"u{code:04x}",
         rf"U{code:08x}",
         rf"{_BACKSLASH}*".join(rf"u{pair[at : at + 4]}" for at in range(0, len(pair), 4)),
         rf"{_BACKSLASH}*".join(f"x{byte:02x}" for byte in data),
         "".join(f"%(?:25)*{byte:02x}" for byte in data),
-        rf"&(?:amp;)*#(?:x{code:x}|{code});",
         *([rf"x{code:02x}"] if code < _BYTE else []),
-        *([rf"&(?:amp;)*{name};" for name in _ENTITIES.get(character, ())]),
     ]
     short = _SHORT.get(character, "")
     space = r"\+|" if character == " " else ""
