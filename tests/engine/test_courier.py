@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from queue import SimpleQueue
+from typing import Any
 
 from workkit.engine.process.courier import _LogCourier
 
@@ -38,3 +40,22 @@ def test_a_handler_that_hung_when_its_pool_ended_leaves_no_thread_behind_the_nex
     for thread in log_threads() - others:
         thread.join(60)
         assert not thread.is_alive()
+
+
+def test_a_record_that_comes_while_the_last_pool_ends_leaves_no_thread() -> None:
+    others, courier = log_threads(), _LogCourier()
+    delivered: list[str] = []
+
+    class Ending(SimpleQueue[Any]):
+        def qsize(self) -> int:  # the caller has seen an open courier, and looks for room
+            courier.close(60)
+            return 0
+
+    courier.open()
+    courier._queue = Ending()
+    record = logging.makeLogRecord({"msg": "the last"})
+    assert courier.carry(lambda it: delivered.append(it.getMessage()), record)
+    for thread in log_threads() - others:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert delivered == ["the last"]

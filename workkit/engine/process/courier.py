@@ -142,6 +142,9 @@ class Courier:
                 # Set before the start: the thread compares itself with it.
                 self._thread = threading.Thread(target=serve, name=self._thread_name, daemon=True)
                 self._thread.start()
+                if not self._users:  # the last pool has ended since the caller looked
+                    self._queue.put(None)
+                    self._queue, self._thread = SimpleQueue(), None
         except RuntimeError:
             pass  # the system refuses threads; the next record tries again
         finally:
