@@ -13,6 +13,7 @@ from tests.engine.stage import EngineStage
 from workkit import Client, Drained, Enqueuer, Job
 from workkit.engine.serving import draining
 from workkit.errors import PoolState
+from workkit.store.connections.link import Link
 from workkit.store.connections.routine import Wait
 
 DONE = Drained(complete=True, paused=(), waiting={})
@@ -52,18 +53,17 @@ def test_drain_does_not_miss_a_job_whose_claim_is_on_its_way_back(
 ) -> None:
     pool, held_up, go_on, ran = make_pool(concurrency=1), Notes(), threading.Event(), Notes()
     pool.job("work", ran)
-    pool.start()
-    link: Any = pool._driver._link  # type: ignore[union-attr]
-    send = link.send
+    send: Any = Link.send
 
-    def send_slowly(commands: Any, *meanwhile: Any) -> Any:
-        replies = send(commands, *meanwhile)
+    def send_slowly(link: Link, commands: Any, *meanwhile: Any) -> Any:
+        replies = send(link, commands, *meanwhile)
         if b'"slow"' in repr(replies).encode():
             held_up()
             go_on.wait(PATIENCE_S)
         return replies
 
-    monkeypatch.setattr(link, "send", send_slowly)
+    monkeypatch.setattr(Link, "send", send_slowly)  # before a thread has looked it up
+    pool.start()
     enqueuer.enqueue("work", {"slow": True})
     held_up.wait_for(1)
     # The job has left its queue, and the pool has yet to hear of it.

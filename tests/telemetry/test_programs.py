@@ -157,6 +157,7 @@ def test_a_supervisor_is_unready_while_one_of_its_processes_cannot_claim(
     with supervised(shell, tmp_path, "--processes", "2", "--metrics-port", "0") as worker:
         base = address(worker, wait_until)
         wait_until(lambda: get(f"{base}/readyz")[0] == 200)
+        wait_until(lambda: len(worker.pids()) == 2)
         frozen = worker.pids()[1]
         os.kill(frozen, signal.SIGSTOP)
         try:
