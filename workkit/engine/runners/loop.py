@@ -12,6 +12,7 @@ from typing import Final
 
 from workkit.core.current import RUNNING, WORKER
 from workkit.engine.handling.execution import Execution
+from workkit.engine.handling.failures import Failure
 from workkit.engine.handling.forked import FORKS, leave
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Slots
@@ -242,9 +243,11 @@ class LoopRunner:
             error = raised
         if FORKS[0] != self._forks:
             leave(error)
-        failure = execution.examine(error, self._clock, self._entropy)
-        if FORKS[0] != self._forks:  # a backoff may fork too
-            leave(None)
+        failure: Failure | None = None
+        if error is not None or job.has_unread_arg_error:
+            failure = execution.examine(error, self._clock, self._entropy)
+            if FORKS[0] != self._forks:  # a backoff may fork too
+                leave(None)
         worker.current = None
         if worker.abandoned:
             return 0.0
