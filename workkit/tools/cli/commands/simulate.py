@@ -12,7 +12,7 @@ import click
 
 from workkit.core.text import counted
 from workkit.tools.cli.common.exploring import explore, play_again
-from workkit.tools.cli.common.options import examples, json_option
+from workkit.tools.cli.common.options import examples, json_option, namespace_option
 from workkit.tools.cli.common.output import print_record
 from workkit.tools.cli.common.replaying import Request, play_history
 from workkit.tools.cli.common.showing import show_progress
@@ -143,15 +143,7 @@ def _to_seed(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[
 )
 @click.option("--since", callback=to_past, metavar="WHEN", help="With --from: ended at or after.")
 @click.option("--before", callback=to_past, metavar="WHEN", help="With --from: ended before.")
-@click.option(
-    "--namespace",
-    envvar="WORKKIT_NAMESPACE",
-    default="work",
-    show_default=True,
-    show_envvar=True,
-    metavar="NS",
-    help="With --from: prefix of all keys on a server.",
-)
+@namespace_option("With --from: prefix of all keys on a server.")
 @click.option(
     "--out",
     metavar="FILE",

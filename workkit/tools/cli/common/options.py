@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workkit.client import Client
     from workkit.enqueuer import Enqueuer
 
-__all__ = ["Server", "examples", "json_option", "now_s", "server_options"]
+__all__ = ["Server", "examples", "json_option", "namespace_option", "now_s", "server_options"]
 
 R = TypeVar("R")
 
@@ -66,16 +66,24 @@ def server_options(command: Callable[..., R]) -> Callable[..., R]:
         metavar="URL",
         help="The server: redis://, rediss://, unix:// or redis+sentinel://.",
     )
-    add_namespace = click.option(
+    return add_redis(namespace_option("Prefix of all keys.")(with_server))
+
+
+def namespace_option(meaning: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Return a decorator that adds --namespace to a command.
+
+    Args:
+        meaning: Its line in the help.
+    """
+    return click.option(
         "--namespace",
         envvar="WORKKIT_NAMESPACE",
         default="work",
         show_default=True,
         show_envvar=True,
         metavar="NS",
-        help="Prefix of all keys.",
+        help=meaning,
     )
-    return add_redis(add_namespace(with_server))
 
 
 def json_option(command: Callable[..., R]) -> Callable[..., R]:
