@@ -309,10 +309,9 @@ def test_the_command_runs_tasks_of_all_queues(tasks: Any) -> None:
     assert sorted(tasks.seen) == [("a@example.com", "hi"), ("b@example.com", "post")]
 
 
-def test_the_command_runs_until_a_signal(
-    tasks: Any, client: Client, redis_url: str, namespace: str, wait_until: Any
-) -> None:
-    program = (
+def command_program(redis_url: str, namespace: str, *options: str) -> str:
+    """Return a program that runs the command with some options."""
+    return (
         "import django; from django.conf import settings\n"
         "from django.core.management import call_command\n"
         "settings.configure(\n"
@@ -320,8 +319,14 @@ def test_the_command_runs_until_a_signal(
         "    TASKS={'default': {'BACKEND': 'workkit.contrib.django.WorkkitBackend',\n"
         f"        'OPTIONS': {{'NAMESPACE': {namespace!r}, 'URL': {redis_url!r}}}}}}},\n"
         ")\n"
-        "django.setup(); call_command('workkit_worker', '--concurrency', '3')\n"
+        f"django.setup(); call_command('workkit_worker', *{options!r})\n"
     )
+
+
+def test_the_command_runs_until_a_signal(
+    tasks: Any, client: Client, redis_url: str, namespace: str, wait_until: Any
+) -> None:
+    program = command_program(redis_url, namespace, "--concurrency", "3")
     result = tasks.send_later.enqueue("a@example.com")
     root = Path(__file__).parents[2]
     with subprocess.Popen(
@@ -343,16 +348,7 @@ def test_the_command_runs_until_a_signal(
 def test_the_command_serves_metrics_and_health(
     tasks: Any, client: Client, redis_url: str, namespace: str, wait_until: Any
 ) -> None:
-    program = (
-        "import django; from django.conf import settings\n"
-        "from django.core.management import call_command\n"
-        "settings.configure(\n"
-        "    INSTALLED_APPS=['workkit.contrib.django', 'tests.contrib.shop'],\n"
-        "    TASKS={'default': {'BACKEND': 'workkit.contrib.django.WorkkitBackend',\n"
-        f"        'OPTIONS': {{'NAMESPACE': {namespace!r}, 'URL': {redis_url!r}}}}}}},\n"
-        ")\n"
-        "django.setup(); call_command('workkit_worker', '--metrics-port', '0')\n"
-    )
+    program = command_program(redis_url, namespace, "--metrics-port", "0")
     result = tasks.send_later.enqueue("a@example.com")
     with subprocess.Popen(
         [sys.executable, "-u", "-c", program],
