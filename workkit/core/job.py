@@ -70,11 +70,6 @@ class Payload(
     failed_at: int = 0
     stamp_ms: Any = None
 
-    @property
-    def enqueued_millis(self) -> int:
-        """Milliseconds beyond `enqueued_at`, 0 to 999; -1 where they are unknown."""
-        return millis_of(self.enqueued_at, self.stamp_ms)
-
     def job(self, raw: bytes, checkin: Callable[[str], None] | None = None) -> Job:
         """Return the job for a handler or a client.
 
@@ -100,16 +95,12 @@ class Payload(
         )
 
 
-def millis_of(enqueued_at: int, stamp_ms: object) -> int:
-    """Return `Payload.enqueued_millis`; each execution asks, and a property would cost twice.
-
-    Args:
-        enqueued_at: Epoch seconds.
-        stamp_ms: Epoch milliseconds, as far as the payload's writer is workkit.
-    """
-    if type(stamp_ms) is not int or stamp_ms // 1_000 != enqueued_at:
+def millis_of(payload: Payload) -> int:
+    """Return the milliseconds beyond `enqueued_at`, 0 to 999; -1 where they are unknown."""
+    stamp = payload.stamp_ms
+    if type(stamp) is not int or stamp // 1_000 != payload.enqueued_at:
         return -1
-    return stamp_ms % 1_000
+    return stamp % 1_000
 
 
 class _Args(msgspec.Struct):

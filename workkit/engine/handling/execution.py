@@ -361,7 +361,7 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
         reason or ("timeout" if execution.interrupted and error else ""),
         args,
         checkins,
-        millis_of(payload.enqueued_at, payload.stamp_ms),
+        millis_of(payload),
     )
 
 
