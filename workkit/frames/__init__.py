@@ -21,6 +21,7 @@ from workkit.frames.executions import history
 from workkit.frames.failures import errors
 from workkit.frames.files import read, write
 from workkit.frames.jobs import dead_jobs, retry_jobs, scheduled_jobs
+from workkit.frames.journeys import attempts, journeys
 from workkit.frames.measures import latency_quantiles, lateness, retry_delays, throughput
 from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
@@ -36,12 +37,14 @@ __all__ = [
     "Schema",
     "archive",
     "archive_gaps",
+    "attempts",
     "audit",
     "compare",
     "dead_jobs",
     "errors",
     "flatten_args",
     "history",
+    "journeys",
     "latency_quantiles",
     "lateness",
     "queues",
