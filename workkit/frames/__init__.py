@@ -23,6 +23,7 @@ from workkit.frames.files import read, write
 from workkit.frames.jobs import dead_jobs, retry_jobs, scheduled_jobs
 from workkit.frames.journeys import attempts, journeys
 from workkit.frames.measures import latency_quantiles, lateness, retry_delays, throughput
+from workkit.frames.periods import compare_periods, regressions
 from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
 
@@ -40,6 +41,7 @@ __all__ = [
     "attempts",
     "audit",
     "compare",
+    "compare_periods",
     "dead_jobs",
     "errors",
     "flatten_args",
@@ -49,6 +51,7 @@ __all__ = [
     "lateness",
     "queues",
     "read",
+    "regressions",
     "retry_delays",
     "retry_jobs",
     "scheduled_jobs",
