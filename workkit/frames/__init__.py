@@ -22,6 +22,7 @@ from workkit.frames.failures import errors
 from workkit.frames.files import read, write
 from workkit.frames.jobs import dead_jobs, retry_jobs, scheduled_jobs
 from workkit.frames.measures import latency_quantiles, lateness, retry_delays, throughput
+from workkit.frames.scanning import Scan, scan
 from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
 
@@ -33,6 +34,7 @@ __all__ = [
     "Column",
     "Finding",
     "Gap",
+    "Scan",
     "Schema",
     "archive",
     "archive_gaps",
@@ -48,6 +50,7 @@ __all__ = [
     "read",
     "retry_delays",
     "retry_jobs",
+    "scan",
     "scheduled_jobs",
     "schema",
     "throughput",

@@ -47,11 +47,30 @@ __all__ = ["archive"]
     metavar="SPAN",
     help="Repeat after this span of time (10m), until Ctrl-C.",
 )
+@click.option(
+    "--redact",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Also leave out the values of these keys of args (* and ?, any case).",
+)
+@click.option(
+    "--keep-secrets",
+    is_flag=True,
+    help="Keep the values of keys such as *password* and *token*, which are left out by default.",
+)
 @click.option("--adopt", is_flag=True, help="Continue an archive of another namespace or server.")
 @server_options
 @json_option
 def archive(
-    server: Server, *, directory: str, every_s: float | None, adopt: bool, as_json: bool
+    server: Server,
+    *,
+    directory: str,
+    every_s: float | None,
+    patterns: tuple[str, ...],
+    keep_secrets: bool,
+    adopt: bool,
+    as_json: bool,
 ) -> None:
     """Append history to Parquet files, one folder per day. Redis keeps only bounded history.
 
@@ -61,6 +80,9 @@ def archive(
     """
     from workkit import frames
     from workkit.engine.process.signals import SignalEvent, signals_to
+    from workkit.snapshot import SECRETS
+
+    redact = (*(() if keep_secrets else SECRETS), *patterns)
 
     asked = SignalEvent()
 
@@ -73,7 +95,7 @@ def archive(
             try:
                 with ProgressLine() as progress:
                     told = partial(progress.tell, "archiving")
-                    run = frames.archive(client, directory, adopt=adopt, told=told)
+                    run = frames.archive(client, directory, adopt=adopt, redact=redact, told=told)
             except ServerError as error:
                 if every_s is None:
                     raise
