@@ -16,6 +16,7 @@ from workkit.frames.archive_files import Gap, archive_gaps
 from workkit.frames.archiving import Archived, archive
 from workkit.frames.args import flatten_args
 from workkit.frames.auditing.audit import RULES, Audit, Finding, audit
+from workkit.frames.compacting import Compacted, compact, forget
 from workkit.frames.comparing import compare
 from workkit.frames.executions import history
 from workkit.frames.failures import errors
@@ -32,6 +33,7 @@ __all__ = [
     "Archived",
     "Audit",
     "Column",
+    "Compacted",
     "Finding",
     "Gap",
     "Scan",
@@ -39,10 +41,12 @@ __all__ = [
     "archive",
     "archive_gaps",
     "audit",
+    "compact",
     "compare",
     "dead_jobs",
     "errors",
     "flatten_args",
+    "forget",
     "history",
     "latency_quantiles",
     "lateness",

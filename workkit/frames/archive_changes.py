@@ -78,7 +78,7 @@ def open_file(root: Path, path: Path) -> Any:
         for found in aside.glob(f"*/{path.name}") if place is None else (place,):
             with contextlib.suppress(FileNotFoundError):
                 return pa.OSFile(os.fspath(found))
-    raise FileNotFoundError(errno.ENOENT, "it was deleted while it was read; read again")
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ import msgspec
 from workkit.admin.steps.history import id_pair
 from workkit.core.text import counted
 from workkit.errors import InvalidOption
+from workkit.frames.archive_changes import open_file, reading
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema
 from workkit.frames.stored import to_stored
@@ -169,7 +170,7 @@ class ArchiveFile:
         import pyarrow.parquet as pq
 
         try:
-            metadata = pq.read_schema(self.path).metadata or {}
+            metadata = pq.read_schema(open_file(self.path.parent.parent, self.path)).metadata or {}
             return msgspec.json.decode(metadata[ABOUT], type=ArchiveHeader)
         except (OSError, pa.ArrowException, KeyError, msgspec.MsgspecError) as error:
             raise InvalidOption(f"{self.path} does not belong to an archive: {error}") from None
@@ -217,13 +218,14 @@ def archive_gaps(directory: str | Path) -> list[Gap]:
     """
     gaps: list[Gap] = []
     before: ArchiveFile | None = None
-    for file in readable_files(Path(directory)):
-        about = file.about()
-        missing = 0 if before is None else file.missing_after(before, about)
-        if before is not None and missing > 0:
-            gaps.append(Gap(before.last_id, file.first_id, missing, "file"))
-        gaps += about.gaps
-        before = file
+    with reading(Path(directory)):
+        for file in readable_files(Path(directory)):
+            about = file.about()
+            missing = 0 if before is None else file.missing_after(before, about)
+            if before is not None and missing > 0:
+                gaps.append(Gap(before.last_id, file.first_id, missing, "file"))
+            gaps += about.gaps
+            before = file
     return gaps
 
 

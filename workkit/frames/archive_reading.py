@@ -23,7 +23,7 @@ from workkit.frames.archive_files import ArchiveFile, readable_files
 from workkit.frames.extra import pa
 from workkit.frames.stored import Located, as_stored, check_version, located
 
-__all__ = ["Wanted", "damaged", "layout_of", "tables_of"]
+__all__ = ["BATCH", "Wanted", "damaged", "file_tables", "layout_of", "tables_of"]
 
 #: The most records in one piece.
 BATCH: Final = 131_072
@@ -117,16 +117,16 @@ def tables_of(root: Path, wanted: Wanted, columns: Sequence[str] | None = None) 
     Raises:
         InvalidOption: The directory is not an archive, or a file is damaged.
     """
-    expression = wanted.expression()
     with reading(root):
         for file in readable_files(root):
             if wanted.may_have(file):
-                yield from _tables(root, file, expression, columns)
+                yield from file_tables(root, file, wanted, columns)
 
 
-def _tables(
-    root: Path, file: ArchiveFile, expression: Any, columns: Sequence[str] | None
+def file_tables(
+    root: Path, file: ArchiveFile, wanted: Wanted, columns: Sequence[str] | None = None
 ) -> Iterator[Any]:
+    """Yield the matching records of one file; see `tables_of`."""
     import pyarrow.dataset as ds
 
     try:
@@ -134,7 +134,7 @@ def _tables(
         layout = layout_of(file.path, fragment.physical_schema, columns)
         names = [each.name for each in layout if each.name is not None]
         scanner = fragment.scanner(
-            columns=names, filter=expression, batch_size=BATCH, batch_readahead=_AHEAD
+            columns=names, filter=wanted.expression(), batch_size=BATCH, batch_readahead=_AHEAD
         )
         for batch in scanner.to_batches():
             if batch.num_rows:
@@ -163,4 +163,6 @@ def layout_of(path: Path, found: Any, columns: Sequence[str] | None = None) -> l
 
 def damaged(path: Path, error: Exception) -> InvalidOption:
     """Return the error of a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return InvalidOption(f"{path} is gone: it was merged or deleted meanwhile; read again")
     return InvalidOption(f"{path} is damaged: {error}; restore it, or move it out of the archive")

@@ -10,6 +10,7 @@ from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.records import Place
 from workkit.core.text import counted
+from workkit.frames.archive_changes import open_file, reading
 from workkit.frames.archive_files import archive_gaps, files_of
 from workkit.frames.auditing.records import Finding, Hits, Records, Span
 
@@ -26,12 +27,17 @@ def check_archive(directory: Path) -> Iterator[Finding]:
     The name of a file says how many records had been written when it was, so it shows a loss even
     where nothing else is left of a job.
     """
+    with reading(directory):
+        yield from _checked_files(directory)
+
+
+def _checked_files(directory: Path) -> Iterator[Finding]:
     import pyarrow.parquet as pq
 
     before = None
     for file in files_of(directory):
         about = file.about()
-        rows = pq.read_metadata(file.path).num_rows
+        rows = pq.read_metadata(open_file(directory, file.path)).num_rows
         at = file.last[0] / 1_000
         path = file.path.relative_to(directory)
         if rows != about.records:
