@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,9 +103,9 @@ class Console(GuardedApp):
         variables = super().get_css_variables()
         back = Color.parse(variables["background"])
         for name, source, share in (
-            ("row-cursor", "primary", 0.28),
-            ("series", "primary", 0.7),
-            ("series-alarm", "error", 0.7),
+            ("row-cursor", "primary", 0.12),  # text on it keeps its contrast
+            ("series", "primary", 0.8),
+            ("series-alarm", "error", 0.8),
         ):
             variables[name] = back.blend(Color.parse(variables[source]), share).hex
         return variables
@@ -117,8 +116,7 @@ class Console(GuardedApp):
         """Open the first tab and begin to read."""
         for theme in THEMES:
             self.register_theme(theme)
-        with suppress(Exception):  # an unknown theme must not keep the console from starting
-            self.theme = self.settings.theme
+        self.theme = self.settings.theme
         for tab in self.tabs:
             self.install_screen(tab.screen(), tab.name)
             self.bind(tab.key, f"tab('{tab.name}')", description=tab.title, show=False)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from textual.theme import BUILTIN_THEMES
+
 from workkit.core.secrets import SECRETS
+from workkit.core.text import clean
 from workkit.errors import InvalidOption
+from workkit_tui.themes import THEMES
 
 __all__ = ["DEFAULT_MASKS", "Settings"]
 
@@ -25,11 +29,11 @@ class Settings:
         read_only: Whether changes are refused.
         masks: Patterns of names whose values are not shown, ``*`` for anything.
         masks_also: More patterns, in addition to those.
-        theme: The name of one of Textual's themes, or "workkit" or "workkit-light".
+        theme: The name of a theme: one of ours (`workkit_tui.themes`), or one of Textual's.
         by: Who acts; others see it on the Undo tab.
 
     Raises:
-        InvalidOption: `refresh_s` is out of its range.
+        InvalidOption: `refresh_s` is out of its range, or there is no such theme.
     """
 
     refresh_s: float = 2.0
@@ -44,4 +48,9 @@ class Settings:
             raise InvalidOption(
                 f"refresh must be from {_FASTEST_S} to {_SLOWEST_S:.0f} seconds, "
                 f"not {self.refresh_s!r}"
+            )
+        names = [*(each.name for each in THEMES), *BUILTIN_THEMES]
+        if self.theme not in names:
+            raise InvalidOption(
+                f"there is no theme {clean(self.theme)!r}; choose one of: {', '.join(names)}"
             )

@@ -1,4 +1,8 @@
-"""Colours with a meaning: green is good, yellow needs a look, red is broken, blue is the focus."""
+"""Colours with a meaning: green is good, yellow needs a look, red is broken, blue is the focus.
+
+In the themes for the colour-blind, turquoise or blue is good, and orange or pink is broken. Text
+has the contrast of WCAG 2.2 AA on each theme of ours.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +37,37 @@ THEMES: Final = (
         background="#ffffff",
         surface="#f6f8fa",
         panel="#eaeef2",
-        success="#1a7f37",
+        success="#166b2e",
         warning="#8a6100",
         error="#c2262e",
+        dark=False,
+    ),
+    Theme(
+        name="workkit-colour-blind",
+        primary="#7cc0ff",
+        secondary="#929aa4",
+        accent="#7cc0ff",
+        foreground="#d5dae1",
+        background="#0f1419",
+        surface="#151b22",
+        panel="#1c242d",
+        success="#4fe0f0",
+        warning="#f0e442",
+        error="#ff8a6b",
+        dark=True,
+    ),
+    Theme(
+        name="workkit-colour-blind-light",
+        primary="#0a5fb4",
+        secondary="#57606a",
+        accent="#0a5fb4",
+        foreground="#1f2328",
+        background="#ffffff",
+        surface="#f6f8fa",
+        panel="#eaeef2",
+        success="#2447e0",
+        warning="#755b19",
+        error="#c01584",
         dark=False,
     ),
 )

@@ -68,7 +68,14 @@ _HIGHEST_PORT: Final = 65_535
     metavar="PATTERN",
     help="Also hide values whose names match, not only those that look like secrets; repeatable.",
 )
-@click.option("--theme", default="workkit", show_default=True, help="The colours. ^t shows others.")
+@click.option(
+    "--theme",
+    default="workkit",
+    show_default=True,
+    metavar="NAME",
+    help="The colours: workkit, workkit-light, workkit-colour-blind, "
+    "workkit-colour-blind-light, or a theme of Textual. ^t shows the next.",
+)
 @click.option("--once", is_flag=True, help="Print an overview and exit.")
 @json_option
 @click.option("--serve", is_flag=True, help="Serve the console to a browser.")
