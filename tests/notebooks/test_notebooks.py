@@ -29,6 +29,7 @@ def test_there_are_notebooks() -> None:
     assert {path.stem for path in NOTEBOOKS} == {
         "dead_jobs",
         "fleet_size",
+        "post_mortem",
         "simulation",
         "throughput",
     }

@@ -391,3 +391,20 @@ def test_a_large_history_is_a_picture_of_bounded_size() -> None:
     axes = axes_of(plots.workers(frame))[0]
     assert sum(len(one.get_paths()) for one in axes.collections) == 20_000
     assert "the 30 busiest of 64, the newest 20,000 executions" in axes.get_title(loc="left")
+
+
+@pytest.mark.parametrize("spread", [(60, 180), (0.0301, 0.0302), (7, 7.1), (100_000, 200_000)])
+def test_a_narrow_range_of_spans_has_round_ticks(spread: tuple[float, float]) -> None:
+    low, high = spread
+    frame = jobs(
+        (0, 0, 1), (0, 1 + low, 2 + low), (0, 0, 1), (0, 1 + high, 2 + high),
+        job_id=["a", "a", "b", "b"], outcome=["retry", "done"] * 2, fails=[1, 1, 1, 1],
+    )  # fmt: skip
+    picture: Any = plots.retry_ladder(frame)
+    picture._repr_png_()
+    delays = picture.axes[1]
+    shown = [text.get_text() for text in delays.get_yticklabels()]
+    assert len(shown) >= 2
+    assert all(len(text.split()[0]) <= 3 for text in shown)
+    assert delays.get_ylim()[0] <= low
+    assert high <= delays.get_ylim()[1]

@@ -51,6 +51,8 @@ OUTCOMES: Final[Mapping[str, str]] = {
 _WIDTH_IN: Final = 9.0
 _DPI: Final = 100
 _LABEL_COLUMNS: Final = 44
+#: Of an axis of spans of time.
+_LEAST_TICKS, _MOST_TICKS = 3, 7
 #: Fonts with the scripts that the first one lacks; only those that are installed are asked.
 _FONTS: Final = (
     "DejaVu Sans", "Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei",
@@ -197,15 +199,18 @@ def time_axis(axes: Any, tz: str, first: Any = None, end: Any = None) -> None:
 def span_axis(axis: Any, *, log: bool = True) -> None:
     """Make an axis of seconds one that names its units: 20 ms, 5 s, 3 min."""
     if log:
-        axis.axes.set_yscale("log") if axis.axis_name == "y" else axis.axes.set_xscale("log")
+        vertical = axis.axis_name == "y"
+        (axis.axes.set_yscale if vertical else axis.axes.set_xscale)("log")
         low, high = axis.get_view_interval()
         ticks = [at for at in _ROUND_S if low / 1.01 <= at <= high * 1.01]
-        least = 3
-        if len(ticks) >= least:
-            step = -(-len(ticks) // 7)
-            axis.set_major_locator(ticker.FixedLocator(ticks[::step]))
-            axis.set_minor_locator(ticker.NullLocator())
-        axis.set_minor_formatter(ticker.NullFormatter())
+        if len(ticks) < _LEAST_TICKS:  # a narrow range: widen it to round values
+            low = max((at for at in _ROUND_S if at <= low), default=low)
+            high = min((at for at in _ROUND_S if at >= high), default=high)
+            (axis.axes.set_ylim if vertical else axis.axes.set_xlim)(low / 1.05, high * 1.05)
+            ticks = [at for at in _ROUND_S if low <= at <= high]
+        if ticks:
+            axis.set_major_locator(ticker.FixedLocator(ticks[:: -(-len(ticks) // _MOST_TICKS)]))
+        axis.set_minor_locator(ticker.NullLocator())
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _at: span_text(value)))
 
 
@@ -213,7 +218,7 @@ _ROUND_S: Final = tuple(
     sorted(
         {
             *(unit * n for unit in (1e-3, 1e-2, 1e-1, 1) for n in (1, 2, 5)), 10, 30,
-            *(60 * n for n in (1, 2, 5, 10, 30)), *(3_600 * n for n in (1, 2, 6, 12)),
+            *(60 * n for n in (1, 2, 3, 5, 10, 20, 30)), *(3_600 * n for n in (1, 2, 3, 6, 12)),
             *(86_400 * n for n in (1, 3, 10, 30)),
         }
     )
