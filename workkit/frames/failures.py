@@ -9,16 +9,19 @@ from workkit.core.outcomes import with_flag
 from workkit.frames.executions import history
 from workkit.frames.extra import pd
 from workkit.frames.jobs import dead_jobs, retry_jobs
+from workkit.frames.scanning import Scan, scan
 from workkit.frames.schema import conform, empty, schema
 from workkit.frames.sources import Source, is_archive
-from workkit.frames.times import Time, moment
+from workkit.frames.times import Time, epoch_s, moment
 
 __all__ = ["errors"]
 
 _FAILED: Final = with_flag("failed")
+#: The columns of history that groups are made of.
+_OF_HISTORY: Final = ("name", "outcome", "finished_at", "error", "fingerprint")
 
 
-def errors(source: Source, *, since: Time | None = None) -> Any:
+def errors(source: Source | Scan, *, since: Time | None = None) -> Any:
     """Return the failures of dead jobs, of jobs to retry, and of history, in groups.
 
     Two failures are equal if three parts are equal: the exception's type, its message without
@@ -26,7 +29,8 @@ def errors(source: Source, *, since: Time | None = None) -> Any:
     same groups.
 
     Args:
-        source: A `Client`, a snapshot or its path, or an archive (history only).
+        source: A `Client`, a snapshot or its path; or an archive or a scan, which have only
+            history, and are read piece by piece.
         since: Only failures then or later.
 
     Returns:
@@ -36,12 +40,37 @@ def errors(source: Source, *, since: Time | None = None) -> Any:
         InvalidOption: The source cannot be read.
         ServerError: Redis did not answer or refused.
     """
-    found = [_of_history(history(source, since=since))]
-    if not is_archive(source):
+    if isinstance(source, Scan) or is_archive(source):
+        whole = source if isinstance(source, Scan) else scan(source)  # type: ignore[arg-type]
+        found = [_of_archive(whole.narrowed(since=epoch_s(since)))]
+    else:
+        found = [_of_history(history(source, since=since))]
         for frame, count in ((dead_jobs(source), "dead"), (retry_jobs(source), "retry")):
             found.append(_of_jobs(frame, count, since))
     rows = pd.concat([part for part in found if len(part)]) if any(map(len, found)) else None
     return empty("errors") if rows is None else _grouped(rows)
+
+
+def _of_archive(executions: Scan) -> Any:
+    """Return rows of failures that make the same groups as all failures of an archive."""
+    known = _of_history(empty("history"))
+    for piece in executions.pieces(_OF_HISTORY):
+        if len(found := _of_history(piece)):
+            known = _summarized(pd.concat([known, found]) if len(known) else found)
+    return known
+
+
+def _summarized(rows: Any) -> Any:
+    """Return the rows that decide what is known of each group; one has the number of all."""
+    rows = rows.sort_values("at", kind="stable").reset_index(drop=True)
+    first = ~rows.duplicated("fingerprint")
+    last = ~rows.duplicated("fingerprint", keep="last")
+    of_name = ~rows.duplicated(["fingerprint", "name"])
+    told = rows[rows["error"].notna()]
+    last_told = rows.index.isin(told.index[~told.duplicated("fingerprint", keep="last")])
+    number = rows.groupby("fingerprint", sort=False)["failures"].transform("sum")
+    rows["failures"] = number.where(first, 0)
+    return rows[first | last | of_name | last_told]
 
 
 def _of_jobs(frame: Any, count: str, since: Time | None) -> Any:
