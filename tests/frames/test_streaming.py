@@ -203,21 +203,20 @@ def test_latency_of_a_scan_is_that_of_a_frame_and_of_the_raw_stream(
 @settings(max_examples=HISTORIES, deadline=None, phases=PHASES)
 @given(histories())
 def test_errors_of_a_scan_are_those_of_a_frame_and_of_the_raw_stream(past: Recorded) -> None:
-    from workkit.frames.failures import _grouped, _of_history
-
     with Archived(past) as archive:
         found = frames.errors(archive.scan)
-        rows = _of_history(archive.frame)
-    if len(rows):
-        pd.testing.assert_frame_equal(found, _grouped(rows))
+        pd.testing.assert_frame_equal(found, frames.errors(archive.frame))
     told = raw(past).execute(
-        "SELECT print, count(*), min(finished), max(finished), "
+        "SELECT print, count(*), count(*) FILTER (EXISTS (FROM raw AS later WHERE job = failed.job "
+        "    AND outcome = 'done' AND later.finished >= failed.finished)), "
+        "  min(finished), max(finished), "
         "  list_sort(list(DISTINCT name) FILTER (name IS NOT NULL)) "
-        "FROM raw WHERE outcome IN (SELECT unnest(?)) AND print IS NOT NULL GROUP BY print",
+        "FROM raw AS failed WHERE outcome IN (SELECT unnest(?)) AND print IS NOT NULL "
+        "GROUP BY print",
         [list(with_flag("failed"))],
     )
     assert {
-        row.fingerprint: (row.failures, ms(row.first_at), ms(row.last_at), row.names)
+        row.fingerprint: (row.failures, row.cured, ms(row.first_at), ms(row.last_at), row.names)
         for row in found.itertuples()
     } == {mark: (*numbers, ",".join(names or ())) for mark, *numbers, names in told.fetchall()}
 

@@ -69,12 +69,12 @@ class Wanted:
             outcomes,
         )
 
-    def narrowed(self, since_ms: int | None, outcome: str | None) -> Wanted:
+    def narrowed(self, since_ms: int | None, among: Sequence[str] | None) -> Wanted:
         """Return these filters with further ones; None is no further filter."""
         since = [each for each in (self.since_ms, since_ms) if each is not None]
         outcomes = self.outcomes
-        if outcome is not None:
-            outcomes = (outcome,) if outcomes is None or outcome in outcomes else ()
+        if among is not None:
+            outcomes = tuple(each for each in among if outcomes is None or each in outcomes)
         return replace(self, since_ms=max(since, default=None), outcomes=outcomes)
 
     def may_have(self, file: ArchiveFile) -> bool:

@@ -1,8 +1,8 @@
-"""The delays of retries in archives that do not fit in memory.
+"""What several executions of a job say together, in archives that do not fit in memory.
 
-A delay lies between two executions of a job, which may be anywhere in an archive. Only jobs that
-were tried again have one, and they are few. So their ids are collected first, as bits of a table of
-hashes, and then the executions of these jobs, in as many passes as keep them small.
+The executions of a job may be anywhere in an archive. Only jobs that failed have several that
+matter, and they are few. So their ids are collected first, as hashes of 64 bits, and then what is
+wanted of these jobs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 from workkit.frames.extra import np, pa
 from workkit.frames.scanning import Scan, frame_of_tables
 
-__all__ = ["hashes", "retried"]
+__all__ = ["LastDone", "hashes", "retried"]
 
 #: How many jobs that were tried again one pass looks at, about.
 _JOBS: Final = 500_000
@@ -21,6 +21,8 @@ _JOBS: Final = 500_000
 _MOST_BITS: Final = 27
 #: Entries for each job, so that few others fall on the same.
 _SPARSE: Final = 16
+#: The number that is no time, for NumPy.
+_NEVER: Final = np.iinfo(np.int64).min
 _MULTIPLIER: Final = 0x9E3779B97F4A7C15
 
 
@@ -34,10 +36,7 @@ def retried(scan: Scan, columns: list[str]) -> Iterator[Any]:
         scan: The archive.
         columns: The columns of the frames; "job_id" must be among them.
     """
-    found = [hashes(table["job_id"]) for table in scan.narrowed(outcome="retry").tables(["job_id"])]
-    if not found:
-        return
-    known = np.unique(np.concatenate(found))
+    known = _jobs_of(scan.narrowed(outcome="retry"))
     bits = min(max(int(len(known) * _SPARSE).bit_length(), 10), _MOST_BITS)
     table = np.zeros(1 << bits, bool)
     places = np.uint64(64 - bits)
@@ -53,6 +52,48 @@ def retried(scan: Scan, columns: list[str]) -> Iterator[Any]:
             if chosen.any():
                 parts.append(piece.filter(pa.array(chosen)))
         yield frame_of_tables(parts, columns)
+
+
+class LastDone:
+    """When each job that failed was done last.
+
+    Args:
+        failed: The failed executions.
+        executions: All executions.
+    """
+
+    def __init__(self, failed: Scan, executions: Scan) -> None:
+        self._known = _jobs_of(failed)
+        self._done_ms = np.full(len(self._known), _NEVER)
+        for table in executions.narrowed(outcome="done").tables(["job_id", "finished_at"]):
+            places, known = self._places(table["job_id"])
+            finished_ms = table["finished_at"].cast(pa.int64()).to_numpy()
+            np.maximum.at(self._done_ms, places[known], finished_ms[known])
+
+    def of(self, job_ids: Any) -> Any:
+        """Return when jobs were done last, as an array of NumPy times; NaT if they were not.
+
+        Args:
+            job_ids: An Arrow array.
+        """
+        places, known = self._places(job_ids)
+        done_ms = np.full(len(places), _NEVER)
+        done_ms[known] = self._done_ms[places[known]]
+        return done_ms.astype("datetime64[ms]")
+
+    def _places(self, job_ids: Any) -> tuple[Any, Any]:
+        """Return where jobs are in what is known, and which of them are there."""
+        hashed = hashes(job_ids)
+        if not len(self._known):
+            return np.zeros(len(hashed), np.int64), np.zeros(len(hashed), bool)
+        places = np.minimum(np.searchsorted(self._known, hashed), len(self._known) - 1)
+        return places, self._known[places] == hashed
+
+
+def _jobs_of(executions: Scan) -> Any:
+    """Return the hashes of the ids of jobs, each once, in order."""
+    found = [hashes(table["job_id"]) for table in executions.tables(["job_id"])]
+    return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
 
 
 def hashes(texts: Any) -> Any:

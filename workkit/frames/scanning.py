@@ -176,15 +176,18 @@ class Scan:
         """
         return Scan(self._root, self._wanted, self.read, _checked(columns), self._files)
 
-    def narrowed(self, since: float | None = None, outcome: str | None = None) -> Scan:
+    def narrowed(
+        self, since: float | None = None, outcome: str | Sequence[str] | None = None
+    ) -> Scan:
         """Return only some of the executions.
 
         Args:
             since: Those that finished then or later, epoch seconds.
-            outcome: Those with this outcome.
+            outcome: Those with this outcome, or one of these.
         """
         since_ms = None if since is None else ceil(since * 1_000)
-        wanted = self._wanted.narrowed(since_ms, outcome)
+        among = (outcome,) if isinstance(outcome, str) else outcome
+        wanted = self._wanted.narrowed(since_ms, among)
         return Scan(self._root, wanted, self.read, self._columns, self._files)
 
     @contextmanager

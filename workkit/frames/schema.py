@@ -144,6 +144,45 @@ _FAILURE: Final = (
     Column("fingerprint", "label", "equal for equal failures: type, message and frame"),
     Column("traceback", "text", "the traceback of its last error"),
 )
+_ATTEMPTS: Final = (
+    Column("job_id", "text", "the job"),
+    Column("name", "label", "its name"),
+    Column("attempt", "count", "which of the job's attempts this is, from 1"),
+    Column("outcome", "label", "how it ended", _OUTCOMES),
+    Column("reason", "label", "a detail of the outcome"),
+    Column("delay", "span", "from the end of the attempt before to the start; NaT for the first"),
+    Column("enqueued_at", "time", "when the job entered its queue for this attempt"),
+    Column("started_at", "time", "when the handler started; NaT if its pool died with it"),
+    Column("finished_at", "time", "when it ended"),
+    Column("wait", "span", "from the queue to the handler; missing where Go wrote the time"),
+    Column("run", "span", "how long the handler ran"),
+    Column("fails", "count", "failures of the job so far, including this one"),
+    Column("error", "text", "the headline of the error"),
+    Column("fingerprint", "label", "equal for equal failures"),
+    Column("worker_id", "label", "the worker"),
+    Column("pool_id", "label", "the pool"),
+    Column("host", "label", "its machine"),
+    Column("version", "label", "the version of its program"),
+)
+_JOURNEYS: Final = (
+    Column("job_id", "text", "the job"),
+    Column("name", "label", "its name"),
+    Column("parent_id", "text", "the job that enqueued it, if an arg names it"),
+    Column("outcome", "label", "how its last execution ended", _OUTCOMES),
+    Column("enqueued_at", "time", "when it entered its queue for the first time"),
+    Column("started_at", "time", "when its handler started for the first time"),
+    Column("ended_at", "time", "when it was done, dead or discarded; NaT before"),
+    Column("total", "span", "from the queue to the end"),
+    Column("ran", "span", "how long its handler ran, all attempts together"),
+    Column("lost", "span", "from the start of the first attempt to the start of the last"),
+    Column("tries", "count", "how many attempts it had"),
+    Column("failures", "count", "how many of them failed"),
+    Column("error", "text", "the headline of its last failure"),
+    Column("fingerprint", "label", "the kind of its last failure"),
+    Column("host", "label", "the machine of its last execution"),
+    Column("version", "label", "the version of its last execution"),
+    Column("whole", "flag", "whether the history has its first attempt"),
+)
 _PROBLEM: Final = Column("problem", "text", "why the payload is malformed; missing for valid jobs")
 
 _SCHEMAS: Final = {
@@ -187,6 +226,8 @@ _SCHEMAS: Final = {
                 Column("checkin_at", "time", "when it checked in"),
             ),
         ),
+        Schema("attempts", _ATTEMPTS),
+        Schema("journeys", _JOURNEYS),
         Schema(
             "errors",
             (
@@ -198,6 +239,7 @@ _SCHEMAS: Final = {
                 Column("dead", "count", "how many dead jobs have it"),
                 Column("retry", "count", "how many jobs in the retry set have it"),
                 Column("failures", "count", "how many executions of history ended with it"),
+                Column("cured", "count", "how many of them a later try of their job made good"),
                 Column("first_at", "time", "the earliest known failure"),
                 Column("last_at", "time", "the latest failure"),
                 Column("example", "text", "the headline of the latest failure"),
@@ -211,7 +253,8 @@ def schema(name: str) -> Schema:
     """Return the schema of a frame.
 
     Args:
-        name: "history", "dead", "retry", "scheduled", "queues", "workers" or "errors".
+        name: "history", "dead", "retry", "scheduled", "queues", "workers", "attempts", "journeys"
+            or "errors".
 
     Raises:
         InvalidOption: The frame is unknown.

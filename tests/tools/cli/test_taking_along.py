@@ -230,7 +230,10 @@ def test_since_leaves_out_what_is_older(shell: Shell, redis_client: Redis, tmp_p
     complaint = shell.complaint(
         "export", "queues", "--since", "1h", "--out", str(tmp_path / "q.csv"), code=2
     )
-    assert "queues has no since; it filters history, dead, retry, errors" in complaint
+    assert (
+        "queues has no since; it filters history, dead, retry, attempts, journeys, errors"
+        in complaint
+    )
 
 
 def test_a_span_and_a_name_pick_what_is_exported(
