@@ -158,3 +158,11 @@ def test_a_wrong_option_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_frames_with_nothing_to_compare_give_no_rows() -> None:
     assert len(frames.compare(jobs({}), jobs({}))) == 0
+
+
+def test_where_one_frame_has_no_jobs_that_is_said() -> None:
+    some = jobs(*({"finished_at": n} for n in range(20)))
+    for dead, done, kind in ((some, some[:0], "done"), (some[:0], some, "failed")):
+        told = frames.compare(dead, done, least=1)
+        assert len(told) == 0
+        assert told.attrs["left_out"] == [f"everything: there are no {kind} jobs to compare"]

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from tests.client.stage import ClientStage
+from tests.support.recorded import NOON_MS, Recorded, record
 from workkit import InvalidOption, frames
+from workkit.core.outcomes import OUTCOMES
 from workkit.frames.schema import empty
 
 pytestmark = pytest.mark.one_server
@@ -193,3 +195,14 @@ def test_the_documentation_has_the_same_columns(name: str) -> None:
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
     shown = {cells[0].strip("| `"): cells[1].strip("`") for cells in rows}
     assert shown == DTYPES[name]
+
+
+def test_the_categories_of_labels_are_sorted_or_in_their_own_order(tmp_path: Path) -> None:
+    past: Any = Recorded()
+    for number, name in enumerate(["z", "a", "m"]):
+        past.write([record(name, NOON_MS, name=name)], NOON_MS + number, version=name)
+        frames.archive(past, tmp_path)
+    frame = frames.history(tmp_path)
+    assert frame["name"].cat.categories.to_list() == ["a", "m", "z"]
+    assert frame["version"].cat.categories.to_list() == ["a", "m", "z"]
+    assert frame["outcome"].cat.categories.to_list() == list(OUTCOMES)

@@ -12,6 +12,7 @@ from workkit.errors import InvalidOption
 from workkit.frames.executions import Told, history
 from workkit.frames.extra import pd
 from workkit.frames.files import read
+from workkit.frames.scanning import Scan
 from workkit.frames.schema import conform
 from workkit.frames.sources import Source, is_exported
 from workkit.frames.times import Time, epoch_s
@@ -29,7 +30,7 @@ def any_history(
     """Return executions as `history` does, also from a frame of history or the file of one.
 
     Args:
-        source: A source as `history` takes it, a frame of history, or its file.
+        source: A source as `history` takes it, a frame of history or its file, or a `Scan`.
         since: Only executions that finished then or later.
         until: Only executions that finished before.
         told: Receives the number of records read so far.
@@ -40,6 +41,8 @@ def any_history(
     """
     if isinstance(source, pd.DataFrame):
         return _within(conform(source, "history"), since, until)
+    if isinstance(source, Scan):
+        return _within(source.pandas(), since, until)
     if isinstance(source, (str, os.PathLike)):
         if not Path(source).exists():
             raise InvalidOption(f"there is no file or directory {os.fspath(source)!r}")

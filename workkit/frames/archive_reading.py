@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +69,14 @@ class Wanted:
             outcomes,
         )
 
+    def narrowed(self, since_ms: int | None, among: Sequence[str] | None) -> Wanted:
+        """Return these filters with further ones; None is no further filter."""
+        since = [each for each in (self.since_ms, since_ms) if each is not None]
+        outcomes = self.outcomes
+        if among is not None:
+            outcomes = tuple(each for each in among if outcomes is None or each in outcomes)
+        return replace(self, since_ms=max(since, default=None), outcomes=outcomes)
+
     def may_have(self, file: ArchiveFile) -> bool:
         """Tell whether a file can have such records."""
         return file.may_have(self.since_ms, self.until_ms)
@@ -101,7 +109,12 @@ def _several(option: str, values: str | Sequence[str] | None) -> tuple[str, ...]
     return several
 
 
-def tables_of(root: Path, wanted: Wanted, columns: Sequence[str] | None = None) -> Iterator[Any]:
+def tables_of(
+    root: Path,
+    wanted: Wanted,
+    columns: Sequence[str] | None = None,
+    files: Sequence[ArchiveFile] | None = None,
+) -> Iterator[Any]:
     """Yield an archive's matching records piece by piece, as Arrow tables.
 
     Files that cannot match are not opened, and parts of files that cannot match are not read.
@@ -109,7 +122,8 @@ def tables_of(root: Path, wanted: Wanted, columns: Sequence[str] | None = None) 
     Args:
         root: The archive.
         wanted: The filters.
-        columns: The columns of the frame "history" that are wanted, in any order; all by default.
+        columns: The columns of the frame "history" that are wanted, in this order; all by default.
+        files: The files, if they were listed before, by a reader that still reads.
 
     Yields:
         Tables with the types of files: spans are whole milliseconds.
@@ -118,7 +132,7 @@ def tables_of(root: Path, wanted: Wanted, columns: Sequence[str] | None = None) 
         InvalidOption: The directory is not an archive, or a file is damaged.
     """
     with reading(root):
-        for file in readable_files(root):
+        for file in readable_files(root) if files is None else files:
             if wanted.may_have(file):
                 yield from file_tables(root, file, wanted, columns)
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 from workkit.errors import InvalidOption
 from workkit.frames.args import collected, to_series
 from workkit.frames.extra import np, pd
+from workkit.frames.scanning import Scan
+from workkit.frames.tallies import Executions
 
 __all__ = ["compare"]
 
@@ -16,6 +18,10 @@ _MANY: Final = 20
 _QUARTERS: Final = 4
 #: Columns that belong to one try of a job. Columns of results, such as `run`, are not compared.
 _OF_A_TRY: Final = ("host", "version")
+#: The columns of history that are compared, or say which rows are.
+_COMPARED: Final = (
+    "job_id", "name", "outcome", "finished_at", "fails", *_OF_A_TRY, "args",
+)  # fmt: skip
 _COLUMNS: Final = {
     "attribute": "str", "value": "str", "dead": "int64", "done": "int64",
     "dead_share": "float64", "done_share": "float64",
@@ -26,7 +32,7 @@ _COLUMNS: Final = {
 _Z: Final = 1.96
 
 
-def compare(dead: Any, done: Any, *, least: int = 5, rate: float = 0.05) -> Any:
+def compare(dead: Executions, done: Executions, *, least: int = 5, rate: float = 0.05) -> Any:
     """Find values that are more frequent among failed jobs than among done jobs.
 
     This compares each arg, the job's name, the host, the version and the hour of the day, if both
@@ -38,8 +44,9 @@ def compare(dead: Any, done: Any, *, least: int = 5, rate: float = 0.05) -> Any:
     number, the one that both frames have most of.
 
     Args:
-        dead: A frame of jobs or executions that failed.
-        done: A frame of jobs or executions that succeeded.
+        dead: A frame of jobs or executions that failed, or a `Scan` of them.
+        done: A frame of jobs or executions that succeeded, or a `Scan` of them. The columns of a
+            scan that are compared must fit in memory, since a job counts once.
         least: Ignore values that fewer jobs share.
         rate: The highest expected share of chance among the rows that are significant, above 0 and
             below 1.
@@ -60,13 +67,23 @@ def compare(dead: Any, done: Any, *, least: int = 5, rate: float = 0.05) -> Any:
         raise InvalidOption(f"rate must be above 0 and below 1, not {rate!r}")
     if least < 1:
         raise InvalidOption(f"least must be 1 or more, not {least!r}")
+    dead, done = _frame_of(dead), _frame_of(done)
     left_out: list[str] = []
     rows: list[tuple[str, str, int, int, int, int]] = []
-    for attribute, bad, good in _circumstances(dead, done, least, left_out):
+    for kind, frame in (("failed", dead), ("done", done)):
+        if not len(frame):
+            left_out.append(f"everything: there are no {kind} jobs to compare")
+    circumstances = [] if left_out else _circumstances(dead, done, least, left_out)
+    for attribute, bad, good in circumstances:
         rows += _counts(attribute, bad, good, least)
     made = _measured(rows, rate)
     made.attrs["left_out"] = left_out
     return made
+
+
+def _frame_of(executions: Executions) -> Any:
+    """Return what is compared of a scan as a frame: each job must be known to count once."""
+    return executions.only(_COMPARED).pandas() if isinstance(executions, Scan) else executions
 
 
 def _measured(rows: list[tuple[str, str, int, int, int, int]], rate: float) -> Any:

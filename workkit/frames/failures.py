@@ -7,18 +7,23 @@ from typing import Any, Final
 from workkit.core.fingerprint import parts
 from workkit.core.outcomes import with_flag
 from workkit.frames.any_history import any_history
+from workkit.frames.delays import LastDone
 from workkit.frames.extra import pd
 from workkit.frames.jobs import dead_jobs, retry_jobs
+from workkit.frames.scanning import Scan, frame_of_tables, scan
 from workkit.frames.schema import conform, empty, schema
-from workkit.frames.sources import Source, reader_of
-from workkit.frames.times import Time, moment
+from workkit.frames.sources import Source, is_archive, reader_of
+from workkit.frames.tallies import Executions
+from workkit.frames.times import Time, epoch_s, moment
 
 __all__ = ["errors"]
 
-_FAILED: Final = with_flag("failed")
+_FAILED: Final = tuple(with_flag("failed"))
+#: The columns of history that groups are made of.
+_OF_HISTORY: Final = ("job_id", "name", "outcome", "finished_at", "error", "fingerprint")
 
 
-def errors(source: Source | Any, *, since: Time | None = None) -> Any:
+def errors(source: Source | Executions, *, since: Time | None = None) -> Any:
     """Return the failures of dead jobs, of jobs to retry, and of history, in groups.
 
     Two failures are equal if three parts are equal: the exception's type, its message without
@@ -26,8 +31,8 @@ def errors(source: Source | Any, *, since: Time | None = None) -> Any:
     same groups. `cured` counts the failures that a retry made good: their jobs were done later.
 
     Args:
-        source: A `Client`, a snapshot or its path. An archive, a frame of history and its file have
-            only history.
+        source: A `Client`, a snapshot or its path. A frame of history and its file have only
+            history; so have an archive and a `Scan`, which are read piece by piece.
         since: Only failures then or later.
 
     Returns:
@@ -37,13 +42,45 @@ def errors(source: Source | Any, *, since: Time | None = None) -> Any:
         InvalidOption: The source cannot be read.
         ServerError: Redis did not answer or refused.
     """
-    found = [_of_history(any_history(source, since=since))]
+    if isinstance(source, Scan) or is_archive(source):
+        whole = source if isinstance(source, Scan) else scan(source)
+        found = [_of_scan(whole.narrowed(since=epoch_s(since)))]
+    else:
+        found = [_of_history(any_history(source, since=since))]
     reader = reader_of(source)
     if reader is not None:
         for frame, count in ((dead_jobs(reader), "dead"), (retry_jobs(reader), "retry")):
             found.append(_of_jobs(frame, count, since))
     rows = pd.concat([part for part in found if len(part)]) if any(map(len, found)) else None
     return empty("errors") if rows is None else _grouped(rows)
+
+
+def _of_scan(executions: Scan) -> Any:
+    """Return rows of failures that make the same groups as all failures of an archive."""
+    known = _of_history(empty("history"))
+    with executions.fixed() as fixed:
+        failed = fixed.narrowed(outcome=_FAILED)
+        done_at = LastDone(failed, fixed)
+        for table in failed.tables(_OF_HISTORY):
+            piece = frame_of_tables([table], _OF_HISTORY)
+            found = _of_history(piece, done_at.of(table["job_id"]))
+            if len(found):
+                known = _summarized(pd.concat([known, found]) if len(known) else found)
+    return known
+
+
+def _summarized(rows: Any) -> Any:
+    """Return the rows that decide what is known of each group; one has the number of all."""
+    rows = rows.sort_values("at", kind="stable").reset_index(drop=True)
+    first = ~rows.duplicated("fingerprint")
+    last = ~rows.duplicated("fingerprint", keep="last")
+    of_name = ~rows.duplicated(["fingerprint", "name"])
+    told = rows[rows["error"].notna()]
+    last_told = rows.index.isin(told.index[~told.duplicated("fingerprint", keep="last")])
+    for count in ("failures", "cured"):
+        number = rows.groupby("fingerprint", sort=False)[count].transform("sum")
+        rows[count] = number.where(first, 0)
+    return rows[first | last | of_name | last_told]
 
 
 def _of_jobs(frame: Any, count: str, since: Time | None) -> Any:
@@ -66,11 +103,20 @@ def _of_jobs(frame: Any, count: str, since: Time | None) -> Any:
     return rows[rows["at"] >= moment(since)]
 
 
-def _of_history(frame: Any) -> Any:
-    done = frame[frame["outcome"] == "done"].sort_values("finished_at")
-    done_at = done.drop_duplicates("job_id", keep="last").set_index("job_id")["finished_at"]
+def _of_history(frame: Any, done_at: Any = None) -> Any:
+    """Return a row for each failure.
+
+    Args:
+        frame: The executions.
+        done_at: When the job of each was done last, epoch milliseconds; by default, they show it.
+    """
+    if done_at is None:
+        done = frame[frame["outcome"] == "done"].groupby("job_id")["finished_at"].max()
+        done_at = done.reindex(frame["job_id"]).set_axis(frame.index)
+    else:
+        done_at = pd.Series(done_at, frame.index, dtype="datetime64[ms, UTC]")
     failed = frame[frame["outcome"].isin(_FAILED) & frame["fingerprint"].notna()]
-    cured = done_at.reindex(failed["job_id"]).set_axis(failed.index) >= failed["finished_at"]
+    cured = done_at[failed.index] >= failed["finished_at"]
     heads = {text: parts(text) for text in failed["error"].dropna().unique()}
     known = failed["error"].map(heads)
     return pd.DataFrame(

@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from workkit.core.job import PERIODIC
 from workkit.errors import InvalidOption
-from workkit.frames.extra import pd
+from workkit.frames.delays import retried
+from workkit.frames.extra import np, pd
+from workkit.frames.scanning import Scan
+from workkit.frames.tallies import Executions, Tally, check_column, needs_frame, pieces_of
 from workkit.frames.times import Time, moment
 
 __all__ = ["latency_quantiles", "lateness", "retry_delays", "throughput"]
@@ -15,12 +18,14 @@ __all__ = ["latency_quantiles", "lateness", "retry_delays", "throughput"]
 _QUANTILES: Final = (0.5, 0.9, 0.99)
 #: The most spans of a table. One record with a wrong clock would make millions.
 _MOST_SPANS: Final = 1_000_000
-#: The name of the rows without a label.
-_NONE: Final = "(none)"
+#: The label of all rows, where no column is given.
+_ALL: Final = "all"
+#: What the delays of retries are computed from.
+_OF_DELAYS: Final = ("job_id", "outcome", "started_at", "finished_at")
 
 
 def throughput(
-    history: Any,
+    history: Executions,
     freq: str = "1min",
     *,
     by: str | None = None,
@@ -34,7 +39,7 @@ def throughput(
     `since`, and its `until` or the time of reading, in `attrs`.
 
     Args:
-        history: A frame of history.
+        history: A frame of history, or a `Scan`.
         freq: The length of a span, such as "10s", "1min" or "1h"; at least a millisecond.
         by: A column such as "outcome" or "name". The result has a column for each of its values;
             executions without a value are in "(none)".
@@ -51,20 +56,32 @@ def throughput(
     """
     step = _step(freq)
     first, end = _extent(history, since, until)
-    if since is not None:
-        history = history[history["finished_at"] >= first]
-    if until is not None:
-        history = history[history["finished_at"] < end]
-    spans = history["finished_at"].dt.floor(freq)
-    index = _index(spans, first, end, freq, step)
     if by is not None:
-        _check_column(history, by)
-        counts = history.groupby([spans, _keys(history[by])], observed=True, dropna=False)
-        table = counts.size().unstack(fill_value=0)
-        table.columns = [str(value) for value in table.columns]
-        return table.reindex(index, fill_value=0).astype("int64")
-    counts = spans.value_counts().reindex(index, fill_value=0).astype("int64")
-    return pd.DataFrame({"executions": counts, "per_s": counts / step.total_seconds()})
+        check_column(history, by)
+    tally = Tally()
+    for piece in pieces_of(history, _columns(["finished_at"], by)):
+        rows = piece if since is None else piece[piece["finished_at"] >= first]
+        rows = rows if until is None else rows[rows["finished_at"] < end]
+        tally.add(_labels(rows, by), rows["finished_at"].dt.floor(freq))
+    counts = tally.counts()
+    index = _index(counts["value"], first, end, freq, step)
+    table = counts.set_index(["value", "label"])["count"].unstack(fill_value=0)
+    table.columns = [str(value) for value in table.columns]
+    table = table.reindex(index, fill_value=0).astype("int64")
+    if by is not None:
+        return table
+    executions = table[_ALL] if _ALL in table else pd.Series(0, index)
+    return pd.DataFrame({"executions": executions, "per_s": executions / step.total_seconds()})
+
+
+def _columns(columns: Sequence[str], by: str | None) -> list[str]:
+    """Return the columns that are read."""
+    return list(dict.fromkeys([*columns, *([] if by is None else [by])]))
+
+
+def _labels(piece: Any, by: str | None) -> Any:
+    """Return the labels of rows; all are equal without a column."""
+    return pd.Series(_ALL, piece.index, dtype="str") if by is None else piece[by]
 
 
 def _step(freq: str) -> Any:
@@ -81,8 +98,8 @@ def _step(freq: str) -> Any:
 def _extent(history: Any, since: Time | None, until: Time | None) -> tuple[Any, Any]:
     """Return when the table begins, and the time at which it ends; None where the rows decide."""
     given = (since, until)
-    if history.attrs.get("read") is not None:
-        read = history.attrs["read"]
+    read = history.read if isinstance(history, Scan) else history.attrs.get("read")
+    if read is not None:
         given = (
             since if since is not None else read[0],
             until if until is not None else read[1],
@@ -111,24 +128,13 @@ def _index(spans: Any, first: Any, end: Any, freq: str, step: Any) -> Any:
     return pd.date_range(begin, last, freq=freq, name="finished_at", unit="ms")
 
 
-def _keys(values: Any) -> Any:
-    """Return labels to group by, with one for rows without a label."""
-    if not _is_label(values):
-        return values if values.notna().all() else values.astype("object").fillna(_NONE)
-    used = values.cat.remove_unused_categories()
-    if used.notna().all():
-        return used
-    known = used if _NONE in used.cat.categories else used.cat.add_categories([_NONE])
-    return known.fillna(_NONE)
-
-
 def latency_quantiles(
-    history: Any, by: str | None = "name", *, quantiles: Sequence[float] = _QUANTILES
+    history: Executions, by: str | None = "name", *, quantiles: Sequence[float] = _QUANTILES
 ) -> Any:
     """Return quantiles of the times that jobs waited, ran, and spent between two tries.
 
     Args:
-        history: A frame of history.
+        history: A frame of history, or a `Scan`.
         by: A column. The result has a row for each of its values, and "(none)" for executions
             without one. None for one row.
         quantiles: Numbers from 0 to 1.
@@ -142,28 +148,65 @@ def latency_quantiles(
     """
     if any(not 0 <= quantile <= 1 for quantile in quantiles):
         raise InvalidOption(f"quantiles must be from 0 to 1, not {list(quantiles)!r}")
-    history = history.reset_index(drop=True)  # frames that were joined repeat their index
-    started = history["started_at"].notna()
-    ran = history[started]
-    spans = pd.DataFrame(
-        {"wait": ran["wait"], "run": ran["run"], "retry_delay": retry_delays(history)[started]}
-    )
-    if by is None:
-        keys = pd.Series("all", index=ran.index)
+    if by is not None:
+        check_column(history, by)
+    spans = {name: Tally() for name in ("wait", "run", "retry_delay")}
+    if isinstance(history, Scan):
+        with history.fixed() as fixed:
+            for piece in fixed.pieces(_columns(["started_at", "wait", "run"], by)):
+                _add_spans(spans, piece, by)
+            for piece in retried(fixed, _columns(_OF_DELAYS, by)):
+                _add_delays(spans["retry_delay"], piece, by)
     else:
-        _check_column(ran, by)
-        keys = _keys(ran[by])
-    groups = spans.groupby(keys, observed=True)
-    columns = {
-        (name, f"p{quantile * 100:g}"): groups[name].quantile(quantile)
-        for name in spans
-        for quantile in quantiles
-    }
-    made = pd.DataFrame(columns).astype("timedelta64[ms]")
-    made.insert(0, ("executions", ""), groups.size().astype("int64"))
+        rows = history.reset_index(drop=True)  # frames that were joined repeat their index
+        _add_spans(spans, rows, by)
+        _add_delays(spans["retry_delay"], rows, by)
+    return _quantile_table(spans, by, quantiles)
+
+
+def _add_spans(spans: dict[str, Tally], piece: Any, by: str | None) -> None:
+    ran = piece[piece["started_at"].notna()]
+    for name in ("wait", "run"):
+        spans[name].add(_labels(ran, by), ran[name])
+
+
+def _add_delays(tally: Tally, piece: Any, by: str | None) -> None:
+    delays = retry_delays(piece)
+    known = delays.notna()
+    tally.add(_labels(piece[known], by), delays[known])
+
+
+def _quantile_table(spans: dict[str, Tally], by: str | None, quantiles: Sequence[float]) -> Any:
+    counts = {name: tally.counts() for name, tally in spans.items()}
+    executions = counts["run"].groupby("label", observed=True)["count"].sum()
+    columns = {("executions", ""): executions.astype("int64")}
+    for name, found in counts.items():
+        groups = dict(iter(found.dropna(subset="value").groupby("label", observed=True)))
+        for quantile in quantiles:
+            values = [
+                _quantile(groups[label], quantile) if label in groups else pd.NaT
+                for label in executions.index
+            ]
+            column = pd.Series(values, executions.index, dtype="timedelta64[ms]")
+            columns[name, f"p{quantile * 100:g}"] = column
+    made = pd.DataFrame(columns)
     made.columns = pd.MultiIndex.from_tuples(made.columns)
     made.index.name = by
     return made
+
+
+def _quantile(counts: Any, quantile: float) -> Any:
+    """Return a quantile of values that occur several times, as pandas interpolates it."""
+    ordered = counts.sort_values("value")
+    values = ordered["value"].astype("timedelta64[ms]").astype("int64").to_numpy()
+    ends = ordered["count"].cumsum().to_numpy()
+    place = quantile * (ends[-1] - 1)
+    low, high = (
+        float(values[np.searchsorted(ends, rank, side="right")])
+        for rank in (int(place), min(int(place) + 1, ends[-1] - 1))
+    )
+    share = place % 1
+    return pd.Timedelta(int(low + (high - low) * share if share else low), unit="ms")
 
 
 def retry_delays(history: Any) -> Any:
@@ -175,6 +218,7 @@ def retry_delays(history: Any) -> Any:
     Returns:
         A Series with the frame's index; NaT for first tries.
     """
+    needs_frame(history, "retry_delays")
     rows = history.reset_index(drop=True)  # frames that were joined repeat their index
     ran = rows[rows["started_at"].notna()].sort_values("started_at", kind="stable")
     jobs = ran.groupby("job_id", sort=False)
@@ -195,6 +239,7 @@ def lateness(history: Any) -> Any:
     Returns:
         A Series of timedeltas with the frame's index; NaT for other jobs, and for later tries.
     """
+    needs_frame(history, "lateness")
     rows = history.reset_index(drop=True)
     ids = rows["job_id"].where(rows["job_id"].str.startswith(PERIODIC, na=False))
     slots = pd.to_numeric(ids.str.extract(r":(\d{1,12})$", expand=False), errors="coerce")
@@ -204,12 +249,3 @@ def lateness(history: Any) -> Any:
     late = (rows["started_at"] - due).where(rows.index.isin(first))
     made = late.clip(lower=pd.Timedelta(0)).astype("timedelta64[ms]")
     return made.set_axis(history.index)
-
-
-def _is_label(series: Any) -> bool:
-    return isinstance(series.dtype, pd.CategoricalDtype)
-
-
-def _check_column(frame: Any, name: str) -> None:
-    if name not in frame:
-        raise InvalidOption(f"unknown column {name!r}; known are {', '.join(frame.columns)}")

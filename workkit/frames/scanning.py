@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workkit.core.options import near_match, shown
 from workkit.errors import InvalidOption
 from workkit.frames import engines
-from workkit.frames.archive_files import readable_files
+from workkit.frames.archive_changes import reading
+from workkit.frames.archive_files import ArchiveFile, readable_files
 from workkit.frames.archive_reading import Wanted, tables_of
 from workkit.frames.extra import pa
 from workkit.frames.schema import Column, schema, to_frame
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
     from polars import LazyFrame
 
-__all__ = ["Scan", "scan"]
+__all__ = ["Scan", "frame_of_tables", "scan"]
 
 
 def scan(
@@ -101,8 +104,10 @@ class Scan:
         wanted: Wanted,
         read: tuple[float | None, float | None],
         columns: tuple[str, ...] | None,
+        files: list[ArchiveFile] | None = None,
     ) -> None:
         self.read = read
+        self._files = files
         self._root = root
         self._wanted = wanted
         self._columns = columns
@@ -113,7 +118,8 @@ class Scan:
     @property
     def files(self) -> list[Path]:
         """The files that can have matching executions, the oldest first; no others are opened."""
-        return [file.path for file in readable_files(self._root) if self._wanted.may_have(file)]
+        files = readable_files(self._root) if self._files is None else self._files
+        return [file.path for file in files if self._wanted.may_have(file)]
 
     def duckdb(self, connection: DuckDBPyConnection | None = None) -> DuckDBPyRelation:
         """Return a relation of DuckDB, which queries can name: ``FROM executions``.
@@ -145,8 +151,7 @@ class Scan:
         wanted, columns = schema("history").stored(), self._columns_of()
         fields = pa.schema([wanted.field(each.stored) for each in columns], wanted.metadata)
         names = [each.name for each in columns]
-        tables = tables_of(self._root, self._wanted, names)
-        batches = (batch for table in tables for batch in table.to_batches())
+        batches = (batch for table in self.tables(names) for batch in table.to_batches())
         return pa.RecordBatchReader.from_batches(fields, batches)
 
     def pandas(self) -> Any:
@@ -159,12 +164,41 @@ class Scan:
         """
         names = self._columns or schema("history").names
         columns = [each.name for each in self._columns_of()]
-        frame = _frame(list(tables_of(self._root, self._wanted, columns)), names)
+        frame = frame_of_tables(list(self.tables(columns)), names)
         frame.attrs["read"] = self.read
         return frame
 
-    def pieces(self, columns: Sequence[str]) -> Iterator[Any]:
-        """Yield frames with some columns of history one after the other, each a small part.
+    def only(self, columns: Sequence[str]) -> Scan:
+        """Return the same executions with other columns; see `scan`.
+
+        Raises:
+            InvalidOption: A column is unknown.
+        """
+        return Scan(self._root, self._wanted, self.read, _checked(columns), self._files)
+
+    def narrowed(
+        self, since: float | None = None, outcome: str | Sequence[str] | None = None
+    ) -> Scan:
+        """Return only some of the executions.
+
+        Args:
+            since: Those that finished then or later, epoch seconds.
+            outcome: Those with this outcome, or one of these.
+        """
+        since_ms = None if since is None else ceil(since * 1_000)
+        among = (outcome,) if isinstance(outcome, str) else outcome
+        wanted = self._wanted.narrowed(since_ms, among)
+        return Scan(self._root, wanted, self.read, self._columns, self._files)
+
+    @contextmanager
+    def fixed(self) -> Iterator[Scan]:
+        """Give a scan that has the same executions however often it is read in the block."""
+        with reading(self._root):
+            files = readable_files(self._root) if self._files is None else self._files
+            yield Scan(self._root, self._wanted, self.read, self._columns, files)
+
+    def tables(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield Arrow tables with some columns of history, each a small part; see `arrow`.
 
         Args:
             columns: Columns of the frame "history", whichever the scan was made with.
@@ -173,8 +207,16 @@ class Scan:
             InvalidOption: A column is unknown, or a file is damaged.
         """
         _checked(columns)
-        for table in tables_of(self._root, self._wanted, columns):
-            yield _frame([table], columns)
+        return tables_of(self._root, self._wanted, columns, self._files)
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield the same as frames, one after the other; an empty one if nothing matches."""
+        empty = True
+        for table in self.tables(columns):
+            empty = False
+            yield frame_of_tables([table], columns)
+        if empty:
+            yield frame_of_tables([], columns)
 
     def _columns_of(self) -> list[Column]:
         """Return the columns that are wanted, each once."""
@@ -182,8 +224,13 @@ class Scan:
         return list(dict.fromkeys(known[each] for each in self._columns or schema("history").names))
 
 
-def _frame(tables: Sequence[Any], names: Sequence[str]) -> Any:
-    """Return a frame of tables of an archive, with columns by their names in frames or in files."""
+def frame_of_tables(tables: Sequence[Any], names: Sequence[str]) -> Any:
+    """Return a frame of tables of an archive.
+
+    Args:
+        tables: Tables as `Scan.tables` gives them.
+        names: The columns, by their names in frames or in files.
+    """
     known, plain = _names(), set(schema("history").names)
     columns = list(dict.fromkeys(known[each].name for each in names))
     if tables:

@@ -347,8 +347,8 @@ def _conform(series: Any, column: Column) -> Any:
     else:
         text = series.cat.remove_unused_categories()
     values = list(column.values) or sorted(text.cat.categories)
-    dtype = pd.CategoricalDtype(pd.Index(values, dtype=pd.StringDtype(na_value=np.nan)))
-    return text.astype(dtype)
+    # Not `astype`, for which categories of another order are the same.
+    return text.cat.set_categories(pd.Index(values, dtype=pd.StringDtype(na_value=np.nan)))
 
 
 def to_table(frame: Any, name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from workkit.admin.reader import Reader
 from workkit.errors import InvalidOption
@@ -17,7 +17,7 @@ __all__ = ["Source", "as_reader", "is_archive", "is_exported", "reader_of"]
 Source: TypeAlias = Reader | str | os.PathLike[str]
 
 
-def is_archive(source: Source) -> bool:
+def is_archive(source: object) -> TypeGuard[str | os.PathLike[str]]:
     """Tell whether a source is the directory of an archive."""
     return isinstance(source, (str, os.PathLike)) and Path(source).is_dir()
 
