@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from workkit.errors import InvalidOption
+from workkit.frames.acts import acts_tables
 from workkit.frames.executions import history_tables
 from workkit.frames.extra import pa
 from workkit.frames.failures import errors
@@ -28,6 +29,7 @@ _FILTERS: Final[dict[str, tuple[str, ...]]] = {
     "retry": ("since", "until", "name"),
     "scheduled": ("name",),
     "errors": ("since",),
+    "acts": ("since", "until"),
 }
 
 
@@ -35,8 +37,8 @@ class ExportFilter(NamedTuple):
     """The filters of an export; None means no filter.
 
     Attributes:
-        since: Only rows that ended, died or failed then or later, epoch seconds.
-        until: Only rows that ended, died or failed before, epoch seconds.
+        since: Only rows that ended, died, failed or began then or later, epoch seconds.
+        until: Only rows that ended, died, failed or began before, epoch seconds.
         name: Only jobs of this name.
         outcome: Only executions with this outcome.
     """
@@ -84,6 +86,8 @@ def _tables(source: Source, frame: str, wanted: ExportFilter, told: Told) -> Ite
         yield from history_tables(source, **wanted._asdict(), told=lambda done: told(done, total))
     elif frame == "errors":
         yield to_table(errors(source, since=wanted.since), frame)
+    elif frame == "acts":
+        yield from acts_tables(source, since=wanted.since, until=wanted.until)
     elif frame in {"queues", "workers"}:
         yield state_table(as_reader(source), frame)
     else:

@@ -112,8 +112,9 @@ def _arrow(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
 def _csv(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
     from pyarrow import csv
 
+    guard = _guarded if _is_guarded(wanted) else _as_it_is
     with csv.CSVWriter(file, _plain_schema(wanted)) as writer:
-        yield _Plain(writer.write_table)
+        yield _Plain(lambda table: writer.write_table(guard(table)))
 
 
 @contextmanager
@@ -127,6 +128,35 @@ def _jsonl(file: IO[bytes], _wanted: Any) -> Iterator[_Sink]:
             file.write(b"".join(encode(row) + b"\n" for row in batch.to_pylist()))
 
     yield _Plain(write_rows)
+
+
+def _is_guarded(wanted: Any) -> bool:
+    """Tell whether a frame holds texts that anybody can choose, so that a cell may be a formula."""
+    name: bytes = (wanted.metadata or {}).get(b"workkit", b"")
+    return name.startswith(b"acts/")
+
+
+def _as_it_is(table: Any) -> Any:
+    return table
+
+
+def _guarded(table: Any) -> Any:
+    """Put an apostrophe before texts that a spreadsheet would compute, and before apostrophes."""
+    return _texts(table, "^(['=+@\\-\\t\\r\\n])", "'\\1")
+
+
+def _unguarded(table: Any) -> Any:
+    return _texts(table, "^'", "")
+
+
+def _texts(table: Any, pattern: str, instead: str) -> Any:
+    import pyarrow.compute as pc
+
+    for at, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = pc.replace_substring_regex(table[field.name], pattern, instead)
+            table = table.set_column(at, field, texts)
+    return table
 
 
 class _Plain:
@@ -216,7 +246,7 @@ def _read_arrow(path: str | os.PathLike[str], _wanted: Any) -> Any:
 def _read_csv(path: str | os.PathLike[str], wanted: Any) -> Any:
     from pyarrow import csv
 
-    return csv.read_csv(
+    table = csv.read_csv(
         path,
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
@@ -224,6 +254,7 @@ def _read_csv(path: str | os.PathLike[str], wanted: Any) -> Any:
             quoted_strings_can_be_null=False, null_values=[""],
         ),
     )  # fmt: skip
+    return _unguarded(table) if _is_guarded(wanted) else table
 
 
 def _read_jsonl(path: str | os.PathLike[str], wanted: Any) -> Any:

@@ -181,14 +181,12 @@ def _goes_ahead(server: Server, plan: Plan, *, yes: bool) -> bool:
 
 
 def _apply(client: Client, plan: Plan, throttle: Throttle | None, *, as_json: bool) -> None:
-    from workkit.tools.console import who_am_i
-
     progress = PickingProgress(_DONE[plan.verb])
 
     def report(far: BulkProgress) -> None:
         progress.show(far.done, far.total)
 
-    outcome = client.actions.apply(plan, by=who_am_i(), throttle=throttle, report=report)
+    outcome = client.actions.apply(plan, throttle=throttle, report=report)
     progress.clear()
     if as_json:
         click.echo(json_bytes(asdict(outcome)))
