@@ -14,6 +14,6 @@ MARKS_KEPT_S: Final = 3 * DAY_S
 #: The record of what a worker runs, as in the original.
 OBSERVATION_S: Final = DAY_S
 #: How long a bulk action can be undone, by its verb. Shorter for "retry": the jobs soon begin.
-TRASH_KEPT_S: Final = {"delete": DAY_S, "retry": 3_600}
+TRASH_KEPT_S: Final = {"delete": DAY_S, "retry": 3_600, "edit": DAY_S}
 #: How many entries the record of acts keeps. Most acts have two: one before and one after.
 ACTS_KEPT: Final = 10_000

@@ -117,5 +117,7 @@ SCHEDULE: Final = script("schedule")
 SET_ASIDE: Final = script("set_aside")
 #: Reads a part of a set by score, bounded by number and bytes.
 SPAN: Final = script("span")
+#: Puts an edited job into the place of the job that it was, or back.
+SWAP: Final = script("swap")
 #: Counts the jobs that hold a lock, for the doctor.
 TALLY: Final = script("tally")

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from workkit.admin.actions import steps
 from workkit.admin.actions.applying import Application, Pause
+from workkit.admin.actions.editing import EditLogic
 from workkit.admin.actions.outcomes import (
     BulkOutcome,
     BulkProgress,
@@ -46,7 +47,7 @@ Told: TypeAlias = BulkProgress | Pause
 
 _PAGE: Final = 500
 _UNDO_BATCH: Final = 200
-_DONE: Final = {"delete": "deleted", "retry": "retried"}
+_DONE: Final = {"delete": "deleted", "retry": "retried", "edit": "edited"}
 
 
 class _Acted(NamedTuple):
@@ -72,6 +73,7 @@ class ActionLogic:
         self._clock = clock
         self._entropy = entropy
         self.log = log
+        self.edits = EditLogic(keys, clock, entropy, log)
 
     def _now_s(self) -> float:
         return self._clock.read().epoch_ms / 1_000
@@ -299,9 +301,12 @@ class ActionLogic:
             if stop is not None and stop.is_set():
                 return Undone(back, without_key, gone_on, left)
             now_s = self._clock.read().epoch_s
-            letters = yield from steps.take_back(
-                self._keys, operation_id, action.verb, action.place, found, now_s
-            )
+            if action.verb == "edit":
+                letters = yield from self.edits.undo(operation_id, action.place, found[0], now_s)
+            else:
+                letters = yield from steps.take_back(
+                    self._keys, operation_id, action.verb, action.place, found, now_s
+                )
             back += len(letters) - letters.count("0")
             without_key += letters.count("p")
             gone_on += letters.count("0")

@@ -49,7 +49,8 @@ _COMMANDS: Final = {
     "snapshot": _Command("cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."),
     "retry": _Command("cli.commands.mend", "retry", "Put dead jobs back into their queues."),
     "delete": _Command("cli.commands.mend", "delete", "Delete waiting or dead jobs."),
-    "undo": _Command("cli.commands.bulk", "undo", "Bring back deleted or retried jobs."),
+    "edit": _Command("cli.commands.edit", "edit", "Change the args of a dead or waiting job."),
+    "undo": _Command("cli.commands.bulk", "undo", "Bring back deleted, retried or edited jobs."),
     "audit-log": _Command(
         "cli.commands.audit_log", "audit_log", "Show who did what, and verify that record."
     ),
