@@ -13,6 +13,7 @@
     ├── NotEdited          the job to edit has gone, or cannot have the new args
     ├── NotRetried         no job to retry matched
     ├── NotUndone          the operation to undo is unknown or expired
+    ├── NoEstimate         history does not allow the estimate
     ├── JobTimeout         a handler ran longer than its timeout
     ├── PoolState          the pool's state does not allow the call
     ├── LifespanFailed     a lifespan of a pool has failed
@@ -38,6 +39,7 @@ __all__ = [
     "JobTimeout",
     "LifespanFailed",
     "MissingExtra",
+    "NoEstimate",
     "NotConfirmed",
     "NotDeleted",
     "NotEdited",
@@ -121,6 +123,10 @@ class NotEdited(WorkkitError):
 
 class NotUndone(WorkkitError):
     """The bulk action to undo is unknown: it was already undone, or its trash has expired."""
+
+
+class NoEstimate(WorkkitError):
+    """History has too little for an estimate, or contradicts the model behind it."""
 
 
 class JobTimeout(WorkkitError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -11,12 +11,15 @@ from typing import IO, Any, Final, Protocol
 from workkit.core.whole_file import whole_file
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
-from workkit.frames.schema import schema, to_frame, to_table
+from workkit.frames.schema import frame_of, schema, to_frame, to_table
+from workkit.frames.stored import from_stored, to_stored
 
 __all__ = ["FORMATS", "format_of", "read", "write", "write_tables"]
 
 #: Format -> the suffix of its files.
 FORMATS: Final = {"parquet": ".parquet", "arrow": ".arrow", "csv": ".csv", "jsonl": ".jsonl"}
+#: Frames with texts that anybody can choose, so that a cell of CSV may be a formula.
+_GUARDED: Final = frozenset({"acts"})
 _MS_A_SECOND: Final = 1_000
 
 
@@ -97,8 +100,10 @@ def _check_format(name: str) -> None:
 def _parquet(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(file, wanted, compression="zstd") as writer:
-        yield writer
+    name = frame_of(wanted)
+    stored = to_stored(wanted.empty_table(), name).schema
+    with pq.ParquetWriter(file, stored, compression="zstd") as writer:
+        yield _Converted(lambda table: writer.write_table(to_stored(table, name)))
 
 
 @contextmanager
@@ -112,9 +117,9 @@ def _arrow(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
 def _csv(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
     from pyarrow import csv
 
-    guard = _guarded if _is_guarded(wanted) else _as_it_is
+    guard = _guarded if frame_of(wanted) in _GUARDED else _as_it_is
     with csv.CSVWriter(file, _plain_schema(wanted)) as writer:
-        yield _Plain(lambda table: writer.write_table(guard(table)))
+        yield _Converted(lambda table: writer.write_table(guard(_plainly(table))))
 
 
 @contextmanager
@@ -124,16 +129,10 @@ def _jsonl(file: IO[bytes], _wanted: Any) -> Iterator[_Sink]:
     encode = msgspec.json.encode
 
     def write_rows(table: Any) -> None:
-        for batch in table.to_batches(max_chunksize=10_000):
+        for batch in _plainly(table).to_batches(max_chunksize=10_000):
             file.write(b"".join(encode(row) + b"\n" for row in batch.to_pylist()))
 
-    yield _Plain(write_rows)
-
-
-def _is_guarded(wanted: Any) -> bool:
-    """Tell whether a frame holds texts that anybody can choose, so that a cell may be a formula."""
-    name: bytes = (wanted.metadata or {}).get(b"workkit", b"")
-    return name.startswith(b"acts/")
+    yield _Converted(write_rows)
 
 
 def _as_it_is(table: Any) -> Any:
@@ -159,15 +158,11 @@ def _texts(table: Any, pattern: str, instead: str) -> Any:
     return table
 
 
-class _Plain:
-    """Writes tables as text: times in ISO 8601, spans in seconds."""
+class _Converted:
+    """Writes tables in the form that a format needs."""
 
-    def __init__(self, write_table: Any) -> None:
-        self._write = write_table
-
-    def write_table(self, table: Any) -> None:
-        """Write a table."""
-        self._write(_plainly(table))
+    def __init__(self, write_table: Callable[[Any], None]) -> None:
+        self.write_table = write_table
 
 
 _SINKS: Final = {"parquet": _parquet, "arrow": _arrow, "csv": _csv, "jsonl": _jsonl}
@@ -186,6 +181,7 @@ def _plain_type(type_: Any) -> Any:
 
 
 def _plainly(table: Any) -> Any:
+    """Return a table as text has it: times in ISO 8601, spans in seconds."""
     import pyarrow.compute as pc
 
     columns = []
@@ -232,10 +228,10 @@ def read(path: str | os.PathLike[str], name: str, format: str | None = None) -> 
     return to_frame(made.unify_dictionaries(), name)
 
 
-def _read_parquet(path: str | os.PathLike[str], _wanted: Any) -> Any:
+def _read_parquet(path: str | os.PathLike[str], wanted: Any) -> Any:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path).read()
+    return from_stored(pq.ParquetFile(path).read(), frame_of(wanted))
 
 
 def _read_arrow(path: str | os.PathLike[str], _wanted: Any) -> Any:
@@ -254,7 +250,7 @@ def _read_csv(path: str | os.PathLike[str], wanted: Any) -> Any:
             quoted_strings_can_be_null=False, null_values=[""],
         ),
     )  # fmt: skip
-    return _unguarded(table) if _is_guarded(wanted) else table
+    return _unguarded(table) if frame_of(wanted) in _GUARDED else table
 
 
 def _read_jsonl(path: str | os.PathLike[str], wanted: Any) -> Any:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 #: The names in `workkit.frames`, which the help does not load.
-_FRAMES: Final = ("history", "dead", "retry", "scheduled", "queues", "workers", "errors", "acts")
+_FRAMES: Final = (
+    "history", "attempts", "journeys", "dead", "retry", "scheduled", "queues", "workers", "errors",
+    "acts",
+)  # fmt: skip
 _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
 
 
@@ -83,7 +86,7 @@ def export(
     path: str | None,
     force: bool,
 ) -> None:
-    """Write history, jobs, queues, workers, errors or acts to a file.
+    """Write history, attempts, journeys, jobs, queues, workers, errors or acts to a file.
 
     docs/analysis.md describes the columns and types. CSV and JSON lines have times in ISO 8601 and
     spans of time in seconds. Large sets are written while they are read.
