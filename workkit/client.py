@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workkit.admin.live import LiveReader
 from workkit.admin.live_async import AsyncLiveReader
-from workkit.admin.steps import reads as steps
+from workkit.core.actor import check_actor
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.options import check_sources
@@ -30,6 +30,7 @@ class Client(LiveReader):
         redis: A redis-py client or a URL. `Client` opens its own connections to that server.
         clock: The source of the time.
         entropy: Makes the ids of actions.
+        actor: Who acts, for the record of acts; None for WORKKIT_ACTOR or the user of this process.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL, or another option is not valid.
@@ -47,10 +48,12 @@ class Client(LiveReader):
         *,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
+        actor: str | None = None,
     ) -> None:
         super().__init__(namespace, redis, clock=clock)
         check_sources(clock, entropy)
         self._entropy = entropy if entropy is not None else Entropy()
+        self._actor = check_actor(actor)
 
     # Queues.
 
@@ -60,7 +63,7 @@ class Client(LiveReader):
         Raises:
             InvalidName: The name is not valid.
         """
-        self._links.carry(steps.pause(self._keys, name))
+        self._links.carry(self.actions.logic.log.pause(name, wanted=True))
 
     def unpause(self, name: str) -> bool:
         """Let pools take jobs of a name again.
@@ -71,7 +74,7 @@ class Client(LiveReader):
         Raises:
             InvalidName: The name is not valid.
         """
-        return self._links.carry(steps.unpause(self._keys, name))
+        return self._links.carry(self.actions.logic.log.pause(name, wanted=False))
 
     # One job.
 
@@ -144,8 +147,10 @@ class Client(LiveReader):
         Everything that this client deletes or retries goes through it.
         """
         from workkit.admin.actions import ActionLogic, Actions
+        from workkit.admin.acts.recording import ActsLog
 
-        logic = ActionLogic(self._keys, self._clock, self._entropy)
+        log = ActsLog(self._keys, self._clock, self._entropy, self._actor)
+        logic = ActionLogic(self._keys, self._clock, self._entropy, log)
         return Actions(logic, self._links.carry)
 
     def retry_all_dead_jobs(self) -> int:
@@ -181,6 +186,7 @@ class AsyncClient(AsyncLiveReader):
         redis: A redis-py client (sync or asyncio) or a URL.
         clock: The source of the time.
         entropy: Makes the ids of actions.
+        actor: Who acts, see `Client`.
     """
 
     def __init__(
@@ -190,18 +196,20 @@ class AsyncClient(AsyncLiveReader):
         *,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
+        actor: str | None = None,
     ) -> None:
         super().__init__(namespace, redis, clock=clock)
         check_sources(clock, entropy)
         self._entropy = entropy if entropy is not None else Entropy()
+        self._actor = check_actor(actor)
 
     async def pause(self, name: str) -> None:
         """Stop all pools from taking jobs of a name; see `Client.pause`."""
-        await self._links.carry(steps.pause(self._keys, name))
+        await self._links.carry(self.actions.logic.log.pause(name, wanted=True))
 
     async def unpause(self, name: str) -> bool:
         """Let pools take jobs of a name again; see `Client.unpause`."""
-        return await self._links.carry(steps.unpause(self._keys, name))
+        return await self._links.carry(self.actions.logic.log.pause(name, wanted=False))
 
     async def delete_queued_job(self, name: str, job_id: str) -> None:
         """Delete a job from its queue; see `Client.delete_queued_job`."""
@@ -227,8 +235,10 @@ class AsyncClient(AsyncLiveReader):
     def actions(self) -> AsyncActions:
         """Acts on jobs by plans, each of which can be undone; see `Client.actions`."""
         from workkit.admin.actions import ActionLogic, AsyncActions
+        from workkit.admin.acts.recording import ActsLog
 
-        logic = ActionLogic(self._keys, self._clock, self._entropy)
+        log = ActsLog(self._keys, self._clock, self._entropy, self._actor)
+        logic = ActionLogic(self._keys, self._clock, self._entropy, log)
         return AsyncActions(logic, self._links.carry)
 
     async def retry_all_dead_jobs(self) -> int:

@@ -10,6 +10,7 @@
     ├── InvalidQuery       a query is not valid
     ├── Undecodable        a payload is malformed
     ├── NotDeleted         no job to delete matched
+    ├── NotEdited          the job to edit has gone, or cannot have the new args
     ├── NotRetried         no job to retry matched
     ├── NotUndone          the operation to undo is unknown or expired
     ├── NoEstimate         history does not allow the estimate
@@ -41,6 +42,7 @@ __all__ = [
     "NoEstimate",
     "NotConfirmed",
     "NotDeleted",
+    "NotEdited",
     "NotRetried",
     "NotUndone",
     "PoolState",
@@ -113,6 +115,10 @@ class NotDeleted(WorkkitError):
 
 class NotRetried(WorkkitError):
     """No job to retry matched: another client retried or deleted it."""
+
+
+class NotEdited(WorkkitError):
+    """A job was not edited: it has run or moved meanwhile, or cannot have the new args."""
 
 
 class NotUndone(WorkkitError):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from workkit.admin.actions import BulkOutcome, BulkProgress, Operation, Plan
 from workkit.admin.steps.walk import WaitingJob
+from workkit.core.actor import who_am_i
 from workkit.core.text import counted
 from workkit.errors import InvalidOption, WorkkitError
 from workkit_notebook import html
@@ -17,7 +18,7 @@ from workkit_notebook.pages import job_row
 
 __all__ = ["Acting"]
 
-_BY: Final = "notebook"
+_BY: Final = f"{who_am_i()} in a notebook"
 #: Verb -> the style of its button.
 _STYLES: Final = {"retry": "warning", "delete": "danger"}
 

@@ -150,7 +150,8 @@ def test_a_lost_connection_leaves_every_job_in_one_place(stage: ClientStage, wha
     lost = []
 
     def lose(exchange: int) -> None:
-        if exchange == 9:  # after four reads for the plan, a note, and a batch with its two reads
+        # After four reads for the plan, the time, a note, and a batch with its two reads.
+        if exchange == 10:
             lost.append(exchange)
             link.lose_reply()
 

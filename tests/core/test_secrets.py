@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workkit.core import gojson
@@ -31,6 +31,7 @@ NOTATIONS: dict[str, Callable[[str], str]] = {
 LETTERS = st.characters(codec="utf-8", exclude_characters="\x00")
 
 
+@example("000'", ["html", "go"])
 @given(
     st.text(LETTERS, min_size=4, max_size=12),
     st.lists(st.sampled_from(sorted(NOTATIONS)), max_size=3),

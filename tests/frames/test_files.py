@@ -41,7 +41,7 @@ def test_an_empty_frame_comes_back_from_a_file_as_it_was(
     pd.testing.assert_frame_equal(frames.read(path, name), empty(name))
 
 
-@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("name", sorted(DTYPES.keys() - {"acts"}))  # a snapshot has none
 def test_a_snapshot_gives_the_same_frame_as_the_server(
     past: ClientStage, tmp_path: Path, name: str
 ) -> None:

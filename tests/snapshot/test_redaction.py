@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tests.client.stage import JUNK, SETS, ClientStage, raw_job
 from workkit.core import job as wire
 from workkit.core.history import PackedHistory, Record, pack, unpack
+from workkit.core.masks import Masks
 from workkit.core.records import Place, WorkerObservation
 from workkit.core.secrets import without
 from workkit.core.undecodable import bury_undecodable
 from workkit.snapshot import SECRETS, Redaction, Snapshot, write_snapshot
-from workkit_tui.model.masks import Masks
 from workkit_tui.settings import DEFAULT_MASKS
 
 SECRET = "hunter-2-hunter"  # noqa: S105 - the tests' own

@@ -13,6 +13,7 @@ from tests.client.stage import raw_job
 from tests.support.stage import Stage
 from workkit import Client
 from workkit.core.history import Record, pack
+from workkit.store.round_trip import Step
 from workkit_tui.app import Console
 from workkit_tui.settings import Settings
 
@@ -47,7 +48,14 @@ class ConsoleStage(Stage):
     seed = "console"
 
     def make_client(self) -> Client:
-        return LabelledClient(self.namespace, self.url, clock=self.clock)
+        client = LabelledClient(self.namespace, self.url, clock=self.clock, actor="ann@web-1")
+
+        def stopped() -> Step[int]:
+            yield from ()
+            return self.clock.epoch_ms
+
+        client.actions.logic.log._now_ms = stopped  # type: ignore[method-assign]
+        return client
 
     @property
     def now(self) -> int:

@@ -11,10 +11,10 @@ from unicodedata import category
 import pytest
 
 from workkit.core.job import Job
+from workkit.core.masks import Masks
 from workkit.core.records import DeadJob
 from workkit.errors import WorkkitError
 from workkit_tui.export import FORMATS, write
-from workkit_tui.model.masks import Masks
 from workkit_tui.settings import DEFAULT_MASKS
 
 MASKS = Masks(DEFAULT_MASKS)

@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -218,4 +218,57 @@ def test_other_addresses_need_a_token_or_a_console_that_only_reads(
     shell = Shell(redis_url, namespace)
     for host in ("0.0.0.0", "192.0.2.7", "example.com"):  # noqa: S104 - it is refused
         told = shell.complaint("top", "--serve", "--host", host, code=2)
-        assert "add --read-only or --token SECRET" in told
+        assert "add --read-only, --token SECRET or --user NAME=SECRET" in told
+
+
+@pytest.mark.slow
+def test_each_user_of_a_browser_acts_under_a_name_of_their_own(
+    stage: ConsoleStage, wait_until: WaitUntil
+) -> None:
+    stage.enqueuer.enqueue("mail")
+
+    def acted(user: str) -> Callable[[], bool]:
+        by = f"{user}@{socket.gethostname()}"
+        return lambda: by in [act.by for act in stage.client.acts()]
+
+    async def pause(address: str) -> None:
+        url, token = parts(address)
+        assert token == "..."  # noqa: S105 - a token of a user is not printed
+        for user, user_token in (("ann", "one1"), ("bob $(x)", "two2")):
+            async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+                async with session.get(url, params={"token": user_token}) as answer:
+                    assert answer.status == 200
+                async with session.ws_connect(f"{url}ws?width=100&height=30") as page:
+                    screen = ""
+                    for text, keys in (("Needs attention", "2"), ("Drains in", "p"), ("Queue", "")):
+                        async with asyncio.timeout(60):
+                            while text not in screen:
+                                found = await page.receive()
+                                if isinstance(found.data, bytes):
+                                    screen = (screen + found.data.decode())[-50_000:]
+                        if keys:
+                            await page.send_json(["stdin", keys])
+                    await asyncio.to_thread(wait_until, acted(user), 30)
+
+    users = ("--user", "ann=one1", "--user", "bob $(x)=two2")
+    with served(stage, wait_until, *users) as address:
+        asyncio.run(pause(address))
+
+
+@pytest.mark.parametrize(
+    ("users", "told"),
+    [
+        (["ann"], "a user is written as NAME=TOKEN"),
+        (["=secret7"], "a user is written as NAME=TOKEN"),
+        (["ann="], "the token of 'ann' is empty"),
+        (["ann=secret7", "bob=secret7"], "'ann' and 'bob' have the same token"),
+    ],
+)
+def test_a_wrong_user_is_refused_without_the_token(
+    redis_url: str, namespace: str, users: list[str], told: str
+) -> None:
+    shell = Shell(redis_url, namespace)
+    args = [part for user in users for part in ("--user", user)]
+    message = shell.complaint("top", "--serve", *args, code=2)
+    assert told in message
+    assert "secret7" not in message

@@ -151,3 +151,29 @@ def test_a_terminal_that_cannot_draw_gets_a_sentence_instead_of_a_screen(
     os.close(mine)
     assert done.returncode == 2
     assert f"TERM={term} cannot draw the console; --once prints an overview" in done.stderr
+
+
+def test_a_job_is_edited_in_the_editor_of_the_terminal(
+    stage: ConsoleStage, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workkit.core.clock import SystemClock
+
+    stage.clock.epoch_ms = SystemClock().read().epoch_ms
+    stage.dead("a" * 24, 60, args={"n": 1})
+    editor = tmp_path / "editor"
+    editor.write_text("""#!/bin/sh\necho 'the editor is open'; read x; sed -i 's/1/2/' "$1"\n""")
+    editor.chmod(0o700)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", str(editor))
+    with terminal(stage, tmp_path) as shown:
+        wait_until(lambda: "Overview" in shown.text, 30)
+        shown.type("6")
+        wait_until(lambda: "1 job" in shown.text, 30)
+        shown.type("c")
+        wait_until(lambda: "the editor is open" in shown.text, 30)
+        shown.type("Enter")
+        wait_until(lambda: "y goes ahead" in shown.text, 30)
+        assert '+  "n": 2' in shown.text
+        shown.type("y")
+        wait_until(lambda: "The job is edited" in shown.text, 30)
+    assert [entry.job.args for entry in stage.client.iter_queued_jobs("mail")] == [{"n": 2}]

@@ -112,7 +112,7 @@ def test_numbers_names_and_neighbours_lead_to_the_screens(stage: ConsoleStage) -
             assert app.console_screen is app.get_screen(name)
         for key, expected in (
             ("l", "overview"), ("right", "queues"), ("tab", "workers"),
-            ("h", "queues"), ("left", "overview"), ("shift+tab", "undo"),
+            ("h", "queues"), ("left", "overview"), ("shift+tab", "acts"),
         ):  # fmt: skip
             await pilot.press(key)
             await pilot.pause()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.tui.pressing import NUMBER, App, P
 from tests.tui.stage import ConsoleStage, shown
 from workkit.core.history import Record
-from workkit_tui.model.masks import HIDDEN, Masks
+from workkit.core.masks import HIDDEN, Masks
 from workkit_tui.settings import DEFAULT_MASKS
 
 MASKS = Masks(DEFAULT_MASKS)

@@ -14,6 +14,7 @@ from textual.worker import get_current_worker
 
 from workkit.admin.reader import Reader
 from workkit.core.clock import Clock, SystemClock
+from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit.core.text import age, clean
 from workkit.errors import ServerError, WorkkitError
@@ -21,7 +22,6 @@ from workkit_tui.exporting import Exporter
 from workkit_tui.feed import Feed, View
 from workkit_tui.guarded import GuardedApp
 from workkit_tui.jumps import Jumps
-from workkit_tui.model.masks import Masks
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.help import HelpScreen
 from workkit_tui.settings import Settings
@@ -82,6 +82,8 @@ class Console(GuardedApp):
         self.actions = actions
         self.pause_queue = pause
         self.settings = settings or Settings()
+        if actions is not None:
+            actions.logic.log.hide_also((*self.settings.masks, *self.settings.masks_also))
         self.masks = Masks((*self.settings.masks, *self.settings.masks_also))
         self.clock = clock or SystemClock()
         self.feed = Feed(reader, self.settings.refresh_s)

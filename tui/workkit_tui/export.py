@@ -14,9 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from workkit.core.job import Job
+from workkit.core.masks import Masks
 from workkit.core.records import WorkerObservation
 from workkit.core.text import clean
-from workkit_tui.model.masks import Masks
 from workkit_tui.model.words import json_escaped
 
 __all__ = [

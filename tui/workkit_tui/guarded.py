@@ -22,7 +22,7 @@ from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from workkit.core.text import clean
 from workkit_tui.widgets.prompt import PromptField
@@ -98,8 +98,8 @@ class GuardedApp(App[None]):
             async with asyncio.timeout(_BUILT_S):
                 await self.screen._mounted_event.wait()  # noqa: SLF001 - nothing public tells it
         field = self.focused
-        if isinstance(field, Input) and not isinstance(field, PromptField):
-            await super().on_event(event)  # Textual's own, in the palette
+        if isinstance(field, Input | TextArea) and not isinstance(field, PromptField):
+            await super().on_event(event)  # Textual's own, in the palette and in text areas
         elif isinstance(event, events.Key):
             self.app_focus = True
             if event.key == "escape" and self.screen.maximized is not None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from textual.screen import Screen
 
 from workkit.admin.reader import Reader
+from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit_tui.feed import View
-from workkit_tui.model.masks import Masks
 from workkit_tui.settings import Settings
 
 if TYPE_CHECKING:

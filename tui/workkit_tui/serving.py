@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from aiohttp import web
 from aiohttp_jinja2 import render_template
 from textual_serve.server import Server
 
+from workkit.core.actor import ACTOR_VARIABLE, who_am_i
 from workkit.core.entropy import Entropy
 
 __all__ = ["ConsoleServer"]
@@ -25,6 +27,8 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 #: Addresses that mean all interfaces of this machine.
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _DIGITS: Final = 4
+#: The user whose request is being answered.
+_USER: Final = ContextVar("workkit_user", default="")
 #: The page may load nothing from other hosts.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -42,8 +46,10 @@ class ConsoleServer(Server):
         options: See `Settings`.
         host: The address to listen at.
         port: The port.
-        token: The secret that a browser has to send; None to make one, which is printed.
+        token: The secret that a browser has to send; None to make one, which is printed, unless
+            there are users.
         public_url: The address that browsers use, if a proxy has another one.
+        users: Token → the name of its user, who is recorded with what is done.
     """
 
     def __init__(
@@ -55,14 +61,18 @@ class ConsoleServer(Server):
         port: int,
         token: str | None = None,
         public_url: str | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> None:
         os.environ["WORKKIT_REDIS_URL"], os.environ["WORKKIT_NAMESPACE"] = redis, namespace
         super().__init__(
             _command(options), host=host, port=port, title="workkit", templates_path=_TEMPLATES,
             public_url=public_url,
         )  # fmt: skip
-        self._said = "..." if token else ""
-        self._token = token or Entropy().identifier()
+        self._said = "..." if token or users else ""
+        known = dict(users or {})
+        if token or not known:
+            known[token or Entropy().identifier()] = f"{who_am_i()} in a browser"
+        self._token, self._users = next(reversed(known)), known
         self._public_host = urlsplit(public_url).netloc.lower() if public_url else ""
 
     async def _make_app(self) -> web.Application:
@@ -83,15 +93,35 @@ class ConsoleServer(Server):
             raise web.HTTPForbidden(text="another site's page may not use this console")
         cookie = f"{_COOKIE}_{self.port}"  # cookies are shared by all ports of a host
         shown = request.query.get("token") or request.cookies.get(cookie) or ""
-        if not hmac.compare_digest(shown.encode(), self._token.encode()):
+        user = self._user_of(shown)
+        if user is None:
             raise web.HTTPForbidden(text="open this page with ?token=... in its address")
+        _USER.set(user)
         response = await handler(request)
         if not response.prepared:
             response.headers["Content-Security-Policy"] = _POLICY
             response.headers["X-Content-Type-Options"] = "nosniff"
             response.headers["Referrer-Policy"] = "no-referrer"
-            response.set_cookie(cookie, self._token, httponly=True, samesite="Strict")
+            response.set_cookie(cookie, shown, httponly=True, samesite="Strict")
         return response
+
+    def _user_of(self, token: str) -> str | None:
+        """Return whose token that is; None if it is nobody's. All are compared, in equal time."""
+        same = [
+            user
+            for known, user in self._users.items()
+            if hmac.compare_digest(_encoded(token), _encoded(known))
+        ]
+        return same[0] if same else None
+
+    @property
+    def command(self) -> str:
+        """The command that runs a console for the browser that asks."""
+        return f"{ACTOR_VARIABLE}={shlex.quote(_USER.get())} {self._command}"
+
+    @command.setter
+    def command(self, command: str) -> None:
+        self._command = command
 
     def _is_own_host(self, host: str) -> bool:
         """Tell whether a Host header names the served address, or this machine.
@@ -141,6 +171,10 @@ class ConsoleServer(Server):
 
     def initialize_logging(self) -> None:
         """Log nothing: errors are raised."""
+
+
+def _encoded(token: str) -> bytes:
+    return token.encode("utf-8", "backslashreplace")
 
 
 def _command(options: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from workkit_tui.screens.acts import ActsScreen
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.cron import CronScreen
 from workkit_tui.screens.dead import DeadScreen
@@ -47,4 +48,5 @@ TABS: Final = (
     Tab("errors", "Errors", "7", ErrorsScreen),
     Tab("cron", "Cron", "8", CronScreen),
     Tab("undo", "Undo", "9", UndoScreen),
+    Tab("acts", "Acts", "0", ActsScreen),
 )

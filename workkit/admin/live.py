@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Self, TypeVar
 
+from workkit.admin.acts.act import Act
+from workkit.admin.acts.reading import ActFilter
+from workkit.admin.acts.verifying import ActsVerdict, verify
 from workkit.admin.explain import Circumstances
 from workkit.admin.live_state import LiveState
 from workkit.admin.steps import gauges as gauge_steps
@@ -301,3 +304,34 @@ class LiveReader(LiveState):
     def history_extent(self) -> HistoryExtent:
         """Return how many executions were recorded, and how many of them are left."""
         return self._links.carry(steps.extent(self._keys))
+
+    # Who did what.
+
+    def acts(
+        self,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        by: str | None = None,
+        verb: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Act]:
+        """Walk what people and programs have done with workkit, the newest first, page by page.
+
+        Acts of Go programs are not in it.
+
+        Args:
+            since: Only acts that began then or later, epoch seconds.
+            until: Only acts that began before, epoch seconds.
+            by: Only acts of this user: NAME@HOST, or the name alone.
+            verb: Only acts of this kind, see `workkit.admin.acts.Act`.
+            limit: At most this many.
+
+        Raises:
+            InvalidOption: A filter is not valid.
+        """
+        return self._each(ActFilter(since, until, by, verb, limit).walk(self._keys))
+
+    def verify_acts(self) -> ActsVerdict:
+        """Tell whether the record of acts is whole: which entries were changed, or are missing."""
+        return self._links.carry(verify(self._keys))

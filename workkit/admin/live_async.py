@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Self, TypeVar
 
+from workkit.admin.acts.act import Act
+from workkit.admin.acts.reading import ActFilter
+from workkit.admin.acts.verifying import ActsVerdict, verify
 from workkit.admin.explain import Circumstances
 from workkit.admin.live import MOST_AT_ONCE, PAGE, WALK
 from workkit.admin.live_state import LiveState
@@ -222,3 +225,21 @@ class AsyncLiveReader(LiveState):
     async def history_extent(self) -> HistoryExtent:
         """Return how many executions were recorded, and how many of them are left."""
         return await self._links.carry(steps.extent(self._keys))
+
+    # Who did what.
+
+    def acts(
+        self,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        by: str | None = None,
+        verb: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Act]:
+        """Walk what people and programs have done, the newest first; see `Client.acts`."""
+        return self._each(ActFilter(since, until, by, verb, limit).walk(self._keys))
+
+    async def verify_acts(self) -> ActsVerdict:
+        """Tell whether the record of acts is whole; see `Client.verify_acts`."""
+        return await self._links.carry(verify(self._keys))

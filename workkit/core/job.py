@@ -347,12 +347,12 @@ def slot_of(job: Job | Payload) -> str:
     return job.id if not has_run(job) and job.id.startswith(PERIODIC) else ""
 
 
-def splice(raw: bytes, **changes: int | str | bool | None) -> bytes:
+def splice(raw: bytes, **changes: int | str | bool | msgspec.Raw | None) -> bytes:
     """Return a job's bytes with some top-level fields changed. Other values keep their bytes.
 
     Args:
         raw: A valid payload.
-        **changes: New values; None removes a field. New fields go to the end, in this order.
+        **changes: New values, `Raw` as JSON; None removes a field. New fields go to the end.
     """
     fields = _decode_fields(raw)
     for field, value in changes.items():

@@ -29,8 +29,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 #: A backslash, also in an URL.
 _BACKSLASH: Final = r"(?:\\|%(?:25)*5[cC])"
-#: The signs of an entity of HTML, also in an URL.
-_AMP: Final = r"(?:&|%(?:25)*26)"
+#: The signs of an entity of HTML, also in an URL, or as Go writes them in JSON.
+_AMP: Final = rf"(?:&|%(?:25)*26|{_BACKSLASH}+u0026)"
 _HASH: Final = r"(?:#|%(?:25)*23)"
 _END: Final = r"(?:;|%(?:25)*3b)"
 _SHORT: Final = {"\n": "n|", "\r": "r|", "\t": "t|", "\b": "b|", "\f": "f|"}

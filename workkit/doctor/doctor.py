@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
+from workkit.admin.acts.recording import ActsLog, Began
+from workkit.core.actor import check_actor
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.liveness import WATCH_S
@@ -19,6 +21,7 @@ from workkit.doctor.repairs import Repairs
 from workkit.store.connections.links import carrier
 from workkit.store.connections.target import RedisLike
 from workkit.store.keys import Keys
+from workkit.store.round_trip import Step
 
 __all__ = ["Doctor"]
 
@@ -46,6 +49,7 @@ class Doctor:
         redis: A redis-py client or a URL.
         clock: The source of the time.
         wait: Waits for a number of seconds while pools are watched.
+        actor: Who repairs, for the record of acts; see `Client`.
 
     Raises:
         InvalidOption: `redis` is neither a client nor a URL.
@@ -61,10 +65,13 @@ class Doctor:
         *,
         clock: Clock | None = None,
         wait: Callable[[float], object] | None = None,
+        actor: str | None = None,
     ) -> None:
         self._keys = Keys(namespace)
         self._links = carrier(redis, namespace)
-        self._repairs = Repairs(self._keys, clock or SystemClock(), Entropy())
+        clock, entropy = clock or SystemClock(), Entropy()
+        self._repairs = Repairs(self._keys, clock, entropy)
+        self._log = ActsLog(self._keys, clock, entropy, check_actor(actor))
         self._wait = wait or threading.Event().wait
         self._cases: dict[Finding, Case] = {}
 
@@ -122,7 +129,17 @@ class Doctor:
         case = self._cases[finding]
         if case.repair is None:
             raise ValueError(f"{finding.check} has no repair: {finding.remedy}")
-        return self._links.carry(case.repair())
+        return self._links.carry(self._recorded(finding, case.repair()))
+
+    def _recorded(self, finding: Finding, repair: Step[str]) -> Step[str]:
+        """Repair a fault, and record that."""
+        began = Began("repair", subject=finding.check, before=finding.says)
+        acts = {key.decode("utf-8", "replace") for key in (self._keys.acts, self._keys.acts_head)}
+        if finding.check == "wrong-type" and finding.subject in acts:
+            said = yield from repair  # nothing can be recorded before that
+            yield from self._log.recorded(began, _nothing(), lambda _: {"after": said})
+            return said
+        return (yield from self._log.recorded(began, repair, lambda said: {"after": said}))
 
     def _check(self, before: Examination, now: Examination) -> Iterator[Case]:
         return chain(
@@ -131,6 +148,11 @@ class Doctor:
             holdings.check(before, now, self._repairs),
             queues.check(now, self._keys, self._repairs),
         )
+
+
+def _nothing() -> Step[None]:
+    """Do nothing."""
+    yield from ()
 
 
 def _mark(case: Case) -> tuple[str, str, object]:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from workkit.frames.acts import acts
 from workkit.frames.archive_files import Gap, archive_gaps
 from workkit.frames.archiving import Archived, archive
 from workkit.frames.args import flatten_args
@@ -44,6 +45,7 @@ __all__ = [
     "Gap",
     "Scan",
     "Schema",
+    "acts",
     "archive",
     "archive_gaps",
     "attempts",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from workkit.errors import InvalidOption
+from workkit.frames.acts import acts_tables
 from workkit.frames.executions import history_tables
 from workkit.frames.extra import pa
 from workkit.frames.failures import errors
@@ -31,6 +32,7 @@ _FILTERS: Final[dict[str, tuple[str, ...]]] = {
     "attempts": ("since", "until"),
     "journeys": ("since", "until"),
     "errors": ("since",),
+    "acts": ("since", "until"),
 }
 _MAKE: Final[dict[str, Callable[..., Any]]] = {"attempts": attempts, "journeys": journeys}
 
@@ -39,8 +41,8 @@ class ExportFilter(NamedTuple):
     """The filters of an export; None means no filter.
 
     Attributes:
-        since: Only rows that ended, died or failed then or later, epoch seconds.
-        until: Only rows that ended, died or failed before, epoch seconds.
+        since: Only rows that ended, died, failed or began then or later, epoch seconds.
+        until: Only rows that ended, died, failed or began before, epoch seconds.
         name: Only jobs of this name.
         outcome: Only executions with this outcome.
     """
@@ -88,6 +90,8 @@ def _tables(source: Source, frame: str, wanted: ExportFilter, told: Told) -> Ite
         yield from history_tables(source, **wanted._asdict(), told=lambda done: told(done, total))
     elif frame == "errors":
         yield to_table(errors(source, since=wanted.since), frame)
+    elif frame == "acts":
+        yield from acts_tables(source, since=wanted.since, until=wanted.until)
     elif frame in _MAKE:
         yield to_table(_MAKE[frame](source, since=wanted.since, until=wanted.until), frame)
     elif frame in {"queues", "workers"}:

@@ -18,6 +18,8 @@ __all__ = ["FORMATS", "format_of", "read", "write", "write_tables"]
 
 #: Format -> the suffix of its files.
 FORMATS: Final = {"parquet": ".parquet", "arrow": ".arrow", "csv": ".csv", "jsonl": ".jsonl"}
+#: Frames with texts that anybody can choose, so that a cell of CSV may be a formula.
+_GUARDED: Final = frozenset({"acts"})
 _MS_A_SECOND: Final = 1_000
 
 
@@ -115,8 +117,9 @@ def _arrow(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
 def _csv(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
     from pyarrow import csv
 
+    guard = _guarded if frame_of(wanted) in _GUARDED else _as_it_is
     with csv.CSVWriter(file, _plain_schema(wanted)) as writer:
-        yield _Converted(lambda table: writer.write_table(_plainly(table)))
+        yield _Converted(lambda table: writer.write_table(guard(_plainly(table))))
 
 
 @contextmanager
@@ -130,6 +133,29 @@ def _jsonl(file: IO[bytes], _wanted: Any) -> Iterator[_Sink]:
             file.write(b"".join(encode(row) + b"\n" for row in batch.to_pylist()))
 
     yield _Converted(write_rows)
+
+
+def _as_it_is(table: Any) -> Any:
+    return table
+
+
+def _guarded(table: Any) -> Any:
+    """Put an apostrophe before texts that a spreadsheet would compute, and before apostrophes."""
+    return _texts(table, "^(['=+@\\-\\t\\r\\n])", "'\\1")
+
+
+def _unguarded(table: Any) -> Any:
+    return _texts(table, "^'", "")
+
+
+def _texts(table: Any, pattern: str, instead: str) -> Any:
+    import pyarrow.compute as pc
+
+    for at, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = pc.replace_substring_regex(table[field.name], pattern, instead)
+            table = table.set_column(at, field, texts)
+    return table
 
 
 class _Converted:
@@ -216,7 +242,7 @@ def _read_arrow(path: str | os.PathLike[str], _wanted: Any) -> Any:
 def _read_csv(path: str | os.PathLike[str], wanted: Any) -> Any:
     from pyarrow import csv
 
-    return csv.read_csv(
+    table = csv.read_csv(
         path,
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
@@ -224,6 +250,7 @@ def _read_csv(path: str | os.PathLike[str], wanted: Any) -> Any:
             quoted_strings_can_be_null=False, null_values=[""],
         ),
     )  # fmt: skip
+    return _unguarded(table) if frame_of(wanted) in _GUARDED else table
 
 
 def _read_jsonl(path: str | os.PathLike[str], wanted: Any) -> Any:

@@ -245,6 +245,33 @@ _SCHEMAS: Final = {
                 Column("example", "text", "the headline of the latest failure"),
             ),
         ),
+        Schema(
+            "acts",
+            (
+                Column("number", "count", "its number in the record"),
+                Column("at", "time", "when it began, by the server's clock"),
+                Column("by", "label", "who did it, as NAME@HOST; nobody has checked the name"),
+                Column("program", "label", "the program that did it"),
+                Column("verb", "label", "what was done"),
+                Column("subject", "label", "of a repair: the kind of fault"),
+                Column("place", "label", "where the jobs were"),
+                Column("queue", "label", "the queue"),
+                Column("query", "text", "what picked the jobs, without secrets"),
+                Column("planned", "count", "how many jobs it was about"),
+                Column("done", "count", "how many it has changed; NA if not known"),
+                Column("job_ids", "text", "the ids of up to 50 jobs as a JSON array"),
+                Column("digest", "text", "a digest of all jobs"),
+                Column("before", "text", "what was there before"),
+                Column("after", "text", "what was there after it"),
+                Column("operation_id", "text", "the id for undoing it"),
+                Column("undoes", "text", "the operation that it undid"),
+                Column("ended_at", "time", "when it ended; NaT if not known"),
+                Column("note", "text", "why it ended early or failed"),
+                Column("undone_by", "label", "who undid it"),
+                Column("undone_at", "time", "when"),
+                Column("undone", "count", "how many jobs came back"),
+            ),
+        ),
     )
 }  # fmt: skip
 
@@ -253,8 +280,8 @@ def schema(name: str) -> Schema:
     """Return the schema of a frame.
 
     Args:
-        name: "history", "dead", "retry", "scheduled", "queues", "workers", "attempts", "journeys"
-            or "errors".
+        name: "history", "dead", "retry", "scheduled", "queues", "workers", "attempts", "journeys",
+            "errors" or "acts".
 
     Raises:
         InvalidOption: The frame is unknown.

@@ -37,6 +37,8 @@ _TYPES: Final = {
     "periodic_peer": "string",
     "limits": "hash",
     "trash": "zset",
+    "acts": "stream",
+    "acts:head": "hash",
 }
 _TYPES_OF_QUEUES: Final = {
     ":inprogress": "list",
@@ -103,6 +105,8 @@ class Keys:
         self.periodic_seen = self._key("periodic_seen")  # hash of ours: cron -> last declared
         self.periodic_peer = self._key("periodic_peer")  # string of ours: "our last, a peer's last"
         self.trash = self._key("trash")  # sorted set of ours: operation by when it expires
+        self.acts = self._key("acts")  # stream of ours: who did what, chained by digests
+        self.acts_head = self._key("acts:head")  # hash of ours: the ends of that chain
         self.limits = self._key("limits")  # hash of ours: job name -> limit that we wrote
         self._expiring = frozenset({self.recoveries, self.begun})
         self._expiring_kinds = tuple(

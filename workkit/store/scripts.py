@@ -51,6 +51,8 @@ def all_scripts() -> list[Script]:
     return [script(file.name[:-4]) for file in sorted(files, key=str) if file.name.endswith(".lua")]
 
 
+#: Records who did what.
+ACT: Final = script("act")
 #: Moves the jobs that a pool still runs to its new id, after another pool declared it dead.
 ADOPT: Final = script("adopt")
 #: Writes a pool's heartbeat and its limits.
@@ -81,12 +83,14 @@ LOCKS: Final = script("locks")
 LOOK: Final = script("look")
 #: Moves due jobs to their queues.
 MOVE: Final = script("move")
-#: Records an action before it begins, so that it can be undone.
+#: Records who does what before an action on jobs begins, so that it can be undone.
 NOTE: Final = script("note")
 #: Reads a part of a place by position, bounded by number and bytes.
 PAGE: Final = script("page")
 #: Reads the part of a set that follows a member, even if members come and go.
 PAGE_AFTER: Final = script("page_after")
+#: Pauses or unpauses a queue, and records that.
+PAUSE: Final = script("pause")
 #: Schedules the slots of a cron entry.
 PLAN_SLOTS: Final = script("plan_slots")
 #: Returns a dead pool's jobs to their queues.
@@ -113,5 +117,7 @@ SCHEDULE: Final = script("schedule")
 SET_ASIDE: Final = script("set_aside")
 #: Reads a part of a set by score, bounded by number and bytes.
 SPAN: Final = script("span")
+#: Puts an edited job into the place of the job that it was, or back.
+SWAP: Final = script("swap")
 #: Counts the jobs that hold a lock, for the doctor.
 TALLY: Final = script("tally")

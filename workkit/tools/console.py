@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from workkit.core.actor import who_am_i
 from workkit.errors import MissingExtra
 
 if TYPE_CHECKING:
     from workkit.admin.reader import Reader
 
-__all__ = ["console_fits", "open_console", "terminal_draws", "who_am_i"]
+__all__ = ["console_fits", "open_console", "terminal_draws"]
 
 
 def console_fits() -> bool:
@@ -68,15 +69,3 @@ def open_console(reader: Reader, **options: Any) -> None:
     app.run()
     if app.return_code:
         raise SystemExit(app.return_code)
-
-
-def who_am_i() -> str:
-    """Return the current user as user@host; others see it with actions that can be undone."""
-    import getpass
-    import socket
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container without user names
-        user = "somebody"
-    return f"{user}@{socket.gethostname()}"

@@ -91,6 +91,8 @@ class Scene:
                 value = {item.decode() for item in self._redis.smembers(key)}
             case "hash":
                 value = {name.decode(): v.decode() for name, v in self._redis.hgetall(key).items()}
+            case "stream":
+                value = [(at.decode(), fields) for at, fields in self._redis.xrange(key)]
             case _:
                 pairs = self._redis.zrange(key, 0, -1, withscores=True)
                 value = {member.decode(): int(score) for member, score in pairs}

@@ -56,15 +56,15 @@ def test_help_lists_what_there_is_and_nothing_else() -> None:
     listed = text.partition("Commands:\n")[2].partition("\n\n")[0]
     assert [line.split()[0] for line in listed.splitlines()] == [
         "top", "worker", "check", "metrics", "enqueue", "queues", "pools", "jobs", "history",
-        "archive", "audit", "export", "snapshot", "retry", "delete", "undo", "pause", "unpause",
-        "watch", "doctor", "simulate", "demo",
+        "archive", "audit", "export", "snapshot", "retry", "delete", "edit", "undo", "audit-log",
+        "pause", "unpause", "watch", "doctor", "simulate", "demo",
     ]  # fmt: skip
 
 
 def test_the_manual_has_a_row_for_each_command() -> None:
     text = (ROOT / "docs" / "cli.md").read_text("utf-8")
     table = text.partition("| command |")[2].partition("\n\n")[0]
-    named = {name for cell in table.split("\n| ")[1:] for name in re.findall(r"`(\w+)", cell)}
+    named = {name for cell in table.split("\n| ")[1:] for name in re.findall(r"`([\w-]+)", cell)}
     assert set(COMMANDS) <= named
 
 

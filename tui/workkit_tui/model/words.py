@@ -6,8 +6,8 @@ import datetime
 import json
 from typing import Any, Final
 
+from workkit.core.masks import Masks
 from workkit.core.text import age, clean, due, headline
-from workkit_tui.model.masks import Masks
 
 __all__ = [
     "ago",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from workkit.core.job import Job
+from workkit.core.masks import Masks
 from workkit.core.text import clean
-from workkit_tui.model.masks import Masks
 from workkit_tui.model.words import args_text, error_text
 from workkit_tui.widgets.table import Cell
 

@@ -30,6 +30,7 @@ from workkit_tui.keys import Key
 from workkit_tui.model.running import RunningJob
 from workkit_tui.model.words import ago, clock, count, json_text, until
 from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.editing import EditScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
 from workkit_tui.screens.traceback import traceback
 from workkit_tui.widgets.words import TextGrid, Words, headless_grid
@@ -75,6 +76,7 @@ class JobScreen(ConsoleScreen):
     KEYS: ClassVar = (
         Key(("r",), "retry", "retry", "Retry the job now; a waiting one runs now", acts=True),
         Key(("d",), "delete", "delete", "Delete the job; undo brings it back", acts=True),
+        Key(("c",), "edit", "edit", "Change the args; a dead job runs again", acts=True),
         Key(("f",), "find", "find", "Find the job in all queues and sets"),
         Key(("p",), "pause", "pause", "Pause the job's queue, or resume it", acts=True),
         Key(("y",), "copy", "copy id", "Copy the job's id"),
@@ -312,6 +314,12 @@ class JobScreen(ConsoleScreen):
     def action_delete(self) -> None:
         """Delete the job."""
         self._act("delete")
+
+    def action_edit(self) -> None:
+        """Change the args."""
+        if self._place is not None and self.console.may_act():
+            edit = EditScreen(self._place, _record(self._placed, self._place))
+            self.app.push_screen(edit, self._acted)
 
     def _act(self, verb: Verb) -> None:
         if not self.console.may_act():

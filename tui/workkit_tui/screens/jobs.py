@@ -23,6 +23,7 @@ from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.pages import PAGE, Matches, Pages, Rows
 from workkit_tui.model.words import count
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.editing import EditScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
 from workkit_tui.widgets.table import Row, Table, TableColumn
@@ -37,6 +38,8 @@ JOB_KEYS = (
         acts=True),
     Key(("d",), "delete", "delete", "Delete the marked jobs, or the one under the cursor; undo "
         "brings them back", acts=True),
+    Key(("c",), "edit", "edit", "Change the args of the job under the cursor; a dead one runs "
+        "again", acts=True),
     Key(("slash",), "filter", "filter", "Show the jobs that match a query: queue:mail "
         "error:timeout fails:>3 age:<1h not args.tenant:acme"),
     Key(("a",), "mark_all", "all", "Mark all jobs of the list, or of the filter"),
@@ -321,6 +324,11 @@ class JobsScreen(ListScreen):
     def action_delete(self) -> None:
         """Delete jobs."""
         self._act("delete", None)
+
+    def action_edit(self) -> None:
+        """Change the args of the job under the cursor."""
+        if self.current is not None and self.console.may_act():
+            self.app.push_screen(EditScreen(self.place, self.current), self._acted)
 
     def _act(self, verb: Verb, throttle: Throttle | None) -> None:
         console = self.console

@@ -29,7 +29,7 @@ _COLUMNS: Final = (
     TableColumn("Kept for", 8, right=True),
     TableColumn("Id", 12, needs=84),
 )
-_DID: Final = {"delete": "deleted", "retry": "retried"}
+_DID: Final = {"delete": "deleted", "retry": "retried", "edit": "edited"}
 
 
 class UndoScreen(ListScreen):

@@ -16,7 +16,9 @@ from workkit_tui.protocols import TabLabel
 
 __all__ = ["Banner", "Footer", "Status", "TabBar"]
 
-_BETWEEN: Final = "  "
+#: The longest title of a tab, and the shortest to which one is cut, columns.
+_LONGEST: Final = 12
+_SHORTEST: Final = 4
 
 
 class Status(Widget):
@@ -43,15 +45,27 @@ class TabBar(Widget):
     counts: reactive[dict[str, str]] = reactive(dict)
 
     def render(self) -> Text:
-        """Draw all tabs. If there is no room, leave out the counts, then the titles too."""
-        for names, counts in ((True, True), (True, False), (False, False)):
-            text, _ = self._draw(names=names, counts=counts)
-            if text.cell_len <= self.size.width:
-                return text
+        """Draw all tabs. If there is no room, leave out the counts, shorten the titles, drop them.
+
+        The title of the current tab is never left out.
+        """
+        text, _ = self._fitting()
         text.truncate(self.size.width)
         return text
 
-    def _draw(self, *, names: bool, counts: bool) -> tuple[Text, list[tuple[int, str]]]:
+    def _fitting(self) -> tuple[Text, list[tuple[int, str]]]:
+        """Draw as much as there is room for; return also where each tab ends."""
+        drawn = self._draw(names=_LONGEST, counts=True)
+        for names in range(_LONGEST, _SHORTEST - 1, -1):
+            if drawn[0].cell_len <= self.size.width:
+                return drawn
+            drawn = self._draw(names=names, counts=False)
+        if drawn[0].cell_len <= self.size.width:
+            return drawn
+        return self._draw(names=0, counts=False)
+
+    def _draw(self, *, names: int, counts: bool) -> tuple[Text, list[tuple[int, str]]]:
+        """Draw all tabs with at most `names` columns of their titles."""
         text, ends = Text(no_wrap=True), []
         for tab in self.tabs:
             here = tab.name == self.current
@@ -61,7 +75,7 @@ class TabBar(Widget):
             edge = " " if counts else ""
             text.append(f"{edge}{tab.key}", number)
             if names or here:
-                text.append(f" {tab.title}", label)
+                text.append(f" {clip(tab.title, names or _LONGEST)}", label)
             if counts and (count := self.counts.get(tab.name, "")):
                 text.append(f" {count}", amount)
             text.append(edge, label)
@@ -79,11 +93,7 @@ class TabBar(Widget):
 
     async def on_click(self, event: events.Click) -> None:
         """Go to the screen that was clicked."""
-        for names, counts in ((True, True), (True, False), (False, False)):
-            text, ends = self._draw(names=names, counts=counts)
-            if text.cell_len <= self.size.width:
-                break
-        for end, name in ends:
+        for end, name in self._fitting()[1]:
             if event.x < end:
                 await self.run_action(f"app.tab('{name}')")
                 return

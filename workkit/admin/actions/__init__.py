@@ -8,6 +8,7 @@ Until the trash expires, any process can bring them back with `undo`.
 from __future__ import annotations
 
 from workkit.admin.actions.actions import Actions, AsyncActions
+from workkit.admin.actions.editing import Edit
 from workkit.admin.actions.logic import ActionLogic
 from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress, Fate, Operation, Undone
 from workkit.admin.actions.plan import Plan, Verb
@@ -19,6 +20,7 @@ __all__ = [
     "AsyncActions",
     "BulkOutcome",
     "BulkProgress",
+    "Edit",
     "Fate",
     "Operation",
     "Plan",

@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from workkit.admin.actions.applying import Pause
+from workkit.admin.actions.editing import Edit
 from workkit.admin.actions.logic import ActionLogic, Told
 from workkit.admin.actions.outcomes import (
     BulkOutcome,
@@ -160,6 +161,42 @@ class Actions:
         walk = self.logic.apply(plan, by=by, throttle=throttle, each=each, stop=stop)
         return self._carry_out(walk, report, stop)
 
+    def plan_edit(self, place: Place, record: WaitingJob, text: str | bytes) -> Edit:
+        """Read new args for a job, and say what using them does. Nothing is changed yet.
+
+        A dead job will run again, as if it had never failed. A job in a queue, in the scheduled or
+        in the retry set will stay in its place.
+
+        Args:
+            place: Where the job is.
+            record: The job.
+            text: The new args: a JSON object, or null for none.
+
+        Raises:
+            InvalidArgs: The text is not such an object, or the job would be too large.
+            NotEdited: The args are as they were, the payload is malformed, or another job holds the
+                unique key of the new args.
+        """
+        edit: Edit = self._carry(self.logic.edits.plan(place, record, text))
+        return edit
+
+    def apply_edit(self, edit: Edit, *, by: str = "") -> str:
+        """Use the new args. The job as it was can be brought back for a day, unless it has begun.
+
+        Args:
+            edit: The plan.
+            by: The user's name, as for `apply`.
+
+        Returns:
+            The id of the operation, for `undo`.
+
+        Raises:
+            NotEdited: The job has run, moved or been deleted meanwhile, or its unique key has
+                changed. Nothing was done.
+        """
+        operation_id: str = self._carry(self.logic.edits.apply(edit, by))
+        return operation_id
+
     def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""
         return self._carry_out(self.logic.all_dead(verb), _ignore)
@@ -261,6 +298,16 @@ class AsyncActions:
         """Act on exactly the jobs of a plan; see `Actions.apply`."""
         walk = self.logic.apply(plan, by=by, throttle=throttle, each=each, stop=stop)
         return await self._carry_out(walk, report, stop)
+
+    async def plan_edit(self, place: Place, record: WaitingJob, text: str | bytes) -> Edit:
+        """Read new args for a job; see `Actions.plan_edit`."""
+        edit: Edit = await self._carry(self.logic.edits.plan(place, record, text))
+        return edit
+
+    async def apply_edit(self, edit: Edit, *, by: str = "") -> str:
+        """Use the new args; see `Actions.apply_edit`."""
+        operation_id: str = await self._carry(self.logic.edits.apply(edit, by))
+        return operation_id
 
     async def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""

@@ -11,6 +11,7 @@ from workkit.admin.actions import steps
 from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress
 from workkit.admin.actions.plan import digest
 from workkit.admin.actions.throttle import STAGES, FailureWatch
+from workkit.admin.acts.recording import Began
 from workkit.admin.steps.history import HistoryQuery
 from workkit.admin.steps.reads import read_job
 from workkit.core.lifetimes import TRASH_KEPT_S
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workkit.admin.actions.outcomes import Each, Fate, Stopping
     from workkit.admin.actions.plan import Plan
     from workkit.admin.actions.throttle import Throttle
+    from workkit.admin.acts.recording import ActsLog
     from workkit.core.clock import Clock
     from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
@@ -36,6 +38,8 @@ _COMPARISONS: Final = 200_000
 _POLL_S: Final = 0.5
 #: Each read of history overlaps the last one by this much, seconds: pools record executions late.
 _LATE_S: Final = 5.0
+#: What an action makes of jobs, in the record of acts.
+_AFTER: Final = {"delete": "in the trash", "retry": "in their queues"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Application:
         self,
         keys: Keys,
         clock: Clock,
+        log: ActsLog,
         plan: Plan,
         *,
         operation_id: str,
@@ -66,6 +71,7 @@ class Application:
     ) -> None:
         self._keys = keys
         self._clock = clock
+        self._log = log
         self._plan = plan
         self._trash = Trash(operation_id, TRASH_KEPT_S[plan.verb])
         self._by = by
@@ -80,16 +86,26 @@ class Application:
 
     def carry_out(self) -> Walk[Any, BulkOutcome]:
         """Act on every pinned job, unless it is stopped."""
-        if self._plan.count and not self._is_stopped():
-            yield from self._record_operation()
-            pinned, goes_on = self._pinned(), True
-            while goes_on and isinstance(found := (yield from advance(pinned)), Item):
-                goes_on = yield from self._act_paced(found.value)
+        if not self._plan.count or self._is_stopped():
+            return self._outcome()
+        act_id = yield from self._record_operation()
+        outcome: BulkOutcome = yield from self._log.ending(act_id, self._act_on_all())
+        yield from self._log.end(act_id, done=outcome.done, note=_note(outcome))
+        return outcome
+
+    def _act_on_all(self) -> Walk[Any, BulkOutcome]:
+        pinned, goes_on = self._pinned(), True
+        while goes_on and isinstance(found := (yield from advance(pinned)), Item):
+            goes_on = yield from self._act_paced(found.value)
+        outcome = self._outcome()
+        if not self._done:
+            yield from restore.forget(self._keys, self._trash.operation)
+        return outcome
+
+    def _outcome(self) -> BulkOutcome:
         left = self._plan.count - self._done - self._gone - self._refused
         if left and self._is_stopped():
             self._stopped = self._stopped or "you stopped it"
-        if not self._done:
-            yield from restore.forget(self._keys, self._trash.operation)
         return BulkOutcome(
             self._trash.operation if self._done else "",
             self._done, self._gone, self._refused, left, self._stopped,
@@ -98,21 +114,34 @@ class Application:
     def _is_stopped(self) -> bool:
         return self._stop is not None and self._stop.is_set()
 
-    def _record_operation(self) -> Step[None]:
-        """Record the operation before it begins, so that another process can undo it."""
+    def _record_operation(self) -> Step[str]:
+        """Record the operation before it begins, so that another process can undo it.
+
+        Returns:
+            The id of the act.
+        """
         plan, now_s = self._plan, self._now_s()
         fields = {
             "verb": plan.verb,
             "kind": plan.place.kind,
             "queue": plan.place.queue,
             "query": plan.query,
-            "by": self._by,
+            "by": self._by or self._log.by,
             "at": now_s,
             "planned": plan.count,
             "expires_at": now_s + self._trash.kept_s,
         }
         trash = self._trash
-        yield from restore.note(self._keys, trash.operation, fields, now_s, trash.kept_s)
+        before = f"in queue {plan.place.queue}" if plan.place.queue else plan.place.kind
+        began = Began(
+            plan.verb, by=self._by, place=plan.place.kind, queue=plan.place.queue,
+            query=plan.query, planned=plan.count, ids=plan.ids, digest=plan.pins.digest(),
+            before=before, after=_AFTER[plan.verb], operation=trash.operation,
+        )  # fmt: skip
+        act_id, entry = yield from self._log.entry(began)
+        noting = restore.note(self._keys, trash.operation, fields, now_s, trash.kept_s, entry)
+        yield from self._log.guarded(noting)
+        return act_id
 
     def _now_s(self) -> int:
         return self._clock.read().epoch_s
@@ -231,6 +260,16 @@ class Application:
                 newest.append(found.value)
             for record in reversed(newest):
                 self._watch.settle(record.job_id, record.outcome)
+
+
+def _note(outcome: BulkOutcome) -> str:
+    """Return what kept an action from all its jobs, for the record of acts."""
+    parts = (
+        (outcome.gone, "gone before"),
+        (outcome.refused, "left in place"),
+        (outcome.left, f"not reached: {outcome.stopped}"),
+    )
+    return "; ".join(f"{number:,} {words}" for number, words in parts if number)
 
 
 def _take(wanted: Counter[bytes], pin: bytes) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from workkit.admin.actions import steps
 from workkit.admin.actions.applying import Application, Pause
+from workkit.admin.actions.editing import EditLogic
 from workkit.admin.actions.outcomes import (
     BulkOutcome,
     BulkProgress,
@@ -22,6 +23,7 @@ from workkit.admin.actions.outcomes import (
 )
 from workkit.admin.actions.plan import Draft, Plan, Verb, check_verb
 from workkit.admin.actions.throttle import Throttle
+from workkit.admin.acts.recording import ActsLog, Began
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob, batches
 from workkit.admin.steps.walk import record as record_of
@@ -45,6 +47,7 @@ Told: TypeAlias = BulkProgress | Pause
 
 _PAGE: Final = 500
 _UNDO_BATCH: Final = 200
+_DONE: Final = {"delete": "deleted", "retry": "retried", "edit": "edited"}
 
 
 class _Acted(NamedTuple):
@@ -62,12 +65,15 @@ class ActionLogic:
         keys: The namespace.
         clock: The source of the time.
         entropy: Makes the ids of operations.
+        log: Records who does what.
     """
 
-    def __init__(self, keys: Keys, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, keys: Keys, clock: Clock, entropy: Entropy, log: ActsLog) -> None:
         self._keys = keys
         self._clock = clock
         self._entropy = entropy
+        self.log = log
+        self.edits = EditLogic(keys, clock, entropy, log)
 
     def _now_s(self) -> float:
         return self._clock.read().epoch_ms / 1_000
@@ -126,6 +132,7 @@ class ActionLogic:
             draft.unique,
             draft.contested,
             draft.junk,
+            draft.ids,
         )
 
     def pick(
@@ -174,6 +181,7 @@ class ActionLogic:
         application = Application(
             self._keys,
             self._clock,
+            self.log,
             plan,
             operation_id=self._entropy.identifier()[:12],
             by=by,
@@ -241,7 +249,18 @@ class ActionLogic:
 
     def forget(self, operation_id: str) -> Step[None]:
         """Empty the trash of an operation; see `Actions.forget`."""
-        yield from restore.forget(self._keys, operation_id)
+        row = yield from restore.operation(self._keys, operation_id)
+        if not row:
+            yield from restore.forget(self._keys, operation_id)
+            return
+        action = _operation(operation_id, row, 0)
+        left, _ = yield from restore.entries(self._keys, operation_id, 1, newest_first=True)
+        began = Began(
+            "forget", place=action.place.kind, queue=action.place.queue, planned=left,
+            before="in the trash", after="gone for good", undoes=operation_id,
+        )  # fmt: skip
+        dropping = iter(restore.forget(self._keys, operation_id))
+        yield from self.log.recorded(began, dropping, lambda _: {"done": left})
 
     def undo(self, operation_id: str, *, stop: Stopping | None = None) -> Walk[Told, Undone]:
         """Bring back the jobs of an operation; see `Actions.undo`."""
@@ -251,6 +270,24 @@ class ActionLogic:
                 f"cannot undo {operation_id!r}: it was already undone, or its trash has expired"
             )
         action = _operation(operation_id, row, 0)
+        act_id = yield from self._begin_undo(action)
+        undone: Undone = yield from self.log.ending(act_id, self._undo(action, stop))
+        gone_on = f"{undone.gone_on:,} had begun and could not be taken back"
+        note = gone_on if undone.gone_on else f"{undone.left:,} not reached" if undone.left else ""
+        yield from self.log.end(act_id, done=undone.back, note=note)
+        return undone
+
+    def _begin_undo(self, action: Operation) -> Step[str]:
+        left, _ = yield from restore.entries(self._keys, action.operation_id, 1, newest_first=True)
+        began = Began(
+            "undo", place=action.place.kind, queue=action.place.queue, planned=left,
+            before=_DONE.get(action.verb, action.verb), after="back in place",
+            undoes=action.operation_id,
+        )  # fmt: skip
+        return (yield from self.log.begin(began))
+
+    def _undo(self, action: Operation, stop: Stopping | None) -> Walk[Told, Undone]:
+        operation_id = action.operation_id
         back = without_key = gone_on = 0
         while True:
             # The jobs retried last have most likely not begun yet. Deleted jobs must go back to
@@ -264,9 +301,12 @@ class ActionLogic:
             if stop is not None and stop.is_set():
                 return Undone(back, without_key, gone_on, left)
             now_s = self._clock.read().epoch_s
-            letters = yield from steps.take_back(
-                self._keys, operation_id, action.verb, action.place, found, now_s
-            )
+            if action.verb == "edit":
+                letters = yield from self.edits.undo(operation_id, action.place, found[0], now_s)
+            else:
+                letters = yield from steps.take_back(
+                    self._keys, operation_id, action.verb, action.place, found, now_s
+                )
             back += len(letters) - letters.count("0")
             without_key += letters.count("p")
             gone_on += letters.count("0")

@@ -20,6 +20,8 @@ Verb = Literal["retry", "delete"]
 
 #: How many jobs a plan shows.
 SAMPLE: Final = 5
+#: The ids of how many jobs the record of acts names.
+IDS: Final = 50
 _DIGEST_BYTES: Final = 16
 
 
@@ -62,6 +64,10 @@ class Pins:
         """Return all digests, and how often each is pinned: a queue can hold equal jobs."""
         return Counter(self._digest(at) for at in range(len(self)))
 
+    def digest(self) -> str:
+        """Return one digest of all jobs, in hexadecimal digits."""
+        return hashlib.blake2b(self._digests, digest_size=_DIGEST_BYTES).hexdigest()
+
     def spans(self, size: int) -> Iterator[tuple[int, int, set[bytes]]]:
         """Yield runs of pins. Pins with equal scores are in the same run.
 
@@ -97,6 +103,7 @@ class Plan:
         contested: Of these, jobs whose key another job holds. A retry runs them without being
             unique. A deletion does not free the key.
         junk: Malformed payloads. They can be deleted, but not retried.
+        ids: The ids of the first jobs, for the record of acts.
     """
 
     verb: Verb
@@ -109,6 +116,7 @@ class Plan:
     unique: int = 0
     contested: int = 0
     junk: int = 0
+    ids: Sequence[str] = ()
 
     @property
     def count(self) -> int:
@@ -141,6 +149,7 @@ class Draft:
     def __init__(self) -> None:
         self.pins = Pins()
         self.sample: list[WaitingJob] = []
+        self.ids: list[str] = []
         self.queues: Counter[str] = Counter()
         self.unique = self.contested = self.junk = 0
 
@@ -149,6 +158,8 @@ class Draft:
         self.pins.add(record)
         if len(self.sample) < SAMPLE:
             self.sample.append(record)
+        if len(self.ids) < IDS and record.job.id:
+            self.ids.append(record.job.id)
         self.queues[record.job.name] += 1
         self.unique += unique
         self.contested += contested

@@ -42,7 +42,6 @@ __all__ = [
     "heartbeats_of",
     "observations",
     "observe_queues",
-    "pause",
     "queue_singly",
     "queued",
     "queued_page",
@@ -50,7 +49,6 @@ __all__ = [
     "read_job",
     "read_set",
     "set_page",
-    "unpause",
 ]
 
 _BATCH: Final = 500
@@ -177,16 +175,6 @@ def _observation(worker_id: str, row: dict[str, str]) -> WorkerObservation:
         checkin=row.get("checkin", "") if checked_in else "",
         checkin_at=checkin_at if checked_in else 0,
     )
-
-
-def pause(keys: Keys, name: str) -> Step[None]:
-    """Pause a queue."""
-    yield from queue_calls.pause(keys, check_name(name))
-
-
-def unpause(keys: Keys, name: str) -> Step[bool]:
-    """Resume a queue. Return whether it was paused."""
-    return (yield from queue_calls.unpause(keys, check_name(name)))
 
 
 # Pages.

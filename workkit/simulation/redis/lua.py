@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ __all__ = ["Scripts", "all_bytes", "refused"]
 #: Precedes the server's own message, as on a real server.
 _PREFIX: Final = "Redis refused: "
 _SETUP: Final = """
-function(call, pcall)
-  redis = {call = call, pcall = pcall}
+function(call, pcall, sha1hex)
+  redis = {call = call, pcall = pcall, sha1hex = sha1hex}
   redis.error_reply = function(message) return {err = message} end
   redis.status_reply = function(message) return {ok = message} end
 end
@@ -64,7 +65,7 @@ class Scripts:
     def __init__(self, do: Callable[[bytes, list[Any]], Any]) -> None:
         self._do = do
         self._lua = lua51.LuaRuntime(encoding=None, unpack_returned_tuples=True)
-        self._lua.eval(_SETUP)(self._call, self._pcall)
+        self._lua.eval(_SETUP)(self._call, self._pcall, _sha1hex)
         self._flattened = self._lua.eval(_FLATTENED)
         self._compiled: dict[bytes, Any] = {}
 
@@ -115,6 +116,10 @@ class Scripts:
         if kind is SimpleString:
             return self._lua.table_from({b"ok": reply.value})
         return self._lua.table_from([self._to_lua(each) for each in reply])
+
+
+def _sha1hex(text: bytes) -> bytes:
+    return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
 def _read(row: Iterator[Any]) -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from workkit.store import scripts
+from workkit.store.calls import acts
+from workkit.store.calls.acts import ActEntry
 from workkit.store.keys import Keys
 from workkit.store.replies import number
-from workkit.store.round_trip import RoundTrip
+from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
     "QueueState",
     "pause",
     "states",
-    "unpause",
 ]
 
 
@@ -58,14 +60,24 @@ def states(keys: Keys, names: Sequence[str]) -> RoundTrip[list[QueueState]]:
     return RoundTrip(commands, parse, tolerant=True)
 
 
-def pause(keys: Keys, name: str) -> RoundTrip[None]:
-    """Pause a queue, for Go pools as well."""
-    return RoundTrip.one(("SET", keys.paused(name), "1"), lambda _: None)
+def pause(keys: Keys, name: str, act: ActEntry, *, wanted: bool) -> RoundTrip[bool]:
+    """Pause or unpause a queue, for Go pools as well, and record that.
 
+    Args:
+        keys: The namespace.
+        name: The job's name.
+        act: What is recorded.
+        wanted: Whether it is to be paused.
 
-def unpause(keys: Keys, name: str) -> RoundTrip[bool]:
-    """Unpause a queue; gives whether it was paused."""
-    return RoundTrip.one(("DEL", keys.paused(name)), bool)
+    Returns:
+        Whether it was paused before.
+    """
+    command = call(
+        scripts.PAUSE,
+        [keys.paused(name), *acts.act_keys(keys)],
+        [int(wanted), *acts.act_args(act)],
+    )
+    return RoundTrip.one(command, lambda reply: bool(acts.check(keys, reply)))
 
 
 def _state(name: str, count: Any, oldest: Any, paused: Any, lock: Any, limit: Any) -> QueueState:

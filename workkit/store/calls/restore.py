@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from workkit.errors import ServerError
 from workkit.store import scripts
+from workkit.store.calls import acts
+from workkit.store.calls.acts import ActEntry
 from workkit.store.keys import Keys
 from workkit.store.replies import pairs, text
 from workkit.store.round_trip import RoundTrip, call
@@ -49,13 +51,20 @@ class Entry(NamedTuple):
 
 
 def note(
-    keys: Keys, operation_id: str, fields: Mapping[str, Any], now_s: int, kept_s: int
+    keys: Keys,
+    operation_id: str,
+    fields: Mapping[str, Any],
+    now_s: int,
+    kept_s: int,
+    act: ActEntry,
 ) -> RoundTrip[None]:
     """Record an operation before it begins; a user can undo it for `kept_s` seconds."""
-    args: list[Any] = [operation_id, now_s, kept_s, now_s + kept_s]
+    args: list[Any] = [operation_id, now_s, kept_s, now_s + kept_s, *acts.act_args(act)]
     args += (part for pair in fields.items() for part in pair)
-    key_list = [keys.trash, keys.operation(operation_id)]
-    return RoundTrip.one(call(scripts.NOTE, key_list, args), lambda _: None)
+    key_list = [keys.trash, keys.operation(operation_id), *acts.act_keys(keys)]
+    return RoundTrip.one(
+        call(scripts.NOTE, key_list, args), lambda reply: acts.check(keys, reply) and None
+    )
 
 
 def forget_expired(keys: Keys, now_s: int) -> RoundTrip[list[str]]:

@@ -43,11 +43,17 @@ _COMMANDS: Final = {
     "audit": _Command(
         "cli.commands.audit", "audit", "Check history for lost and repeated jobs, limits, order."
     ),
-    "export": _Command("cli.commands.export", "export", "Write history, jobs or errors to a file."),
+    "export": _Command(
+        "cli.commands.export", "export", "Write history, jobs, errors or acts to a file."
+    ),
     "snapshot": _Command("cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."),
     "retry": _Command("cli.commands.mend", "retry", "Put dead jobs back into their queues."),
     "delete": _Command("cli.commands.mend", "delete", "Delete waiting or dead jobs."),
-    "undo": _Command("cli.commands.bulk", "undo", "Bring back deleted or retried jobs."),
+    "edit": _Command("cli.commands.edit", "edit", "Change the args of a dead or waiting job."),
+    "undo": _Command("cli.commands.bulk", "undo", "Bring back deleted, retried or edited jobs."),
+    "audit-log": _Command(
+        "cli.commands.audit_log", "audit_log", "Show who did what, and verify that record."
+    ),
     "pause": _Command("cli.commands.mend", "pause", "Stop all pools from taking jobs of a name."),
     "unpause": _Command("cli.commands.mend", "unpause", "Let pools take jobs of a name again."),
     "watch": _Command(

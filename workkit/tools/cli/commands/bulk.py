@@ -35,7 +35,7 @@ __all__ = ["act", "bulk_options", "to_throttle", "undo"]
 
 R = TypeVar("R")
 
-_DONE: Final = {"retry": "retried", "delete": "deleted"}
+_DONE: Final = {"retry": "retried", "delete": "deleted", "edit": "edited"}
 _DOING: Final = {"retry": "retrying", "delete": "deleting"}
 _SHOWN: Final = 6
 
@@ -181,14 +181,12 @@ def _goes_ahead(server: Server, plan: Plan, *, yes: bool) -> bool:
 
 
 def _apply(client: Client, plan: Plan, throttle: Throttle | None, *, as_json: bool) -> None:
-    from workkit.tools.console import who_am_i
-
     progress = PickingProgress(_DONE[plan.verb])
 
     def report(far: BulkProgress) -> None:
         progress.show(far.done, far.total)
 
-    outcome = client.actions.apply(plan, by=who_am_i(), throttle=throttle, report=report)
+    outcome = client.actions.apply(plan, throttle=throttle, report=report)
     progress.clear()
     if as_json:
         click.echo(json_bytes(asdict(outcome)))
@@ -228,10 +226,10 @@ def _print_outcome(plan: Plan, outcome: BulkOutcome) -> None:
 @server_options
 @json_option
 def undo(server: Server, *, operation: str | None, forget: bool, as_json: bool) -> None:
-    """Bring back deleted or retried jobs. Without OPERATION, list the actions that can be undone.
+    """Bring back deleted, retried or edited jobs. Without OPERATION, list what can be undone.
 
     Deleted jobs come back as they were, for a day. Retried jobs come back if they have not begun,
-    for an hour. It does not matter who acted on them, or from where.
+    for an hour; edited ones, for a day. It does not matter who acted on them, or from where.
     """
     if forget and (operation is None or as_json):
         raise click.UsageError("--forget needs OPERATION, and prints no JSON")

@@ -89,8 +89,6 @@ def act_on(client: Client, verb: Verb, findings: Mapping[str, Finding]) -> None:
         verb: The action.
         findings: Job id → the place of the job.
     """
-    from workkit.tools.console import who_am_i
-
     by_place: dict[Place, list[WaitingJob]] = {}
     for finding in findings.values():
         if finding.place is not None and finding.record is not None:
@@ -101,7 +99,7 @@ def act_on(client: Client, verb: Verb, findings: Mapping[str, Finding]) -> None:
     try:
         for place, records in by_place.items():
             plan = client.actions.plan_for(verb, place, records)
-            outcome = client.actions.apply(plan, by=who_am_i(), each=fates.__setitem__)
+            outcome = client.actions.apply(plan, each=fates.__setitem__)
             operations.append(outcome.operation_id)
             for record in records:
                 fates.setdefault(record.job.id, "gone")

@@ -25,6 +25,7 @@ __all__ = ["export"]
 #: The names in `workkit.frames`, which the help does not load.
 _FRAMES: Final = (
     "history", "attempts", "journeys", "dead", "retry", "scheduled", "queues", "workers", "errors",
+    "acts",
 )  # fmt: skip
 _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
 
@@ -35,6 +36,7 @@ _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
         "workkit export history --name send_email --outcome dead --until 1h --out old.csv",
         "workkit export dead --out dead.csv",
         "workkit export errors --format csv --out -",
+        "workkit export acts --since 30d --out acts.csv",
         "workkit export history --from /var/lib/workkit/history --out all.arrow",
     )
 )
@@ -50,13 +52,13 @@ _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
     "--since",
     callback=to_past,
     metavar="WHEN",
-    help="Only jobs that ended, died or failed at or after this: 2d ago, a time with a zone.",
+    help="Only what ended, died, failed or was done at or after this: 2d ago, a time with a zone.",
 )
 @click.option(
     "--until",
     callback=to_past,
     metavar="WHEN",
-    help="Only jobs that ended, died or failed before this.",
+    help="Only what ended, died, failed or was done before this.",
 )
 @click.option("--name", metavar="NAME", help="Only jobs of this name.")
 @click.option(
@@ -84,7 +86,7 @@ def export(
     path: str | None,
     force: bool,
 ) -> None:
-    """Write history, attempts, journeys, jobs, queues, workers or errors to a file.
+    """Write history, attempts, journeys, jobs, queues, workers, errors or acts to a file.
 
     docs/analysis.md describes the columns and types. CSV and JSON lines have times in ISO 8601 and
     spans of time in seconds. Large sets are written while they are read.

@@ -12,7 +12,7 @@ from workkit.core.text import clean
 from workkit.errors import MissingExtra
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
-from workkit.tools.cli.common.values import to_interval
+from workkit.tools.cli.common.values import to_interval, to_users
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -96,6 +96,17 @@ _HIGHEST_PORT: Final = 65_535
     "by default, a new one is made and printed.",
 )
 @click.option(
+    "--user",
+    "users",
+    multiple=True,
+    envvar="WORKKIT_SERVE_USERS",
+    show_envvar=True,
+    metavar="NAME=TOKEN",
+    callback=to_users,
+    help="With --serve: a token of one user, who is recorded with what is done; repeatable. "
+    "The variable has them separated by spaces.",
+)
+@click.option(
     "--public-url",
     metavar="URL",
     help="With --serve: the address that browsers use, if a proxy has another one.",
@@ -115,13 +126,14 @@ def top(
     host: str,
     port: int,
     token: str | None,
+    users: dict[str, str],
     public_url: str | None,
 ) -> None:
     """See what is stuck and why, and repair it, from the keyboard.
 
     Press a number to go to a tab, and ? for the keys. With --serve, a browser shows the same. It
-    needs the token in the printed address. If other machines can reach the address, --read-only or
-    a --token of your own is required.
+    needs the token in the printed address. If other machines can reach the address, --read-only, a
+    --token of your own or a --user is required.
     """
     if once or as_json:
         from workkit.tools.cli.commands.glance import print_glance
@@ -137,7 +149,7 @@ def top(
     if serve:
         if snapshot:
             raise click.UsageError("--serve shows a server; open the snapshot on a terminal")
-        serve_console(server, options, host, port, token, public_url)
+        serve_console(server, options, host, port, token, public_url, users)
         return
     in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
     if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -172,6 +184,7 @@ def serve_console(
     port: int,
     token: str | None,
     public_url: str | None = None,
+    users: dict[str, str] | None = None,
 ) -> None:
     """Serve the console to browsers until a signal.
 
@@ -184,9 +197,10 @@ def serve_console(
         local = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         local = False
-    if not local and not options["read_only"] and not token:
+    if not local and not options["read_only"] and not token and not users:
         raise click.UsageError(
-            f"everybody who can reach {host} could delete jobs; add --read-only or --token SECRET"
+            f"everybody who can reach {host} could delete jobs; add --read-only, --token SECRET "
+            "or --user NAME=SECRET"
         )
     try:
         from workkit_tui.serving import ConsoleServer
@@ -206,7 +220,7 @@ def serve_console(
     Settings(**options)  # checks them here, not in each browser
     try:
         ConsoleServer(
-            server.redis, server.namespace, options, host, port, token, public_url
+            server.redis, server.namespace, options, host, port, token, public_url, users
         ).serve()
     except OSError as error:
         exits.complain(f"cannot listen on {host}:{port}: {error.strerror or error}")

@@ -13,6 +13,7 @@ import click
 from workkit.errors import (
     InvalidQuery,
     NotDeleted,
+    NotEdited,
     NotRetried,
     NotUndone,
     ServerRefused,
@@ -58,6 +59,7 @@ _STDERR: Final = 2
 _OF_OUTPUT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 _CODES: Final[tuple[tuple[type[WorkkitError], int], ...]] = (
     (NotDeleted, NOT_FOUND),
+    (NotEdited, NOT_FOUND),
     (NotRetried, NOT_FOUND),
     (NotUndone, NOT_FOUND),
     (ServerUnavailable, UNAVAILABLE),

@@ -25,6 +25,7 @@ __all__ = [
     "to_seconds",
     "to_time",
     "to_timeout",
+    "to_users",
 ]
 
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{0,9})?", re.ASCII)
@@ -154,3 +155,22 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {digits:.40} is too large")
     return number
+
+
+def to_users(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str]:
+    """Read pairs NAME=TOKEN; returns token -> name. Messages show no token."""
+    users: dict[str, str] = {}
+    for pair in value:
+        name, sign, token = pair.partition("=")
+        if not sign or not name.strip():
+            raise click.BadParameter("a user is written as NAME=TOKEN, such as ann=s3cret")
+        if not token:
+            raise click.BadParameter(f"the token of {name.strip()!r} is empty")
+        if token in users:
+            raise click.BadParameter(
+                f"{users[token]!r} and {name.strip()!r} have the same token; give each its own"
+            )
+        users[token] = name.strip()
+    return users

@@ -1,0 +1,101 @@
+"""Opens a text in the user's editor, and keeps it in a file until it has been used."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from workkit.errors import NotEdited
+
+__all__ = ["EditedText", "editor_command"]
+
+#: Editors that are tried if the user has named none.
+_USUAL: Final = ("sensible-editor", "editor", "nano", "vim", "vi")
+_SAFE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_NAME_CHARS: Final = 40
+
+
+def editor_command() -> list[str]:
+    """Return the user's editor with its arguments: VISUAL, EDITOR, or a usual one.
+
+    Raises:
+        NotEdited: There is none, or what the user has named is not a program.
+    """
+    for variable in ("VISUAL", "EDITOR"):
+        named = os.environ.get(variable, "").strip()
+        if not named:
+            continue
+        try:
+            words = shlex.split(named)
+        except ValueError as error:
+            raise NotEdited(f"{variable} is not a command: {error}") from None
+        if not words or shutil.which(words[0]) is None:
+            raise NotEdited(
+                f"{variable} is {named!r:.200}, and there is no such program; nothing was changed"
+            )
+        return words
+    for name in _USUAL:
+        if found := shutil.which(name):
+            return [found]
+    raise NotEdited(
+        "there is no editor; set EDITOR, such as EDITOR=nano, or give the args by --args"
+    )
+
+
+class EditedText:
+    """A text in a file that only its owner can read.
+
+    Args:
+        name: A part of the file's name.
+        text: The text.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        safe = "".join(c for c in name if c in _SAFE)[:_NAME_CHARS]
+        number, path = tempfile.mkstemp(prefix=f"workkit-{safe}-", suffix=".json")
+        with os.fdopen(number, "wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+        self.path = Path(path)
+
+    def edit(self) -> bytes:
+        """Open the file in the user's editor, and return its text when the editor has ended.
+
+        Raises:
+            NotEdited: The editor is missing or has failed, or the file has gone.
+        """
+        words = editor_command()
+        try:
+            code = subprocess.run([*words, str(self.path)], check=False).returncode  # noqa: S603 - the user's own editor, and no shell
+        except OSError as error:
+            raise NotEdited(
+                f"the editor {words[0]} was not started: {error.strerror or error}; "
+                "nothing was changed"
+            ) from None
+        if code:
+            raise NotEdited(f"the editor {words[0]} ended with {code}; nothing was changed")
+        return self.read()
+
+    def read(self) -> bytes:
+        """Return the text.
+
+        Raises:
+            NotEdited: The file has gone.
+        """
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise NotEdited(f"{self.path} cannot be read: {error.strerror or error}") from None
+
+    def drop(self) -> None:
+        """Delete the file."""
+        with suppress(OSError):
+            self.path.unlink()
