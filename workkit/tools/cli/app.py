@@ -45,6 +45,9 @@ _COMMANDS: Final = {
     ),
     "export": _Command("cli.commands.export", "export", "Write history, jobs or errors to a file."),
     "snapshot": _Command("cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."),
+    "record": _Command(
+        "cli.commands.record", "record", "Record what the console shows, to look at it later."
+    ),
     "retry": _Command("cli.commands.mend", "retry", "Put dead jobs back into their queues."),
     "delete": _Command("cli.commands.mend", "delete", "Delete waiting or dead jobs."),
     "undo": _Command("cli.commands.bulk", "undo", "Bring back deleted or retried jobs."),
