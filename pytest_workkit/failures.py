@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_workkit.pages import write_pages
+
 if TYPE_CHECKING:
     import pytest
 
@@ -57,13 +59,15 @@ def explain(
     if "workkit.simulation" not in sys.modules:
         return
     message = str(failure.value)
-    for sim in _worlds(item, failure):
+    worlds = _worlds(item, failure)
+    for sim in worlds:
         timeline = sim.trace.timeline(last=_SHOWN)
         if not timeline:
             timeline = "(nothing happened)"
         elif timeline.splitlines()[-1] in message:
             continue  # an assertion of the simulation shows its own
         yield f"workkit: the last events (seed {sim.seed!r})", timeline
+    yield from write_pages(item, failure.value, worlds)
     seed = _replayed(item, failure.value)
     if seed is not None:
         command = f"pytest {shlex.quote(item.nodeid.partition('[')[0])}"

@@ -35,6 +35,7 @@ ServerKind: TypeAlias = Literal["valkey", "redis"]
 SERVER_KINDS: Final[tuple[ServerKind, ...]] = ("valkey", "redis")
 GOLDEN: Final = Path(__file__).parent / "parity" / "golden"
 POLL_S: Final = 0.005
+PATIENCE_S: Final = 30
 DELETED_AT_ONCE: Final = 1000
 
 _namespace_numbers = itertools.count(1)
@@ -62,7 +63,7 @@ class PrivateServer(Protocol):
 class WaitUntil(Protocol):
     """Wait for a condition that no signal reports."""
 
-    def __call__(self, condition: Callable[[], object], timeout_s: float = 30) -> Any:
+    def __call__(self, condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> Any:
         """Return the first true value of the condition, or fail the test."""
         ...
 
@@ -84,6 +85,17 @@ def _loggers_as_before() -> Iterator[None]:
     for logger, level, propagate, disabled in before:
         logger.setLevel(level)
         logger.propagate, logger.disabled = propagate, disabled
+
+
+@pytest.fixture(autouse=True)
+def _no_log_thread_left() -> Iterator[None]:
+    """Fail a test whose pools leave the thread that delivers log records."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "workkit-log":
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive(), "a pool has left its log thread"
 
 
 @pytest.fixture
@@ -169,7 +181,7 @@ def wait_until() -> WaitUntil:
     Only for changes that give no signal, such as a key that another process writes.
     """
 
-    def wait(condition: Callable[[], object], timeout_s: float = 30) -> Any:
+    def wait(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> Any:
         pause = threading.Event()
         deadline = time.monotonic() + timeout_s
         while not (value := condition()):

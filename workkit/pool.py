@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar, Unpack, overload
 
+from workkit.core.call import Call
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
 from workkit.core.job import Job
@@ -27,9 +28,10 @@ from workkit.engine.spec import PoolSpec
 from workkit.engine.surroundings import Surroundings
 from workkit.errors import InvalidHandler, PoolState
 from workkit.store.connections.target import RedisLike, Target
-from workkit.store.keys import Keys
+from workkit.store.keys import Keys, check_name
 from workkit.tasks.joining import Joined
 from workkit.tasks.registry import Tasks
+from workkit.tasks.task import Task
 
 __all__ = ["Drained", "WorkerPool"]
 
@@ -163,11 +165,19 @@ class WorkerPool(PoolLife):
             InvalidOption: An option is unknown or out of its range.
             PoolState: The pool has been started, or the name is taken.
         """
+        for given in (name, handler):
+            if isinstance(given, (Call, Task, Tasks)):
+                raise InvalidHandler(
+                    f"{given!r} belongs to a registry of tasks, and handlers take a job; "
+                    "give the pool the registry: WorkerPool(..., tasks=...)"
+                )
         if callable(name):
             if handler is not None:
                 raise InvalidHandler("the job's name comes first: pool.job(name, handler)")
             return self.job(None, None, **options)(name)
         if handler is None:
+            if name is not None:
+                check_name(name)
 
             def register(function: F) -> F:
                 own = name if name is not None else getattr(function, "__name__", "")

@@ -59,3 +59,27 @@ def test_a_record_that_comes_while_the_last_pool_ends_leaves_no_thread() -> None
         thread.join(60)
         assert not thread.is_alive()
     assert delivered == ["the last"]
+
+
+def test_a_record_that_comes_while_the_caller_delivers_starts_no_thread_that_stays() -> None:
+    others = log_threads()
+    delivered: list[str] = []
+
+    def note(record: logging.LogRecord) -> None:
+        delivered.append(record.getMessage())
+
+    class Interrupted(_LogCourier):
+        def _deliver_here(self, *args: Any) -> None:
+            record = logging.makeLogRecord({"msg": "from another thread"})
+            thread = threading.Thread(target=self.carry, args=(note, record))
+            thread.start()
+            thread.join()
+            super()._deliver_here(*args)
+
+    courier = Interrupted()
+    courier.open()
+    courier.close(60)
+    for thread in log_threads() - others:
+        thread.join(5)
+        assert not thread.is_alive()
+    assert delivered == ["from another thread"]

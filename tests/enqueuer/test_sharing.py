@@ -374,7 +374,7 @@ def test_calls_that_are_under_way_when_it_is_closed_get_their_answers(
         await asyncio.sleep(0)
         held_up.go_on()
         await closing
-        assert not named(held_up)
+        await until(lambda: not named(held_up))
         assert [job.args for job in await asyncio.gather(*tasks)] == [{"n": n} for n in range(8)]
 
     asyncio.run(scenario())

@@ -223,6 +223,54 @@ def test_a_test_whose_world_is_not_the_same_in_every_process_fails_on_request(
     assert "enqueued   greet" in output
 
 
+WITH_PAGES = """
+from workkit.simulation import Simulation, explore
+
+def twice(sim):
+    sim.pool().job("work", lambda job: None)
+    sim.enqueuer.enqueue("work")
+    sim.at(1, lambda: 1 / 0)
+
+def test_explores():
+    explore(twice, seeds=[7], processes=1)
+
+def test_has_two_worlds():
+    with Simulation(seed=3) as one, Simulation(seed=3) as other:
+        for sim in (one, other):
+            sim.pool().job("work", lambda job: None)
+            sim.enqueuer.enqueue("work")
+            sim.run_until_idle()
+        assert False
+"""
+
+
+def test_a_failure_has_the_whole_timeline_of_each_world_as_a_page(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "test_pages.py").write_text(WITH_PAGES)
+    output = run("test_pages.py")
+    pages = sorted((tmp_path / ".pytest_cache" / "d" / "workkit").iterdir())
+    assert [page.name for page in pages] == [
+        "test_pages.py-test_explores.seed-7.html",
+        "test_pages.py-test_has_two_worlds.seed-3.1.html",
+        "test_pages.py-test_has_two_worlds.seed-3.2.html",
+    ]
+    for page in pages:
+        assert str(page) in output
+        assert "started" in page.read_text()
+    assert "not written" not in output
+    assert "as a page" not in run("test_pages.py", "-p", "no:cacheprovider")
+
+
+def test_a_timeline_that_cannot_be_written_is_no_further_failure(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "test_pages.py").write_text(WITH_PAGES)
+    cache = tmp_path / ".pytest_cache" / "d"
+    cache.mkdir(parents=True)
+    (cache / "workkit").write_text("in the way")
+    output = run("test_pages.py")
+    assert "2 failed" in output
+    assert "was not written" in output
+    assert "INTERNALERROR" not in output
+
+
 def test_the_plugin_loads_neither_workkit_nor_a_client(run: Run, tmp_path: Path) -> None:
     (tmp_path / "test_light.py").write_text(
         "import sys\n\n"

@@ -411,3 +411,17 @@ def test_a_lifespan_of_another_framework_loses_its_decorator() -> None:
         Tasks().lifespan(contextlib.contextmanager(opens))
     for right in (opens, functools.partial(opens)):
         Tasks().lifespan(right)
+
+
+def test_a_pool_that_is_given_a_task_as_a_handler_points_to_the_registry() -> None:
+    tasks, pool = Tasks(), WorkerPool("n", URL)
+
+    @tasks.task
+    def send(address: str) -> None: ...
+
+    wrong: list[tuple[Any, ...]] = [(send,), ("x", send), (tasks,), ("x", tasks), (send.call("a"),)]
+    for args in wrong:
+        with pytest.raises(InvalidHandler, match=r"give the pool the registry: .*tasks=\.\.\."):
+            pool.job(*args)
+    with pytest.raises(InvalidName, match="is a string, not int"):
+        pool.job(5)  # type: ignore[call-overload]

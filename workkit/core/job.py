@@ -28,6 +28,7 @@ __all__ = [
     "has_run",
     "id_text",
     "is_payload_of",
+    "millis_of",
     "postponed",
     "read",
     "slot_of",
@@ -40,7 +41,6 @@ MAX_ERROR_BYTES: Final = 16_384
 #: A check-in longer than this is cut (characters), because it may be written many times.
 MAX_CHECKIN_CHARS: Final = 1_000
 
-MILLIS: Final = 1_000  # in a second
 PERIODIC: Final = "periodic:"
 _EXACT_FLOAT: Final = 2**53
 
@@ -70,15 +70,6 @@ class Payload(
     failed_at: int = 0
     stamp_ms: Any = None
 
-    @property
-    def enqueued_millis(self) -> int:
-        """Milliseconds beyond `enqueued_at`, 0 to 999; -1 where they are unknown."""
-        stamp = self.stamp_ms
-        if type(stamp) is not int:
-            return -1
-        millis = stamp - MILLIS * self.enqueued_at
-        return millis if 0 <= millis < MILLIS else -1
-
     def job(self, raw: bytes, checkin: Callable[[str], None] | None = None) -> Job:
         """Return the job for a handler or a client.
 
@@ -102,6 +93,14 @@ class Payload(
             None,
             checkin,
         )
+
+
+def millis_of(payload: Payload) -> int:
+    """Return the milliseconds beyond `enqueued_at`, 0 to 999; -1 where they are unknown."""
+    stamp = payload.stamp_ms
+    if type(stamp) is not int or stamp // 1_000 != payload.enqueued_at:
+        return -1
+    return stamp % 1_000
 
 
 class _Args(msgspec.Struct):

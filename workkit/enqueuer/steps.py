@@ -314,17 +314,24 @@ def key_of(name: Name, args: Args, key: Args) -> tuple[Args, Args]:
     return None, key if args is None else args
 
 
-def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+def _batches(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
     """Split jobs into one batch per script, bounded by number and by bytes."""
+    for start in range(0, len(jobs), enqueue.MAX_BATCH):
+        batch = jobs[start : start + enqueue.MAX_BATCH]
+        if sum([len(job.raw) for job in batch]) <= enqueue.MAX_BATCH_BYTES:
+            yield batch
+        else:
+            yield from _bounded(batch)
+
+
+def _bounded(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Split jobs by bytes. A batch has at least one job."""
     batch: list[Job] = []
     size = 0
     for job in jobs:
-        if batch and (
-            len(batch) == enqueue.MAX_BATCH or size + len(job.raw) > enqueue.MAX_BATCH_BYTES
-        ):
+        if batch and size + len(job.raw) > enqueue.MAX_BATCH_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(job)
         size += len(job.raw)
-    if batch:
-        yield batch
+    yield batch

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from workkit.core import probes
 from workkit.core.clock import epoch_ns
-from workkit.core.job import Job
+from workkit.core.job import Job, millis_of
 from workkit.core.options import check_flag
 from workkit.core.probes import Ended, Incoming, Where
 from workkit.core.secrets import SECRETS, without
@@ -188,7 +188,7 @@ class _Processing:
             ),
             custom_sampling_context={"workkit_job": about},
         )
-        millis = max(payload.enqueued_millis, 0)
+        millis = max(millis_of(payload), 0)
         waited_ms = job.started_ms - _MILLIS * payload.enqueued_at - millis
         for name, value in (
             ("messaging.system", "workkit"),

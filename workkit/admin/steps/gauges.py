@@ -110,7 +110,7 @@ def _waited_s(oldest: bytes | None, now_ms: int) -> float:
         return 0.0
     if payload.enqueued_at <= 0:
         return 0.0
-    since_ms = payload.enqueued_at * 1000 + max(payload.enqueued_millis, 0)
+    since_ms = payload.enqueued_at * 1000 + max(wire.millis_of(payload), 0)
     return max(now_ms - since_ms, 0) / 1000
 
 

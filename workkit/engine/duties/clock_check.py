@@ -9,6 +9,7 @@ second is ignored.
 from __future__ import annotations
 
 import logging
+import math
 from typing import Final
 
 from workkit.core.clock import Clock, Instant
@@ -32,19 +33,19 @@ class ServerClock:
     """
 
     def __init__(self, own: Clock) -> None:
-        self._own = own
-        self._low_ms = self._high_ms = 0  # bounds of the server's time minus our monotonic time
-        self._known = False
+        self._read = own.read
+        # Each job reads this clock, so that a reading may cost little more than the host's clock.
+        # Times minus the monotonic time, ms: the server's, and those that are near enough to it.
+        self._server_ms = 0.0
+        self._low_ms, self._high_ms = -math.inf, math.inf  # the server's time is unknown
 
     def read(self) -> Instant:
         """Read both clocks; after `ask`, the wall clock is close to the server's."""
-        now = self._own.read()
-        if not self._known:
+        now = self._read()
+        monotonic_ms = now.monotonic_s * 1000
+        if self._low_ms <= now.epoch_ms - monotonic_ms <= self._high_ms:
             return now
-        since_ms = now.epoch_ms - int(now.monotonic_s * 1000)
-        if self._low_ms - _NEAR_MS <= since_ms <= self._high_ms + _NEAR_MS:
-            return now
-        return Instant(int(now.monotonic_s * 1000) + self._low_ms, now.monotonic_s)
+        return Instant(int(monotonic_ms + self._server_ms), now.monotonic_s)
 
     def ask(self) -> Step[float]:
         """Ask the server for the time; without an answer, the host's clock is not corrected.
@@ -55,21 +56,18 @@ class ServerClock:
         Raises:
             ServerError: It did not answer.
         """
-        before = self._own.read()
+        before = self._read()
         server_ms = yield from server.server_ms()
-        after = self._own.read()
-        self._known = server_ms is not None
+        after = self._read()
         if server_ms is None:
+            self._low_ms, self._high_ms = -math.inf, math.inf
             return 0.0
         # The server read its clock between our two readings. After a slow reply the later bound
         # applies: a job may be late rather than early.
-        self._low_ms = server_ms - int(after.monotonic_s * 1000)
-        self._high_ms = server_ms - int(before.monotonic_s * 1000)
-        if (
-            self._low_ms - _NEAR_MS
-            <= after.epoch_ms - int(after.monotonic_s * 1000)
-            <= (self._high_ms + _NEAR_MS)
-        ):
+        self._server_ms = server_ms - after.monotonic_s * 1000
+        self._low_ms = self._server_ms - _NEAR_MS
+        self._high_ms = server_ms - before.monotonic_s * 1000 + _NEAR_MS
+        if self._low_ms <= after.epoch_ms - after.monotonic_s * 1000 <= self._high_ms:
             return 0.0
         return (after.epoch_ms - server_ms) / 1000
 

@@ -11,7 +11,7 @@ from workkit.core import fingerprint
 from workkit.core.clock import Clock, Instant, monotonic_s
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
-from workkit.core.job import Job, Payload, args_json, failed, id_text, postponed
+from workkit.core.job import Job, Payload, args_json, failed, id_text, millis_of, postponed
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.core.probes import Ended, Incoming, Runs
@@ -361,7 +361,7 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
         reason or ("timeout" if execution.interrupted and error else ""),
         args,
         checkins,
-        payload.enqueued_millis,
+        millis_of(payload),
     )
 
 

@@ -95,15 +95,34 @@ class Courier:
         Returns:
             Whether they were.
         """
-        thread = self._thread
-        if thread is threading.current_thread():
+        caller = threading.current_thread()
+        if self._thread is caller:
             return self._queue.empty()
-        if thread is None or not thread.is_alive():
-            self._deliver_here()
-            return True
+        try:
+            if self._claim(caller, wait_s):
+                self._deliver_here(caller)
+                return True
+        finally:
+            if self._thread is caller:
+                self._thread = None
         delivered = threading.Event()
         self._queue.put(delivered)
         return delivered.wait(wait_s)
+
+    def _claim(self, caller: threading.Thread, wait_s: float) -> bool:
+        """Make the caller the thread that delivers, unless another thread does.
+
+        Only one thread may do it: a second one would wait for records for ever.
+        """
+        if (self._thread and self._thread.is_alive()) or not self._lock.acquire(timeout=wait_s):
+            return False
+        try:
+            if self._thread and self._thread.is_alive():
+                return False
+            self._thread = caller
+            return True
+        finally:
+            self._lock.release()
 
     def runs_here(self) -> bool:
         """Tell whether the caller is a logging handler on the courier's thread."""
@@ -150,14 +169,15 @@ class Courier:
         finally:
             self._lock.release()
 
-    def _deliver_here(self) -> None:
-        """Deliver waiting records on the calling thread, which is the courier's meanwhile."""
-        self._thread = threading.current_thread()
-        try:
+    def _deliver_here(self, caller: threading.Thread) -> None:
+        """Deliver waiting records on the calling thread, which has the claim; give up the claim."""
+        while True:
             while not self._queue.empty():
                 self._hand_over(self._queue.get())
-        finally:
             self._thread = None
+            # Who has put a record in between has seen a thread that delivers, and has started none.
+            if self._queue.empty() or not self._claim(caller, 0.0):
+                return
 
     def _serve(self, queue: SimpleQueue[_Item]) -> None:
         ends = False

@@ -25,6 +25,7 @@ from workkit.simulation.exploration.playing import (
 from workkit.simulation.exploration.shrinking import shrink
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.running import NothingRan
+from workkit.simulation.trace import Trace
 
 __all__ = [
     "Explored",
@@ -94,10 +95,17 @@ class ScenarioFailed(AssertionError):
         explored: The totals of the played worlds.
     """
 
-    def __init__(self, failure: Failure, text: str, explored: Explored) -> None:
-        super().__init__(text)
+    def __init__(self, failure: Failure, explored: Explored, settings: PlaySettings) -> None:
+        super().__init__(report(failure))
         self.failure = failure
         self.explored = explored
+        self._settings = settings
+
+    def trace(self) -> Trace:
+        """Play the world again, and return its trace; `Trace.html` shows it as a timeline."""
+        kept: list[Trace] = []
+        play(self._settings, self.failure.case, kept.append)
+        return kept[0]
 
 
 def explore(
@@ -278,7 +286,7 @@ def crash_points(settings: PlaySettings, seed: int, every: int = 1) -> Iterator[
     counting = replace(settings, counts_only=True)
     outcome = play(counting, WorldCase(seed, plan=()))
     if outcome.failure is not None:
-        raise ScenarioFailed(outcome.failure, report(outcome.failure), Explored())
+        raise ScenarioFailed(outcome.failure, Explored(), settings)
     for pool, commands in outcome.commands.items():
         for at in range(1, commands + 1, every):
             yield WorldCase(seed, (Fault("crash", 0.0, pool, before=at, for_s=_BACK_AFTER_S),))
@@ -297,7 +305,7 @@ def _go_on(
         progress(outcome)
     if outcome.failure is not None:
         failure = shrink(settings, outcome.failure)
-        raise ScenarioFailed(failure, report(failure), explored)
+        raise ScenarioFailed(failure, explored, settings)
 
 
 def _warn_if_nothing_ran(settings: PlaySettings, explored: Explored) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -198,7 +198,9 @@ def exchange(
         meanwhile: Work to do while the server works.
     """
     parts = {name: _Part([], [], []) for name in claims}
+    has_effects = False
     for index, settlement in enumerate(settlements):
+        has_effects = has_effects or bool(settlement.effects)
         part = parts.get(settlement.queue)
         if part is None:
             part = parts[settlement.queue] = _Part([], [], [])
@@ -222,12 +224,7 @@ def exchange(
         flat += part.done
         flat += part.begun
         flat += part.others
-    effects = [
-        (position, effect)
-        for position, index in enumerate(flat, 1)
-        for effect in settlements[index].effects
-    ]
-    for position, effect in effects:
+    for position, effect in _effects(settlements, flat) if has_effects else ():
         key_at = 1
         if effect.key:
             key_list.append(effect.key)
@@ -238,6 +235,15 @@ def exchange(
         lambda replies: _parse(replies[0], list(parts), flat),
         meanwhile=meanwhile,
     )
+
+
+def _effects(
+    settlements: Sequence[Settlement], order: Sequence[int]
+) -> Iterator[tuple[int, Effect]]:
+    """Yield all effects, each with the position of its settlement in the arguments, from 1."""
+    for position, index in enumerate(order, 1):
+        for effect in settlements[index].effects:
+            yield position, effect
 
 
 class Settled(NamedTuple):

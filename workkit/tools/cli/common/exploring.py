@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from workkit.core.text import counted
+from workkit.core.whole_file import whole_file
+from workkit.errors import InvalidOption
 from workkit.tools.cli.common.output import note, print_record
 from workkit.tools.cli.common.showing import show_progress
 from workkit.tools.cli.common.views import Views
@@ -105,10 +107,10 @@ def _write_page(
         return views.html.name if views.html is not None else ""
     page = f"{loaded.file.stem}.seed-{seed}.html"
     try:
-        with open(page, "w", encoding="utf-8") as file:  # noqa: PTH123 - a name in this folder
-            file.write(trace.html(title, note=note))
-    except OSError as error:
-        click.echo(f"{page} cannot be written: {error.strerror}; use --html", err=True)
+        with whole_file(page) as file:
+            file.write(trace.html(title, note=note).encode())
+    except InvalidOption as error:
+        click.echo(f"the timeline: {error}; use --html", err=True)
         return ""
     return page
 
