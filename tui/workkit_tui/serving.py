@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import os
 import shlex
 import sys
@@ -12,19 +13,23 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from aiohttp_jinja2 import render_template
+from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
 from workkit.core.entropy import Entropy
 
-__all__ = ["ConsoleServer"]
+__all__ = ["MOST_SESSIONS", "ConsoleServer"]
 
 _COOKIE: Final = "workkit_token"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 #: Addresses that mean all interfaces of this machine.
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _DIGITS: Final = 4
+#: The most consoles at once, and the most columns and lines of one.
+MOST_SESSIONS: Final = 16
+_MOST_CELLS: Final = 1_000
 #: The page may load nothing from other hosts.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -62,6 +67,7 @@ class ConsoleServer(Server):
             public_url=public_url,
         )  # fmt: skip
         self._said = "..." if token else ""
+        self._sessions = 0
         self._token = token or Entropy().identifier()
         self._public_host = urlsplit(public_url).netloc.lower() if public_url else ""
 
@@ -85,6 +91,8 @@ class ConsoleServer(Server):
         shown = request.query.get("token") or request.cookies.get(cookie) or ""
         if not hmac.compare_digest(shown.encode(), self._token.encode()):
             raise web.HTTPForbidden(text="open this page with ?token=... in its address")
+        if request.path == "/ws":
+            return await self._serve_session(request, handler)
         response = await handler(request)
         if not response.prepared:
             response.headers["Content-Security-Policy"] = _POLICY
@@ -92,6 +100,46 @@ class ConsoleServer(Server):
             response.headers["Referrer-Policy"] = "no-referrer"
             response.set_cookie(cookie, self._token, httponly=True, samesite="Strict")
         return response
+
+    async def _serve_session(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Run a console for a page, unless there are too many: each is a process."""
+        for name in ("width", "height"):
+            asked = request.query.get(name, "80")
+            if not (asked.isascii() and asked.isdigit() and 0 < int(asked[:9]) <= _MOST_CELLS):
+                raise web.HTTPBadRequest(text=f"{name} must be from 1 to {_MOST_CELLS:,}")
+        if self._sessions >= MOST_SESSIONS:
+            raise web.HTTPServiceUnavailable(
+                text=f"{MOST_SESSIONS} consoles are open, which is the maximum; close one of them"
+            )
+        self._sessions += 1
+        try:
+            return await handler(request)
+        finally:
+            self._sessions -= 1
+
+    async def _process_messages(
+        self, websocket: web.WebSocketResponse, app_service: AppService
+    ) -> None:
+        """Pass the messages of a page on; those that are malformed are left out."""
+        async for message in websocket:
+            try:
+                read = json.loads(message.data) if message.type == WSMsgType.TEXT else None
+            except (ValueError, RecursionError):
+                continue
+            match read:
+                case ["stdin", str(text)]:
+                    await app_service.send_bytes(text.encode("utf-8", "replace"))
+                case ["resize", {"width": int(width), "height": int(height)}]:
+                    sides = (min(max(side, 1), _MOST_CELLS) for side in (width, height))
+                    await app_service.set_terminal_size(*sides)
+                case ["ping", data]:
+                    await websocket.send_json(["pong", data])
+                case ["blur", *_]:
+                    await app_service.blur()
+                case ["focus", *_]:
+                    await app_service.focus()
 
     def _is_own_host(self, host: str) -> bool:
         """Tell whether a Host header names the served address, or this machine.
