@@ -12,7 +12,17 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-__all__ = ["Delta", "Differ", "State", "key", "name_of", "packable", "played"]
+__all__ = [
+    "Delta",
+    "Differ",
+    "State",
+    "key",
+    "key_of",
+    "known_name",
+    "name_of",
+    "packable",
+    "played",
+]
 
 #: Key, as `key` writes it → a value of lists, texts, bytes and numbers.
 State: TypeAlias = dict[bytes, Any]
@@ -48,9 +58,18 @@ def key(*parts: Any) -> bytes:
 
 
 @lru_cache(maxsize=65_536)
+def key_of(kind: str, name: str) -> bytes:
+    """Return the key of a name that each reading has, such as that of a queue."""
+    return _encode((kind, name))
+
+
 def name_of(written: bytes) -> tuple[Any, ...]:
     """Return the parts of a key's name."""
     return _NAME(written)
+
+
+#: The same for names that each reading has; not for those that hold payloads.
+known_name: Final = lru_cache(maxsize=65_536)(_NAME)
 
 
 def packable(value: Any) -> Any:

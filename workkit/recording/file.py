@@ -19,7 +19,7 @@ import msgspec
 
 from workkit.errors import InvalidOption
 from workkit.snapshot.format import APPLICATION_ID as SNAPSHOT_ID
-from workkit.snapshot.format import unpack
+from workkit.snapshot.format import MOST_BYTES, unpack
 
 __all__ = [
     "APPLICATION_ID",
@@ -31,6 +31,7 @@ __all__ = [
     "RecordingHeader",
     "check_header",
     "check_kind",
+    "encoded_value",
     "squeezed",
 ]
 
@@ -81,9 +82,25 @@ class RecordingHeader(msgspec.Struct, frozen=True):
     every_s: float
 
 
+def encoded_value(value: Any) -> bytes:
+    """Encode a value as it is before it is compressed.
+
+    Raises:
+        ValueError: It is larger than a reader accepts.
+    """
+    encoded = msgspec.msgpack.encode(value)
+    if len(encoded) > MOST_BYTES:
+        raise ValueError(f"a reading takes {len(encoded):,} bytes; at most {MOST_BYTES:,} fit")
+    return encoded
+
+
 def squeezed(value: Any) -> bytes:
-    """Encode a segment, which is written once and kept for long, in as few bytes as possible."""
-    return zlib.compress(msgspec.msgpack.encode(value), 9)
+    """Encode a segment, which is written once and kept for long, in as few bytes as possible.
+
+    Raises:
+        ValueError: It is larger than a reader accepts.
+    """
+    return zlib.compress(encoded_value(value), 9)
 
 
 def check_kind(path: Path) -> None:

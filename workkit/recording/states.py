@@ -11,7 +11,7 @@ from workkit.admin.steps.history import HistoryRecord
 from workkit.admin.trends import FAILED_TOTALS, Digest, Sample
 from workkit.core.masks import Masks
 from workkit.core.records import Overview, Queue, WorkerPoolHeartbeat
-from workkit.recording.deltas import State, key, name_of, packable
+from workkit.recording.deltas import State, key, key_of, known_name, packable
 
 __all__ = ["digest_event", "digest_of", "overview_of", "overview_state", "sample_of"]
 
@@ -37,16 +37,16 @@ def overview_state(seen: Overview) -> State:
         flags = _PAUSED * queue.paused + _BROKEN * queue.broken
         # The time since when its next job waits changes less often than how long that is.
         since = now_s - queue.latency if queue.count else 0
-        state[key("q", queue.job_name)] = [
+        state[key_of("q", queue.job_name)] = [
             queue.count, queue.running, since, flags, queue.max_concurrency
         ]  # fmt: skip
     for pool in seen.pools:
         pool_id, names = pool.worker_pool_id, list(pool.totals)
-        state[key("P", pool_id)] = [
+        state[key_of("P", pool_id)] = [
             pool.started_at, pool.job_names, pool.concurrency, pool.host, pool.pid,
             pool.worker_ids, pool.version, names,
         ]  # fmt: skip
-        state[key("p", pool_id)] = [pool.heartbeat_at, *(pool.totals[name] for name in names)]
+        state[key_of("p", pool_id)] = [pool.heartbeat_at, *(pool.totals[name] for name in names)]
     return state
 
 
@@ -61,7 +61,7 @@ def overview_of(at_ms: int, state: Mapping[bytes, Any]) -> Overview:
     statics: dict[str, list[Any]] = {}
     beats: dict[str, list[Any]] = {}
     for written, value in state.items():
-        kind, *rest = name_of(written)
+        kind, *rest = known_name(written)
         if kind == "q":
             count, running, since, flags, limit = value
             queues.append(
@@ -99,11 +99,11 @@ def sample_of(at_ms: int, state: Mapping[bytes, Any]) -> Sample:
     done: dict[str, int] = {}
     failed: dict[str, int] = {}
     for written, value in state.items():
-        kind, *rest = name_of(written)
+        kind, *rest = known_name(written)
         if kind == "q":
             depths[rest[0]] = value[0]
         elif kind == "P":
-            beat = dict(zip(value[-1], state[key("p", rest[0])][1:], strict=True))
+            beat = dict(zip(value[-1], state[key_of("p", rest[0])][1:], strict=True))
             done[rest[0]] = beat.get("done", 0)
             failed[rest[0]] = sum(beat.get(name, 0) for name in FAILED_TOTALS)
     sizes = state[_SIZES]

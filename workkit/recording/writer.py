@@ -8,6 +8,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from workkit.recording.file import (
     RecordingHeader,
     check_header,
     check_kind,
+    encoded_value,
     squeezed,
 )
 from workkit.recording.marks import Mark
@@ -33,8 +35,10 @@ __all__ = ["RecordingWriter"]
 
 #: Readings in a segment. A jump plays one segment; each begins with a whole state.
 _READINGS: Final = {OVERVIEWS: 120, DETAILS: 60}
+#: A segment with more than this is full as well, so that a jump stays short, bytes as unpacked.
+_SEGMENT_BYTES: Final = 2_000_000
 #: The part of the bytes that details may take.
-_DETAILS_SHARE: Final = 0.5
+_DETAILS_SHARE: Final = 0.3
 #: Unused bytes for details add up for this part of the kept time.
 _SAVED_SHARE: Final = 1 / 24
 #: Pages of the journal before they are moved into the file.
@@ -92,6 +96,7 @@ class RecordingWriter:
             self._check_label(label)
             self._differs = {track: Differ() for track in _READINGS}
             self._fresh = dict.fromkeys(_READINGS, 0)
+            self._unpacked = dict.fromkeys(_READINGS, 0)
             with self._writing():
                 for track in _READINGS:
                     self._pack(track)
@@ -239,30 +244,36 @@ class RecordingWriter:
         )
 
     def _add(self, track: int, at_ms: int, state: State, event: Any) -> int:
-        """Add a delta to a track, and return its size in bytes."""
-        data = pack(self._differs[track].delta(at_ms, state, event))
+        """Add a delta to a track, and return by how many bytes the track has grown."""
+        encoded = encoded_value(self._differs[track].delta(at_ms, state, event))
+        data = zlib.compress(encoded)
         self.database.execute(
             "INSERT INTO fresh (track, at_ms, data) VALUES (?, ?, ?)", (track, at_ms, data)
         )
         self._fresh[track] += 1
-        if self._fresh[track] >= _READINGS[track]:
-            self._pack(track)
+        self._unpacked[track] += len(encoded)
+        saved = 0
+        if self._fresh[track] >= _READINGS[track] or self._unpacked[track] > _SEGMENT_BYTES:
+            saved = self._pack(track)
             self._trim(at_ms)
-        return len(data)
+        return len(data) - saved
 
-    def _pack(self, track: int) -> None:
-        """Make one segment of the fresh deltas of a track."""
+    def _pack(self, track: int) -> int:
+        """Make one segment of the fresh deltas of a track, and return how many bytes that saves."""
+        saved = 0
         rows = self.database.execute(
             "SELECT at_ms, data FROM fresh WHERE track = ? ORDER BY id", (track,)
         ).fetchall()
         if rows:
-            deltas = [unpack(data, Delta) for _, data in rows]
+            segment = squeezed([unpack(data, Delta) for _, data in rows])
+            saved = sum(len(data) for _, data in rows) - len(segment)
             self.database.execute(
                 "INSERT INTO segments (track, from_ms, until_ms, data) VALUES (?, ?, ?, ?)",
-                (track, rows[0][0], rows[-1][0], squeezed(deltas)),
+                (track, rows[0][0], rows[-1][0], segment),
             )
             self.database.execute("DELETE FROM fresh WHERE track = ?", (track,))
-        self._fresh[track], self._differs[track] = 0, Differ()
+        self._fresh[track], self._unpacked[track], self._differs[track] = 0, 0, Differ()
+        return saved
 
     # Bounds.
 
