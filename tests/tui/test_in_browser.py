@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import ClientSession, CookieJar, WSServerHandshakeError
+from aiohttp import ClientSession, CookieJar, WSServerHandshakeError, web
+from aiohttp.test_utils import make_mocked_request
 
 from tests.conftest import WaitUntil
 from tests.tools.cli.shell import Shell, environment
@@ -210,6 +211,63 @@ def test_a_file_goes_to_the_browser_and_never_to_a_path_of_the_server(
     with served(stage, wait_until, cwd=tmp_path) as address:
         asyncio.run(fetch(address))
     assert not list(tmp_path.iterdir())
+
+
+def test_too_many_consoles_and_sizes_that_no_screen_has_are_refused(
+    stage: ConsoleStage, wait_until: WaitUntil
+) -> None:
+    async def ask(address: str) -> None:
+        url, token = parts(address)
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+            await session.get(url, params={"token": token})
+            for size in ("width=0", "width=100000&height=30", "height=-1", "width=9e9", "width=²"):
+                with pytest.raises(WSServerHandshakeError) as refused:
+                    await session.ws_connect(f"{url}ws?{size}")
+                assert refused.value.status == 400
+            async with session.ws_connect(f"{url}ws?width=90&height=25") as page:
+                for junk in ("", "{", "[", "7", '["stdin", 7]', '["resize", {"width": "x"}]', "[]"):
+                    await page.send_str(junk)
+                await page.send_json(["resize", {"width": 10**12, "height": -5}])
+                await page.send_json(["resize", {"width": 90, "height": 25}])
+                await page.send_json(["ping", "still there"])
+                async with asyncio.timeout(60):
+                    while "still there" not in str((await page.receive()).data):
+                        pass
+
+    with served(stage, wait_until) as address:
+        asyncio.run(ask(address))
+
+
+def test_no_more_consoles_than_the_maximum_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workkit_tui import serving
+
+    for name in ("WORKKIT_REDIS_URL", "WORKKIT_NAMESPACE"):
+        monkeypatch.setenv(name, "")  # the server sets them for its consoles
+    options = {"refresh_s": 2, "theme": "workkit", "read_only": True}
+    server = serving.ConsoleServer("redis://nowhere", "work", options, "127.0.0.1", 0, "token")
+    opened, release = asyncio.Event(), asyncio.Event()
+
+    async def console(request: web.Request) -> web.StreamResponse:
+        if server._sessions == serving.MOST_SESSIONS:
+            opened.set()
+        await release.wait()
+        return web.Response()
+
+    async def ask() -> None:
+        request = make_mocked_request("GET", "/ws?width=80&height=24")
+        consoles = [
+            asyncio.ensure_future(server._serve_session(request, console))
+            for _ in range(serving.MOST_SESSIONS)
+        ]
+        await opened.wait()
+        with pytest.raises(web.HTTPServiceUnavailable) as refused:
+            await server._serve_session(request, console)
+        assert refused.value.text == "16 consoles are open, which is the maximum; close one of them"
+        release.set()
+        await asyncio.gather(*consoles)
+        assert (await server._serve_session(request, console)).status == 200
+
+    asyncio.run(ask())
 
 
 def test_other_addresses_need_a_token_or_a_console_that_only_reads(

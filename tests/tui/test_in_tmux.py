@@ -132,6 +132,90 @@ def test_a_console_that_was_killed_leaves_an_undo_to_the_next(
     assert set(stage.redis.zrange(stage.keys.dead, 0, -1)) == raws
 
 
+POOL = """
+import sys
+from workkit import WorkerPool
+pool = WorkerPool(sys.argv[2], sys.argv[1], concurrency=2)
+@pool.job
+def mail(job):
+    import time
+    time.sleep(600)
+pool.run()
+"""
+
+
+def test_a_recording_of_a_killed_pool_is_scrubbed(
+    stage: ConsoleStage, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    from workkit.recording import Recording
+
+    path = tmp_path / "night.wkr"
+    root = Path(__file__).parents[2]
+    env = {
+        **os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tui'}",
+        "WORKKIT_REDIS_URL": stage.url, "WORKKIT_NAMESPACE": stage.namespace,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "workkit", "record", str(path), "--every", "0.5s"]
+
+    def happened() -> list[str]:
+        if not path.exists():
+            return []
+        recording = Recording(path)
+        found: list[str] = [mark.kind for mark in recording.marks(0, 10**11)]
+        recording.close()
+        return found
+
+    from workkit import Enqueuer
+
+    with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as recorder:
+        try:
+            wait_until(lambda: "begins" in happened(), 30)
+            with Enqueuer(stage.namespace, stage.url) as enqueuer:
+                enqueuer.enqueue("mail", {"to": "ann", "api_token": "sk-12345678"})
+            pool = subprocess.Popen([sys.executable, "-c", POOL, stage.url, stage.namespace])
+            try:
+                wait_until(lambda: "came" in happened() and stage.client.queues()[0].running, 30)
+                wait_until(lambda: _running(path) == 1, 60)
+            finally:
+                pool.kill()
+                pool.wait()
+            wait_until(lambda: "died" in happened(), 40)
+        finally:
+            recorder.kill()
+
+    def sees(*parts: str) -> Callable[[], bool]:
+        return lambda: all(part in shown.text for part in parts)
+
+    with terminal(stage, tmp_path, "--recording", str(path)) as shown:
+        wait_until(sees("workkit past of", "✝", "0 of 1 pool alive"), 30)
+        wait_until(sees("went silent"))
+        shown.type("{")
+        wait_until(sees("recording begins"))
+        shown.type("3")
+        for _ in range(200):
+            if "•••" in shown.text:
+                break
+            shown.type("]")
+        wait_until(sees("mail", "•••"))
+        assert "sk-12345678" not in shown.text
+        shown.type("6", "d")
+        wait_until(sees("Delete is refused: this is a recording, at"))
+        shown.type(":", "n", "o", "w", "Enter", "1")
+        wait_until(sees("0 of 1 pool alive"))
+        shown.type("q")
+        wait_until(lambda: not shown.alive)
+
+
+def _running(path: Path) -> int:
+    from workkit.recording import Recording
+
+    recording = Recording(path)
+    assert recording.span is not None
+    moment = recording.moment(recording.span[1])
+    recording.close()
+    return len(moment.worker_observations())
+
+
 @pytest.mark.parametrize("term", ["dumb", "unknown", ""])
 def test_a_terminal_that_cannot_draw_gets_a_sentence_instead_of_a_screen(
     stage: ConsoleStage, term: str

@@ -17,19 +17,21 @@ from workkit.core.clock import Clock, SystemClock
 from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit.core.text import age, clean
-from workkit.errors import ServerError, WorkkitError
+from workkit.errors import InvalidOption, ServerError, WorkkitError
 from workkit_tui.exporting import Exporter
 from workkit_tui.feed import Feed, View
-from workkit_tui.guarded import GuardedApp
 from workkit_tui.jumps import Jumps
+from workkit_tui.past import Past
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.help import HelpScreen
 from workkit_tui.settings import Settings
 from workkit_tui.tabs import TABS, Tab
 from workkit_tui.themes import THEMES
+from workkit_tui.travelling import TravellingApp
 
 if TYPE_CHECKING:
     from workkit.admin.actions import Actions
+    from workkit.recording import Recording
 
 __all__ = ["Console", "KeyCommands"]
 
@@ -52,7 +54,7 @@ class KeyCommands(Provider):
                     yield Hit(score, matcher.highlight(key.help), run, help=key.all_shown)
 
 
-class Console(GuardedApp):
+class Console(TravellingApp):
     """The console.
 
     Args:
@@ -61,6 +63,8 @@ class Console(GuardedApp):
         pause: Pauses (True) or resumes a queue by its name; None as above.
         settings: The choices of the user.
         clock: Tells the time.
+        recording: The recording that `reader` is a moment of; None to show the present.
+        at_s: The time of that moment, epoch seconds.
     """
 
     CSS_PATH = "console.tcss"
@@ -76,6 +80,8 @@ class Console(GuardedApp):
         pause: Callable[[str, bool], object] | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        recording: Recording | None = None,
+        at_s: float | None = None,
     ) -> None:
         super().__init__()
         self.reader = reader
@@ -95,6 +101,7 @@ class Console(GuardedApp):
         self._looked_s: float | None = None
         #: How many readings have ended, failed ones included.
         self.looks = 0
+        self.begin_travel(recording, at_s)
 
     def hidden(self, text: str) -> str:
         """Return a text without secrets."""
@@ -128,6 +135,7 @@ class Console(GuardedApp):
     def on_unmount(self) -> None:
         """Close the connections."""
         self.feed.close()
+        self.end_travel()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer the tabs in addition to Textual's own commands."""
@@ -153,6 +161,9 @@ class Console(GuardedApp):
 
     def _tick(self) -> None:
         now_s = self.clock.read().monotonic_s
+        if self.past is not None and not self.past.advance():
+            self._return()
+            self._next_look_s = 0.0
         if not self._looking and not self.frozen and now_s >= self._next_look_s:
             self.look_now()
         self._say_state()
@@ -164,6 +175,8 @@ class Console(GuardedApp):
             return
         self._looking = True
         screen = self.console_screen
+        if self.past is not None:
+            self.past.columns = max(self.size.width - 2, 1)
         self.run_worker(lambda: self._look(screen), thread=True, group="feed", exit_on_error=True)
 
     def _look(self, screen: ConsoleScreen | None) -> None:
@@ -172,20 +185,31 @@ class Console(GuardedApp):
         def gather(reader: Reader, seen: Overview) -> Any:
             return screen.gather(reader, seen) if screen is not None else None
 
-        worker = get_current_worker()
+        worker, past = get_current_worker(), self.past
         view, trouble = None, ""
         try:
-            view = self.feed.look(gather)
-        except ServerError as error:
+            view = past.look(gather) if past is not None else self.feed.look(gather)
+        except (ServerError, InvalidOption) as error:
             trouble = str(error)
         if not worker.is_cancelled and self.is_running:
-            self.call_from_thread(self._looked, screen, view, trouble)
+            self.call_from_thread(self._looked, screen, view, trouble, past)
+        if past is None and view is not None:
+            self.remember(view)
+        elif past is None:
+            self.remember_trouble(trouble)
 
-    def _looked(self, screen: ConsoleScreen | None, view: View | None, trouble: str) -> None:
+    def _looked(
+        self, screen: ConsoleScreen | None, view: View | None, trouble: str, past: Past | None
+    ) -> None:
         self._looking = False
         self.looks += 1
         now_s = self.clock.read().monotonic_s
-        wait_s = self.feed.wait_s if view else max(self.feed.refresh_s, 1.0)
+        if past is not self.past:
+            self._next_look_s = 0.0  # it has moved meanwhile, so this is not what is shown
+            return
+        if past is not None:
+            self.reader, trouble = past.moment or self.reader, trouble or past.trouble
+        wait_s = (past or self.feed).wait_s if view else max(self.feed.refresh_s, 1.0)
         self._next_look_s = now_s + wait_s if self._next_look_s else 0.0
         if self._next_look_s == 0.0:
             self._next_look_s = now_s
@@ -228,7 +252,9 @@ class Console(GuardedApp):
 
     def may_act(self) -> bool:
         """Tell whether something may be changed now; if not, show why."""
-        if self.actions is None:
+        if self.past is not None:
+            self._refuse("a change")
+        elif self.actions is None:
             self.notify("This is a snapshot; nothing can be changed in it.", severity="warning")
         elif self.settings.read_only:
             self.notify("This console is read-only.", severity="warning")
@@ -309,7 +335,12 @@ class Console(GuardedApp):
         self.look_now()
 
     def action_faster(self, factor: float) -> None:
-        """Read more often, or less."""
+        """Read more often, or less; a recording plays faster, or slower."""
+        if self.past is not None:
+            speed = self.past.faster(1 if factor < 1 else -1)
+            self.notify(f"Plays {speed} times as fast as it was.")
+            self._moved()
+            return
         wanted = min(max(self.feed.refresh_s * factor, _FASTEST_S), _SLOWEST_S)
         self.feed.refresh_s = wanted
         self.feed.wake()
@@ -317,7 +348,10 @@ class Console(GuardedApp):
         self.notify(f"Refreshes every {wanted:g} s while something changes.")
 
     def action_freeze(self) -> None:
-        """Freeze the screen, or resume."""
+        """Freeze the screen, or resume; play a recording, or stop."""
+        if self.past is not None:
+            self.play_or_stop()
+            return
         self.frozen = not self.frozen
         self._next_look_s = 0.0
         self._say_state()
@@ -348,6 +382,8 @@ class Console(GuardedApp):
 
     def state_words(self) -> tuple[str, str]:
         """Return how fresh the screen is, in words, and the name of a colour."""
+        if self.past is not None:
+            return self.past.words, "warning"
         if self.frozen:
             return "frozen; z resumes", "warning"
         if self.trouble:

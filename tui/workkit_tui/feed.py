@@ -10,7 +10,7 @@ from workkit.admin.attention import Concern, concerns
 from workkit.admin.obstacles import takers
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryRecord
-from workkit.admin.trends import Trends
+from workkit.admin.trends import Digest, Trends
 from workkit.admin.watch import OverviewWatch
 from workkit.core.records import Overview
 
@@ -32,6 +32,7 @@ class View:
         takers: Job name → how many workers of live pools take its jobs.
         recent: A sample of the last executions, the newest first.
         gathered: The data that the screen asked for.
+        digest: The executions since the reading before.
     """
 
     seen: Overview
@@ -40,6 +41,7 @@ class View:
     takers: Mapping[str, int]
     recent: list[HistoryRecord] = field(default_factory=list)
     gathered: Any = None
+    digest: Digest = field(default_factory=Digest)
 
 
 @dataclass(slots=True)
@@ -75,14 +77,14 @@ class Feed:
         recent: list[HistoryRecord] = []
         if seen.executions != self._executions:
             recent, self._executions = self.reader.recent_history(), seen.executions
-        self.trends.add(seen, recent)
+        digest = self.trends.add(seen, recent)
         gathered = gather(self.reader, seen)
         now = _substance(seen)
         self._quiet = self._quiet + 1 if now == self._before else 0
         self._before = now
         taken = takers(seen)
         found = concerns(seen, self.trends, taken)
-        return View(seen, self.trends, found, taken, recent, gathered)
+        return View(seen, self.trends, found, taken, recent, gathered, digest)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,10 +1,11 @@
-"""`:` goes to a tab, a queue or a job."""
+"""`:` goes to a tab, a queue, a job or a time."""
 
 from __future__ import annotations
 
 from workkit.core.records import Found
 from workkit.core.text import clean
-from workkit.errors import ServerError
+from workkit.errors import InvalidOption, ServerError
+from workkit.recording.times import is_time
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.queue import QueueScreen
@@ -13,7 +14,7 @@ __all__ = ["Jumps"]
 
 
 class Jumps:
-    """Goes to the tab, queue or job that was typed after the colon.
+    """Goes to the tab, queue, job or time that was typed after the colon.
 
     Args:
         screen: The screen that it is typed on.
@@ -25,7 +26,7 @@ class Jumps:
 
     def ask(self) -> None:
         """Ask where to go."""
-        self._screen.prompt.ask(":", self._go, hint="a tab, a queue, or the id of a job")
+        self._screen.prompt.ask(":", self._go, hint="a tab, a queue, the id of a job, or a time")
 
     def _go(self, text: str) -> None:
         console, app = self._console, self._screen.app
@@ -34,6 +35,9 @@ class Jumps:
             return
         if text in {"q", "quit", "exit"}:
             app.exit()
+            return
+        if is_time(text):
+            self._travel(text)
             return
         tabs = [tab for tab in console.tabs if tab.title.lower().startswith(text.lower())]
         if tabs:
@@ -48,6 +52,12 @@ class Jumps:
             return
         app.notify(f"Searching for job {clean(text)} …")
         app.run_worker(lambda: self._find(text), thread=True, group="find", exclusive=True)
+
+    def _travel(self, text: str) -> None:
+        try:
+            self._console.go_to_time(text)
+        except InvalidOption as error:
+            self._screen.app.notify(clean(str(error)), severity="warning")
 
     def _find(self, job_id: str) -> None:
         found, trouble = None, ""

@@ -15,6 +15,7 @@ from workkit.admin.reader import Reader
 from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit_tui.feed import View
+from workkit_tui.past import Past
 from workkit_tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ class ConsoleApp(Protocol):
     @property
     def is_running(self) -> bool:
         """Whether it runs and is not about to end."""
+        ...
+
+    @property
+    def past(self) -> Past | None:
+        """Where in the past the screen is; None in the present."""
+        ...
+
+    def go_to_time(self, text: str) -> None:
+        """Go to a time of the past as it was typed, or to "now"; see `find_time`."""
         ...
 
     @property

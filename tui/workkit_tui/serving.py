@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import os
 import shlex
 import sys
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from aiohttp_jinja2 import render_template
+from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
 from workkit.core.actor import ACTOR_VARIABLE, who_am_i
 from workkit.core.entropy import Entropy
 
-__all__ = ["ConsoleServer"]
+__all__ = ["MOST_SESSIONS", "ConsoleServer"]
 
 _COOKIE: Final = "workkit_token"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -29,6 +31,9 @@ _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not 
 _DIGITS: Final = 4
 #: The user whose request is being answered.
 _USER: Final = ContextVar("workkit_user", default="")
+#: The most consoles at once, and the most columns and lines of one.
+MOST_SESSIONS: Final = 16
+_MOST_CELLS: Final = 1_000
 #: The page may load nothing from other hosts.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -72,6 +77,7 @@ class ConsoleServer(Server):
         known = dict(users or {})
         if token or not known:
             known[token or Entropy().identifier()] = f"{who_am_i()} in a browser"
+        self._sessions = 0
         self._token, self._users = next(reversed(known)), known
         self._public_host = urlsplit(public_url).netloc.lower() if public_url else ""
 
@@ -97,6 +103,8 @@ class ConsoleServer(Server):
         if user is None:
             raise web.HTTPForbidden(text="open this page with ?token=... in its address")
         _USER.set(user)
+        if request.path == "/ws":
+            return await self._serve_session(request, handler)
         response = await handler(request)
         if not response.prepared:
             response.headers["Content-Security-Policy"] = _POLICY
@@ -122,6 +130,46 @@ class ConsoleServer(Server):
     @command.setter
     def command(self, command: str) -> None:
         self._command = command
+
+    async def _serve_session(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Run a console for a page, unless there are too many: each is a process."""
+        for name in ("width", "height"):
+            asked = request.query.get(name, "80")
+            if not (asked.isascii() and asked.isdigit() and 0 < int(asked[:9]) <= _MOST_CELLS):
+                raise web.HTTPBadRequest(text=f"{name} must be from 1 to {_MOST_CELLS:,}")
+        if self._sessions >= MOST_SESSIONS:
+            raise web.HTTPServiceUnavailable(
+                text=f"{MOST_SESSIONS} consoles are open, which is the maximum; close one of them"
+            )
+        self._sessions += 1
+        try:
+            return await handler(request)
+        finally:
+            self._sessions -= 1
+
+    async def _process_messages(
+        self, websocket: web.WebSocketResponse, app_service: AppService
+    ) -> None:
+        """Pass the messages of a page on; those that are malformed are left out."""
+        async for message in websocket:
+            try:
+                read = json.loads(message.data) if message.type == WSMsgType.TEXT else None
+            except (ValueError, RecursionError):
+                continue
+            match read:
+                case ["stdin", str(text)]:
+                    await app_service.send_bytes(text.encode("utf-8", "replace"))
+                case ["resize", {"width": int(width), "height": int(height)}]:
+                    sides = (min(max(side, 1), _MOST_CELLS) for side in (width, height))
+                    await app_service.set_terminal_size(*sides)
+                case ["ping", data]:
+                    await websocket.send_json(["pong", data])
+                case ["blur", *_]:
+                    await app_service.blur()
+                case ["focus", *_]:
+                    await app_service.focus()
 
     def _is_own_host(self, host: str) -> bool:
         """Tell whether a Host header names the served address, or this machine.
@@ -183,6 +231,8 @@ def _command(options: Mapping[str, Any]) -> str:
     words += ["--theme", str(options["theme"])]
     if options["read_only"]:
         words.append("--read-only")
+    look_back_s = options.get("look_back_s", 3_600.0)
+    words += ["--look-back", f"{look_back_s:g}" if look_back_s else "none"]
     for mask in options.get("masks", ()):
         words += ["--mask", mask]
     for mask in options.get("masks_also", ()):

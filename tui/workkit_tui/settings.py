@@ -30,6 +30,7 @@ class Settings:
         masks: Patterns of names whose values are not shown, ``*`` for anything.
         masks_also: More patterns, in addition to those.
         theme: The name of a theme: one of ours (`workkit_tui.themes`), or one of Textual's.
+        look_back_s: How much of the past is remembered, seconds; 0 for nothing.
         by: Who acts; others see it on the Undo tab.
 
     Raises:
@@ -41,6 +42,7 @@ class Settings:
     masks: tuple[str, ...] = DEFAULT_MASKS
     masks_also: tuple[str, ...] = ()
     theme: str = "workkit"
+    look_back_s: float = 3_600.0
     by: str = ""
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from workkit.admin.steps.history import HistoryRecord
 from workkit.core.outcomes import OUTCOMES, with_flag
 from workkit.core.records import Overview, Queue
 
-__all__ = ["Flow", "Flows", "Trends"]
+__all__ = ["FAILED_TOTALS", "Digest", "Flow", "Flows", "Sample", "Trends"]
 
 #: Points of a series: at two seconds each, four minutes.
 POINTS: Final = 120
@@ -66,8 +66,17 @@ class Flows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sample:
-    """The part of an overview that rates need."""
+class Sample:
+    """The part of an overview that rates need.
+
+    Attributes:
+        at_s: When it was read, epoch seconds.
+        done: Pool id → jobs done since its start.
+        failed: Pool id → executions that failed since its start.
+        executions: Executions that history has recorded.
+        depths: Queue → how many jobs wait.
+        dead: Jobs in the dead set.
+    """
 
     at_s: float
     done: Mapping[str, int]
@@ -76,32 +85,10 @@ class _Sample:
     depths: Mapping[str, int]
     dead: int
 
-
-class Trends:
-    """Remembers overviews for some minutes."""
-
-    def __init__(self) -> None:
-        self._samples: deque[_Sample] = deque(maxlen=POINTS)
-        self._names: deque[tuple[float, Counter[str]]] = deque(maxlen=POINTS)
-        #: For each overview: how many executions of a name ended, and how many of these failed.
-        self._ends: deque[tuple[Counter[str], Counter[str]]] = deque(maxlen=POINTS)
-        self.done: deque[float] = deque(maxlen=POINTS)
-        self.failed: deque[float] = deque(maxlen=POINTS)
-        self.queued: deque[float] = deque(maxlen=POINTS)
-        self.wait_ms: deque[float] = deque(maxlen=POINTS)
-        self.run_ms: deque[float] = deque(maxlen=POINTS)
-        self._newest_ms = 0
-        #: The last failures, the newest first.
-        self.failures: deque[HistoryRecord] = deque(maxlen=POINTS)
-
-    def add(self, seen: Overview, recent: Sequence[HistoryRecord]) -> None:
-        """Add an overview.
-
-        Args:
-            seen: The overview.
-            recent: The last executions, the newest first.
-        """
-        sample = _Sample(
+    @classmethod
+    def of(cls, seen: Overview) -> Sample:
+        """Return the sample of an overview."""
+        return cls(
             seen.taken_at,
             {pool.worker_pool_id: pool.totals.get("done", 0) for pool in seen.pools},
             {
@@ -112,31 +99,108 @@ class Trends:
             {queue.job_name: queue.count for queue in seen.queues},
             seen.dead,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The part of the executions between two overviews that rates and series need.
+
+    Attributes:
+        ran: Name → how many executions ran a handler.
+        ended: Name → how many of these ended recently, done or failed.
+        failed: Name → how many of those failed.
+        wait_ms: Median time in the queue, milliseconds; 0 if unknown.
+        run_ms: Median time of the handlers, milliseconds; 0 if unknown.
+        failures: The failures, the newest first.
+        versions: Versions of the programs that ran them.
+    """
+
+    ran: Mapping[str, int] = field(default_factory=dict)
+    ended: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
+    wait_ms: float = 0.0
+    run_ms: float = 0.0
+    failures: Sequence[HistoryRecord] = ()
+    versions: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, at_s: float, fresh: Sequence[HistoryRecord]) -> Digest:
+        """Summarize executions.
+
+        Args:
+            at_s: When they were read, epoch seconds.
+            fresh: The executions, the newest first.
+        """
+        ran = [record for record in fresh if record.started_ms]
+        ended = [r for r in ran if r.outcome in _ENDED and r.finished_ms / 1_000 > at_s - _RECENT_S]
+        return cls(
+            Counter(record.name for record in ran),
+            Counter(record.name for record in ended),
+            Counter(record.name for record in ended if record.outcome in _BAD),
+            _median([r.wait_ms for r in ran if r.wait_ms is not None]),
+            _median([r.finished_ms - r.started_ms for r in ran]),
+            [record for record in fresh if record.outcome in _BAD],
+            frozenset(record.version for record in ran if record.version),
+        )
+
+
+class Trends:
+    """Remembers overviews for some minutes."""
+
+    def __init__(self) -> None:
+        self._samples: deque[Sample] = deque(maxlen=POINTS)
+        self._names: deque[tuple[float, Mapping[str, int]]] = deque(maxlen=POINTS)
+        #: For each overview: how many executions of a name ended, and how many of these failed.
+        self._ends: deque[tuple[Mapping[str, int], Mapping[str, int]]] = deque(maxlen=POINTS)
+        self.done: deque[float] = deque(maxlen=POINTS)
+        self.failed: deque[float] = deque(maxlen=POINTS)
+        self.queued: deque[float] = deque(maxlen=POINTS)
+        self.wait_ms: deque[float] = deque(maxlen=POINTS)
+        self.run_ms: deque[float] = deque(maxlen=POINTS)
+        self._newest_ms = 0
+        #: The last failures, the newest first.
+        self.failures: deque[HistoryRecord] = deque(maxlen=POINTS)
+
+    def add(self, seen: Overview, recent: Sequence[HistoryRecord]) -> Digest:
+        """Add an overview.
+
+        Args:
+            seen: The overview.
+            recent: The last executions, the newest first.
+
+        Returns:
+            What was added of the executions that were not seen before.
+        """
+        fresh = [record for record in recent if record.finished_ms > self._newest_ms]
+        digest = Digest.of(seen.taken_at, fresh)
+        if not self.add_sample(Sample.of(seen), digest):
+            return Digest()
+        if recent:
+            self._newest_ms = max(self._newest_ms, *(record.finished_ms for record in recent))
+        return digest
+
+    def add_sample(self, sample: Sample, digest: Digest) -> bool:
+        """Add an overview and executions that are summarized already, as in a recording.
+
+        Returns:
+            Whether it was added; an overview that is not newer than the last one is not.
+        """
         if self._samples and sample.at_s <= self._samples[-1].at_s:
-            return
+            return False
         self._samples.append(sample)
         self.done.append(self.done_per_s or 0)
         self.failed.append(self.failed_per_s or 0)
-        self.queued.append(seen.queued)
-        self._take(sample.at_s, recent)
-
-    def _take(self, at_s: float, recent: Sequence[HistoryRecord]) -> None:
-        """Add the executions that were not seen before."""
-        fresh = [record for record in recent if record.finished_ms > self._newest_ms]
-        if recent:
-            self._newest_ms = max(self._newest_ms, *(record.finished_ms for record in recent))
-        self.failures.extendleft(r for r in reversed(fresh) if r.outcome in _BAD)
-        ran = [record for record in fresh if record.started_ms]
-        self._names.append((at_s, Counter(record.name for record in ran)))
-        ended = [r for r in ran if r.outcome in _ENDED and r.finished_ms / 1_000 > at_s - _RECENT_S]
-        bad = Counter(record.name for record in ended if record.outcome in _BAD)
-        self._ends.append((Counter(record.name for record in ended), bad))
-        self.wait_ms.append(_median([r.wait_ms for r in ran if r.wait_ms is not None]))
-        self.run_ms.append(_median([r.finished_ms - r.started_ms for r in ran]))
+        self.queued.append(sum(sample.depths.values()))
+        self.failures.extendleft(reversed(digest.failures))
+        self._names.append((sample.at_s, digest.ran))
+        self._ends.append((digest.ended, digest.failed))
+        self.wait_ms.append(digest.wait_ms)
+        self.run_ms.append(digest.run_ms)
+        return True
 
     # Rates.
 
-    def _window(self) -> tuple[_Sample, _Sample] | None:
+    def _window(self) -> tuple[Sample, Sample] | None:
         """Return the two overviews between which rates are computed."""
         if len(self._samples) < 2:  # noqa: PLR2004 - a rate needs two
             return None

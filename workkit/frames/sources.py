@@ -9,6 +9,8 @@ from typing import TypeAlias, TypeGuard
 from workkit.admin.reader import Reader
 from workkit.errors import InvalidOption
 from workkit.frames.files import FORMATS
+from workkit.frames.recorded import is_recorded
+from workkit.recording import Recording
 from workkit.snapshot import Snapshot
 
 __all__ = ["Source", "as_reader", "is_archive", "is_exported", "reader_of"]
@@ -40,12 +42,18 @@ def reader_of(source: object) -> Reader | None:
     return as_reader(source)
 
 
-def as_reader(source: Source) -> Reader:
+def as_reader(source: Source | Recording) -> Reader:
     """Return a reader. A path is opened as a snapshot.
 
     Raises:
-        InvalidOption: The source is neither, or it is an archive.
+        InvalidOption: The source is neither, or it is an archive or a recording.
     """
+    if isinstance(source, Recording) or is_recorded(source):
+        name = source.name if isinstance(source, Recording) else source
+        raise InvalidOption(
+            f"{name} is a recording, which has many times: give Recording(path).moment(at_s); "
+            "only the frame of queues takes a recording"
+        )
     if not isinstance(source, (str, os.PathLike)):
         return source
     if is_archive(source):

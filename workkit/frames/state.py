@@ -6,19 +6,41 @@ from typing import Any
 
 from workkit.admin.reader import Reader
 from workkit.core.records import WorkerObservation
+from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
+from workkit.frames.recorded import is_recorded, queues_over_time
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader
+from workkit.frames.times import Time
+from workkit.recording import Recording
 
 __all__ = ["queues", "state_table", "workers"]
 
 
-def queues(source: Source) -> Any:
+def queues(
+    source: Source | Recording,
+    *,
+    since: Time | None = None,
+    until: Time | None = None,
+    every: str | float = "1m",
+) -> Any:
     """Return all queues that were ever used, by name, with the columns of `schema("queues")`.
 
     Args:
-        source: A `Client`, or a snapshot or its path.
+        source: A `Client`, or a snapshot or its path. Of a recording or its path, the frame has the
+            queues at many times, with one more column, ``at``.
+        since: Of a recording: only from this time on, such as "2h" before its end.
+        until: Of a recording: only up to this time.
+        every: Of a recording: the time between two readings; 0 for each one that there is.
+
+    Raises:
+        InvalidOption: `since` or `until` was given, but the source has one time only; or an option
+            is not valid.
     """
+    if is_recorded(source):
+        return queues_over_time(source, since, until, every)
+    if since is not None or until is not None:
+        raise InvalidOption("since and until need a recording; other sources have one time only")
     return to_frame(state_table(as_reader(source), "queues"), "queues")
 
 

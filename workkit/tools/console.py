@@ -10,6 +10,7 @@ from workkit.errors import MissingExtra
 
 if TYPE_CHECKING:
     from workkit.admin.reader import Reader
+    from workkit.recording import Recording
 
 __all__ = ["console_fits", "open_console", "terminal_draws"]
 
@@ -33,11 +34,19 @@ def terminal_draws() -> bool:
     return os.environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}
 
 
-def open_console(reader: Reader, **options: Any) -> None:
+def open_console(
+    reader: Reader,
+    *,
+    recording: Recording | None = None,
+    at_s: float | None = None,
+    **options: Any,
+) -> None:
     """Open the console on the terminal, and return when the user leaves it.
 
     Args:
         reader: Its source of data; the console offers actions if the reader has them.
+        recording: The recording that `reader` is a moment of, so that the user can go elsewhere.
+        at_s: The time of that moment, epoch seconds.
         **options: See `workkit_tui.Settings`.
 
     Raises:
@@ -65,6 +74,8 @@ def open_console(reader: Reader, **options: Any) -> None:
         actions=getattr(reader, "actions", None),
         pause=pause if hasattr(reader, "pause") else None,
         settings=Settings(by=who_am_i(), **options),
+        recording=recording,
+        at_s=at_s,
     )
     app.run()
     if app.return_code:

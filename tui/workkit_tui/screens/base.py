@@ -21,6 +21,7 @@ from workkit_tui.protocols import ConsoleApp
 from workkit_tui.themes import color
 from workkit_tui.widgets.bars import Banner, Footer, Status, TabBar
 from workkit_tui.widgets.prompt import Prompt
+from workkit_tui.widgets.strip import TimeStrip
 from workkit_tui.widgets.table import Table
 from workkit_tui.widgets.words import Words
 
@@ -70,6 +71,7 @@ class ConsoleScreen(Screen[None]):
         """Put the bars around the body."""
         yield Status()
         yield TabBar()
+        yield TimeStrip()
         yield Banner()
         with Vertical(classes="body"):
             yield Words("", classes="heading", id="heading")
@@ -86,6 +88,7 @@ class ConsoleScreen(Screen[None]):
         bar = self.query_one(TabBar)
         bar.tabs, bar.current = tuple(self.console.tabs), self.TAB
         self.query_one(Banner).display = False
+        self.query_one(TimeStrip).display = False
         self.query_one(Footer).keys = tuple(
             key for key in self.all_keys() if not (key.acts and self._may_never_act)
         )
@@ -137,6 +140,8 @@ class ConsoleScreen(Screen[None]):
         left = Text("workkit ", "bold")
         if console.settings.read_only:
             left.append("read-only ", f"not bold {self._color('warning')}")
+        if console.past is not None:
+            left.append("past of ", f"not bold {self._color('warning')}")
         left.append(clean(console.reader.label), f"not bold {self._color('primary')}")
         right = Text()
         if console.view is not None:
@@ -149,6 +154,9 @@ class ConsoleScreen(Screen[None]):
         status = self.query_one(Status)
         if status.left != left or status.right != right:
             status.left, status.right = left, right
+        past = console.past
+        self.query_one(TimeStrip).view = past.strip if past is not None else None
+        self.query_one(Footer).note = "[ ] { } step · z play · : time" if past is not None else ""
         banner = self.query_one(Banner)
         trouble = clean(console.trouble)
         banner.text = f"{words[0].upper()}{words[1:]} · {trouble}" if trouble else ""

@@ -81,7 +81,7 @@ class ErrorsScreen(ListScreen):
         self._walking: Event | None = None
         self._seen = self._total = 0
         #: How large the sets were when they were counted, and whether that has changed since.
-        self._sizes = (-1, -1)
+        self._sizes: tuple[float, ...] = ()
         self._changed = False
         self._told = Text()
         self._counted_s = self._now_s = 0.0
@@ -108,12 +108,17 @@ class ErrorsScreen(ListScreen):
     def show(self, view: View) -> None:
         """Count once, and again when the sets have changed and a count is cheap."""
         self._now_s = view.seen.taken_at
-        sizes = (view.seen.dead, view.seen.retry)
+        sizes = self._sizes_of(view)
         self._changed = sizes != self._sizes
-        cheap = sum(sizes) <= _CHEAP and self._walking is None
+        cheap = (sum(sizes[:2]) <= _CHEAP or sizes[2] > 0) and self._walking is None
         if self._counted_s == 0 or (cheap and self._changed):
             self.action_again()
         self._redraw()
+
+    def _sizes_of(self, view: View) -> tuple[float, ...]:
+        """Return what has to be equal for a count to hold; of a recording, also the time."""
+        moment_s = view.seen.taken_at if self.console.past is not None else 0.0
+        return view.seen.dead, view.seen.retry, moment_s
 
     # Counting.
 
@@ -124,7 +129,7 @@ class ErrorsScreen(ListScreen):
         self._counted_s = self._now_s or 1.0
         view = self.console.view
         if view is not None:
-            self._sizes, self._changed = (view.seen.dead, view.seen.retry), False
+            self._sizes, self._changed = self._sizes_of(view), False
         query = self._query
         self.run_worker(lambda: self._count(query, stop), thread=True, group="walk", exclusive=True)
 
@@ -173,11 +178,14 @@ class ErrorsScreen(ListScreen):
         self._tell()
         jobs = sum(group.count for group in self._groups)
         busy = self._walking is not None
+        past = self.console.past is not None and not busy and not self._query
+        lacking = max(int(sum(self._sizes[:2])) - jobs, 0) if past else 0
         old = f" · counted {ago(self._counted_s, self._now_s)} ago; c counts again"
         self.head(
             (f"{counted(len(self._groups), 'kind')} of failure in ", "secondary"),
             (counted(jobs, "job"), "secondary"),
             (f" · {count(self._seen)} of {count(self._total)} read" if busy else "", "warning"),
+            (f" · {count(lacking)} more jobs were not recorded" if lacking else "", "warning"),
             (old if self._changed and not busy else "", "warning"),
             (f" · /{clean(self._query.text)}" if self._query else "", "primary"),
         )

@@ -264,6 +264,8 @@ class JobScreen(ConsoleScreen):
             said = (
                 "no execution has ended yet, or history has lost it"
                 if running
+                else "a recording has only the failures of the minutes before"
+                if self.console.past is not None
                 else "history has no execution: it has not run, ran on a Go pool, or ran long ago"
             )
             return Text(said, self._color("secondary"))

@@ -79,7 +79,7 @@ class JobsScreen(ListScreen):
         self._walking: Event | None = None
         #: The visible rows, for the thread that reads them.
         self._sight = (0, 50)
-        self.now_s = 0.0
+        self.now_s = self._walked_s = 0.0
 
     # For subclasses.
 
@@ -133,6 +133,8 @@ class JobsScreen(ListScreen):
     def show(self, view: View) -> None:
         """Draw the pages; the cursor stays on its job if the job is still visible."""
         self.now_s = view.seen.taken_at
+        if self._query and self._walked_s != self._moment_s:
+            self._start_walk()  # another time of a recording has other jobs
         at, here = self.table.cursor, self.rows.get(self.table.cursor)
         for number, page in view.gathered or []:
             self._pages.put(number, page)
@@ -219,8 +221,14 @@ class JobsScreen(ListScreen):
             self._redraw()
             self.console.action_refresh_now()
 
+    @property
+    def _moment_s(self) -> float:
+        """The time of a recording, epoch seconds; 0 in the present."""
+        return self.now_s if self.console.past is not None else 0.0
+
     def _start_walk(self) -> None:
         self._matches = Matches()
+        self._walked_s = self._moment_s
         stop = self._walking = Event()
         self._redraw()
         self.run_worker(

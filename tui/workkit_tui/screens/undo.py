@@ -10,6 +10,7 @@ from workkit.admin.actions import Operation
 from workkit.admin.reader import Reader
 from workkit.core.records import Overview
 from workkit.core.text import age, clean, counted
+from workkit.recording import Moment
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, count
@@ -56,8 +57,10 @@ class UndoScreen(ListScreen):
 
     def gather(self, reader: Reader, seen: Overview) -> list[Operation]:
         """Read the operations that can be undone."""
-        del reader, seen
+        del seen
         actions = self.console.actions
+        if isinstance(reader, Moment):
+            return reader.operations()
         return actions.operations() if actions is not None else []
 
     def show(self, view: View) -> None:

@@ -47,6 +47,9 @@ _COMMANDS: Final = {
         "cli.commands.export", "export", "Write history, jobs, errors or acts to a file."
     ),
     "snapshot": _Command("cli.commands.snapshot", "snapshot", "Write a whole namespace to a file."),
+    "record": _Command(
+        "cli.commands.record", "record", "Record what the console shows, to look at it later."
+    ),
     "retry": _Command("cli.commands.mend", "retry", "Put dead jobs back into their queues."),
     "delete": _Command("cli.commands.mend", "delete", "Delete waiting or dead jobs."),
     "edit": _Command("cli.commands.edit", "edit", "Change the args of a dead or waiting job."),

@@ -70,8 +70,13 @@ def _counts(seen: Overview) -> dict[str, int]:
 
 
 def _troubles(reader: Reader, seen: Overview) -> list[str]:
-    trends = Trends()
-    trends.add(seen, reader.recent_history())
+    from workkit.recording import Moment
+
+    if isinstance(reader, Moment):
+        trends = reader.trends
+    else:
+        trends = Trends()
+        trends.add(seen, reader.recent_history())
     return [concern.text for concern in concerns(seen, trends, takers(seen))]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,10 +11,12 @@ from workkit.core.text import age, counted
 from workkit.tools.cli.common.nothing import explain
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
 from workkit.tools.cli.common.output import TableColumn, note, print_records, print_table
+from workkit.tools.cli.common.recorded import reader_or_moment, recording_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workkit.admin.reader import Reader
     from workkit.core.records import Queue, WorkerObservation, WorkerPoolHeartbeat
 
 __all__ = ["pools", "queues"]
@@ -51,26 +52,28 @@ _WORKERS: Final = (
     epilog=examples(
         "workkit queues",
         "workkit queues --namespace billing",
+        "workkit queues --recording night.wkr --at 03:12",
         "workkit queues --json | jq -r '.[] | select(.paused) | .job_name'",
     )
 )
+@recording_options
 @server_options
 @json_option
-def queues(server: Server, *, as_json: bool) -> None:
+def queues(server: Server, *, recording: str | None, at: str | None, as_json: bool) -> None:
     """Show all queues of the namespace, also empty ones.
 
     OLDEST is the waiting time of the job that runs next. RUNNING is the number of jobs that pools
     hold. LIMIT is how many jobs may run at once. A "broken" queue has a key of a wrong type, so its
     jobs do not run.
     """
-    with closing(server.client()) as client:
-        found = client.queues()
+    with reader_or_moment(server, recording, at) as reader:
+        found = reader.queues()
         if as_json:
             print_records(found)
         else:
             print_table(_QUEUES, [_queue_row(queue) for queue in found])
         if not found:
-            explain(server, client, "this namespace has no queues yet")
+            _explain(server, reader, "this namespace has no queues yet")
 
 
 def _queue_row(queue: Queue) -> Sequence[str]:
@@ -92,28 +95,47 @@ def _queue_row(queue: Queue) -> Sequence[str]:
     )
 )
 @click.option("--workers", is_flag=True, help="Show the workers and their jobs instead.")
+@recording_options
 @server_options
 @json_option
-def pools(server: Server, *, workers: bool, as_json: bool) -> None:
+def pools(
+    server: Server, *, workers: bool, recording: str | None, at: str | None, as_json: bool
+) -> None:
     """Show the pools that process jobs, or the jobs that their workers run.
 
     BEAT is the age of the last heartbeat, by the clock of this machine. A pool sends one every few
     seconds. For Go pools, BUSY is unknown.
     """
-    with closing(server.client()) as client:
+    with reader_or_moment(server, recording, at) as reader:
         found: Sequence[object]
         if workers:
-            found = observations = client.worker_observations()
+            found = observations = reader.worker_observations()
         else:
-            found = heartbeats = client.worker_pool_heartbeats()
+            found = heartbeats = reader.worker_pool_heartbeats()
         if as_json:
             print_records(found)
         elif workers:
-            _print_workers(observations)
+            _print_workers(observations, _now_s(reader))
         else:
-            print_table(_POOLS, [_pool_row(pool, now_s()) for pool in heartbeats])
+            now = _now_s(reader)
+            print_table(_POOLS, [_pool_row(pool, now) for pool in heartbeats])
         if not found:
-            explain(server, client, "no pool is running")
+            _explain(server, reader, "no pool is running")
+
+
+def _explain(server: Server, reader: Reader, what: str) -> None:
+    """Say why there is nothing to show: of a server, also whether its namespace is empty."""
+    from workkit.client import Client
+
+    if isinstance(reader, Client):
+        explain(server, reader, what)
+    else:
+        note(what)
+
+
+def _now_s(reader: Reader) -> int:
+    """Return the time for computing ages: of this machine, or of the recording."""
+    return now_s() if reader.live else int(reader.now_s())
 
 
 def _pool_row(pool: WorkerPoolHeartbeat, now: int) -> Sequence[str]:
@@ -128,8 +150,7 @@ def _pool_row(pool: WorkerPoolHeartbeat, now: int) -> Sequence[str]:
     )
 
 
-def _print_workers(observations: Sequence[WorkerObservation]) -> None:
-    now = now_s()
+def _print_workers(observations: Sequence[WorkerObservation], now: int) -> None:
     busy = [worker for worker in observations if worker.is_busy]
     print_table(_WORKERS, [_worker_row(worker, now) for worker in busy])
     if observations:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from workkit.core.text import clean
+from workkit.core.text import clean, read_span
 from workkit.errors import MissingExtra
 from workkit.tools.cli.common import exits
-from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+from workkit.tools.cli.common.options import (
+    Server,
+    examples,
+    json_option,
+    mask_options,
+    server_options,
+)
+from workkit.tools.cli.common.recorded import moment_at, recorded_moment, recording_options
 from workkit.tools.cli.common.values import to_interval, to_users
 
 if TYPE_CHECKING:
@@ -23,6 +31,19 @@ __all__ = ["serve_console", "top"]
 
 _PORT: Final = 8_000
 _HIGHEST_PORT: Final = 65_535
+#: The longest time that a console remembers, seconds.
+_LOOK_BACK_S: Final = 86_400.0
+
+
+def _to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    if value == "none":
+        return 0.0
+    span = read_span(value.strip())
+    if span is None or not 0 < span[0] <= _LOOK_BACK_S:
+        raise click.BadParameter(
+            f"{value!r} is not a span of time up to 24h; write 1h, or none to remember nothing"
+        )
+    return span[0]
 
 
 @click.command(
@@ -33,6 +54,7 @@ _HIGHEST_PORT: Final = 65_535
         "workkit top --json | jq .counts",
         "workkit top --mask-also '*passport*'",
         "workkit top --snapshot night.wks",
+        "workkit top --recording night.wkr --at 03:12",
         "workkit top --serve",
     )
 )
@@ -43,6 +65,7 @@ _HIGHEST_PORT: Final = 65_535
     metavar="FILE",
     help="Show a file of `workkit snapshot` instead of a server.",
 )
+@recording_options
 @click.option("--read-only", is_flag=True, help="Refuse all changes.")
 @click.option(
     "--refresh",
@@ -54,19 +77,15 @@ _HIGHEST_PORT: Final = 65_535
     metavar="SECONDS",
     help="How often to read while jobs run.",
 )
+@mask_options
 @click.option(
-    "--mask",
-    "masks",
-    multiple=True,
-    metavar="PATTERN",
-    help="Hide values whose names match, instead of those that look like secrets; repeatable.",
-)
-@click.option(
-    "--mask-also",
-    "masks_also",
-    multiple=True,
-    metavar="PATTERN",
-    help="Also hide values whose names match, not only those that look like secrets; repeatable.",
+    "--look-back",
+    "look_back_s",
+    default="1h",
+    show_default=True,
+    callback=_to_look_back,
+    metavar="SPAN",
+    help="How far [ can go back in time, at most 24h; none to remember nothing.",
 )
 @click.option(
     "--theme",
@@ -115,10 +134,13 @@ def top(
     server: Server,
     *,
     snapshot: str | None,
+    recording: str | None,
+    at: str | None,
     read_only: bool,
     refresh_s: float,
     masks: tuple[str, ...],
     masks_also: tuple[str, ...],
+    look_back_s: float,
     theme: str,
     once: bool,
     as_json: bool,
@@ -135,20 +157,20 @@ def top(
     needs the token in the printed address. If other machines can reach the address, --read-only, a
     --token of your own or a --user is required.
     """
+    _check_sources(snapshot, recording, at, serve=serve)
     if once or as_json:
         from workkit.tools.cli.commands.glance import print_glance
 
-        with _reader(server, snapshot) as reader:
+        with _reader(server, snapshot, recording, at) as reader:
             print_glance(reader, as_json=as_json)
         return
     options: dict[str, Any] = {"read_only": read_only, "refresh_s": refresh_s, "theme": theme}
+    options["look_back_s"] = look_back_s
     if masks:
         options["masks"] = masks
     if masks_also:
         options["masks_also"] = masks_also
     if serve:
-        if snapshot:
-            raise click.UsageError("--serve shows a server; open the snapshot on a terminal")
         serve_console(server, options, host, port, token, public_url, users)
         return
     in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
@@ -161,15 +183,36 @@ def top(
         raise click.UsageError(
             f"a terminal with TERM={term} cannot draw the console; --once prints an overview"
         )
-    with _reader(server, snapshot) as reader:
+    if recording is not None:
+        from workkit.recording import Recording
+
+        with closing(Recording(recording)) as recorded:
+            start = moment_at(recorded, at)
+            open_console(start, recording=recorded, at_s=start.at_s, **options)
+        return
+    with _reader(server, snapshot, None, None) as reader:
         reader.overview()  # reports a wrong address in the shell, not on a screen that closes
         open_console(reader, **options)
 
 
-def _reader(server: Server, snapshot: str | None) -> AbstractContextManager[Reader]:
-    """Open a server, or the file of a snapshot."""
-    from contextlib import closing
+def _check_sources(
+    snapshot: str | None, recording: str | None, at: str | None, *, serve: bool
+) -> None:
+    """Refuse options that exclude each other."""
+    if snapshot is not None and recording is not None:
+        raise click.UsageError("--snapshot and --recording exclude each other; give one of them")
+    if at is not None and recording is None:
+        raise click.UsageError("--at is a time of a recording; name its file by --recording")
+    if serve and (snapshot or recording):
+        raise click.UsageError("--serve shows a server; open the file on a terminal")
 
+
+def _reader(
+    server: Server, snapshot: str | None, recording: str | None, at: str | None
+) -> AbstractContextManager[Reader]:
+    """Open a server, or the file of a snapshot or a recording."""
+    if recording is not None:
+        return recorded_moment(recording, at)
     if snapshot is None:
         return closing(server.client())
     from workkit.snapshot import Snapshot

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +16,7 @@ from workkit.errors import ServerError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import Server, examples, server_options
 from workkit.tools.cli.common.output import note
+from workkit.tools.cli.common.stopping import stopped_by_signals
 from workkit.tools.cli.common.telling import (
     Program,
     Teller,
@@ -151,7 +149,7 @@ def watch(
             found = _look_once(lookout, notices, out)
             teller.close(None)
             click.get_current_context().exit(exits.NOT_FOUND if found else 0)
-        with _stopped_by_signals() as stopped_within:
+        with stopped_by_signals() as stopped_within:
             _follow(lookout, notices, out, lambda: stopped_within(every_s))
         teller.close(_LAST_WORDS_S)
 
@@ -197,35 +195,6 @@ def _warn_of_unknown(conditions: list[str]) -> None:
 
 def _now() -> Instant:
     return SystemClock().read()
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[Callable[[float], bool]]:
-    """Give a function that waits some seconds, and tells whether SIGTERM or SIGINT has come.
-
-    A handler may interrupt code that holds a lock, so it only writes to a pipe. A second signal
-    ends the process at once.
-    """
-    reads, writes = os.pipe()
-    before: dict[int, Any] = {}
-
-    def on_signal(*_: object) -> None:
-        os.write(writes, b".")
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
-
-    def stopped_within(seconds: float) -> bool:
-        return bool(select.select([reads], [], [], seconds)[0])
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, on_signal)
-    try:
-        yield stopped_within
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        os.close(reads)
-        os.close(writes)
 
 
 class _Out:

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from workkit.client import Client
     from workkit.enqueuer import Enqueuer
 
-__all__ = ["Server", "examples", "json_option", "namespace_option", "now_s", "server_options"]
+__all__ = [
+    "Server",
+    "examples",
+    "json_option",
+    "mask_options",
+    "namespace_option",
+    "now_s",
+    "server_options",
+]
 
 R = TypeVar("R")
 
@@ -89,6 +97,25 @@ def namespace_option(meaning: str) -> Callable[[Callable[..., R]], Callable[...,
 def json_option(command: Callable[..., R]) -> Callable[..., R]:
     """Add --json to a command, which gets it as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+
+
+def mask_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add --mask and --mask-also to a command, which gets them as `masks` and `masks_also`."""
+    add_also = click.option(
+        "--mask-also",
+        "masks_also",
+        multiple=True,
+        metavar="PATTERN",
+        help="Also hide values whose names match, not only those that look like secrets; "
+        "repeatable.",
+    )
+    return click.option(
+        "--mask",
+        "masks",
+        multiple=True,
+        metavar="PATTERN",
+        help="Hide values whose names match, instead of those that look like secrets; repeatable.",
+    )(add_also(command))
 
 
 def examples(*lines: str) -> str:

@@ -1,0 +1,230 @@
+"""The details behind an overview, as far as they are recorded: workers, jobs, cron entries, acts.
+
+A place can hold millions of jobs, so only one end of it is recorded: the jobs that are due first,
+the newest dead ones, and the jobs of a queue that run next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgspec
+
+from workkit.admin.actions.outcomes import Operation
+from workkit.admin.reader import Reader
+from workkit.admin.steps.walk import WaitingJob
+from workkit.core.masks import Masks
+from workkit.core.records import (
+    CronEntry,
+    Kind,
+    Overview,
+    Page,
+    Place,
+    WorkerObservation,
+)
+from workkit.recording.deltas import State, key, name_of, packable
+
+__all__ = ["Details", "PlacePart", "details_of", "details_state", "masked_job", "read_details"]
+
+#: How many jobs of a set, how many queues, how many of their jobs and how many workers are
+#: recorded at most.
+SET_JOBS: Final = 200
+QUEUES: Final = 10
+QUEUE_JOBS: Final = 20
+WORKERS: Final = 1_000
+ACTS: Final = 100
+_CRON: Final = 1_000
+#: Longer payloads are recorded without their args, and longer texts are cut.
+_JOB_BYTES: Final = 4_096
+_TEXT_CHARS: Final = 1_000
+_SETS: Final[tuple[Kind, ...]] = ("scheduled", "retry", "dead")
+_WORKERS: Final = key("W")
+
+
+@dataclass(frozen=True, slots=True)
+class PlacePart:
+    """The recorded jobs of a place.
+
+    Attributes:
+        total: How many jobs the place had.
+        jobs: Payload and score (or position, in a queue), from the recorded end on.
+        from_top: Whether the recorded end is that of the highest scores.
+    """
+
+    total: int
+    jobs: Sequence[tuple[bytes, int]]
+    from_top: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The details at one time.
+
+    Attributes:
+        at_s: When they were read, epoch seconds.
+        workers: Busy workers.
+        asked: How many workers were asked.
+        places: The recorded parts of places.
+        cron: Cron entries.
+        operations: Acts that can be undone.
+    """
+
+    at_s: float
+    workers: Sequence[WorkerObservation] = ()
+    asked: int = 0
+    places: Mapping[Place, PlacePart] = field(default_factory=dict)
+    cron: Sequence[CronEntry] = ()
+    operations: Sequence[Operation] = ()
+
+
+def read_details(reader: Reader, seen: Overview) -> Details:
+    """Read the details in a bounded number of round trips.
+
+    Args:
+        reader: Reads the namespace.
+        seen: An overview that was read just now.
+
+    Raises:
+        ServerError: The server does not answer, or refuses.
+    """
+    wanted = list(_workers(seen))[:WORKERS]
+    observed = reader.worker_observations(wanted) if wanted else []
+    places = {}
+    for kind in _SETS:
+        page: Page[WaitingJob] = Page([], 0)
+        place = Place(kind)
+        if seen.size(place):
+            page = reader.jobs(place, 0, SET_JOBS, reverse=kind == "dead")
+        places[place] = _part(page, from_top=kind == "dead")
+    deep = sorted(
+        (queue for queue in seen.queues if queue.count and not queue.broken),
+        key=lambda queue: (-queue.count, queue.job_name),
+    )
+    for queue in deep[:QUEUES]:
+        place = Place("queued", queue.job_name)
+        places[place] = _part(reader.jobs(place, 0, QUEUE_JOBS), from_top=False)
+    actions = getattr(reader, "actions", None)
+    operations: list[Operation] = actions.operations() if actions is not None else []
+    return Details(
+        seen.taken_at, [each for each in observed if each.is_busy], len(wanted), places,
+        reader.cron()[:_CRON], operations[:ACTS],
+    )  # fmt: skip
+
+
+def _workers(seen: Overview) -> Iterator[str]:
+    """Yield the workers of pools that run something, or of which that is unknown."""
+    for pool in seen.pools:
+        if pool.totals.get("busy", 1):
+            yield from pool.worker_ids
+
+
+def _part(page: Page[WaitingJob], *, from_top: bool) -> PlacePart:
+    jobs = [(placed.job.raw, placed.at or 0) for placed in page.jobs]
+    return PlacePart(page.total, jobs, from_top)
+
+
+# As a state.
+
+
+def details_state(details: Details, masks: Masks) -> State:
+    """Write details as a state, without secrets."""
+    state: State = {_WORKERS: [details.asked]}
+    for worker in details.workers:
+        state[key("w", worker.worker_id)] = packable(_worker(worker, masks))
+    for place, part in details.places.items():
+        state[key("n", place.kind, place.queue)] = [part.total, part.from_top]
+        equal: Counter[int] = Counter()
+        for raw, score in part.jobs:
+            payload, copy = masked_job(raw, masks), 0
+            while (name := key("j", place.kind, place.queue, payload, copy)) in state:
+                copy += 1
+            # Jobs of the same score keep their order, also where masks change their bytes.
+            state[name] = packable([score, equal[score]])
+            equal[score] += 1
+    for entry in details.cron:
+        state[key("c", entry.job_name, entry.spec)] = packable(msgspec.to_builtins(entry))
+    for operation in details.operations:
+        hidden = replace(operation, query=masks.text(operation.query)[:_TEXT_CHARS])
+        state[key("o", operation.operation_id)] = packable(msgspec.to_builtins(hidden))
+    return state
+
+
+def _worker(worker: WorkerObservation, masks: Masks) -> list[Any]:
+    args: Any = None
+    try:
+        args = json.loads(worker.args_json or "null")
+        hidden = worker.args_json if masks.hide(args) == args else json.dumps(masks.hide(args))
+    except (ValueError, RecursionError):
+        hidden = json.dumps(masks.text(worker.args_json[:_TEXT_CHARS]))
+    if len(hidden) > _JOB_BYTES:
+        hidden = json.dumps({"not recorded": f"{len(hidden):,} characters of args"})
+    checkin = masks.text(worker.checkin, args)[:_TEXT_CHARS]
+    return [
+        worker.job_name, worker.job_id, worker.started_at, hidden, checkin, worker.checkin_at
+    ]  # fmt: skip
+
+
+def masked_job(raw: bytes, masks: Masks) -> bytes:
+    """Return a job's payload without secrets; a payload that is no job is left out."""
+    try:
+        fields = json.loads(raw)
+        args = fields["args"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return b"%d bytes that are not a job were not recorded" % len(raw)
+    hidden = dict(fields)
+    if len(raw) > _JOB_BYTES:
+        hidden["args"] = {"not recorded": f"a payload of {len(raw):,} bytes"}
+    else:
+        hidden["args"] = masks.hide(args)
+    for name in ("err", "unique_key"):
+        if isinstance(text := fields.get(name), str):
+            hidden[name] = masks.text(text[:_JOB_BYTES], args)
+    if hidden == fields:
+        return raw
+    return json.dumps(hidden, separators=(",", ":")).encode()
+
+
+def details_of(at_ms: int, state: Mapping[bytes, Any]) -> Details:
+    """Read details from a state.
+
+    Raises:
+        ValueError: The state is damaged.
+    """
+    workers, cron, operations = [], [], []
+    totals: dict[Place, tuple[int, bool]] = {}
+    jobs: dict[Place, list[tuple[bytes, list[int]]]] = {}
+    for written, value in state.items():
+        kind, *rest = name_of(written)
+        if kind == "j":
+            jobs.setdefault(Place(rest[0], rest[1]), []).append((rest[2], value))
+        elif kind == "n":
+            totals[Place(rest[0], rest[1])] = value[0], bool(value[1])
+        elif kind == "w":
+            name, job_id, started_at, args, checkin, checkin_at = value
+            workers.append(
+                WorkerObservation(
+                    rest[0], True, name, job_id, started_at, args, checkin, checkin_at
+                )
+            )
+        elif kind == "c":
+            cron.append(msgspec.convert(value, CronEntry))
+        elif kind == "o":
+            operations.append(msgspec.convert(value, Operation))
+    places = {
+        place: PlacePart(total, _ordered(jobs.get(place, ()), from_top=from_top), from_top)
+        for place, (total, from_top) in totals.items()
+    }
+    cron.sort(key=lambda entry: (entry.job_name, entry.spec))
+    operations.sort(key=lambda each: (-each.at, each.operation_id))
+    return Details(at_ms / 1_000, workers, state[_WORKERS][0], places, cron, operations)
+
+
+def _ordered(jobs: Iterable[tuple[bytes, list[int]]], *, from_top: bool) -> list[tuple[bytes, int]]:
+    """Return jobs as they were read: by score, and then as they stood."""
+    sign = -1 if from_top else 1
+    ordered = sorted(jobs, key=lambda job: (sign * job[1][0], job[1][1]))
+    return [(raw, value[0]) for raw, value in ordered]

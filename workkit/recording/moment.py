@@ -1,0 +1,267 @@
+"""A namespace as it was at one time of a recording."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from workkit.admin.actions.outcomes import Operation
+from workkit.admin.explain import Circumstances
+from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord
+from workkit.admin.steps.walk import WaitingJob, record
+from workkit.admin.trends import Trends
+from workkit.core.history import PackedHistory
+from workkit.core.job import Job
+from workkit.core.options import check_whole
+from workkit.core.records import (
+    Batch,
+    CronEntry,
+    DeadJob,
+    Found,
+    Overview,
+    Page,
+    Place,
+    Placed,
+    Queue,
+    QueuedJob,
+    RetryJob,
+    ScheduledJob,
+    WorkerObservation,
+    WorkerPoolHeartbeat,
+    check_place,
+)
+from workkit.recording.details import Details
+
+__all__ = ["NOT_RECORDED", "Moment"]
+
+_MOST: Final = 10**14
+_MOST_AT_ONCE: Final = 10_000
+#: Why a job of a moment has no fields.
+NOT_RECORDED: Final = "this job was not recorded"
+_GONE: Final = Job("", "", 0, None, raw=b"", undecodable=NOT_RECORDED)
+
+
+class Moment:
+    """A namespace as it was at one time. Implements `Reader`. Threads may share it.
+
+    A recording has every overview, but only parts of the rest: busy workers, the jobs at one end of
+    each place, cron entries, acts, and failures. In place of other jobs there is one whose
+    `undecodable` says that it was not recorded.
+
+    Attributes:
+        at_s: The time that was asked for, epoch seconds.
+        trends: Rates and recent executions up to then.
+        details_at_s: When workers, jobs and the rest were read; None if they were not.
+        gap: The last reading before and the next one after a time that was not recorded (None if
+            there is none after it); None if this time was recorded.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        at_s: float,
+        seen: Overview,
+        trends: Trends,
+        details: Details | None,
+        gap: tuple[float, float | None] | None,
+    ) -> None:
+        self.at_s = at_s
+        self.trends = trends
+        self.gap = gap
+        self.details_at_s = details.at_s if details is not None else None
+        self._label = label
+        self._seen = seen
+        self._details = details or Details(seen.taken_at)
+
+    @property
+    def label(self) -> str:
+        """The source's name, and the file."""
+        return self._label
+
+    @property
+    def live(self) -> bool:
+        """False: the past does not change."""
+        return False
+
+    def now_s(self) -> float:
+        """Return when the overview was read, epoch seconds."""
+        return self._seen.taken_at
+
+    def overview(self) -> Overview:
+        """Return queues, pools and sizes."""
+        return self._seen
+
+    def watch(self) -> Moment:
+        """Return itself: the past does not change."""
+        return self
+
+    def close(self) -> None:
+        """Do nothing: the recording stays open."""
+
+    def queues(self) -> list[Queue]:
+        """Return all queues that were ever used, by name."""
+        return self._seen.queues
+
+    def worker_pool_heartbeats(self) -> list[WorkerPoolHeartbeat]:
+        """Return all registered pools, by id."""
+        return self._seen.pools
+
+    def worker_observations(
+        self, worker_ids: Sequence[str] | None = None
+    ) -> list[WorkerObservation]:
+        """Return the busy workers that were recorded, of `worker_ids` or all."""
+        workers = self._details.workers
+        if worker_ids is None:
+            return list(workers)
+        wanted = set(worker_ids)
+        return [found for found in workers if found.worker_id in wanted]
+
+    def cron(self) -> list[CronEntry]:
+        """Return the cron entries that pools had declared, by name and spec."""
+        return list(self._details.cron)
+
+    def operations(self) -> list[Operation]:
+        """Return the acts that could be undone, the newest first."""
+        return list(self._details.operations)
+
+    # Jobs.
+
+    def jobs(
+        self, place: Place, start: int = 0, count: int = 20, *, reverse: bool = False
+    ) -> Page[WaitingJob]:
+        """Return some jobs of a place; see `Reader.jobs`.
+
+        Raises:
+            InvalidOption: `start` or `count` is not a valid non-negative integer.
+        """
+        check_place(place)
+        check_whole("start", start, 0, _MOST)
+        check_whole("count", count, 0, _MOST_AT_ONCE)
+        part = self._details.places.get(place)
+        total = part.total if part is not None else self._seen.size(place)
+        known = self._recorded(place)
+        found: list[WaitingJob] = []
+        for rank in range(start, min(start + count, total)):
+            # The rank from the recorded end.
+            here = rank if part is not None and part.from_top == reverse else total - 1 - rank
+            found.append(known[here] if here < len(known) else self._missing(place, here))
+        return Page(found, total)
+
+    def _recorded(self, place: Place) -> list[WaitingJob]:
+        """Return the recorded jobs of a place, from the recorded end on."""
+        part = self._details.places.get(place)
+        jobs = part.jobs if part is not None else ()
+        if place.queue:
+            return [record(place, raw, at) for at, (raw, _) in enumerate(jobs)]
+        return [record(place, raw, score) for raw, score in jobs]
+
+    def _missing(self, place: Place, rank: int) -> WaitingJob:
+        if place.kind == "queued":
+            return QueuedJob(rank, _GONE)
+        at_s = int(self.now_s())
+        if place.kind == "dead":
+            return DeadJob(at_s, _GONE)
+        return RetryJob(at_s, _GONE) if place.kind == "retry" else ScheduledJob(at_s, _GONE)
+
+    def walk(
+        self, place: Place, *, reverse: bool = False, size: int = 1_000
+    ) -> Iterator[Batch[WaitingJob]]:
+        """Walk the recorded jobs of a place, batch by batch; see `Reader.walk`."""
+        check_place(place)
+        check_whole("size", size, 1, _MOST_AT_ONCE)
+        part, jobs = self._details.places.get(place), self._recorded(place)
+        if part is not None and part.from_top != reverse:
+            jobs.reverse()
+        total = self._seen.size(place) if part is None else part.total
+        for at in range(0, len(jobs), size):
+            batch = jobs[at : at + size]
+            yield Batch(batch, at + len(batch), total)
+
+    def find(self, job_id: str) -> Found | None:
+        """Find a job by its id, among those that were recorded."""
+        for worker in self._details.workers:
+            if worker.job_id == job_id:
+                return Found("running", _running(worker), pool_id=self._pool_of(worker.worker_id))
+        for place in self._details.places:
+            for placed in self._recorded(place):
+                if placed.job.id == job_id:
+                    return Found(placed.place, placed.job, placed.at)
+        return None
+
+    def _pool_of(self, worker_id: str) -> str:
+        pools = self._seen.pools
+        return next((p.worker_pool_id for p in pools if worker_id in p.worker_ids), "")
+
+    def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
+        """Return the facts that decided whether a job ran. Unique keys are not recorded."""
+        del seen  # a moment has only one overview
+        name = placed.job.name
+        held = Counter(
+            self._pool_of(worker.worker_id)
+            for worker in self._details.workers
+            if worker.job_name == name
+        )
+        return Circumstances(
+            self.now_s(),
+            next((queue for queue in self.queues() if queue.job_name == name), None),
+            dict(held),
+            self.worker_pool_heartbeats(),
+            ahead=getattr(placed, "position", None),
+        )
+
+    # History.
+
+    def history(
+        self,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        name: str | None = None,
+        outcome: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[HistoryRecord]:
+        """Walk the failures of the minutes before, the newest first; others are not recorded."""
+        query = HistoryQuery(since, until, name, outcome, limit)
+        found = 0
+        for each in self.trends.failures:
+            if limit is not None and found >= limit:
+                return
+            if (
+                (name is None or each.name == name)
+                and (outcome is None or each.outcome == outcome)
+                and each.finished_ms >= query.since_ms
+                and (until is None or each.finished_ms < until * 1_000)
+            ):
+                yield each
+                found += 1
+
+    def packed_history(
+        self, *, after: str = "", since: float | None = None
+    ) -> Iterator[Sequence[PackedHistory]]:
+        """Walk nothing: entries of history are not recorded."""
+        del after, since
+        yield from ()
+
+    def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
+        """Return nothing: a sample of all executions is not recorded; `trends` has its sums."""
+        del entries
+        return []
+
+    def job_history(self, job_id: str) -> list[HistoryRecord]:
+        """Return the failures of one job in the minutes before, the oldest first."""
+        return [found for found in self.trends.failures if found.job_id == job_id][::-1]
+
+    def history_extent(self) -> HistoryExtent:
+        """Return how many executions history had recorded; none of them is here."""
+        return HistoryExtent(self._seen.executions, 0)
+
+
+def _running(worker: WorkerObservation) -> Job:
+    """Return a running job, with the fields that its worker reports."""
+    try:
+        args = json.loads(worker.args_json or "null")
+    except ValueError:
+        args = None
+    return Job(worker.job_name, worker.job_id, 0, args if isinstance(args, dict) else None)
