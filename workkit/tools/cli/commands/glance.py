@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workkit.admin.reader import Reader
     from workkit.core.records import Overview
 
-__all__ = ["print_glance"]
+__all__ = ["print_glance", "troubles"]
 
 #: At most this many queues are listed: nobody reads more than a screen.
 _MOST: Final = 20
@@ -34,7 +34,7 @@ def print_glance(reader: Reader, *, as_json: bool) -> None:
     counts = _counts(seen)
     figures = [f"{number:,} {name}" for name, number in counts.items() if name != "pools"]
     click.echo("   ".join([*figures, counted(counts["pools"], "pool")]))
-    for line in _troubles(reader, seen):
+    for line in troubles(reader, seen):
         click.echo(click.style(f"! {line}", fg="yellow"))
     queues = [queue for queue in seen.queues if queue.count or queue.running or queue.paused]
     if queues:
@@ -69,7 +69,9 @@ def _counts(seen: Overview) -> dict[str, int]:
     }
 
 
-def _troubles(reader: Reader, seen: Overview) -> list[str]:
+def troubles(reader: Reader, seen: Overview | None = None) -> list[str]:
+    """Return what needs attention, worst first, one line each; `seen` spares a reading."""
+    seen = reader.overview() if seen is None else seen
     from workkit.recording import Moment
 
     if isinstance(reader, Moment):
@@ -85,7 +87,7 @@ def _document(reader: Reader, seen: Overview) -> dict[str, Any]:
         "label": reader.label,
         "taken_at": seen.taken_at,
         "counts": _counts(seen),
-        "attention": _troubles(reader, seen),
+        "attention": troubles(reader, seen),
         "queues": [asdict(queue) for queue in seen.queues],
         "pools": [asdict(pool) for pool in seen.pools],
         "next_scheduled_at": seen.next_scheduled_at,

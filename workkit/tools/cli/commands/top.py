@@ -51,6 +51,7 @@ def _to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> f
         "workkit top",
         "workkit top --read-only --refresh 5",
         "workkit top --once",
+        "workkit top --plain",
         "workkit top --json | jq .counts",
         "workkit top --mask-also '*passport*'",
         "workkit top --snapshot night.wks",
@@ -96,6 +97,11 @@ def _to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> f
     "workkit-colour-blind-light, or a theme of Textual. ^t shows the next.",
 )
 @click.option("--once", is_flag=True, help="Print an overview and exit.")
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="Read commands line by line and draw nothing, for screen readers and simple terminals.",
+)
 @json_option
 @click.option("--serve", is_flag=True, help="Serve the console to a browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: the address.")
@@ -143,6 +149,7 @@ def top(
     look_back_s: float,
     theme: str,
     once: bool,
+    plain: bool,
     as_json: bool,
     serve: bool,
     host: str,
@@ -157,12 +164,15 @@ def top(
     needs the token in the printed address. If other machines can reach the address, --read-only, a
     --token of your own or a --user is required.
     """
-    _check_sources(snapshot, recording, at, serve=serve)
+    _check_sources(snapshot, recording, at, serve=serve, plain=plain)
     if once or as_json:
         from workkit.tools.cli.commands.glance import print_glance
 
         with _reader(server, snapshot, recording, at) as reader:
             print_glance(reader, as_json=as_json)
+        return
+    if plain:
+        _run_plain(server, read_only=read_only)
         return
     options: dict[str, Any] = {"read_only": read_only, "refresh_s": refresh_s, "theme": theme}
     options["look_back_s"] = look_back_s
@@ -175,13 +185,15 @@ def top(
         return
     in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
     if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("the console needs a terminal; --once prints an overview")
+        raise click.UsageError(
+            "the console needs a terminal; --once prints an overview"
+        )
     from workkit.tools.console import open_console, terminal_draws
 
     if not in_browser and not terminal_draws():
         term = clean(os.environ.get("TERM", ""))
         raise click.UsageError(
-            f"a terminal with TERM={term} cannot draw the console; --once prints an overview"
+            f"a terminal with TERM={term} cannot draw the console; --plain reads commands"
         )
     if recording is not None:
         from workkit.recording import Recording
@@ -195,8 +207,20 @@ def top(
         open_console(reader, **options)
 
 
+def _run_plain(server: Server, *, read_only: bool) -> None:
+    """Read commands from standard input until it ends."""
+    from workkit.tools.cli.commands.plain import LineMode
+
+    context = click.get_current_context()
+    context.color = False
+    commands = context.find_root().command
+    assert isinstance(commands, click.Group)  # noqa: S101 - `workkit` itself
+    with closing(server.client()) as client:
+        LineMode(commands, server, client, read_only=read_only).run()
+
+
 def _check_sources(
-    snapshot: str | None, recording: str | None, at: str | None, *, serve: bool
+    snapshot: str | None, recording: str | None, at: str | None, *, serve: bool, plain: bool
 ) -> None:
     """Refuse options that exclude each other."""
     if snapshot is not None and recording is not None:
@@ -205,6 +229,8 @@ def _check_sources(
         raise click.UsageError("--at is a time of a recording; name its file by --recording")
     if serve and (snapshot or recording):
         raise click.UsageError("--serve shows a server; open the file on a terminal")
+    if plain and (snapshot or recording or serve):
+        raise click.UsageError("--plain works on a server, on a terminal; for a file, take --once")
 
 
 def _reader(
