@@ -234,9 +234,7 @@ def test_a_terminal_that_cannot_draw_gets_a_sentence_instead_of_a_screen(
     os.close(theirs)
     os.close(mine)
     assert done.returncode == 2
-    assert (
-        f"TERM={term} cannot draw the console; --plain reads commands" in done.stderr
-    )
+    assert f"TERM={term} cannot draw the console; --plain reads commands" in done.stderr
 
 
 def test_a_job_is_edited_in_the_editor_of_the_terminal(

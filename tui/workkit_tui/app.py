@@ -22,10 +22,11 @@ from workkit_tui.exporting import Exporter
 from workkit_tui.feed import Feed, View
 from workkit_tui.jumps import Jumps
 from workkit_tui.past import Past
+from workkit_tui.places import Places
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.help import HelpScreen
 from workkit_tui.settings import Settings
-from workkit_tui.tabs import TABS, Tab
+from workkit_tui.tabs import PLACES, TABS, Tab
 from workkit_tui.themes import THEMES
 from workkit_tui.travelling import TravellingApp
 
@@ -65,6 +66,8 @@ class Console(TravellingApp):
         clock: Tells the time.
         recording: The recording that `reader` is a moment of; None to show the present.
         at_s: The time of that moment, epoch seconds.
+        places: All namespaces, if there are several; to change to another one, it ends with its
+            index.
     """
 
     CSS_PATH = "console.tcss"
@@ -82,9 +85,13 @@ class Console(TravellingApp):
         clock: Clock | None = None,
         recording: Recording | None = None,
         at_s: float | None = None,
+        places: Places | None = None,
     ) -> None:
         super().__init__()
         self.reader = reader
+        self.places = places
+        #: The tabs, in their order.
+        self.tabs: Sequence[Tab] = TABS if places is None else (PLACES, *TABS)
         self.actions = actions
         self.pause_queue = pause
         self.settings = settings or Settings()
@@ -129,7 +136,7 @@ class Console(TravellingApp):
         for tab in self.tabs:
             self.install_screen(tab.screen(), tab.name)
             self.bind(tab.key, f"tab('{tab.name}')", description=tab.title, show=False)
-        self.push_screen(self.tabs[0].name)
+        self.push_screen(self.tabs[bool(self.places and self.places.chosen)].name)
         self.set_interval(_TICK_S, self._tick)
 
     def on_unmount(self) -> None:
@@ -143,11 +150,6 @@ class Console(TravellingApp):
         for tab in self.tabs:
             go = partial(self.action_tab, tab.name)
             yield SystemCommand(tab.title, f"Go to the tab (key {tab.key})", go)
-
-    @property
-    def tabs(self) -> Sequence[Tab]:
-        """The tabs, in their order."""
-        return TABS
 
     def tab_named(self, name: str) -> Tab:
         """Return a tab by its name."""

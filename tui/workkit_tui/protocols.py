@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from textual.screen import Screen
 
 from workkit.admin.reader import Reader
+from workkit.core.clock import Clock
 from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit_tui.feed import View
 from workkit_tui.past import Past
+from workkit_tui.places import Places
 from workkit_tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,8 +55,10 @@ class ConsoleApp(Protocol):
         masks: Hides secrets.
         view: The newest view; None before the first one.
         trouble: Why the last reading failed; "" if it did not.
+        clock: Tells the time.
     """
 
+    clock: Clock
     reader: Reader
     actions: Actions | None
     settings: Settings
@@ -70,6 +74,11 @@ class ConsoleApp(Protocol):
     @property
     def past(self) -> Past | None:
         """Where in the past the screen is; None in the present."""
+        ...
+
+    @property
+    def places(self) -> Places | None:
+        """The namespaces that the console looks at; None for a single one."""
         ...
 
     def go_to_time(self, text: str) -> None:

@@ -11,13 +11,14 @@ from workkit_tui.screens.cron import CronScreen
 from workkit_tui.screens.dead import DeadScreen
 from workkit_tui.screens.errors import ErrorsScreen
 from workkit_tui.screens.overview import OverviewScreen
+from workkit_tui.screens.places import PlacesScreen
 from workkit_tui.screens.queues import QueuesScreen
 from workkit_tui.screens.retry import RetryScreen
 from workkit_tui.screens.scheduled import ScheduledScreen
 from workkit_tui.screens.undo import UndoScreen
 from workkit_tui.screens.workers import WorkersScreen
 
-__all__ = ["TABS", "Tab"]
+__all__ = ["PLACES", "TABS", "Tab"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +51,6 @@ TABS: Final = (
     Tab("undo", "Undo", "9", UndoScreen),
     Tab("acts", "Acts", "0", ActsScreen),
 )
+
+#: The tab before all others, where the console looks at several namespaces.
+PLACES: Final = Tab("places", "Places", "P", PlacesScreen)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 from workkit.core.actor import who_am_i
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from workkit.admin.reader import Reader
     from workkit.recording import Recording
 
-__all__ = ["console_fits", "open_console", "terminal_draws"]
+__all__ = ["console_fits", "open_console", "open_consoles", "terminal_draws"]
 
 
 def console_fits() -> bool:
@@ -54,13 +56,72 @@ def open_console(
         InvalidOption: An option is out of its range.
         SystemExit: An error ended the console, which has printed it.
     """
+    app = _console(reader, options, recording=recording, at_s=at_s)
+    app.run()
+    if app.return_code:
+        raise SystemExit(app.return_code)
+
+
+def open_consoles(
+    readers: Sequence[tuple[str, Callable[[], Any]]], *, refresh_s: float, **options: Any
+) -> None:
+    """Open the consoles of several namespaces, one at a time, until the user leaves.
+
+    Args:
+        readers: The name of each namespace for people, and what makes a reader of it.
+        refresh_s: Seconds between two readings while something changes.
+        **options: See `workkit_tui.Settings`.
+
+    Raises:
+        MissingExtra: Textual is not installed.
+        InvalidOption: An option is out of its range.
+        SystemExit: An error ended the console, which has printed it.
+    """
+    options["refresh_s"] = refresh_s
+    with ExitStack() as stack:
+        watched = [(title, stack.enter_context(closing(make()))) for title, make in readers]
+        places: Any = None
+        while True:
+            at = places.here if places is not None else 0
+            with closing(readers[at][1]()) as reader:
+                app = _console(reader, options, watched=watched, places=places)
+                chosen = app.run()
+            if places is None:
+                for place in app.places.all:
+                    stack.callback(place.close)
+            if app.return_code:
+                raise SystemExit(app.return_code)
+            if chosen is None:
+                return
+            places = app.places
+            places.here, places.chosen = chosen, True
+
+
+def _console(
+    reader: Reader,
+    options: dict[str, Any],
+    *,
+    recording: Recording | None = None,
+    at_s: float | None = None,
+    watched: Sequence[tuple[str, Reader]] = (),
+    places: Any = None,
+) -> Any:
+    """Make the console of a namespace, among others if there are several.
+
+    Raises:
+        MissingExtra: Textual is not installed.
+    """
     try:
         from workkit_tui.app import Console
+        from workkit_tui.places import Place, Places
         from workkit_tui.settings import Settings
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "textual"}:
             raise
         raise MissingExtra("workkit top", "tui") from None
+    settings = Settings(by=who_am_i(), **options)
+    if watched and places is None:
+        places = Places([Place(title, each, settings.refresh_s) for title, each in watched])
     client: Any = reader
 
     def pause(name: str, wanted: bool) -> None:
@@ -69,14 +130,12 @@ def open_console(
         else:
             client.unpause(name)
 
-    app = Console(
+    return Console(
         reader,
         actions=getattr(reader, "actions", None),
         pause=pause if hasattr(reader, "pause") else None,
-        settings=Settings(by=who_am_i(), **options),
+        settings=settings,
         recording=recording,
         at_s=at_s,
+        places=places,
     )
-    app.run()
-    if app.return_code:
-        raise SystemExit(app.return_code)

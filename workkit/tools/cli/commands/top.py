@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from workkit.core.text import clean, read_span
-from workkit.errors import MissingExtra
+from workkit.errors import MissingExtra, ServerError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import (
     Server,
@@ -19,10 +19,13 @@ from workkit.tools.cli.common.options import (
     mask_options,
     server_options,
 )
+from workkit.tools.cli.common.output import json_bytes
+from workkit.tools.cli.common.places import NamedServer, places_of
 from workkit.tools.cli.common.recorded import moment_at, recorded_moment, recording_options
 from workkit.tools.cli.common.values import to_interval, to_users
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from workkit.admin.reader import Reader
@@ -52,6 +55,8 @@ def _to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> f
         "workkit top --read-only --refresh 5",
         "workkit top --once",
         "workkit top --plain",
+        "workkit top --namespace shop,mail,billing",
+        "workkit top --places servers.toml",
         "workkit top --json | jq .counts",
         "workkit top --mask-also '*passport*'",
         "workkit top --snapshot night.wks",
@@ -67,6 +72,12 @@ def _to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> f
     help="Show a file of `workkit snapshot` instead of a server.",
 )
 @recording_options
+@click.option(
+    "--places",
+    metavar="FILE",
+    help="Show the namespaces of a TOML file, on any servers: [[place]] with redis, namespace and "
+    "title. --namespace a,b,c shows several of one server.",
+)
 @click.option("--read-only", is_flag=True, help="Refuse all changes.")
 @click.option(
     "--refresh",
@@ -142,6 +153,7 @@ def top(
     snapshot: str | None,
     recording: str | None,
     at: str | None,
+    places: str | None,
     read_only: bool,
     refresh_s: float,
     masks: tuple[str, ...],
@@ -165,11 +177,13 @@ def top(
     --token of your own or a --user is required.
     """
     _check_sources(snapshot, recording, at, serve=serve, plain=plain)
+    named = places_of(server, places)
+    if len(named) > 1 and (snapshot or recording or serve or plain):
+        raise click.UsageError("several namespaces are shown by the console on a terminal, --once "
+            "and --json; name a single one")  # fmt: skip
+    server = named[0].server
     if once or as_json:
-        from workkit.tools.cli.commands.glance import print_glance
-
-        with _reader(server, snapshot, recording, at) as reader:
-            print_glance(reader, as_json=as_json)
+        _print_once(named, snapshot, recording, at, as_json=as_json)
         return
     if plain:
         _run_plain(server, read_only=read_only)
@@ -183,12 +197,21 @@ def top(
     if serve:
         serve_console(server, options, host, port, token, public_url, users)
         return
+    _open(named, snapshot, recording, at, options)
+
+
+def _open(
+    named: Sequence[NamedServer],
+    snapshot: str | None,
+    recording: str | None,
+    at: str | None,
+    options: dict[str, Any],
+) -> None:
+    """Open the console on the terminal."""
     in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
     if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError(
-            "the console needs a terminal; --once prints an overview"
-        )
-    from workkit.tools.console import open_console, terminal_draws
+        raise click.UsageError("the console needs a terminal; --once prints an overview")
+    from workkit.tools.console import open_console, open_consoles, terminal_draws
 
     if not in_browser and not terminal_draws():
         term = clean(os.environ.get("TERM", ""))
@@ -202,9 +225,49 @@ def top(
             start = moment_at(recorded, at)
             open_console(start, recording=recorded, at_s=start.at_s, **options)
         return
-    with _reader(server, snapshot, None, None) as reader:
+    if len(named) > 1:
+        open_consoles([(each.title, each.server.client) for each in named], **options)
+        return
+    with _reader(named[0].server, snapshot, None, None) as reader:
         reader.overview()  # reports a wrong address in the shell, not on a screen that closes
         open_console(reader, **options)
+
+
+def _print_once(
+    named: Sequence[NamedServer],
+    snapshot: str | None,
+    recording: str | None,
+    at: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the overview of each namespace; as JSON, one document, or a list of several.
+
+    Of several, one whose server cannot be reached is named, and the others are printed.
+    """
+    from workkit.tools.cli.commands.glance import print_glance
+
+    code = 0
+    for number, place in enumerate(named):
+        if as_json and len(named) > 1:
+            click.echo("," if number else "[")
+        elif number:
+            click.echo()
+        try:
+            with _reader(place.server, snapshot, recording, at) as reader:
+                print_glance(reader, as_json=as_json)
+        except ServerError as error:
+            if len(named) == 1:
+                raise
+            code = exits.code_of(error)
+            if as_json:
+                click.echo(json_bytes({"label": place.title, "trouble": str(error)}))
+            else:
+                click.echo(f"{clean(place.title)}: {clean(str(error))}")
+    if as_json and len(named) > 1:
+        click.echo("]")
+    if code:
+        click.get_current_context().exit(code)
 
 
 def _run_plain(server: Server, *, read_only: bool) -> None:
