@@ -160,7 +160,7 @@ def test_a_frame_has_its_columns_and_dtypes(past: ClientStage, name: str) -> Non
     frame = MAKE[name](past.client)
     assert len(frame)
     assert dtypes(frame) == DTYPES[name]
-    assert frame.attrs["workkit"] == f"{name}/1"
+    assert frame.attrs["workkit"] == f"{name}/2"
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -178,7 +178,7 @@ def test_the_schema_has_the_same_columns_and_their_meanings(name: str) -> None:
     schema = frames.schema(name)
     assert {column.name: column.dtype for column in schema.columns} == DTYPES[name]
     assert all(column.meaning for column in schema.columns)
-    assert frames.VERSION == 1
+    assert frames.VERSION == 2
 
 
 def test_an_unknown_frame_is_refused_by_name() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.verdicts import verdicts
-from tests.simulation.worlds import competing, deaf, deploys, lasting_cron
+from tests.simulation.worlds import competing, deaf, deploys, lasting_cron, trimmed
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.core import job as wire
@@ -278,4 +278,5 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "competing": (competing, Faults(crash=20, lose=20)),
     "deploys": (deploys, DEFAULT_FAULTS),
     "lasting_cron": (lasting_cron, DEFAULT_FAULTS),
+    "trimmed": (trimmed, DEFAULT_FAULTS),
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from tests.support.handlers import nothing
-from workkit import Job
+from workkit import HistoryOptions, Job
+from workkit.core.entropy import Entropy
 from workkit.simulation import SimulatedPool, Simulation
 
-__all__ = ["competing", "deaf", "deploys", "lasting_cron"]
+__all__ = ["competing", "deaf", "deploys", "lasting_cron", "trimmed"]
 
 
 def deaf(sim: Simulation) -> None:
@@ -93,3 +94,17 @@ def lasting_cron(sim: Simulation) -> None:
         pool.job("failing", fails_once, max_fails=3, backoff=lambda job: 7)
         pool.periodically_enqueue("@every 20s", "lasting")
         pool.periodically_enqueue("@every 30s", "failing")
+
+
+def trimmed(sim: Simulation) -> None:
+    """History that is trimmed: by number, by size or by age."""
+    bounds = (
+        HistoryOptions(max_records=40),
+        HistoryOptions(max_mb=0.02),
+        HistoryOptions(max_age_s=70),
+    )
+    options = bounds[Entropy(f"{sim.seed}/bounds").below(len(bounds))]
+    for _ in range(2):
+        sim.pool(concurrency=4, history=options).job("work", nothing, takes=(0, 1))
+    for n in range(260):
+        sim.at(1.2 * n, sim.enqueuer.enqueue, "work", {"n": n})

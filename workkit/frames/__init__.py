@@ -17,6 +17,7 @@ from workkit.frames.archiving import Archived, archive
 from workkit.frames.args import flatten_args
 from workkit.frames.auditing.audit import RULES, Audit, Finding, audit
 from workkit.frames.capacity import Capacity, Estimate, capacity
+from workkit.frames.compacting import Compacted, compact, forget
 from workkit.frames.comparing import compare
 from workkit.frames.executions import history
 from workkit.frames.failures import errors
@@ -26,6 +27,7 @@ from workkit.frames.journeys import attempts, journeys
 from workkit.frames.measures import latency_quantiles, lateness, retry_delays, throughput
 from workkit.frames.objectives import slo
 from workkit.frames.periods import compare_periods, regressions
+from workkit.frames.scanning import Scan, scan
 from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
 
@@ -36,20 +38,24 @@ __all__ = [
     "Audit",
     "Capacity",
     "Column",
+    "Compacted",
     "Estimate",
     "Finding",
     "Gap",
+    "Scan",
     "Schema",
     "archive",
     "archive_gaps",
     "attempts",
     "audit",
     "capacity",
+    "compact",
     "compare",
     "compare_periods",
     "dead_jobs",
     "errors",
     "flatten_args",
+    "forget",
     "history",
     "journeys",
     "latency_quantiles",
@@ -59,6 +65,7 @@ __all__ = [
     "regressions",
     "retry_delays",
     "retry_jobs",
+    "scan",
     "scheduled_jobs",
     "schema",
     "slo",

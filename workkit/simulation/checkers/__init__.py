@@ -9,6 +9,7 @@ from workkit.simulation.checkers.accounts import (
     TotalsAreTrue,
 )
 from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.bounds import HistoryKeepsItsBounds
 from workkit.simulation.checkers.claims import TakenSlots
 from workkit.simulation.checkers.conservation import (
     ArgsAreKept,
@@ -62,6 +63,7 @@ __all__ = [
     "HandlersAreGivenUp",
     "HealthyPoolsStay",
     "HistoryIsExact",
+    "HistoryKeepsItsBounds",
     "HooksAreCalled",
     "IdlePoolsClaim",
     "JobPlace",
@@ -119,6 +121,7 @@ def all_checkers() -> list[Checker]:
         MembersAreKept(),
         OrderIsKept(),
         HistoryIsExact(),
+        HistoryKeepsItsBounds(),
         HealthyPoolsStay(),
         DueJobsMove(),
         DeadPoolsJobsReturn(),

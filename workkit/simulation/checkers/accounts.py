@@ -123,6 +123,12 @@ class HistoryIsExact(Checker):
         if settled and asked == len(settled):  # a part that was not applied is sent again
             self._sent.update(_key(record) for _, record in settled if record is not None)
 
+    def _expires(self) -> bool:
+        """Tell whether a pool deletes records that are too old."""
+        conditions = self.scene.conditions
+        kept = [conditions.spec(pool).history for pool in conditions.running()]
+        return any(each is not None and each.max_age_s is not None for each in kept)
+
     def _note_reaped(self, change: RedisChange) -> None:
         """Record the jobs whose recovery a pool has to tell, if it gets the reply."""
         conditions, now_s = self.scene.conditions, self.scene.now_s()
@@ -169,7 +175,7 @@ class HistoryIsExact(Checker):
                 self.violated(f"history has it twice, last as {record.outcome}", record.job_id)
             seen.add(execution)
             told.add(_key(record))
-        if _is_trimmed(entries):
+        if _is_trimmed(entries) or (not entries and self._expires()):
             return
         missing = self._sent - told
         if missing:
