@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -259,6 +261,29 @@ def test_a_view_can_be_closed_while_jobs_are_read(
     view.close()
     assert view.jobs == []
     assert not view._later.busy
+
+
+def test_running_a_cell_again_takes_no_more_memory(
+    morgue: Morgue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(morgue, *({"tenant": f"t{n % 9}", "n": n} for n in range(3_000)))
+    monkeypatch.setattr("workkit_notebook.cells._RUNS", {})
+    monkeypatch.setattr("workkit_notebook.dead_jobs._AT_ONCE", 500)
+    held = []
+    tracemalloc.start()
+    try:
+        for run in range(11):
+            here = ("cell", f"run {run}")
+            monkeypatch.setattr("workkit_notebook.cells._here", lambda here=here: here)
+            view = DeadJobs(morgue.client)
+            view.query = "queue:lay"
+            assert len(view.jobs) == 3_000
+            view._repr_mimebundle_()
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert held[-1] <= 1.2 * held[0]
 
 
 def test_only_the_newest_request_is_carried_out() -> None:

@@ -203,7 +203,7 @@ def _span(tries: Any, history: Any, period: Period, name: str) -> tuple[Any, Any
                 "written as a pair: (since, until)"
             )
         return ends.min(), ends.max() + pd.Timedelta("1ms")
-    if not isinstance(period, tuple) or len(period) != 2:  # noqa: PLR2004 - since and until
+    if not isinstance(period, (tuple, list)) or len(period) != 2:  # noqa: PLR2004 - since, until
         raise InvalidOption(f"{name} must be a pair (since, until) or a version, not {period!r}")
     read = history.attrs.get("read") or (None, None)
     since, until = (
