@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from workkit.admin.actions import BulkOutcome, BulkProgress, Operation, Plan
+from workkit.admin.actions import BulkOutcome, BulkProgress, Operation, Plan, Throttle
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.actor import who_am_i
 from workkit.core.text import counted
@@ -20,6 +20,8 @@ __all__ = ["Acting"]
 
 _BY: Final = f"{who_am_i()} in a notebook"
 #: Verb -> the style of its button.
+#: What is offered for retries: jobs a second after the first eleven; 0 for all at once.
+_PACES: Final = (("all at once", 0), ("5 a second", 5), ("50 a second", 50), ("500 a second", 500))
 _STYLES: Final = {"retry": "warning", "delete": "danger"}
 
 
@@ -56,6 +58,7 @@ class Acting:
         self._shown = shown
         self._plan: Plan | None = None
         self._worker: threading.Thread | None = None
+        self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._last = self._newest()
         self._make()
@@ -63,7 +66,7 @@ class Acting:
             [
                 widgets.HBox([self._retry, self._delete, self._undo]),
                 self._preview,
-                widgets.HBox([self._typed, self._confirm, self._cancel]),
+                widgets.HBox([self._typed, self._pace, self._confirm, self._cancel]),
                 widgets.HBox([self._progress, self._halt]),
                 self._message,
             ]
@@ -87,6 +90,11 @@ class Acting:
         self._preview = widgets.HTML()
         self._typed = widgets.Text(layout=widgets.Layout(width="360px"))
         self._typed.style.description_width = "initial"
+        self._pace = widgets.Dropdown(
+            options=_PACES,
+            tooltip="a pace retries one job, then ten, then so many, and stops if a fifth fails",
+            layout=widgets.Layout(width="140px"),
+        )
         self._confirm = widgets.Button(layout=widgets.Layout(width="220px"))
         self._cancel = widgets.Button(description="Cancel")
         self._progress = widgets.IntProgress(layout=widgets.Layout(width="420px"))
@@ -120,7 +128,14 @@ class Acting:
     def _hide(self) -> None:
         self._plan = None
         self._preview.value = ""
-        for part in (self._typed, self._confirm, self._cancel, self._progress, self._halt):
+        for part in (
+            self._typed,
+            self._pace,
+            self._confirm,
+            self._cancel,
+            self._progress,
+            self._halt,
+        ):
             part.layout.display = "none"
 
     # Preview and confirm.
@@ -140,6 +155,7 @@ class Acting:
         self._typed.value = ""
         self._typed.description = f"type {plan.count} to delete:"
         self._typed.layout.display = None if verb == "delete" else "none"
+        self._pace.layout.display = None if verb == "retry" else "none"
         self._confirm.layout.display = self._cancel.layout.display = None
         self._allow()
 
@@ -158,7 +174,8 @@ class Acting:
         self._progress.max, self._progress.value = max(plan.count, 1), 0
         self._progress.layout.display = self._halt.layout.display = None
         self._stop.clear()
-        self._start(lambda: self._apply(plan))
+        pace = self._pace.value if plan.verb == "retry" else 0
+        self._start(lambda: self._apply(plan, Throttle(per_s=pace) if pace else None))
 
     def _start(self, work: Callable[[], None]) -> None:
         def run() -> None:
@@ -171,18 +188,22 @@ class Acting:
                 self._hide()
                 self._acted()
 
-        self._worker = threading.Thread(target=run, name="workkit-notebook", daemon=True)
+        self._worker = self._thread = threading.Thread(
+            target=run, name="workkit-notebook", daemon=True
+        )
         self.show()
         self._worker.start()
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Wait until the confirmed action has ended. For programs."""
-        worker = self._worker
-        if worker is not None:
-            worker.join(timeout_s)
+        thread = self._thread  # `_worker` is already None while the jobs are read again
+        if thread is not None:
+            thread.join(timeout_s)
 
-    def _apply(self, plan: Plan) -> None:
-        outcome = self._client.actions.apply(plan, by=_BY, report=self._report, stop=self._stop)
+    def _apply(self, plan: Plan, throttle: Throttle | None) -> None:
+        outcome = self._client.actions.apply(
+            plan, by=_BY, throttle=throttle, report=self._report, stop=self._stop
+        )
         self._last = self._newest()
         self._message.value = html.muted(_result_text(plan, outcome))
 

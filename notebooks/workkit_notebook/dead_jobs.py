@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from workkit.admin.query import Query
@@ -10,13 +10,24 @@ from workkit.admin.reader import Reader
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.text import counted
 from workkit.errors import InvalidQuery, WorkkitError
+from workkit.frames.jobs import frame_of
 from workkit.snapshot import SECRETS
 from workkit_notebook import html
 from workkit_notebook.acting import Acting
+from workkit_notebook.apart import Apart, differences
 from workkit_notebook.cells import close_parts, close_tree, replace_former
-from workkit_notebook.deadset import DeadSet, buckets, fingerprint_of
+from workkit_notebook.deadset import DeadSet, buckets
 from workkit_notebook.extra import widgets
-from workkit_notebook.pages import group_head, group_line, job_page, job_row, static_page
+from workkit_notebook.facets import with_term
+from workkit_notebook.later import Later
+from workkit_notebook.pages import (
+    STATIC_ROWS,
+    group_head,
+    group_line,
+    job_page,
+    job_row,
+    static_page,
+)
 
 __all__ = ["DeadJobs"]
 
@@ -24,6 +35,8 @@ _BUCKETS: Final = 60
 _GROUPS: Final = 12
 _ROWS: Final = 500
 _WIDE: Final = "980px"
+#: More jobs than this are read and filtered on a thread, so that the kernel stays free.
+_AT_ONCE: Final = 5_000
 #: A monospaced font, so that the columns of the list line up.
 _STYLE: Final = (
     "<style>.workkit-jobs select, .workkit-jobs option { font-family: monospace; "
@@ -34,7 +47,8 @@ _STYLE: Final = (
 class DeadJobs(widgets.VBox):  # type: ignore[misc]
     """Shows dead jobs. With `write=True`, it can retry and delete them.
 
-    The user filters by groups of failures, by time, and by a query; see docs/query.md. An action
+    The user filters by groups of failures, by time, by values of args, and by a query; see
+    docs/query.md. Many jobs are read and filtered on a thread; what asks for them waits. An action
     changes exactly the jobs of its preview. It does not change jobs that died later, even if they
     match the filter.
 
@@ -64,12 +78,14 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
     ) -> None:
         self._reader = client
         self._dead = DeadSet(client, most, redact)
-        self._dead.read()
+        self._later = Later("workkit-dead-jobs")
+        self._closed = self._reading = False
         self._stale = False
         self._kinds: set[str] = set()
         self._rows: list[WaitingJob] = []
         self._quiet = False
         self._make(query)
+        self._apart = Apart(client, self._dead, self.selected, self.narrow)
         self._acting = (
             Acting(client, self.selected, self.refresh, self._dead.shown) if write else None
         )
@@ -81,6 +97,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             self._brush,
             self._span,
             self._group_box,
+            self._apart.box,
             self._count,
             self._list,
             self._detail,
@@ -90,7 +107,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         super().__init__(parts, layout=widgets.Layout(width="100%", max_width=_WIDE))
         self.add_class("workkit-dead-jobs")
         self._fill_brush()
-        self._show()
+        self._read()
         replace_former(self)
 
     def _make(self, query: str) -> None:
@@ -142,13 +159,39 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
     @property
     def jobs(self) -> list[WaitingJob]:
         """The jobs that match the filter, the time span and the groups, the newest first."""
+        self.wait()
         return self._rows
+
+    @property
+    def frame(self) -> Any:
+        """The same jobs as a DataFrame with the columns of `frames.dead_jobs`, secrets included."""
+        return frame_of(self.jobs, "dead")
+
+    def narrow(self, term: str) -> None:
+        """Add a term to the filter, such as "args.tenant:acme"."""
+        self.query = with_term(self.query, term)
+
+    def differs(self) -> Any:
+        """Compare the selected jobs with the done jobs of the same names in history.
+
+        Returns:
+            A DataFrame as from `frames.compare`, secrets included.
+
+        Raises:
+            ServerError: Redis did not answer or refused.
+        """
+        return differences(self._reader, self.selected())
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait until the jobs have been read and filtered. For programs."""
+        self._later.wait(timeout_s)
 
     def selected(self) -> list[WaitingJob]:
         """Return the jobs to act on: the jobs marked in the list, or all matching jobs.
 
         There are none while the filter is not valid, or after the jobs could not be read again.
         """
+        self.wait()
         if self._stale:
             return []
         marked = [self._rows[at] for at in self._list.index if at < len(self._rows)]
@@ -156,22 +199,58 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Read the dead jobs again. Keeps the filter and the groups."""
+        self.wait()
         try:
-            self._dead.read()
+            self._read()
         except WorkkitError as error:
-            self._stale = True
-            self._trouble.value = html.notice(
-                f"{error}; the list is old, and nothing can be done with it until it is read again"
-            )
-            self._show_job()
-            return
+            self._unread(error)
+
+    def _read(self) -> None:
+        """Read the jobs: some at once, and if there are many, the others on a thread."""
+        reading = self._dead.reading()
+        for done, total in reading:
+            if done >= _AT_ONCE and done < total:
+                self._tell_progress(done, total)
+                self._reading = True
+                self._later.run(lambda: self._read_on(reading))
+                return
         self._stale = False
         self._fill_brush()
-        self._show()
+        self._show_now()
+
+    def _read_on(self, reading: Iterator[tuple[int, int]]) -> None:
+        try:
+            for done, total in reading:
+                if self._closed:
+                    return
+                self._tell_progress(done, total)
+        except WorkkitError as error:
+            self._unread(error)
+            return
+        finally:
+            self._reading = False
+        self._stale = False
+        self._fill_brush()
+        self._show_now()
+
+    def _tell_progress(self, done: int, total: int) -> None:
+        self._head.value = html.muted(f"reading dead jobs: {done:,} of {total:,} ...")
+
+    def _unread(self, error: WorkkitError) -> None:
+        self._stale = True
+        self._trouble.value = html.notice(
+            f"{error}; the list is old, and nothing can be done with it until it is read again"
+        )
+        self._show_job()
 
     def close(self) -> None:
         """Remove the view from its page, and let go of the jobs and of all its widgets."""
-        self._dead.records, self._rows = [], []
+        self._closed = True
+        for later in (self._later, self._apart.later):
+            later.drop()
+            later.wait()
+        self._dead.clear()
+        self._rows = []
         close_parts(self)
         super().close()
 
@@ -188,7 +267,19 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._quiet = False
 
     def _show(self) -> None:
-        if self._quiet:
+        """Filter the jobs, on a thread if there are many."""
+        if self._quiet or self._closed:
+            return
+        if self._reading:
+            return  # the filter is read when all jobs are
+        if not self._later.busy and len(self._dead.records) <= _AT_ONCE:
+            self._show_now()
+            return
+        self._count.value = html.muted("filtering ...")
+        self._later.run(self._show_now)
+
+    def _show_now(self) -> None:
+        if self._closed:
             return
         try:
             query = Query(self._query.value)
@@ -197,6 +288,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             self._rows = []  # what an older filter found must not be acted on
             self._show_times([], 0, _BUCKETS)
             self._show_groups([])
+            self._apart.show([])
             self._show_rows()
             return
         self._trouble.value = ""
@@ -208,10 +300,16 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._show_times(matching, low, high)
         times = " to ".join(html.clock_time(self._edges[at], seconds=True) for at in (low, high))
         self._span.value = html.muted(f"died {times} UTC") if self._dead.records else ""
-        in_span = matching if whole else self._dead.pick(query, span=span)
+        in_span = matching
+        if span is not None:
+            in_span = [r for r in matching if span[0] <= (r.at or 0) <= span[1]]
+        if self._later.superseded:
+            return  # the newer filter shows the rest
         self._show_groups(in_span)
-        kinds = self._kinds
-        self._rows = [r for r in in_span if not kinds or fingerprint_of(r) in kinds]
+        kinds, kind_of = self._kinds, self._dead.kind_of
+        rows = [r for r in in_span if not kinds or kind_of(r) in kinds]
+        self._apart.show(rows)
+        self._rows = rows
         self._show_rows()
 
     def _show_times(self, matching: list[WaitingJob], low: int, high: int) -> None:
@@ -277,6 +375,16 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:
-            groups, rows = self._dead.groups(self._rows), map(self._dead.shown, self._rows)
-            data["text/html"] = static_page(self._head.value, groups, list(rows), self._dead.now_s)
+            data["text/html"] = self._static_page()
         return bundle
+
+    def _static_page(self) -> str:
+        if self._reading:  # a page that waited would block the kernel
+            return html.muted(
+                "The dead jobs were still being read when this page was made. Call wait() before "
+                "the view is shown, if the page is to have them."
+            )
+        self.wait()
+        rows, dead = self._rows, self._dead
+        shown = [dead.shown(row) for row in rows[:STATIC_ROWS]]
+        return static_page(self._head.value, dead.groups(rows), shown, len(rows), dead.now_s)

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
-from workkit.admin.grouping import ErrorGroup, ErrorGroups
+import msgspec
+
+from workkit.admin.grouping import ErrorGroup, ErrorGroups, parse_error
 from workkit.admin.query import Query
 from workkit.admin.reader import Reader
 from workkit.admin.steps.reads import read_job
 from workkit.admin.steps.walk import WaitingJob
-from workkit.core.fingerprint import fingerprint
+from workkit.core.fingerprint import ErrorParts
 from workkit.core.records import Place
 from workkit.snapshot import SECRETS, Redaction
+from workkit_notebook.facets import Facet, Facets
 
-__all__ = ["DEAD", "DeadSet", "buckets", "fingerprint_of"]
+__all__ = ["DEAD", "DeadSet", "buckets"]
 
 DEAD: Final = Place("dead")
 #: A view holds at most this many of the newest dead jobs.
 _MOST: Final = 100_000
-_known: Final = lru_cache(maxsize=4_096)(fingerprint)
 #: The latest time of a calendar, epoch seconds. Only a malformed payload has a later score.
 _LATEST_S: Final = 253_402_300_799
-
-
-def fingerprint_of(record: WaitingJob) -> str:
-    """Return the fingerprint of a job's failure, as in `workkit.admin.grouping`."""
-    return _known(record.job.undecodable or record.job.last_err)
 
 
 class DeadSet:
@@ -52,24 +48,72 @@ class DeadSet:
         self.records: list[WaitingJob] = []
         self.total = 0
         self.now_s = 0.0
+        self._facets: Facets | None = None
+        #: Error text -> its fingerprint and parts. Parsing takes longer than anything else.
+        self._parsed: dict[str, tuple[str, ErrorParts]] = {}
+        self._parts: dict[str, tuple[str, ErrorParts]] = {}
 
-    def read(self, told: Callable[[int, int], None] | None = None) -> None:
-        """Read the jobs again.
+    def reading(self) -> Iterator[tuple[int, int]]:
+        """Read the jobs again. The former ones stay until all are read.
 
-        Args:
-            told: Receives the number of jobs read so far, and the total.
+        Yields:
+            The number of jobs read so far, and the total, after each batch.
         """
         records: list[WaitingJob] = []
-        self.now_s, self.total = self._reader.now_s(), 0
+        now_s, total = self._reader.now_s(), 0
+        parsed: dict[str, tuple[str, ErrorParts]] = {}
         for batch in self._reader.walk(DEAD, reverse=True):
             records += batch.jobs
-            self.total = max(batch.total, batch.seen)
-            if told is not None:
-                told(len(records), min(self.total, self._most))
+            total = max(batch.total, batch.seen)
+            for record in batch.jobs:
+                text = record.job.undecodable or record.job.last_err
+                if text not in parsed:
+                    parsed[text] = self._parsed.get(text) or self._parse(text)
+            yield min(len(records), self._most), min(total, self._most)
             if len(records) >= self._most:
                 del records[self._most :]
                 break
-        self.records = records
+        self.records, self.total, self.now_s = records, total, now_s
+        self._parsed, self._facets = parsed, None
+
+    def clear(self) -> None:
+        """Let go of the jobs and of what is known of them."""
+        self.records, self._parsed, self._parts, self._facets = [], {}, {}, None
+
+    def _parse(self, text: str) -> tuple[str, ErrorParts]:
+        """Parse an error. Equal failures share the result, so that it takes little memory."""
+        found = parse_error(text)
+        return self._parts.setdefault(found[0], found)
+
+    def kind_of(self, record: WaitingJob) -> str:
+        """Return the fingerprint of a job's failure."""
+        return self._known(record.job.undecodable or record.job.last_err)[0]
+
+    def _known(self, text: str) -> tuple[str, ErrorParts]:
+        return self._parsed.get(text) or self._parse(text)
+
+    def facets(self, records: Sequence[WaitingJob], most: int) -> list[Facet]:
+        """Return what sets some of the jobs apart, without the values of secrets."""
+        if self._facets is None:
+            self._facets = Facets(self.records)
+        found = self._facets.of(records, 2 * most)
+        return [facet for facet in found if self._may_show(facet)][:most]
+
+    def is_secret(self, attribute: str, value: str) -> bool:
+        """Tell whether a value of an arg is hidden, by the name of the arg."""
+        keys = attribute.removeprefix("args.").split(".")
+        args: object = value
+        for key in reversed(keys):
+            args = {key.strip('"'): args}
+        raw = msgspec.json.encode({"name": "x", "id": "x", "t": 0, "args": args})
+        return self._redaction.job(raw) != raw
+
+    def _may_show(self, facet: Facet) -> bool:
+        record = self.records[facet.row]
+        if facet.field == "queue":
+            return True
+        shown = self.shown(record)
+        return shown is record or Query(facet.term).matches(shown, self.now_s)
 
     @property
     def span(self) -> tuple[int, int]:
@@ -92,32 +136,24 @@ class DeadSet:
         made: WaitingJob = replace(record, job=read_job(clean, record.job.name))
         return made
 
-    def pick(
-        self,
-        query: Query,
-        kinds: Collection[str] = (),
-        span: tuple[float, float] | None = None,
-    ) -> list[WaitingJob]:
-        """Return the jobs that match all filters.
-
-        Args:
-            query: The query.
-            kinds: Fingerprints of groups; empty for all.
-            span: Only jobs that died then, epoch seconds, both ends included; None for any time.
-        """
-        picked = query.pick(self.records, self.now_s)
-        return [
-            record
-            for record in picked
-            if (not kinds or fingerprint_of(record) in kinds)
-            and (span is None or span[0] <= (record.at or 0) <= span[1])
-        ]
+    def pick(self, query: Query) -> list[WaitingJob]:
+        """Return the jobs that match a query."""
+        return list(query.pick(self.records, self.now_s)) if query else list(self.records)
 
     def groups(self, records: Sequence[WaitingJob]) -> list[ErrorGroup]:
-        """Group jobs by their failures, the largest group first."""
-        groups = ErrorGroups(self.now_s)
-        groups.add(map(self.shown, records))
-        return groups.groups()
+        """Group jobs by their failures, the largest group first, without the values of secrets."""
+        groups = ErrorGroups(self.now_s, self._known)
+        groups.add(records)
+        return [self._shown_group(group) for group in groups.groups()]
+
+    def _shown_group(self, group: ErrorGroup) -> ErrorGroup:
+        sample = self.shown(cast("WaitingJob", group.sample))
+        if sample is group.sample:
+            return group
+        _, parts = parse_error(sample.job.undecodable or sample.job.last_err)
+        return replace(
+            group, sample=sample, type=parts.type, message=parts.message, frame=parts.frame
+        )
 
 
 def buckets(times: Sequence[int], start: int, end: int, count: int) -> list[int]:

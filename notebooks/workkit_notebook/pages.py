@@ -12,14 +12,15 @@ from workkit.core.text import age, clean, clip, headline, pad
 from workkit_notebook import html
 from workkit_notebook.extra import widgets
 
-__all__ = ["group_head", "group_line", "job_page", "job_row", "static_page"]
+__all__ = ["STATIC_ROWS", "group_head", "group_line", "job_page", "job_row", "static_page"]
 
 _DAY_S: Final = 86_400
 _TREND: Final = 24
 _TITLE_CHARS: Final = 110
 _ROW_CHARS: Final = 150
 _ARG_CHARS: Final = 2_000
-_STATIC_ROWS: Final = 20
+#: How many jobs a page without widgets lists.
+STATIC_ROWS: Final = 20
 _MONO: Final = "font-family: monospace; font-size: 12px; white-space: pre-wrap; margin: 4px 0"
 _ROOMY: Final = (
     "display: grid; grid-template-columns: 60px 130px 110px auto; gap: 8px; font-size: 13px; "
@@ -101,9 +102,13 @@ def _block(text: str) -> str:
 
 
 def static_page(
-    head: str, groups: Sequence[ErrorGroup], rows: Sequence[WaitingJob], now_s: float
+    head: str,
+    groups: Sequence[ErrorGroup],
+    rows: Sequence[WaitingJob],
+    total: int,
+    now_s: float,
 ) -> str:
-    """Return a page without widgets, for readers without a kernel."""
+    """Return a page without widgets, for readers without a kernel; `total` counts all jobs."""
     grouped = html.table(
         ("jobs", "last day", "last", "failure"),
         [
@@ -128,9 +133,9 @@ def static_page(
                     clip(record.job.undecodable or headline(record.job.last_err), _TITLE_CHARS)
                 ),
             )
-            for record in rows[:_STATIC_ROWS]
+            for record in rows
         ],
     )
-    more = len(rows) - _STATIC_ROWS
+    more = total - len(rows)
     rest = html.muted(f"and {more:,} more") if more > 0 else ""
     return f"<div>{head}{grouped}<br>{listed}{rest}</div>"

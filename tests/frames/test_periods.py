@@ -120,12 +120,15 @@ def test_a_new_error_is_named() -> None:
         history["finished_at"] >= pd.Timestamp(HOUR_S, unit="s", tz="UTC")
     )
     kinds = history["fingerprint"].astype("str").mask(failed, "new")
+    history["error"] = ("Oops: " + kinds).where(kinds.notna())
     told = frames.compare_periods(
         history.assign(fingerprint=kinds.astype("category")), BEFORE, AFTER
     )
     top = told[told["measure"] == "error"].iloc[0]
     assert (top["value"], top["before"], top["worse"]) == ("new", 0, True)
     assert top["ratio"] == np.inf
+    assert top["example"] == "Oops: new"
+    assert set(told.loc[told["measure"] != "error", "example"]) == {""}
 
 
 def test_a_name_that_is_gone_has_a_rate_and_is_named_as_left_out() -> None:

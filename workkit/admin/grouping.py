@@ -6,7 +6,7 @@ Groups grow batch by batch, so a view can show them while a million jobs are rea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,7 +17,7 @@ from workkit.admin.steps.walk import WaitingJob
 from workkit.core import fingerprint
 from workkit.core.records import Place, Placed
 
-__all__ = ["ErrorGroup", "ErrorGroups", "Grouped", "group_errors"]
+__all__ = ["ErrorGroup", "ErrorGroups", "Grouped", "group_errors", "parse_error"]
 
 _MINUTE_S: Final = 60
 #: Trends leave out older failures, seconds.
@@ -93,10 +93,16 @@ class ErrorGroups:
 
     Args:
         now_s: The time, epoch seconds; trends reach back a day from it.
+        parse: Returns the fingerprint and the parts of an error, for callers that know them.
     """
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(
+        self,
+        now_s: float,
+        parse: Callable[[str], tuple[str, fingerprint.ErrorParts]] | None = None,
+    ) -> None:
         self._now_s = now_s
+        self._parse = parse or parse_error
         self._groups: dict[str, _OpenGroup] = {}
         self.count = 0
 
@@ -107,7 +113,7 @@ class ErrorGroups:
 
     def _add(self, record: Placed) -> None:
         job = record.job
-        name, parts = _parse_error(job.undecodable or job.last_err)
+        name, parts = self._parse(job.undecodable or job.last_err)
         at_s = next((at for at in (job.failed_at, record.at) if at and 0 < at < _NEVER_S), 0)
         group = self._groups.get(name)
         if group is None:
@@ -144,7 +150,7 @@ class ErrorGroups:
 
 
 @lru_cache(maxsize=4_096)
-def _parse_error(text: str) -> tuple[str, fingerprint.ErrorParts]:
+def parse_error(text: str) -> tuple[str, fingerprint.ErrorParts]:
     """Return an error's fingerprint and parts. Cached: many jobs have the same error text."""
     if not text:
         return "", fingerprint.ErrorParts("", _NO_ERROR, "")

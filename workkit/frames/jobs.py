@@ -17,7 +17,7 @@ from workkit.frames.extra import pa
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader
 
-__all__ = ["dead_jobs", "job_tables", "retry_jobs", "scheduled_jobs"]
+__all__ = ["dead_jobs", "frame_of", "job_tables", "retry_jobs", "scheduled_jobs"]
 
 JobSet: TypeAlias = Literal["dead", "retry", "scheduled"]
 
@@ -63,6 +63,19 @@ def _frame(source: Source, name: JobSet, args: ArgsForm) -> Any:
     table = pa.concat_tables(tables).unify_dictionaries() if tables else wanted.empty_table()
     frame = to_frame(table, name)
     return flatten_args(frame) if args == "columns" else frame
+
+
+def frame_of(placed: Sequence[Placed], name: JobSet) -> Any:
+    """Return jobs that were read already as a frame, in their order.
+
+    Args:
+        placed: The jobs.
+        name: The name of their set.
+    """
+    tables = [_table(placed, name, {})] if placed else []
+    return to_frame(
+        pa.concat_tables(tables) if tables else schema(name).arrow().empty_table(), name
+    )
 
 
 def job_tables(

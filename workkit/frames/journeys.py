@@ -45,7 +45,7 @@ def attempts(source: Source | Any, *, since: Time | None = None, until: Time | N
     """
     history = any_history(source, since=since, until=until)
     rows = _in_order(history[is_attempt(history)])
-    jobs = rows.groupby("job_id", sort=False)
+    jobs = rows.groupby(_numbered(rows["job_id"]), sort=False)
     rows["attempt"] = (jobs.cumcount() + 1).astype("Int64")
     delay = rows["started_at"] - jobs["finished_at"].shift()
     rows["delay"] = delay.clip(lower=pd.Timedelta(0)).astype("timedelta64[ms]")
@@ -81,35 +81,53 @@ def journeys(
     """
     history = any_history(source, since=since, until=until)
     rows = _in_order(history[history["reason"].ne(_COPY).fillna(value=True).astype(bool)])
-    rows["_began"] = rows["started_at"].fillna(rows["finished_at"]).where(is_attempt(rows))
-    rows["_failed"] = rows["outcome"].isin(_FAILED)
-    # Where only the second is known, the milliseconds are zero and the wait is missing.
-    exact = rows["wait"].notna() | (rows["enqueued_at"].dt.microsecond != 0)
-    whole = before_the_first(rows) == 0
-    firsts = rows.assign(_exact=exact, _whole=whole).drop_duplicates("job_id")
+    job = _numbered(rows["job_id"])
+    began = rows["started_at"].fillna(rows["finished_at"]).where(is_attempt(rows))
+    failed = rows["outcome"].isin(_FAILED)
     # Another pool had taken the job of a fenced execution, and has written how it ended.
-    fenced_first = rows.assign(_fenced=rows["outcome"] == "fenced").sort_values(
-        "_fenced", ascending=False, kind="stable"
-    )
-    lasts = fenced_first.drop_duplicates("job_id", keep="last").set_index("job_id")
-    failures = rows[rows["_failed"]].drop_duplicates("job_id", keep="last").set_index("job_id")
-    jobs = rows.groupby("job_id", sort=False)
-    made = firsts.set_index("job_id")[["name", "enqueued_at", "args", "_exact", "_whole"]]
-    made["started_at"] = jobs["started_at"].min()
-    made["outcome"] = lasts["outcome"]
-    made["ended_at"] = lasts["finished_at"].where(lasts["outcome"].isin(_ENDS))
-    made["tries"], made["failures"] = jobs["_began"].count(), jobs["_failed"].sum()
+    fenced = (rows["outcome"] == "fenced").to_numpy()
+    order = np.concatenate([np.flatnonzero(fenced), np.flatnonzero(~fenced)])
+    first = rows[~pd.Series(job).duplicated().to_numpy()]
+    last = rows.iloc[_last_of(job, order)]
+    made = first[["job_id", "name", "enqueued_at", "args"]].reset_index(drop=True)
+    made["outcome"] = last["outcome"].to_numpy()
+    made["outcome"] = made["outcome"].astype(rows["outcome"].dtype)
+    for name in ("host", "version"):
+        made[name] = last[name].reset_index(drop=True)
+    made["ended_at"] = last["finished_at"].where(last["outcome"].isin(_ENDS)).reset_index(drop=True)
+    by_job = pd.DataFrame(
+        {"began": began, "started_at": rows["started_at"], "run": rows["run"], "failed": failed}
+    ).groupby(job)
+    made["started_at"] = by_job["started_at"].min()
+    made["tries"], made["failures"] = by_job["began"].count(), by_job["failed"].sum()
+    made["ran"] = by_job["run"].sum()
+    made["lost"] = (by_job["began"].max() - by_job["began"].min()).fillna(pd.Timedelta(0))
+    made["whole"] = (before_the_first(first) == 0).to_numpy()
+    # Where only the second is known, the milliseconds are zero and the wait is missing.
+    exact = (first["wait"].notna() | (first["enqueued_at"].dt.microsecond != 0)).to_numpy()
     total = (made["ended_at"] - made["enqueued_at"]).clip(lower=pd.Timedelta(0))
-    made["total"] = total.where(made["_whole"] & made["_exact"])
-    made["ran"] = jobs["run"].sum()
-    made["lost"] = (jobs["_began"].max() - jobs["_began"].min()).fillna(pd.Timedelta(0))
-    made["error"] = failures["error"]
-    made["fingerprint"] = failures["fingerprint"]
-    made["host"], made["version"] = lasts["host"], lasts["version"]
-    made["whole"] = made["_whole"]
-    made = made.reset_index().sort_values("enqueued_at", kind="stable", ignore_index=True)
+    made["total"] = total.where(made["whole"] & exact)
+    failures = np.flatnonzero(failed.to_numpy())
+    newest = _last_of(job, failures)
+    for name in ("error", "fingerprint"):
+        made[name] = rows[name].iloc[newest].set_axis(job[newest])
+    made = made.sort_values("enqueued_at", kind="stable", ignore_index=True)
     made["parent_id"] = _parents(made["args"], parent)
     return _conformed(made, "journeys", history)
+
+
+def _numbered(job_ids: Any) -> Any:
+    """Return a number for each job, in the order in which they come first."""
+    numbers, _ = pd.factorize(job_ids)
+    return numbers
+
+
+def _last_of(job: Any, order: Any) -> Any:
+    """Return the last position of each job in an order of positions, by the jobs' numbers."""
+    numbers = job[order]
+    there = ~pd.Series(numbers).duplicated(keep="last").to_numpy()
+    kept = order[there]
+    return kept[np.argsort(job[kept], kind="stable")]
 
 
 def is_attempt(history: Any) -> Any:
@@ -125,7 +143,7 @@ def before_the_first(history: Any) -> Any:
 def _in_order(history: Any) -> Any:
     """Return a copy of the rows, by the time at which they began."""
     began = history["started_at"].fillna(history["finished_at"])
-    order = np.argsort(began.to_numpy(), kind="stable")
+    order = np.argsort(began.dt.tz_localize(None).to_numpy(), kind="stable")
     return history.iloc[order].reset_index(drop=True)
 
 

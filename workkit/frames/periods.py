@@ -33,7 +33,7 @@ _LEAST_ERRORS: Final = 5
 _COLUMNS: Final = {
     "name": "str", "measure": "str", "value": "str", "before_n": "int64", "after_n": "int64",
     "before": "float64", "after": "float64", "ratio": "float64", "p": "float64", "q": "float64",
-    "significant": "bool", "worse": "bool",
+    "significant": "bool", "worse": "bool", "example": "str",
 }  # fmt: skip
 #: More of it is not worse.
 _NEUTRAL: Final = "jobs_per_s"
@@ -60,6 +60,7 @@ class _Change(NamedTuple):
     before: float
     after: float
     p: float
+    example: str = ""
 
 
 def compare_periods(
@@ -84,7 +85,8 @@ def compare_periods(
         periods ("before", "after") and their "ratio"; "p", how probable such a difference is by
         chance; "q", the false discovery rate of all rows up to this p (Benjamini and Hochberg);
         "significant", whether q is at most `rate`; "worse", whether it is also an increase of
-        anything but "jobs_per_s". `attrs["left_out"]` names what could not be compared, and why.
+        anything but "jobs_per_s"; "example", the headline of the newest such error.
+        `attrs["left_out"]` names what could not be compared, and why.
 
         The measures: "jobs_per_s"; "wait" and "run", medians in seconds; "slow_wait" and
         "slow_run", the share beyond the 90 % quantile of both periods together; "failed", the share
@@ -203,7 +205,7 @@ def _span(tries: Any, history: Any, period: Period, name: str) -> tuple[Any, Any
                 "written as a pair: (since, until)"
             )
         return ends.min(), ends.max() + pd.Timedelta("1ms")
-    if not isinstance(period, tuple) or len(period) != 2:  # noqa: PLR2004 - since and until
+    if not isinstance(period, (tuple, list)) or len(period) != 2:  # noqa: PLR2004 - since, until
         raise InvalidOption(f"{name} must be a pair (since, until) or a version, not {period!r}")
     read = history.attrs.get("read") or (None, None)
     since, until = (
@@ -257,8 +259,15 @@ def _changes(before: _Side, after: _Side, *, measures: tuple[str, ...]) -> Itera
     yield _share("failed", "", *sides, *(side.rows["outcome"].isin(_FAILED) for side in sides))
     failed = [side.rows["fingerprint"].where(side.rows["outcome"].isin(_FAILED)) for side in sides]
     kinds = pd.concat([pd.Series(kinds.astype("object")) for kinds in failed]).value_counts()
+    heads = pd.concat(
+        [side.rows["error"][kinds.notna()] for side, kinds in zip(sides, failed, strict=True)]
+    )
+    by_kind = heads.groupby(
+        pd.concat([k.dropna().astype("object") for k in failed]).to_numpy()
+    ).last()
     for kind in kinds.index[kinds >= _LEAST_ERRORS]:
-        yield _share("error", str(kind), *sides, *(kinds == kind for kinds in failed))
+        change = _share("error", str(kind), *sides, *(kinds == kind for kinds in failed))
+        yield change._replace(example=str(by_kind.get(kind, "")))
 
 
 def _where(side: _Side, mask: Any) -> _Side:

@@ -9,6 +9,7 @@ from workkit.core.outcomes import OUTCOMES as KNOWN
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pd
 from workkit.frames.journeys import attempts as attempts_of
+from workkit.frames.journeys import is_attempt
 from workkit.plots.extra import patches
 from workkit.plots.grids import extent, grid, of_history, seconds, time_passed
 from workkit.plots.marks import Mark, draw_marks
@@ -48,12 +49,13 @@ def attempts(history: Any, job_id: str | None = None, *, tz: str = "UTC") -> Pic
         InvalidOption: The frame is no history, or it has no attempt of the job.
     """
     zone_of(tz)
-    every = attempts_of(of_history(history))
-    if not len(every):
+    every = of_history(history)
+    there = is_attempt(every)
+    if not there.any():
         return nothing(about(history), "Attempts of a job")
     if job_id is None:
-        job_id = str(every["job_id"].value_counts(sort=True).index[0])
-    rows = every[(every["job_id"] == job_id).to_numpy()].reset_index(drop=True)
+        job_id = str(every.loc[there, "job_id"].value_counts().index[0])
+    rows = attempts_of(every[(every["job_id"] == job_id).to_numpy()])
     if not len(rows):
         raise InvalidOption(f"history has no attempt of the job {job_id!r}")
     shown = rows.iloc[-_MOST_ROWS:].reset_index(drop=True)

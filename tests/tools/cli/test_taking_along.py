@@ -187,8 +187,12 @@ def test_following_tells_of_nothing_twice(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["history", "dead", "retry", "scheduled", "queues", "workers", "errors"]
-)
+    "what",
+    [
+        "history", "attempts", "journeys", "dead", "retry", "scheduled", "queues", "workers",
+        "errors",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl", "arrow"])
 def test_a_frame_is_exported(
     shell: Shell, redis_client: Redis, tmp_path: Path, what: str, form: str
@@ -276,6 +280,7 @@ def test_history_is_exported_by_name_outcome_and_end(shell: Shell, tmp_path: Pat
         ("scheduled", ("--since", "1h")),
         ("queues", ("--name", "a")),
         ("workers", ("--until", "1h")),
+        ("journeys", ("--name", "a")),
     ],
 )
 def test_a_filter_that_a_frame_does_not_have_is_refused(
