@@ -148,8 +148,10 @@ def file_tables(
         layout = layout_of(file.path, fragment.physical_schema, columns)
         names = [each.name for each in layout if each.name is not None]
         scanner = fragment.scanner(
-            columns=names, filter=wanted.expression(), batch_size=BATCH, batch_readahead=_AHEAD
-        )
+            columns=names, filter=wanted.expression(), batch_size=BATCH, batch_readahead=_AHEAD,
+            # Otherwise it keeps all that it has read of a file, which may have a whole day.
+            fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
+        )  # fmt: skip
         for batch in scanner.to_batches():
             if batch.num_rows:
                 yield as_stored(pa.Table.from_batches([batch]), layout, "history")

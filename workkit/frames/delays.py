@@ -17,10 +17,6 @@ __all__ = ["LastDone", "hashes", "retried"]
 
 #: How many jobs that were tried again one pass looks at, about.
 _JOBS: Final = 500_000
-#: The table of bits has at most 2 to the power of this many entries, a byte each.
-_MOST_BITS: Final = 27
-#: Entries for each job, so that few others fall on the same.
-_SPARSE: Final = 16
 #: The number that is no time, for NumPy.
 _NEVER: Final = np.iinfo(np.int64).min
 _MULTIPLIER: Final = 0x9E3779B97F4A7C15
@@ -29,24 +25,19 @@ _MULTIPLIER: Final = 0x9E3779B97F4A7C15
 def retried(scan: Scan, columns: list[str]) -> Iterator[Any]:
     """Yield frames that together have all executions of jobs that were tried again.
 
-    All executions of a job are in the same frame, in the order of the archive. There are executions
-    of other jobs among them.
+    All executions of a job are in the same frame, in the order of the archive.
 
     Args:
         scan: The archive.
         columns: The columns of the frames; "job_id" must be among them.
     """
     known = _jobs_of(scan.narrowed(outcome="retry"))
-    bits = min(max(int(len(known) * _SPARSE).bit_length(), 10), _MOST_BITS)
-    table = np.zeros(1 << bits, bool)
-    places = np.uint64(64 - bits)
-    table[known >> places] = True
     passes = -(-len(known) // _JOBS)
     for number in range(passes):
         parts = []
         for piece in scan.tables(columns):
             hashed = hashes(piece["job_id"])
-            chosen = table[hashed >> places]
+            _, chosen = _places_in(known, hashed)
             if passes > 1:
                 chosen &= hashed % np.uint64(passes) == number
             if chosen.any():
@@ -66,7 +57,7 @@ class LastDone:
         self._known = _jobs_of(failed)
         self._done_ms = np.full(len(self._known), _NEVER)
         for table in executions.narrowed(outcome="done").tables(["job_id", "finished_at"]):
-            places, known = self._places(table["job_id"])
+            places, known = _places_in(self._known, hashes(table["job_id"]))
             finished_ms = table["finished_at"].cast(pa.int64()).to_numpy()
             np.maximum.at(self._done_ms, places[known], finished_ms[known])
 
@@ -76,18 +67,18 @@ class LastDone:
         Args:
             job_ids: An Arrow array.
         """
-        places, known = self._places(job_ids)
+        places, known = _places_in(self._known, hashes(job_ids))
         done_ms = np.full(len(places), _NEVER)
         done_ms[known] = self._done_ms[places[known]]
         return done_ms.astype("datetime64[ms]")
 
-    def _places(self, job_ids: Any) -> tuple[Any, Any]:
-        """Return where jobs are in what is known, and which of them are there."""
-        hashed = hashes(job_ids)
-        if not len(self._known):
-            return np.zeros(len(hashed), np.int64), np.zeros(len(hashed), bool)
-        places = np.minimum(np.searchsorted(self._known, hashed), len(self._known) - 1)
-        return places, self._known[places] == hashed
+
+def _places_in(known: Any, hashed: Any) -> tuple[Any, Any]:
+    """Return where hashes are among known ones, which are in order, and which of them are there."""
+    if not len(known):
+        return np.zeros(len(hashed), np.int64), np.zeros(len(hashed), bool)
+    places = np.minimum(np.searchsorted(known, hashed), len(known) - 1)
+    return places, known[places] == hashed
 
 
 def _jobs_of(executions: Scan) -> Any:
