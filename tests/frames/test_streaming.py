@@ -273,6 +273,34 @@ def test_a_measure_that_needs_each_row_refuses_a_scan(tmp_path: Path) -> None:
             measure(frames.scan(tmp_path))
 
 
+@pytest.mark.parametrize("wrong", [7, None, "history", [1, 2]])
+def test_what_is_no_history_is_refused_by_each_measure(wrong: Any) -> None:
+    for measure, more in (
+        (frames.throughput, ()),
+        (frames.latency_quantiles, ()),
+        (frames.retry_delays, ()),
+        (frames.lateness, ()),
+        (frames.compare, (wrong,)),
+    ):
+        with pytest.raises(InvalidOption, match=f"{measure.__name__} needs a frame of history"):
+            measure(wrong, *more)
+    for measure in (frames.slo, frames.capacity, frames.regressions):
+        with pytest.raises(InvalidOption, match="a frame of history is needed here, not "):
+            measure(wrong)
+
+
+def test_a_scan_is_no_source_of_a_frame_and_says_what_is(tmp_path: Path) -> None:
+    past: Any = Recorded()
+    frames.archive(past, tmp_path)
+    scan: Any = frames.scan(tmp_path)
+    for read in (frames.history, frames.dead_jobs, frames.queues, frames.workers):
+        with pytest.raises(InvalidOption, match="be a Client, a snapshot or a path, not <Scan"):
+            read(scan)
+    for measure in (frames.slo, frames.capacity, frames.regressions):
+        with pytest.raises(InvalidOption, match="a frame of history is needed.*pandas of a scan"):
+            measure(scan)
+
+
 def test_an_unknown_column_of_a_scan_is_named(tmp_path: Path) -> None:
     past: Any = Recorded()
     frames.archive(past, tmp_path)

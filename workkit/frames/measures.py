@@ -10,7 +10,7 @@ from workkit.errors import InvalidOption
 from workkit.frames.delays import retried
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
-from workkit.frames.tallies import Executions, Tally, check_column, needs_frame, pieces_of
+from workkit.frames.tallies import Executions, Tally, check_column, check_history, pieces_of
 from workkit.frames.times import Time, moment
 
 __all__ = ["latency_quantiles", "lateness", "retry_delays", "throughput"]
@@ -54,6 +54,7 @@ def throughput(
         InvalidOption: `freq` is not a span of time, the column is unknown, a time is not valid, or
             there would be more than a million spans.
     """
+    check_history(history, "throughput")
     step = _step(freq)
     first, end = _extent(history, since, until)
     if by is not None:
@@ -146,6 +147,7 @@ def latency_quantiles(
     Raises:
         InvalidOption: The column is unknown, or a quantile is not from 0 to 1.
     """
+    check_history(history, "latency_quantiles")
     if any(not 0 <= quantile <= 1 for quantile in quantiles):
         raise InvalidOption(f"quantiles must be from 0 to 1, not {list(quantiles)!r}")
     if by is not None:
@@ -218,7 +220,7 @@ def retry_delays(history: Any) -> Any:
     Returns:
         A Series with the frame's index; NaT for first tries.
     """
-    needs_frame(history, "retry_delays")
+    check_history(history, "retry_delays", scans=False)
     rows = history.reset_index(drop=True)  # frames that were joined repeat their index
     ran = rows[rows["started_at"].notna()].sort_values("started_at", kind="stable")
     jobs = ran.groupby("job_id", sort=False)
@@ -239,7 +241,7 @@ def lateness(history: Any) -> Any:
     Returns:
         A Series of timedeltas with the frame's index; NaT for other jobs, and for later tries.
     """
-    needs_frame(history, "lateness")
+    check_history(history, "lateness", scans=False)
     rows = history.reset_index(drop=True)
     ids = rows["job_id"].where(rows["job_id"].str.startswith(PERIODIC, na=False))
     slots = pd.to_numeric(ids.str.extract(r":(\d{1,12})$", expand=False), errors="coerce")

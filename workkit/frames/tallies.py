@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
+from workkit.core.options import shown
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
 from workkit.frames.schema import schema
 
-__all__ = ["NONE", "Executions", "Tally", "check_column", "keys", "needs_frame", "pieces_of"]
+__all__ = ["NONE", "Executions", "Tally", "check_column", "check_history", "keys", "pieces_of"]
 
 #: A frame of history, or a scan of an archive.
 Executions: TypeAlias = Scan | Any
@@ -102,13 +103,24 @@ def keys(values: Any) -> Any:
     return known.fillna(NONE)
 
 
-def needs_frame(history: Any, measure: str) -> None:
-    """Refuse a scan where the result has a value for each row.
+def check_history(history: Any, measure: str, *, scans: bool = True) -> None:
+    """Refuse what is no history.
+
+    Args:
+        history: What a measure was given.
+        measure: Its name.
+        scans: Whether it takes a scan, since its result does not have a value for each row.
 
     Raises:
-        InvalidOption: It is a scan.
+        InvalidOption: It is neither a frame nor a scan, or a scan where none can be.
     """
-    if isinstance(history, Scan):
+    if not isinstance(history, (Scan, pd.DataFrame)):
+        either = "a frame of history or a scan" if scans else "a frame of history"
+        raise InvalidOption(
+            f"{measure} needs {either}, not {shown(history)}; frames.history makes a frame, and "
+            "frames.scan a scan of an archive"
+        )
+    if isinstance(history, Scan) and not scans:
         raise InvalidOption(
             f"{measure} gives a value for each execution, so it needs a frame, not a scan; give "
             "scan.pandas(), of a part that fits in memory"
