@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -207,6 +210,25 @@ def test_a_file_system_that_cannot_exchange_folders_is_named(
         frames.compact(tmp_path)
     assert files(tmp_path) == before
     assert jobs_of(tmp_path) == numbered(24)
+
+
+def test_an_archive_on_a_file_system_that_locks_no_folders_is_written_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def as_on_nfs(file: Any, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(file if isinstance(file, int) else file.fileno()).st_mode):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", as_on_nfs)
+    past = grown(tmp_path)
+    assert jobs_of(tmp_path) == numbered(past.written)
+    for change in (frames.compact, lambda root: frames.forget(root, "90d")):
+        with pytest.raises(InvalidOption, match=r"cannot lock a folder \(Bad file.*a local file"):
+            change(tmp_path)
+    assert jobs_of(tmp_path) == numbered(past.written)
 
 
 def test_what_is_no_archive_is_not_compacted(tmp_path: Path) -> None:
