@@ -17,6 +17,10 @@ __all__ = ["LastDone", "hashes", "retried"]
 
 #: How many jobs that were tried again one pass looks at, about.
 _JOBS: Final = 500_000
+#: Entries of a table for each job, so that few others fall on the same.
+_SPARSE: Final = 16
+#: Such a table has at most 2 to the power of this many entries, a byte each.
+_MOST_BITS: Final = 27
 #: The number that is no time, for NumPy.
 _NEVER: Final = np.iinfo(np.int64).min
 _MULTIPLIER: Final = 0x9E3779B97F4A7C15
@@ -31,17 +35,17 @@ def retried(scan: Scan, columns: list[str]) -> Iterator[Any]:
         scan: The archive.
         columns: The columns of the frames; "job_id" must be among them.
     """
-    known = _jobs_of(scan.narrowed(outcome="retry"))
-    passes = -(-len(known) // _JOBS)
+    jobs = _Jobs(scan.narrowed(outcome="retry"))
+    passes = -(-len(jobs) // _JOBS)
     for number in range(passes):
         parts = []
         for piece in scan.tables(columns):
             hashed = hashes(piece["job_id"])
-            _, chosen = _places_in(known, hashed)
+            rows, _ = jobs.find(hashed)
             if passes > 1:
-                chosen &= hashed % np.uint64(passes) == number
-            if chosen.any():
-                parts.append(piece.filter(pa.array(chosen)))
+                rows = rows[hashed[rows] % np.uint64(passes) == number]
+            if len(rows):
+                parts.append(piece.take(pa.array(rows)))
         yield frame_of_tables(parts, columns)
 
 
@@ -54,12 +58,12 @@ class LastDone:
     """
 
     def __init__(self, failed: Scan, executions: Scan) -> None:
-        self._known = _jobs_of(failed)
-        self._done_ms = np.full(len(self._known), _NEVER)
+        self._jobs = _Jobs(failed)
+        self._done_ms = np.full(len(self._jobs), _NEVER)
         for table in executions.narrowed(outcome="done").tables(["job_id", "finished_at"]):
-            places, known = _places_in(self._known, hashes(table["job_id"]))
+            rows, places = self._jobs.find(hashes(table["job_id"]))
             finished_ms = table["finished_at"].cast(pa.int64()).to_numpy()
-            np.maximum.at(self._done_ms, places[known], finished_ms[known])
+            np.maximum.at(self._done_ms, places, finished_ms[rows])
 
     def of(self, job_ids: Any) -> Any:
         """Return when jobs were done last, as an array of NumPy times; NaT if they were not.
@@ -67,24 +71,38 @@ class LastDone:
         Args:
             job_ids: An Arrow array.
         """
-        places, known = _places_in(self._known, hashes(job_ids))
-        done_ms = np.full(len(places), _NEVER)
-        done_ms[known] = self._done_ms[places[known]]
+        rows, places = self._jobs.find(hashes(job_ids))
+        done_ms = np.full(len(job_ids), _NEVER)
+        done_ms[rows] = self._done_ms[places]
         return done_ms.astype("datetime64[ms]")
 
 
-def _places_in(known: Any, hashed: Any) -> tuple[Any, Any]:
-    """Return where hashes are among known ones, which are in order, and which of them are there."""
-    if not len(known):
-        return np.zeros(len(hashed), np.int64), np.zeros(len(hashed), bool)
-    places = np.minimum(np.searchsorted(known, hashed), len(known) - 1)
-    return places, known[places] == hashed
+class _Jobs:
+    """The jobs of some executions, by the hashes of their ids.
 
+    Args:
+        executions: The executions.
+    """
 
-def _jobs_of(executions: Scan) -> Any:
-    """Return the hashes of the ids of jobs, each once, in order."""
-    found = [hashes(table["job_id"]) for table in executions.tables(["job_id"])]
-    return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+    def __init__(self, executions: Scan) -> None:
+        found = [hashes(table["job_id"]) for table in executions.tables(["job_id"])]
+        self._known = np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+        # Most other jobs are told by a table that fits in a cache better than the hashes do.
+        bits = min((len(self._known) * _SPARSE).bit_length(), _MOST_BITS)
+        self._shift = np.uint64(64 - max(bits, 1))
+        self._near = np.zeros(1 << max(bits, 1), bool)
+        self._near[self._known >> self._shift] = True
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, hashed: Any) -> tuple[Any, Any]:
+        """Return which of some hashes are known, and the place of each in the order of all."""
+        near = np.flatnonzero(self._near[hashed >> self._shift])
+        places = np.searchsorted(self._known, hashed[near])
+        places = np.minimum(places, max(len(self._known) - 1, 0))
+        found = self._known[places] == hashed[near]
+        return near[found], places[found]
 
 
 def hashes(texts: Any) -> Any:
