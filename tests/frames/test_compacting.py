@@ -23,7 +23,9 @@ from workkit import InvalidOption, frames
 from workkit.core.entropy import Entropy
 from workkit.frames import archive_changes
 from workkit.frames.archive_changes import ArchiveBusy, changing
+from workkit.frames.archive_files import ArchiveFile
 from workkit.frames.archive_reading import Wanted, tables_of
+from workkit.frames.auditing.stores import check_archive
 
 pytestmark = pytest.mark.one_server
 
@@ -262,6 +264,27 @@ def test_a_reader_that_has_listed_the_files_sees_each_record_once(tmp_path: Path
     assert list((tmp_path / ".aside").iterdir()), "a reader was at work"
     frames.compact(tmp_path)
     assert list((tmp_path / ".aside").iterdir()) == []
+
+
+def test_gaps_and_audits_are_right_while_an_archive_is_compacted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = ArchiveFile.about
+    compacted: list[Path] = []
+
+    def about_meanwhile(file: ArchiveFile) -> Any:
+        if not compacted:
+            compacted.append(tmp_path)
+            frames.compact(root)
+        return about(file)
+
+    monkeypatch.setattr(ArchiveFile, "about", about_meanwhile)
+    for look in (frames.archive_gaps, lambda root: list(check_archive(root))):
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        grown(root)
+        compacted.clear()
+        assert look(root) == []
+        assert len(files(root)) == 3
 
 
 def test_readers_see_each_record_once_while_an_archive_grows_and_is_compacted(

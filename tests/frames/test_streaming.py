@@ -254,6 +254,20 @@ def test_a_scan_that_leaves_out_retries_has_no_delays(tmp_path: Path) -> None:
     assert told[column].isna().all()
 
 
+def test_throughput_between_two_times_opens_only_their_files(tmp_path: Path) -> None:
+    past: Any = Recorded()
+    for day in range(6):
+        past.write_jobs(2, NOON_MS + day * DAY_MS)
+    frames.archive(past, tmp_path)
+    since, until = ((NOON_MS + (day - 0.5) * DAY_MS) / 1_000 for day in (3, 4))
+    wanted = frames.throughput(frames.history(tmp_path), "1h", since=since, until=until)
+    for path in sorted(tmp_path.glob("day=*/*"))[:3]:
+        path.write_bytes(b"whoever opens this fails")
+    found = frames.throughput(frames.scan(tmp_path), "1h", since=since, until=until)
+    pd.testing.assert_frame_equal(found, wanted)
+    assert len(found) == 24
+
+
 def test_measures_of_an_archive_without_executions_are_empty(tmp_path: Path) -> None:
     past: Any = Recorded()
     frames.archive(past, tmp_path)

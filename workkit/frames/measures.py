@@ -60,9 +60,8 @@ def throughput(
     if by is not None:
         check_column(history, by)
     tally = Tally()
-    for piece in pieces_of(history, _columns(["finished_at"], by)):
-        rows = piece if since is None else piece[piece["finished_at"] >= first]
-        rows = rows if until is None else rows[rows["finished_at"] < end]
+    between = (first if since is not None else None, end if until is not None else None)
+    for rows in pieces_of(history, _columns(["finished_at"], by), *between):
         tally.add(_labels(rows, by), rows["finished_at"].dt.floor(freq))
     counts = tally.counts()
     index = _index(counts["value"], first, end, freq, step)

@@ -27,20 +27,26 @@ NONE: Final = "(none)"
 _WAITING: Final = 500_000
 
 
-def pieces_of(history: Executions, columns: Sequence[str]) -> Iterator[Any]:
+def pieces_of(
+    history: Executions, columns: Sequence[str], first: Any = None, end: Any = None
+) -> Iterator[Any]:
     """Yield a history in frames that have at least these columns.
 
     Args:
         history: A frame, which is one piece, or a scan.
         columns: The columns.
+        first: Only executions that ended at this `pandas.Timestamp` or later.
+        end: Only executions that ended before.
 
     Raises:
         InvalidOption: A column is unknown, or a file is damaged.
     """
     if isinstance(history, Scan):
-        yield from history.pieces(columns)
-    else:
-        yield history
+        since, until = (None if time is None else time.timestamp() for time in (first, end))
+        yield from history.narrowed(since, until).pieces(columns)
+        return
+    rows = history if first is None else history[history["finished_at"] >= first]
+    yield rows if end is None else rows[rows["finished_at"] < end]
 
 
 class Tally:
