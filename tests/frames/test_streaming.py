@@ -116,6 +116,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pieces and passes so small that a short history has several."""
     monkeypatch.setattr("workkit.frames.archive_reading.BATCH", 3)
     monkeypatch.setattr("workkit.frames.delays._JOBS", 2)
+    monkeypatch.setattr("workkit.frames.delays._NAMED_JOBS", 2)
     monkeypatch.setattr("workkit.frames.tallies._WAITING", 4)
 
 
@@ -167,13 +168,14 @@ def test_throughput_of_a_scan_is_that_of_a_frame_and_of_the_raw_stream(
 
 @pytest.mark.slow
 @settings(max_examples=HISTORIES, deadline=None, phases=PHASES)
-@given(histories(), st.sampled_from(["name", "version", None]))
+@given(histories(), st.sampled_from(["name", "version", "job", None]))
 def test_latency_of_a_scan_is_that_of_a_frame_and_of_the_raw_stream(
     past: Recorded, by: str | None
 ) -> None:
+    column = "job_id" if by == "job" else by
     with Archived(past) as archive:
-        told = frames.latency_quantiles(archive.scan, by, quantiles=QUANTILES)
-        whole = frames.latency_quantiles(archive.frame, by, quantiles=QUANTILES)
+        told = frames.latency_quantiles(archive.scan, column, quantiles=QUANTILES)
+        whole = frames.latency_quantiles(archive.frame, column, quantiles=QUANTILES)
     pd.testing.assert_frame_equal(told, whole)
     wanted = ", ".join(f"quantile_cont({span}, {at})" for span in SPANS for at in QUANTILES)
     rows = (

@@ -7,7 +7,7 @@ wanted of these jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from workkit.frames.extra import np, pa
@@ -16,7 +16,9 @@ from workkit.frames.scanning import Scan, frame_of_tables
 __all__ = ["LastDone", "hashes", "retried"]
 
 #: How many jobs that were tried again one pass looks at, about.
-_JOBS: Final = 500_000
+_JOBS: Final = 1_000_000
+#: The same, where their ids are kept.
+_NAMED_JOBS: Final = 250_000
 #: Entries of a table for each job, so that few others fall on the same.
 _SPARSE: Final = 16
 #: Such a table has at most 2 to the power of this many entries, a byte each.
@@ -26,27 +28,35 @@ _NEVER: Final = np.iinfo(np.int64).min
 _MULTIPLIER: Final = 0x9E3779B97F4A7C15
 
 
-def retried(scan: Scan, columns: list[str]) -> Iterator[Any]:
+def retried(scan: Scan, columns: Sequence[str], *, named: bool) -> Iterator[Any]:
     """Yield frames that together have all executions of jobs that were tried again.
 
     All executions of a job are in the same frame, in the order of the archive.
 
     Args:
         scan: The archive.
-        columns: The columns of the frames; "job_id" must be among them.
+        columns: The columns of the frames, beside "job_id".
+        named: Whether "job_id" is the id. If not, it is a number that only these executions of the
+            job have, which takes less memory.
     """
     jobs = _Jobs(scan.narrowed(outcome="retry"))
-    passes = -(-len(jobs) // _JOBS)
+    passes = -(-len(jobs) // (_NAMED_JOBS if named else _JOBS))
     for number in range(passes):
-        parts = []
-        for piece in scan.tables(columns):
+        parts, numbers = [], [np.zeros(0, np.int64)]
+        for piece in scan.tables(["job_id", *columns]):
             hashed = hashes(piece["job_id"])
-            rows, _ = jobs.find(hashed)
+            rows, places = jobs.find(hashed)
             if passes > 1:
-                rows = rows[hashed[rows] % np.uint64(passes) == number]
+                now = places % passes == number
+                rows, places = rows[now], places[now]
             if len(rows):
-                parts.append(piece.take(pa.array(rows)))
-        yield frame_of_tables(parts, columns)
+                kept = piece if named else piece.drop_columns(["job_id"])
+                parts.append(kept.take(pa.array(rows)))
+                numbers.append(places)
+        if named:
+            yield frame_of_tables(parts, ["job_id", *columns])
+        else:
+            yield frame_of_tables(parts, columns).assign(job_id=np.concatenate(numbers))
 
 
 class LastDone:

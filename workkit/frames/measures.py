@@ -20,8 +20,8 @@ _QUANTILES: Final = (0.5, 0.9, 0.99)
 _MOST_SPANS: Final = 1_000_000
 #: The label of all rows, where no column is given.
 _ALL: Final = "all"
-#: What the delays of retries are computed from.
-_OF_DELAYS: Final = ("job_id", "outcome", "started_at", "finished_at")
+#: What the delays of retries are computed from, beside the job.
+_OF_DELAYS: Final = ("outcome", "started_at", "finished_at")
 
 
 def throughput(
@@ -156,7 +156,8 @@ def latency_quantiles(
         with history.fixed() as fixed:
             for piece in fixed.pieces(_columns(["started_at", "wait", "run"], by)):
                 _add_spans(spans, piece, by)
-            for piece in retried(fixed, _columns(_OF_DELAYS, by)):
+            columns = _columns(_OF_DELAYS, None if by == "job_id" else by)
+            for piece in retried(fixed, columns, named=by == "job_id"):
                 _add_delays(spans["retry_delay"], piece, by)
     else:
         rows = history.reset_index(drop=True)  # frames that were joined repeat their index
