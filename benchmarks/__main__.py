@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.rounds:
         effort = replace(effort, rounds=options.rounds)
     with Bench.on_own_server(effort) as bench:
+        bench.records = options.records
         about = describe(bench.server, _command(options), effort.rounds)
         results, failures = _run(bench, chosen, show=not options.json)
     if options.json:
@@ -81,6 +82,8 @@ def _command(options: argparse.Namespace) -> str:
     more = [*options.names, *(["--effort", options.effort] if options.effort != "full" else [])]
     if options.rounds:
         more.append(f"--rounds {options.rounds}")
+    if options.records:
+        more.append(f"--records {options.records}")
     return "make bench-self" + (f" ARGS='{' '.join(more)}'" if more else "")
 
 
@@ -99,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", dest="effort", action="store_const", const="quick", help="a fifth, one round"
     )
     parser.add_argument("--rounds", type=int, help="how often each figure is measured")
+    parser.add_argument("--records", type=int, help="records of history, for scan")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md and the pictures")
     return parser
 

@@ -54,6 +54,9 @@ class Bench:
         server: A running server with a TCP port; measures empty it many times.
         effort: How thorough to be.
         on_progress: Gets lines about the progress.
+
+    Attributes:
+        records: How many records of history a measure has that lets one choose; None for its own.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Bench:
         self.server = server
         self.effort = effort
         self.url = server.tcp_url
+        self.records: int | None = None
         self.client: Redis = Redis.from_url(self.url)
         self.say = on_progress or _to_stderr
 

@@ -20,7 +20,7 @@ from redis import Redis
 from benchmarks.past import NAMESPACE
 from workkit import Client
 
-__all__ = ["SIDES"]
+__all__ = ["SIDES", "resident_mb"]
 
 _PAGE: Final = 200
 
@@ -41,11 +41,11 @@ def _frame(url: str) -> dict[str, float]:
     client = Client(NAMESPACE, url)
     next(client.history(limit=1))
     gc.collect()
-    before_mb, began_s = _resident_mb("VmRSS"), time.perf_counter()
+    before_mb, began_s = resident_mb("VmRSS"), time.perf_counter()
     frame = frames.history(client)
     seconds = time.perf_counter() - began_s
     frame_mb = float(frame.memory_usage(deep=True).sum()) / 1e6
-    peak_mb = _resident_mb("VmHWM") - before_mb
+    peak_mb = resident_mb("VmHWM") - before_mb
     return {
         "seconds": seconds, "records": len(frame), "frame_mb": frame_mb, "peak_mb": peak_mb,
     }  # fmt: skip
@@ -70,12 +70,13 @@ def _snapshot(url: str) -> dict[str, float]:
         return {
             "seconds": time.perf_counter() - began_s,
             "records": client.overview().dead,
-            "peak_mb": _resident_mb("VmHWM"),
+            "peak_mb": resident_mb("VmHWM"),
             "file_mb": (Path(directory) / "snapshot").stat().st_size / 1e6,
         }
 
 
-def _resident_mb(field: str) -> float:
+def resident_mb(field: str) -> float:
+    """Return memory of this process, such as "VmRSS" or "VmHWM", the most so far."""
     status = Path("/proc/self/status").read_text("utf-8")
     match = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
     return int(match[1]) * 1024 / 1e6 if match else 0.0

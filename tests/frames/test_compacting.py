@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +23,9 @@ from workkit import InvalidOption, frames
 from workkit.core.entropy import Entropy
 from workkit.frames import archive_changes
 from workkit.frames.archive_changes import ArchiveBusy, changing
+from workkit.frames.archive_files import ArchiveFile
 from workkit.frames.archive_reading import Wanted, tables_of
+from workkit.frames.auditing.stores import check_archive
 
 pytestmark = pytest.mark.one_server
 
@@ -209,6 +214,25 @@ def test_a_file_system_that_cannot_exchange_folders_is_named(
     assert jobs_of(tmp_path) == numbered(24)
 
 
+def test_an_archive_on_a_file_system_that_locks_no_folders_is_written_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def as_on_nfs(file: Any, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(file if isinstance(file, int) else file.fileno()).st_mode):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", as_on_nfs)
+    past = grown(tmp_path)
+    assert jobs_of(tmp_path) == numbered(past.written)
+    for change in (frames.compact, lambda root: frames.forget(root, "90d")):
+        with pytest.raises(InvalidOption, match=r"cannot lock a folder \(Bad file.*a local file"):
+            change(tmp_path)
+    assert jobs_of(tmp_path) == numbered(past.written)
+
+
 def test_what_is_no_archive_is_not_compacted(tmp_path: Path) -> None:
     for change in (frames.compact, lambda root: frames.forget(root, "90d")):
         with pytest.raises(InvalidOption, match="is not an archive"):
@@ -240,6 +264,27 @@ def test_a_reader_that_has_listed_the_files_sees_each_record_once(tmp_path: Path
     assert list((tmp_path / ".aside").iterdir()), "a reader was at work"
     frames.compact(tmp_path)
     assert list((tmp_path / ".aside").iterdir()) == []
+
+
+def test_gaps_and_audits_are_right_while_an_archive_is_compacted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = ArchiveFile.about
+    compacted: list[Path] = []
+
+    def about_meanwhile(file: ArchiveFile) -> Any:
+        if not compacted:
+            compacted.append(tmp_path)
+            frames.compact(root)
+        return about(file)
+
+    monkeypatch.setattr(ArchiveFile, "about", about_meanwhile)
+    for look in (frames.archive_gaps, lambda root: list(check_archive(root))):
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        grown(root)
+        compacted.clear()
+        assert look(root) == []
+        assert len(files(root)) == 3
 
 
 def test_readers_see_each_record_once_while_an_archive_grows_and_is_compacted(

@@ -116,6 +116,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pieces and passes so small that a short history has several."""
     monkeypatch.setattr("workkit.frames.archive_reading.BATCH", 3)
     monkeypatch.setattr("workkit.frames.delays._JOBS", 2)
+    monkeypatch.setattr("workkit.frames.delays._NAMED_JOBS", 2)
     monkeypatch.setattr("workkit.frames.tallies._WAITING", 4)
 
 
@@ -167,13 +168,14 @@ def test_throughput_of_a_scan_is_that_of_a_frame_and_of_the_raw_stream(
 
 @pytest.mark.slow
 @settings(max_examples=HISTORIES, deadline=None, phases=PHASES)
-@given(histories(), st.sampled_from(["name", "version", None]))
+@given(histories(), st.sampled_from(["name", "version", "job", None]))
 def test_latency_of_a_scan_is_that_of_a_frame_and_of_the_raw_stream(
     past: Recorded, by: str | None
 ) -> None:
+    column = "job_id" if by == "job" else by
     with Archived(past) as archive:
-        told = frames.latency_quantiles(archive.scan, by, quantiles=QUANTILES)
-        whole = frames.latency_quantiles(archive.frame, by, quantiles=QUANTILES)
+        told = frames.latency_quantiles(archive.scan, column, quantiles=QUANTILES)
+        whole = frames.latency_quantiles(archive.frame, column, quantiles=QUANTILES)
     pd.testing.assert_frame_equal(told, whole)
     wanted = ", ".join(f"quantile_cont({span}, {at})" for span in SPANS for at in QUANTILES)
     rows = (
@@ -254,6 +256,20 @@ def test_a_scan_that_leaves_out_retries_has_no_delays(tmp_path: Path) -> None:
     assert told[column].isna().all()
 
 
+def test_throughput_between_two_times_opens_only_their_files(tmp_path: Path) -> None:
+    past: Any = Recorded()
+    for day in range(6):
+        past.write_jobs(2, NOON_MS + day * DAY_MS)
+    frames.archive(past, tmp_path)
+    since, until = ((NOON_MS + (day - 0.5) * DAY_MS) / 1_000 for day in (3, 4))
+    wanted = frames.throughput(frames.history(tmp_path), "1h", since=since, until=until)
+    for path in sorted(tmp_path.glob("day=*/*"))[:3]:
+        path.write_bytes(b"whoever opens this fails")
+    found = frames.throughput(frames.scan(tmp_path), "1h", since=since, until=until)
+    pd.testing.assert_frame_equal(found, wanted)
+    assert len(found) == 24
+
+
 def test_measures_of_an_archive_without_executions_are_empty(tmp_path: Path) -> None:
     past: Any = Recorded()
     frames.archive(past, tmp_path)
@@ -271,6 +287,34 @@ def test_a_measure_that_needs_each_row_refuses_a_scan(tmp_path: Path) -> None:
     for measure in (frames.retry_delays, frames.lateness):
         with pytest.raises(InvalidOption, match=r"needs a frame, not a scan; give\s+scan.pandas"):
             measure(frames.scan(tmp_path))
+
+
+@pytest.mark.parametrize("wrong", [7, None, "history", [1, 2]])
+def test_what_is_no_history_is_refused_by_each_measure(wrong: Any) -> None:
+    for measure, more in (
+        (frames.throughput, ()),
+        (frames.latency_quantiles, ()),
+        (frames.retry_delays, ()),
+        (frames.lateness, ()),
+        (frames.compare, (wrong,)),
+    ):
+        with pytest.raises(InvalidOption, match=f"{measure.__name__} needs a frame of history"):
+            measure(wrong, *more)
+    for measure in (frames.slo, frames.capacity, frames.regressions):
+        with pytest.raises(InvalidOption, match="a frame of history is needed here, not "):
+            measure(wrong)
+
+
+def test_a_scan_is_no_source_of_a_frame_and_says_what_is(tmp_path: Path) -> None:
+    past: Any = Recorded()
+    frames.archive(past, tmp_path)
+    scan: Any = frames.scan(tmp_path)
+    for read in (frames.history, frames.dead_jobs, frames.queues, frames.workers):
+        with pytest.raises(InvalidOption, match="be a Client, a snapshot or a path, not <Scan"):
+            read(scan)
+    for measure in (frames.slo, frames.capacity, frames.regressions):
+        with pytest.raises(InvalidOption, match="a frame of history is needed.*pandas of a scan"):
+            measure(scan)
 
 
 def test_an_unknown_column_of_a_scan_is_named(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ _ASIDE: Final = ".aside"
 #: The end of the names of replaced files, so that nobody takes them for files of the archive.
 _REPLACED: Final = ".replaced"
 _OWNER_FOLDER: Final = 0o700
+_LOCAL: Final = "keep the archive on a local file system such as ext4, xfs, btrfs or APFS"
 #: The functions that exchange two paths, and their number of the current directory. The flag is 2.
 _EXCHANGES: Final = (("renameat2", -100), ("renameatx_np", -2))
 _EXCHANGE: Final = 2
@@ -97,9 +98,15 @@ def changing(root: Path) -> Iterator[None]:
         raise InvalidOption(f"{root} cannot be changed: {error.strerror}") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(handle)
         raise ArchiveBusy(f"another process is merging or forgetting files of {root}") from None
+    except OSError as error:
+        os.close(handle)
+        raise InvalidOption(
+            f"the file system of {root} cannot lock a folder ({error.strerror}), which merging and "
+            f"forgetting need; {_LOCAL}"
+        ) from None
     try:
         purge(root)
         yield
@@ -142,7 +149,9 @@ def _locked_day(folder: Path) -> Iterator[None]:
         except FileNotFoundError:
             continue  # its last file was forgotten
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            # Where folders cannot be locked, such as on NFS, nobody can exchange them either.
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
             if _is_at(handle, folder):
                 yield
                 return
@@ -215,7 +224,7 @@ def _exchanged(one: Path, two: Path, root: Path) -> None:
             raise OSError(number, os.strerror(number), os.fspath(one))
     raise InvalidOption(
         f"the file system of {root} cannot exchange two folders in one step, which merging needs; "
-        "keep the archive on a local file system such as ext4, xfs, btrfs or APFS"
+        f"{_LOCAL}"
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -69,13 +69,16 @@ class Wanted:
             outcomes,
         )
 
-    def narrowed(self, since_ms: int | None, among: Sequence[str] | None) -> Wanted:
+    def narrowed(
+        self, since_ms: int | None, until_ms: int | None, among: Sequence[str] | None
+    ) -> Wanted:
         """Return these filters with further ones; None is no further filter."""
         since = [each for each in (self.since_ms, since_ms) if each is not None]
+        until = [each for each in (self.until_ms, until_ms) if each is not None]
         outcomes = self.outcomes
         if among is not None:
             outcomes = tuple(each for each in among if outcomes is None or each in outcomes)
-        return replace(self, since_ms=max(since, default=None), outcomes=outcomes)
+        return Wanted(max(since, default=None), min(until, default=None), self.names, outcomes)
 
     def may_have(self, file: ArchiveFile) -> bool:
         """Tell whether a file can have such records."""
@@ -148,8 +151,10 @@ def file_tables(
         layout = layout_of(file.path, fragment.physical_schema, columns)
         names = [each.name for each in layout if each.name is not None]
         scanner = fragment.scanner(
-            columns=names, filter=wanted.expression(), batch_size=BATCH, batch_readahead=_AHEAD
-        )
+            columns=names, filter=wanted.expression(), batch_size=BATCH, batch_readahead=_AHEAD,
+            # Otherwise it keeps all that it has read of a file, which may have a whole day.
+            fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
+        )  # fmt: skip
         for batch in scanner.to_batches():
             if batch.num_rows:
                 yield as_stored(pa.Table.from_batches([batch]), layout, "history")

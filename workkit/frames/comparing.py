@@ -9,7 +9,7 @@ from workkit.errors import InvalidOption
 from workkit.frames.args import collected, to_series
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
-from workkit.frames.tallies import Executions
+from workkit.frames.tallies import Executions, check_history
 
 __all__ = ["compare"]
 
@@ -83,6 +83,7 @@ def compare(dead: Executions, done: Executions, *, least: int = 5, rate: float =
 
 def _frame_of(executions: Executions) -> Any:
     """Return what is compared of a scan as a frame: each job must be known to count once."""
+    check_history(executions, "compare")
     return executions.only(_COMPARED).pandas() if isinstance(executions, Scan) else executions
 
 

@@ -7,7 +7,7 @@ wanted of these jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from workkit.frames.extra import np, pa
@@ -16,42 +16,47 @@ from workkit.frames.scanning import Scan, frame_of_tables
 __all__ = ["LastDone", "hashes", "retried"]
 
 #: How many jobs that were tried again one pass looks at, about.
-_JOBS: Final = 500_000
-#: The table of bits has at most 2 to the power of this many entries, a byte each.
-_MOST_BITS: Final = 27
-#: Entries for each job, so that few others fall on the same.
+_JOBS: Final = 1_000_000
+#: The same, where their ids are kept.
+_NAMED_JOBS: Final = 250_000
+#: Entries of a table for each job, so that few others fall on the same.
 _SPARSE: Final = 16
+#: Such a table has at most 2 to the power of this many entries, a byte each.
+_MOST_BITS: Final = 27
 #: The number that is no time, for NumPy.
 _NEVER: Final = np.iinfo(np.int64).min
 _MULTIPLIER: Final = 0x9E3779B97F4A7C15
 
 
-def retried(scan: Scan, columns: list[str]) -> Iterator[Any]:
+def retried(scan: Scan, columns: Sequence[str], *, named: bool) -> Iterator[Any]:
     """Yield frames that together have all executions of jobs that were tried again.
 
-    All executions of a job are in the same frame, in the order of the archive. There are executions
-    of other jobs among them.
+    All executions of a job are in the same frame, in the order of the archive.
 
     Args:
         scan: The archive.
-        columns: The columns of the frames; "job_id" must be among them.
+        columns: The columns of the frames, beside "job_id".
+        named: Whether "job_id" is the id. If not, it is a number that only these executions of the
+            job have, which takes less memory.
     """
-    known = _jobs_of(scan.narrowed(outcome="retry"))
-    bits = min(max(int(len(known) * _SPARSE).bit_length(), 10), _MOST_BITS)
-    table = np.zeros(1 << bits, bool)
-    places = np.uint64(64 - bits)
-    table[known >> places] = True
-    passes = -(-len(known) // _JOBS)
+    jobs = _Jobs(scan.narrowed(outcome="retry"))
+    passes = -(-len(jobs) // (_NAMED_JOBS if named else _JOBS))
     for number in range(passes):
-        parts = []
-        for piece in scan.tables(columns):
+        parts, numbers = [], [np.zeros(0, np.int64)]
+        for piece in scan.tables(["job_id", *columns]):
             hashed = hashes(piece["job_id"])
-            chosen = table[hashed >> places]
+            rows, places = jobs.find(hashed)
             if passes > 1:
-                chosen &= hashed % np.uint64(passes) == number
-            if chosen.any():
-                parts.append(piece.filter(pa.array(chosen)))
-        yield frame_of_tables(parts, columns)
+                now = places % passes == number
+                rows, places = rows[now], places[now]
+            if len(rows):
+                kept = piece if named else piece.drop_columns(["job_id"])
+                parts.append(kept.take(pa.array(rows)))
+                numbers.append(places)
+        if named:
+            yield frame_of_tables(parts, ["job_id", *columns])
+        else:
+            yield frame_of_tables(parts, columns).assign(job_id=np.concatenate(numbers))
 
 
 class LastDone:
@@ -63,12 +68,12 @@ class LastDone:
     """
 
     def __init__(self, failed: Scan, executions: Scan) -> None:
-        self._known = _jobs_of(failed)
-        self._done_ms = np.full(len(self._known), _NEVER)
+        self._jobs = _Jobs(failed)
+        self._done_ms = np.full(len(self._jobs), _NEVER)
         for table in executions.narrowed(outcome="done").tables(["job_id", "finished_at"]):
-            places, known = self._places(table["job_id"])
+            rows, places = self._jobs.find(hashes(table["job_id"]))
             finished_ms = table["finished_at"].cast(pa.int64()).to_numpy()
-            np.maximum.at(self._done_ms, places[known], finished_ms[known])
+            np.maximum.at(self._done_ms, places, finished_ms[rows])
 
     def of(self, job_ids: Any) -> Any:
         """Return when jobs were done last, as an array of NumPy times; NaT if they were not.
@@ -76,24 +81,38 @@ class LastDone:
         Args:
             job_ids: An Arrow array.
         """
-        places, known = self._places(job_ids)
-        done_ms = np.full(len(places), _NEVER)
-        done_ms[known] = self._done_ms[places[known]]
+        rows, places = self._jobs.find(hashes(job_ids))
+        done_ms = np.full(len(job_ids), _NEVER)
+        done_ms[rows] = self._done_ms[places]
         return done_ms.astype("datetime64[ms]")
 
-    def _places(self, job_ids: Any) -> tuple[Any, Any]:
-        """Return where jobs are in what is known, and which of them are there."""
-        hashed = hashes(job_ids)
-        if not len(self._known):
-            return np.zeros(len(hashed), np.int64), np.zeros(len(hashed), bool)
-        places = np.minimum(np.searchsorted(self._known, hashed), len(self._known) - 1)
-        return places, self._known[places] == hashed
 
+class _Jobs:
+    """The jobs of some executions, by the hashes of their ids.
 
-def _jobs_of(executions: Scan) -> Any:
-    """Return the hashes of the ids of jobs, each once, in order."""
-    found = [hashes(table["job_id"]) for table in executions.tables(["job_id"])]
-    return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+    Args:
+        executions: The executions.
+    """
+
+    def __init__(self, executions: Scan) -> None:
+        found = [hashes(table["job_id"]) for table in executions.tables(["job_id"])]
+        self._known = np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+        # Most other jobs are told by a table that fits in a cache better than the hashes do.
+        bits = min((len(self._known) * _SPARSE).bit_length(), _MOST_BITS)
+        self._shift = np.uint64(64 - max(bits, 1))
+        self._near = np.zeros(1 << max(bits, 1), bool)
+        self._near[self._known >> self._shift] = True
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, hashed: Any) -> tuple[Any, Any]:
+        """Return which of some hashes are known, and the place of each in the order of all."""
+        near = np.flatnonzero(self._near[hashed >> self._shift])
+        places = np.searchsorted(self._known, hashed[near])
+        places = np.minimum(places, max(len(self._known) - 1, 0))
+        found = self._known[places] == hashed[near]
+        return near[found], places[found]
 
 
 def hashes(texts: Any) -> Any:

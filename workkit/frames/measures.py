@@ -10,7 +10,7 @@ from workkit.errors import InvalidOption
 from workkit.frames.delays import retried
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
-from workkit.frames.tallies import Executions, Tally, check_column, needs_frame, pieces_of
+from workkit.frames.tallies import Executions, Tally, check_column, check_history, pieces_of
 from workkit.frames.times import Time, moment
 
 __all__ = ["latency_quantiles", "lateness", "retry_delays", "throughput"]
@@ -20,8 +20,8 @@ _QUANTILES: Final = (0.5, 0.9, 0.99)
 _MOST_SPANS: Final = 1_000_000
 #: The label of all rows, where no column is given.
 _ALL: Final = "all"
-#: What the delays of retries are computed from.
-_OF_DELAYS: Final = ("job_id", "outcome", "started_at", "finished_at")
+#: What the delays of retries are computed from, beside the job.
+_OF_DELAYS: Final = ("outcome", "started_at", "finished_at")
 
 
 def throughput(
@@ -54,14 +54,14 @@ def throughput(
         InvalidOption: `freq` is not a span of time, the column is unknown, a time is not valid, or
             there would be more than a million spans.
     """
+    check_history(history, "throughput")
     step = _step(freq)
     first, end = _extent(history, since, until)
     if by is not None:
         check_column(history, by)
     tally = Tally()
-    for piece in pieces_of(history, _columns(["finished_at"], by)):
-        rows = piece if since is None else piece[piece["finished_at"] >= first]
-        rows = rows if until is None else rows[rows["finished_at"] < end]
+    between = (first if since is not None else None, end if until is not None else None)
+    for rows in pieces_of(history, _columns(["finished_at"], by), *between):
         tally.add(_labels(rows, by), rows["finished_at"].dt.floor(freq))
     counts = tally.counts()
     index = _index(counts["value"], first, end, freq, step)
@@ -146,6 +146,7 @@ def latency_quantiles(
     Raises:
         InvalidOption: The column is unknown, or a quantile is not from 0 to 1.
     """
+    check_history(history, "latency_quantiles")
     if any(not 0 <= quantile <= 1 for quantile in quantiles):
         raise InvalidOption(f"quantiles must be from 0 to 1, not {list(quantiles)!r}")
     if by is not None:
@@ -155,7 +156,8 @@ def latency_quantiles(
         with history.fixed() as fixed:
             for piece in fixed.pieces(_columns(["started_at", "wait", "run"], by)):
                 _add_spans(spans, piece, by)
-            for piece in retried(fixed, _columns(_OF_DELAYS, by)):
+            columns = _columns(_OF_DELAYS, None if by == "job_id" else by)
+            for piece in retried(fixed, columns, named=by == "job_id"):
                 _add_delays(spans["retry_delay"], piece, by)
     else:
         rows = history.reset_index(drop=True)  # frames that were joined repeat their index
@@ -218,7 +220,7 @@ def retry_delays(history: Any) -> Any:
     Returns:
         A Series with the frame's index; NaT for first tries.
     """
-    needs_frame(history, "retry_delays")
+    check_history(history, "retry_delays", scans=False)
     rows = history.reset_index(drop=True)  # frames that were joined repeat their index
     ran = rows[rows["started_at"].notna()].sort_values("started_at", kind="stable")
     jobs = ran.groupby("job_id", sort=False)
@@ -239,7 +241,7 @@ def lateness(history: Any) -> Any:
     Returns:
         A Series of timedeltas with the frame's index; NaT for other jobs, and for later tries.
     """
-    needs_frame(history, "lateness")
+    check_history(history, "lateness", scans=False)
     rows = history.reset_index(drop=True)
     ids = rows["job_id"].where(rows["job_id"].str.startswith(PERIODIC, na=False))
     slots = pd.to_numeric(ids.str.extract(r":(\d{1,12})$", expand=False), errors="coerce")

@@ -177,17 +177,23 @@ class Scan:
         return Scan(self._root, self._wanted, self.read, _checked(columns), self._files)
 
     def narrowed(
-        self, since: float | None = None, outcome: str | Sequence[str] | None = None
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        outcome: str | Sequence[str] | None = None,
     ) -> Scan:
         """Return only some of the executions.
 
         Args:
             since: Those that finished then or later, epoch seconds.
+            until: Those that finished before, epoch seconds.
             outcome: Those with this outcome, or one of these.
         """
-        since_ms = None if since is None else ceil(since * 1_000)
+        since_ms, until_ms = (
+            None if time is None else ceil(time * 1_000) for time in (since, until)
+        )
         among = (outcome,) if isinstance(outcome, str) else outcome
-        wanted = self._wanted.narrowed(since_ms, among)
+        wanted = self._wanted.narrowed(since_ms, until_ms, among)
         return Scan(self._root, wanted, self.read, self._columns, self._files)
 
     @contextmanager

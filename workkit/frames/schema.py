@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
 
+from workkit.core.options import shown
 from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pa, pd
@@ -351,6 +352,11 @@ def conform(frame: Any, name: str, columns: Sequence[str] | None = None) -> Any:
     Raises:
         InvalidOption: A column is missing, or its values do not have its type.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidOption(
+            f"a frame of {name} is needed here, not {shown(frame)}; frames.history makes one of "
+            "other sources, and the method pandas of a scan"
+        )
     wanted = [each for each in schema(name).columns if columns is None or each.name in columns]
     if missing := [column.name for column in wanted if column.name not in frame.columns]:
         raise InvalidOption(f"this is not a frame of {name}: it has no {', '.join(missing)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeGuard
 
 from workkit.admin.reader import Reader
+from workkit.core.options import shown
 from workkit.errors import InvalidOption
 from workkit.frames.files import FORMATS
 from workkit.frames.recorded import is_recorded
@@ -54,8 +55,13 @@ def as_reader(source: Source | Recording) -> Reader:
             f"{name} is a recording, which has many times: give Recording(path).moment(at_s); "
             "only the frame of queues takes a recording"
         )
-    if not isinstance(source, (str, os.PathLike)):
+    if isinstance(source, Reader):
         return source
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidOption(
+            f"a source must be a Client, a snapshot or a path, not {shown(source)}; a frame and a "
+            "scan go to measures as they are"
+        )
     if is_archive(source):
         raise InvalidOption(
             f"{os.fspath(source)} is an archive, which has only history; for other frames give a "

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
+from workkit.core.options import shown
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
 from workkit.frames.schema import schema
 
-__all__ = ["NONE", "Executions", "Tally", "check_column", "keys", "needs_frame", "pieces_of"]
+__all__ = ["NONE", "Executions", "Tally", "check_column", "check_history", "keys", "pieces_of"]
 
 #: A frame of history, or a scan of an archive.
 Executions: TypeAlias = Scan | Any
@@ -26,20 +27,26 @@ NONE: Final = "(none)"
 _WAITING: Final = 500_000
 
 
-def pieces_of(history: Executions, columns: Sequence[str]) -> Iterator[Any]:
+def pieces_of(
+    history: Executions, columns: Sequence[str], first: Any = None, end: Any = None
+) -> Iterator[Any]:
     """Yield a history in frames that have at least these columns.
 
     Args:
         history: A frame, which is one piece, or a scan.
         columns: The columns.
+        first: Only executions that ended at this `pandas.Timestamp` or later.
+        end: Only executions that ended before.
 
     Raises:
         InvalidOption: A column is unknown, or a file is damaged.
     """
     if isinstance(history, Scan):
-        yield from history.pieces(columns)
-    else:
-        yield history
+        since, until = (None if time is None else time.timestamp() for time in (first, end))
+        yield from history.narrowed(since, until).pieces(columns)
+        return
+    rows = history if first is None else history[history["finished_at"] >= first]
+    yield rows if end is None else rows[rows["finished_at"] < end]
 
 
 class Tally:
@@ -102,13 +109,24 @@ def keys(values: Any) -> Any:
     return known.fillna(NONE)
 
 
-def needs_frame(history: Any, measure: str) -> None:
-    """Refuse a scan where the result has a value for each row.
+def check_history(history: Any, measure: str, *, scans: bool = True) -> None:
+    """Refuse what is no history.
+
+    Args:
+        history: What a measure was given.
+        measure: Its name.
+        scans: Whether it takes a scan, since its result does not have a value for each row.
 
     Raises:
-        InvalidOption: It is a scan.
+        InvalidOption: It is neither a frame nor a scan, or a scan where none can be.
     """
-    if isinstance(history, Scan):
+    if not isinstance(history, (Scan, pd.DataFrame)):
+        either = "a frame of history or a scan" if scans else "a frame of history"
+        raise InvalidOption(
+            f"{measure} needs {either}, not {shown(history)}; frames.history makes a frame, and "
+            "frames.scan a scan of an archive"
+        )
+    if isinstance(history, Scan) and not scans:
         raise InvalidOption(
             f"{measure} gives a value for each execution, so it needs a frame, not a scan; give "
             "scan.pandas(), of a part that fits in memory"

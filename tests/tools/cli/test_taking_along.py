@@ -18,6 +18,7 @@ from workkit import frames
 from workkit.core.history import FORMAT, pack
 from workkit.core.records import Place
 from workkit.core.text import counted
+from workkit.frames.archive_changes import changing
 from workkit.snapshot import Snapshot
 from workkit.tools.cli.common.following import follow
 
@@ -111,6 +112,40 @@ def test_an_archive_that_another_process_keeps_up_can_be_compacted(
         assert "each day has one file" in done.stdout
         complaint = shell.complaint("archive", "--to", str(tmp_path), code=2)
         assert "another process is writing" in complaint
+
+
+def test_an_archive_that_is_kept_up_is_compacted_when_a_day_has_ended(
+    shell: Shell, tmp_path: Path
+) -> None:
+    past: Any = Recorded()
+    past.label = shell.client.label
+    for number in range(4):
+        past.write_jobs(1, round(now_s() * 1_000) - 3 * DAY_MS + number)
+        frames.archive(past, tmp_path)
+    run_some(shell, 3)
+    args = ("archive", "--to", str(tmp_path), "--every", "1h", "--compact", "--keep", "90d")
+    with spawn(*args, env=shell.env) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("archived ")
+        assert re.match(r"merged \d files of \d days? into \d\n", process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+
+
+def test_a_turn_of_a_kept_up_archive_that_another_process_compacts_is_skipped(
+    shell: Shell, tmp_path: Path
+) -> None:
+    run_some(shell, 3)
+    shell.run("archive", "--to", str(tmp_path))
+    args = ("archive", "--to", str(tmp_path), "--every", "1h", "--compact")
+    with changing(tmp_path), spawn(*args, env=shell.env) as process:
+        assert process.stderr is not None
+        assert "another process is merging" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    with changing(tmp_path):
+        complaint = shell.complaint("archive", "--to", str(tmp_path), "--compact", code=2)
+        assert "another process is merging" in complaint
 
 
 def test_secrets_are_left_out_of_an_archive_on_request_and_by_default(
