@@ -15,6 +15,7 @@ from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.listing import Order, narrowed, ordered
 from workkit_tui.model.words import count, per_s, short
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.enqueuing import ask_for_job
 from workkit_tui.screens.queue import QueueScreen
 from workkit_tui.widgets.spark import blocks
 from workkit_tui.widgets.table import Row, Table, TableColumn
@@ -45,6 +46,14 @@ class QueuesScreen(ListScreen):
     KEYS: ClassVar = (
         Key(("enter",), "open", "jobs", "Open the queue and page through its jobs"),
         Key(("p",), "pause", "pause", "Pause the queue, or resume it", acts=True),
+        Key(
+            ("n",),
+            "enqueue",
+            "new job",
+            "Enqueue a new job; its name is completed, its args begin "
+            "with the names of another job's",
+            acts=True,
+        ),
         Key(("slash",), "filter", "filter", "Show the queues whose names contain these words"),
         Key(("s",), "sort", "sort", "Sort by the next column; a click on its head does the same"),
         Key(("i",), "invert", "", "Reverse the sort order"),
@@ -159,6 +168,10 @@ class QueuesScreen(ListScreen):
         """Pause the queue under the cursor, or resume it."""
         if self.current is not None:
             self.console.pause(self.current.job_name, wanted=not self.current.paused)
+
+    def action_enqueue(self) -> None:
+        """Ask for a new job."""
+        ask_for_job(self, self.current.job_name if self.current is not None else "")
 
     def action_filter(self) -> None:
         """Ask for words."""
