@@ -125,6 +125,7 @@ def test_secrets_are_hidden_in_the_difference(stage: ConsoleStage) -> None:
         await stage.press(pilot, app, "6")
         await type_args(stage, pilot, app, '{"n": 2, "api_token": "sk-2secret"}')
         assert "secret" not in shown(app)
+        assert '"api_token": "•••"' in shown(app)
         assert "changes args.n, args.api_token" in shown(app)
         await pilot.press("escape")
 

@@ -49,7 +49,7 @@ class EditScreen(ArgsScreen):
         """Show what is different, without secrets."""
         masks, text = self.console.masks, Text()
         hidden = [masks.hide(job.args) for job in (self._record.job, plan.job)]
-        lines = difference(*(json.dumps(each).encode() for each in hidden))
+        lines = difference(*(json.dumps(each, ensure_ascii=False).encode() for each in hidden))
         for line in lines[:_LINES]:
             meaning = _COLORS.get(line[:1], "foreground")
             text.append(f"{clip(clean(line), self.broad)}\n", color(self.app, meaning))
