@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +12,14 @@ from workkit.admin.steps.history import HistoryRecord
 from workkit.core.outcomes import OUTCOMES, with_flag
 from workkit.core.records import Overview, Queue
 
-__all__ = ["Flow", "Flows", "Trends"]
+__all__ = ["Flow", "Flows", "Spread", "Trends"]
 
 #: Points of a series: at two seconds each, four minutes.
 POINTS: Final = 120
 #: Rates are computed over this much of the recent past, seconds.
 _WINDOW_S: Final = 15.0
+#: Percentiles of a name are of at most this many of its last executions.
+_SPANS: Final = 200
 #: Older executions do not count as recent, seconds.
 _RECENT_S: Final = 600.0
 #: Outcomes of handlers that ran to their end.
@@ -66,6 +69,21 @@ class Flows:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How long the recent executions of a name waited and ran, milliseconds.
+
+    Attributes:
+        wait_ms: The median and the 95th percentile of the waits; None where none is known.
+        run_ms: The same of the runs.
+        executions: How many executions they are of.
+    """
+
+    wait_ms: tuple[int, int] | None
+    run_ms: tuple[int, int] | None
+    executions: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Sample:
     """The part of an overview that rates need."""
 
@@ -90,6 +108,8 @@ class Trends:
         self.queued: deque[float] = deque(maxlen=POINTS)
         self.wait_ms: deque[float] = deque(maxlen=POINTS)
         self.run_ms: deque[float] = deque(maxlen=POINTS)
+        #: Name → wait (None if unknown) and run of its last executions, milliseconds.
+        self._spans: dict[str, deque[tuple[int | None, int]]] = {}
         self._newest_ms = 0
         #: The last failures, the newest first.
         self.failures: deque[HistoryRecord] = deque(maxlen=POINTS)
@@ -133,6 +153,9 @@ class Trends:
         self._ends.append((Counter(record.name for record in ended), bad))
         self.wait_ms.append(_median([r.wait_ms for r in ran if r.wait_ms is not None]))
         self.run_ms.append(_median([r.finished_ms - r.started_ms for r in ran]))
+        for record in reversed(ran):
+            spans = self._spans.setdefault(record.name, deque(maxlen=_SPANS))
+            spans.append((record.wait_ms, max(record.finished_ms - record.started_ms, 0)))
 
     # Rates.
 
@@ -192,6 +215,15 @@ class Trends:
             failed.update(bad)
         return [(name, number, failed[name]) for name, number in ended.items()]
 
+    def spread(self, name: str) -> Spread | None:
+        """Return how long the last executions of a name waited and ran; None if none was seen."""
+        spans = self._spans.get(name)
+        if not spans:
+            return None
+        waits = sorted(wait for wait, _ in spans if wait is not None)
+        runs = sorted(run for _, run in spans)
+        return Spread(_quantiles(waits), _quantiles(runs), len(spans))
+
     def flows(self) -> Flows:
         """Return the flows of all queues."""
         window, total = self._window(), self.executions_per_s
@@ -209,6 +241,14 @@ class Trends:
     def depths(self, name: str) -> list[int]:
         """Return the depth of a queue, overview by overview."""
         return [sample.depths.get(name, 0) for sample in self._samples]
+
+
+def _quantiles(numbers: Sequence[int]) -> tuple[int, int] | None:
+    """Return the median and the 95th percentile of sorted numbers: of the nearest rank."""
+    if not numbers:
+        return None
+    last = len(numbers) - 1
+    return numbers[len(numbers) // 2], numbers[min(math.ceil(0.95 * len(numbers)), last + 1) - 1]
 
 
 def _median(numbers: list[int]) -> float:
