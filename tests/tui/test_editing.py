@@ -10,7 +10,8 @@ from textual.widgets import TextArea
 
 from tests.tui.stage import ConsoleStage, shown
 from workkit_tui.app import Console
-from workkit_tui.screens.editing import ArgsArea, EditScreen
+from workkit_tui.screens.args import ArgsArea
+from workkit_tui.screens.editing import EditScreen
 
 pytestmark = pytest.mark.one_server
 
@@ -110,7 +111,7 @@ def test_a_job_that_has_moved_meanwhile_is_told_and_the_text_kept(stage: Console
         await type_args(stage, pilot, app, '{"n": 2}')
         stage.redis.delete(stage.keys.dead)
         await pilot.press("y")
-        await stage.until(pilot, lambda: "It was not edited" in shown(app))
+        await stage.until(pilot, lambda: "Nothing was changed" in shown(app))
         assert "it has run, moved" in shown(app)
         assert EditScreen.kept.pop(ID) == '{"n": 2}'
 
@@ -124,6 +125,7 @@ def test_secrets_are_hidden_in_the_difference(stage: ConsoleStage) -> None:
         await stage.press(pilot, app, "6")
         await type_args(stage, pilot, app, '{"n": 2, "api_token": "sk-2secret"}')
         assert "secret" not in shown(app)
+        assert '"api_token": "•••"' in shown(app)
         assert "changes args.n, args.api_token" in shown(app)
         await pilot.press("escape")
 

@@ -11,12 +11,14 @@ from workkit.admin.steps.history import HistoryRecord
 from workkit.core.outcomes import OUTCOMES, with_flag
 from workkit.core.records import Overview, Queue
 
-__all__ = ["FAILED_TOTALS", "Digest", "Flow", "Flows", "Sample", "Trends"]
+__all__ = ["FAILED_TOTALS", "Digest", "Flow", "Flows", "Sample", "Spread", "Trends"]
 
 #: Points of a series: at two seconds each, four minutes.
 POINTS: Final = 120
 #: Rates are computed over this much of the recent past, seconds.
 _WINDOW_S: Final = 15.0
+#: Percentiles of a name are of at most this many of its last executions.
+_SPANS: Final = 200
 #: Older executions do not count as recent, seconds.
 _RECENT_S: Final = 600.0
 #: Outcomes of handlers that ran to their end.
@@ -63,6 +65,21 @@ class Flows:
         grows = (queue.count - self.before.get(queue.job_name, 0)) / self.passed_s
         drain = queue.count / -grows if grows < 0 and queue.count else None
         return Flow(out, max(out + grows, 0.0), drain)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How long the recent executions of a name waited and ran, milliseconds.
+
+    Attributes:
+        wait_ms: The median and the 95th percentile of the waits; None where none is known.
+        run_ms: The same of the runs.
+        executions: How many executions they are of.
+    """
+
+    wait_ms: tuple[int, int] | None
+    run_ms: tuple[int, int] | None
+    executions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +174,9 @@ class Trends:
         self.queued: deque[float] = deque(maxlen=POINTS)
         self.wait_ms: deque[float] = deque(maxlen=POINTS)
         self.run_ms: deque[float] = deque(maxlen=POINTS)
+        #: Name → wait (None if unknown) and run of its last executions, milliseconds. Recordings do
+        #: not have them.
+        self._spans: dict[str, deque[tuple[int | None, int]]] = {}
         self._newest_ms = 0
         #: The last failures, the newest first.
         self.failures: deque[HistoryRecord] = deque(maxlen=POINTS)
@@ -177,6 +197,10 @@ class Trends:
             return Digest()
         if recent:
             self._newest_ms = max(self._newest_ms, *(record.finished_ms for record in recent))
+        for record in reversed(fresh):
+            if record.started_ms:
+                spans = self._spans.setdefault(record.name, deque(maxlen=_SPANS))
+                spans.append((record.wait_ms, max(record.finished_ms - record.started_ms, 0)))
         return digest
 
     def add_sample(self, sample: Sample, digest: Digest) -> bool:
@@ -255,6 +279,15 @@ class Trends:
             ended.update(each)
             failed.update(bad)
         return [(name, number, failed[name]) for name, number in ended.items()]
+
+    def spread(self, name: str) -> Spread | None:
+        """Return how long the last executions of a name waited and ran; None if none was seen."""
+        spans = self._spans.get(name)
+        if not spans:
+            return None
+        waits = sorted(wait for wait, _ in spans if wait is not None)
+        runs = sorted(run for _, run in spans)
+        return Spread(_quantiles(waits), _quantiles(runs), len(spans))
 
     def flows(self) -> Flows:
         """Return the flows of all queues."""

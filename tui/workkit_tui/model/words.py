@@ -12,6 +12,7 @@ from workkit.core.text import age, clean, due, headline
 __all__ = [
     "ago",
     "args_text",
+    "brief",
     "clock",
     "count",
     "error_text",
@@ -24,6 +25,13 @@ __all__ = [
 
 _DAY_S: Final = 86_400
 _SMALL: Final = 10
+#: Limits of durations, their units, milliseconds, and the names of these.
+_BRIEF: Final = (
+    (1_000, 1, "ms"),
+    (100_000, 1_000, "s"),
+    (6_000_000, 60_000, "m"),
+    (172_800_000, 3_600_000, "h"),
+)
 _TINY: Final = 0.005
 #: Longest part of a line that is shown, characters.
 _LINE_CHARS: Final = 2_000
@@ -52,6 +60,17 @@ def per_s(rate: float | None) -> str:
     if rate < _SMALL:
         return f"{rate:.2f}" if rate < 1 else f"{rate:.1f}"
     return short(rate)
+
+
+def brief(ms: int | None) -> str:
+    """Return a duration in at most five characters, such as "12ms" or "1.5s"; "-" for none."""
+    if ms is None:
+        return "-"
+    for limit_ms, unit_ms, name in _BRIEF:
+        if ms < limit_ms:
+            number = ms / unit_ms
+            return f"{number:.{int(number < _SMALL and unit_ms > 1)}f}{name}"
+    return f"{ms / 86_400_000:.0f}d"
 
 
 def ago(at_s: float, now_s: float) -> str:

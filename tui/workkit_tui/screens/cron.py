@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
@@ -9,6 +10,9 @@ from textual.app import ComposeResult
 from workkit.admin.reader import Reader
 from workkit.core.records import CronEntry, Overview
 from workkit.core.text import clean, counted
+from workkit.cron import parse
+from workkit.cron.words import in_words
+from workkit.errors import InvalidSpec
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.words import ago, clock, until
@@ -24,14 +28,24 @@ _RETIRED_S: Final = 90
 _COLUMNS: Final = (
     TableColumn("Job", 14, grows=1),
     TableColumn("Spec", 25, grows=1),
+    TableColumn("In words", 22, grows=2, needs=118),
     TableColumn("Next", 11, right=True),
     TableColumn("At", 12, right=True, needs=86),
-    TableColumn("Then", 42, grows=1, needs=130),
+    TableColumn("Then", 42, grows=1, needs=156),
     TableColumn("Last", 8, right=True),
     TableColumn("State", 9),
     TableColumn("Declared", 9, right=True, needs=96),
 )
 _COLORS: Final = {"failed": "bad", "started": "accent", "done": "good", "queued": "accent"}
+
+
+@lru_cache(maxsize=10_000)
+def _words(spec: str) -> str:
+    """Say when a spec is due, in the zone of this machine if it names none."""
+    try:
+        return in_words(parse(spec))
+    except InvalidSpec:
+        return "not a valid spec"
 
 
 class CronScreen(ListScreen):
@@ -88,6 +102,7 @@ class CronScreen(ListScreen):
             [
                 clean(entry.job_name),
                 clean(entry.spec),
+                clean(_words(entry.spec)),
                 until(upcoming[0], self._now_s) if upcoming else "-",
                 clock(upcoming[0], self._now_s) if upcoming else "-",
                 ", ".join(clock(slot, self._now_s) for slot in upcoming[1:4]),

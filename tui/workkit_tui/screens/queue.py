@@ -12,6 +12,7 @@ from workkit_tui.feed import View
 from workkit_tui.keys import Key
 from workkit_tui.model.words import count
 from workkit_tui.screens.columns import args_cell
+from workkit_tui.screens.enqueuing import ask_for_job
 from workkit_tui.screens.jobs import JOB_KEYS, JobsScreen
 from workkit_tui.widgets.table import Row, TableColumn
 
@@ -26,6 +27,7 @@ class QueueScreen(JobsScreen):
     KEYS: ClassVar[tuple[Key, ...]] = (
         *(key for key in JOB_KEYS if key.action not in {"retry", "careful"}),
         Key(("p",), "pause", "pause", "Pause the queue, or resume it", acts=True),
+        Key(("n",), "enqueue", "new job", "Enqueue a new job", acts=True),
     )
     COLUMNS: ClassVar = (
         TableColumn("#", 7, right=True),
@@ -63,6 +65,10 @@ class QueueScreen(JobsScreen):
         """Say in which order the jobs are."""
         order = "newest first" if self._reverse else "next first"
         return f"queue {clean(self.place.queue)}{self._state} · {order}"
+
+    def action_enqueue(self) -> None:
+        """Ask for a new job."""
+        ask_for_job(self, self.place.queue)
 
     def action_pause(self) -> None:
         """Pause the queue, or resume it."""

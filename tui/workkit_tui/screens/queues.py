@@ -13,8 +13,9 @@ from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key
 from workkit_tui.model.listing import Order, narrowed, ordered
-from workkit_tui.model.words import count, per_s, short
+from workkit_tui.model.words import brief, count, per_s, short
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.enqueuing import ask_for_job
 from workkit_tui.screens.queue import QueueScreen
 from workkit_tui.widgets.spark import blocks
 from workkit_tui.widgets.table import Row, Table, TableColumn
@@ -26,12 +27,16 @@ _TREND: Final = 30
 _COLUMNS: Final = (
     TableColumn("Queue", 14, grows=2, sorts=True),
     TableColumn("Waiting", 9, right=True, sorts=True),
-    TableColumn("Recent", _TREND, grows=1, needs=140),
+    TableColumn("Recent", _TREND, grows=1, needs=168),
     TableColumn("Oldest", 8, right=True, sorts=True),
     TableColumn("Running", 9, right=True, sorts=True),
     TableColumn("In/s", 6, right=True, sorts=True, needs=84),
     TableColumn("Out/s", 6, right=True, sorts=True, needs=70),
     TableColumn("Drains in", 10, right=True, sorts=True, needs=96),
+    TableColumn("Wait 50%", 8, right=True, needs=140),
+    TableColumn("Wait 95%", 8, right=True, needs=118),
+    TableColumn("Run 50%", 8, right=True, needs=140),
+    TableColumn("Run 95%", 8, right=True, needs=118),
     TableColumn("Workers", 8, right=True, sorts=True, needs=110),
     TableColumn("State", 9),
 )
@@ -45,6 +50,14 @@ class QueuesScreen(ListScreen):
     KEYS: ClassVar = (
         Key(("enter",), "open", "jobs", "Open the queue and page through its jobs"),
         Key(("p",), "pause", "pause", "Pause the queue, or resume it", acts=True),
+        Key(
+            ("n",),
+            "enqueue",
+            "new job",
+            "Enqueue a new job; its name is completed, its args begin "
+            "with the names of another job's",
+            acts=True,
+        ),
         Key(("slash",), "filter", "filter", "Show the queues whose names contain these words"),
         Key(("s",), "sort", "sort", "Sort by the next column; a click on its head does the same"),
         Key(("i",), "invert", "", "Reverse the sort order"),
@@ -130,11 +143,18 @@ class QueuesScreen(ListScreen):
                 per_s(flow.in_per_s),
                 per_s(flow.out_per_s),
                 age(flow.drain_s) if flow.drain_s is not None else "-",
+                *self._spreads(queue),
                 count(self._takers(queue)),
                 state,
             ],
             dim=not moves,
         )
+
+    def _spreads(self, queue: Queue) -> list[str]:
+        """Return median and 95th percentile of the last waits, then of the last runs."""
+        spread = self._view.trends.spread(queue.job_name) if self._view is not None else None
+        pairs = (spread.wait_ms, spread.run_ms) if spread is not None else (None, None)
+        return [brief(each) for pair in pairs for each in pair or (None, None)]
 
     def _recent(self, queue: Queue) -> str:
         """Draw the recent depths, as many as there is room for."""
@@ -159,6 +179,10 @@ class QueuesScreen(ListScreen):
         """Pause the queue under the cursor, or resume it."""
         if self.current is not None:
             self.console.pause(self.current.job_name, wanted=not self.current.paused)
+
+    def action_enqueue(self) -> None:
+        """Ask for a new job."""
+        ask_for_job(self, self.current.job_name if self.current is not None else "")
 
     def action_filter(self) -> None:
         """Ask for words."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from workkit.core.text import clean
@@ -24,6 +26,8 @@ class PromptField(Input):
         submit: Called with the text when Enter is pressed.
     """
 
+    BINDINGS = [Binding("tab", "complete", show=False)]  # noqa: RUF012 - as Textual declares it
+
     def __init__(self, submit: Callable[[str], object]) -> None:
         super().__init__(id="prompt-input", compact=True, select_on_focus=False)
         self._submit = submit
@@ -34,6 +38,12 @@ class PromptField(Input):
             return False
         self.replace(event.character, *self.selection)
         return True
+
+    def action_complete(self) -> None:
+        """Take the name that is suggested."""
+        if self._suggestion:
+            self.value = self._suggestion
+            self.cursor_position = len(self.value)
 
     def take_paste(self, text: str) -> None:
         """Write the first line of a text."""
@@ -70,7 +80,13 @@ class Prompt(Vertical):
         return bool(self.display)
 
     def ask(
-        self, sign: str, take: Callable[[str], object], *, value: str = "", hint: str = ""
+        self,
+        sign: str,
+        take: Callable[[str], object],
+        *,
+        value: str = "",
+        hint: str = "",
+        names: Sequence[str] = (),
     ) -> None:
         """Ask for a line; keys typed from now on are written there.
 
@@ -79,11 +95,13 @@ class Prompt(Vertical):
             take: Called with the typed text; an `InvalidQuery` or `ValueError` refuses it.
             value: The text to begin with.
             hint: Shown while the line is empty.
+            names: Tab completes the line to one of these.
         """
         self._take = take
         self.query_one("#prompt-sign", Words).update(f" {sign} ")
         self._complain("")
         field = self.query_one(PromptField)
+        field.suggester = SuggestFromList(names) if names else None
         field.value, field.placeholder = value, hint
         field.cursor_position = len(value)
         self.display = True

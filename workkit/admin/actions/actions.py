@@ -25,6 +25,7 @@ from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.throttle import Throttle
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
+from workkit.core.job import Job
 from workkit.core.records import Place
 from workkit.store.carry import StepCarrier
 from workkit.store.round_trip import Step
@@ -197,6 +198,28 @@ class Actions:
         operation_id: str = self._carry(self.logic.edits.apply(edit, by))
         return operation_id
 
+    def new_job(self, name: str, text: str | bytes) -> Job:
+        """Make a job of args that a person has typed. Nothing is sent yet.
+
+        Args:
+            name: Its name.
+            text: Its args: a JSON object, or null for none.
+
+        Raises:
+            InvalidName: The name is not valid.
+            InvalidArgs: The text is not such an object, or the job would be too large.
+        """
+        return self.logic.edits.new_job(name, text)
+
+    def enqueue(self, job: Job, *, by: str = "") -> None:
+        """Enqueue a job of `new_job`, and record that as an act.
+
+        Args:
+            job: The job.
+            by: The user's name, as for `apply`.
+        """
+        self._carry(self.logic.edits.enqueue(job, by))
+
     def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""
         return self._carry_out(self.logic.all_dead(verb), _ignore)
@@ -308,6 +331,14 @@ class AsyncActions:
         """Use the new args; see `Actions.apply_edit`."""
         operation_id: str = await self._carry(self.logic.edits.apply(edit, by))
         return operation_id
+
+    async def new_job(self, name: str, text: str | bytes) -> Job:
+        """Make a job of args that a person has typed; see `Actions.new_job`."""
+        return self.logic.edits.new_job(name, text)
+
+    async def enqueue(self, job: Job, *, by: str = "") -> None:
+        """Enqueue a job of `new_job`; see `Actions.enqueue`."""
+        await self._carry(self.logic.edits.enqueue(job, by))
 
     async def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""

@@ -30,11 +30,11 @@ from workkit.core.options import MAX_JOB_BYTES
 from workkit.core.records import Place
 from workkit.core.undecodable import restore_undecodable
 from workkit.errors import InvalidArgs, NotEdited, ServerRefused
-from workkit.store.calls import pages, restore
+from workkit.store.calls import enqueue, pages, restore
 from workkit.store.calls.remove import Trash
 from workkit.store.calls.restore import Entry
 from workkit.store.calls.swap import KeyMove, Spot, Swap, has_begun, swap
-from workkit.store.keys import Keys
+from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
 
 __all__ = ["Edit", "EditLogic", "Holders"]
@@ -112,10 +112,7 @@ class EditLogic:
             raise NotEdited(f"the args of {_the(job)} are as they were; nothing is to do")
         edited = self._edited(job, args_json)
         if len(edited.raw) > MAX_JOB_BYTES:
-            raise InvalidArgs(
-                f"{_the(job)} would take {len(edited.raw):,} bytes, more than {MAX_JOB_BYTES:,}; "
-                "store large data elsewhere and give a reference to it"
-            )
+            raise InvalidArgs(_too_large(_the(job), len(edited.raw)))
         holders = yield from self._holders(job, edited)
         made = self._run_again if place.kind == "dead" else self._in_place
         new, effects, wanted = made(place, record, edited, holders, now_s)
@@ -239,6 +236,29 @@ class EditLogic:
             after=f"{where}, payload {_digest(new.raw)}, changed {changed}",
         )  # fmt: skip
 
+    # New jobs.
+
+    def new_job(self, name: str, text: str | bytes) -> Job:
+        """Make a job of typed args; see `Actions.new_job`."""
+        check_name(name)
+        _, args_json = read_args(text)
+        now = self._clock.read()
+        raw = wire.encode(
+            name, self._entropy.identifier(), now.epoch_s, args_json, enqueued_ms=now.epoch_ms
+        )
+        if len(raw) > MAX_JOB_BYTES:
+            raise InvalidArgs(_too_large(f"a job {name!r}", len(raw)))
+        return wire.decode(raw)
+
+    def enqueue(self, job: Job, by: str) -> Step[None]:
+        """Enqueue a new job; see `Actions.enqueue`."""
+        began = Began(
+            "enqueue", by=by, place="queued", queue=job.name, planned=1, ids=[job.id],
+            digest=_digest(job.raw), after="in its queue",
+        )  # fmt: skip
+        sending = iter(enqueue.enqueue_one(self._keys, job.name, job.raw))
+        yield from self._log.recorded(began, sending, lambda _: {"done": 1})
+
     # Undoing.
 
     def undo(self, operation_id: str, place: Place, entry: Entry, now_s: int) -> Step[str]:
@@ -293,6 +313,13 @@ def _details(wanted: Swap) -> bytes:
 
 def _digest(raw: bytes) -> str:
     return digest(raw).hex()
+
+
+def _too_large(what: str, size: int) -> str:
+    return (
+        f"{what} would take {size:,} bytes, more than {MAX_JOB_BYTES:,}; "
+        "store large data elsewhere and give a reference to it"
+    )
 
 
 def _the(job: Job) -> str:

@@ -1,0 +1,138 @@
+"""Enqueues a new job: asks for its name, which it completes, then for its args."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any, Final
+
+from rich.highlighter import JSONHighlighter
+from rich.text import Text
+
+from workkit.admin.query import Query
+from workkit.admin.reader import Reader
+from workkit.core.job import Job
+from workkit.core.records import Kind, Place, QueuedJob
+from workkit.core.text import clean
+from workkit.errors import WorkkitError
+from workkit_tui.model.words import json_text
+from workkit_tui.screens.args import ArgsScreen
+from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.plan import PlanScreen, Wanted
+from workkit_tui.themes import color
+
+__all__ = ["EnqueueScreen", "ask_for_job", "template"]
+
+#: So many jobs of each place are looked at for the names of args.
+_LOOKED_AT: Final = 50
+_SETS: Final[tuple[Kind, ...]] = ("scheduled", "retry", "dead")
+
+
+def ask_for_job(screen: ConsoleScreen, name: str = "") -> None:
+    """Ask for the name of a job, and then for its args.
+
+    Args:
+        screen: The screen whose prompt is used.
+        name: The name to begin with.
+    """
+    view = screen.console.view
+    if view is None or not screen.console.may_act():
+        return
+    handled = {each for pool in view.seen.pools for each in pool.job_names}
+    names = sorted(handled | {queue.job_name for queue in view.seen.queues})
+
+    def take(text: str) -> None:
+        if not text:
+            raise ValueError("type the name of a job; tab completes it")
+        screen.close_prompt()
+        screen.run_worker(
+            lambda: _read(screen, text), thread=True, group="template", exclusive=True
+        )
+
+    screen.prompt.ask("Enqueue", take, value=name, hint="the name of a job", names=names)
+
+
+def _read(screen: ConsoleScreen, name: str) -> None:
+    """Read the args of other jobs, on a thread, and open the box."""
+    console = screen.console
+    text = template(console.reader, name)
+    if console.is_running:
+        console.call_from_thread(screen.app.push_screen, EnqueueScreen(name, text))
+
+
+def template(reader: Reader, name: str) -> str:
+    """Return args to begin with: the names that another job of this name has, without its values.
+
+    Args:
+        reader: Reads the jobs.
+        name: The name of the job.
+    """
+    try:
+        queued = reader.jobs(Place("queued", name), 0, 1, reverse=True).jobs
+        others = (reader.jobs(Place(kind), 0, _LOOKED_AT, reverse=True).jobs for kind in _SETS)
+        for record in chain(queued, chain.from_iterable(others)):
+            if record.job.name == name and record.job.args:
+                return f"{json.dumps(_emptied(record.job.args), indent=2, ensure_ascii=False)}\n"
+    except WorkkitError:
+        pass  # the banner shows the trouble
+    return "{}\n"
+
+
+def _emptied(value: Any) -> Any:
+    """Return a value of the same type that says nothing."""
+    if isinstance(value, Mapping):
+        return {name: _emptied(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return []
+    if value is None or isinstance(value, bool):
+        return value and False
+    return type(value)()
+
+
+class EnqueueScreen(ArgsScreen):
+    """Enqueues a job.
+
+    Args:
+        name: The name of the job.
+        text: The args to begin with.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"Enqueue {name}", f"new-{name}", text)
+        self._called = name
+        self._job: Job | None = None
+
+    def make_plan(self, text: str | bytes) -> Job:
+        """Make the job."""
+        return self.actions.new_job(self._called, text)
+
+    def describe(self, plan: Any) -> Text:
+        """Show the args, and whether anybody takes the job."""
+        shown = "no args" if plan.args is None else json_text(self.console.masks.hide(plan.args))
+        text = JSONHighlighter()(shown)
+        view = self.console.view
+        if view is not None and not view.takers.get(self._called):
+            warning = color(self.app, "warning")
+            text.append(f"\n▲ no live worker takes jobs called {clean(self._called)}", warning)
+        return text
+
+    def carry_out(self, plan: Any) -> str:
+        """Enqueue the job; return its id."""
+        self.actions.enqueue(plan, by=self.console.settings.by)
+        self._job = plan
+        return str(plan.id)
+
+    def applied(self, result: str) -> None:
+        """Offer to delete the job again."""
+        self.console.action_refresh_now()
+        said = f"{clean(self._called)} {clean(result)}"
+        keys = "u deletes it again, unless it has started   esc closes"
+        self.say("The job is enqueued", said, keys)
+
+    def action_undo(self) -> None:
+        """Delete the job again."""
+        if self.stage == "done" and self._job is not None:
+            place, record = Place("queued", self._called), QueuedJob(0, self._job)
+            wanted = Wanted("delete", place, Query(""), [record], None)
+            self.app.push_screen(PlanScreen(wanted), lambda _: self.dismiss(result=True))
