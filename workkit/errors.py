@@ -12,6 +12,7 @@
     ├── NotDeleted         no job to delete matched
     ├── NotRetried         no job to retry matched
     ├── NotUndone          the operation to undo is unknown or expired
+    ├── NoEstimate         history does not allow the estimate
     ├── JobTimeout         a handler ran longer than its timeout
     ├── PoolState          the pool's state does not allow the call
     ├── LifespanFailed     a lifespan of a pool has failed
@@ -37,6 +38,7 @@ __all__ = [
     "JobTimeout",
     "LifespanFailed",
     "MissingExtra",
+    "NoEstimate",
     "NotConfirmed",
     "NotDeleted",
     "NotRetried",
@@ -115,6 +117,10 @@ class NotRetried(WorkkitError):
 
 class NotUndone(WorkkitError):
     """The bulk action to undo is unknown: it was already undone, or its trash has expired."""
+
+
+class NoEstimate(WorkkitError):
+    """History has too little for an estimate, or contradicts the model behind it."""
 
 
 class JobTimeout(WorkkitError):

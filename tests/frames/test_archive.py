@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,11 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.client.stage import ClientStage
+from tests.support.recorded import DAY_MS, NOON_MS, Recorded, record
 from workkit import InvalidOption, frames
 from workkit.core.history import FORMAT, PackedHistory, Record, pack
-
-DAY_MS = 86_400_000
-NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
+from workkit.snapshot import SECRETS
 
 
 @pytest.fixture
@@ -305,3 +305,35 @@ def test_a_history_that_ends_before_the_archive_is_named(writer: Writer, tmp_pat
     writer.write(2, NOON_MS)
     with pytest.raises(InvalidOption, match=r"after the end of history .*has begun again"):
         frames.archive(writer.stage.client, tmp_path)
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, {"blue 12"}),
+        ({"redact": [*SECRETS, "Colour"]}, set()),
+        ({"redact": "*colour*"}, {"s3cr3t-value"}),
+        ({"redact": ()}, {"blue 12", "s3cr3t-value"}),
+    ],
+)
+def test_an_archive_leaves_out_secrets_wherever_a_record_repeats_them(
+    tmp_path: Path, options: dict[str, Any], kept: set[str]
+) -> None:
+    past: Any = Recorded()
+    args = json.dumps({"user": "ann", "api_token": "s3cr3t-value", "deep": [{"Colour": "blue 12"}]})
+    said = "s3cr3t-value or blue 12"
+    past.write(
+        [record("a", NOON_MS, args=args, error=f"E: {said}", checkins=((NOON_MS, said),))], NOON_MS
+    )
+    frames.archive(past, tmp_path, **options)
+    (row,) = frames.history(tmp_path).to_dict("records")
+    for column in ("args", "error", "checkins"):
+        assert {text for text in ("blue 12", "s3cr3t-value") if text in row[column]} == kept
+    assert '"user":"ann"' in row["args"].replace(" ", "")
+
+
+@pytest.mark.one_server
+def test_a_key_to_leave_out_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="a key to leave out must be a text, not 7"):
+        frames.archive(Recorded(), tmp_path, redact=[7])  # type: ignore[arg-type, list-item]

@@ -84,6 +84,45 @@ DTYPES: Final = {
         "checkin": "str",
         "checkin_at": TIME,
     },
+    "attempts": {
+        "job_id": "str",
+        "name": "category",
+        "attempt": "Int64",
+        "outcome": "category",
+        "reason": "category",
+        "delay": SPAN,
+        "enqueued_at": TIME,
+        "started_at": TIME,
+        "finished_at": TIME,
+        "wait": SPAN,
+        "run": SPAN,
+        "fails": "Int64",
+        "error": "str",
+        "fingerprint": "category",
+        "worker_id": "category",
+        "pool_id": "category",
+        "host": "category",
+        "version": "category",
+    },
+    "journeys": {
+        "job_id": "str",
+        "name": "category",
+        "parent_id": "str",
+        "outcome": "category",
+        "enqueued_at": TIME,
+        "started_at": TIME,
+        "ended_at": TIME,
+        "total": SPAN,
+        "ran": SPAN,
+        "lost": SPAN,
+        "tries": "Int64",
+        "failures": "Int64",
+        "error": "str",
+        "fingerprint": "category",
+        "host": "category",
+        "version": "category",
+        "whole": "boolean",
+    },
     "errors": {
         "fingerprint": "category",
         "error_type": "category",
@@ -93,6 +132,7 @@ DTYPES: Final = {
         "dead": "Int64",
         "retry": "Int64",
         "failures": "Int64",
+        "cured": "Int64",
         "first_at": TIME,
         "last_at": TIME,
         "example": "str",
@@ -105,6 +145,8 @@ MAKE: Final[dict[str, Callable[[Any], Any]]] = {
     "scheduled": frames.scheduled_jobs,
     "queues": frames.queues,
     "workers": frames.workers,
+    "attempts": frames.attempts,
+    "journeys": frames.journeys,
     "errors": frames.errors,
 }
 
@@ -118,7 +160,7 @@ def test_a_frame_has_its_columns_and_dtypes(past: ClientStage, name: str) -> Non
     frame = MAKE[name](past.client)
     assert len(frame)
     assert dtypes(frame) == DTYPES[name]
-    assert frame.attrs["workkit"] == f"{name}/1"
+    assert frame.attrs["workkit"] == f"{name}/2"
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -136,7 +178,7 @@ def test_the_schema_has_the_same_columns_and_their_meanings(name: str) -> None:
     schema = frames.schema(name)
     assert {column.name: column.dtype for column in schema.columns} == DTYPES[name]
     assert all(column.meaning for column in schema.columns)
-    assert frames.VERSION == 1
+    assert frames.VERSION == 2
 
 
 def test_an_unknown_frame_is_refused_by_name() -> None:

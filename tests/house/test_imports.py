@@ -21,6 +21,7 @@ EXTRAS = (
     "flask",
     "ipywidgets",
     "lupa",
+    "matplotlib",
     "pandas",
     "prometheus_client",
     "pyarrow",
@@ -127,6 +128,7 @@ def test_the_embedded_server_is_found_without_loading_a_client_of_another_kind()
     [
         ("workkit.frames", "pandas", "pandas"),
         ("workkit.frames", "pyarrow", "pandas"),
+        ("workkit.plots", "matplotlib", "plots"),
         ("workkit.contrib.django", "django", "django"),
         ("workkit_notebook", "ipywidgets", "notebook"),
     ],

@@ -16,12 +16,18 @@ from workkit.frames.archive_files import Gap, archive_gaps
 from workkit.frames.archiving import Archived, archive
 from workkit.frames.args import flatten_args
 from workkit.frames.auditing.audit import RULES, Audit, Finding, audit
+from workkit.frames.capacity import Capacity, Estimate, capacity
+from workkit.frames.compacting import Compacted, compact, forget
 from workkit.frames.comparing import compare
 from workkit.frames.executions import history
 from workkit.frames.failures import errors
 from workkit.frames.files import read, write
 from workkit.frames.jobs import dead_jobs, retry_jobs, scheduled_jobs
+from workkit.frames.journeys import attempts, journeys
 from workkit.frames.measures import latency_quantiles, lateness, retry_delays, throughput
+from workkit.frames.objectives import slo
+from workkit.frames.periods import compare_periods, regressions
+from workkit.frames.scanning import Scan, scan
 from workkit.frames.schema import VERSION, Column, Schema, schema
 from workkit.frames.state import queues, workers
 
@@ -30,26 +36,39 @@ __all__ = [
     "VERSION",
     "Archived",
     "Audit",
+    "Capacity",
     "Column",
+    "Compacted",
+    "Estimate",
     "Finding",
     "Gap",
+    "Scan",
     "Schema",
     "archive",
     "archive_gaps",
+    "attempts",
     "audit",
+    "capacity",
+    "compact",
     "compare",
+    "compare_periods",
     "dead_jobs",
     "errors",
     "flatten_args",
+    "forget",
     "history",
+    "journeys",
     "latency_quantiles",
     "lateness",
     "queues",
     "read",
+    "regressions",
     "retry_delays",
     "retry_jobs",
+    "scan",
     "scheduled_jobs",
     "schema",
+    "slo",
     "throughput",
     "workers",
     "write",

@@ -8,26 +8,28 @@ the names show how far the archive has come. Any program that reads Parquet can 
 History may be written long after an execution, when Redis was away. A file that has an execution
 which ended more than a day before is named ``FIRST.LAST.late.parquet``. So the names also show
 which files can have executions of some days; the others are not opened.
+
+The files of a day may be merged into one (`workkit.frames.compacting`), whose name tells the same.
 """
 
 from __future__ import annotations
 
 import datetime
-import functools
-import math
-import operator
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import IO, Any, Final, Literal
 
 import msgspec
 
-from workkit.admin.steps.history import HistoryQuery, id_pair
+from workkit.admin.steps.history import id_pair
 from workkit.core.text import counted
 from workkit.errors import InvalidOption
+from workkit.frames.archive_changes import open_file, reading
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema
+from workkit.frames.stored import to_stored
 
 __all__ = [
     "ABOUT",
@@ -40,7 +42,9 @@ __all__ = [
     "archive_gaps",
     "day_of",
     "files_of",
-    "tables_of",
+    "name_of",
+    "readable_files",
+    "write_file",
 ]
 
 #: The metadata key of a file's `About`.
@@ -88,12 +92,27 @@ class ArchiveHeader(msgspec.Struct, frozen=True):
         records: The number of records in the file.
         unreadable: Records that could not be read, so that they are missing in the file.
         gaps: The gaps before and among its records.
+        forgotten: Records that were removed because of their age.
+        redacted: Patterns of the keys of args whose values were left out.
     """
 
     label: str
     records: int
     unreadable: int = 0
     gaps: tuple[Gap, ...] = ()
+    forgotten: int = 0
+    redacted: tuple[str, ...] = ()
+
+    @property
+    def begins_again(self) -> bool:
+        """Whether history was deleted and has begun again before one of its records."""
+        return any(gap.records is None for gap in self.gaps)
+
+    @property
+    def accounted(self) -> int:
+        """How many records of history it accounts for: those that it has, had, or knows as lost."""
+        lost = sum(gap.records or 0 for gap in self.gaps)
+        return self.records + self.unreadable + self.forgotten + lost
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -121,12 +140,26 @@ class ArchiveFile:
         """The id of the first entry."""
         return f"{self.first[0]}-{self.first[1]}"
 
-    def may_match(self, query: HistoryQuery) -> bool:
-        """Tell whether it can have executions that ended between `since` and `until`."""
+    @property
+    def day(self) -> str:
+        """The name of the folder of its day."""
+        return self.path.parent.name
+
+    def may_have(self, since_ms: int | None, until_ms: int | None) -> bool:
+        """Tell whether it can have executions that ended between two times, epoch milliseconds."""
         # An execution has ended before its entry was written, and mostly on the same day.
-        if query.since is not None and self.last[0] < query.since_ms:
+        if since_ms is not None and self.last[0] < since_ms:
             return False
-        return query.until is None or self.late or self.first[0] - DAY_MS < query.until * 1_000
+        return until_ms is None or self.late or self.first[0] - DAY_MS < until_ms
+
+    def missing_after(self, before: ArchiveFile, about: ArchiveHeader) -> int:
+        """Return how many records are missing between another file and this one.
+
+        Args:
+            before: The file before it.
+            about: Its own metadata. What it accounts for reaches back to the end of that file.
+        """
+        return 0 if about.begins_again else self.last[1] - about.accounted - before.last[1]
 
     def about(self) -> ArchiveHeader:
         """Read the file's metadata.
@@ -137,7 +170,7 @@ class ArchiveFile:
         import pyarrow.parquet as pq
 
         try:
-            metadata = pq.read_schema(self.path).metadata or {}
+            metadata = pq.read_schema(open_file(self.path.parent.parent, self.path)).metadata or {}
             return msgspec.json.decode(metadata[ABOUT], type=ArchiveHeader)
         except (OSError, pa.ArrowException, KeyError, msgspec.MsgspecError) as error:
             raise InvalidOption(f"{self.path} does not belong to an archive: {error}") from None
@@ -162,8 +195,12 @@ def files_of(directory: Path) -> list[ArchiveFile]:
     return sorted(files)
 
 
-def _readable(directory: Path) -> list[ArchiveFile]:
-    """Return the files of a directory that must be an archive."""
+def readable_files(directory: Path) -> list[ArchiveFile]:
+    """Return the files of a directory that must be an archive, the oldest first.
+
+    Raises:
+        InvalidOption: It is not an archive, or a file in it does not belong to one.
+    """
     files = files_of(directory)
     if not files and not (directory / LOCK).exists():
         raise InvalidOption(
@@ -181,70 +218,49 @@ def archive_gaps(directory: str | Path) -> list[Gap]:
     """
     gaps: list[Gap] = []
     before: ArchiveFile | None = None
-    for file in _readable(Path(directory)):
-        about = file.about()
-        known = [gap.records for gap in about.gaps]
-        # What the file and its gaps account for reaches back to the end of the file before.
-        if before is not None and None not in known:
-            accounted = about.records + about.unreadable + sum(n for n in known if n is not None)
-            missing = file.last[1] - accounted - before.last[1]
-            if missing > 0:
+    with reading(Path(directory)):
+        for file in readable_files(Path(directory)):
+            about = file.about()
+            missing = 0 if before is None else file.missing_after(before, about)
+            if before is not None and missing > 0:
                 gaps.append(Gap(before.last_id, file.first_id, missing, "file"))
-        gaps += about.gaps
-        before = file
+            gaps += about.gaps
+            before = file
     return gaps
 
 
-def tables_of(directory: Path, query: HistoryQuery) -> Iterator[Any]:
-    """Yield an archive's matching records as Arrow tables, one for each file.
+def name_of(first: str, last: str, *, late: bool) -> str:
+    """Return the name of the file of the entries with these ids, from the first to the last."""
+    return f"{first}.{last}{LATE if late else ''}.parquet"
+
+
+def write_file(file: IO[bytes], tables: Iterable[Any], about: ArchiveHeader) -> int:
+    """Write tables of history to a file of an archive, and make sure that they are on the disk.
 
     Args:
-        directory: The archive.
-        query: The filters. Files that cannot match are not opened, and parts of files that cannot
-            match are not read.
+        file: The open file.
+        tables: The tables. Only one of them must be in memory.
+        about: The metadata of the file.
 
-    Raises:
-        InvalidOption: The directory is not an archive, or a file is damaged.
+    Returns:
+        The number of records written.
     """
     import pyarrow.parquet as pq
 
-    wanted, matching = schema("history").arrow(), _expression(query)
-    for file in _readable(directory):
-        if not file.may_match(query):
-            continue
-        try:
-            table = pq.read_table(
-                file.path, columns=wanted.names, filters=matching, partitioning=None
-            )
-            yield table.select(wanted.names).cast(wanted)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise InvalidOption(
-                f"{file.path} is damaged: {error}; restore it, or move it out of the archive"
-            ) from None
-
-
-def _expression(query: HistoryQuery) -> Any:
-    """Return the filters as an expression for Parquet files; None without any."""
-    import pyarrow.compute as pc
-
-    def at(seconds: float) -> Any:
-        return pa.scalar(math.ceil(seconds * 1_000), pa.timestamp("ms", tz="UTC"))
-
-    parts = []
-    if query.since is not None:
-        parts.append(pc.field("finished_at") >= at(query.since))
-    if query.until is not None:
-        parts.append(pc.field("finished_at") < at(query.until))
-    if query.name is not None:
-        parts.append(pc.field("name") == query.name)
-    if query.outcome is not None:
-        parts.append(pc.field("outcome") == query.outcome)
-    return functools.reduce(operator.and_, parts) if parts else None
+    stored, records = schema("history").stored(), 0
+    metadata = {**stored.metadata, ABOUT: msgspec.json.encode(about)}
+    with pq.ParquetWriter(file, stored.with_metadata(metadata), compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(to_stored(table, "history"))
+            records += table.num_rows
+    file.flush()
+    os.fsync(file.fileno())
+    return records
 
 
 def day_of(ms: int) -> str:
-    """Return the UTC day of a time in epoch milliseconds, as in the names of directories."""
-    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=ms // DAY_MS)).isoformat()
+    """Return the name of the folder of a time in epoch milliseconds, which has its UTC day."""
+    return f"day={datetime.date(1970, 1, 1) + datetime.timedelta(days=ms // DAY_MS)}"
 
 
 def _when(entry_id: str) -> str:

@@ -5,31 +5,31 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.history import PackedHistory
 from workkit.errors import InvalidOption
+from workkit.frames.archive_changes import ArchiveBusy, added, owner_only
 from workkit.frames.archive_files import (
-    ABOUT,
     DAY_MS,
-    LATE,
     LOCK,
     ArchiveFile,
     ArchiveHeader,
     Gap,
     day_of,
     files_of,
+    name_of,
+    write_file,
 )
 from workkit.frames.extra import pa
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema
+from workkit.snapshot import SECRETS, Redaction
 
 __all__ = ["Archived", "archive"]
 
@@ -63,6 +63,7 @@ def archive(
     directory: str | os.PathLike[str],
     *,
     adopt: bool = False,
+    redact: Iterable[str] = SECRETS,
     told: Callable[[int], None] | None = None,
 ) -> Archived:
     """Append new records of history to an archive. Each record that is read is added exactly once.
@@ -75,6 +76,8 @@ def archive(
         reader: The source of history.
         directory: The archive. It is created if it does not exist.
         adopt: Continue even if the archive comes from a source of another name.
+        redact: Leave out the values of these keys of args, with ``*`` and ``?``; see `Redaction`.
+            By default those that look like secrets, as snapshots do; () leaves out nothing.
         told: Receives the number of records read so far.
 
     Raises:
@@ -94,7 +97,7 @@ def archive(
             _check_label(root, newest, reader.label)
         if newest is not None:
             _check_end(root, newest, reader.history_extent().last_id)
-        run = _ArchiveRun(reader.label, root, newest, told)
+        run = _ArchiveRun(reader.label, root, newest, Redaction(redact), told)
         run.take(reader.packed_history(after=newest.last_id if newest else ""))
         return run.archived
 
@@ -120,13 +123,13 @@ def _check_end(root: Path, newest: ArchiveFile, last_id: str) -> None:
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Lock the archive against other writers, and remove the partial files of a killed one."""
-    with open(root / LOCK, "w", opener=_owner_only) as lock:
+    with open(root / LOCK, "w", opener=owner_only) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InvalidOption(f"another process is writing {root}") from None
-        for left in root.glob("day=*/*.partial"):
-            left.unlink()
+            raise ArchiveBusy(f"another process is writing {root}") from None
+        for left in [*root.glob("*.partial"), *root.glob("day=*/*.partial")]:
+            left.unlink(missing_ok=True)
         yield
 
 
@@ -136,11 +139,13 @@ class _ArchiveRun:
         label: str,
         root: Path,
         newest: ArchiveFile | None,
+        redaction: Redaction,
         told: Callable[[int], None] | None,
     ) -> None:
         self.archived = Archived()
         self._label = label
         self._root = root
+        self._redaction = redaction
         self._told = told
         self._last_id = newest.last_id if newest else ""
         self._total = newest.last[1] if newest else 0
@@ -185,24 +190,19 @@ class _ArchiveRun:
         return day_of(int(self._entries[0].entry_id.partition("-")[0]))
 
     def _write(self) -> None:
-        import pyarrow.parquet as pq
-
         unpacker = Unpacker()
-        tables = unpacker.tables([self._entries])
+        tables = unpacker.tables([[self._redaction.history(each) for each in self._entries]])
         first, last = self._entries[0].entry_id, self._entries[-1].entry_id
-        folder = self._root / f"day={self._day()}"
-        folder.mkdir(mode=_OWNER_FOLDER, exist_ok=True)
-        partial = folder / f"{first}.{last}.partial"
         table = _joined(tables)
-        about = ArchiveHeader(self._label, unpacker.read, unpacker.unreadable, tuple(self._gaps))
-        metadata = {**(table.schema.metadata or {}), ABOUT: msgspec.json.encode(about)}
-        with open(partial, "wb", opener=_owner_only) as file:
-            pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        late = LATE if self._is_late(table) else ""
-        partial.rename(folder / f"{first}.{last}{late}.parquet")
-        _sync(folder)
+        about = ArchiveHeader(
+            self._label, unpacker.read, unpacker.unreadable, tuple(self._gaps),
+            redacted=self._redaction.patterns,
+        )  # fmt: skip
+        partial = self._root / f"{first}.{last}.partial"
+        with open(partial, "wb", opener=owner_only) as file:
+            write_file(file, [table], about)
+        name = name_of(first, last, late=self._is_late(table))
+        added(partial, self._root / self._day() / name)
         done = self.archived
         done.records += unpacker.read
         done.unreadable += unpacker.unreadable
@@ -219,17 +219,3 @@ def _joined(tables: Iterator[Any]) -> Any:
     if not found:
         return schema("history").arrow().empty_table()
     return pa.concat_tables(found).unify_dictionaries()
-
-
-def _owner_only(path: str, flags: int) -> int:
-    """Open a file that only its owner can read: history may hold args and errors."""
-    return os.open(path, flags, 0o600)
-
-
-def _sync(folder: Path) -> None:
-    """Write the directory entry to disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from workkit.admin.steps.history import HistoryQuery
-from workkit.frames.archive_files import tables_of
+from workkit.frames.archive_reading import Wanted, tables_of
 from workkit.frames.args import flatten_args
 from workkit.frames.extra import pa
 from workkit.frames.packed import Unpacker
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.sources import Source, as_reader, is_archive
+from workkit.frames.stored import from_stored
 from workkit.frames.times import Time, epoch_s
 
 __all__ = ["ArgsForm", "Told", "history", "history_tables"]
@@ -90,13 +92,12 @@ def history_tables(
     about = about if about is not None else {}
     about["read"] = (query.since, query.until if query.until is not None else now_s)
     if reader is None:
-        pieces, count = tables_of(Path(str(source)), query), 0
-        for table in pieces:
+        wanted, count = Wanted.of(query.since, query.until, name, outcome), 0
+        for table in tables_of(Path(source), wanted):  # type: ignore[arg-type] # it is a path
             count += table.num_rows
             if told is not None:
                 told(count)
-            if kept := _pick(table, query):
-                yield kept
+            yield from_stored(table, "history")
         return
     unpacker = Unpacker()
     for table in unpacker.tables(reader.packed_history(since=query.since)):
@@ -119,8 +120,8 @@ def _pick(table: Any, query: HistoryQuery) -> Any:
     mask = None
     times = pc.cast(table["finished_at"], pa.int64())
     for wanted in (
-        pc.greater_equal(times, int(query.since * 1_000)) if query.since is not None else None,
-        pc.less(times, int(query.until * 1_000)) if query.until is not None else None,
+        pc.greater_equal(times, ceil(query.since * 1_000)) if query.since is not None else None,
+        pc.less(times, ceil(query.until * 1_000)) if query.until is not None else None,
         pc.equal(table["name"], query.name) if query.name is not None else None,
         pc.equal(table["outcome"], query.outcome) if query.outcome is not None else None,
     ):

@@ -10,6 +10,7 @@ from workkit.frames.executions import history_tables
 from workkit.frames.extra import pa
 from workkit.frames.failures import errors
 from workkit.frames.jobs import job_tables
+from workkit.frames.journeys import attempts, journeys
 from workkit.frames.schema import schema, to_table
 from workkit.frames.sources import Source, as_reader, is_archive
 from workkit.frames.state import state_table
@@ -27,8 +28,11 @@ _FILTERS: Final[dict[str, tuple[str, ...]]] = {
     "dead": ("since", "until", "name"),
     "retry": ("since", "until", "name"),
     "scheduled": ("name",),
+    "attempts": ("since", "until"),
+    "journeys": ("since", "until"),
     "errors": ("since",),
 }
+_MAKE: Final[dict[str, Callable[..., Any]]] = {"attempts": attempts, "journeys": journeys}
 
 
 class ExportFilter(NamedTuple):
@@ -84,6 +88,8 @@ def _tables(source: Source, frame: str, wanted: ExportFilter, told: Told) -> Ite
         yield from history_tables(source, **wanted._asdict(), told=lambda done: told(done, total))
     elif frame == "errors":
         yield to_table(errors(source, since=wanted.since), frame)
+    elif frame in _MAKE:
+        yield to_table(_MAKE[frame](source, since=wanted.since, until=wanted.until), frame)
     elif frame in {"queues", "workers"}:
         yield state_table(as_reader(source), frame)
     else:

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from workkit.core.fingerprint import parts
 from workkit.core.outcomes import with_flag
-from workkit.frames.executions import history
+from workkit.frames.any_history import any_history
 from workkit.frames.extra import pd
 from workkit.frames.jobs import dead_jobs, retry_jobs
 from workkit.frames.schema import conform, empty, schema
-from workkit.frames.sources import Source, is_archive
+from workkit.frames.sources import Source, reader_of
 from workkit.frames.times import Time, moment
 
 __all__ = ["errors"]
@@ -18,15 +18,16 @@ __all__ = ["errors"]
 _FAILED: Final = with_flag("failed")
 
 
-def errors(source: Source, *, since: Time | None = None) -> Any:
+def errors(source: Source | Any, *, since: Time | None = None) -> Any:
     """Return the failures of dead jobs, of jobs to retry, and of history, in groups.
 
     Two failures are equal if three parts are equal: the exception's type, its message without
     numbers, ids, quoted texts and paths, and the innermost frame in your code. The console uses the
-    same groups.
+    same groups. `cured` counts the failures that a retry made good: their jobs were done later.
 
     Args:
-        source: A `Client`, a snapshot or its path, or an archive (history only).
+        source: A `Client`, a snapshot or its path. An archive, a frame of history and its file have
+            only history.
         since: Only failures then or later.
 
     Returns:
@@ -36,9 +37,10 @@ def errors(source: Source, *, since: Time | None = None) -> Any:
         InvalidOption: The source cannot be read.
         ServerError: Redis did not answer or refused.
     """
-    found = [_of_history(history(source, since=since))]
-    if not is_archive(source):
-        for frame, count in ((dead_jobs(source), "dead"), (retry_jobs(source), "retry")):
+    found = [_of_history(any_history(source, since=since))]
+    reader = reader_of(source)
+    if reader is not None:
+        for frame, count in ((dead_jobs(reader), "dead"), (retry_jobs(reader), "retry")):
             found.append(_of_jobs(frame, count, since))
     rows = pd.concat([part for part in found if len(part)]) if any(map(len, found)) else None
     return empty("errors") if rows is None else _grouped(rows)
@@ -65,7 +67,10 @@ def _of_jobs(frame: Any, count: str, since: Time | None) -> Any:
 
 
 def _of_history(frame: Any) -> Any:
+    done = frame[frame["outcome"] == "done"].sort_values("finished_at")
+    done_at = done.drop_duplicates("job_id", keep="last").set_index("job_id")["finished_at"]
     failed = frame[frame["outcome"].isin(_FAILED) & frame["fingerprint"].notna()]
+    cured = done_at.reindex(failed["job_id"]).set_axis(failed.index) >= failed["finished_at"]
     heads = {text: parts(text) for text in failed["error"].dropna().unique()}
     known = failed["error"].map(heads)
     return pd.DataFrame(
@@ -77,12 +82,13 @@ def _of_history(frame: Any) -> Any:
             "error": failed["error"],
             "at": failed["finished_at"],
             "failures": 1,
+            "cured": cured.astype("int64"),
         }
     )
 
 
 def _grouped(rows: Any) -> Any:
-    for column in ("dead", "retry", "failures", "error_frame"):
+    for column in ("dead", "retry", "failures", "cured", "error_frame"):
         if column not in rows:
             rows[column] = pd.NA if column == "error_frame" else 0
     rows = rows.sort_values("at", kind="stable")
@@ -96,6 +102,7 @@ def _grouped(rows: Any) -> Any:
             dead=("dead", "sum"),
             retry=("retry", "sum"),
             failures=("failures", "sum"),
+            cured=("cured", "sum"),
             first_at=("at", "min"),
             last_at=("at", "max"),
             example=("error", "last"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -11,7 +11,8 @@ from typing import IO, Any, Final, Protocol
 from workkit.core.whole_file import whole_file
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
-from workkit.frames.schema import schema, to_frame, to_table
+from workkit.frames.schema import frame_of, schema, to_frame, to_table
+from workkit.frames.stored import from_stored, to_stored
 
 __all__ = ["FORMATS", "format_of", "read", "write", "write_tables"]
 
@@ -97,8 +98,10 @@ def _check_format(name: str) -> None:
 def _parquet(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(file, wanted, compression="zstd") as writer:
-        yield writer
+    name = frame_of(wanted)
+    stored = to_stored(wanted.empty_table(), name).schema
+    with pq.ParquetWriter(file, stored, compression="zstd") as writer:
+        yield _Converted(lambda table: writer.write_table(to_stored(table, name)))
 
 
 @contextmanager
@@ -113,7 +116,7 @@ def _csv(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
     from pyarrow import csv
 
     with csv.CSVWriter(file, _plain_schema(wanted)) as writer:
-        yield _Plain(writer.write_table)
+        yield _Converted(lambda table: writer.write_table(_plainly(table)))
 
 
 @contextmanager
@@ -123,21 +126,17 @@ def _jsonl(file: IO[bytes], _wanted: Any) -> Iterator[_Sink]:
     encode = msgspec.json.encode
 
     def write_rows(table: Any) -> None:
-        for batch in table.to_batches(max_chunksize=10_000):
+        for batch in _plainly(table).to_batches(max_chunksize=10_000):
             file.write(b"".join(encode(row) + b"\n" for row in batch.to_pylist()))
 
-    yield _Plain(write_rows)
+    yield _Converted(write_rows)
 
 
-class _Plain:
-    """Writes tables as text: times in ISO 8601, spans in seconds."""
+class _Converted:
+    """Writes tables in the form that a format needs."""
 
-    def __init__(self, write_table: Any) -> None:
-        self._write = write_table
-
-    def write_table(self, table: Any) -> None:
-        """Write a table."""
-        self._write(_plainly(table))
+    def __init__(self, write_table: Callable[[Any], None]) -> None:
+        self.write_table = write_table
 
 
 _SINKS: Final = {"parquet": _parquet, "arrow": _arrow, "csv": _csv, "jsonl": _jsonl}
@@ -156,6 +155,7 @@ def _plain_type(type_: Any) -> Any:
 
 
 def _plainly(table: Any) -> Any:
+    """Return a table as text has it: times in ISO 8601, spans in seconds."""
     import pyarrow.compute as pc
 
     columns = []
@@ -202,10 +202,10 @@ def read(path: str | os.PathLike[str], name: str, format: str | None = None) -> 
     return to_frame(made.unify_dictionaries(), name)
 
 
-def _read_parquet(path: str | os.PathLike[str], _wanted: Any) -> Any:
+def _read_parquet(path: str | os.PathLike[str], wanted: Any) -> Any:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path).read()
+    return from_stored(pq.ParquetFile(path).read(), frame_of(wanted))
 
 
 def _read_arrow(path: str | os.PathLike[str], _wanted: Any) -> Any:

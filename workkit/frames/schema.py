@@ -6,7 +6,7 @@ comes from Redis, a snapshot, Parquet, Arrow, JSON lines or CSV.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
@@ -15,10 +15,23 @@ from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pa, pd
 
-__all__ = ["VERSION", "Column", "Schema", "conform", "empty", "schema", "to_frame", "to_table"]
+__all__ = [
+    "METADATA",
+    "VERSION",
+    "Column",
+    "Kind",
+    "Schema",
+    "conform",
+    "empty",
+    "frame_of",
+    "schema",
+    "to_frame",
+    "to_table",
+]
 
-#: Increases when a column is renamed, is removed, or changes its type. Not for new columns.
-VERSION: Final = 1
+#: Increases when a column is renamed, is removed, or changes its type. Not for new columns. In
+#: version 1, Parquet files had spans of time as durations of Arrow, which no other engine knows.
+VERSION: Final = 2
 
 Kind = Literal["text", "label", "time", "span", "count", "flag"]
 
@@ -32,7 +45,7 @@ DTYPES: Final[Mapping[Kind, str]] = {
     "flag": "boolean",
 }
 #: The metadata key for a file's frame and version.
-_METADATA: Final = b"workkit"
+METADATA: Final = b"workkit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,11 @@ class Column:
         """The pandas dtype."""
         return DTYPES[self.kind]
 
+    @property
+    def stored(self) -> str:
+        """Its name in Parquet files, which have no type for spans of time: the name has a unit."""
+        return f"{self.name}_ms" if self.kind == "span" else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
@@ -72,6 +90,10 @@ class Schema:
     def arrow(self) -> Any:
         """Return the Arrow schema, with the frame's name and the version as metadata."""
         return _arrow(self)
+
+    def stored(self) -> Any:
+        """Return the Arrow schema of Parquet files, in which spans are whole milliseconds."""
+        return _arrow(self, stored=True)
 
 
 _OUTCOMES: Final = tuple(OUTCOMES)
@@ -122,6 +144,45 @@ _FAILURE: Final = (
     Column("fingerprint", "label", "equal for equal failures: type, message and frame"),
     Column("traceback", "text", "the traceback of its last error"),
 )
+_ATTEMPTS: Final = (
+    Column("job_id", "text", "the job"),
+    Column("name", "label", "its name"),
+    Column("attempt", "count", "which of the job's attempts this is, from 1"),
+    Column("outcome", "label", "how it ended", _OUTCOMES),
+    Column("reason", "label", "a detail of the outcome"),
+    Column("delay", "span", "from the end of the attempt before to the start; NaT for the first"),
+    Column("enqueued_at", "time", "when the job entered its queue for this attempt"),
+    Column("started_at", "time", "when the handler started; NaT if its pool died with it"),
+    Column("finished_at", "time", "when it ended"),
+    Column("wait", "span", "from the queue to the handler; missing where Go wrote the time"),
+    Column("run", "span", "how long the handler ran"),
+    Column("fails", "count", "failures of the job so far, including this one"),
+    Column("error", "text", "the headline of the error"),
+    Column("fingerprint", "label", "equal for equal failures"),
+    Column("worker_id", "label", "the worker"),
+    Column("pool_id", "label", "the pool"),
+    Column("host", "label", "its machine"),
+    Column("version", "label", "the version of its program"),
+)
+_JOURNEYS: Final = (
+    Column("job_id", "text", "the job"),
+    Column("name", "label", "its name"),
+    Column("parent_id", "text", "the job that enqueued it, if an arg names it"),
+    Column("outcome", "label", "how its last execution ended", _OUTCOMES),
+    Column("enqueued_at", "time", "when it entered its queue for the first time"),
+    Column("started_at", "time", "when its handler started for the first time"),
+    Column("ended_at", "time", "when it was done, dead or discarded; NaT before"),
+    Column("total", "span", "from the queue to the end"),
+    Column("ran", "span", "how long its handler ran, all attempts together"),
+    Column("lost", "span", "from the start of the first attempt to the start of the last"),
+    Column("tries", "count", "how many attempts it had"),
+    Column("failures", "count", "how many of them failed"),
+    Column("error", "text", "the headline of its last failure"),
+    Column("fingerprint", "label", "the kind of its last failure"),
+    Column("host", "label", "the machine of its last execution"),
+    Column("version", "label", "the version of its last execution"),
+    Column("whole", "flag", "whether the history has its first attempt"),
+)
 _PROBLEM: Final = Column("problem", "text", "why the payload is malformed; missing for valid jobs")
 
 _SCHEMAS: Final = {
@@ -165,6 +226,8 @@ _SCHEMAS: Final = {
                 Column("checkin_at", "time", "when it checked in"),
             ),
         ),
+        Schema("attempts", _ATTEMPTS),
+        Schema("journeys", _JOURNEYS),
         Schema(
             "errors",
             (
@@ -176,6 +239,7 @@ _SCHEMAS: Final = {
                 Column("dead", "count", "how many dead jobs have it"),
                 Column("retry", "count", "how many jobs in the retry set have it"),
                 Column("failures", "count", "how many executions of history ended with it"),
+                Column("cured", "count", "how many of them a later try of their job made good"),
                 Column("first_at", "time", "the earliest known failure"),
                 Column("last_at", "time", "the latest failure"),
                 Column("example", "text", "the headline of the latest failure"),
@@ -189,7 +253,8 @@ def schema(name: str) -> Schema:
     """Return the schema of a frame.
 
     Args:
-        name: "history", "dead", "retry", "scheduled", "queues", "workers" or "errors".
+        name: "history", "dead", "retry", "scheduled", "queues", "workers", "attempts", "journeys"
+            or "errors".
 
     Raises:
         InvalidOption: The frame is unknown.
@@ -199,18 +264,30 @@ def schema(name: str) -> Schema:
     return _SCHEMAS[name]
 
 
+_TYPES: Final[Mapping[Kind, Any]] = {
+    "text": pa.string(),
+    "label": pa.dictionary(pa.int32(), pa.string()),
+    "time": pa.timestamp("ms", tz="UTC"),
+    "span": pa.duration("ms"),
+    "count": pa.int64(),
+    "flag": pa.bool_(),
+}
+
+
 @cache
-def _arrow(wanted: Schema) -> Any:
-    types = {
-        "text": pa.string(),
-        "label": pa.dictionary(pa.int32(), pa.string()),
-        "time": pa.timestamp("ms", tz="UTC"),
-        "span": pa.duration("ms"),
-        "count": pa.int64(),
-        "flag": pa.bool_(),
-    }
-    fields = [pa.field(column.name, types[column.kind]) for column in wanted.columns]
-    return pa.schema(fields, metadata={_METADATA: f"{wanted.name}/{VERSION}".encode()})
+def _arrow(wanted: Schema, *, stored: bool = False) -> Any:
+    types = {**_TYPES, "span": pa.int64()} if stored else _TYPES
+    fields = [
+        pa.field(column.stored if stored else column.name, types[column.kind])
+        for column in wanted.columns
+    ]
+    return pa.schema(fields, metadata={METADATA: f"{wanted.name}/{VERSION}".encode()})
+
+
+def frame_of(arrow_schema: Any) -> str:
+    """Return the name of the frame that an Arrow schema belongs to; "" without one."""
+    about: bytes = (arrow_schema.metadata or {}).get(METADATA, b"")
+    return about.decode("utf-8", "replace").partition("/")[0]
 
 
 def empty(name: str) -> Any:
@@ -218,12 +295,13 @@ def empty(name: str) -> Any:
     return to_frame(schema(name).arrow().empty_table(), name)
 
 
-def to_frame(table: Any, name: str) -> Any:
+def to_frame(table: Any, name: str, columns: Sequence[str] | None = None) -> Any:
     """Convert an Arrow table with the columns of a schema to a frame.
 
     Args:
         table: The table. Additional columns are kept, after those of the schema.
         name: The frame's name.
+        columns: The columns of the schema that the table has; all by default.
     """
     mapping = {
         pa.int64(): pd.Int64Dtype(),
@@ -232,30 +310,31 @@ def to_frame(table: Any, name: str) -> Any:
         pa.float64(): pd.Float64Dtype(),
     }
     frame = table.to_pandas(types_mapper=mapping.get, ignore_metadata=True, self_destruct=True)
-    return conform(frame, name)
+    return conform(frame, name, columns)
 
 
-def conform(frame: Any, name: str) -> Any:
+def conform(frame: Any, name: str, columns: Sequence[str] | None = None) -> Any:
     """Convert a frame to the column order, the types and the categories of its schema.
 
     Args:
         frame: A frame with the columns of the schema. Their types may be more general.
         name: The frame's name.
+        columns: The columns of the schema that the frame must have; all by default.
 
     Raises:
         InvalidOption: A column is missing, or its values do not have its type.
     """
-    wanted = schema(name)
-    if missing := [column for column in wanted.names if column not in frame.columns]:
+    wanted = [each for each in schema(name).columns if columns is None or each.name in columns]
+    if missing := [column.name for column in wanted if column.name not in frame.columns]:
         raise InvalidOption(f"this is not a frame of {name}: it has no {', '.join(missing)}")
-    columns = {}
-    for column in wanted.columns:
+    typed = {}
+    for column in wanted:
         try:
-            columns[column.name] = _conform(frame[column.name], column)
+            typed[column.name] = _conform(frame[column.name], column)
         except (ValueError, TypeError) as error:
             raise InvalidOption(f"column {column.name} of {name}: {error}") from None
-    further = [other for other in frame.columns if other not in columns]
-    made = pd.DataFrame(columns | {other: frame[other] for other in further}, copy=False)
+    further = [other for other in frame.columns if other not in typed]
+    made = pd.DataFrame(typed | {other: frame[other] for other in further}, copy=False)
     made.attrs = {**frame.attrs, "workkit": f"{name}/{VERSION}"}
     return made
 

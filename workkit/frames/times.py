@@ -10,10 +10,40 @@ from workkit.core.text import read_span
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pd
 
-__all__ = ["Time", "epoch_s", "moment"]
+__all__ = ["Span", "Time", "epoch_s", "moment", "span_s"]
 
 #: Epoch seconds, a time with a zone, ISO 8601 with one, or a span before now such as "2h".
 Time: TypeAlias = float | datetime.datetime | str
+
+#: Seconds, a `timedelta`, or a text such as "500ms" or "5s".
+Span: TypeAlias = float | datetime.timedelta | str
+
+
+def span_s(span: Span, name: str) -> float:
+    """Read a span of time.
+
+    Args:
+        span: The span.
+        name: The argument's name, for the message.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        InvalidOption: The value is not a span, or is negative.
+    """
+    number = isinstance(span, (int, float)) and not isinstance(span, bool)
+    known = read_span(span.strip()) if isinstance(span, str) else None
+    try:
+        if known is not None:
+            seconds = known[0]
+        else:
+            seconds = float(span) if number else pd.Timedelta(span).total_seconds()  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InvalidOption(f"{name} must be a span such as 500ms or 5s, or seconds, not {span!r}")
+    return seconds
 
 
 def epoch_s(time: Time | None, now_s: float | None = None) -> float | None:

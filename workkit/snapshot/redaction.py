@@ -15,8 +15,9 @@ from workkit.core.entropy import Entropy
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.records import WorkerObservation
 from workkit.core.secrets import LEAST_CHARS, SECRETS, matcher, plain_name, without
+from workkit.core.showing import shown
 from workkit.core.undecodable import UNDECODABLE
-from workkit.errors import Undecodable
+from workkit.errors import InvalidOption, Undecodable
 
 __all__ = ["SECRETS", "Redaction"]
 
@@ -43,9 +44,15 @@ class Redaction:
 
     Args:
         patterns: Names of keys, with ``*`` and ``?``. Without patterns, nothing is removed.
+
+    Raises:
+        InvalidOption: A pattern is not a text.
     """
 
     def __init__(self, patterns: Iterable[str] = SECRETS) -> None:
+        patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        if wrong := [each for each in patterns if not isinstance(each, str)]:
+            raise InvalidOption(f"a key to leave out must be a text, not {shown(wrong[0])}")
         self.patterns = tuple(dict.fromkeys(pattern.lower() for pattern in patterns))
         keys = (*self.patterns, UNDECODABLE)
         self._key = matcher(keys)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import re
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 
+from tests.support.recorded import DAY_MS, Recorded, record
 from tests.tools.cli.shell import Shell, now_s, put, run_some, spawn
 from workkit import frames
+from workkit.core.history import FORMAT, pack
 from workkit.core.records import Place
 from workkit.core.text import counted
 from workkit.snapshot import Snapshot
@@ -59,6 +63,77 @@ def test_an_archive_is_kept_up_until_it_is_interrupted(shell: Shell, tmp_path: P
         assert process.stdout.readline().startswith("archived ")
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
+
+
+def test_the_files_of_a_day_are_merged_on_request(shell: Shell, tmp_path: Path) -> None:
+    archive = str(tmp_path / "archive")
+    for _ in range(2):
+        run_some(shell, 3)
+        shell.run("archive", "--to", archive)
+    run_some(shell, 3)
+    shown = shell.run("archive", "--to", archive, "--compact", "--keep", "90d").stdout
+    assert re.search(r"^archived \d+ exec.*\nmerged \d files of \d days? into \d\n$", shown)
+    days = list((tmp_path / "archive").glob("day=*"))  # two of them at midnight
+    assert [len(list(day.iterdir())) for day in days] == [1] * len(days)
+    again = shell.run("archive", "--to", archive, "--compact").stdout
+    assert again.endswith("each day has one file\n")
+    assert shell.json("archive", "--to", archive, "--compact", "--keep", "1d") == {
+        "records": 0, "files": 0, "unreadable": 0, "gaps": [],
+        "forgotten": 0, "compacted": {"days": 0, "merged": 0, "files": 0},
+    }  # fmt: skip
+    pd.testing.assert_frame_equal(frames.history(archive), frames.history(shell.client))
+
+
+def test_what_is_older_than_wanted_is_deleted(shell: Shell, tmp_path: Path) -> None:
+    archive = str(tmp_path / "archive")
+    past: Any = Recorded()
+    past.label = shell.client.label
+    past.write_jobs(2, round(now_s() * 1_000) - 100 * DAY_MS)
+    past.write_jobs(3, round(now_s() * 1_000) - 80 * DAY_MS)
+    frames.archive(past, archive)
+    shown = shell.run("archive", "--to", archive, "--keep", "90d").stdout
+    assert shown.endswith("deleted 2 executions because of their age\n")
+    assert len(frames.history(archive)) == 3
+    for span in ("90", "0d", "-3d", "soon"):
+        complaint = shell.complaint("archive", "--to", archive, f"--keep={span}", code=2)
+        assert f"{span!r} is not a span with a unit; write 12h, 90d or 26w" in complaint
+
+
+def test_an_archive_that_another_process_keeps_up_can_be_compacted(
+    shell: Shell, tmp_path: Path
+) -> None:
+    run_some(shell, 3)
+    shell.run("archive", "--to", str(tmp_path))
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = shell.run("archive", "--to", str(tmp_path), "--compact")
+        assert "another process is writing" in done.stderr
+        assert "each day has one file" in done.stdout
+        complaint = shell.complaint("archive", "--to", str(tmp_path), code=2)
+        assert "another process is writing" in complaint
+
+
+def test_secrets_are_left_out_of_an_archive_on_request_and_by_default(
+    shell: Shell, redis_client: Redis, tmp_path: Path
+) -> None:
+    past: Any = Recorded()
+    past.label = shell.client.label
+    args = json.dumps({"password": "hunter2-x", "colour": "blue-12"})
+    packed = pack([record("a", round(now_s() * 1_000), args=args)])
+    fields: dict[Any, Any] = {
+        "v": FORMAT, "pool": "p", "host": "h", "n": 1, "r": packed, "b": 0, "ver": "",
+    }  # fmt: skip
+    redis_client.xadd(f"{shell.namespace}:history", fields, id=f"{round(now_s() * 1_000)}-1")
+    kept = {}
+    for name, options in (
+        ("default", []),
+        ("more", ["--redact", "*colour*"]),
+        ("all", ["--keep-secrets"]),
+    ):
+        shell.run("archive", "--to", str(tmp_path / name), *options)
+        (text,) = frames.history(tmp_path / name)["args"]
+        kept[name] = [value for value in ("hunter2-x", "blue-12") if value in text]
+    assert kept == {"default": ["blue-12"], "more": [], "all": ["hunter2-x", "blue-12"]}
 
 
 def test_an_archive_of_something_else_is_a_mistake(shell: Shell, tmp_path: Path) -> None:
@@ -155,7 +230,10 @@ def test_since_leaves_out_what_is_older(shell: Shell, redis_client: Redis, tmp_p
     complaint = shell.complaint(
         "export", "queues", "--since", "1h", "--out", str(tmp_path / "q.csv"), code=2
     )
-    assert "queues has no since; it filters history, dead, retry, errors" in complaint
+    assert (
+        "queues has no since; it filters history, dead, retry, attempts, journeys, errors"
+        in complaint
+    )
 
 
 def test_a_span_and_a_name_pick_what_is_exported(

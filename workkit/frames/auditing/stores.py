@@ -10,6 +10,7 @@ from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.records import Place
 from workkit.core.text import counted
+from workkit.frames.archive_changes import open_file, reading
 from workkit.frames.archive_files import archive_gaps, files_of
 from workkit.frames.auditing.records import Finding, Hits, Records, Span
 
@@ -26,31 +27,32 @@ def check_archive(directory: Path) -> Iterator[Finding]:
     The name of a file says how many records had been written when it was, so it shows a loss even
     where nothing else is left of a job.
     """
+    with reading(directory):
+        yield from _checked_files(directory)
+
+
+def _checked_files(directory: Path) -> Iterator[Finding]:
     import pyarrow.parquet as pq
 
-    last = None
+    before = None
     for file in files_of(directory):
         about = file.about()
-        rows = pq.read_metadata(file.path).num_rows
+        rows = pq.read_metadata(open_file(directory, file.path)).num_rows
         at = file.last[0] / 1_000
         path = file.path.relative_to(directory)
         if rows != about.records:
             rule = "lost" if rows < about.records else "duplicate"
             what = f"{path} has {counted(rows, 'record')}, and {about.records:,} were written to it"
             yield Finding(rule, what, at=at)
-        skipped = sum(gap.records or 0 for gap in about.gaps)
-        again = any(gap.records is None for gap in about.gaps)
-        if last is not None and not again:
-            came = file.last[1] - last[1]
-            had = about.records + about.unreadable + skipped
-            if came != had:
-                rule = "lost" if had < came else "duplicate"
-                what = (
-                    f"before {path} ends, {counted(came, 'record')} came after the file before it, "
-                    f"and it has {had:,}: a file is missing, or is there twice"
-                )
-                yield Finding(rule, what, at=at)
-        last = file.last
+        missing = 0 if before is None else file.missing_after(before, about)
+        if before is not None and missing:
+            came = file.last[1] - before.last[1]
+            what = (
+                f"before {path} ends, {counted(came, 'record')} came after the file before it, "
+                f"and it has {about.accounted:,}: a file is missing, or is there twice"
+            )
+            yield Finding("lost" if missing > 0 else "duplicate", what, at=at)
+        before = file
 
 
 def gaps_of(directory: Path) -> list[Span]:

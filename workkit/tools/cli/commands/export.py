@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 #: The names in `workkit.frames`, which the help does not load.
-_FRAMES: Final = ("history", "dead", "retry", "scheduled", "queues", "workers", "errors")
+_FRAMES: Final = (
+    "history", "attempts", "journeys", "dead", "retry", "scheduled", "queues", "workers", "errors",
+)  # fmt: skip
 _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
 
 
@@ -82,7 +84,7 @@ def export(
     path: str | None,
     force: bool,
 ) -> None:
-    """Write history, jobs, queues, workers or errors to a file.
+    """Write history, attempts, journeys, jobs, queues, workers or errors to a file.
 
     docs/analysis.md describes the columns and types. CSV and JSON lines have times in ISO 8601 and
     spans of time in seconds. Large sets are written while they are read.

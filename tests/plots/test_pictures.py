@@ -1,0 +1,393 @@
+"""Pictures: what they show is what the frame has, and text from Redis stays text."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import cbook
+from matplotlib.dates import date2num
+from matplotlib.patches import StepPatch
+from matplotlib.text import Text
+
+from tests.support.busy_day import BEGIN_S, busy_day
+from tests.support.queueing import history_of, lognormal, queue
+from workkit import InvalidOption, frames, plots
+from workkit.frames import Gap
+from workkit.frames.schema import empty
+
+Draw = Callable[[Any], Any]
+OF_HISTORY: Final[dict[str, Draw]] = {
+    "throughput": plots.throughput,
+    "latency": plots.latency,
+    "latency_histogram": plots.latency_histogram,
+    "attempts": plots.attempts,
+    "workers": plots.workers,
+    "utilisation": plots.utilisation,
+    "concurrency": plots.concurrency,
+    "errors": plots.errors,
+    "retry_ladder": plots.retry_ladder,
+    "queue_depth": plots.queue_depth,
+}
+OVER_TIME: Final = sorted(OF_HISTORY.keys() - {"latency_histogram", "retry_ladder"})
+#: A formula for matplotlib, markup, an escape, a change of direction, and a first underscore.
+ODD: Final = " $\\frac{a}{b$ $^$ <b>[red]\x1b[31m\u202e 作業 _"
+
+
+@cache
+def day(odd: str = "") -> Any:
+    return busy_day(odd=odd)
+
+
+@cache
+def fleet() -> Any:
+    draw = np.random.default_rng(1)
+    arrivals = np.cumsum(draw.exponential(0.05 / 0.7 / 8, 2_000))
+    runs = lognormal(draw, 0.05, 1.5, 2_000)
+    starts, _ = queue(arrivals, runs, 8)
+    return history_of(arrivals, starts, runs)
+
+
+def jobs(*rows: tuple[float, float, float], **columns: Any) -> Any:
+    """History of jobs that were enqueued, started and finished at these seconds."""
+    enqueued, started, finished = (
+        np.array(column, dtype=float) for column in zip(*rows, strict=True)
+    )
+    given = {"worker_id": "w1", "host": "h1", "pool_id": "p1"} | columns
+    return history_of(enqueued, started, finished - started, **given)
+
+
+def words(picture: Any) -> list[str]:
+    """Return all texts of a picture, as they are drawn."""
+    picture._repr_png_()
+    return [text.get_text() for text in picture.findobj(Text) if text.get_text()]
+
+
+def time(seconds: float) -> float:
+    return float(date2num(pd.Timestamp(seconds, unit="s").to_numpy()))
+
+
+def axes_of(picture: Any) -> Any:
+    return picture.axes
+
+
+def values_of(steps: Any) -> Any:
+    return steps.get_data()[0]
+
+
+def legend_of(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+# All pictures
+
+
+@pytest.mark.parametrize("name", OF_HISTORY)
+def test_a_picture_has_a_title_and_units_at_the_width_of_a_notebook(name: str) -> None:
+    picture = OF_HISTORY[name](day())
+    png = picture._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert picture.get_size_inches()[0] * picture.dpi == 900
+    axes = picture.axes[0]
+    assert axes.get_title(loc="left")
+    assert any(one.get_ylabel() for one in picture.axes) or picture._suptitle is not None
+
+
+@pytest.mark.parametrize("name", OVER_TIME)
+def test_a_time_axis_names_its_zone(name: str) -> None:
+    draw: Any = OF_HISTORY[name]
+    assert any("time (UTC)" in text for text in words(draw(day())))
+    here = words(draw(day(), tz="Asia/Kolkata"))
+    assert any("time (Asia/Kolkata)" in text for text in here)
+    assert here != words(draw(day()))
+    with pytest.raises(InvalidOption, match="unknown time zone 'Mars/Crater'"):
+        draw(day(), tz="Mars/Crater")
+
+
+@pytest.mark.parametrize("name", OF_HISTORY)
+def test_text_from_redis_is_never_a_formula(name: str) -> None:
+    frame = day(ODD)
+    marks = plots.deploy_marks(frame)
+    options = {"marks": marks} if name in OVER_TIME and name != "attempts" else {}
+    draw: Any = OF_HISTORY[name]
+    shown = words(draw(frame, **options))
+    assert not [text for text in shown if cbook.is_math_text(text)]
+    assert not [text for text in shown if "\x1b" in text or "\u202e" in text]
+    if name != "retry_ladder":
+        assert any(r"\$\frac{a" in text for text in shown)
+
+
+def test_the_name_in_a_title_is_never_a_formula() -> None:
+    picture = plots.retry_ladder(jobs((0, 0, 1), name="$x$"), name="$x$")
+    assert r"Attempts of \$x\$, and how they ended" in words(picture)
+
+
+def test_a_formula_is_drawn_as_it_stands() -> None:
+    frame = jobs((0, 0, 1), (1, 1, 2), name="$x^2$")
+    picture: Any = plots.throughput(frame, by="name")
+    (label,) = picture.axes[0].get_legend().get_texts()
+    picture._repr_png_()
+    assert label._preprocess_math(label.get_text()) == ("$x^2$", False)
+
+
+def test_a_name_that_begins_with_an_underscore_has_its_place_in_the_legend() -> None:
+    picture = plots.throughput(jobs((0, 0, 1), name="_private"), by="name")
+    assert legend_of(axes_of(picture)[0]) == [" _private"]
+
+
+@pytest.mark.parametrize("name", OF_HISTORY)
+def test_a_frame_without_executions_gives_a_picture_that_says_so(name: str) -> None:
+    none = empty("history")
+    assert "no executions" in words(OF_HISTORY[name](none))
+    none.attrs["read"] = (BEGIN_S, None)
+    assert any("no executions from 2026-11-18" in text for text in words(OF_HISTORY[name](none)))
+
+
+@pytest.mark.parametrize("name", OF_HISTORY)
+def test_what_is_no_history_is_refused(name: str) -> None:
+    with pytest.raises(InvalidOption, match="not a frame of history: it has no"):
+        OF_HISTORY[name](pd.DataFrame({"x": [1]}))
+    with pytest.raises(InvalidOption, match="a picture is made of a frame"):
+        OF_HISTORY[name]([1, 2])
+
+
+@pytest.mark.parametrize("name", OF_HISTORY)
+def test_executions_that_never_started_or_were_joined_are_no_trouble(name: str) -> None:
+    frame = jobs((0, 1, 2), (1, 2, 3))
+    idle = frame.assign(started_at=pd.NaT, outcome="returned", worker_id=None, host=None)
+    idle["started_at"] = pd.to_datetime(idle["started_at"], utc=True)
+    for column in ("wait", "run"):
+        idle[column] = idle[column].mask(idle[column].notna())
+    OF_HISTORY[name](pd.concat([frame, idle]))._repr_png_()
+    OF_HISTORY[name](idle)._repr_png_()
+
+
+@pytest.mark.parametrize("name", OF_HISTORY)
+def test_one_execution_at_one_moment_is_a_picture(name: str) -> None:
+    OF_HISTORY[name](jobs((5, 5, 5)))._repr_png_()
+
+
+def test_pictures_need_no_list_of_open_figures() -> None:
+    program = (
+        "import json, sys, workkit.plots\nprint(json.dumps('matplotlib.pyplot' in sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert json.loads(shown.stdout) is False
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda frame: plots.throughput(frame, "often"),
+        lambda frame: plots.throughput(frame, "1ms"),
+        lambda frame: plots.throughput(frame, by="colour"),
+        lambda frame: plots.throughput(frame, marks=["2.4.1"]),  # type: ignore[list-item]
+        lambda frame: plots.latency(frame, quantiles=(99,)),
+        lambda frame: plots.latency(frame, quantiles=()),
+        lambda frame: plots.latency_histogram(frame, by="colour"),
+        lambda frame: plots.attempts(frame, "nobody"),
+        lambda frame: plots.retry_ladder(frame, name="nobody"),
+        lambda frame: plots.workers(frame, most=0),
+        lambda frame: plots.utilisation(frame, by="name"),
+        lambda frame: plots.errors(frame, most=100),
+        plots.capacity,
+    ],
+)
+def test_a_wrong_argument_is_refused(draw: Draw) -> None:
+    with pytest.raises(InvalidOption):
+        draw(day())
+
+
+# Over time
+
+
+def heights(axes: Any) -> list[list[float]]:
+    return [[bar.get_height() for bar in bars] for bars in axes.containers]
+
+
+def test_throughput_has_bars_without_height_where_nothing_ended() -> None:
+    frame = jobs((0, 0, 1), (0, 0, 2), (0, 0, 31), outcome=["done", "done", "dead"])
+    frame.attrs["read"] = (0.0, 60.0)
+    axes = axes_of(plots.throughput(frame, "10s"))[0]
+    assert heights(axes) == [[2, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
+    assert legend_of(axes) == ["done", "dead"]
+    assert axes.get_xlim() == (time(0), time(60))
+    assert axes.get_ylabel() == "executions per 10s"
+
+
+def test_throughput_counts_every_execution_and_names_the_rest_others() -> None:
+    axes = axes_of(plots.throughput(day()))[0]
+    assert sum(map(sum, heights(axes))) == len(day())
+    many = jobs(*[(n, n, n + 1) for n in range(40)], name=[f"n{n % 20}" for n in range(40)])
+    axes = axes_of(plots.throughput(many, by="name"))[0]
+    assert len(legend_of(axes)) == 8
+    assert legend_of(axes)[-1] == "others"
+    assert sum(heights(axes)[-1]) == 26
+
+
+def test_history_that_is_missing_is_hatched() -> None:
+    frame = jobs((0, 0, 1), (0, 0, 100))
+    gaps = [Gap("20000-4", "50000-9", 5)]
+    axes = axes_of(plots.throughput(frame, gaps=gaps))[0]
+    (hatched,) = [patch for patch in axes.patches if patch.get_hatch()]
+    assert (hatched.get_x(), hatched.get_x() + hatched.get_width()) == pytest.approx(
+        (time(20), time(50))
+    )
+    assert "history is missing" in legend_of(axes)
+    frame.attrs |= {"trimmed": 7, "read": (-50.0, None)}
+    axes = axes_of(plots.throughput(frame))[0]
+    (hatched,) = [patch for patch in axes.patches if patch.get_hatch()]
+    assert hatched.get_x() == pytest.approx(time(-50))
+
+
+def test_lines_of_latency_are_quantiles_and_break_where_nothing_ran() -> None:
+    frame = jobs(*[(n, n + 2, n + 6) for n in range(10)], (100, 104, 105))
+    waits, runs = axes_of(plots.latency(frame, "10s", quantiles=(0.5,)))
+    values = waits.lines[0].get_ydata()
+    assert values[0] == 2
+    assert values[-1] == 4
+    assert np.isnan(values[3:-1]).all()
+    assert runs.lines[0].get_ydata()[0] == 4
+    assert "p50" in legend_of(waits)
+
+
+def test_concurrency_is_the_most_at_once_beside_its_limit() -> None:
+    frame = jobs((0, 0, 10), (0, 2, 12), (0, 5, 8), (0, 20, 21), name=["mail"] * 3 + ["report"])
+    mail, report = axes_of(plots.concurrency(frame, "5s", limits={"mail": 2}))
+    (steps,) = mail.findobj(StepPatch)
+    assert values_of(steps).tolist() == [2, 3, 1, 0, 0]
+    (limit,) = [line for line in mail.lines if line.get_linestyle() == "--"]
+    assert set(limit.get_ydata()) == {2}
+    assert mail.get_title(loc="left") == "mail (limit 2)"
+    (steps,) = report.findobj(StepPatch)
+    assert values_of(steps).tolist() == [0, 0, 0, 0, 1]
+
+
+def test_the_depth_of_a_queue_is_the_mean_of_what_waits() -> None:
+    frame = jobs((0, 10, 11), (5, 15, 16))
+    depth, flow = axes_of(plots.queue_depth(frame, "5s"))
+    (steps,) = depth.findobj(StepPatch)
+    assert values_of(steps) == pytest.approx([1, 2, 1, 0])
+    came, started = flow.findobj(StepPatch)
+    assert values_of(came) == pytest.approx([0.2, 0.2, 0, 0])
+    assert values_of(started) == pytest.approx([0, 0, 0.2, 0.2])
+
+
+def test_each_kind_of_error_has_a_mark_where_it_was_first_seen() -> None:
+    frame = jobs(
+        (0, 0, 5), (0, 0, 40), (0, 0, 60),
+        outcome=["retry", "dead", "retry"],
+        fingerprint=["a", "b", "a"], error=["A: x", "B: y", "A: z"],
+    )  # fmt: skip
+    axes = axes_of(plots.errors(frame))[0]
+    seen = sorted(line.get_xdata()[0] for line in axes.lines if line.get_marker() == "v")
+    assert seen == pytest.approx([time(5), time(40)])
+    assert legend_of(axes) == ["A: x (2)", "B: y (1)", "first seen"]
+    fine = jobs((0, 0, 1))
+    assert "no failures" in words(plots.errors(fine))
+
+
+def test_deploys_and_slots_are_marked() -> None:
+    frame = day()
+    (deploy,) = plots.deploy_marks(frame)
+    assert (deploy.label, deploy.kind) == ("2.4.1", "deploy")
+    slots = plots.cron_marks(frame, "cleanup")
+    assert [slot.at for slot in slots] == [BEGIN_S + n * 1_800 for n in range(16)]
+    assert plots.cron_marks(frame, "mail") == []
+    axes = axes_of(plots.throughput(frame, marks=[deploy, *slots, plots.Mark(0, "long ago")]))[0]
+    (line,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert line.get_xdata()[0] == pytest.approx(time(pd.Timestamp(deploy.at).timestamp()))
+    (ticks,) = [line for line in axes.lines if line.get_marker() == "|" and len(line.get_xdata())]
+    assert len(ticks.get_xdata()) == 16
+    assert "long ago" not in " ".join(words(axes.figure))
+
+
+# Jobs, workers, spreads
+
+
+def test_the_waterfall_of_a_job_shows_waits_runs_and_errors() -> None:
+    frame = jobs(
+        (0, 10, 20), (50, 50, 70),
+        job_id="a", outcome=["retry", "done"], fails=[1, 1], error=["OSError: no", None],
+    )  # fmt: skip
+    axes = axes_of(plots.attempts(frame, "a"))[0]
+    boxes = [path.get_extents() for one in axes.collections for path in one.get_paths()]
+    assert [box.x0 for box in boxes[:2]] == pytest.approx([time(0), time(10)])
+    assert [box.x1 for box in boxes[:2]] == pytest.approx([time(10), time(20)])
+    told = [text.get_text() for text in axes.texts]
+    assert told == ["ran 10 s, h1, OSError: no", "ran 20 s, h1"]
+    assert axes_of(plots.attempts(frame))[0].get_title(loc="left") == "Attempts of a (mail)"
+
+
+def test_each_execution_is_a_bar_of_its_worker() -> None:
+    frame = jobs((0, 1, 5), (0, 6, 9), (0, 1, 3), worker_id=["w1", "w1", "w2"])
+    axes = axes_of(plots.workers(frame))[0]
+    boxes = [path.get_extents() for one in axes.collections for path in one.get_paths()]
+    assert len(boxes) == 3
+    assert sorted(round(box.y0 + 0.36) for box in boxes) == [0, 0, 1]
+    assert min(box.x0 for box in boxes) == pytest.approx(time(1))
+    few = axes_of(plots.workers(frame, most=1))[0]
+    assert few.get_title(loc="left") == "What workers ran, the 1 busiest of 2"
+
+
+def test_utilisation_is_the_busy_share_and_white_where_nobody_was() -> None:
+    frame = jobs(
+        (0, 0, 10), (0, 15, 20), (0, 30, 40), host=["h1", "h1", "h2"], worker_id=["a", "a", "b"]
+    )
+    (mesh,) = axes_of(plots.utilisation(frame, "10s"))[0].collections[:1]
+    shares = mesh.get_array().reshape(2, 4)
+    assert shares[0].tolist() == [100, 50, None, None]
+    assert shares[1].tolist() == [None, None, None, 100]
+
+
+def test_a_histogram_counts_every_execution_once() -> None:
+    waits, runs = axes_of(plots.latency_histogram(day()))
+    for axes in (waits, runs):
+        assert sum(values_of(step).sum() for step in axes.findobj(StepPatch)) == len(day())
+    frame = day().copy()
+    frame["wait"] = frame["wait"].mask(frame.index < 100)
+    title = axes_of(plots.latency_histogram(frame))[0].get_title(loc="left")
+    assert title.endswith("by name; 100 unknown")
+
+
+def test_the_ladder_counts_attempts_by_number_and_outcome() -> None:
+    frame = jobs(
+        (0, 0, 1), (0, 10, 11), (0, 0, 1),
+        job_id=["a", "a", "b"], outcome=["retry", "done", "done"], fails=[1, 1, 0],
+    )  # fmt: skip
+    bars, delays = axes_of(plots.retry_ladder(frame))
+    assert heights(bars) == [[1, 1], [1, 0]]
+    assert legend_of(bars) == ["done", "retry"]
+    assert delays.lines[0].get_xydata().tolist() == [[2, 9]]
+
+
+def test_capacity_shows_the_model_its_bands_and_what_was_measured() -> None:
+    estimate = frames.capacity(fleet(), workers=8)
+    axes = axes_of(plots.capacity(estimate, measured=[fleet()], target="50ms"))[0]
+    curve = axes.lines[1].get_xydata()
+    rate, wait = curve[100]
+    assert wait == pytest.approx(estimate.wait_s(rate, 0.95).value)
+    dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert len(dots) == 3
+    assert dots[1].get_xdata()[0] == pytest.approx(estimate.arrivals_per_s.value, rel=1e-3)
+    assert dots[1].get_ydata()[0] == fleet()["wait"].quantile(0.95).total_seconds()
+    assert "target 50 ms" in legend_of(axes)
+
+
+def test_a_large_history_is_a_picture_of_bounded_size() -> None:
+    count = 60_000
+    starts = np.sort(np.random.default_rng(1).uniform(0, 3_600, count))
+    frame = history_of(
+        starts - 1, starts, np.full(count, 0.2), host="h", pool_id="p",
+        worker_id=[f"w{n % 64}" for n in range(count)],
+    )  # fmt: skip
+    axes = axes_of(plots.workers(frame))[0]
+    assert sum(len(one.get_paths()) for one in axes.collections) == 20_000
+    assert "the 30 busiest of 64, the newest 20,000 executions" in axes.get_title(loc="left")

@@ -1,0 +1,233 @@
+"""Changes of an archive that its readers do not notice.
+
+Whoever reads holds a shared lock on the directory. Files that are merged or forgotten go to the
+folder ``.aside``, where a reader that has listed them before still finds them; they are deleted
+when nobody reads. The files of a day are exchanged with the merged one in a single step, so that
+any program sees either these or that. Whatever a killed process leaves in ``.aside`` is not part of
+the archive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from workkit.errors import InvalidOption
+from workkit.frames.extra import pa
+
+__all__ = [
+    "ArchiveBusy",
+    "added",
+    "changing",
+    "exchange",
+    "open_file",
+    "owner_only",
+    "prepared",
+    "purge",
+    "reading",
+    "set_aside",
+    "sync",
+]
+
+#: The folder of what is not part of the archive: files in preparation, and replaced ones.
+_ASIDE: Final = ".aside"
+#: The end of the names of replaced files, so that nobody takes them for files of the archive.
+_REPLACED: Final = ".replaced"
+_OWNER_FOLDER: Final = 0o700
+#: The functions that exchange two paths, and their number of the current directory. The flag is 2.
+_EXCHANGES: Final = (("renameat2", -100), ("renameatx_np", -2))
+_EXCHANGE: Final = 2
+
+
+class ArchiveBusy(InvalidOption):
+    """Another process is changing the archive."""
+
+
+@contextlib.contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """Keep what is set aside until the end of the block."""
+    handle = None
+    # A file system without locks may delete a file before it is read, which its name then says.
+    with contextlib.suppress(OSError):
+        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def open_file(root: Path, path: Path) -> Any:
+    """Open a file of the archive for Arrow, also if it was set aside since it was listed.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    aside = root / _ASIDE
+    # A file only moves on in this order, so looking once at each place is enough.
+    for place in (path, None, aside / f"{path.name}{_REPLACED}"):
+        for found in aside.glob(f"*/{path.name}") if place is None else (place,):
+            with contextlib.suppress(FileNotFoundError):
+                return pa.OSFile(os.fspath(found))
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+
+
+@contextlib.contextmanager
+def changing(root: Path) -> Iterator[None]:
+    """Keep other processes from merging or forgetting files. They may append files meanwhile.
+
+    Raises:
+        ArchiveBusy: One of them is at it.
+        InvalidOption: The directory cannot be changed.
+    """
+    aside = root / _ASIDE
+    try:
+        aside.mkdir(mode=_OWNER_FOLDER, exist_ok=True)
+        handle = os.open(aside, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise InvalidOption(f"{root} cannot be changed: {error.strerror}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise ArchiveBusy(f"another process is merging or forgetting files of {root}") from None
+    try:
+        purge(root)
+        yield
+        purge(root)
+    finally:
+        os.close(handle)
+
+
+def purge(root: Path) -> bool:
+    """Delete what was set aside, unless somebody reads; tell whether it is gone."""
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in (root / _ASIDE).iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def prepared(root: Path, day: str) -> Path:
+    """Return a new folder in which the files of a day can be prepared."""
+    for number in itertools.count(1):
+        folder = root / _ASIDE / f"{day}.{number}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=_OWNER_FOLDER)
+            return folder
+    raise AssertionError  # pragma: no cover - counting has no end
+
+
+@contextlib.contextmanager
+def _locked_day(folder: Path) -> Iterator[None]:
+    """Lock the folder of a day, which is made if it does not exist, against an exchange."""
+    while True:
+        folder.mkdir(mode=_OWNER_FOLDER, exist_ok=True)
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # its last file was forgotten
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_at(handle, folder):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _is_at(handle: int, folder: Path) -> bool:
+    """Tell whether a folder that was opened is still at its place."""
+    try:
+        return os.path.samestat(os.fstat(handle), folder.stat())
+    except FileNotFoundError:
+        return False
+
+
+def added(partial: Path, target: Path) -> None:
+    """Make a complete file part of the archive."""
+    with _locked_day(target.parent):
+        partial.rename(target)
+        sync(target.parent)
+
+
+def set_aside(root: Path, path: Path) -> None:
+    """Take a file out of the archive."""
+    with _locked_day(path.parent):
+        path.rename(root / _ASIDE / f"{path.name}{_REPLACED}")
+        sync(path.parent)
+        with contextlib.suppress(OSError):  # it has other files
+            path.parent.rmdir()
+
+
+def exchange(root: Path, day: str, new: Path, replaced: frozenset[str]) -> None:
+    """Replace files of a day by those of a prepared folder, in one step.
+
+    Args:
+        root: The archive.
+        day: The name of the day's folder.
+        new: The prepared folder. Files of the day that are not replaced are linked to it.
+        replaced: The names of the files that the prepared ones replace.
+
+    Raises:
+        InvalidOption: The file system cannot exchange two folders.
+    """
+    folder = root / day
+    with _locked_day(folder):
+        for path in folder.iterdir():
+            if path.name not in replaced and not path.name.endswith(".partial"):
+                (new / path.name).hardlink_to(path)
+        new.chmod(folder.stat().st_mode & 0o777)
+        sync(new)
+        _exchanged(folder, new, root)
+        sync(root)
+    for path in new.iterdir():  # the old folder now
+        if path.name in replaced:
+            path.rename(root / _ASIDE / f"{path.name}{_REPLACED}")
+        else:
+            path.unlink()
+    new.rmdir()
+
+
+def _exchanged(one: Path, two: Path, root: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for name, here in _EXCHANGES:
+        if (function := getattr(libc, name, None)) is None:
+            continue
+        if function(here, os.fsencode(one), here, os.fsencode(two), _EXCHANGE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:
+            raise OSError(number, os.strerror(number), os.fspath(one))
+    raise InvalidOption(
+        f"the file system of {root} cannot exchange two folders in one step, which merging needs; "
+        "keep the archive on a local file system such as ext4, xfs, btrfs or APFS"
+    )
+
+
+def owner_only(path: str, flags: int) -> int:
+    """Open a file that only its owner can read: history may hold args and errors."""
+    return os.open(path, flags, 0o600)
+
+
+def sync(folder: Path) -> None:
+    """Write the names of a folder's files to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

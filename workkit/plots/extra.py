@@ -1,0 +1,13 @@
+"""Imports the libraries of the extra, or names the command that installs them."""
+
+from __future__ import annotations
+
+from workkit.errors import MissingExtra
+
+__all__ = ["dates", "figure", "font_manager", "lines", "mpl", "patches", "ticker"]
+
+try:
+    import matplotlib as mpl
+    from matplotlib import dates, figure, font_manager, lines, patches, ticker
+except ImportError:
+    raise MissingExtra("workkit.plots", "plots") from None
