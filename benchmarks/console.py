@@ -50,18 +50,21 @@ def main() -> int:
     parser.add_argument("--waiting", type=int, default=100_000)
     parser.add_argument("--dead", type=int, default=1_000_000)
     parser.add_argument("--idle", type=float, default=30.0, help="seconds watched while idle")
+    parser.add_argument(
+        "--look-back", type=float, default=3_600.0, help="seconds that it remembers; 0 for none"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--on", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.on:
-        print(json.dumps(asyncio.run(_measure(options.on, options.idle))))
+        print(json.dumps(asyncio.run(_measure(options.on, options.idle, options.look_back))))
         return 0
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         began = time.perf_counter()
         _seed(redis, options.queues, options.workers, options.waiting, options.dead)
         print(f"seeded in {time.perf_counter() - began:.0f} s", file=sys.stderr)
         command = [sys.executable, "-m", "benchmarks.console", "--on", server.url]
-        command += ["--idle", str(options.idle)]
+        command += ["--idle", str(options.idle), "--look-back", str(options.look_back)]
         with _beating(redis):
             shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         figures = json.loads(shown.stdout.splitlines()[-1])
@@ -152,7 +155,7 @@ class _beating:  # noqa: N801 - used as a word
 # Measuring.
 
 
-async def _measure(url: str, idle_s: float) -> dict[str, float]:
+async def _measure(url: str, idle_s: float, look_back_s: float) -> dict[str, float]:
     from workkit.store.connections.link import Link
     from workkit_tui.app import Console
     from workkit_tui.settings import Settings
@@ -166,7 +169,9 @@ async def _measure(url: str, idle_s: float) -> dict[str, float]:
 
     Link.send = counted  # type: ignore[assignment,method-assign]
     client = Client(NAMESPACE, url)
-    app = Console(client, actions=client.actions, settings=Settings(refresh_s=2.0))
+    app = Console(
+        client, actions=client.actions, settings=Settings(refresh_s=2.0, look_back_s=look_back_s)
+    )
     figures: dict[str, float] = {}
     with Redis.from_url(url) as redis:
         async with app.run_test(size=_SIZE) as pilot:

@@ -115,6 +115,38 @@ def test_no_screen_shows_a_control_character_or_reads_markup(
     stage.drive(play, size=size)
 
 
+def test_no_screen_of_the_past_shows_a_control_character_or_reads_markup(
+    stage: ConsoleStage,
+) -> None:
+    hostile(stage)
+
+    async def play(pilot: P, app: App) -> None:
+        recording = app._recording
+        assert recording is not None
+        await stage.until(pilot, lambda: recording.span is not None)
+        stage.clock.advance(60)
+        stage.client.pause(WORST)  # which is a mark
+        stage.redis.srem(stage.keys.worker_pools, f"{7:024x}")
+        app.remember_trouble(WORST)
+        await stage.look(pilot, app)
+        await stage.until(pilot, lambda: len(recording.marks(0, 10**11)) > 3)
+        await pilot.press("left_square_bracket")
+        await stage.look(pilot, app)
+        for key in NUMBER.values():
+            for keys in ((key,), ("enter",), ("escape", "right_curly_bracket"), ("d", "p", "t")):
+                await pilot.press(*keys)
+                await stage.look(pilot, app)
+                await stage.until(pilot, lambda: not app.workers._workers)
+                assert is_harmless(shown(app)), repr(shown(app))
+            await pilot.press("escape", "escape", "left_curly_bracket")
+        await pilot.press("colon", *"-5m[/x][red]", "enter")
+        await stage.look(pilot, app)
+        assert is_harmless(shown(app))
+        assert app.is_running
+
+    stage.drive(play, size=(160, 60))
+
+
 def test_args_are_shown_with_the_escapes_of_json(stage: ConsoleStage) -> None:
     stage.dead("a" * 24, 60, args={"to": "\x9b31m", "note": "\u202eevil\u202c", "name": "Zoë 猫"})
 

@@ -1,4 +1,4 @@
-"""The protocol for reading a namespace. `Client` and `Snapshot` implement it.
+"""The protocol for reading a namespace. `Client`, `Snapshot` and `Moment` implement it.
 
 The console, the notebook views, the frames and the reading commands use this protocol and the
 records of `workkit.core.records`. They do not use Redis.
@@ -44,11 +44,11 @@ class Reader(Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether the data can change; False for a snapshot."""
+        """Whether the data can change; False for a snapshot and for a moment of a recording."""
         ...
 
     def now_s(self) -> float:
-        """Return the time for computing ages, epoch seconds: now, or when a snapshot was taken."""
+        """Return the time for computing ages, epoch seconds: now, or when the data was read."""
         ...
 
     def overview(self) -> Overview:

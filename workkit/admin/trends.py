@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -310,3 +311,11 @@ class Trends:
 
 def _median(numbers: list[int]) -> float:
     return float(sorted(numbers)[len(numbers) // 2]) if numbers else 0.0
+
+
+def _quantiles(numbers: Sequence[int]) -> tuple[int, int] | None:
+    """Return the median and the 95th percentile of sorted numbers: of the nearest rank."""
+    if not numbers:
+        return None
+    last = len(numbers) - 1
+    return numbers[len(numbers) // 2], numbers[min(math.ceil(0.95 * len(numbers)), last + 1) - 1]

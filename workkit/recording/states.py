@@ -99,13 +99,14 @@ def sample_of(at_ms: int, state: Mapping[bytes, Any]) -> Sample:
     done: dict[str, int] = {}
     failed: dict[str, int] = {}
     for written, value in state.items():
-        kind, *rest = known_name(written)
-        if kind == "q":
-            depths[rest[0]] = value[0]
-        elif kind == "P":
-            beat = dict(zip(value[-1], state[key_of("p", rest[0])][1:], strict=True))
-            done[rest[0]] = beat.get("done", 0)
-            failed[rest[0]] = sum(beat.get(name, 0) for name in FAILED_TOTALS)
+        name = known_name(written)
+        if name[0] == "q":
+            depths[name[1]] = value[0]
+        elif name[0] == "P":
+            pool_id = name[1]
+            beat = dict(zip(value[-1], state[key_of("p", pool_id)][1:], strict=True))
+            done[pool_id] = beat.get("done", 0)
+            failed[pool_id] = sum(beat.get(total, 0) for total in FAILED_TOTALS)
     sizes = state[_SIZES]
     return Sample(at_ms / 1_000, done, failed, sizes[5], depths, sizes[2])
 

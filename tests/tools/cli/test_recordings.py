@@ -142,6 +142,19 @@ def test_a_recorder_that_was_killed_is_gone_on_with(
     assert [each.name for each in tmp_path.iterdir()] == ["r"]
 
 
+def test_a_file_that_can_no_longer_be_written_ends_the_recorder_with_74(
+    shell: Shell, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    path = tmp_path / "r"
+    with spawn("record", str(path), "--every", "0.5s", env=shell.env) as process:
+        wait_until(lambda: len(readings(path)) > 1, 20)
+        path.unlink()
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 74
+    said = told.splitlines()[1:]
+    assert said == [f"workkit: {path} was removed while it was recorded; record again"]
+
+
 def test_a_recorder_outlives_its_server(
     private_server: PrivateServer, tmp_path: Path, wait_until: WaitUntil
 ) -> None:

@@ -9,7 +9,8 @@ import click
 
 from workkit.core.clock import SystemClock
 from workkit.core.text import age, clean, read_span
-from workkit.errors import ServerError
+from workkit.errors import InvalidOption, ServerError
+from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import Server, examples, mask_options, server_options
 from workkit.tools.cli.common.output import note
 from workkit.tools.cli.common.stopping import stopped_by_signals
@@ -96,7 +97,8 @@ def record(
     hidden before they are written. Only you can read the file. It stays whole if the recorder is
     killed; started again with the same file, the recorder goes on.
 
-    The recorder goes on while the server is away. SIGTERM and Ctrl-C end it with exit code 0.
+    The recorder goes on while the server is away. SIGTERM and Ctrl-C end it with exit code 0. It
+    ends with 74 if the file can no longer be written.
     """
     from workkit.core.masks import Masks
     from workkit.core.secrets import SECRETS
@@ -118,8 +120,12 @@ def record(
                 f"recording {client.label} to {clean(file)} every {every_s:g} s; keeping the last "
                 f"{age(keep_s)}, at most {most_bytes / 2**20:,.0f} MiB; Ctrl-C ends it"
             )
-            recorder.record(*first)
-            _follow(observer, recorder, lambda: stopped_within(every_s))
+            try:
+                recorder.record(*first)
+                _follow(observer, recorder, lambda: stopped_within(every_s))
+            except InvalidOption as error:  # the disk is full, or the file was removed
+                exits.complain(error)
+                click.get_current_context().exit(exits.UNWRITTEN)
 
 
 def _follow(observer: Observer, recorder: Recorder, stopped: Callable[[], bool]) -> None:
