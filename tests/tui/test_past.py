@@ -320,7 +320,8 @@ def test_a_file_shows_a_strip_with_marks_at_every_size(
             await go(stage, pilot, app, tab.key)
             assert max(map(len, shown(app).splitlines())) <= size[0]
         if size[0] > 100:
-            assert "bob@web-2" in shown(app)  # the last tab is Undo
+            await go(stage, pilot, app, "9")
+            assert "bob@web-2" in shown(app)
         await go(stage, pilot, app, "1", "6", "r")
         assert "refused" in shown(app)
         assert "^r returns" not in shown(app)
