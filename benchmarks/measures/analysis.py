@@ -1,7 +1,8 @@
-"""Measures and pictures of a frame of a million executions."""
+"""Measures and pictures of a frame of a million executions, and the view of many dead jobs."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,9 +11,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.bench import Bench
+from benchmarks.figures import Sample
+from benchmarks.past import NAMESPACE
 from benchmarks.result import Result, Row, at_most
-from workkit import frames, plots
+from workkit import Client, frames, plots
 from workkit.frames.schema import conform, schema
+from workkit_notebook import DeadJobs
 
 __all__ = ["measure"]
 
@@ -20,6 +24,8 @@ _RECORDS: Final = 1_000_000
 _DAY_S: Final = 86_400.0
 _NAMES, _WORKERS, _FAILING = 40, 64, 0.05
 _MOST_S: Final = 20
+_DEAD, _PIPELINE, _ROUNDS = 100_000, 2_000, 3
+_ERRORS: Final = ("ValueError: no {n}", "TimeoutError: db-{n} did not answer", "KeyError: 'price'")
 
 
 def measure(bench: Bench) -> Result:
@@ -42,11 +48,48 @@ def measure(bench: Bench) -> Result:
         "plots.retry_ladder": lambda: plots.retry_ladder(history)._repr_png_(),
     }
     took = bench.rounds("analysed", {name: _timed(work) for name, work in sides.items()})
+    took |= _view(bench)
     return Result(
         f"A frame of {count:,} executions of {_NAMES} names on {_WORKERS} workers; a picture "
-        "includes its PNG.",
+        f"includes its PNG. `DeadJobs` of {bench.jobs(_DEAD):,} dead jobs with tracebacks: until "
+        "the cell ends, until all are read, and until a filter has been applied.",
         [Row(name, sample, "s", at_most(_MOST_S)) for name, sample in took.items()],
     )
+
+
+def _view(bench: Bench) -> dict[str, Sample]:
+    """Measure the view of dead jobs."""
+    bench.empty()
+    pipe = bench.client.pipeline(transaction=False)
+    for n in range(bench.jobs(_DEAD)):
+        error = _ERRORS[n % len(_ERRORS)].format(n=n)
+        job = {
+            "name": f"job{n % 3}", "id": f"{n:024x}", "t": 1_800_000_000,
+            "args": {"tenant": f"t{n % 11}", "n": n, "to": {"mail": f"{n}@example"}}, "fails": 4,
+            "err": f'{error}\n\nTraceback (innermost last):\n  File "app.py", line 2, in run',
+        }  # fmt: skip
+        pipe.zadd(f"{NAMESPACE}:dead", {json.dumps(job): 1_800_000_000 + n // 10})
+        if n % _PIPELINE == 0:
+            pipe.execute()
+    pipe.execute()
+    client = Client(NAMESPACE, bench.url)
+    shown, read, filtered = [], [], []
+    for _ in range(_ROUNDS):
+        began_s = time.monotonic()
+        view = DeadJobs(client)
+        shown.append(time.monotonic() - began_s)
+        view.wait()
+        read.append(time.monotonic() - began_s)
+        began_s = time.monotonic()
+        view.query = "args.tenant:t3 error:timeout"
+        view.wait()
+        filtered.append(time.monotonic() - began_s)
+        view.close()
+    return {
+        "DeadJobs, shown": Sample.of(shown),
+        "DeadJobs, read": Sample.of(read),
+        "DeadJobs, filtered": Sample.of(filtered),
+    }
 
 
 def _timed(work: Callable[[], Any]) -> Callable[[], float]:
