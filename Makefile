@@ -101,7 +101,7 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.made
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.made
 	@echo 'Installing workkit and the packages for its benchmarks into $(VENV) ...' >&2
-	@$(PIP) install -e '.[demo,pandas]' --group bench
+	@$(PIP) install -e '.[demo,notebook]' --group bench
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.audit: pyproject.toml $(VENV)/.dev

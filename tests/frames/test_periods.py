@@ -143,6 +143,25 @@ def test_a_name_that_is_gone_has_a_rate_and_is_named_as_left_out() -> None:
     assert told.attrs["left_out"] == ["gone: 0 first tries in one of the periods, fewer than 20"]
 
 
+def test_an_hour_in_which_nothing_ran_is_a_change() -> None:
+    draw = np.random.default_rng(16)
+    history = hour(draw, 200, 0)
+    history.attrs["read"] = (0.0, 2 * HOUR_S)
+    (row,) = frames.compare_periods(history, BEFORE, AFTER).itertuples()
+    assert (row.measure, row.before_n, row.after_n, row.after) == ("jobs_per_s", 200, 0, 0)
+    assert row.significant
+    assert not row.worse
+
+
+def test_what_was_trimmed_is_no_time_without_jobs() -> None:
+    draw = np.random.default_rng(17)
+    history = pd.concat([hour(draw, 200, 2 * HOUR_S), hour(draw, 200, 3 * HOUR_S)])
+    history.attrs |= {"trimmed": 900, "read": (0.0, 4 * HOUR_S)}
+    told = frames.compare_periods(history, (0, 3 * HOUR_S), (3 * HOUR_S, None))
+    assert not told["significant"].any()
+    assert 0.8 < told[told["measure"] == "jobs_per_s"].iloc[0]["ratio"] < 1.25
+
+
 def test_retries_do_not_count_as_jobs_or_as_failures() -> None:
     draw = np.random.default_rng(7)
     history = both(draw, 100)

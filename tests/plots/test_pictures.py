@@ -174,6 +174,23 @@ def test_one_execution_at_one_moment_is_a_picture(name: str) -> None:
     OF_HISTORY[name](jobs((5, 5, 5)))._repr_png_()
 
 
+@pytest.mark.parametrize("name", OF_HISTORY)
+def test_jobs_of_go_programs_have_no_waits_and_are_drawn(name: str) -> None:
+    frame = jobs((0, 1, 2), (1, 2, 3), (5, 5, 6))
+    frame["wait"] = frame["wait"].mask(frame["wait"].notna())
+    shown = " ".join(words(OF_HISTORY[name](frame)))
+    if name in {"latency", "latency_histogram"}:
+        assert "3 unknown" in shown
+
+
+@pytest.mark.parametrize("name", ["throughput", "latency", "utilisation", "errors", "queue_depth"])
+def test_a_record_with_a_wrong_clock_is_named_and_not_drawn(name: str) -> None:
+    frame = jobs((0, 0, 1), (1_795_000_000, 1_795_000_000, 1_795_000_001), fingerprint="f",
+                 outcome="dead")  # fmt: skip
+    with pytest.raises(InvalidOption, match="from 1970.* the clock of a record is wrong"):
+        OF_HISTORY[name](frame)
+
+
 def test_pictures_need_no_list_of_open_figures() -> None:
     program = (
         "import json, sys, workkit.plots\nprint(json.dumps('matplotlib.pyplot' in sys.modules))"

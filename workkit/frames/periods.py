@@ -98,14 +98,12 @@ def compare_periods(
     """
     _check(least, rate)
     tries = _first_tries(history)
-    spans = [_span(tries, history, period, name) for period, name in _named(before, after)]
+    periods = {"before": before, "after": after}
+    spans = [_span(tries, history, period, name) for name, period in periods.items()]
     _check_overlap(before, after, spans)
     picked = [
-        _pick(tries, period, span) for period, span in zip((before, after), spans, strict=True)
+        _pick(tries, period, span) for period, span in zip(periods.values(), spans, strict=True)
     ]
-    for rows, (period, name) in zip(picked, _named(before, after), strict=True):
-        if not len(rows):
-            raise InvalidOption(f"{name}={period!r} has no executions")
     by_name = [dict(tuple(rows.groupby("name", observed=True))) for rows in picked]
     found: list[tuple[str, _Change]] = []
     left_out: list[str] = []
@@ -183,10 +181,6 @@ def _check(least: int, rate: float) -> None:
         raise InvalidOption(f"least must be 2 or more, not {least!r}")
 
 
-def _named(before: Period, after: Period) -> tuple[tuple[Period, str], tuple[Period, str]]:
-    return (before, "before"), (after, "after")
-
-
 def _first_tries(history: Any) -> Any:
     """Return the attempts before which their job had not failed."""
     rows = conform(history, "history")
@@ -207,17 +201,27 @@ def _span(tries: Any, history: Any, period: Period, name: str) -> tuple[Any, Any
         return ends.min(), ends.max() + pd.Timedelta("1ms")
     if not isinstance(period, (tuple, list)) or len(period) != 2:  # noqa: PLR2004 - since, until
         raise InvalidOption(f"{name} must be a pair (since, until) or a version, not {period!r}")
-    read = history.attrs.get("read") or (None, None)
-    since, until = (
-        given if given is not None else known for given, known in zip(period, read, strict=True)
-    )
-    ends = tries["finished_at"]
-    first = moment(since) if since is not None else ends.min()
-    end = moment(until) if until is not None else ends.max() + pd.Timedelta("1ms")
-    if pd.isna(first) or pd.isna(end):
-        raise InvalidOption(f"{name}={period!r} has no executions")
-    if not first < end:
+    known_first, known_end = _extent(tries, history)
+    first = moment(period[0]) if period[0] is not None else known_first
+    end = moment(period[1]) if period[1] is not None else known_end
+    if history.attrs.get("trimmed") and first < tries["finished_at"].min():
+        first = tries["finished_at"].min()  # what came before was trimmed
+    if not pd.isna(known_first) and not first < end:
         raise InvalidOption(f"{name}: {first} is not before {end}")
+    if pd.isna(known_first) or first >= known_end or end <= known_first:
+        raise InvalidOption(f"{name}={period!r} has no executions")
+    return first, end
+
+
+def _extent(tries: Any, history: Any) -> tuple[Any, Any]:
+    """Return the time of which a frame tells: what was read, and what it has."""
+    ends = tries["finished_at"]
+    first, end = ends.min(), ends.max() + pd.Timedelta("1ms")
+    read = history.attrs.get("read") or (None, None)
+    if read[0] is not None and not history.attrs.get("trimmed"):
+        first = min(first, moment(read[0]))
+    if read[1] is not None:
+        end = max(end, moment(read[1]))
     return first, end
 
 

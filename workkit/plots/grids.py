@@ -26,6 +26,7 @@ _NONE: Final = "(none)"
 #: About how many spans a picture has, and how many are still legible.
 _SPANS: Final = 110
 _MOST_SPANS: Final = 3_000
+_LONGEST_S: Final = 20 * 365.25 * 86_400
 #: What begins and ends in the same millisecond was there.
 _MOMENT_S: Final = 1e-3
 _STEPS: Final = (
@@ -87,6 +88,11 @@ def step_of(first: Any, end: Any, freq: str | None) -> str:
         InvalidOption: There would be too many to see.
     """
     seconds = (end - first).total_seconds()
+    if seconds > _LONGEST_S:
+        raise InvalidOption(
+            f"from {first} to {end} are more than 20 years: the clock of a record is wrong; give a "
+            "frame of less time, such as history[history.finished_at > ...]"
+        )
     if freq is None:
         return next((s for s in _STEPS if seconds / _step_s(s) <= _SPANS), _STEPS[-1])
     step_s = _step_s(freq)
@@ -119,11 +125,6 @@ def grid(first: Any, end: Any, freq: str | None = None) -> Grid:
     step_s = _step_s(step)
     low = np.floor(first.timestamp() / step_s)
     count = max(int(np.ceil(end.timestamp() / step_s - low)), 1)
-    if count > _MOST_SPANS:
-        raise InvalidOption(
-            f"from {first} to {end} is more than a picture can show; give a frame of less time: "
-            "the clock of a record may be wrong"
-        )
     return Grid((low + np.arange(count + 1)) * step_s, step)
 
 

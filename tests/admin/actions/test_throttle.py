@@ -74,6 +74,27 @@ def test_if_the_first_retry_fails_no_other_job_is_retried(stage: ClientStage) ->
     assert outcome.stopped == "1 of 1 retried job that ended failed"
 
 
+@pytest.mark.parametrize("mended", [True, False])
+def test_the_failure_by_which_a_job_has_died_is_not_the_outcome_of_its_retry(
+    stage: ClientStage, *, mended: bool
+) -> None:
+    broken = True
+
+    def handler(job: Job) -> None:
+        if broken:
+            raise RuntimeError("broken")
+
+    works = stage.pool(handler, max_fails=1)
+    stage.enqueuer.enqueue_many([("mail", {"n": n}) for n in range(3)])
+    works.work()
+    broken = not mended
+    stage.clock.advance(1.2)  # history is asked again from seconds before the retry
+    outcome = retry(stage, Throttle(), works.work, [])
+    assert (outcome.done, outcome.stopped) == (
+        (3, "") if mended else (1, "1 of 1 retried job that ended failed")
+    )
+
+
 def test_it_stops_above_the_maximum_failure_rate(stage: ClientStage) -> None:
     stage.lay("dead", {raw_job(f"{(n + 50) % 100:05}", fails=4): n for n in range(100)})
     stage.lay("dead", {raw_job(f"{n + 100:05}", fails=4): n + 100 for n in range(100)})

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workkit.admin.actions.throttle import Throttle
     from workkit.admin.acts.recording import ActsLog
     from workkit.core.clock import Clock
+    from workkit.core.job import Job
     from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 from workkit.store.walking import Item, Walk, advance
@@ -197,14 +198,14 @@ class Application:
         self._gone += fates.count("gone")
         if self._throttle is not None or self._each is not None:
             for raw, fate in zip(raws, fates, strict=True):
-                self._settle(read_job(raw).id, fate)
+                self._settle(read_job(raw), fate)
         yield self._progress()
 
-    def _settle(self, job_id: str, fate: Fate) -> None:
+    def _settle(self, job: Job, fate: Fate) -> None:
         if fate == "done" and self._throttle is not None:
-            self._watch.expect(job_id)
+            self._watch.expect(job.id, job.failed_at)
         if self._each is not None:
-            self._each(job_id, fate)
+            self._each(job.id, fate)
 
     def _progress(self, note: str = "") -> Item[BulkProgress]:
         acted = self._done + self._gone + self._refused
@@ -259,7 +260,7 @@ class Application:
             while isinstance(found := (yield from advance(walk)), Item):
                 newest.append(found.value)
             for record in reversed(newest):
-                self._watch.settle(record.job_id, record.outcome)
+                self._watch.settle(record.job_id, record.outcome, record.finished_ms)
 
 
 def _note(outcome: BulkOutcome) -> str:

@@ -62,20 +62,35 @@ class FailureWatch:
 
     def __init__(self) -> None:
         self._outcomes: dict[str, bool | None] = {}
+        self._failed_at: dict[str, int] = {}
         self._order: deque[str] = deque()
 
-    def expect(self, job_id: str) -> None:
-        """Wait for the outcome of a job."""
+    def expect(self, job_id: str, failed_at: int = 0) -> None:
+        """Wait for the outcome of a job.
+
+        Args:
+            job_id: The job.
+            failed_at: When it failed before it was retried, epoch seconds.
+        """
+        self._failed_at[job_id] = failed_at
         if job_id not in self._outcomes:
             self._order.append(job_id)
         self._outcomes[job_id] = None
         if len(self._order) > _WATCHED:
-            self._outcomes.pop(self._order.popleft(), None)
+            oldest = self._order.popleft()
+            self._outcomes.pop(oldest, None)
+            self._failed_at.pop(oldest, None)
 
-    def settle(self, job_id: str, outcome: str) -> None:
-        """Add the outcome of an execution. Executions of other jobs are ignored."""
-        if job_id in self._outcomes and outcome in _DECIDING:
-            self._outcomes[job_id] = outcome == "done"
+    def settle(self, job_id: str, outcome: str, finished_ms: int) -> None:
+        """Add the outcome of an execution. Executions of other jobs are ignored.
+
+        So is the failure from before the retry, which history may have written just now.
+        """
+        if job_id not in self._outcomes or outcome not in _DECIDING:
+            return
+        done = outcome == "done"
+        if done or finished_ms // 1_000 > self._failed_at[job_id]:
+            self._outcomes[job_id] = done
 
     @property
     def open(self) -> int:
