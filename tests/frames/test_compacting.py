@@ -214,6 +214,23 @@ def test_a_file_system_that_cannot_exchange_folders_is_named(
     assert jobs_of(tmp_path) == numbered(24)
 
 
+def test_a_full_disk_is_named_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = grown(tmp_path)
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("workkit.frames.compacting.write_file", full)
+    with pytest.raises(InvalidOption, match="cannot be changed: No space left on device"):
+        frames.compact(tmp_path)
+    monkeypatch.undo()
+    assert jobs_of(tmp_path) == raw_jobs_of(tmp_path) == numbered(past.written)
+    assert frames.compact(tmp_path).days == 3
+    assert list((tmp_path / ".aside").iterdir()) == []
+
+
 def test_an_archive_on_a_file_system_that_locks_no_folders_is_written_and_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,8 +22,6 @@ from workkit.core.outcomes import OUTCOMES, with_flag
 from workkit.frames.delays import hashes
 from workkit.frames.extra import pa
 
-pytestmark = pytest.mark.one_server
-
 VERSIONS: Final = ["", *(f"2026.{n}" for n in range(1, 10))]
 ERRORS: Final = ["", "ValueError: no 7", "ValueError: no 8", "KeyError: 'x'", "sad", "\x00\ufffd"]
 NAMES: Final = ["mail", "sync", "", "(none)", "näme'", "all"]
@@ -40,6 +38,9 @@ SPANS: Final = ("wait", "run", "retry_delay")
 QUANTILES: Final = (0, 0.3, 0.5, 0.99)
 #: How many random histories each test looks at. The more, the longer: WORKKIT_HISTORIES=200.
 HISTORIES: Final = int(os.environ.get("WORKKIT_HISTORIES", "12"))
+
+pytestmark = [pytest.mark.one_server, pytest.mark.timeout(120 + 3 * HISTORIES)]
+
 #: Shrinking a history takes minutes: each is written to disk.
 PHASES: Final = (Phase.explicit, Phase.generate)
 #: A clock is mostly right, but may be set forth or back.

@@ -111,6 +111,8 @@ def changing(root: Path) -> Iterator[None]:
         purge(root)
         yield
         purge(root)
+    except OSError as error:  # such as a full disk: all files of the archive are still there
+        raise InvalidOption(f"{root} cannot be changed: {error.strerror or error}") from None
     finally:
         os.close(handle)
 
