@@ -66,7 +66,12 @@ MOVING: Final = (
 COMMON: Final = (
     Key(("l", "right", "tab"), "app.next_tab(1)", "", "The next tab"),
     Key(("h", "left", "shift+tab"), "app.next_tab(-1)", "", "The previous tab"),
-    Key(("colon",), "app.jump", "", "Jump to a tab, a queue or a job by its name or id"),
+    Key(
+        ("colon",),
+        "app.jump",
+        "",
+        "Jump to a tab, a queue or a job by its name or id; notify CONDITION tells with a bell",
+    ),
     Key(("ctrl+r", "f5"), "app.refresh_now", "", "Refresh now"),
     Key(("plus",), "app.faster(0.5)", "", "Refresh twice as often"),
     Key(("minus",), "app.faster(2)", "", "Refresh half as often"),
