@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from workkit.admin.attention import Concern, concerns
+from workkit.admin.notices.notices import Notices
+from workkit.admin.notices.sight import Sight, drifts
 from workkit.admin.obstacles import takers
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryRecord
 from workkit.admin.trends import Digest, Trends
 from workkit.admin.watch import OverviewWatch
+from workkit.core.gauges import Gauges
 from workkit.core.records import Overview
 
-__all__ = ["Feed", "View"]
+__all__ = ["Feed", "Numbers", "View"]
 
 #: Longest time between two readings while nothing changes, seconds.
 _SLOWEST_S: Final = 10.0
 _SLOWER: Final = 1.5
+
+
+@runtime_checkable
+class Numbers(Reader, Protocol):
+    """A reader that also knows the numbers that conditions compare: a `Client`."""
+
+    def gauges(self) -> Gauges:
+        """Return the numbers of the namespace for monitoring."""
+        ...
+
+    def deaths(self, periods_s: Collection[float]) -> dict[float, int]:
+        """Return how many jobs died in each of some periods up to now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +49,7 @@ class View:
         recent: A sample of the last executions, the newest first.
         gathered: The data that the screen asked for.
         digest: The executions since the reading before.
+        sight: What notices compare; None without notices.
     """
 
     seen: Overview
@@ -42,6 +59,7 @@ class View:
     recent: list[HistoryRecord] = field(default_factory=list)
     gathered: Any = None
     digest: Digest = field(default_factory=Digest)
+    sight: Sight | None = None
 
 
 @dataclass(slots=True)
@@ -52,11 +70,13 @@ class Feed:
         reader: Reads the namespace.
         refresh_s: Seconds between two readings while something changes.
         trends: Updated with each reading.
+        notices: What the user wants to be told of; None for nothing.
     """
 
     reader: Reader
     refresh_s: float
     trends: Trends = field(default_factory=Trends)
+    notices: Notices | None = None
     _watch: OverviewWatch | None = None
     _executions: int = 0
     _quiet: int = 0
@@ -79,12 +99,27 @@ class Feed:
             recent, self._executions = self.reader.recent_history(), seen.executions
         digest = self.trends.add(seen, recent)
         gathered = gather(self.reader, seen)
+        sight = self._sight(seen, recent)
         now = _substance(seen)
         self._quiet = self._quiet + 1 if now == self._before else 0
         self._before = now
         taken = takers(seen)
         found = concerns(seen, self.trends, taken)
-        return View(seen, self.trends, found, taken, recent, gathered, digest)
+        return View(seen, self.trends, found, taken, recent, gathered, digest, sight)
+
+    def _sight(self, seen: Overview, recent: list[HistoryRecord]) -> Sight | None:
+        """Read what the notices compare, beyond the overview."""
+        notices, reader = self.notices, self.reader
+        if notices is None or not isinstance(reader, Numbers):
+            return None
+        wanted = notices.measures
+        return Sight(
+            seen,
+            recent,
+            reader.cron() if "cron.missed" in wanted else [],
+            drifts(reader.gauges()) if "lock.drift" in wanted else {},
+            reader.deaths(notices.periods_s),
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from workkit.admin.notices.conditions import read_condition
 from workkit.core.records import Found
-from workkit.core.text import clean
-from workkit.errors import InvalidOption, ServerError
+from workkit.core.text import clean, counted
+from workkit.errors import InvalidOption, InvalidQuery, ServerError
 from workkit.recording.times import is_time
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.queue import QueueScreen
 
 __all__ = ["Jumps"]
+
+_NOTIFY = "notify"
 
 
 class Jumps:
@@ -26,10 +29,18 @@ class Jumps:
 
     def ask(self) -> None:
         """Ask where to go."""
-        self._screen.prompt.ask(":", self._go, hint="a tab, a queue, the id of a job, or a time")
+        self._screen.prompt.ask(
+            ":",
+            self._go,
+            hint="a tab, a queue, the id of a job, a time, or notify CONDITION",
+        )
 
     def _go(self, text: str) -> None:
         console, app = self._console, self._screen.app
+        word, _, rest = text.partition(" ")
+        if word == _NOTIFY:
+            self._notify(text, rest.strip())
+            return
         self._screen.close_prompt()
         if not text:
             return
@@ -58,6 +69,29 @@ class Jumps:
             self._console.go_to_time(text)
         except InvalidOption as error:
             self._screen.app.notify(clean(str(error)), severity="warning")
+
+    def _notify(self, text: str, condition: str) -> None:
+        """Watch for a condition too; without one, say which there are; with "off", for none."""
+        console, app = self._console, self._screen.app
+        known = list(console.conditions)
+        if condition == "off":
+            console.watch_for([])
+            app.notify(f"{counted(len(known), 'condition')} dropped.")
+        elif not condition:
+            said = "; ".join(map(str, known)) or "nothing yet, such as :notify dead.rate>5/min"
+            app.notify(f"Told of: {said}")
+        elif not console.reader.live:
+            raise ValueError("a snapshot does not change")
+        else:
+            try:
+                new = read_condition(condition)
+            except InvalidQuery as error:
+                at = text.index(condition) + error.at
+                raise InvalidQuery(text, at, error.reason) from None
+            console.watch_for([*known, new])
+            app.notify(f"A bell tells when {new}. :notify off ends it.")
+            console.action_refresh_now()
+        self._screen.close_prompt()
 
     def _find(self, job_id: str) -> None:
         found, trouble = None, ""

@@ -68,7 +68,12 @@ MOVING: Final = (
 COMMON: Final = (
     Key(("l", "right", "tab"), "app.next_tab(1)", "", "The next tab"),
     Key(("h", "left", "shift+tab"), "app.next_tab(-1)", "", "The previous tab"),
-    Key(("colon",), "app.jump", "", "Jump to a tab, a queue, a job or a time such as 03:12"),
+    Key(
+        ("colon",),
+        "app.jump",
+        "",
+        "Jump to a tab, a queue, a job or a time such as 03:12; notify CONDITION tells with a bell",
+    ),
     Key(("ctrl+r", "f5"), "app.present", "", "Refresh now; back to the present"),
     Key(("plus",), "app.faster(0.5)", "", "Refresh twice as often; play a recording faster"),
     Key(("minus",), "app.faster(2)", "", "Refresh half as often; play a recording slower"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.screen import Screen
 
+from workkit.admin.notices.conditions import Condition
 from workkit.admin.reader import Reader
 from workkit.core.clock import Clock
 from workkit.core.masks import Masks
@@ -96,6 +97,15 @@ class ConsoleApp(Protocol):
 
     def tab_named(self, name: str) -> TabLabel:
         """Return a tab by its name."""
+        ...
+
+    @property
+    def conditions(self) -> Sequence[Condition]:
+        """The conditions of which the user is told."""
+        ...
+
+    def watch_for(self, conditions: Sequence[Condition]) -> None:
+        """Tell of conditions from now on, instead of those before."""
         ...
 
     def call_from_thread(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, Self, TypeVar
 
 from workkit.admin.acts.act import Act
@@ -137,6 +137,14 @@ class LiveReader(LiveState):
     def cron(self) -> list[CronEntry]:
         """Return the cron entries that pools have declared, by name and spec."""
         return self._links.carry(survey_steps.cron_entries(self._keys, self._now_s()))
+
+    def deaths(self, periods_s: Collection[float]) -> dict[float, int]:
+        """Return how many jobs died in each of some periods up to now, and are still dead.
+
+        Args:
+            periods_s: The periods, seconds.
+        """
+        return self._links.carry(survey_steps.deaths(self._keys, periods_s, self._now_s()))
 
     # Pages.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Self, TypeVar
 
 from workkit.admin.acts.act import Act
@@ -129,6 +129,10 @@ class AsyncLiveReader(LiveState):
     async def cron(self) -> list[CronEntry]:
         """Return the cron entries that pools have declared, by name and spec."""
         return await self._links.carry(survey_steps.cron_entries(self._keys, self._now_s()))
+
+    async def deaths(self, periods_s: Collection[float]) -> dict[float, int]:
+        """Return how many jobs died in some periods; see `Client.deaths`."""
+        return await self._links.carry(survey_steps.deaths(self._keys, periods_s, self._now_s()))
 
     # Pages and walks.
 

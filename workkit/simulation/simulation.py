@@ -153,8 +153,13 @@ class Simulation(Running, Replaying):
             namespace, self.redis, clock=self.clock, entropy=entropy
         )
         self.client = Client(
-            namespace, self.redis, clock=self.clock, entropy=Entropy(f"{seed}/client")
+            namespace,
+            self.redis,
+            clock=self.clock,
+            entropy=Entropy(f"{seed}/client"),
+            actor="operator@simulation",  # not who runs this, so that each machine has one trace
         )
+        self.client.actions.logic.log.program = ""
         self.disturbances = Disturbances(self.world, self.network, self.pools)
         self.scene = self.watched_by(checkers) if checkers else None
 

@@ -60,6 +60,10 @@ class ActsLog:
         clock: Tells the time where the server does not.
         entropy: Makes ids.
         by: Who acts; "" for the user of this process.
+
+    Attributes:
+        by: Who acts.
+        program: The name of this program; "" if unknown.
     """
 
     def __init__(self, keys: Keys, clock: Clock, entropy: Entropy, by: str = "") -> None:
@@ -67,7 +71,7 @@ class ActsLog:
         self._clock = clock
         self._entropy = entropy
         self.by = _plain(by or who_am_i())[:_TEXT_CHARS]
-        self._program = _plain(program())
+        self.program = _plain(program())
         self._masks = Masks(SECRETS)
 
     def hide_also(self, patterns: Iterable[str]) -> None:
@@ -93,7 +97,7 @@ class ActsLog:
         fields |= {name: self._shown(fields[name]) for name in _SHOWN & fields.keys()}
         if began.ids:
             fields["ids"] = [_plain(each)[:_ID_CHARS] for each in began.ids[:_MOST_IDS]]
-        named = {"by": self.by, "program": self._program}
+        named = {"by": self.by, "program": self.program}
         body = {
             "id": act_id,
             "phase": "whole" if whole else "begin",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,14 +11,12 @@ from workkit.admin.live import LiveReader
 from workkit.admin.obstacles import takers
 from workkit.admin.steps.history import HistoryRecord
 from workkit.admin.watch import OverviewWatch
+from workkit.core.gauges import Gauges
 from workkit.core.liveness import is_silent
 from workkit.core.records import CronEntry, Overview
 from workkit.errors import InvalidSpec
-from workkit.store.calls import survey
-from workkit.store.keys import Keys
-from workkit.store.round_trip import Step
 
-__all__ = ["Lookout", "Sight", "missed_s"]
+__all__ = ["Lookout", "Sight", "drifts", "missed_s"]
 
 #: An entry that no pool has declared for this long is retired: its slots are not planned.
 _RETIRED_S: Final = 90
@@ -132,8 +130,9 @@ def missed_s(entry: CronEntry, now_s: float) -> float:
     return max(now_s - next(iter(slots), int(now_s)), 0.0)
 
 
-def _died(keys: Keys, since_s: Sequence[int], until_s: int) -> Step[list[int]]:
-    return (yield from survey.died_since(keys, since_s, until_s))
+def drifts(gauges: Gauges) -> dict[str, int]:
+    """Return the queues whose lock differs, and by how much."""
+    return {each.job_name: abs(each.lock_drift) for each in gauges.queues if each.lock_drift}
 
 
 class Lookout(LiveReader):
@@ -163,21 +162,12 @@ class Lookout(LiveReader):
             recent,
             self.cron() if "cron.missed" in measures else [],
             self._drifts() if "lock.drift" in measures else {},
-            self._deaths(periods_s),
+            self.deaths(periods_s),
         )
 
     def _drifts(self) -> Mapping[str, int]:
         """Return the queues whose lock differs, by the rule of the exporter, and by how much."""
-        return {q.job_name: abs(q.lock_drift) for q in self.gauges().queues if q.lock_drift}
-
-    def _deaths(self, periods_s: Collection[float]) -> Mapping[float, int]:
-        if not periods_s:
-            return {}
-        now_s = self._now_s()
-        each = sorted(periods_s)
-        since = [now_s - int(period_s) for period_s in each]
-        died = self._links.carry(_died(self._keys, since, now_s))
-        return dict(zip(each, died, strict=True))
+        return drifts(self.gauges())
 
     def close(self) -> None:
         """Close the connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from itertools import islice
 from typing import Final
 
@@ -16,7 +17,7 @@ from workkit.store.calls import survey
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
-__all__ = ["cron_entries", "named", "overview", "past_slots"]
+__all__ = ["cron_entries", "deaths", "named", "overview", "past_slots"]
 
 #: How many of an entry's next slots are returned.
 _NEXT: Final = 5
@@ -44,6 +45,16 @@ def overview(keys: Keys, now_ms: int) -> Step[Overview]:
         None if retry is None else epoch(retry),
         found.executions,
     )
+
+
+def deaths(keys: Keys, periods_s: Collection[float], now_s: int) -> Step[dict[float, int]]:
+    """Return how many jobs died in each of some periods up to now, and are still dead."""
+    if not periods_s:
+        return {}
+    each = sorted(periods_s)
+    since_s = [now_s - int(period_s) for period_s in each]
+    died = yield from survey.died_since(keys, since_s, now_s)
+    return dict(zip(each, died, strict=True))
 
 
 def cron_entries(keys: Keys, now_s: int) -> Step[list[CronEntry]]:

@@ -10,7 +10,7 @@ import msgspec
 from workkit.core import job as wire
 from workkit.core.job import PERIODIC, Payload
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
+from workkit.simulation.checkers.moves import RESTORED, HandlerRun, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.verdicts import promised
 
 __all__ = ["ArgsAreKept", "MembersAreKept", "NothingIsLeft", "NothingIsLost"]
@@ -193,32 +193,42 @@ def _written(change: RedisChange) -> Iterator[tuple[PlacedJob, Payload]]:
 
 
 class ArgsAreKept(Checker):
-    """The args of a job stay as they were accepted, byte for byte, and its handler gets them."""
+    """The args of a job stay as they were accepted, byte for byte, and its handler gets them.
+
+    Only an operator may edit them, by `swap`. When Redis loses its newest writes, older args may be
+    back.
+    """
 
     rule = "the args of a job never change"
 
     def __init__(self) -> None:
-        self._args: dict[str, bytes] = {}
-        self._values: dict[str, Any] = {}
+        #: Job id → the args that it has had, the newest last.
+        self._args: dict[str, list[bytes]] = {}
+        self._values: dict[str, list[Any]] = {}
 
     def changed(self, change: RedisChange) -> None:
         """Compare the args of moved jobs."""
         for after, job in _written(change):
-            self._compare(after, job)
+            args = wire.args_json(after.raw)
+            if change.command == "swap" or job.id not in self._args:
+                self._args.setdefault(job.id, []).append(args)
+                self._values.setdefault(job.id, []).append(job.args)
+            else:
+                self._compare(args, job, anew=change.command == RESTORED)
 
-    def _compare(self, after: PlacedJob, job: Payload) -> None:
-        args = wire.args_json(after.raw)
-        known = self._args.setdefault(job.id, args)
-        self._values.setdefault(job.id, job.args)
-        if known != args:
-            self.violated(f"they were {known!r:.200} and are {args!r:.200}", job.id)
+    def _compare(self, args: bytes, job: Payload, *, anew: bool) -> None:
+        known = self._args[job.id]
+        if anew and args in known:
+            known.append(args)
+        elif known[-1] != args:
+            self.violated(f"they were {known[-1]!r:.200} and are {args!r:.200}", job.id)
 
     def started(self, run: HandlerRun) -> None:
         """Compare the args that the handler gets."""
-        known = self._values.get(run.job_id, run.args)
-        if known != run.args:
+        known = self._values.get(run.job_id, [run.args])
+        if run.args not in known:
             self.violated(
-                f"they were {known!r:.200}, its handler has {run.args!r:.200}", run.job_id
+                f"they were {known[-1]!r:.200}, its handler has {run.args!r:.200}", run.job_id
             )
 
     def wiped(self) -> None:
