@@ -9,9 +9,11 @@ import sqlite3
 import tempfile
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from workkit._version import __version__
 from workkit.errors import InvalidOption
@@ -20,7 +22,6 @@ from workkit.recording.file import (
     DETAILS,
     FORMAT,
     OVERVIEWS,
-    POINT_S,
     SCHEMA,
     RecordingHeader,
     check_header,
@@ -94,6 +95,7 @@ class RecordingWriter:
             self.database = self._connect(header)
             self.about = check_header(path or "", self.database)
             self._check_label(label)
+            self._slow_down(every_s)
             self._differs = {track: Differ() for track in _READINGS}
             self._fresh = dict.fromkeys(_READINGS, 0)
             self._unpacked = dict.fromkeys(_READINGS, 0)
@@ -155,6 +157,13 @@ class RecordingWriter:
                 f"{self.path} records {self.about.label}, not {label}; name another file"
             )
 
+    def _slow_down(self, every_s: float) -> None:
+        """Note that readings come less often than before: the times between are no gaps."""
+        if every_s > self.about.every_s:
+            self.about = msgspec.structs.replace(self.about, every_s=every_s)
+            with self._writing():
+                self.database.execute("UPDATE about SET data = ?", (pack(self.about),))
+
     # Writing.
 
     def write(
@@ -162,7 +171,7 @@ class RecordingWriter:
         at_ms: int,
         state: State,
         event: Any,
-        point: tuple[int, int, int, int],
+        points: Sequence[tuple[int, ...]],
         marks: Iterable[Mark],
     ) -> int:
         """Write a reading.
@@ -172,7 +181,8 @@ class RecordingWriter:
                 the next time after the last one.
             state: The overview.
             event: The digest of the executions before it.
-            point: Milliseconds since the last reading, and jobs done, failed and died in it.
+            points: Spans of `POINT_S` (when each begins, epoch seconds), how many milliseconds of
+                each were recorded, and the jobs done, failed and died in it.
             marks: What has changed.
 
         Returns:
@@ -185,12 +195,11 @@ class RecordingWriter:
         with self._writing():
             at_ms = self._last_ms = max(at_ms, self._last_ms + 1)
             self._add(OVERVIEWS, at_ms, state, event)
-            at_s = at_ms // 1_000 // POINT_S * POINT_S
-            self.database.execute(
+            self.database.executemany(
                 "INSERT INTO points VALUES (?, ?, ?, ?, ?) ON CONFLICT (at_s) DO UPDATE SET "
                 "ms = ms + excluded.ms, done = done + excluded.done, "
                 "failed = failed + excluded.failed, died = died + excluded.died",
-                (at_s, *point),
+                points,
             )
             self._mark(marks)
         return at_ms
