@@ -112,6 +112,8 @@ def test_minutes_and_typed_times_lead_to_their_readings(stage: ConsoleStage) -> 
         for n in range(6):
             stage.dead(f"{n:024x}", 5)
             await remember(stage, pilot, app, 60)
+        await go(stage, pilot, app, "colon", *"23:58", "enter")
+        assert app.past is None  # such a time was not recorded
         await go(stage, pilot, app, "left_curly_bracket", "left_curly_bracket")
         assert "Dead 4" in shown(app)
         await go(stage, pilot, app, "right_curly_bracket")
