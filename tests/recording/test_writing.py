@@ -55,6 +55,13 @@ def test_only_the_owner_can_read_the_file_and_nothing_is_left_beside_it(tmp_path
         for each in tmp_path.iterdir():
             assert stat.S_IMODE(each.stat().st_mode) == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["r"]
+    recording = Recording(tmp_path / "r")
+    assert times(recording) == [NOW_S]
+    recording.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["r"]
+    with recorder(tmp_path / "r") as made:
+        record(made, overview(NOW_S + 2))
+    assert [each.name for each in tmp_path.iterdir()] == ["r"]
 
 
 KILLED = """

@@ -96,6 +96,11 @@ class RecordingWriter:
             self.database = self._connect(header)
             self.about = check_header(path or "", self.database)
             self._check_label(label)
+            with self._explaining():
+                # Readers do not wait for the writer. A crash of the machine may lose some seconds.
+                self.database.execute("PRAGMA journal_mode = WAL")
+                self.database.execute("PRAGMA synchronous = NORMAL")
+                self.database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
             self._slow_down(every_s)
             self._differs = {track: Differ() for track in _READINGS}
             self._fresh = dict.fromkeys(_READINGS, 0)
@@ -142,15 +147,9 @@ class RecordingWriter:
             database.executescript(SCHEMA)
             database.execute("INSERT INTO about VALUES (?)", (pack(header),))
             return database
-        database = sqlite3.connect(
+        return sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
         )
-        with self._explaining():
-            # Readers do not wait for the writer. A crash of the machine may lose the last seconds.
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
-        return database
 
     def _check_label(self, label: str) -> None:
         if self.about.label != label:
@@ -354,11 +353,14 @@ class RecordingWriter:
     def close(self) -> None:
         """Close the file. The newest readings become a segment."""
         database = getattr(self, "database", None)
+        if database is not None and hasattr(self, "_last_ms"):
+            with contextlib.suppress(InvalidOption), self._writing():
+                for track in _READINGS:
+                    self._pack(track)
+            with self.lock, contextlib.suppress(sqlite3.Error):
+                # Then readers leave nothing beside the file. Refused while one has it open.
+                database.execute("PRAGMA journal_mode = DELETE")
         if database is not None:
-            if hasattr(self, "_last_ms"):
-                with contextlib.suppress(InvalidOption), self._writing():
-                    for track in _READINGS:
-                        self._pack(track)
             with self.lock, contextlib.suppress(sqlite3.Error):
                 database.close()
         if self._handle is not None:
