@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.stage import raw_job
-from tests.tui.pressing import App, P
+from tests.tui.pressing import App, P, go, remember
 from tests.tui.stage import ConsoleStage, shown
 from workkit.recording import Recorder, Recording, RecordingWriter
 from workkit_tui.app import Console
@@ -33,22 +33,6 @@ def status(app: App) -> str:
 
 def in_past(app: App) -> bool:
     return app.past is not None and app.past.moment is not None and not app._looking
-
-
-async def go(stage: ConsoleStage, pilot: P, app: App, *keys: str) -> None:
-    """Press keys that move in time, and let the console look."""
-    await stage.press(pilot, app, *keys)
-    await stage.until(pilot, lambda: not app._looking and not app.workers._workers)
-
-
-async def remember(stage: ConsoleStage, pilot: P, app: App, seconds: float = 2) -> None:
-    """Let time pass, and the console remember what there is now."""
-    recording = app._recording
-    assert recording is not None
-    span = recording.span
-    stage.clock.advance(seconds)
-    await stage.look(pilot, app)
-    await stage.until(pilot, lambda: recording.span != span)
 
 
 def rows(text: str) -> list[str]:
