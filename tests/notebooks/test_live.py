@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from tests.notebooks.conftest import Morgue
-from workkit import ServerUnavailable
+from tests.recording.made import MASKS
+from workkit import InvalidOption, ServerUnavailable
+from workkit.recording import Observer, Recorder, Recording, RecordingWriter
 from workkit.snapshot import Snapshot, write_snapshot
-from workkit_notebook import Live
+from workkit_notebook import DeadJobs, Live
 
 pytestmark = pytest.mark.one_server
 
@@ -83,3 +85,21 @@ def test_where_no_kernel_runs_it_is_a_page(morgue: Morgue) -> None:
 def test_a_snapshot_is_shown_unchanged(morgue: Morgue, tmp_path: Path) -> None:
     write_snapshot(morgue.client, tmp_path / "s")
     assert "13 dead" in page(Live(Snapshot(tmp_path / "s")))
+
+
+def test_a_moment_of_a_recording_is_shown_in_both_views(morgue: Morgue, tmp_path: Path) -> None:
+    writer = RecordingWriter(
+        tmp_path / "r", morgue.client.label, every_s=2, keep_s=3_600, most_bytes=10_000_000
+    )
+    made, observer = Recorder(morgue.client, writer, MASKS), Observer(morgue.client)
+    made.record(*observer.read())
+    made.close()
+    observer.close()
+    recording = Recording(tmp_path / "r")
+    assert recording.span is not None
+    moment = recording.moment(recording.span[1])
+    assert "13 dead" in page(Live(moment))
+    assert len(DeadJobs(moment).jobs) == 13
+    with pytest.raises(InvalidOption):
+        DeadJobs(moment, write=True)
+    recording.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.client.stage import JUNK, SETS, ClientStage, raw_job
-from tests.recording.made import MASKS, NOW_S, overview, pool, record, recorder
-from workkit import InvalidOption, Place
+from tests.recording.made import MASKS, NOW_S, Nobody, overview, pool, record, recorder, writer
+from workkit import InvalidOption, Place, ServerRefused
 from workkit.admin.explain import why
 from workkit.admin.reader import Reader
 from workkit.core.history import Record, pack
@@ -244,6 +245,69 @@ def test_a_time_that_was_not_recorded_is_named(tmp_path: Path) -> None:
         assert recording.moment(NOW_S + 101).gap is None
         assert recording.moment(NOW_S + 500).gap == (NOW_S + 100, None)
         assert recording.moment(NOW_S - 500).overview() == overview(NOW_S)
+
+
+def test_a_console_that_reads_less_often_while_nothing_changes_leaves_no_gap(
+    tmp_path: Path,
+) -> None:
+    with recorder(tmp_path / "r") as made:
+        record(made, *(overview(NOW_S + 10.2 * n) for n in range(60)))
+        assert [made.recording.moment(NOW_S + 7.0 * n).gap for n in range(80)] == [None] * 80
+        points = made.recording.points(NOW_S, NOW_S + 600, 60)
+    assert all(point.recorded_s > 0 for point in points)
+    assert sum(point.recorded_s for point in points) == pytest.approx(600, rel=0.02)
+
+
+def test_a_recording_that_goes_on_more_slowly_has_no_gaps_by_that(tmp_path: Path) -> None:
+    with recorder(tmp_path / "r", every_s=2.0) as made:
+        record(made, overview(NOW_S), overview(NOW_S + 2))
+    with recorder(tmp_path / "r", every_s=60.0) as made:
+        record(made, *(overview(NOW_S + 60.0 * n) for n in range(1, 9)))
+        assert made.recording.moment(NOW_S + 110).gap is None
+    recording = Recording(tmp_path / "r")
+    assert recording.about.every_s == 60
+    assert recording.moment(NOW_S + 110).gap is None
+    recording.close()
+
+
+def test_a_user_who_may_not_read_jobs_gets_a_recording_without_them(tmp_path: Path) -> None:
+    with recorder(tmp_path / "r") as made:
+        reader: Any = made._reader
+
+        def refuse(place: Any, start: int, count: int, *, reverse: bool = False) -> Any:
+            raise ServerRefused("NOPERM", "no permission for zrange")
+
+        reader.jobs = refuse
+        record(made, *(overview(NOW_S + 2.0 * n, count=n + 1) for n in range(20)))
+        marks = [mark.text for mark in made.recording.marks(0, 10**11)]
+        moment = made.recording.moment(NOW_S + 38)
+    assert sorted(marks) == [
+        "jobs and workers are not recorded: no permission for zrange",
+        "recording begins",
+    ]
+    assert moment.overview() == overview(NOW_S + 38, count=20)
+    assert moment.details_at_s is None
+    assert moment.jobs(DEAD).jobs[0].job.undecodable == NOT_RECORDED
+
+
+def test_the_end_does_not_wait_for_a_server_that_hangs(tmp_path: Path) -> None:
+    made = Recorder(Nobody(), writer(tmp_path / "r"), MASKS)  # type: ignore[arg-type]
+    began, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> list[Any]:
+        began.set()
+        goes_on.wait(60)
+        return []
+
+    made._reader.cron = hang  # type: ignore[method-assign]
+    thread = threading.Thread(target=record, args=(made, overview(NOW_S)))
+    thread.start()
+    assert began.wait(60)
+    made.close()
+    assert thread.is_alive()
+    goes_on.set()
+    thread.join(60)
+    made.close()
 
 
 def test_a_recording_without_a_reading_says_so(tmp_path: Path) -> None:

@@ -55,6 +55,13 @@ def test_only_the_owner_can_read_the_file_and_nothing_is_left_beside_it(tmp_path
         for each in tmp_path.iterdir():
             assert stat.S_IMODE(each.stat().st_mode) == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["r"]
+    recording = Recording(tmp_path / "r")
+    assert times(recording) == [NOW_S]
+    recording.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["r"]
+    with recorder(tmp_path / "r") as made:
+        record(made, overview(NOW_S + 2))
+    assert [each.name for each in tmp_path.iterdir()] == ["r"]
 
 
 KILLED = """
@@ -292,6 +299,17 @@ def test_a_recording_is_read_while_it_is_written_also_from_a_folder_without_writ
         kept.close()
     finally:
         closed.chmod(0o700)
+
+
+def test_a_copy_of_the_file_alone_lacks_only_the_last_readings(tmp_path: Path) -> None:
+    with recorder(tmp_path / "r") as made:
+        record(made, *(overview(NOW_S + 2.0 * n) for n in range(100)))
+        shutil.copy(tmp_path / "r", tmp_path / "copy")  # without the journal beside it
+    recording = Recording(tmp_path / "copy")
+    found = times(recording)
+    recording.close()
+    assert 80 < len(found) <= 100
+    assert found == [NOW_S + 2.0 * n for n in range(len(found))]
 
 
 def test_a_recording_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: Any) -> None:

@@ -49,3 +49,19 @@ async def carry_out(stage: ConsoleStage, pilot: P, app: App, *keys: str) -> Plan
 
 def more(app: Console, looks: int) -> bool:
     return app.looks > looks
+
+
+async def go(stage: ConsoleStage, pilot: P, app: App, *keys: str) -> None:
+    """Press keys that move in time, and let the console look."""
+    await stage.press(pilot, app, *keys)
+    await stage.until(pilot, lambda: not app._looking and not app.workers._workers)
+
+
+async def remember(stage: ConsoleStage, pilot: P, app: App, seconds: float = 2) -> None:
+    """Let time pass, and the console remember what there is now."""
+    recording = app._recording
+    assert recording is not None
+    span = recording.span
+    stage.clock.advance(seconds)
+    await stage.look(pilot, app)
+    await stage.until(pilot, lambda: recording.span != span)

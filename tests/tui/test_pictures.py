@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from tests.tui.pressing import go, remember
 from tests.tui.stage import ConsoleStage, shown
 from workkit_tui.app import Console
 from workkit_tui.tabs import TABS
@@ -81,5 +82,23 @@ def test_what_is_opened_from_a_screen_looks_as_it_was_accepted(
         await see("dead-filter", "6", "slash", *"id:*c8 or error:address", "enter")
         await see("errors-group", "7", "j", "enter")
         await see("help", "6", "question_mark")
+
+    stage.drive(play, size=size)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
+def test_the_past_looks_as_it_was_accepted(stage: ConsoleStage, size: tuple[int, int]) -> None:
+    stage.busy()
+
+    async def play(pilot: Pilot[None], app: Console) -> None:
+        await remember(stage, pilot, app, 60)
+        stage.client.unpause("charge")
+        await remember(stage, pilot, app, 4)
+        app.remember_trouble("the server does not answer")
+        await remember(stage, pilot, app, 120)
+        await go(stage, pilot, app, "left_square_bracket")
+        check(f"overview-past-{size[0]}x{size[1]}", shown(app))
+        await go(stage, pilot, app, "right_curly_bracket", "6")
+        check(f"dead-past-{size[0]}x{size[1]}", shown(app))
 
     stage.drive(play, size=size)

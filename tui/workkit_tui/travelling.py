@@ -149,8 +149,17 @@ class TravellingApp(GuardedApp):
         """
         if text.strip() == "now":
             self._return()
-        elif (past := self._enter()) is not None:
+            self._moved()
+            return
+        before = self.past
+        past = self._enter()
+        if past is None:
+            return
+        try:
             past.go(text)
+        except InvalidOption:
+            self.past = before
+            raise
         self._moved()
 
     def action_present(self) -> None:

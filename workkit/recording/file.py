@@ -32,6 +32,7 @@ __all__ = [
     "check_header",
     "check_kind",
     "encoded_value",
+    "longest_pause_s",
     "squeezed",
 ]
 
@@ -43,6 +44,8 @@ OVERVIEWS: Final = 0
 DETAILS: Final = 1
 #: The span of a point, seconds.
 POINT_S: Final = 10
+_PAUSES: Final = 3
+_PAUSE_S: Final = 15.0
 
 SCHEMA: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -80,6 +83,15 @@ class RecordingHeader(msgspec.Struct, frozen=True):
     workkit: str
     label: str
     every_s: float
+
+
+def longest_pause_s(every_s: float) -> float:
+    """Return after how long without a reading a time was not recorded, seconds.
+
+    Args:
+        every_s: The time between two readings. A console reads less often while nothing changes.
+    """
+    return max(_PAUSES * every_s, _PAUSE_S)
 
 
 def encoded_value(value: Any) -> bytes:

@@ -27,6 +27,7 @@ from workkit.recording.file import (
     RecordingHeader,
     check_header,
     check_kind,
+    longest_pause_s,
 )
 from workkit.recording.marks import Mark
 from workkit.recording.moment import Moment
@@ -38,10 +39,6 @@ __all__ = ["Point", "Recording", "is_recording"]
 
 #: Decoded segments that are kept.
 _CACHED: Final = 6
-#: A pause between two readings that is longer than so many intervals, and than this, seconds, is a
-#: time that was not recorded.
-_GAP: Final = 3
-_GAP_S: Final = 10.0
 #: Rates are computed from readings of this much time, seconds.
 _TRENDS_S: Final = 240.0
 #: The segment, and the fresh reading, that come next to a time.
@@ -341,7 +338,7 @@ class Recording:
 
     def _gap(self, seen: Overview, at_s: float) -> tuple[float, float | None] | None:
         """Return the time around `at_s` that was not recorded; None if it was."""
-        longest_s = max(_GAP * self.about.every_s, _GAP_S)
+        longest_s = longest_pause_s(self.about.every_s)
         if at_s - seen.taken_at <= longest_s / 2:
             return None
         after_s = self.after(seen.taken_at)

@@ -11,7 +11,9 @@ from workkit.admin.steps.history import HistoryRecord
 from workkit.admin.trends import FAILED_TOTALS, Digest, Trends
 from workkit.core.masks import Masks
 from workkit.core.records import Overview
+from workkit.errors import ServerRefused
 from workkit.recording.details import details_state, read_details
+from workkit.recording.file import POINT_S, longest_pause_s
 from workkit.recording.marks import Mark, MarkFinder
 from workkit.recording.reading import Recording
 from workkit.recording.states import digest_event, overview_state
@@ -22,6 +24,8 @@ __all__ = ["Observer", "Recorder"]
 #: Details are read this often, seconds; less often where no overview shows a change.
 _DETAILS_S: Final = 10.0
 _SAME_DETAILS_S: Final = 60.0
+#: How long the end waits for a thread that records, seconds.
+_CLOSE_S: Final = 1.0
 #: The part of the time between two readings within which another one adds nothing.
 _SOON: Final = 0.25
 
@@ -49,6 +53,7 @@ class Recorder:
         self._detailed: tuple[object, ...] = ()
         self._detailed_ms = 0
         self._lost = False
+        self._reason = ""
 
     def record(self, seen: Overview, digest: Digest) -> None:
         """Record a reading; does nothing while another thread records one.
@@ -58,7 +63,7 @@ class Recorder:
             digest: The executions since the reading before.
 
         Raises:
-            ServerError: The details could not be read; the overview was recorded.
+            ServerUnavailable: The details could not be read; the overview was recorded.
             InvalidOption: The recording cannot be written.
         """
         if not self._busy.acquire(blocking=False):
@@ -78,15 +83,27 @@ class Recorder:
         self._before, self._lost = seen, False
         event = digest_event(digest, self._masks)
         at_ms = round(seen.taken_at * 1_000)
-        at_ms = self._writer.write(at_ms, overview_state(seen), event, point, marks)
+        points = _spread(at_ms, *point)
+        at_ms = self._writer.write(at_ms, overview_state(seen), event, points, marks)
         passed_s, substance = (at_ms - self._detailed_ms) / 1_000, _substance(seen)
         due_s = _DETAILS_S if substance != self._detailed else _SAME_DETAILS_S
         if passed_s < due_s or not self._writer.can_pay(at_ms):
             return
-        details = read_details(self._reader, seen)
+        try:
+            details = read_details(self._reader, seen)
+        except ServerRefused as error:  # such as a user who may read counts, but not jobs
+            self._refused(seen.taken_at, str(error))
+            self._detailed, self._detailed_ms = substance, at_ms
+            return
         acts = self._marks.acts(details.operations)
         self._writer.write_details(at_ms, details_state(details, self._masks), acts)
         self._detailed, self._detailed_ms = substance, at_ms
+
+    def _refused(self, at_s: float, reason: str) -> None:
+        """Mark once that jobs and workers cannot be recorded."""
+        if reason != self._reason:
+            self._reason = reason
+            self._writer.mark(Mark(at_s, "lost", f"jobs and workers are not recorded: {reason}"))
 
     def _is_repeated(self, seen: Overview, digest: Digest) -> bool:
         """Tell whether a reading comes so soon after the one before that it adds nothing.
@@ -118,9 +135,12 @@ class Recorder:
             self._writer.mark(Mark(at_s, "lost", reason))
 
     def close(self) -> None:
-        """Close the recording."""
-        with self._busy:
-            self._writer.close()
+        """Close the recording. A thread that waits for the server is not waited for."""
+        if self._busy.acquire(timeout=_CLOSE_S):
+            try:
+                self._writer.close()
+            finally:
+                self._busy.release()
 
 
 class Observer:
@@ -164,12 +184,30 @@ def _point(before: Overview | None, seen: Overview, every_s: float) -> tuple[int
     """Return the milliseconds since the reading before, and jobs done, failed and died in them."""
     if before is None:
         return round(every_s * 1_000), 0, 0, 0
-    passed_ms = max(round((seen.taken_at - before.taken_at) * 1_000), 0)
+    passed_s = max(seen.taken_at - before.taken_at, 0.0)
+    if passed_s > longest_pause_s(every_s):
+        passed_s = every_s  # the time before was not recorded
     done = _grown(before, seen, ("done",))
     failed = _grown(before, seen, FAILED_TOTALS)
     # Go pools do not count; then the dead set tells.
     died = max(_grown(before, seen, ("died",)), seen.dead - before.dead, 0)
-    return min(passed_ms, round(10 * every_s * 1_000)), done, max(failed, died), died
+    return round(passed_s * 1_000), done, max(failed, died), died
+
+
+def _spread(at_ms: int, ms: int, done: int, failed: int, died: int) -> list[tuple[int, ...]]:
+    """Return the rows of `points` that the time before a reading touches, the newest first."""
+    width_ms = POINT_S * 1_000
+    if ms <= width_ms:
+        return [(at_ms // width_ms * POINT_S, ms, done, failed, died)]
+    rows: list[tuple[int, ...]] = []
+    end_ms, numbers = at_ms, (done, failed, died)
+    while True:
+        start_ms = end_ms // width_ms * width_ms
+        here_ms = min(ms, end_ms - start_ms)
+        rows.append((start_ms // 1_000, here_ms, *numbers))
+        ms, end_ms, numbers = ms - here_ms, start_ms - 1, (0, 0, 0)
+        if ms <= 0:
+            return rows
 
 
 def _grown(before: Overview, seen: Overview, totals: tuple[str, ...]) -> int:

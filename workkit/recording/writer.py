@@ -9,9 +9,11 @@ import sqlite3
 import tempfile
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from workkit._version import __version__
 from workkit.errors import InvalidOption
@@ -20,7 +22,6 @@ from workkit.recording.file import (
     DETAILS,
     FORMAT,
     OVERVIEWS,
-    POINT_S,
     SCHEMA,
     RecordingHeader,
     check_header,
@@ -41,8 +42,9 @@ _SEGMENT_BYTES: Final = 2_000_000
 _DETAILS_SHARE: Final = 0.3
 #: Unused bytes for details add up for this part of the kept time.
 _SAVED_SHARE: Final = 1 / 24
-#: Pages of the journal before they are moved into the file.
-_PAGES: Final = 250
+#: Pages of the journal before they are moved into the file: a copy of the file alone, as people
+#: make it after a crash, lacks only the last seconds.
+_PAGES: Final = 32
 #: The files that this process writes. To open one of them again and close it would drop the locks
 #: that SQLite holds on it: such locks belong to the process.
 _WRITTEN: Final[set[tuple[int, int]]] = set()
@@ -94,6 +96,12 @@ class RecordingWriter:
             self.database = self._connect(header)
             self.about = check_header(path or "", self.database)
             self._check_label(label)
+            with self._explaining():
+                # Readers do not wait for the writer. A crash of the machine may lose some seconds.
+                self.database.execute("PRAGMA journal_mode = WAL")
+                self.database.execute("PRAGMA synchronous = NORMAL")
+                self.database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
+            self._slow_down(every_s)
             self._differs = {track: Differ() for track in _READINGS}
             self._fresh = dict.fromkeys(_READINGS, 0)
             self._unpacked = dict.fromkeys(_READINGS, 0)
@@ -139,21 +147,22 @@ class RecordingWriter:
             database.executescript(SCHEMA)
             database.execute("INSERT INTO about VALUES (?)", (pack(header),))
             return database
-        database = sqlite3.connect(
+        return sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
         )
-        with self._explaining():
-            # Readers do not wait for the writer. A crash of the machine may lose the last seconds.
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
-        return database
 
     def _check_label(self, label: str) -> None:
         if self.about.label != label:
             raise InvalidOption(
                 f"{self.path} records {self.about.label}, not {label}; name another file"
             )
+
+    def _slow_down(self, every_s: float) -> None:
+        """Note that readings come less often than before: the times between are no gaps."""
+        if every_s > self.about.every_s:
+            self.about = msgspec.structs.replace(self.about, every_s=every_s)
+            with self._writing():
+                self.database.execute("UPDATE about SET data = ?", (pack(self.about),))
 
     # Writing.
 
@@ -162,7 +171,7 @@ class RecordingWriter:
         at_ms: int,
         state: State,
         event: Any,
-        point: tuple[int, int, int, int],
+        points: Sequence[tuple[int, ...]],
         marks: Iterable[Mark],
     ) -> int:
         """Write a reading.
@@ -172,7 +181,8 @@ class RecordingWriter:
                 the next time after the last one.
             state: The overview.
             event: The digest of the executions before it.
-            point: Milliseconds since the last reading, and jobs done, failed and died in it.
+            points: Spans of `POINT_S` (when each begins, epoch seconds), how many milliseconds of
+                each were recorded, and the jobs done, failed and died in it.
             marks: What has changed.
 
         Returns:
@@ -185,12 +195,11 @@ class RecordingWriter:
         with self._writing():
             at_ms = self._last_ms = max(at_ms, self._last_ms + 1)
             self._add(OVERVIEWS, at_ms, state, event)
-            at_s = at_ms // 1_000 // POINT_S * POINT_S
-            self.database.execute(
+            self.database.executemany(
                 "INSERT INTO points VALUES (?, ?, ?, ?, ?) ON CONFLICT (at_s) DO UPDATE SET "
                 "ms = ms + excluded.ms, done = done + excluded.done, "
                 "failed = failed + excluded.failed, died = died + excluded.died",
-                (at_s, *point),
+                points,
             )
             self._mark(marks)
         return at_ms
@@ -344,11 +353,14 @@ class RecordingWriter:
     def close(self) -> None:
         """Close the file. The newest readings become a segment."""
         database = getattr(self, "database", None)
+        if database is not None and hasattr(self, "_last_ms"):
+            with contextlib.suppress(InvalidOption), self._writing():
+                for track in _READINGS:
+                    self._pack(track)
+            with self.lock, contextlib.suppress(sqlite3.Error):
+                # Then readers leave nothing beside the file. Refused while one has it open.
+                database.execute("PRAGMA journal_mode = DELETE")
         if database is not None:
-            if hasattr(self, "_last_ms"):
-                with contextlib.suppress(InvalidOption), self._writing():
-                    for track in _READINGS:
-                        self._pack(track)
             with self.lock, contextlib.suppress(sqlite3.Error):
                 database.close()
         if self._handle is not None:
