@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from workkit.admin.actions.outcomes import Operation
+from workkit.admin.acts.act import Act, ActsReader
 from workkit.admin.reader import Reader
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.masks import Masks
@@ -71,6 +72,7 @@ class Details:
         places: The recorded parts of places.
         cron: Cron entries.
         operations: Acts that can be undone.
+        acts: The newest acts, the newest first.
     """
 
     at_s: float
@@ -79,6 +81,7 @@ class Details:
     places: Mapping[Place, PlacePart] = field(default_factory=dict)
     cron: Sequence[CronEntry] = ()
     operations: Sequence[Operation] = ()
+    acts: Sequence[Act] = ()
 
 
 def read_details(reader: Reader, seen: Overview) -> Details:
@@ -109,9 +112,10 @@ def read_details(reader: Reader, seen: Overview) -> Details:
         places[place] = _part(reader.jobs(place, 0, QUEUE_JOBS), from_top=False)
     actions = getattr(reader, "actions", None)
     operations: list[Operation] = actions.operations() if actions is not None else []
+    acts = list(reader.acts(limit=ACTS)) if isinstance(reader, ActsReader) else []
     return Details(
         seen.taken_at, [each for each in observed if each.is_busy], len(wanted), places,
-        reader.cron()[:_CRON], operations[:ACTS],
+        reader.cron()[:_CRON], operations[:ACTS], acts,
     )  # fmt: skip
 
 
@@ -150,6 +154,12 @@ def details_state(details: Details, masks: Masks) -> State:
     for operation in details.operations:
         hidden = replace(operation, query=masks.text(operation.query)[:_TEXT_CHARS])
         state[key("o", operation.operation_id)] = packable(msgspec.to_builtins(hidden))
+    for act in details.acts:
+        masked = replace(
+            act, query=masks.text(act.query), before=masks.text(act.before),
+            after=masks.text(act.after), note=masks.text(act.note),
+        )  # fmt: skip
+        state[key("a", str(act.number))] = packable(msgspec.to_builtins(masked))
     return state
 
 
@@ -194,7 +204,7 @@ def details_of(at_ms: int, state: Mapping[bytes, Any]) -> Details:
     Raises:
         ValueError: The state is damaged.
     """
-    workers, cron, operations = [], [], []
+    workers, cron, operations, acts = [], [], [], []
     totals: dict[Place, tuple[int, bool]] = {}
     jobs: dict[Place, list[tuple[bytes, list[int]]]] = {}
     for written, value in state.items():
@@ -214,13 +224,17 @@ def details_of(at_ms: int, state: Mapping[bytes, Any]) -> Details:
             cron.append(msgspec.convert(value, CronEntry))
         elif kind == "o":
             operations.append(msgspec.convert(value, Operation))
+        elif kind == "a":
+            acts.append(msgspec.convert(value, Act))
     places = {
         place: PlacePart(total, _ordered(jobs.get(place, ()), from_top=from_top), from_top)
         for place, (total, from_top) in totals.items()
     }
     cron.sort(key=lambda entry: (entry.job_name, entry.spec))
     operations.sort(key=lambda each: (-each.at, each.operation_id))
-    return Details(at_ms / 1_000, workers, state[_WORKERS][0], places, cron, operations)
+    acts.sort(key=lambda act: -act.number)
+    asked = state[_WORKERS][0]
+    return Details(at_ms / 1_000, workers, asked, places, cron, operations, acts)
 
 
 def _ordered(jobs: Iterable[tuple[bytes, list[int]]], *, from_top: bool) -> list[tuple[bytes, int]]:

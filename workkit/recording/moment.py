@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Final
+from itertools import islice
+from typing import Final, NoReturn
 
 from workkit.admin.actions.outcomes import Operation
+from workkit.admin.acts.act import Act
+from workkit.admin.acts.reading import ActFilter
 from workkit.admin.explain import Circumstances
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord
 from workkit.admin.steps.walk import WaitingJob, record
@@ -32,6 +35,7 @@ from workkit.core.records import (
     WorkerPoolHeartbeat,
     check_place,
 )
+from workkit.errors import InvalidOption
 from workkit.recording.details import Details
 
 __all__ = ["NOT_RECORDED", "Moment"]
@@ -125,6 +129,33 @@ class Moment:
     def operations(self) -> list[Operation]:
         """Return the acts that could be undone, the newest first."""
         return list(self._details.operations)
+
+    def acts(
+        self,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        by: str | None = None,
+        verb: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Act]:
+        """Walk the recorded acts, the newest first; see `Client.acts`.
+
+        Raises:
+            InvalidOption: A filter is not valid.
+        """
+        wanted = ActFilter(since, until, by, verb, limit)
+        return islice(filter(wanted.wants, self._details.acts), limit)
+
+    def verify_acts(self) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            InvalidOption: Always: a recording has only the newest acts.
+        """
+        raise InvalidOption(
+            "a recording has only the newest acts; `workkit audit-log --verify` looks at all"
+        )
 
     # Jobs.
 
