@@ -12,8 +12,6 @@ from textual.command import Hit, Hits, Provider
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
-from workkit.admin.notices.conditions import Condition
-from workkit.admin.notices.notices import Notices
 from workkit.admin.reader import Reader
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.masks import Masks
@@ -23,6 +21,7 @@ from workkit.errors import InvalidOption, ServerError, WorkkitError
 from workkit_tui.exporting import Exporter
 from workkit_tui.feed import Feed, View
 from workkit_tui.jumps import Jumps
+from workkit_tui.notifying import NotifyingApp
 from workkit_tui.past import Past
 from workkit_tui.places import Places
 from workkit_tui.screens.base import ConsoleScreen
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Console", "KeyCommands"]
 
 _TICK_S: Final = 0.2
-_SEVERITIES: Final = {"bad": "error", "warn": "warning"}
 _FASTEST_S: Final = 0.2
 _SLOWEST_S: Final = 60.0
 
@@ -58,7 +56,7 @@ class KeyCommands(Provider):
                     yield Hit(score, matcher.highlight(key.help), run, help=key.all_shown)
 
 
-class Console(TravellingApp):
+class Console(NotifyingApp, TravellingApp):
     """The console.
 
     Args:
@@ -221,34 +219,9 @@ class Console(TravellingApp):
         self.trouble = trouble
         if view is not None:
             self.view, self._looked_s = view, now_s
-            self._tell(view)
+            self.tell_of(view)
             self._show(screen)
         self._say_state()
-
-    def _tell(self, view: View) -> None:
-        """Ring the bell and show a toast for what begins, and a toast for what ends."""
-        notices = self.feed.notices
-        if notices is None or view.sight is None:
-            return
-        for notice in notices.compare(view.sight, self.clock.read()):
-            begins = notice.event == "begins"
-            severity: Any = "information" if not begins else _SEVERITIES[notice.level]
-            self.notify(notice.text if begins else f"Over: {notice.text}", severity=severity)
-            if begins:
-                self.bell()
-
-    def watch_for(self, conditions: Sequence[Condition]) -> None:
-        """Tell of conditions from now on, instead of those before.
-
-        Args:
-            conditions: The conditions; none to tell of nothing.
-        """
-        self.feed.notices = Notices(conditions) if conditions else None
-
-    @property
-    def conditions(self) -> Sequence[Condition]:
-        """The conditions that are told of."""
-        return self.feed.notices.conditions if self.feed.notices is not None else ()
 
     def _show(self, screen: ConsoleScreen | None) -> None:
         """Pass the view to its screen if that screen is still current."""

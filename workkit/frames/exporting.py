@@ -10,9 +10,10 @@ from workkit.frames.acts import acts_tables
 from workkit.frames.executions import history_tables
 from workkit.frames.extra import pa
 from workkit.frames.failures import errors
+from workkit.frames.files import to_table
 from workkit.frames.jobs import job_tables
 from workkit.frames.journeys import attempts, journeys
-from workkit.frames.schema import schema, to_table
+from workkit.frames.schema import schema
 from workkit.frames.sources import Source, as_reader, is_archive
 from workkit.frames.state import state_table
 

@@ -11,10 +11,10 @@ from typing import IO, Any, Final, Protocol
 from workkit.core.whole_file import whole_file
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
-from workkit.frames.schema import frame_of, schema, to_frame, to_table
+from workkit.frames.schema import frame_of, schema, to_frame
 from workkit.frames.stored import from_stored, to_stored
 
-__all__ = ["FORMATS", "format_of", "read", "write", "write_tables"]
+__all__ = ["FORMATS", "format_of", "read", "to_table", "write", "write_tables"]
 
 #: Format -> the suffix of its files.
 FORMATS: Final = {"parquet": ".parquet", "arrow": ".arrow", "csv": ".csv", "jsonl": ".jsonl"}
@@ -291,3 +291,24 @@ def _typed(values: Any, type_: Any) -> Any:
     if pa.types.is_dictionary(type_):
         return pc.dictionary_encode(values)
     return values
+
+
+def to_table(frame: Any, name: str) -> Any:
+    """Convert a frame to an Arrow table for a file: the columns of its schema, then the others.
+
+    Raises:
+        InvalidOption: A column is missing or has another type, or has values that no file holds.
+    """
+    wanted = schema(name)
+    if missing := [column for column in wanted.names if column not in frame.columns]:
+        raise InvalidOption(f"this is not a frame of {name}: it has no {', '.join(missing)}")
+    further = [column for column in frame.columns if column not in wanted.names]
+    try:
+        table = pa.Table.from_pandas(
+            frame[wanted.names], schema=wanted.arrow(), preserve_index=False
+        )
+        for column in further:
+            table = table.append_column(str(column), pa.array(frame[column], from_pandas=True))
+    except (pa.ArrowException, TypeError) as error:
+        raise InvalidOption(f"a frame of {name} cannot be written: {error}") from None
+    return table

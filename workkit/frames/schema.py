@@ -27,7 +27,6 @@ __all__ = [
     "frame_of",
     "schema",
     "to_frame",
-    "to_table",
 ]
 
 #: Increases when a column is renamed, is removed, or changes its type. Not for new columns. In
@@ -382,24 +381,3 @@ def _conform(series: Any, column: Column) -> Any:
     values = list(column.values) or sorted(text.cat.categories)
     # Not `astype`, for which categories of another order are the same.
     return text.cat.set_categories(pd.Index(values, dtype=pd.StringDtype(na_value=np.nan)))
-
-
-def to_table(frame: Any, name: str) -> Any:
-    """Convert a frame to an Arrow table for a file: the columns of its schema, then the others.
-
-    Raises:
-        InvalidOption: A column is missing or has another type, or has values that no file holds.
-    """
-    wanted = schema(name)
-    if missing := [column for column in wanted.names if column not in frame.columns]:
-        raise InvalidOption(f"this is not a frame of {name}: it has no {', '.join(missing)}")
-    further = [column for column in frame.columns if column not in wanted.names]
-    try:
-        table = pa.Table.from_pandas(
-            frame[wanted.names], schema=wanted.arrow(), preserve_index=False
-        )
-        for column in further:
-            table = table.append_column(str(column), pa.array(frame[column], from_pandas=True))
-    except (pa.ArrowException, TypeError) as error:
-        raise InvalidOption(f"a frame of {name} cannot be written: {error}") from None
-    return table

@@ -37,6 +37,10 @@ __all__ = ["START_S", "Simulation"]
 START_S: Final = 1_800_000_000.0
 
 
+#: Who acts through the client of a world: not who runs it, so that each machine has one trace.
+_ACTOR: Final = "operator@simulation"
+
+
 class Simulation(Running, Replaying):
     """A world in which the engine runs in virtual time.
 
@@ -153,11 +157,7 @@ class Simulation(Running, Replaying):
             namespace, self.redis, clock=self.clock, entropy=entropy
         )
         self.client = Client(
-            namespace,
-            self.redis,
-            clock=self.clock,
-            entropy=Entropy(f"{seed}/client"),
-            actor="operator@simulation",  # not who runs this, so that each machine has one trace
+            namespace, self.redis, clock=self.clock, entropy=Entropy(f"{seed}/client"), actor=_ACTOR
         )
         self.client.actions.logic.log.program = ""
         self.disturbances = Disturbances(self.world, self.network, self.pools)
