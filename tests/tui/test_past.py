@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -363,3 +365,9 @@ def test_a_damaged_file_leaves_a_console_that_says_so(stage: ConsoleStage, tmp_p
     asyncio.run(run())
     damaged.close()
     recording.close()
+
+
+def test_a_system_without_locks_of_files_such_as_windows_opens_the_console() -> None:
+    code = "import sys; sys.modules['fcntl'] = None; import workkit_tui.app"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import tempfile
@@ -126,6 +125,8 @@ class RecordingWriter:
             with _explained(path):
                 _make(path, header)
         check_kind(path)
+        import fcntl  # Windows has none, and needs none to remember without a file
+
         with _explained(path):
             found = path.stat()
             identity = found.st_dev, found.st_ino
