@@ -199,12 +199,12 @@ class OverviewScreen(ListScreen):
         else:
             text = Text("✔ Nothing needs attention", self._color("success"))
         self.write("#attention", text)
-        alive = sum(not is_silent(pool, seen.taken_at) for pool in seen.pools)
-        busy = sum(view.gathered.values())
-        workers = sum(pool.concurrency for pool in seen.pools)
+        living = [pool for pool in seen.pools if not is_silent(pool, seen.taken_at)]
+        busy = sum(view.gathered.get(pool.worker_pool_id, 0) for pool in living)
+        workers = sum(pool.concurrency for pool in living)
         self.head(
             (f"{counted(len(seen.queues), 'queue')} · ", "secondary"),
-            (f"{alive} of {counted(len(seen.pools), 'pool')} alive · ", "secondary"),
+            (f"{len(living)} of {counted(len(seen.pools), 'pool')} alive · ", "secondary"),
             (f"{count(busy)} of {counted(workers, 'worker')} busy", "secondary"),
         )
 
