@@ -24,7 +24,7 @@ _RECORDS: Final = 1_000_000
 _DAY_S: Final = 86_400.0
 _NAMES, _WORKERS, _FAILING = 40, 64, 0.05
 _MOST_S: Final = 20
-_DEAD, _PIPELINE, _ROUNDS = 100_000, 2_000, 3
+_DEAD, _PIPELINE = 100_000, 2_000
 _ERRORS: Final = ("ValueError: no {n}", "TimeoutError: db-{n} did not answer", "KeyError: 'price'")
 
 
@@ -74,7 +74,7 @@ def _view(bench: Bench) -> dict[str, Sample]:
     pipe.execute()
     client = Client(NAMESPACE, bench.url)
     shown, read, filtered = [], [], []
-    for _ in range(_ROUNDS):
+    for _ in range(bench.effort.rounds):
         began_s = time.monotonic()
         view = DeadJobs(client)
         shown.append(time.monotonic() - began_s)
