@@ -68,6 +68,14 @@ class WaitUntil(Protocol):
         ...
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more processes than cores: most tests wait for servers and for other processes."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return cores + max(cores // 2, 1)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests that need a server once for each kind of server."""
     if "server_kind" not in metafunc.fixturenames:
