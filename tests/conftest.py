@@ -68,6 +68,7 @@ class WaitUntil(Protocol):
         ...
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist may be off
 def pytest_xdist_auto_num_workers() -> int:
     """Run more processes than cores: most tests wait for servers and for other processes."""
     cores = (
