@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import duckdb
 import pandas as pd
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.recorded import DAY_MS, NOON_MS, Recorded, as_version_1, record
@@ -333,6 +333,7 @@ def test_a_scan_can_be_audited(tmp_path: Path) -> None:
     assert frames.audit(frames.scan(tmp_path)).records == 3
 
 
+@example(texts=["\x01", "\x02", "\x01\x00"], skip=0)
 @given(st.lists(st.text(max_size=40)), st.integers(0, 5))
 def test_texts_have_equal_hashes_if_and_only_if_they_are_equal(texts: list[str], skip: int) -> None:
     array = pa.array(["", "x", *texts, *texts], pa.string()).slice(skip)

@@ -134,7 +134,9 @@ def hashes(texts: Any) -> Any:
             block[:, :length] = octets[ends[0] : ends[-1]].reshape(count, length)
         else:
             block[:, :length] = octets[ends[rows][:, None] + np.arange(length)]
-        value = np.full(len(rows), length, np.uint64)
+        # Spread over all bits: a short text and its length must not make up for each other.
+        begin = (int(length) + 1) * int(_MULTIPLIER) % 2**64
+        value = np.full(len(rows), begin, np.uint64)
         for word in block.view(np.uint64).T:
             value = (value ^ word) * np.uint64(_MULTIPLIER)
             value ^= value >> np.uint64(29)
