@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from workkit.admin.obstacles import obstacles
 from workkit.core import liveness
 from workkit.core.job import has_run, is_payload_of
-from workkit.core.records import Placed, Queue, WorkerPoolHeartbeat
+from workkit.core.records import Placed, Queue, WorkerObservation, WorkerPoolHeartbeat
 from workkit.core.text import age, clean, counted
 
-__all__ = ["Circumstances", "is_silent", "pool_name", "why"]
+__all__ = [
+    "Circumstances",
+    "is_silent",
+    "pool_name",
+    "pool_of",
+    "recorded_circumstances",
+    "why",
+]
 
 _NAMED: Final = 3
 
@@ -49,6 +57,37 @@ class Circumstances:
     unique_holder: bytes | None = None
     ahead: int | None = None
     there: bool | None = None
+
+
+def pool_of(worker_id: str, pools: Iterable[WorkerPoolHeartbeat]) -> str:
+    """Return the id of the pool of a worker; "" if none of these has it."""
+    return next((pool.worker_pool_id for pool in pools if worker_id in pool.worker_ids), "")
+
+
+def recorded_circumstances(
+    placed: Placed,
+    now_s: float,
+    queues: Iterable[Queue],
+    pools: Sequence[WorkerPoolHeartbeat],
+    workers: Iterable[WorkerObservation],
+) -> Circumstances:
+    """Return the circumstances of a job in a file, which has no unique keys.
+
+    Args:
+        placed: The job.
+        now_s: When the file was written, epoch seconds.
+        queues: All queues.
+        pools: All registered pools.
+        workers: The workers that were seen.
+    """
+    name = placed.job.name
+    held = Counter(
+        pool_of(worker.worker_id, pools)
+        for worker in workers
+        if worker.is_busy and worker.job_name == name
+    )
+    queue = next((queue for queue in queues if queue.job_name == name), None)
+    return Circumstances(now_s, queue, dict(held), pools, ahead=getattr(placed, "position", None))
 
 
 def why(placed: Placed, around: Circumstances) -> list[str]:

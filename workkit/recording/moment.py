@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NoReturn
@@ -11,7 +10,7 @@ from typing import Final, NoReturn
 from workkit.admin.actions.outcomes import Operation
 from workkit.admin.acts.act import Act
 from workkit.admin.acts.reading import ActFilter
-from workkit.admin.explain import Circumstances
+from workkit.admin.explain import Circumstances, pool_of, recorded_circumstances
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord
 from workkit.admin.steps.walk import WaitingJob, record
 from workkit.admin.trends import Trends
@@ -214,32 +213,24 @@ class Moment:
         """Find a job by its id, among those that were recorded."""
         for worker in self._details.workers:
             if worker.job_id == job_id:
-                return Found("running", _running(worker), pool_id=self._pool_of(worker.worker_id))
+                return Found(
+                    "running", _running(worker), pool_id=pool_of(worker.worker_id, self._seen.pools)
+                )
         for place in self._details.places:
             for placed in self._recorded(place):
                 if placed.job.id == job_id:
                     return Found(placed.place, placed.job, placed.at)
         return None
 
-    def _pool_of(self, worker_id: str) -> str:
-        pools = self._seen.pools
-        return next((p.worker_pool_id for p in pools if worker_id in p.worker_ids), "")
-
     def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
         """Return the facts that decided whether a job ran. Unique keys are not recorded."""
         del seen  # a moment has only one overview
-        name = placed.job.name
-        held = Counter(
-            self._pool_of(worker.worker_id)
-            for worker in self._details.workers
-            if worker.job_name == name
-        )
-        return Circumstances(
+        return recorded_circumstances(
+            placed,
             self.now_s(),
-            next((queue for queue in self.queues() if queue.job_name == name), None),
-            dict(held),
+            self.queues(),
             self.worker_pool_heartbeats(),
-            ahead=getattr(placed, "position", None),
+            self._details.workers,
         )
 
     # History.
@@ -255,18 +246,7 @@ class Moment:
     ) -> Iterator[HistoryRecord]:
         """Walk the failures of the minutes before, the newest first; others are not recorded."""
         query = HistoryQuery(since, until, name, outcome, limit)
-        found = 0
-        for each in self.trends.failures:
-            if limit is not None and found >= limit:
-                return
-            if (
-                (name is None or each.name == name)
-                and (outcome is None or each.outcome == outcome)
-                and each.finished_ms >= query.since_ms
-                and (until is None or each.finished_ms < until * 1_000)
-            ):
-                yield each
-                found += 1
+        return islice(filter(query.wants, self.trends.failures), limit)
 
     def packed_history(
         self, *, after: str = "", since: float | None = None

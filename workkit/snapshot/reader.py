@@ -6,13 +6,12 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from workkit.admin.explain import Circumstances
+from workkit.admin.explain import Circumstances, pool_of, recorded_circumstances
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery, HistoryRecord, id_pair
 from workkit.admin.steps.walk import WaitingJob, record
 from workkit.core.history import PackedHistory
@@ -199,32 +198,22 @@ class Snapshot:
         """Find a job by its id. Reads every queue and set."""
         for worker in self._state.workers:
             if worker.is_busy and worker.job_id == job_id:
-                return Found("running", _running(worker), pool_id=self._pool_of(worker.worker_id))
+                return Found(
+                    "running",
+                    _running(worker),
+                    pool_id=pool_of(worker.worker_id, self._state.overview.pools),
+                )
         for kind, queue in self._places:
             for placed in self._walk(Place(kind, queue), 0, reverse=False):
                 if placed.job.id == job_id:
                     return Found(placed.place, placed.job, placed.at)
         return None
 
-    def _pool_of(self, worker_id: str) -> str:
-        pools = self._state.overview.pools
-        return next((p.worker_pool_id for p in pools if worker_id in p.worker_ids), "")
-
     def circumstances(self, placed: Placed, seen: Overview | None = None) -> Circumstances:
         """Return the facts that decided whether a job ran. Snapshots do not have unique keys."""
         del seen  # a snapshot has only one overview
-        name = placed.job.name
-        held = Counter(
-            self._pool_of(worker.worker_id)
-            for worker in self._state.workers
-            if worker.is_busy and worker.job_name == name
-        )
-        return Circumstances(
-            self.now_s(),
-            next((queue for queue in self.queues() if queue.job_name == name), None),
-            dict(held),
-            self.worker_pool_heartbeats(),
-            ahead=getattr(placed, "position", None),
+        return recorded_circumstances(
+            placed, self.now_s(), self.queues(), self.worker_pool_heartbeats(), self._state.workers
         )
 
     # History.

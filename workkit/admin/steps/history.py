@@ -170,13 +170,14 @@ class HistoryQuery:
             return
         for entry in entries:
             for record in reversed(_records(entry)):
-                if self._wants(record):
+                if self.wants(record):
                     yield _joined(record, entry)
                     found += 1
                     if found == self.limit:
                         return
 
-    def _wants(self, record: Record) -> bool:
+    def wants(self, record: Record | HistoryRecord) -> bool:
+        """Tell whether a record matches, whatever the limit."""
         return (
             (self.name is None or record.name == self.name)
             and (self.outcome is None or record.outcome == self.outcome)
