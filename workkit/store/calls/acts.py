@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from workkit.core.lifetimes import ACTS_KEPT
 from workkit.errors import ServerRefused
 from workkit.store import scripts
+from workkit.store.calls.pages import stream_range
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text
 from workkit.store.round_trip import RoundTrip, call
@@ -129,11 +130,7 @@ def read(
         count: At most this many.
         newest_first: The order.
     """
-    command = (
-        ("XREVRANGE", keys.acts, high, low, "COUNT", count)
-        if newest_first
-        else ("XRANGE", keys.acts, low, high, "COUNT", count)
-    )
+    command = stream_range(keys.acts, low, high, count, newest_first=newest_first)
     return RoundTrip.one(command, lambda reply: [_row(*each) for each in reply])
 
 

@@ -11,7 +11,7 @@ from workkit.store import scripts
 from workkit.store.calls.span import SpanArgs, span
 from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text
-from workkit.store.round_trip import RoundTrip, call
+from workkit.store.round_trip import Command, RoundTrip, call
 
 __all__ = [
     "PAGE_BYTES",
@@ -29,6 +29,7 @@ __all__ = [
     "scored",
     "set_key",
     "size",
+    "stream_range",
     "trim_history",
     "unique_values",
 ]
@@ -183,6 +184,13 @@ def unique_values(unique_keys: Sequence[str]) -> RoundTrip[Mapping[str, bytes | 
     return RoundTrip([("GET", key.encode()) for key in unique_keys], parse, tolerant=True)
 
 
+def stream_range(key: bytes, low: str, high: str, count: int, *, newest_first: bool) -> Command:
+    """Return the command that reads entries of a stream; the arguments are `history_entries`'."""
+    if newest_first:
+        return ("XREVRANGE", key, high, low, "COUNT", count)
+    return ("XRANGE", key, low, high, "COUNT", count)
+
+
 def history_entries(
     keys: Keys, low: str, high: str, count: int, *, newest_first: bool
 ) -> RoundTrip[list[PackedHistory]]:
@@ -195,11 +203,7 @@ def history_entries(
         count: At most this many.
         newest_first: The order.
     """
-    command = (
-        ("XREVRANGE", keys.history, high, low, "COUNT", count)
-        if newest_first
-        else ("XRANGE", keys.history, low, high, "COUNT", count)
-    )
+    command = stream_range(keys.history, low, high, count, newest_first=newest_first)
 
     def parse(reply: Any) -> list[PackedHistory]:
         entries = []
