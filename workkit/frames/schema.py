@@ -98,6 +98,18 @@ class Schema:
 
 _OUTCOMES: Final = tuple(OUTCOMES)
 
+#: How a handler ran, and where.
+_RUN: Final = (
+    Column("wait", "span", "from the queue to the handler; missing where Go wrote the time"),
+    Column("run", "span", "how long the handler ran"),
+    Column("fails", "count", "failures so far, including this one"),
+    Column("error", "text", "the headline of the error"),
+    Column("fingerprint", "label", "equal for equal failures"),
+    Column("worker_id", "label", "the worker"),
+    Column("pool_id", "label", "the pool"),
+    Column("host", "label", "its machine"),
+    Column("version", "label", "the version of its program"),
+)
 _HISTORY: Final = (
     Column("job_id", "text", "the job"),
     Column("name", "label", "its name"),
@@ -110,19 +122,7 @@ _HISTORY: Final = (
     ),
     Column("started_at", "time", "when the handler started; NaT if it did not"),
     Column("finished_at", "time", "when the execution ended"),
-    Column(
-        "wait",
-        "span",
-        "from the queue to the handler; missing where Go wrote the time",
-    ),
-    Column("run", "span", "how long the handler ran"),
-    Column("fails", "count", "failures so far, including this one"),
-    Column("error", "text", "the headline of the error"),
-    Column("fingerprint", "label", "equal for equal failures"),
-    Column("worker_id", "label", "the worker"),
-    Column("pool_id", "label", "the pool"),
-    Column("host", "label", "its machine"),
-    Column("version", "label", "the version of its program"),
+    *_RUN,
     Column("args", "text", "the args as JSON, if the pool keeps them"),
     Column("checkins", "text", "the newest check-ins as JSON: [[epoch ms, message], ...]"),
 )
@@ -154,15 +154,7 @@ _ATTEMPTS: Final = (
     Column("enqueued_at", "time", "when the job entered its queue for this attempt"),
     Column("started_at", "time", "when the handler started; NaT if its pool died with it"),
     Column("finished_at", "time", "when it ended"),
-    Column("wait", "span", "from the queue to the handler; missing where Go wrote the time"),
-    Column("run", "span", "how long the handler ran"),
-    Column("fails", "count", "failures of the job so far, including this one"),
-    Column("error", "text", "the headline of the error"),
-    Column("fingerprint", "label", "equal for equal failures"),
-    Column("worker_id", "label", "the worker"),
-    Column("pool_id", "label", "the pool"),
-    Column("host", "label", "its machine"),
-    Column("version", "label", "the version of its program"),
+    *_RUN,
 )
 _JOURNEYS: Final = (
     Column("job_id", "text", "the job"),
