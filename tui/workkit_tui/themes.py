@@ -6,6 +6,7 @@ has the contrast of WCAG 2.2 AA on each theme of ours.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from textual.app import App
@@ -13,64 +14,46 @@ from textual.theme import Theme
 
 __all__ = ["THEMES", "color"]
 
-THEMES: Final = (
-    Theme(
-        name="workkit",
-        primary="#6cb6ff",
-        secondary="#8b949e",
-        accent="#6cb6ff",
-        foreground="#d5dae1",
-        background="#0f1419",
-        surface="#151b22",
-        panel="#1c242d",
-        success="#57ab5a",
-        warning="#d4a72c",
-        error="#f47067",
-        dark=True,
-    ),
-    Theme(
-        name="workkit-light",
-        primary="#0a5fb4",
-        secondary="#57606a",
-        accent="#0a5fb4",
-        foreground="#1f2328",
-        background="#ffffff",
-        surface="#f6f8fa",
-        panel="#eaeef2",
-        success="#166b2e",
-        warning="#8a6100",
-        error="#c2262e",
-        dark=False,
-    ),
-    Theme(
-        name="workkit-colour-blind",
-        primary="#7cc0ff",
-        secondary="#929aa4",
-        accent="#7cc0ff",
-        foreground="#d5dae1",
-        background="#0f1419",
-        surface="#151b22",
-        panel="#1c242d",
-        success="#4fe0f0",
-        warning="#f0e442",
-        error="#ff8a6b",
-        dark=True,
-    ),
-    Theme(
-        name="workkit-colour-blind-light",
-        primary="#0a5fb4",
-        secondary="#57606a",
-        accent="#0a5fb4",
-        foreground="#1f2328",
-        background="#ffffff",
-        surface="#f6f8fa",
-        panel="#eaeef2",
-        success="#2447e0",
-        warning="#755b19",
-        error="#c01584",
-        dark=False,
-    ),
+_DARK: Final = Theme(
+    name="workkit",
+    primary="#6cb6ff",
+    secondary="#8b949e",
+    accent="#6cb6ff",
+    foreground="#d5dae1",
+    background="#0f1419",
+    surface="#151b22",
+    panel="#1c242d",
+    success="#57ab5a",
+    warning="#d4a72c",
+    error="#f47067",
+    dark=True,
 )
+_LIGHT: Final = Theme(
+    name="workkit-light",
+    primary="#0a5fb4",
+    secondary="#57606a",
+    accent="#0a5fb4",
+    foreground="#1f2328",
+    background="#ffffff",
+    surface="#f6f8fa",
+    panel="#eaeef2",
+    success="#166b2e",
+    warning="#8a6100",
+    error="#c2262e",
+    dark=False,
+)
+THEMES: Final = (
+    _DARK,
+    _LIGHT,
+    replace(
+        _DARK, name="workkit-colour-blind", primary="#7cc0ff", secondary="#929aa4",
+        accent="#7cc0ff", success="#4fe0f0", warning="#f0e442", error="#ff8a6b",
+    ),
+    replace(
+        _LIGHT, name="workkit-colour-blind-light", success="#2447e0", warning="#755b19",
+        error="#c01584",
+    ),
+)  # fmt: skip
 
 
 def color(app: App[Any], name: str) -> str:
