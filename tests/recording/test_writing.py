@@ -326,3 +326,19 @@ def test_deltas_have_a_stable_form() -> None:
     assert (
         msgspec.json.encode(Delta(1, [b"a"], [0], [[1]], [])) == b'[1,["YQ=="],[0],[[1]],[],null]'
     )
+
+
+def test_numbers_that_no_file_holds_are_recorded_as_the_nearest(tmp_path: Path) -> None:
+    far = 2**63 - 1
+    with recorder(tmp_path / "r") as made:
+        for n in range(6):
+            seen = overview(
+                NOW_S + 2.0 * n, pool(1, NOW_S, done=far * (n % 2)), pool(2, NOW_S, done=far * n),
+                next_scheduled_at=int(1e300), next_retry_at=-int(1e300),
+            )  # fmt: skip
+            record(made, seen)
+        (last,) = [each for each, _ in made.recording.overviews(NOW_S + 9.0, NOW_S + 11.0)]
+        assert last.next_scheduled_at == far
+        assert last.next_retry_at == -far
+        (point,) = made.recording.points(NOW_S, NOW_S + 60, 1)
+        assert point.done >= far

@@ -131,6 +131,17 @@ def test_junk_is_shown_with_its_reason(stage: ClientStage, tmp_path: Path, place
     ]
 
 
+@pytest.mark.parametrize("score", [1e300, -1e300, float("-inf")])
+def test_a_time_that_no_file_holds_does_not_stop_a_snapshot(
+    stage: ClientStage, tmp_path: Path, score: float
+) -> None:
+    job = raw_job("far", "mail")
+    stage.redis.zadd(f"{stage.namespace}:scheduled", {job: score})
+    snapshot = taken(stage, tmp_path)
+    assert [placed.job.id for placed in snapshot.jobs(Place("scheduled")).jobs] == ["far"]
+    assert snapshot.overview().scheduled == 1
+
+
 def test_a_job_is_found_wherever_it_is(past: ClientStage, tmp_path: Path) -> None:
     snapshot = taken(past, tmp_path)
     for place in places(past):

@@ -12,6 +12,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from workkit.core.packing import packed
+
 __all__ = [
     "Delta",
     "Differ",
@@ -20,16 +22,13 @@ __all__ = [
     "key_of",
     "known_name",
     "name_of",
-    "packable",
     "played",
 ]
 
 #: Key, as `key` writes it → a value of lists, texts, bytes and numbers.
 State: TypeAlias = dict[bytes, Any]
 
-_MOST: Final = 2**63 - 1
 _NAME: Final = msgspec.msgpack.Decoder(tuple[Any, ...]).decode
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class Delta(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -54,13 +53,13 @@ class Delta(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 def key(*parts: Any) -> bytes:
     """Return the key of a name of several parts."""
-    return _encode(parts)
+    return packed(parts)
 
 
 @lru_cache(maxsize=65_536)
 def key_of(kind: str, name: str) -> bytes:
     """Return the key of a name that each reading has, such as that of a queue."""
-    return _encode((kind, name))
+    return packed((kind, name))
 
 
 def name_of(written: bytes) -> tuple[Any, ...]:
@@ -70,17 +69,6 @@ def name_of(written: bytes) -> tuple[Any, ...]:
 
 #: The same for names that each reading has; not for those that hold payloads.
 known_name: Final = lru_cache(maxsize=65_536)(_NAME)
-
-
-def packable(value: Any) -> Any:
-    """Return a value whose numbers fit; a payload from another program can have any number."""
-    if isinstance(value, int):
-        return max(min(value, _MOST), -_MOST)
-    if isinstance(value, (list, tuple)):
-        return [packable(item) for item in value]
-    if isinstance(value, dict):
-        return {name: packable(item) for name, item in value.items()}
-    return value
 
 
 class Differ:

@@ -27,7 +27,7 @@ from workkit.core.records import (
     Place,
     WorkerObservation,
 )
-from workkit.recording.deltas import State, key, name_of, packable
+from workkit.recording.deltas import State, key, name_of
 
 __all__ = ["Details", "PlacePart", "details_of", "details_state", "masked_job", "read_details"]
 
@@ -138,7 +138,7 @@ def details_state(details: Details, masks: Masks) -> State:
     """Write details as a state, without secrets."""
     state: State = {_WORKERS: [details.asked]}
     for worker in details.workers:
-        state[key("w", worker.worker_id)] = packable(_worker(worker, masks))
+        state[key("w", worker.worker_id)] = _worker(worker, masks)
     for place, part in details.places.items():
         state[key("n", place.kind, place.queue)] = [part.total, part.from_top]
         equal: Counter[int] = Counter()
@@ -147,19 +147,19 @@ def details_state(details: Details, masks: Masks) -> State:
             while (name := key("j", place.kind, place.queue, payload, copy)) in state:
                 copy += 1
             # Jobs of the same score keep their order, also where masks change their bytes.
-            state[name] = packable([score, equal[score]])
+            state[name] = [score, equal[score]]
             equal[score] += 1
     for entry in details.cron:
-        state[key("c", entry.job_name, entry.spec)] = packable(msgspec.to_builtins(entry))
+        state[key("c", entry.job_name, entry.spec)] = msgspec.to_builtins(entry)
     for operation in details.operations:
         hidden = replace(operation, query=masks.text(operation.query)[:_TEXT_CHARS])
-        state[key("o", operation.operation_id)] = packable(msgspec.to_builtins(hidden))
+        state[key("o", operation.operation_id)] = msgspec.to_builtins(hidden)
     for act in details.acts:
         masked = replace(
             act, query=masks.text(act.query), before=masks.text(act.before),
             after=masks.text(act.after), note=masks.text(act.note),
         )  # fmt: skip
-        state[key("a", str(act.number))] = packable(msgspec.to_builtins(masked))
+        state[key("a", str(act.number))] = msgspec.to_builtins(masked)
     return state
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from workkit.core.packing import packed
 from workkit.errors import InvalidOption
 from workkit.snapshot.format import APPLICATION_ID as SNAPSHOT_ID
 from workkit.snapshot.format import MOST_BYTES, unpack
@@ -100,7 +101,7 @@ def encoded_value(value: Any) -> bytes:
     Raises:
         ValueError: It is larger than a reader accepts.
     """
-    encoded = msgspec.msgpack.encode(value)
+    encoded = packed(value)
     if len(encoded) > MOST_BYTES:
         raise ValueError(f"a reading takes {len(encoded):,} bytes; at most {MOST_BYTES:,} fit")
     return encoded

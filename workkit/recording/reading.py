@@ -359,8 +359,8 @@ class Recording:
         width_s = max(until_s - from_s, 1e-3) / columns
         # Sums that fall into one column together are added up by SQLite: a day has thousands.
         rows = self._all(
-            "SELECT min(at_s), sum(ms), sum(done), sum(failed), sum(died), count(*) FROM points "
-            "WHERE at_s > ?1 AND at_s < ?2 GROUP BY CAST((at_s - ?3) / ?4 AS INTEGER), "
+            "SELECT min(at_s), total(ms), total(done), total(failed), total(died), count(*) "
+            "FROM points WHERE at_s > ?1 AND at_s < ?2 GROUP BY CAST((at_s - ?3) / ?4 AS INTEGER), "
             "CASE WHEN ?4 < ?5 THEN at_s END",
             from_s - POINT_S, until_s, from_s, width_s, POINT_S,
         )  # fmt: skip

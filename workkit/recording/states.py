@@ -11,7 +11,7 @@ from workkit.admin.steps.history import HistoryRecord
 from workkit.admin.trends import FAILED_TOTALS, Digest, Sample
 from workkit.core.masks import Masks
 from workkit.core.records import Overview, Queue, WorkerPoolHeartbeat
-from workkit.recording.deltas import State, key, key_of, known_name, packable
+from workkit.recording.deltas import State, key, key_of, known_name
 
 __all__ = ["digest_event", "digest_of", "overview_of", "overview_state", "sample_of"]
 
@@ -120,9 +120,7 @@ def digest_event(digest: Digest, masks: Masks) -> list[Any] | None:
         [name, digest.ran.get(name, 0), digest.ended.get(name, 0), digest.failed.get(name, 0)]
         for name in names
     ]
-    failures = [
-        packable(astuple(_recorded(record, masks))) for record in digest.failures[:_FAILURES]
-    ]
+    failures = [astuple(_recorded(record, masks)) for record in digest.failures[:_FAILURES]]
     versions = sorted(digest.versions)[:_VERSIONS]
     return [counts, digest.wait_ms, digest.run_ms, failures, versions]
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from workkit._version import __version__
+from workkit.core.packing import fitting
 from workkit.errors import InvalidOption
 from workkit.recording.deltas import Delta, Differ, State
 from workkit.recording.file import (
@@ -200,7 +201,7 @@ class RecordingWriter:
                 "INSERT INTO points VALUES (?, ?, ?, ?, ?) ON CONFLICT (at_s) DO UPDATE SET "
                 "ms = ms + excluded.ms, done = done + excluded.done, "
                 "failed = failed + excluded.failed, died = died + excluded.died",
-                points,
+                fitting(points),
             )
             self._mark(marks)
         return at_ms
@@ -250,7 +251,7 @@ class RecordingWriter:
     def _mark(self, marks: Iterable[Mark]) -> None:
         self.database.executemany(
             "INSERT INTO marks (at_ms, kind, text) VALUES (?, ?, ?)",
-            [(round(mark.at_s * 1_000), mark.kind, mark.text) for mark in marks],
+            fitting([(round(mark.at_s * 1_000), mark.kind, mark.text) for mark in marks]),
         )
 
     def _add(self, track: int, at_ms: int, state: State, event: Any) -> int:

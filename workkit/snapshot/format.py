@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from workkit.admin.steps.history import HistoryExtent
+from workkit.core.packing import packed
 from workkit.core.records import CronEntry, Overview, WorkerObservation
 
 __all__ = ["APPLICATION_ID", "FORMAT", "SCHEMA", "SnapshotHeader", "State", "pack", "unpack"]
@@ -86,7 +87,7 @@ def pack(value: Any) -> bytes:
     Raises:
         ValueError: It is larger than any block may be.
     """
-    encoded = msgspec.msgpack.encode(value)
+    encoded = packed(value)
     if len(encoded) > MOST_BYTES:
         raise ValueError(f"a block takes {len(encoded):,} bytes; at most {MOST_BYTES:,} fit")
     return zlib.compress(encoded, _LEVEL)

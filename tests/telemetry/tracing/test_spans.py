@@ -291,11 +291,11 @@ def test_a_request_a_job_and_its_nested_job_are_one_trace(stage: EngineStage, se
     with seen.tracer.start_as_current_span("GET /"):
         stage.enqueuer.enqueue("outer")
     run(stage, pool, 2)
-    names = ["send outer", "GET /", "send inner", "process outer", "process inner"]
-    assert [span.name for span in seen.spans] == names
+    chain = ["GET /", "send outer", "process outer", "send inner", "process inner"]
+    # The inner job may end before the call that sent it returns.
+    assert sorted(span.name for span in seen.spans) == sorted(chain)
     assert len({span.context.trace_id for span in seen.spans}) == 1
     by_name = {span.name: span for span in seen.spans}
-    chain = ["GET /", "send outer", "process outer", "send inner", "process inner"]
     parents: list[Any] = [by_name[name].parent for name in chain[1:]]
     assert [each.span_id for each in parents] == [
         by_name[name].context.span_id for name in chain[:-1]
