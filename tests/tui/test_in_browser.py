@@ -95,6 +95,30 @@ def test_the_console_works_in_a_browser_and_loads_nothing_from_other_hosts(
         asyncio.run(look(url))
 
 
+@pytest.mark.slow
+def test_what_is_copied_is_in_the_clipboard_of_the_browser(
+    stage: ConsoleStage, wait_until: WaitUntil
+) -> None:
+    stage.dead("a" * 24, 60)
+    listen = "navigator.clipboard.writeText = async text => { window.copied = text; }"
+
+    async def copy(url: str) -> None:
+        async with browser() as page:
+            await page.open(url)
+            async with asyncio.timeout(60):
+                while not await page.evaluate(_STARTED):  # noqa: ASYNC110 - a page gives no signal
+                    await asyncio.sleep(0.1)
+                await page.evaluate(listen)
+                while await page.evaluate("window.copied") != "a" * 24:
+                    await page.evaluate("document.querySelector('textarea').focus()")
+                    await page.press("6")
+                    await page.press("y")
+                    await asyncio.sleep(0.3)
+
+    with served(stage, wait_until) as url:
+        asyncio.run(copy(url))
+
+
 def parts(address: str) -> tuple[str, str]:
     """Return the address without its token, and the token."""
     url, _, token = address.partition("?token=")

@@ -122,7 +122,7 @@ def test_a_dead_job_is_retried_from_its_own_screen_and_found_again(stage: Consol
         assert "it is not in the dead set any more" in shown(app)
         await pilot.press("f")
         await stage.until(pilot, lambda: "queued" in shown(app).splitlines()[3])
-        await pilot.press("y")
+        await pilot.press("y", "y")
         assert app.clipboard == f"{100:024x}"
 
     stage.drive(play)

@@ -24,13 +24,18 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.widgets import Input, TextArea
 
-from workkit.core.text import clean
+from workkit.core.text import clean, clip, counted
+from workkit_tui.model.copies import Copy
 from workkit_tui.widgets.prompt import PromptField
 
 __all__ = ["GuardedApp", "harmless"]
 
 #: Control and format characters (escapes, bidirectional overrides), halves of pairs, line ends.
 _HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+#: Terminals take at least so much text for their clipboard (xterm; base64 adds a third), bytes.
+_SURE_BYTES: Final = 74_000
+#: So much of a copied text is shown, columns.
+_SHOWN: Final = 60
 #: Longest wait until a screen is built, seconds.
 _BUILT_S: Final = 5
 
@@ -81,6 +86,21 @@ class GuardedApp(App[None]):
         super().notify(
             clean(message), title=clean(title), severity=severity, timeout=timeout, markup=False
         )
+
+    def copy(self, copy: Copy) -> None:
+        """Copy a text to the clipboard of the user's terminal or browser, and say so."""
+        self.copy_to_clipboard(copy.text)
+        size = len(copy.text.encode())
+        if size > _SURE_BYTES:
+            self.notify(
+                f"Copied {copy.what}, {size:,} bytes; many terminals take no more than "
+                f"{_SURE_BYTES:,}, so look whether it has arrived.",
+                severity="warning",
+            )
+        else:
+            lines = copy.text.count("\n") + 1
+            said = counted(lines, "line") if lines > 1 else clip(copy.text, _SHOWN)
+            self.notify(f"Copied {copy.what}: {said}")
 
     # Keys.
 

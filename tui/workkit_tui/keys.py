@@ -12,7 +12,7 @@ from typing import Final
 
 from textual.binding import Binding
 
-__all__ = ["COMMON", "MOVING", "Key", "bindings", "changed"]
+__all__ = ["COMMON", "MOVING", "Key", "bindings", "changed", "copying"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,16 @@ _NAMES: Final = {
     "ctrl+d": "^d", "ctrl+u": "^u", "ctrl+f": "^f", "ctrl+b": "^b", "ctrl+r": "^r",
     "ctrl+t": "^t", "ctrl+p": "^p", "ctrl+c": "^c",
 }  # fmt: skip
+
+
+def copying(what: str) -> Key:
+    """Return the key that copies what the cursor is on.
+
+    Args:
+        what: That, such as "the job's id".
+    """
+    return Key(("y",), "copy", "", f"Copy {what}")
+
 
 #: Keys that move in every list.
 MOVING: Final = (

@@ -17,6 +17,7 @@ from workkit.core.clock import Clock
 from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit_tui.feed import View
+from workkit_tui.model.copies import Copy
 from workkit_tui.past import Past
 from workkit_tui.places import Places
 from workkit_tui.settings import Settings
@@ -118,6 +119,10 @@ class ConsoleApp(Protocol):
 
     def pause(self, name: str, *, wanted: bool) -> None:
         """Pause a queue, or resume it."""
+        ...
+
+    def copy(self, copy: Copy) -> None:
+        """Copy a text to the clipboard of the user's terminal or browser, and say so."""
         ...
 
     def open_screen(self, screen: Screen[None]) -> None:

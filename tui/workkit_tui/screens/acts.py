@@ -13,7 +13,8 @@ from workkit.core.records import Overview
 from workkit.core.text import clean, counted, stamp
 from workkit.errors import WorkkitError
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key, bindings
+from workkit_tui.keys import MOVING, Key, bindings, copying
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.listing import narrowed
 from workkit_tui.model.words import clock
 from workkit_tui.screens.base import ListScreen
@@ -46,6 +47,7 @@ class ActsScreen(ListScreen):
         Key(("v",), "verify", "verify", "Tell whether entries of the record were changed or are "
             "missing"),
         Key(("e",), "app.export", "export", "Write the list to a file"),
+        copying("the line of the act"),
         *MOVING,
     )  # fmt: skip
 
@@ -120,6 +122,13 @@ class ActsScreen(ListScreen):
         """The act under the cursor."""
         at = self.table.cursor
         return self._rows[at] if at < len(self._rows) else None
+
+    def copies(self) -> list[Copy]:
+        """Return the line of the act under the cursor."""
+        if self.current is None:
+            return []
+        when = stamp(self.current.at_ms / 1_000)
+        return [Copy("the act", " ".join([when, *filter(None, self._cells(self.current))]))]
 
     def action_open(self) -> None:
         """Show all of an act."""

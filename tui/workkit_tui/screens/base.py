@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from workkit.core.records import Overview
 from workkit.core.text import clean
 from workkit_tui.feed import View
 from workkit_tui.keys import COMMON, Key, bindings
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.words import per_s
 from workkit_tui.protocols import ConsoleApp
 from workkit_tui.themes import color
@@ -188,6 +189,19 @@ class ConsoleScreen(Screen[None]):
         widget = self.query_one(where, Words)
         if widget.content != text:
             widget.update(text, layout=False)
+
+    # Copying.
+
+    def copies(self) -> Sequence[Copy]:
+        """Return what can be copied here, as it is shown; the first is copied at once."""
+        return ()
+
+    def action_copy(self) -> None:
+        """Copy what the cursor is on."""
+        for each in self.copies():
+            self.console.copy(each)
+            return
+        self.notify("There is nothing to copy here.", severity="warning")
 
     # The prompt.
 

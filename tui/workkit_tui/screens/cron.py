@@ -14,7 +14,8 @@ from workkit.cron import parse
 from workkit.cron.words import in_words
 from workkit.errors import InvalidSpec
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key
+from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.words import ago, clock, until
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.scheduled import ScheduledScreen
@@ -56,6 +57,7 @@ class CronScreen(ListScreen):
     KEYS: ClassVar = (
         Key(("enter",), "open", "slots", "Show the scheduled jobs of the entry"),
         Key(("e",), "app.export", "export", "Write the list to a file"),
+        copying("the spec of the entry"),
         *MOVING,
     )
 
@@ -112,6 +114,11 @@ class CronScreen(ListScreen):
             ],
             dim=retired,
         )
+
+    def copies(self) -> list[Copy]:
+        """Return the spec of the entry under the cursor."""
+        found = self._entries[self.table.cursor : self.table.cursor + 1]
+        return [Copy("the spec", clean(entry.spec)) for entry in found]
 
     def action_open(self) -> None:
         """Show the scheduled jobs of the entry."""

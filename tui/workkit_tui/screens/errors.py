@@ -16,7 +16,8 @@ from workkit.core.records import Place
 from workkit.core.text import clean, counted
 from workkit.errors import ServerError
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key
+from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.model.copies import Copy, cleaned_lines
 from workkit_tui.model.words import ago, count
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.dead import DeadScreen
@@ -70,6 +71,7 @@ class ErrorsScreen(ListScreen):
         Key(("s",), "span", "hour/day", "Show the trend of the last hour, or of the last day"),
         Key(("c",), "again", "count", "Count again"),
         Key(("e",), "app.export", "export", "Write the list to a file"),
+        copying("the newest error of the group"),
         *MOVING,
     )  # fmt: skip
 
@@ -238,6 +240,13 @@ class ErrorsScreen(ListScreen):
         """Return the query that picks the jobs of a group, within the filter."""
         own = f"fingerprint:{group.fingerprint}" if group.fingerprint else "not error:*"
         return Query(f"({self._query.text}) {own}" if self._query else own)
+
+    def copies(self) -> list[Copy]:
+        """Return the newest error of the group under the cursor."""
+        if self.current is None:
+            return []
+        job = self.current.sample.job
+        return [Copy("the error", cleaned_lines(self.console.masks.text(job.last_err, job.args)))]
 
     def action_open(self) -> None:
         """Open the jobs of a group, in the set that has most of them."""

@@ -19,7 +19,8 @@ from workkit.core.text import clean, counted
 from workkit.errors import ServerError
 from workkit_tui.export import MOST
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key
+from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.pages import PAGE, Matches, Pages, Rows
 from workkit_tui.model.words import count
 from workkit_tui.screens.base import ListScreen
@@ -48,7 +49,7 @@ JOB_KEYS = (
     Key(("e",), "app.export", "export", "Write the list to a file"),
     Key(("u",), "unmark", "", "Remove all marks"),
     Key(("o",), "order", "", "Reverse the order"),
-    Key(("y",), "copy", "", "Copy the job's id"),
+    copying("the job's id; its page has a choice"),
     *MOVING,
 )  # fmt: skip
 
@@ -372,11 +373,9 @@ class JobsScreen(ListScreen):
             self._start_walk()
         self.console.action_refresh_now()
 
-    def action_copy(self) -> None:
-        """Copy the id of the job under the cursor."""
-        if self.current is not None:
-            self.app.copy_to_clipboard(clean(self.current.job.id))
-            self.notify(f"Copied {clean(self.current.job.id)}")
+    def copies(self) -> list[Copy]:
+        """Return the id of the job under the cursor."""
+        return [Copy("the job's id", clean(self.current.job.id))] if self.current else []
 
     def exported(self) -> tuple[str, Iterable[WaitingJob]]:
         """Return the name and the marked records, or all records of the list.

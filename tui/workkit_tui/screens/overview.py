@@ -17,8 +17,9 @@ from workkit.admin.trends import Flows
 from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted, took
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key
+from workkit_tui.keys import MOVING, Key, copying
 from workkit_tui.model.busy import busy_workers, unreported_workers
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.words import ago, count, error_text, per_s, short, until
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.queue import QueueScreen
@@ -73,6 +74,7 @@ class OverviewScreen(ListScreen):
         Key(
             ("enter",), "open", "open", "Go to the screen that helps with the line under the cursor"
         ),
+        copying("the line under the cursor"),
         *MOVING,
     )
 
@@ -221,6 +223,11 @@ class OverviewScreen(ListScreen):
         spark = self.query_one(f"#spark-{name}", Spark)
         spark.points = tuple(points)  # type: ignore[arg-type]
         spark.value, spark.alarm = value, alarm
+
+    def copies(self) -> list[Copy]:
+        """Return the line under the cursor."""
+        found = self._concerns[self.table.cursor : self.table.cursor + 1]
+        return [Copy("the line", clean(concern.text)) for concern in found]
 
     def action_open(self) -> None:
         """Go to the screen that helps with a concern."""

@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from workkit.admin.attention import Concern
 from workkit.core.text import clean, counted
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key
+from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.words import count, per_s
 from workkit_tui.places import Place
 from workkit_tui.screens.base import ListScreen
@@ -50,6 +51,7 @@ class PlacesScreen(ListScreen):
     TITLE_SHOWN = "Places"
     KEYS: ClassVar = (
         Key(("enter",), "open", "open", "Open the console of the place"),
+        copying("the name of the place"),
         *MOVING,
     )
 
@@ -110,6 +112,11 @@ class PlacesScreen(ListScreen):
         place = self._places[line.at]
         figures = _figures(place) if line.is_first else [""] * (len(_COLUMNS) - 1)
         return Row([*figures, _attention(place, line)])
+
+    def copies(self) -> list[Copy]:
+        """Return the name of the place under the cursor."""
+        lines = self._lines[self.table.cursor : self.table.cursor + 1]
+        return [Copy("the name", clean(self._places[line.at].title)) for line in lines]
 
     def action_open(self) -> None:
         """Open the console of the place under the cursor."""

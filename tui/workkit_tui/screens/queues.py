@@ -11,7 +11,8 @@ from workkit.admin.trends import Flows
 from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key
+from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.listing import Order, narrowed, ordered
 from workkit_tui.model.words import brief, count, per_s, short
 from workkit_tui.screens.base import ListScreen
@@ -62,6 +63,7 @@ class QueuesScreen(ListScreen):
         Key(("s",), "sort", "sort", "Sort by the next column; a click on its head does the same"),
         Key(("i",), "invert", "", "Reverse the sort order"),
         Key(("e",), "app.export", "export", "Write the list to a file"),
+        copying("the name of the queue"),
         *MOVING,
     )
 
@@ -174,6 +176,10 @@ class QueuesScreen(ListScreen):
         """Open the queue under the cursor."""
         if self.current is not None:
             self.console.open_screen(QueueScreen(self.current.job_name))
+
+    def copies(self) -> list[Copy]:
+        """Return the name of the queue under the cursor."""
+        return [Copy("the queue's name", clean(self.current.job_name))] if self.current else []
 
     def action_pause(self) -> None:
         """Pause the queue under the cursor, or resume it."""

@@ -12,7 +12,8 @@ from workkit.core.records import Overview
 from workkit.core.text import age, clean, counted
 from workkit.recording import Moment
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key
+from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.words import ago, count
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.undoing import ForgettingScreen, UndoingScreen
@@ -43,6 +44,7 @@ class UndoScreen(ListScreen):
             "have not started", acts=True),
         Key(("X",), "forget", "FORGET", "Empty this trash now, to free memory; the jobs cannot "
             "be brought back after that", acts=True),
+        copying("the id of the operation"),
         *MOVING,
     )  # fmt: skip
 
@@ -95,6 +97,10 @@ class UndoScreen(ListScreen):
         """The operation under the cursor."""
         at = self.table.cursor
         return self._operations[at] if at < len(self._operations) else None
+
+    def copies(self) -> list[Copy]:
+        """Return the id of the operation under the cursor."""
+        return [Copy("the operation's id", self.current.operation_id)] if self.current else []
 
     def action_open(self) -> None:
         """Undo the operation that was clicked twice."""

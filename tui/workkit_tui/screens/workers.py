@@ -14,8 +14,9 @@ from workkit.admin.trends import FAILED_TOTALS
 from workkit.core.records import Overview, WorkerObservation, WorkerPoolHeartbeat
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key
+from workkit_tui.keys import MOVING, Key, copying
 from workkit_tui.model.busy import busy_workers, unreported_workers
+from workkit_tui.model.copies import Copy
 from workkit_tui.model.listing import narrowed
 from workkit_tui.model.words import ago, args_text, count
 from workkit_tui.screens.base import ListScreen
@@ -72,6 +73,7 @@ class WorkersScreen(ListScreen):
             ("slash",), "filter", "filter", "Show pools whose host, jobs or id contain these words"
         ),
         Key(("e",), "app.export", "export", "Write the list to a file"),
+        copying("the id of the pool, or of the job that the worker runs"),
         *MOVING,
     )
 
@@ -255,6 +257,15 @@ class WorkersScreen(ListScreen):
             return
         if worker_table.cursor < len(self._busy):
             self.console.open_screen(JobScreen.of_worker(self._busy[worker_table.cursor]))
+
+    def copies(self) -> list[Copy]:
+        """Return the id of the pool under the cursor, or of the job in the lower table."""
+        at = self.table.cursor
+        if self._below:
+            jobs = self._busy[at : at + 1]
+            return [Copy("the job's id", clean(worker.job_id)) for worker in jobs]
+        pools = self._pools[at : at + 1]
+        return [Copy("the pool's id", clean(pool.worker_pool_id)) for pool in pools]
 
     def action_filter(self) -> None:
         """Ask for words."""

@@ -1,0 +1,147 @@
+"""What is known of one job, as texts without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from workkit.admin.explain import Circumstances, why
+from workkit.admin.steps.history import HistoryRecord
+from workkit.core.job import Job
+from workkit.core.masks import Masks
+from workkit.core.secrets import SECRETS
+from workkit.core.text import age, clean, stamp, took
+from workkit_tui.model.copies import cleaned_lines
+from workkit_tui.model.running import RunningJob
+from workkit_tui.model.words import ago, clock, count, json_text, until
+
+__all__ = ["JobPage", "RanRow"]
+
+
+class RanRow(NamedTuple):
+    """One execution.
+
+    Attributes:
+        ended: When it ended.
+        outcome: How it ended.
+        ran: How long it ran; "-" if it did not.
+        host: Where it ran.
+        error: Its error or the reason of its outcome.
+    """
+
+    ended: str
+    outcome: str
+    ran: str
+    host: str
+    error: str
+
+
+@dataclass(slots=True)
+class JobPage:
+    """A job and its state. All texts are harmless for a terminal.
+
+    Attributes:
+        placed: The job, where it is.
+        masks: Hides secrets.
+        run: Its state if it runs; None for one that waits.
+        around: The facts that decide whether it runs; None before they were read.
+        attempts: Its executions, the oldest first; None before they were read.
+        now_s: Epoch seconds.
+        in_past: Whether it is shown from a recording.
+    """
+
+    placed: Any
+    masks: Masks = field(default_factory=lambda: Masks(SECRETS))
+    run: RunningJob | None = None
+    around: Circumstances | None = None
+    attempts: Sequence[HistoryRecord] | None = None
+    now_s: float = 0.0
+    in_past: bool = False
+
+    @property
+    def job(self) -> Job:
+        """The job."""
+        job: Job = self.placed.job
+        return job
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return clean(self.job.name) or "(no job)"
+
+    def hidden(self, text: str) -> str:
+        """Return a text of the job without secrets."""
+        return self.masks.text(text, self.job.args)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return the names and the values of its fields."""
+        job = self.job
+        rows = [("place", self.where())]
+        if self.run is not None and self.run.worker is not None:
+            worker = self.run.worker
+            since = ago(worker.checkin_at, self.now_s)
+            said = f"{clean(self.hidden(worker.checkin))} ({since} ago)"
+            rows.append(("check-in", said if worker.checkin else "none"))
+            rows.append(("worker", clean(worker.worker_id)))
+        if job.enqueued_at:
+            waited = age(self.now_s - job.enqueued_at)
+            rows.append(("enqueued", f"{waited} ago, {stamp(job.enqueued_at)}"))
+        if job.unique:
+            by = clean(self.hidden(job.unique_key.strip())) or "its args"
+            rows.append(("unique", f"until {job.unique_until}, by {by}"))
+        if job.fails:
+            last = f", the last time {ago(job.failed_at, self.now_s)} ago" if job.failed_at else ""
+            rows.append(("fails", f"{count(job.fails)}{last}"))
+        return rows
+
+    def where(self) -> str:
+        """Say where it is."""
+        placed = self.placed
+        if self.run is not None:
+            return clean(self.run.words(self.attempts or [], self.now_s))
+        if placed.at is None:
+            position = getattr(placed, "position", None)
+            return "queued" if position is None else f"queued, number {count(position + 1)}"
+        if placed.place == "dead":
+            return f"dead, for {ago(placed.at, self.now_s)} ({stamp(placed.at)})"
+        return f"{placed.place}, due {until(placed.at, self.now_s)} ({stamp(placed.at)})"
+
+    def reasons(self) -> list[str]:
+        """Say why it is not running."""
+        found = why(self.placed, self.around) if self.around is not None else []
+        return [clean(reason) for reason in found]
+
+    def args(self) -> str | None:
+        """Return its args as indented JSON, or its bytes if they are not a job; None for none."""
+        job = self.job
+        if job.undecodable:
+            return f"{clean(job.undecodable)}\n{clean(self.hidden(repr(job.raw[:2_000])))}"
+        return None if job.args is None else json_text(self.masks.hide(job.args))
+
+    def error(self) -> str:
+        """Return its last error with the traceback."""
+        return cleaned_lines(self.hidden(self.job.last_err))
+
+    def executions(self) -> list[RanRow]:
+        """Return its executions, the newest first."""
+        return [
+            RanRow(
+                clock(each.finished_ms / 1_000, self.now_s),
+                clean(each.outcome),
+                took(each.finished_ms - each.started_ms) if each.started_ms else "-",
+                clean(each.host),
+                clean(self.hidden(each.error or each.reason)),
+            )
+            for each in reversed(self.attempts or [])
+        ]
+
+    def why_no_execution(self) -> str:
+        """Say why no executions are shown."""
+        if self.attempts is None:
+            return "reading …"
+        if self.run is not None and not self.run.has_ended:
+            return "no execution has ended yet, or history has lost it"
+        if self.in_past:
+            return "a recording has only the failures of the minutes before"
+        return "history has no execution: it has not run, ran on a Go pool, or ran long ago"
