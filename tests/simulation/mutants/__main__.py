@@ -38,7 +38,7 @@ def main(names: tuple[str, ...], seeds: int, processes: int, update: bool) -> No
             click.echo(f"{mutant.name:<32} SURVIVED {played} worlds, {took}")
             continue
         click.echo(
-            f"{mutant.name:<32} killed by seed {kill.seed}, world {played}, {took}: {kill.rule}"
+            f"{mutant.name:<32} killed by {_named(kill)}, world {played}, {took}: {kill.rule}"
         )
         if update:
             _write(mutant, kill)
@@ -65,7 +65,12 @@ def _kill(mutant: Mutant, seeds: int, processes: int) -> tuple[int, Kill | None]
 def _write(mutant: Mutant, kill: Kill) -> None:
     file = FOLDER / f"{mutant.name}.toml"
     text = re.sub(r"(?m)^(seeds|rule) = .*\n", "", file.read_text())
-    file.write_text(f"{text}seeds = [{kill.seed}]\nrule = {_quoted(kill.rule)}\n")
+    file.write_text(f"{text}seeds = {list(kill.seeds)}\nrule = {_quoted(kill.rule)}\n")
+
+
+def _named(kill: Kill) -> str:
+    first, *others = kill.seeds
+    return f"{1 + len(others)} worlds together" if others else f"seed {first}"
 
 
 def _quoted(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.simulation.fleet import SCENARIOS
+from workkit.simulation.exploration.fitting import Fit
 from workkit.simulation.exploration.parallel import play_all
 from workkit.simulation.exploration.playing import PlaySettings, WorldCase
 
@@ -20,7 +21,7 @@ if __name__ == "__main__":
     here = Path.cwd()
     assert Path(workkit.__file__).is_relative_to(here), f"{workkit.__file__} is not in {here}"
     name, processes, *seeds = sys.argv[1:]
-    played, kill = 0, None
+    played, kill, fit = list[int](), None, Fit()
     cases = [WorldCase(int(seed)) for seed in seeds]
     for outcome in play_all(
         replace(PlaySettings(*SCENARIOS[name]), settle_s=_SETTLE_S),
@@ -28,9 +29,10 @@ if __name__ == "__main__":
         count=len(cases),
         processes=int(processes),
     ):
-        played += 1
-        failure = outcome.failure
+        played.append(outcome.case.seed)
+        failure = fit.judged(outcome).failure
         if failure is not None:
-            kill = {"seed": failure.case.seed, "rule": failure.rule, "what": failure.what}
+            needed = played if failure.worlds > 1 else [failure.case.seed]
+            kill = {"seeds": needed, "rule": failure.rule, "what": failure.what}
             break
-    sys.stdout.write(json.dumps({"played": played, "kill": kill}) + "\n")
+    sys.stdout.write(json.dumps({"played": len(played), "kill": kill}) + "\n")

@@ -51,12 +51,12 @@ class Kill:
     """How a mutant was found.
 
     Attributes:
-        seed: In which world.
+        seeds: In which world; several if it takes all of them together.
         rule: The rule that it broke.
         what: What happened.
     """
 
-    seed: int
+    seeds: Sequence[int]
     rule: str
     what: str
 

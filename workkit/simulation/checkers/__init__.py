@@ -10,6 +10,7 @@ from workkit.simulation.checkers.accounts import (
 )
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.bounds import HistoryKeepsItsBounds
+from workkit.simulation.checkers.chance import Tally
 from workkit.simulation.checkers.claims import TakenSlots
 from workkit.simulation.checkers.conservation import (
     ArgsAreKept,
@@ -32,7 +33,6 @@ from workkit.simulation.checkers.pools import (
     HandlersAreGivenUp,
     LimitsAreStated,
     RecoveriesGrow,
-    SharesFollowPriorities,
     StopsEndInTime,
 )
 from workkit.simulation.checkers.running import (
@@ -43,6 +43,7 @@ from workkit.simulation.checkers.running import (
     PausedMeansPaused,
 )
 from workkit.simulation.checkers.scene import Scene
+from workkit.simulation.checkers.shares import SharesFollowPriorities
 from workkit.simulation.checkers.timing import (
     NobodyAliveIsReaped,
     NothingEarly,
@@ -93,6 +94,7 @@ __all__ = [
     "StartsFollowClaims",
     "StopsEndInTime",
     "TakenSlots",
+    "Tally",
     "TotalsAreTrue",
     "UniqueKeysHold",
     "Violation",

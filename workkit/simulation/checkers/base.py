@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from workkit.simulation.checkers.chance import Tally
 from workkit.simulation.checkers.moves import HandlerRun, RedisChange
 from workkit.simulation.checkers.scene import Scene
 from workkit.simulation.checkers.violation import Violation
@@ -68,6 +69,14 @@ class Checker:
 
     def at_rest(self) -> None:
         """The world should be at rest: no fault for a long time, and no job is due."""
+
+    def tallies(self) -> dict[str, Tally]:
+        """Return what chance has decided in this world; `explore` adds up all worlds.
+
+        A rule that a small fault breaks only in many worlds together returns its sums here, by a
+        name for each, such as "the share of 'send_email'".
+        """
+        return {}
 
     def violated(self, what: str, job_id: str = "") -> NoReturn:
         """Report that the rule is broken.

@@ -1,9 +1,8 @@
-"""Checkers of pools: what they hold, limit and recover, and how they share their workers."""
+"""Checkers of pools: what they hold, limit and recover, and how they end."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import Final
 
 from workkit.simulation.checkers.base import Checker
@@ -15,7 +14,6 @@ __all__ = [
     "HandlersAreGivenUp",
     "LimitsAreStated",
     "RecoveriesGrow",
-    "SharesFollowPriorities",
     "StopsEndInTime",
 ]
 
@@ -32,13 +30,6 @@ _SETTLED_S: Final = 5.0
 #: An async handler is cancelled within this time after its timeout, seconds.
 _LATE_S: Final = 0.5
 _EVERY_S: Final = 0.5
-#: A queue counts in a draw if it has had this many jobs for this long, seconds.
-_MANY: Final = 12
-_LONG_S: Final = 2.0
-#: A share is wrong if it differs by more standard deviations. By chance, one world in a hundred
-#: million has such a difference.
-_DEVIATIONS: Final = 6.0
-_FEWEST: Final = 60
 
 
 class ForgottenPoolsHoldNothing(Checker):
@@ -299,74 +290,3 @@ class HandlersAreGivenUp(Checker):
     def wiped(self) -> None:
         """Forget everything."""
         self._since.clear()
-
-
-class SharesFollowPriorities(Checker):
-    """Among queues that all have many jobs, a pool claims from each in proportion to its priority.
-
-    Claims are counted while a pool has no fault and at least two of its queues have had many jobs
-    for a while. Queues with a limit do not count. A share is wrong if it differs from what is
-    expected by six standard deviations.
-    """
-
-    rule = "shares follow priorities"
-
-    def __init__(self) -> None:
-        self._many_since: dict[str, float] = {}
-        self._sums: dict[tuple[str, str], list[float]] = {}
-
-    def changed(self, change: RedisChange) -> None:
-        """Record which queues have many jobs, and count claims."""
-        scene = self.scene
-        if change.command == "exchange" and change.moves:
-            self._count(change)
-        for key, (_, after) in change.lists.items():
-            queue = scene.keys.parse_jobs(key)
-            if queue is not None:
-                if len(after) >= _MANY:
-                    self._many_since.setdefault(queue, scene.now_s())
-                else:
-                    self._many_since.pop(queue, None)
-
-    def _count(self, change: RedisChange) -> None:
-        scene = self.scene
-        pool = change.pool
-        claimed = Counter(
-            move.after.place.queue
-            for move in change.moves
-            if move.was_claimed and move.after is not None
-        )
-        if not claimed or scene.conditions.undisturbed_s(pool) < _RECOVERS_S:
-            return
-        registered = scene.conditions.spec(pool).registrations
-        weights = {
-            name: each.options.priority
-            for name, each in registered.items()
-            if scene.read("EXISTS", scene.keys.jobs(name)) or name in claimed
-        }
-        if any(registered[name].options.max_concurrency for name in weights):
-            return
-        ready = all(
-            scene.now_s() - self._many_since.get(name, math.inf) > _LONG_S
-            and not scene.is_paused(name)
-            for name in weights
-        )
-        if len(weights) < 2 or not ready:  # noqa: PLR2004 - nothing to share
-            return
-        total, count = sum(weights.values()), sum(claimed.values())
-        for name, weight in weights.items():
-            share = weight / total
-            sums = self._sums.setdefault((pool, name), [0.0, 0.0, 0.0])
-            sums[0] += claimed[name] - count * share
-            sums[1] += count * share * (1 - share)
-            sums[2] += count
-            if sums[2] >= _FEWEST and abs(sums[0]) > _DEVIATIONS * math.sqrt(sums[1]):
-                got = (sums[0] + sums[2] * share) / sums[2]
-                self.violated(
-                    f"{pool} claims {got:.0%} of its jobs from {name!r}, its priority says "
-                    f"{share:.0%}"
-                )
-
-    def wiped(self) -> None:
-        """Forget which queues have jobs."""
-        self._many_since.clear()

@@ -14,6 +14,7 @@ from workkit.core.job import Payload
 from workkit.core.options import JobOptions
 from workkit.errors import JobTimeout
 from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.chance import Tally
 from workkit.simulation.checkers.moves import RESTORED, HandlerRun, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.verdicts import PLAIN, Promise, promised
 
@@ -27,6 +28,9 @@ _NEAR_S: Final = 2.0
 _CLOCK_S: Final = 45.0
 #: A job dies at this many recoveries from dead pools.
 _RECOVERIES: Final = 3
+#: The highest jitter of the default backoff, and the variance of one that is even.
+_JITTERS: Final = 29
+_JITTER_VARIANCE: Final = ((_JITTERS + 1) ** 2 - 1) / 12
 
 
 class _Failure(NamedTuple):
@@ -49,7 +53,8 @@ class RetriesKeepTheRules(Checker):
     A failure counts one. A job dies after its last try, or when its pools have died with it too
     often, or at once when no handler exists for it. Where the exception of its handler decides,
     that happens: see `promised`. Where two calls of a job's backoff agree, the retry is due exactly
-    then. A job that skips the dead set is never dead. A job says with what error it has failed.
+    then; the jitter of the default backoff is even over many worlds. A job that skips the dead set
+    is never dead. A job says with what error it has failed.
 
     Args:
         backoff: Job name -> minimum and maximum seconds between a failure and the next try, for
@@ -63,6 +68,7 @@ class RetriesKeepTheRules(Checker):
         self._failed: dict[tuple[str, str], _Failure] = {}
         self._newest: dict[tuple[str, str], int] = {}
         self._recoveries: Counter[str] = Counter()
+        self._jitter = Tally()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record a failed run; its exchange may reach Redis even after a crash."""
@@ -160,6 +166,14 @@ class RetriesKeepTheRules(Checker):
         delay_s = after.score - job.failed_at
         if not least <= delay_s <= most:
             self.violated(f"it waits {delay_s:g} s, not {least:g} to {most:g} s", job.id)
+        has_default = options.backoff is None and job.name not in self._backoff
+        if has_default and promise.in_s is None:
+            jitter = (delay_s - least) / (job.fails + 1)
+            self._jitter = self._jitter.plus(Tally(1, jitter, _JITTERS / 2, _JITTER_VARIANCE))
+
+    def tallies(self) -> dict[str, Tally]:
+        """Return the jitter of the default backoff, as multiples of one more than the failures."""
+        return {"the jitter of the default backoff": self._jitter}
 
     def _bounds(self, after: PlacedJob, job: Payload, failed: _Failure) -> tuple[float, float]:
         if job.name in self._backoff:
@@ -168,7 +182,7 @@ class RetriesKeepTheRules(Checker):
             exact = _exact_s(failed, job, after.raw)
             return (0.0, math.inf) if exact is None else (exact, exact)
         least = job.fails**4 + 15
-        return least, least + 29 * (job.fails + 1)
+        return least, least + _JITTERS * (job.fails + 1)
 
 
 def _exact_s(failed: _Failure, job: Payload, raw: bytes) -> float | None:

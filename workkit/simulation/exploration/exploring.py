@@ -12,6 +12,7 @@ from workkit.core.text import counted
 from workkit.errors import InvalidOption
 from workkit.simulation.checkers import Checker, all_checkers
 from workkit.simulation.exploration.coverage import Coverage, Guide, Seed, read_seed
+from workkit.simulation.exploration.fitting import Fit
 from workkit.simulation.exploration.parallel import play_all
 from workkit.simulation.exploration.playing import (
     DEFAULT_FAULTS,
@@ -198,7 +199,7 @@ def play_guided(
         processes: As for `explore`.
         varies: Whether seeds get more turns; see `Guide`.
     """
-    guide = Guide(seeds, coverage, varies=varies and only is None)
+    guide, fit = Guide(seeds, coverage, varies=varies and only is None), Fit()
     results: dict[Seed, PlayResult] = {}
 
     def rounds() -> Iterator[list[WorldCase]]:
@@ -210,7 +211,7 @@ def play_guided(
 
     for outcome in play_all(settings, rounds(), count=len(seeds), processes=processes):
         results[Seed(outcome.case.seed, outcome.case.variants)] = outcome
-        yield outcome
+        yield fit.judged(outcome)
 
 
 def _chosen_seeds(seeds: Iterable[int | str]) -> list[Seed]:
@@ -327,6 +328,15 @@ def report(failure: Failure, again: str = "") -> str:
     """
     faults = failure.faults
     subject = f"job {failure.job_id}: " if failure.job_id else ""
+    if failure.worlds > 1:
+        return "\n".join(
+            [
+                f'"{failure.rule}" does not hold',
+                f"  {failure.what}",
+                "",
+                "To reproduce it, play the same worlds again.",
+            ]
+        )
     lines = [
         f'seed {failure.case.name}: "{failure.rule}" does not hold',
         f"  {subject}{failure.what}",

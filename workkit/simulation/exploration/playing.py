@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import datetime
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from workkit.simulation.checkers import Checker, Violation, all_checkers
+from workkit.simulation.checkers import Checker, Tally, Violation, all_checkers
 from workkit.simulation.exploration.coverage import Seed, StateWatch
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.simulation import START_S, Simulation
@@ -98,6 +98,7 @@ class Failure:
         job_id: The job concerned, or "".
         plan: All faults of the world.
         timeline: The events around it.
+        worlds: How many worlds break the rule together; 1 if it is broken in this one.
     """
 
     case: WorldCase
@@ -106,6 +107,7 @@ class Failure:
     job_id: str
     plan: tuple[Fault, ...]
     timeline: str
+    worlds: int = 1
 
     @property
     def faults(self) -> list[tuple[int, Fault]]:
@@ -126,6 +128,7 @@ class PlayResult:
         virtual_s: How much virtual time has passed, seconds.
         commands: Pool -> how many of its commands have reached the server.
         states: The abstract states that it has reached; see `StateWatch`.
+        tallies: Rule and name -> what chance has decided; see `Checker.tallies`.
     """
 
     case: WorldCase
@@ -135,6 +138,7 @@ class PlayResult:
     virtual_s: float
     commands: dict[str, int]
     states: frozenset[int] = frozenset()
+    tallies: Mapping[tuple[str, str], Tally] = field(default_factory=dict)
 
 
 def play(
@@ -150,10 +154,10 @@ def play(
     faults: Any = case.plan
     if case.plan is None and settings.faults is not None:
         faults = settings.faults.within_s(settings.trouble_s)
-    watch = StateWatch()
+    watch, checkers = StateWatch(), copy.deepcopy(list(settings.checkers))
     sim = Simulation(
         case.seed, faults=faults, swarm=case.plan is None, only_faults=case.only,
-        checkers=[*copy.deepcopy(settings.checkers), watch], server=settings.server,
+        checkers=[*checkers, watch], server=settings.server,
         start=settings.start, variants=case.variants,
     )  # fmt: skip
     sim.asked_what_ran = True  # `explore` looks at all worlds together
@@ -180,6 +184,11 @@ def play(
         return PlayResult(
             case, failure, len(sim.trace.of(kind="started")), len(sim.trace.of(kind="fault")),
             sim.now, {pool.name: pool.commands for pool in sim.pools}, frozenset(watch.states),
+            {
+                (checker.rule, name): tally
+                for checker in checkers
+                for name, tally in checker.tallies().items()
+            },
         )  # fmt: skip
 
 

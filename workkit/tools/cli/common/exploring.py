@@ -51,11 +51,11 @@ def explore(
                 failure = outcome.failure
                 break
     explored = explored.covering(coverage)
-    if failure is not None:
+    if failure is not None and failure.worlds == 1:
         click.echo(f"seed {failure.case.name} fails; leaving faults out ...", err=True)
         failure = shrink(settings, failure)
     page = ""
-    if failure is not None:
+    if failure is not None and failure.worlds == 1:
         page = _show_failure(loaded, settings, failure, views)
     return _conclude(loaded, explored, failure, page, as_json=views.as_json)
 
@@ -127,6 +127,7 @@ def _conclude(
                 "seed": failure.case.name if failure.case.variants else failure.case.seed,
                 "rule": failure.rule,
                 "what": failure.what,
+                "worlds": failure.worlds,
                 "job_id": failure.job_id,
                 "faults": [{"index": at, **fault.record()} for at, fault in failure.faults],
                 "page": page,
