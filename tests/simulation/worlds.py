@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from tests.support.handlers import nothing
-from workkit import HistoryOptions, Job
+from workkit import HistoryOptions, Job, Tasks
 from workkit.core.entropy import Entropy
 from workkit.simulation import SimulatedPool, Simulation
 
-__all__ = ["competing", "deaf", "deploys", "lasting_cron", "trimmed"]
+__all__ = ["competing", "deaf", "deploys", "lasting_cron", "trimmed", "typed"]
 
 
 def deaf(sim: Simulation) -> None:
@@ -94,6 +94,38 @@ def lasting_cron(sim: Simulation) -> None:
         pool.job("failing", fails_once, max_fails=3, backoff=lambda job: 7)
         pool.periodically_enqueue("@every 20s", "lasting")
         pool.periodically_enqueue("@every 30s", "failing")
+
+
+def typed(sim: Simulation) -> None:
+    """Pools of two versions of typed tasks, which publish their signatures."""
+
+    def resize(sizes: list[int], *, name: str = "") -> None:
+        sim.sleep(len(sizes))
+
+    def resize_either(sizes: list[int] | str) -> None:
+        sim.sleep(len(sizes))
+
+    for number in range(3):
+        tasks = Tasks()
+        if number == 1:
+            tasks.task(resize_either, name="resize")
+        else:
+            tasks.task(resize)
+        pool = sim.pool(concurrency=2, tasks=tasks)
+        if number:
+            sim.at(40 * number, sim.deploy, pool, timeout=2.0, restart_after=70)
+    for n in range(60):
+        sim.at(2.5 * n, sim.enqueuer.enqueue, "resize", {"sizes": list(range(n % 4))})
+    for at_s in (30, 65, 100):
+        sim.at(at_s, _evict_signatures, sim)
+
+
+def _evict_signatures(sim: Simulation) -> None:
+    """Delete what pools have published, as a server without memory does."""
+    for pool in sim.pools:
+        digest = sim.server.read(("HGET", sim.keys.pool(pool.pool_id), "signatures"))
+        if digest is not None:
+            sim.server.execute([("DEL", sim.keys.signatures(digest.decode()))])
 
 
 def trimmed(sim: Simulation) -> None:

@@ -9,7 +9,8 @@ from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from tests.tui.stage import ConsoleStage, shown
-from workkit import InvalidArgs, InvalidName
+from workkit import InvalidArgs, InvalidName, Tasks
+from workkit.store.calls.publish import Signatures
 from workkit_tui.app import Console
 from workkit_tui.screens.args import ArgsArea
 from workkit_tui.screens.enqueuing import EnqueueScreen, template
@@ -118,3 +119,66 @@ def test_a_job_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(error):
         stage.client.actions.new_job(name, text)
+
+
+def send(to: str, sizes: list[int], *, retries: int = 3) -> None: ...
+
+
+def publish(stage: ConsoleStage, **more: str) -> None:
+    """Publish what send_email takes, as a pool does."""
+    signatures = Signatures.of({"send_email": Tasks().task(send).signature})
+    pool_id = stage.pool("web-1", 4242, ["send_email"])
+    stage.redis.hset(stage.keys.signatures(signatures.digest), mapping=dict(signatures.by_name))
+    stage.redis.hset(stage.keys.pool(pool_id), mapping=signatures.named | more)
+
+
+def test_a_typed_task_gives_the_names_of_its_args_and_checks_them(stage: ConsoleStage) -> None:
+    publish(stage)
+
+    async def play(pilot: Pilot[None], app: Console) -> None:
+        await stage.press(pilot, app, "2", "n")
+        app.screen.query_one("#prompt-input").value = "send_email"  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await stage.until(pilot, lambda: isinstance(app.screen, ArgsArea))
+        assert "takes to: str, sizes: list[int], retries: int = ..." in shown(app)
+        area = app.screen.query_one(TextArea)
+        assert json.loads(area.text) == {"to": "", "sizes": []}
+        area.text = '{"to": "a@x", "si'
+        area.move_cursor((0, len(area.text)))
+        await pilot.press("tab", *"[1,", *' "x"], "r', "tab", *"1}")
+        assert area.text == '{"to": "a@x", "sizes": [1, "x"], "retries": 1}'
+        await pilot.press("ctrl+s")
+        await stage.until(pilot, lambda: "args.sizes[1]: expected int, got str" in shown(app))
+        assert "e edits again   i uses them as they are   esc closes" in shown(app)
+        await pilot.press("i")
+        await stage.until(pilot, lambda: "y goes ahead" in shown(app))
+        assert "▲ args.sizes[1]: expected int, got str (you insist)" in shown(app)
+        await pilot.press("e")
+        await stage.until(pilot, lambda: isinstance(app.screen, ArgsArea))
+        await pilot.press("ctrl+s")  # who edits again insists again
+        await stage.until(pilot, lambda: "i uses them as they are" in shown(app))
+        await pilot.press("i")
+        await stage.until(pilot, lambda: "y goes ahead" in shown(app))
+        await pilot.press("y")
+        await stage.until(pilot, lambda: "The job is enqueued" in shown(app))
+        (raw,) = stage.redis.lrange(stage.keys.jobs("send_email"), 0, -1)
+        assert b'"sizes":[1,"x"]' in raw
+
+    stage.drive(play)
+
+
+def test_an_edited_job_of_a_typed_task_is_checked(stage: ConsoleStage) -> None:
+    publish(stage)
+    stage.dead("a" * 24, 60, name="send_email", args={"to": "a@x", "sizes": [1]})
+
+    async def play(pilot: Pilot[None], app: Console) -> None:
+        await stage.press(pilot, app, "6", "c")
+        await stage.until(pilot, lambda: isinstance(app.screen, ArgsArea))
+        app.screen.query_one(TextArea).text = '{"to": 5, "sizes": [1]}'
+        await pilot.press("ctrl+s")
+        await stage.until(pilot, lambda: "args.to: expected str, got int" in shown(app))
+        await pilot.press("i")
+        await stage.until(pilot, lambda: "y goes ahead" in shown(app))
+        assert "▲ args.to: expected str, got int (you insist)" in shown(app)
+
+    stage.drive(play)

@@ -35,6 +35,7 @@ from workkit.engine.process.sources import Sources
 from workkit.engine.process.vitals import Vitals
 from workkit.engine.runners.base import Runner
 from workkit.engine.spec import PoolSpec
+from workkit.store.calls.publish import Signatures
 from workkit.store.keys import Keys
 
 __all__ = ["Engine", "RunnerFactory"]
@@ -86,6 +87,9 @@ class Engine:
         self.identity = Identity(
             job_names=list(spec.registrations), limits=_limits(spec.registrations),
             concurrency=spec.concurrency, entropy=sources.entropy, host=host, pid=pid,
+            signatures=Signatures.of(
+                {name: each.signature for name, each in spec.registrations.items()}
+            ),
         )  # fmt: skip
         self.ledger = Ledger(
             self.clock, keep_records=spec.history is not None, observers=spec.observers

@@ -42,8 +42,7 @@ _SEGMENT_BYTES: Final = 2_000_000
 _DETAILS_SHARE: Final = 0.3
 #: Unused bytes for details add up for this part of the kept time.
 _SAVED_SHARE: Final = 1 / 24
-#: Pages of the journal before they are moved into the file: a copy of the file alone, as people
-#: make it after a crash, lacks only the last seconds.
+#: Pages of the journal before they are moved into the file: a copy of the file alone lacks less.
 _PAGES: Final = 32
 #: The files that this process writes. To open one of them again and close it would drop the locks
 #: that SQLite holds on it: such locks belong to the process.

@@ -55,6 +55,7 @@ _TYPES_OF_KINDS: Final = {
     "lease:": "string",
     "trash:": "hash",
     "trashed:": "list",
+    "signatures:": "hash",
 }
 
 
@@ -181,6 +182,10 @@ class Keys:
         """List of ours: the jobs that a bulk action deleted or revived, as they were."""
         return self._key(f"trashed:{operation_id}")
 
+    def signatures(self, digest: str) -> bytes:
+        """Hash of ours: what typed tasks take, of all pools whose tasks are the same."""
+        return self._key(f"signatures:{digest}")
+
     def is_pool(self, key: bytes) -> bool:
         """Tell whether a key is a pool's heartbeat."""
         return key.startswith(self._key("worker_pools:"))
@@ -193,8 +198,8 @@ class Keys:
 
     def may_expire(self, key: bytes) -> bool:
         """Tell whether a key is of a kind that gets a time to live."""
-        trashed = (self._key("trash:"), self._key("trashed:"))
-        return key.startswith(trashed) or key in self._expiring or self.may_expire_as_string(key)
+        kinds = (self._key("trash:"), self._key("trashed:"), self._key("signatures:"))
+        return key.startswith(kinds) or key in self._expiring or self.may_expire_as_string(key)
 
     def may_expire_as_string(self, key: bytes) -> bool:
         """Tell whether a key is a string or an observation that gets a time to live."""

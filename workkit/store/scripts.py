@@ -93,6 +93,8 @@ PAGE_AFTER: Final = script("page_after")
 PAUSE: Final = script("pause")
 #: Schedules the slots of a cron entry.
 PLAN_SLOTS: Final = script("plan_slots")
+#: Publishes what the typed tasks of a pool take.
+PUBLISH: Final = script("publish")
 #: Returns a dead pool's jobs to their queues.
 REAP: Final = script("reap")
 #: Takes retried jobs back from their queues.

@@ -24,6 +24,7 @@ import msgspec
 from workkit.core.options import near_match, shown
 from workkit.errors import ArgsMismatch, InvalidArgs, InvalidHandler
 from workkit.tasks.models import decode_model, encode_model, is_model
+from workkit.tasks.schemas import published
 from workkit.tasks.signature import Parameter
 
 __all__ = ["Codec"]
@@ -195,6 +196,11 @@ class Codec:
             raise ArgsMismatch(f"args.{name}: {error}") from None
         except RecursionError:
             raise ArgsMismatch(f"args.{name}: {_TOO_DEEP}") from None
+
+    @property
+    def published(self) -> bytes:
+        """The signature as pools publish it; nothing if a type cannot be described."""
+        return published(self._struct, upgrades=self._upgrade is not None)
 
     @property
     def plain(self) -> Any:

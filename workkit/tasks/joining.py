@@ -134,7 +134,8 @@ class Joined:
         for task in new:
             handler = task.handler(self._resources)
             again = task.name in self.known
-            self.pool.register_task(Registration(task.name, handler, task.options), again=again)
+            registration = Registration(task.name, handler, task.options, task.signature)
+            self.pool.register_task(registration, again=again)
             self.known[task.name] = task
         for entry in tasks.cron_entries:
             self._plan(entry)

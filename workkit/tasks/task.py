@@ -215,6 +215,11 @@ class Task(Generic[P, R_co]):
                 f"default: {needs[0]}=..."
             )
 
+    @property
+    def signature(self) -> bytes:
+        """What pools publish of its parameters, see `workkit.core.signatures`."""
+        return self._codec.published
+
     def check_args(self, args: Mapping[str, Any] | None) -> None:
         """Check the args of a job as its handler will.
 

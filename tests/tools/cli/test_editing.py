@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tools.cli.shell import Shell, put, spawn
+from workkit import Tasks
+from workkit.store.calls.publish import Signatures
+from workkit.store.keys import Keys
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -146,8 +149,8 @@ def test_a_job_that_runs_while_it_is_edited_keeps_the_text(
     editor(monkeypatch, tmp_path, """sed -i 's/1/2/' "$1"; touch "$(dirname "$1")/edited" """)
     plan_edit = type(shell.client.actions).plan_edit
 
-    def and_vanish(self: object, *args: object) -> object:
-        plan = plan_edit(self, *args)  # type: ignore[arg-type]
+    def and_vanish(self: object, *args: object, insist: bool) -> object:
+        plan = plan_edit(self, *args, insist=insist)  # type: ignore[arg-type]
         redis_client.delete(f"{shell.namespace}:dead")
         return plan
 
@@ -207,3 +210,45 @@ def test_on_a_terminal_it_asks_and_lets_one_edit_again(
         os.close(theirs)
     assert "Edit it again?" in said
     assert queued(shell) == [{"n": 5}]
+
+
+def published(shell: Shell, redis_client: Redis) -> None:
+    """Publish what import_rows takes, as a pool does."""
+
+    def import_rows(n: int, *, tags: list[str] | None = None) -> None: ...
+
+    signatures = Signatures.of({"import_rows": Tasks().task(import_rows).signature})
+    keys = Keys(shell.namespace)
+    for name, signature in signatures.by_name.items():
+        redis_client.hset(keys.signatures(signatures.digest), name, signature)
+    redis_client.sadd(keys.worker_pools, "p")
+    redis_client.hset(keys.pool("p"), "job_names", "import_rows")
+    redis_client.hset(keys.pool("p"), "signatures", signatures.digest)
+
+
+def test_args_that_do_not_fit_a_typed_task_are_refused_unless_somebody_insists(
+    shell: Shell, redis_client: Redis, dead: str
+) -> None:
+    published(shell, redis_client)
+    args = ("edit", dead, "--args", '{"n": "2", "tags": ["a", 1]}', "--yes")
+    result = shell.run(*args, code=2)
+    assert result.stderr.splitlines()[-1] == (
+        "workkit: args.n: expected int, got str; args.tags[1]: expected str, got int. "
+        "import_rows takes n: int, tags: list[str] | null = ...; --insist uses them"
+    )
+    assert queued(shell) == []
+    result = shell.run(*args, "--insist")
+    assert "warning: args.n: expected int, got str (you insist)" in result.stderr
+    assert queued(shell) == [{"n": "2", "tags": ["a", 1]}]
+
+
+def test_a_text_that_does_not_fit_is_kept(
+    shell: Shell, redis_client: Redis, dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(shell, redis_client)
+    editor(monkeypatch, tmp_path, """sed -i 's/"n": 1/"n": "x"/' "$1" """)
+    result = shell.run("edit", dead, "--yes", code=2)
+    (path,) = kept(tmp_path)
+    assert f"--args-file {path}" in result.stderr
+    shell.run("edit", dead, "--yes", "--insist", "--args-file", str(path))
+    assert queued(shell) == [{"n": "x"}]

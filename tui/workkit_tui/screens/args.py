@@ -6,26 +6,62 @@ there again the next time.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from rich.text import Text
 from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import TextArea
 
 from workkit.admin.actions import Actions
 from workkit.core.editor import EditedText
+from workkit.core.signatures import Signature
 from workkit.core.text import clean
-from workkit.errors import NotEdited, WorkkitError
+from workkit.errors import ArgsMismatch, NotEdited, WorkkitError
 from workkit_tui.keys import Key, bindings
 from workkit_tui.screens.box import BoxScreen
 from workkit_tui.widgets.words import Words
 
-__all__ = ["ArgsArea", "ArgsScreen"]
+__all__ = ["ArgsArea", "ArgsScreen", "NamesArea", "doubtful"]
+
+#: A name that is being typed: behind a brace, a comma or the margin, and an open quote.
+_NAME: Final = re.compile(r'(?:^|[{,])\s*"(?P<typed>[^"\\]*)$')
 
 ArgsStage = Literal["editing", "planning", "showing", "asking", "failed", "applying", "done"]
+
+
+class NamesArea(TextArea):
+    """A text area for JSON in which Tab completes the name that is being typed.
+
+    Args:
+        names: The names.
+        text: The text to begin with.
+    """
+
+    BINDINGS = [Binding("tab", "complete", show=False)]  # noqa: RUF012 - as Textual declares it
+
+    def __init__(self, names: Sequence[str], text: str) -> None:
+        super().__init__(text, id="args-area", tab_behavior="focus", soft_wrap=True)
+        self._names = names
+
+    def action_complete(self) -> None:
+        """Write the rest of a name, and the colon behind it."""
+        row, column = self.cursor_location
+        found = _NAME.search(self.get_text_range((row, 0), (row, column)))
+        if found is None:
+            return
+        typed = found["typed"]
+        fitting = [each for each in self._names if each.startswith(typed)]
+        fitting = [each for each in fitting if f'"{each}":' not in self.text]
+        if fitting:
+            start = (row, column - len(typed))
+            self.replace(f'{fitting[0]}": ', start, self.cursor_location)
+            self.move_cursor((row, start[1] + len(fitting[0]) + 3))
 
 
 class ArgsArea(ModalScreen[str | None]):
@@ -34,6 +70,7 @@ class ArgsArea(ModalScreen[str | None]):
     Args:
         title: The first line.
         text: The text.
+        signature: What the task takes, if that is known; Tab completes the names of its args.
     """
 
     BINDINGS = bindings(  # type: ignore[assignment]
@@ -43,8 +80,9 @@ class ArgsArea(ModalScreen[str | None]):
         )
     )
 
-    def __init__(self, title: str, text: str) -> None:
+    def __init__(self, title: str, text: str, signature: Signature | None = None) -> None:
         super().__init__()
+        self._signature = signature
         self._title = title
         self._text = text
 
@@ -52,7 +90,9 @@ class ArgsArea(ModalScreen[str | None]):
         """Build the area."""
         with Vertical(classes="box"):
             yield Words("", id="box-title", classes="title")
-            area = TextArea(self._text, id="args-area", tab_behavior="focus", soft_wrap=True)
+            yield Words("", id="args-takes")
+            names = self._signature.names if self._signature else []
+            area = NamesArea(names, self._text)
             area.styles.height = 16
             yield area
             yield Words("", id="box-keys", classes="keys")
@@ -60,7 +100,13 @@ class ArgsArea(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """Write the lines around the area."""
         self.query_one("#box-title", Words).update(Text(clean(self._title)))
-        self.query_one("#box-keys", Words).update(Text("^s uses the text   esc gives up"))
+        takes = self.query_one("#args-takes", Words)
+        takes.display = self._signature is not None
+        tab = ""
+        if self._signature is not None:
+            takes.update(Text(f"takes {clean(self._signature.takes)}"))
+            tab = "tab completes a name   "
+        self.query_one("#box-keys", Words).update(Text(f"{tab}^s uses the text   esc gives up"))
         self.query_one(TextArea).focus()
 
     def action_use(self) -> None:
@@ -88,6 +134,7 @@ class ArgsScreen(BoxScreen):
             Key(("y", "enter"), "go", "", "Go ahead, or close"),
             Key(("e",), "again", "", "Edit it again"),
             Key(("u",), "undo", "", "Undo"),
+            Key(("i",), "insist", "", "Use args that do not fit the signature"),
         )
     )
     #: What args were for → a text that was not used yet.
@@ -97,6 +144,9 @@ class ArgsScreen(BoxScreen):
         super().__init__()
         self.stage: ArgsStage = "editing"
         self.plan: Any = None
+        self.insist = False
+        self.signature: Signature | None = None
+        self._refused = False
         self._title = title
         self._about = about
         self._original = text
@@ -141,17 +191,19 @@ class ArgsScreen(BoxScreen):
 
     def _edit(self) -> None:
         self.stage = "editing"
+        self.insist = False
         if not self._editable:
             self._used(self._text)
             return
+        area = ArgsArea(self._title, self._text, self.signature)
         if self.app.is_web or self.app.is_headless:
-            self.app.push_screen(ArgsArea(self._title, self._text), self._used)
+            self.app.push_screen(area, self._used)
             return
         try:
             with self.app.suspend():
                 edited = self._in_editor()
         except SuspendNotSupported:
-            self.app.push_screen(ArgsArea(self._title, self._text), self._used)
+            self.app.push_screen(area, self._used)
         except (NotEdited, OSError) as error:
             self._fail(str(error))
         else:
@@ -179,6 +231,9 @@ class ArgsScreen(BoxScreen):
             self.dismiss(result=False)
             return
         self._keep(text)
+        self._replan()
+
+    def _replan(self) -> None:
         self.stage = "planning"
         self.say(self._title, "", "", busy=True)
         self.work(self._make_plan)
@@ -188,10 +243,16 @@ class ArgsScreen(BoxScreen):
     def _make_plan(self) -> None:
         try:
             plan = self.make_plan(_encoded(self._text))
+        except ArgsMismatch as error:
+            self.later(self._mismatched, str(error))
         except WorkkitError as error:
             self.later(self._fail, str(error))
         else:
             self.later(self._planned, plan)
+
+    def _mismatched(self, reason: str) -> None:
+        self._fail(reason, insist="i uses them as they are   ")
+        self._refused = True
 
     def _planned(self, plan: Any) -> None:
         self.plan, self.stage = plan, "showing"
@@ -208,10 +269,11 @@ class ArgsScreen(BoxScreen):
         keys = f"{yes}e edits again   esc cancels"
         self.say(f"{self._title}?", self.describe(self.plan), keys)
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, insist: str = "") -> None:
         self.stage = "failed"
+        self._refused = False
         kept = "Your text is kept.\n" if self._text != self._original else ""
-        keys = "e edits again   esc closes" if self._editable else "esc closes"
+        keys = f"e edits again   {insist}esc closes" if self._editable else "esc closes"
         self.say("Nothing was changed", f"{clean(reason)}\n{kept}", keys)
 
     # Applying.
@@ -245,6 +307,12 @@ class ArgsScreen(BoxScreen):
         if self._editable and self.stage in {"asking", "showing", "failed"}:
             self._edit()
 
+    def action_insist(self) -> None:
+        """Use args that do not fit the signature."""
+        if self.stage == "failed" and self._refused:
+            self.insist = True
+            self._replan()
+
     def action_undo(self) -> None:
         """Undo what was done, if that is possible."""
 
@@ -252,6 +320,14 @@ class ArgsScreen(BoxScreen):
         """Give up, or close."""
         if self.stage != "applying":
             self.dismiss(result=self.stage == "done")
+
+
+def doubtful(doubts: Sequence[str], style: str) -> Text:
+    """Return the doubts of a plan, a line each."""
+    text = Text()
+    for each in doubts:
+        text.append(f"\n▲ {clean(each)}", style)
+    return text
 
 
 def _encoded(text: str) -> str | bytes:

@@ -13,7 +13,7 @@ from workkit.admin.steps.walk import WaitingJob
 from workkit.core import job as wire
 from workkit.core.records import Place
 from workkit.core.text import clean, clip
-from workkit_tui.screens.args import ArgsScreen
+from workkit_tui.screens.args import ArgsScreen, doubtful
 from workkit_tui.screens.undoing import UndoingScreen
 from workkit_tui.themes import color
 
@@ -43,7 +43,7 @@ class EditScreen(ArgsScreen):
 
     def make_plan(self, text: str | bytes) -> Edit:
         """Read the new args."""
-        return self.actions.plan_edit(self._place, self._record, text)
+        return self.actions.plan_edit(self._place, self._record, text, insist=self.insist)
 
     def describe(self, plan: Any) -> Text:
         """Show what is different, without secrets."""
@@ -60,6 +60,7 @@ class EditScreen(ArgsScreen):
         text.append(f"\nchanges {clean(paths) or 'how the args are written'}")
         for effect in plan.effects:
             text.append(f"\n▲ it {clean(effect)}", color(self.app, "warning"))
+        text.append_text(doubtful(plan.doubts, color(self.app, "warning")))
         return text.append("\nIt can be undone for a day, unless the job has started.", quiet)
 
     def carry_out(self, plan: Any) -> str:

@@ -10,14 +10,16 @@ from typing import Any, Final
 from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
+from workkit.admin.actions import Actions, NewJob
 from workkit.admin.query import Query
 from workkit.admin.reader import Reader
 from workkit.core.job import Job
 from workkit.core.records import Kind, Place, QueuedJob
+from workkit.core.signatures import Signature
 from workkit.core.text import clean
 from workkit.errors import WorkkitError
 from workkit_tui.model.words import json_text
-from workkit_tui.screens.args import ArgsScreen
+from workkit_tui.screens.args import ArgsScreen, doubtful
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
 from workkit_tui.themes import color
@@ -56,18 +58,31 @@ def ask_for_job(screen: ConsoleScreen, name: str = "") -> None:
 def _read(screen: ConsoleScreen, name: str) -> None:
     """Read the args of other jobs, on a thread, and open the box."""
     console = screen.console
-    text = template(console.reader, name)
+    signature = _signature(console.actions, name)
+    text = template(console.reader, name, signature)
     if console.is_running:
-        console.call_from_thread(screen.app.push_screen, EnqueueScreen(name, text))
+        console.call_from_thread(screen.app.push_screen, EnqueueScreen(name, text, signature))
 
 
-def template(reader: Reader, name: str) -> str:
-    """Return args to begin with: the names that another job of this name has, without its values.
+def _signature(actions: Actions | None, name: str) -> Signature | None:
+    try:
+        return actions.signature(name) if actions is not None else None
+    except WorkkitError:
+        return None  # the banner shows the trouble; the name is checked when the job is made
+
+
+def template(reader: Reader, name: str, signature: Signature | None = None) -> str:
+    """Return args to begin with: their names, without values.
+
+    They are those that a typed task needs, or else those that another job of this name has.
 
     Args:
         reader: Reads the jobs.
         name: The name of the job.
+        signature: What the task takes, if pools publish it.
     """
+    if signature is not None:
+        return f"{json.dumps(signature.template(), indent=2, ensure_ascii=False)}\n"
     try:
         queued = reader.jobs(Place("queued", name), 0, 1, reverse=True).jobs
         others = (reader.jobs(Place(kind), 0, _LOOKED_AT, reverse=True).jobs for kind in _SETS)
@@ -96,32 +111,38 @@ class EnqueueScreen(ArgsScreen):
     Args:
         name: The name of the job.
         text: The args to begin with.
+        signature: What the task takes, if pools publish it.
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, signature: Signature | None = None) -> None:
         super().__init__(f"Enqueue {name}", f"new-{name}", text)
+        self.signature = signature
         self._called = name
         self._job: Job | None = None
 
-    def make_plan(self, text: str | bytes) -> Job:
+    def make_plan(self, text: str | bytes) -> NewJob:
         """Make the job."""
-        return self.actions.new_job(self._called, text)
+        return self.actions.new_job(self._called, text, insist=self.insist)
 
     def describe(self, plan: Any) -> Text:
         """Show the args, and whether anybody takes the job."""
-        shown = "no args" if plan.args is None else json_text(self.console.masks.hide(plan.args))
+        args = plan.job.args
+        shown = "no args" if args is None else json_text(self.console.masks.hide(args))
         text = JSONHighlighter()(shown)
-        view = self.console.view
+        view, warning = self.console.view, color(self.app, "warning")
+        if self.signature is not None:
+            quiet = color(self.app, "secondary")
+            text.append(f"\nit takes {clean(self.signature.takes)}", quiet)
+        text.append_text(doubtful(plan.doubts, warning))
         if view is not None and not view.takers.get(self._called):
-            warning = color(self.app, "warning")
             text.append(f"\n▲ no live worker takes jobs called {clean(self._called)}", warning)
         return text
 
     def carry_out(self, plan: Any) -> str:
         """Enqueue the job; return its id."""
-        self.actions.enqueue(plan, by=self.console.settings.by)
-        self._job = plan
-        return str(plan.id)
+        self.actions.enqueue(plan.job, by=self.console.settings.by)
+        self._job = plan.job
+        return str(plan.job.id)
 
     def applied(self, result: str) -> None:
         """Offer to delete the job again."""

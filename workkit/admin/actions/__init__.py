@@ -8,7 +8,7 @@ Until the trash expires, any process can bring them back with `undo`.
 from __future__ import annotations
 
 from workkit.admin.actions.actions import Actions, AsyncActions
-from workkit.admin.actions.editing import Edit
+from workkit.admin.actions.editing import Edit, NewJob
 from workkit.admin.actions.logic import ActionLogic
 from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress, Fate, Operation, Undone
 from workkit.admin.actions.plan import Plan, Verb
@@ -22,6 +22,7 @@ __all__ = [
     "BulkProgress",
     "Edit",
     "Fate",
+    "NewJob",
     "Operation",
     "Plan",
     "Throttle",

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from workkit.admin.actions.applying import Pause
-from workkit.admin.actions.editing import Edit
+from workkit.admin.actions.editing import Edit, NewJob
 from workkit.admin.actions.logic import ActionLogic, Told
 from workkit.admin.actions.outcomes import (
     BulkOutcome,
@@ -27,6 +27,7 @@ from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.job import Job
 from workkit.core.records import Place
+from workkit.core.signatures import Signature
 from workkit.store.carry import StepCarrier
 from workkit.store.round_trip import Step
 from workkit.store.walking import Item, Walk, advance
@@ -162,7 +163,9 @@ class Actions:
         walk = self.logic.apply(plan, by=by, throttle=throttle, each=each, stop=stop)
         return self._carry_out(walk, report, stop)
 
-    def plan_edit(self, place: Place, record: WaitingJob, text: str | bytes) -> Edit:
+    def plan_edit(
+        self, place: Place, record: WaitingJob, text: str | bytes, *, insist: bool = False
+    ) -> Edit:
         """Read new args for a job, and say what using them does. Nothing is changed yet.
 
         A dead job will run again, as if it had never failed. A job in a queue, in the scheduled or
@@ -172,13 +175,16 @@ class Actions:
             place: Where the job is.
             record: The job.
             text: The new args: a JSON object, or null for none.
+            insist: Whether to use args that do not fit the typed task of living pools.
 
         Raises:
+            ArgsMismatch: The args do not fit what all living pools of this job take; the message
+                begins with the path of the value. If pools differ, `Edit.doubts` tells it.
             InvalidArgs: The text is not such an object, or the job would be too large.
             NotEdited: The args are as they were, the payload is malformed, or another job holds the
                 unique key of the new args.
         """
-        edit: Edit = self._carry(self.logic.edits.plan(place, record, text))
+        edit: Edit = self._carry(self.logic.edits.plan(place, record, text, insist=insist))
         return edit
 
     def apply_edit(self, edit: Edit, *, by: str = "") -> str:
@@ -198,18 +204,36 @@ class Actions:
         operation_id: str = self._carry(self.logic.edits.apply(edit, by))
         return operation_id
 
-    def new_job(self, name: str, text: str | bytes) -> Job:
+    def signature(self, name: str) -> Signature | None:
+        """Return what a typed task takes, as the living pool that started last publishes it.
+
+        Args:
+            name: The job's name.
+
+        Returns:
+            The signature; None if no living pool publishes one.
+
+        Raises:
+            InvalidName: The name is not valid.
+        """
+        signature: Signature | None = self._carry(self.logic.edits.signature(name))
+        return signature
+
+    def new_job(self, name: str, text: str | bytes, *, insist: bool = False) -> NewJob:
         """Make a job of args that a person has typed. Nothing is sent yet.
 
         Args:
             name: Its name.
             text: Its args: a JSON object, or null for none.
+            insist: As for `plan_edit`.
 
         Raises:
             InvalidName: The name is not valid.
+            ArgsMismatch: As for `plan_edit`.
             InvalidArgs: The text is not such an object, or the job would be too large.
         """
-        return self.logic.edits.new_job(name, text)
+        made: NewJob = self._carry(self.logic.edits.new_job(name, text, insist=insist))
+        return made
 
     def enqueue(self, job: Job, *, by: str = "") -> None:
         """Enqueue a job of `new_job`, and record that as an act.
@@ -322,9 +346,11 @@ class AsyncActions:
         walk = self.logic.apply(plan, by=by, throttle=throttle, each=each, stop=stop)
         return await self._carry_out(walk, report, stop)
 
-    async def plan_edit(self, place: Place, record: WaitingJob, text: str | bytes) -> Edit:
+    async def plan_edit(
+        self, place: Place, record: WaitingJob, text: str | bytes, *, insist: bool = False
+    ) -> Edit:
         """Read new args for a job; see `Actions.plan_edit`."""
-        edit: Edit = await self._carry(self.logic.edits.plan(place, record, text))
+        edit: Edit = await self._carry(self.logic.edits.plan(place, record, text, insist=insist))
         return edit
 
     async def apply_edit(self, edit: Edit, *, by: str = "") -> str:
@@ -332,9 +358,15 @@ class AsyncActions:
         operation_id: str = await self._carry(self.logic.edits.apply(edit, by))
         return operation_id
 
-    async def new_job(self, name: str, text: str | bytes) -> Job:
+    async def signature(self, name: str) -> Signature | None:
+        """Return what a typed task takes; see `Actions.signature`."""
+        signature: Signature | None = await self._carry(self.logic.edits.signature(name))
+        return signature
+
+    async def new_job(self, name: str, text: str | bytes, *, insist: bool = False) -> NewJob:
         """Make a job of args that a person has typed; see `Actions.new_job`."""
-        return self.logic.edits.new_job(name, text)
+        made: NewJob = await self._carry(self.logic.edits.new_job(name, text, insist=insist))
+        return made
 
     async def enqueue(self, job: Job, *, by: str = "") -> None:
         """Enqueue a job of `new_job`; see `Actions.enqueue`."""

@@ -19,6 +19,7 @@ from workkit.admin.acts.recording import ActsLog, Began
 from workkit.admin.steps.job_state import unique_key_of
 from workkit.admin.steps.reads import epoch
 from workkit.admin.steps.repair import removal, revival
+from workkit.admin.steps.signatures import published
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core import gojson
 from workkit.core import job as wire
@@ -28,8 +29,9 @@ from workkit.core.job import Job
 from workkit.core.lifetimes import TRASH_KEPT_S, UNIQUE_LIVES_S
 from workkit.core.options import MAX_JOB_BYTES
 from workkit.core.records import Place
+from workkit.core.signatures import Signature
 from workkit.core.undecodable import restore_undecodable
-from workkit.errors import InvalidArgs, NotEdited, ServerRefused
+from workkit.errors import ArgsMismatch, InvalidArgs, NotEdited, ServerRefused
 from workkit.store.calls import enqueue, pages, restore
 from workkit.store.calls.remove import Trash
 from workkit.store.calls.restore import Entry
@@ -37,7 +39,7 @@ from workkit.store.calls.swap import KeyMove, Spot, Swap, has_begun, swap
 from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
 
-__all__ = ["Edit", "EditLogic", "Holders"]
+__all__ = ["Edit", "EditLogic", "Holders", "NewJob"]
 
 #: Why a swap was not done, by the reply of its script.
 _WHY: Final = {
@@ -70,6 +72,7 @@ class Edit:
         effects: What the edit does, as sentences without a full stop.
         made_at: When it was made, epoch seconds.
         swap: What is sent.
+        doubts: Why the new args may not fit the task, as sentences without a full stop.
     """
 
     place: Place
@@ -78,10 +81,23 @@ class Edit:
     effects: Sequence[str]
     made_at: int
     swap: Swap
+    doubts: Sequence[str] = ()
 
     def lines(self) -> list[str]:
         """Return the difference of the args as lines that begin with "-", "+", " " or "@"."""
         return difference(wire.args_json(self.record.job.raw), wire.args_json(self.job.raw))
+
+
+class NewJob(NamedTuple):
+    """A job that was made and not sent yet.
+
+    Attributes:
+        job: The job.
+        doubts: Why its args may not fit the task, as sentences without a full stop.
+    """
+
+    job: Job
+    doubts: Sequence[str] = ()
 
 
 class EditLogic:
@@ -102,21 +118,42 @@ class EditLogic:
 
     # Planning.
 
-    def plan(self, place: Place, record: WaitingJob, text: str | bytes) -> Step[Edit]:
+    def plan(
+        self, place: Place, record: WaitingJob, text: str | bytes, *, insist: bool
+    ) -> Step[Edit]:
         """Read new args for a job, and say what using them does; see `Actions.plan_edit`."""
         job, now_s = record.job, self._clock.read().epoch_s
         if job.undecodable or restore_undecodable(job) is not None:
             raise NotEdited(f"{_the(job)} has a malformed payload, which cannot be edited")
-        _, args_json = read_args(text)
+        args, args_json = read_args(text)
         if args_json == msgspec.json.format(wire.args_json(job.raw) or b"null", indent=-1):
             raise NotEdited(f"the args of {_the(job)} are as they were; nothing is to do")
         edited = self._edited(job, args_json)
         if len(edited.raw) > MAX_JOB_BYTES:
             raise InvalidArgs(_too_large(_the(job), len(edited.raw)))
+        doubts = yield from self._doubts(job.name, args, insist=insist)
         holders = yield from self._holders(job, edited)
         made = self._run_again if place.kind == "dead" else self._in_place
         new, effects, wanted = made(place, record, edited, holders, now_s)
-        return Edit(place, record, new, effects, now_s, wanted)
+        return Edit(place, record, new, effects, now_s, wanted, doubts)
+
+    def _doubts(
+        self, name: str, args: Mapping[str, Any] | None, *, insist: bool
+    ) -> Step[list[str]]:
+        """Check args against the signature that pools publish; return what is only doubtful.
+
+        Raises:
+            ArgsMismatch: They do not fit, and nobody insists.
+        """
+        found = yield from published(self._keys, name)
+        complaints = found.complaints(args)
+        if not complaints:
+            return []
+        if insist or found.doubt:
+            why = found.doubt or "you insist"
+            return [f"{each} ({why})" for each in complaints]
+        assert found.signature is not None  # noqa: S101 - it has complained
+        raise ArgsMismatch(f"{'; '.join(complaints)}. {name} takes {found.signature.takes}")
 
     def _edited(self, job: Job, args_json: bytes) -> Job:
         """Return a job with other args. A unique key of its args changes with them."""
@@ -238,17 +275,22 @@ class EditLogic:
 
     # New jobs.
 
-    def new_job(self, name: str, text: str | bytes) -> Job:
+    def signature(self, name: str) -> Step[Signature | None]:
+        """Read what a task takes; see `Actions.signature`."""
+        return (yield from published(self._keys, name)).signature
+
+    def new_job(self, name: str, text: str | bytes, *, insist: bool) -> Step[NewJob]:
         """Make a job of typed args; see `Actions.new_job`."""
         check_name(name)
-        _, args_json = read_args(text)
+        args, args_json = read_args(text)
         now = self._clock.read()
         raw = wire.encode(
             name, self._entropy.identifier(), now.epoch_s, args_json, enqueued_ms=now.epoch_ms
         )
         if len(raw) > MAX_JOB_BYTES:
             raise InvalidArgs(_too_large(f"a job {name!r}", len(raw)))
-        return wire.decode(raw)
+        doubts = yield from self._doubts(name, args, insist=insist)
+        return NewJob(wire.decode(raw), doubts)
 
     def enqueue(self, job: Job, by: str) -> Step[None]:
         """Enqueue a new job; see `Actions.enqueue`."""

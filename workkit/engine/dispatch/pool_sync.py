@@ -11,7 +11,7 @@ from workkit.core.clock import Instant
 from workkit.core.history import Record
 from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.handling.execution import Fate, quick_fate
-from workkit.store.calls import beat, resync
+from workkit.store.calls import beat, publish, resync
 from workkit.store.round_trip import Step
 
 __all__ = ["PoolSync"]
@@ -128,6 +128,8 @@ class PoolSync:
         self.fence, self._in_step, self._resynced_at = 0, True, now.monotonic_s
         self.registered, self.reaped = True, False
         self._board.mark_candidates(self._board.names)
+        if identity.signatures:  # if this fails, the next heartbeat does it
+            yield from publish.publish(self._keys, identity.signatures)
 
     def _adopt(self) -> Step[None]:
         """Move the jobs that are still under former ids; other pools have taken the rest.

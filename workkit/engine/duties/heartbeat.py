@@ -16,7 +16,7 @@ from workkit.engine.duties.callbacks import Callbacks
 from workkit.engine.process.identity import Identity
 from workkit.engine.process.vitals import STILL_S, Pulse, Vigil
 from workkit.errors import ServerError
-from workkit.store.calls import beat
+from workkit.store.calls import beat, publish
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -61,13 +61,17 @@ class Heartbeat:
             pool_id = identity.pool_id
             fields = identity.pulse(now.epoch_s, self._callbacks.totals())
             try:
-                alive = yield from beat.beat(self._keys, pool_id, fields, identity.limits)
+                reply = yield from beat.beat(
+                    self._keys, pool_id, fields, identity.limits, identity.signatures
+                )
             except ServerError:
                 self.is_heard = False
                 raise
             self.is_heard, self.heard_s = True, now.monotonic_s
-            if not alive and pool_id == identity.pool_id:
+            if not reply.alive and pool_id == identity.pool_id:
                 self._callbacks.expelled()
+            if reply.unpublished:
+                yield from publish.publish(self._keys, identity.signatures)
         return BEAT_S
 
     def _check_dispatcher(self, now: Instant) -> bool:

@@ -86,11 +86,19 @@ class Middleware:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A job name with its handler and options."""
+    """A job name with its handler and options.
+
+    Attributes:
+        name: The job's name.
+        handler: Runs it.
+        options: How it is processed.
+        signature: What its args must be, as pools publish it; nothing if that is not known.
+    """
 
     name: str
     handler: Handler
     options: JobOptions
+    signature: bytes = b""
 
 
 def read_handler(function: object, name: str, *, has_context: bool) -> Handler:

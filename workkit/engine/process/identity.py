@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from workkit._version import __version__
 from workkit.core.entropy import Entropy
+from workkit.store.calls.publish import NO_SIGNATURES, Signatures
 
 __all__ = ["Identity"]
 
@@ -21,6 +22,7 @@ class Identity:
         worker_ids: One per worker, sorted.
         host: The machine's name.
         started_at: When the pool started, epoch seconds; 0 before.
+        signatures: What the args of its typed tasks must be.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Identity:
         entropy: Entropy,
         host: str | None = None,
         pid: int | None = None,
+        signatures: Signatures = NO_SIGNATURES,
     ) -> None:
         self._entropy = entropy
         self._job_names = ",".join(sorted(job_names))
@@ -42,6 +45,7 @@ class Identity:
         self.host = host if host is not None else socket.gethostname()
         self._pid = pid if pid is not None else os.getpid()
         self.started_at = 0
+        self.signatures = signatures
         self.pool_id = entropy.identifier()
 
     def renew(self) -> str:
@@ -78,5 +82,6 @@ class Identity:
             "pid": self._pid,
             "workkit": __version__,
             "limits": json.dumps(self.limits, sort_keys=True),
+            **self.signatures.named,
             **self.pulse(now_s, totals),
         }

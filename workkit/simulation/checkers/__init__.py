@@ -35,6 +35,7 @@ from workkit.simulation.checkers.pools import (
     RecoveriesGrow,
     StopsEndInTime,
 )
+from workkit.simulation.checkers.publishing import SignaturesAreTrue
 from workkit.simulation.checkers.running import (
     ClaimsAreTakenUp,
     LimitsHold,
@@ -90,6 +91,7 @@ __all__ = [
     "Scene",
     "SentIsWritten",
     "SharesFollowPriorities",
+    "SignaturesAreTrue",
     "SlotsRun",
     "StartsFollowClaims",
     "StopsEndInTime",
@@ -140,4 +142,5 @@ def all_checkers() -> list[Checker]:
         JobsChangeAsTheyMay(),
         HooksAreCalled(),
         ObservationsAreTrue(),
+        SignaturesAreTrue(),
     ]

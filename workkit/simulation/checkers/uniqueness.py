@@ -22,7 +22,7 @@ __all__ = ["MarksHaveAnEnd", "UniqueKeysHold"]
 
 _DAY_S: Final = 86_400
 #: Scripts that set marks.
-_MARKING: Final = frozenset({"begin", "move", "plan_slots", "reap"})
+_MARKING: Final = frozenset({"begin", "move", "plan_slots", "publish", "reap"})
 #: The tolerance for the clocks of two hosts and for rounding, seconds.
 _NEAR_S: Final = 3
 
@@ -135,7 +135,10 @@ class UniqueKeysHold(Checker):
 
 
 class MarksHaveAnEnd(Checker):
-    """Every mark that the engine sets for a time has an end: of slots, starts and recoveries."""
+    """Every mark that the engine sets for a time has an end: of slots, starts and recoveries.
+
+    So do signatures.
+    """
 
     rule = "marks have an end"
 

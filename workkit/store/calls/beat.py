@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from workkit.core.lifetimes import SIGNATURES_KEPT_S
 from workkit.store import scripts
+from workkit.store.calls.publish import NO_SIGNATURES, Signatures
 from workkit.store.keys import Keys
 from workkit.store.replies import text, texts
 from workkit.store.round_trip import RoundTrip, call
 
 __all__ = [
     "Beat",
+    "BeatReply",
     "beat",
     "heartbeats",
     "known_jobs",
@@ -48,10 +51,31 @@ def register(
     return RoundTrip.one(command, lambda _: None)
 
 
-def beat(keys: Keys, pool_id: str, fields: Fields, limits: Mapping[str, int]) -> RoundTrip[bool]:
-    """Write the pool's heartbeat and limits; gives False if the heartbeat is gone."""
+class BeatReply(NamedTuple):
+    """The reply to a heartbeat.
+
+    Attributes:
+        alive: Whether the pool is still registered; if not, nothing was written.
+        unpublished: Whether its signatures are gone.
+    """
+
+    alive: bool
+    unpublished: bool
+
+
+def beat(
+    keys: Keys,
+    pool_id: str,
+    fields: Fields,
+    limits: Mapping[str, int],
+    signatures: Signatures = NO_SIGNATURES,
+) -> RoundTrip[BeatReply]:
+    """Write the pool's heartbeat and limits, and keep its signatures from expiring."""
     key_list, args = _beat_arguments(keys, pool_id, fields, limits)
-    return RoundTrip.one(call(scripts.BEAT, key_list[1:], args[1:]), bool)
+    if signatures:
+        key_list.append(keys.signatures(signatures.digest))
+    command = call(scripts.BEAT, key_list[1:], [SIGNATURES_KEPT_S, *args[1:]])
+    return RoundTrip.one(command, lambda reply: BeatReply(reply > 0, reply == 2))  # noqa: PLR2004 - see there
 
 
 def leave(keys: Keys, pool_id: str, queues: Sequence[str]) -> RoundTrip[int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import IO, TYPE_CHECKING, Final
 
 import click
 
 from workkit.core.text import clean
-from workkit.errors import InvalidArgs, WorkkitError
+from workkit.errors import ArgsMismatch, InvalidArgs, WorkkitError
 from workkit.tools.cli.commands.by_id import Finding, found_anywhere, found_in, offer_undo
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
@@ -50,6 +51,9 @@ _COLORS: Final = {"-": "red", "+": "green", "@": "cyan"}
     metavar="FILE",
     help='Read the new args from a file, or "-" for standard input.',
 )
+@click.option(
+    "--insist", is_flag=True, help="Use args that do not fit the signature of the typed task."
+)
 @click.option("--dry-run", is_flag=True, help="Show the difference and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @server_options
@@ -62,6 +66,7 @@ def edit(
     queue: str | None,
     args_text: str | None,
     args_file: IO[bytes] | None,
+    insist: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -73,6 +78,8 @@ def edit(
     stays in its place. `workkit undo` brings back the job as it was, for a day, unless it has
     begun. If the new text cannot be used, it is kept in a file. The exit code is 1 if the job was
     not edited.
+
+    Args of a typed task are checked against its signature, if a running pool has published it.
     """
     if place is not None and queue is not None:
         raise click.UsageError("give either --from or --queue")
@@ -88,11 +95,23 @@ def edit(
         given: str | bytes | None = args_text
         if args_file is not None:
             given = args_file.read()
-        if given is not None:
-            plan = client.actions.plan_edit(finding.place, finding.record, given)
-            _finish(client, plan, dry_run=dry_run, yes=yes, as_json=as_json)
-        else:
-            _edit_in_editor(client, finding, dry_run=dry_run, yes=yes, as_json=as_json)
+        with _hinting():
+            if given is not None:
+                plan = client.actions.plan_edit(finding.place, finding.record, given, insist=insist)
+                _finish(client, plan, dry_run=dry_run, yes=yes, as_json=as_json)
+            else:
+                _edit_in_editor(
+                    client, finding, insist=insist, dry_run=dry_run, yes=yes, as_json=as_json
+                )
+
+
+@contextmanager
+def _hinting() -> Iterator[None]:
+    """Name the option that uses args which do not fit."""
+    try:
+        yield
+    except ArgsMismatch as error:
+        raise ArgsMismatch(f"{error}; --insist uses them") from None
 
 
 def _find(client: Client, job_id: str, place: Kind | None, queue: str | None) -> Finding:
@@ -105,7 +124,7 @@ def _find(client: Client, job_id: str, place: Kind | None, queue: str | None) ->
 
 
 def _edit_in_editor(
-    client: Client, finding: Finding, *, dry_run: bool, yes: bool, as_json: bool
+    client: Client, finding: Finding, *, insist: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     """Let the user edit until the text can be used. If it is not used, it is kept."""
     from workkit.admin.actions.new_args import args_text
@@ -123,7 +142,9 @@ def _edit_in_editor(
     try:
         while True:
             try:
-                plan = client.actions.plan_edit(finding.place, finding.record, text.edit())
+                plan = client.actions.plan_edit(
+                    finding.place, finding.record, text.edit(), insist=insist
+                )
                 break
             except InvalidArgs as error:
                 if not sys.stdin.isatty():
@@ -181,6 +202,8 @@ def _show(plan: Edit) -> None:
         click.echo(click.style(clean(line), fg=color) if color else clean(line), err=True)
     for effect in plan.effects:
         note(f"it {effect}")
+    for doubt in plan.doubts:
+        note(f"warning: {doubt}")
 
 
 def _print_json(plan: Edit, operation_id: str) -> None:
@@ -190,6 +213,7 @@ def _print_json(plan: Edit, operation_id: str) -> None:
         "queue": plan.job.name,
         "difference": plan.lines(),
         "effects": list(plan.effects),
+        "doubts": list(plan.doubts),
         "operation_id": operation_id,
     }
     click.echo(json_bytes(fields))
