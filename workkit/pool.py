@@ -40,8 +40,9 @@ M = TypeVar("M", bound=AnyMiddleware)
 H = TypeVar("H", bound=Callable[[], object])
 L = TypeVar("L", bound=Callable[[], AsyncIterator[Any]] | Callable[[], Iterator[Any]])
 
-#: Polling intervals if the server does not announce changes, milliseconds; as in the original.
-SLEEP_BACKOFFS_MS: Final = (0, 10, 100, 1_000, 5_000)
+#: Polling intervals if the server does not announce changes, milliseconds. The original goes on to
+#: 5 s, but there each worker polls for itself; here one dispatcher polls for all.
+SLEEP_BACKOFFS_MS: Final = (0, 10, 100, 1_000)
 
 
 class WorkerPool(PoolLife):

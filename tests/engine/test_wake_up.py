@@ -379,3 +379,12 @@ def test_where_the_server_does_not_announce_changes_a_pool_looks_by_itself(
         for count in range(1, 6):
             enqueuer.enqueue("chain")
             ran.wait_for(count)
+
+
+def test_an_idle_pool_that_polls_waits_at_most_a_second(make_pool: MakePool) -> None:
+    pool = make_pool(concurrency=1)
+    pool.job("work", lambda _: None)
+    with pool:
+        driver: Any = pool._driver
+        waits_s = [driver._serving._poll(60.0).for_s for _ in range(9)]
+    assert max(waits_s) == waits_s[-1] == 1.0
