@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import App, SystemCommand
 from textual.color import Color
-from textual.command import Hit, Hits, Provider
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
@@ -21,7 +20,9 @@ from workkit.errors import InvalidOption, ServerError, WorkkitError
 from workkit_tui.exporting import Exporter
 from workkit_tui.feed import Feed, View
 from workkit_tui.jumps import Jumps
+from workkit_tui.model.job_page import JobPage
 from workkit_tui.notifying import NotifyingApp
+from workkit_tui.palette import KeyCommands
 from workkit_tui.past import Past
 from workkit_tui.places import Places
 from workkit_tui.screens.base import ConsoleScreen
@@ -35,25 +36,11 @@ if TYPE_CHECKING:
     from workkit.admin.actions import Actions
     from workkit.recording import Recording
 
-__all__ = ["Console", "KeyCommands"]
+__all__ = ["Console"]
 
 _TICK_S: Final = 0.2
 _FASTEST_S: Final = 0.2
 _SLOWEST_S: Final = 60.0
-
-
-class KeyCommands(Provider):
-    """Offers the keys of the current screen in the command palette."""
-
-    async def search(self, query: str) -> Hits:
-        """Yield the keys whose help matches."""
-        screen = self.screen
-        matcher = self.matcher(query)
-        if isinstance(screen, ConsoleScreen):
-            for key in screen.all_keys():
-                if (score := matcher.match(key.help)) > 0:
-                    run = screen.runner(key)
-                    yield Hit(score, matcher.highlight(key.help), run, help=key.all_shown)
 
 
 class Console(NotifyingApp, TravellingApp):
@@ -102,6 +89,7 @@ class Console(NotifyingApp, TravellingApp):
         self.clock = clock or SystemClock()
         self.feed = Feed(reader, self.settings.refresh_s)
         self.view: View | None = None
+        self.marked: JobPage | None = None
         self.trouble = ""
         self.frozen = False
         self._looking = False

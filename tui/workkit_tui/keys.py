@@ -46,6 +46,7 @@ class Key:
 
 _NAMES: Final = {
     "enter": "⏎", "escape": "esc", "slash": "/", "colon": ":", "question_mark": "?",
+    "equals_sign": "=",
     "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp", "pagedown": "PgDn",
     "home": "Home", "end": "End", "plus": "+", "minus": "-", "tab": "⇥", "shift+tab": "⇤",
     "left_square_bracket": "[", "right_square_bracket": "]", "left_curly_bracket": "{",

@@ -18,6 +18,7 @@ from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit_tui.feed import View
 from workkit_tui.model.copies import Copy
+from workkit_tui.model.job_page import JobPage
 from workkit_tui.past import Past
 from workkit_tui.places import Places
 from workkit_tui.settings import Settings
@@ -56,6 +57,7 @@ class ConsoleApp(Protocol):
         settings: The choices of the user.
         masks: Hides secrets.
         view: The newest view; None before the first one.
+        marked: The job that another one will be compared with; None for none.
         trouble: Why the last reading failed; "" if it did not.
         clock: Tells the time.
     """
@@ -66,6 +68,7 @@ class ConsoleApp(Protocol):
     settings: Settings
     masks: Masks
     view: View | None
+    marked: JobPage | None
     trouble: str
 
     @property

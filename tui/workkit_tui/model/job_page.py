@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,13 +11,14 @@ from workkit.admin.explain import Circumstances, why
 from workkit.admin.steps.history import HistoryRecord
 from workkit.core.job import Job
 from workkit.core.masks import Masks
+from workkit.core.records import WorkerObservation
 from workkit.core.secrets import SECRETS
 from workkit.core.text import age, clean, stamp, took
 from workkit_tui.model.copies import cleaned_lines
 from workkit_tui.model.running import RunningJob
 from workkit_tui.model.words import ago, clock, count, json_text, until
 
-__all__ = ["JobPage", "RanRow"]
+__all__ = ["HeldJob", "JobPage", "RanRow"]
 
 
 class RanRow(NamedTuple):
@@ -35,6 +37,15 @@ class RanRow(NamedTuple):
     ran: str
     host: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job that a worker runs."""
+
+    job: Job
+    place: str = "running"
+    at: int | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +69,16 @@ class JobPage:
     attempts: Sequence[HistoryRecord] | None = None
     now_s: float = 0.0
     in_past: bool = False
+
+    @classmethod
+    def of_worker(cls, worker: WorkerObservation) -> JobPage:
+        """Return the page of the job that a worker runs."""
+        try:
+            args = json.loads(worker.args_json or "null")
+        except ValueError:
+            args = None
+        job = Job(worker.job_name, worker.job_id, 0, args if isinstance(args, dict) else None)
+        return cls(HeldJob(job), run=RunningJob(worker.job_id, worker=worker))
 
     @property
     def job(self) -> Job:

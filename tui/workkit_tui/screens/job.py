@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from rich.console import Group
 from rich.highlighter import JSONHighlighter
 from rich.padding import Padding
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 
 from workkit.admin.actions import Verb
 from workkit.admin.explain import Circumstances
@@ -20,7 +17,6 @@ from workkit.admin.query import Query
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryRecord
 from workkit.admin.steps.walk import WaitingJob
-from workkit.core.job import Job
 from workkit.core.outcomes import OUTCOMES
 from workkit.core.records import Found, Overview, Place, Placed, WorkerObservation
 from workkit.core.text import clean
@@ -29,16 +25,17 @@ from workkit_tui.export import as_record
 from workkit_tui.feed import View
 from workkit_tui.keys import Key
 from workkit_tui.model.copies import Copy, job_copies
-from workkit_tui.model.job_page import JobPage
+from workkit_tui.model.job_page import HeldJob, JobPage
 from workkit_tui.model.running import RunningJob
-from workkit_tui.screens.base import ConsoleScreen
+from workkit_tui.screens.comparing import COMPARE, compare
 from workkit_tui.screens.copying import CopyScreen
 from workkit_tui.screens.editing import EditScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
+from workkit_tui.screens.scrolling import SCROLLING, ScrollScreen
 from workkit_tui.screens.traceback import traceback
-from workkit_tui.widgets.words import TextGrid, Words, headless_grid
+from workkit_tui.widgets.words import TextGrid, headless_grid
 
-__all__ = ["JobScreen", "Scroll"]
+__all__ = ["JobScreen"]
 
 _TABS = {
     "queued": "queues", "running": "workers", "scheduled": "scheduled", "retry": "retry",
@@ -49,24 +46,11 @@ _LEVELS: Final[dict[str, str]] = {
 }
 
 
-class Scroll(VerticalScroll, can_focus=True, inherit_bindings=False):
-    """The body; the screen's keys scroll it."""
-
-
 #: The most reads of history to find how a job has ended.
 _MOST_READS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A job that a worker runs."""
-
-    job: Job
-    place: str = "running"
-    at: int | None = None
-
-
-class JobScreen(ConsoleScreen):
+class JobScreen(ScrollScreen):
     """A job.
 
     Args:
@@ -75,7 +59,6 @@ class JobScreen(ConsoleScreen):
     """
 
     TITLE_SHOWN = "Job"
-    AUTO_FOCUS = "Scroll"
     KEYS: ClassVar = (
         Key(("r",), "retry", "retry", "Retry the job now; a waiting one runs now", acts=True),
         Key(("d",), "delete", "delete", "Delete the job; undo brings it back", acts=True),
@@ -85,12 +68,8 @@ class JobScreen(ConsoleScreen):
         Key(("y",), "copy", "copy", "Copy the id, the args, the error, the whole job, or the "
             "command that shows it"),
         Key(("e",), "app.export", "export", "Write the job to a file"),
-        Key(("j", "down"), "scroll(1)", "", "Down"),
-        Key(("k", "up"), "scroll(-1)", "", "Up"),
-        Key(("ctrl+d", "ctrl+f", "pagedown"), "scroll(15)", "", "A page down"),
-        Key(("ctrl+u", "ctrl+b", "pageup"), "scroll(-15)", "", "A page up"),
-        Key(("g", "home"), "top", "", "To the top"),
-        Key(("G", "end"), "bottom", "", "To the bottom"),
+        COMPARE,
+        *SCROLLING,
     )  # fmt: skip
 
     def __init__(self, placed: Placed | Found, place: Place | None = None) -> None:
@@ -103,19 +82,10 @@ class JobScreen(ConsoleScreen):
     @classmethod
     def of_worker(cls, worker: WorkerObservation) -> JobScreen:
         """Make a screen of the job that a worker runs."""
-        try:
-            args = json.loads(worker.args_json or "null")
-        except ValueError:
-            args = None
-        job = Job(worker.job_name, worker.job_id, 0, args if isinstance(args, dict) else None)
-        screen = cls(_Held(job))
-        screen._page.run = RunningJob(worker.job_id, worker=worker)
+        page = JobPage.of_worker(worker)
+        screen = cls(page.placed)
+        screen._page = page
         return screen
-
-    def body(self) -> ComposeResult:
-        """Build the body."""
-        with Scroll(id="job"):
-            yield Words("", id="job-text")
 
     def on_mount(self) -> None:
         """Begin to read the job's history."""
@@ -186,7 +156,7 @@ class JobScreen(ConsoleScreen):
         if error := page.error():
             parts += self._section("Error", traceback(self.app, error))
         parts += self._section("Executions", self._history())
-        self.query_one("#job-text", Words).update(Group(*parts))
+        self.text.update(Group(*parts))
 
     def _section(self, title: str, body: Any) -> list[Any]:
         return [Text(f"\n{title}", f"bold {self._color('primary')}"), Padding(body, (0, 0, 0, 2))]
@@ -231,18 +201,6 @@ class JobScreen(ConsoleScreen):
 
     # Keys.
 
-    def action_scroll(self, by: int) -> None:
-        """Scroll."""
-        self.query_one(Scroll).scroll_relative(y=by, animate=False)
-
-    def action_top(self) -> None:
-        """Scroll to the top."""
-        self.query_one(Scroll).scroll_home(animate=False)
-
-    def action_bottom(self) -> None:
-        """Scroll to the bottom."""
-        self.query_one(Scroll).scroll_end(animate=False)
-
     def copies(self) -> list[Copy]:
         """Return what can be copied of the job."""
         console = self.console
@@ -257,10 +215,14 @@ class JobScreen(ConsoleScreen):
         copies = self.copies()
         self.app.push_screen(CopyScreen(f"{self._page.name} {self._page.job.id}", copies))
 
+    def action_compare(self) -> None:
+        """Mark the job, or compare it with the marked one."""
+        compare(self, replace(self._page))
+
     def _record(self) -> Any:
         """Return the record of the job, also of one that a worker runs."""
         placed = self._page.placed
-        return Found("running", placed.job) if isinstance(placed, _Held) else placed
+        return Found("running", placed.job) if isinstance(placed, HeldJob) else placed
 
     def action_retry(self) -> None:
         """Retry the job."""

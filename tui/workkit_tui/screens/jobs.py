@@ -21,9 +21,11 @@ from workkit_tui.export import MOST
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key, copying
 from workkit_tui.model.copies import Copy
+from workkit_tui.model.job_page import JobPage
 from workkit_tui.model.pages import PAGE, Matches, Pages, Rows
 from workkit_tui.model.words import count
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.comparing import COMPARE, compare
 from workkit_tui.screens.editing import EditScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
@@ -50,6 +52,7 @@ JOB_KEYS = (
     Key(("u",), "unmark", "", "Remove all marks"),
     Key(("o",), "order", "", "Reverse the order"),
     copying("the job's id; its page has a choice"),
+    COMPARE,
     *MOVING,
 )  # fmt: skip
 
@@ -372,6 +375,11 @@ class JobsScreen(ListScreen):
             self._stop_walk()
             self._start_walk()
         self.console.action_refresh_now()
+
+    def action_compare(self) -> None:
+        """Mark the job under the cursor for a comparison, or compare it with that."""
+        if self.current is not None:
+            compare(self, JobPage(self.current))
 
     def copies(self) -> list[Copy]:
         """Return the id of the job under the cursor."""

@@ -17,9 +17,11 @@ from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key, copying
 from workkit_tui.model.busy import busy_workers, unreported_workers
 from workkit_tui.model.copies import Copy
+from workkit_tui.model.job_page import JobPage
 from workkit_tui.model.listing import narrowed
 from workkit_tui.model.words import ago, args_text, count
 from workkit_tui.screens.base import ListScreen
+from workkit_tui.screens.comparing import COMPARE, compare
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.widgets.table import Row, Table, TableColumn
 from workkit_tui.widgets.words import Words
@@ -74,6 +76,7 @@ class WorkersScreen(ListScreen):
         ),
         Key(("e",), "app.export", "export", "Write the list to a file"),
         copying("the id of the pool, or of the job that the worker runs"),
+        COMPARE,
         *MOVING,
     )
 
@@ -257,6 +260,11 @@ class WorkersScreen(ListScreen):
             return
         if worker_table.cursor < len(self._busy):
             self.console.open_screen(JobScreen.of_worker(self._busy[worker_table.cursor]))
+
+    def action_compare(self) -> None:
+        """Mark the job of the worker under the cursor, or compare it with the marked one."""
+        if self._below and self.table.cursor < len(self._busy):
+            compare(self, JobPage.of_worker(self._busy[self.table.cursor]))
 
     def copies(self) -> list[Copy]:
         """Return the id of the pool under the cursor, or of the job in the lower table."""
