@@ -79,10 +79,10 @@ def test_what_is_opened_from_a_screen_looks_as_it_was_accepted(
         await see("plan")
         await see("dead-job", "escape", "escape", "enter")
         await see("worker-job", "3", "o", "enter")
-        await see("compare", "escape", "6", "equals_sign", "G", "equals_sign")
         await see("dead-filter", "6", "slash", *"id:*c8 or error:address", "enter")
         await see("errors-group", "7", "j", "enter")
         await see("help", "6", "question_mark")
+        await see("compare", "escape", "escape", "equals_sign", "G", "equals_sign")
 
     stage.drive(play, size=size)
 

@@ -84,10 +84,9 @@ def test_a_job_that_ended_on_a_go_pool_is_told_as_far_as_it_is_known(stage: Cons
         for _ in range(7):
             await stage.look(pilot, app)
         assert "has ended: its worker no longer runs it; f finds it" in shown(app)
-        await pilot.press("f")
-        await stage.until(
-            pilot, lambda: any("It was not found" in n.message for n in app._notifications)
-        )
+        await stage.press(pilot, app, "f")
+        await stage.look(pilot, app)
+        assert "nowhere: it was not found: it was deleted, or a Go pool has ended it" in shown(app)
 
     stage.drive(play)
 

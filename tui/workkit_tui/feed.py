@@ -16,6 +16,7 @@ from workkit.admin.trends import Digest, Trends
 from workkit.admin.watch import OverviewWatch
 from workkit.core.gauges import Gauges
 from workkit.core.records import Overview
+from workkit_tui.model.following import Following
 
 __all__ = ["Feed", "Numbers", "View"]
 
@@ -71,12 +72,14 @@ class Feed:
         refresh_s: Seconds between two readings while something changes.
         trends: Updated with each reading.
         notices: What the user wants to be told of; None for nothing.
+        followed: The jobs that are followed until they end.
     """
 
     reader: Reader
     refresh_s: float
     trends: Trends = field(default_factory=Trends)
     notices: Notices | None = None
+    followed: tuple[Following, ...] = ()
     _watch: OverviewWatch | None = None
     _executions: int = 0
     _quiet: int = 0
@@ -98,10 +101,12 @@ class Feed:
         if seen.executions != self._executions:
             recent, self._executions = self.reader.recent_history(), seen.executions
         digest = self.trends.add(seen, recent)
+        for following in self.followed:
+            following.step(self.reader, seen)
         gathered = gather(self.reader, seen)
         sight = self._sight(seen, recent)
         now = _substance(seen)
-        self._quiet = self._quiet + 1 if now == self._before else 0
+        self._quiet = self._quiet + 1 if now == self._before and not self.followed else 0
         self._before = now
         taken = takers(seen)
         found = concerns(seen, self.trends, taken)

@@ -12,7 +12,7 @@ from typing import Final
 
 from textual.binding import Binding
 
-__all__ = ["COMMON", "MOVING", "Key", "bindings", "changed", "copying"]
+__all__ = ["COMMON", "COMPARE", "FOLLOW", "MOVING", "Key", "bindings", "changed", "copying"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,14 @@ def copying(what: str) -> Key:
     return Key(("y",), "copy", "", f"Copy {what}")
 
 
+#: Keys of every list of jobs, and of the page of a job.
+FOLLOW: Final = Key(
+    ("f",), "follow", "follow", "Follow the job until it ends, wherever it goes; a bell rings then"
+)
+COMPARE: Final = Key(
+    ("equals_sign",), "compare", "", "Compare two jobs: mark the first, then show how the second "
+    "differs",
+)  # fmt: skip
 #: Keys that move in every list.
 MOVING: Final = (
     Key(("j", "down"), "cursor_down", "", "Go down"),

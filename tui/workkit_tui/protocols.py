@@ -18,6 +18,7 @@ from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit_tui.feed import View
 from workkit_tui.model.copies import Copy
+from workkit_tui.model.following import Following
 from workkit_tui.model.job_page import JobPage
 from workkit_tui.past import Past
 from workkit_tui.places import Places
@@ -122,6 +123,18 @@ class ConsoleApp(Protocol):
 
     def pause(self, name: str, *, wanted: bool) -> None:
         """Pause a queue, or resume it."""
+        ...
+
+    def follow(self, placed: Any) -> bool:
+        """Follow a job until it ends; tell whether that is possible, and if not, show why."""
+        ...
+
+    def unfollow(self, job_id: str) -> None:
+        """Follow a job no longer."""
+        ...
+
+    def following(self, job_id: str) -> Following | None:
+        """Return how a job is or was followed; None if it was not."""
         ...
 
     def copy(self, copy: Copy) -> None:

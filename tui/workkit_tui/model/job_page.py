@@ -59,6 +59,7 @@ class JobPage:
         around: The facts that decide whether it runs; None before they were read.
         attempts: Its executions, the oldest first; None before they were read.
         now_s: Epoch seconds.
+        ended: How it has ended, if it is in no queue and no set any more.
         in_past: Whether it is shown from a recording.
     """
 
@@ -68,6 +69,7 @@ class JobPage:
     around: Circumstances | None = None
     attempts: Sequence[HistoryRecord] | None = None
     now_s: float = 0.0
+    ended: str = ""
     in_past: bool = False
 
     @classmethod
@@ -119,6 +121,8 @@ class JobPage:
     def where(self) -> str:
         """Say where it is."""
         placed = self.placed
+        if self.ended:
+            return clean(f"nowhere: {self.hidden(self.ended)}")
         if self.run is not None:
             return clean(self.run.words(self.attempts or [], self.now_s))
         if placed.at is None:

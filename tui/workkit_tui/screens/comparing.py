@@ -12,7 +12,7 @@ from rich.text import Text
 from workkit.core.text import clean, counted
 from workkit.errors import ServerError
 from workkit_tui.feed import View
-from workkit_tui.keys import Key, copying
+from workkit_tui.keys import copying
 from workkit_tui.model.comparing import Difference, compared
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.job_page import JobPage
@@ -20,12 +20,8 @@ from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.scrolling import SCROLLING, ScrollScreen
 from workkit_tui.widgets.words import TextGrid
 
-__all__ = ["COMPARE", "CompareScreen", "compare"]
+__all__ = ["CompareScreen", "compare"]
 
-COMPARE: Final = Key(
-    ("equals_sign",), "compare", "", "Compare two jobs: mark the first, then show how the second "
-    "differs",
-)  # fmt: skip
 _COLORS: Final = {"-": "error", "+": "success", "@": "secondary"}
 
 

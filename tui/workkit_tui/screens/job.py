@@ -23,11 +23,12 @@ from workkit.core.text import clean
 from workkit.errors import ServerError
 from workkit_tui.export import as_record
 from workkit_tui.feed import View
-from workkit_tui.keys import Key
+from workkit_tui.keys import COMPARE, FOLLOW, Key
 from workkit_tui.model.copies import Copy, job_copies
 from workkit_tui.model.job_page import HeldJob, JobPage
 from workkit_tui.model.running import RunningJob
-from workkit_tui.screens.comparing import COMPARE, compare
+from workkit_tui.model.words import clock
+from workkit_tui.screens.comparing import compare
 from workkit_tui.screens.copying import CopyScreen
 from workkit_tui.screens.editing import EditScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
@@ -63,7 +64,7 @@ class JobScreen(ScrollScreen):
         Key(("r",), "retry", "retry", "Retry the job now; a waiting one runs now", acts=True),
         Key(("d",), "delete", "delete", "Delete the job; undo brings it back", acts=True),
         Key(("c",), "edit", "edit", "Change the args; a dead job runs again", acts=True),
-        Key(("f",), "find", "find", "Find the job in all queues and sets"),
+        FOLLOW,
         Key(("p",), "pause", "pause", "Pause the job's queue, or resume it", acts=True),
         Key(("y",), "copy", "copy", "Copy the id, the args, the error, the whole job, or the "
             "command that shows it"),
@@ -123,6 +124,7 @@ class JobScreen(ScrollScreen):
         """Draw the job as it is now. If it has run since, its history is longer."""
         self._page.now_s = view.seen.taken_at
         self._page.in_past = self.console.past is not None
+        self._go_along()
         placed, around, observed = view.gathered
         if placed is not self._page.placed:
             return  # since then, it was found elsewhere
@@ -132,6 +134,25 @@ class JobScreen(ScrollScreen):
         if self._has_news(view.recent):
             self._read_history()
         self._draw()
+
+    def _go_along(self) -> None:
+        """Show the place where a job that is followed was found."""
+        following, page = self.console.following(self._page.job.id), self._page
+        if following is None:
+            return
+        page.ended = following.told[-1].text if following.is_nowhere else ""
+        if following.placed is not page.placed:
+            self._adopt(following.placed, following.worker)
+
+    def _adopt(self, found: Any, worker: WorkerObservation | None = None) -> None:
+        """Show the job at another place."""
+        page = self._page
+        page.placed, page.run, page.around = found, _run_of(found), None
+        if page.run is not None:
+            page.run.worker = worker
+        self._place, self._reads = _place_of(found), 0
+        self._read_history()
+        self.console.action_refresh_now()
 
     def _has_news(self, recent: Sequence[HistoryRecord]) -> bool:
         """Tell whether history may hold an execution of the job that was not read yet."""
@@ -152,7 +173,10 @@ class JobScreen(ScrollScreen):
             return
         page = self._page
         self.head((f"{page.name}  ", "primary"), (clean(page.job.id), "secondary"))
-        parts: list[Any] = [self._facts(), *self._reasons(), *self._section("Args", self._args())]
+        parts: list[Any] = [
+            self._facts(), *self._followed(), *self._reasons(),
+            *self._section("Args", self._args()),
+        ]  # fmt: skip
         if error := page.error():
             parts += self._section("Error", traceback(self.app, error))
         parts += self._section("Executions", self._history())
@@ -168,6 +192,21 @@ class JobScreen(ScrollScreen):
         for name, text in self._page.facts():
             grid.add_row(name, text)
         return grid
+
+    def _followed(self) -> list[Any]:
+        """Draw what has happened to the job while it was followed."""
+        following, lines = self.console.following(self._page.job.id), Text()
+        if following is None:
+            return []
+        for each in following.told:
+            lines.append(f"{clock(each.at_s, self._page.now_s)} ", self._color("secondary"))
+            text = clean(self._page.hidden(each.text))
+            lines.append(f"{text}\n", self._color(each.level or "foreground"))
+        if not following.has_ended:
+            lines.append("…", self._color("secondary"))
+        title = "Followed until it ended" if following.has_ended else "Followed; f stops"
+        lines.rstrip()
+        return self._section(title, lines)
 
     def _reasons(self) -> list[Any]:
         reasons, lines = self._page.reasons(), Text()
@@ -257,9 +296,19 @@ class JobScreen(ScrollScreen):
         if done:
             self.console.action_refresh_now()
 
-    def action_find(self) -> None:
-        """Find the job."""
-        self.notify("Searching all queues and sets …")
+    def action_follow(self) -> None:
+        """Follow the job until it ends, or no longer; in a file, only find it."""
+        console, job_id = self.console, self._page.job.id
+        following = console.following(job_id)
+        if following is not None and not following.has_ended:
+            console.unfollow(job_id)
+            self._draw()
+        elif console.follow(self._page.placed):
+            console.action_refresh_now()
+        elif not console.reader.live:
+            self._search()
+
+    def _search(self) -> None:
         self.run_worker(self._find, thread=True, group="find", exclusive=True)
 
     def _find(self) -> None:
@@ -277,11 +326,7 @@ class JobScreen(ScrollScreen):
         elif found is None:
             self.notify("It was not found: it has ended or was deleted.", severity="warning")
         else:
-            page = self._page
-            page.placed, page.run, page.around = found, _run_of(found), None
-            self._place, self._reads = _place_of(found), 0
-            self._read_history()
-            self.console.action_refresh_now()
+            self._adopt(found)
 
     def action_pause(self) -> None:
         """Pause the job's queue, or resume it."""

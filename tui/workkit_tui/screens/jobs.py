@@ -19,15 +19,13 @@ from workkit.core.text import clean, counted
 from workkit.errors import ServerError
 from workkit_tui.export import MOST
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key, copying
-from workkit_tui.model.copies import Copy
+from workkit_tui.keys import COMPARE, FOLLOW, MOVING, Key, copying
 from workkit_tui.model.job_page import JobPage
 from workkit_tui.model.pages import PAGE, Matches, Pages, Rows
 from workkit_tui.model.words import count
-from workkit_tui.screens.base import ListScreen
-from workkit_tui.screens.comparing import COMPARE, compare
 from workkit_tui.screens.editing import EditScreen
 from workkit_tui.screens.job import JobScreen
+from workkit_tui.screens.job_cursor import JobCursorScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
 from workkit_tui.widgets.table import Row, Table, TableColumn
 
@@ -52,12 +50,13 @@ JOB_KEYS = (
     Key(("u",), "unmark", "", "Remove all marks"),
     Key(("o",), "order", "", "Reverse the order"),
     copying("the job's id; its page has a choice"),
+    FOLLOW,
     COMPARE,
     *MOVING,
 )  # fmt: skip
 
 
-class JobsScreen(ListScreen):
+class JobsScreen(JobCursorScreen):
     """Lists the jobs of a place, page by page, or only those that match a query.
 
     Class attributes:
@@ -320,10 +319,14 @@ class JobsScreen(ListScreen):
 
     # Acting.
 
-    def action_open(self) -> None:
-        """Open the job under the cursor."""
-        if self.current is not None:
-            self.console.open_screen(JobScreen(self.current, self.place))
+    def job_screen(self) -> JobScreen | None:
+        """Return a screen of the job under the cursor."""
+        return JobScreen(self.current, self.place) if self.current is not None else None
+
+    @property
+    def page(self) -> JobPage | None:
+        """What is known of the job under the cursor."""
+        return JobPage(self.current) if self.current is not None else None
 
     def action_retry(self) -> None:
         """Retry jobs."""
@@ -375,15 +378,6 @@ class JobsScreen(ListScreen):
             self._stop_walk()
             self._start_walk()
         self.console.action_refresh_now()
-
-    def action_compare(self) -> None:
-        """Mark the job under the cursor for a comparison, or compare it with that."""
-        if self.current is not None:
-            compare(self, JobPage(self.current))
-
-    def copies(self) -> list[Copy]:
-        """Return the id of the job under the cursor."""
-        return [Copy("the job's id", clean(self.current.job.id))] if self.current else []
 
     def exported(self) -> tuple[str, Iterable[WaitingJob]]:
         """Return the name and the marked records, or all records of the list.

@@ -14,15 +14,14 @@ from workkit.admin.trends import FAILED_TOTALS
 from workkit.core.records import Overview, WorkerObservation, WorkerPoolHeartbeat
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.keys import COMPARE, FOLLOW, MOVING, Key, copying
 from workkit_tui.model.busy import busy_workers, unreported_workers
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.job_page import JobPage
 from workkit_tui.model.listing import narrowed
 from workkit_tui.model.words import ago, args_text, count
-from workkit_tui.screens.base import ListScreen
-from workkit_tui.screens.comparing import COMPARE, compare
 from workkit_tui.screens.job import JobScreen
+from workkit_tui.screens.job_cursor import JobCursorScreen
 from workkit_tui.widgets.table import Row, Table, TableColumn
 from workkit_tui.widgets.words import Words
 
@@ -62,7 +61,7 @@ class _Seen(NamedTuple):
     at: int | None
 
 
-class WorkersScreen(ListScreen):
+class WorkersScreen(JobCursorScreen):
     """Shows all pools and, below them, the busy workers of one pool or of all."""
 
     TAB = "workers"
@@ -76,6 +75,7 @@ class WorkersScreen(ListScreen):
         ),
         Key(("e",), "app.export", "export", "Write the list to a file"),
         copying("the id of the pool, or of the job that the worker runs"),
+        FOLLOW,
         COMPARE,
         *MOVING,
     )
@@ -251,28 +251,33 @@ class WorkersScreen(ListScreen):
         if self.focused in tables:
             self._below = self.focused is tables[1]
 
+    @property
+    def _worker(self) -> WorkerObservation | None:
+        """The worker under the cursor of the lower table."""
+        at = self.table.cursor
+        return self._busy[at] if self._below and at < len(self._busy) else None
+
+    @property
+    def page(self) -> JobPage | None:
+        """What is known of the job of the worker under the cursor."""
+        return JobPage.of_worker(self._worker) if self._worker is not None else None
+
+    def job_screen(self) -> JobScreen | None:
+        """Return a screen of the job of the worker under the cursor."""
+        return JobScreen.of_worker(self._worker) if self._worker is not None else None
+
     def action_open(self) -> None:
         """Open the job of the worker under the cursor."""
-        worker_table = list(self.query(Table))[1]
-        if not self._below:
-            if self._busy:
-                self.action_other_table()
-            return
-        if worker_table.cursor < len(self._busy):
-            self.console.open_screen(JobScreen.of_worker(self._busy[worker_table.cursor]))
-
-    def action_compare(self) -> None:
-        """Mark the job of the worker under the cursor, or compare it with the marked one."""
-        if self._below and self.table.cursor < len(self._busy):
-            compare(self, JobPage.of_worker(self._busy[self.table.cursor]))
-
-    def copies(self) -> list[Copy]:
-        """Return the id of the pool under the cursor, or of the job in the lower table."""
-        at = self.table.cursor
         if self._below:
-            jobs = self._busy[at : at + 1]
-            return [Copy("the job's id", clean(worker.job_id)) for worker in jobs]
-        pools = self._pools[at : at + 1]
+            super().action_open()
+        elif self._busy:
+            self.action_other_table()
+
+    def copies(self) -> Sequence[Copy]:
+        """Return the id of the pool under the cursor, or of the job in the lower table."""
+        if self._below:
+            return super().copies()
+        pools = self._pools[self.table.cursor : self.table.cursor + 1]
         return [Copy("the pool's id", clean(pool.worker_pool_id)) for pool in pools]
 
     def action_filter(self) -> None:
