@@ -14,7 +14,7 @@ from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate, Notes, await_event
 from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
-from workkit import Client, Enqueuer, Job, ReapedPool, WorkerPool
+from workkit import Client, Enqueuer, Job, ReapedPool, Tasks, WorkerPool
 from workkit.errors import InvalidHandler, InvalidOption, PoolState
 
 
@@ -339,6 +339,25 @@ def test_a_failure_is_logged_with_its_traceback_and_the_facts(
     kind, error, traceback = record.exc_info
     assert (kind, str(error)) == (LookupError, "no such page")
     assert traceback.tb_frame.f_code.co_name == "fail"  # the engine's own frames are left out
+
+
+def test_args_that_do_not_fit_a_task_are_logged_without_our_own_frames(
+    make_pool: MakePool, enqueuer: Enqueuer, records: Notes
+) -> None:
+    tasks = Tasks()
+
+    @tasks.task
+    def inner(number: int) -> None: ...
+
+    @tasks.task
+    def outer() -> None:
+        inner.call("seven")  # type: ignore[arg-type]
+
+    enqueuer.enqueue_many([("inner", {"number": "seven"}), ("outer", None)])
+    with make_pool(tasks=tasks):
+        told = {record.job_name: record.exc_info for record in records.wait_for(2)}
+    assert told["inner"] is None, "its message says it all"
+    assert told["outer"][2].tb_frame.f_code.co_name == "outer"
 
 
 def test_what_becomes_of_a_job_is_in_the_log(stage: EngineStage, records: Notes) -> None:

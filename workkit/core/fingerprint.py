@@ -14,7 +14,7 @@ import traceback
 from abc import ABCMeta
 from collections.abc import Callable
 from functools import lru_cache
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final, NamedTuple
 
 from workkit.errors import WorkkitError
@@ -26,6 +26,7 @@ __all__ = [
     "fingerprint",
     "of_parts",
     "parts",
+    "tells_where",
     "text_of",
     "traceback_of",
     "type_name",
@@ -108,15 +109,24 @@ def error_text(error: BaseException, message: str | None = None) -> str:
     return f"{headline}\n\nTraceback (innermost last):\n{trace}" if trace else headline
 
 
-def _trace(error: BaseException) -> str:
-    """Write the last frames of a traceback; only the user's own, if it has some.
+def tells_where(error: BaseException) -> bool:
+    """Tell whether the traceback of an exception helps its reader."""
+    return bool(_frames(error))
+
+
+def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
+    """Return the frames of a traceback; only the user's own, if it has some.
 
     An error that workkit itself raises, such as `ArgsMismatch`, says everything in its message.
     """
     frames = list(traceback.walk_tb(traceback_of(error)))
     own = [at for at in frames if not at[0].f_code.co_filename.startswith(_HERE)]
-    if not own and not issubclass(type(error), WorkkitError):
-        own = frames
+    return own if own or issubclass(type(error), WorkkitError) else frames
+
+
+def _trace(error: BaseException) -> str:
+    """Write the last frames of a traceback."""
+    own = _frames(error)
     # Frames extracted this way have no columns. To mark columns, `traceback` parses each line
     # again. Before Python 3.12.3, that breaks another thread that parses at the same time.
     lines = traceback.StackSummary.extract(iter(own[-_FRAMES:])).format()

@@ -118,7 +118,8 @@ class Events:
         if error is None:
             error = RuntimeError(text)
         elif execution.can_be_logged:
-            if not isinstance(error, Verdict):  # the handler has said it all
+            # After a verdict, the handler has said it all.
+            if not isinstance(error, Verdict) and fingerprint.tells_where(error):
                 traceback = (type(error), error, fingerprint.traceback_of(error))
         else:
             headline = text  # logging cannot format the error itself
