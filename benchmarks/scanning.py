@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from benchmarks.reading import resident_mb
-from workkit import frames
+from workkit import NoEstimate, frames
 
 __all__ = ["SIDES"]
 
@@ -29,6 +29,26 @@ def _errors(scan: frames.Scan) -> int:
     return int(frames.errors(scan)["failures"].sum())
 
 
+def _slo(scan: frames.Scan) -> int:
+    told = frames.slo(scan, by="name")
+    return int(told.loc[told["window"] == "all", "executions"].sum())
+
+
+def _capacity(scan: frames.Scan) -> int:
+    try:
+        return frames.capacity(scan).executions
+    except NoEstimate:  # the archive's jobs have not waited as in a queue; all was read
+        return 0
+
+
+def _periods(scan: frames.Scan) -> int:
+    days = [path.parent.name.removeprefix("day=") for path in scan.files]
+    middle = f"{days[len(days) // 2]}T00:00Z"
+    told = frames.compare_periods(scan, (None, middle), (middle, None))
+    jobs = told[told["measure"] == "jobs_per_s"]
+    return int(jobs["before_n"].sum() + jobs["after_n"].sum())
+
+
 def _duckdb(scan: frames.Scan) -> int:
     totals: list[Any] = scan.duckdb().aggregate("name, count(*), avg(run_ms)", "name").fetchall()
     return sum(row[1] for row in totals)
@@ -39,6 +59,9 @@ SIDES: Final[dict[str, Callable[[frames.Scan], int]]] = {
     "throughput": _throughput,
     "latency": _latency,
     "errors": _errors,
+    "slo": _slo,
+    "capacity": _capacity,
+    "periods": _periods,
     "duckdb": _duckdb,
 }
 

@@ -26,6 +26,9 @@ _MEASURES: Final = {
     "throughput": "throughput by name and hour",
     "latency": "latency_quantiles by name, with the delays of retries",
     "errors": "errors",
+    "slo": "slo by name",
+    "capacity": "capacity",
+    "periods": "compare_periods of two halves",
     "duckdb": "DuckDB: counts and means by name",
 }
 

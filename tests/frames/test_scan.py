@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -196,6 +198,34 @@ def test_of_ten_thousand_files_only_those_of_two_days_are_opened_for_one_day(
     damaged = r"is damaged|too small|magic|footer|out of range|whoever"
     with pytest.raises((InvalidOption, duckdb.Error, pl.exceptions.PolarsError), match=damaged):
         ENGINES[engine](frames.scan(archive, since=day_s(49), until=day_s(50)), ["job_id"])
+
+
+def test_what_nobody_has_asked_for_yet_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past: Any = Recorded()
+    jobs = [f"{n * 0x9E3779B97F4A7C15 % 2**64:032x}" for n in range(40_000)]
+    past.write([record(job, NOON_MS) for job in jobs], NOON_MS)
+    frames.archive(past, tmp_path)
+    (path,) = tmp_path.glob("day=*/*")
+    pq.write_table(pq.ParquetFile(path).read(), path, row_group_size=2_000)
+    reached: list[int] = []
+    opened = contextlib.ExitStack()
+
+    class Watched(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            reached.append(self.tell())
+            return super().read(size) or b""
+
+    monkeypatch.setattr(
+        "workkit.frames.archive_reading.open_file",
+        lambda _, path: pa.PythonFile(opened.enter_context(Watched(path)), mode="r"),
+    )
+    tables = frames.scan(tmp_path).tables(["job_id"])
+    with opened:
+        assert sum(next(tables).num_rows for _ in range(5)) == 10_000
+    before_footer = path.stat().st_size - 200_000
+    assert max(at for at in reached if at < before_footer) < path.stat().st_size / 2
 
 
 def test_a_scan_sees_what_is_archived_later(tmp_path: Path) -> None:

@@ -2,114 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
-import duckdb
 import pandas as pd
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.recorded import DAY_MS, NOON_MS, Recorded, as_version_1, record
-from workkit import InvalidOption, frames
-from workkit.core.fingerprint import fingerprint
-from workkit.core.history import FORMAT, Record, unpack
-from workkit.core.outcomes import OUTCOMES, with_flag
+from tests.support.histories import HISTORIES, PHASES, Archived, histories, raw, readable
+from tests.support.recorded import DAY_MS, NOON_MS, Recorded, record
+from workkit import InvalidOption, NoEstimate, frames
+from workkit.core.outcomes import with_flag
 from workkit.frames.delays import hashes
 from workkit.frames.extra import pa
 
-VERSIONS: Final = ["", *(f"2026.{n}" for n in range(1, 10))]
-ERRORS: Final = ["", "ValueError: no 7", "ValueError: no 8", "KeyError: 'x'", "sad", "\x00\ufffd"]
-NAMES: Final = ["mail", "sync", "", "(none)", "näme'", "all"]
-#: Ids of several lengths, some of which are the beginnings of others.
-JOBS: Final = [
-    *(f"{n:024x}" for n in range(6)),
-    "a",
-    "ab",
-    "abcdefgh",
-    "abcdefgh\x00",
-    "periodic:é:1",
-]
 SPANS: Final = ("wait", "run", "retry_delay")
 QUANTILES: Final = (0, 0.3, 0.5, 0.99)
-#: How many random histories each test looks at. The more, the longer: WORKKIT_HISTORIES=200.
-HISTORIES: Final = int(os.environ.get("WORKKIT_HISTORIES", "12"))
 
 pytestmark = [pytest.mark.one_server, pytest.mark.timeout(120 + 3 * HISTORIES)]
-
-#: Shrinking a history takes minutes: each is written to disk.
-PHASES: Final = (Phase.explicit, Phase.generate)
-#: A clock is mostly right, but may be set forth or back.
-STEPS_MS: Final = st.sampled_from([0] * 8 + [-3_600_000, 3_600_000, -2 * DAY_MS, 1])
-
-
-@st.composite
-def records(draw: st.DrawFn, at_ms: int) -> Record:
-    """An execution that was recorded at a time."""
-    finished_ms = at_ms - draw(st.integers(0, 9_000)) + draw(STEPS_MS)
-    run_ms = draw(st.integers(-5, 90_000))
-    error = draw(st.sampled_from(ERRORS))
-    return record(
-        draw(st.sampled_from(JOBS)),
-        finished_ms,
-        name=draw(st.sampled_from(NAMES)),
-        started_ms=draw(st.sampled_from([finished_ms - run_ms] * 4 + [0])),
-        enqueued_at=(finished_ms - run_ms) // 1_000 - draw(st.integers(-3, 600)),
-        enqueued_millis=draw(st.sampled_from([-1, 0, 7, 999])),
-        outcome=draw(st.sampled_from([*OUTCOMES, "retry", "retry", "done"])),
-        fails=draw(st.integers(0, 5)),
-        error=error,
-        fingerprint=draw(st.sampled_from([fingerprint(error) if error else "", "", "feed"])),
-        args=draw(st.sampled_from([None, '{"n": 1}', '{"n": 2, "to": "x"}', "junk"])),
-    )
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> Recorded:
-    """A history of some days with clock steps, missing starts, junk, and ten versions."""
-    past, at_ms = Recorded(), NOON_MS
-    for _ in range(draw(st.integers(0, 9))):
-        at_ms += draw(st.sampled_from([1, 30_000, 3_600_000, DAY_MS]))
-        found = draw(st.lists(records(at_ms), min_size=1, max_size=6))
-        kind = draw(st.sampled_from([FORMAT] * 6 + ["9"]))
-        past.write(found, at_ms, version=draw(st.sampled_from(VERSIONS)), format_=kind)
-        if draw(st.sampled_from([False] * 6 + [True])):
-            past.entries[-1] = past.entries[-1]._replace(blob=b"junk")
-    return past
-
-
-def readable(past: Recorded) -> Iterator[tuple[Record, str]]:
-    for entry in past.entries:
-        if entry.version == FORMAT and entry.blob != b"junk":
-            for found in unpack(entry.blob):
-                yield found, entry.program
-
-
-def raw(past: Recorded) -> duckdb.DuckDBPyConnection:
-    """The records of a history as a table, which no code of workkit's frames has made."""
-    connection = duckdb.connect()
-    connection.execute(
-        "CREATE TABLE raw (seq BIGINT, job VARCHAR, name VARCHAR, version VARCHAR, outcome VARCHAR,"
-        " started BIGINT, finished BIGINT, wait BIGINT, run BIGINT, error VARCHAR, print VARCHAR)"
-    )
-    rows = [
-        (
-            number, each.job_id, each.name or None, version or None, each.outcome,
-            each.started_ms or None, each.finished_ms,
-            max(each.started_ms - each.enqueued_ms, 0)
-            if each.started_ms and each.enqueued_ms is not None else None,
-            max(each.finished_ms - each.started_ms, 0) if each.started_ms else None,
-            each.error or None, each.fingerprint or None,
-        )
-        for number, (each, version) in enumerate(readable(past))
-    ]  # fmt: skip
-    if rows:
-        connection.executemany("INSERT INTO raw VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    return connection
 
 
 @pytest.fixture(autouse=True)
@@ -119,25 +30,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workkit.frames.delays._JOBS", 2)
     monkeypatch.setattr("workkit.frames.delays._NAMED_JOBS", 2)
     monkeypatch.setattr("workkit.frames.tallies._WAITING", 4)
-
-
-class Archived:
-    """A history in an archive, some of whose files are of version 1."""
-
-    def __init__(self, past: Recorded) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        root = Path(self._folder.name) / "archive"
-        frames.archive(past, root)  # type: ignore[arg-type]
-        for path in sorted(root.glob("day=*/*"))[::3]:
-            as_version_1(path)
-        self.scan = frames.scan(root)
-        self.frame = frames.history(root)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
 
 
 @pytest.mark.slow
@@ -280,6 +172,12 @@ def test_measures_of_an_archive_without_executions_are_empty(tmp_path: Path) -> 
         assert len(frames.latency_quantiles(scan, by)) == 0
     assert len(frames.errors(scan)) == 0
     assert len(frames.compare(scan, scan)) == 0
+    assert len(frames.slo(scan)) == 0
+    assert len(frames.regressions(scan)) == 0
+    with pytest.raises(NoEstimate, match="0 executions"):
+        frames.capacity(scan)
+    with pytest.raises(InvalidOption, match="has no executions"):
+        frames.compare_periods(scan, (None, 1), (1, None))
 
 
 def test_a_measure_that_needs_each_row_refuses_a_scan(tmp_path: Path) -> None:
@@ -298,12 +196,13 @@ def test_what_is_no_history_is_refused_by_each_measure(wrong: Any) -> None:
         (frames.retry_delays, ()),
         (frames.lateness, ()),
         (frames.compare, (wrong,)),
+        (frames.slo, ()),
+        (frames.capacity, ()),
+        (frames.regressions, ()),
+        (frames.compare_periods, ((None, 1), (1, None))),
     ):
         with pytest.raises(InvalidOption, match=f"{measure.__name__} needs a frame of history"):
             measure(wrong, *more)
-    for measure in (frames.slo, frames.capacity, frames.regressions):
-        with pytest.raises(InvalidOption, match="a frame of history is needed here, not "):
-            measure(wrong)
 
 
 def test_a_scan_is_no_source_of_a_frame_and_says_what_is(tmp_path: Path) -> None:
@@ -313,15 +212,12 @@ def test_a_scan_is_no_source_of_a_frame_and_says_what_is(tmp_path: Path) -> None
     for read in (frames.history, frames.dead_jobs, frames.queues, frames.workers):
         with pytest.raises(InvalidOption, match="be a Client, a snapshot or a path, not <Scan"):
             read(scan)
-    for measure in (frames.slo, frames.capacity, frames.regressions):
-        with pytest.raises(InvalidOption, match="a frame of history is needed.*pandas of a scan"):
-            measure(scan)
 
 
 def test_an_unknown_column_of_a_scan_is_named(tmp_path: Path) -> None:
     past: Any = Recorded()
     frames.archive(past, tmp_path)
-    for measure in (frames.throughput, frames.latency_quantiles):
+    for measure in (frames.throughput, frames.latency_quantiles, frames.slo):
         with pytest.raises(InvalidOption, match="unknown column 'colour'; known are job_id"):
             measure(frames.scan(tmp_path), by="colour")
 

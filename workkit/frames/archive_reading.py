@@ -27,8 +27,6 @@ __all__ = ["BATCH", "Wanted", "damaged", "file_tables", "layout_of", "tables_of"
 
 #: The most records in one piece.
 BATCH: Final = 131_072
-#: Batches that Arrow reads ahead: more of them would only take memory.
-_AHEAD: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +148,12 @@ def file_tables(
         fragment = ds.ParquetFileFormat().make_fragment(open_file(root, file.path))
         layout = layout_of(file.path, fragment.physical_schema, columns)
         names = [each.name for each in layout if each.name is not None]
-        scanner = fragment.scanner(
-            columns=names, filter=wanted.expression(), batch_size=BATCH, batch_readahead=_AHEAD,
-            # Otherwise it keeps all that it has read of a file, which may have a whole day.
-            fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
-        )  # fmt: skip
-        for batch in scanner.to_batches():
-            if batch.num_rows:
-                yield as_stored(pa.Table.from_batches([batch]), layout, "history")
+        wanted_rows = wanted.expression()
+        # A scanner of the whole file reads on while nobody takes what it has read: up to 1 GiB.
+        for part in fragment.split_by_row_group(wanted_rows):
+            for batch in part.to_batches(columns=names, filter=wanted_rows, batch_size=BATCH):
+                if batch.num_rows:
+                    yield as_stored(pa.Table.from_batches([batch]), layout, "history")
     except (OSError, pa.ArrowException) as error:
         raise damaged(file.path, error) from None
 

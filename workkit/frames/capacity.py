@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 from workkit.core.text import counted
 from workkit.errors import InvalidOption, NoEstimate
 from workkit.frames.extra import np, pd
-from workkit.frames.journeys import is_attempt
-from workkit.frames.schema import conform
+from workkit.frames.neighbours import Blocks, Known, known_attempts, sums_of_blocks
+from workkit.frames.tallies import Executions, check_history, repeatable
 from workkit.frames.times import Span, span_s
 
 __all__ = ["Capacity", "Estimate", "capacity"]
@@ -151,11 +151,12 @@ class Capacity:
         return self.workers if workers is None else _checked_workers(workers)
 
 
-def capacity(history: Any, *, workers: int | None = None) -> Capacity:
+def capacity(history: Executions, *, workers: int | None = None) -> Capacity:
     """Estimate the capacity of the fleet that has made a history.
 
     Args:
-        history: A frame of history of a time in which the load and the fleet were about the same.
+        history: A frame of history, or a `Scan`, of a time in which the load and the fleet were
+            about the same.
         workers: How many workers there were: the concurrency of all pools together. By default, the
             highest number of workers that history shows at once. A worker that has run nothing is
             not in history.
@@ -171,26 +172,27 @@ def capacity(history: Any, *, workers: int | None = None) -> Capacity:
             fewer workers, and the numbers of the model would be wrong.
         InvalidOption: `workers` is not a positive number, or the frame is no history.
     """
-    rows = conform(history, "history")
-    rows = rows[(is_attempt(rows) & rows["wait"].notna()).to_numpy()].sort_values("enqueued_at")
-    if len(rows) < _LEAST:
-        raise NoEstimate(
-            f"{counted(len(rows), 'execution')} with a known wait are too few for an estimate; it "
-            f"takes {_LEAST}"
-        )
-    count = _at_once(rows) if workers is None else _checked_workers(workers)
-    found = _resampled(rows)
+    check_history(history, "capacity")
+    with repeatable(history) as executions:
+        known = known_attempts(executions)
+        if known.executions < _LEAST:
+            raise NoEstimate(
+                f"{counted(known.executions, 'execution')} with a known wait are too few for an "
+                f"estimate; it takes {_LEAST}"
+            )
+        count = _at_once(known.lives) if workers is None else _checked_workers(workers)
+        found = _resampled(sums_of_blocks(executions, known, _BLOCKS))
     if not found.runs_s.min() > 0:
         raise NoEstimate("the handlers ran for less than a millisecond, which history cannot show")
     load = found.arrivals_per_s * found.runs_s / count
     made = Capacity(
-        count, len(rows), _estimate(found.arrivals_per_s), _estimate(found.runs_s),
+        count, known.executions, _estimate(found.arrivals_per_s), _estimate(found.runs_s),
         _estimate(found.variations), _estimate(load), _estimate(count / found.runs_s),
         _estimate(found.waits_s),
         _estimate(_mean_wait_s(found.arrivals_per_s, found.runs_s, found.variations, count)),
         found.runs_s, found.variations,
     )  # fmt: skip
-    _check_model(made, rows)
+    _check_model(made, known)
     return made
 
 
@@ -203,22 +205,10 @@ class _Resampled(NamedTuple):
     waits_s: Any
 
 
-def _resampled(rows: Any) -> _Resampled:
+def _resampled(blocks: Blocks) -> _Resampled:
     """Draw blocks of neighbours with replacement, and measure each draw."""
-    runs = rows["run"].dt.total_seconds().to_numpy()
-    waits = rows["wait"].dt.total_seconds().to_numpy()
-    at = rows["enqueued_at"].astype("int64").to_numpy() / 1_000
-    gaps = np.diff(at, prepend=at[0])
-    block = np.arange(len(rows)) * _BLOCKS // len(rows)
-    sums = np.array(
-        [
-            np.bincount(block, weights=values, minlength=_BLOCKS)
-            for values in (np.ones(len(rows)), gaps, runs, runs**2, waits)
-        ]
-    )
     draws = np.random.default_rng(_SEED).multinomial(_BLOCKS, [1 / _BLOCKS] * _BLOCKS, _DRAWS)
-    drawn = sums @ np.vstack([np.ones(_BLOCKS), draws]).T
-    number, seconds, run, squares, wait = drawn
+    number, seconds, run, squares, wait = np.array(blocks) @ np.vstack([np.ones(_BLOCKS), draws]).T
     mean = run / number
     with np.errstate(divide="ignore", invalid="ignore"):
         variation = np.maximum(squares / number / mean**2 - 1, 0)
@@ -230,11 +220,10 @@ def _estimate(values: Any) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-def _check_model(made: Capacity, rows: Any) -> None:
+def _check_model(made: Capacity, known: Known) -> None:
     """Refuse a history whose waits contradict the model."""
     if made.load.value > _FULL:
-        spread_s = (rows["started_at"].max() - rows["started_at"].min()).total_seconds()
-        busy = rows["run"].sum().total_seconds() / made.workers / (spread_s + made.run_s.value)
+        busy = known.busy_s / made.workers / (known.spread_s + made.run_s.value)
         if busy < _BUSY:
             raise NoEstimate(
                 f"jobs came faster than {counted(made.workers, 'worker')} can run them, but the "
@@ -263,11 +252,8 @@ def _ms(found: Estimate) -> str:
     return f"{found.value * 1_000:,.0f} ms ({found.low * 1_000:,.0f} to {found.high * 1_000:,.0f})"
 
 
-def _at_once(rows: Any) -> int:
+def _at_once(lives: Any) -> int:
     """Return the highest number of workers that were there at once."""
-    lives = rows.groupby("worker_id", observed=True).agg(
-        first=("started_at", "min"), last=("finished_at", "max")
-    )
     if not len(lives):
         raise InvalidOption("history does not name the workers; give workers=")
     times = pd.concat(

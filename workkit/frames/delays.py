@@ -7,13 +7,14 @@ wanted of these jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from workkit.frames.extra import np, pa
+from workkit.frames.extra import np, pa, pd
 from workkit.frames.scanning import Scan, frame_of_tables
 
-__all__ = ["LastDone", "hashes", "retried"]
+__all__ = ["LastDone", "Repeated", "hashes", "retried"]
 
 #: How many jobs that were tried again one pass looks at, about.
 _JOBS: Final = 1_000_000
@@ -23,6 +24,9 @@ _NAMED_JOBS: Final = 250_000
 _SPARSE: Final = 16
 #: Such a table has at most 2 to the power of this many entries, a byte each.
 _MOST_BITS: Final = 27
+#: A table of bits has at least, and at most, 2 to the power of this many: 128 MiB.
+_LEAST_BITS: Final = 10
+_MOST_MARKS: Final = 30
 #: The number that is no time, for NumPy.
 _NEVER: Final = np.iinfo(np.int64).min
 _MULTIPLIER: Final = 0x9E3779B97F4A7C15
@@ -85,6 +89,67 @@ class LastDone:
         done_ms = np.full(len(job_ids), _NEVER)
         done_ms[rows] = self._done_ms[places]
         return done_ms.astype("datetime64[ms]")
+
+
+class Repeated:
+    """Finds jobs that come several times in one group of executions.
+
+    The executions are read twice. The first reading marks bits of a table by the hashes of jobs.
+    So the second one has to remember only jobs whose bit was marked twice, which are few.
+
+    Args:
+        executions: How many there are, at most.
+    """
+
+    def __init__(self, executions: int) -> None:
+        bits = min(max((executions * _SPARSE).bit_length(), _LEAST_BITS), _MOST_MARKS)
+        self._shift = np.uint64(64 - bits)
+        self._once, self._twice = (np.zeros(1 << (bits - 3), np.uint8) for _ in range(2))
+        self._known = pd.DataFrame({"job": np.zeros(0, np.uint64), "group": [], "place": []})
+        self._waiting: list[Any] = []
+        self._rows = 0
+        self._again: Counter[int] = Counter()
+
+    def add(self, jobs: Any) -> None:
+        """Mark jobs, by their hashes, in the first reading."""
+        places, counts = np.unique(jobs >> self._shift, return_counts=True)
+        octets, bits = self._bits(places)
+        again = (counts > 1) | (self._once[octets] & bits != 0)
+        np.bitwise_or.at(self._twice, octets[again], bits[again])
+        np.bitwise_or.at(self._once, octets, bits)
+
+    def look(self, jobs: Any, groups: Any, places: Any) -> None:
+        """Look at the same executions in the second reading.
+
+        Args:
+            jobs: The hash of each one's job.
+            groups: The number of each one's group.
+            places: What `again` counts.
+        """
+        octets, bits = self._bits(jobs >> self._shift)
+        maybe = self._twice[octets] & bits != 0
+        columns = {"job": jobs[maybe], "group": groups[maybe], "place": places[maybe]}
+        self._waiting.append(pd.DataFrame(columns))
+        self._rows += int(maybe.sum())
+        if self._rows > _JOBS:
+            self._settle()
+
+    def again(self) -> Mapping[int, int]:
+        """Return how often a job that had come before in its group came at each place."""
+        self._settle()
+        return self._again
+
+    def _settle(self) -> None:
+        found = pd.concat([self._known, *self._waiting], ignore_index=True)
+        again = found.duplicated(["job", "group"])
+        self._again.update(found.loc[again, "place"].astype("int64").tolist())
+        self._known, self._waiting, self._rows = found[~again], [], 0
+
+    @staticmethod
+    def _bits(places: Any) -> tuple[Any, Any]:
+        """Return the octet and the bit of each place of a table."""
+        bits = np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
+        return (places >> np.uint64(3)).astype(np.int64), bits
 
 
 class _Jobs:

@@ -10,7 +10,14 @@ from workkit.errors import InvalidOption
 from workkit.frames.delays import retried
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
-from workkit.frames.tallies import Executions, Tally, check_column, check_history, pieces_of
+from workkit.frames.tallies import (
+    Executions,
+    Tally,
+    check_column,
+    check_history,
+    pieces_of,
+    read_of,
+)
 from workkit.frames.times import Time, moment
 
 __all__ = ["latency_quantiles", "lateness", "retry_delays", "throughput"]
@@ -97,13 +104,8 @@ def _step(freq: str) -> Any:
 
 def _extent(history: Any, since: Time | None, until: Time | None) -> tuple[Any, Any]:
     """Return when the table begins, and the time at which it ends; None where the rows decide."""
-    given = (since, until)
-    read = history.read if isinstance(history, Scan) else history.attrs.get("read")
-    if read is not None:
-        given = (
-            since if since is not None else read[0],
-            until if until is not None else read[1],
-        )
+    read = read_of(history)
+    given = (read[0] if since is None else since, read[1] if until is None else until)
     first, end = (None if time is None else moment(time) for time in given)
     if first is not None and end is not None and first >= end:
         raise InvalidOption(f"since must be before until: {first} is not before {end}")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pd
 from workkit.frames.journeys import is_attempt
-from workkit.frames.schema import conform
+from workkit.frames.tallies import (
+    Executions,
+    check_column,
+    check_history,
+    pieces_of,
+    read_of,
+    repeatable,
+    united,
+)
 from workkit.frames.times import Span, span_s
 
 __all__ = ["slo"]
@@ -16,6 +24,9 @@ __all__ = ["slo"]
 #: pairs use up 10, 5 and 2 % of a month's budget before they alert.
 _ALERTS: Final = (("3d", "6h", 1.0), ("6h", "30m", 6.0), ("1h", "5m", 14.4))
 _WHOLE: Final = "all"
+#: The spans in which executions are counted.
+_WINDOWS: Final = (_WHOLE, *dict.fromkeys(span for pair in _ALERTS for span in pair[:2]))
+_OF_AN_ATTEMPT: Final = ("started_at", "finished_at", "reason", "wait")
 _COLUMNS: Final = {
     "name": "str", "window": "str", "since": "datetime64[ms, UTC]", "executions": "int64",
     "late": "int64", "good": "float64", "burn_rate": "float64", "budget_left": "float64",
@@ -23,14 +34,18 @@ _COLUMNS: Final = {
 }  # fmt: skip
 
 
-def slo(history: Any, *, wait: Span = "5s", target: float = 0.99, by: str | None = None) -> Any:
+def slo(
+    history: Executions, *, wait: Span = "5s", target: float = 0.99, by: str | None = None
+) -> Any:
     """Tell how well waits keep a promise, such as "99 % of jobs wait at most 5 s".
 
     A burn rate of 1 uses up exactly what the target allows; at 14.4, a month's allowance is gone
-    in two days. The windows end where the frame does: at `attrs["read"]`, or at its last execution.
+    in two days. The windows end where the history does: at the time until which it was read
+    (`attrs["read"]` of a frame), or at its last execution.
 
     Args:
-        history: A frame of history. Each attempt counts; executions whose wait is not known do not.
+        history: A frame of history, or a `Scan`. Each attempt counts; executions whose wait is not
+            known do not.
         wait: How long a job may wait, such as "5s" or "500ms".
         target: The share of executions that must keep it, above 0 and below 1.
         by: A column such as "name". Each of its values has rows of its own.
@@ -51,45 +66,92 @@ def slo(history: Any, *, wait: Span = "5s", target: float = 0.99, by: str | None
     bound_s = span_s(wait, "wait")
     if not 0 < target < 1:
         raise InvalidOption(f"target must be above 0 and below 1, such as 0.99, not {target!r}")
-    known = conform(history, "history")
-    if by is not None and by not in known:
-        raise InvalidOption(f"unknown column {by!r}; known are {', '.join(known.columns)}")
-    rows = known[is_attempt(known).to_numpy()].reset_index(drop=True)
-    unknown = int(rows["wait"].isna().sum())
-    rows = rows[rows["wait"].notna()]
-    late = rows["wait"].dt.total_seconds() > bound_s
-    read = history.attrs.get("read") or (None, None)
-    end = (
-        rows["finished_at"].max() if read[1] is None else pd.Timestamp(read[1], unit="s", tz="UTC")
-    )
-    groups = (
-        [(_WHOLE, rows)]
-        if by is None
-        else [(str(value), mine) for value, mine in rows.groupby(by, observed=True)]
-    )
-    found = [
-        {"name": name} | row
-        for name, mine in groups
-        if len(mine)
-        for row in _windows(mine["finished_at"], late.loc[mine.index], end, 1 - target)
-    ]
+    check_history(history, "slo")
+    with repeatable(history) as rows:
+        if by is not None:
+            check_column(rows, by)
+        known = _extent(rows)
+        end = known.last if known.until is None else known.until
+        found = [
+            {"name": name} | row
+            for name, counts in _counted(rows, by, bound_s, end).iterrows()
+            for row in _windows(counts, end, 1 - target)
+        ]
     made = pd.DataFrame(found, columns=list(_COLUMNS)).astype(_COLUMNS)
-    made.attrs = {"unknown": unknown, "wait_s": bound_s, "target": target}
+    made.attrs = {"unknown": known.unknown, "wait_s": bound_s, "target": target}
     return made
 
 
-def _windows(ended: Any, late: Any, end: Any, allowed: float) -> list[dict[str, Any]]:
-    whole = _burn(ended, late, ended.min(), end, allowed)
+class _Extent(NamedTuple):
+    """What a history tells about.
+
+    Attributes:
+        last: When its last attempt with a known wait ended; NaT without one.
+        until: The time until which it was read, if it says so.
+        unknown: How many attempts have an unknown wait.
+    """
+
+    last: Any
+    until: Any
+    unknown: int
+
+
+def _extent(history: Executions) -> _Extent:
+    ends, unknown = [], 0
+    for piece in pieces_of(history, _OF_AN_ATTEMPT):
+        rows = piece[is_attempt(piece).to_numpy()]
+        unknown += int(rows["wait"].isna().sum())
+        ends.append(rows.loc[rows["wait"].notna(), "finished_at"].max())
+    read = read_of(history)[1]
+    until = None if read is None else pd.Timestamp(read, unit="s", tz="UTC")
+    return _Extent(pd.Series(ends, dtype="datetime64[ms, UTC]").max(), until, unknown)
+
+
+def _counted(history: Executions, by: str | None, bound_s: float, end: Any) -> Any:
+    """Count executions and late ones in each window, for each value of a column."""
+    parts = []
+    for piece in pieces_of(history, list(dict.fromkeys([*_OF_AN_ATTEMPT, *([by] if by else [])]))):
+        rows = piece[(is_attempt(piece) & piece["wait"].notna()).to_numpy()]
+        late = rows["wait"].dt.total_seconds() > bound_s
+        columns = {"first": rows["finished_at"]}
+        for window in _WINDOWS:
+            inside = rows["finished_at"] <= end
+            if window != _WHOLE:
+                inside &= rows["finished_at"] >= end - _span(window)
+            columns |= {_executions(window): inside, _late(window): inside & late}
+        labels = pd.Series(_WHOLE, rows.index) if by is None else rows[by]
+        parts.append(_added(pd.DataFrame(columns), labels))
+    labels = united([part.index.to_series() for part in parts])
+    return _added(pd.concat(parts, ignore_index=True), labels).rename(index=str)
+
+
+def _added(counts: Any, labels: Any) -> Any:
+    """Return the sums of counts for each label, and when its first execution ended."""
+    rules = dict.fromkeys(counts.columns, "sum") | {"first": "min"}
+    by_label = counts.reset_index(drop=True).groupby(labels.reset_index(drop=True), observed=True)
+    return by_label.agg(rules)
+
+
+def _executions(window: str) -> str:
+    return f"executions {window}"
+
+
+def _late(window: str) -> str:
+    return f"late {window}"
+
+
+def _windows(counts: Any, end: Any, allowed: float) -> list[dict[str, Any]]:
+    whole = _burn(counts, _WHOLE, allowed)
     rows = [
-        {"window": _WHOLE, "since": ended.min(), "short_window": "", "threshold": 1.0} | whole
+        {"window": _WHOLE, "since": counts["first"], "short_window": "", "threshold": 1.0} | whole
         | {"alert": whole["burn_rate"] > 1}
     ]  # fmt: skip
     for window, short, threshold in _ALERTS:
-        since = end - _span(window)
-        rate = _burn(ended, late, since, end, allowed)
-        short_rate = _burn(ended, late, end - _span(short), end, allowed)["burn_rate"]
+        rate = _burn(counts, window, allowed)
+        short_rate = _burn(counts, short, allowed)["burn_rate"]
+        since = max(end - _span(window), counts["first"])
         rows.append(
-            {"window": window, "since": max(since, ended.min()), "short_window": short}
+            {"window": window, "since": since, "short_window": short}
             | rate
             | {
                 "short_burn_rate": short_rate, "threshold": threshold,
@@ -103,9 +165,8 @@ def _span(text: str) -> Any:
     return pd.Timedelta(seconds=span_s(text, "window"))
 
 
-def _burn(ended: Any, late: Any, since: Any, end: Any, allowed: float) -> dict[str, Any]:
-    inside = (ended >= since) & (ended <= end)
-    count, bad = int(inside.sum()), int(late[inside].sum())
+def _burn(counts: Any, window: str, allowed: float) -> dict[str, Any]:
+    count, bad = int(counts[_executions(window)]), int(counts[_late(window)])
     share = bad / count if count else np.nan
     return {
         "executions": count, "late": bad, "good": 1 - share, "burn_rate": share / allowed,

@@ -8,15 +8,27 @@ the same for a frame, which is one piece, and for an archive that does not fit i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 from workkit.core.options import shown
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
-from workkit.frames.schema import schema
+from workkit.frames.schema import conform, schema
 
-__all__ = ["NONE", "Executions", "Tally", "check_column", "check_history", "keys", "pieces_of"]
+__all__ = [
+    "NONE",
+    "Executions",
+    "Tally",
+    "check_column",
+    "check_history",
+    "keys",
+    "pieces_of",
+    "read_of",
+    "repeatable",
+    "united",
+]
 
 #: A frame of history, or a scan of an archive.
 Executions: TypeAlias = Scan | Any
@@ -49,6 +61,27 @@ def pieces_of(
     yield rows if end is None else rows[rows["finished_at"] < end]
 
 
+@contextmanager
+def repeatable(history: Executions) -> Iterator[Executions]:
+    """Give a history that has the same executions however often the block reads it.
+
+    Raises:
+        InvalidOption: It is a frame, but not one of history.
+    """
+    if not isinstance(history, Scan):
+        yield conform(history, "history")
+        return
+    with history.fixed() as fixed:
+        yield fixed
+
+
+def read_of(history: Executions) -> tuple[float | None, float | None]:
+    """Return from when until when a history was read, epoch seconds; None without a bound."""
+    if isinstance(history, Scan):
+        return history.read
+    return history.attrs.get("read") or (None, None)
+
+
 class Tally:
     """How often each value occurs for each label."""
 
@@ -75,7 +108,7 @@ class Tally:
 
 
 def _added(parts: list[Any]) -> Any:
-    labels = _united([part["label"] for part in parts])
+    labels = united([part["label"] for part in parts])
     joined = pd.concat([part[["value", "count"]] for part in parts], ignore_index=True)
     return _summed(labels, joined["value"], joined["count"])
 
@@ -88,7 +121,7 @@ def _summed(labels: Any, values: Any, counts: Any) -> Any:
     return sums
 
 
-def _united(labels: list[Any]) -> Any:
+def united(labels: list[Any]) -> Any:
     """Return labels that were counted in pieces as one Series, with the categories of a frame."""
     kinds = [each.dtype for each in labels]
     if all(isinstance(kind, pd.CategoricalDtype) for kind in kinds) and len(set(kinds)) > 1:
