@@ -12,6 +12,7 @@
     ├── NotDeleted         no job to delete matched
     ├── NotEdited          the job to edit has gone, or cannot have the new args
     ├── NotRetried         no job to retry matched
+    ├── NoStack            no pool could tell where a handler is
     ├── NotUndone          the operation to undo is unknown or expired
     ├── NoEstimate         history does not allow the estimate
     ├── JobTimeout         a handler ran longer than its timeout
@@ -40,6 +41,7 @@ __all__ = [
     "LifespanFailed",
     "MissingExtra",
     "NoEstimate",
+    "NoStack",
     "NotConfirmed",
     "NotDeleted",
     "NotEdited",
@@ -123,6 +125,10 @@ class NotEdited(WorkkitError):
 
 class NotUndone(WorkkitError):
     """The bulk action to undo is unknown: it was already undone, or its trash has expired."""
+
+
+class NoStack(WorkkitError):
+    """No pool could tell where the handler of a job is; the message says why."""
 
 
 class NoEstimate(WorkkitError):

@@ -37,7 +37,7 @@ UNFINISHED: Final = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 #: The beginning or the end of a key. A colon with a space next to it is prose.
 KEY_PART: Final = re.compile(
     r"(?:\A|:)(jobs|worker_pools|worker|unique|slot|lease|history|trash|trashed|aside|acts"
-    r"|signatures):(?=\S|\Z)"
+    r"|signatures|stack):(?=\S|\Z)"
     r"|:(known_jobs|worker_pools|retry|scheduled|dead|history|recoveries|begun|periodic|limits|trash|acts"
     r"|inprogress|lock|lock_info|paused|max_concurrency|last_periodic_enqueue)\b"
 )

@@ -9,7 +9,7 @@ from typing import Any
 from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.verdicts import verdicts
-from tests.simulation.worlds import competing, deaf, deploys, lasting_cron, trimmed, typed
+from tests.simulation.worlds import asked, competing, deaf, deploys, lasting_cron, trimmed, typed
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.core import job as wire
@@ -279,5 +279,6 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "deploys": (deploys, DEFAULT_FAULTS),
     "lasting_cron": (lasting_cron, DEFAULT_FAULTS),
     "trimmed": (trimmed, DEFAULT_FAULTS),
+    "asked": (asked, DEFAULT_FAULTS),
     "typed": (typed, Faults(crash=40, freeze=60, lose=60, wipe=40, evict=30)),
 }

@@ -8,8 +8,9 @@ from tests.support.handlers import nothing
 from workkit import HistoryOptions, Job, Tasks
 from workkit.core.entropy import Entropy
 from workkit.simulation import SimulatedPool, Simulation
+from workkit.store.calls import ask
 
-__all__ = ["competing", "deaf", "deploys", "lasting_cron", "trimmed", "typed"]
+__all__ = ["asked", "competing", "deaf", "deploys", "lasting_cron", "trimmed", "typed"]
 
 
 def deaf(sim: Simulation) -> None:
@@ -54,6 +55,30 @@ def competing(sim: Simulation) -> None:
     for name, priority in priorities.items():
         jobs = [(name, {"n": n}) for n in range(40 + 40 * priority)]
         sim.at(1, sim.enqueuer.enqueue_many, jobs)
+
+
+def asked(sim: Simulation) -> None:
+    """Somebody asks again and again where the handlers of running jobs are."""
+
+    async def awaits(job: Job) -> None:
+        await asyncio.sleep(job.arg_int("n") % 25)
+
+    for _ in range(2):
+        pool = sim.pool(concurrency=3)
+        pool.job("work", nothing, takes=(1, 30))
+        pool.job("awaits", awaits)
+    for n in range(60):
+        sim.at(2 * n, sim.enqueuer.enqueue, "work" if n % 3 else "awaits", {"n": n})
+        sim.at(5 + 2.7 * n, _ask_where, sim, n)
+
+
+def _ask_where(sim: Simulation, turn: int) -> None:
+    """Ask a pool for the stack of a job that its workers are said to run, or of none."""
+    for pool in sim.client.worker_pool_heartbeats():
+        for each in sim.client.worker_observations(pool.worker_ids):
+            if each.is_busy and (turn + each.started_at) % 2:
+                trip = ask.ask(sim.keys, pool.worker_pool_id, each.job_id)
+                sim.server.execute(list(trip.commands))
 
 
 def deploys(sim: Simulation) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from workkit import WorkerPool
 from workkit.core.clock import Instant
 from workkit.core.entropy import Entropy
+from workkit.core.stacks import StackFrame
 from workkit.engine.dispatch.dispatcher import Rest
 from workkit.engine.duties.duty import Duty
 from workkit.engine.engine import Engine
@@ -150,6 +151,11 @@ class ManualRunner:
 
     def abandon(self, execution: Execution) -> None:
         self.given_up.append(execution)
+
+    def stack(self, execution: Execution) -> list[StackFrame]:
+        """Run nothing whose stack could be told."""
+        del execution
+        return []
 
     def abandoned(self) -> int:
         return len(self.given_up)

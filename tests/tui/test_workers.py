@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.tui.pressing import App, P, table
 from tests.tui.stage import ConsoleStage, shown
+from workkit.core.stacks import RunningStack, StackFrame, encode
 
 pytestmark = pytest.mark.one_server
 
@@ -64,5 +67,62 @@ def test_all_pools_show_all_that_is_busy(stage: ConsoleStage) -> None:
         await stage.press(pilot, app, "3")
         await stage.press(pilot, app, "w")
         assert app.screen.query("Table").last().total == 5  # type: ignore[attr-defined]
+
+    stage.drive(play)
+
+
+def answers(stage: ConsoleStage, pool: str, stack: RunningStack) -> None:
+    """Answer as the pool would, once the console has asked."""
+    while stage.redis.hget(stage.keys.pool(pool), "asked") != f"{stack.job_id}\n".encode():
+        pass
+    stage.redis.set(stage.keys.stack(stack.job_id), encode(stack))
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_the_stack_of_a_running_handler_is_asked_for(stage: ConsoleStage, opened: bool) -> None:
+    pool = stage.pool("web-1", 8, ["mail"], busy=1)
+    stage.redis.hset(stage.keys.pool(pool), "fence", 1)
+    stage.works(pool, 0, "mail", 5)
+    job_id = stage.client.worker_observations()[0].job_id
+    frames = tuple(
+        StackFrame(f"/srv/app[/b]{n}.py", n, "send", f'log("\x1b[31m", token="s3cret{n}")')
+        for n in range(30)
+    )
+    stack = RunningStack(job_id, "mail", "w", "thread", 9_000, 2_000, frames)
+
+    async def play(pilot: P, app: App) -> None:
+        await stage.press(pilot, app, "3", "enter", *(["enter"] if opened else []))
+        await pilot.press("s")
+        await stage.until(pilot, lambda: "answers with its next heartbeat" in shown(app))
+        answering = threading.Thread(target=answers, args=(stage, pool, stack))
+        answering.start()
+        await stage.until(pilot, lambda: "then, in a thread" in shown(app))
+        answering.join()
+        assert 'File "/srv/app[/b]29.py", line 29, in send' in shown(app)
+        assert "lines above; workkit stack shows all" in shown(app)
+        assert "s3cret" not in shown(app)
+        await pilot.press("escape")
+
+    stage.drive(play)
+
+
+def test_a_console_that_changes_nothing_asks_for_no_stack(stage: ConsoleStage) -> None:
+    stage.works(stage.pool("web-1", 8, ["mail"], busy=1), 0, "mail", 5)
+
+    async def play(pilot: P, app: App) -> None:
+        await stage.press(pilot, app, "3", "enter", "s")
+        assert "This console is read-only." in shown(app)
+
+    stage.drive(play, read_only=True)
+
+
+def test_what_a_go_pool_cannot_tell_is_said(stage: ConsoleStage) -> None:
+    go_pool(stage, "go-1", 7, runs=1)
+
+    async def play(pilot: P, app: App) -> None:
+        await stage.press(pilot, app, "3", "enter")
+        await pilot.press("s")
+        await stage.until(pilot, lambda: "runs in the Go pool go-1:7" in shown(app))
+        await pilot.press("escape")
 
     stage.drive(play)

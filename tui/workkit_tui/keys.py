@@ -12,7 +12,17 @@ from typing import Final
 
 from textual.binding import Binding
 
-__all__ = ["COMMON", "COMPARE", "FOLLOW", "MOVING", "Key", "bindings", "changed", "copying"]
+__all__ = [
+    "COMMON",
+    "COMPARE",
+    "FOLLOW",
+    "MOVING",
+    "STACK",
+    "Key",
+    "bindings",
+    "changed",
+    "copying",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,8 @@ COMPARE: Final = Key(
     ("equals_sign",), "compare", "", "Compare two jobs: mark the first, then show how the second "
     "differs",
 )  # fmt: skip
+#: A key of the workers, and of the page of a job.
+STACK: Final = Key(("s",), "stack", "stack", "Show where the handler of the running job is")
 #: Keys that move in every list.
 MOVING: Final = (
     Key(("j", "down"), "cursor_down", "", "Go down"),

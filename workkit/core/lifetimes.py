@@ -10,6 +10,7 @@ __all__ = [
     "MARKS_KEPT_S",
     "OBSERVATION_S",
     "SIGNATURES_KEPT_S",
+    "STACK_KEPT_S",
     "TRASH_KEPT_S",
     "UNIQUE_LIVES_S",
 ]
@@ -23,6 +24,8 @@ MARKS_KEPT_S: Final = 3 * DAY_S
 OBSERVATION_S: Final = DAY_S
 #: The signatures of typed tasks; each heartbeat of a pool that publishes them prolongs that.
 SIGNATURES_KEPT_S: Final = 60
+#: The stack of a running handler, after somebody has asked for it.
+STACK_KEPT_S: Final = 60
 #: How long a bulk action can be undone, by its verb. Shorter for "retry": the jobs soon begin.
 TRASH_KEPT_S: Final = {"delete": DAY_S, "retry": 3_600, "edit": DAY_S}
 #: How many entries the record of acts keeps. Most acts have two: one before and one after.

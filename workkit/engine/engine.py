@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from workkit.core.history import Record
 from workkit.core.outcomes import TOTALS
+from workkit.engine.dispatch import stacks
 from workkit.engine.dispatch.admission import Admission
 from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.deadlines import Deadlines
@@ -109,6 +110,7 @@ class Engine:
             reaped=self._reaped,
             remember=self._remember,
             is_heard=lambda: self.heartbeat.is_heard,
+            stack=stacks.Stacks(self.ledger, self.runner, self.clock).of,
         )
         self.heartbeat = Heartbeat(self.keys, self.identity, self.vitals.dispatcher, callbacks)
         self.observer = Observer(self.keys, self.ledger.held)

@@ -56,6 +56,7 @@ _TYPES_OF_KINDS: Final = {
     "trash:": "hash",
     "trashed:": "list",
     "signatures:": "hash",
+    "stack:": "string",
 }
 
 
@@ -111,7 +112,7 @@ class Keys:
         self.limits = self._key("limits")  # hash of ours: job name -> limit that we wrote
         self._expiring = frozenset({self.recoveries, self.begun})
         self._expiring_kinds = tuple(
-            self._key(kind) for kind in ("unique:", "slot:", "lease:", "worker:")
+            self._key(kind) for kind in ("unique:", "slot:", "lease:", "worker:", "stack:")
         )
         self._unique_prefix = f"{self.prefix}unique:"
         self.queue = lru_cache(maxsize=100_000)(self._queue)
@@ -185,6 +186,10 @@ class Keys:
     def signatures(self, digest: str) -> bytes:
         """Hash of ours: what typed tasks take, of all pools whose tasks are the same."""
         return self._key(f"signatures:{digest}")
+
+    def stack(self, job_id: str) -> bytes:
+        """String of ours: where the handler of a job was when somebody asked."""
+        return self._key(f"stack:{job_id}")
 
     def is_pool(self, key: bytes) -> bool:
         """Tell whether a key is a pool's heartbeat."""

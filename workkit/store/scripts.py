@@ -55,6 +55,8 @@ def all_scripts() -> list[Script]:
 ACT: Final = script("act")
 #: Moves the jobs that a pool still runs to its new id, after another pool declared it dead.
 ADOPT: Final = script("adopt")
+#: Asks a pool for the stack of a handler.
+ASK: Final = script("ask")
 #: Writes a pool's heartbeat and its limits.
 BEAT: Final = script("beat")
 #: Frees unique keys, takes updates and cron slots, right before handlers start.

@@ -55,8 +55,9 @@ def test_help_lists_what_there_is_and_nothing_else() -> None:
     text = CliRunner().invoke(cli, ["--help"]).stdout
     listed = text.partition("Commands:\n")[2].partition("\n\n")[0]
     assert [line.split()[0] for line in listed.splitlines()] == [
-        "top", "worker", "check", "metrics", "enqueue", "queues", "pools", "jobs", "history",
-        "archive", "audit", "export", "snapshot", "record", "retry", "delete", "edit", "undo",
+        "top", "worker", "check", "metrics", "enqueue", "queues", "pools", "jobs", "stack",
+        "history", "archive", "audit", "export", "snapshot", "record", "retry", "delete", "edit",
+        "undo",
         "audit-log", "pause", "unpause", "watch", "doctor", "simulate", "demo",
     ]  # fmt: skip
 

@@ -23,7 +23,7 @@ from workkit.core.text import clean
 from workkit.errors import ServerError
 from workkit_tui.export import as_record
 from workkit_tui.feed import View
-from workkit_tui.keys import COMPARE, FOLLOW, Key
+from workkit_tui.keys import COMPARE, FOLLOW, STACK, Key
 from workkit_tui.model.copies import Copy, job_copies
 from workkit_tui.model.job_page import HeldJob, JobPage
 from workkit_tui.model.running import RunningJob
@@ -33,6 +33,7 @@ from workkit_tui.screens.copying import CopyScreen
 from workkit_tui.screens.editing import EditScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
 from workkit_tui.screens.scrolling import SCROLLING, ScrollScreen
+from workkit_tui.screens.stack import open_stack
 from workkit_tui.screens.traceback import traceback
 from workkit_tui.widgets.words import TextGrid, headless_grid
 
@@ -70,6 +71,7 @@ class JobScreen(ScrollScreen):
             "command that shows it"),
         Key(("e",), "app.export", "export", "Write the job to a file"),
         COMPARE,
+        STACK,
         *SCROLLING,
     )  # fmt: skip
 
@@ -327,6 +329,14 @@ class JobScreen(ScrollScreen):
             self.notify("It was not found: it has ended or was deleted.", severity="warning")
         else:
             self._adopt(found)
+
+    def action_stack(self) -> None:
+        """Ask the pool where the handler is."""
+        page = self._page
+        if page.run is None or page.run.has_ended:
+            self.notify("The job does not run, so it has no stack.", severity="warning")
+            return
+        open_stack(self, page.job.id, page.name)
 
     def action_pause(self) -> None:
         """Pause the job's queue, or resume it."""

@@ -14,7 +14,7 @@ from workkit.admin.trends import FAILED_TOTALS
 from workkit.core.records import Overview, WorkerObservation, WorkerPoolHeartbeat
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
-from workkit_tui.keys import COMPARE, FOLLOW, MOVING, Key, copying
+from workkit_tui.keys import COMPARE, FOLLOW, MOVING, STACK, Key, copying
 from workkit_tui.model.busy import busy_workers, unreported_workers
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.job_page import JobPage
@@ -22,6 +22,7 @@ from workkit_tui.model.listing import narrowed
 from workkit_tui.model.words import ago, args_text, count
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.job_cursor import JobCursorScreen
+from workkit_tui.screens.stack import open_stack
 from workkit_tui.widgets.table import Row, Table, TableColumn
 from workkit_tui.widgets.words import Words
 
@@ -77,6 +78,7 @@ class WorkersScreen(JobCursorScreen):
         copying("the id of the pool, or of the job that the worker runs"),
         FOLLOW,
         COMPARE,
+        STACK,
         *MOVING,
     )
 
@@ -272,6 +274,11 @@ class WorkersScreen(JobCursorScreen):
             super().action_open()
         elif self._busy:
             self.action_other_table()
+
+    def action_stack(self) -> None:
+        """Ask the pool where the handler of the worker under the cursor is."""
+        if self._worker is not None:
+            open_stack(self, self._worker.job_id, self._worker.job_name)
 
     def copies(self) -> Sequence[Copy]:
         """Return the id of the pool under the cursor, or of the job in the lower table."""

@@ -7,7 +7,8 @@ Until the trash expires, any process can bring them back with `undo`.
 
 from __future__ import annotations
 
-from workkit.admin.actions.actions import Actions, AsyncActions
+from workkit.admin.actions.actions import Actions
+from workkit.admin.actions.actions_async import AsyncActions
 from workkit.admin.actions.editing import Edit, NewJob
 from workkit.admin.actions.logic import ActionLogic
 from workkit.admin.actions.outcomes import BulkOutcome, BulkProgress, Fate, Operation, Undone

@@ -1,12 +1,11 @@
-"""Makes, applies and undoes plans, for threads (`Actions`) and for asyncio (`AsyncActions`)."""
+"""Makes, applies and undoes plans, for threads; `AsyncActions` does it for asyncio."""
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from threading import Event
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from workkit.admin.actions.applying import Pause
 from workkit.admin.actions.editing import Edit, NewJob
@@ -18,26 +17,26 @@ from workkit.admin.actions.outcomes import (
     Operation,
     Report,
     Stop,
-    Stopping,
     Undone,
 )
 from workkit.admin.actions.plan import Plan, Verb
+from workkit.admin.actions.stacks import ANSWERS_S
 from workkit.admin.actions.throttle import Throttle
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.job import Job
 from workkit.core.records import Place
 from workkit.core.signatures import Signature
+from workkit.core.stacks import RunningStack
 from workkit.store.carry import StepCarrier
-from workkit.store.round_trip import Step
 from workkit.store.walking import Item, Walk, advance
 
-__all__ = ["Actions", "AsyncActions"]
+__all__ = ["Actions", "ignore"]
 
 R = TypeVar("R")
 
 
-def _ignore(_progress: BulkProgress) -> None:
+def ignore(_progress: BulkProgress) -> None:
     """Ignore the progress."""
 
 
@@ -75,7 +74,7 @@ class Actions:
         query: str | Query = "",
         *,
         until: float = math.inf,
-        report: Report = _ignore,
+        report: Report = ignore,
         stop: Stop | None = None,
     ) -> Plan | None:
         """Pin the jobs of a place that match a query now, and describe the effects of the action.
@@ -142,7 +141,7 @@ class Actions:
         *,
         by: str = "",
         throttle: Throttle | None = None,
-        report: Report = _ignore,
+        report: Report = ignore,
         each: Each | None = None,
         stop: Stop | None = None,
     ) -> BulkOutcome:
@@ -204,6 +203,23 @@ class Actions:
         operation_id: str = self._carry(self.logic.edits.apply(edit, by))
         return operation_id
 
+    def stack(
+        self, job_id: str, *, within_s: float = ANSWERS_S, stop: Stop | None = None
+    ) -> RunningStack:
+        """Ask the pool that runs a job where its handler is.
+
+        The pool answers with its next heartbeat, within four seconds.
+
+        Args:
+            job_id: The job.
+            within_s: How long to wait for the answer, seconds.
+            stop: Set it to give up.
+
+        Raises:
+            NoStack: No worker runs the job, its pool cannot tell, or it has not answered.
+        """
+        return self._carry_out(self.logic.stack(job_id, within_s), ignore, stop)
+
     def signature(self, name: str) -> Signature | None:
         """Return what a typed task takes, as the living pool that started last publishes it.
 
@@ -246,7 +262,7 @@ class Actions:
 
     def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""
-        return self._carry_out(self.logic.all_dead(verb), _ignore)
+        return self._carry_out(self.logic.all_dead(verb), ignore)
 
     def operations(self) -> list[Operation]:
         """Return all operations that can be undone, the newest first."""
@@ -262,7 +278,7 @@ class Actions:
         self._carry(self.logic.forget(operation_id))
 
     def undo(
-        self, operation_id: str, *, report: Report = _ignore, stop: Stop | None = None
+        self, operation_id: str, *, report: Report = ignore, stop: Stop | None = None
     ) -> Undone:
         """Bring back the jobs that an operation deleted, or retried jobs that have not begun.
 
@@ -275,118 +291,3 @@ class Actions:
             NotUndone: The operation is unknown: it was undone, or its trash has expired.
         """
         return self._carry_out(self.logic.undo(operation_id, stop=stop), report, stop)
-
-
-class AsyncActions:
-    """Acts on jobs from asyncio, with the methods of `Actions`, awaited.
-
-    Args:
-        logic: The logic.
-        carry: Carries out a step.
-
-    Where `Actions` takes a `threading.Event` to stop, an `asyncio.Event` does as well. A cancelled
-    call ends after the round trip that is under way; what was removed until then can be undone.
-    """
-
-    def __init__(self, logic: ActionLogic, carry: Callable[[Step[Any]], Awaitable[Any]]) -> None:
-        self.logic = logic
-        self._carry = carry
-
-    async def _carry_out(
-        self, walk: Walk[Told, R], report: Report, stop: Stopping | None = None
-    ) -> R:
-        answer = None
-        while isinstance(found := await self._carry(advance(walk, answer)), Item):
-            answer = None
-            if isinstance(found.value, Pause):
-                await asyncio.sleep(found.value.for_s)
-                answer = stop is not None and stop.is_set()
-            else:
-                report(found.value)
-        result: R = found.result
-        return result
-
-    async def plan(
-        self,
-        verb: Verb,
-        place: Place,
-        query: str | Query = "",
-        *,
-        until: float = math.inf,
-        report: Report = _ignore,
-        stop: Stopping | None = None,
-    ) -> Plan | None:
-        """Pin the jobs of a place that match a query now; see `Actions.plan`."""
-        walk = self.logic.plan(verb, place, query, until=until, stop=stop)
-        return await self._carry_out(walk, report, stop)
-
-    async def plan_for(self, verb: Verb, place: Place, records: Iterable[WaitingJob]) -> Plan:
-        """Pin the given jobs; see `Actions.plan_for`."""
-        plan: Plan = await self._carry(self.logic.plan_for(verb, place, records))
-        return plan
-
-    async def pick(
-        self, place: Place, job_ids: Iterable[str], *, at: int | None = None
-    ) -> dict[str, WaitingJob]:
-        """Find jobs of a place by their ids; see `Actions.pick`."""
-        found: dict[str, WaitingJob] = await self._carry(self.logic.pick(place, job_ids, at))
-        return found
-
-    async def apply(
-        self,
-        plan: Plan,
-        *,
-        by: str = "",
-        throttle: Throttle | None = None,
-        report: Report = _ignore,
-        each: Each | None = None,
-        stop: Stopping | None = None,
-    ) -> BulkOutcome:
-        """Act on exactly the jobs of a plan; see `Actions.apply`."""
-        walk = self.logic.apply(plan, by=by, throttle=throttle, each=each, stop=stop)
-        return await self._carry_out(walk, report, stop)
-
-    async def plan_edit(
-        self, place: Place, record: WaitingJob, text: str | bytes, *, insist: bool = False
-    ) -> Edit:
-        """Read new args for a job; see `Actions.plan_edit`."""
-        edit: Edit = await self._carry(self.logic.edits.plan(place, record, text, insist=insist))
-        return edit
-
-    async def apply_edit(self, edit: Edit, *, by: str = "") -> str:
-        """Use the new args; see `Actions.apply_edit`."""
-        operation_id: str = await self._carry(self.logic.edits.apply(edit, by))
-        return operation_id
-
-    async def signature(self, name: str) -> Signature | None:
-        """Return what a typed task takes; see `Actions.signature`."""
-        signature: Signature | None = await self._carry(self.logic.edits.signature(name))
-        return signature
-
-    async def new_job(self, name: str, text: str | bytes, *, insist: bool = False) -> NewJob:
-        """Make a job of args that a person has typed; see `Actions.new_job`."""
-        made: NewJob = await self._carry(self.logic.edits.new_job(name, text, insist=insist))
-        return made
-
-    async def enqueue(self, job: Job, *, by: str = "") -> None:
-        """Enqueue a job of `new_job`; see `Actions.enqueue`."""
-        await self._carry(self.logic.edits.enqueue(job, by))
-
-    async def all_dead(self, verb: Verb) -> int:
-        """Act on every job that is dead now; return their number."""
-        return await self._carry_out(self.logic.all_dead(verb), _ignore)
-
-    async def operations(self) -> list[Operation]:
-        """Return all operations that can be undone, the newest first."""
-        found: list[Operation] = await self._carry(self.logic.operations())
-        return found
-
-    async def forget(self, operation_id: str) -> None:
-        """Empty the trash of an operation; see `Actions.forget`."""
-        await self._carry(self.logic.forget(operation_id))
-
-    async def undo(
-        self, operation_id: str, *, report: Report = _ignore, stop: Stopping | None = None
-    ) -> Undone:
-        """Bring back the jobs of an operation; see `Actions.undo`."""
-        return await self._carry_out(self.logic.undo(operation_id, stop=stop), report, stop)

@@ -22,6 +22,7 @@ from workkit.admin.actions.outcomes import (
     Undone,
 )
 from workkit.admin.actions.plan import Draft, Plan, Verb, check_verb
+from workkit.admin.actions.stacks import running_stack
 from workkit.admin.actions.throttle import Throttle
 from workkit.admin.acts.recording import ActsLog, Began
 from workkit.admin.query import Query
@@ -32,6 +33,7 @@ from workkit.core.entropy import Entropy
 from workkit.core.job import Job
 from workkit.core.options import check_time, shown
 from workkit.core.records import Batch, Kind, Place
+from workkit.core.stacks import RunningStack
 from workkit.errors import InvalidOption, NotDeleted, NotRetried, NotUndone
 from workkit.store.calls import restore
 from workkit.store.calls.pages import SetName
@@ -77,6 +79,10 @@ class ActionLogic:
 
     def _now_s(self) -> float:
         return self._clock.read().epoch_ms / 1_000
+
+    def stack(self, job_id: str, within_s: float) -> Walk[Told, RunningStack]:
+        """Ask where a handler is; see `Actions.stack`."""
+        return running_stack(self._keys, job_id, within_s)
 
     # Planning.
 

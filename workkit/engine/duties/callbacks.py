@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from workkit.core.history import Record
+from workkit.core.stacks import RunningStack, encode
 from workkit.engine.handling.events import ReapedPool
 
 __all__ = ["Callbacks"]
@@ -25,6 +26,7 @@ class Callbacks:
         reaped: Called with each dead pool whose jobs were recovered.
         remember: Takes records for history.
         is_heard: Tells whether the pool's last heartbeat arrived.
+        stack: Returns where the handler of a job is, encoded.
     """
 
     totals: Callable[[], Mapping[str, int]] = dict
@@ -32,3 +34,4 @@ class Callbacks:
     reaped: Callable[[ReapedPool], None] = _ignore
     remember: Callable[[Record], None] = _ignore
     is_heard: Callable[[], bool] = lambda: True
+    stack: Callable[[str], bytes] = lambda job_id: encode(RunningStack(job_id))

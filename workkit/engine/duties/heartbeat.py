@@ -16,7 +16,7 @@ from workkit.engine.duties.callbacks import Callbacks
 from workkit.engine.process.identity import Identity
 from workkit.engine.process.vitals import STILL_S, Pulse, Vigil
 from workkit.errors import ServerError
-from workkit.store.calls import beat, publish
+from workkit.store.calls import ask, beat, publish
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Step
 
@@ -32,7 +32,7 @@ class Heartbeat:
         keys: The namespace.
         identity: The pool's ids.
         dispatcher: The signs of life of the pool's dispatcher.
-        callbacks: Give the totals, and hear when the pool is no longer registered.
+        callbacks: Give totals and stacks, and hear when the pool is no longer registered.
 
     Attributes:
         is_heard: Whether the last heartbeat arrived.
@@ -70,6 +70,9 @@ class Heartbeat:
             self.is_heard, self.heard_s = True, now.monotonic_s
             if not reply.alive and pool_id == identity.pool_id:
                 self._callbacks.expelled()
+            if reply.asked:
+                stacks = {job_id: self._callbacks.stack(job_id) for job_id in reply.asked}
+                yield from ask.answer(self._keys, stacks)
             if reply.unpublished:
                 yield from publish.publish(self._keys, identity.signatures)
         return BEAT_S

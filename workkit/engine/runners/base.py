@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from workkit.core.current import WORKER
+from workkit.core.stacks import StackFrame
 from workkit.engine.handling.execution import Execution
 
 __all__ = ["Runner", "Slots", "Worker", "here"]
@@ -83,6 +84,10 @@ class Runner(Protocol):
 
     def runs_here(self) -> bool:
         """Tell whether the caller is one of the handlers."""
+        ...
+
+    def stack(self, execution: Execution) -> list[StackFrame]:
+        """Return where a running handler is, from any thread; empty if it does not run."""
         ...
 
     def close(self, *, wait_s: float) -> None:

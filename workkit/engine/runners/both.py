@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from workkit.core.stacks import StackFrame
 from workkit.engine.handling.execution import Execution
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Slots, here
@@ -91,6 +92,10 @@ class HandlerRunner:
     def abandon(self, execution: Execution) -> None:
         """Give up a handler that does not stop."""
         self._of(execution).abandon(execution)
+
+    def stack(self, execution: Execution) -> list[StackFrame]:
+        """Return where a running handler is; empty if it does not run."""
+        return self._of(execution).stack(execution)
 
     def _of(self, execution: Execution) -> LoopRunner | ThreadRunner:
         return self._loop if execution.chain.on_loop else self._threads

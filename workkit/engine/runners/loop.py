@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from workkit.core.current import RUNNING, WORKER
+from workkit.core.stacks import StackFrame
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.failures import Failure
 from workkit.engine.handling.forked import FORKS, leave
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Slots
 from workkit.engine.runners.pool_loop import PoolLoop
+from workkit.engine.runners.stacks import of_task, told
 
 __all__ = ["LoopRunner"]
 
@@ -281,6 +283,14 @@ class LoopRunner:
                 worker.task.cancel()
 
         self._call(cancel)
+
+    def stack(self, execution: Execution) -> list[StackFrame]:
+        """Return where a running handler is; empty if it does not run."""
+        worker: _TaskWorker | None = execution.runner
+        if worker is None or worker.current is not execution:
+            return []
+        frames = of_task(worker.task, self._pool_loop.ident)
+        return told(frames) if worker.current is execution else []  # it may have gone on meanwhile
 
     def abandon(self, execution: Execution) -> None:
         """Give up a handler that swallows its cancellation."""

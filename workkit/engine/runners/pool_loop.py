@@ -91,10 +91,14 @@ class PoolLoop:
             with contextlib.suppress(Exception):  # other code may have closed its descriptors
                 loop.close()
 
+    @property
+    def ident(self) -> int | None:
+        """The loop's thread; None before it has started."""
+        return self._thread.ident if self._thread is not None else None
+
     def where(self) -> str:
         """Return the innermost frames of the loop's thread, for the log."""
-        ident = self._thread.ident if self._thread is not None else None
-        frame = sys._current_frames().get(ident or 0)  # noqa: SLF001 - the only way
+        frame = sys._current_frames().get(self.ident or 0)  # noqa: SLF001 - the only way
         return "".join(traceback.format_stack(frame)[-_FRAMES:]) if frame is not None else "?"
 
     def close(self, *, wait_s: float) -> None:

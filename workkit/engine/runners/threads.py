@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 
 from workkit.core.clock import Instant
 from workkit.core.current import RUNNING, WORKER
+from workkit.core.stacks import StackFrame
 from workkit.engine.handling.execution import Execution
 from workkit.engine.handling.failures import Failure
 from workkit.engine.handling.forked import FORKS, leave
 from workkit.engine.handling.interrupt import raise_in
 from workkit.engine.process.sources import Sources
 from workkit.engine.runners.base import Slots
+from workkit.engine.runners.stacks import of_thread, told
 from workkit.errors import JobTimeout
 
 __all__ = ["ThreadRunner"]
@@ -168,6 +170,15 @@ class ThreadRunner:
                 waits = execution.waits
                 if not (waits and waits[-1].cancel()):
                     raise_in(worker.thread.ident, JobTimeout)
+
+    def stack(self, execution: Execution) -> list[StackFrame]:
+        """Return where a running handler is; empty if it does not run."""
+        worker: _ThreadWorker | None = execution.runner
+        if worker is None or worker.thread is None:
+            return []
+        with worker.lock:  # the worker cannot go on to another job meanwhile
+            frames = of_thread(worker.thread.ident) if worker.current is execution else []
+        return told(frames)
 
     def abandon(self, execution: Execution) -> None:
         """Give up a thread and replace it; does nothing if its handler has just ended."""

@@ -8,6 +8,7 @@ from workkit.simulation.checkers.accounts import (
     ObservationsAreTrue,
     TotalsAreTrue,
 )
+from workkit.simulation.checkers.asking import AsksAreAnswered
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.bounds import HistoryKeepsItsBounds
 from workkit.simulation.checkers.chance import Tally
@@ -55,6 +56,7 @@ from workkit.simulation.checkers.violation import Violation
 
 __all__ = [
     "ArgsAreKept",
+    "AsksAreAnswered",
     "Checker",
     "ClaimsAreTakenUp",
     "CronSlots",
@@ -143,4 +145,5 @@ def all_checkers() -> list[Checker]:
         HooksAreCalled(),
         ObservationsAreTrue(),
         SignaturesAreTrue(),
+        AsksAreAnswered(),
     ]

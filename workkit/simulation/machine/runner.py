@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from workkit.core.clock import Clock
 from workkit.core.current import RUNNING, WORKER
 from workkit.core.entropy import Entropy
+from workkit.core.stacks import StackFrame
 from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Slots
 from workkit.errors import JobTimeout
@@ -162,6 +163,12 @@ class SimulatedRunner:
             self._abandoned.append(run)
             self._slots.give(execution.worker_id)
             self._host.soon(self._pump)
+
+    def stack(self, execution: Execution) -> list[StackFrame]:
+        """Name the handler, if it runs; the frames of threads differ from run to run."""
+        if id(execution) not in self._running:
+            return []
+        return [StackFrame("simulated", 1, execution.payload.name, "")]
 
     def abandoned(self) -> int:
         """Count the abandoned handlers that still run."""

@@ -57,10 +57,12 @@ class BeatReply(NamedTuple):
     Attributes:
         alive: Whether the pool is still registered; if not, nothing was written.
         unpublished: Whether its signatures are gone.
+        asked: The ids of jobs for whose stacks somebody asks.
     """
 
     alive: bool
-    unpublished: bool
+    unpublished: bool = False
+    asked: Sequence[str] = ()
 
 
 def beat(
@@ -75,7 +77,16 @@ def beat(
     if signatures:
         key_list.append(keys.signatures(signatures.digest))
     command = call(scripts.BEAT, key_list[1:], [SIGNATURES_KEPT_S, *args[1:]])
-    return RoundTrip.one(command, lambda reply: BeatReply(reply > 0, reply == 2))  # noqa: PLR2004 - see there
+
+    def parse(reply: list[Any]) -> BeatReply:
+        if not reply[0]:
+            return BeatReply(alive=False)
+        asked = text(reply[2]).split("\n") if reply[2] else ()
+        return BeatReply(
+            alive=True, unpublished=bool(reply[1]), asked=[each for each in asked if each]
+        )
+
+    return RoundTrip.one(command, parse)
 
 
 def leave(keys: Keys, pool_id: str, queues: Sequence[str]) -> RoundTrip[int]:

@@ -38,6 +38,7 @@ _COMMANDS: Final = {
         "cli.commands.overview", "pools", "Show the pools, or what their workers run."
     ),
     "jobs": _Command("cli.commands.jobs", "jobs", "Show jobs, or find one."),
+    "stack": _Command("cli.commands.stack", "stack", "Show where the handler of a job is."),
     "history": _Command("cli.commands.history", "history", "Show the executions of jobs."),
     "archive": _Command("cli.commands.archive", "archive", "Append history to Parquet files."),
     "audit": _Command(

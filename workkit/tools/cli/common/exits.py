@@ -12,6 +12,7 @@ import click
 
 from workkit.errors import (
     InvalidQuery,
+    NoStack,
     NotDeleted,
     NotEdited,
     NotRetried,
@@ -58,6 +59,7 @@ _STDERR: Final = 2
 #: What a write to a full or broken disk is refused with.
 _OF_OUTPUT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 _CODES: Final[tuple[tuple[type[WorkkitError], int], ...]] = (
+    (NoStack, NOT_FOUND),
     (NotDeleted, NOT_FOUND),
     (NotEdited, NOT_FOUND),
     (NotRetried, NOT_FOUND),
