@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import App, SystemCommand
@@ -25,6 +26,7 @@ from workkit_tui.notifying import NotifyingApp
 from workkit_tui.palette import KeyCommands
 from workkit_tui.past import Past
 from workkit_tui.places import Places
+from workkit_tui.remembered import Remembered
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.help import HelpScreen
 from workkit_tui.settings import Settings
@@ -86,6 +88,8 @@ class Console(NotifyingApp, TravellingApp):
         if actions is not None:
             actions.logic.log.hide_also((*self.settings.masks, *self.settings.masks_also))
         self.masks = Masks((*self.settings.masks, *self.settings.masks_also))
+        path = Path(self.settings.file) if self.settings.file else None
+        self.remembered = Remembered(path, writable=not self.is_web)
         self.clock = clock or SystemClock()
         self.feed = Feed(reader, self.settings.refresh_s)
         self.view: View | None = None
@@ -127,6 +131,9 @@ class Console(NotifyingApp, TravellingApp):
             self.bind(tab.key, f"tab('{tab.name}')", description=tab.title, show=False)
         self.push_screen(self.tabs[bool(self.places and self.places.chosen)].name)
         self.set_interval(_TICK_S, self._tick)
+        if trouble := self.remembered.trouble:
+            said = f"No saved views and columns: {trouble}. The file is left as it is."
+            self.notify(said, severity="error", timeout=20)
 
     def on_unmount(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""`:` goes to a tab, a queue, a job or a time."""
+"""`:` goes to a tab, a queue, a job, a time or a saved view."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from workkit.recording.times import is_time
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.queue import QueueScreen
+from workkit_tui.viewing import VIEW_WORDS, Viewing
 
 __all__ = ["Jumps"]
 
@@ -32,14 +33,31 @@ class Jumps:
         self._screen.prompt.ask(
             ":",
             self._go,
-            hint="a tab, a queue, the id of a job, a time, or notify CONDITION",
+            hint="a tab, queue, job's id or time; save NAME, view NAME, notify CONDITION",
+            names=self._names(),
         )
+
+    def _names(self) -> list[str]:
+        """Return what tab completes a line to."""
+        console = self._console
+        views = list(console.remembered.views)
+        queues = [queue.job_name for queue in console.view.seen.queues] if console.view else []
+        return [
+            *(tab.title.lower() for tab in console.tabs),
+            *(f"view {name}" for name in views),
+            *(f"forget {name}" for name in views),
+            *(name for name in queues if name.isprintable()),
+            "save ", f"{_NOTIFY} ",
+        ]  # fmt: skip
 
     def _go(self, text: str) -> None:
         console, app = self._console, self._screen.app
         word, _, rest = text.partition(" ")
         if word == _NOTIFY:
             self._notify(text, rest.strip())
+            return
+        if word in VIEW_WORDS:
+            Viewing(self._screen).do(word, rest.strip())
             return
         self._screen.close_prompt()
         if not text:

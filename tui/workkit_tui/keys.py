@@ -16,6 +16,7 @@ __all__ = [
     "COMMON",
     "COMPARE",
     "FOLLOW",
+    "JOB_KEYS",
     "MOVING",
     "STACK",
     "Key",
@@ -56,7 +57,7 @@ class Key:
 
 _NAMES: Final = {
     "enter": "⏎", "escape": "esc", "slash": "/", "colon": ":", "question_mark": "?",
-    "equals_sign": "=",
+    "equals_sign": "=", "vertical_line": "|",
     "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp", "pagedown": "PgDn",
     "home": "Home", "end": "End", "plus": "+", "minus": "-", "tab": "⇥", "shift+tab": "⇤",
     "left_square_bracket": "[", "right_square_bracket": "]", "left_curly_bracket": "{",
@@ -85,7 +86,7 @@ COMPARE: Final = Key(
 )  # fmt: skip
 #: A key of the workers, and of the page of a job.
 STACK: Final = Key(("s",), "stack", "stack", "Show where the handler of the running job is")
-#: Keys that move in every list.
+#: Keys of every list: of its columns, and those that move.
 MOVING: Final = (
     Key(("j", "down"), "cursor_down", "", "Go down"),
     Key(("k", "up"), "cursor_up", "", "Go up"),
@@ -93,7 +94,32 @@ MOVING: Final = (
     Key(("ctrl+u", "ctrl+b", "pageup"), "page_up", "", "A page up"),
     Key(("g", "home"), "cursor_first", "", "To the first row"),
     Key(("G", "end"), "cursor_last", "", "To the last row"),
+    Key(("vertical_line",), "columns", "", "Choose the columns of the list, and their order"),
 )
+
+#: Keys of a list of jobs.
+JOB_KEYS = (
+    Key(("enter",), "open", "job", "Open the job: args, error, history, why it does not run"),
+    Key(("space",), "mark", "mark", "Mark the job, and go down"),
+    Key(("r",), "retry", "retry", "Retry the marked jobs, or the one under the cursor",
+        acts=True),
+    Key(("d",), "delete", "delete", "Delete the marked jobs, or the one under the cursor; undo "
+        "brings them back", acts=True),
+    Key(("c",), "edit", "edit", "Change the args of the job under the cursor; a dead one runs "
+        "again", acts=True),
+    Key(("slash",), "filter", "filter", "Show the jobs that match a query: queue:mail "
+        "error:timeout fails:>3 age:<1h not args.tenant:acme"),
+    Key(("a",), "mark_all", "all", "Mark all jobs of the list, or of the filter"),
+    Key(("t",), "careful", "careful", "Retry with care: 1 job, then 10, then some a second; "
+        "stops if too many fail", acts=True),
+    Key(("e",), "app.export", "export", "Write the list to a file"),
+    Key(("u",), "unmark", "", "Remove all marks"),
+    Key(("o",), "order", "", "Reverse the order"),
+    copying("the job's id; its page has a choice"),
+    FOLLOW,
+    COMPARE,
+    *MOVING,
+)  # fmt: skip
 
 #: Keys of every screen, in addition to those of the tabs.
 COMMON: Final = (
@@ -103,7 +129,8 @@ COMMON: Final = (
         ("colon",),
         "app.jump",
         "",
-        "Jump to a tab, a queue, a job or a time such as 03:12; notify CONDITION tells with a bell",
+        "Jump to a tab, a queue, a job or a time such as 03:12; save NAME, view NAME and forget "
+        "NAME are about saved views; notify CONDITION tells with a bell",
     ),
     Key(("ctrl+r", "f5"), "app.present", "", "Refresh now; back to the present"),
     Key(("plus",), "app.faster(0.5)", "", "Refresh twice as often; play a recording faster"),

@@ -22,6 +22,7 @@ from workkit_tui.model.following import Following
 from workkit_tui.model.job_page import JobPage
 from workkit_tui.past import Past
 from workkit_tui.places import Places
+from workkit_tui.remembered import Remembered
 from workkit_tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class ConsoleApp(Protocol):
         settings: The choices of the user.
         masks: Hides secrets.
         view: The newest view; None before the first one.
+        remembered: Saved views and chosen columns.
         marked: The job that another one will be compared with; None for none.
         trouble: Why the last reading failed; "" if it did not.
         clock: Tells the time.
@@ -70,6 +72,7 @@ class ConsoleApp(Protocol):
     masks: Masks
     view: View | None
     marked: JobPage | None
+    remembered: Remembered
     trouble: str
 
     @property

@@ -233,6 +233,8 @@ def _command(options: Mapping[str, Any]) -> str:
         words.append("--read-only")
     look_back_s = options.get("look_back_s", 3_600.0)
     words += ["--look-back", f"{look_back_s:g}" if look_back_s else "none"]
+    if file := options.get("file"):
+        words += ["--settings", str(Path(file).absolute())]
     for mask in options.get("masks", ()):
         words += ["--mask", mask]
     for mask in options.get("masks_also", ()):

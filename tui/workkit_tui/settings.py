@@ -31,6 +31,7 @@ class Settings:
         masks_also: More patterns, in addition to those.
         theme: The name of a theme: one of ours (`workkit_tui.themes`), or one of Textual's.
         look_back_s: How much of the past is remembered, seconds; 0 for nothing.
+        file: Where views and columns are saved; "" to save nothing.
         by: Who acts; others see it on the Undo tab.
 
     Raises:
@@ -44,6 +45,7 @@ class Settings:
     theme: str = "workkit"
     look_back_s: float = 3_600.0
     by: str = ""
+    file: str = ""
 
     def __post_init__(self) -> None:
         if not _FASTEST_S <= self.refresh_s <= _SLOWEST_S:

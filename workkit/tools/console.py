@@ -114,12 +114,13 @@ def _console(
     try:
         from workkit_tui.app import Console
         from workkit_tui.places import Place, Places
+        from workkit_tui.remembered import usual_path
         from workkit_tui.settings import Settings
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "textual"}:
             raise
         raise MissingExtra("workkit top", "tui") from None
-    settings = Settings(by=who_am_i(), **options)
+    settings = Settings(by=who_am_i(), **{"file": str(usual_path()), **options})
     if watched and places is None:
         places = Places([Place(title, each, settings.refresh_s) for title, each in watched])
     client: Any = reader

@@ -17,6 +17,7 @@ from workkit_tui.keys import MOVING, Key, bindings, copying
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.listing import narrowed
 from workkit_tui.model.words import clock
+from workkit_tui.remembered import SavedView
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.box import BoxScreen
 from workkit_tui.widgets.table import Row, Table, TableColumn
@@ -150,6 +151,14 @@ class ActsScreen(ListScreen):
         self.table.cursor = 0
         if self.console.view is not None:
             self.show(self.console.view)
+
+    def saved(self) -> SavedView:
+        """Return the words."""
+        return SavedView(self.kind, filter=self._words)
+
+    def restore(self, view: SavedView) -> None:
+        """Show the acts with some words."""
+        self._words = view.filter
 
     def action_back(self) -> None:
         """Leave the prompt, then the filter."""

@@ -19,6 +19,8 @@ from workkit_tui.keys import COMMON, Key, bindings
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.words import per_s
 from workkit_tui.protocols import ConsoleApp
+from workkit_tui.remembered import SavedView
+from workkit_tui.screens.choosing import ColumnsScreen
 from workkit_tui.themes import color
 from workkit_tui.widgets.bars import Banner, Footer, Status, TabBar
 from workkit_tui.widgets.prompt import Prompt
@@ -190,6 +192,32 @@ class ConsoleScreen(Screen[None]):
         if widget.content != text:
             widget.update(text, layout=False)
 
+    # Saved views.
+
+    #: The name of the screen in saved views and for chosen columns; "" for that of its tab.
+    NAME: ClassVar[str] = ""
+
+    @property
+    def kind(self) -> str:
+        """The name of the screen in saved views, and for chosen columns."""
+        return self.NAME or self.TAB
+
+    def saved(self) -> SavedView | None:
+        """Return what the screen shows, to be shown again; None if that makes no sense."""
+        return SavedView(self.kind)
+
+    def restore(self, view: SavedView) -> None:
+        """Show what was saved, at once or when the screen is opened.
+
+        Raises:
+            InvalidQuery: Its filter is not a query.
+        """
+
+    @property
+    def is_built(self) -> bool:
+        """Whether its parts are there."""
+        return bool(self.query(Footer))
+
     # Copying.
 
     def copies(self) -> Sequence[Copy]:
@@ -238,6 +266,24 @@ class ListScreen(ConsoleScreen):
     def table(self) -> Table:
         """The table that the keys move in."""
         return self.query_one(Table)
+
+    def on_mount(self) -> None:
+        """Show the chosen columns."""
+        super().on_mount()
+        for table in self.query(Table):
+            table.chosen = self.console.remembered.columns(self._name_of(table))
+
+    def _name_of(self, table: Table) -> str:
+        """Return the name under which the columns of a table are remembered."""
+        return f"{self.kind}.{table.name}"
+
+    def action_columns(self) -> None:
+        """Choose the columns of the table."""
+        table = self.table
+        if table.named_columns:
+            self.app.push_screen(ColumnsScreen(table, self._name_of(table)))
+        else:
+            self.notify("This list has no columns to choose from.", severity="warning")
 
     def action_cursor_down(self) -> None:
         """Go down a row."""

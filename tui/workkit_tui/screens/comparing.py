@@ -137,6 +137,9 @@ class CompareScreen(ScrollScreen):
         text.rstrip()
         return text if lines else None
 
+    def saved(self) -> None:
+        """Return None: the jobs will have gone when the view is shown."""
+
     def copies(self) -> list[Copy]:
         """Return the differences as text."""
         return [Copy("the differences", compared(*self._pages).text(*self._names()))]

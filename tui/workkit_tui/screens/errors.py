@@ -17,8 +17,10 @@ from workkit.core.text import clean, counted
 from workkit.errors import ServerError
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.model.completion import query_words
 from workkit_tui.model.copies import Copy, cleaned_lines
 from workkit_tui.model.words import ago, count
+from workkit_tui.remembered import SavedView
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.dead import DeadScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
@@ -46,7 +48,7 @@ def _columns(span: int) -> list[TableColumn]:
     """Return the columns; the title of one is the span of the trend."""
     return [
         TableColumn("Jobs", 7, right=True),
-        TableColumn(_SPANS[span][0], _TREND),
+        TableColumn(_SPANS[span][0], _TREND, name="Trend"),
         TableColumn("Last", 8, right=True),
         TableColumn("First", 8, right=True, needs=96),
         TableColumn("Error", 30, grows=4),
@@ -294,8 +296,9 @@ class ErrorsScreen(ListScreen):
     def action_filter(self) -> None:
         """Ask for a query."""
         self.prompt.ask(
-            "/", self._filter, value=self._query.text, hint="queue:mail fails:>3 died:<1h"
-        )
+            "/", self._filter, value=self._query.text, hint="queue:mail fails:>3 died:<1h",
+            words=query_words(self.console.view.seen.queues if self.console.view else []),
+        )  # fmt: skip
 
     def _filter(self, text: str) -> None:
         self._query = Query(text)
@@ -303,6 +306,21 @@ class ErrorsScreen(ListScreen):
         self._groups = []
         self.action_again()
         self._redraw()
+
+    def saved(self) -> SavedView:
+        """Return the filter and the span of the trend."""
+        return SavedView(self.kind, filter=self._query.text, sort=_SPANS[self._span][0])
+
+    def restore(self, view: SavedView) -> None:
+        """Group the jobs of a filter, with a span of the trend."""
+        query = Query(view.filter)
+        titles = [title for title, _ in _SPANS]
+        self._span = titles.index(view.sort) if view.sort in titles else 0
+        if self.is_built:
+            self.table.columns = _columns(self._span)
+            self._filter(query.text)
+        else:
+            self._query = query
 
     def action_back(self) -> None:
         """Leave the prompt, then the filter."""

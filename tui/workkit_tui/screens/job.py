@@ -242,6 +242,9 @@ class JobScreen(ScrollScreen):
 
     # Keys.
 
+    def saved(self) -> None:
+        """Return None: the job will have gone when the view is shown."""
+
     def copies(self) -> list[Copy]:
         """Return what can be copied of the job."""
         console = self.console

@@ -19,41 +19,19 @@ from workkit.core.text import clean, counted
 from workkit.errors import ServerError
 from workkit_tui.export import MOST
 from workkit_tui.feed import View
-from workkit_tui.keys import COMPARE, FOLLOW, MOVING, Key, copying
+from workkit_tui.keys import JOB_KEYS, Key
+from workkit_tui.model.completion import query_words
 from workkit_tui.model.job_page import JobPage
 from workkit_tui.model.pages import PAGE, Matches, Pages, Rows
 from workkit_tui.model.words import count
+from workkit_tui.remembered import SavedView
 from workkit_tui.screens.editing import EditScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.job_cursor import JobCursorScreen
 from workkit_tui.screens.plan import PlanScreen, Wanted
 from workkit_tui.widgets.table import Row, Table, TableColumn
 
-__all__ = ["JOB_KEYS", "JobsScreen"]
-
-#: Keys of a list of jobs.
-JOB_KEYS = (
-    Key(("enter",), "open", "job", "Open the job: args, error, history, why it does not run"),
-    Key(("space",), "mark", "mark", "Mark the job, and go down"),
-    Key(("r",), "retry", "retry", "Retry the marked jobs, or the one under the cursor",
-        acts=True),
-    Key(("d",), "delete", "delete", "Delete the marked jobs, or the one under the cursor; undo "
-        "brings them back", acts=True),
-    Key(("c",), "edit", "edit", "Change the args of the job under the cursor; a dead one runs "
-        "again", acts=True),
-    Key(("slash",), "filter", "filter", "Show the jobs that match a query: queue:mail "
-        "error:timeout fails:>3 age:<1h not args.tenant:acme"),
-    Key(("a",), "mark_all", "all", "Mark all jobs of the list, or of the filter"),
-    Key(("t",), "careful", "careful", "Retry with care: 1 job, then 10, then some a second; "
-        "stops if too many fail", acts=True),
-    Key(("e",), "app.export", "export", "Write the list to a file"),
-    Key(("u",), "unmark", "", "Remove all marks"),
-    Key(("o",), "order", "", "Reverse the order"),
-    copying("the job's id; its page has a choice"),
-    FOLLOW,
-    COMPARE,
-    *MOVING,
-)  # fmt: skip
+__all__ = ["JobsScreen"]
 
 
 class JobsScreen(JobCursorScreen):
@@ -208,8 +186,9 @@ class JobsScreen(JobCursorScreen):
     def action_filter(self) -> None:
         """Ask for a query."""
         self.prompt.ask(
-            "/", self._filter, value=self._query.text, hint="queue:mail error:timeout fails:>3"
-        )
+            "/", self._filter, value=self._query.text, hint="queue:mail error:timeout fails:>3",
+            words=query_words(self.console.view.seen.queues if self.console.view else []),
+        )  # fmt: skip
 
     def _filter(self, text: str) -> None:
         self._query, self._about = Query(text), ""
@@ -223,6 +202,20 @@ class JobsScreen(JobCursorScreen):
             self._matches = None
             self._redraw()
             self.console.action_refresh_now()
+
+    def saved(self) -> SavedView:
+        """Return the place, the filter and the order."""
+        turned = self._reverse != self.FROM_END
+        return SavedView(self.kind, self.place.queue, self._query.text, reverse=turned)
+
+    def restore(self, view: SavedView) -> None:
+        """Show a filter and an order."""
+        query = Query(view.filter)
+        self._turn(view.reverse != self.FROM_END)
+        if self.is_built:
+            self._filter(query.text)
+        else:
+            self._query = query
 
     @property
     def _moment_s(self) -> float:
@@ -371,13 +364,16 @@ class JobsScreen(JobCursorScreen):
 
     def action_order(self) -> None:
         """Reverse the order."""
-        self._reverse = not self._reverse
-        self._pages = Pages(self.place, reverse=self._reverse)
+        self._turn(not self._reverse)
         self.table.cursor = 0
         if self._matches is not None:
             self._stop_walk()
             self._start_walk()
         self.console.action_refresh_now()
+
+    def _turn(self, reverse: bool) -> None:
+        self._reverse = reverse
+        self._pages = Pages(self.place, reverse=reverse)
 
     def exported(self) -> tuple[str, Iterable[WaitingJob]]:
         """Return the name and the marked records, or all records of the list.

@@ -65,6 +65,7 @@ class PlacesScreen(ListScreen):
 
     def on_mount(self) -> None:
         """Read all places from now on, each on its own thread: one that hangs holds up nobody."""
+        super().on_mount()
         self.set_interval(_TICK_S, self._look)
         self._draw()
 

@@ -9,11 +9,11 @@ from workkit.admin.steps.walk import WaitingJob
 from workkit.core.records import Place, QueuedJob
 from workkit.core.text import age, clean
 from workkit_tui.feed import View
-from workkit_tui.keys import Key
+from workkit_tui.keys import JOB_KEYS, Key
 from workkit_tui.model.words import count
 from workkit_tui.screens.columns import args_cell
 from workkit_tui.screens.enqueuing import ask_for_job
-from workkit_tui.screens.jobs import JOB_KEYS, JobsScreen
+from workkit_tui.screens.jobs import JobsScreen
 from workkit_tui.widgets.table import Row, TableColumn
 
 __all__ = ["QueueScreen"]
@@ -24,6 +24,7 @@ class QueueScreen(JobsScreen):
 
     TAB = "queues"
     TITLE_SHOWN = "Queue"
+    NAME = "queue"
     KEYS: ClassVar[tuple[Key, ...]] = (
         *(key for key in JOB_KEYS if key.action not in {"retry", "careful"}),
         Key(("p",), "pause", "pause", "Pause the queue, or resume it", acts=True),

@@ -15,6 +15,7 @@ from workkit_tui.keys import MOVING, Key, copying
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.listing import Order, narrowed, ordered
 from workkit_tui.model.words import brief, count, per_s, short
+from workkit_tui.remembered import SavedView
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.enqueuing import ask_for_job
 from workkit_tui.screens.queue import QueueScreen
@@ -199,6 +200,19 @@ class QueuesScreen(ListScreen):
         self.close_prompt()
         self.table.cursor = 0
         self._again()
+
+    def saved(self) -> SavedView:
+        """Return the words and the order."""
+        order = self._order.title
+        return SavedView(self.kind, filter=self._words, sort=order, reverse=self._inverted)
+
+    def restore(self, view: SavedView) -> None:
+        """Show the queues with some words, in an order."""
+        self._words, self._inverted = view.filter, view.reverse
+        known = (order for order in self._orders if order.title == view.sort)
+        self._order = next(known, self._orders[0])
+        if self.is_built:
+            self._again()
 
     def action_back(self) -> None:
         """Leave the prompt, then the filter."""

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.records import Place
-from workkit_tui.keys import Key, changed
-from workkit_tui.screens.jobs import JOB_KEYS
+from workkit_tui.keys import JOB_KEYS, Key, changed
 from workkit_tui.screens.sets import FAILED_COLUMNS, RUN_NOW, FailedScreen
 from workkit_tui.widgets.table import Cell, TableColumn
 

@@ -7,10 +7,9 @@ from typing import ClassVar
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.records import Place
 from workkit.core.text import clean
-from workkit_tui.keys import Key, changed
+from workkit_tui.keys import JOB_KEYS, Key, changed
 from workkit_tui.model.words import clock
 from workkit_tui.screens.columns import args_cell, name_cell
-from workkit_tui.screens.jobs import JOB_KEYS
 from workkit_tui.screens.sets import RUN_NOW, SetScreen
 from workkit_tui.widgets.table import Row, TableColumn
 

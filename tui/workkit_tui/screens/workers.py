@@ -20,6 +20,7 @@ from workkit_tui.model.copies import Copy
 from workkit_tui.model.job_page import JobPage
 from workkit_tui.model.listing import narrowed
 from workkit_tui.model.words import ago, args_text, count
+from workkit_tui.remembered import SavedView
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.job_cursor import JobCursorScreen
 from workkit_tui.screens.stack import open_stack
@@ -296,6 +297,15 @@ class WorkersScreen(JobCursorScreen):
         self.close_prompt()
         self._pool_table.cursor = 0
         self.console.action_refresh_now()
+
+    def saved(self) -> SavedView:
+        """Return the words, and whose workers are shown."""
+        whose = "all pools" if self._everywhere else ""
+        return SavedView(self.kind, filter=self._words, sort=whose)
+
+    def restore(self, view: SavedView) -> None:
+        """Show the pools with some words, and their workers."""
+        self._words, self._everywhere = view.filter, view.sort == "all pools"
 
     def action_back(self) -> None:
         """Leave the prompt, then the lower table, then the filter."""

@@ -9,14 +9,27 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.suggester import SuggestFromList
+from textual.suggester import Suggester, SuggestFromList
 from textual.widgets import Input
 
 from workkit.core.text import clean
 from workkit.errors import InvalidQuery
+from workkit_tui.model.completion import completed
 from workkit_tui.widgets.words import Words
 
 __all__ = ["Prompt", "PromptField"]
+
+
+class _LastWord(Suggester):
+    """Completes the last word of a line."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._words = words
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return the completed line; None if no word begins like its last one."""
+        return completed(value, self._words)
 
 
 class PromptField(Input):
@@ -87,6 +100,7 @@ class Prompt(Vertical):
         value: str = "",
         hint: str = "",
         names: Sequence[str] = (),
+        words: Sequence[str] = (),
     ) -> None:
         """Ask for a line; keys typed from now on are written there.
 
@@ -96,12 +110,13 @@ class Prompt(Vertical):
             value: The text to begin with.
             hint: Shown while the line is empty.
             names: Tab completes the line to one of these.
+            words: Tab completes the last word to one of these.
         """
         self._take = take
         self.query_one("#prompt-sign", Words).update(f" {sign} ")
         self._complain("")
         field = self.query_one(PromptField)
-        field.suggester = SuggestFromList(names) if names else None
+        field.suggester = SuggestFromList(names) if names else _LastWord(words) if words else None
         field.value, field.placeholder = value, hint
         field.cursor_position = len(value)
         self.display = True

@@ -37,6 +37,7 @@ class TableColumn:
         grows: Its share of the room that is left.
         needs: It is left out of tables narrower than this.
         sorts: Whether a click on its head sorts by it.
+        name: Its name where columns are chosen; "" for its title.
     """
 
     title: str
@@ -45,6 +46,7 @@ class TableColumn:
     grows: int = 0
     needs: int = 0
     sorts: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(name=name or None)
         self.columns = list(columns)
         self._row = row
+        self._chosen: list[str] | None = None
         self._head_lines = int(head)
         #: Line → the row that was drawn there last.
         self._drawn: dict[int, Row | None] = {}
@@ -126,6 +129,43 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         #: While lines are drawn: their style, and the columns with their places in a row.
         self._base = Style.null()
         self._shown: list[tuple[int, TableColumn, int]] = []
+
+    # Columns.
+
+    @property
+    def named_columns(self) -> list[str]:
+        """The names of the columns that can be chosen; none without a head."""
+        return [_name(each) for each in self.columns if each.title] if self._head_lines else []
+
+    @property
+    def chosen(self) -> list[str] | None:
+        """The names of the columns that are shown, in their order; None for the usual ones."""
+        return self._chosen
+
+    @chosen.setter
+    def chosen(self, names: list[str] | None) -> None:
+        self._chosen = names
+        self.refresh()
+
+    @property
+    def shown_columns(self) -> list[str]:
+        """The names of the columns for which there is room."""
+        return [_name(column) for column, _ in self._layout()]
+
+    def _wanted(self, whole: int) -> list[TableColumn]:
+        """Return the columns to show: the chosen ones from the left, or else all that fit."""
+        known = {_name(column): column for column in self.columns if column.title}
+        picked = [known[name] for name in self._chosen or () if name in known]
+        if not picked:
+            return [column for column in self.columns if column.needs <= whole]
+        shown = [column for column in self.columns if not column.title]
+        left = whole - sum(column.width + len(_GAP) for column in shown) + len(_GAP)
+        for column in picked:
+            left -= column.width + (len(_GAP) if shown else 0)
+            if left < 0 and column is not picked[0]:
+                break
+            shown.append(column)
+        return shown
 
     # Visible rows.
 
@@ -223,7 +263,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     def _layout(self) -> list[tuple[TableColumn, int]]:
         """Return the columns that fit, and how wide they are."""
         whole = self.scrollable_content_region.width - int(self.show_vertical_scrollbar)
-        shown = [column for column in self.columns if column.needs <= whole]
+        shown = self._wanted(whole)
         left = whole - sum(column.width for column in shown) - len(_GAP) * (len(shown) - 1)
         shares = sum(column.grows for column in shown)
         result = []
@@ -298,7 +338,8 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     def refresh_rows(self) -> None:
         """Draw the rows that have changed."""
-        common = (self.total, self.sorted_by, self.inverted, self.empty, *self.columns)
+        chosen = tuple(self._chosen or ())
+        common = (self.total, self.sorted_by, self.inverted, self.empty, chosen, *self.columns)
         if common != self._common:
             self._common = common
             self.refresh()
@@ -307,6 +348,10 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         changed = [y for y, row in self._drawn.items() if self._row(start + y) != row]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+
+def _name(column: TableColumn) -> str:
+    return column.name or column.title
 
 
 def _fit(text: str, columns: int, *, right: bool) -> str:

@@ -107,6 +107,13 @@ def _to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> f
     help="The colours: workkit, workkit-light, workkit-colour-blind, "
     "workkit-colour-blind-light, or a theme of Textual. ^t shows the next.",
 )
+@click.option(
+    "--settings",
+    "settings_file",
+    metavar="FILE",
+    help="Where saved views and chosen columns are. [default: workkit/console.json in "
+    "$XDG_CONFIG_HOME or ~/.config]",
+)
 @click.option("--once", is_flag=True, help="Print an overview and exit.")
 @click.option(
     "--plain",
@@ -160,6 +167,7 @@ def top(
     masks_also: tuple[str, ...],
     look_back_s: float,
     theme: str,
+    settings_file: str | None,
     once: bool,
     plain: bool,
     as_json: bool,
@@ -190,6 +198,8 @@ def top(
         return
     options: dict[str, Any] = {"read_only": read_only, "refresh_s": refresh_s, "theme": theme}
     options["look_back_s"] = look_back_s
+    if settings_file is not None:
+        options["file"] = settings_file
     if masks:
         options["masks"] = masks
     if masks_also:
