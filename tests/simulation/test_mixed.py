@@ -8,7 +8,7 @@ from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from workkit.simulation import explore
 
 _WORLDS = 200
-_PARTS = 10
+_PARTS = 25
 
 
 def play(seeds: range) -> None:

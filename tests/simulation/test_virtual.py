@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import datetime
@@ -177,7 +178,7 @@ def test_the_test_and_other_threads_keep_the_real_time() -> None:
         real.append(is_real())
         return not thread.is_alive()
 
-    functions = [time.sleep, time.monotonic, os.urandom, early_sleep, threading.Thread.start]
+    functions = [time.sleep, time.monotonic, os.urandom, early_sleep, _thread.start_new_thread]
     thread = threading.Thread(target=look)
     thread.start()
     with Simulation(start=datetime.datetime(1999, 1, 1, tzinfo=UTC)) as sim:
@@ -192,7 +193,7 @@ def test_the_test_and_other_threads_keep_the_real_time() -> None:
         sim.run_until(condition)
     assert all(real)
     assert functions == [
-        time.sleep, time.monotonic, os.urandom, early_sleep, threading.Thread.start,
+        time.sleep, time.monotonic, os.urandom, early_sleep, _thread.start_new_thread,
     ]  # fmt: skip
     assert time.sleep is early_sleep
 
@@ -500,6 +501,22 @@ def test_a_real_thing_can_be_allowed(handler: Callable[[Job], Any], kind: str) -
         sim.pool().job("work", handler)
         sim.enqueuer.enqueue("work")
         sim.run_until_idle()
+
+
+def test_a_thread_is_refused_also_where_a_library_has_replaced_its_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = threading.Thread.start
+
+    def started(thread: threading.Thread) -> None:
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", started)
+    with Simulation() as sim:
+        sim.pool().job("work", start_thread)
+        sim.enqueuer.enqueue("work")
+        with pytest.raises(NotSimulated, match="starts a thread"):
+            sim.run_until_idle()
 
 
 def test_a_planned_call_may_do_real_things() -> None:

@@ -8,6 +8,7 @@ their modules, and under the names by which modules of the user have imported th
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import asyncio.runners
 import asyncio.tasks
@@ -20,7 +21,7 @@ import threading
 import time
 import uuid  # its functions are replaced where they are random
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -59,7 +60,7 @@ _real_getnode = uuid.getnode
 _real_run = asyncio.run
 _real_new_event_loop = asyncio.new_event_loop
 _real_as_completed = asyncio.as_completed
-_real_start = threading.Thread.start
+_real_start_new_thread = _thread.start_new_thread
 
 
 # Time.
@@ -178,11 +179,11 @@ def _as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
     return _real_as_completed(fs, timeout=timeout)
 
 
-def _start(self: threading.Thread) -> None:
+def _start_new_thread(function: Callable[..., Any], *arguments: Any) -> int:
     host = HERE.host
     if host is not None:
-        refuse(host, "threads", self.name)
-    _real_start(self)
+        refuse(host, "threads", getattr(getattr(function, "__self__", None), "name", ""))
+    return _real_start_new_thread(function, *arguments)
 
 
 class _Replacement(NamedTuple):
@@ -224,7 +225,10 @@ def _replacements() -> Iterator[_Replacement]:
         yield _Replacement(module, "new_event_loop", _real_new_event_loop, _new_event_loop)
     for module in (asyncio, asyncio.tasks):
         yield _Replacement(module, "as_completed", _real_as_completed, _as_completed)
-    yield _Replacement(threading.Thread, "start", _real_start, _start)
+    if sys.version_info < (3, 12):  # later ones have audit events for it
+        # Not Thread.start: libraries such as Sentry's replace that for the life of the process.
+        for module, name in ((_thread, "start_new_thread"), (threading, "_start_new_thread")):
+            yield _Replacement(module, name, _real_start_new_thread, _start_new_thread)
 
 
 class _ImportedNames:
