@@ -35,6 +35,7 @@ OF_HISTORY: Final[dict[str, Draw]] = {
     "errors": plots.errors,
     "retry_ladder": plots.retry_ladder,
     "queue_depth": plots.queue_depth,
+    "burn_rate": plots.burn_rate,
 }
 OVER_TIME: Final = sorted(OF_HISTORY.keys() - {"latency_histogram", "retry_ladder"})
 #: A formula for matplotlib, markup, an escape, a change of direction, and a first underscore.
@@ -214,6 +215,8 @@ def test_pictures_need_no_list_of_open_figures() -> None:
         lambda frame: plots.workers(frame, most=0),
         lambda frame: plots.utilisation(frame, by="name"),
         lambda frame: plots.errors(frame, most=100),
+        lambda frame: plots.burn_rate(frame, target=99),
+        lambda frame: plots.burn_rate(frame, wait="soon"),
         plots.capacity,
     ],
 )
@@ -396,6 +399,45 @@ def test_capacity_shows_the_model_its_bands_and_what_was_measured() -> None:
     assert dots[1].get_xdata()[0] == pytest.approx(estimate.arrivals_per_s.value, rel=1e-3)
     assert dots[1].get_ydata()[0] == fleet()["wait"].quantile(0.95).total_seconds()
     assert "target 50 ms" in legend_of(axes)
+
+
+def outage() -> Any:
+    """Jobs of ten hours, one a minute; from the eighth hour on, all are late for half an hour."""
+    starts = np.arange(600) * 60.0
+    late = (starts >= 8 * 3_600) & (starts < 8.5 * 3_600)
+    return history_of(starts - np.where(late, 9.0, 1.0), starts, np.zeros(600))
+
+
+def test_burn_rates_end_with_those_of_the_table() -> None:
+    told = frames.slo(outage(), wait="5s", target=0.9).set_index("window")
+    rates, budget = axes_of(plots.burn_rate(outage(), wait="5s", target=0.9))
+    six_hours, one_hour = (line.get_ydata() for line in rates.lines[0:6:3])
+    assert six_hours[-1] == pytest.approx(told.loc["6h", "burn_rate"])
+    assert one_hour[-1] == pytest.approx(told.loc["1h", "burn_rate"], abs=1e-9)
+    assert max(one_hour) == pytest.approx(5, rel=0.05)
+    left = budget.lines[0].get_ydata()
+    assert left[0] == 100
+    assert left[-1] == pytest.approx(told.loc["all", "budget_left"] * 100)
+    assert budget.get_title(loc="left") == "Budget left: 50 %"
+    assert rates.get_title(loc="left") == "Burn rate: 90 % of jobs wait at most 5 s"
+    assert legend_of(rates)[:2] == ["6h; alert from 6 (and 30m)", "1h; alert from 14.4 (and 5m)"]
+
+
+def test_a_burn_rate_is_thick_while_both_windows_alert() -> None:
+    rates = axes_of(plots.burn_rate(outage(), wait="5s", target=0.99))[0]
+    (when, rate) = rates.lines[4].get_data()
+    alerting = when[np.isfinite(rate)]
+    assert len(alerting)
+    # An hour of which 14.4 % are late has 9 late jobs; five minutes later, none are late.
+    assert alerting[0] == pytest.approx(time(8 * 3_600 + 8 * 60), abs=2 / 1_440)
+    assert alerting[-1] == pytest.approx(time(8.5 * 3_600 + 4 * 60), abs=2 / 1_440)
+
+
+def test_a_window_without_executions_interrupts_the_line() -> None:
+    picture = plots.burn_rate(jobs((0, 0, 1), (30_000, 30_000, 30_001)))
+    hour = axes_of(picture)[0].lines[3].get_ydata()
+    assert np.isnan(hour[len(hour) // 2])
+    assert hour[-1] == 0
 
 
 def test_a_large_history_is_a_picture_of_bounded_size() -> None:

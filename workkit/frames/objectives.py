@@ -18,14 +18,14 @@ from workkit.frames.tallies import (
 )
 from workkit.frames.times import Span, span_s
 
-__all__ = ["slo"]
+__all__ = ["ALERTS", "promise", "slo"]
 
 #: A long window, a short one, and the burn rate in both from which somebody should be called. These
 #: pairs use up 10, 5 and 2 % of a month's budget before they alert.
-_ALERTS: Final = (("3d", "6h", 1.0), ("6h", "30m", 6.0), ("1h", "5m", 14.4))
+ALERTS: Final = (("3d", "6h", 1.0), ("6h", "30m", 6.0), ("1h", "5m", 14.4))
 _WHOLE: Final = "all"
 #: The spans in which executions are counted.
-_WINDOWS: Final = (_WHOLE, *dict.fromkeys(span for pair in _ALERTS for span in pair[:2]))
+_WINDOWS: Final = (_WHOLE, *dict.fromkeys(span for pair in ALERTS for span in pair[:2]))
 _OF_AN_ATTEMPT: Final = ("started_at", "finished_at", "reason", "wait")
 _COLUMNS: Final = {
     "name": "str", "window": "str", "since": "datetime64[ms, UTC]", "executions": "int64",
@@ -63,9 +63,7 @@ def slo(
     Raises:
         InvalidOption: An argument is out of its range, or the frame is no history.
     """
-    bound_s = span_s(wait, "wait")
-    if not 0 < target < 1:
-        raise InvalidOption(f"target must be above 0 and below 1, such as 0.99, not {target!r}")
+    bound_s, allowed = promise(wait, target)
     check_history(history, "slo")
     with repeatable(history) as rows:
         if by is not None:
@@ -75,11 +73,23 @@ def slo(
         found = [
             {"name": name} | row
             for name, counts in _counted(rows, by, bound_s, end).iterrows()
-            for row in _windows(counts, end, 1 - target)
+            for row in _windows(counts, end, allowed)
         ]
     made = pd.DataFrame(found, columns=list(_COLUMNS)).astype(_COLUMNS)
     made.attrs = {"unknown": known.unknown, "wait_s": bound_s, "target": target}
     return made
+
+
+def promise(wait: Span, target: float) -> tuple[float, float]:
+    """Return how long a job may wait, seconds, and the share of executions that may wait longer.
+
+    Raises:
+        InvalidOption: An argument is out of its range.
+    """
+    bound_s = span_s(wait, "wait")
+    if not 0 < target < 1:
+        raise InvalidOption(f"target must be above 0 and below 1, such as 0.99, not {target!r}")
+    return bound_s, 1 - target
 
 
 class _Extent(NamedTuple):
@@ -146,7 +156,7 @@ def _windows(counts: Any, end: Any, allowed: float) -> list[dict[str, Any]]:
         {"window": _WHOLE, "since": counts["first"], "short_window": "", "threshold": 1.0} | whole
         | {"alert": whole["burn_rate"] > 1}
     ]  # fmt: skip
-    for window, short, threshold in _ALERTS:
+    for window, short, threshold in ALERTS:
         rate = _burn(counts, window, allowed)
         short_rate = _burn(counts, short, allowed)["burn_rate"]
         since = max(end - _span(window), counts["first"])

@@ -16,12 +16,14 @@ from workkit.plots.fleets import attempts, utilisation, workers
 from workkit.plots.marks import Mark, cron_marks, deploy_marks
 from workkit.plots.over_time import concurrency, errors, latency, queue_depth, throughput
 from workkit.plots.picture import Picture
+from workkit.plots.promises import burn_rate
 from workkit.plots.spreads import capacity, latency_histogram, retry_ladder
 
 __all__ = [
     "Mark",
     "Picture",
     "attempts",
+    "burn_rate",
     "capacity",
     "concurrency",
     "cron_marks",
