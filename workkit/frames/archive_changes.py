@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import itertools
 import os
 import shutil
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from workkit.core.locking import lock, needs_locks, open_folder
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
 
@@ -56,10 +56,10 @@ class ArchiveBusy(InvalidOption):
 def reading(root: Path) -> Iterator[None]:
     """Keep what is set aside until the end of the block."""
     handle = None
-    # A file system without locks may delete a file before it is read, which its name then says.
+    # Without locks, a file may be deleted before it is read. The error then names it.
     with contextlib.suppress(OSError):
-        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(handle, fcntl.LOCK_SH)
+        handle = open_folder(root)
+        lock(handle, shared=True, wait=True)
     try:
         yield
     finally:
@@ -90,14 +90,15 @@ def changing(root: Path) -> Iterator[None]:
         ArchiveBusy: One of them is at it.
         InvalidOption: The directory cannot be changed.
     """
+    needs_locks(str(root))
     aside = root / _ASIDE
     try:
         aside.mkdir(mode=_OWNER_FOLDER, exist_ok=True)
-        handle = os.open(aside, os.O_RDONLY | os.O_DIRECTORY)
+        handle = open_folder(aside)
     except OSError as error:
         raise InvalidOption(f"{root} cannot be changed: {error.strerror}") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(handle)
     except BlockingIOError:
         os.close(handle)
         raise ArchiveBusy(f"another process is merging or forgetting files of {root}") from None
@@ -119,9 +120,9 @@ def changing(root: Path) -> Iterator[None]:
 
 def purge(root: Path) -> bool:
     """Delete what was set aside, unless somebody reads; tell whether it is gone."""
-    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    handle = open_folder(root)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(handle)
         for left in (root / _ASIDE).iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     except BlockingIOError:
@@ -147,13 +148,13 @@ def _locked_day(folder: Path) -> Iterator[None]:
     while True:
         folder.mkdir(mode=_OWNER_FOLDER, exist_ok=True)
         try:
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            handle = open_folder(folder)
         except FileNotFoundError:
             continue  # its last file was forgotten
         try:
             # Where folders cannot be locked, such as on NFS, nobody can exchange them either.
             with contextlib.suppress(OSError):
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                lock(handle, wait=True)
             if _is_at(handle, folder):
                 yield
                 return

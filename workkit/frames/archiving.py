@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Final
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.history import PackedHistory
+from workkit.core.locking import lock, needs_locks
 from workkit.errors import InvalidOption
 from workkit.frames.archive_changes import ArchiveBusy, added, owner_only
 from workkit.frames.archive_files import (
@@ -82,10 +82,12 @@ def archive(
 
     Raises:
         InvalidOption: The directory is not an archive, is of another namespace, or is in use; or
-            history ends before the archive, because it was deleted and has begun again.
+            history ends before the archive, because it was deleted and has begun again. Or this
+            system has no locks of files.
         ServerError: Redis did not answer or refused. The files written so far are complete.
     """
     root = Path(directory)
+    needs_locks(str(root))
     try:
         root.mkdir(mode=_OWNER_FOLDER, parents=True, exist_ok=True)
     except OSError as error:
@@ -123,9 +125,9 @@ def _check_end(root: Path, newest: ArchiveFile, last_id: str) -> None:
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Lock the archive against other writers, and remove the partial files of a killed one."""
-    with open(root / LOCK, "w", opener=owner_only) as lock:
+    with open(root / LOCK, "w", opener=owner_only) as file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file.fileno())
         except OSError:
             raise ArchiveBusy(f"another process is writing {root}") from None
         for left in [*root.glob("*.partial"), *root.glob("day=*/*.partial")]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from workkit._version import __version__
+from workkit.core.locking import lock, needs_locks
 from workkit.core.packing import fitting
 from workkit.errors import InvalidOption
 from workkit.recording.deltas import Delta, Differ, State
@@ -125,8 +126,7 @@ class RecordingWriter:
             with _explained(path):
                 _make(path, header)
         check_kind(path)
-        import fcntl  # Windows has none, and needs none to remember without a file
-
+        needs_locks(str(path))
         with _explained(path):
             found = path.stat()
             identity = found.st_dev, found.st_ino
@@ -134,7 +134,7 @@ class RecordingWriter:
             if not taken:
                 self._handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
-                    fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock(self._handle)
                 except BlockingIOError:
                     taken = True
         if taken:
