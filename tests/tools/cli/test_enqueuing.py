@@ -138,3 +138,35 @@ def test_a_name_that_no_queue_can_have_is_refused(shell: Shell, name: str) -> No
 def test_args_that_are_no_json_object_are_refused_with_a_hint(shell: Shell) -> None:
     assert "quote it for the shell" in shell.complaint("enqueue", "sync", "{user: 7}", code=2)
     assert "not list" in shell.complaint("enqueue", "sync", "[1]", code=2)
+
+
+def test_who_has_enqueued_is_recorded(shell: Shell, redis_client: Redis) -> None:
+    job_id = shell.json("enqueue", "sync", USER)["id"]
+    shell.run("enqueue", "sync", USER, "--unique", "--in", "1h")
+    shell.run("enqueue", "sync", USER, "--unique", "--in", "1h")
+    many = shell.json("enqueue", "noop", "--count", "70")
+    first, later, refused, bulk = list(shell.client.acts())[::-1]
+    assert (first.verb, first.place, first.queue, first.done) == ("enqueue", "queued", "sync", 1)
+    assert (first.ids, first.planned, first.note) == ((job_id,), 1, "")
+    assert first.by == shell.client.actions.logic.log.by
+    assert len(first.digest) == 32
+    assert (later.place, later.after, later.done) == ("scheduled", "scheduled", 1)
+    assert (refused.done, refused.note) == (0, "an equal job is waiting")
+    assert (bulk.planned, bulk.done, bulk.digest) == (70, 70, "")
+    assert bulk.ids == tuple(job["id"] for job in many[:50])
+    assert shell.client.verify_acts().whole
+
+
+def test_what_cannot_be_recorded_is_not_enqueued(shell: Shell, redis_client: Redis) -> None:
+    redis_client.set(f"{shell.namespace}:acts", "no stream")
+    told = shell.complaint("enqueue", "sync", USER, code=70)
+    assert "nothing was done, since it could not be recorded" in told
+    assert shell.client.queues() == []
+
+
+def test_an_enqueue_that_fails_has_a_note(shell: Shell, redis_client: Redis) -> None:
+    redis_client.set(f"{shell.namespace}:jobs:sync", "no list")
+    shell.complaint("enqueue", "sync", USER, code=70)
+    (act,) = shell.client.acts()
+    assert (act.done, act.ids) == (0, ())
+    assert act.note.startswith("failed: ")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import PrivateServer, WaitUntil
+from tests.recording.made import NOW_S, overview, record, recorder
 from tests.tools.cli.shell import Shell, put, spawn
+from workkit.core.text import age
 from workkit.recording import Recording
 
 if TYPE_CHECKING:
@@ -213,3 +215,80 @@ def _dead(path: Path) -> list[str]:
     found = [str(each.job.args) for each in moment.jobs(Place("dead")).jobs]
     recording.close()
     return found if moment.details_at_s is not None else []
+
+
+@pytest.fixture
+def noon(
+    shell: Shell, redis_client: Redis, namespace: str, tmp_path: Path, wait_until: WaitUntil
+) -> str:
+    """A recording that begins with a dead job and a pause, after which the job is deleted."""
+    path = tmp_path / "noon.wkr"
+    put(redis_client, namespace, "retry", 10**10, id="a" * 24)
+    put(redis_client, namespace, "dead", 1_000, id="b" * 24)
+    redis_client.sadd(f"{namespace}:known_jobs", "mail")
+    shell.client.pause("mail")
+    with spawn("record", str(path), "--every", "0.5s", env=shell.env) as process:
+        wait_until(lambda: len(readings(path)) > 1, 20)
+        redis_client.delete(f"{namespace}:dead")
+        wait_until(lambda: 0 in readings(path), 20)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    return str(path)
+
+
+def test_jobs_and_acts_of_a_time_are_shown(shell: Shell, noon: str, tmp_path: Path) -> None:
+    from_it = ("--recording", noon, "--at", "-1d")
+    (dead,) = shell.json("jobs", "dead", *from_it)
+    assert dead["job"]["id"] == "b" * 24
+    (retry,) = shell.lines("jobs", "retry", *from_it, "--filter", f"id:{'a' * 24}")[1:]
+    assert "a" * 24 in retry
+    assert shell.json("jobs", "scheduled", *from_it, "--all") == []
+    assert shell.run("jobs", "queued", "mail", *from_it).stderr == "no jobs wait in queue 'mail'\n"
+    assert shell.json("jobs", "find", "b" * 24, *from_it)["place"] == "dead"
+    told = shell.run("jobs", "find", "c" * 24, *from_it, code=1).stderr
+    assert told == f"no job {'c' * 24} in {shell.client.label}, recorded in noon.wkr\n"
+    (act,) = shell.json("audit-log", *from_it)
+    assert (act["verb"], act["queue"]) == ("pause", "mail")
+    out = tmp_path / "then.jsonl"
+    shell.run("export", "dead", *from_it, "--out", str(out))
+    assert "b" * 24 in out.read_text()
+
+
+def test_ages_are_those_of_that_time(shell: Shell, noon: str) -> None:
+    recording = Recording(noon)
+    taken_s, _ = recording.span or (0, 0)
+    recording.close()
+    found = shell.lines("jobs", "dead", "--recording", noon, "--at", "-1d")[1].split()
+    assert " ".join(found[: found.index("b" * 24)]) == age(int(taken_s) - 1_000)
+
+
+def test_lists_that_are_older_than_the_time_say_so(tmp_path: Path, shell: Shell) -> None:
+    path = tmp_path / "old.wkr"
+    with recorder(path) as made:
+        record(made, overview(NOW_S), overview(NOW_S + 5))
+    told = "jobs, workers and acts are of 5s before that time\n"
+    assert told in shell.run("jobs", "dead", "--recording", str(path)).stderr
+    assert told not in shell.run("jobs", "dead", "--recording", str(path), "--at", "-1d").stderr
+
+
+def test_failures_of_the_minutes_before_are_the_history_of_a_recording(
+    shell: Shell, night: str
+) -> None:
+    told = "a recording has the failures of the minutes before, and no other executions\n"
+    assert shell.run("history", "--recording", night).stderr == told
+
+
+@pytest.mark.parametrize(("args", "why"), [
+    (("audit-log", "--verify"), "a recording has only the newest acts"),
+    (("audit-log", "--follow"), "a recording has only the newest acts"),
+    (("export", "history", "--out", "x.csv"), "a recording has no history"),
+])  # fmt: skip
+def test_what_a_recording_does_not_have_is_refused(
+    shell: Shell, night: str, args: tuple[str, ...], why: str
+) -> None:
+    assert why in shell.complaint(*args, "--recording", night, code=2)
+
+
+@pytest.mark.parametrize("command", [("jobs", "dead"), ("history",), ("audit-log",)])
+def test_a_time_needs_a_recording(shell: Shell, command: tuple[str, ...]) -> None:
+    assert "name its file by --recording" in shell.complaint(*command, "--at", "03:12", code=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from threading import Event
 from typing import TypeVar
 
@@ -22,12 +22,14 @@ from workkit.admin.actions.outcomes import (
 from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.stacks import ANSWERS_S
 from workkit.admin.actions.throttle import Throttle
+from workkit.admin.acts.recording import MOST_IDS
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.job import Job
 from workkit.core.records import Place
 from workkit.core.signatures import Signature
 from workkit.core.stacks import RunningStack
+from workkit.errors import WorkkitError
 from workkit.store.carry import StepCarrier
 from workkit.store.walking import Item, Walk, advance
 
@@ -259,6 +261,48 @@ class Actions:
             by: The user's name, as for `apply`.
         """
         self._carry(self.logic.edits.enqueue(job, by))
+
+    def record_enqueue(
+        self,
+        name: str,
+        jobs: Iterable[Job],
+        *,
+        planned: int = 1,
+        scheduled: bool = False,
+        by: str = "",
+    ) -> Iterator[Job]:
+        """Record as an act that somebody enqueues jobs with an enqueuer.
+
+        Args:
+            name: Their name.
+            jobs: Yields the jobs as the server accepts them; none if it refuses a unique one.
+            planned: How many there will be.
+            scheduled: Whether they are for later.
+            by: The user's name, as for `apply`.
+
+        Yields:
+            The jobs. The act begins before the first and ends after the last.
+
+        Raises:
+            InvalidName: The name is not valid.
+            WorkkitError: That of `jobs`. It is noted in the act.
+        """
+        edits, done, first = self.logic.edits, 0, list[Job]()
+        began = edits.begin_enqueue(name, planned, scheduled=scheduled, by=by)
+        act_id: str = self._carry(began)
+        note = "stopped"
+        try:
+            for job in jobs:
+                done += 1
+                if done <= MOST_IDS:
+                    first.append(job)
+                yield job
+            note = "" if done else "an equal job is waiting"
+        except WorkkitError as error:
+            note = f"failed: {error}"
+            raise
+        finally:
+            self._carry(edits.end_enqueue(act_id, done, first, note))
 
     def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""

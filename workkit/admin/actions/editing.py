@@ -301,6 +301,20 @@ class EditLogic:
         sending = iter(enqueue.enqueue_one(self._keys, job.name, job.raw))
         yield from self._log.recorded(began, sending, lambda _: {"done": 1})
 
+    def begin_enqueue(self, name: str, planned: int, *, scheduled: bool, by: str) -> Step[str]:
+        """Record that somebody enqueues jobs; see `Actions.record_enqueue`."""
+        place, after = ("scheduled", "scheduled") if scheduled else ("queued", "in its queue")
+        began = Began(
+            "enqueue", by=by, place=place, queue=check_name(name), planned=planned, after=after
+        )
+        return (yield from self._log.begin(began))
+
+    def end_enqueue(self, act_id: str, done: int, first: Sequence[Job], note: str) -> Step[None]:
+        """Record how many jobs were enqueued, and the first; see `Actions.record_enqueue`."""
+        digested = _digest(first[0].raw) if done == 1 else ""
+        ids = [job.id for job in first]
+        yield from self._log.end(act_id, done=done, ids=ids, digest=digested, note=note)
+
     # Undoing.
 
     def undo(self, operation_id: str, place: Place, entry: Entry, now_s: int) -> Step[str]:

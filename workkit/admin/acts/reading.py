@@ -84,6 +84,10 @@ class ActFilter:
             count, high = _PAGE, f"({rows[-1].entry_id}"
 
 
+#: What an end may tell in the place of the beginning.
+_OF_ENDS: Final = ("after", "note", "ids", "digest")
+
+
 @dataclass(slots=True)
 class Story:
     """Joins the entries of each act; they come from the newest to the oldest."""
@@ -123,7 +127,7 @@ def _body(row: ActRow) -> Mapping[str, Any]:
 
 
 def _act(row: ActRow, began: Mapping[str, Any], ended: Mapping[str, Any]) -> Act:
-    both = {**began, **{name: ended[name] for name in ("after", "note") if name in ended}}
+    both = {**began, **{name: ended[name] for name in _OF_ENDS if name in ended}}
     verb, before, after = _text(both, "verb"), _text(both, "before"), _text(both, "after")
     whole = began.get("phase") == "whole"
     if row.result and verb in {"pause", "unpause"}:

@@ -24,14 +24,15 @@ from workkit.store.calls.acts import ActEntry
 from workkit.store.keys import Keys, check_name
 from workkit.store.round_trip import Step
 
-__all__ = ["ActsLog", "Began"]
+__all__ = ["MOST_IDS", "ActsLog", "Began"]
 
 R = TypeVar("R")
 
 #: Longer texts are cut, characters.
 _TEXT_CHARS: Final = 1_000
 _ID_CHARS: Final = 64
-_MOST_IDS: Final = 50
+#: So many ids of jobs are recorded.
+MOST_IDS: Final = 50
 
 
 class Began(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,7 +97,7 @@ class ActsLog:
         fields = msgspec.to_builtins(began)
         fields |= {name: self._shown(fields[name]) for name in _SHOWN & fields.keys()}
         if began.ids:
-            fields["ids"] = [_plain(each)[:_ID_CHARS] for each in began.ids[:_MOST_IDS]]
+            fields["ids"] = _first_ids(began.ids)
         named = {"by": self.by, "program": self.program}
         body = {
             "id": act_id,
@@ -144,10 +145,13 @@ class ActsLog:
 
         Args:
             act_id: Its id.
-            **outcome: `done`, `after` and `note` of `Act`; without the values that are "".
+            **outcome: `done`, `after` and `note` of `Act`, and `ids` and `digest` if they were
+                not known before; without the values that are "".
         """
         with suppress(ServerError):
             at_ms = yield from self._now_ms()
+            if "ids" in outcome:
+                outcome["ids"] = _first_ids(outcome["ids"])
             told = {
                 name: self._shown(value) if isinstance(value, str) else value
                 for name, value in outcome.items()
@@ -209,6 +213,10 @@ class ActsLog:
 
 #: The fields that hold text of users or of Redis.
 _SHOWN: Final = frozenset({"by", "subject", "queue", "query", "before", "after", "undoes"})
+
+
+def _first_ids(job_ids: Sequence[str]) -> list[str]:
+    return [_plain(each)[:_ID_CHARS] for each in job_ids[:MOST_IDS]]
 
 
 def _plain(text: str) -> str:

@@ -23,6 +23,7 @@ from workkit.tools.cli.common.output import (
     print_records,
     print_table,
 )
+from workkit.tools.cli.common.recorded import note_of_lists, reader_or_moment, recording_options
 from workkit.tools.cli.common.values import to_count, to_past
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ _OVERLAP_S: Final = 60.0
 )
 @click.option("--follow", is_flag=True, help="Go on with new acts, until Ctrl-C.")
 @click.option("--verify", is_flag=True, help="Tell whether entries were changed or are missing.")
+@recording_options
 @server_options
 @json_option
 def audit_log(
@@ -86,6 +88,8 @@ def audit_log(
     limit: int,
     follow: bool,
     verify: bool,
+    recording: str | None,
+    at: str | None,
     as_json: bool,
 ) -> None:
     """Show who did what: retries, deletions, edits, pauses, repairs and their undoing.
@@ -102,28 +106,39 @@ def audit_log(
         raise click.UsageError("--verify is about all entries; it takes no filter and no --follow")
     if follow and until is not None:
         raise click.UsageError("--follow has no end; leave out --until")
-    with closing(server.client()) as client:
-        if verify:
-            _verify(server, client, as_json=as_json)
-            return
-        if follow:
-            for act in _follow(client, since, by, verb, limit):
-                if as_json:
-                    print_record(act)
-                else:
-                    click.echo(_line(act))
-            return
-        walk = client.acts(since=since, until=until, by=by, verb=verb)
+    if recording is not None and (follow or verify):
+        raise click.UsageError("a recording has only the newest acts, and no new ones come")
+    if verify or follow:
+        with closing(server.client()) as client:
+            if verify:
+                _verify(server, client, as_json=as_json)
+            else:
+                _print_new(_follow(client, since, by, verb, limit), as_json=as_json)
+        return
+    from workkit.admin.acts.act import ActsReader
+
+    with reader_or_moment(server, recording, at) as reader:
+        assert isinstance(reader, ActsReader)  # noqa: S101 - a client or a moment
+        walk = reader.acts(since=since, until=until, by=by, verb=verb)
         found = list(islice(walk, limit))[::-1]
         if as_json:
             print_records(found)
         else:
             print_table(_COLUMNS, [_row(act) for act in found])
+        note_of_lists(reader)
         if not found:
             given = any(each is not None for each in filters)
-            explain(server, client, "no act matches" if given else "no act has been recorded")
+            explain(server, reader, "no act matches" if given else "no act has been recorded")
         elif len(found) == limit and not as_json:
             note(f"showing the newest {limit}; --limit N shows more")
+
+
+def _print_new(acts: Iterator[Act], *, as_json: bool) -> None:
+    for act in acts:
+        if as_json:
+            print_record(act)
+        else:
+            click.echo(_line(act))
 
 
 def _row(act: Act) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterator
 
+    from workkit.admin.actions import Actions
     from workkit.core.job import Job
     from workkit.core.records import ScheduledJob
     from workkit.enqueuer import Enqueuer
@@ -54,6 +55,11 @@ class _Order:
         special = (self.delay_s, self.at, self.key, self.unique or None)
         if count is not None and any(value is not None for value in special):
             raise click.UsageError("--count cannot be combined with --in, --at, --unique or --key")
+
+    @property
+    def is_for_later(self) -> bool:
+        """Whether the job is scheduled."""
+        return self.delay_s is not None or self.at is not None
 
     def send(self, enqueuer: Enqueuer) -> Job | ScheduledJob | None:
         """Enqueue the job. Return None if an equal unique job is already waiting."""
@@ -147,31 +153,53 @@ def enqueue(
 
     The command prints the id of the job. If an equal unique job is already waiting, nothing is
     enqueued. This is not an error: stdout is empty (null with --json), and the exit code is 0.
+    `workkit audit-log` shows who has enqueued it.
     """
     order = _Order(name, args, delay_s, at, unique, until, key)
     order.check(count)
-    with closing(server.enqueuer()) as enqueuer:
+    with closing(server.enqueuer()) as enqueuer, closing(server.client()) as client:
         if count is not None:
-            _send_many(enqueuer, order, count, as_json=as_json)
+            _send_many(client.actions, enqueuer, order, count, as_json=as_json)
             return
-        made = order.send(enqueuer)
+        made = _send_one(client.actions, enqueuer, order)
     if as_json:
         print_record(made)
     else:
         _tell(order, made)
 
 
-def _send_many(enqueuer: Enqueuer, order: _Order, count: int, *, as_json: bool) -> None:
+def _send_one(actions: Actions, enqueuer: Enqueuer, order: _Order) -> Job | ScheduledJob | None:
+    """Enqueue a job, and record that as an act."""
+    from workkit.core.records import ScheduledJob
+
+    made: Job | ScheduledJob | None = None
+
+    def jobs() -> Iterator[Job]:
+        nonlocal made
+        made = order.send(enqueuer)
+        if made is not None:
+            yield made.job if isinstance(made, ScheduledJob) else made
+
+    for _ in actions.record_enqueue(order.name, jobs(), scheduled=order.is_for_later):
+        pass
+    return made
+
+
+def _send_many(
+    actions: Actions, enqueuer: Enqueuer, order: _Order, count: int, *, as_json: bool
+) -> None:
+    """Enqueue equal jobs, and record that as one act."""
+
     def batches() -> Iterator[Job]:
         for start in range(0, count, _BATCH):
             size = min(_BATCH, count - start)
             yield from enqueuer.enqueue_many([(order.name, order.args)] * size)
 
+    sent = actions.record_enqueue(order.name, batches(), planned=count)
     if as_json:
-        print_records(batches())
+        print_records(sent)
     else:
-        made = sum(1 for _ in batches())
-        click.echo(f"enqueued {counted(made, 'job')} {clean(order.name)}")
+        click.echo(f"enqueued {counted(sum(1 for _ in sent), 'job')} {clean(order.name)}")
 
 
 def _tell(order: _Order, made: Job | ScheduledJob | None) -> None:

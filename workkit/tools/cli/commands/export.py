@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from workkit.core.whole_file import whole_file
 from workkit.tools.cli.common.options import Server, examples, server_options
 from workkit.tools.cli.common.output import note
 from workkit.tools.cli.common.progress import ProgressLine
+from workkit.tools.cli.common.recorded import reader_or_moment, recording_options
 from workkit.tools.cli.common.values import to_past
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _FRAMES: Final = (
     "history", "attempts", "journeys", "dead", "retry", "scheduled", "queues", "workers", "errors",
     "acts",
 )  # fmt: skip
+#: Those that are made of history.
+_EXECUTIONS: Final = frozenset({"history", "attempts", "journeys"})
 _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
 
 
@@ -37,6 +40,7 @@ _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
         "workkit export dead --out dead.csv",
         "workkit export errors --format csv --out -",
         "workkit export acts --since 30d --out acts.csv",
+        "workkit export queues --recording night.wkr --at 03:12 --out then.csv",
         "workkit export history --from /var/lib/workkit/history --out all.arrow",
     )
 )
@@ -72,6 +76,7 @@ _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
     help="Read a snapshot, or for history the directory of an archive, instead of a server.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
+@recording_options
 @server_options
 def export(
     server: Server,
@@ -85,6 +90,8 @@ def export(
     outcome: str | None,
     path: str | None,
     force: bool,
+    recording: str | None,
+    at: str | None,
 ) -> None:
     """Write history, attempts, journeys, jobs, queues, workers, errors or acts to a file.
 
@@ -101,8 +108,13 @@ def export(
     if out == "-" and form is None:
         raise click.UsageError("standard output has no file suffix; add --format")
     kind = form or format_of(out)
-    with closing(server.client()) as client, ProgressLine() as progress:
-        source: Source = path or client
+    if recording is not None and path is not None:
+        raise click.UsageError("give either --from or --recording")
+    if recording is not None and what in _EXECUTIONS:
+        raise click.UsageError(f"a recording has no {what}, only failures of the minutes before")
+    opened = reader_or_moment(server, recording, at)
+    with opened as reader, ProgressLine() as progress:
+        source: Source = path or reader
         tables = export_tables(
             source,
             what,

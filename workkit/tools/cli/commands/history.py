@@ -19,16 +19,18 @@ from workkit.tools.cli.common.output import (
     print_records,
     print_table,
 )
+from workkit.tools.cli.common.recorded import reader_or_moment, recording_options, time_of
 from workkit.tools.cli.common.values import to_count, to_past
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workkit.admin.reader import Reader
     from workkit.admin.steps.history import HistoryExtent, HistoryRecord
-    from workkit.client import Client
 
 __all__ = ["history"]
 
+_FAILURES: Final = "a recording has the failures of the minutes before, and no other executions"
 _LEVEL_COLORS: Final = {"warning": "yellow", "error": "red"}
 _COLORS: Final[dict[str, str]] = {
     outcome: _LEVEL_COLORS[rule.level]
@@ -75,6 +77,7 @@ _COLUMNS: Final = (
     metavar="N",
     help="Only the newest N executions that match.",
 )
+@recording_options
 @server_options
 @json_option
 @click.pass_context
@@ -88,6 +91,8 @@ def history(
     outcome: str | None,
     job_id: str | None,
     limit: int,
+    recording: str | None,
+    at: str | None,
     as_json: bool,
 ) -> None:
     """Show the executions of jobs, the newest last.
@@ -99,22 +104,24 @@ def history(
     """
     if ctx.invoked_subcommand is not None:
         return
-    with closing(server.client()) as client:
-        walk = client.history(since=since, until=until, name=name, outcome=outcome)
+    with reader_or_moment(server, recording, at) as reader:
+        walk = reader.history(since=since, until=until, name=name, outcome=outcome)
         wanted = (record for record in walk if job_id is None or record.job_id == job_id)
         records = list(islice(wanted, limit))[::-1]
         if as_json:
             print_records(records)
         else:
-            now = now_s()
+            now = time_of(reader)
             print_table(_COLUMNS, [_row(record, now) for record in records])
         if not records:
-            explain(server, client, _no_match(client))
+            explain(server, reader, _no_match(reader) if reader.live else _FAILURES)
         elif as_json:
             return
         elif len(records) == limit:
             note(f"showing the newest {limit}; --limit N shows more")
-        elif lost := _lost(client.history_extent(), since):
+        elif not reader.live:
+            note(_FAILURES)
+        elif lost := _lost(reader.history_extent(), since):
             note(lost)
 
 
@@ -154,8 +161,8 @@ def tail(
                 click.echo(_line(record))
 
 
-def _no_match(client: Client) -> str:
-    extent = client.history_extent()
+def _no_match(reader: Reader) -> str:
+    extent = reader.history_extent()
     if not extent.kept:
         return "no job has run yet" if not extent.written else "all history has been trimmed"
     lost = _lost(extent, None)

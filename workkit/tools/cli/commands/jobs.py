@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ from workkit.core.text import age, due, headline
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.found import print_found
 from workkit.tools.cli.common.nothing import explain
-from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
+from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import (
     TableColumn,
     compact,
@@ -24,13 +24,19 @@ from workkit.tools.cli.common.output import (
     print_table,
 )
 from workkit.tools.cli.common.picking import filter_option, pick
+from workkit.tools.cli.common.recorded import (
+    note_of_lists,
+    reader_or_moment,
+    recording_options,
+    time_of,
+)
 from workkit.tools.cli.common.values import to_count
 
 if TYPE_CHECKING:
     from workkit.admin.query import Query
-    from workkit.client import Client
+    from workkit.admin.reader import Reader
     from workkit.core.job import Job
-    from workkit.core.records import DeadJob, Kind, Page, QueuedJob, RetryJob, ScheduledJob
+    from workkit.core.records import DeadJob, Kind, QueuedJob, RetryJob, ScheduledJob
 
 __all__ = ["jobs"]
 
@@ -57,26 +63,23 @@ class _Extent:
         self.limit = limit
         self.query = query
 
-    def select(
-        self, client: Client, kind: Kind, read_page: Callable[[int], Page[Any]], queue: str = ""
-    ) -> tuple[Iterable[Any], str]:
+    def select(self, reader: Reader, kind: Kind, queue: str = "") -> tuple[Iterable[Any], str]:
         """Return the records, and the note below them.
 
         Args:
-            client: Reads the records.
+            reader: Reads the records.
             kind: The kind of place.
-            read_page: Returns a page by its number.
             queue: The name of the queue, if the place is a queue.
         """
         from workkit.core.records import Place
 
         place = Place(kind, queue)
         if self.query is not None:
-            return self._picked(pick(client.walk(place), self.query))
+            return self._picked(pick(reader.walk(place), self.query))
         if self.page is None:
-            walk = (record for batch in client.walk(place) for record in batch.jobs)
+            walk = (record for batch in reader.walk(place) for record in batch.jobs)
             return islice(walk, self.limit), ""
-        found = read_page(self.page)
+        found = reader.jobs(place, (self.page - 1) * _PAGE, _PAGE)
         pages = -(-found.total // _PAGE)
         if not pages or pages == self.page == 1:
             return found.jobs, ""
@@ -199,22 +202,49 @@ _RETRY: Final = _Listing(
 _DEAD: Final = _Listing("dead", (_AGO, _ID, _NAME, _ERROR), _dead_row, "no jobs are dead")
 
 
-def _list_set(server: Server, extent: _Extent, listing: _Listing, *, as_json: bool) -> None:
+class _Reading(NamedTuple):
+    """What is read: a server, or a recording at a time.
+
+    Attributes:
+        server: The server.
+        recording: The file of the recording, if one is read.
+        at: The time, as it was written.
+    """
+
+    server: Server
+    recording: str | None
+    at: str | None
+
+    def opened(self) -> AbstractContextManager[Reader]:
+        """Open it."""
+        return reader_or_moment(self.server, self.recording, self.at)
+
+
+def _reading_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the options of a server and of a recording to a command, which gets a `_Reading`."""
+
+    @functools.wraps(command)
+    def with_reading(
+        server: Server, *args: Any, recording: str | None, at: str | None, **options: Any
+    ) -> R:
+        return command(_Reading(server, recording, at), *args, **options)
+
+    return recording_options(server_options(with_reading))
+
+
+def _list_set(reading: _Reading, extent: _Extent, listing: _Listing, *, as_json: bool) -> None:
     """Show the jobs of a sorted set, or explain why there are none."""
-    now = now_s()
-    with closing(server.client()) as client:
-        pages: dict[str, Callable[[int], Page[Any]]] = {
-            "scheduled": client.scheduled_jobs,
-            "retry": client.retry_jobs,
-            "dead": client.dead_jobs,
-        }
-        selected = extent.select(client, listing.kind, pages[listing.kind])
+    with reading.opened() as reader:
+        now = time_of(reader)
+        selected = extent.select(reader, listing.kind)
 
         def row(found: Any) -> Sequence[str]:
             return listing.row(found, now)
 
-        if not _show(listing.columns, row, selected, as_json=as_json):
-            explain(server, client, extent.nothing(listing.nothing))
+        shown = _show(listing.columns, row, selected, as_json=as_json)
+        note_of_lists(reader)
+        if not shown:
+            explain(reading.server, reader, extent.nothing(listing.nothing))
 
 
 class _InOrder(click.Group):
@@ -241,24 +271,23 @@ def jobs() -> None:
 )
 @click.argument("name")
 @_extent_options
-@server_options
+@_reading_options
 @json_option
-def queued(server: Server, *, name: str, extent: _Extent, as_json: bool) -> None:
+def queued(reading: _Reading, *, name: str, extent: _Extent, as_json: bool) -> None:
     """Show the waiting jobs of queue NAME. The job that runs next is first."""
-    now = now_s()
-
-    def row(queued_job: QueuedJob) -> Sequence[str]:
-        job = queued_job.job
-        return f"{queued_job.position}", job.id, _waited(job, now), _args(job)
-
     columns = (TableColumn("#", right=True), _ID, TableColumn("WAITED", right=True), _ARGS)
-    with closing(server.client()) as client:
-        selected = extent.select(
-            client, "queued", lambda page: client.queued_jobs(name, page), name
-        )
-        if not _show(columns, row, selected, as_json=as_json):
+    with reading.opened() as reader:
+        now = time_of(reader)
+
+        def row(queued_job: QueuedJob) -> Sequence[str]:
+            job = queued_job.job
+            return f"{queued_job.position}", job.id, _waited(job, now), _args(job)
+
+        shown = _show(columns, row, extent.select(reader, "queued", name), as_json=as_json)
+        note_of_lists(reader)
+        if not shown:
             message = extent.nothing(f"no jobs wait in queue {name!r}")
-            explain(server, client, message, name=name)
+            explain(reading.server, reader, message, name=name)
 
 
 @jobs.command(
@@ -266,11 +295,11 @@ def queued(server: Server, *, name: str, extent: _Extent, as_json: bool) -> None
     epilog=examples("workkit jobs scheduled", "workkit jobs scheduled --page 2"),
 )
 @_extent_options
-@server_options
+@_reading_options
 @json_option
-def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
+def scheduled(reading: _Reading, *, extent: _Extent, as_json: bool) -> None:
     """Show the jobs that are scheduled for later, the earliest first."""
-    _list_set(server, extent, _SCHEDULED, as_json=as_json)
+    _list_set(reading, extent, _SCHEDULED, as_json=as_json)
 
 
 @jobs.command(
@@ -281,11 +310,11 @@ def scheduled(server: Server, *, extent: _Extent, as_json: bool) -> None:
     ),
 )
 @_extent_options
-@server_options
+@_reading_options
 @json_option
-def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
+def retry(reading: _Reading, *, extent: _Extent, as_json: bool) -> None:
     """Show the failed jobs that will be retried, the earliest first."""
-    _list_set(server, extent, _RETRY, as_json=as_json)
+    _list_set(reading, extent, _RETRY, as_json=as_json)
 
 
 @jobs.command(
@@ -293,16 +322,17 @@ def retry(server: Server, *, extent: _Extent, as_json: bool) -> None:
     epilog=examples(
         "workkit jobs dead",
         "workkit jobs dead --filter 'queue:send_email error:timeout age:<1h'",
+        "workkit jobs dead --recording night.wkr --at 03:12",
         "workkit jobs dead --all --json > dead.json",
         "workkit jobs dead --all --json | jq -r '.[].job.last_err' | sort | uniq -c",
     ),
 )
 @_extent_options
-@server_options
+@_reading_options
 @json_option
-def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
+def dead(reading: _Reading, *, extent: _Extent, as_json: bool) -> None:
     """Show the dead jobs, the oldest first. Dead jobs are not retried automatically."""
-    _list_set(server, extent, _DEAD, as_json=as_json)
+    _list_set(reading, extent, _DEAD, as_json=as_json)
 
 
 @jobs.command(
@@ -310,28 +340,29 @@ def dead(server: Server, *, extent: _Extent, as_json: bool) -> None:
     epilog=examples("workkit jobs find 6f1c0a6e5d9b4f3a8e7d2c1b"),
 )
 @click.argument("job_id")
-@server_options
+@_reading_options
 @json_option
 @click.pass_context
-def find(ctx: click.Context, server: Server, *, job_id: str, as_json: bool) -> None:
+def find(ctx: click.Context, reading: _Reading, *, job_id: str, as_json: bool) -> None:
     """Find the job JOB_ID and show all of its fields.
 
     Redis has no index of ids, so the command reads every queue and set, page by page. If no queue,
     set or pool holds the job, the exit code is 1, and history shows how its last execution ended.
     """
-    with closing(server.client()) as client:
-        found = client.find(job_id)
+    with reading.opened() as reader:
+        found = reader.find(job_id)
         if as_json:
             print_record(found)
         elif found is not None:
-            print_found(found)
+            print_found(found, time_of(reader))
         if found is None:
-            executions = client.job_history(job_id)
+            executions = reader.job_history(job_id)
             if executions:
                 last = executions[-1]
-                ago = age(now_s() - last.finished_ms // 1000)
+                ago = age(time_of(reader) - last.finished_ms // 1000)
                 note(f"no queue or set holds job {job_id}; it ended {ago} ago as {last.outcome!r}")
                 note(f"workkit history --job {job_id} shows its executions")
             else:
-                explain(server, client, f"no job {job_id} in namespace {server.namespace!r}")
+                where = f"namespace {reading.server.namespace!r}" if reader.live else reader.label
+                explain(reading.server, reader, f"no job {job_id} in {where}")
             ctx.exit(exits.NOT_FOUND)

@@ -9,14 +9,13 @@ import click
 from workkit.admin.obstacles import obstacles
 from workkit.core.text import age, counted
 from workkit.tools.cli.common.nothing import explain
-from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
+from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import TableColumn, note, print_records, print_table
-from workkit.tools.cli.common.recorded import reader_or_moment, recording_options
+from workkit.tools.cli.common.recorded import reader_or_moment, recording_options, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workkit.admin.reader import Reader
     from workkit.core.records import Queue, WorkerObservation, WorkerPoolHeartbeat
 
 __all__ = ["pools", "queues"]
@@ -73,7 +72,7 @@ def queues(server: Server, *, recording: str | None, at: str | None, as_json: bo
         else:
             print_table(_QUEUES, [_queue_row(queue) for queue in found])
         if not found:
-            _explain(server, reader, "this namespace has no queues yet")
+            explain(server, reader, "this namespace has no queues yet")
 
 
 def _queue_row(queue: Queue) -> Sequence[str]:
@@ -115,27 +114,12 @@ def pools(
         if as_json:
             print_records(found)
         elif workers:
-            _print_workers(observations, _now_s(reader))
+            _print_workers(observations, time_of(reader))
         else:
-            now = _now_s(reader)
+            now = time_of(reader)
             print_table(_POOLS, [_pool_row(pool, now) for pool in heartbeats])
         if not found:
-            _explain(server, reader, "no pool is running")
-
-
-def _explain(server: Server, reader: Reader, what: str) -> None:
-    """Say why there is nothing to show: of a server, also whether its namespace is empty."""
-    from workkit.client import Client
-
-    if isinstance(reader, Client):
-        explain(server, reader, what)
-    else:
-        note(what)
-
-
-def _now_s(reader: Reader) -> int:
-    """Return the time for computing ages: of this machine, or of the recording."""
-    return now_s() if reader.live else int(reader.now_s())
+            explain(server, reader, "no pool is running")
 
 
 def _pool_row(pool: WorkerPoolHeartbeat, now: int) -> Sequence[str]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from workkit.core.text import age, clean, due, stamp
-from workkit.tools.cli.common.options import now_s
 from workkit.tools.cli.common.output import compact
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["print_found"]
 
 
-def print_found(found: Found) -> None:
+def print_found(found: Found, now: int) -> None:
     """Print the place of a job and all of its fields, one in each line."""
-    lines = [("place", _place(found, now_s())), *_facts(found.job, now_s())]
+    lines = [("place", _place(found, now)), *_facts(found.job, now)]
     broad = max(len(label) for label, _ in lines)
     for label, text in lines:
         click.echo(f"{click.style(f'{label:<{broad}}', bold=True)}  {text}" if text else "")

@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING
 from workkit.tools.cli.common.output import note
 
 if TYPE_CHECKING:
+    from workkit.admin.reader import Reader
     from workkit.client import Client
     from workkit.tools.cli.common.options import Server
 
 __all__ = ["explain", "unknown"]
 
 
-def explain(server: Server, client: Client, message: str, *, name: str = "") -> None:
+def explain(server: Server, reader: Reader, message: str, *, name: str = "") -> None:
     """Write the reason for an empty result to stderr.
 
     Args:
         server: The server that was asked.
-        client: A client of this server.
+        reader: A client of this server, or a moment of a recording.
         message: The text if the namespace and the name exist.
         name: The queue that the user named, if any.
     """
-    if _is_empty(client):
+    from workkit.client import Client
+
+    client = reader if isinstance(reader, Client) else None
+    if client is None:
+        note(message)
+    elif _is_empty(client):
         note(f"namespace {server.namespace!r} is empty on {server.label}: is it the right one?")
     else:
         note((unknown(server, client, name) if name else "") or message)

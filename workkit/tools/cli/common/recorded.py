@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+from workkit.core.text import age
+from workkit.tools.cli.common.options import now_s
+from workkit.tools.cli.common.output import note
 
 if TYPE_CHECKING:
     from workkit.admin.reader import Reader
     from workkit.recording import Moment, Recording
     from workkit.tools.cli.common.options import Server
 
-__all__ = ["moment_at", "reader_or_moment", "recorded_moment", "recording_options"]
+__all__ = [
+    "moment_at",
+    "note_of_lists",
+    "reader_or_moment",
+    "recorded_moment",
+    "recording_options",
+    "time_of",
+]
 
+#: Older lists are told, seconds.
+_LATE_S: Final = 2
 C = TypeVar("C", bound=Callable[..., Any])
 
 
@@ -72,6 +85,23 @@ def reader_or_moment(server: Server, path: str | None, at: str | None) -> Iterat
         raise click.UsageError("--at is a time of a recording; name its file by --recording")
     with closing(server.client()) as client:
         yield client
+
+
+def time_of(reader: Reader) -> int:
+    """Return the time for computing ages: of this machine, or of the recording."""
+    return now_s() if reader.live else int(reader.now_s())
+
+
+def note_of_lists(reader: Reader) -> None:
+    """Say when the lists of a recording were read, if that was not at the time that is shown."""
+    from workkit.recording import Moment
+
+    if not isinstance(reader, Moment):
+        return
+    if reader.details_at_s is None:
+        note("up to this time, jobs, workers and acts were not recorded")
+    elif (before_s := int(reader.now_s() - reader.details_at_s)) >= _LATE_S:
+        note(f"jobs, workers and acts are of {age(before_s)} before that time")
 
 
 def moment_at(recording: Recording, at: str | None) -> Moment:
