@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
+from tests.simulation.operating import operators
 from tests.simulation.verdicts import verdicts
 from tests.simulation.worlds import asked, competing, deaf, deploys, lasting_cron, trimmed, typed
 from tests.support.handlers import nothing
@@ -281,4 +282,5 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "trimmed": (trimmed, DEFAULT_FAULTS),
     "asked": (asked, DEFAULT_FAULTS),
     "typed": (typed, Faults(crash=40, freeze=60, lose=60, wipe=40, evict=30)),
+    "operators": (operators, DEFAULT_FAULTS),
 }

@@ -44,7 +44,7 @@ def test_a_mutant_that_does_not_apply_any_more_says_so(tmp_path: Path) -> None:
 
 
 def test_there_are_mutants_enough() -> None:
-    assert len(mutants()) >= 70
+    assert len(mutants()) >= 95
     assert all(mutant.seeds and mutant.rule for mutant in mutants())
 
 

@@ -107,14 +107,15 @@ def test_jobs_of_a_dead_pool(jobs: list[reap.Recoverable]) -> None:
 
 @given(
     st.lists(
-        st.builds(remove.Removal, RAWS, WORDS, st.sampled_from(["free", "own"]), WORDS), max_size=5
+        st.builds(remove.Removal, RAWS, WORDS, WORDS, st.sampled_from(["free", "own"]), WORDS),
+        max_size=5,
     )
 )
 def test_jobs_to_delete(jobs: list[remove.Removal]) -> None:
     command = command_of(remove.remove(KEYS, KEYS.dead, "zset", jobs))
-    named = keys_and_args(command)[0][3:]
+    named = keys_and_args(command)[0][4:]
     assert [
-        (row.raw, at(named, row.unique_at).decode(), row.rule, row.mark)
+        (row.raw, row.job_id, at(named, row.unique_at).decode(), row.rule, row.mark)
         for row in remove.read_remove(command)
     ] == jobs
 
@@ -203,4 +204,4 @@ def _in_order(
 
 def test_an_incomplete_row_is_refused() -> None:
     with pytest.raises(TypeError, match="got 1"):
-        rows(remove.RemoveRow, [b"raw", 0, "free", "mark", b"another"])
+        rows(remove.RemoveRow, [b"raw", "id", 0, "free", "mark", b"another"])

@@ -254,3 +254,15 @@ def test_a_trash_key_of_the_wrong_type_loses_no_job(
     outcome = stage.client.actions.apply(plan(stage, "retry", DEAD))
     assert (outcome.done, outcome.refused) == (0, 10)
     assert len(stage.members("dead")) == 10
+
+
+# Recoveries
+
+
+def test_the_recoveries_of_deleted_jobs_do_not_count_any_more(stage: ClientStage) -> None:
+    jobs = {f"{n:05}": raw_job(f"{n:05}") for n in range(1_200)}
+    stage.redis.lpush(stage.keys.jobs("mail"), *jobs.values())
+    stage.redis.hset(stage.keys.recoveries, mapping=dict.fromkeys(jobs, 1) | {"other": 2})
+    made = plan(stage, "delete", MAIL)
+    assert stage.client.actions.apply(made).done == 1_200
+    assert stage.redis.hgetall(stage.keys.recoveries) == {b"other": b"2"}

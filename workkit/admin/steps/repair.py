@@ -24,8 +24,8 @@ def removal(keys: Keys, job: Job) -> Removal:
     """
     unique_key = unique_key_of(keys, job)
     if wire.has_run(job) or job.unique_until == "done":
-        return Removal(job.raw, unique_key, "own", wire.id_text(job))
-    return Removal(job.raw, unique_key, "free", job.id)
+        return Removal(job.raw, job.id, unique_key, "own", wire.id_text(job))
+    return Removal(job.raw, job.id, unique_key, "free", job.id)
 
 
 def revival(keys: Keys, job: Job, now_s: int) -> Revival | None:

@@ -8,6 +8,7 @@ from workkit.simulation.checkers.accounts import (
     ObservationsAreTrue,
     TotalsAreTrue,
 )
+from workkit.simulation.checkers.acts import ActsAreRecorded, UndoBringsBack
 from workkit.simulation.checkers.asking import AsksAreAnswered
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.bounds import HistoryKeepsItsBounds
@@ -55,6 +56,7 @@ from workkit.simulation.checkers.uniqueness import MarksHaveAnEnd, UniqueKeysHol
 from workkit.simulation.checkers.violation import Violation
 
 __all__ = [
+    "ActsAreRecorded",
     "ArgsAreKept",
     "AsksAreAnswered",
     "Checker",
@@ -100,6 +102,7 @@ __all__ = [
     "TakenSlots",
     "Tally",
     "TotalsAreTrue",
+    "UndoBringsBack",
     "UniqueKeysHold",
     "Violation",
     "all_checkers",
@@ -146,4 +149,6 @@ def all_checkers() -> list[Checker]:
         ObservationsAreTrue(),
         SignaturesAreTrue(),
         AsksAreAnswered(),
+        ActsAreRecorded(),
+        UndoBringsBack(),
     ]

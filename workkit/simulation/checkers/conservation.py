@@ -39,14 +39,15 @@ class NothingIsLost(Checker):
     the dead set, when an operator deletes it, or when a newer version of a unique job replaces it.
     A handler counts only while its pool holds the job: the success of one that was given up, or
     whose job was taken away, is none.
-    After that it never comes back. A cron job may be dropped without a run if it is a second copy
-    of a slot; see `CronSlots`.
+    After that it never comes back, unless an operator undoes what has deleted it. A cron job may be
+    dropped without a run if it is a second copy of a slot; see `CronSlots`.
     """
 
     rule = "no job is lost, and none is in two places"
 
     def __init__(self) -> None:
         self._over: set[str] = set()
+        self._deleted: set[str] = set()
         self._finished: set[tuple[str, str]] = set()
         self._runs: dict[tuple[str, str], tuple[HandlerRun, float]] = {}
 
@@ -69,6 +70,7 @@ class NothingIsLost(Checker):
     def wiped(self) -> None:
         """Forget everything: jobs that Redis itself has lost break no rule."""
         self._over.clear()
+        self._deleted.clear()
 
     def changed(self, change: RedisChange) -> None:
         """Check all moved jobs."""
@@ -89,6 +91,10 @@ class NothingIsLost(Checker):
     def _came(self, move: Move, change: RedisChange) -> None:
         if move.job_id.startswith(PERIODIC):
             return
+        if change.command == "restore" and move.job_id in self._deleted:
+            self._deleted.discard(move.job_id)
+            self._over.discard(move.job_id)
+            return
         if move.job_id in self._over:
             self.violated(
                 f"{change.command} brought it back after it had left Redis for good", move.job_id
@@ -101,6 +107,8 @@ class NothingIsLost(Checker):
         if job_id.startswith(PERIODIC):
             return
         self._over.add(job_id)
+        if change.command == "remove":
+            self._deleted.add(job_id)
         if change.command == "exchange":
             finished = (change.pool, job_id) in self._finished
             self._finished.discard((change.pool, job_id))

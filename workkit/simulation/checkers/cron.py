@@ -114,6 +114,8 @@ class SlotsRun(Checker):
     def _follow(self, move: Move, change: RedisChange) -> None:
         self._seen.add(move.job_id)
         ours = change.pool, move.job_id
+        if change.command == "remove":
+            self._over.add(move.job_id)
         if change.command == "exchange" and move.after is None and ours in self._finished:
             self._finished.discard(ours)
             self._over.add(move.job_id)

@@ -182,7 +182,9 @@ class RecoveriesGrow(Checker):
                 assert move.before is not None  # noqa: S101 - it was replaced
                 if move.before.job_id in self._counts:
                     self._counts[move.job_id] = self._counts.pop(move.before.job_id)
-            elif move.left("in progress") and not move.went_to("queued"):
+            elif change.command == "remove" or (
+                move.left("in progress") and not move.went_to("queued")
+            ):
                 self._counts.pop(move.job_id, None)
 
     def _forget_run(self, pool: str, job_id: str) -> None:

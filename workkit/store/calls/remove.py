@@ -27,6 +27,7 @@ class Removal(NamedTuple):
 
     Attributes:
         raw: Its bytes.
+        job_id: Its id.
         unique_key: The key that the deletion may free; "" for none.
         rule: "free" (free the key unless the job has begun once) or "own" (free it only if its
             value names the job).
@@ -34,6 +35,7 @@ class Removal(NamedTuple):
     """
 
     raw: bytes
+    job_id: str
     unique_key: str
     rule: Literal["free", "own"]
     mark: str
@@ -63,6 +65,7 @@ class RemoveRow(NamedTuple):
     """A job in a call of remove.lua: as `Removal`, with the index of its key (0 for none)."""
 
     raw: bytes
+    job_id: str
     unique_at: int
     rule: str
     mark: str
@@ -94,9 +97,9 @@ def remove(
     at = {unique: i for i, unique in enumerate(uniques, 1)} | {"": 0}
     args: list[Any] = [*RemoveArgs(kind, trash.kept_s, now_s)]
     for job in jobs:
-        args += RemoveRow(job.raw, at[job.unique_key], job.rule, job.mark)
+        args += RemoveRow(job.raw, job.job_id, at[job.unique_key], job.rule, job.mark)
     trashed = keys.trashed(trash.operation)
-    key_list = [key, keys.begun, trashed, *(unique.encode() for unique in uniques)]
+    key_list = [key, keys.begun, trashed, keys.recoveries, *(unique.encode() for unique in uniques)]
     return RoundTrip.one(call(scripts.REMOVE, key_list, args), _bits)
 
 

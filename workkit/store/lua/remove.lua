@@ -3,17 +3,20 @@
 -- KEYS[1]  list or zset
 -- KEYS[2]  begun          hash
 -- KEYS[3]  trashed:OP     list
+-- KEYS[4]  recoveries     hash
 -- then unique keys
 --
 -- ARGV[1]  "list" or "zset"
 -- ARGV[2]  seconds that the trash is kept; 0 to delete for good   ARGV[3] now, epoch s
--- then a job, four each: raw, index of its unique key (1-based; 0: none), a rule, and its argument:
+-- then a job, five each: raw, its id, index of its unique key (1-based; 0: none), a rule, and its
+-- argument:
 --   "free"    DEL the key, unless the job (its id) has begun once; then the key may belong to a
 --             newer job
 --   "own"     DEL the key if its value is this job's payload (its id, as JSON writes it)
 --
 -- Returns a string with one "1" or "0" a job: whether it was there. "t" alone: the key of the trash
--- has a wrong type, and nothing was done.
+-- has a wrong type, and nothing was done. The recoveries of a deleted job do not count any more:
+-- while any job is counted there, pools read the counts of all jobs that they claim.
 --
 -- An entry of the trash is "MARK SCORE NOW LENGTH RAW" and, right behind it, the value that the
 -- unique key had. LENGTH is that of RAW. The mark is "k" if the key was freed, "b" if the job had
@@ -41,9 +44,9 @@ end
 local found = redis.call('TYPE', KEYS[3])['ok']
 if ARGV[2] ~= '0' and found ~= 'none' and found ~= 'list' then return 't' end
 
-local bits, entries = {}, {}
-for at = 4, #ARGV, 4 do
-  local raw, key = ARGV[at], tonumber(ARGV[at + 1])
+local bits, entries, ids = {}, {}, {}
+for at = 4, #ARGV, 5 do
+  local raw, key = ARGV[at], tonumber(ARGV[at + 2])
   local removed, score
   if ARGV[1] == 'list' then
     removed, score = redis.call('LREM', KEYS[1], 1, raw), '0'
@@ -54,7 +57,8 @@ for at = 4, #ARGV, 4 do
   bits[#bits + 1] = removed == 1 and '1' or '0'
   if removed == 1 then
     local mark, value = '-', ''
-    if key > 0 then mark, value = free(KEYS[3 + key], ARGV[at + 2], ARGV[at + 3]) end
+    if key > 0 then mark, value = free(KEYS[4 + key], ARGV[at + 3], ARGV[at + 4]) end
+    ids[#ids + 1] = ARGV[at + 1]
     local head = table.concat({mark, score, ARGV[3], #raw, ''}, ' ')
     entries[#entries + 1] = head .. raw .. value
   end
@@ -64,5 +68,8 @@ if ARGV[2] ~= '0' and #entries > 0 then
     redis.call('RPUSH', KEYS[3], unpack(entries, from, math.min(from + 999, #entries)))
   end
   redis.call('EXPIRE', KEYS[3], ARGV[2])
+end
+for from = 1, #ids, 1000 do
+  redis.pcall('HDEL', KEYS[4], unpack(ids, from, math.min(from + 999, #ids)))
 end
 return table.concat(bits)
