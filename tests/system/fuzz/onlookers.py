@@ -28,7 +28,8 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 #: Keys that open, move, sort, mark, ask and close; no key that changes data or quits.
 _KEYS: Final = (
     "enter", "enter", "enter", "escape", "j", "k", "G", "g", "ctrl+d", "ctrl+u", "s", "i", "o", "w",
-    "f", "space", "a", "u", "c", "slash", "colon", "question_mark", "tab", "ctrl+r",
+    "f", "space", "a", "u", "c", "slash", "colon", "question_mark", "tab", "ctrl+r", "y", "n",
+    "equals_sign", "vertical_line", "left_square_bracket", "right_square_bracket",
 )  # fmt: skip
 _WORDS: Final = (
     "good",
