@@ -15,14 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner, Result
 
-from workkit import Client, Enqueuer, Job, WorkerPool
+from workkit import Client, Enqueuer, Job, Tasks, WorkerPool
 from workkit.core.clock import SystemClock
+from workkit.store.calls.publish import Signatures
+from workkit.store.keys import Keys
 from workkit.tools.cli.app import cli
 
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["START", "Shell", "busy_pool", "environment", "now_s", "put", "run_some", "spawn"]
+__all__ = [
+    "START",
+    "Shell",
+    "busy_pool",
+    "environment",
+    "now_s",
+    "publish",
+    "put",
+    "run_some",
+    "spawn",
+]
 
 ROOT = Path(__file__).resolve().parents[3]
 #: The program `workkit`; a test runner may make its children ignore SIGINT.
@@ -151,3 +163,17 @@ def run_some(shell: Shell, count: int) -> list[Job]:
     with pool:
         assert pool.drain(10).complete
     return jobs
+
+
+def publish(shell: Shell, redis_client: Redis) -> None:
+    """Publish what import_rows takes, as a pool does."""
+
+    def import_rows(n: int, *, tags: list[str] | None = None) -> None: ...
+
+    signatures = Signatures.of({"import_rows": Tasks().task(import_rows).signature})
+    keys = Keys(shell.namespace)
+    for name, signature in signatures.by_name.items():
+        redis_client.hset(keys.signatures(signatures.digest), name, signature)
+    redis_client.sadd(keys.worker_pools, "p")
+    redis_client.hset(keys.pool("p"), "job_names", "import_rows")
+    redis_client.hset(keys.pool("p"), "signatures", signatures.digest)

@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tools.cli.shell import Shell, put, spawn
-from workkit import Tasks
-from workkit.store.calls.publish import Signatures
-from workkit.store.keys import Keys
+from tests.tools.cli.shell import Shell, publish, put, spawn
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -212,24 +209,10 @@ def test_on_a_terminal_it_asks_and_lets_one_edit_again(
     assert queued(shell) == [{"n": 5}]
 
 
-def published(shell: Shell, redis_client: Redis) -> None:
-    """Publish what import_rows takes, as a pool does."""
-
-    def import_rows(n: int, *, tags: list[str] | None = None) -> None: ...
-
-    signatures = Signatures.of({"import_rows": Tasks().task(import_rows).signature})
-    keys = Keys(shell.namespace)
-    for name, signature in signatures.by_name.items():
-        redis_client.hset(keys.signatures(signatures.digest), name, signature)
-    redis_client.sadd(keys.worker_pools, "p")
-    redis_client.hset(keys.pool("p"), "job_names", "import_rows")
-    redis_client.hset(keys.pool("p"), "signatures", signatures.digest)
-
-
 def test_args_that_do_not_fit_a_typed_task_are_refused_unless_somebody_insists(
     shell: Shell, redis_client: Redis, dead: str
 ) -> None:
-    published(shell, redis_client)
+    publish(shell, redis_client)
     args = ("edit", dead, "--args", '{"n": "2", "tags": ["a", 1]}', "--yes")
     result = shell.run(*args, code=2)
     assert result.stderr.splitlines()[-1] == (
@@ -245,7 +228,7 @@ def test_args_that_do_not_fit_a_typed_task_are_refused_unless_somebody_insists(
 def test_a_text_that_does_not_fit_is_kept(
     shell: Shell, redis_client: Redis, dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published(shell, redis_client)
+    publish(shell, redis_client)
     editor(monkeypatch, tmp_path, """sed -i 's/"n": 1/"n": "x"/' "$1" """)
     result = shell.run("edit", dead, "--yes", code=2)
     (path,) = kept(tmp_path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tools.cli.shell import Shell, now_s
+from tests.tools.cli.shell import Shell, now_s, publish
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -38,6 +38,23 @@ def test_the_job_can_be_had_as_json(shell: Shell) -> None:
     record = shell.json("enqueue", "send_email", USER)
     assert record["args"] == {"user": 7}
     assert record["id"] == shell.client.queued_jobs("send_email").jobs[0].job.id
+
+
+def test_args_that_do_not_fit_a_typed_task_are_refused_unless_somebody_insists(
+    shell: Shell, redis_client: Redis
+) -> None:
+    publish(shell, redis_client)
+    for more in ((), ("--in", "1h"), ("--unique",), ("--count", "3")):
+        result = shell.run("enqueue", "import_rows", '{"n": "2"}', *more, code=2)
+        assert result.stderr.splitlines()[-1] == (
+            "workkit: args.n: expected int, got str. import_rows takes n: int, "
+            "tags: list[str] | null = ...; --insist uses them"
+        )
+    assert shell.client.queues() == []
+    assert shell.client.scheduled_jobs().total == 0
+    result = shell.run("enqueue", "import_rows", '{"n": "2"}', "--insist")
+    assert "warning: args.n: expected int, got str (you insist)" in result.stderr
+    assert shell.client.queued_jobs("import_rows").jobs[0].job.args == {"n": "2"}
 
 
 def test_a_job_can_wait_for_a_while(shell: Shell) -> None:

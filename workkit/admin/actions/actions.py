@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from workkit.admin.actions.applying import Pause
 from workkit.admin.actions.editing import Edit, NewJob
@@ -236,6 +236,25 @@ class Actions:
         """
         signature: Signature | None = self._carry(self.logic.edits.signature(name))
         return signature
+
+    def check_args(
+        self, name: str, args: Mapping[str, Any] | None, *, insist: bool = False
+    ) -> list[str]:
+        """Check args that a person has typed against what living pools publish.
+
+        Args:
+            name: The job's name.
+            args: Its args.
+            insist: As for `plan_edit`.
+
+        Returns:
+            Why they may not fit the task, as sentences without a full stop.
+
+        Raises:
+            ArgsMismatch: As for `plan_edit`.
+        """
+        doubts: list[str] = self._carry(self.logic.edits.check(name, args, insist=insist))
+        return doubts
 
     def new_job(self, name: str, text: str | bytes, *, insist: bool = False) -> NewJob:
         """Make a job of args that a person has typed. Nothing is sent yet.

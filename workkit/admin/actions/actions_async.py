@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from workkit.admin.actions.actions import ignore
@@ -120,6 +120,13 @@ class AsyncActions:
         """Return what a typed task takes; see `Actions.signature`."""
         signature: Signature | None = await self._carry(self.logic.edits.signature(name))
         return signature
+
+    async def check_args(
+        self, name: str, args: Mapping[str, Any] | None, *, insist: bool = False
+    ) -> list[str]:
+        """Check args that a person has typed; see `Actions.check_args`."""
+        doubts: list[str] = await self._carry(self.logic.edits.check(name, args, insist=insist))
+        return doubts
 
     async def new_job(self, name: str, text: str | bytes, *, insist: bool = False) -> NewJob:
         """Make a job of args that a person has typed; see `Actions.new_job`."""

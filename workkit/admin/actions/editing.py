@@ -131,15 +131,13 @@ class EditLogic:
         edited = self._edited(job, args_json)
         if len(edited.raw) > MAX_JOB_BYTES:
             raise InvalidArgs(_too_large(_the(job), len(edited.raw)))
-        doubts = yield from self._doubts(job.name, args, insist=insist)
+        doubts = yield from self.check(job.name, args, insist=insist)
         holders = yield from self._holders(job, edited)
         made = self._run_again if place.kind == "dead" else self._in_place
         new, effects, wanted = made(place, record, edited, holders, now_s)
         return Edit(place, record, new, effects, now_s, wanted, doubts)
 
-    def _doubts(
-        self, name: str, args: Mapping[str, Any] | None, *, insist: bool
-    ) -> Step[list[str]]:
+    def check(self, name: str, args: Mapping[str, Any] | None, *, insist: bool) -> Step[list[str]]:
         """Check args against the signature that pools publish; return what is only doubtful.
 
         Raises:
@@ -289,7 +287,7 @@ class EditLogic:
         )
         if len(raw) > MAX_JOB_BYTES:
             raise InvalidArgs(_too_large(f"a job {name!r}", len(raw)))
-        doubts = yield from self._doubts(name, args, insist=insist)
+        doubts = yield from self.check(name, args, insist=insist)
         return NewJob(wire.decode(raw), doubts)
 
     def enqueue(self, job: Job, by: str) -> Step[None]:

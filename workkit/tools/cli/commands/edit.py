@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import IO, TYPE_CHECKING, Final
 
 import click
 
 from workkit.core.text import clean
-from workkit.errors import ArgsMismatch, InvalidArgs, WorkkitError
+from workkit.errors import InvalidArgs, WorkkitError
 from workkit.tools.cli.commands.by_id import Finding, found_anywhere, found_in, offer_undo
 from workkit.tools.cli.common import exits
+from workkit.tools.cli.common.insisting import insist_option, naming_insist, tell_doubts
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import json_bytes, note
 
@@ -51,9 +51,7 @@ _COLORS: Final = {"-": "red", "+": "green", "@": "cyan"}
     metavar="FILE",
     help='Read the new args from a file, or "-" for standard input.',
 )
-@click.option(
-    "--insist", is_flag=True, help="Use args that do not fit the signature of the typed task."
-)
+@insist_option
 @click.option("--dry-run", is_flag=True, help="Show the difference and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @server_options
@@ -95,7 +93,7 @@ def edit(
         given: str | bytes | None = args_text
         if args_file is not None:
             given = args_file.read()
-        with _hinting():
+        with naming_insist():
             if given is not None:
                 plan = client.actions.plan_edit(finding.place, finding.record, given, insist=insist)
                 _finish(client, plan, dry_run=dry_run, yes=yes, as_json=as_json)
@@ -103,15 +101,6 @@ def edit(
                 _edit_in_editor(
                     client, finding, insist=insist, dry_run=dry_run, yes=yes, as_json=as_json
                 )
-
-
-@contextmanager
-def _hinting() -> Iterator[None]:
-    """Name the option that uses args which do not fit."""
-    try:
-        yield
-    except ArgsMismatch as error:
-        raise ArgsMismatch(f"{error}; --insist uses them") from None
 
 
 def _find(client: Client, job_id: str, place: Kind | None, queue: str | None) -> Finding:
@@ -202,8 +191,7 @@ def _show(plan: Edit) -> None:
         click.echo(click.style(clean(line), fg=color) if color else clean(line), err=True)
     for effect in plan.effects:
         note(f"it {effect}")
-    for doubt in plan.doubts:
-        note(f"warning: {doubt}")
+    tell_doubts(plan.doubts)
 
 
 def _print_json(plan: Edit, operation_id: str) -> None:

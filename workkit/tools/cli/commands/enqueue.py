@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from workkit.core.text import clean, counted, due, stamp
+from workkit.errors import ServerRefused
+from workkit.tools.cli.common.insisting import insist_option, naming_insist, tell_doubts
 from workkit.tools.cli.common.options import Server, examples, json_option, now_s, server_options
 from workkit.tools.cli.common.output import note, print_record, print_records
 from workkit.tools.cli.common.values import to_count, to_object, to_seconds, to_time
@@ -134,6 +137,7 @@ def _until(at: datetime.datetime | float) -> float:
     metavar="N",
     help="Enqueue N equal jobs, for example to test a pool.",
 )
+@insist_option
 @server_options
 @json_option
 def enqueue(
@@ -147,6 +151,7 @@ def enqueue(
     until: Literal["start", "done"] | None,
     key: dict[str, Any] | None,
     count: int | None,
+    insist: bool,
     as_json: bool,
 ) -> None:
     """Enqueue or schedule a job called NAME. ARGS_JSON is a JSON object with its args.
@@ -154,10 +159,13 @@ def enqueue(
     The command prints the id of the job. If an equal unique job is already waiting, nothing is
     enqueued. This is not an error: stdout is empty (null with --json), and the exit code is 0.
     `workkit audit-log` shows who has enqueued it.
+
+    Args of a typed task are checked against its signature, if a running pool has published it.
     """
     order = _Order(name, args, delay_s, at, unique, until, key)
     order.check(count)
     with closing(server.enqueuer()) as enqueuer, closing(server.client()) as client:
+        _check(client.actions, order, insist=insist)
         if count is not None:
             _send_many(client.actions, enqueuer, order, count, as_json=as_json)
             return
@@ -166,6 +174,15 @@ def enqueue(
         print_record(made)
     else:
         _tell(order, made)
+
+
+def _check(actions: Actions, order: _Order, *, insist: bool) -> None:
+    """Refuse args that do not fit their task.
+
+    A user who may only enqueue cannot read what pools publish; then nothing is checked.
+    """
+    with naming_insist(), contextlib.suppress(ServerRefused):
+        tell_doubts(actions.check_args(order.name, order.args, insist=insist))
 
 
 def _send_one(actions: Actions, enqueuer: Enqueuer, order: _Order) -> Job | ScheduledJob | None:
