@@ -56,6 +56,7 @@ def found(history: Any, measure: str) -> Any:
     return told[told["measure"] == measure].iloc[0]
 
 
+@pytest.mark.timeout(600)
 def test_random_periods_seldom_differ() -> None:
     draw = np.random.default_rng(1)
     hits = sum(
