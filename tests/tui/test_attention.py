@@ -6,10 +6,11 @@ import pytest
 
 from tests.client.stage import raw_job
 from tests.tools.cli.shell import Shell
-from tests.tui.pressing import App, P
+from tests.tui.pressing import App, P, table
 from tests.tui.stage import ConsoleStage, shown
 from workkit.core.history import Record
 from workkit_tui.screens.errors import ErrorsScreen
+from workkit_tui.screens.queues import QueuesScreen
 
 pytestmark = pytest.mark.one_server
 
@@ -49,6 +50,51 @@ def test_many_queues_without_a_worker_do_not_bury_the_rest(stage: ConsoleStage) 
         assert len(texts) < 6
 
     stage.drive(play, size=(120, 24))
+
+
+def test_a_line_for_many_queues_opens_their_list(stage: ConsoleStage) -> None:
+    stage.busy()
+    orphans(stage, 300)
+
+    async def play(pilot: P, app: App) -> None:
+        await stage.look(pilot, app)
+        assert app.view is not None
+        at = next(n for n, c in enumerate(app.view.concerns) if "300 queues" in c.text)
+        await pilot.press(*["j"] * at, "enter")
+        await stage.look(pilot, app)
+        assert app.console_screen is app.get_screen("queues")
+        assert "300 of 304 queues" in shown(app)
+        assert table(app).sorted_by == "Oldest"
+        stage.pool("web-3", 11, [f"old-{n:03d}" for n in range(299)])
+        await stage.look(pilot, app)
+        assert "1 of 304 queues" in shown(app), "the list follows the trouble"
+        await pilot.press("escape")
+        await stage.look(pilot, app)
+        assert table(app).total == 304
+
+    stage.drive(play)
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("is:paused", ["charge"]), ("is:unserved", ["old-000"]), ("-is:paused char", []),
+        ("is:slow", []), ("is:broken", []), ("is:failing", []), ("is:unserved is:paused", []),
+    ],
+)  # fmt: skip
+def test_queues_of_one_trouble_are_picked_by_a_word(
+    stage: ConsoleStage, words: str, names: list[str]
+) -> None:
+    stage.busy()
+    orphans(stage, 1)
+
+    async def play(pilot: P, app: App) -> None:
+        await stage.press(pilot, app, "2", "slash", *words, "enter")
+        screen = app.get_screen("queues")
+        assert isinstance(screen, QueuesScreen)
+        assert [queue.job_name for queue in screen.exported()[1]] == names  # type: ignore[attr-defined]
+
+    stage.drive(play)
 
 
 def test_few_queues_without_a_worker_have_a_line_each(stage: ConsoleStage) -> None:

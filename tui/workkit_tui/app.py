@@ -224,6 +224,8 @@ class Console(NotifyingApp, TravellingApp):
         if self.view is not None and present is not None:
             if present is screen:
                 present.take(self.view)
+                if present.WANTS_HOUR:
+                    self.read_hour(self.view)
             else:
                 present.take_common(self.view)
 

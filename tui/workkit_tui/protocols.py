@@ -19,6 +19,7 @@ from workkit.core.records import Overview
 from workkit_tui.feed import View
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.following import Following
+from workkit_tui.model.hour import Hour
 from workkit_tui.model.job_page import JobPage
 from workkit_tui.past import Past
 from workkit_tui.places import Places
@@ -60,6 +61,8 @@ class ConsoleApp(Protocol):
         masks: Hides secrets.
         view: The newest view; None before the first one.
         remembered: Saved views and chosen columns.
+        hour: The series of the last hour; None before they were read, and where nothing is
+            remembered.
         marked: The job that another one will be compared with; None for none.
         trouble: Why the last reading failed; "" if it did not.
         clock: Tells the time.
@@ -71,6 +74,7 @@ class ConsoleApp(Protocol):
     settings: Settings
     masks: Masks
     view: View | None
+    hour: Hour | None
     marked: JobPage | None
     remembered: Remembered
     trouble: str

@@ -16,12 +16,15 @@ from workkit.errors import InvalidOption, ServerError
 from workkit.recording import Recorder, Recording, RecordingWriter
 from workkit_tui.feed import View
 from workkit_tui.guarded import GuardedApp
+from workkit_tui.model.hour import Hour, Hours
 from workkit_tui.past import Past
 from workkit_tui.screens.base import ConsoleScreen
 from workkit_tui.settings import Settings
 
 __all__ = ["TravellingApp"]
 
+#: In the present, the series of the hour are read once in this time, seconds.
+_HOUR_EVERY_S: Final = 10.0
 #: The most bytes that a console remembers.
 _MOST_BYTES: Final = 16_000_000
 
@@ -35,6 +38,7 @@ class TravellingApp(GuardedApp):
         masks: Hides secrets.
         clock: Tells the time.
         past: Where in the past the screen is; None in the present.
+        hour: The series of the hour before what is shown; None before they were read.
         frozen: Whether the present is not read.
     """
 
@@ -43,6 +47,7 @@ class TravellingApp(GuardedApp):
     masks: Masks
     clock: Clock
     past: Past | None
+    hour: Hour | None
     frozen: bool
 
     def begin_travel(self, recording: Recording | None, at_s: float | None) -> None:
@@ -56,6 +61,10 @@ class TravellingApp(GuardedApp):
         self._recorder: Recorder | None = None
         self._recording = recording
         self.past = None
+        self.hour = None
+        #: The time that `hour` is of, as `read_hour` compares it.
+        self._hour_at = 0.0
+        self._reading_hour = False
         if recording is not None:
             self.past = Past(recording, at_s or self.reader.now_s(), self.clock)
         elif self.reader.live and self.settings.look_back_s:
@@ -65,6 +74,7 @@ class TravellingApp(GuardedApp):
             )  # fmt: skip
             self._recorder = Recorder(self.reader, writer, self.masks)
             self._recording = self._recorder.recording
+        self._hours = Hours(self._recording) if self._recording is not None else None
 
     def end_travel(self) -> None:
         """Forget what was remembered."""
@@ -75,6 +85,34 @@ class TravellingApp(GuardedApp):
     def in_past(self) -> bool:
         """Whether the past is shown."""
         return self.past is not None
+
+    # The hour before.
+
+    def read_hour(self, view: View) -> None:
+        """Read the series of the hour before a view, unless that is being done."""
+        if self._hours is None or self._reading_hour:
+            return
+        past = self.past
+        at_s = past.at_s if past is not None else view.seen.taken_at
+        wanted = at_s if past is not None else at_s // _HOUR_EVERY_S
+        if wanted == self._hour_at:
+            return
+        self._reading_hour, self._hour_at = True, wanted
+        hours = self._hours
+        self.run_worker(lambda: self._read_hour(hours, at_s, view), thread=True, group="hour")
+
+    def _read_hour(self, hours: Hours, at_s: float, view: View) -> None:
+        hour = None
+        with suppress(InvalidOption):  # a banner shows it
+            hour = hours.read(at_s, view.seen, view.trends)
+        if self.is_running:
+            self.call_from_thread(self._hour_read, hour)
+
+    def _hour_read(self, hour: Hour | None) -> None:
+        self.hour, self._reading_hour = hour, False
+        for screen in self.screen_stack[-1:]:
+            if isinstance(screen, ConsoleScreen) and screen.is_built:
+                screen.show_hour()
 
     # Remembering; called on threads.
 

@@ -16,7 +16,17 @@ from workkit.core.liveness import DEAD_S
 from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted
 
-__all__ = ["LATE_S", "SLOW_S", "Concern", "Kind", "Level", "concerns", "each_concern", "held_up"]
+__all__ = [
+    "LATE_S",
+    "SLOW_S",
+    "Concern",
+    "Kind",
+    "Level",
+    "concerns",
+    "each_concern",
+    "held_up",
+    "troubles",
+]
 
 Level: TypeAlias = Literal["bad", "warn"]
 #: The kinds of concerns.
@@ -101,6 +111,15 @@ def each_concern(seen: Overview, trends: Trends, taken: Mapping[str, int]) -> It
     yield from _pools(seen)
     yield from _due(seen)
     yield from _failures(trends)
+
+
+def troubles(seen: Overview, trends: Trends, taken: Mapping[str, int]) -> dict[str, list[Kind]]:
+    """Return the queues that need attention: name → the kinds of the concerns about it."""
+    found: dict[str, list[Kind]] = {}
+    for concern in (*_queues(seen, taken), *_failures(trends)):
+        if concern.about:
+            found.setdefault(concern.about, []).append(concern.kind)
+    return found
 
 
 def held_up(queue: Queue, taken: Mapping[str, int]) -> tuple[str, Level | Literal[""]]:

@@ -304,10 +304,6 @@ class Trends:
         out_per_s = {name: share * number for name, number in seen.items()}
         return Flows(out_per_s, first.depths, last.at_s - first.at_s)
 
-    def depths(self, name: str) -> list[int]:
-        """Return the depth of a queue, overview by overview."""
-        return [sample.depths.get(name, 0) for sample in self._samples]
-
 
 def _median(numbers: list[int]) -> float:
     return float(sorted(numbers)[len(numbers) // 2]) if numbers else 0.0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args
 
-__all__ = ["Order", "narrowed", "ordered"]
+from workkit.admin.attention import Kind
+
+__all__ = ["TROUBLE_WORDS", "Order", "narrowed", "ordered", "trouble_word"]
 
 R = TypeVar("R")
+
+_QUEUE: Final = "queue-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,17 @@ class Order(Generic[R]):
     title: str
     key: Callable[[R], Any]
     falling: bool = False
+
+
+def trouble_word(kind: Kind) -> str:
+    """Return the word that picks the queues of a kind of concern, such as "is:paused"."""
+    return f"is:{kind.removeprefix(_QUEUE)}"
+
+
+#: The words that pick the queues of one trouble.
+TROUBLE_WORDS: Final = tuple(
+    trouble_word(kind) for kind in sorted(get_args(Kind)) if kind.startswith(_QUEUE)
+)
 
 
 def ordered(rows: Iterable[R], order: Order[R], *, inverted: bool) -> list[R]:

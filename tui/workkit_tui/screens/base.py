@@ -45,6 +45,8 @@ class ConsoleScreen(Screen[None]):
     KEYS: ClassVar[tuple[Key, ...]] = ()
     AUTO_FOCUS = "Table"
 
+    #: Whether the screen shows series of an hour.
+    WANTS_HOUR: ClassVar[bool] = False
     #: Kept for threads that end after the screen has been closed.
     _owner: ConsoleApp | None = None
 
@@ -126,6 +128,9 @@ class ConsoleScreen(Screen[None]):
         if self.query(Footer):  # built, and not being closed
             self.take_common(view)
             self.show(view)
+
+    def show_hour(self) -> None:
+        """Draw the series of an hour that were read."""
 
     def take_common(self, view: View) -> None:
         """Show the parts of a view that every screen has: bars and counts."""

@@ -20,8 +20,10 @@ from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key, copying
 from workkit_tui.model.busy import busy_workers, unreported_workers
 from workkit_tui.model.copies import Copy
+from workkit_tui.model.listing import trouble_word
 from workkit_tui.model.words import ago, count, error_text, per_s, short, until
-from workkit_tui.screens.base import ListScreen
+from workkit_tui.remembered import SavedView
+from workkit_tui.screens.base import ConsoleScreen, ListScreen
 from workkit_tui.screens.queue import QueueScreen
 from workkit_tui.widgets.spark import Spark
 from workkit_tui.widgets.table import Row, Table, TableColumn
@@ -70,10 +72,12 @@ class OverviewScreen(ListScreen):
 
     TAB = "overview"
     TITLE_SHOWN = "Overview"
+    WANTS_HOUR = True
     KEYS: ClassVar = (
         Key(
             ("enter",), "open", "open", "Go to the screen that helps with the line under the cursor"
         ),
+        Key(("s",), "span", "4 min/hour", "Show the series of four minutes, or of an hour"),
         copying("the line under the cursor"),
         *MOVING,
     )
@@ -85,6 +89,7 @@ class OverviewScreen(ListScreen):
         self._failures: list[HistoryRecord] = []
         self._view: View | None = None
         self._flows = Flows()
+        self._by_hour = False
 
     def on_resize(self) -> None:
         """Show more where there is room for it."""
@@ -178,19 +183,13 @@ class OverviewScreen(ListScreen):
     def show(self, view: View) -> None:
         """Draw everything."""
         self._show_more(view)
-        seen, trends = view.seen, view.trends
+        seen = view.seen
         self._figure("Queued", seen.queued)
         self._figure("Running", seen.running)
         self._figure("Scheduled", seen.scheduled, until(seen.next_scheduled_at, seen.taken_at))
         self._figure("Retrying", seen.retry, until(seen.next_retry_at, seen.taken_at))
         self._figure("Dead", seen.dead, bad=seen.dead > 0)
-        self._spark("done", trends.done, _rate(trends.done_per_s))
-        failed = trends.failed_per_s or 0
-        self._spark("failed", trends.failed, _rate(trends.failed_per_s), alarm=failed > 0)
-        self._spark("queued", trends.queued, short(seen.queued))
-        for name, spans_ms in (("wait", trends.wait_ms), ("run", trends.run_ms)):
-            known = [span for span in spans_ms if span]
-            self._spark(name, spans_ms, took(round(known[-1])) if known else "-")
+        self._show_series(view)
         self._concerns = view.concerns
         self.table.total = len(self._concerns)
         self.table.refresh_rows()
@@ -219,6 +218,44 @@ class OverviewScreen(ListScreen):
             text.append(f" {note}", quiet)
         self.write(f"#{figure.id}", text)
 
+    def _show_series(self, view: View) -> None:
+        """Draw the series, of the hour if that is wanted, with their newest values."""
+        trends = view.trends
+        hour = self.console.hour if self._by_hour else None
+        series = hour or trends
+        failed = trends.failed_per_s or 0
+        self._spark("done", series.done, _rate(trends.done_per_s))
+        self._spark("failed", series.failed, _rate(trends.failed_per_s), alarm=failed > 0)
+        self._spark("queued", series.queued, short(view.seen.queued))
+        for name, recent, shown in (
+            ("wait", trends.wait_ms, series.wait_ms), ("run", trends.run_ms, series.run_ms),
+        ):  # fmt: skip
+            known = [span for span in recent if span]
+            self._spark(name, shown, took(round(known[-1])) if known else "-")
+        for spark in self.query(Spark):
+            spark.span = " (1h)" if hour is not None else ""
+
+    def show_hour(self) -> None:
+        """Draw the series of the hour."""
+        if self._by_hour and self.console.view is not None:
+            self._show_series(self.console.view)
+
+    def action_span(self) -> None:
+        """Show series of another span."""
+        self._by_hour = not self._by_hour
+        if self._by_hour and self.console.hour is None:
+            self.notify("Nothing is remembered of the last hour.", severity="warning")
+        if self.console.view is not None:
+            self._show_series(self.console.view)
+
+    def saved(self) -> SavedView:
+        """Return the span of the series."""
+        return SavedView(self.kind, sort="hour" if self._by_hour else "")
+
+    def restore(self, view: SavedView) -> None:
+        """Show the series of a span."""
+        self._by_hour = view.sort == "hour"
+
     def _spark(self, name: str, points: object, value: str, *, alarm: bool = False) -> None:
         spark = self.query_one(f"#spark-{name}", Spark)
         spark.points = tuple(points)  # type: ignore[arg-type]
@@ -234,6 +271,12 @@ class OverviewScreen(ListScreen):
         if self.table.cursor >= len(self._concerns):
             return
         concern = self._concerns[self.table.cursor]
+        if concern.kind.startswith("queue-") and not concern.about:  # it stands for several
+            queues = self.app.get_screen("queues")
+            assert isinstance(queues, ConsoleScreen)  # noqa: S101 - it is a tab
+            queues.restore(SavedView("queues", filter=trouble_word(concern.kind), sort="Oldest"))
+            self.console.action_tab("queues")
+            return
         tab = _TABS[concern.kind]
         self.console.action_tab(tab)
         if tab == "queues" and concern.about:

@@ -6,30 +6,31 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from workkit.admin.attention import held_up
+from workkit.admin.attention import held_up, troubles
 from workkit.admin.trends import Flows
 from workkit.core.records import Overview, Queue
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import MOVING, Key, copying
 from workkit_tui.model.copies import Copy
-from workkit_tui.model.listing import Order, narrowed, ordered
+from workkit_tui.model.listing import TROUBLE_WORDS, Order, narrowed, ordered, trouble_word
 from workkit_tui.model.words import brief, count, per_s, short
 from workkit_tui.remembered import SavedView
 from workkit_tui.screens.base import ListScreen
 from workkit_tui.screens.enqueuing import ask_for_job
 from workkit_tui.screens.queue import QueueScreen
-from workkit_tui.widgets.spark import blocks
+from workkit_tui.widgets.spark import blocks, squeezed
 from workkit_tui.widgets.table import Row, Table, TableColumn
 
 __all__ = ["QueuesScreen"]
 
+_IS: Final = "is:"
 _SLOW_S: Final = 300
-_TREND: Final = 30
+_TREND: Final = 20
 _COLUMNS: Final = (
     TableColumn("Queue", 14, grows=2, sorts=True),
     TableColumn("Waiting", 9, right=True, sorts=True),
-    TableColumn("Recent", _TREND, grows=1, needs=168),
+    TableColumn("Last hour", _TREND, grows=1, needs=158),
     TableColumn("Oldest", 8, right=True, sorts=True),
     TableColumn("Running", 9, right=True, sorts=True),
     TableColumn("In/s", 6, right=True, sorts=True, needs=84),
@@ -49,6 +50,7 @@ class QueuesScreen(ListScreen):
 
     TAB = "queues"
     TITLE_SHOWN = "Queues"
+    WANTS_HOUR = True
     KEYS: ClassVar = (
         Key(("enter",), "open", "jobs", "Open the queue and page through its jobs"),
         Key(("p",), "pause", "pause", "Pause the queue, or resume it", acts=True),
@@ -60,7 +62,13 @@ class QueuesScreen(ListScreen):
             "with the names of another job's",
             acts=True,
         ),
-        Key(("slash",), "filter", "filter", "Show the queues whose names contain these words"),
+        Key(
+            ("slash",),
+            "filter",
+            "filter",
+            "Show the queues whose names contain these "
+            "words, or those of one trouble, such as is:unserved",
+        ),
         Key(("s",), "sort", "sort", "Sort by the next column; a click on its head does the same"),
         Key(("i",), "invert", "", "Reverse the sort order"),
         Key(("e",), "app.export", "export", "Write the list to a file"),
@@ -119,13 +127,26 @@ class QueuesScreen(ListScreen):
         )
 
     def _arrange(self, queues: list[Queue]) -> None:
-        rows = narrowed(queues, self._words, lambda queue: queue.job_name)
+        troubles = self._troubles() if _IS in self._words else {}
+
+        def text(queue: Queue) -> str:
+            return " ".join([queue.job_name, *troubles.get(queue.job_name, ())])
+
+        rows = narrowed(queues, self._words, text)
         by_name = sorted(rows, key=lambda queue: queue.job_name)
         self._rows = ordered(by_name, self._order, inverted=self._inverted)
         self.table.sorted_by, self.table.inverted = self._order.title, self._inverted
         self.table.total = len(self._rows)
         self.table.empty = "no queue matches the filter" if self._words else "no queue is known yet"
         self.table.refresh_rows()
+
+    def _troubles(self) -> dict[str, list[str]]:
+        """Return the words for the troubles of each queue, such as "is:paused"."""
+        view = self._view
+        if view is None:
+            return {}
+        found = troubles(view.seen, view.trends, view.takers)
+        return {name: [trouble_word(kind) for kind in kinds] for name, kinds in found.items()}
 
     def _row(self, at: int) -> Row | None:
         if at >= len(self._rows) or self._view is None:
@@ -160,10 +181,14 @@ class QueuesScreen(ListScreen):
         return [brief(each) for pair in pairs for each in pair or (None, None)]
 
     def _recent(self, queue: Queue) -> str:
-        """Draw the recent depths, as many as there is room for."""
-        room = self.table.broad("Recent")
-        depths = self._view.trends.depths(queue.job_name) if room and self._view else []
-        return blocks(depths, room)[0] if any(depths) else ""
+        """Draw the depths of the last hour."""
+        room, hour = self.table.broad("Last hour"), self.console.hour
+        depths = hour.depths(queue.job_name) if room and hour is not None else []
+        return blocks(squeezed(depths, room), room)[0] if any(depths) else ""
+
+    def show_hour(self) -> None:
+        """Draw the depths of the last hour."""
+        self.table.refresh_rows()
 
     # Keys.
 
@@ -192,8 +217,12 @@ class QueuesScreen(ListScreen):
         ask_for_job(self, self.current.job_name if self.current is not None else "")
 
     def action_filter(self) -> None:
-        """Ask for words."""
-        self.prompt.ask("/", self._narrow, value=self._words, hint="words; -word excludes")
+        """Ask for words; is:paused and the like pick the queues of one trouble."""
+        names = [queue.job_name for queue in self._rows if queue.job_name.isprintable()]
+        self.prompt.ask(
+            "/", self._narrow, value=self._words, words=[*TROUBLE_WORDS, *names],
+            hint="words; -word excludes; is:unserved, is:slow, is:broken, is:failing",
+        )  # fmt: skip
 
     def _narrow(self, words: str) -> None:
         self._words = words
