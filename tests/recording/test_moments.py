@@ -16,10 +16,12 @@ from tests.recording.made import MASKS, NOW_S, Nobody, overview, pool, record, r
 from workkit import InvalidOption, Place, ServerRefused
 from workkit.admin.explain import why
 from workkit.admin.reader import Reader
+from workkit.admin.steps.history import HistoryRecord
+from workkit.admin.trends import Trends
 from workkit.core.history import Record, pack
 from workkit.core.records import Found
 from workkit.recording import Observer, Recorder, Recording, RecordingWriter
-from workkit.recording.details import QUEUE_JOBS, SET_JOBS
+from workkit.recording.details import EXECUTIONS, QUEUE_JOBS, SET_JOBS, SPREADS, Executed
 from workkit.recording.file import DETAILS, OVERVIEWS
 from workkit.recording.moment import NOT_RECORDED, Moment
 
@@ -70,7 +72,49 @@ def test_a_moment_is_a_reader_with_what_the_server_had(
     assert moment.operations() == live.actions.operations()
     assert moment.history_extent().written == live.history_extent().written
     assert not list(moment.packed_history())
-    assert not moment.recent_history()
+    ended = [(each.job_id, each.finished_ms, each.outcome) for each in live.recent_history()]
+    recorded_ended = [
+        (each.job_id, each.finished_ms, each.outcome) for each in moment.recent_history()
+    ]
+    assert sorted(recorded_ended) == sorted(ended)
+    assert {"done", "retry", "dead"} <= {outcome for _, _, outcome in recorded_ended}
+    one = live.recent_history()[0].job_id
+    known = [(each.finished_ms, each.outcome) for each in moment.job_history(one)]
+    assert known == [(each.finished_ms, each.outcome) for each in live.job_history(one)]
+
+
+def test_a_moment_has_the_percentiles_of_each_queue(
+    past: ClientStage, recorded: Callable[[], Recording]
+) -> None:
+    moment, trends = now(recorded()), Trends()
+    trends.add(past.client.overview(), past.client.recent_history())
+    names = {record.name for record in past.client.recent_history()}
+    assert names
+    for name in names:
+        spread = moment.trends.spread(name)
+        assert spread is not None
+        assert spread == trends.spread(name)
+    assert moment.trends.spread("nobody") is None
+
+
+def test_executions_of_the_minutes_before_add_up_within_their_bounds() -> None:
+    executed = Executed()
+    executed.add([execution(f"j{n}", f"name{n % 400}", n) for n in range(500)][::-1])
+    spreads, latest = executed.take()
+    assert (len(spreads), len(latest)) == (SPREADS, EXECUTIONS)
+    assert [each.job_id for each in latest[:2]] == ["j499", "j498"]
+    executed.add([execution("j500", "name0", 1_000)])
+    spreads, latest = executed.take()
+    assert ([each.job_id for each in latest], len(spreads)) == (["j500"], SPREADS)
+    assert spreads["name0"].executions == 3
+    assert executed.take()[1] == []
+
+
+def execution(job_id: str, name: str, ran_ms: int) -> HistoryRecord:
+    return HistoryRecord(
+        job_id, name, NOW_S, NOW_S * 1_000, NOW_S * 1_000 + ran_ms, "done", 0, "", "", "w", "",
+        "p", "h",
+    )  # fmt: skip
 
 
 def test_a_moment_has_the_jobs_of_each_place_in_their_order(

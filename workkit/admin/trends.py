@@ -12,7 +12,7 @@ from workkit.admin.steps.history import HistoryRecord
 from workkit.core.outcomes import OUTCOMES, with_flag
 from workkit.core.records import Overview, Queue
 
-__all__ = ["FAILED_TOTALS", "Digest", "Flow", "Flows", "Sample", "Spread", "Trends"]
+__all__ = ["FAILED_TOTALS", "Digest", "Flow", "Flows", "Sample", "Spans", "Spread", "Trends"]
 
 #: Points of a series: at two seconds each, four minutes.
 POINTS: Final = 120
@@ -131,6 +131,7 @@ class Digest:
         run_ms: Median time of the handlers, milliseconds; 0 if unknown.
         failures: The failures, the newest first.
         versions: Versions of the programs that ran them.
+        fresh: The executions themselves, the newest first.
     """
 
     ran: Mapping[str, int] = field(default_factory=dict)
@@ -140,6 +141,7 @@ class Digest:
     run_ms: float = 0.0
     failures: Sequence[HistoryRecord] = ()
     versions: frozenset[str] = frozenset()
+    fresh: Sequence[HistoryRecord] = ()
 
     @classmethod
     def of(cls, at_s: float, fresh: Sequence[HistoryRecord]) -> Digest:
@@ -159,7 +161,37 @@ class Digest:
             _median([r.finished_ms - r.started_ms for r in ran]),
             [record for record in fresh if record.outcome in _BAD],
             frozenset(record.version for record in ran if record.version),
+            fresh,
         )
+
+
+class Spans:
+    """How long the last executions of each name waited and ran."""
+
+    def __init__(self) -> None:
+        #: Name → wait (None if unknown) and run of its last executions, milliseconds.
+        self._spans: dict[str, deque[tuple[int | None, int]]] = {}
+        self._recorded: Mapping[str, Spread] = {}
+
+    def add(self, fresh: Sequence[HistoryRecord]) -> None:
+        """Add executions, the newest first."""
+        for record in reversed(fresh):
+            if record.started_ms:
+                spans = self._spans.setdefault(record.name, deque(maxlen=_SPANS))
+                spans.append((record.wait_ms, max(record.finished_ms - record.started_ms, 0)))
+
+    def replace(self, recorded: Mapping[str, Spread]) -> None:
+        """Take what was recorded of each name."""
+        self._recorded = recorded
+
+    def of(self, name: str) -> Spread | None:
+        """Return how long those of a name waited and ran; None if none was seen."""
+        spans = self._spans.get(name)
+        if not spans:
+            return self._recorded.get(name)
+        waits = sorted(wait for wait, _ in spans if wait is not None)
+        runs = sorted(run for _, run in spans)
+        return Spread(_quantiles(waits), _quantiles(runs), len(spans))
 
 
 class Trends:
@@ -175,9 +207,7 @@ class Trends:
         self.queued: deque[float] = deque(maxlen=POINTS)
         self.wait_ms: deque[float] = deque(maxlen=POINTS)
         self.run_ms: deque[float] = deque(maxlen=POINTS)
-        #: Name → wait (None if unknown) and run of its last executions, milliseconds. Recordings do
-        #: not have them.
-        self._spans: dict[str, deque[tuple[int | None, int]]] = {}
+        self.spans = Spans()
         self._newest_ms = 0
         #: The last failures, the newest first.
         self.failures: deque[HistoryRecord] = deque(maxlen=POINTS)
@@ -198,10 +228,7 @@ class Trends:
             return Digest()
         if recent:
             self._newest_ms = max(self._newest_ms, *(record.finished_ms for record in recent))
-        for record in reversed(fresh):
-            if record.started_ms:
-                spans = self._spans.setdefault(record.name, deque(maxlen=_SPANS))
-                spans.append((record.wait_ms, max(record.finished_ms - record.started_ms, 0)))
+        self.spans.add(fresh)
         return digest
 
     def add_sample(self, sample: Sample, digest: Digest) -> bool:
@@ -283,12 +310,7 @@ class Trends:
 
     def spread(self, name: str) -> Spread | None:
         """Return how long the last executions of a name waited and ran; None if none was seen."""
-        spans = self._spans.get(name)
-        if not spans:
-            return None
-        waits = sorted(wait for wait, _ in spans if wait is not None)
-        runs = sorted(run for _, run in spans)
-        return Spread(_quantiles(waits), _quantiles(runs), len(spans))
+        return self.spans.of(name)
 
     def flows(self) -> Flows:
         """Return the flows of all queues."""

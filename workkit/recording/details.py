@@ -7,7 +7,7 @@ the newest dead ones, and the jobs of a queue that run next.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -17,7 +17,9 @@ import msgspec
 from workkit.admin.actions.outcomes import Operation
 from workkit.admin.acts.act import Act, ActsReader
 from workkit.admin.reader import Reader
+from workkit.admin.steps.history import HistoryRecord
 from workkit.admin.steps.walk import WaitingJob
+from workkit.admin.trends import Spans, Spread
 from workkit.core.masks import Masks
 from workkit.core.records import (
     CronEntry,
@@ -27,9 +29,20 @@ from workkit.core.records import (
     Place,
     WorkerObservation,
 )
-from workkit.recording.deltas import State, key, name_of
+from workkit.recording.deltas import Delta, State, key, name_of, played
+from workkit.recording.states import execution_of, execution_row
 
-__all__ = ["Details", "PlacePart", "details_of", "details_state", "masked_job", "read_details"]
+__all__ = [
+    "Details",
+    "Executed",
+    "PlacePart",
+    "details_of",
+    "details_state",
+    "executions_event",
+    "last_details",
+    "masked_job",
+    "read_details",
+]
 
 #: How many jobs of a set, how many queues, how many of their jobs and how many workers are
 #: recorded at most.
@@ -38,6 +51,9 @@ QUEUES: Final = 10
 QUEUE_JOBS: Final = 20
 WORKERS: Final = 1_000
 ACTS: Final = 100
+#: Of how many names, and how many executions with each details.
+SPREADS: Final = 300
+EXECUTIONS: Final = 20
 _CRON: Final = 1_000
 #: Longer payloads are recorded without their args, and longer texts are cut.
 _JOB_BYTES: Final = 4_096
@@ -73,6 +89,8 @@ class Details:
         cron: Cron entries.
         operations: Acts that can be undone.
         acts: The newest acts, the newest first.
+        spreads: Job name → how long its last executions waited and ran.
+        executions: Some of the executions of the minutes before, the newest first.
     """
 
     at_s: float
@@ -82,6 +100,38 @@ class Details:
     cron: Sequence[CronEntry] = ()
     operations: Sequence[Operation] = ()
     acts: Sequence[Act] = ()
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
+    executions: Sequence[HistoryRecord] = ()
+
+
+class Executed:
+    """What is recorded of executions with the next details."""
+
+    def __init__(self) -> None:
+        self._spans = Spans()
+        self._fresh: set[str] = set()
+        self._spreads: dict[str, Spread] = {}
+        self._latest: deque[HistoryRecord] = deque(maxlen=EXECUTIONS)
+
+    def add(self, fresh: Sequence[HistoryRecord]) -> None:
+        """Add executions, the newest first."""
+        self._spans.add(fresh)
+        self._fresh.update(record.name for record in fresh)
+        self._latest.extend(reversed(fresh[:EXECUTIONS]))
+
+    def take(self) -> tuple[dict[str, Spread], list[HistoryRecord]]:
+        """Return spreads by name, and the executions since the last call, the newest first."""
+        for name in self._fresh:
+            spread = self._spans.of(name)
+            if spread is not None:
+                self._spreads.pop(name, None)
+                self._spreads[name] = spread
+        for name in list(self._spreads)[:-SPREADS]:
+            del self._spreads[name]
+        latest = list(self._latest)[::-1]
+        self._fresh.clear()
+        self._latest.clear()
+        return dict(self._spreads), latest
 
 
 def read_details(reader: Reader, seen: Overview) -> Details:
@@ -137,6 +187,8 @@ def _part(page: Page[WaitingJob], *, from_top: bool) -> PlacePart:
 def details_state(details: Details, masks: Masks) -> State:
     """Write details as a state, without secrets."""
     state: State = {_WORKERS: [details.asked]}
+    for job_name, spread in details.spreads.items():
+        state[key("s", job_name)] = [spread.wait_ms, spread.run_ms, spread.executions]
     for worker in details.workers:
         state[key("w", worker.worker_id)] = _worker(worker, masks)
     for place, part in details.places.items():
@@ -198,13 +250,34 @@ def masked_job(raw: bytes, masks: Masks) -> bytes:
     return json.dumps(hidden, separators=(",", ":")).encode()
 
 
-def details_of(at_ms: int, state: Mapping[bytes, Any]) -> Details:
+def executions_event(details: Details, masks: Masks) -> list[Any] | None:
+    """Write the executions of details; None for none."""
+    return [execution_row(record, masks) for record in details.executions] or None
+
+
+def last_details(deltas: Sequence[Delta]) -> Details:
+    """Read the details of the last delta, with the executions of all.
+
+    Raises:
+        ValueError: The deltas are damaged.
+    """
+    state: State = {}
+    executions: list[HistoryRecord] = []
+    for delta, state in played(deltas):  # noqa: B007 - the last one is wanted
+        executions += map(execution_of, reversed(delta.event or ()))
+    return details_of(deltas[-1].at_ms, state, executions[::-1])
+
+
+def details_of(
+    at_ms: int, state: Mapping[bytes, Any], executions: Sequence[HistoryRecord] = ()
+) -> Details:
     """Read details from a state.
 
     Raises:
         ValueError: The state is damaged.
     """
     workers, cron, operations, acts = [], [], [], []
+    spreads: dict[str, Spread] = {}
     totals: dict[Place, tuple[int, bool]] = {}
     jobs: dict[Place, list[tuple[bytes, list[int]]]] = {}
     for written, value in state.items():
@@ -220,6 +293,8 @@ def details_of(at_ms: int, state: Mapping[bytes, Any]) -> Details:
                     rest[0], True, name, job_id, started_at, args, checkin, checkin_at
                 )
             )
+        elif kind == "s":
+            spreads[rest[0]] = _spread(*value)
         elif kind == "c":
             cron.append(msgspec.convert(value, CronEntry))
         elif kind == "o":
@@ -234,7 +309,14 @@ def details_of(at_ms: int, state: Mapping[bytes, Any]) -> Details:
     operations.sort(key=lambda each: (-each.at, each.operation_id))
     acts.sort(key=lambda act: -act.number)
     asked = state[_WORKERS][0]
-    return Details(at_ms / 1_000, workers, asked, places, cron, operations, acts)
+    return Details(
+        at_ms / 1_000, workers, asked, places, cron, operations, acts, spreads, executions
+    )
+
+
+def _spread(wait_ms: list[int] | None, run_ms: list[int] | None, executions: int) -> Spread:
+    waits, runs = ((each[0], each[1]) if each is not None else None for each in (wait_ms, run_ms))
+    return Spread(waits, runs, executions)
 
 
 def _ordered(jobs: Iterable[tuple[bytes, list[int]]], *, from_top: bool) -> list[tuple[bytes, int]]:

@@ -50,7 +50,7 @@ class Moment:
     """A namespace as it was at one time. Implements `Reader`. Threads may share it.
 
     A recording has every overview, but only parts of the rest: busy workers, the jobs at one end of
-    each place, cron entries, acts, and failures. In place of other jobs there is one whose
+    each place, cron entries, acts, failures, and a sample of executions. In place of other jobs there is one whose
     `undecodable` says that it was not recorded.
 
     Attributes:
@@ -244,9 +244,15 @@ class Moment:
         outcome: str | None = None,
         limit: int | None = None,
     ) -> Iterator[HistoryRecord]:
-        """Walk the failures of the minutes before, the newest first; others are not recorded."""
+        """Walk failures and a sample of the executions of the minutes before, the newest first."""
         query = HistoryQuery(since, until, name, outcome, limit)
-        return islice(filter(query.wants, self.trends.failures), limit)
+        return islice(filter(query.wants, self._executions()), limit)
+
+    def _executions(self) -> list[HistoryRecord]:
+        """Return what is recorded of executions, the newest first; failures may be there twice."""
+        both = (*self.trends.failures, *self._details.executions)
+        once = {(each.job_id, each.finished_ms): each for each in both}
+        return sorted(once.values(), key=lambda each: -each.finished_ms)
 
     def packed_history(
         self, *, after: str = "", since: float | None = None
@@ -256,13 +262,13 @@ class Moment:
         yield from ()
 
     def recent_history(self, entries: int = 10) -> list[HistoryRecord]:
-        """Return nothing: a sample of all executions is not recorded; `trends` has its sums."""
+        """Return what is recorded of the executions of the minutes before, the newest first."""
         del entries
-        return []
+        return self._executions()
 
     def job_history(self, job_id: str) -> list[HistoryRecord]:
-        """Return the failures of one job in the minutes before, the oldest first."""
-        return [found for found in self.trends.failures if found.job_id == job_id][::-1]
+        """Return what is recorded of one job of the minutes before, the oldest first."""
+        return [found for found in self._executions() if found.job_id == job_id][::-1]
 
     def history_extent(self) -> HistoryExtent:
         """Return how many executions history had recorded; none of them is here."""

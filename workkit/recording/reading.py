@@ -19,7 +19,7 @@ from workkit.admin.trends import POINTS, Digest, Trends
 from workkit.core.records import Overview
 from workkit.errors import InvalidOption
 from workkit.recording.deltas import Delta, State, played
-from workkit.recording.details import Details, details_of
+from workkit.recording.details import Details, last_details
 from workkit.recording.file import (
     DETAILS,
     OVERVIEWS,
@@ -297,11 +297,8 @@ class Recording:
         for part in self._parts(DETAILS, from_ms, until_ms):
             with self._explaining():
                 known = [each for each in part if each.at_ms <= until_ms]
-                state: State = {}
-                for _, state in played(known):  # noqa: B007 - the last one is wanted
-                    pass
                 if known:
-                    found = details_of(known[-1].at_ms, state)
+                    found = last_details(known)
         return found
 
     def moment(self, at_s: float) -> Moment:
@@ -334,7 +331,10 @@ class Recording:
                     seen = overview_of(known[-1].at_ms, state)
         if seen is None:
             raise InvalidOption(f"{self.name} has no readings at that time any more")
-        return Moment(self.label, at_s, seen, trends, self.details(at_s), self._gap(seen, at_s))
+        details = self.details(at_s)
+        if details is not None:
+            trends.spans.replace(details.spreads)
+        return Moment(self.label, at_s, seen, trends, details, self._gap(seen, at_s))
 
     def _gap(self, seen: Overview, at_s: float) -> tuple[float, float | None] | None:
         """Return the time around `at_s` that was not recorded; None if it was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Final
 
 from workkit.admin.explain import is_silent
@@ -12,7 +13,12 @@ from workkit.admin.trends import FAILED_TOTALS, Digest, Trends
 from workkit.core.masks import Masks
 from workkit.core.records import Overview
 from workkit.errors import ServerRefused
-from workkit.recording.details import details_state, read_details
+from workkit.recording.details import (
+    Executed,
+    details_state,
+    executions_event,
+    read_details,
+)
 from workkit.recording.file import POINT_S, longest_pause_s
 from workkit.recording.marks import Mark, MarkFinder
 from workkit.recording.reading import Recording
@@ -50,6 +56,7 @@ class Recorder:
         self._marks = MarkFinder(masks)
         self._busy = threading.Lock()
         self._before: Overview | None = None
+        self._executed = Executed()
         self._detailed: tuple[object, ...] = ()
         self._detailed_ms = 0
         self._lost = False
@@ -74,6 +81,7 @@ class Recorder:
             self._busy.release()
 
     def _record(self, seen: Overview, digest: Digest) -> None:
+        self._executed.add(digest.fresh)
         if self._is_repeated(seen, digest):
             return
         marks = self._marks.find(seen, _versions(seen, digest))
@@ -95,8 +103,11 @@ class Recorder:
             self._refused(seen.taken_at, str(error))
             self._detailed, self._detailed_ms = substance, at_ms
             return
+        spreads, executions = self._executed.take()
+        details = replace(details, spreads=spreads, executions=executions)
         acts = self._marks.acts(details.operations)
-        self._writer.write_details(at_ms, details_state(details, self._masks), acts)
+        state, event = details_state(details, self._masks), executions_event(details, self._masks)
+        self._writer.write_details(at_ms, state, event, acts)
         self._detailed, self._detailed_ms = substance, at_ms
 
     def _refused(self, at_s: float, reason: str) -> None:

@@ -13,7 +13,15 @@ from workkit.core.masks import Masks
 from workkit.core.records import Overview, Queue, WorkerPoolHeartbeat
 from workkit.recording.deltas import State, key, key_of, known_name
 
-__all__ = ["digest_event", "digest_of", "overview_of", "overview_state", "sample_of"]
+__all__ = [
+    "digest_event",
+    "digest_of",
+    "execution_of",
+    "execution_row",
+    "overview_of",
+    "overview_state",
+    "sample_of",
+]
 
 #: The most failures of one reading that are recorded, and the length of their errors, characters.
 _FAILURES: Final = 10
@@ -120,19 +128,19 @@ def digest_event(digest: Digest, masks: Masks) -> list[Any] | None:
         [name, digest.ran.get(name, 0), digest.ended.get(name, 0), digest.failed.get(name, 0)]
         for name in names
     ]
-    failures = [astuple(_recorded(record, masks)) for record in digest.failures[:_FAILURES]]
+    failures = [execution_row(record, masks) for record in digest.failures[:_FAILURES]]
     versions = sorted(digest.versions)[:_VERSIONS]
     return [counts, digest.wait_ms, digest.run_ms, failures, versions]
 
 
-def _recorded(record: HistoryRecord, masks: Masks) -> HistoryRecord:
-    """Return a record without args and check-ins, and without secrets."""
+def execution_row(record: HistoryRecord, masks: Masks) -> tuple[Any, ...]:
+    """Write an execution without args and check-ins, and without secrets."""
     try:
         args = json.loads(record.args) if record.args else None
     except (ValueError, RecursionError):
         args = None
     error = masks.text(record.error, args)[:_ERROR_CHARS]
-    return replace(record, error=error, args=None, checkins=())
+    return astuple(replace(record, error=error, args=None, checkins=()))
 
 
 def digest_of(event: Any) -> Digest:
@@ -150,11 +158,16 @@ def digest_of(event: Any) -> Digest:
         {name: failed for name, _, _, failed in counts if failed},
         wait_ms,
         run_ms,
-        [_failure(row) for row in failures],
+        [execution_of(row) for row in failures],
         frozenset(versions),
     )
 
 
-def _failure(row: list[Any]) -> HistoryRecord:
+def execution_of(row: list[Any]) -> HistoryRecord:
+    """Read an execution.
+
+    Raises:
+        ValueError: The row is damaged.
+    """
     values = dict(zip(_RECORD_FIELDS, row, strict=True))
     return HistoryRecord(**{**values, "checkins": ()})

@@ -43,10 +43,9 @@ _SEGMENT_BYTES: Final = 2_000_000
 _DETAILS_SHARE: Final = 0.3
 #: Unused bytes for details add up for this part of the kept time.
 _SAVED_SHARE: Final = 1 / 24
-#: Pages of the journal before they are moved into the file: a copy of the file alone lacks less.
+#: Pages of the journal before they are moved into the file: a copy of it lacks less.
 _PAGES: Final = 32
-#: The files that this process writes. To open one of them again and close it would drop the locks
-#: that SQLite holds on it: such locks belong to the process.
+#: The files that this process writes. To open and close one again would drop SQLite's locks on it.
 _WRITTEN: Final[set[tuple[int, int]]] = set()
 
 
@@ -205,12 +204,13 @@ class RecordingWriter:
             self._mark(marks)
         return at_ms
 
-    def write_details(self, at_ms: int, state: State, marks: Iterable[Mark]) -> None:
+    def write_details(self, at_ms: int, state: State, event: Any, marks: Iterable[Mark]) -> None:
         """Write details; see `can_pay`.
 
         Args:
             at_ms: When they were read, epoch milliseconds.
             state: The details.
+            event: Executions; None for none.
             marks: What has changed.
 
         Raises:
@@ -218,7 +218,7 @@ class RecordingWriter:
         """
         self._check_path()
         with self._writing():
-            self._detail_bytes -= self._add(DETAILS, at_ms, state, None)
+            self._detail_bytes -= self._add(DETAILS, at_ms, state, event)
             self._mark(marks)
 
     def mark(self, mark: Mark) -> None:

@@ -274,7 +274,7 @@ def test_lists_that_are_older_than_the_time_say_so(tmp_path: Path, shell: Shell)
 def test_failures_of_the_minutes_before_are_the_history_of_a_recording(
     shell: Shell, night: str
 ) -> None:
-    told = "a recording has the failures of the minutes before, and no other executions\n"
+    told = "a recording has failures and a sample of the executions of the minutes before\n"
     assert shell.run("history", "--recording", night).stderr == told
 
 

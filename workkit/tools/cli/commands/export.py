@@ -111,7 +111,7 @@ def export(
     if recording is not None and path is not None:
         raise click.UsageError("give either --from or --recording")
     if recording is not None and what in _EXECUTIONS:
-        raise click.UsageError(f"a recording has no {what}, only failures of the minutes before")
+        raise click.UsageError(f"a recording has no {what}, only a sample of the minutes before")
     opened = reader_or_moment(server, recording, at)
     with opened as reader, ProgressLine() as progress:
         source: Source = path or reader

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["history"]
 
-_FAILURES: Final = "a recording has the failures of the minutes before, and no other executions"
+_FAILURES: Final = "a recording has failures and a sample of the executions of the minutes before"
 _LEVEL_COLORS: Final = {"warning": "yellow", "error": "red"}
 _COLORS: Final[dict[str, str]] = {
     outcome: _LEVEL_COLORS[rule.level]
