@@ -50,8 +50,8 @@ class Moment:
     """A namespace as it was at one time. Implements `Reader`. Threads may share it.
 
     A recording has every overview, but only parts of the rest: busy workers, the jobs at one end of
-    each place, cron entries, acts, failures, and a sample of executions. In place of other jobs there is one whose
-    `undecodable` says that it was not recorded.
+    each place, cron entries, acts, failures, and a sample of executions. In place of other jobs
+    there is one whose `undecodable` says that it was not recorded.
 
     Attributes:
         at_s: The time that was asked for, epoch seconds.
