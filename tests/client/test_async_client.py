@@ -17,6 +17,8 @@ from workkit import (
     AsyncEnqueuer,
     Client,
     Enqueuer,
+    InvalidName,
+    Job,
     NotConfirmed,
     NotDeleted,
     NotRetried,
@@ -166,6 +168,37 @@ def test_an_async_client_acts_and_undoes(filled: str, redis_url: str, namespace:
 
 
 @pytest.mark.one_server
+def test_both_record_who_enqueues(redis_url: str, namespace: str) -> None:
+    async def sent(enqueuer: AsyncEnqueuer, *, broken: bool = False) -> AsyncIterator[Job]:
+        for number in range(3):
+            yield await enqueuer.enqueue("mail", {"n": number})
+        if broken:
+            await enqueuer.enqueue("")
+
+    async def main() -> None:
+        async with (
+            AsyncClient(namespace, redis_url) as client,
+            AsyncEnqueuer(namespace, redis_url) as enqueuer,
+        ):
+            record = client.actions.record_enqueue
+            jobs = [job async for job in record("mail", sent(enqueuer), planned=3, by="ann")]
+            with pytest.raises(InvalidName):
+                _ = [job async for job in record("mail", sent(enqueuer, broken=True))]
+            failed, act = [act async for act in client.acts(limit=2)]
+        assert (act.verb, act.done, act.planned) == ("enqueue", 3, 3)
+        assert act.by.startswith("ann")
+        assert list(act.ids) == [job.id for job in jobs]
+        assert failed.note.startswith("failed: ")
+        assert failed.done == 3
+
+    asyncio.run(main())
+    with Client(namespace, redis_url) as client, Enqueuer(namespace, redis_url) as enqueuer:
+        made = (enqueuer.enqueue("mail") for _ in range(2))
+        assert len(list(client.actions.record_enqueue("mail", made, planned=2))) == 2
+        (act,) = client.acts(limit=1)
+        assert (act.verb, act.done) == ("enqueue", 2)
+
+
 def test_a_throttled_retry_pauses_without_blocking_the_loop_and_can_be_stopped(
     redis_url: str, namespace: str
 ) -> None:

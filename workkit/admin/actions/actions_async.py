@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from typing import Any, TypeVar
 
 from workkit.admin.actions.actions import ignore
@@ -15,12 +22,14 @@ from workkit.admin.actions.outcomes import BulkOutcome, Each, Operation, Report,
 from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.stacks import ANSWERS_S
 from workkit.admin.actions.throttle import Throttle
+from workkit.admin.acts.recording import MOST_IDS
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.job import Job
 from workkit.core.records import Place
 from workkit.core.signatures import Signature
 from workkit.core.stacks import RunningStack
+from workkit.errors import WorkkitError
 from workkit.store.round_trip import Step
 from workkit.store.walking import Item, Walk, advance
 
@@ -136,6 +145,33 @@ class AsyncActions:
     async def enqueue(self, job: Job, *, by: str = "") -> None:
         """Enqueue a job of `new_job`; see `Actions.enqueue`."""
         await self._carry(self.logic.edits.enqueue(job, by))
+
+    async def record_enqueue(
+        self,
+        name: str,
+        jobs: AsyncIterable[Job],
+        *,
+        planned: int = 1,
+        scheduled: bool = False,
+        by: str = "",
+    ) -> AsyncIterator[Job]:
+        """Record as an act that somebody enqueues jobs; see `Actions.record_enqueue`."""
+        edits, done, first = self.logic.edits, 0, list[Job]()
+        began = edits.begin_enqueue(name, planned, scheduled=scheduled, by=by)
+        act_id: str = await self._carry(began)
+        note = "stopped"
+        try:
+            async for job in jobs:
+                done += 1
+                if done <= MOST_IDS:
+                    first.append(job)
+                yield job
+            note = "" if done else "an equal job is waiting"
+        except WorkkitError as error:
+            note = f"failed: {error}"
+            raise
+        finally:
+            await self._carry(edits.end_enqueue(act_id, done, first, note))
 
     async def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""
