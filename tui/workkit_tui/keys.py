@@ -18,6 +18,7 @@ __all__ = [
     "FOLLOW",
     "JOB_KEYS",
     "MOVING",
+    "PAGER",
     "STACK",
     "Key",
     "bindings",
@@ -84,6 +85,7 @@ COMPARE: Final = Key(
     ("equals_sign",), "compare", "", "Compare two jobs: mark the first, then show how the second "
     "differs",
 )  # fmt: skip
+PAGER: Final = Key(("v",), "pager", "", "Read all of it in your pager")
 #: A key of the workers, and of the page of a job.
 STACK: Final = Key(("s",), "stack", "stack", "Show where the handler of the running job is")
 #: Keys of every list: of its columns, and those that move.
@@ -118,6 +120,7 @@ JOB_KEYS = (
     copying("the job's id; its page has a choice"),
     FOLLOW,
     COMPARE,
+    PAGER,
     *MOVING,
 )  # fmt: skip
 

@@ -93,6 +93,27 @@ class JobPage:
         """Its name."""
         return clean(self.job.name) or "(no job)"
 
+    @property
+    def title(self) -> str:
+        """Its name and its id."""
+        return f"{self.name} {clean(self.job.id)}".rstrip()
+
+    def text(self) -> str:
+        """Return all of it as text."""
+        facts = [f"{name:<9} {text}" for name, text in self.facts()]
+        rows = [" ".join(filter(None, row)) for row in self.executions()]
+        ran = [] if self.attempts is None else rows or [self.why_no_execution()]
+        sections = (
+            (self.title, facts), ("Why it is not running", self.reasons()),
+            ("Args", (self.args() or "none").split("\n")), ("Error", self.error().split("\n")),
+            ("Executions", ran),
+        )  # fmt: skip
+        return "\n\n".join(
+            "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
+            for title, lines in sections
+            if any(lines)
+        )
+
     def hidden(self, text: str) -> str:
         """Return a text of the job without secrets."""
         return self.masks.text(text, self.job.args)

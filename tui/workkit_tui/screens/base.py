@@ -21,6 +21,7 @@ from workkit_tui.model.words import per_s
 from workkit_tui.protocols import ConsoleApp
 from workkit_tui.remembered import SavedView
 from workkit_tui.screens.choosing import ColumnsScreen
+from workkit_tui.screens.paging import show_long
 from workkit_tui.themes import color
 from workkit_tui.widgets.bars import Banner, Footer, Status, TabBar
 from workkit_tui.widgets.prompt import Prompt
@@ -235,6 +236,20 @@ class ConsoleScreen(Screen[None]):
             self.console.copy(each)
             return
         self.notify("There is nothing to copy here.", severity="warning")
+
+    # Long texts.
+
+    def long_text(self) -> Copy | None:
+        """Return all that is known of what the cursor is on, for the pager; None for nothing."""
+        return None
+
+    def action_pager(self) -> None:
+        """Read all that is known of what the cursor is on."""
+        text = self.long_text()
+        if text is None:
+            self.notify("There is nothing to read here.", severity="warning")
+        else:
+            show_long(self.app, text)
 
     # The prompt.
 

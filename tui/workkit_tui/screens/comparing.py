@@ -9,10 +9,10 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from workkit.core.text import clean, counted
+from workkit.core.text import counted
 from workkit.errors import ServerError
 from workkit_tui.feed import View
-from workkit_tui.keys import copying
+from workkit_tui.keys import PAGER, copying
 from workkit_tui.model.comparing import Difference, compared
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.job_page import JobPage
@@ -34,7 +34,7 @@ def compare(screen: ConsoleScreen, page: JobPage) -> None:
     """
     console, first = screen.console, screen.console.marked
     page.masks, page.in_past = console.masks, console.past is not None
-    name = f"{page.name} {clean(page.job.id)}".rstrip()
+    name = page.title
     if first is None:
         console.marked = page
         screen.notify(f"{name} is marked; = on another job shows how they differ.")
@@ -55,7 +55,7 @@ class CompareScreen(ScrollScreen):
     """
 
     TITLE_SHOWN = "Compare"
-    KEYS: ClassVar = (copying("the differences"), *SCROLLING)
+    KEYS: ClassVar = (copying("the differences"), PAGER, *SCROLLING)
 
     def __init__(self, first: JobPage, second: JobPage) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class CompareScreen(ScrollScreen):
         self._draw()
 
     def _names(self) -> list[str]:
-        return [f"{page.name} {clean(page.job.id)}".rstrip() for page in self._pages]
+        return [page.title for page in self._pages]
 
     def _draw(self) -> None:
         if not self.is_attached:
@@ -139,6 +139,10 @@ class CompareScreen(ScrollScreen):
 
     def saved(self) -> None:
         """Return None: the jobs will have gone when the view is shown."""
+
+    def long_text(self) -> Copy:
+        """Return the differences as text."""
+        return self.copies()[0]
 
     def copies(self) -> list[Copy]:
         """Return the differences as text."""

@@ -16,7 +16,7 @@ from workkit.core.records import Place
 from workkit.core.text import clean, counted
 from workkit.errors import ServerError
 from workkit_tui.feed import View
-from workkit_tui.keys import MOVING, Key, copying
+from workkit_tui.keys import MOVING, PAGER, Key, copying
 from workkit_tui.model.completion import query_words
 from workkit_tui.model.copies import Copy, cleaned_lines
 from workkit_tui.model.words import ago, count
@@ -74,6 +74,7 @@ class ErrorsScreen(ListScreen):
         Key(("c",), "again", "count", "Count again"),
         Key(("e",), "app.export", "export", "Write the list to a file"),
         copying("the newest error of the group"),
+        PAGER,
         *MOVING,
     )  # fmt: skip
 
@@ -242,6 +243,10 @@ class ErrorsScreen(ListScreen):
         """Return the query that picks the jobs of a group, within the filter."""
         own = f"fingerprint:{group.fingerprint}" if group.fingerprint else "not error:*"
         return Query(f"({self._query.text}) {own}" if self._query else own)
+
+    def long_text(self) -> Copy | None:
+        """Return the newest error of the group under the cursor."""
+        return next(iter(self.copies()), None)
 
     def copies(self) -> list[Copy]:
         """Return the newest error of the group under the cursor."""

@@ -23,7 +23,7 @@ from workkit.core.text import clean
 from workkit.errors import ServerError
 from workkit_tui.export import as_record
 from workkit_tui.feed import View
-from workkit_tui.keys import COMPARE, FOLLOW, STACK, Key
+from workkit_tui.keys import COMPARE, FOLLOW, PAGER, STACK, Key
 from workkit_tui.model.copies import Copy, job_copies
 from workkit_tui.model.job_page import HeldJob, JobPage
 from workkit_tui.model.running import RunningJob
@@ -71,6 +71,7 @@ class JobScreen(ScrollScreen):
             "command that shows it"),
         Key(("e",), "app.export", "export", "Write the job to a file"),
         COMPARE,
+        PAGER,
         STACK,
         *SCROLLING,
     )  # fmt: skip
@@ -245,6 +246,10 @@ class JobScreen(ScrollScreen):
     def saved(self) -> None:
         """Return None: the job will have gone when the view is shown."""
 
+    def long_text(self) -> Copy:
+        """Return the page."""
+        return Copy(self._page.title, self._page.text())
+
     def copies(self) -> list[Copy]:
         """Return what can be copied of the job."""
         console = self.console
@@ -257,7 +262,7 @@ class JobScreen(ScrollScreen):
     def action_copy(self) -> None:
         """Ask what to copy."""
         copies = self.copies()
-        self.app.push_screen(CopyScreen(f"{self._page.name} {self._page.job.id}", copies))
+        self.app.push_screen(CopyScreen(self._page.title, copies))
 
     def action_compare(self) -> None:
         """Mark the job, or compare it with the marked one."""

@@ -40,6 +40,14 @@ class JobCursorScreen(ListScreen):
         ):
             JobCursorScreen.action_open(self)
 
+    def long_text(self) -> Copy | None:
+        """Return the page of the job under the cursor."""
+        page, view = self.page, self.console.view
+        if page is None or view is None:
+            return None
+        page.masks, page.now_s = self.console.masks, view.seen.taken_at
+        return Copy(page.title, page.text())
+
     def action_compare(self) -> None:
         """Mark the job under the cursor, or compare it with the marked one."""
         if self.page is not None:

@@ -14,7 +14,7 @@ from workkit.admin.trends import FAILED_TOTALS
 from workkit.core.records import Overview, WorkerObservation, WorkerPoolHeartbeat
 from workkit.core.text import age, clean, counted
 from workkit_tui.feed import View
-from workkit_tui.keys import COMPARE, FOLLOW, MOVING, STACK, Key, copying
+from workkit_tui.keys import COMPARE, FOLLOW, MOVING, PAGER, STACK, Key, copying
 from workkit_tui.model.busy import busy_workers, unreported_workers
 from workkit_tui.model.copies import Copy
 from workkit_tui.model.job_page import JobPage
@@ -79,6 +79,7 @@ class WorkersScreen(JobCursorScreen):
         copying("the id of the pool, or of the job that the worker runs"),
         FOLLOW,
         COMPARE,
+        PAGER,
         STACK,
         *MOVING,
     )
