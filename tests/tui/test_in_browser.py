@@ -11,21 +11,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import ClientSession, CookieJar, WSServerHandshakeError, web
+from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError, web
 from aiohttp.test_utils import make_mocked_request
 
 from tests.conftest import WaitUntil
 from tests.tools.cli.shell import Shell, environment
 from tests.tui.programs import browser
 from tests.tui.stage import ConsoleStage
+from workkit.core.masks import Masks
+from workkit.core.secrets import SECRETS
+from workkit.recording import Observer as RecordingObserver
+from workkit.recording import Recorder, RecordingWriter
+from workkit.snapshot import write_snapshot
 
 pytestmark = pytest.mark.one_server
 
+_ESCAPE = re.compile(r"\x1b\[[^a-zA-Z]*[a-zA-Z]")
 _STARTED = "document.body && document.body.classList.contains('-first-byte')"
 ROOT = Path(__file__).parents[2]
 
@@ -269,7 +275,7 @@ def test_no_more_consoles_than_the_maximum_are_opened(monkeypatch: pytest.Monkey
     for name in ("WORKKIT_REDIS_URL", "WORKKIT_NAMESPACE"):
         monkeypatch.setenv(name, "")  # the server sets them for its consoles
     options = {"refresh_s": 2, "theme": "workkit", "read_only": True}
-    server = serving.ConsoleServer("redis://nowhere", "work", options, "127.0.0.1", 0, "token")
+    server = serving.ConsoleServer("redis://nowhere", ["work"], options, "127.0.0.1", 0, "token")
     opened, release = asyncio.Event(), asyncio.Event()
 
     async def console(request: web.Request) -> web.StreamResponse:
@@ -358,3 +364,87 @@ def test_a_wrong_user_is_refused_without_the_token(
     message = shell.complaint("top", "--serve", *args, code=2)
     assert told in message
     assert "secret7" not in message
+
+
+async def until_seen(page: ClientWebSocketResponse, text: str) -> str:
+    """Read what a console draws until a text is there; return all of it, without escapes."""
+    screen = ""
+    async with asyncio.timeout(60):
+        while text not in (bare := _ESCAPE.sub("", screen)):
+            found = await page.receive()
+            if isinstance(found.data, bytes):
+                screen += found.data.decode()
+    return bare
+
+
+def test_several_namespaces_are_a_list_of_consoles(
+    stage: ConsoleStage, wait_until: WaitUntil
+) -> None:
+    stage.dead("a" * 24, 60)
+    odd = f"{stage.namespace}<b>odd"
+    stage.redis.zadd(f"{odd}:dead", {b"no job": 1, b"another": 2})
+    names = ("--namespace", f"{stage.namespace},{odd}")
+
+    async def look(address: str) -> None:
+        url, token = parts(address)
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+            async with session.get(url, params={"token": token}) as answer:
+                listed = await answer.text()
+            assert f'<a href="?place=1">{stage.namespace}</a>' in listed
+            assert f'<a href="?place=2">{stage.namespace}&lt;b&gt;odd</a>' in listed
+            assert "terminal" not in listed
+            async with session.get(f"{url}?place=2") as answer:
+                assert 'new URL("ws/2", location.href)' in await answer.text()
+            async with session.get(f"{url}?place=3") as answer:
+                assert "?place=2" in await answer.text()
+            for number, dead in ((1, "6 Dead 1"), (2, "6 Dead 2")):
+                async with session.ws_connect(f"{url}ws/{number}?width=120&height=30") as page:
+                    assert re.search(dead, await until_seen(page, dead))
+            with pytest.raises(WSServerHandshakeError, match="404"):
+                await session.ws_connect(f"{url}ws/3?width=120&height=30")
+
+    with served(stage, wait_until, *names) as address:
+        asyncio.run(look(address))
+    stage.redis.delete(f"{odd}:dead")
+
+
+@pytest.mark.parametrize("kind", ["recording", "snapshot"])
+def test_a_file_is_shown_and_its_path_is_not(
+    stage: ConsoleStage, wait_until: WaitUntil, tmp_path: Path, kind: str
+) -> None:
+    stage.dead("a" * 24, 60)
+    path = tmp_path / "night.file"
+    if kind == "recording":
+        with closing(RecordingWriter(
+            path, stage.client.label, every_s=2, keep_s=3_600, most_bytes=50_000_000
+        )) as writer:  # fmt: skip
+            Recorder(stage.client, writer, Masks(SECRETS)).record(
+                *RecordingObserver(stage.client).read()
+            )
+    else:
+        write_snapshot(stage.client, path)
+    stage.redis.delete(stage.keys.dead)
+
+    async def look(address: str) -> None:
+        url, token = parts(address)
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+            async with session.get(url, params={"token": token}) as answer:
+                assert str(tmp_path) not in await answer.text()
+            async with session.ws_connect(f"{url}ws?width=120&height=30") as page:
+                screen = await until_seen(page, "6 Dead 1")
+                assert str(tmp_path) not in screen
+
+    with served(stage, wait_until, f"--{kind}", path.name, cwd=tmp_path) as address:
+        asyncio.run(look(address))
+
+
+def test_a_file_that_cannot_be_shown_is_told_before_a_browser_asks(tmp_path: Path) -> None:
+    path = tmp_path / "no.recording"
+    path.write_text("x")
+    command = [sys.executable, "-m", "workkit", "top", "--serve", "--recording", str(path)]
+    env = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tui'}")
+    ended = subprocess.run(
+        command, check=False, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert "name a file of `workkit record`" in ended.stderr

@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from ipaddress import ip_address
 from pathlib import Path
@@ -31,6 +31,8 @@ _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not 
 _DIGITS: Final = 4
 #: The user whose request is being answered.
 _USER: Final = ContextVar("workkit_user", default="")
+#: The namespace that it asks for.
+_NAMESPACE: Final = ContextVar("workkit_namespace", default="")
 #: The most consoles at once, and the most columns and lines of one.
 MOST_SESSIONS: Final = 16
 _MOST_CELLS: Final = 1_000
@@ -47,7 +49,7 @@ class ConsoleServer(Server):
 
     Args:
         redis: The server's URL; passed on in the environment, where `ps` does not show it.
-        namespace: Prefix of all keys.
+        namespaces: The prefixes of all keys, at least one; of several, the page first shows a list.
         options: See `Settings`.
         host: The address to listen at.
         port: The port.
@@ -55,23 +57,26 @@ class ConsoleServer(Server):
             there are users.
         public_url: The address that browsers use, if a proxy has another one.
         users: Token → the name of its user, who is recorded with what is done.
+        more: Further arguments of the command that runs a console.
     """
 
     def __init__(
         self,
         redis: str,
-        namespace: str,
+        namespaces: Sequence[str],
         options: Mapping[str, Any],
         host: str,
         port: int,
         token: str | None = None,
         public_url: str | None = None,
         users: Mapping[str, str] | None = None,
+        more: Sequence[str] = (),
     ) -> None:
-        os.environ["WORKKIT_REDIS_URL"], os.environ["WORKKIT_NAMESPACE"] = redis, namespace
+        os.environ["WORKKIT_REDIS_URL"], os.environ["WORKKIT_NAMESPACE"] = redis, namespaces[0]
+        self._namespaces = list(namespaces)
         super().__init__(
-            _command(options), host=host, port=port, title="workkit", templates_path=_TEMPLATES,
-            public_url=public_url,
+            _command(options, more), host=host, port=port, title="workkit",
+            templates_path=_TEMPLATES, public_url=public_url,
         )  # fmt: skip
         self._said = "..." if token or users else ""
         known = dict(users or {})
@@ -84,6 +89,7 @@ class ConsoleServer(Server):
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
         app.middlewares.append(self._guard)
+        app.router.add_get("/ws/{place}", self.handle_websocket)
         return app
 
     @web.middleware
@@ -103,7 +109,11 @@ class ConsoleServer(Server):
         if user is None:
             raise web.HTTPForbidden(text="open this page with ?token=... in its address")
         _USER.set(user)
-        if request.path == "/ws":
+        if request.path.startswith("/ws"):
+            place = self._place(request.match_info.get("place", "1"))
+            if place is None:
+                raise web.HTTPNotFound(text="there is no such namespace; open the first page")
+            _NAMESPACE.set(self._namespaces[place])
             return await self._serve_session(request, handler)
         response = await handler(request)
         if not response.prepared:
@@ -125,7 +135,8 @@ class ConsoleServer(Server):
     @property
     def command(self) -> str:
         """The command that runs a console for the browser that asks."""
-        return f"{ACTOR_VARIABLE}={shlex.quote(_USER.get())} {self._command}"
+        place = f"WORKKIT_NAMESPACE={shlex.quote(_NAMESPACE.get())} " if _NAMESPACE.get() else ""
+        return f"{ACTOR_VARIABLE}={shlex.quote(_USER.get())} {place}{self._command}"
 
     @command.setter
     def command(self, command: str) -> None:
@@ -202,11 +213,29 @@ class ConsoleServer(Server):
         return asked_by in {request.host.lower(), self._public_host} - {""}
 
     async def handle_index(self, request: web.Request) -> web.Response:
-        """Return the page; its addresses are relative, so it works under any name and path."""
+        """Return the page; its addresses are relative, so it works under any name and path.
+
+        Of several namespaces, the page without a place is their list.
+        """
+        place = self._place(request.query.get("place", ""))
+        several = len(self._namespaces) > 1
+        if several and place is None:
+            listed = {"application": {"name": self.title}, "places": self._namespaces}
+            return render_template("places.html", request, listed)
         size = request.query.get("fontsize", "")
         font_size = int(size) if size.isascii() and size.isdigit() and len(size) < _DIGITS else 16
-        context = {"font_size": font_size, "application": {"name": self.title}}
+        context = {
+            "font_size": font_size,
+            "application": {"name": self.title},
+            "socket": "ws" if place is None else f"ws/{place + 1}",
+            "place_name": self._namespaces[place] if several and place is not None else "",
+        }
         return render_template("app_index.html", request, context)
+
+    def _place(self, asked: str) -> int | None:
+        """Return the index of a namespace by its number on the list; None if there is none."""
+        number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < _DIGITS else 0
+        return number - 1 if 0 < number <= len(self._namespaces) else None
 
     async def on_startup(self, app: web.Application) -> None:
         """Print the address."""
@@ -225,7 +254,7 @@ def _encoded(token: str) -> bytes:
     return token.encode("utf-8", "backslashreplace")
 
 
-def _command(options: Mapping[str, Any]) -> str:
+def _command(options: Mapping[str, Any], more: Sequence[str]) -> str:
     """Return the command that runs a console for one browser."""
     words = [sys.executable, "-m", "workkit", "top", "--refresh", str(options["refresh_s"])]
     words += ["--theme", str(options["theme"])]
@@ -239,4 +268,4 @@ def _command(options: Mapping[str, Any]) -> str:
         words += ["--mask", mask]
     for mask in options.get("masks_also", ()):
         words += ["--mask-also", mask]
-    return shlex.join(words)
+    return shlex.join([*words, *more])

@@ -129,7 +129,7 @@ def test_a_url_that_is_none_is_a_mistake(url: str, why: str) -> None:
         (("export", "dead", "--out", "Data"), "Data", "export"),
         (("export", "nothing", "--out", "x"), "invalid value for ", "export"),
         (("retry",), "give job ids, --filter or --all", "retry"),
-        (("top", "--serve", "--snapshot", __file__), "--serve shows a server", "top"),
+        (("top", "--plain", "--snapshot", __file__), "--plain works on a server", "top"),
         (("simulate", "x.py", "--faults", "a"), "invalid value for '--faults'", "simulate"),
         (("demo", "--limit", "0"), "invalid value for '--limit'", "demo"),
         (("worker",), "missing argument 'MODULE:NAME'", "worker"),

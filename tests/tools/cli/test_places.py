@@ -63,7 +63,6 @@ def test_a_file_that_is_not_valid_is_refused(tmp_path: Path, text: str, message:
     [
         (("--namespace", "a,,b", "--once"), "an empty name between two commas"),
         (("--namespace", "a,a", "--once"), "'a' is there twice"),
-        (("--namespace", "a,b", "--serve"), "name a single one"),
         (("--namespace", "a,b", "--plain"), "name a single one"),
         (("--places", "/nowhere.toml", "--once"), "cannot be read: No such file"),
     ],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -186,9 +187,9 @@ def top(
     """
     _check_sources(snapshot, recording, at, serve=serve, plain=plain)
     named = places_of(server, places)
-    if len(named) > 1 and (snapshot or recording or serve or plain):
-        raise click.UsageError("several namespaces are shown by the console on a terminal, --once "
-            "and --json; name a single one")  # fmt: skip
+    if len(named) > 1 and (snapshot or recording or plain):
+        raise click.UsageError("several namespaces are shown by the console, --once and --json; "
+            "name a single one")  # fmt: skip
     server = named[0].server
     if once or as_json:
         _print_once(named, snapshot, recording, at, as_json=as_json)
@@ -205,7 +206,11 @@ def top(
     if masks_also:
         options["masks_also"] = masks_also
     if serve:
-        serve_console(server, options, host, port, token, public_url, users)
+        file = ServedFile(snapshot, recording, at)
+        if len({each.server.redis for each in named}) > 1:
+            raise click.UsageError("--serve shows namespaces of one server; start one for each")
+        names = [each.server.namespace for each in named]
+        serve_console(server, options, host, port, token, public_url, users, file, names)
         return
     _open(named, snapshot, recording, at, options)
 
@@ -300,8 +305,6 @@ def _check_sources(
         raise click.UsageError("--snapshot and --recording exclude each other; give one of them")
     if at is not None and recording is None:
         raise click.UsageError("--at is a time of a recording; name its file by --recording")
-    if serve and (snapshot or recording):
-        raise click.UsageError("--serve shows a server; open the file on a terminal")
     if plain and (snapshot or recording or serve):
         raise click.UsageError("--plain works on a server, on a terminal; for a file, take --once")
 
@@ -319,6 +322,35 @@ def _reader(
     return closing(Snapshot(snapshot))
 
 
+class ServedFile(NamedTuple):
+    """The file that browsers see instead of a server, if there is one.
+
+    Attributes:
+        snapshot: That of a snapshot.
+        recording: That of a recording.
+        at: The time of the recording with which a browser begins, as it was written.
+    """
+
+    snapshot: str | None = None
+    recording: str | None = None
+    at: str | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of the command that opens it."""
+        names = {"--snapshot": self.snapshot, "--recording": self.recording}
+        words = [
+            word
+            for name, path in names.items()
+            if path is not None
+            for word in (name, str(Path(path).absolute()))
+        ]
+        return [*words, f"--at={self.at}"] if self.at is not None else words
+
+
+_NO_FILE: Final = ServedFile()
+
+
 def serve_console(
     server: Server,
     options: dict[str, Any],
@@ -327,6 +359,8 @@ def serve_console(
     token: str | None,
     public_url: str | None = None,
     users: dict[str, str] | None = None,
+    file: ServedFile = _NO_FILE,
+    namespaces: Sequence[str] = (),
 ) -> None:
     """Serve the console to browsers until a signal.
 
@@ -339,7 +373,8 @@ def serve_console(
         local = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         local = False
-    if not local and not options["read_only"] and not token and not users:
+    harmless = options["read_only"] or file.arguments
+    if not local and not harmless and not token and not users:
         raise click.UsageError(
             f"everybody who can reach {host} could delete jobs; add --read-only, --token SECRET "
             "or --user NAME=SECRET"
@@ -352,17 +387,24 @@ def serve_console(
         }:  # fmt: skip
             raise
         raise MissingExtra("workkit top --serve", "serve") from None
-    client = server.client()
-    try:
-        client.overview()
-    finally:
-        client.close()
+    names = namespaces or [server.namespace]
+    for name in names:
+        with _reader(Server(server.redis, name), *file) as reader:
+            reader.overview()  # reports what is wrong here, not in each browser
     from workkit_tui.settings import Settings
 
     Settings(**options)  # checks them here, not in each browser
     try:
         ConsoleServer(
-            server.redis, server.namespace, options, host, port, token, public_url, users
+            server.redis,
+            names,
+            options,
+            host,
+            port,
+            token,
+            public_url,
+            users,
+            file.arguments,
         ).serve()
     except OSError as error:
         exits.complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
