@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.client.stage import ClientStage
+from workkit import InvalidOption
 from workkit.admin.acts.verifying import ActsVerdict
 from workkit.store.calls import acts
 
@@ -184,3 +185,123 @@ def test_acts_while_it_is_verified_do_no_harm(
     monkeypatch.setattr("workkit.admin.acts.verifying.acts.read", and_act)
     assert verdict(stage).whole
     assert busy
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A key that this process has."""
+    key = "k" * 32
+    monkeypatch.setenv("WORKKIT_AUDIT_KEY", key)
+    return key
+
+
+def new_chain(stage: ClientStage, entries: list[dict[bytes, bytes]]) -> None:
+    """Write a chain of entries as somebody would who knows the source but not the key."""
+    link, number = b"", 0
+    stage.redis.delete(stage.keys.acts, stage.keys.acts_head)
+    for entry in entries:
+        number += 1
+        linked = relinked(entry | {b"n": b"%d" % number, b"p": link})
+        link = linked[b"l"]
+        stage.redis.xadd(stage.keys.acts, linked, id=f"{number}-{number}")
+    ends = {"n": number, "l": link, "ms": number}
+    stage.redis.hset(stage.keys.acts_head, mapping=ends)
+
+
+def entries(stage: ClientStage) -> list[dict[bytes, bytes]]:
+    return [fields for _, fields in stage.redis.xrange(stage.keys.acts)]
+
+
+def test_with_a_key_entries_are_sealed(stage: ClientStage, key: str) -> None:
+    del key
+    filled(stage)
+    assert verdict(stage) == ActsVerdict(8, 1, 8, 0, sealed=8)
+    assert verdict(stage).whole
+    assert [act.verb for act in stage.client.acts()] == ["pause"] * 8
+
+
+def test_a_new_chain_of_the_same_entries_is_whole_and_a_shorter_one_is_not(
+    stage: ClientStage, key: str
+) -> None:
+    del key
+    filled(stage)
+    known = entries(stage)
+    new_chain(stage, known)
+    assert verdict(stage).whole
+    new_chain(stage, known[:3] + known[4:])
+    assert not verdict(stage).changed
+    assert verdict(stage).contradicted
+    assert not verdict(stage).whole
+
+
+@pytest.mark.parametrize("forge", [
+    lambda body: body.replace(b'"queue":"mail"', b'"queue":"sms"'),
+    lambda body: body.partition(b',"seen"')[0] + b"}",
+])  # fmt: skip
+def test_an_entry_that_somebody_without_the_key_has_written_shows(
+    stage: ClientStage, key: str, forge: Callable[[bytes], bytes]
+) -> None:
+    del key
+    filled(stage)
+    known = entries(stage)
+    known[4] = known[4] | {b"b": forge(known[4][b"b"])}
+    new_chain(stage, known)
+    found = verdict(stage)
+    assert found.unsealed == (5,)
+    assert 6 in found.contradicted
+    assert "without a valid seal of WORKKIT_AUDIT_KEY: entry 5" in found.sentences()
+
+
+def test_a_copied_entry_and_a_chain_without_seals_show(stage: ClientStage, key: str) -> None:
+    del key
+    filled(stage, 4)
+    known = entries(stage)
+    new_chain(stage, [*known, known[1]])
+    assert verdict(stage).contradicted == (5,)
+    new_chain(stage, [each | {b"b": each[b"b"].partition(b',"seen"')[0] + b"}"} for each in known])
+    assert (verdict(stage).sealed, verdict(stage).unsealed) == (0, (1, 2, 3, 4))
+
+
+def test_entries_from_before_the_key_are_vouched_for_by_the_first_seal(
+    stage: ClientStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(stage, 3)
+    monkeypatch.setenv("WORKKIT_AUDIT_KEY", "k" * 32)
+    stage.client.pause("mail")
+    assert verdict(stage) == ActsVerdict(4, 1, 4, 0, sealed=1)
+    assert verdict(stage).whole
+    monkeypatch.setenv("WORKKIT_AUDIT_KEY", f"{'n' * 32} {'k' * 32}")
+    stage.client.pause("mail")
+    assert verdict(stage) == ActsVerdict(5, 1, 5, 0, sealed=2)
+    monkeypatch.delenv("WORKKIT_AUDIT_KEY")
+    stage.client.pause("mail")
+    assert verdict(stage).whole
+    monkeypatch.setenv("WORKKIT_AUDIT_KEY", "n" * 32)
+    assert verdict(stage).unsealed == (6,)
+
+
+def test_sealed_entries_may_be_trimmed(
+    stage: ClientStage, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    del key
+    monkeypatch.setattr(acts, "ACTS_KEPT", 5)
+    filled(stage, 12)
+    assert verdict(stage) == ActsVerdict(5, 8, 12, 7, sealed=5)
+
+
+def test_acts_of_two_entries_are_sealed_at_both_ends(stage: ClientStage, key: str) -> None:
+    del key
+    job = stage.client.actions.new_job("mail", "{}").job
+    stage.client.actions.enqueue(job)
+    (act,) = stage.client.acts()
+    assert (act.verb, act.done) == ("enqueue", 1)
+    assert verdict(stage) == ActsVerdict(2, 1, 2, 0, sealed=2)
+
+
+def test_a_key_that_is_too_short_is_refused_before_anything_is_done(
+    stage: ClientStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKKIT_AUDIT_KEY", "short")
+    with pytest.raises(InvalidOption, match="openssl rand"):
+        stage.client.pause("mail")
+    assert not stage.redis.exists(stage.keys.paused("mail"))

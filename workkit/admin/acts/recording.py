@@ -17,6 +17,7 @@ from workkit.core.actor import program, who_am_i
 from workkit.core.clock import Clock
 from workkit.core.entropy import Entropy
 from workkit.core.masks import Masks
+from workkit.core.seals import seal_here
 from workkit.core.secrets import SECRETS
 from workkit.errors import ServerError, ServerRefused
 from workkit.store.calls import acts, queues, server
@@ -93,20 +94,23 @@ class ActsLog:
             whole: Whether the script does all of it, so that no second entry follows.
         """
         act_id = began.operation or self._entropy.identifier()[:12]
-        at_ms = yield from self._now_ms()
         fields = msgspec.to_builtins(began)
         fields |= {name: self._shown(fields[name]) for name in _SHOWN & fields.keys()}
         if began.ids:
             fields["ids"] = _first_ids(began.ids)
         named = {"by": self.by, "program": self.program}
-        body = {
-            "id": act_id,
-            "phase": "whole" if whole else "begin",
-            "at": at_ms,
-            **named,
-            **fields,
-        }
-        return act_id, ActEntry(msgspec.json.encode(body), at_ms)
+        phase = "whole" if whole else "begin"
+        return act_id, (yield from self._entry(act_id, phase, {**named, **fields}))
+
+    def _entry(self, act_id: str, phase: str, fields: Mapping[str, Any]) -> Step[ActEntry]:
+        """Return an entry of now, sealed if this process has a key."""
+        at_ms = yield from self._now_ms()
+        body = msgspec.json.encode({"id": act_id, "phase": phase, "at": at_ms, **fields})
+        seal = seal_here(self._keys.namespace)
+        if seal is not None:
+            ends = yield from acts.head(self._keys)
+            body = seal.seal(body, ends.number, ends.link)
+        return ActEntry(body, at_ms)
 
     def _now_ms(self) -> Step[int]:
         told = yield from server.server_ms()
@@ -149,7 +153,6 @@ class ActsLog:
                 not known before; without the values that are "".
         """
         with suppress(ServerError):
-            at_ms = yield from self._now_ms()
             if "ids" in outcome:
                 outcome["ids"] = _first_ids(outcome["ids"])
             told = {
@@ -157,8 +160,8 @@ class ActsLog:
                 for name, value in outcome.items()
                 if value != ""
             }
-            body = msgspec.json.encode({"id": act_id, "phase": "end", "at": at_ms, **told})
-            yield from acts.record(self._keys, ActEntry(body, at_ms))
+            entry = yield from self._entry(act_id, "end", told)
+            yield from acts.record(self._keys, entry)
 
     def pause(self, name: str, *, wanted: bool) -> Step[bool]:
         """Pause or unpause a queue, in one step with its entry. Return whether it was paused.

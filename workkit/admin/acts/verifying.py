@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from workkit.core.seals import KEY_VARIABLE, Seal, seal_here
 from workkit.core.text import counted
 from workkit.store.calls import acts
 from workkit.store.calls.acts import ActRow, ActsHead
@@ -35,6 +36,10 @@ class ActsVerdict:
         resumed: The first entry after the hash with the ends of the chain had gone; 0 if it never
             had. Whether entries before it are missing is not known.
         headless: Whether that hash is gone now, so that missing entries at the ends do not show.
+        sealed: How many entries have a valid seal; None if this process has no key.
+        unsealed: Numbers of entries without one, after the first that has one; all of them if none
+            has.
+        contradicted: Numbers of entries whose seal vouches for other entries before them.
     """
 
     kept: int
@@ -47,6 +52,9 @@ class ActsVerdict:
     lost: int = 0
     resumed: int = 0
     headless: bool = False
+    sealed: int | None = None
+    unsealed: tuple[int, ...] = ()
+    contradicted: tuple[int, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -76,6 +84,14 @@ class ActsVerdict:
                 "the ends of the chain were removed; entries that are missing before the first or "
                 "after the last do not show"
             )
+        if self.unsealed:
+            said.append(
+                f"without a valid seal of {KEY_VARIABLE}: {_listed(map(str, self.unsealed))}"
+            )
+        if self.contradicted:
+            said.append(
+                f"sealed when other entries stood before: {_listed(map(str, self.contradicted))}"
+            )
         return said
 
 
@@ -99,7 +115,39 @@ def verify(keys: Keys) -> Step[ActsVerdict]:
             break
         low = f"({page[-1].entry_id}"
     later = yield from acts.head(keys)
-    return _judged(rows, ends, later)
+    verdict = _judged(rows, ends, later)
+    seal = seal_here(keys.namespace)
+    return verdict if seal is None else _with_seals(verdict, rows, seal)
+
+
+def _with_seals(verdict: ActsVerdict, rows: Sequence[ActRow], seal: Seal) -> ActsVerdict:
+    """Add what the seals of entries tell.
+
+    Whoever can write Redis can write a new chain, but no seal. Each seal vouches for its entry, and
+    by the digest of the newest entry that its writer saw for all entries up to that one. Entries
+    from before there was a key have none.
+    """
+    ours = [row for row in rows if row.number]
+    links = {row.number: row.link for row in ours}
+    unsealed: list[int] = []
+    contradicted: list[int] = []
+    known: set[bytes] = set()
+    for row in ours:
+        sealed = seal.read(row.body)
+        if sealed is None:
+            unsealed.append(row.number)
+            continue
+        if not known:
+            # Those that its writer saw are from before there was a key; the seal vouches for them.
+            unsealed = [number for number in unsealed if number > sealed.number]
+        is_copy = sealed.mac in known
+        known.add(sealed.mac)
+        stands = links.get(sealed.number, sealed.link)  # it may have been trimmed
+        if is_copy or sealed.number >= row.number or stands != sealed.link:
+            contradicted.append(row.number)
+    return replace(
+        verdict, sealed=len(known), unsealed=tuple(unsealed), contradicted=tuple(contradicted)
+    )
 
 
 def _judged(rows: Sequence[ActRow], ends: ActsHead, later: ActsHead) -> ActsVerdict:

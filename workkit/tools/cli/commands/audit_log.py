@@ -97,7 +97,8 @@ def audit_log(
     The newest act is the last. The name is that of WORKKIT_ACTOR, or else that of the user of the
     operating system; nobody checks it. Acts of Go programs and of other Redis clients are not in
     it. The newest 10,000 entries are kept, two for most acts. Each entry holds a digest of the one
-    before it, so --verify finds entries that were changed or removed; then the exit code is 1. With
+    before it, so --verify finds entries that were changed or removed; then the exit code is 1. If
+    programs have a WORKKIT_AUDIT_KEY, entries are sealed with it, and --verify checks that. With
     --follow, an act appears when it begins and again when it ends, with --json as one object a
     line.
     """
@@ -184,6 +185,8 @@ def _verify(server: Server, client: Client, *, as_json: bool) -> None:
         explain(server, client, "no act has been recorded")
     elif verdict.whole:
         click.echo(f"the record is whole: {_extent(verdict)}")
+        if verdict.sealed is not None:
+            click.echo(f"{counted(verdict.sealed, 'entry has', 'entries have')} a valid seal")
     else:
         click.echo(f"the record is not whole: {_extent(verdict)}")
         for sentence in verdict.sentences():
