@@ -15,6 +15,7 @@ from workkit.snapshot import SECRETS
 from workkit_notebook import html
 from workkit_notebook.acting import Acting
 from workkit_notebook.apart import Apart, differences
+from workkit_notebook.brushes import choice
 from workkit_notebook.cells import close_parts, close_tree, replace_former
 from workkit_notebook.deadset import DeadSet, buckets
 from workkit_notebook.extra import widgets
@@ -59,6 +60,8 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         most: Read at most this many of the newest dead jobs.
         redact: Names of args whose values are hidden wherever the view shows them, also in what
             a saved notebook keeps of it; () hides nothing. The filter sees all values.
+        brush: Choose times by dragging in the histogram. False, or without the library anywidget:
+            with a slider, for pages that cannot show the histogram.
 
     The view lives until `close`, or until its cell runs again.
 
@@ -75,6 +78,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         query: str = "",
         most: int = 100_000,
         redact: Iterable[str] = SECRETS,
+        brush: bool = True,
     ) -> None:
         self._reader = client
         self._dead = DeadSet(client, most, redact)
@@ -84,7 +88,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._kinds: set[str] = set()
         self._rows: list[WaitingJob] = []
         self._quiet = False
-        self._make(query)
+        self._make(query, brush=brush)
         self._apart = Apart(client, self._dead, self.selected, self.narrow)
         self._acting = (
             Acting(client, self.selected, self.refresh, self._dead.shown) if write else None
@@ -93,8 +97,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             self._head,
             widgets.HBox([self._query, self._reload]),
             self._trouble,
-            self._histogram,
-            self._brush,
+            *self._brush.parts,
             self._span,
             self._group_box,
             self._apart.box,
@@ -110,7 +113,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._read()
         replace_former(self)
 
-    def _make(self, query: str) -> None:
+    def _make(self, query: str, *, brush: bool) -> None:
         """Make the widgets and connect their events."""
         wide = widgets.Layout(width="calc(100% - 6px)")
         self._head = widgets.HTML()
@@ -126,14 +129,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             description="Read again", icon="refresh", layout=widgets.Layout(flex="0 0 auto")
         )
         self._trouble = widgets.HTML()
-        self._histogram = widgets.HTML()
-        self._brush = widgets.SelectionRangeSlider(
-            options=[("-", 0), ("-", 1)],
-            index=(0, 1),
-            readout=False,
-            continuous_update=False,
-            layout=widgets.Layout(width="736px", margin="0 0 0 -6px"),
-        )
+        self._brush = choice(brush=brush)
         self._span = widgets.HTML()
         self._group_box = widgets.VBox()
         self._count = widgets.HTML()
@@ -141,7 +137,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._list.add_class("workkit-jobs")
         self._detail = widgets.HTML(layout=wide)
         self._query.observe(lambda _: self._show(), "value")
-        self._brush.observe(lambda _: self._show(), "index")
+        self._brush.observe(self._show)
         self._list.observe(lambda _: self._show_job(), "index")
         self._reload.on_click(lambda _: self.refresh())
 
@@ -261,8 +257,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         width = (end - start + 1) / _BUCKETS
         edges = [start + at * width for at in range(_BUCKETS)] + [end]
         self._quiet = True
-        self._brush.options = [(html.clock_time(edge), at) for at, edge in enumerate(edges)]
-        self._brush.index = (0, _BUCKETS)
+        self._brush.fill([html.clock_time(edge) for edge in edges])
         self._edges = edges
         self._quiet = False
 
@@ -286,18 +281,18 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         except InvalidQuery as error:
             self._trouble.value = f"<pre>{html.escape(error)}</pre>"
             self._rows = []  # what an older filter found must not be acted on
-            self._show_times([], 0, _BUCKETS)
+            self._show_times([])
             self._show_groups([])
             self._apart.show([])
             self._show_rows()
             return
         self._trouble.value = ""
         low, high = self._brush.index
-        # The whole slider means any time: a malformed payload may have a time out of its range.
+        # The whole span means any time: a malformed payload may have a time out of its range.
         whole = (low, high) == (0, _BUCKETS)
         span = None if whole else (self._edges[low], self._edges[high])
         matching = self._dead.pick(query)
-        self._show_times(matching, low, high)
+        self._show_times(matching)
         times = " to ".join(html.clock_time(self._edges[at], seconds=True) for at in (low, high))
         self._span.value = html.muted(f"died {times} UTC") if self._dead.records else ""
         in_span = matching
@@ -312,10 +307,9 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._rows = rows
         self._show_rows()
 
-    def _show_times(self, matching: list[WaitingJob], low: int, high: int) -> None:
-        counts = buckets([r.at or 0 for r in matching], *self._dead.span, _BUCKETS)
-        inside = [low <= at < max(high, low + 1) for at in range(_BUCKETS)]
-        self._histogram.value = html.histogram(counts, inside, "dead jobs over time")
+    def _show_times(self, matching: list[WaitingJob]) -> None:
+        times = [record.at or 0 for record in matching]
+        self._brush.show(buckets(times, *self._dead.span, _BUCKETS))
 
     def _show_groups(self, records: list[WaitingJob]) -> None:
         groups = self._dead.groups(records)

@@ -89,14 +89,15 @@ def test_choosing_groups_filters_jobs(morgue: Morgue) -> None:
     assert numbers(view) == [7]
 
 
-def test_the_brush_filters_by_time(morgue: Morgue) -> None:
+@pytest.mark.parametrize("kind", ["_Part", "SelectionRangeSlider"])
+def test_a_brush_or_a_slider_filters_by_time(morgue: Morgue, kind: str) -> None:
     raws = morgue.client.dead_jobs().jobs
     first = min(dead.died_at for dead in raws)
     redis: Any = __import__("redis").Redis.from_url(morgue.url)
     for dead in raws:  # ten minutes apart
         redis.zadd(f"{morgue.namespace}:dead", {dead.job.raw: first + 600 * dead.job.arg_int("n")})
-    view = DeadJobs(morgue.client)
-    brush = parts(view, "SelectionRangeSlider")[0]
+    view = DeadJobs(morgue.client, brush=kind == "_Part")
+    (brush,) = parts(view, kind)
     brush.index = (0, 30)
     half = numbers(view)
     assert 0 < len(half) < len(ALL)
@@ -105,6 +106,37 @@ def test_the_brush_filters_by_time(morgue: Morgue) -> None:
     assert numbers(view) == sorted(set(ALL) - set(half))
     brush.index = (0, 60)
     assert numbers(view) == ALL
+
+
+def test_the_histogram_counts_what_matches(morgue: Morgue) -> None:
+    view = DeadJobs(morgue.client, query="error:answer")
+    (brush,) = parts(view, "_Part")
+    assert sum(brush.counts) == 3
+    assert len(brush.labels) == len(brush.counts) + 1
+    view.query = ""
+    assert sum(brush.counts) == len(ALL)
+    view.query = "nothing:such"
+    assert sum(brush.counts) == 0
+
+
+@pytest.mark.parametrize("index", [(-5, 900), (70, 20), (59, 59)])
+def test_a_span_that_a_page_makes_up_is_one_of_the_histogram(
+    morgue: Morgue, index: tuple[int, int]
+) -> None:
+    view = DeadJobs(morgue.client)
+    (brush,) = parts(view, "_Part")
+    brush.index = index
+    assert "died" in text(view)
+    assert set(numbers(view)) <= set(ALL)
+
+
+def test_without_anywidget_there_is_a_slider(
+    morgue: Morgue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workkit_notebook.brushes.anywidget", None)
+    view = DeadJobs(morgue.client)
+    assert len(parts(view, "SelectionRangeSlider")) == 1
+    assert parts(view, "_Part") == []
 
 
 def test_a_job_is_shown_in_full_with_escaped_texts(morgue: Morgue) -> None:

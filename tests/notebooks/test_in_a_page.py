@@ -79,3 +79,36 @@ def test_jobs_are_filtered_marked_confirmed_and_run(
             return page.get_by_text("live views: 1", exact=True).count() == 1
 
         assert wait_until(one_is_left, timeout_s=60)
+
+
+def test_a_span_of_time_is_chosen_by_dragging(morgue: Morgue, tmp_path: Path) -> None:
+    redis: Any = __import__("redis").Redis.from_url(morgue.url)
+    dead = morgue.client.dead_jobs().jobs
+    first = min(each.died_at for each in dead)
+    for each in dead:  # ten minutes apart
+        at = first + 600 * each.job.arg_int("n")
+        redis.zadd(f"{morgue.namespace}:dead", {each.job.raw: at})
+    with Lab.started(tmp_path) as lab:
+        lab.open(
+            "from workkit import Client\nfrom workkit_notebook import DeadJobs\n"
+            f"client = Client({morgue.namespace!r}, {morgue.url!r})",
+            "view = DeadJobs(client)\nview",
+        )
+        page = lab.page
+        brush = page.locator(".workkit-brush")
+        brush.wait_for()
+        view = page.locator(".workkit-dead-jobs")
+        view.get_by_text("13 match; mark one to see it in full", exact=True).wait_for()
+        box = brush.bounding_box()
+        assert box is not None
+        middle = box["y"] + 30
+        page.mouse.move(box["x"] + 5, middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, middle, steps=8)
+        lab.screenshot("brush-dragging")
+        page.mouse.up()
+        jobs = sum(each.job.arg_int("n") <= 16 for each in dead)
+        view.get_by_text(f"{jobs} match; mark one to see it in full", exact=True).wait_for()
+        lab.screenshot("brush")
+        brush.press("Escape")
+        view.get_by_text("13 match; mark one to see it in full", exact=True).wait_for()
