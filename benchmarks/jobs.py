@@ -26,7 +26,7 @@ _SORT_S: Final = 0.2
 #: The environment variable that holds the spec.
 VARIABLE: Final = "BENCH_WORKER"
 
-Kind = Literal["sync", "async", "typed", "typed async", "sleep", "burn", "lateness"]
+Kind = Literal["sync", "async", "typed", "typed async", "sleep", "takes", "burn", "lateness"]
 Remembering = Literal["default", "args", "nothing"]
 
 
@@ -38,8 +38,8 @@ class WorkerSpec:
         url: The server.
         namespace: Prefix of all keys.
         kind: The work of a handler: "sync" and "async" read one argument; "typed" and "typed async"
-            are tasks that get it; "sleep" sleeps 1 ms; "burn" computes for about 1 ms; "lateness"
-            records how long after its second it started.
+            are tasks that get it; "sleep" sleeps 1 ms; "takes" sleeps as long as its argument says;
+            "burn" computes for about 1 ms; "lateness" records how long after its second it started.
         queues: How many job names.
         concurrency: How many handlers run at once.
         loops: For "burn".
@@ -146,6 +146,10 @@ def _handler(spec: WorkerSpec, meter: Meter) -> Callable[[Job], Any]:
         time.sleep(0.001)
         meter.hit()
 
+    def take_time(job: Job) -> None:
+        time.sleep(job.arg_float("takes_s"))
+        meter.hit()
+
     def compute(job: Job) -> None:
         job.arg_int("i")
         burn(spec.loops)
@@ -158,6 +162,7 @@ def _handler(spec: WorkerSpec, meter: Meter) -> Callable[[Job], Any]:
         "sync": read,
         "async": read_async,
         "sleep": sleep,
+        "takes": take_time,
         "burn": compute,
         "lateness": lateness,
     }
