@@ -103,8 +103,8 @@ def test_a_key_of_a_wrong_type_disturbs_no_pool(
 def test_new_args_are_checked_unless_somebody_insists(make_pool: MakePool, client: Client) -> None:
     make_pool(tasks=registry(resize)).start()
     told = (
-        r"^args.sizes\[2\]: expected int, got str. "
-        r"resize takes sizes: list\[int\], name: str = ...$"
+        r"^args.sizes\[2\]: expected int, got str "
+        r"\(resize takes sizes: list\[int\], name: str = ...\)$"
     )
     with pytest.raises(ArgsMismatch, match=told):
         client.actions.new_job("resize", '{"sizes": [1, 2, "x"]}')

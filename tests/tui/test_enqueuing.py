@@ -167,6 +167,27 @@ def test_a_typed_task_gives_the_names_of_its_args_and_checks_them(stage: Console
     stage.drive(play)
 
 
+def test_the_keys_of_the_text_area_are_seen_on_a_small_terminal(stage: ConsoleStage) -> None:
+    publish(stage)
+    pool_id = stage.pool("web-1", 4242, ["send_email"])
+    hostile = {f"[b]\x1b[31m{n}": {"type": "string", "title": "x" * 99} for n in range(40)}
+    signature = json.dumps({"v": 1, "args": {"type": "object", "properties": hostile}})
+    stage.redis.hset(stage.keys.signatures("odd"), "send_email", signature)
+    stage.redis.hset(stage.keys.pool(pool_id), "signatures", "odd")
+
+    async def play(pilot: Pilot[None], app: Console) -> None:
+        await stage.press(pilot, app, "2", "n")
+        app.screen.query_one("#prompt-input").value = "send_email"  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await stage.until(pilot, lambda: isinstance(app.screen, ArgsArea))
+        await pilot.pause()
+        assert "tab completes a name   ^s uses the text   esc gives up" in shown(app)
+        assert "takes [b]" in shown(app)
+        assert "\x1b" not in shown(app)
+
+    stage.drive(play, size=(80, 24))
+
+
 def test_an_edited_job_of_a_typed_task_is_checked(stage: ConsoleStage) -> None:
     publish(stage)
     stage.dead("a" * 24, 60, name="send_email", args={"to": "a@x", "sizes": [1]})

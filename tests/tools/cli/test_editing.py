@@ -216,8 +216,8 @@ def test_args_that_do_not_fit_a_typed_task_are_refused_unless_somebody_insists(
     args = ("edit", dead, "--args", '{"n": "2", "tags": ["a", 1]}', "--yes")
     result = shell.run(*args, code=2)
     assert result.stderr.splitlines()[-1] == (
-        "workkit: args.n: expected int, got str; args.tags[1]: expected str, got int. "
-        "import_rows takes n: int, tags: list[str] | null = ...; --insist uses them"
+        "workkit: args.n: expected int, got str; args.tags[1]: expected str, got int "
+        "(import_rows takes n: int, tags: list[str] | null = ...); --insist uses them"
     )
     assert queued(shell) == []
     result = shell.run(*args, "--insist")

@@ -93,7 +93,7 @@ class ArgsArea(ModalScreen[str | None]):
             yield Words("", id="args-takes")
             names = self._signature.names if self._signature else []
             area = NamesArea(names, self._text)
-            area.styles.height = 16
+            area.styles.height = 13 if names else 16
             yield area
             yield Words("", id="box-keys", classes="keys")
 
@@ -102,6 +102,7 @@ class ArgsArea(ModalScreen[str | None]):
         self.query_one("#box-title", Words).update(Text(clean(self._title)))
         takes = self.query_one("#args-takes", Words)
         takes.display = self._signature is not None
+        takes.styles.max_height = 2
         tab = ""
         if self._signature is not None:
             takes.update(Text(f"takes {clean(self._signature.takes)}"))

@@ -151,7 +151,7 @@ class EditLogic:
             why = found.doubt or "you insist"
             return [f"{each} ({why})" for each in complaints]
         assert found.signature is not None  # noqa: S101 - it has complained
-        raise ArgsMismatch(f"{'; '.join(complaints)}. {name} takes {found.signature.takes}")
+        raise ArgsMismatch(f"{'; '.join(complaints)} ({name} takes {found.signature.takes})")
 
     def _edited(self, job: Job, args_json: bytes) -> Job:
         """Return a job with other args. A unique key of its args changes with them."""
