@@ -28,6 +28,7 @@ from workkit.core.secrets import SECRETS
 from workkit.recording import Observer as RecordingObserver
 from workkit.recording import Recorder, RecordingWriter
 from workkit.snapshot import write_snapshot
+from workkit_tui.remembered import Remembered, SavedView
 
 pytestmark = pytest.mark.one_server
 
@@ -242,6 +243,40 @@ def test_a_file_goes_to_the_browser_and_never_to_a_path_of_the_server(
     with served(stage, wait_until, cwd=tmp_path) as address:
         asyncio.run(fetch(address))
     assert not list(tmp_path.iterdir())
+
+
+def test_views_of_a_browser_are_not_written_to_the_file_of_the_server(
+    stage: ConsoleStage, wait_until: WaitUntil, tmp_path: Path
+) -> None:
+    path = tmp_path / "shared.json"
+    Remembered(path).save_view("night", SavedView("dead"))
+    before = path.read_bytes()
+
+    async def save(address: str) -> None:
+        url, token = parts(address)
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+            async with session.get(url, params={"token": token}) as answer:
+                assert answer.status == 200
+            async with session.ws_connect(f"{url}ws?width=100&height=30") as page:
+
+                async def see(text: str) -> None:
+                    screen = ""
+                    async with asyncio.timeout(60):
+                        while text not in screen:
+                            found = await page.receive()
+                            if isinstance(found.data, bytes):
+                                screen = (screen + found.data.decode())[-50_000:]
+
+                await see("Nothing needs attention")
+                await page.send_json(["stdin", ":view night\r"])
+                await see("newest first")
+                await page.send_json(["stdin", ":save mine\r"])
+                await see("until the console ends")
+
+    with served(stage, wait_until, "--settings", str(path), cwd=tmp_path) as address:
+        asyncio.run(save(address))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_too_many_consoles_and_sizes_that_no_screen_has_are_refused(

@@ -115,7 +115,8 @@ def test_without_a_file_views_last_until_the_end(tmp_path: Path) -> None:
     remembered.save_view("a", DEAD)
     assert remembered.view("a") == DEAD
     path = tmp_path / "console.json"
-    reader = Remembered(path, writable=False)
+    reader = Remembered(path)
+    reader.writable = False
     reader.save_view("a", DEAD)
     assert reader.view("a") == DEAD
     assert not path.exists(), "a browser writes nothing on the server"

@@ -89,7 +89,7 @@ class Console(NotifyingApp, TravellingApp):
             actions.logic.log.hide_also((*self.settings.masks, *self.settings.masks_also))
         self.masks = Masks((*self.settings.masks, *self.settings.masks_also))
         path = Path(self.settings.file) if self.settings.file else None
-        self.remembered = Remembered(path, writable=not self.is_web)
+        self.remembered = Remembered(path)
         self.clock = clock or SystemClock()
         self.feed = Feed(reader, self.settings.refresh_s)
         self.view: View | None = None
@@ -123,6 +123,7 @@ class Console(NotifyingApp, TravellingApp):
 
     def on_mount(self) -> None:
         """Open the first tab and begin to read."""
+        self.remembered.writable = not self.is_web  # known only now; the file is on the server
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.theme

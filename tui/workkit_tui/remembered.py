@@ -64,15 +64,15 @@ class Remembered:
 
     Args:
         path: The file; it may be missing. None to remember nothing beyond the end.
-        writable: Whether the file may be changed.
 
     Attributes:
+        writable: Whether the file may be changed. If not, changes last until the end.
         trouble: Why the file cannot be used; "" if it can. Then it is never written to.
     """
 
-    def __init__(self, path: Path | None, *, writable: bool = True) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._writable = writable
+        self.writable = True
         self._content = _Content(_VERSION)
         self.trouble = ""
         try:
@@ -113,7 +113,7 @@ class Remembered:
             InvalidOption: The file cannot be read or written; it is as it was.
         """
         path = self._path
-        if path is None or not self._writable:
+        if path is None or not self.writable:
             change(self._content)
             return
         content = self._read()
@@ -130,7 +130,7 @@ class Remembered:
     @property
     def where(self) -> str:
         """The file, for people; "" if nothing is written."""
-        return clean(str(self._path)) if self._path is not None and self._writable else ""
+        return clean(str(self._path)) if self._path is not None and self.writable else ""
 
     # Views.
 
