@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from workkit.core.text import clean, read_span
+from workkit.core.text import clean
 from workkit.errors import MissingExtra, ServerError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import (
@@ -23,7 +23,7 @@ from workkit.tools.cli.common.options import (
 from workkit.tools.cli.common.output import json_bytes
 from workkit.tools.cli.common.places import NamedServer, places_of
 from workkit.tools.cli.common.recorded import moment_at, recorded_moment, recording_options
-from workkit.tools.cli.common.values import to_interval, to_users
+from workkit.tools.cli.common.values import to_interval, to_look_back, to_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,19 +35,6 @@ __all__ = ["serve_console", "top"]
 
 _PORT: Final = 8_000
 _HIGHEST_PORT: Final = 65_535
-#: The longest time that a console remembers, seconds.
-_LOOK_BACK_S: Final = 86_400.0
-
-
-def _to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
-    if value == "none":
-        return 0.0
-    span = read_span(value.strip())
-    if span is None or not 0 < span[0] <= _LOOK_BACK_S:
-        raise click.BadParameter(
-            f"{value!r} is not a span of time up to 24h; write 1h, or none to remember nothing"
-        )
-    return span[0]
 
 
 @click.command(
@@ -96,7 +83,7 @@ def _to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> f
     "look_back_s",
     default="1h",
     show_default=True,
-    callback=_to_look_back,
+    callback=to_look_back,
     metavar="SPAN",
     help="How far [ can go back in time, at most 24h; none to remember nothing.",
 )

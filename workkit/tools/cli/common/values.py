@@ -19,6 +19,7 @@ __all__ = [
     "to_bytes",
     "to_count",
     "to_interval",
+    "to_look_back",
     "to_named",
     "to_object",
     "to_past",
@@ -34,6 +35,8 @@ _UNITS_BYTES: Final = {"m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 #: The bounds of the time between two readings of a console, seconds.
 _SHORTEST_S: Final = 0.1
 _LONGEST_S: Final = 3_600.0
+#: The longest time that a console remembers, seconds.
+_LOOK_BACK_S: Final = 86_400.0
 #: We treat a larger count as a mistake.
 _MOST: Final = 1_000_000_000
 
@@ -57,6 +60,18 @@ def to_interval(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     if not _SHORTEST_S <= value <= _LONGEST_S:  # NaN is not, either
         raise click.BadParameter(f"{value:g} is not from {_SHORTEST_S:g} to {_LONGEST_S:g} seconds")
     return value
+
+
+def to_look_back(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    """Parse how long a console remembers; returns seconds, 0 for "none"."""
+    if value == "none":
+        return 0.0
+    span = read_span(value.strip())
+    if span is None or not 0 < span[0] <= _LOOK_BACK_S:
+        raise click.BadParameter(
+            f"{value!r} is not a span of time up to 24h; write 1h, or none to remember nothing"
+        )
+    return span[0]
 
 
 def to_bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
