@@ -8,14 +8,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis as SyncRedis
 
-from tests.conftest import WaitUntil
+from tests.conftest import PrivateServer, WaitUntil
 from tests.engine.conftest import MakePool
 from tests.engine.signals import PATIENCE_S, Gate
 from workkit import Client, Enqueuer, Job, NoStack, Tasks, WorkerPool
 from workkit.core.lifetimes import STACK_KEPT_S
 from workkit.core.stacks import RunningStack, StackFrame, bounded, decode, encode
 from workkit.engine.duties import heartbeat
+from workkit.store.calls import beat
 from workkit.store.keys import Keys
 
 if TYPE_CHECKING:
@@ -208,6 +210,25 @@ def test_a_stack_is_bounded_and_survives_its_encoding() -> None:
     assert "  ... 125 frames are left out" in stack.lines
     for raw in (b"", b"[]", b"{}", b'{"job_id": 5}', b"\xff"):
         assert decode(raw) is None
+
+
+def test_a_heartbeat_costs_the_server_nothing_more_while_nobody_asks(
+    private_server: PrivateServer,
+) -> None:
+    server = private_server()
+    redis, client, keys = SyncRedis.from_url(server.url), Client("n", server.url), Keys("n")
+    redis.hset(keys.pool("p"), "fence", 0)
+    client._links.carry(iter(beat.beat(keys, "p", {"heartbeat_at": 1}, {})))  # loads the script
+    redis.config_resetstat()
+    reply = client._links.carry(iter(beat.beat(keys, "p", {"heartbeat_at": 2}, {})))
+    assert reply == beat.BeatReply(alive=True)
+    stats: dict[str, dict[str, int]] = redis.info("commandstats")
+    sent = {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
+    own = ("config|resetstat", "info")
+    assert {name: count for name, count in sent.items() if name not in own} == {
+        "evalsha": 1, "hmget": 1, "hdel": 1, "hset": 1,
+    }  # fmt: skip
+    client.close()
 
 
 @pytest.mark.parametrize("kind", ["thread", "task"])

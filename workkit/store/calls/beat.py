@@ -81,10 +81,8 @@ def beat(
     def parse(reply: list[Any]) -> BeatReply:
         if not reply[0]:
             return BeatReply(alive=False)
-        asked = text(reply[2]).split("\n") if reply[2] else ()
-        return BeatReply(
-            alive=True, unpublished=bool(reply[1]), asked=[each for each in asked if each]
-        )
+        asked = tuple(filter(None, text(reply[2]).split("\n")))
+        return BeatReply(alive=True, unpublished=bool(reply[1]), asked=asked)
 
     return RoundTrip.one(command, parse)
 
