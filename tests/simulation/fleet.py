@@ -10,7 +10,17 @@ from tests.simulation import go_peer
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.operating import operators
 from tests.simulation.verdicts import verdicts
-from tests.simulation.worlds import asked, competing, deaf, deploys, lasting_cron, trimmed, typed
+from tests.simulation.worlds import (
+    asked,
+    competing,
+    deaf,
+    deploys,
+    fenced,
+    lasting_cron,
+    many_pools,
+    trimmed,
+    typed,
+)
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.core import job as wire
@@ -283,4 +293,6 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "asked": (asked, DEFAULT_FAULTS),
     "typed": (typed, Faults(crash=40, freeze=60, lose=60, wipe=40, evict=30)),
     "operators": (operators, DEFAULT_FAULTS),
+    "many_pools": (many_pools, Faults(crash=15, freeze=10)),
+    "fenced": (fenced, Faults(freeze=120)),
 }

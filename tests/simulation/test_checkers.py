@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tests.support.handlers import fail
+from tests.support.handlers import fail, nothing
+from workkit import WorkerPool
+from workkit.engine.observing import Executed, PoolObserver
 from workkit.simulation import Checker, Simulation, Violation
 from workkit.simulation.checkers import ClaimsAreTakenUp, HandlerRun, RedisChange, all_checkers
 
@@ -136,3 +139,46 @@ def test_users_write_checkers_of_their_own() -> None:
             sim.enqueuer.enqueue("work")
         with pytest.raises(Violation, match="there are more"):
             sim.run_for(1)
+
+
+class Hearing(Checker):
+    rule = "observers are heard"
+
+    def __init__(self) -> None:
+        self.heard_of: list[tuple[str, str, int]] = []
+
+    def heard(self, pool: str, what: str, report: Any) -> None:
+        count = len(report) if what != "reaped" else report.requeued
+        if count:
+            self.heard_of.append((pool, what, count))
+
+
+class Counting(PoolObserver):
+    is_quick = True
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def executed(self, executions: Sequence[Executed]) -> None:
+        self.outcomes += [each.record.outcome for each in executions]
+
+
+def test_a_checker_hears_what_observers_hear_and_they_still_do() -> None:
+    checker, counting = Hearing(), Counting()
+    with Simulation(checkers=[checker], jump=False) as sim:
+        shipped = WorkerPool("simulation", sim.redis, concurrency=1)
+        shipped.observe(counting)
+        first, second = sim.pool(shipped), sim.pool(concurrency=1)
+        for pool in (first, second):
+            pool.job("work", nothing, takes=4)
+        sim.enqueuer.enqueue_in("work", 3)
+        sim.run_for(30)
+        sim.enqueuer.enqueue("work")
+        sim.run_for(2)
+        (busy,) = [pool for pool in sim.pools if pool.busy]
+        sim.crash(busy)
+        sim.run_for(minutes=1)
+    heard = [(what, count) for _, what, count in checker.heard_of]
+    assert heard == [("requeued", 1), ("executed", 1), ("reaped", 1), ("executed", 1)]
+    of_first = [pool for pool, what, _ in checker.heard_of if what == "executed"].count(first.name)
+    assert counting.outcomes == ["done"] * of_first

@@ -36,6 +36,11 @@ def _tasks(asked: dict[int, int]) -> Tasks:
     async def listed(n: int) -> None:
         raise (_OverloadedError, PermissionError, ValueError, ConnectionError)[n % 4](f"job {n}")
 
+    @tasks.task(max_fails=3)
+    async def together(n: int) -> None:
+        errors = (Fail("never"), ValueError("not yet"), Retry("soon", in_s=4), Discard("no"))
+        raise ExceptionGroup("several", [errors[n % 4], errors[(n + 1 + n % 3) % 4]])
+
     _add_others(tasks, asked)
     return tasks
 
@@ -74,5 +79,7 @@ def verdicts(sim: Simulation) -> None:
             sim.at(n, enqueuer.enqueue_unique, decides.call(n % 20))
         else:
             sim.at(n, enqueuer.enqueue, decides.call(n))
+    for n in range(12):
+        sim.at(5 * n, enqueuer.enqueue, tasks["together"].call(n))
     sim.at(40, enqueuer.enqueue, "decides", {"n": "four"})
     sim.at(70, sim.client.retry_all_dead_jobs)

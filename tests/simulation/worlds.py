@@ -10,7 +10,17 @@ from workkit.core.entropy import Entropy
 from workkit.simulation import SimulatedPool, Simulation
 from workkit.store.calls import ask
 
-__all__ = ["asked", "competing", "deaf", "deploys", "lasting_cron", "trimmed", "typed"]
+__all__ = [
+    "asked",
+    "competing",
+    "deaf",
+    "deploys",
+    "fenced",
+    "lasting_cron",
+    "many_pools",
+    "trimmed",
+    "typed",
+]
 
 
 def deaf(sim: Simulation) -> None:
@@ -46,12 +56,14 @@ def _supervise(sim: Simulation) -> None:
 
 
 def competing(sim: Simulation) -> None:
-    """Three queues of different priorities that all have many jobs."""
+    """Queues of different priorities that all have many jobs; one gets them later."""
     priorities = {"low": 1, "middle": 3, "high": 9}
     for _ in range(2):
         pool = sim.pool(concurrency=2)
         for name, priority in priorities.items():
             pool.job(name, nothing, takes=(0.2, 1.5), priority=priority)
+        pool.job("later", nothing, takes=(0.2, 1.5), priority=6)
+    sim.at(30, sim.enqueuer.enqueue_many, [("later", {"n": n}) for n in range(160)])
     for name, priority in priorities.items():
         jobs = [(name, {"n": n}) for n in range(40 + 40 * priority)]
         sim.at(1, sim.enqueuer.enqueue_many, jobs)
@@ -108,6 +120,11 @@ def _replace(sim: Simulation, pool: SimulatedPool, timeout_s: float | None) -> N
 def lasting_cron(sim: Simulation) -> None:
     """Cron jobs that run for longer than the time between two slots, and some that fail."""
 
+    def lasting(job: Job) -> None:
+        job.checkin("begun")
+        sim.sleep(9)
+        job.checkin("half way")
+
     def fails_once(job: Job) -> None:
         sim.sleep(1)
         if not job.fails:
@@ -115,7 +132,7 @@ def lasting_cron(sim: Simulation) -> None:
 
     for _ in range(3):
         pool = sim.pool(concurrency=4)
-        pool.job("lasting", nothing, takes=(5, 40))
+        pool.job("lasting", lasting, takes=(15, 40))
         pool.job("failing", fails_once, max_fails=3, backoff=lambda job: 7)
         pool.periodically_enqueue("@every 20s", "lasting")
         pool.periodically_enqueue("@every 30s", "failing")
@@ -151,6 +168,28 @@ def _evict_signatures(sim: Simulation) -> None:
         digest = sim.server.read(("HGET", sim.keys.pool(pool.pool_id), "signatures"))
         if digest is not None:
             sim.server.execute([("DEL", sim.keys.signatures(digest.decode()))])
+
+
+def many_pools(sim: Simulation) -> None:
+    """So many pools that each watches only some of the others."""
+    for _ in range(11):
+        sim.pool(concurrency=1).job("work", nothing, takes=(10, 30))
+    for n in range(60):
+        sim.at(2.5 * n, sim.enqueuer.enqueue, "work", {"n": n})
+
+
+def fenced(sim: Simulation) -> None:
+    """Pools that freeze while they run long jobs, so that other pools take these."""
+
+    async def endless(job: Job) -> None:
+        await asyncio.sleep(3_600)
+
+    for _ in range(2):
+        pool = sim.pool(concurrency=4)
+        pool.job("endless", endless, timeout=30, max_fails=1)
+        pool.job("limited", nothing, takes=(25, 50), max_concurrency=2)
+    for n in range(40):
+        sim.at(4 * n, sim.enqueuer.enqueue, "limited" if n % 3 else "endless", {"n": n})
 
 
 def trimmed(sim: Simulation) -> None:

@@ -95,6 +95,12 @@ class Observers:
             )
         self._all.append(observer)
 
+    def plus(self, observer: PoolObserver) -> Observers:
+        """Return these observers and another one."""
+        more = Observers()
+        more._all = [*self._all, observer]
+        return more
+
     def starts(self, queues: Sequence[str]) -> None:
         """Tell all observers which queues the pool takes jobs from."""
         self._tell("starts", queues)

@@ -110,6 +110,16 @@ class Watching:
         if self.scene is not None:
             self.scene.told(where, event, arguments)
 
+    @property
+    def hears_observers(self) -> bool:
+        """Whether a checker wants to know what the observers of pools hear."""
+        return self.scene is not None and self.scene.is_heard("heard")
+
+    def observers_heard(self, where: str, what: str, report: Any) -> None:
+        """Report what the observers of a pool hear."""
+        if self.scene is not None:
+            self.scene.heard(where, what, report)
+
     def note_assertion(self, error: BaseException) -> None:
         """Keep the error of a handler or a hook if it is to fail the test."""
         if self.assertion is not None:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from workkit.simulation.checkers.accounts import (
-    HistoryIsExact,
-    HooksAreCalled,
-    ObservationsAreTrue,
-    TotalsAreTrue,
-)
+from workkit.simulation.checkers.accounts import HistoryIsExact, TotalsAreTrue
 from workkit.simulation.checkers.acts import ActsAreRecorded, UndoBringsBack
 from workkit.simulation.checkers.asking import AsksAreAnswered
 from workkit.simulation.checkers.base import Checker
@@ -47,6 +42,7 @@ from workkit.simulation.checkers.running import (
 )
 from workkit.simulation.checkers.scene import Scene
 from workkit.simulation.checkers.shares import SharesFollowPriorities
+from workkit.simulation.checkers.telling import HooksAreCalled, ObservationsAreTrue, ObserversHear
 from workkit.simulation.checkers.timing import (
     NobodyAliveIsReaped,
     NothingEarly,
@@ -85,6 +81,7 @@ __all__ = [
     "NothingIsLeft",
     "NothingIsLost",
     "ObservationsAreTrue",
+    "ObserversHear",
     "OneRunForAClaim",
     "OrderIsKept",
     "PausedMeansPaused",
@@ -149,6 +146,7 @@ def all_checkers() -> list[Checker]:
         ObservationsAreTrue(),
         SignaturesAreTrue(),
         AsksAreAnswered(),
+        ObserversHear(),
         ActsAreRecorded(),
         UndoBringsBack(),
     ]

@@ -1,4 +1,4 @@
-"""Checkers: history, totals, hooks and observations tell what has happened, once."""
+"""Checkers: history and totals tell what has happened, once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from typing import Any, Final, NamedTuple
 
 from workkit.core.history import Record, unpack
 from workkit.core.job import PERIODIC
-from workkit.core.outcomes import OUTCOMES, TOTALS, Outcome
+from workkit.core.outcomes import OUTCOMES, TOTALS
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
 from workkit.store.calls.exchange import HistoryBlob, read_exchange
 from workkit.store.calls.layout import keys_and_args
 from workkit.store.replies import pairs
 
-__all__ = ["HistoryIsExact", "HooksAreCalled", "ObservationsAreTrue", "TotalsAreTrue"]
+__all__ = [
+    "COUNTED",
+    "KNOWS_S",
+    "SETTLED_S",
+    "HistoryIsExact",
+    "Processes",
+    "TotalsAreTrue",
+    "hidden",
+    "settled",
+]
 
 #: Where the records stand among the arguments of an exchange: behind a pool, two fences, a time.
 _HISTORY_AT: Final = 4
@@ -27,16 +36,13 @@ _MEANS: Final[dict[str, frozenset[str]]] = {
     "": frozenset({"done", "discarded"}),
 }
 #: A pool knows what an exchange has done, and tells others, within this time, seconds.
-_KNOWS_S: Final = 10.0
+KNOWS_S: Final = 10.0
 #: A pool has asked what a lost exchange has done this long after its last fault, seconds.
-_SETTLED_S: Final = 20.0
-#: An observation is written within this time, seconds.
-_OBSERVED_S: Final = 4.0
+SETTLED_S: Final = 20.0
 #: A pool's clock is set while a handler runs if it was wrong: the tolerance, seconds.
 _NEAR_S: Final = 1.1
 #: After this time without a fault, replies arrive, seconds.
 _REPLIES_S: Final = 10.0
-_EVERY_S: Final = 0.5
 
 
 class _Settled(NamedTuple):
@@ -51,7 +57,7 @@ def _blob(change: RedisChange) -> HistoryBlob:
     return HistoryBlob(*args[_HISTORY_AT : _HISTORY_AT + len(HistoryBlob._fields)])
 
 
-def _settled(change: RedisChange) -> Iterator[tuple[Move, Record | None]]:
+def settled(change: RedisChange) -> Iterator[tuple[Move, Record | None]]:
     """Give the jobs that an exchange has settled, with their records, where there are such."""
     blob = _blob(change)
     if not blob.max_records:
@@ -71,10 +77,10 @@ def _settled(change: RedisChange) -> Iterator[tuple[Move, Record | None]]:
             yield move, mine[0] if mine else None
 
 
-def _hidden(change: RedisChange) -> Iterator[str]:
+def hidden(change: RedisChange) -> Iterator[str]:
     """Give the totals of cron jobs that an exchange may have settled while it claimed a copy."""
     blob = _blob(change)
-    known = [record for _, record in _settled(change)]
+    known = [record for _, record in settled(change)]
     for record in unpack(blob.blob) if blob.blob else ():
         if record.job_id.startswith(PERIODIC) and record not in known:
             yield OUTCOMES[record.outcome].total
@@ -113,15 +119,15 @@ class HistoryIsExact(Checker):
             self._note_reaped(change)
         if change.command != "exchange" or not change.moves:
             return
-        settled = list(_settled(change))
-        for move, record in settled:
+        found = list(settled(change))
+        for move, record in found:
             if record is None:
                 place = move.after.place.kind if move.after is not None else "nowhere"
                 self.violated(f"it went {place} without a record that says so", move.job_id)
             self._compare(move, record, change.pool)
         asked = sum(len(part.settled) for part in read_exchange(change.sent).parts)
-        if settled and asked == len(settled):  # a part that was not applied is sent again
-            self._sent.update(_key(record) for _, record in settled if record is not None)
+        if found and asked == len(found):  # a part that was not applied is sent again
+            self._sent.update(_key(record) for _, record in found if record is not None)
 
     def _expires(self) -> bool:
         """Tell whether a pool deletes records that are too old."""
@@ -153,7 +159,7 @@ class HistoryIsExact(Checker):
         took_s = self._took.get((pool, move.job_id))
         if took_s is None or not record.started_ms:
             return
-        if self.scene.conditions.undisturbed_s(pool) > took_s + _KNOWS_S:
+        if self.scene.conditions.undisturbed_s(pool) > took_s + KNOWS_S:
             told_s = (record.finished_ms - record.started_ms) / 1000
             if abs(told_s - took_s) > _NEAR_S:
                 self.violated(f"it took {took_s:.3f} s, history says {told_s:.3f} s", move.job_id)
@@ -185,7 +191,7 @@ class HistoryIsExact(Checker):
         for job_id, outcome, pool, at_s in self._reaped:
             is_told = (job_id, outcome) in outcomes
             ago_s = self.scene.now_s() - at_s
-            if not is_told and _KNOWS_S < ago_s < self.scene.conditions.runs_s(pool):
+            if not is_told and KNOWS_S < ago_s < self.scene.conditions.runs_s(pool):
                 self.violated(f"history does not have that {pool} found it {outcome}", job_id)
 
 
@@ -206,28 +212,55 @@ def _is_trimmed(entries: Sequence[Any]) -> bool:
     return int(entry_id.rpartition(b"-")[2]) != int(dict(pairs(fields))[b"n"])
 
 
-class _Processes(Checker):
+def _fenced(change: RedisChange) -> Iterator[tuple[str, int, str, str]]:
+    """Give the executions whose jobs other pools have taken, as the records of an exchange say."""
+    blob = _blob(change)
+    for record in unpack(blob.blob) if blob.blob else ():
+        if record.outcome == "fenced":
+            yield _key(record)
+
+
+class Processes(Checker):
     """What the processes of pools have settled; a pool that was reaped keeps its process."""
 
     def __init__(self) -> None:
         self._process: dict[str, tuple[str, str]] = {}  # pool id -> pool, number of its process
-        self._is_unsure = False
+        self.is_unsure = False
 
-    def _register(self, change: RedisChange) -> None:
+    def register(self, change: RedisChange) -> None:
+        """Record the process that registers."""
         pool_id = str(keys_and_args(change.sent)[1][0])
         pid = self.scene.read("HGET", self.scene.keys.pool(pool_id), "pid")
-        self._process[pool_id] = change.pool, str(pid)
+        process = self._process[pool_id] = change.pool, str(pid)
+        self.registered(process, pool_id)
+
+    def registered(self, process: tuple[str, str], pool_id: str) -> None:
+        """A process has registered, for the first time or again."""
 
     def wiped(self) -> None:
         """Expect no counts any more: a pool cannot ask what its lost exchanges have done."""
-        self._is_unsure = True
+        self.is_unsure = True
 
-    def _of(self, pool_id: str) -> tuple[str, str] | None:
+    def process_of(self, pool_id: str) -> tuple[str, str] | None:
+        """Return the process that has or had an id; None for one of another library."""
         return self._process.get(pool_id)
 
 
-class TotalsAreTrue(_Processes):
-    """The totals in a heartbeat count what exchanges have settled, and no more, within 10 s."""
+#: What a process says of itself as long as it lives.
+_FACTS: Final = ("started_at", "worker_ids", "host", "pid")
+#: The totals of outcomes that exchanges settle. A job that goes back may be claimed again in the
+#: same exchange, so that nobody sees it.
+COUNTED: Final = tuple(
+    total for total, outcome in TOTALS.items() if OUTCOMES[outcome].fate and outcome != "returned"
+)
+
+
+class TotalsAreTrue(Processes):
+    """The totals in a heartbeat count what exchanges have settled, and no more, within 10 s.
+
+    They count each execution whose job another pool has taken. A process that registers again has
+    another id, but the same workers and the same start.
+    """
 
     rule = "totals count what has happened"
 
@@ -236,22 +269,32 @@ class TotalsAreTrue(_Processes):
         self._counts: dict[tuple[str, str], Counter[str]] = {}
         self._fresh: dict[tuple[str, str], deque[tuple[float, str]]] = {}
         self._hidden: dict[tuple[str, str], Counter[str]] = {}
+        self._fenced: dict[tuple[str, str], set[tuple[str, int, str, str]]] = {}
+        self._facts: dict[tuple[str, str], list[bytes | None]] = {}
+
+    def registered(self, process: tuple[str, str], pool_id: str) -> None:
+        """Check that a process that registers again says the same of itself."""
+        facts = self.scene.read("HMGET", self.scene.keys.pool(pool_id), *_FACTS)
+        known = self._facts.setdefault(process, facts)
+        if known != facts:
+            self.violated(f"{process[0]} was {known}, and registers again as {facts}")
 
     def changed(self, change: RedisChange) -> None:
         """Count outcomes, and compare the counts with heartbeats."""
         if change.command == "register":
-            self._register(change)
+            self.register(change)
         elif change.command == "exchange":  # even if nobody sees that it has settled a copy
-            process = self._of(str(keys_and_args(change.sent)[1][0]))
+            process = self.process_of(str(keys_and_args(change.sent)[1][0]))
             if process is not None:
                 fresh = self._fresh.setdefault(process, deque())
                 counts = self._counts.setdefault(process, Counter())
-                for _, record in _settled(change):
+                for _, record in settled(change):
                     if record is not None:
                         total = OUTCOMES[record.outcome].total
                         counts[total] += 1
                         fresh.append((self.scene.now_s(), total))
-                self._hidden.setdefault(process, Counter()).update(_hidden(change))
+                self._hidden.setdefault(process, Counter()).update(hidden(change))
+                self._fenced.setdefault(process, set()).update(_fenced(change))
         elif change.command == "beat":
             self._compare(change)
 
@@ -271,130 +314,19 @@ class TotalsAreTrue(_Processes):
             return  # the script has written nothing: the pool is not registered any more
         now_s, counts = self.scene.now_s(), self._counts.get(process, Counter())
         fresh = self._fresh.setdefault(process, deque())
-        while fresh and now_s - fresh[0][0] > _KNOWS_S:
+        while fresh and now_s - fresh[0][0] > KNOWS_S:
             fresh.popleft()
-        new, hidden = Counter(total for _, total in fresh), self._hidden.get(process, Counter())
-        known = self.scene.read("HMGET", key, *_COUNTED)
-        is_sure = self.scene.conditions.undisturbed_s(process[0]) > _SETTLED_S
-        for total, said in zip(_COUNTED, known, strict=True):
+        new, maybe = Counter(total for _, total in fresh), self._hidden.get(process, Counter())
+        known = self.scene.read("HMGET", key, *COUNTED)
+        is_sure = self.scene.conditions.undisturbed_s(process[0]) > SETTLED_S
+        for total, said in zip(COUNTED, known, strict=True):
             says = int(said or 0)
-            if says > counts[total] + hidden[total]:
+            if says > counts[total] + maybe[total]:
                 self.violated(f"{process[0]} counts {says} {total}, there were {counts[total]}")
-            if is_sure and not self._is_unsure and says < counts[total] - new[total]:
+            if is_sure and not self.is_unsure and says < counts[total] - new[total]:
                 self.violated(f"{process[0]} counts {says} {total}, there are {counts[total]}")
-
-
-#: The totals of outcomes that exchanges settle. A job that goes back may be claimed again in the
-#: same exchange, so that nobody sees it.
-_COUNTED: Final = tuple(
-    total for total, outcome in TOTALS.items() if OUTCOMES[outcome].fate and outcome != "returned"
-)
-#: The outcomes of which hooks are told, if there is an error.
-_TOLD: Final[frozenset[Outcome]] = frozenset({"retry", "dead", "discarded"})
-
-
-class HooksAreCalled(_Processes):
-    """Hooks of "failed" and "dead" are called once for each failure in Redis, within 10 s."""
-
-    rule = "hooks are called once for what has happened"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._expected: dict[tuple[str, str], dict[tuple[str, str], deque[float]]] = {}
-
-    def changed(self, change: RedisChange) -> None:
-        """Record failures, and look whether hooks were called."""
-        if change.command == "register":
-            self._register(change)
-            return
-        if change.command == "beat":
-            self._look(change.pool)
-        if change.command != "exchange" or not change.moves:
-            return
-        process = self._of(str(keys_and_args(change.sent)[1][0]))
-        if process is None:
-            return
-        expected = self._expected.setdefault(process, {})
-        for move, record in _settled(change):
-            if record is not None and record.error and record.outcome in _TOLD:
-                for event in ("failed", "dead")[: 1 + (record.outcome == "dead")]:
-                    times = expected.setdefault((event, move.job_id), deque())
-                    times.append(self.scene.now_s())
-
-    def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
-        """Check that what a hook is told of has happened."""
-        if event == "reaped":
-            return
-        job = arguments[0]
-        for process, expected in self._expected.items():
-            times = expected.get((event, job.id))
-            if process[0] == pool and times:
-                times.popleft()
-                return
-        if "undecodable" not in job.last_err:
-            self.violated(f"{pool} tells the hook {event!r} once more than it happened", job.id)
-
-    def _look(self, pool: str) -> None:
-        conditions, now_s = self.scene.conditions, self.scene.now_s()
-        if self._is_unsure or conditions.undisturbed_s(pool) < _SETTLED_S:
-            return
-        pool_id = self.scene.pool_id(pool)
-        for (event, job_id), times in self._expected.get(self._process[pool_id], {}).items():
-            if times and now_s - times[0] > _KNOWS_S:
-                self.violated(f"{pool} has not told the hook {event!r}", job_id)
-
-    def crashed(self, pool: str) -> None:
-        """Forget what a process that is gone had to tell."""
-        for process in [each for each in self._expected if each[0] == pool]:
-            del self._expected[process]
-
-
-class ObservationsAreTrue(Checker):
-    """What a handler runs can be seen within 4 s, if its pool has no fault."""
-
-    rule = "observations show what runs"
-
-    def __init__(self) -> None:
-        self._since: dict[int, float] = {}
-        self._next_s = 0.0
-
-    def started(self, run: HandlerRun) -> None:
-        """Record when a handler starts."""
-        self._since[run.number] = self.scene.now_s()
-
-    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
-        """Forget a handler."""
-        del error
-        self._since.pop(run.number, None)
-
-    def changed(self, change: RedisChange) -> None:
-        """Look at the observations of handlers that run for a while."""
-        del change
-        scene = self.scene
-        now_s = scene.now_s()
-        if now_s < self._next_s:
-            return
-        self._next_s = now_s + _EVERY_S
-        slow_s = 10 * scene.conditions.slowness_s()
-        for run in scene.running.values():
-            runs_s = now_s - self._since[run.number]
-            if runs_s < _OBSERVED_S + slow_s or runs_s > (run.options.timeout or runs_s):
-                continue
-            if scene.conditions.undisturbed_s(run.pool) < _SETTLED_S or not self._is_held(run):
-                continue
-            worker = scene.keys.worker(run.worker_id)
-            said = scene.read("HMGET", worker, "job_id", "job_name", "started_at")
-            off_s = int(said[2] or 0) - scene.true_s() + runs_s
-            is_sure = scene.conditions.undisturbed_s(run.pool) > runs_s + _SETTLED_S
-            is_wrong = is_sure and abs(off_s) > 2 * _NEAR_S
-            if said[:2] != [run.job_id.encode(), run.name.encode()] or is_wrong:
-                self.violated(
-                    f"{run.pool} has run it for {runs_s:.1f} s and shows {said}", run.job_id
-                )
-
-    def _is_held(self, run: HandlerRun) -> bool:
-        """Tell whether the pool still holds the job; if not, its result does not count."""
-        return any(
-            each.place.kind == "in progress" and self.scene.host(each.place.pool_id) == run.pool
-            for each in self.scene.where(run.job_id)
-        )
+        fenced = int(self.scene.read("HGET", key, "fenced") or 0)
+        if fenced < len(self._fenced.get(process, ())):
+            self.violated(
+                f"{process[0]} counts {fenced} fenced, history has {len(self._fenced[process])}"
+            )

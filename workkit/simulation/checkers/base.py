@@ -64,6 +64,9 @@ class Checker:
     def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
         """A pool calls the hooks of an event: "failed", "dead" or "reaped"."""
 
+    def heard(self, pool: str, what: str, report: Any) -> None:
+        """The observers of a pool hear "executed", "requeued" or "reaped"; see `PoolObserver`."""
+
     def wiped(self) -> None:
         """Redis has lost everything."""
 

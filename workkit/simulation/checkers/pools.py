@@ -30,6 +30,7 @@ _SETTLED_S: Final = 5.0
 #: An async handler is cancelled within this time after its timeout, seconds.
 _LATE_S: Final = 0.5
 _EVERY_S: Final = 0.5
+_ROUNDING_S: Final = 0.001
 
 
 class ForgottenPoolsHoldNothing(Checker):
@@ -87,6 +88,8 @@ class ForgottenPoolsHoldNothing(Checker):
 class StopsEndInTime(Checker):
     """A pool that stops with a timeout has returned its jobs, and left, within two seconds more.
 
+    It returns no job whose handler had ended by then.
+
     A pool that has a fault may take longer.
     """
 
@@ -94,25 +97,50 @@ class StopsEndInTime(Checker):
 
     def __init__(self) -> None:
         self._since: dict[str, tuple[float, float]] = {}  # pool -> when, timeout
+        self._gives_back_s: dict[str, float] = {}
+        self._ended: dict[tuple[str, str], float] = {}
         self._next_s = 0.0
 
     def stopping(self, pool: str, timeout_s: float | None) -> None:
         """Record a stop."""
         if timeout_s is not None:
-            self._since[pool] = self.scene.now_s(), timeout_s
+            now_s = self.scene.now_s()
+            self._since[pool] = now_s, timeout_s
+            before_s = self._gives_back_s.get(pool, math.inf)
+            self._gives_back_s[pool] = min(before_s, now_s + timeout_s)
+
+    def started(self, run: HandlerRun) -> None:
+        """Record that a job runs."""
+        self._ended.pop((run.pool, run.job_id), None)
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Record when a handler ends."""
+        del error
+        self._ended[run.pool, run.job_id] = self.scene.now_s()
+
+    def _returned(self, pool: str, job_id: str) -> None:
+        ended_s = self._ended.get((pool, job_id), math.inf)
+        age_s = self.scene.now_s() - ended_s
+        undisturbed_s = self.scene.conditions.undisturbed_s(pool)
+        if ended_s < self._gives_back_s[pool] - _ROUNDING_S and undisturbed_s > age_s + _RECOVERS_S:
+            self.violated(f"{pool} returns it, and its handler has ended {age_s:.3f} s ago", job_id)
 
     def left(self, pool: str) -> None:
         """Look how long a stop has taken."""
         self._look(pool)
-        self._since.pop(pool, None)
+        self.crashed(pool)
 
     def crashed(self, pool: str) -> None:
         """Forget a process that is gone."""
         self._since.pop(pool, None)
+        self._gives_back_s.pop(pool, None)
 
     def changed(self, change: RedisChange) -> None:
-        """Look how long stops take."""
-        del change
+        """Look how long stops take, and what stopping pools return."""
+        if change.command == "exchange" and change.pool in self._since:
+            for move in change.moves:
+                if move.came_from("in progress") and move.went_to("queued"):
+                    self._returned(change.pool, move.job_id)
         if self._since and self.scene.now_s() >= self._next_s:
             self._next_s = self.scene.now_s() + _EVERY_S
             for pool in list(self._since):
@@ -231,22 +259,27 @@ class RecoveriesGrow(Checker):
 class HandlersAreGivenUp(Checker):
     """A handler that has passed its timeout fails its job within 7 s, if its pool has no fault.
 
-    An async handler is cancelled at its timeout, so it cannot succeed after that.
+    An async handler is cancelled at its timeout, so it cannot succeed after that, and it ends, even
+    if another pool has taken its job.
     """
 
     rule = "a timeout is a failure"
 
     def __init__(self) -> None:
         self._since: dict[tuple[str, str], tuple[HandlerRun, float]] = {}
+        self._async: dict[int, tuple[HandlerRun, float]] = {}
         self._next_s = 0.0
 
     def started(self, run: HandlerRun) -> None:
         """Record a run with a timeout."""
         if run.options.timeout is not None:
             self._since[run.pool, run.job_id] = run, self.scene.now_s()
+            if self.scene.conditions.spec(run.pool).registrations[run.name].handler.is_async:
+                self._async[run.number] = run, self.scene.now_s()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Check that an async handler has not succeeded after its timeout."""
+        self._async.pop(run.number, None)
         known, since_s = self._since.get((run.pool, run.job_id), (None, 0.0))
         if error is not None or known is None or known.number != run.number:
             return
@@ -264,7 +297,7 @@ class HandlersAreGivenUp(Checker):
             if move.left("in progress"):
                 self._gone(move, change)
         now_s = scene.now_s()
-        if not self._since or now_s < self._next_s:
+        if not (self._since or self._async) or now_s < self._next_s:
             return
         self._next_s = now_s + _EVERY_S
         slow_s = 10 * scene.conditions.slowness_s()
@@ -275,6 +308,12 @@ class HandlersAreGivenUp(Checker):
                 continue
             if scene.conditions.undisturbed_s(run.pool) > over_s + _RECOVERS_S:
                 self.violated(f"{run.pool} holds it {over_s:.1f} s after its timeout", run.job_id)
+        for run, since_s in self._async.values():
+            over_s = now_s - since_s - (run.options.timeout or 0)
+            if over_s < _GRACE_S + _SETTLED_S + slow_s:
+                continue
+            if scene.conditions.undisturbed_s(run.pool) > over_s + _RECOVERS_S:
+                self.violated(f"{run.pool} runs it {over_s:.1f} s after its timeout", run.job_id)
 
     def _gone(self, move: Move, change: RedisChange) -> None:
         assert move.before is not None  # noqa: S101 - it was in progress
@@ -288,6 +327,9 @@ class HandlersAreGivenUp(Checker):
     def crashed(self, pool: str) -> None:
         """Forget the runs of a process that is gone."""
         self._since = {key: each for key, each in self._since.items() if key[0] != pool}
+        self._async = {at: each for at, each in self._async.items() if each[0].pool != pool}
+
+    left = crashed
 
     def wiped(self) -> None:
         """Forget everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
@@ -142,10 +143,38 @@ class LimitsHold(Checker):
 
     Exceptions: the handlers of a reaped pool may run on while its jobs run elsewhere, and a pool
     that takes its jobs along to a new id may exceed the limit until the first of them is done. But
-    no pool claims a job while the limit is reached.
+    no pool claims a job while the limit is reached, or runs more handlers than that, those included
+    whose jobs other pools have taken.
     """
 
     rule = "max_concurrency is never exceeded"
+
+    def __init__(self) -> None:
+        self._since: dict[int, float] = {}
+        self._former: set[int] = set()  # runs of processes that have ended
+
+    def started(self, run: HandlerRun) -> None:
+        """Count the handlers of a pool; one that was given up does not count."""
+        limit, now_s = run.options.max_concurrency, self.scene.now_s()
+        if not limit:
+            return
+        self._since[run.number] = now_s
+        timeout_s = math.inf if run.options.timeout is None else run.options.timeout
+        count = sum(
+            each.pool == run.pool
+            and each.name == run.name
+            and each.number not in self._former
+            and now_s - self._since.get(each.number, now_s) < timeout_s
+            for each in self.scene.running.values()
+        )
+        if count > limit:
+            self.violated(f"{run.pool} runs {count} of {run.name!r}, {limit} may run", run.job_id)
+
+    def left(self, pool: str) -> None:
+        """Do not count the handlers of a process that has ended."""
+        self._former.update(
+            number for number, run in self.scene.running.items() if run.pool == pool
+        )
 
     def changed(self, change: RedisChange) -> None:
         """Count after each claim."""

@@ -86,6 +86,7 @@ class Scene:
         self._hosts: dict[str, str] = {}
         self._ids: dict[str, str] = {}
         self._runs: dict[int, HandlerRun] = {}
+        self._executions: dict[int, Execution] = {}
         self._next_number = 0
         self._heard: dict[str, list[Callable[..., object]]] = {}
         self._checkers = list(checkers)
@@ -283,11 +284,13 @@ class Scene:
             self._next_number, execution.worker_id,
         )  # fmt: skip
         self._runs[id(execution)] = self.running[run.number] = run
+        self._executions[run.number] = execution
         self._tell("started", run)
 
     def ended(self, execution: Execution, error: BaseException | None) -> None:
         """Record that a handler has ended, and tell the checkers."""
         run = self._runs.pop(id(execution))
+        self._executions.pop(run.number, None)
         if self.running.pop(run.number, None) is not None:
             self._tell("ended", run, error)
 
@@ -307,6 +310,19 @@ class Scene:
     def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
         """Tell the checkers that a pool calls the hooks of an event."""
         self._tell("told", pool, event, arguments)
+
+    def is_heard(self, what: str) -> bool:
+        """Tell whether a checker wants to be told of something."""
+        return bool(self._hearers(what))
+
+    def heard(self, pool: str, what: str, report: Any) -> None:
+        """Tell the checkers what the observers of a pool hear."""
+        self._tell("heard", pool, what, report)
+
+    def checkin(self, run: HandlerRun) -> tuple[str, int] | None:
+        """Return the newest check-in of a running handler, and its time (epoch seconds)."""
+        execution = self._executions.get(run.number)
+        return None if execution is None else execution.checkin
 
     def come_to_rest(self) -> None:
         """Tell the checkers that the world should be at rest."""

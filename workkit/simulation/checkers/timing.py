@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -153,6 +154,8 @@ class RetriesKeepTheRules(Checker):
                 self.violated("it has failed, and does not say why", job.id)
         elif type(error).__name__ not in said:
             self.violated(f"it has failed with {error!r} and says {said!r}", job.id)
+        elif _is_from_outside(error) and "Traceback" not in job.last_err:
+            self.violated(f"it has failed with {error!r} and does not say where", job.id)
 
     def _tried_again(self, after: PlacedJob, job: Payload, failed: _Failure) -> None:
         options, promise = failed.options, failed.promise
@@ -183,6 +186,12 @@ class RetriesKeepTheRules(Checker):
             return (0.0, math.inf) if exact is None else (exact, exact)
         least = job.fails**4 + 15
         return least, least + _JITTERS * (job.fails + 1)
+
+
+def _is_from_outside(error: BaseException) -> bool:
+    """Tell whether an exception passed through code that is not workkit's."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any("workkit" not in frame.f_code.co_filename for frame, _ in frames)
 
 
 def _exact_s(failed: _Failure, job: Payload, raw: bytes) -> float | None:

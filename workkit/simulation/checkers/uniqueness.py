@@ -23,6 +23,8 @@ __all__ = ["MarksHaveAnEnd", "UniqueKeysHold"]
 _DAY_S: Final = 86_400
 #: Scripts that set marks.
 _MARKING: Final = frozenset({"begin", "move", "plan_slots", "publish", "reap"})
+#: Scripts by which an operator retries, edits or brings back a job: it takes its key for a new day.
+_TAKING: Final = frozenset({"revive", "restore", "swap"})
 #: The tolerance for the clocks of two hosts and for rounding, seconds.
 _NEAR_S: Final = 3
 
@@ -61,7 +63,7 @@ class UniqueKeysHold(Checker):
                 self._accepted_or_refused(key, change)
             elif change.command == "begin":
                 self._begun(key)
-            elif change.command == "revive":  # an operator's retry takes the key for a new day
+            elif change.command in _TAKING:
                 self._ends[key] = self.scene.ends_s(key.encode())
             self._look(key, change.command)
 

@@ -32,8 +32,14 @@ class Promise(NamedTuple):
 PLAIN: Final = Promise("plain")
 
 
+def _gravity(promise: Promise) -> int:
+    return ("final", "dropped", "postponed", "plain").index(promise.kind)
+
+
 def promised(error: BaseException, options: JobOptions) -> Promise:
-    """Return what was promised for an exception that is not a group."""
+    """Return what was promised for an exception; of a group, the gravest of its members'."""
+    if isinstance(error, BaseExceptionGroup):
+        return min((promised(each, options) for each in error.exceptions), key=_gravity)
     if isinstance(error, Retry):
         return Promise("plain" if error.counts else "postponed", error.in_s)
     if isinstance(error, Discard):

@@ -22,6 +22,7 @@ from workkit.engine.serving import Serving, draining
 from workkit.engine.spec import PoolSpec
 from workkit.errors import ServerError, WorkkitError
 from workkit.simulation.machine.durations import Takes
+from workkit.simulation.machine.hearing import WorldObserver
 from workkit.simulation.machine.hooks import WorldEvents, call_in_time
 from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.lifespans import SimulatedLives
@@ -84,6 +85,15 @@ class ProcessWorld(Protocol):
         """A pool calls the hooks of an event."""
         ...
 
+    @property
+    def hears_observers(self) -> bool:
+        """Whether somebody wants to know what observers hear."""
+        ...
+
+    def observers_heard(self, where: str, what: str, report: Any) -> None:
+        """The observers of a pool hear what it does."""
+        ...
+
 
 class ProcessOwner(HandlerListener, Protocol):
     """The parts of its pool that a pool process needs.
@@ -121,7 +131,12 @@ class PoolProcess:
         entropy = Entropy(f"{sim.seed}/{pool.name}/{number}")
         events = WorldEvents(pool.spec.events.hooks, self.host, self._hook_failed, sim.hooks_called)
         events.loop = lambda: self.runner.loop
-        spec = replace(pool.spec, namespace=sim.namespace, events=events, values=Values())
+        observers = pool.spec.observers
+        if sim.hears_observers:
+            observers = observers.plus(WorldObserver(pool.name, sim.observers_heard))
+        spec = replace(
+            pool.spec, namespace=sim.namespace, events=events, values=Values(), observers=observers
+        )
         self.values = spec.values
         links = [Connection(self.host, sim.network, timeout_s=_TIMEOUTS_S[at]) for at in range(4)]
         processes = [RoutineDriver(self.host, link) for link in links[:3]]

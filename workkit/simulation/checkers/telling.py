@@ -1,0 +1,253 @@
+"""Checkers: hooks, observers and observations tell what has happened, once."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from workkit.core.history import Record
+from workkit.core.job import PERIODIC
+from workkit.core.outcomes import OUTCOMES, Outcome
+from workkit.engine.handling.events import ReapedPool
+from workkit.simulation.checkers.accounts import (
+    COUNTED,
+    KNOWS_S,
+    SETTLED_S,
+    Processes,
+    hidden,
+    settled,
+)
+from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.moves import HandlerRun, RedisChange
+from workkit.store.calls.layout import keys_and_args
+
+__all__ = ["HooksAreCalled", "ObservationsAreTrue", "ObserversHear"]
+
+#: An observation is written within this time, seconds.
+_OBSERVED_S: Final = 4.0
+#: A pool's clock is set while a handler runs if it was wrong: the tolerance, seconds.
+_NEAR_S: Final = 1.1
+_EVERY_S: Final = 0.5
+_REWRITING: Final = frozenset({"DEL", "HSET"})
+#: The outcomes of which hooks are told, if there is an error.
+_TOLD: Final[frozenset[Outcome]] = frozenset({"retry", "dead", "discarded"})
+
+
+class HooksAreCalled(Processes):
+    """Hooks of "failed" and "dead" are called once for each failure in Redis, within 10 s."""
+
+    rule = "hooks are called once for what has happened"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._expected: dict[tuple[str, str], dict[tuple[str, str], deque[float]]] = {}
+
+    def changed(self, change: RedisChange) -> None:
+        """Record failures, and look whether hooks were called."""
+        if change.command == "register":
+            self.register(change)
+            return
+        if change.command == "beat":
+            self._look(change.pool)
+        if change.command != "exchange" or not change.moves:
+            return
+        process = self.process_of(str(keys_and_args(change.sent)[1][0]))
+        if process is None:
+            return
+        expected = self._expected.setdefault(process, {})
+        for move, record in settled(change):
+            if record is not None and record.error and record.outcome in _TOLD:
+                for event in ("failed", "dead")[: 1 + (record.outcome == "dead")]:
+                    times = expected.setdefault((event, move.job_id), deque())
+                    times.append(self.scene.now_s())
+
+    def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
+        """Check that what a hook is told of has happened."""
+        if event == "reaped":
+            return
+        job = arguments[0]
+        for process, expected in self._expected.items():
+            times = expected.get((event, job.id))
+            if process[0] == pool and times:
+                times.popleft()
+                return
+        if "undecodable" not in job.last_err:
+            self.violated(f"{pool} tells the hook {event!r} once more than it happened", job.id)
+
+    def _look(self, pool: str) -> None:
+        conditions, now_s = self.scene.conditions, self.scene.now_s()
+        if self.is_unsure or conditions.undisturbed_s(pool) < SETTLED_S:
+            return
+        pool_id = self.scene.pool_id(pool)
+        for (event, job_id), times in self._expected.get(self._process[pool_id], {}).items():
+            if times and now_s - times[0] > KNOWS_S:
+                self.violated(f"{pool} has not told the hook {event!r}", job_id)
+
+    def crashed(self, pool: str) -> None:
+        """Forget what a process that is gone had to tell."""
+        for process in [each for each in self._expected if each[0] == pool]:
+            del self._expected[process]
+
+
+class ObserversHear(Processes):
+    """Observers hear of each execution that Redis has settled, once, within 10 s.
+
+    They hear of each scheduled job that their pool has queued, and of each pool that it has
+    recovered, as do the hooks of "reaped".
+    """
+
+    rule = "observers hear once what has happened"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._expected: dict[tuple[str, str], dict[tuple[str, str], deque[float]]] = {}
+        self._hidden: Counter[tuple[str, str]] = Counter()
+        self._queued: Counter[str] = Counter()
+        self._recovered: dict[tuple[str, str], deque[tuple[float, str]]] = {}
+
+    def changed(self, change: RedisChange) -> None:
+        """Record what there is to hear, and look whether it was heard."""
+        if change.command == "exchange":
+            self._settled(change)
+        elif change.command == "beat":
+            self._look(change.pool)
+        elif change.command == "register":
+            self.register(change)
+        elif change.command == "move" and change.pool:
+            came = [move for move in change.moves if move.came_from("scheduled")]
+            self._queued[change.pool] += sum(move.went_to("queued") for move in came)
+        elif change.command == "reap" and change.pool and change.moves:
+            pool_id = str(keys_and_args(change.sent)[1][0])
+            found = self._recovered.setdefault((change.pool, pool_id), deque())
+            for move in change.moves:
+                found.append((self.scene.now_s(), "died" if move.went_to("dead") else "requeued"))
+
+    def _settled(self, change: RedisChange) -> None:
+        process = self.process_of(str(keys_and_args(change.sent)[1][0]))
+        if process is None:
+            return
+        expected = self._expected.setdefault(process, {})
+        for move, record in settled(change):
+            if record is not None and OUTCOMES[record.outcome].total in COUNTED:
+                times = expected.setdefault((record.outcome, move.job_id), deque())
+                times.append(self.scene.now_s())
+        self._hidden.update((process[0], total) for total in hidden(change))
+
+    def heard(self, pool: str, what: str, report: Any) -> None:
+        """Check that what is heard has happened."""
+        if what == "executed":
+            for execution in report:
+                self._heard_of(pool, execution.record)
+        elif what == "requeued":
+            self._queued[pool] -= len(report)
+            if self._queued[pool] < 0:
+                self.violated(f"{pool} tells of more jobs than it has queued")
+        else:
+            self._heard_of_pool(pool, report)
+
+    def _heard_of(self, pool: str, record: Record) -> None:
+        if OUTCOMES[record.outcome].total not in COUNTED or record.reason == "undecodable":
+            return
+        for process, expected in self._expected.items():
+            times = expected.get((record.outcome, record.job_id))
+            if process[0] == pool and times:
+                times.popleft()
+                return
+        hidden_one = pool, OUTCOMES[record.outcome].total
+        if record.job_id.startswith(PERIODIC) and self._hidden[hidden_one]:
+            self._hidden[hidden_one] -= 1
+        elif self.scene.conditions.spec(pool).history is not None:
+            self.violated(f"{pool} tells once more that it is {record.outcome}", record.job_id)
+
+    def _heard_of_pool(self, pool: str, reaped: ReapedPool) -> None:
+        found = self._recovered.get((pool, reaped.pool_id), deque())
+        while found and self.scene.now_s() - found[0][0] > SETTLED_S:
+            found.popleft()
+        there = Counter(fate for _, fate in found)
+        said = Counter(requeued=reaped.requeued, died=reaped.died)
+        found.clear()
+        is_sure = self.scene.conditions.undisturbed_s(pool) > 2 * SETTLED_S
+        if said - there or (is_sure and there - said):
+            self.violated(f"{pool} tells that it has recovered {dict(said)}, it was {dict(there)}")
+
+    def _look(self, pool: str) -> None:
+        conditions, now_s = self.scene.conditions, self.scene.now_s()
+        if self.is_unsure or conditions.undisturbed_s(pool) < SETTLED_S:
+            return
+        process = self.process_of(self.scene.pool_id(pool))
+        for (outcome, job_id), times in self._expected.get(process or ("", ""), {}).items():
+            if times and now_s - times[0] > KNOWS_S:
+                self.violated(f"{pool} has not told observers that it is {outcome}", job_id)
+
+    def crashed(self, pool: str) -> None:
+        """Forget what a process that is gone had to tell."""
+        for process in [each for each in self._expected if each[0] == pool]:
+            del self._expected[process]
+
+
+class ObservationsAreTrue(Checker):
+    """What a handler runs, and its newest check-in, can be seen within 4 s without a fault."""
+
+    rule = "observations show what runs"
+
+    def __init__(self) -> None:
+        self._since: dict[int, float] = {}
+        self._checkins: dict[int, tuple[tuple[str, int] | None, float]] = {}
+        self._next_s = 0.0
+
+    def started(self, run: HandlerRun) -> None:
+        """Record when a handler starts."""
+        self._since[run.number] = self.scene.now_s()
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Forget a handler."""
+        del error
+        self._since.pop(run.number, None)
+        self._checkins.pop(run.number, None)
+
+    def changed(self, change: RedisChange) -> None:
+        """Look at the observations of handlers that run for a while."""
+        scene = self.scene
+        if change.command in _REWRITING:  # the key is between two versions
+            return
+        now_s = scene.now_s()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _EVERY_S
+        slow_s = 10 * scene.conditions.slowness_s()
+        for run in scene.running.values():
+            runs_s = now_s - self._since[run.number]
+            if runs_s < _OBSERVED_S + slow_s or runs_s > (run.options.timeout or runs_s):
+                continue
+            if scene.conditions.undisturbed_s(run.pool) < SETTLED_S or not self._is_held(run):
+                continue
+            worker = scene.keys.worker(run.worker_id)
+            said = scene.read("HMGET", worker, "job_id", "job_name", "started_at")
+            off_s = int(said[2] or 0) - scene.true_s() + runs_s
+            is_sure = scene.conditions.undisturbed_s(run.pool) > runs_s + SETTLED_S
+            is_wrong = is_sure and abs(off_s) > 2 * _NEAR_S
+            if said[:2] != [run.job_id.encode(), run.name.encode()] or is_wrong:
+                self.violated(
+                    f"{run.pool} has run it for {runs_s:.1f} s and shows {said}", run.job_id
+                )
+            self._look_at_checkin(run, now_s, slow_s)
+
+    def _look_at_checkin(self, run: HandlerRun, now_s: float, slow_s: float) -> None:
+        newest = self.scene.checkin(run)
+        known, since_s = self._checkins.get(run.number, (None, 0.0))
+        if newest != known:
+            self._checkins[run.number] = newest, now_s
+        elif newest is not None and now_s - since_s > _OBSERVED_S + slow_s:
+            said = self.scene.read("HGET", self.scene.keys.worker(run.worker_id), "checkin")
+            if said != newest[0].encode():
+                self.violated(
+                    f"it has checked in with {newest[0]!r}, {said!r} is shown", run.job_id
+                )
+
+    def _is_held(self, run: HandlerRun) -> bool:
+        """Tell whether the pool still holds the job; if not, its result does not count."""
+        return any(
+            each.place.kind == "in progress" and self.scene.host(each.place.pool_id) == run.pool
+            for each in self.scene.where(run.job_id)
+        )
