@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from workkit.core.text import clean
-from workkit.errors import MissingExtra, ServerError
+from workkit.errors import ServerError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import (
     Server,
@@ -22,16 +21,15 @@ from workkit.tools.cli.common.options import (
 )
 from workkit.tools.cli.common.output import json_bytes
 from workkit.tools.cli.common.places import NamedServer, places_of
-from workkit.tools.cli.common.recorded import moment_at, recorded_moment, recording_options
+from workkit.tools.cli.common.recorded import moment_at, opened_reader, recording_options
+from workkit.tools.cli.common.serving import ServedFile, serve_console
 from workkit.tools.cli.common.values import to_interval, to_look_back, to_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
 
-    from workkit.admin.reader import Reader
 
-__all__ = ["serve_console", "top"]
+__all__ = ["top"]
 
 _PORT: Final = 8_000
 _HIGHEST_PORT: Final = 65_535
@@ -230,7 +228,7 @@ def _open(
     if len(named) > 1:
         open_consoles([(each.title, each.server.client) for each in named], **options)
         return
-    with _reader(named[0].server, snapshot, None, None) as reader:
+    with opened_reader(named[0].server, snapshot, None, None) as reader:
         reader.overview()  # reports a wrong address in the shell, not on a screen that closes
         open_console(reader, **options)
 
@@ -256,7 +254,7 @@ def _print_once(
         elif number:
             click.echo()
         try:
-            with _reader(place.server, snapshot, recording, at) as reader:
+            with opened_reader(place.server, snapshot, recording, at) as reader:
                 print_glance(reader, as_json=as_json)
         except ServerError as error:
             if len(named) == 1:
@@ -294,105 +292,3 @@ def _check_sources(
         raise click.UsageError("--at is a time of a recording; name its file by --recording")
     if plain and (snapshot or recording or serve):
         raise click.UsageError("--plain works on a server, on a terminal; for a file, take --once")
-
-
-def _reader(
-    server: Server, snapshot: str | None, recording: str | None, at: str | None
-) -> AbstractContextManager[Reader]:
-    """Open a server, or the file of a snapshot or a recording."""
-    if recording is not None:
-        return recorded_moment(recording, at)
-    if snapshot is None:
-        return closing(server.client())
-    from workkit.snapshot import Snapshot
-
-    return closing(Snapshot(snapshot))
-
-
-class ServedFile(NamedTuple):
-    """The file that browsers see instead of a server, if there is one.
-
-    Attributes:
-        snapshot: That of a snapshot.
-        recording: That of a recording.
-        at: The time of the recording with which a browser begins, as it was written.
-    """
-
-    snapshot: str | None = None
-    recording: str | None = None
-    at: str | None = None
-
-    @property
-    def arguments(self) -> list[str]:
-        """The arguments of the command that opens it."""
-        names = {"--snapshot": self.snapshot, "--recording": self.recording}
-        words = [
-            word
-            for name, path in names.items()
-            if path is not None
-            for word in (name, str(Path(path).absolute()))
-        ]
-        return [*words, f"--at={self.at}"] if self.at is not None else words
-
-
-_NO_FILE: Final = ServedFile()
-
-
-def serve_console(
-    server: Server,
-    options: dict[str, Any],
-    host: str,
-    port: int,
-    token: str | None,
-    public_url: str | None = None,
-    users: dict[str, str] | None = None,
-    file: ServedFile = _NO_FILE,
-    namespaces: Sequence[str] = (),
-) -> None:
-    """Serve the console to browsers until a signal.
-
-    Raises:
-        MissingExtra: textual-serve is not installed.
-    """
-    from ipaddress import ip_address
-
-    try:
-        local = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    harmless = options["read_only"] or file.arguments
-    if not local and not harmless and not token and not users:
-        raise click.UsageError(
-            f"everybody who can reach {host} could delete jobs; add --read-only, --token SECRET "
-            "or --user NAME=SECRET"
-        )
-    try:
-        from workkit_tui.serving import ConsoleServer
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] not in {
-            "aiohttp", "aiohttp_jinja2", "jinja2", "textual", "textual_serve", "workkit_tui",
-        }:  # fmt: skip
-            raise
-        raise MissingExtra("workkit top --serve", "serve") from None
-    names = namespaces or [server.namespace]
-    for name in names:
-        with _reader(Server(server.redis, name), *file) as reader:
-            reader.overview()  # reports what is wrong here, not in each browser
-    from workkit_tui.settings import Settings
-
-    Settings(**options)  # checks them here, not in each browser
-    try:
-        ConsoleServer(
-            server.redis,
-            names,
-            options,
-            host,
-            port,
-            token,
-            public_url,
-            users,
-            file.arguments,
-        ).serve()
-    except OSError as error:
-        exits.complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
-        click.get_current_context().exit(exits.USAGE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "moment_at",
     "note_of_lists",
+    "opened_reader",
     "reader_or_moment",
     "recorded_moment",
     "recording_options",
@@ -85,6 +86,19 @@ def reader_or_moment(server: Server, path: str | None, at: str | None) -> Iterat
         raise click.UsageError("--at is a time of a recording; name its file by --recording")
     with closing(server.client()) as client:
         yield client
+
+
+def opened_reader(
+    server: Server, snapshot: str | None, recording: str | None, at: str | None
+) -> AbstractContextManager[Reader]:
+    """Open a server, or the file of a snapshot or a recording."""
+    if recording is not None:
+        return recorded_moment(recording, at)
+    if snapshot is None:
+        return closing(server.client())
+    from workkit.snapshot import Snapshot
+
+    return closing(Snapshot(snapshot))
 
 
 def time_of(reader: Reader) -> int:

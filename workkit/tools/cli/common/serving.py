@@ -1,0 +1,105 @@
+"""Serves the console to browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+
+from workkit.errors import MissingExtra
+from workkit.tools.cli.common import exits
+from workkit.tools.cli.common.options import Server
+from workkit.tools.cli.common.recorded import opened_reader
+
+__all__ = ["ServedFile", "serve_console"]
+
+
+class ServedFile(NamedTuple):
+    """The file that browsers see instead of a server, if there is one.
+
+    Attributes:
+        snapshot: That of a snapshot.
+        recording: That of a recording.
+        at: The time of the recording with which a browser begins, as it was written.
+    """
+
+    snapshot: str | None = None
+    recording: str | None = None
+    at: str | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of the command that opens it."""
+        names = {"--snapshot": self.snapshot, "--recording": self.recording}
+        words = [
+            word
+            for name, path in names.items()
+            if path is not None
+            for word in (name, str(Path(path).absolute()))
+        ]
+        return [*words, f"--at={self.at}"] if self.at is not None else words
+
+
+_NO_FILE: Final = ServedFile()
+
+
+def serve_console(
+    server: Server,
+    options: dict[str, Any],
+    host: str,
+    port: int,
+    token: str | None,
+    public_url: str | None = None,
+    users: dict[str, str] | None = None,
+    file: ServedFile = _NO_FILE,
+    namespaces: Sequence[str] = (),
+) -> None:
+    """Serve the console to browsers until a signal.
+
+    Raises:
+        MissingExtra: textual-serve is not installed.
+    """
+    from ipaddress import ip_address
+
+    try:
+        local = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    harmless = options["read_only"] or file.arguments
+    if not local and not harmless and not token and not users:
+        raise click.UsageError(
+            f"everybody who can reach {host} could delete jobs; add --read-only, --token SECRET "
+            "or --user NAME=SECRET"
+        )
+    try:
+        from workkit_tui.serving import ConsoleServer
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in {
+            "aiohttp", "aiohttp_jinja2", "jinja2", "textual", "textual_serve", "workkit_tui",
+        }:  # fmt: skip
+            raise
+        raise MissingExtra("workkit top --serve", "serve") from None
+    names = namespaces or [server.namespace]
+    for name in names:
+        with opened_reader(Server(server.redis, name), *file) as reader:
+            reader.overview()  # reports what is wrong here, not in each browser
+    from workkit_tui.settings import Settings
+
+    Settings(**options)  # checks them here, not in each browser
+    try:
+        ConsoleServer(
+            server.redis,
+            names,
+            options,
+            host,
+            port,
+            token,
+            public_url,
+            users,
+            file.arguments,
+        ).serve()
+    except OSError as error:
+        exits.complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
+        click.get_current_context().exit(exits.USAGE)
