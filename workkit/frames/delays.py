@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from workkit.frames.extra import np, pa, pd
+from workkit.frames.extra import np, pa
 from workkit.frames.scanning import Scan, frame_of_tables
 
 __all__ = ["LastDone", "Repeated", "hashes", "retried"]
@@ -105,8 +105,8 @@ class Repeated:
         bits = min(max((executions * _SPARSE).bit_length(), _LEAST_BITS), _MOST_MARKS)
         self._shift = np.uint64(64 - bits)
         self._once, self._twice = (np.zeros(1 << (bits - 3), np.uint8) for _ in range(2))
-        self._known = pd.DataFrame({"job": np.zeros(0, np.uint64), "group": [], "place": []})
-        self._waiting: list[Any] = []
+        self._known = np.zeros(0, np.uint64)
+        self._waiting: list[tuple[Any, Any]] = []
         self._rows = 0
         self._again: Counter[int] = Counter()
 
@@ -128,8 +128,9 @@ class Repeated:
         """
         octets, bits = self._bits(jobs >> self._shift)
         maybe = self._twice[octets] & bits != 0
-        columns = {"job": jobs[maybe], "group": groups[maybe], "place": places[maybe]}
-        self._waiting.append(pd.DataFrame(columns))
+        # One number for a job in a group, as hashes are: two of them are hardly ever equal.
+        group = (groups[maybe].astype(np.uint64) + np.uint64(1)) * np.uint64(_MULTIPLIER)
+        self._waiting.append((jobs[maybe] ^ group, places[maybe]))
         self._rows += int(maybe.sum())
         if self._rows > _JOBS:
             self._settle()
@@ -140,10 +141,19 @@ class Repeated:
         return self._again
 
     def _settle(self) -> None:
-        found = pd.concat([self._known, *self._waiting], ignore_index=True)
-        again = found.duplicated(["job", "group"])
-        self._again.update(found.loc[again, "place"].astype("int64").tolist())
-        self._known, self._waiting, self._rows = found[~again], [], 0
+        if not self._waiting:
+            return
+        jobs, places = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
+        again = np.ones(len(jobs), bool)
+        again[np.unique(jobs, return_index=True)[1]] = False
+        if len(self._known):
+            at = np.minimum(np.searchsorted(self._known, jobs), len(self._known) - 1)
+            again |= self._known[at] == jobs
+        self._again.update(places[again].tolist())
+        # Not np.unique, whose table of hashes takes many times as much memory.
+        self._known = np.concatenate([self._known, jobs[~again]])
+        self._known.sort()
+        self._waiting, self._rows = [], 0
 
     @staticmethod
     def _bits(places: Any) -> tuple[Any, Any]:
