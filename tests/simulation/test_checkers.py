@@ -182,3 +182,22 @@ def test_a_checker_hears_what_observers_hear_and_they_still_do() -> None:
     assert heard == [("requeued", 1), ("executed", 1), ("reaped", 1), ("executed", 1)]
     of_first = [pool for pool, what, _ in checker.heard_of if what == "executed"].count(first.name)
     assert counting.outcomes == ["done"] * of_first
+
+
+def test_a_failure_that_arrives_after_a_crash_is_told_to_nobody() -> None:
+    with Simulation(checkers=all_checkers(), jump=False) as sim:
+        pool = sim.pool(concurrency=1)
+        pool.job("work", fail, max_fails=2, backoff=lambda job: 45)
+        pool.on("failed", lambda job, error: told.append(sim.now))
+        told: list[float] = []
+        sim.run_for(5)
+        sim.enqueuer.enqueue("work")
+        sim.slow(pool, 10, by=0.5)
+        sim.run_until(lambda: bool(sim.trace.of(kind="failed")), within=10)
+        sim.run_for(0.2)
+        assert sim.trace.of(kind="retried") == []
+        sim.crash(pool, restart_after=2)
+        sim.run_until(lambda: bool(sim.trace.of(kind="retried")), within=10)
+        sim.run_for(minutes=3)
+        assert len(sim.trace.of(kind="failed")) == 2
+        assert len(told) == 1

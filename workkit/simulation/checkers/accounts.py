@@ -241,8 +241,12 @@ class Processes(Checker):
         """Expect no counts any more: a pool cannot ask what its lost exchanges have done."""
         self.is_unsure = True
 
+    def crashed(self, pool: str) -> None:
+        """Forget a process: an exchange of it that arrives later is told to nobody."""
+        self._process = {at: each for at, each in self._process.items() if each[0] != pool}
+
     def process_of(self, pool_id: str) -> tuple[str, str] | None:
-        """Return the process that has or had an id; None for one of another library."""
+        """Return the process that has or had an id; None for one that has crashed, or of Go."""
         return self._process.get(pool_id)
 
 

@@ -79,13 +79,14 @@ class HooksAreCalled(Processes):
         conditions, now_s = self.scene.conditions, self.scene.now_s()
         if self.is_unsure or conditions.undisturbed_s(pool) < SETTLED_S:
             return
-        pool_id = self.scene.pool_id(pool)
-        for (event, job_id), times in self._expected.get(self._process[pool_id], {}).items():
+        process = self.process_of(self.scene.pool_id(pool))
+        for (event, job_id), times in self._expected.get(process or ("", ""), {}).items():
             if times and now_s - times[0] > KNOWS_S:
                 self.violated(f"{pool} has not told the hook {event!r}", job_id)
 
     def crashed(self, pool: str) -> None:
         """Forget what a process that is gone had to tell."""
+        super().crashed(pool)
         for process in [each for each in self._expected if each[0] == pool]:
             del self._expected[process]
 
@@ -182,6 +183,7 @@ class ObserversHear(Processes):
 
     def crashed(self, pool: str) -> None:
         """Forget what a process that is gone had to tell."""
+        super().crashed(pool)
         for process in [each for each in self._expected if each[0] == pool]:
             del self._expected[process]
 
