@@ -214,3 +214,8 @@ def test_a_pool_whose_workers_are_all_busy_waits_where_only_a_limited_queue_has_
             sim.at(n / 100, sim.enqueuer.enqueue, "report" if n % 8 == 0 else "mail")
         sim.run_until_idle(within=600)
         assert len(sim.runs("report")) == 50
+
+
+def test_a_pool_counts_its_own_jobs_beside_the_handlers_whose_jobs_were_taken() -> None:
+    fenced, faults = SCENARIOS["fenced"]
+    explore(fenced, [300_050], faults=faults)

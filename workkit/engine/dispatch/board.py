@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -144,12 +144,21 @@ class QueueBoard:
         )
 
     def without_overrun(
-        self, claims: dict[str, int], ghosts: Iterable[Execution]
+        self, claims: dict[str, int], ghosts: Collection[Execution], open_ones: Iterable[Execution]
     ) -> dict[str, int]:
-        """Reduce claims by the handlers of fenced jobs, which the limit in Redis does not count."""
+        """Reduce claims by the handlers of fenced jobs, which the limit in Redis does not count.
+
+        Args:
+            claims: Queue -> how many jobs to claim.
+            ghosts: The fenced jobs whose handlers still run.
+            open_ones: The other jobs of the pool. With the ghosts, they must not exceed the limit.
+        """
+        if not ghosts:
+            return claims
+        ours = Counter(each.queue for each in open_ones)
         for queue, running in Counter(ghost.queue for ghost in ghosts).items():
             if queue in self._limited and queue in claims:
-                room = max(self._limited[queue] - running, 0)
+                room = max(self._limited[queue] - running - ours[queue], 0)
                 claims[queue] = min(claims[queue], room)
                 if not claims[queue]:
                     del claims[queue]

@@ -239,8 +239,11 @@ class Dispatcher:
         """Decide how many jobs to claim from which queues."""
         self._board.recheck(now.monotonic_s)
         self._board.mark_candidates(self._ledger.ghosts_gone())
+        ghosts = self._ledger.ghosts
+        if ghosts:
+            self._replies.take()  # the jobs that it has claimed count
         claims = self._board.draw(*self._room(now))
-        return self._board.without_overrun(claims, self._ledger.ghosts)
+        return self._board.without_overrun(claims, ghosts, self._ledger.open() if ghosts else ())
 
     def _room(self, now: Instant) -> tuple[int, int]:
         """Return how many jobs to claim for free workers, and how many to hold in advance."""
