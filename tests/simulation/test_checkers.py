@@ -201,3 +201,19 @@ def test_a_failure_that_arrives_after_a_crash_is_told_to_nobody() -> None:
         sim.run_for(minutes=3)
         assert len(sim.trace.of(kind="failed")) == 2
         assert len(told) == 1
+
+
+def test_a_limit_that_redis_has_lost_does_not_hold_until_it_is_written_again() -> None:
+    with Simulation(checkers=all_checkers(), jump=False) as sim:
+        sim.pool(concurrency=4).job("work", nothing, takes=20, max_concurrency=1)
+        sim.run_for(30)
+        sim.disturbances.strike("", 5, "evict")
+        sim.server.evict(sim.keys.queue("work", "").max_concurrency)
+        for _ in range(3):
+            sim.enqueuer.enqueue("work")
+        sim.run_until_idle()
+        assert {event.at_us // 5_000_000 for event in sim.runs("work")} == {6}
+        sim.enqueuer.enqueue_many([("work", None)] * 3)
+        sim.run_until_idle()
+        sim.assert_ran("work", times=6)
+        sim.check_at_rest()

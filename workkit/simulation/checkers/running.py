@@ -144,7 +144,8 @@ class LimitsHold(Checker):
     Exceptions: the handlers of a reaped pool may run on while its jobs run elsewhere, and a pool
     that takes its jobs along to a new id may exceed the limit until the first of them is done. But
     no pool claims a job while the limit is reached, or runs more handlers than that, those included
-    whose jobs other pools have taken.
+    whose jobs other pools have taken. Until a limit that Redis has lost stands there again, none is
+    in force; see `LimitsAreStated`.
     """
 
     rule = "max_concurrency is never exceeded"
@@ -152,11 +153,12 @@ class LimitsHold(Checker):
     def __init__(self) -> None:
         self._since: dict[int, float] = {}
         self._former: set[int] = set()  # runs of processes that have ended
+        self._unlimited: set[str] = set()  # queues that were claimed from without a limit
 
     def started(self, run: HandlerRun) -> None:
         """Count the handlers of a pool; one that was given up does not count."""
         limit, now_s = run.options.max_concurrency, self.scene.now_s()
-        if not limit:
+        if not limit or run.name in self._unlimited:
             return
         self._since[run.number] = now_s
         timeout_s = math.inf if run.options.timeout is None else run.options.timeout
@@ -169,6 +171,10 @@ class LimitsHold(Checker):
         )
         if count > limit:
             self.violated(f"{run.pool} runs {count} of {run.name!r}, {limit} may run", run.job_id)
+
+    def _is_gone(self, queue: str) -> bool:
+        """Tell whether Redis has lost a limit, which pools write again with their heartbeats."""
+        return self.scene.read("GET", self.scene.keys.queue(queue, "").max_concurrency) is None
 
     def left(self, pool: str) -> None:
         """Do not count the handlers of a process that has ended."""
@@ -186,7 +192,11 @@ class LimitsHold(Checker):
                 queue = move.after.place.queue
                 limit = self.scene.limit_of(queue)
                 held = sum(self.scene.held(queue).values())
-                if limit and held > limit:
+                if not limit or held <= limit:
+                    self._unlimited.discard(queue)
+                elif self._is_gone(queue):
+                    self._unlimited.add(queue)
+                elif queue not in self._unlimited:
                     self.violated(f"{held} of {queue!r} are held, {limit} may be", move.job_id)
 
 
