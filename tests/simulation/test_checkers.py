@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.fleet import SCENARIOS
 from tests.support.handlers import fail, nothing
 from workkit import WorkerPool
 from workkit.engine.observing import Executed, PoolObserver
-from workkit.simulation import Checker, Simulation, Violation
+from workkit.simulation import Checker, Simulation, Violation, explore
 from workkit.simulation.checkers import ClaimsAreTakenUp, HandlerRun, RedisChange, all_checkers
 
 
@@ -217,3 +218,8 @@ def test_a_limit_that_redis_has_lost_does_not_hold_until_it_is_written_again() -
         sim.run_until_idle()
         sim.assert_ran("work", times=6)
         sim.check_at_rest()
+
+
+def test_a_pool_that_was_frozen_may_start_a_job_on_its_last_recovery_beside_others() -> None:
+    reaping, faults = SCENARIOS["reaping"]
+    explore(reaping, [700_037], faults=faults)

@@ -215,6 +215,13 @@ class RecoveriesGrow(Checker):
             ):
                 self._counts.pop(move.job_id, None)
 
+    def _is_held(self, run: HandlerRun) -> bool:
+        """Tell whether a pool still holds the job that it starts."""
+        return any(
+            each.place.kind == "in progress" and self.scene.host(each.place.pool_id) == run.pool
+            for each in self.scene.where(run.job_id)
+        )
+
     def _forget_run(self, pool: str, job_id: str) -> None:
         """Forget a run that does not count any more: it was given up, or has ended."""
         runs = self._runs.get(pool, {})
@@ -235,6 +242,8 @@ class RecoveriesGrow(Checker):
 
     def started(self, run: HandlerRun) -> None:
         """Check that a job on its last recovery runs alone."""
+        if not self._is_held(run):
+            return  # its pool could not know that it was taken for dead
         runs = self._runs.setdefault(run.pool, {})
         runs[run.number] = run.job_id
         last = self.scene.conditions.spec(run.pool).max_recoveries - 1
