@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 import pytest
@@ -13,7 +14,9 @@ from workkit_tui.keys import COMMON
 from workkit_tui.screens.help import HelpScreen
 from workkit_tui.screens.job import JobScreen
 from workkit_tui.screens.queue import QueueScreen
+from workkit_tui.screens.queues import QueuesScreen
 from workkit_tui.tabs import TABS
+from workkit_tui.widgets.bars import Footer
 from workkit_tui.widgets.table import Table
 
 pytestmark = pytest.mark.one_server
@@ -253,4 +256,21 @@ def test_it_follows_the_size_of_the_terminal(stage: ConsoleStage) -> None:
                 assert len(lines) == size[1]
                 assert max(map(len, lines)) <= size[0]
 
+    stage.drive(play)
+
+
+def test_a_screen_whose_table_is_not_there_yet_waits_for_the_next_view(stage: ConsoleStage) -> None:
+    async def play(pilot: P, app: App) -> None:
+        await stage.look(pilot, app)
+        assert app.view is not None
+        screen = QueuesScreen()
+        app.push_screen(screen)
+        while not screen.query(Footer):  # noqa: ASYNC110 - no event tells of this moment
+            await asyncio.sleep(0)
+        assert not screen.query(Table), "the bars are there before the body"
+        screen.take(app.view)
+        await stage.look(pilot, app)
+        assert "mail" in shown(app)
+
+    stage.busy()
     stage.drive(play)

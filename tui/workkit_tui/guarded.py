@@ -117,6 +117,8 @@ class GuardedApp(App[None]):
         with suppress(TimeoutError):
             async with asyncio.timeout(_BUILT_S):
                 await self.screen._mounted_event.wait()  # noqa: SLF001 - nothing public tells it
+        if not self.screen.is_mounted:
+            return  # what the key is about is not there
         field = self.focused
         if isinstance(field, Input | TextArea) and not isinstance(field, PromptField):
             await super().on_event(event)  # Textual's own, in the palette and in text areas

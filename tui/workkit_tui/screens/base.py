@@ -126,7 +126,7 @@ class ConsoleScreen(Screen[None]):
 
     def take(self, view: View) -> None:
         """Show a view."""
-        if self.query(Footer):  # built, and not being closed
+        if self.is_built:
             self.take_common(view)
             self.show(view)
 
@@ -135,13 +135,13 @@ class ConsoleScreen(Screen[None]):
 
     def take_common(self, view: View) -> None:
         """Show the parts of a view that every screen has: bars and counts."""
-        if not self.query(Footer):
+        if not self.is_built:
             return
         self.query_one(TabBar).counts = dict(self.console.badges(view.seen))
 
     def say_state(self) -> None:
         """Draw how fresh the data is, and any trouble."""
-        if not self.query(Footer):
+        if not self.is_built:
             return
         console = self.console
         words, meaning = console.state_words()
@@ -221,8 +221,8 @@ class ConsoleScreen(Screen[None]):
 
     @property
     def is_built(self) -> bool:
-        """Whether its parts are there."""
-        return bool(self.query(Footer))
+        """Whether its parts are there: the bars come before the body, and go with the screen."""
+        return self.is_mounted and bool(self.query(Footer))
 
     # Copying.
 
