@@ -32,6 +32,7 @@ LETTERS = st.characters(codec="utf-8", exclude_characters="\x00")
 
 
 @example("000'", ["html", "go"])
+@example("000 ", ["form", "form"])
 @given(
     st.text(LETTERS, min_size=4, max_size=12),
     st.lists(st.sampled_from(sorted(NOTATIONS)), max_size=3),

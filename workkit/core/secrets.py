@@ -93,6 +93,7 @@ def _character(character: str) -> str:
         rf"{_BACKSLASH}*".join(f"x{byte:02x}" for byte in data),
         "".join(f"%(?:25)*{byte:02x}" for byte in data),
         *([rf"x{code:02x}"] if code < _BYTE else []),
+        *(["%(?:25)*2b"] if character == " " else []),  # a form writes it as +, in a form again
     ]
     short = _SHORT.get(character, "")
     space = r"\+|" if character == " " else ""
