@@ -13,7 +13,7 @@ from tests.engine.signals import Gate, Notes
 from tests.engine.stage import EngineStage
 from tests.parity.gopeer import Clock, Scene
 from tests.support.handlers import nothing
-from workkit import Client, Enqueuer, Job
+from workkit import Client, Enqueuer, Job, ServerUnavailable
 from workkit.engine.handling.execution import Execution
 
 DAY_S = 86_400
@@ -71,6 +71,23 @@ def test_a_pool_of_the_original_reads_what_a_worker_runs(stage: EngineStage) -> 
     (busy,) = (seen for seen in go.worker_observations() if seen.is_busy)
     assert (busy.worker_id, busy.job_id, busy.checkin) == (running.worker_id, job.id, "half")
     assert busy.args_json == '{"a":[1,"x"]}'
+
+
+def test_an_observation_whose_reply_was_lost_goes_with_its_job(stage: EngineStage) -> None:
+    worker = stage.pool(concurrency=1)
+    worker.job("slow", nothing)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue("slow")
+    pool.turn()
+    running = pool.runner.begin()
+    pool.link.lose_reply()
+    with pytest.raises(ServerUnavailable):
+        pool.duty("observer")
+    assert observation(stage, running), "it was written"
+    pool.runner.end(running)
+    pool.turn()
+    pool.duty("observer")
+    assert not observation(stage, running)
 
 
 def test_an_observation_goes_with_its_job(stage: EngineStage) -> None:

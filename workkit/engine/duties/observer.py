@@ -22,6 +22,8 @@ __all__ = ["Observer"]
 _EVERY_S: Final = 1.0
 #: The observation of a long job is renewed after this long, before it expires, seconds.
 _RENEW_S: Final = 3_600.0
+#: What is known of an observation until the server has confirmed it.
+_UNSURE: Final = (None, 0.0)
 
 
 class Observer:
@@ -61,6 +63,8 @@ class Observer:
             running[worker_id] = _fields(execution, started)
         idle = [worker_id for worker_id in self._written if worker_id not in state]
         if running or idle:
+            # If the reply is lost, they may stand in Redis, and must be removed when they are idle.
+            self._written |= dict.fromkeys(running, _UNSURE)
             yield from beat.observe(self._keys, running, idle, OBSERVATION_S)
         self._written = state
         return _EVERY_S
