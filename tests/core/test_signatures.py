@@ -102,13 +102,16 @@ def test_what_the_task_takes_is_never_refused_and_what_it_refuses_mostly_is(
 ) -> None:
     task, signature = pair
     args = json.loads(json.dumps({"value": value}))
-    complaints = signature.complaints(args)
+    complaints, refusal = signature.complaints(args), ""
     try:
         task.check_args(args)
     except ArgsMismatch as error:
-        assert complaints or "a key:" in str(error), "a schema has no types of keys"
+        refusal = str(error)
+    # A schema of msgspec has no types of keys, and no format of a datetime or a time.
+    if refusal and not complaints:
+        assert "a key:" in refusal or "RFC3339" in refusal
     else:
-        assert not complaints
+        assert bool(complaints) == bool(refusal)
 
 
 @pytest.mark.parametrize(("kind", "args", "complaints"), [
@@ -163,6 +166,7 @@ JSON = st.recursive(
 )
 
 
+@example({"required": [[]]}, {})
 @given(JSON, VALUES)
 def test_whatever_stands_in_redis_harms_no_check(schema: Any, value: Any) -> None:
     signature = read_signature(json.dumps({"v": 1, "args": schema}).encode())

@@ -194,7 +194,7 @@ class Signature:
         elif isinstance(value, dict):
             properties = _mapping(node.get("properties"))
             for name in _sequence(node.get("required")):
-                if name not in value:
+                if isinstance(name, str) and name not in value:
                     yield f"{at}.{name}: missing"
             others = node.get("additionalProperties", True)
             for name, item in value.items():
