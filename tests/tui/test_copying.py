@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.conftest import WaitUntil
@@ -170,6 +170,7 @@ def test_a_shell_reads_the_id_of_a_copied_command_as_it_is(job_id: str) -> None:
         assert shlex.split(find_command(job_id, LABEL))[-1] == job_id
 
 
+@example("\x7f", "", {"\x7f": "\x7fé"})
 @given(st.text(), st.text(), st.dictionaries(st.text(), st.text()))
 def test_everything_that_is_copied_is_harmless(
     job_id: str, error: str, args: dict[str, str]

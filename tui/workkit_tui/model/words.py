@@ -109,8 +109,9 @@ def json_text(value: Any) -> str:
 
 def json_escaped(text: str) -> str:
     """Return JSON in which characters that a terminal would obey are written as escapes."""
+    text = text.replace("\x7f", "\\u007f")  # the one control character that JSON leaves alone
     if text.isascii():
-        return text  # control characters of ASCII are escaped already
+        return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
