@@ -47,8 +47,8 @@ def test_args_that_do_not_fit_a_typed_task_are_refused_unless_somebody_insists(
     for more in ((), ("--in", "1h"), ("--unique",), ("--count", "3")):
         result = shell.run("enqueue", "import_rows", '{"n": "2"}', *more, code=2)
         assert result.stderr.splitlines()[-1] == (
-            "workkit: args.n: expected int, got str. import_rows takes n: int, "
-            "tags: list[str] | null = ...; --insist uses them"
+            "workkit: args.n: expected int, got str (import_rows takes n: int, "
+            "tags: list[str] | null = ...); --insist uses them"
         )
     assert shell.client.queues() == []
     assert shell.client.scheduled_jobs().total == 0
