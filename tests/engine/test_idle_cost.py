@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from redis import Redis
@@ -16,6 +16,10 @@ from workkit import Client, Enqueuer, WorkerPool
 _ENQUEUED = 60
 #: The enqueuer's pace, milliseconds: slow enough for a pool to react to each job by itself.
 _EVERY_MS = 50
+#: How often a machine that does not keep the pace is measured, and how much later than planned it
+#: may end.
+_MEASUREMENTS: Final = 4
+_LATE: Final = 1.1
 #: What a pool and an enqueuer send, and what an idle pool may add to it, per job.
 _BOUNDS = {1: 5.0, 5: 10.0}
 
@@ -44,13 +48,22 @@ def has_come(redis: Any, at_ms: float) -> bool:
 
 
 def an_enqueue_costs(redis: Any, enqueue: Callable[[], object], wait_until: WaitUntil) -> float:
-    """Enqueue at a steady pace by the server's clock; return commands an enqueue."""
+    """Enqueue at a steady pace by the server's clock; return commands an enqueue.
+
+    What pools send each second counts as well. So a busy machine that does not keep the pace is
+    measured again.
+    """
     enqueue()  # the connection and the script are known from now on
-    began_ms, before = server_ms(redis), commands(redis)
-    for number in range(1, _ENQUEUED + 1):
-        enqueue()
-        wait_until(partial(has_come, redis, began_ms + number * _EVERY_MS))
-    return (commands(redis) - before) / _ENQUEUED
+    cost = 0.0
+    for _ in range(_MEASUREMENTS):
+        began_ms, before = server_ms(redis), commands(redis)
+        for number in range(1, _ENQUEUED + 1):
+            enqueue()
+            wait_until(partial(has_come, redis, began_ms + number * _EVERY_MS))
+        cost = (commands(redis) - before) / _ENQUEUED
+        if server_ms(redis) - began_ms <= _LATE * _ENQUEUED * _EVERY_MS:
+            break
+    return cost
 
 
 @pytest.mark.parametrize("count", _BOUNDS)
