@@ -16,13 +16,13 @@ from workkit.admin.actions.outcomes import (
     Each,
     Operation,
     Report,
+    SentJobs,
     Stop,
     Undone,
 )
 from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.stacks import ANSWERS_S
 from workkit.admin.actions.throttle import Throttle
-from workkit.admin.acts.recording import MOST_IDS
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.job import Job
@@ -306,22 +306,19 @@ class Actions:
             InvalidName: The name is not valid.
             WorkkitError: That of `jobs`. It is noted in the act.
         """
-        edits, done, first = self.logic.edits, 0, list[Job]()
+        edits, sent = self.logic.edits, SentJobs()
         began = edits.begin_enqueue(name, planned, scheduled=scheduled, by=by)
         act_id: str = self._carry(began)
-        note = "stopped"
         try:
             for job in jobs:
-                done += 1
-                if done <= MOST_IDS:
-                    first.append(job)
+                sent.add(job)
                 yield job
-            note = "" if done else "an equal job is waiting"
+            sent.ended()
         except WorkkitError as error:
-            note = f"failed: {error}"
+            sent.failed(error)
             raise
         finally:
-            self._carry(edits.end_enqueue(act_id, done, first, note))
+            self._carry(edits.end_enqueue(act_id, sent))
 
     def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""

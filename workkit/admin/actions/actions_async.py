@@ -18,11 +18,18 @@ from workkit.admin.actions.actions import ignore
 from workkit.admin.actions.applying import Pause
 from workkit.admin.actions.editing import Edit, NewJob
 from workkit.admin.actions.logic import ActionLogic, Told
-from workkit.admin.actions.outcomes import BulkOutcome, Each, Operation, Report, Stopping, Undone
+from workkit.admin.actions.outcomes import (
+    BulkOutcome,
+    Each,
+    Operation,
+    Report,
+    SentJobs,
+    Stopping,
+    Undone,
+)
 from workkit.admin.actions.plan import Plan, Verb
 from workkit.admin.actions.stacks import ANSWERS_S
 from workkit.admin.actions.throttle import Throttle
-from workkit.admin.acts.recording import MOST_IDS
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.job import Job
@@ -156,22 +163,19 @@ class AsyncActions:
         by: str = "",
     ) -> AsyncIterator[Job]:
         """Record as an act that somebody enqueues jobs; see `Actions.record_enqueue`."""
-        edits, done, first = self.logic.edits, 0, list[Job]()
+        edits, sent = self.logic.edits, SentJobs()
         began = edits.begin_enqueue(name, planned, scheduled=scheduled, by=by)
         act_id: str = await self._carry(began)
-        note = "stopped"
         try:
             async for job in jobs:
-                done += 1
-                if done <= MOST_IDS:
-                    first.append(job)
+                sent.add(job)
                 yield job
-            note = "" if done else "an equal job is waiting"
+            sent.ended()
         except WorkkitError as error:
-            note = f"failed: {error}"
+            sent.failed(error)
             raise
         finally:
-            await self._carry(edits.end_enqueue(act_id, done, first, note))
+            await self._carry(edits.end_enqueue(act_id, sent))
 
     async def all_dead(self, verb: Verb) -> int:
         """Act on every job that is dead now; return their number."""

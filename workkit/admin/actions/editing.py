@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from workkit.admin.actions.new_args import changed_paths, difference, read_args
+from workkit.admin.actions.outcomes import SentJobs
 from workkit.admin.actions.plan import digest
 from workkit.admin.acts.recording import ActsLog, Began
 from workkit.admin.steps.job_state import unique_key_of
@@ -307,11 +308,11 @@ class EditLogic:
         )
         return (yield from self._log.begin(began))
 
-    def end_enqueue(self, act_id: str, done: int, first: Sequence[Job], note: str) -> Step[None]:
+    def end_enqueue(self, act_id: str, sent: SentJobs) -> Step[None]:
         """Record how many jobs were enqueued, and the first; see `Actions.record_enqueue`."""
-        digested = _digest(first[0].raw) if done == 1 else ""
-        ids = [job.id for job in first]
-        yield from self._log.end(act_id, done=done, ids=ids, digest=digested, note=note)
+        digested = _digest(sent.first[0].raw) if sent.done == 1 else ""
+        ids = [job.id for job in sent.first]
+        yield from self._log.end(act_id, done=sent.done, ids=ids, digest=digested, note=sent.note)
 
     # Undoing.
 

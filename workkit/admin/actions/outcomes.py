@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from workkit.admin.acts.recording import MOST_IDS
+from workkit.core.job import Job
 from workkit.core.records import Place
+from workkit.errors import WorkkitError
 
 __all__ = [
     "BulkOutcome",
@@ -15,6 +18,7 @@ __all__ = [
     "Fate",
     "Operation",
     "Report",
+    "SentJobs",
     "Stop",
     "Stopping",
     "Undone",
@@ -124,3 +128,32 @@ class Undone:
     without_key: int
     gone_on: int
     left: int
+
+
+class SentJobs:
+    """Counts jobs that somebody enqueues, for the end of an act.
+
+    Attributes:
+        done: How many there were.
+        first: The first ones.
+        note: Why it ended early, or failed; "" if it did not.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.first: list[Job] = []
+        self.note = "stopped"
+
+    def add(self, job: Job) -> None:
+        """Count a job that the server has accepted."""
+        self.done += 1
+        if self.done <= MOST_IDS:
+            self.first.append(job)
+
+    def ended(self) -> None:
+        """Note that there are no more."""
+        self.note = "" if self.done else "an equal job is waiting"
+
+    def failed(self, error: WorkkitError) -> None:
+        """Note that an error has ended it."""
+        self.note = f"failed: {error}"
