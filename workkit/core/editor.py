@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from workkit.core.programs import named_program
 from workkit.errors import NotEdited
 
 __all__ = ["EditedText", "editor_command"]
@@ -27,22 +26,12 @@ def editor_command() -> list[str]:
     Raises:
         NotEdited: There is none, or what the user has named is not a program.
     """
-    for variable in ("VISUAL", "EDITOR"):
-        named = os.environ.get(variable, "").strip()
-        if not named:
-            continue
-        try:
-            words = shlex.split(named)
-        except ValueError as error:
-            raise NotEdited(f"{variable} is not a command: {error}") from None
-        if not words or shutil.which(words[0]) is None:
-            raise NotEdited(
-                f"{variable} is {named!r:.200}, and there is no such program; nothing was changed"
-            )
+    try:
+        words = named_program(("VISUAL", "EDITOR"), _USUAL, "nothing was changed")
+    except ValueError as error:
+        raise NotEdited(str(error)) from None
+    if words is not None:
         return words
-    for name in _USUAL:
-        if found := shutil.which(name):
-            return [found]
     raise NotEdited(
         "there is no editor; set EDITOR, such as EDITOR=nano, or give the args by --args"
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
 import subprocess
 from typing import Final
 
+from workkit.core.programs import named_program
 from workkit.core.text import clean
 from workkit.errors import InvalidOption
 
@@ -23,20 +21,12 @@ def pager_command() -> list[str]:
     Raises:
         InvalidOption: There is none, or what the user has named is not a program.
     """
-    named = os.environ.get("PAGER", "").strip()
-    if named:
-        try:
-            words = shlex.split(named)
-        except ValueError as error:
-            raise InvalidOption(f"PAGER is not a command: {error}") from None
-        if not words or shutil.which(words[0]) is None:
-            raise InvalidOption(
-                f"PAGER is {clean(named[:200])!r}, and there is no such program; set PAGER=less"
-            )
+    try:
+        words = named_program(("PAGER",), _USUAL, "set PAGER=less")
+    except ValueError as error:
+        raise InvalidOption(str(error)) from None
+    if words is not None:
         return words
-    for name in _USUAL:
-        if found := shutil.which(name):
-            return [found]
     raise InvalidOption("there is no pager; set PAGER, such as PAGER=less")
 
 
