@@ -344,6 +344,10 @@ def test_a_call_checks_its_arguments(kind: Any, value: Any, why: str) -> None:
         (lambda task: task.call(), "missing a required argument: 'value'"),
         (lambda task: task.call(1, 2), "too many positional arguments"),
         (lambda task: task.call(1, other=2), "got an unexpected keyword argument 'other'"),
+        (
+            lambda task: task.call(valeu=1),
+            r"got an unexpected keyword argument 'valeu'; did you mean value\?",
+        ),
     ],
 )
 def test_a_call_of_another_arity_is_refused(call: Callable[[Any], Any], why: str) -> None:

@@ -142,9 +142,7 @@ class Codec:
         try:
             given = self._signature.bind(*args, **named).arguments
         except TypeError as error:
-            raise InvalidArgs(
-                f"{self._name}: {error}; it takes ({', '.join(self._names)})"
-            ) from None
+            raise self._misfit(named, error) from None
         try:
             if not self._text and all(type(value) in _LEAVES for value in given.values()):
                 encoded = given
@@ -159,6 +157,16 @@ class Codec:
         except ArgsMismatch as error:
             raise InvalidArgs(f"{self._name}: {error}") from None
         return encoded
+
+    def _misfit(self, named: Mapping[str, Any], error: TypeError) -> InvalidArgs:
+        """Return the error of a call with wrong arguments.
+
+        `bind` complains about a missing argument first, where a misspelt one is the cause.
+        """
+        unknown = [name for name in named if name not in self._names]
+        hint = near_match(unknown[0], self._names) if unknown else ""
+        why = f"got an unexpected keyword argument {unknown[0]!r}{hint}" if unknown else str(error)
+        return InvalidArgs(f"{self._name}: {why}; it takes ({', '.join(self._names)})")
 
     def _wire(self, name: str, value: Any) -> Any:
         """Return the JSON form of one arg.
