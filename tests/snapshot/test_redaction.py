@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.client.stage import JUNK, SETS, ClientStage, raw_job
@@ -70,6 +70,7 @@ def expected(value: Any, gone: set[str]) -> Any:
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.booleans())
+@example({"password": ["false", "null"], "user": [False, None]}, False)
 def test_values_of_secret_keys_are_removed_and_nothing_else(
     args: dict[str, Any], ascii_only: bool
 ) -> None:

@@ -23,6 +23,8 @@ __all__ = ["SECRETS", "Redaction"]
 
 _GONE: Final = msgspec.Raw(b'"[redacted]"')
 _SPACE: Final = b" \t\r\n"
+#: How true, false and null begin. They tell nothing about a secret, also where one is "false".
+_LITERALS: Final = {b"t", b"f", b"n"}
 _KEYS: Final = re.compile(rb'"([^"]*)"\s*:')
 _MOST_KNOWN: Final = 10_000
 #: Fields of a job that stay: without them it would be another job.
@@ -229,5 +231,7 @@ def _scrubbed(json: bytes, gone: Collection[str]) -> bytes:
         text: str = _decode_any(json)
         left = without(text, gone)
         return json if left == text else _encode(left)
+    if first in _LITERALS:
+        return json
     number = json.strip(_SPACE).decode()
     return bytes(_GONE) if len(number) >= LEAST_CHARS and number in gone else json
