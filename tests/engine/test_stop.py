@@ -234,7 +234,7 @@ def test_run_ends_by_itself_when_as_many_handlers_were_abandoned_as_there_are_wo
     make_pool: MakePool, enqueuer: Enqueuer, client: Client
 ) -> None:
     pool, gate, told = make_pool(concurrency=2), Gate(), Notes()
-    pool.job("stuck", lambda job: gate.pass_through(), timeout=0.05, max_fails=1)
+    pool.job("stuck", lambda job: gate.pass_through(), timeout=1, max_fails=1)
     pool.job("work", lambda job: None)
     pool.on_stop(lambda: told("stopped"))
     enqueuer.enqueue_many([("stuck", None)] * 2)
@@ -254,7 +254,7 @@ def test_a_pool_goes_on_while_fewer_handlers_were_abandoned(
     make_pool: MakePool, enqueuer: Enqueuer, client: Client
 ) -> None:
     pool, gate, ran, settled = make_pool(concurrency=2), Gate(), Notes(), threading.Event()
-    pool.job("stuck", lambda job: gate.pass_through(), timeout=0.05, max_fails=1)
+    pool.job("stuck", lambda job: gate.pass_through(), timeout=1, max_fails=1)
     pool.job("work", ran)
     pool.on("dead", lambda job, error: settled.set())
     enqueuer.enqueue("stuck")

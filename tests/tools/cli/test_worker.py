@@ -45,7 +45,7 @@ def hold(job):
     client.rpush(namespace + ":holding", 1)
     client.blpop(namespace + ":release", 60)
 
-@pool.job(timeout=0.05, max_fails=1)
+@pool.job(timeout=1, max_fails=1)
 def stick(job):
     client.rpush(namespace + ":holding", 1)
     client.blpop(namespace + ":release", 60)

@@ -87,7 +87,8 @@ def test_when_the_pools_of_processes_end_by_themselves_they_are_started_again(
     shell: Shell, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
     tasks = TASKS + (
-        "\n@pool.job(timeout=0.05, max_fails=1)\ndef stick(job):\n    client.blpop('never', 60)\n"
+        "\n@pool.job(timeout=1, max_fails=1)\n"
+        "def stick(job):\n    threading.Semaphore(0).acquire()  # no interrupt reaches it\n"
     )
     with supervised(shell, tmp_path, "--processes", "2", tasks=tasks) as worker:
         wait_until(lambda: len(worker.pids()) == 2, 30)
