@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,6 +12,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.strip import Strip
 
+from workkit_tui import screens
 from workkit_tui.widgets.table import Row, Table, TableColumn
 
 pytestmark = pytest.mark.one_server
@@ -83,3 +86,30 @@ def test_another_order_draws_everything() -> None:
         assert {0, 1, 10} <= app.table.lines
 
     play(scene)
+
+
+WIDTHS = range(78, 260)
+
+
+def tables_of_screens() -> list[tuple[str, tuple[TableColumn, ...]]]:
+    """Return the columns of each screen that has a table."""
+    found = []
+    for each in pkgutil.iter_modules(screens.__path__):
+        module = importlib.import_module(f"{screens.__name__}.{each.name}")
+        classes = [one for one in vars(module).values() if isinstance(one, type)]
+        for owner in (module, *(one for one in classes if one.__module__ == module.__name__)):
+            for name, value in vars(owner).items():
+                if isinstance(value, tuple) and value and isinstance(value[0], TableColumn):
+                    found.append((f"{each.name}.{name}", value))
+    return found
+
+
+@pytest.mark.parametrize(("name", "columns"), tables_of_screens())
+def test_no_column_is_cut_in_any_width(name: str, columns: tuple[TableColumn, ...]) -> None:
+    table = Table(columns, lambda at: Row([]))
+    for whole in WIDTHS:
+        shown = table.fitting(whole)
+        assert sum(column.width + 2 for column in shown) - 2 <= whole, f"{name} in {whole} columns"
+        assert [column for column in columns if not column.needs] == [
+            column for column in shown if not column.needs
+        ]

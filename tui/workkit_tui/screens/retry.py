@@ -20,7 +20,7 @@ class RetryScreen(FailedScreen):
     TITLE_SHOWN = "Retry"
     PLACE: ClassVar = Place("retry")
     KEYS: ClassVar[tuple[Key, ...]] = changed(JOB_KEYS, RUN_NOW)
-    COLUMNS: ClassVar = (TableColumn("Due", 11, right=True), *FAILED_COLUMNS)
+    COLUMNS: ClassVar = (TableColumn("Due", 13, right=True), *FAILED_COLUMNS)
 
     def time_cell(self, record: WaitingJob) -> Cell:
         """Say when a job is due."""

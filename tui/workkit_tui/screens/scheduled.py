@@ -26,7 +26,7 @@ class ScheduledScreen(SetScreen):
         tuple(key for key in JOB_KEYS if key.action != "careful"), RUN_NOW
     )
     COLUMNS: ClassVar = (
-        TableColumn("Due", 11, right=True),
+        TableColumn("Due", 13, right=True),
         TableColumn("At", 12, right=True, needs=90),
         TableColumn("Name", 16, grows=1),
         TableColumn("Args", 20, grows=3),

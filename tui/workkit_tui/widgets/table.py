@@ -157,7 +157,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         known = {_name(column): column for column in self.columns if column.title}
         picked = [known[name] for name in self._chosen or () if name in known]
         if not picked:
-            return [column for column in self.columns if column.needs <= whole]
+            return self.fitting(whole)
         shown = [column for column in self.columns if not column.title]
         left = whole - sum(column.width + len(_GAP) for column in shown) + len(_GAP)
         for column in picked:
@@ -165,6 +165,20 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             if left < 0 and column is not picked[0]:
                 break
             shown.append(column)
+        return shown
+
+    def fitting(self, whole: int) -> list[TableColumn]:
+        """Return the columns for which there is room; those that need the most are left out.
+
+        Args:
+            whole: The width of the table, columns of the terminal.
+        """
+        shown = [column for column in self.columns if column.needs <= whole]
+        while sum(column.width for column in shown) + len(_GAP) * (len(shown) - 1) > whole:
+            last = max(shown, key=lambda column: column.needs)
+            if not last.needs:
+                break
+            shown.remove(last)
         return shown
 
     # Visible rows.
