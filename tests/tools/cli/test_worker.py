@@ -7,6 +7,7 @@ import logging
 import re
 import signal
 import subprocess
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -317,6 +318,14 @@ def test_what_is_no_pool_is_called_by_its_type(here: Path) -> None:
     assert "'odd1:wrong' returned an object of type 'str'" in failure("odd1:wrong")
     assert "missing 1 required positional argument" in failure("odd1:needs")
     assert failure("odd1:breaks").endswith("OSError: disk")
+
+
+def test_an_async_function_that_makes_a_pool_is_refused_without_a_warning(here: Path) -> None:
+    write(here, odd2=f"{POOL}async def make(): return pool\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told = failure("odd2:make")
+    assert told.startswith("'odd2:make' is an async function; make the pool in a function with")
 
 
 @pytest.mark.parametrize(

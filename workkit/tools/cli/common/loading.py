@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Sequence
 from types import ModuleType
@@ -163,6 +164,12 @@ def _made(found: Any, target: str, module: ModuleType) -> Any:
         made = found()
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         raise LoadError(failure_text(f"{target!r} failed when it was called", error)) from None
+    if inspect.iscoroutine(made):
+        made.close()  # else Python warns that nobody has awaited it
+        raise LoadError(
+            f"{target!r} is an async function; make the pool in a function with `def`, and open "
+            "what needs an event loop in a lifespan"
+        )
     if not _is_target(made):
         raise LoadError(
             f"{target!r} returned {_article(made)}, not a Tasks registry or a WorkerPool."
