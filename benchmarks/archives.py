@@ -91,6 +91,7 @@ def _table(dice: Any, start_ms: int, span_ms: int, count: int) -> Any:
         "version": _labels(pa.array(np.zeros(count, np.int32)), ["1.2.3"]),
         "args": nothing,
         "checkins": nothing,
+        "parent_id": nothing,
     }
     wanted = schema("history").arrow()
     return pa.Table.from_arrays([columns[name] for name in wanted.names], schema=wanted)

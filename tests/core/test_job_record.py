@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workkit.admin.steps.history import HistoryExtent, HistoryQuery
-from workkit.core.history import Record, pack, unpack
+from workkit.core.history import Record, TracedRecord, pack, unpack
 from workkit.core.job import Job, decode
 from workkit.core.outcomes import Outcome
 from workkit.errors import InvalidOption
@@ -134,15 +134,15 @@ def test_a_unique_job_is_unique_until_its_start_by_default(
 )
 def test_records_are_unpacked_as_they_were_packed(records: list[Record]) -> None:
     fields: Any = [msgspec.structs.astuple(record) for record in records]
-    assert unpack(pack(records)) == [Record(*values) for values in fields]
+    assert unpack(pack(records)) == [TracedRecord(*values) for values in fields]
 
 
 def test_a_record_of_a_later_version_with_more_fields_is_read() -> None:
     longer = msgspec.msgpack.encode(
-        [["x", "mail", 1, 2, 3, "done", 0, "", "", "w", "", "{}", [[1, "in"]], 7, "more"]]
+        [["x", "mail", 1, 2, 3, "done", 0, "", "", "w", "", "{}", [[1, "in"]], 7, "p", "more"]]
     )
-    fields: Any = ("x", "mail", 1, 2, 3, "done", 0, "", "", "w", "", "{}", ((1, "in"),), 7)
-    assert unpack(longer) == [Record(*fields)]
+    fields: Any = ("x", "mail", 1, 2, 3, "done", 0, "", "", "w", "", "{}", ((1, "in"),), 7, "p")
+    assert unpack(longer) == [TracedRecord(*fields)]
 
 
 @given(st.binary())

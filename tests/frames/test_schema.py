@@ -57,6 +57,7 @@ DTYPES: Final = {
         "version": "category",
         "args": "str",
         "checkins": "str",
+        "parent_id": "str",
     },
     "dead": {"died_at": TIME, **JOB, **FAILURE, "problem": "str"},
     "retry": {"retry_at": TIME, **JOB, **FAILURE, "problem": "str"},
@@ -105,6 +106,7 @@ DTYPES: Final = {
         "pool_id": "category",
         "host": "category",
         "version": "category",
+        "parent_id": "str",
     },
     "journeys": {
         "job_id": "str",

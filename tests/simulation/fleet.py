@@ -18,6 +18,7 @@ from tests.simulation.worlds import (
     fenced,
     lasting_cron,
     many_pools,
+    nested,
     trimmed,
     typed,
 )
@@ -291,6 +292,7 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "lasting_cron": (lasting_cron, DEFAULT_FAULTS),
     "trimmed": (trimmed, DEFAULT_FAULTS),
     "asked": (asked, DEFAULT_FAULTS),
+    "nested": (nested, DEFAULT_FAULTS),
     "typed": (typed, Faults(crash=40, freeze=60, lose=60, wipe=40, evict=30)),
     "operators": (operators, DEFAULT_FAULTS),
     "many_pools": (many_pools, Faults(crash=15, freeze=10)),

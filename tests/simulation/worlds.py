@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from tests.support.handlers import nothing
 from workkit import HistoryOptions, Job, Tasks
 from workkit.core.entropy import Entropy
+from workkit.core.parents import parent_member
+from workkit.core.probes import Incoming, Where
 from workkit.simulation import SimulatedPool, Simulation
 from workkit.store.calls import ask
 
@@ -18,6 +21,7 @@ __all__ = [
     "fenced",
     "lasting_cron",
     "many_pools",
+    "nested",
     "trimmed",
     "typed",
 ]
@@ -91,6 +95,47 @@ def _ask_where(sim: Simulation, turn: int) -> None:
             if each.is_busy and (turn + each.started_at) % 2:
                 trip = ask.ask(sim.keys, pool.worker_pool_id, each.job_id)
                 sim.server.execute(list(trip.commands))
+
+
+class _Names:
+    """A probe that names the parent of each job, as tracing does."""
+
+    def sends(self, jobs: Sequence[Job], where: Where, *, many: bool) -> _NamesSend:
+        return _NamesSend()
+
+    def runs(self, job: Incoming) -> None:
+        """Watch no handler."""
+
+
+class _NamesSend:
+    def members(self, at: int) -> dict[str, str]:
+        return parent_member()
+
+    def ended(self, error: BaseException | None, *, accepted: bool) -> None:
+        """Do nothing."""
+
+
+def nested(sim: Simulation) -> None:
+    """Handlers enqueue jobs, at once and for later. One of three pools is not traced."""
+
+    def child(job: Job) -> None:
+        if job.arg_int("n") % 3 == 0 and not job.fails:
+            raise ValueError("once")
+
+    def parent(job: Job) -> None:
+        sim.enqueuer.enqueue("child", {"n": job.arg_int("n")})
+        sim.enqueuer.enqueue_unique_in("child", 3, {"n": job.arg_int("n") % 4})
+        sim.sleep(0.5)
+
+    sim.enqueuer.probes = (_Names(),)
+    for is_traced in (True, True, False):
+        pool = sim.pool(concurrency=2)
+        pool.job("child", child, takes=(0.1, 2), backoff=lambda job: 4)
+        pool.job("parent", parent)
+        if is_traced:
+            pool.probes = (_Names(),)
+    for n in range(60):
+        sim.at(1.5 * n, sim.enqueuer.enqueue, "parent", {"n": n})
 
 
 def deploys(sim: Simulation) -> None:

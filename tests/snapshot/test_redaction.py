@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.client.stage import JUNK, SETS, ClientStage, raw_job
 from workkit.core import job as wire
-from workkit.core.history import PackedHistory, Record, pack, unpack
+from workkit.core.history import PackedHistory, Record, TracedRecord, pack, unpack
 from workkit.core.masks import Masks
 from workkit.core.records import Place, WorkerObservation
 from workkit.core.secrets import without
@@ -198,7 +198,7 @@ def test_history_is_redacted() -> None:
         "x", "mail", 1, 2, 3, "dead", 1, f"ValueError: {SECRET}", "f", "w", "",
         f'{{"token":"{SECRET}"}}', ((1, f"with {SECRET}"),),
     )  # fmt: skip
-    plain = Record("y", "mail", 1, 2, 3, "done")
+    plain = TracedRecord("y", "mail", 1, 2, 3, "done")
     entry = PackedHistory("1-1", "1", "p", "h", pack([record, plain]), 2, "")
     clean, same = unpack(Redaction().history(entry).blob)
     assert clean.args == '{"token":"[redacted]"}'

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from workkit import WorkerPool
 from workkit.core.clock import Instant
+from workkit.core.current import RUNNING
 from workkit.core.entropy import Entropy
 from workkit.core.stacks import StackFrame
 from workkit.engine.dispatch.dispatcher import Rest
@@ -182,10 +183,16 @@ class ManualRunner:
         """Run a handler to its end: one that was begun, or the next that waits."""
         execution = execution or self.begin()
         error: BaseException | None = None
+        token = RUNNING.set(execution.payload)
         try:
-            execution.chain.run(execution.job, None)
+            if execution.watched is None:
+                execution.chain.run(execution.job, None)
+            else:
+                execution.watched.run(execution.chain.run, execution.job, None)
         except Exception as raised:  # noqa: BLE001 - what a handler raises is the test's matter
             error = raised
+        finally:
+            RUNNING.reset(token)
         self.end(execution, error)
         return execution
 

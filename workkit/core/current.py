@@ -23,6 +23,7 @@ __all__ = [
     "WORKER",
     "JobLogFilter",
     "add_job_fields",
+    "current_id",
     "current_job",
     "execution_here",
     "job_fields",
@@ -78,6 +79,12 @@ def current_job() -> Job:
             "handler starts, run the function with contextvars.copy_context().run(function)"
         )
     return payload.job(b"")
+
+
+def current_id() -> str:
+    """Return the id of the current job; "" outside handlers."""
+    payload = _payload_here()
+    return "" if payload is None else payload.id
 
 
 def job_fields() -> dict[str, str | int]:

@@ -17,7 +17,7 @@ import msgspec
 
 from workkit.core.outcomes import Outcome
 
-__all__ = ["FORMAT", "PackedHistory", "Record", "pack", "unpack"]
+__all__ = ["FORMAT", "PackedHistory", "Record", "TracedRecord", "pack", "unpack"]
 
 #: The value of an entry's ``v`` field.
 FORMAT: Final = "1"
@@ -69,6 +69,16 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return self.enqueued_at * 1_000 + self.enqueued_millis if known else None
 
 
+class TracedRecord(Record, frozen=True):
+    """A record as it is read. It is written of jobs whose parent is known, so others stay short.
+
+    Attributes:
+        parent_id: The job whose handler has enqueued this one; "" if it is not known.
+    """
+
+    parent_id: str = ""
+
+
 class PackedHistory(NamedTuple):
     """One entry of the history stream, as it is stored.
 
@@ -94,7 +104,7 @@ class PackedHistory(NamedTuple):
 #: The largest integer that every MessagePack reader accepts.
 _MOST: Final = 2**63 - 1
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(list[Record]).decode
+_decode: Final = msgspec.msgpack.Decoder(list[TracedRecord]).decode
 
 
 def pack(records: Sequence[Record]) -> bytes:
@@ -114,7 +124,7 @@ def _fitting(record: Record) -> dict[str, int]:
     }
 
 
-def unpack(blob: bytes) -> list[Record]:
+def unpack(blob: bytes) -> list[TracedRecord]:
     """Read the ``r`` field of an entry.
 
     Raises:

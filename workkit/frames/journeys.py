@@ -66,7 +66,7 @@ def journeys(
         since: Only executions that finished then or later.
         until: Only executions that finished before.
         parent: The arg in which your jobs carry the id of the job that enqueued them, such as
-            "order.parent". History must keep args. History does not keep the context of traces.
+            "order.parent". History must keep args. It comes before what traces say.
 
     Returns:
         A DataFrame with the columns of `schema("journeys")`, by the time of enqueuing. `total` is
@@ -111,8 +111,12 @@ def journeys(
     newest = _last_of(job, failures)
     for name in ("error", "fingerprint"):
         made[name] = rows[name].iloc[newest].set_axis(job[newest])
+    traced = np.flatnonzero(rows["parent_id"].notna().to_numpy())
+    newest = _last_of(job, traced)
+    made["parent_id"] = rows["parent_id"].iloc[newest].set_axis(job[newest])
     made = made.sort_values("enqueued_at", kind="stable", ignore_index=True)
-    made["parent_id"] = _parents(made["args"], parent)
+    if parent is not None:
+        made["parent_id"] = _parents(made["args"], parent).fillna(made["parent_id"])
     return _conformed(made, "journeys", history)
 
 
@@ -147,9 +151,7 @@ def _in_order(history: Any) -> Any:
     return history.iloc[order].reset_index(drop=True)
 
 
-def _parents(args: Any, parent: str | None) -> Any:
-    if parent is None:
-        return pd.Series(pd.NA, index=args.index, dtype="object")
+def _parents(args: Any, parent: str) -> Any:
     found = collected(args)
     if parent not in found and len(args):
         known = ", ".join(sorted(found)[:10]) or "none, since this history keeps no args"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from workkit.core.history import FORMAT, PackedHistory, Record, unpack
+from workkit.core.history import FORMAT, PackedHistory, TracedRecord, unpack
 from workkit.frames.extra import np, pa
 from workkit.frames.schema import schema
 
@@ -25,6 +25,7 @@ _CHUNK: Final = 65_536
 _get: Final = attrgetter(
     "job_id", "name", "enqueued_at", "started_ms", "finished_ms", "outcome", "fails", "error",
     "fingerprint", "worker_id", "reason", "args", "checkins", "enqueued_millis",
+    "parent_id",
 )  # fmt: skip
 _encode: Final = msgspec.json.encode
 
@@ -47,7 +48,7 @@ class Unpacker:
 
     def tables(self, batches: Iterable[Sequence[PackedHistory]]) -> Iterator[Any]:
         """Turn batches of entries into tables with the schema of the frame "history"."""
-        waiting: list[tuple[PackedHistory, list[Record]]] = []
+        waiting: list[tuple[PackedHistory, list[TracedRecord]]] = []
         count = 0
         for entry in chain.from_iterable(batches):
             records = self._unpack(entry)
@@ -61,7 +62,7 @@ class Unpacker:
         if waiting:
             yield _table(waiting, count)
 
-    def _unpack(self, entry: PackedHistory) -> list[Record]:
+    def _unpack(self, entry: PackedHistory) -> list[TracedRecord]:
         try:
             records = unpack(entry.blob) if entry.version == FORMAT else []
         except msgspec.MsgspecError:
@@ -71,11 +72,11 @@ class Unpacker:
         return records
 
 
-def _table(entries: list[tuple[PackedHistory, list[Record]]], count: int) -> Any:
+def _table(entries: list[tuple[PackedHistory, list[TracedRecord]]], count: int) -> Any:
     records = list(chain.from_iterable(records for _, records in entries))
     (
         job_ids, names, enqueued, started, finished, outcomes, fails, errors, fingerprints,
-        workers, reasons, args, checkins, millis,
+        workers, reasons, args, checkins, millis, parents,
     ) = zip(*map(_get, records), strict=True)  # fmt: skip
     del records
     lengths = np.fromiter((len(found) for _, found in entries), np.int64, len(entries))
@@ -108,6 +109,7 @@ def _table(entries: list[tuple[PackedHistory, list[Record]]], count: int) -> Any
         "version": _repeated([entry.program for entry, _ in entries], lengths),
         "args": pa.array(args, pa.string()),
         "checkins": _checkins(checkins, count),
+        "parent_id": _texts(parents),
     }
     wanted = schema("history").arrow()
     return pa.Table.from_arrays([columns[name] for name in wanted.names], schema=wanted)

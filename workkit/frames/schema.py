@@ -110,6 +110,7 @@ _RUN: Final = (
     Column("host", "label", "its machine"),
     Column("version", "label", "the version of its program"),
 )
+_PARENT: Final = Column("parent_id", "text", "the job that enqueued it, if its trace says so")
 _HISTORY: Final = (
     Column("job_id", "text", "the job"),
     Column("name", "label", "its name"),
@@ -125,6 +126,7 @@ _HISTORY: Final = (
     *_RUN,
     Column("args", "text", "the args as JSON, if the pool keeps them"),
     Column("checkins", "text", "the newest check-ins as JSON: [[epoch ms, message], ...]"),
+    _PARENT,
 )
 _JOB: Final = (
     Column("job_id", "text", "the job; missing for a malformed payload"),
@@ -155,11 +157,12 @@ _ATTEMPTS: Final = (
     Column("started_at", "time", "when the handler started; NaT if its pool died with it"),
     Column("finished_at", "time", "when it ended"),
     *_RUN,
+    _PARENT,
 )
 _JOURNEYS: Final = (
     Column("job_id", "text", "the job"),
     Column("name", "label", "its name"),
-    Column("parent_id", "text", "the job that enqueued it, if an arg names it"),
+    Column("parent_id", "text", "the job that enqueued it, if its trace or an arg says so"),
     Column("outcome", "label", "how its last execution ended", _OUTCOMES),
     Column("enqueued_at", "time", "when it entered its queue for the first time"),
     Column("started_at", "time", "when its handler started for the first time"),

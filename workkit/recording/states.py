@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Final
 
 from workkit.admin.steps.history import HistoryRecord
@@ -29,7 +29,8 @@ _ERROR_CHARS: Final = 300
 _VERSIONS: Final = 20
 _SIZES: Final = key("s")
 _PAUSED, _BROKEN = 1, 2
-_RECORD_FIELDS: Final = tuple(each.name for each in fields(HistoryRecord))
+#: Parents are left out, so that the rows are as in recordings of earlier versions.
+_RECORD_FIELDS: Final = tuple(f.name for f in fields(HistoryRecord) if f.name != "parent_id")
 
 
 def overview_state(seen: Overview) -> State:
@@ -140,7 +141,8 @@ def execution_row(record: HistoryRecord, masks: Masks) -> tuple[Any, ...]:
     except (ValueError, RecursionError):
         args = None
     error = masks.text(record.error, args)[:_ERROR_CHARS]
-    return astuple(replace(record, error=error, args=None, checkins=()))
+    kept = replace(record, error=error, args=None, checkins=())
+    return tuple(getattr(kept, name) for name in _RECORD_FIELDS)
 
 
 def digest_of(event: Any) -> Digest:

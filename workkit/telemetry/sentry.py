@@ -20,6 +20,7 @@ from workkit.core import probes
 from workkit.core.clock import epoch_ns
 from workkit.core.job import Job, millis_of
 from workkit.core.options import check_flag
+from workkit.core.parents import parent_member
 from workkit.core.probes import Ended, Incoming, Where
 from workkit.core.secrets import SECRETS, without
 from workkit.errors import MissingExtra
@@ -119,7 +120,7 @@ class _Publishing:
             name: text
             for name, text in _headers(self._span)
             if name in _CARRIED and len(text) <= _CARRIED[name] and fits(name, text)
-        }
+        } | parent_member()
 
     def members(self, _at: int) -> Mapping[str, str]:
         return self._members

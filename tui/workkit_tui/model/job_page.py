@@ -11,6 +11,7 @@ from workkit.admin.explain import Circumstances, why
 from workkit.admin.steps.history import HistoryRecord
 from workkit.core.job import Job
 from workkit.core.masks import Masks
+from workkit.core.parents import parent_of
 from workkit.core.records import WorkerObservation
 from workkit.core.secrets import SECRETS
 from workkit.core.text import age, clean, stamp, took
@@ -131,6 +132,8 @@ class JobPage:
         if job.enqueued_at:
             waited = age(self.now_s - job.enqueued_at)
             rows.append(("enqueued", f"{waited} ago, {stamp(job.enqueued_at)}"))
+        if parent_id := self._parent_id():
+            rows.append(("parent", clean(parent_id)))
         if job.unique:
             by = clean(self.hidden(job.unique_key.strip())) or "its args"
             rows.append(("unique", f"until {job.unique_until}, by {by}"))
@@ -138,6 +141,11 @@ class JobPage:
             last = f", the last time {ago(job.failed_at, self.now_s)} ago" if job.failed_at else ""
             rows.append(("fails", f"{count(job.fails)}{last}"))
         return rows
+
+    def _parent_id(self) -> str:
+        """Return the job that enqueued it, from its bytes or from history; "" if not known."""
+        told = (record.parent_id for record in self.attempts or ())
+        return parent_of(self.job.raw) or next(filter(None, told), "")
 
     def where(self) -> str:
         """Say where it is."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from workkit.core.history import FORMAT, PackedHistory, Record, unpack
+from workkit.core.history import FORMAT, PackedHistory, TracedRecord, unpack
 from workkit.core.options import check_time, check_whole, shown
 from workkit.core.outcomes import OUTCOMES
 from workkit.errors import InvalidOption
@@ -52,6 +52,7 @@ class HistoryRecord:
         checkins: The newest check-ins, epoch milliseconds and message, where the pool keeps them.
         enqueued_ms: As `enqueued_at`, epoch milliseconds; None where only the second is known,
             since a Go program enqueued or requeued the job.
+        parent_id: The job whose handler has enqueued this one; "" if its trace does not say so.
     """
 
     job_id: str
@@ -71,6 +72,7 @@ class HistoryRecord:
     args: str | None = None
     checkins: tuple[tuple[int, str], ...] = ()
     enqueued_ms: int | None = None
+    parent_id: str = ""
 
     @property
     def wait_ms(self) -> int | None:
@@ -176,7 +178,7 @@ class HistoryQuery:
                     if found == self.limit:
                         return
 
-    def wants(self, record: Record | HistoryRecord) -> bool:
+    def wants(self, record: TracedRecord | HistoryRecord) -> bool:
         """Tell whether a record matches, whatever the limit."""
         return (
             (self.name is None or record.name == self.name)
@@ -237,7 +239,7 @@ def id_pair(entry_id: str) -> tuple[int, int]:
     return int(ms), int(total)
 
 
-def _records(entry: PackedHistory) -> list[Record]:
+def _records(entry: PackedHistory) -> list[TracedRecord]:
     """Unpack an entry. An entry of another format, or not written by workkit, gives no records."""
     if entry.version != FORMAT:
         return []
@@ -247,7 +249,7 @@ def _records(entry: PackedHistory) -> list[Record]:
         return []
 
 
-def _joined(record: Record, entry: PackedHistory) -> HistoryRecord:
+def _joined(record: TracedRecord, entry: PackedHistory) -> HistoryRecord:
     fields: dict[str, Any] = msgspec.structs.asdict(record)
     del fields["enqueued_millis"]
     fields["enqueued_ms"] = record.enqueued_ms

@@ -22,7 +22,7 @@ from workkit.core.liveness import DEAD_S, SUSPECT_S
 from workkit.core.undecodable import bury_undecodable
 from workkit.engine.duties.callbacks import Callbacks
 from workkit.engine.handling.events import ReapedPool
-from workkit.engine.handling.execution import headline
+from workkit.engine.handling.failures import headline
 from workkit.engine.process.identity import Identity
 from workkit.engine.process.sources import Sources
 from workkit.errors import Undecodable

@@ -14,15 +14,16 @@ from workkit.core.history import Record
 from workkit.core.job import Job, Payload, args_json, failed, id_text, millis_of, postponed
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
+from workkit.core.parents import with_parent
 from workkit.core.probes import Ended, Incoming, Runs
 from workkit.core.verdicts import Ruling
-from workkit.engine.handling.failures import HEADLINE_CHARS, Failure, examined
+from workkit.engine.handling.failures import Failure, examined, headline
 from workkit.engine.handling.handlers import Chain, Waits
 from workkit.engine.process.courier import TELLER
 from workkit.errors import InvalidArgs
 from workkit.store.calls.exchange import Effect, Settlement
 
-__all__ = ["Execution", "Fate", "decide", "headline", "quick_fate", "remember"]
+__all__ = ["Execution", "Fate", "decide", "quick_fate", "remember"]
 
 #: Bounds of the details that history keeps on request.
 _MAX_ARGS_BYTES: Final = 4_096
@@ -347,7 +348,7 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
     payload, error, started = execution.payload, execution.error_text, execution.started
     details = execution.details
     args, checkins = (None, ()) if details is None else _details(execution, details)
-    return Record(
+    record = Record(
         payload.id,
         payload.name,
         payload.enqueued_at,
@@ -363,11 +364,7 @@ def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: s
         checkins,
         millis_of(payload),
     )
-
-
-def headline(error: str) -> str:
-    """Return the part of an error text that history keeps."""
-    return error.partition("\n")[0][:HEADLINE_CHARS]
+    return record if execution.watched is None else with_parent(record, execution.raw)
 
 
 def _details(

@@ -19,10 +19,10 @@ from workkit.errors import JobTimeout
 if TYPE_CHECKING:
     from workkit.engine.handling.execution import Execution
 
-__all__ = ["HEADLINE_CHARS", "Failure", "examined"]
+__all__ = ["Failure", "examined", "headline"]
 
 #: The part of an error text that history keeps, characters.
-HEADLINE_CHARS: Final = 300
+_HEADLINE_CHARS: Final = 300
 #: The message of an error that could not make its own.
 _UNMADE: Final = "(its message was not made in time)"
 
@@ -49,6 +49,11 @@ class Failure(NamedTuple):
     ruling: Ruling
     fails: int
     retry_in_s: int
+
+
+def headline(error: str) -> str:
+    """Return the part of an error text that history keeps."""
+    return error.partition("\n")[0][:_HEADLINE_CHARS]
 
 
 def examined(
@@ -98,5 +103,5 @@ def _as_timeout(execution: Execution, error: BaseException) -> BaseException:
     # The exception thrown into the handler has no message, but its traceback is useful.
     timeout = execution.options.timeout
     why = "the pool stopped" if timeout is None else f"timed out after {timeout:g} s"
-    text = fingerprint.text_of(error, why, HEADLINE_CHARS) or why
+    text = fingerprint.text_of(error, why, _HEADLINE_CHARS) or why
     return JobTimeout(text).with_traceback(fingerprint.traceback_of(error))

@@ -6,9 +6,11 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from workkit.core.history import Record, unpack
+from workkit.core.history import TracedRecord, unpack
 from workkit.core.job import PERIODIC
 from workkit.core.outcomes import OUTCOMES, TOTALS
+from workkit.core.parents import parent_of
+from workkit.core.probes import attached
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
 from workkit.store.calls.exchange import HistoryBlob, read_exchange
@@ -49,7 +51,7 @@ class _Settled(NamedTuple):
     """A job that an exchange has settled, with the record that was sent with it."""
 
     move: Move
-    record: Record
+    record: TracedRecord
 
 
 def _blob(change: RedisChange) -> HistoryBlob:
@@ -57,12 +59,12 @@ def _blob(change: RedisChange) -> HistoryBlob:
     return HistoryBlob(*args[_HISTORY_AT : _HISTORY_AT + len(HistoryBlob._fields)])
 
 
-def settled(change: RedisChange) -> Iterator[tuple[Move, Record | None]]:
+def settled(change: RedisChange) -> Iterator[tuple[Move, TracedRecord | None]]:
     """Give the jobs that an exchange has settled, with their records, where there are such."""
     blob = _blob(change)
     if not blob.max_records:
         return
-    records: dict[str, list[Record]] = {}
+    records: dict[str, list[TracedRecord]] = {}
     for record in unpack(blob.blob) if blob.blob else ():
         records.setdefault(record.job_id, []).append(record)
     for move in change.moves:
@@ -89,8 +91,8 @@ def hidden(change: RedisChange) -> Iterator[str]:
 class HistoryIsExact(Checker):
     """History has one record of each execution, even if the exchange with the record was lost.
 
-    Each settled job is in the records of its exchange, with its outcome, its failures, and the time
-    that its handler took. So is each job that was recovered from a dead pool.
+    Each settled job is in the records of its exchange, with its outcome, its failures, the time
+    that its handler took, and its parent. So is each job that was recovered from a dead pool.
     """
 
     rule = "history has one record of an execution"
@@ -144,7 +146,7 @@ class HistoryIsExact(Checker):
                     outcome = "recovered" if move.went_to("queued") else "dead"
                     self._reaped.append((move.job_id, outcome, change.pool, now_s))
 
-    def _compare(self, move: Move, record: Record, pool: str) -> None:
+    def _compare(self, move: Move, record: TracedRecord, pool: str) -> None:
         before, after = move.before, move.after
         assert before is not None  # noqa: S101 - it was settled
         assert before.job is not None  # noqa: S101 - it was a job
@@ -156,6 +158,7 @@ class HistoryIsExact(Checker):
         is_plain = record.outcome in {"done", "retry", "dead"}
         if is_plain and OUTCOMES[record.outcome].failed != bool(record.error):
             self.violated(f"history has it as {record.outcome}: {record.error!r}", move.job_id)
+        self._compare_parent(before.raw, record, pool)
         took_s = self._took.get((pool, move.job_id))
         if took_s is None or not record.started_ms:
             return
@@ -163,6 +166,14 @@ class HistoryIsExact(Checker):
             told_s = (record.finished_ms - record.started_ms) / 1000
             if abs(told_s - took_s) > _NEAR_S:
                 self.violated(f"it took {took_s:.3f} s, history says {told_s:.3f} s", move.job_id)
+
+    def _compare_parent(self, raw: bytes, record: TracedRecord, pool: str) -> None:
+        """Check that a pool with probes names the parent of a job that it has run, and no other."""
+        is_traced = bool(record.started_ms and attached(self.scene.conditions.spec(pool).probes))
+        parent_id = parent_of(raw) if is_traced else ""
+        if record.parent_id != parent_id:
+            said = f"{record.parent_id!r} as its parent, not {parent_id!r}"
+            self.violated(f"history has {said}", record.job_id)
 
     def wiped(self) -> None:
         """Forget the records, as Redis has."""
@@ -195,11 +206,11 @@ class HistoryIsExact(Checker):
                 self.violated(f"history does not have that {pool} found it {outcome}", job_id)
 
 
-def _key(record: Record) -> tuple[str, int, str, str]:
+def _key(record: TracedRecord) -> tuple[str, int, str, str]:
     return record.job_id, record.started_ms, record.worker_id, record.outcome
 
 
-def _records(entries: Sequence[Any]) -> Iterator[Record]:
+def _records(entries: Sequence[Any]) -> Iterator[TracedRecord]:
     for _, fields in entries:
         yield from unpack(dict(pairs(fields))[b"r"])
 

@@ -9,6 +9,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 
 from workkit.core.clock import monotonic_s
 from workkit.core.job import Job
+from workkit.core.parents import parent_member
 from workkit.core.probes import Where
 from workkit.errors import ServerError
 from workkit.telemetry.tracing.context import Carried
@@ -74,11 +75,12 @@ class Producing:
             attributes=attributes,
         )
         self._context = set_span_in_context(self._span)
-        self._members = carried.write(self._context)
+        self._parent = parent_member()
+        self._members = carried.write(self._context) | self._parent
         self._most_created = most_created if self._span.is_recording() else 0
 
     def members(self, at: int) -> Mapping[str, str]:
-        """Return the members of a job: the context of its own span, or that of the send."""
+        """Return the members of a job: its parent, and the context of its span or of the send."""
         if at >= self._most_created:
             return self._members
         job = self._jobs[at]
@@ -92,7 +94,7 @@ class Producing:
             f"create {job.name}", self._context, SpanKind.PRODUCER, attributes
         )
         created.end()
-        return self._carried.write(set_span_in_context(created, self._context))
+        return self._carried.write(set_span_in_context(created, self._context)) | self._parent
 
     def ended(self, error: BaseException | None, *, accepted: bool) -> None:
         """End the span and count the jobs."""
