@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +23,7 @@ from tests.tui.stage import ConsoleStage, shown
 from tests.tui.test_hostile_text import WORST, is_harmless
 from tests.tui.test_in_tmux import terminal
 from workkit.admin.query import Query
+from workkit.core import locking
 from workkit.core.records import Queue
 from workkit.errors import InvalidOption
 from workkit_tui.model.completion import completed, query_words
@@ -39,6 +48,107 @@ def said(app: App) -> list[str]:
 
 
 # The file
+
+
+class Msvcrt:
+    """The locks of Windows, which say in another way that somebody else has one."""
+
+    LK_NBLCK = 2
+
+    @staticmethod
+    def locking(handle: int, mode: int, count: int) -> None:
+        assert (mode, count) == (Msvcrt.LK_NBLCK, 1)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, "Permission denied") from None
+
+
+@pytest.fixture(params=["posix", "windows"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A system with locks of its kind."""
+    if request.param == "windows":
+        monkeypatch.setattr(locking, "_fcntl", None)
+        monkeypatch.setattr(locking, "_msvcrt", Msvcrt)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("system")
+def test_two_consoles_that_save_at_the_same_time_both_save(tmp_path: Path) -> None:
+    path = tmp_path / "console.json"
+    first, other = Remembered(path), Remembered(path)
+    saves = threading.Thread(target=other.save_view, args=("other", DEAD))
+
+    def change(content: Any) -> None:
+        saves.start()
+        saves.join(0.2)  # it would end here if nothing held it back
+        content.views["first"] = DEAD
+
+    first._change(change)
+    saves.join()
+    assert set(Remembered(path).views) == {"first", "other"}
+
+
+@pytest.mark.usefixtures("system")
+def test_a_console_that_cannot_save_for_long_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locking, "_TRIES", 2)
+    path = tmp_path / "console.json"
+    told: list[str] = []
+
+    def change(content: Any) -> None:
+        with pytest.raises(InvalidOption) as refused:
+            Remembered(path).save_view("other", DEAD)
+        told.append(str(refused.value))
+        content.views["first"] = DEAD
+
+    Remembered(path)._change(change)
+    assert told == [f"{path} is being changed by another program for 0.04 s; try again"]
+    assert set(Remembered(path).views) == {"first"}
+
+
+def test_processes_that_save_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    program = (
+        "import sys; from workkit_tui.remembered import Remembered, SavedView\n"
+        "me = Remembered(__import__('pathlib').Path(sys.argv[1])); print(flush=True); input()\n"
+        "for n in range(20): me.save_view(f'{sys.argv[2]}-{n}', SavedView('dead'))"
+    )
+    path = tmp_path / "console.json"
+    command = [sys.executable, "-c", program, str(path)]
+    with ExitStack() as stack:
+        running = [
+            stack.enter_context(
+                subprocess.Popen([*command, str(n)], stdin=PIPE, stdout=PIPE, text=True)
+            )
+            for n in range(3)
+        ]
+        for process in running:
+            assert process.stdout is not None
+            process.stdout.readline()  # it has been imported
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert len(Remembered(path).views) == 60
+
+
+def test_a_file_system_without_locks_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locking, "_fcntl", None)
+    path = tmp_path / "console.json"
+    Remembered(path).save_view("mine", DEAD)
+    assert set(Remembered(path).views) == {"mine"}
+
+
+def test_a_view_that_another_console_has_saved_can_be_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "console.json"
+    first = Remembered(path)
+    Remembered(path).save_view("new", DEAD)
+    assert first.save_view("new", DEAD), "it has replaced one"
+    Remembered(path).forget_view("new")
+    with pytest.raises(InvalidOption, match="no view is called 'new'; :save NAME saves one"):
+        first.forget_view("new")
 
 
 @given(st.dictionaries(NAMES.filter(str.isprintable), VIEWS, max_size=4))

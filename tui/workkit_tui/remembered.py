@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from workkit.core.locking import one_at_a_time
 from workkit.core.text import clean
 from workkit.core.whole_file import whole_file
 from workkit.errors import InvalidOption
@@ -107,7 +108,7 @@ class Remembered:
             raise InvalidOption(f"{path} is damaged: {error}; mend it or delete it") from None
 
     def _change(self, change: Callable[[_Content], object]) -> None:
-        """Change the file as it is now: another console may have changed it.
+        """Change the file as it is now, with no other console between reading and writing.
 
         Raises:
             InvalidOption: The file cannot be read or written; it is as it was.
@@ -116,15 +117,16 @@ class Remembered:
         if path is None or not self.writable:
             change(self._content)
             return
-        content = self._read()
-        change(content)
-        data = msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=2)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidOption(f"{path.parent} cannot be made: {error.strerror}") from None
-        with whole_file(path) as file:
-            file.write(data + b"\n")
+        with one_at_a_time(path):
+            content = self._read()
+            change(content)
+            data = msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=2)
+            with whole_file(path) as file:
+                file.write(data + b"\n")
         self._content, self.trouble = content, ""
 
     @property
@@ -147,9 +149,14 @@ class Remembered:
         """
         if not name or not name.isprintable() or len(name) > _NAME_CHARS:
             raise InvalidOption(f"a view needs a name of 1 to {_NAME_CHARS} printable characters")
-        known = name in self._content.views
-        self._change(lambda content: content.views.update({name: view}))
-        return known
+        known: list[SavedView | None] = []
+
+        def change(content: _Content) -> None:
+            known.append(content.views.get(name))
+            content.views[name] = view
+
+        self._change(change)
+        return known[0] is not None
 
     def forget_view(self, name: str) -> None:
         """Forget a view.
@@ -157,9 +164,12 @@ class Remembered:
         Raises:
             InvalidOption: There is none of that name, or the file cannot be written.
         """
-        if name not in self._content.views:
-            raise InvalidOption(f"no view is called {name!r}{self._known()}")
-        self._change(lambda content: content.views.pop(name, None))
+
+        def change(content: _Content) -> None:
+            if content.views.pop(name, None) is None:
+                raise _unknown(name, content)
+
+        self._change(change)
 
     def view(self, name: str) -> SavedView:
         """Return a view.
@@ -170,11 +180,7 @@ class Remembered:
         try:
             return self._content.views[name]
         except KeyError:
-            raise InvalidOption(f"no view is called {name!r}{self._known()}") from None
-
-    def _known(self) -> str:
-        names = ", ".join(self.views)
-        return f"; there are: {names}" if names else "; :save NAME saves one"
+            raise _unknown(name, self._content) from None
 
     # Columns.
 
@@ -196,3 +202,9 @@ class Remembered:
                 content.columns[table] = columns
 
         self._change(change)
+
+
+def _unknown(name: str, content: _Content) -> InvalidOption:
+    names = ", ".join(sorted(content.views))
+    known = f"there are: {names}" if names else ":save NAME saves one"
+    return InvalidOption(f"no view is called {name!r}; {known}")
