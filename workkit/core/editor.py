@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import textwrap
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from workkit.core.programs import named_program
+from workkit.core.text import clean
 from workkit.errors import NotEdited
 
-__all__ = ["EditedText", "editor_command"]
+__all__ = ["EditedText", "editor_command", "without_comments"]
 
 #: Editors that are tried if the user has named none.
 _USUAL: Final = ("sensible-editor", "editor", "nano", "vim", "vi")
 _SAFE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _NAME_CHARS: Final = 40
+_COMMENT: Final = "// "
+#: The width of comments, and the most lines of them.
+_COLUMNS: Final = 96
+_LINES: Final = 40
 
 
 def editor_command() -> list[str]:
@@ -43,16 +49,19 @@ class EditedText:
     Args:
         name: A part of the file's name.
         text: The text.
+        takes: What a typed task takes; "" if that is not known. It stands in comments above the
+            text, so that any editor shows the names, and completes them as words of the file.
 
     Attributes:
         path: The file.
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, takes: str = "") -> None:
         safe = "".join(c for c in name if c in _SAFE)[:_NAME_CHARS]
-        number, path = tempfile.mkstemp(prefix=f"workkit-{safe}-", suffix=".json")
+        suffix = ".jsonc" if takes else ".json"  # editors call comments in JSON a mistake
+        number, path = tempfile.mkstemp(prefix=f"workkit-{safe}-", suffix=suffix)
         with os.fdopen(number, "wb") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
+            file.write(f"{_comments(takes)}{text}".encode("utf-8", "surrogateescape"))
         self.path = Path(path)
 
     def edit(self) -> bytes:
@@ -74,13 +83,13 @@ class EditedText:
         return self.read()
 
     def read(self) -> bytes:
-        """Return the text.
+        """Return the text without the comments.
 
         Raises:
             NotEdited: The file has gone.
         """
         try:
-            return self.path.read_bytes()
+            return without_comments(self.path.read_bytes())
         except OSError as error:
             raise NotEdited(f"{self.path} cannot be read: {error.strerror or error}") from None
 
@@ -88,3 +97,23 @@ class EditedText:
         """Delete the file."""
         with suppress(OSError):
             self.path.unlink()
+
+
+def without_comments(text: bytes) -> bytes:
+    """Return a text without the lines at its beginning that are comments, which JSON does not have.
+
+    Args:
+        text: What a user has edited; nobody knows whether it is JSON.
+    """
+    while text.lstrip().startswith(_COMMENT.strip().encode()):
+        text = text.lstrip().partition(b"\n")[2]
+    return text
+
+
+def _comments(takes: str) -> str:
+    """Return the lines of comments, which end with one that is free of the signature."""
+    if not takes:
+        return ""
+    lines = textwrap.wrap(f"takes {clean(takes)}", _COLUMNS, max_lines=_LINES)
+    lines = [*lines, "These lines are left out; in JSON, other comments are mistakes."]
+    return "".join(f"{_COMMENT}{line}\n" for line in lines)

@@ -41,7 +41,7 @@ def editor(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
 
 
 def kept(folder: Path) -> list[Path]:
-    return sorted(folder.glob("workkit-*.json"))
+    return sorted(folder.glob("workkit-*.json*"))
 
 
 def queued(shell: Shell) -> list[object]:
@@ -223,6 +223,18 @@ def test_args_that_do_not_fit_a_typed_task_are_refused_unless_somebody_insists(
     result = shell.run(*args, "--insist")
     assert "warning: args.n: expected int, got str (you insist)" in result.stderr
     assert queued(shell) == [{"n": "2", "tags": ["a", 1]}]
+
+
+def test_the_editor_shows_what_a_task_takes_in_comments_that_are_left_out(
+    shell: Shell, redis_client: Redis, dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(shell, redis_client)
+    editor(monkeypatch, tmp_path, f"""cp "$1" {tmp_path}/seen; sed -i 's/"n": 1/"n": 7/' "$1" """)
+    shell.run("edit", dead, "--yes")
+    first, _, rest = (tmp_path / "seen").read_text().partition("\n")
+    assert first == "// takes n: int, tags: list[str] | null = ..."
+    assert rest.startswith("// These lines are left out")
+    assert queued(shell) == [{"n": 7}]
 
 
 def test_a_text_that_does_not_fit_is_kept(

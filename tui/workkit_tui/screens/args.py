@@ -156,6 +156,14 @@ class ArgsScreen(BoxScreen):
 
     # For subclasses.
 
+    def read_signature(self) -> Signature | None:
+        """Return what the task takes, if pools publish it; called on a thread.
+
+        Raises:
+            WorkkitError: It cannot be read.
+        """
+        return None
+
     def make_plan(self, text: str | bytes) -> Any:
         """Return what would be done; called on a thread.
 
@@ -186,9 +194,20 @@ class ArgsScreen(BoxScreen):
     # Editing.
 
     def on_mount(self) -> None:
-        """Open the editor when the box is there."""
-        self.say(self._title, "", "", busy=False)
-        self.call_after_refresh(self._edit)
+        """Read what the task takes, if that is not known, and open the editor."""
+        is_unknown = self._editable and self.signature is None
+        self.say(self._title, "", "", busy=is_unknown)
+        if is_unknown:
+            self.work(self._learn)
+        else:
+            self.call_after_refresh(self._edit)
+
+    def _learn(self) -> None:
+        try:
+            self.signature = self.read_signature()
+        except WorkkitError:
+            self.signature = None  # the banner shows the trouble, and the plan checks the args
+        self.later(self.call_after_refresh, self._edit)
 
     def _edit(self) -> None:
         self.stage = "editing"
@@ -211,7 +230,8 @@ class ArgsScreen(BoxScreen):
             self._used(edited)
 
     def _in_editor(self) -> str:
-        file = EditedText(self._about, self._text)
+        takes = self.signature.takes if self.signature is not None else ""
+        file = EditedText(self._about, self._text, takes)
         try:
             return file.edit().decode("utf-8", "surrogateescape")
         except NotEdited:

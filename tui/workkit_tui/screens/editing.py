@@ -12,6 +12,7 @@ from workkit.admin.actions.new_args import args_text, changed_paths, difference
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core import job as wire
 from workkit.core.records import Place
+from workkit.core.signatures import Signature
 from workkit.core.text import clean, clip
 from workkit_tui.screens.args import ArgsScreen, doubtful
 from workkit_tui.screens.undoing import UndoingScreen
@@ -40,6 +41,10 @@ class EditScreen(ArgsScreen):
         self._place = place
         self._record = record
         self._operation_id = ""
+
+    def read_signature(self) -> Signature | None:
+        """Return what the task takes, if pools publish it."""
+        return self.actions.signature(self._record.job.name)
 
     def make_plan(self, text: str | bytes) -> Edit:
         """Read the new args."""

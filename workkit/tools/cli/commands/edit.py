@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 import click
 
 from workkit.core.text import clean
-from workkit.errors import InvalidArgs, WorkkitError
+from workkit.errors import InvalidArgs, InvalidName, WorkkitError
 from workkit.tools.cli.commands.by_id import Finding, found_anywhere, found_in, offer_undo
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.insisting import insist_option, naming_insist, tell_doubts
@@ -77,7 +77,8 @@ def edit(
     begun. If the new text cannot be used, it is kept in a file. The exit code is 1 if the job was
     not edited.
 
-    Args of a typed task are checked against its signature, if a running pool has published it.
+    Args of a typed task are checked against its signature, if a running pool has published it; the
+    editor shows it in comments above the args.
     """
     if place is not None and queue is not None:
         raise click.UsageError("give either --from or --queue")
@@ -92,7 +93,9 @@ def edit(
             click.get_current_context().exit(exits.NOT_FOUND)
         given: str | bytes | None = args_text
         if args_file is not None:
-            given = args_file.read()
+            from workkit.core.editor import without_comments
+
+            given = without_comments(args_file.read())
         with naming_insist():
             if given is not None:
                 plan = client.actions.plan_edit(finding.place, finding.record, given, insist=insist)
@@ -126,7 +129,8 @@ def _edit_in_editor(
     editor_command()  # complains before a file is made
     if job.undecodable:
         client.actions.plan_edit(finding.place, finding.record, "null")  # says why not
-    text = EditedText(job.id, args_text(wire.args_json(job.raw) or b"null"))
+    args = args_text(wire.args_json(job.raw) or b"null")
+    text = EditedText(job.id, args, _takes(client, job.name))
     original = text.read()
     try:
         while True:
@@ -149,6 +153,15 @@ def _edit_in_editor(
         _keep(text, original, job.id)
         raise
     text.drop()
+
+
+def _takes(client: Client, name: str) -> str:
+    """Return what a task takes; "" if pools publish nothing of it, or its name is not valid."""
+    try:
+        signature = client.actions.signature(name)
+    except InvalidName:
+        return ""
+    return signature.takes if signature is not None else ""
 
 
 def _keep(text: EditedText, original: bytes, job_id: str) -> None:
