@@ -54,9 +54,11 @@ def served(
     with subprocess.Popen(command, env=env, cwd=cwd, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            told = process.stderr.readline()
-            token = re.search(r"/\?token=([^\s;]+);", told)
-            assert token, told
+            told, token = "", None
+            while token is None:
+                told = process.stderr.readline()
+                assert told, "it ended"
+                token = re.search(r"/\?token=([^\s;]+);", told)
             public = "--public-url" in args
             assert (args[-1] if public else f"http://127.0.0.1:{port}/?") in told
 
@@ -307,10 +309,10 @@ def test_too_many_consoles_and_sizes_that_no_screen_has_are_refused(
 def test_no_more_consoles_than_the_maximum_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     from workkit_tui import serving
 
-    for name in ("WORKKIT_REDIS_URL", "WORKKIT_NAMESPACE"):
-        monkeypatch.setenv(name, "")  # the server sets them for its consoles
+    monkeypatch.setenv("WORKKIT_SERVED_PLACES", "")  # the server sets it for its consoles
     options = {"refresh_s": 2, "theme": "workkit", "read_only": True}
-    server = serving.ConsoleServer("redis://nowhere", ["work"], options, "127.0.0.1", 0, "token")
+    place = serving.ServedPlace("work", "redis://nowhere", "work")
+    server = serving.ConsoleServer([place], options, "127.0.0.1", 0, "token")
     opened, release = asyncio.Event(), asyncio.Event()
 
     async def console(request: web.Request) -> web.StreamResponse:
@@ -410,37 +412,6 @@ async def until_seen(page: ClientWebSocketResponse, text: str) -> str:
             if isinstance(found.data, bytes):
                 screen += found.data.decode()
     return bare
-
-
-def test_several_namespaces_are_a_list_of_consoles(
-    stage: ConsoleStage, wait_until: WaitUntil
-) -> None:
-    stage.dead("a" * 24, 60)
-    odd = f"{stage.namespace}<b>odd"
-    stage.redis.zadd(f"{odd}:dead", {b"no job": 1, b"another": 2})
-    names = ("--namespace", f"{stage.namespace},{odd}")
-
-    async def look(address: str) -> None:
-        url, token = parts(address)
-        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
-            async with session.get(url, params={"token": token}) as answer:
-                listed = await answer.text()
-            assert f'<a href="?place=1">{stage.namespace}</a>' in listed
-            assert f'<a href="?place=2">{stage.namespace}&lt;b&gt;odd</a>' in listed
-            assert "terminal" not in listed
-            async with session.get(f"{url}?place=2") as answer:
-                assert 'new URL("ws/2", location.href)' in await answer.text()
-            async with session.get(f"{url}?place=3") as answer:
-                assert "?place=2" in await answer.text()
-            for number, dead in ((1, "6 Dead 1"), (2, "6 Dead 2")):
-                async with session.ws_connect(f"{url}ws/{number}?width=120&height=30") as page:
-                    assert re.search(dead, await until_seen(page, dead))
-            with pytest.raises(WSServerHandshakeError, match="404"):
-                await session.ws_connect(f"{url}ws/3?width=120&height=30")
-
-    with served(stage, wait_until, *names) as address:
-        asyncio.run(look(address))
-    stage.redis.delete(f"{odd}:dead")
 
 
 @pytest.mark.parametrize("kind", ["recording", "snapshot"])

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
@@ -21,8 +21,9 @@ from textual_serve.server import Server
 
 from workkit.core.actor import ACTOR_VARIABLE, who_am_i
 from workkit.core.entropy import Entropy
+from workkit.core.served import SERVED_PLACE, SERVED_PLACES
 
-__all__ = ["MOST_SESSIONS", "ConsoleServer"]
+__all__ = ["MOST_SESSIONS", "ConsoleServer", "ServedPlace"]
 
 _COOKIE: Final = "workkit_token"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -31,8 +32,8 @@ _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not 
 _DIGITS: Final = 4
 #: The user whose request is being answered.
 _USER: Final = ContextVar("workkit_user", default="")
-#: The namespace that it asks for.
-_NAMESPACE: Final = ContextVar("workkit_namespace", default="")
+#: The number of the place that it asks for; "" for the list of places.
+_PLACE: Final = ContextVar("workkit_place", default="")
 #: The most consoles at once, and the most columns and lines of one.
 MOST_SESSIONS: Final = 16
 _MOST_CELLS: Final = 1_000
@@ -44,12 +45,26 @@ _POLICY: Final = (
 )
 
 
+class ServedPlace(NamedTuple):
+    """A namespace that browsers may see.
+
+    Attributes:
+        title: Its name for people.
+        redis: Its server's URL.
+        namespace: The prefix of its keys.
+    """
+
+    title: str
+    redis: str
+    namespace: str
+
+
 class ConsoleServer(Server):
     """Serves a separate console to each browser.
 
     Args:
-        redis: The server's URL; passed on in the environment, where `ps` does not show it.
-        namespaces: The prefixes of all keys, at least one; of several, the page first shows a list.
+        places: The namespaces, at least one; of several, the page first shows what needs attention
+            in all of them. They are passed on in the environment, where `ps` does not show them.
         options: See `Settings`.
         host: The address to listen at.
         port: The port.
@@ -62,8 +77,7 @@ class ConsoleServer(Server):
 
     def __init__(
         self,
-        redis: str,
-        namespaces: Sequence[str],
+        places: Sequence[ServedPlace],
         options: Mapping[str, Any],
         host: str,
         port: int,
@@ -72,8 +86,8 @@ class ConsoleServer(Server):
         users: Mapping[str, str] | None = None,
         more: Sequence[str] = (),
     ) -> None:
-        os.environ["WORKKIT_REDIS_URL"], os.environ["WORKKIT_NAMESPACE"] = redis, namespaces[0]
-        self._namespaces = list(namespaces)
+        os.environ[SERVED_PLACES] = json.dumps(places)
+        self._places = list(places)
         super().__init__(
             _command(options, more), host=host, port=port, title="workkit",
             templates_path=_TEMPLATES, public_url=public_url,
@@ -110,10 +124,10 @@ class ConsoleServer(Server):
             raise web.HTTPForbidden(text="open this page with ?token=... in its address")
         _USER.set(user)
         if request.path.startswith("/ws"):
-            place = self._place(request.match_info.get("place", "1"))
-            if place is None:
+            asked = request.match_info.get("place", "")
+            if asked and self._place(asked) is None:
                 raise web.HTTPNotFound(text="there is no such namespace; open the first page")
-            _NAMESPACE.set(self._namespaces[place])
+            _PLACE.set(asked)
             return await self._serve_session(request, handler)
         response = await handler(request)
         if not response.prepared:
@@ -135,8 +149,8 @@ class ConsoleServer(Server):
     @property
     def command(self) -> str:
         """The command that runs a console for the browser that asks."""
-        place = f"WORKKIT_NAMESPACE={shlex.quote(_NAMESPACE.get())} " if _NAMESPACE.get() else ""
-        return f"{ACTOR_VARIABLE}={shlex.quote(_USER.get())} {place}{self._command}"
+        place = f"{SERVED_PLACE}={shlex.quote(_PLACE.get())}"
+        return f"{ACTOR_VARIABLE}={shlex.quote(_USER.get())} {place} {self._command}"
 
     @command.setter
     def command(self, command: str) -> None:
@@ -215,27 +229,24 @@ class ConsoleServer(Server):
     async def handle_index(self, request: web.Request) -> web.Response:
         """Return the page; its addresses are relative, so it works under any name and path.
 
-        Of several namespaces, the page without a place is their list.
+        Of several namespaces, the page without a place begins with their list.
         """
         place = self._place(request.query.get("place", ""))
-        several = len(self._namespaces) > 1
-        if several and place is None:
-            listed = {"application": {"name": self.title}, "places": self._namespaces}
-            return render_template("places.html", request, listed)
+        several = len(self._places) > 1
         size = request.query.get("fontsize", "")
         font_size = int(size) if size.isascii() and size.isdigit() and len(size) < _DIGITS else 16
         context = {
             "font_size": font_size,
             "application": {"name": self.title},
             "socket": "ws" if place is None else f"ws/{place + 1}",
-            "place_name": self._namespaces[place] if several and place is not None else "",
+            "place_name": self._places[place].title if several and place is not None else "",
         }
         return render_template("app_index.html", request, context)
 
     def _place(self, asked: str) -> int | None:
         """Return the index of a namespace by its number on the list; None if there is none."""
         number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < _DIGITS else 0
-        return number - 1 if 0 < number <= len(self._namespaces) else None
+        return number - 1 if 0 < number <= len(self._places) else None
 
     async def on_startup(self, app: web.Application) -> None:
         """Print the address."""

@@ -63,12 +63,17 @@ def open_console(
 
 
 def open_consoles(
-    readers: Sequence[tuple[str, Callable[[], Any]]], *, refresh_s: float, **options: Any
+    readers: Sequence[tuple[str, Callable[[], Any]]],
+    *,
+    here: int | None = None,
+    refresh_s: float,
+    **options: Any,
 ) -> None:
     """Open the consoles of several namespaces, one at a time, until the user leaves.
 
     Args:
         readers: The name of each namespace for people, and what makes a reader of it.
+        here: The index of the one to begin with; None to begin with their list.
         refresh_s: Seconds between two readings while something changes.
         **options: See `workkit_tui.Settings`.
 
@@ -82,9 +87,9 @@ def open_consoles(
         watched = [(title, stack.enter_context(closing(make()))) for title, make in readers]
         places: Any = None
         while True:
-            at = places.here if places is not None else 0
+            at = places.here if places is not None else here or 0
             with closing(readers[at][1]()) as reader:
-                app = _console(reader, options, watched=watched, places=places)
+                app = _console(reader, options, watched=watched, places=places, here=here)
                 chosen = app.run()
             if places is None:
                 for place in app.places.all:
@@ -105,6 +110,7 @@ def _console(
     at_s: float | None = None,
     watched: Sequence[tuple[str, Reader]] = (),
     places: Any = None,
+    here: int | None = None,
 ) -> Any:
     """Make the console of a namespace, among others if there are several.
 
@@ -122,7 +128,8 @@ def _console(
         raise MissingExtra("workkit top", "tui") from None
     settings = Settings(by=who_am_i(), **{"file": str(usual_path()), **options})
     if watched and places is None:
-        places = Places([Place(title, each, settings.refresh_s) for title, each in watched])
+        all_places = [Place(title, each, settings.refresh_s) for title, each in watched]
+        places = Places(all_places, here or 0, chosen=here is not None)
     client: Any = reader
 
     def pause(name: str, wanted: bool) -> None:

@@ -121,8 +121,13 @@ class PlacesScreen(ListScreen):
 
     def action_open(self) -> None:
         """Open the console of the place under the cursor."""
-        if self.table.cursor < len(self._lines):
-            self.app.exit(self._lines[self.table.cursor].at)
+        if self.table.cursor >= len(self._lines):
+            return
+        at = self._lines[self.table.cursor].at
+        if self.app.is_web:
+            self.app.open_url(f"?place={at + 1}", new_tab=False)  # a page has one console
+        else:
+            self.app.exit(at)
 
 
 def _lines(at: int, place: Place) -> list[_Line]:

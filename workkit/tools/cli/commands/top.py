@@ -20,7 +20,7 @@ from workkit.tools.cli.common.options import (
     server_options,
 )
 from workkit.tools.cli.common.output import json_bytes
-from workkit.tools.cli.common.places import NamedServer, places_of
+from workkit.tools.cli.common.places import NamedServer, in_browser, places_of, served_place
 from workkit.tools.cli.common.recorded import moment_at, opened_reader, recording_options
 from workkit.tools.cli.common.serving import ServedFile, serve_console
 from workkit.tools.cli.common.values import to_interval, to_look_back, to_users
@@ -192,10 +192,7 @@ def top(
         options["masks_also"] = masks_also
     if serve:
         file = ServedFile(snapshot, recording, at)
-        if len({each.server.redis for each in named}) > 1:
-            raise click.UsageError("--serve shows namespaces of one server; start one for each")
-        names = [each.server.namespace for each in named]
-        serve_console(server, options, host, port, token, public_url, users, file, names)
+        serve_console(named, options, host, port, token, public_url, users, file)
         return
     _open(named, snapshot, recording, at, options)
 
@@ -208,12 +205,11 @@ def _open(
     options: dict[str, Any],
 ) -> None:
     """Open the console on the terminal."""
-    in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
-    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not in_browser() and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the console needs a terminal; --once prints an overview")
     from workkit.tools.console import open_console, open_consoles, terminal_draws
 
-    if not in_browser and not terminal_draws():
+    if not in_browser() and not terminal_draws():
         term = clean(os.environ.get("TERM", ""))
         raise click.UsageError(
             f"a terminal with TERM={term} cannot draw the console; --plain reads commands"
@@ -226,7 +222,8 @@ def _open(
             open_console(start, recording=recorded, at_s=start.at_s, **options)
         return
     if len(named) > 1:
-        open_consoles([(each.title, each.server.client) for each in named], **options)
+        readers = [(each.title, each.server.client) for each in named]
+        open_consoles(readers, here=served_place(), **options)
         return
     with opened_reader(named[0].server, snapshot, None, None) as reader:
         reader.overview()  # reports a wrong address in the shell, not on a screen that closes

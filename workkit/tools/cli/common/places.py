@@ -1,17 +1,20 @@
-"""Several namespaces of one console: from --namespace a,b,c, or from a file."""
+"""Several namespaces of one console: from --namespace a,b,c, from a file, or for a browser."""
 
 from __future__ import annotations
 
+import json
+import os
 import tomllib
 from typing import Any, Final, NamedTuple
 
 import click
 
+from workkit.core.served import SERVED_PLACE, SERVED_PLACES
 from workkit.core.text import clean
 from workkit.errors import WorkkitError
 from workkit.tools.cli.common.options import Server
 
-__all__ = ["NamedServer", "places_of"]
+__all__ = ["NamedServer", "in_browser", "places_of", "served_place"]
 
 _EXAMPLE: Final = """write, for each of them: [[place]], redis = "redis://HOST:6379/0", \
 namespace = "work" and, if you like, title = "the shop in Paris\""""
@@ -28,6 +31,8 @@ class NamedServer(NamedTuple):
 def places_of(server: Server, file: str | None) -> list[NamedServer]:
     """Return the namespaces of a command.
 
+    A console in a browser gets those of the server that has started it.
+
     Args:
         server: The server; its namespace may name several, with commas between them.
         file: A TOML file of places, which counts instead; None for none.
@@ -38,6 +43,8 @@ def places_of(server: Server, file: str | None) -> list[NamedServer]:
     Raises:
         click.BadParameter: They cannot be read, or are not valid. The message names the place.
     """
+    if in_browser() and (served := os.environ.get(SERVED_PLACES)):
+        return [NamedServer(title, Server(*where)) for title, *where in json.loads(served)]
     if file is not None:
         return _checked(_from_file(file), "--places")
     names = [name.strip() for name in server.namespace.split(",")]
@@ -50,6 +57,17 @@ def places_of(server: Server, file: str | None) -> list[NamedServer]:
             param_hint="'--namespace'",
         )
     return _checked(found, "--namespace")
+
+
+def in_browser() -> bool:
+    """Tell whether this process is the console of a browser."""
+    return "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
+
+
+def served_place() -> int | None:
+    """Return the index of the place that the browser shows; None if it shows their list."""
+    number = os.environ.get(SERVED_PLACE, "") if in_browser() else ""
+    return int(number) - 1 if number else None
 
 
 def _from_file(file: str) -> list[NamedServer]:

@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from workkit.errors import MissingExtra
+from workkit.core.text import clean
+from workkit.errors import MissingExtra, ServerError
 from workkit.tools.cli.common import exits
-from workkit.tools.cli.common.options import Server
+from workkit.tools.cli.common.places import NamedServer
 from workkit.tools.cli.common.recorded import opened_reader
 
 __all__ = ["ServedFile", "serve_console"]
@@ -43,10 +44,12 @@ class ServedFile(NamedTuple):
 
 
 _NO_FILE: Final = ServedFile()
+#: Linux allows a variable of the environment 128 KiB.
+_MOST_BYTES: Final = 100_000
 
 
 def serve_console(
-    server: Server,
+    places: Sequence[NamedServer],
     options: dict[str, Any],
     host: str,
     port: int,
@@ -54,7 +57,6 @@ def serve_console(
     public_url: str | None = None,
     users: dict[str, str] | None = None,
     file: ServedFile = _NO_FILE,
-    namespaces: Sequence[str] = (),
 ) -> None:
     """Serve the console to browsers until a signal.
 
@@ -74,24 +76,23 @@ def serve_console(
             "or --user NAME=SECRET"
         )
     try:
-        from workkit_tui.serving import ConsoleServer
+        from workkit_tui.serving import ConsoleServer, ServedPlace
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {
             "aiohttp", "aiohttp_jinja2", "jinja2", "textual", "textual_serve", "workkit_tui",
         }:  # fmt: skip
             raise
         raise MissingExtra("workkit top --serve", "serve") from None
-    names = namespaces or [server.namespace]
-    for name in names:
-        with opened_reader(Server(server.redis, name), *file) as reader:
-            reader.overview()  # reports what is wrong here, not in each browser
+    served = [ServedPlace(each.title, each.server.redis, each.server.namespace) for each in places]
+    if sum(len(repr(each)) for each in served) > _MOST_BYTES:
+        raise click.UsageError(f"{len(places):,} places are too many for browsers; name fewer")
+    _look(places, file)
     from workkit_tui.settings import Settings
 
     Settings(**options)  # checks them here, not in each browser
     try:
         ConsoleServer(
-            server.redis,
-            names,
+            served,
             options,
             host,
             port,
@@ -103,3 +104,21 @@ def serve_console(
     except OSError as error:
         exits.complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
         click.get_current_context().exit(exits.USAGE)
+
+
+def _look(places: Sequence[NamedServer], file: ServedFile) -> None:
+    """Report what is wrong here, not in each browser. Of several places, some may be away.
+
+    Raises:
+        ServerError: No place can be read.
+    """
+    gone = 0
+    for place in places:
+        try:
+            with opened_reader(place.server, *file) as reader:
+                reader.overview()
+        except ServerError as error:
+            gone += 1
+            if gone == len(places):
+                raise
+            exits.complain(f"{clean(place.title)}: {clean(str(error))}")
