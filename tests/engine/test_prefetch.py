@@ -93,6 +93,23 @@ def test_what_is_held_ahead_goes_back_to_its_place_after_100_ms_without_a_free_w
     assert [job.job.arg_int("n") for job in stage.stepped(other).claim()] == held
 
 
+def test_what_goes_back_is_not_claimed_again_by_the_same_exchange(stage: EngineStage) -> None:
+    pool = warm_pool(stage, concurrency=2)
+    pool.runner.begin()  # it does not end, so the pool is half as fast as it has learnt
+    running = [pool.runner.begin()]
+    for _ in range(40):
+        before = pool.engine.dispatcher.claimed
+        stage.clock.advance(0.008)
+        for execution in running:
+            pool.runner.end(execution)
+        running = [pool.runner.begin() for _ in range(min(len(pool.runner.waiting), 1))]
+        pool.turn()
+        if "returned" in stage.outcomes():
+            break
+    assert stage.outcomes().count("returned") > 0
+    assert pool.engine.dispatcher.claimed == before
+
+
 def test_a_pool_whose_jobs_became_long_holds_nothing_ahead_from_then_on(stage: EngineStage) -> None:
     pool = warm_pool(stage)
     for _ in range(3):

@@ -80,6 +80,7 @@ class Dispatcher:
         self._queues = {parts.keys.jobs(name): name for name in parts.board.names}
         self._looked_at = float("-inf")
         self._claiming = True
+        self._returns_some = False  # whether this turn does, because no worker is free
         self._replies = ReplyProcessor(parts, self._start_checks)
         self.next_due_s: float | None = None
         self.claimed = 0
@@ -216,7 +217,8 @@ class Dispatcher:
         self._pace.finished(count, run_s)
 
     def _return_impatient(self, now: Instant) -> None:
-        """Return held jobs that have waited too long; another pool may have a free worker."""
+        """Return held jobs if one has waited too long; another pool may have a free worker."""
+        self._returns_some = False
         if not self._claiming:
             # A pool that stops starts no job.
             self._return(self._runner.withdraw(), now, "stopping")
@@ -224,10 +226,12 @@ class Dispatcher:
         if self._ledger.running <= self._workers() or not self._pace.patience_over(now):
             return
         waiting = self._runner.withdraw()
-        late = [e for e in waiting if now.monotonic_s - e.claimed_s >= PATIENCE_S]
-        if len(late) < len(waiting):
-            self._runner.submit([e for e in waiting if now.monotonic_s - e.claimed_s < PATIENCE_S])
-        self._return(late, now, "no free worker")
+        # All or none, since the others came after those that have waited too long.
+        if any(now.monotonic_s - e.claimed_s >= PATIENCE_S for e in waiting):
+            self._return(waiting, now, "no free worker")
+            self._returns_some = True
+        elif waiting:
+            self._runner.submit(waiting)
 
     def _return(self, executions: Iterable[Execution], now: Instant, reason: str) -> None:
         for execution in executions:
@@ -250,7 +254,9 @@ class Dispatcher:
         if not self._claiming or self._isolated.pending:
             return 0, 0
         free = self._workers() - self._ledger.running
-        return max(free, 0), self._pace.ahead(now, free)
+        # The same exchange would claim again what it returns, and no other pool would see it.
+        ahead = 0 if self._returns_some else self._pace.ahead(now, free)
+        return max(free, 0), ahead
 
     def _exchange(self, now: Instant, claims: Mapping[str, int]) -> Step[None]:
         ledger = self._ledger
