@@ -7,6 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.simulation import go_peer
+from tests.simulation.hardships import (
+    crowded,
+    late_slots,
+    lonely,
+    long_ago,
+    outages,
+    stopped,
+    suspects,
+    taken,
+)
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.operating import operators
 from tests.simulation.verdicts import verdicts
@@ -297,4 +307,16 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "operators": (operators, DEFAULT_FAULTS),
     "many_pools": (many_pools, Faults(crash=15, freeze=10)),
     "fenced": (fenced, Faults(freeze=120)),
+    "crowded": (crowded, Faults(crash=20, lose=20, latency=(0.0001, 0.0005))),
+    "taken": (taken, Faults(lose=60, latency=(0.0001, 0.001))),
+    "suspects": (suspects, Faults(crash=120, freeze=30)),
+    "outages": (outages, Faults(outage=60, away=30, readonly=40, oom=40, failover=20, lose=20)),
+    "refused": (reaping, Faults(readonly=200, oom=100, freeze=20)),
+    "stopped": (stopped, Faults(lose=20, freeze=10)),
+    "lonely": (lonely, Faults(latency=(0.0005, 0.002)), all_checkers(), _ON_TIME_S),
+    "late_slots": (late_slots, Faults(crash=30, freeze=20)),
+    "long_ago": (long_ago, Faults(stall=200, slow=60)),
+    "spoilt": (everything, Faults(mistype=120, crash=20, stop=30, lose=30)),
+    "orphans": (everything, Faults(orphan=120, crash=20, lose=20)),
+    "lossy_deploys": (deploys, Faults(stop=60, failover=60, aof=60)),
 }

@@ -21,7 +21,15 @@ from workkit.simulation import Checker, SimulatedPool, Simulation
 from workkit.simulation.checkers import HandlerRun, RedisChange, TakenSlots
 from workkit.store.scripts import Script
 
-__all__ = ["GoHasRun", "GoPool", "LimitsHoldInGo", "OldArgsAreOver", "expel", "requeue"]
+__all__ = [
+    "GoHasRun",
+    "GoPool",
+    "LimitsHoldInGo",
+    "OldArgsAreOver",
+    "expel",
+    "requeue",
+    "requeue_one",
+]
 
 _FETCH: Final = b"""
 local limit = tonumber(redis.call('GET', KEYS[6]) or '0') or 0
@@ -59,6 +67,15 @@ redis.call('DECRBY', KEYS[3], count)
 redis.call('HDEL', KEYS[4], pool_id)
 return count
 """
+#: The same for the oldest job only, as a Go pool does it: job after job.
+_REQUEUE_ONE: Final = b"""
+local pool_id, job = ARGV[1], redis.call('RPOP', KEYS[1])
+if not job then return 0 end
+redis.call('LPUSH', KEYS[2], job)
+redis.call('DECRBY', KEYS[3], 1)
+if redis.call('HINCRBY', KEYS[4], pool_id, -1) <= 0 then redis.call('HDEL', KEYS[4], pool_id) end
+return 1
+"""
 _DEAD_S: Final = 10
 _HORIZON_S: Final = 240
 
@@ -78,6 +95,13 @@ def requeue(sim: Simulation, pool_id: str, name: str) -> None:
     queue = sim.keys.queue(name, pool_id)
     keys = (queue.inprogress, queue.jobs, queue.lock, queue.lock_info)
     _run(sim, "requeue", _REQUEUE, keys, pool_id)
+
+
+def requeue_one(sim: Simulation, pool_id: str, name: str) -> None:
+    """Put the oldest job that a pool holds of a queue back, as a Go reaper does."""
+    queue = sim.keys.queue(name, pool_id)
+    keys = (queue.inprogress, queue.jobs, queue.lock, queue.lock_info)
+    _run(sim, "requeue_one", _REQUEUE_ONE, keys, pool_id)
 
 
 def expel(sim: Simulation, pool: SimulatedPool) -> None:

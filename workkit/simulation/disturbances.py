@@ -16,6 +16,8 @@ __all__ = ["AFTER_STEP_S", "UNANSWERED_S", "Disturbances"]
 UNANSWERED_S: Final = 5.0
 #: A pool compares its clock with the server's this often, at least, seconds.
 AFTER_STEP_S: Final = 40.0
+#: Kinds of faults that disturb no pool: it stops by itself, or has only more to do.
+_HARMLESS: Final = frozenset({"stop", "orphan"})
 
 
 class Disturbances:
@@ -33,20 +35,25 @@ class Disturbances:
         self._pools = pools
         self._until_us: dict[str, int] = {}
         self._kinds: dict[str, int] = {}
+        self._answers_us = 0
 
-    def strike(self, where: str, for_s: float = 0.0, kind: str = "") -> None:
+    def strike(self, where: str, for_s: float = 0.0, kind: str = "", after_s: float = 0.0) -> None:
         """Record a fault.
 
         Args:
             where: The name of a pool; "" for Redis, and so for all pools.
-            for_s: How long its effects last from now on, seconds.
-            kind: Its kind; "" if it is none. A stop disturbs nobody.
+            for_s: How long it lasts from now on, seconds.
+            kind: Its kind; "" if it is none. Some kinds disturb nobody.
+            after_s: How long its effects may last after its end, seconds.
         """
-        until_us = self._world.now_us + round(for_s * 1_000_000)
+        ends_us = self._world.now_us + round(for_s * 1_000_000)
+        until_us = ends_us + round(after_s * 1_000_000)
         if kind:
             self._kinds[kind] = max(self._kinds.get(kind, 0), until_us)
-        if kind == "stop":
+        if kind in _HARMLESS:
             return
+        if kind and not where:
+            self._answers_us = max(self._answers_us, ends_us)
         self._until_us[where] = max(self._until_us.get(where, 0), until_us)
 
     def running(self) -> Sequence[str]:
@@ -55,15 +62,22 @@ class Disturbances:
 
     def undisturbed_s(self, pool: str) -> float:
         """Return for how long a pool has run without a fault and Redis has answered, seconds."""
+        redis_s = max(self._world.now_us - self._until_us.get("", 0), 0) / 1_000_000
+        return min(self.healthy_s(pool), redis_s)
+
+    def healthy_s(self, pool: str) -> float:
+        """Return for how long a pool has run without a fault of its own, seconds."""
         for each in self._pools:
             if each.name == pool:
                 if not each.running:
                     return 0.0
-                since_us = max(
-                    each.started_us, self._until_us.get(pool, 0), self._until_us.get("", 0)
-                )
+                since_us = max(each.started_us, self._until_us.get(pool, 0))
                 return max(self._world.now_us - since_us, 0) / 1_000_000
         return 0.0
+
+    def answering_s(self) -> float:
+        """Return for how long Redis has answered and kept its data, seconds."""
+        return max(self._world.now_us - self._answers_us, 0) / 1_000_000
 
     def runs_s(self, pool: str) -> float:
         """Return for how long the process of a pool has run, seconds; 0 if none runs."""

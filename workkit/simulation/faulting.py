@@ -16,13 +16,13 @@ from workkit.simulation.machine.world import Timer, World, microseconds
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.losing import Snapshot
 from workkit.simulation.redis.refusals import Refusal
-from workkit.simulation.redis.server import SimulatedServer
+from workkit.simulation.spoiling import Spoiling
 from workkit.simulation.trace import Trace
 
 __all__ = ["Faulting"]
 
 
-class Faulting:
+class Faulting(Spoiling):
     """The part of a simulation that causes faults.
 
     Attributes:
@@ -30,8 +30,6 @@ class Faulting:
     """
 
     seed: int | str
-    world: World
-    server: SimulatedServer
     network: Network
     trace: Trace
     pools: list[SimulatedPool]
@@ -93,7 +91,7 @@ class Faulting:
                 names = ", ".join(each.name for each in self.pools)
                 raise InvalidOption(f"there is no pool {fault.pool!r}; there are {names}")
             self._inject_into(pool, fault)
-        elif fault.kind == "away":
+        elif fault.kind in {"away", "outage"}:
             self.stop_redis(fault.for_s)
         elif fault.kind == "wipe":
             self.wipe_redis()
@@ -101,6 +99,10 @@ class Faulting:
             self.lose_writes(fault.for_s, restarts=fault.kind == "aof")
         elif fault.kind == "evict":
             self.evict()
+        elif fault.kind == "mistype":
+            self.mistype(fault.for_s)
+        elif fault.kind == "orphan":
+            self.orphan()
         elif fault.kind in {"oom", "readonly"}:
             self.refuse_writes(fault.for_s, "OOM" if fault.kind == "oom" else "READONLY")
         else:
@@ -119,6 +121,7 @@ class Faulting:
             "lose": lambda: self.lose_reply(pool, number),
             "drop": lambda: self.drop_request(pool, number),
             "freeze": lambda: self.freeze(pool, for_s),
+            "stall": lambda: self.freeze(pool, for_s, after=number),
             "slow": lambda: self.slow(pool, for_s, by=by_s),
             "cut": lambda: self.cut(pool, for_s),
             "unheard": lambda: self.cut(pool, for_s, only="requests"),
@@ -200,16 +203,17 @@ class Faulting:
         self.run_postponed()
         pool.host.line.traps.append(Trap(when, count, name, spring))  # type: ignore[arg-type]
 
-    def _fault(self, where: str, lasts_s: float = 0.0, **detail: Any) -> None:
+    def _fault(self, where: str, lasts_s: float = 0.0, after_s: float = 0.0, **detail: Any) -> None:
         """Add a fault to the trace, and run everything that was postponed.
 
         Args:
             where: The name of a pool; "" for Redis.
-            lasts_s: How long its effects last, seconds.
+            lasts_s: How long it lasts, seconds.
+            after_s: How long its effects may last after its end, seconds.
             **detail: Facts for the trace.
         """
         self.trace.add("fault", where, **detail)
-        self.disturbances.strike(where, lasts_s, detail["fault"])
+        self.disturbances.strike(where, lasts_s, detail["fault"], after_s)
         self.run_postponed()
 
     def _start_pools(self) -> None:
@@ -223,12 +227,30 @@ class Faulting:
         """Start a pool again after a crash or a stop."""
         pool.start()
 
-    def freeze(self, pool: SimulatedPool, seconds: float) -> None:
-        """Freeze a pool: nothing happens on it. When it thaws, all that was due happens."""
+    def freeze(
+        self, pool: SimulatedPool, seconds: float, *, after: int | str | None = None
+    ) -> None:
+        """Freeze a pool: nothing happens on it. When it thaws, all that was due happens.
+
+        Args:
+            pool: The pool.
+            seconds: For how long.
+            after: Freeze when Redis has carried out a command: its name, or N for the Nth command
+                from now. Its reply waits for the pool.
+        """
         check_seconds("the time of sim.freeze", seconds)
-        self._fault(pool.name, seconds, fault="freeze", for_s=seconds)
-        host = pool.host
-        host.frozen_until_us = max(host.frozen_until_us, self.world.now_us + microseconds(seconds))
+
+        def happen(_command: str) -> bool:
+            kind = "freeze" if after is None else "stall"
+            self._fault(pool.name, seconds, fault=kind, for_s=seconds)
+            host, until_us = pool.host, self.world.now_us + microseconds(seconds)
+            host.frozen_until_us = max(host.frozen_until_us, until_us)
+            return True
+
+        if after is None:
+            happen("")
+        else:
+            self._set_trap(pool, "after", after, happen)
 
     def step_clock(self, pool: SimulatedPool, seconds: float) -> None:
         """Step the wall clock of a pool's host; its monotonic clock is not affected."""
@@ -306,7 +328,7 @@ class Faulting:
     def stop_redis(self, seconds: float) -> None:
         """Stop Redis for a while, as in a restart; it keeps its data."""
         check_seconds("the time of sim.stop_redis", seconds)
-        self._fault("", seconds + UNANSWERED_S, fault="away", for_s=seconds)
+        self._fault("", seconds, UNANSWERED_S, fault="away", for_s=seconds)
         until_us = self.world.now_us + microseconds(seconds)
         self.network.away_until_us = max(self.network.away_until_us, until_us)
         self.network.hang_up()
@@ -324,7 +346,7 @@ class Faulting:
         self.world.after(microseconds(seconds), self._lose, snapshot, restarts)
 
     def _lose(self, snapshot: Snapshot, restarts: bool) -> None:
-        self._fault("", UNANSWERED_S, fault="aof" if restarts else "failover")
+        self._fault("", 0, UNANSWERED_S, fault="aof" if restarts else "failover")
         self.server.roll_back(snapshot)
         if restarts:
             self.stop_redis(1.0)
@@ -336,7 +358,7 @@ class Faulting:
         keys = self.server.evictable()
         if keys:
             key = keys[self.server.dice.below(len(keys))]
-            self._fault("", UNANSWERED_S, fault="evict", key=key.decode("utf-8", "replace"))
+            self._fault("", 0, UNANSWERED_S, fault="evict", key=key.decode("utf-8", "replace"))
             self.server.evict(key)
 
     def wipe_redis(self) -> None:
@@ -353,7 +375,7 @@ class Faulting:
                 memory. "READONLY" simulates a replica.
         """
         check_seconds("the time of sim.refuse_writes", seconds)
-        self._fault("", seconds + UNANSWERED_S, fault=code.lower(), for_s=seconds)
+        self._fault("", seconds, UNANSWERED_S, fault=code.lower(), for_s=seconds)
         refusal = Refusal(code)
         self.server.refusal = refusal
         self.world.after(microseconds(seconds), self._accept_writes, refusal)

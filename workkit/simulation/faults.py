@@ -15,9 +15,12 @@ __all__ = ["Fault", "FaultKind", "Faults"]
 FaultKind = Literal[
     "crash", "lose", "drop", "freeze", "step", "slow", "cut", "away", "wipe", "oom", "readonly",
     "stop", "unheard", "deaf", "hold", "failover", "aof", "evict",
+    "stall", "outage", "mistype", "orphan",
 ]  # fmt: skip
 #: Faults of the server; the others strike a pool.
-_OF_SERVER: Final = ("away", "wipe", "oom", "readonly", "failover", "aof", "evict")
+_OF_SERVER: Final = (
+    "away", "wipe", "oom", "readonly", "failover", "aof", "evict", "outage", "mistype", "orphan",
+)  # fmt: skip
 #: How many kinds come first: those behind them are drawn last, so that a seed without them keeps
 #: its world.
 _FIRST: Final = 11
@@ -26,7 +29,7 @@ _LASTS: Final[dict[str, tuple[float, float]]] = {
     "crash": (0.5, 40.0), "freeze": (1.0, 40.0), "slow": (1.0, 30.0), "cut": (0.5, 20.0),
     "away": (0.1, 20.0), "oom": (1.0, 30.0), "readonly": (1.0, 30.0), "stop": (0.5, 20.0),
     "unheard": (0.5, 20.0), "deaf": (0.5, 20.0), "hold": (0.5, 20.0), "failover": (0.1, 10.0),
-    "aof": (0.05, 1.0),
+    "aof": (0.05, 1.0), "stall": (10.0, 40.0), "outage": (20.0, 90.0), "mistype": (1.0, 30.0),
 }  # fmt: skip
 _STEPS_S: Final = (-3_600.0, 3_600.0)
 _SLOW_S: Final = (0.05, 8.0)
@@ -48,11 +51,13 @@ class Fault:
             "stop" a pool as a deploy does; its requests are lost ("unheard") or the replies are
             ("deaf"); "hold" its requests and release them all at once. Redis loses the newest
             writes: a replica takes over ("failover"), or it crashes and reads its log ("aof");
-            it may "evict" a key.
+            it may "evict" a key. "stall" freezes a pool right after a command, "outage" is a long
+            "away". In Redis, a key gets a wrong type ("mistype"), and a job is left in the list of
+            a pool that is gone ("orphan").
         at_s: When, seconds since the world began.
         pool: The pool's name; "" for faults of Redis.
         before: Crash before the Nth command of the pool from then; 0 means at once.
-        after: Lose or drop the Nth command from then, or crash after it.
+        after: Lose or drop the Nth command from then, or crash or stall after it.
         for_s: How long it lasts, seconds; for "crash" and "stop", the time until the restart (0:
             never); for "failover" and "aof", the writes of how many seconds from `at_s` on are
             lost.
@@ -113,6 +118,10 @@ class Faults:
         failover: Redis loses the writes of up to 10 s, as when a replica that lags takes over.
         aof: Redis crashes and loses the writes of up to a second.
         evict: Redis evicts a key that pools can restore: a limit, a heartbeat or a lease.
+        stall: Pools freeze right after a command, before they have its reply.
+        outage: Redis is away for a long time.
+        mistype: A key that did not exist has a wrong type for a while.
+        orphan: A job is left in the list of a pool of which nothing else is left.
         latency: Minimum and maximum time of a request or a reply for one way, seconds.
         within: Faults begin within this many seconds of the start of the world.
     """
@@ -135,6 +144,10 @@ class Faults:
     failover: float = 0.0
     aof: float = 0.0
     evict: float = 0.0
+    stall: float = 0.0
+    outage: float = 0.0
+    mistype: float = 0.0
+    orphan: float = 0.0
     latency: tuple[float, float] = (0.0001, 0.003)
     within: float = 3_600.0
 
@@ -231,7 +244,7 @@ def _drawn(kind: FaultKind, at_s: float, pool: str, entropy: Entropy) -> Fault:
         when = entropy.below(3)  # at once, before a command, after one
         count = 1 + entropy.below(_SOON)
         before, after = (0, count, 0)[when], (0, 0, count)[when]
-    elif kind in {"lose", "drop"}:
+    elif kind in {"lose", "drop", "stall"}:
         after = 1 + entropy.below(_SOON)
     elif kind == "step":
         by_s = round(entropy.uniform(*_STEPS_S), 3)

@@ -203,6 +203,8 @@ class Simulation(Running, Replaying):
         """Tell whether no fault is present or planned and every pool is registered and well."""
         if not self.jumps or self.server.refusal or self.network.is_troubled:
             return False
+        if self.spoilt_until_us > self.world.now_us:
+            return False
         if not all(pool.is_healthy for pool in self.pools):
             return False
         registered = self.server.read(self._asks_who_is_registered)

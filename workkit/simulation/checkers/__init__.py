@@ -17,11 +17,13 @@ from workkit.simulation.checkers.conservation import (
 )
 from workkit.simulation.checkers.content import JobsChangeAsTheyMay, SentIsWritten
 from workkit.simulation.checkers.cron import CronSlots, SlotsRun
+from workkit.simulation.checkers.holding import HeldJobsRun
 from workkit.simulation.checkers.liveness import (
     DeadPoolsJobsReturn,
     DueJobsMove,
     HealthyPoolsStay,
     IdlePoolsClaim,
+    PoolsComeBack,
 )
 from workkit.simulation.checkers.moves import HandlerRun, JobPlace, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.order import OrderIsKept, StartsFollowClaims
@@ -64,6 +66,7 @@ __all__ = [
     "HandlerRun",
     "HandlersAreGivenUp",
     "HealthyPoolsStay",
+    "HeldJobsRun",
     "HistoryIsExact",
     "HistoryKeepsItsBounds",
     "HooksAreCalled",
@@ -86,6 +89,7 @@ __all__ = [
     "OrderIsKept",
     "PausedMeansPaused",
     "PlacedJob",
+    "PoolsComeBack",
     "RecoveriesGrow",
     "RedisChange",
     "RetriesKeepTheRules",
@@ -132,6 +136,8 @@ def all_checkers() -> list[Checker]:
         DueJobsMove(),
         DeadPoolsJobsReturn(),
         IdlePoolsClaim(),
+        PoolsComeBack(),
+        HeldJobsRun(),
         StartsFollowClaims(),
         TotalsAreTrue(),
         ForgottenPoolsHoldNothing(),

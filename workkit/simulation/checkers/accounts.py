@@ -32,11 +32,13 @@ __all__ = [
 _HISTORY_AT: Final = 4
 #: The outcomes by which a job can get to a place; "" is nowhere.
 _MEANS: Final[dict[str, frozenset[str]]] = {
-    "retry": frozenset({"retry", "postponed"}),
+    "retry": frozenset({"retry", "postponed", "returned"}),
     "dead": frozenset({"dead"}),
     "queued": frozenset({"returned"}),
     "": frozenset({"done", "discarded"}),
 }
+#: The outcomes that exchanges tell without settling a job.
+_UNSETTLED: Final = frozenset({"fenced", "recovered"})
 #: A pool knows what an exchange has done, and tells others, within this time, seconds.
 KNOWS_S: Final = 10.0
 #: A pool has asked what a lost exchange has done this long after its last fault, seconds.
@@ -101,6 +103,7 @@ class HistoryIsExact(Checker):
         self._began: dict[tuple[str, str], tuple[int, float]] = {}
         self._took: dict[tuple[str, str], float] = {}
         self._sent: set[tuple[str, int, str, str]] = set()
+        self._again: dict[tuple[str, int, str, str], tuple[str, float]] = {}
         self._reaped: list[tuple[str, str, str, float]] = []
 
     def started(self, run: HandlerRun) -> None:
@@ -128,8 +131,20 @@ class HistoryIsExact(Checker):
                 self.violated(f"it went {place} without a record that says so", move.job_id)
             self._compare(move, record, change.pool)
         asked = sum(len(part.settled) for part in read_exchange(change.sent).parts)
-        if found and asked == len(found):  # a part that was not applied is sent again
-            self._sent.update(_key(record) for _, record in found if record is not None)
+        keys = [_key(record) for _, record in found if record is not None]
+        if found and asked == len(found):
+            self._sent.update(keys)
+        elif self.scene.conditions.undisturbed_s(change.pool) > _REPLIES_S:
+            # Others have taken some of the jobs, so the pool sends the other records again.
+            blob = _blob(change).blob
+            records = unpack(blob) if blob else ()
+            keys += [_key(each) for each in records if each.outcome in _UNSETTLED]
+            self._again.update(dict.fromkeys(keys, (change.pool, self.scene.now_s())))
+
+    def _should_be_told(self, pool: str, at_s: float) -> bool:
+        """Tell whether the process that knew something at a time has had time to tell it."""
+        ago_s = self.scene.now_s() - at_s
+        return KNOWS_S < ago_s < self.scene.conditions.runs_s(pool)
 
     def _expires(self) -> bool:
         """Tell whether a pool deletes records that are too old."""
@@ -178,6 +193,7 @@ class HistoryIsExact(Checker):
     def wiped(self) -> None:
         """Forget the records, as Redis has."""
         self._sent.clear()
+        self._again.clear()
         self._reaped.clear()
 
     def at_rest(self) -> None:
@@ -195,14 +211,15 @@ class HistoryIsExact(Checker):
         if _is_trimmed(entries) or (not entries and self._expires()):
             return
         missing = self._sent - told
+        for key, (pool, at_s) in self._again.items():
+            if key not in told and self._should_be_told(pool, at_s):
+                missing.add(key)
         if missing:
             job_id, _, _, outcome = min(missing)
             self.violated(f"history does not have that it was {outcome}", job_id)
         outcomes = {(job_id, outcome) for job_id, _, _, outcome in told}
         for job_id, outcome, pool, at_s in self._reaped:
-            is_told = (job_id, outcome) in outcomes
-            ago_s = self.scene.now_s() - at_s
-            if not is_told and KNOWS_S < ago_s < self.scene.conditions.runs_s(pool):
+            if (job_id, outcome) not in outcomes and self._should_be_told(pool, at_s):
                 self.violated(f"history does not have that {pool} found it {outcome}", job_id)
 
 

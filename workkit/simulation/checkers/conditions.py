@@ -25,6 +25,17 @@ class Conditions(Protocol):
         """
         ...
 
+    def healthy_s(self, pool: str) -> float:
+        """Return for how long a pool has run without a fault of its own, seconds.
+
+        Faults of Redis do not count. 0 for a pool that does not run.
+        """
+        ...
+
+    def answering_s(self) -> float:
+        """Return for how long Redis has answered and kept its data, seconds; 0 if it does not."""
+        ...
+
     def runs_s(self, pool: str) -> float:
         """Return for how long the process of a pool has run, seconds; 0 if none runs."""
         ...

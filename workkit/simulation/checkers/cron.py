@@ -24,12 +24,21 @@ _OVERDUE_S: Final = 60
 #: An entry that catches up less than this may leave out a slot, seconds.
 _CATCHES_UP_S: Final = 600
 _EVERY_S: Final = 10.0
+#: A pool has compared its clock with the server's after this long, seconds.
+_CLOCK_S: Final = 45.0
+#: A slot may wait in its queue this long even if its entry catches up nothing, seconds.
+_WAITS_S: Final = 60
+#: Between its check and its start it may wait for a worker, seconds.
+_STARTS_S: Final = 3.0
+#: And for less than this many requests.
+_REQUESTS: Final = 25
 
 
 class CronSlots(Checker):
     """A slot that has run never runs again, even if somebody adds a copy of it.
 
-    `TakenSlots` describes the only exception.
+    `TakenSlots` describes the only exception. A slot that is older than its entry allows does not
+    start, unless it has started before.
     """
 
     rule = "a cron slot runs once"
@@ -38,6 +47,7 @@ class CronSlots(Checker):
         self._taken = TakenSlots()
         self._succeeded: set[tuple[str, str]] = set()
         self._done: set[str] = set()
+        self._began: set[str] = set()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record slots that have run."""
@@ -66,6 +76,25 @@ class CronSlots(Checker):
         excused = self._taken.excuse(run)
         if run.job_id in self._done and not run.fails and not excused:
             self.violated(f"{run.pool} runs it again", run.job_id)
+        if run.job_id.startswith(PERIODIC):
+            if run.job_id not in self._began:
+                self._look_at_age(run)
+            self._began.add(run.job_id)
+
+    def _look_at_age(self, run: HandlerRun) -> None:
+        """Check that a slot is not too old to start."""
+        conditions = self.scene.conditions
+        if conditions.undisturbed_s(run.pool) < _CLOCK_S:
+            return
+        field, due_s = split_slot(run.job_id, run.name)
+        for entry in conditions.spec(run.pool).periodic:
+            late_s = self.scene.true_s() - due_s
+            most_s = max(entry.catch_up_s, _WAITS_S) + _STARTS_S
+            if entry.field == field and late_s > most_s + _REQUESTS * conditions.slowness_s():
+                self.violated(
+                    f"{run.pool} starts it {late_s:g} s late, it catches up {entry.catch_up_s} s",
+                    run.job_id,
+                )
 
     def wiped(self) -> None:
         """Forget which slots have run, as Redis has."""

@@ -9,10 +9,22 @@ from collections import Counter
 from typing import Final
 
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import HandlerRun, Move, PlacedJob, RedisChange
+from workkit.simulation.checkers.moves import (
+    ORPHANED,
+    HandlerRun,
+    Move,
+    PlacedJob,
+    RedisChange,
+)
 from workkit.store.calls.layout import keys_and_args
 
-__all__ = ["DeadPoolsJobsReturn", "DueJobsMove", "HealthyPoolsStay", "IdlePoolsClaim"]
+__all__ = [
+    "DeadPoolsJobsReturn",
+    "DueJobsMove",
+    "HealthyPoolsStay",
+    "IdlePoolsClaim",
+    "PoolsComeBack",
+]
 
 #: A pool that has had no fault for this long is healthy, seconds.
 _HEALTHY_S: Final = 12.0
@@ -24,17 +36,27 @@ _RECOVERS_S: Final = 10.0
 _MOVED_S: Final = 5.0
 #: The jobs of a dead pool are back within this time, seconds.
 _BACK_S: Final = 20.0
+#: A list of which nobody knows is found within this time, seconds: two turns of a duty, which a
+#: calm world postpones by ten minutes.
+_FOUND_S: Final = 800.0
 #: A job is claimed within this time if a pool has a free worker, seconds.
 _CLAIMED_S: Final = 5.0
+#: A queue is left alone for this long after a job on its last recovery could not run, seconds.
+_LEFT_ALONE_S: Final = 32.0
+#: After Redis answers again, each pool has sent a heartbeat within this time, seconds.
+_BEATS_S: Final = 8.0
 #: A duty sends fewer requests than this, one after the other, each on a line that may be slow.
 _REQUESTS: Final = 25
 #: Rules about time are checked this often, seconds.
 _EVERY_S: Final = 0.5
+#: What a pool sends as long as it lives.
+_SIGNS: Final = frozenset({"beat", "register"})
 
 
 class HealthyPoolsStay(Checker):
-    """Nobody takes a pool for dead that runs, has had no fault, and reaches Redis, for 12 s.
+    """Nobody takes a pool for dead that runs and has had no fault for 12 s.
 
+    A Redis that does not answer, or refuses writes, proves nothing about pools.
     `NobodyAliveIsReaped` goes by heartbeats; this rule also holds for a pool that forgets them. If
     somebody takes a healthy pool out of the set of pools, it registers again before its fourth
     heartbeat after that.
@@ -73,16 +95,18 @@ class HealthyPoolsStay(Checker):
         name = self.scene.host(pool_id)
         if self.scene.pool_id(name) != pool_id:
             return
-        undisturbed_s = self.scene.conditions.undisturbed_s(name)
-        if undisturbed_s >= _HEALTHY_S:
+        healthy_s = self.scene.conditions.healthy_s(name)
+        if healthy_s >= _HEALTHY_S:
             self.violated(
-                f"{name} is taken for dead though it has had no fault for {undisturbed_s:.1f} s",
-                job_id,
+                f"{name} is taken for dead though it has had no fault for {healthy_s:.1f} s", job_id
             )
 
 
 class DueJobsMove(Checker):
-    """A job that is due is in its queue within 5 s, if a pool has had no fault since then."""
+    """A due job is in its queue within 5 s, if a pool has had no fault since it was due.
+
+    After Redis has not answered, the five seconds begin when it answers again.
+    """
 
     rule = "due jobs move while a pool lives"
 
@@ -112,9 +136,10 @@ class DueJobsMove(Checker):
     def _check(self, standing: PlacedJob, late_s: float) -> None:
         scene = self.scene
         most_s = _MOVED_S + _REQUESTS * scene.conditions.slowness_s()
+        late_s = min(late_s, scene.conditions.answering_s())
         if late_s <= most_s or standing.job is None:
             return
-        if scene.longest_undisturbed_s() < late_s + _RECOVERS_S:
+        if scene.longest_healthy_s() < late_s + _RECOVERS_S:
             return
         if scene.read("TYPE", scene.keys.jobs(standing.job.name)) in {b"list", b"none"}:
             self.violated(f"it has been due for {late_s:.1f} s", standing.job_id)
@@ -128,6 +153,7 @@ class DeadPoolsJobsReturn(Checker):
     """The jobs of a pool that has crashed are back within 20 s, if another has had no fault.
 
     A pool that somebody has taken out of the set of pools is found by its lists, within minutes.
+    So are jobs in a list of a pool of which nothing else is left.
     """
 
     rule = "a dead pool's jobs are back while a pool lives"
@@ -145,13 +171,16 @@ class DeadPoolsJobsReturn(Checker):
             return
         self._next_s = self.scene.now_s() + _EVERY_S
         for pool_id, dead_s in list(self._dead.items()):
+            is_orphan = pool_id.startswith(ORPHANED)
             is_known = self.scene.read("SISMEMBER", self.scene.keys.worker_pools, pool_id)
-            if not self._held.get(pool_id) or not is_known:
+            if not self._held.get(pool_id) or not (is_known or is_orphan):
                 continue
             since_s = self.scene.now_s() - dead_s
-            if since_s > self._most_s() and self.scene.longest_undisturbed_s() >= since_s:
+            most_s = self._most_s() + _FOUND_S * is_orphan
+            if since_s > most_s and self.scene.longest_undisturbed_s() >= since_s:
+                who = self.scene.host(pool_id) or pool_id
                 self.violated(
-                    f"{self.scene.host(pool_id)} has been dead for {since_s:.1f} s and holds it",
+                    f"{who} has been dead for {since_s:.1f} s and holds it",
                     next(iter(self._held[pool_id])),
                 )
 
@@ -167,7 +196,10 @@ class DeadPoolsJobsReturn(Checker):
             if held[before.job_id] <= 0:
                 del held[before.job_id]
         if after is not None and after.place.kind == "in progress":
-            self._held.setdefault(after.place.pool_id, Counter())[after.job_id] += 1
+            pool_id = after.place.pool_id
+            self._held.setdefault(pool_id, Counter())[after.job_id] += 1
+            if pool_id.startswith(ORPHANED):
+                self._dead.setdefault(pool_id, self.scene.now_s())
 
     def crashed(self, pool: str) -> None:
         """Record that a pool is dead from now on."""
@@ -183,8 +215,9 @@ class DeadPoolsJobsReturn(Checker):
 class IdlePoolsClaim(Checker):
     """No job waits for longer than 5 s while a pool without a fault has a worker for it.
 
-    Exceptions: paused queues and queues at their limit, and recovered jobs: one that is on its last
-    recovery runs alone.
+    After Redis has not answered, the five seconds begin when it answers again. Exceptions: paused
+    queues and queues at their limit. While a pool holds a job on its last recovery, it claims no
+    other; if that job could not run alone, its queue is left alone for half a minute.
     """
 
     rule = "idle pools claim what waits"
@@ -192,6 +225,7 @@ class IdlePoolsClaim(Checker):
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
         self._busy: Counter[str] = Counter()
+        self._suspects_s: dict[str, float] = {}  # queue -> when a pool held a suspect of it last
         self._next_s = 0.0
 
     def started(self, run: HandlerRun) -> None:
@@ -222,6 +256,7 @@ class IdlePoolsClaim(Checker):
                 self._since.pop(queue, None)
                 continue
             waits_s = now_s - self._since.setdefault(queue, now_s)
+            waits_s = min(waits_s, self.scene.conditions.answering_s())
             if waits_s > _CLAIMED_S + _REQUESTS * self.scene.conditions.slowness_s():
                 waiting = self.scene.standing("queued", queue)
                 self.violated(
@@ -231,11 +266,9 @@ class IdlePoolsClaim(Checker):
 
     def _idle(self) -> list[str]:
         """Return the pools that have a free worker and no fault."""
-        scene, found = self.scene, []
-        if scene.read("HLEN", scene.keys.recoveries):
-            return []
+        scene, found, alone = self.scene, [], self._alone()
         for pool in scene.conditions.running():
-            if scene.conditions.undisturbed_s(pool) < _RECOVERS_S + _CLAIMED_S:
+            if scene.conditions.healthy_s(pool) < _RECOVERS_S + _CLAIMED_S or pool in alone:
                 continue
             pool_id, spec = scene.pool_id(pool), scene.conditions.spec(pool)
             held = sum(scene.held(queue).get(pool_id, 0) for queue in spec.registrations)
@@ -243,9 +276,22 @@ class IdlePoolsClaim(Checker):
                 found.append(pool)
         return found
 
+    def _alone(self) -> set[str]:
+        """Return the pools that hold a job on its last recovery, and note its queue."""
+        scene, found = self.scene, set()
+        for job_id, count in scene.read("HGETALL", scene.keys.recoveries).items():
+            for each in scene.where(job_id.decode()):
+                pool = scene.host(each.place.pool_id)
+                if pool and int(count) >= scene.conditions.spec(pool).max_recoveries - 1:
+                    self._suspects_s[each.place.queue] = scene.now_s()
+                    found.add(pool)
+        return found
+
     def _may_claim(self, pool: str, queue: str) -> bool:
         scene = self.scene
         if queue not in scene.conditions.spec(pool).registrations:
+            return False
+        if scene.now_s() - self._suspects_s.get(queue, -_LEFT_ALONE_S) < _LEFT_ALONE_S:
             return False
         key = scene.keys.jobs(queue)
         if scene.read("TYPE", key) != b"list" or scene.is_paused(queue):
@@ -256,3 +302,33 @@ class IdlePoolsClaim(Checker):
     def wiped(self) -> None:
         """Forget everything."""
         self._since.clear()
+
+
+class PoolsComeBack(Checker):
+    """After an outage of Redis, each pool sends a heartbeat within 8 s, if it has no other fault.
+
+    `IdlePoolsClaim` and `DueJobsMove` tell whether it works again.
+    """
+
+    rule = "pools come back after an outage"
+
+    def __init__(self) -> None:
+        self._beats_s: dict[str, float] = {}
+        self._next_s = 0.0
+
+    def changed(self, change: RedisChange) -> None:
+        """Record heartbeats, and look who has sent none."""
+        scene = self.scene
+        if change.command in _SIGNS:
+            self._beats_s[change.pool] = scene.now_s()
+        if scene.now_s() < self._next_s:
+            return
+        self._next_s = scene.now_s() + _EVERY_S
+        conditions, answers_s = scene.conditions, scene.conditions.answering_s()
+        most_s = _BEATS_S + _REQUESTS * conditions.slowness_s()
+        if answers_s < most_s:
+            return
+        for pool in conditions.running():
+            silent_s = scene.now_s() - self._beats_s.get(pool, 0.0)
+            if silent_s > answers_s and conditions.healthy_s(pool) > most_s + _RECOVERS_S:
+                self.violated(f"Redis answers for {answers_s:.1f} s, and {pool} does not beat")

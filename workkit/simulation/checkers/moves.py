@@ -14,7 +14,7 @@ from workkit.errors import Undecodable
 from workkit.store.round_trip import Command
 
 __all__ = [
-    "EXPIRED", "RESTORED", "HandlerRun", "JobPlace", "Move", "PlaceKind", "PlacedJob",
+    "EXPIRED", "ORPHANED", "RESTORED", "HandlerRun", "JobPlace", "Move", "PlaceKind", "PlacedJob",
     "RedisChange", "identify", "pair_moves",
 ]  # fmt: skip
 
@@ -22,6 +22,8 @@ __all__ = [
 EXPIRED: Final = "(expired)"
 #: The name of the command of a change, if Redis has lost its newest writes: all that it still has.
 RESTORED: Final = "(restored)"
+#: The ids of pools of which only a list is left begin with this; no lock counts their jobs.
+ORPHANED: Final = "orphaned-"
 
 PlaceKind = Literal["queued", "in progress", "retry", "scheduled", "dead"]
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import RESTORED, HandlerRun, RedisChange
+from workkit.store.calls.layout import keys_and_args
 
 __all__ = [
     "ClaimsAreTakenUp",
@@ -22,23 +23,35 @@ __all__ = [
 _APART_S: Final = 5.0
 #: After this many signs of life, a claimed job must have started or gone back.
 _SIGNS: Final = 3
+#: Scripts that a pool sends only when it knows what it holds, each with the fence that it expects.
+_IN_STEP: Final = frozenset({"begin", "exchange"})
 
 
 class OneRunForAClaim(Checker):
     """A handler starts only with a job that its pool has claimed, and once for each claim.
 
     So a settled job never runs again. One exception: a pool that was reaped while it lived may
-    still start the jobs that it had claimed before, because it could not know.
+    still start the jobs that it had claimed before, because it could not know. It knows once it has
+    read its in-progress lists and has gone on.
     """
 
     rule = "a job runs once for each claim"
 
     def __init__(self) -> None:
         self._claims: Counter[tuple[str, str]] = Counter()
+        self._read: dict[str, set[str]] = {}  # pool -> what its lists had when it read them
 
     def changed(self, change: RedisChange) -> None:
         """Count claims."""
         scene, claims = self.scene, self._claims
+        if change.command == "resync":
+            self._read[change.pool] = {
+                each.job_id
+                for each in scene.standing("in progress")
+                if scene.host(each.place.pool_id) == change.pool
+            }
+        elif change.command in _IN_STEP and change.pool in self._read:
+            self._goes_on(change)
         for move in change.moves:
             before, after = move.before, move.after
             if after is not None and after.place.kind == "in progress":
@@ -52,6 +65,16 @@ class OneRunForAClaim(Checker):
                 if host == change.pool:  # its own pool has settled it or given it back
                     claims.pop((host, before.job_id), None)
 
+    def _goes_on(self, change: RedisChange) -> None:
+        """Forget claims that a pool has not found in its lists, if Redis lets it go on."""
+        pool_id, *fences = keys_and_args(change.sent)[1][:3]
+        said = self.scene.read("HGET", self.scene.keys.pool(str(pool_id)), "fence")
+        if said is None or int(said) not in fences:
+            return  # it was sent before the lists were read
+        found = self._read.pop(change.pool)
+        for key in [key for key in self._claims if key[0] == change.pool and key[1] not in found]:
+            del self._claims[key]
+
     def started(self, run: HandlerRun) -> None:
         """Use up a claim."""
         key = run.pool, run.job_id
@@ -61,6 +84,7 @@ class OneRunForAClaim(Checker):
 
     def crashed(self, pool: str) -> None:
         """Forget the claims of a process that is gone."""
+        self._read.pop(pool, None)
         for key in [key for key in self._claims if key[0] == pool]:
             del self._claims[key]
 

@@ -11,6 +11,7 @@ from workkit.engine.handling.execution import Execution
 from workkit.simulation.checkers.conditions import Conditions
 from workkit.simulation.checkers.moves import (
     EXPIRED,
+    ORPHANED,
     RESTORED,
     HandlerRun,
     JobPlace,
@@ -113,13 +114,13 @@ class Scene:
         ]
 
     def held(self, queue: str) -> dict[str, int]:
-        """Return how many jobs of a queue each pool holds, by pool id; without zeros."""
+        """Return how many jobs of a queue each pool holds, by pool id; without orphans."""
         held = {}
         for key, content in self._contents.items():
             place = self._places[key]
             if place is not None and place.kind == "in progress" and place.queue == queue:
                 count = round(sum(content.values()))
-                if count:
+                if count and not place.pool_id.startswith(ORPHANED):
                     held[place.pool_id] = count
         return held
 
@@ -135,6 +136,11 @@ class Scene:
         """Return for how long one of the running pools has had no fault, seconds; 0 for none."""
         conditions = self.conditions
         return max(map(conditions.undisturbed_s, conditions.running()), default=0.0)
+
+    def longest_healthy_s(self) -> float:
+        """Return for how long one of the running pools has had no fault of its own, seconds."""
+        conditions = self.conditions
+        return max(map(conditions.healthy_s, conditions.running()), default=0.0)
 
     def identify(self, raw: bytes) -> str:
         """Return the id of a job from its bytes."""

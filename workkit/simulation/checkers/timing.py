@@ -27,8 +27,6 @@ _DEAD_S: Final = 12.0
 _NEAR_S: Final = 2.0
 #: A pool has compared its clock with the server's after this long, seconds.
 _CLOCK_S: Final = 45.0
-#: A job dies at this many recoveries from dead pools.
-_RECOVERIES: Final = 3
 #: The highest jitter of the default backoff, and the variance of one that is even.
 _JITTERS: Final = 29
 _JITTER_VARIANCE: Final = ((_JITTERS + 1) ** 2 - 1) / 12
@@ -99,13 +97,13 @@ class RetriesKeepTheRules(Checker):
             if change.command == "reap":
                 self._recoveries[move.job_id] += 1
                 if after.place.kind == "dead":
-                    self._died_with_pool(move.job_id)
+                    self._died_with_pool(move.job_id, change.pool)
             elif change.command == "exchange" and after.place.kind in {"retry", "dead"}:
                 self._settled(move, before.job, after, after.job, change.pool)
 
-    def _died_with_pool(self, job_id: str) -> None:
+    def _died_with_pool(self, job_id: str, reaper: str) -> None:
         count = self._recoveries[job_id]
-        if count < _RECOVERIES:
+        if reaper and count < self.scene.conditions.spec(reaper).max_recoveries:
             self.violated(f"it is dead though its pools died with it only {count} times", job_id)
         self._recoveries[job_id] = 0
 
@@ -234,7 +232,8 @@ class NobodyAliveIsReaped(Checker):
     rule = "nobody alive is taken for dead"
 
     def __init__(self) -> None:
-        self._beats: dict[bytes, tuple[bytes, float]] = {}
+        #: Key of a pool → each heartbeat that it has had, and when it came.
+        self._beats: dict[bytes, dict[bytes, float]] = {}
 
     def changed(self, change: RedisChange) -> None:
         """Record heartbeats, and check recoveries."""
@@ -243,16 +242,17 @@ class NobodyAliveIsReaped(Checker):
             for key in change.keys:
                 if scene.keys.is_pool(key):
                     said = scene.read("HGET", key, "heartbeat_at")
-                    if said is not None and said != self._beats.get(key, (b"", 0))[0]:
-                        self._beats[key] = (said, scene.now_s())
+                    if said is not None:
+                        self._beats.setdefault(key, {}).setdefault(said, scene.now_s())
         elif change.command == "reap":
             for move in change.moves:
                 if move.before is not None:
                     self._look(move, move.before.place.pool_id)
 
     def _look(self, move: Move, pool_id: str) -> None:
-        said_at = self._beats.get(self.scene.keys.pool(pool_id), (b"", float("-inf")))[1]
-        silent_s = self.scene.now_s() - said_at
+        key = self.scene.keys.pool(pool_id)
+        said = self.scene.read("HGET", key, "heartbeat_at")
+        silent_s = self.scene.now_s() - self._beats.get(key, {}).get(said, float("-inf"))
         if silent_s < _DEAD_S:
             self.violated(
                 f"its pool {pool_id[-6:]} lost it {silent_s:.3f} s after a heartbeat", move.job_id

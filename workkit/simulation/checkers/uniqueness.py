@@ -76,7 +76,7 @@ class UniqueKeysHold(Checker):
             lives_s = ends_s - now_s
             if not -_NEAR_S <= lives_s - _DAY_S - waits_s <= _NEAR_S:
                 self.violated(f"{key!r} lives for {lives_s:g} s, its job waits for {waits_s:g} s")
-        elif ends_s != self._ends.get(key, ends_s):
+        elif ends_s not in {math.inf, self._ends.get(key, ends_s)}:  # it may have been refused
             self.violated(f"a refused duplicate makes {key!r} live longer, or shorter")
         self._ends[key] = ends_s
         value = self.scene.read("GET", key.encode())

@@ -25,7 +25,7 @@ READS: Final = frozenset(
     }
 )  # fmt: skip
 #: Commands that name several keys.
-_MANY: Final = frozenset({"DEL", "EXISTS", "MGET", "UNLINK"})
+_MANY: Final = frozenset({"DEL", "EXISTS", "MGET", "RPOPLPUSH", "UNLINK"})
 _CALL: Final = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _COMMENT: Final = re.compile(r"--.*")
 _SETS_EXPIRY: Final = re.compile(r"'(EX|PX)'")

@@ -1,0 +1,129 @@
+"""Worlds in which pools compete, wait, and lose what they hold."""
+
+from __future__ import annotations
+
+from tests.simulation import go_peer
+from tests.support.handlers import nothing
+from workkit import Job
+from workkit.core.entropy import Entropy
+from workkit.simulation import SimulatedPool, Simulation
+
+__all__ = ["crowded", "late_slots", "lonely", "long_ago", "outages", "stopped", "suspects", "taken"]
+
+
+def crowded(sim: Simulation) -> None:
+    """Bursts of very short jobs, with long ones among them, beside a queue with a limit."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=4)
+        pool.job("short", nothing, takes=(0.002, 0.008))
+        pool.job("limited", nothing, takes=(0.002, 0.008), max_concurrency=3)
+        pool.job("long", nothing, takes=(3, 6))
+    for at_s in range(2, 100, 14):
+        mixed = [("limited" if n % 4 == 3 else "short", {"n": n}) for n in range(160)]
+        sim.at(at_s, sim.enqueuer.enqueue_many, mixed)
+        blocking = [("short", {"n": n}) for n in range(120)]
+        blocking[60:60] = [("long", {"n": n}) for n in range(8)]
+        sim.at(at_s + 7, sim.enqueuer.enqueue_many, blocking)
+
+
+def taken(sim: Simulation) -> None:
+    """A Go pool with a wrong clock takes single jobs from pools that live and run them."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=6)
+        pool.job("work", _fails_at_times, takes=0.5, max_fails=3, backoff=lambda job: 5)
+    for n in range(40):
+        jobs = [("work", {"n": n}) for _ in range(24)]
+        sim.at(4 * n, sim.enqueuer.enqueue_many, jobs)
+        for pool in sim.pools:
+            sim.at(4 * n + 0.3, _take_one, sim, pool)
+
+
+def _fails_at_times(job: Job) -> None:
+    if job.arg_int("n") % 3 == 0 and not job.fails:
+        raise ValueError("once")
+
+
+def _take_one(sim: Simulation, pool: SimulatedPool) -> None:
+    """Take a job that runs, if so many wait that its pool does not claim it again at once."""
+    if sim.server.read(("LLEN", sim.keys.jobs("work"))) > 8:
+        go_peer.requeue_one(sim, pool.pool_id, "work")
+
+
+def suspects(sim: Simulation) -> None:
+    """Jobs that are soon on their last recovery, beside long ones in the same pools."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=3, max_recoveries=2)
+        pool.job("long", nothing, takes=(20, 90))
+        pool.job("short", nothing, takes=(1, 6))
+    for n in range(60):
+        sim.at(2.5 * n, sim.enqueuer.enqueue, "short" if n % 4 else "long", {"n": n})
+
+
+def outages(sim: Simulation) -> None:
+    """Redis is away for a long time, and jobs of all kinds wait for it."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=3)
+        pool.job("work", nothing, takes=(0.2, 3))
+        pool.job("long", nothing, takes=(20, 50))
+        pool.job("tick", nothing)
+        pool.periodically_enqueue("@every 20s", "tick")
+    for n in range(120):
+        sim.at(2 * n, sim.enqueuer.enqueue, "work" if n % 8 else "long", {"n": n})
+        sim.at(2 * n + 1, sim.enqueuer.enqueue_in, "work", 5 + n % 40, {"n": n})
+
+
+def stopped(sim: Simulation) -> None:
+    """Pools with short jobs that are stopped and started again all the time."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=8)
+        pool.job("work", nothing, takes=(0.05, 1.5))
+        pool.job("limited", nothing, takes=(0.05, 1.5), max_concurrency=6)
+    for n in range(80):
+        jobs = [("work" if n % 3 else "limited", {"n": at}) for at in range(20)]
+        sim.at(2 * n, sim.enqueuer.enqueue_many, jobs)
+    entropy = Entropy(f"{sim.seed}/stops")
+    for pool in sim.pools:
+        at_s = 16.0
+        while at_s < 170:
+            sim.at(at_s, sim.deploy, pool, timeout=entropy.uniform(0, 0.6), restart_after=1)
+            at_s += entropy.uniform(14, 18)
+
+
+def lonely(sim: Simulation) -> None:
+    """One idle pool, far from Redis; a job is scheduled while it moves another one."""
+    entropy = Entropy(f"{sim.seed}/lonely")
+    sim.pool(concurrency=2).job("work", nothing)
+    sim.client.pause("work")  # so that no job wakes the pool
+    at_s = 5.0
+    while at_s < 250:
+        for _ in range(2 + entropy.below(2)):
+            delay_s = entropy.uniform(0.5, 2)
+            sim.at(at_s, sim.enqueuer.enqueue_in, "work", delay_s, {"at": at_s})
+            at_s += delay_s + entropy.uniform(0, 1.2)
+        at_s += entropy.uniform(12, 30)
+    sim.at(295, sim.client.unpause, "work")
+
+
+def late_slots(sim: Simulation) -> None:
+    """Slots that wait in their queues for minutes, of entries that catch up more or less."""
+    entropy = Entropy(f"{sim.seed}/late")
+    for _ in range(2):
+        pool = sim.pool(concurrency=2)
+        for name, catch_up_s in (("never", 0), ("soon", 90), ("always", 3_600)):
+            pool.job(name, nothing, takes=(0, 1))
+            pool.periodically_enqueue("@every 20s", name, catch_up_s=catch_up_s)
+    for name in ("never", "soon", "always"):
+        at_s = entropy.uniform(10, 40)
+        sim.at(at_s, sim.client.pause, name)
+        sim.at(at_s + entropy.uniform(50, 130), sim.client.unpause, name)
+
+
+def long_ago(sim: Simulation) -> None:
+    """Unique jobs and cron jobs, whose pools may freeze between the claim and the start."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=3)
+        pool.job("unique", nothing, takes=(0.5, 4))
+        pool.job("tick", nothing, takes=(0, 2))
+        pool.periodically_enqueue("@every 6s", "tick")
+    for n in range(120):
+        sim.at(1.4 * n, sim.enqueuer.enqueue_unique, "unique", {"n": n % 50})

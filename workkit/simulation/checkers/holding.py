@@ -1,0 +1,140 @@
+"""Checker: what a pool holds, it runs."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.moves import RESTORED, HandlerRun, Move, RedisChange
+
+__all__ = ["HeldJobsRun"]
+
+#: A job that has not started after this long goes back, seconds: 0.1 s, and some turns.
+_PATIENCE_S: Final = 1.0
+#: A job on its last recovery waits this much longer until it is its pool's only job, seconds.
+_ALONE_S: Final = 30.0
+#: A pool needs this long to work after a fault or a start, seconds.
+_RECOVERS_S: Final = 10.0
+#: It asks less than this, one request after the other, before it starts a job or returns it.
+_REQUESTS: Final = 25
+_EVERY_S: Final = 0.5
+
+
+class _Run(NamedTuple):
+    """A handler that occupies a worker.
+
+    Attributes:
+        number: Its number.
+        until_s: When it has passed its timeout, seconds since the world began; infinity for never.
+    """
+
+    number: int
+    until_s: float
+
+
+class HeldJobsRun(Checker):
+    """A pool holds a job without running it for a second at most, if it has no fault.
+
+    Then the job has started, or is back in its queue, where other pools can claim it. A job on its
+    last recovery may wait for 30 s until it can run alone. Jobs of queues with a limit are claimed
+    for free workers only: one that waits in a pool would keep another pool from running one.
+    """
+
+    rule = "what a pool holds runs, or goes back"
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, dict[str, tuple[str, float]]] = {}  # pool -> job -> queue, since
+        self._runs: dict[str, dict[str, _Run]] = {}  # pool -> job -> its run
+        self._next_s = 0.0
+
+    def started(self, run: HandlerRun) -> None:
+        """Record that a held job has started."""
+        self._waiting.get(run.pool, {}).pop(run.job_id, None)
+        timeout_s = float("inf") if run.options.timeout is None else run.options.timeout
+        occupies = _Run(run.number, self.scene.now_s() + timeout_s)
+        self._runs.setdefault(run.pool, {})[run.job_id] = occupies
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Record that a worker is free."""
+        del error
+        runs = self._runs.get(run.pool, {})
+        if run.job_id in runs and runs[run.job_id].number == run.number:
+            del runs[run.job_id]
+
+    def changed(self, change: RedisChange) -> None:
+        """Follow what pools hold, and look how long it waits."""
+        if change.command == RESTORED:
+            self._waiting.clear()
+        else:
+            for move in change.moves:
+                self._follow(move)
+        if change.command == "exchange" and any(move.was_claimed for move in change.moves):
+            self._look_at_claims(change)
+        now_s = self.scene.now_s()
+        if now_s >= self._next_s:
+            self._next_s = now_s + _EVERY_S
+            for pool in self._waiting:
+                self._look(pool, now_s)
+
+    def _follow(self, move: Move) -> None:
+        before, after = move.before, move.after
+        since_s = self.scene.now_s()
+        was_waiting = after is not None
+        if before is not None and before.place.kind == "in progress":
+            known = self._waiting.get(self.scene.host(before.place.pool_id), {})
+            was_waiting = before.job_id in known
+            since_s = known.pop(before.job_id, ("", since_s))[1]
+        if after is not None and after.place.kind == "in progress" and was_waiting:
+            holder = self.scene.host(after.place.pool_id)
+            if holder:  # not the list of a Go pool
+                waiting = self._waiting.setdefault(holder, {})
+                waiting[after.job_id] = after.place.queue, since_s
+
+    def _look(self, pool: str, now_s: float) -> None:
+        conditions = self.scene.conditions
+        undisturbed_s = conditions.undisturbed_s(pool) - _RECOVERS_S
+        most_s = _PATIENCE_S + _REQUESTS * conditions.slowness_s()
+        for job_id, (_, since_s) in self._waiting[pool].items():
+            waits_s = min(now_s - since_s, undisturbed_s)
+            if waits_s > most_s and waits_s > most_s + _ALONE_S * self._is_suspect(pool, job_id):
+                self.violated(f"{pool} has held it for {waits_s:.1f} s and not started it", job_id)
+
+    def _is_suspect(self, pool: str, job_id: str) -> bool:
+        """Tell whether a job is on its last recovery."""
+        count = int(self.scene.read("HGET", self.scene.keys.recoveries, job_id) or 0)
+        return 0 < count >= self.scene.conditions.spec(pool).max_recoveries - 1
+
+    def _look_at_claims(self, change: RedisChange) -> None:
+        """Check that there is a worker for each job of a queue with a limit."""
+        conditions, pool = self.scene.conditions, change.pool
+        spec, now_s = conditions.spec(pool), self.scene.now_s()
+        limited = {
+            name for name, each in spec.registrations.items() if each.options.max_concurrency
+        }
+        claimed = [
+            move
+            for move in change.moves
+            if move.was_claimed and move.after.place.queue in limited  # type: ignore[union-attr]
+        ]
+        if not claimed or conditions.undisturbed_s(pool) < _RECOVERS_S:
+            return
+        waiting = sum(queue in limited for queue, _ in self._waiting[pool].values())
+        running = sum(run.until_s > now_s for run in self._runs.get(pool, {}).values())
+        if running + waiting > spec.concurrency:
+            self.violated(
+                f"{pool} claims it, runs {running} jobs and holds {waiting} of queues with a "
+                f"limit, with {spec.concurrency} workers", claimed[0].job_id,
+            )  # fmt: skip
+
+    def left(self, pool: str) -> None:
+        """Forget a process that is gone."""
+        self.crashed(pool)
+
+    def crashed(self, pool: str) -> None:
+        """Forget a process that is gone."""
+        self._waiting.pop(pool, None)
+        self._runs.pop(pool, None)
+
+    def wiped(self) -> None:
+        """Forget what pools held, as Redis has."""
+        self._waiting.clear()
