@@ -335,8 +335,29 @@ def test_a_slot_that_a_stopping_pool_gives_back_runs_elsewhere(stage: EngineStag
     pool.engine.dispatcher.stop_claiming()
     pool.engine.dispatcher.give_back()
     pool.turn()
-    assert slot_state(stage, slot_id) == b"queued"
+    assert slot_state(stage, slot_id) == b"returned"
     assert [execution.job.id for execution in other.work()] == [slot_id]
+
+
+@pytest.mark.parametrize("end", ["dies", "stops"])
+def test_a_slot_that_has_started_runs_to_its_end_however_late_it_is(
+    stage: EngineStage, end: str
+) -> None:
+    pool, other = planner(stage, catch_up_s=0), planner(stage, catch_up_s=0)
+    pool.duty("periodic")
+    slot_id = due_and_moved(stage, pool)
+    pool.turn()
+    pool.runner.begin()
+    stage.clock.advance(100)
+    if end == "stops":
+        pool.engine.dispatcher.stop_claiming()
+        pool.engine.dispatcher.give_back()
+        pool.turn()
+    else:
+        pool.close()
+        other.watch(14)
+    assert [execution.job.id for execution in other.work()] == [slot_id]
+    assert slot_state(stage, slot_id) == b"done"
 
 
 @pytest.mark.parametrize("fault", ["lose_reply", "drop"])

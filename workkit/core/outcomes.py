@@ -75,7 +75,7 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
     ),
     "returned": OutcomeRule(
         "the job went back to its queue unfinished",
-        b"b", decides=False, total="returned", slot_mark="queued",
+        b"b", decides=False, total="returned", slot_mark="returned",
         ended="was returned to its queue unfinished, {ago} ago",
     ),
     "fenced": OutcomeRule(

@@ -349,8 +349,8 @@ class CronEntry:
             zone. Empty if the spec is not valid.
         last_slot: Its newest slot with a known state, epoch seconds; None without one. States are
             kept for two days after the slot has run.
-        last_state: The state of that slot: "scheduled", "queued", "started", "failed" or "done"; ""
-            without one.
+        last_state: The state of that slot: "scheduled", "queued", "started", "returned" (its pool
+            died, or gave it back), "failed" or "done"; "" without one.
     """
 
     job_name: str

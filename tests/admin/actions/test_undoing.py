@@ -175,6 +175,7 @@ def test_a_job_that_had_begun_does_not_take_the_key_of_another_job(stage: Client
     operation_id = act(stage, "delete", MAIL, "age:>10")
     stage.client.actions.undo(operation_id)
     assert stage.held(stage.unique_key()) is not None
+    assert stage.redis.ttl(stage.keys.begun) > 86_400
     ran = stage.pool().work()
     assert len(ran) == 2
 

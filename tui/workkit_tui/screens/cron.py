@@ -37,7 +37,9 @@ _COLUMNS: Final = (
     TableColumn("State", 9),
     TableColumn("Declared", 9, right=True, needs=96),
 )
-_COLORS: Final = {"failed": "bad", "started": "accent", "done": "good", "queued": "accent"}
+_COLORS: Final = {
+    "failed": "bad", "started": "accent", "done": "good", "queued": "accent", "returned": "accent",
+}  # fmt: skip
 
 
 @lru_cache(maxsize=10_000)

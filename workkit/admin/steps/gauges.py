@@ -23,7 +23,7 @@ from workkit.store.round_trip import RoundTrip, Step, together
 __all__ = ["gauges"]
 
 #: The states of a cron slot whose job has started.
-_STARTED: Final = frozenset({"started", "failed", "done"})
+_STARTED: Final = frozenset({"started", "returned", "failed", "done"})
 
 
 def gauges(keys: Keys, now_ms: int) -> Step[Gauges]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from workkit.core.lifetimes import MARKS_KEPT_S
 from workkit.errors import ServerError
 from workkit.store import scripts
 from workkit.store.calls import acts
@@ -157,7 +158,7 @@ def restore(
     """Put deleted jobs back; gives for each "1" done, "p" without its key, "0" not in the trash."""
     uniques = list(dict.fromkeys(job.unique_key for job in jobs if job.unique_key))
     at = {unique: i for i, unique in enumerate(uniques, 1)} | {"": 0}
-    args: list[Any] = [kind, now_s]
+    args: list[Any] = [kind, now_s, MARKS_KEPT_S]
     for job in jobs:
         entry = job.entry
         args += (

@@ -127,7 +127,7 @@ local function begin_slot(key, kind)
       return 'busy', owner
     end
     -- A slot that has started once must run to its end, even if it is late.
-    if kind == 'late' and not owner and state ~= 'failed' then
+    if kind == 'late' and (state == 'queued' or state == 'scheduled') then
       redis.call('SET', key, 'done', 'EX', ARGV[4])
       return 'late'
     end

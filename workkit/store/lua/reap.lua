@@ -70,7 +70,7 @@ for at = 6, #ARGV, 6 do
       -- also have held a second copy of a slot that another pool has started or done.
       local slot = tonumber(ARGV[at + 3])
       if slot > 0 and redis.pcall('GET', KEYS[8 + slot]) == 'started:' .. ARGV[1] then
-        redis.call('SET', KEYS[8 + slot], 'queued', 'KEEPTTL')
+        redis.call('SET', KEYS[8 + slot], 'returned', 'KEEPTTL')
       end
       requeued, fate = requeued + 1, 'r'
     end

@@ -5,7 +5,7 @@
 -- KEYS[3]  begun          hash
 -- then unique keys
 --
--- ARGV[1]  "list" or "zset"   ARGV[2] now, epoch s
+-- ARGV[1]  "list" or "zset"   ARGV[2] now, epoch s   ARGV[3] seconds that marks are kept
 -- then a job, nine each: entry of the trash, its mark, its score, its bytes, the same without
 -- uniqueness, index of its unique key (1-based; 0: none), value for the key, seconds that the key
 -- lives, id
@@ -20,13 +20,14 @@ local found = redis.call('TYPE', KEYS[2])['ok']
 if found ~= 'none' and found ~= ARGV[1] then return 't' end
 
 local bits = {}
-for at = 3, #ARGV, 9 do
+for at = 4, #ARGV, 9 do
   if redis.call('LREM', KEYS[1], 1, ARGV[at]) == 0 then
     bits[#bits + 1] = '0'
   else
     local mark, bytes, key, bit = ARGV[at + 1], ARGV[at + 3], tonumber(ARGV[at + 5]), '1'
     if mark == 'b' then
       redis.pcall('HSET', KEYS[3], ARGV[at + 8], ARGV[2])
+      redis.call('EXPIRE', KEYS[3], ARGV[3])
     elseif mark == 'k' and key > 0 then
       local unique = KEYS[3 + key]
       if not redis.call('SET', unique, ARGV[at + 6], 'NX', 'EX', ARGV[at + 7]) then
