@@ -19,6 +19,17 @@ from tests.simulation.hardships import (
 )
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.operating import operators
+from tests.simulation.reading import readers
+from tests.simulation.upkeep import (
+    MetricsAreTrue,
+    absent,
+    interrupted,
+    measured,
+    quiet,
+    recorded,
+    returning,
+    upkeep,
+)
 from tests.simulation.verdicts import verdicts
 from tests.simulation.worlds import (
     asked,
@@ -319,4 +330,12 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "spoilt": (everything, Faults(mistype=120, crash=20, stop=30, lose=30)),
     "orphans": (everything, Faults(orphan=120, crash=20, lose=20)),
     "lossy_deploys": (deploys, Faults(stop=60, failover=60, aof=60)),
+    "readers": (readers, Faults(crash=30, stop=20, lose=30, evict=20)),
+    "upkeep": (upkeep, Faults(miscount=90, crash=30, stop=20, lose=30, evict=30)),
+    "quiet": (quiet, Faults(deaf=60, cut=40, unheard=40), all_checkers(), 300.0),
+    "interrupted": (interrupted, Faults(crash=40, stop=40, lose=30), all_checkers(), 300.0),
+    "absent": (absent, Faults(crash=10, lose=20, evict=10), all_checkers(), 640.0),
+    "returning": (returning, Faults(crash=10, lose=10)),
+    "recorded": (recorded, Faults(crash=10, away=20)),
+    "measured": (measured, DEFAULT_FAULTS, [*all_checkers(), MetricsAreTrue()]),
 }

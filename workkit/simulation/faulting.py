@@ -16,7 +16,7 @@ from workkit.simulation.machine.world import Timer, World, microseconds
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.losing import Snapshot
 from workkit.simulation.redis.refusals import Refusal
-from workkit.simulation.spoiling import Spoiling
+from workkit.simulation.spoiling import SPOILING, Spoiling
 from workkit.simulation.trace import Trace
 
 __all__ = ["Faulting"]
@@ -99,10 +99,8 @@ class Faulting(Spoiling):
             self.lose_writes(fault.for_s, restarts=fault.kind == "aof")
         elif fault.kind == "evict":
             self.evict()
-        elif fault.kind == "mistype":
-            self.mistype(fault.for_s)
-        elif fault.kind == "orphan":
-            self.orphan()
+        elif fault.kind in SPOILING:
+            self.spoil(fault.kind, fault.for_s)
         elif fault.kind in {"oom", "readonly"}:
             self.refuse_writes(fault.for_s, "OOM" if fault.kind == "oom" else "READONLY")
         else:

@@ -15,11 +15,12 @@ __all__ = ["Fault", "FaultKind", "Faults"]
 FaultKind = Literal[
     "crash", "lose", "drop", "freeze", "step", "slow", "cut", "away", "wipe", "oom", "readonly",
     "stop", "unheard", "deaf", "hold", "failover", "aof", "evict",
-    "stall", "outage", "mistype", "orphan",
+    "stall", "outage", "mistype", "orphan", "miscount",
 ]  # fmt: skip
 #: Faults of the server; the others strike a pool.
 _OF_SERVER: Final = (
     "away", "wipe", "oom", "readonly", "failover", "aof", "evict", "outage", "mistype", "orphan",
+    "miscount",
 )  # fmt: skip
 #: How many kinds come first: those behind them are drawn last, so that a seed without them keeps
 #: its world.
@@ -53,7 +54,7 @@ class Fault:
             writes: a replica takes over ("failover"), or it crashes and reads its log ("aof");
             it may "evict" a key. "stall" freezes a pool right after a command, "outage" is a long
             "away". In Redis, a key gets a wrong type ("mistype"), and a job is left in the list of
-            a pool that is gone ("orphan").
+            a pool that is gone ("orphan"); or a lock gets wrong ("miscount").
         at_s: When, seconds since the world began.
         pool: The pool's name; "" for faults of Redis.
         before: Crash before the Nth command of the pool from then; 0 means at once.
@@ -122,6 +123,7 @@ class Faults:
         outage: Redis is away for a long time.
         mistype: A key that did not exist has a wrong type for a while.
         orphan: A job is left in the list of a pool of which nothing else is left.
+        miscount: A lock gets wrong, as if another program had crashed between two writes.
         latency: Minimum and maximum time of a request or a reply for one way, seconds.
         within: Faults begin within this many seconds of the start of the world.
     """
@@ -148,6 +150,7 @@ class Faults:
     outage: float = 0.0
     mistype: float = 0.0
     orphan: float = 0.0
+    miscount: float = 0.0
     latency: tuple[float, float] = (0.0001, 0.003)
     within: float = 3_600.0
 

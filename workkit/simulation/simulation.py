@@ -135,6 +135,7 @@ class Simulation(Running, Replaying):
         self.jumps = jump and faults is None
         self.keys = keys = Keys(namespace)
         self._asks_who_is_registered = ("SMEMBERS", keys.worker_pools)
+        self._asks_for_limits = ("HGETALL", keys.limits)
         backend = open_backend(server)
         if is_real(backend):
             self._server_needs = frozenset({"sockets"})
@@ -209,7 +210,17 @@ class Simulation(Running, Replaying):
             return False
         registered = self.server.read(self._asks_who_is_registered)
         living = [pool.pool_id.encode() for pool in self.pools if pool.running]
-        return len(living) == len(registered) and all(each in registered for each in living)
+        are_there = len(living) == len(registered) and all(each in registered for each in living)
+        return are_there and self._is_tidy()
+
+    def _is_tidy(self) -> bool:
+        """Tell whether there is no wrong lock to correct and no limit to lift."""
+        limits = self.server.read(self._asks_for_limits)
+        if isinstance(limits, dict):
+            for name in map(bytes.decode, limits):
+                if not any(pool.running and name in pool.spec.registrations for pool in self.pools):
+                    return False
+        return not self.server.has_wrong_locks()
 
     def run_postponed(self) -> None:
         """Run everything that was postponed in a calm world."""

@@ -1,4 +1,4 @@
-"""Faults that leave something wrong in Redis: keys of wrong types, lists without an owner."""
+"""Faults that leave something wrong in Redis: wrong types, lists without an owner, wrong locks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from workkit.simulation.machine.world import World, microseconds
 from workkit.simulation.redis.server import SimulatedServer
 from workkit.store.round_trip import Command
 
-__all__ = ["Spoiling"]
+__all__ = ["SPOILING", "Spoiling"]
 
+#: The kinds of these faults.
+SPOILING: Final = ("mistype", "orphan", "miscount")
 #: What stands in a spoilt key.
 _JUNK: Final = b"junk"
 
@@ -28,6 +30,15 @@ class Spoiling:
 
     def _fault(self, where: str, lasts_s: float = 0.0, after_s: float = 0.0, **detail: Any) -> None:
         raise NotImplementedError
+
+    def spoil(self, kind: str, seconds: float) -> None:
+        """Cause a fault of one of these kinds."""
+        if kind == "mistype":
+            self.mistype(seconds)
+        elif kind == "orphan":
+            self.orphan()
+        else:
+            self.miscount()
 
     def mistype(self, seconds: float) -> None:
         """Give a key of Redis a wrong type for a while.
@@ -50,6 +61,12 @@ class Spoiling:
         key = _make_orphan(self.server)
         if key is not None:
             self._fault("", 0, fault="orphan", key=key.decode("utf-8", "replace"))
+
+    def miscount(self) -> None:
+        """Make a lock wrong, as if another program had crashed between two writes."""
+        name = self.server.miscount()
+        if name:
+            self._fault("", fault="miscount", queue=name)
 
 
 def _spoil(server: SimulatedServer) -> bytes | None:

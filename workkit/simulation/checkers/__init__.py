@@ -17,7 +17,9 @@ from workkit.simulation.checkers.conservation import (
 )
 from workkit.simulation.checkers.content import JobsChangeAsTheyMay, SentIsWritten
 from workkit.simulation.checkers.cron import CronSlots, SlotsRun
+from workkit.simulation.checkers.heartbeats import HeartbeatsAreTrue
 from workkit.simulation.checkers.holding import HeldJobsRun
+from workkit.simulation.checkers.lifetimes import MarksHaveAnEnd
 from workkit.simulation.checkers.liveness import (
     DeadPoolsJobsReturn,
     DueJobsMove,
@@ -27,6 +29,7 @@ from workkit.simulation.checkers.liveness import (
 )
 from workkit.simulation.checkers.moves import HandlerRun, JobPlace, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.order import OrderIsKept, StartsFollowClaims
+from workkit.simulation.checkers.plans import PlansAreNoted, PlansAreWhole
 from workkit.simulation.checkers.pools import (
     ForgottenPoolsHoldNothing,
     HandlersAreGivenUp,
@@ -35,6 +38,7 @@ from workkit.simulation.checkers.pools import (
     StopsEndInTime,
 )
 from workkit.simulation.checkers.publishing import SignaturesAreTrue
+from workkit.simulation.checkers.records import RecordsAreTrue
 from workkit.simulation.checkers.running import (
     ClaimsAreTakenUp,
     LimitsHold,
@@ -50,7 +54,8 @@ from workkit.simulation.checkers.timing import (
     NothingEarly,
     RetriesKeepTheRules,
 )
-from workkit.simulation.checkers.uniqueness import MarksHaveAnEnd, UniqueKeysHold
+from workkit.simulation.checkers.uniqueness import UniqueKeysHold
+from workkit.simulation.checkers.upkeep import LimitsAreLifted, QueuesAreKnown
 from workkit.simulation.checkers.violation import Violation
 
 __all__ = [
@@ -66,6 +71,7 @@ __all__ = [
     "HandlerRun",
     "HandlersAreGivenUp",
     "HealthyPoolsStay",
+    "HeartbeatsAreTrue",
     "HeldJobsRun",
     "HistoryIsExact",
     "HistoryKeepsItsBounds",
@@ -73,6 +79,7 @@ __all__ = [
     "IdlePoolsClaim",
     "JobPlace",
     "JobsChangeAsTheyMay",
+    "LimitsAreLifted",
     "LimitsAreStated",
     "LimitsHold",
     "LocksAreTrue",
@@ -89,7 +96,11 @@ __all__ = [
     "OrderIsKept",
     "PausedMeansPaused",
     "PlacedJob",
+    "PlansAreNoted",
+    "PlansAreWhole",
     "PoolsComeBack",
+    "QueuesAreKnown",
+    "RecordsAreTrue",
     "RecoveriesGrow",
     "RedisChange",
     "RetriesKeepTheRules",
@@ -124,6 +135,8 @@ def all_checkers() -> list[Checker]:
         RetriesKeepTheRules(),
         CronSlots(),
         SlotsRun(),
+        PlansAreNoted(),
+        PlansAreWhole(),
         NothingEarly(),
         PausedMeansPaused(),
         NobodyAliveIsReaped(),
@@ -155,4 +168,8 @@ def all_checkers() -> list[Checker]:
         ObserversHear(),
         ActsAreRecorded(),
         UndoBringsBack(),
+        LimitsAreLifted(),
+        QueuesAreKnown(),
+        HeartbeatsAreTrue(),
+        RecordsAreTrue(),
     ]

@@ -30,6 +30,10 @@ _DETAILS_AT: Final = 12
 _OTHERS: Final = frozenset({"SET", "DEL", "UNLINK", EXPIRED})
 #: Where a call of pause.lua has the key of the queue.
 _PAUSED_AT: Final = 2
+#: Where the scripts that record acts have the number of entries to keep, among their arguments.
+_KEPT_AT: Final = {"act": 1, "note": 5, "pause": 2}
+#: A script removes at most this many.
+_MOST_TRIMMED: Final = 100
 _SWITCHES: Final = {"pause": "paused", "unpause": "running"}
 
 
@@ -51,13 +55,15 @@ class ActsAreRecorded(Checker):
     """What an operator does to jobs and queues is recorded before it is done, in a whole chain.
 
     Each entry has the next number, names the digest of the entry before, and has the digest of its
-    own content. An act that has ended says how many jobs it has changed.
+    own content. The record keeps as many entries as its writer says, and a trim takes the oldest.
+    Its head names both ends of the chain. An act that has ended says how many jobs it has changed.
     """
 
     rule = "acts are recorded"
 
     def __init__(self) -> None:
         self._last = (0, b"")  # number and digest of the newest entry
+        self._length: int | None = 0  # None: unknown
         self._begun: dict[str, _Begun] = {}
         self._paused: dict[bytes, bool | None] = {}  # None: unknown
 
@@ -85,6 +91,7 @@ class ActsAreRecorded(Checker):
         """Take the newest entry that Redis still has as it is."""
         rows = self._read()
         self._last = (rows[0].number, rows[0].link) if rows else (0, b"")
+        self._length = None
         self._begun.clear()
         self._paused = dict.fromkeys(self._paused)
 
@@ -108,6 +115,7 @@ class ActsAreRecorded(Checker):
             self.violated(f"entry {row.number} of the acts does not name the one before")
         if row.own() != row.link:
             self.violated(f"entry {row.number} of the acts has another digest than its content")
+        self._check_ends(row, change)
         body: dict[str, Any] = msgspec.json.decode(row.body)
         act_id, phase = body["id"], body["phase"]
         if phase == "begin":
@@ -117,6 +125,25 @@ class ActsAreRecorded(Checker):
             self._ended(act_id, body)
         elif body["verb"] in _SWITCHES:
             self._switched(body, row, change)
+
+    def _check_ends(self, newest: ActRow, change: RedisChange) -> None:
+        """Compare the ends of the chain with its head, and its length with what is kept."""
+        scene = self.scene
+        ends = acts.head(scene.keys)
+        head = ends.parse([scene.read(*ends.commands[0])])
+        if (head.number, head.link) != (newest.number, newest.link):
+            self.violated(f"the head of the acts names entry {head.number}, not {newest.number}")
+        trip = acts.read(scene.keys, "-", "+", 1, newest_first=False)
+        (oldest,) = trip.parse([scene.read(*trip.commands[0])])
+        if head.base and (head.base + 1, head.base_link) != (oldest.number, oldest.before):
+            self.violated(f"the head of the acts has {head.base} as the one before the oldest")
+        if not head.base and not head.resumed and oldest.number > 1:
+            self.violated(f"the head of the acts names none before entry {oldest.number}")
+        before, self._length = self._length, scene.read("XLEN", scene.keys.acts)
+        if before is not None:
+            left = max(before + 1 - _MOST_TRIMMED, min(before + 1, _kept(change)))
+            if self._length != left:
+                self.violated(f"{change.command} leaves {self._length} acts of {before + 1}")
 
     def _ended(self, act_id: str, body: dict[str, Any]) -> None:
         begun = self._begun.pop(act_id, None)
@@ -163,9 +190,14 @@ class ActsAreRecorded(Checker):
 
     def wiped(self) -> None:
         """Forget the chain, as Redis has."""
-        self._last = 0, b""
+        self._last, self._length = (0, b""), 0
         self._begun.clear()
         self._paused.clear()
+
+
+def _kept(change: RedisChange) -> int:
+    """Return how many entries the writer of an act wants to be kept."""
+    return int(keys_and_args(change.sent)[1][_KEPT_AT[change.command]])
 
 
 class UndoBringsBack(Checker):

@@ -21,8 +21,6 @@ _PLANS_S: Final = 90.0
 _AHEAD_S: Final = 120
 #: A slot has run this long after it was due, seconds.
 _OVERDUE_S: Final = 60
-#: An entry that catches up less than this may leave out a slot, seconds.
-_CATCHES_UP_S: Final = 600
 _EVERY_S: Final = 10.0
 #: A pool has compared its clock with the server's after this long, seconds.
 _CLOCK_S: Final = 45.0
@@ -57,6 +55,9 @@ class CronSlots(Checker):
     def changed(self, change: RedisChange) -> None:
         """Record claims of slots, and slots that were settled by the pool that ran them."""
         self._taken.changed(self.scene, change, self._done)
+        for move in change.moves:
+            if move.came_from("in progress") and move.went_to("queued"):
+                self._began.add(move.job_id)  # its pool may have asked whether it may start
         if change.command != "exchange":
             return
         for move in change.moves:
@@ -106,8 +107,8 @@ class SlotsRun(Checker):
     """Every slot of an entry is planned by the pool that takes its key, and runs to an end.
 
     A slot has run when its handler has succeeded, or has failed it for good, and its pool has
-    settled it. Exceptions: slots of entries that no pool declares any more, and entries that catch
-    up less than ten minutes.
+    settled it. Exceptions: slots of entries that no pool declares any more, and slots that were
+    older than their entry allows before they had started.
     """
 
     rule = "a cron slot that is planned runs to an end"
@@ -117,8 +118,15 @@ class SlotsRun(Checker):
         self._planned: dict[str, tuple[str, int]] = {}
         self._finished: set[tuple[str, str]] = set()
         self._over: set[str] = set()
+        self._started: set[str] = set()
+        self._dropped: dict[str, float] = {}  # slot -> when it was dropped without a run, epoch s
         self._is_unsure = False
         self._next_s = 0.0
+
+    def started(self, run: HandlerRun) -> None:
+        """Record slots that must run to an end."""
+        if run.job_id.startswith(PERIODIC):
+            self._started.add(run.job_id)
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record slots that may leave Redis."""
@@ -148,6 +156,8 @@ class SlotsRun(Checker):
         if change.command == "exchange" and move.after is None and ours in self._finished:
             self._finished.discard(ours)
             self._over.add(move.job_id)
+        elif change.command == "exchange" and move.after is None:
+            self._dropped[move.job_id] = self.scene.true_s()
 
     def _look_at_plan(self, change: RedisChange) -> None:
         args = keys_and_args(change.sent)[1]
@@ -190,7 +200,11 @@ class SlotsRun(Checker):
         declared, now_s = self._declared(), self.scene.true_s()
         for job_id, (field, due_s) in self._planned.items():
             entry = declared.get(field)
-            if entry is None or entry.catch_up_s < _CATCHES_UP_S or due_s > now_s - _OVERDUE_S:
+            if entry is None or due_s > now_s - _OVERDUE_S or job_id in self._over:
                 continue
-            if job_id not in self._over and not self.scene.where(job_id):
+            dropped_s = self._dropped.get(job_id, 0.0)
+            was_late = dropped_s - due_s > max(entry.catch_up_s, _WAITS_S) - _STARTS_S
+            if was_late and job_id not in self._started:
+                continue
+            if not self.scene.where(job_id):
                 self.violated("it was planned, and has not run to an end", job_id)

@@ -216,8 +216,9 @@ class IdlePoolsClaim(Checker):
     """No job waits for longer than 5 s while a pool without a fault has a worker for it.
 
     After Redis has not answered, the five seconds begin when it answers again. Exceptions: paused
-    queues and queues at their limit. While a pool holds a job on its last recovery, it claims no
-    other; if that job could not run alone, its queue is left alone for half a minute.
+    queues and queues at their limit, as `lock` says (see `LocksAreTrue`). While a pool holds a job
+    on its last recovery, it claims no other; if that job could not run alone, its queue is left
+    alone for half a minute.
     """
 
     rule = "idle pools claim what waits"
@@ -297,7 +298,7 @@ class IdlePoolsClaim(Checker):
         if scene.read("TYPE", key) != b"list" or scene.is_paused(queue):
             return False
         limit = int(scene.read("GET", scene.keys.queue(queue, "").max_concurrency) or 0)
-        return not limit or sum(scene.held(queue).values()) < limit
+        return not limit or int(scene.read("GET", scene.keys.queue(queue, "").lock) or 0) < limit
 
     def wiped(self) -> None:
         """Forget everything."""

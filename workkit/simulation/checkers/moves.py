@@ -14,7 +14,8 @@ from workkit.errors import Undecodable
 from workkit.store.round_trip import Command
 
 __all__ = [
-    "EXPIRED", "ORPHANED", "RESTORED", "HandlerRun", "JobPlace", "Move", "PlaceKind", "PlacedJob",
+    "EXPIRED", "MISCOUNTED", "ORPHANED", "RESTORED", "HandlerRun", "JobPlace", "Move", "PlaceKind",
+    "PlacedJob",
     "RedisChange", "identify", "pair_moves",
 ]  # fmt: skip
 
@@ -24,6 +25,8 @@ EXPIRED: Final = "(expired)"
 RESTORED: Final = "(restored)"
 #: The ids of pools of which only a list is left begin with this; no lock counts their jobs.
 ORPHANED: Final = "orphaned-"
+#: The name of the command of a change, if something else than workkit has made a lock wrong.
+MISCOUNTED: Final = "(miscounted)"
 
 PlaceKind = Literal["queued", "in progress", "retry", "scheduled", "dead"]
 
@@ -109,7 +112,7 @@ class RedisChange:
 
     Attributes:
         command: The name of the script or command; `EXPIRED` for the expiry or eviction of a key;
-            `RESTORED` when Redis has lost its newest writes.
+            `RESTORED` when Redis has lost its newest writes; `MISCOUNTED` for a lock made wrong.
         pool: The pool that sent it, or "" for a sender outside of all pools.
         clock_s: The time on the sender's wall clock, epoch seconds.
         moves: How it moved jobs.

@@ -208,12 +208,21 @@ class RecoveriesGrow(Checker):
                 self._recovered(move)
             elif move.is_update:
                 assert move.before is not None  # noqa: S101 - it was replaced
-                if move.before.job_id in self._counts:
-                    self._counts[move.job_id] = self._counts.pop(move.before.job_id)
+                self._updated(move.before.job_id, move.job_id)
             elif change.command == "remove" or (
                 move.left("in progress") and not move.went_to("queued")
             ):
                 self._counts.pop(move.job_id, None)
+
+    def _updated(self, old: str, new: str) -> None:
+        """Check that an update has the count of the job that it replaces."""
+        count = self._counts.pop(old, None)
+        if count is None:
+            return
+        self._counts[new] = count
+        said = self.scene.read("HGET", self.scene.keys.recoveries, new)
+        if said is None or int(said) != count:
+            self.violated(f"it replaces a job with {count} recoveries, {said!r} are counted", new)
 
     def _is_held(self, run: HandlerRun) -> bool:
         """Tell whether a pool still holds the job that it starts."""

@@ -11,6 +11,7 @@ from workkit.engine.handling.execution import Execution
 from workkit.simulation.checkers.conditions import Conditions
 from workkit.simulation.checkers.moves import (
     EXPIRED,
+    MISCOUNTED,
     ORPHANED,
     RESTORED,
     HandlerRun,
@@ -266,6 +267,10 @@ class Scene:
     def expired(self, key: bytes) -> None:
         """Tell the checkers that a key has expired."""
         self._tell("changed", RedisChange(EXPIRED, "", self._clock_s(""), (), (key,)))
+
+    def miscounted(self, keys: Sequence[bytes]) -> None:
+        """Tell the checkers that something else than workkit has made a lock wrong."""
+        self._tell("changed", RedisChange(MISCOUNTED, "", self._clock_s(""), (), keys))
 
     def wiped(self) -> None:
         """Forget everything, and tell the checkers that the server has lost its data."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from workkit.core.history import Record
-from workkit.core.job import PERIODIC
+from workkit.core.job import PERIODIC, args_json
 from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.engine.handling.events import ReapedPool
 from workkit.simulation.checkers.accounts import (
@@ -189,7 +189,10 @@ class ObserversHear(Processes):
 
 
 class ObservationsAreTrue(Checker):
-    """What a handler runs, and its newest check-in, can be seen within 4 s without a fault."""
+    """What a handler runs, with its args and its newest check-in, can be seen within 4 s.
+
+    That is so if its pool has no fault.
+    """
 
     rule = "observations show what runs"
 
@@ -233,7 +236,14 @@ class ObservationsAreTrue(Checker):
                 self.violated(
                     f"{run.pool} has run it for {runs_s:.1f} s and shows {said}", run.job_id
                 )
+            self._look_at_args(run)
             self._look_at_checkin(run, now_s, slow_s)
+
+    def _look_at_args(self, run: HandlerRun) -> None:
+        said = self.scene.read("HGET", self.scene.keys.worker(run.worker_id), "args")
+        known = [args_json(each.raw) for each in self.scene.where(run.job_id)]
+        if said not in known:
+            self.violated(f"{run.pool} shows its args as {said!r}", run.job_id)
 
     def _look_at_checkin(self, run: HandlerRun, now_s: float, slow_s: float) -> None:
         newest = self.scene.checkin(run)
@@ -241,11 +251,10 @@ class ObservationsAreTrue(Checker):
         if newest != known:
             self._checkins[run.number] = newest, now_s
         elif newest is not None and now_s - since_s > _OBSERVED_S + slow_s:
-            said = self.scene.read("HGET", self.scene.keys.worker(run.worker_id), "checkin")
-            if said != newest[0].encode():
-                self.violated(
-                    f"it has checked in with {newest[0]!r}, {said!r} is shown", run.job_id
-                )
+            worker = self.scene.keys.worker(run.worker_id)
+            said = self.scene.read("HMGET", worker, "checkin", "checkin_at")
+            if said != [newest[0].encode(), b"%d" % newest[1]]:
+                self.violated(f"it has checked in with {newest}, {said} is shown", run.job_id)
 
     def _is_held(self, run: HandlerRun) -> bool:
         """Tell whether the pool still holds the job; if not, its result does not count."""

@@ -18,11 +18,9 @@ from workkit.simulation.checkers.moves import (
 )
 from workkit.store.calls.enqueue import read_written
 
-__all__ = ["MarksHaveAnEnd", "UniqueKeysHold"]
+__all__ = ["UniqueKeysHold"]
 
 _DAY_S: Final = 86_400
-#: Scripts that set marks.
-_MARKING: Final = frozenset({"begin", "move", "plan_slots", "publish", "reap"})
 #: Scripts by which an operator retries, edits or brings back a job: it takes its key for a new day.
 _TAKING: Final = frozenset({"revive", "restore", "swap"})
 #: The tolerance for the clocks of two hosts and for rounding, seconds.
@@ -134,23 +132,3 @@ class UniqueKeysHold(Checker):
         self._outlived.clear()
         self._ends.clear()
         self._values.clear()
-
-
-class MarksHaveAnEnd(Checker):
-    """Every mark that the engine sets for a time has an end: of slots, starts and recoveries.
-
-    So do signatures.
-    """
-
-    rule = "marks have an end"
-
-    def changed(self, change: RedisChange) -> None:
-        """Look at the marks that a script may have set."""
-        if change.command not in _MARKING:
-            return
-        scene = self.scene
-        for key in change.keys:
-            if not scene.keys.may_expire(key) or scene.ends_s(key) < math.inf:
-                continue
-            if scene.read("EXISTS", key):
-                self.violated(f"{change.command} left {key.decode(errors='replace')!r} for ever")

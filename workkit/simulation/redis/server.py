@@ -84,6 +84,7 @@ class SimulatedServer(Losing):
         self._remembered: dict[Command, tuple[int, tuple[bytes, ...], Any]] = {}
         self._listeners: dict[bytes, dict[object, Listener]] = {}
         self._ends: dict[bytes, int] = {}  # key -> when it expires, virtual microseconds
+        self._miscounted: set[str] = set()  # queues whose locks may be wrong
         self.commands: Counter[str] = Counter()
         self.asked = 0
         self.refusal: Refusal | None = None
