@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.queueing import history_of, queue
 from workkit import InvalidOption, frames
+from workkit.frames.delays import Repeated
 from workkit.frames.schema import empty
+from workkit.frames.sides import rounded
 
 HOUR_S = 3_600.0
 BEFORE, AFTER = (0, HOUR_S), (HOUR_S, 2 * HOUR_S)
@@ -261,3 +265,32 @@ def test_an_empty_history_has_no_periods() -> None:
         frames.compare_periods(empty("history"), BEFORE, AFTER)
     with pytest.raises(InvalidOption, match="no executions"):
         frames.compare_periods(empty("history"), (None, None), AFTER)
+
+
+# Of any size
+
+
+@given(st.lists(st.integers(0, 2**40)))
+def test_long_spans_are_rounded_and_stay_in_their_order(values: list[int]) -> None:
+    ms = np.array(sorted(values), np.int64)
+    found = rounded(ms)
+    assert (np.diff(found) >= 0).all()
+    assert (np.abs(found - ms) <= ms / 2**13).all()
+    assert (found == ms)[ms < 2**13].all()
+    assert (rounded(found) == found).all()
+
+
+def test_a_backlog_of_days_has_few_different_waits() -> None:
+    waits = np.arange(0, 10 * 86_400_000, 97)
+    assert len(np.unique(rounded(waits))) < 100_000 < len(waits)
+
+
+def test_of_many_jobs_that_come_once_few_are_remembered() -> None:
+    jobs = np.random.default_rng(1).integers(0, 2**64, 1_000_000, dtype=np.uint64)
+    repeated = Repeated(len(jobs))
+    for piece in np.array_split(jobs, 20):
+        repeated.add(piece)
+    for piece in np.array_split(jobs, 20):
+        repeated.look(piece, np.zeros(len(piece), np.int64), np.zeros(len(piece), np.int64))
+    assert not repeated.again()
+    assert len(repeated._known) < 20_000

@@ -43,7 +43,7 @@ def retried(scan: Scan, columns: Sequence[str], *, named: bool) -> Iterator[Any]
         named: Whether "job_id" is the id. If not, it is a number that only these executions of the
             job have, which takes less memory.
     """
-    jobs = _Jobs(scan.narrowed(outcome="retry"))
+    jobs = _jobs_of(scan.narrowed(outcome="retry"))
     passes = -(-len(jobs) // (_NAMED_JOBS if named else _JOBS))
     for number in range(passes):
         parts, numbers = [], [np.zeros(0, np.int64)]
@@ -72,7 +72,7 @@ class LastDone:
     """
 
     def __init__(self, failed: Scan, executions: Scan) -> None:
-        self._jobs = _Jobs(failed)
+        self._jobs = _jobs_of(failed)
         self._done_ms = np.full(len(self._jobs), _NEVER)
         for table in executions.narrowed(outcome="done").tables(["job_id", "finished_at"]):
             rows, places = self._jobs.find(hashes(table["job_id"]))
@@ -94,8 +94,9 @@ class LastDone:
 class Repeated:
     """Finds jobs that come several times in one group of executions.
 
-    The executions are read twice. The first reading marks bits of a table by the hashes of jobs.
-    So the second one has to remember only jobs whose bit was marked twice, which are few.
+    The executions are read twice. The first reading sets two bits of a table for each job, and
+    keeps the hashes of jobs whose bits were set before: of those that had come, and of a few
+    others. So the second one has to remember only these.
 
     Args:
         executions: How many there are, at most.
@@ -104,7 +105,9 @@ class Repeated:
     def __init__(self, executions: int) -> None:
         bits = min(max((executions * _SPARSE).bit_length(), _LEAST_BITS), _MOST_MARKS)
         self._shift = np.uint64(64 - bits)
-        self._once, self._twice = (np.zeros(1 << (bits - 3), np.uint8) for _ in range(2))
+        self._table = np.zeros(1 << (bits - 3), np.uint8)
+        self._came: list[Any] = []
+        self._jobs: _Known | None = None
         self._known = np.zeros(0, np.uint64)
         self._waiting: list[tuple[Any, Any]] = []
         self._rows = 0
@@ -112,11 +115,12 @@ class Repeated:
 
     def add(self, jobs: Any) -> None:
         """Mark jobs, by their hashes, in the first reading."""
-        places, counts = np.unique(jobs >> self._shift, return_counts=True)
-        octets, bits = self._bits(places)
-        again = (counts > 1) | (self._once[octets] & bits != 0)
-        np.bitwise_or.at(self._twice, octets[again], bits[again])
-        np.bitwise_or.at(self._once, octets, bits)
+        jobs, counts = np.unique(jobs, return_counts=True)
+        marks = [self._bits(jobs), self._bits(jobs * np.uint64(_MULTIPLIER))]
+        came = np.logical_and(*(self._table[octets] & bits != 0 for octets, bits in marks))
+        self._came.append(jobs[came | (counts > 1)])
+        for octets, bits in marks:
+            np.bitwise_or.at(self._table, octets, bits)
 
     def look(self, jobs: Any, groups: Any, places: Any) -> None:
         """Look at the same executions in the second reading.
@@ -126,12 +130,14 @@ class Repeated:
             groups: The number of each one's group.
             places: What `again` counts.
         """
-        octets, bits = self._bits(jobs >> self._shift)
-        maybe = self._twice[octets] & bits != 0
+        if self._jobs is None:
+            self._jobs = _Known(self._came)
+            self._table, self._came = np.zeros(0, np.uint8), []
+        rows, _ = self._jobs.find(jobs)
         # One number for a job in a group, as hashes are: two of them are hardly ever equal.
-        group = (groups[maybe].astype(np.uint64) + np.uint64(1)) * np.uint64(_MULTIPLIER)
-        self._waiting.append((jobs[maybe] ^ group, places[maybe]))
-        self._rows += int(maybe.sum())
+        group = (groups[rows].astype(np.uint64) + np.uint64(1)) * np.uint64(_MULTIPLIER)
+        self._waiting.append((jobs[rows] ^ group, places[rows]))
+        self._rows += len(rows)
         if self._rows > _JOBS:
             self._settle()
 
@@ -155,22 +161,21 @@ class Repeated:
         self._known.sort()
         self._waiting, self._rows = [], 0
 
-    @staticmethod
-    def _bits(places: Any) -> tuple[Any, Any]:
-        """Return the octet and the bit of each place of a table."""
+    def _bits(self, jobs: Any) -> tuple[Any, Any]:
+        """Return the octet and the bit of each job in the table."""
+        places = jobs >> self._shift
         bits = np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
         return (places >> np.uint64(3)).astype(np.int64), bits
 
 
-class _Jobs:
-    """The jobs of some executions, by the hashes of their ids.
+class _Known:
+    """Jobs, by the hashes of their ids.
 
     Args:
-        executions: The executions.
+        found: The hashes, in several arrays.
     """
 
-    def __init__(self, executions: Scan) -> None:
-        found = [hashes(table["job_id"]) for table in executions.tables(["job_id"])]
+    def __init__(self, found: Sequence[Any]) -> None:
         self._known = np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
         # Most other jobs are told by a table that fits in a cache better than the hashes do.
         bits = min((len(self._known) * _SPARSE).bit_length(), _MOST_BITS)
@@ -188,6 +193,11 @@ class _Jobs:
         places = np.minimum(places, max(len(self._known) - 1, 0))
         found = self._known[places] == hashed[near]
         return near[found], places[found]
+
+
+def _jobs_of(executions: Scan) -> _Known:
+    """Return the jobs of some executions."""
+    return _Known([hashes(table["job_id"]) for table in executions.tables(["job_id"])])
 
 
 def hashes(texts: Any) -> Any:

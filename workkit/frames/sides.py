@@ -2,7 +2,8 @@
 
 A history is read three times: which names and versions there are; what each side has in its blocks
 of time; and the ranks of its waits and runs among those of another side. Kept are numbers for each
-side and block, and how often each wait and run of whole milliseconds occurs in a side.
+side and block, and how often each wait and run occurs in a side. Above eight seconds, these are
+rounded to 13 binary digits: a backlog of hours may have as many different waits as executions.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from workkit.frames.extra import np, pa, pd
 from workkit.frames.journeys import before_the_first, is_attempt
 from workkit.frames.tallies import Executions, Tally, pieces_of
 
-__all__ = ["Found", "Layer", "Plan", "Ranked", "count", "known_tries", "numbered"]
+__all__ = ["Found", "Layer", "Plan", "Ranked", "count", "known_tries", "numbered", "rounded"]
 
 #: Gives each first try of a frame the number of its side, -1 for none. A try may be in several
 #: layers, once in each.
@@ -30,6 +31,8 @@ _FAILED: Final = with_flag("failed")
 _DECIDES: Final = with_flag("decides")
 _OF_A_TRY: Final = ("outcome", "reason", "started_at", "fails")
 _GROUPS: Final = ("name", "version")
+#: So many binary digits of a wait or run count, which makes it exact to 1 in 8,192 or better.
+_DIGITS: Final = 13
 #: The share of runs and waits that counts as fast.
 _FAST: Final = 0.9
 
@@ -321,4 +324,10 @@ def _times_ms(times: Any) -> Any:
 
 
 def _spans_ms(spans: Any) -> Any:
-    return spans.to_numpy().astype("timedelta64[ms]").astype("int64")
+    return rounded(spans.to_numpy().astype("timedelta64[ms]").astype("int64"))
+
+
+def rounded(ms: Any) -> Any:
+    """Return whole milliseconds, of long spans the middle of the range that counts as one value."""
+    beyond = np.maximum(np.frexp(ms.astype("float64"))[1].astype(np.int64) - _DIGITS, 0)
+    return (ms >> beyond << beyond) + (1 << beyond >> 1)
