@@ -223,3 +223,21 @@ def test_a_limit_that_redis_has_lost_does_not_hold_until_it_is_written_again() -
 def test_a_pool_that_was_frozen_may_start_a_job_on_its_last_recovery_beside_others() -> None:
     reaping, faults = SCENARIOS["reaping"]
     explore(reaping, [700_037], faults=faults)
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [
+        # Its pool has lost a job and claimed it again, while the first handler still runs.
+        ("suspects", 900_000),
+        # Redis has lost what was paused since, with its newest writes.
+        ("lossy", 900_002),
+        # A heartbeat was under way while the pool counted what others had taken.
+        ("half_reaped", 900_003),
+        # The requeuer has read the time before several slow round trips.
+        ("orphans", 3),
+    ],
+)
+def test_worlds_in_which_a_rule_saw_a_fault_of_its_own(name: str, seed: int) -> None:
+    scenario, faults = SCENARIOS[name]
+    explore(scenario, [seed], faults=faults)

@@ -66,6 +66,7 @@ class ActsAreRecorded(Checker):
         self._length: int | None = 0  # None: unknown
         self._begun: dict[str, _Begun] = {}
         self._paused: dict[bytes, bool | None] = {}  # None: unknown
+        self._others_paused: bool | None = False  # of queues that are not in `_paused`
 
     def changed(self, change: RedisChange) -> None:
         """Follow the chain, and look for acts of what was done."""
@@ -93,7 +94,8 @@ class ActsAreRecorded(Checker):
         self._last = (rows[0].number, rows[0].link) if rows else (0, b"")
         self._length = None
         self._begun.clear()
-        self._paused = dict.fromkeys(self._paused)
+        self._paused.clear()
+        self._others_paused = None
 
     def _read(self) -> list[ActRow]:
         trip = acts.read(self.scene.keys, "-", "+", 1, newest_first=True)
@@ -170,7 +172,8 @@ class ActsAreRecorded(Checker):
     def _turned(self, change: RedisChange) -> tuple[bool | None, bool]:
         """Return whether a queue was paused before a pause, if that is known, and is now."""
         key = change.sent[_PAUSED_AT]
-        return self._paused.get(key, False), self.scene.read("GET", key) not in {None, b"0"}
+        was = self._paused.get(key, self._others_paused)
+        return was, self.scene.read("GET", key) not in {None, b"0"}
 
     def _look(self, change: RedisChange) -> None:
         """Count the jobs of an operation; it must have begun."""
@@ -193,6 +196,7 @@ class ActsAreRecorded(Checker):
         self._last, self._length = (0, b""), 0
         self._begun.clear()
         self._paused.clear()
+        self._others_paused = False
 
 
 def _kept(change: RedisChange) -> int:

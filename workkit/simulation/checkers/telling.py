@@ -19,7 +19,7 @@ from workkit.simulation.checkers.accounts import (
     settled,
 )
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import HandlerRun, RedisChange
+from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
 from workkit.store.calls.layout import keys_and_args
 
 __all__ = ["HooksAreCalled", "ObservationsAreTrue", "ObserversHear"]
@@ -214,6 +214,9 @@ class ObservationsAreTrue(Checker):
     def changed(self, change: RedisChange) -> None:
         """Look at the observations of handlers that run for a while."""
         scene = self.scene
+        for move in change.moves:
+            if move.left("in progress"):
+                self._taken(move)
         if change.command in _REWRITING:  # the key is between two versions
             return
         now_s = scene.now_s()
@@ -222,6 +225,8 @@ class ObservationsAreTrue(Checker):
         self._next_s = now_s + _EVERY_S
         slow_s = 10 * scene.conditions.slowness_s()
         for run in scene.running.values():
+            if run.number not in self._since:
+                continue
             runs_s = now_s - self._since[run.number]
             if runs_s < _OBSERVED_S + slow_s or runs_s > (run.options.timeout or runs_s):
                 continue
@@ -244,6 +249,14 @@ class ObservationsAreTrue(Checker):
         known = [args_json(each.raw) for each in self.scene.where(run.job_id)]
         if said not in known:
             self.violated(f"{run.pool} shows its args as {said!r}", run.job_id)
+
+    def _taken(self, move: Move) -> None:
+        """Expect nothing of handlers whose job has left their pool; it may even claim it again."""
+        assert move.before is not None  # noqa: S101 - it was in progress
+        pool = self.scene.host(move.before.place.pool_id)
+        for run in self.scene.running.values():
+            if run.job_id == move.before.job_id and run.pool == pool:
+                self._since.pop(run.number, None)
 
     def _look_at_checkin(self, run: HandlerRun, now_s: float, slow_s: float) -> None:
         newest = self.scene.checkin(run)
