@@ -85,6 +85,22 @@ def test_a_job_that_is_no_job_is_told_as_dead_with_its_reason(stage: EngineStage
     assert (other, stray.partition(":")[0]) == ("other", "stray job")
 
 
+def test_a_hook_gets_a_job_that_cannot_run_as_it_is_written(stage: EngineStage) -> None:
+    worker, told = stage.pool(), Notes()
+    worker.job("work", nothing)
+    for event in ("failed", "dead"):
+        worker.on(event, lambda job, error: told((job.fails, job.last_err, job.failed_at)))
+    pool = stage.stepped(worker)
+    stage.redis.lpush(stage.key("jobs:work"), b"junk", b'{"name":"other","id":"x","t":1}')
+    pool.work()
+    written = [
+        (dead.job.fails, dead.job.last_err, dead.job.failed_at)
+        for dead in stage.client.dead_jobs().jobs
+        for _ in ("failed", "dead")
+    ]
+    assert sorted(told.wait_for(4)) == sorted(written)
+
+
 def test_hooks_are_called_in_the_order_of_what_happened_and_of_their_registration(
     stage: EngineStage,
 ) -> None:

@@ -9,13 +9,17 @@ from typing import Any
 from tests.simulation import go_peer
 from tests.simulation.hardships import (
     crowded,
+    expelled,
+    ghosts,
     late_slots,
     lonely,
     long_ago,
     outages,
     stopped,
+    stuck,
     suspects,
     taken,
+    watches_end,
 )
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.operating import operators
@@ -329,6 +333,12 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "long_ago": (long_ago, Faults(stall=200, slow=60)),
     "spoilt": (everything, Faults(mistype=120, crash=20, stop=30, lose=30)),
     "orphans": (everything, Faults(orphan=120, crash=20, lose=20)),
+    "ghosts": (ghosts, Faults(lose=30, drop=20)),
+    "stuck": (stuck, Faults(lose=30, freeze=10)),
+    "expelled": (expelled, Faults(lose=300, drop=60)),
+    "stopped_lossy": (stopped, Faults(drop=300, lose=100)),
+    "watches_end": (watches_end, Faults(lose=10, stop=5)),
+    "stopped_outages": (deploys, Faults(outage=80, away=40, stop=60)),
     "lossy_deploys": (deploys, Faults(stop=60, failover=60, aof=60)),
     "readers": (readers, Faults(crash=30, stop=20, lose=30, evict=20)),
     "upkeep": (upkeep, Faults(miscount=90, crash=30, stop=20, lose=30, evict=30)),

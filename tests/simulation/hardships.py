@@ -8,7 +8,21 @@ from workkit import Job
 from workkit.core.entropy import Entropy
 from workkit.simulation import SimulatedPool, Simulation
 
-__all__ = ["crowded", "late_slots", "lonely", "long_ago", "outages", "stopped", "suspects", "taken"]
+__all__ = [
+    "crowded",
+    "expelled",
+    "ghosts",
+    "late_slots",
+    "lonely",
+    "long_ago",
+    "outages",
+    "start_ended",
+    "stopped",
+    "stuck",
+    "suspects",
+    "taken",
+    "watches_end",
+]
 
 
 def crowded(sim: Simulation) -> None:
@@ -104,6 +118,19 @@ def lonely(sim: Simulation) -> None:
     sim.at(295, sim.client.unpause, "work")
 
 
+def watches_end(sim: Simulation) -> None:
+    """A pool that is idle for long and then busy; jobs are scheduled as soon as it is busy."""
+    entropy = Entropy(f"{sim.seed}/watches")
+    pool = sim.pool(concurrency=1)
+    pool.job("long", nothing, takes=(18, 24))
+    pool.job("work", nothing)
+    at_s = 6.0
+    while at_s < 160:
+        sim.at(at_s, sim.enqueuer.enqueue, "long", {"at": at_s})
+        sim.at(at_s + 0.2, sim.enqueuer.enqueue_in, "work", entropy.uniform(2, 5), {"at": at_s})
+        at_s += entropy.uniform(30, 40)
+
+
 def late_slots(sim: Simulation) -> None:
     """Slots that wait in their queues for minutes, of entries that catch up more or less."""
     entropy = Entropy(f"{sim.seed}/late")
@@ -127,3 +154,57 @@ def long_ago(sim: Simulation) -> None:
         pool.periodically_enqueue("@every 6s", "tick")
     for n in range(120):
         sim.at(1.4 * n, sim.enqueuer.enqueue_unique, "unique", {"n": n % 50})
+
+
+def ghosts(sim: Simulation) -> None:
+    """Pools that freeze while all their workers run long jobs, so that others take these."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=2)
+        pool.job("long", nothing, takes=(30, 70))
+    for n in range(60):
+        sim.at(3 * n, sim.enqueuer.enqueue, "long", {"n": n})
+    entropy = Entropy(f"{sim.seed}/ghosts")
+    for n, at_s in enumerate(range(15, 170, 50)):
+        sim.at(at_s, sim.freeze, sim.pools[n % 2], entropy.uniform(15, 20))
+
+
+def stuck(sim: Simulation) -> None:
+    """Handlers that never stop, until their pool has no worker left and ends."""
+
+    def blocks(job: Job) -> None:
+        sim.sleep(1 + 200 * (job.arg_int("n") % 3 == 0), interruptible=False)
+
+    for _ in range(2):
+        pool = sim.pool(concurrency=2)
+        pool.job("blocks", blocks, timeout=2, max_fails=2, backoff=lambda job: 8)
+    for n in range(50):
+        sim.at(3 * n, sim.enqueuer.enqueue, "blocks", {"n": n})
+    for at_s in range(5, 300, 5):
+        sim.at(at_s, start_ended, sim)
+
+
+def start_ended(sim: Simulation) -> None:
+    """Start pools again that have ended by themselves."""
+    for pool in sim.pools:
+        if not pool.running and sim.trace.of(kind="pool")[-1].detail["does"] == "end":
+            sim.restart(pool)
+
+
+def expelled(sim: Simulation) -> None:
+    """Pools that lose their registration, and with it their fence, while they have jobs."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=3)
+        pool.job("work", _fails_twice, takes=(0.2, 4), max_fails=3, backoff=lambda job: 5)
+    for n in range(120):
+        sim.at(1.3 * n, sim.enqueuer.enqueue, "work", {"n": n})
+    for n, at_s in enumerate(range(15, 170, 20)):
+        sim.at(at_s, _forget_fence, sim, sim.pools[n % 2])
+
+
+def _fails_twice(job: Job) -> None:
+    if job.arg_int("n") % 4 and job.fails < 2:
+        raise ValueError("not yet")
+
+
+def _forget_fence(sim: Simulation, pool: SimulatedPool) -> None:
+    sim.server.execute([("HDEL", sim.keys.pool(pool.pool_id), "fence")])

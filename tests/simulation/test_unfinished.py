@@ -240,3 +240,5 @@ def test_a_job_that_leaves_an_arg_error_unread_fails(sim: Simulation) -> None:
     sim.enqueuer.enqueue("work", {"adress": "a@example.com"})
     sim.run_until_idle()
     assert first_line_of(sim).startswith("InvalidArgs: job 'work': args['address'] is missing")
+    assert [event.kind for event in sim.trace.of(kind="failed")] == ["failed"]
+    assert not sim.trace.of(kind="succeeded")

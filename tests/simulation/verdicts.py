@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workkit import Discard, Fail, Retry, Tasks
+from workkit import Discard, Fail, Job, Retry, Tasks
 from workkit.simulation import Simulation
 
 __all__ = ["verdicts"]
@@ -63,11 +63,23 @@ def _add_others(tasks: Tasks, asked: dict[int, int]) -> None:
         asked[10_000] += 1
 
 
+def _by_failure(job: Job, error: BaseException) -> float:
+    """Return a backoff that depends on everything that it is told of a failure."""
+    return 1 + 3 * job.fails + job.failed_at % 5 + len(job.last_err) % 3 + len(str(error)) % 2
+
+
 def verdicts(sim: Simulation) -> None:
     """Jobs of all these tasks, also unique ones, spread over some time."""
     tasks = _tasks({})
+
+    def careless(job: Job) -> None:
+        job.arg_int("n")  # and nobody reads that it is a text
+
     for _ in range(2):
-        sim.pool(tasks=tasks, concurrency=3)
+        pool = sim.pool(tasks=tasks, concurrency=3)
+        pool.job("careless", careless, max_fails=3, backoff=_by_failure)
+    for n in range(10):
+        sim.at(9 * n, sim.enqueuer.enqueue, "careless", {"n": "two"})
     enqueuer = sim.enqueuer
     decides, listed, once = (tasks[name] for name in ("decides", "listed", "once"))
     for n in range(1, 90):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from tests.simulation.hardships import start_ended
 from tests.support.handlers import nothing
 from workkit import HistoryOptions, Job, Tasks
 from workkit.core.entropy import Entropy
@@ -49,14 +50,7 @@ def deaf(sim: Simulation) -> None:
         name = ("hears", "deaf", "dropped", "awaits")[n % 4]
         sim.at(1.4 * n, sim.enqueuer.enqueue, name, {"n": n})
     for at_s in range(5, 300, 5):
-        sim.at(at_s, _supervise, sim)
-
-
-def _supervise(sim: Simulation) -> None:
-    """Start pools again that have given up as many handlers as they have workers, and ended."""
-    for pool in sim.pools:
-        if not pool.running and sim.trace.of(kind="pool")[-1].detail["does"] == "end":
-            sim.restart(pool)
+        sim.at(at_s, start_ended, sim)
 
 
 def competing(sim: Simulation) -> None:

@@ -11,7 +11,16 @@ from workkit.core import fingerprint
 from workkit.core.clock import Clock, Instant, monotonic_s
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
-from workkit.core.job import Job, Payload, args_json, failed, id_text, millis_of, postponed
+from workkit.core.job import (
+    Job,
+    Payload,
+    args_json,
+    failed,
+    id_text,
+    millis_of,
+    postponed,
+    read,
+)
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.core.parents import with_parent
@@ -213,6 +222,10 @@ class Execution(msgspec.Struct, eq=False):
         if failure.error is None:  # postponed
             self._job = None
 
+    def written(self, raw: bytes) -> None:
+        """Let hooks see the job as it is written, with its failure."""
+        self._job = read(raw).job(self.raw)
+
     def let_go(self) -> None:
         """Drop the error and the job after the hooks have run.
 
@@ -308,6 +321,8 @@ def quick_fate(
     if error and not execution.error_text:
         execution.error_text = error
         execution.fingerprint = fingerprint.fingerprint(error)
+    if dead:
+        execution.written(dead)
     return _fate(execution, finished, outcome, now.epoch_s, dead, reason)
 
 

@@ -17,6 +17,11 @@ from workkit.simulation.checkers.conservation import (
 )
 from workkit.simulation.checkers.content import JobsChangeAsTheyMay, SentIsWritten
 from workkit.simulation.checkers.cron import CronSlots, SlotsRun
+from workkit.simulation.checkers.ending import (
+    FormerIdsAreGone,
+    OutcomesArrive,
+    PoolsWithoutWorkersEnd,
+)
 from workkit.simulation.checkers.heartbeats import HeartbeatsAreTrue
 from workkit.simulation.checkers.holding import HeldJobsRun
 from workkit.simulation.checkers.lifetimes import MarksHaveAnEnd
@@ -68,6 +73,7 @@ __all__ = [
     "DeadPoolsJobsReturn",
     "DueJobsMove",
     "ForgottenPoolsHoldNothing",
+    "FormerIdsAreGone",
     "HandlerRun",
     "HandlersAreGivenUp",
     "HealthyPoolsStay",
@@ -94,11 +100,13 @@ __all__ = [
     "ObserversHear",
     "OneRunForAClaim",
     "OrderIsKept",
+    "OutcomesArrive",
     "PausedMeansPaused",
     "PlacedJob",
     "PlansAreNoted",
     "PlansAreWhole",
     "PoolsComeBack",
+    "PoolsWithoutWorkersEnd",
     "QueuesAreKnown",
     "RecordsAreTrue",
     "RecoveriesGrow",
@@ -151,6 +159,9 @@ def all_checkers() -> list[Checker]:
         IdlePoolsClaim(),
         PoolsComeBack(),
         HeldJobsRun(),
+        OutcomesArrive(),
+        PoolsWithoutWorkersEnd(),
+        FormerIdsAreGone(),
         StartsFollowClaims(),
         TotalsAreTrue(),
         ForgottenPoolsHoldNothing(),

@@ -11,6 +11,7 @@ from workkit.core.job import PERIODIC
 from workkit.core.outcomes import OUTCOMES, TOTALS
 from workkit.core.parents import parent_of
 from workkit.core.probes import attached
+from workkit.errors import JobTimeout
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
 from workkit.store.calls.exchange import HistoryBlob, read_exchange
@@ -100,7 +101,7 @@ class HistoryIsExact(Checker):
     rule = "history has one record of an execution"
 
     def __init__(self) -> None:
-        self._began: dict[tuple[str, str], tuple[int, float]] = {}
+        self._began: dict[tuple[str, str], tuple[HandlerRun, float]] = {}
         self._took: dict[tuple[str, str], float] = {}
         self._sent: set[tuple[str, int, str, str]] = set()
         self._again: dict[tuple[str, int, str, str], tuple[str, float]] = {}
@@ -108,14 +109,14 @@ class HistoryIsExact(Checker):
 
     def started(self, run: HandlerRun) -> None:
         """Record when a handler starts."""
-        self._began[run.pool, run.job_id] = run.number, self.scene.now_s()
+        self._began[run.pool, run.job_id] = run, self.scene.now_s()
         self._took.pop((run.pool, run.job_id), None)
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record how long a handler took."""
         del error
-        number, began_s = self._began.get((run.pool, run.job_id), (0, 0.0))
-        if number == run.number:
+        began, began_s = self._began.get((run.pool, run.job_id), (None, 0.0))
+        if began is not None and began.number == run.number:
             self._took[run.pool, run.job_id] = self.scene.now_s() - began_s
 
     def changed(self, change: RedisChange) -> None:
@@ -174,6 +175,7 @@ class HistoryIsExact(Checker):
         if is_plain and OUTCOMES[record.outcome].failed != bool(record.error):
             self.violated(f"history has it as {record.outcome}: {record.error!r}", move.job_id)
         self._compare_parent(before.raw, record, pool)
+        self._compare_reason(record, pool)
         took_s = self._took.get((pool, move.job_id))
         if took_s is None or not record.started_ms:
             return
@@ -181,6 +183,22 @@ class HistoryIsExact(Checker):
             told_s = (record.finished_ms - record.started_ms) / 1000
             if abs(told_s - took_s) > _NEAR_S:
                 self.violated(f"it took {took_s:.3f} s, history says {told_s:.3f} s", move.job_id)
+
+    def _compare_reason(self, record: TracedRecord, pool: str) -> None:
+        """Check that a record says why the job waits, went back or has failed."""
+        run, _ = self._began.get((pool, record.job_id), (None, 0.0))
+        if record.outcome == "postponed" and record.reason != "Retry":
+            self.violated(f"history has {record.reason!r} as its reason", record.job_id)
+        if record.outcome == "returned" and not record.reason:
+            self.violated("history does not say why it went back", record.job_id)
+        if run is None or not record.started_ms:
+            return
+        timeout_s, runs_s = run.options.timeout, (record.finished_ms - record.started_ms) / 1000
+        was_late = timeout_s is not None and runs_s > timeout_s - _NEAR_S
+        if record.reason == "timeout" and not was_late:
+            self.violated(f"history has it as a timeout after {runs_s:g} s", record.job_id)
+        if was_late and not record.reason and record.error.startswith(JobTimeout.__name__):
+            self.violated("history does not say that it was a timeout", record.job_id)
 
     def _compare_parent(self, raw: bytes, record: TracedRecord, pool: str) -> None:
         """Check that a pool with probes names the parent of a job that it has run, and no other."""

@@ -21,6 +21,8 @@ __all__ = [
 _STATED_S: Final = 10.0
 #: A pool that returns its jobs has left within this time, and a second for its last requests.
 _STOPS_S: Final = 3.0
+#: While Redis does not answer, it has left within this time more: two requests time out, seconds.
+_OUTAGE_S: Final = 20.0
 #: A pool needs this long to work after a fault or a start, seconds.
 _RECOVERS_S: Final = 10.0
 #: A handler that does not stop at its timeout is given up after this long, seconds.
@@ -88,7 +90,8 @@ class ForgottenPoolsHoldNothing(Checker):
 class StopsEndInTime(Checker):
     """A pool that stops with a timeout has returned its jobs, and left, within two seconds more.
 
-    It returns no job whose handler had ended by then.
+    It returns no job whose handler had ended by then. If Redis does not answer, the pool leaves
+    without returning its jobs, within 20 s more.
 
     A pool that has a fault may take longer.
     """
@@ -151,6 +154,8 @@ class StopsEndInTime(Checker):
         conditions, took_s = self.scene.conditions, self.scene.now_s() - at_s
         most_s = timeout_s + _STOPS_S + 10 * conditions.slowness_s()
         if took_s > most_s and conditions.undisturbed_s(pool) > took_s + _RECOVERS_S:
+            self.violated(f"{pool} stops for {took_s:.1f} s, its timeout is {timeout_s:g} s")
+        if took_s > most_s + _OUTAGE_S and conditions.healthy_s(pool) > took_s + _RECOVERS_S:
             self.violated(f"{pool} stops for {took_s:.1f} s, its timeout is {timeout_s:g} s")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from workkit.core.history import Record
-from workkit.core.job import PERIODIC, args_json
+from workkit.core.job import PERIODIC, Job, Payload, args_json
 from workkit.core.outcomes import OUTCOMES, Outcome
 from workkit.engine.handling.events import ReapedPool
 from workkit.simulation.checkers.accounts import (
@@ -34,14 +34,33 @@ _REWRITING: Final = frozenset({"DEL", "HSET"})
 _TOLD: Final[frozenset[Outcome]] = frozenset({"retry", "dead", "discarded"})
 
 
+class _Failure(NamedTuple):
+    """A failure of which hooks are told.
+
+    Attributes:
+        at_s: When Redis has heard of it, seconds since the world began.
+        fails: How many times the job has failed, this time included.
+        written: The job as it was written with the failure; None if it was dropped.
+    """
+
+    at_s: float
+    fails: int
+    written: Payload | None
+
+
 class HooksAreCalled(Processes):
-    """Hooks of "failed" and "dead" are called once for each failure in Redis, within 10 s."""
+    """Hooks of "failed" and "dead" are called once for each failure in Redis, within 10 s.
+
+    They get the job as it is written: with the number of its failures, the error and the time. A
+    pool tells only once that another one is gone.
+    """
 
     rule = "hooks are called once for what has happened"
 
     def __init__(self) -> None:
         super().__init__()
-        self._expected: dict[tuple[str, str], dict[tuple[str, str], deque[float]]] = {}
+        self._expected: dict[tuple[str, str], dict[tuple[str, str], deque[_Failure]]] = {}
+        self._gone: set[tuple[str, str]] = set()  # who tells, and the id of the pool that is gone
 
     def changed(self, change: RedisChange) -> None:
         """Record failures, and look whether hooks were called."""
@@ -50,6 +69,8 @@ class HooksAreCalled(Processes):
             return
         if change.command == "beat":
             self._look(change.pool)
+        if self._gone:
+            self._forget_gone(change)
         if change.command != "exchange" or not change.moves:
             return
         process = self.process_of(str(keys_and_args(change.sent)[1][0]))
@@ -59,29 +80,61 @@ class HooksAreCalled(Processes):
         for move, record in settled(change):
             if record is not None and record.error and record.outcome in _TOLD:
                 for event in ("failed", "dead")[: 1 + (record.outcome == "dead")]:
-                    times = expected.setdefault((event, move.job_id), deque())
-                    times.append(self.scene.now_s())
+                    failures = expected.setdefault((event, move.job_id), deque())
+                    written = move.after.job if move.after is not None else None
+                    failures.append(_Failure(self.scene.now_s(), record.fails, written))
+
+    def _forget_gone(self, change: RedisChange) -> None:
+        """Expect to hear again of pools that hold jobs again."""
+        again = {
+            move.after.place.pool_id
+            for move in change.moves
+            if move.after is not None and move.went_to("in progress")
+        }
+        if again:
+            self._gone = {each for each in self._gone if each[1] not in again}
 
     def told(self, pool: str, event: str, arguments: Sequence[Any]) -> None:
         """Check that what a hook is told of has happened."""
         if event == "reaped":
+            self._told_of_pool(pool, arguments[0])
             return
         job = arguments[0]
         for process, expected in self._expected.items():
-            times = expected.get((event, job.id))
-            if process[0] == pool and times:
-                times.popleft()
+            failures = expected.get((event, job.id))
+            if process[0] == pool and failures:
+                self._compare(pool, event, job, failures.popleft())
                 return
         if "undecodable" not in job.last_err:
             self.violated(f"{pool} tells the hook {event!r} once more than it happened", job.id)
+
+    def _compare(self, pool: str, event: str, job: Job, failure: _Failure) -> None:
+        """Check that a hook gets the job with its failure."""
+        written = failure.written
+        says, known = (job.fails, "", 0), (failure.fails, "", 0)
+        if written is not None:
+            says = job.fails, job.last_err, job.failed_at
+            known = failure.fails, written.last_err, written.failed_at
+        if says != known:
+            self.violated(
+                f"{pool} tells the hook {event!r} of a job with {says}, {known} is written", job.id
+            )
+
+    def _told_of_pool(self, pool: str, reaped: ReapedPool) -> None:
+        told = pool, reaped.pool_id
+        if reaped.requeued or reaped.died:
+            return
+        if told in self._gone:
+            self.violated(f"{pool} tells once more that pool {reaped.pool_id[-6:]} is gone")
+        self._gone.add(told)
 
     def _look(self, pool: str) -> None:
         conditions, now_s = self.scene.conditions, self.scene.now_s()
         if self.is_unsure or conditions.undisturbed_s(pool) < SETTLED_S:
             return
         process = self.process_of(self.scene.pool_id(pool))
-        for (event, job_id), times in self._expected.get(process or ("", ""), {}).items():
-            if times and now_s - times[0] > KNOWS_S:
+        for (event, job_id), failures in self._expected.get(process or ("", ""), {}).items():
+            if failures and now_s - failures[0].at_s > KNOWS_S:
                 self.violated(f"{pool} has not told the hook {event!r}", job_id)
 
     def crashed(self, pool: str) -> None:
@@ -89,6 +142,7 @@ class HooksAreCalled(Processes):
         super().crashed(pool)
         for process in [each for each in self._expected if each[0] == pool]:
             del self._expected[process]
+        self._gone = {each for each in self._gone if each[0] != pool}
 
 
 class ObserversHear(Processes):

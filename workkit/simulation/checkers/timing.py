@@ -39,11 +39,13 @@ class _Failure(NamedTuple):
         options: The options of its handler.
         promise: What becomes of the job.
         error: The error of the handler; None if it may have been given up.
+        ended_s: When the handler ended, epoch seconds; None if it may have been given up.
     """
 
     options: JobOptions
     promise: Promise
     error: BaseException | None
+    ended_s: float | None = None
 
 
 class RetriesKeepTheRules(Checker):
@@ -53,7 +55,8 @@ class RetriesKeepTheRules(Checker):
     often, or at once when no handler exists for it. Where the exception of its handler decides,
     that happens: see `promised`. Where two calls of a job's backoff agree, the retry is due exactly
     then; the jitter of the default backoff is even over many worlds. A job that skips the dead set
-    is never dead. A job says with what error it has failed.
+    is never dead. A job says with what error it has failed. A handler that has not read the
+    `arg_error` of its job has failed.
 
     Args:
         backoff: Job name -> minimum and maximum seconds between a failure and the next try, for
@@ -67,17 +70,24 @@ class RetriesKeepTheRules(Checker):
         self._failed: dict[tuple[str, str], _Failure] = {}
         self._newest: dict[tuple[str, str], int] = {}
         self._recoveries: Counter[str] = Counter()
+        self._threw: set[tuple[str, str]] = set()
         self._jitter = Tally()
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Record a failed run; its exchange may reach Redis even after a crash."""
-        if error is not None and self._newest.get((run.pool, run.job_id)) == run.number:
-            failure = _Failure(run.options, promised(error, run.options), error)
-            self._failed[run.pool, run.job_id] = failure
+        key = run.pool, run.job_id
+        if self._newest.get(key) != run.number:
+            return
+        if error is not None:
+            promise = promised(error, run.options)
+            self._failed[key] = _Failure(run.options, promise, error, self.scene.true_s())
+            if promise.kind != "dropped" and not run.options.skip_dead:
+                self._threw.add(key)
 
     def started(self, run: HandlerRun) -> None:
         """Record a handler with a timeout: it may be given up without an end."""
         self._newest[run.pool, run.job_id] = run.number
+        self._threw.discard((run.pool, run.job_id))
         if run.options.timeout is not None:
             self._failed[run.pool, run.job_id] = _Failure(run.options, PLAIN, None)
 
@@ -92,6 +102,8 @@ class RetriesKeepTheRules(Checker):
             self._recoveries.update({job.decode(): int(count) for job, count in counts.items()})
         for move in change.moves:
             before, after = move.before, move.after
+            if after is None and change.command == "exchange":
+                self._done(change.pool, move.job_id)
             if before is None or after is None or before.job is None or after.job is None:
                 continue
             if change.command == "reap":
@@ -100,6 +112,11 @@ class RetriesKeepTheRules(Checker):
                     self._died_with_pool(move.job_id, change.pool)
             elif change.command == "exchange" and after.place.kind in {"retry", "dead"}:
                 self._settled(move, before.job, after, after.job, change.pool)
+
+    def _done(self, pool: str, job_id: str) -> None:
+        """Check that a job that is gone has not failed."""
+        if (pool, job_id) in self._threw:
+            self.violated("it is done though its handler has failed", job_id)
 
     def _died_with_pool(self, job_id: str, reaper: str) -> None:
         count = self._recoveries[job_id]
@@ -124,6 +141,7 @@ class RetriesKeepTheRules(Checker):
         if promise.kind == "postponed":
             if after.place.kind != "retry" or job.fails != before.fails:
                 self.violated("it has failed though its handler has only postponed it", job.id)
+            self._postponed(after, failed, pool)
             return
         if job.fails != before.fails + 1:
             self.violated(f"a failure took its fails from {before.fails} to {job.fails}", job.id)
@@ -132,6 +150,15 @@ class RetriesKeepTheRules(Checker):
             self._tried_again(after, job, failed)
         else:
             self._dead(job, failed)
+
+    def _postponed(self, after: PlacedJob, failed: _Failure, pool: str) -> None:
+        """Check that a postponed job is due when its handler has said."""
+        if failed.promise.in_s is None or failed.ended_s is None:
+            return
+        delay_s, waits_s = math.ceil(failed.promise.in_s), after.score - failed.ended_s
+        is_sure = self.scene.conditions.undisturbed_s(pool) > _CLOCK_S
+        if is_sure and abs(waits_s - delay_s) > _NEAR_S:
+            self.violated(f"it is postponed by {waits_s:g} s, not by {delay_s} s", after.job_id)
 
     def _dead(self, job: Payload, failed: _Failure) -> None:
         options = failed.options

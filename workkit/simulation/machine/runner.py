@@ -16,7 +16,7 @@ from workkit.core.entropy import Entropy
 from workkit.core.stacks import StackFrame
 from workkit.engine.handling.execution import Execution
 from workkit.engine.runners.base import Slots
-from workkit.errors import JobTimeout
+from workkit.errors import InvalidArgs, JobTimeout
 from workkit.simulation.machine.durations import Takes, draw
 from workkit.simulation.machine.handler_stack import HandlerStack
 from workkit.simulation.machine.host import Host
@@ -242,10 +242,13 @@ class SimulatedRunner:
             return
         del self._running[id(execution)]
         caller, HERE.host = HERE.host, self._host  # it calls the backoff
+        is_unread = error is None and execution.job.has_unread_arg_error
         try:
             failure = execution.examine(error, self._clock, self._entropy)
         finally:
             HERE.host = caller
+        if is_unread and execution.options.check_args:
+            error = InvalidArgs(execution.job.arg_error)
         execution.finish(failure, self._clock)
         self._slots.give(execution.worker_id)
         self._listener.handler_ended(execution, error)
