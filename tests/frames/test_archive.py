@@ -275,6 +275,25 @@ def test_only_files_that_can_match_are_opened(writer: Writer, tmp_path: Path) ->
     assert found["job_id"].to_list() == writer.ids[8:10]
 
 
+@pytest.mark.parametrize("ahead_ms", [900, 30 * DAY_MS])
+def test_executions_of_a_host_whose_clock_is_ahead_are_found_by_their_time(
+    writer: Writer, tmp_path: Path, ahead_ms: int
+) -> None:
+    records = pack(
+        [
+            Record("on time", "mail", 1, NOON_MS, NOON_MS, "done"),
+            Record("ahead", "mail", 1, NOON_MS, NOON_MS + ahead_ms, "done"),
+        ]
+    )
+    fields: dict[Any, Any] = {
+        "v": FORMAT, "pool": "p", "host": "h", "n": 2, "r": records, "b": 0, "ver": "",
+    }  # fmt: skip
+    writer.stage.redis.xadd(writer.key, fields, id=f"{NOON_MS}-2")
+    frames.archive(writer.stage.client, tmp_path)
+    since = (NOON_MS + ahead_ms) / 1_000
+    assert frames.history(tmp_path, since=since)["job_id"].to_list() == ["ahead"]
+
+
 def test_executions_that_were_written_days_later_are_found_by_their_time(
     writer: Writer, tmp_path: Path
 ) -> None:

@@ -5,9 +5,10 @@ UTC day on which history was written. FIRST and LAST are the ids of the first an
 stream in the file. A file appears only when it is complete, and begins after the newest file. So
 the names show how far the archive has come. Any program that reads Parquet can read an archive.
 
-History may be written long after an execution, when Redis was away. A file that has an execution
-which ended more than a day before is named ``FIRST.LAST.late.parquet``. So the names also show
-which files can have executions of some days; the others are not opened.
+History may be written long after an execution, when Redis was away, or by a host whose clock was
+ahead. A file that has an execution which ended more than a day before, or more than a second after
+its entries is named ``FIRST.LAST.late.parquet``. So the names also show which files can have
+executions of some days; the others are not opened.
 
 The files of a day may be merged into one (`workkit.frames.compacting`), whose name tells the same.
 """
@@ -42,6 +43,7 @@ __all__ = [
     "archive_gaps",
     "day_of",
     "files_of",
+    "is_late",
     "name_of",
     "readable_files",
     "write_file",
@@ -49,11 +51,14 @@ __all__ = [
 
 #: The metadata key of a file's `About`.
 ABOUT: Final = b"workkit_archive"
-#: The end of the names of files with an execution that ended more than a day before its entry.
+#: The end of the names of files with an execution that ended at another time than its entry tells.
 LATE: Final = ".late"
 #: The file that an archiver locks.
 LOCK: Final = ".lock"
 DAY_MS: Final = 86_400_000
+#: How long after its file's last entry an execution may seem to have ended. Clocks of hosts and of
+#: the server differ by less, if they are kept.
+_AHEAD_MS: Final = 1_000
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -122,7 +127,8 @@ class ArchiveFile:
     Attributes:
         last: Milliseconds and total of the last entry's id.
         first: The same of the first entry.
-        late: Whether it has an execution that ended more than a day before its entry.
+        late: Whether it has an execution that ended long before its entry, or after it; see
+            `is_late`.
     """
 
     last: tuple[int, int]
@@ -148,9 +154,10 @@ class ArchiveFile:
     def may_have(self, since_ms: int | None, until_ms: int | None) -> bool:
         """Tell whether it can have executions that ended between two times, epoch milliseconds."""
         # An execution has ended before its entry was written, and mostly on the same day.
-        if since_ms is not None and self.last[0] < since_ms:
-            return False
-        return until_ms is None or self.late or self.first[0] - DAY_MS < until_ms
+        return self.late or not (
+            (since_ms is not None and self.last[0] + _AHEAD_MS < since_ms)
+            or (until_ms is not None and self.first[0] - DAY_MS >= until_ms)
+        )
 
     def missing_after(self, before: ArchiveFile, about: ArchiveHeader) -> int:
         """Return how many records are missing between another file and this one.
@@ -227,6 +234,18 @@ def archive_gaps(directory: str | Path) -> list[Gap]:
             gaps += about.gaps
             before = file
     return gaps
+
+
+def is_late(first_ms: int, last_ms: int, earliest_ms: int, latest_ms: int) -> bool:
+    """Tell whether the times of a file's entries do not show when its executions have ended.
+
+    Args:
+        first_ms: When its first entry was written, epoch milliseconds.
+        last_ms: The same of its last entry.
+        earliest_ms: When the first of its executions ended.
+        latest_ms: The same of the last one.
+    """
+    return earliest_ms < first_ms - DAY_MS or latest_ms > last_ms + _AHEAD_MS
 
 
 def name_of(first: str, last: str, *, late: bool) -> str:

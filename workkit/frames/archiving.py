@@ -16,13 +16,13 @@ from workkit.core.locking import lock, needs_locks
 from workkit.errors import InvalidOption
 from workkit.frames.archive_changes import ArchiveBusy, added, owner_only
 from workkit.frames.archive_files import (
-    DAY_MS,
     LOCK,
     ArchiveFile,
     ArchiveHeader,
     Gap,
     day_of,
     files_of,
+    is_late,
     name_of,
     write_file,
 )
@@ -180,13 +180,14 @@ class _ArchiveRun:
         self._bytes += len(entry.blob)
 
     def _is_late(self, table: Any) -> bool:
-        """Tell whether an execution ended more than a day before the first entry was written."""
+        """Tell whether an execution ended long before the entries were written, or after that."""
         import pyarrow.compute as pc
 
         if not table.num_rows:
             return False
-        earliest_ms = pc.min(pc.cast(table["finished_at"], pa.int64())).as_py()
-        return bool(earliest_ms < int(self._entries[0].entry_id.partition("-")[0]) - DAY_MS)
+        ended = pc.min_max(pc.cast(table["finished_at"], pa.int64())).as_py()
+        first, last = self._entries[0].entry_id, self._entries[-1].entry_id
+        return is_late(id_pair(first)[0], id_pair(last)[0], ended["min"], ended["max"])
 
     def _day(self) -> str:
         return day_of(int(self._entries[0].entry_id.partition("-")[0]))
