@@ -341,7 +341,12 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "stopped_outages": (deploys, Faults(outage=80, away=40, stop=60)),
     "lossy_deploys": (deploys, Faults(stop=60, failover=60, aof=60)),
     "readers": (readers, Faults(crash=30, stop=20, lose=30, evict=20)),
-    "upkeep": (upkeep, Faults(miscount=90, crash=30, stop=20, lose=30, evict=30)),
+    "upkeep": (
+        upkeep,
+        Faults(miscount=180, crash=40, stop=20, lose=40, evict=40),
+        all_checkers(),
+        90.0,
+    ),
     "quiet": (quiet, Faults(deaf=60, cut=40, unheard=40), all_checkers(), 300.0),
     "interrupted": (interrupted, Faults(crash=40, stop=40, lose=30), all_checkers(), 300.0),
     "absent": (absent, Faults(crash=10, lose=20, evict=10), all_checkers(), 640.0),

@@ -26,7 +26,7 @@ def readers(sim: Simulation) -> None:
     """The world of operators, in which somebody looks at everything again and again."""
     operators(sim)
     entropy = Entropy(f"{sim.seed}/readers")
-    looks = (_queues, _sets, _pools, _workers, _history, _jobs)
+    looks = (_queues, _sets, _pools, _workers, _history, _jobs, _acts)
     for turn in range(75):
         sim.at(5 + 2.4 * turn, _look, looks[turn % len(looks)], sim, entropy)
 
@@ -179,6 +179,20 @@ def _history(sim: Simulation, entropy: Entropy) -> None:
         outcome = there[-1][1]
         found = [each.job_id for each in sim.client.history(outcome=outcome, limit=5)]
         _same(f"history of {outcome}", found, [e[0] for e in there if e[1] == outcome][:5])
+
+
+def _acts(sim: Simulation, _entropy: Entropy) -> None:
+    verdict = sim.client.verify_acts()
+    _same("kept acts", verdict.kept, _read(sim, "XLEN", sim.keys.acts))
+    _same("broken acts", (verdict.changed, verdict.missing, verdict.foreign), ((), (), ()))
+    now_s, shown = int(sim.now_s), sim.client.actions.operations()
+    known = [name.decode() for name in _read(sim, "ZRANGE", sim.keys.trash, 0, -1)]
+    there = [
+        name for name in known
+        if _read(sim, "LLEN", sim.keys.trashed(name))
+        and int(_read(sim, "HGET", sim.keys.operation(name), "expires_at") or 0) > now_s
+    ]  # fmt: skip
+    _same("operations", sorted(each.operation_id for each in shown), sorted(there))
 
 
 def _jobs(sim: Simulation, entropy: Entropy) -> None:

@@ -35,6 +35,8 @@ def upkeep(sim: Simulation) -> None:
         pool.job("limited", nothing, takes=(0.5, 4), max_concurrency=2)
     former = sim.pool(concurrency=2, name="former")
     former.job("limited", nothing, takes=(0.5, 4), max_concurrency=2)
+    former.job("work", nothing, takes=(0.5, 2))
+    former.periodically_enqueue("@every 15s", "work")
     former.job("dropped", nothing, takes=(0.5, 2), max_concurrency=1)
     for n in range(90):
         sim.at(2.2 * n, sim.enqueuer.enqueue, ("work", "limited")[n % 2], {"n": n})
@@ -44,6 +46,7 @@ def upkeep(sim: Simulation) -> None:
     sim.at(leaves_s, former.stop, 10.0)
     sim.at(leaves_s, sim.client.pause, "dropped")  # nobody will run what is left
     enqueuer = sim.enqueuer
+    sim.at(entropy.uniform(50, 70), _evict_a_limit, sim)
     for name in _UNKNOWN:
         sim.client.pause(name)
     sends: tuple[Any, ...] = (
@@ -55,6 +58,12 @@ def upkeep(sim: Simulation) -> None:
         for send, *args in sends:
             keyed = ({"k": turn},) if args[0] == "sent-by-key" else ()
             sim.at(entropy.uniform(0, 200), send, *args, {"n": turn}, *keyed)
+
+
+def _evict_a_limit(sim: Simulation) -> None:
+    """Delete a limit, as a server without memory does."""
+    sim.disturbances.strike("", 5, "evict")
+    sim.server.evict(sim.keys.queue("limited", "").max_concurrency)
 
 
 def quiet(sim: Simulation) -> None:

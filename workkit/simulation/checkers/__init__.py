@@ -34,7 +34,11 @@ from workkit.simulation.checkers.liveness import (
 )
 from workkit.simulation.checkers.moves import HandlerRun, JobPlace, Move, PlacedJob, RedisChange
 from workkit.simulation.checkers.order import OrderIsKept, StartsFollowClaims
-from workkit.simulation.checkers.plans import PlansAreNoted, PlansAreWhole
+from workkit.simulation.checkers.plans import (
+    PlansAreNoted,
+    PlansAreWhole,
+    RetiredSlotsAreTakenBack,
+)
 from workkit.simulation.checkers.pools import (
     ForgottenPoolsHoldNothing,
     HandlersAreGivenUp,
@@ -111,6 +115,7 @@ __all__ = [
     "RecordsAreTrue",
     "RecoveriesGrow",
     "RedisChange",
+    "RetiredSlotsAreTakenBack",
     "RetriesKeepTheRules",
     "Scene",
     "SentIsWritten",
@@ -145,6 +150,7 @@ def all_checkers() -> list[Checker]:
         SlotsRun(),
         PlansAreNoted(),
         PlansAreWhole(),
+        RetiredSlotsAreTakenBack(),
         NothingEarly(),
         PausedMeansPaused(),
         NobodyAliveIsReaped(),

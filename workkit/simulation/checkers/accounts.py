@@ -62,8 +62,21 @@ def _blob(change: RedisChange) -> HistoryBlob:
     return HistoryBlob(*args[_HISTORY_AT : _HISTORY_AT + len(HistoryBlob._fields)])
 
 
+class _Newest:
+    """The newest change that was read; several checkers ask for it, one after the other."""
+
+    change: RedisChange | None = None
+    found: tuple[tuple[Move, TracedRecord | None], ...] = ()
+
+
 def settled(change: RedisChange) -> Iterator[tuple[Move, TracedRecord | None]]:
     """Give the jobs that an exchange has settled, with their records, where there are such."""
+    if _Newest.change is not change:
+        _Newest.change, _Newest.found = change, tuple(_settled(change))
+    return iter(_Newest.found)
+
+
+def _settled(change: RedisChange) -> Iterator[tuple[Move, TracedRecord | None]]:
     blob = _blob(change)
     if not blob.max_records:
         return

@@ -1,4 +1,4 @@
-"""The checker that heartbeats say what a pool is."""
+"""The checker that heartbeats say what a pool is and does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import RedisChange
+from workkit.simulation.checkers.moves import HandlerRun, RedisChange
 
 __all__ = ["HeartbeatsAreTrue"]
 
@@ -14,6 +14,8 @@ __all__ = ["HeartbeatsAreTrue"]
 _RECOVERS_S: Final = 10.0
 #: Clocks are right up to a second, and times are whole seconds.
 _NEAR_S: Final = 2.5
+#: A heartbeat arrives within this time, on a line that is not slow; seconds.
+_ARRIVES_S: Final = 1.0
 _FIELDS: Final = (
     "fence", "heartbeat_at", "job_names", "concurrency", "worker_ids", "host", "pid", "limits",
     "workkit", "started_at",
@@ -23,10 +25,15 @@ _FIELDS: Final = (
 class HeartbeatsAreTrue(Checker):
     """A pool's heartbeat has its jobs, its workers, its limits, its host, and the time.
 
-    It has these facts from its registration to its end, and says since when the pool runs.
+    It has these facts from its registration to its end, and says since when the pool runs, and how
+    many handlers it runs.
     """
 
     rule = "heartbeats say what a pool is"
+
+    def __init__(self) -> None:
+        self._changed_s: dict[str, float] = {}
+        self._since_s: dict[int, float] = {}
 
     def changed(self, change: RedisChange) -> None:
         """Compare a heartbeat with the pool that has sent it."""
@@ -43,6 +50,42 @@ class HeartbeatsAreTrue(Checker):
             self.violated(f"the heartbeat of {change.pool} has no {', '.join(missing)}")
         self._check_facts(change.pool, said)
         self._check_times(change.pool, said)
+        if change.command == "beat":
+            self._check_busy(change.pool, key)
+
+    def started(self, run: HandlerRun) -> None:
+        """Record that the number of a pool's handlers changes."""
+        self._changed_s[run.pool] = self._since_s[run.number] = self.scene.now_s()
+
+    def ended(self, run: HandlerRun, error: BaseException | None) -> None:
+        """Record that the number of a pool's handlers changes."""
+        del error
+        self._changed_s[run.pool] = self.scene.now_s()
+        self._since_s.pop(run.number, None)
+
+    def _may_be_given_up(self, run: HandlerRun) -> bool:
+        """Tell whether a handler has passed its timeout; it does not count when it is given up."""
+        timeout_s, since_s = run.options.timeout, self._since_s.get(run.number, 0.0)
+        return timeout_s is not None and self.scene.now_s() - since_s >= timeout_s
+
+    def _check_busy(self, pool: str, key: bytes) -> None:
+        scene, conditions = self.scene, self.scene.conditions
+        still_s = scene.now_s() - self._changed_s.get(pool, 0.0)
+        arrives_s = _ARRIVES_S + 2 * conditions.slowness_s()
+        if min(still_s, conditions.undisturbed_s(pool) - _RECOVERS_S) < arrives_s:
+            return
+        pool_id = scene.pool_id(pool)
+        running = [run for run in scene.running.values() if run.pool == pool]
+        least = sum(
+            any(each.place.pool_id == pool_id for each in scene.where(run.job_id))
+            for run in running
+            if not self._may_be_given_up(run)
+        )
+        queues = conditions.spec(pool).registrations
+        held = sum(scene.held(queue).get(pool_id, 0) for queue in queues)
+        busy = int(scene.read("HGET", key, "busy") or 0)
+        if not least <= busy <= max(len(running), held):
+            self.violated(f"{pool} says that it runs {busy} handlers, it runs {len(running)}")
 
     def _check_facts(self, pool: str, said: dict[str, Any]) -> None:
         spec = self.scene.conditions.spec(pool)

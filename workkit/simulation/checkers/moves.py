@@ -166,6 +166,10 @@ def identify(raw: bytes) -> tuple[str, Payload | None]:
     return (job.id, job) if buried is None else (buried.decode("utf-8", "replace"), job)
 
 
+def _unique_key(standing: PlacedJob) -> str:
+    return "" if standing.job is None else standing.job.unique_key
+
+
 def pair_moves(gone: Iterable[PlacedJob], came: Iterable[PlacedJob]) -> list[Move]:
     """Match the jobs that left a place with those that arrived at one."""
     left: dict[str, list[PlacedJob]] = {}
@@ -181,8 +185,10 @@ def pair_moves(gone: Iterable[PlacedJob], came: Iterable[PlacedJob]) -> list[Mov
     lost = [each for standings in left.values() for each in standings]
     for each in new:
         # An update replaces the job that waited for it, in the list of the pool that begins it.
-        replaced = [old for old in lost if old.place == each.place and old.place.pool_id]
-        if replaced:
-            lost.remove(replaced[0])
-        moves.append(Move(replaced[0] if replaced else None, each))
+        near = [old for old in lost if old.place == each.place and old.place.pool_id]
+        same = [old for old in near if _unique_key(old) == _unique_key(each)]
+        replaced = next(iter(same or near), None)
+        if replaced is not None:
+            lost.remove(replaced)
+        moves.append(Move(replaced, each))
     return moves + [Move(each, None) for each in lost]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from workkit.cron.slots import PeriodicEntry
+from workkit.core.job import PERIODIC
+from workkit.cron.slots import PeriodicEntry, split_slot
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import EXPIRED, RESTORED, RedisChange
 from workkit.store.calls.layout import keys_and_args
 from workkit.store.calls.plan_slots import PlanArgs
 
-__all__ = ["PlansAreNoted", "PlansAreWhole"]
+__all__ = ["PlansAreNoted", "PlansAreWhole", "RetiredSlotsAreTakenBack"]
 
 #: Clocks are right up to a second, and times are whole seconds.
 _NEAR_S: Final = 2.5
@@ -23,6 +24,10 @@ _HORIZON_S: Final = 240
 _CLOCK_S: Final = 45.0
 #: A pool reads until when an entry is planned, and plans within this time, seconds.
 _PLANS_S: Final = 60.0
+#: It makes up to fifteen round trips from the time that it reads to its last plan.
+_WAYS: Final = 30
+#: An entry is retired after 90 s, by a clock that begins within a minute; seconds.
+_RETIRED_S: Final = 155.0
 
 
 def _read(change: RedisChange) -> tuple[PlanArgs, Sequence[Any]]:
@@ -70,7 +75,7 @@ class PlansAreNoted(Checker):
             self.violated(f"{ours!r} {peer!r} is noted, it was {last_s!r} {self._peer!r}")
         if change.pool and scene.conditions.undisturbed_s(change.pool) > _CLOCK_S:
             seen_s = int(scene.read("HGET", keys.periodic_seen, field) or 0)
-            near_s = _NEAR_S + 10 * scene.conditions.slowness_s()
+            near_s = _NEAR_S + _WAYS * scene.conditions.slowness_s()
             times = {"declared": seen_s, "planned": int(last_s) + _OLDER_S}
             for what, at_s in times.items():
                 if abs(at_s - scene.true_s()) > near_s:
@@ -82,6 +87,37 @@ class PlansAreNoted(Checker):
         """Forget what was noted, as Redis has."""
         self._until.clear()
         self._last = self._peer = b""
+
+
+class RetiredSlotsAreTakenBack(Checker):
+    """A slot is not queued when no pool has declared its entry for three minutes.
+
+    While there are Go pools, they may have the entry too.
+    """
+
+    rule = "slots of retired entries do not run"
+
+    def __init__(self) -> None:
+        self._declared_s: dict[str, float] = {}
+
+    def changed(self, change: RedisChange) -> None:
+        """Record who declares what, and look at slots that are queued."""
+        scene = self.scene
+        if change.command == "plan_slots":
+            self._declared_s[str(_read(change)[0].field)] = scene.now_s()
+        if change.command != "move" or not change.pool:
+            return
+        for move in change.moves:
+            if not (move.job_id.startswith(PERIODIC) and move.went_to("queued")):
+                continue
+            assert move.after is not None  # noqa: S101 - it went to a queue
+            field, _ = split_slot(move.job_id, move.after.place.queue)
+            ago_s = scene.now_s() - self._declared_s.get(field, scene.now_s())
+            if min(ago_s, scene.conditions.undisturbed_s(change.pool)) <= _RETIRED_S:
+                continue
+            known = scene.read("GET", scene.keys.periodic_peer) or b" "
+            if move.came_from("scheduled") and not known.partition(b" ")[2]:
+                self.violated(f"nobody has declared it for {ago_s:.0f} s", move.job_id)
 
 
 class PlansAreWhole(Checker):

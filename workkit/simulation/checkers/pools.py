@@ -140,6 +140,9 @@ class StopsEndInTime(Checker):
 
     def changed(self, change: RedisChange) -> None:
         """Look how long stops take, and what stopping pools return."""
+        for move in change.moves:
+            if move.was_claimed:  # again, after an operator has retried it
+                self._ended.pop((change.pool, move.job_id), None)
         if change.command == "exchange" and change.pool in self._since:
             for move in change.moves:
                 if move.came_from("in progress") and move.went_to("queued"):
@@ -168,6 +171,7 @@ class LimitsAreStated(Checker):
     rule = "limits stand in Redis"
 
     def __init__(self) -> None:
+        self._ever: dict[str, set[bytes]] = {}  # all limits that pools have declared
         self._next_s = 0.0
 
     def changed(self, change: RedisChange) -> None:
@@ -181,12 +185,17 @@ class LimitsAreStated(Checker):
         for pool in scene.conditions.running():
             sure = scene.conditions.undisturbed_s(pool) > _STATED_S
             for name, each in scene.conditions.spec(pool).registrations.items():
-                if each.options.max_concurrency and sure:
-                    declared.setdefault(name, set()).add(each.options.max_concurrency)
+                if each.options.max_concurrency:
+                    limit = each.options.max_concurrency
+                    self._ever.setdefault(name, set()).add(b"%d" % limit)
+                    if sure:
+                        declared.setdefault(name, set()).add(limit)
         for name, limits in declared.items():
             said = scene.read("GET", scene.keys.queue(name, "").max_concurrency)
             if said is None:
                 self.violated(f"the limit of {name!r} is {min(limits)}, and none stands in Redis")
+            if said not in self._ever[name]:
+                self.violated(f"the limit of {name!r} is {min(limits)}, and {said!r} in Redis")
 
 
 class RecoveriesGrow(Checker):
