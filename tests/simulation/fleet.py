@@ -11,6 +11,7 @@ from tests.simulation.hardships import (
     crowded,
     expelled,
     ghosts,
+    keyed,
     late_slots,
     lonely,
     long_ago,
@@ -19,6 +20,7 @@ from tests.simulation.hardships import (
     stuck,
     suspects,
     taken,
+    undeclared,
     watches_end,
 )
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
@@ -339,6 +341,13 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "stopped_lossy": (stopped, Faults(drop=300, lose=100)),
     "watches_end": (watches_end, Faults(lose=10, stop=5)),
     "stopped_outages": (deploys, Faults(outage=80, away=40, stop=60)),
+    "undeclared": (
+        undeclared,
+        Faults(crash=10, lose=10, latency=(0.0001, 0.003)),
+        all_checkers(),
+        960.0,
+    ),
+    "keyed": (keyed, Faults(crash=100, freeze=20, lose=30)),
     "lossy_deploys": (deploys, Faults(stop=60, failover=60, aof=60)),
     "readers": (readers, Faults(crash=30, stop=20, lose=30, evict=20)),
     "upkeep": (

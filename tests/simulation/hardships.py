@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tests.simulation import go_peer
 from tests.support.handlers import nothing
 from workkit import Job
@@ -12,6 +14,7 @@ __all__ = [
     "crowded",
     "expelled",
     "ghosts",
+    "keyed",
     "late_slots",
     "lonely",
     "long_ago",
@@ -21,6 +24,7 @@ __all__ = [
     "stuck",
     "suspects",
     "taken",
+    "undeclared",
     "watches_end",
 ]
 
@@ -208,3 +212,68 @@ def _fails_twice(job: Job) -> None:
 
 def _forget_fence(sim: Simulation, pool: SimulatedPool) -> None:
     sim.server.execute([("HDEL", sim.keys.pool(pool.pool_id), "fence")])
+
+
+#: The args and `catch_up_s` of the entries of `undeclared`, by name.
+_ENTRIES: Final[dict[str, tuple[int, int]]] = {
+    "never": (35, 0), "soon": (50, 60), "always": (20, 3_600),
+}  # fmt: skip
+
+
+def undeclared(sim: Simulation) -> None:
+    """Cron entries that no pool declares for a while: a deploy, an outage, a night without pools.
+
+    After a pool without the entries has taken slots back, the entries come back.
+    """
+
+    def tick(job: Job) -> None:
+        assert job.args == {"n": _ENTRIES[job.name][0], "list": []}
+
+    entropy = Entropy(f"{sim.seed}/undeclared")
+    for declares in (True, False):
+        pool = sim.pool(concurrency=3)
+        for name, (every_s, catch_up_s) in _ENTRIES.items():
+            pool.job(name, tick, takes=(0, 90) if name == "never" else (0, 1))
+            if declares:
+                args = {"n": every_s, "list": []}
+                pool.periodically_enqueue(f"@every {every_s}s", name, args, catch_up_s=catch_up_s)
+    declaring, _ = sim.pools
+    at_s = entropy.uniform(20, 50)
+    away_s = entropy.uniform(120, 220)
+    sim.at(at_s, sim.deploy, declaring, timeout=1.0, restart_after=away_s)
+    at_s += away_s + entropy.uniform(60, 100)
+    sim.at(at_s, sim.stop_redis, entropy.uniform(95, 170))
+    at_s = max(at_s + 170, 460) + entropy.uniform(30, 60)
+    away_s = entropy.uniform(245, 330)
+    for pool in sim.pools:
+        sim.at(at_s, sim.crash, pool)
+        sim.at(at_s + away_s + entropy.uniform(0, 3), sim.restart, pool)
+
+
+def keyed(sim: Simulation) -> None:
+    """Jobs that keep their keys until they are done: they fail, and they die with their pools."""
+
+    def work(job: Job) -> None:
+        kind = job.arg_int("k") % 3
+        if kind == 0 or (kind == 1 and not job.fails):
+            raise ValueError("not yet")
+
+    for _ in range(2):
+        pool = sim.pool(concurrency=3, max_recoveries=1)
+        pool.job("work", work, takes=(0.2, 9), max_fails=3, backoff=lambda job: 6)
+        pool.job("plain", nothing)
+    for n in range(90):
+        key = {"k": n % 7}
+        sim.at(1.7 * n, _enqueue_by, sim, n % 4, key, n)
+
+
+def _enqueue_by(sim: Simulation, how: int, key: dict[str, int], n: int) -> None:
+    enqueuer = sim.enqueuer
+    if how == 0:
+        enqueuer.enqueue_unique("work", key, until="done")
+    elif how == 1:
+        enqueuer.enqueue_unique_in("work", n % 6 + 0.4, key, until="done")
+    elif how == 2:
+        enqueuer.enqueue_unique_by_key("work", {**key, "n": n}, key)
+    else:
+        enqueuer.enqueue_in("plain", n % 9 + 0.3, {"n": n})

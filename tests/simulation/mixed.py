@@ -12,6 +12,7 @@ from workkit.simulation.checkers import (
     LocksAreTrue,
     NothingIsLeft,
     SlotsRun,
+    TakenSlotsReturn,
     UniqueKeysHold,
     all_checkers,
 )
@@ -26,7 +27,9 @@ _EVERY_S: Final = 20
 #: Left out, since only Go pools would break these rules: Go pools begin unique jobs without a mark,
 #: leave entries and zero fields, settle recovered jobs without a record, and run slots of ours;
 #: `GoHasRun` takes the place of that rule.
-_NOT_FOR_GO: Final = (UniqueKeysHold, LocksAreTrue, NothingIsLeft, SlotsRun)
+_NOT_FOR_GO: Final = (
+    UniqueKeysHold, LocksAreTrue, NothingIsLeft, SlotsRun, TakenSlotsReturn,
+)  # fmt: skip
 
 
 def checkers() -> list[Checker]:

@@ -10,11 +10,12 @@ from typing import Any, Final, Self
 
 from workkit.client import Client
 from workkit.core.entropy import Entropy
-from workkit.enqueuer import AsyncEnqueuer, Enqueuer
+from workkit.enqueuer import AsyncEnqueuer
 from workkit.errors import InvalidOption
 from workkit.pool import WorkerPool
 from workkit.simulation.checkers import Checker
 from workkit.simulation.disturbances import Disturbances
+from workkit.simulation.enqueuing import WatchedEnqueuer
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.carriers import SimulatedAsyncCarrier, SimulatedCarrier
 from workkit.simulation.machine.durations import Takes
@@ -153,7 +154,7 @@ class Simulation(Running, Replaying):
         self.redis.workkit_carrier = SimulatedCarrier(self.network, keys, other_namespaces)
         self.redis.workkit_async_carrier = SimulatedAsyncCarrier(self.redis.workkit_carrier)
         entropy = Entropy(f"{seed}/outside")
-        self.enqueuer = Enqueuer(namespace, self.redis, clock=self.clock, entropy=entropy)
+        self.enqueuer = WatchedEnqueuer(namespace, self.redis, clock=self.clock, entropy=entropy)
         self.async_enqueuer = AsyncEnqueuer(
             namespace, self.redis, clock=self.clock, entropy=entropy
         )
@@ -163,6 +164,8 @@ class Simulation(Running, Replaying):
         self.client.actions.logic.log.program = ""
         self.disturbances = Disturbances(self.world, self.network, self.pools)
         self.scene = self.watched_by(checkers) if checkers else None
+        if self.scene is not None:
+            self.enqueuer.tell(self.clock, self.scene.asked)
 
     # Pools.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workkit.simulation.checkers.accounts import HistoryIsExact, TotalsAreTrue
 from workkit.simulation.checkers.acts import ActsAreRecorded, UndoBringsBack
+from workkit.simulation.checkers.asked import Asked, AskedIsEnqueued
 from workkit.simulation.checkers.asking import AsksAreAnswered
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.bounds import HistoryKeepsItsBounds
@@ -57,6 +58,7 @@ from workkit.simulation.checkers.running import (
 )
 from workkit.simulation.checkers.scene import Scene
 from workkit.simulation.checkers.shares import SharesFollowPriorities
+from workkit.simulation.checkers.slots import SlotsAreAsDeclared, TakenSlotsReturn
 from workkit.simulation.checkers.telling import HooksAreCalled, ObservationsAreTrue, ObserversHear
 from workkit.simulation.checkers.timing import (
     NobodyAliveIsReaped,
@@ -70,6 +72,8 @@ from workkit.simulation.checkers.violation import Violation
 __all__ = [
     "ActsAreRecorded",
     "ArgsAreKept",
+    "Asked",
+    "AskedIsEnqueued",
     "AsksAreAnswered",
     "Checker",
     "ClaimsAreTakenUp",
@@ -121,10 +125,12 @@ __all__ = [
     "SentIsWritten",
     "SharesFollowPriorities",
     "SignaturesAreTrue",
+    "SlotsAreAsDeclared",
     "SlotsRun",
     "StartsFollowClaims",
     "StopsEndInTime",
     "TakenSlots",
+    "TakenSlotsReturn",
     "Tally",
     "TotalsAreTrue",
     "UndoBringsBack",
@@ -151,6 +157,8 @@ def all_checkers() -> list[Checker]:
         PlansAreNoted(),
         PlansAreWhole(),
         RetiredSlotsAreTakenBack(),
+        SlotsAreAsDeclared(),
+        TakenSlotsReturn(),
         NothingEarly(),
         PausedMeansPaused(),
         NobodyAliveIsReaped(),
@@ -176,6 +184,7 @@ def all_checkers() -> list[Checker]:
         HandlersAreGivenUp(),
         SharesFollowPriorities(),
         StopsEndInTime(),
+        AskedIsEnqueued(),
         SentIsWritten(),
         JobsChangeAsTheyMay(),
         HooksAreCalled(),

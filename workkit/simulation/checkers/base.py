@@ -67,6 +67,9 @@ class Checker:
     def heard(self, pool: str, what: str, report: Any) -> None:
         """The observers of a pool hear "executed", "requeued" or "reaped"; see `PoolObserver`."""
 
+    def asked(self, asked: Any) -> None:
+        """A caller has enqueued a job with a delay or a unique key; see `Asked`."""
+
     def wiped(self) -> None:
         """Redis has lost everything."""
 

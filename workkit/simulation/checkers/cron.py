@@ -9,6 +9,7 @@ from workkit.cron.slots import PeriodicEntry, split_slot
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.claims import TakenSlots
 from workkit.simulation.checkers.moves import RESTORED, HandlerRun, Move, RedisChange
+from workkit.simulation.checkers.slots import taken_back
 from workkit.simulation.checkers.verdicts import promised
 from workkit.store.calls.layout import keys_and_args
 from workkit.store.calls.plan_slots import PlanArgs
@@ -142,6 +143,9 @@ class SlotsRun(Checker):
         for move in change.moves:
             if move.job_id.startswith(PERIODIC):
                 self._follow(move, change)
+        for job_id in taken_back(self.scene, change):
+            self._seen.discard(job_id)
+            self._planned.pop(job_id, None)
         if change.command == "plan_slots":
             self._look_at_plan(change)
         if self.scene.now_s() >= self._next_s:

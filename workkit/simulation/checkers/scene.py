@@ -330,6 +330,10 @@ class Scene:
         """Tell the checkers what the observers of a pool hear."""
         self._tell("heard", pool, what, report)
 
+    def asked(self, asked: Any) -> None:
+        """Tell the checkers what a caller has enqueued."""
+        self._tell("asked", asked)
+
     def checkin(self, run: HandlerRun) -> tuple[str, int] | None:
         """Return the newest check-in of a running handler, and its time (epoch seconds)."""
         execution = self._executions.get(run.number)

@@ -33,8 +33,9 @@ class UniqueKeysHold(Checker):
     The key ends a day after its job is due. A job waits until it begins; with `until="done"`, until
     it is done or dead. A key that expired a day after its job was due belongs to no job until that
     job has ended. A refused duplicate does not prolong the key, but its args replace the args of
-    the waiting job. After Redis has lost its newest writes, it may have the key of a job again that
-    has begun and is settled without it; such a key stays until its end.
+    the waiting job, unless that job keeps its key until it is done. After Redis has lost its newest
+    writes, it may have the key of a job again that has begun and is settled without it; such a key
+    stays until its end.
     """
 
     rule = "a unique key is held by the one job that waits"
@@ -78,6 +79,12 @@ class UniqueKeysHold(Checker):
             self.violated(f"a refused duplicate makes {key!r} live longer, or shorter")
         self._ends[key] = ends_s
         value = self.scene.read("GET", key.encode())
+        owners = self._owners.get(key, {})
+        keeps = [each.job_id for each in owners.values() if self._keeps_its_args(each)]
+        if keeps and isinstance(value, bytes) and identify(value)[0] not in owners:
+            self.violated(
+                f"a duplicate has replaced it in {key!r}, which it has until it is done", keeps[0]
+            )
         self._values[key] = value if isinstance(value, bytes) else b""
 
     def _begun(self, key: str) -> None:
@@ -122,6 +129,10 @@ class UniqueKeysHold(Checker):
         if job.unique_until == "done":
             return True
         return not has_run(job) and not self._has_begun(job)
+
+    def _keeps_its_args(self, standing: PlacedJob) -> bool:
+        job = standing.job
+        return job is not None and job.unique_until == "done" and self._waits(standing)
 
     def _has_begun(self, job: Payload) -> bool:
         return bool(self.scene.read("HEXISTS", self.scene.keys.begun, job.id))
