@@ -191,6 +191,23 @@ def test_a_redis_that_refuses_writes_says_so_and_is_drained_later(
     assert places(sim) == {"queued": 0, "retry": 0, "dead": 0}
 
 
+def test_a_short_refusal_does_not_end_a_longer_one_that_began_before_it(
+    sim: Simulation, ran: list[int]
+) -> None:
+    sim.run_for(1)
+    sim.refuse_writes(30, "OOM")
+    sim.refuse_writes(10, "READONLY")
+    for after_s, code in ((5, "READONLY"), (15, "OOM")):
+        sim.run_for(after_s)
+        with pytest.raises(ServerRefused) as refused:
+            sim.enqueuer.enqueue("work", {"n": 1})
+        assert refused.value.code == code
+    sim.run_for(15)
+    sim.enqueuer.enqueue("work", {"n": 1})
+    sim.run_until_idle()
+    assert ran == [1]
+
+
 def test_a_full_redis_is_drained_while_it_is_full(sim: Simulation, ran: list[int]) -> None:
     for n in range(3):
         sim.enqueuer.enqueue("work", {"n": n})

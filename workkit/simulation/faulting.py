@@ -41,6 +41,7 @@ class Faulting(Spoiling):
     _only_faults: Sequence[int] | None
     _variants: Sequence[int]
     _planned: list[Timer]
+    _refusals: list[Refusal]
 
     def _plan_faults(self) -> None:
         """Draw the plan once the pools are known, and schedule its faults."""
@@ -375,9 +376,11 @@ class Faulting(Spoiling):
         check_seconds("the time of sim.refuse_writes", seconds)
         self._fault("", seconds, UNANSWERED_S, fault=code.lower(), for_s=seconds)
         refusal = Refusal(code)
+        self._refusals.append(refusal)
         self.server.refusal = refusal
         self.world.after(microseconds(seconds), self._accept_writes, refusal)
 
     def _accept_writes(self, refusal: Refusal) -> None:
-        if self.server.refusal is refusal:
-            self.server.refusal = None
+        """End a refusal; another one may have begun before it, and last longer."""
+        self._refusals = [each for each in self._refusals if each is not refusal]
+        self.server.refusal = self._refusals[-1] if self._refusals else None

@@ -130,6 +130,7 @@ class Simulation(Running, Replaying):
         self._swarm = swarm
         self._only_faults = only_faults
         self._variants = variants
+        self._refusals = []
         self.raise_assertions = raise_assertions
         self.raise_errors = raise_errors
         self._planned: list[Timer] = []
