@@ -289,19 +289,19 @@ class LocksAreTrue(Checker):
         counted = {pool.decode(): int(count) for pool, count in info.items()}
         if lock == sum(held.values()) and counted == held:
             self._wrong.pop(queue, None)
-        elif not self._is_excused(queue, lock):
+        elif not self._is_excused(queue, is_low=lock < sum(held.values()) or not lock):
             self.violated(
                 f"after {command} the lock of {queue!r} is {lock}, pools hold {held} and "
                 f"lock_info says {counted}"
             )
 
-    def _is_excused(self, queue: str, lock: int) -> bool:
+    def _is_excused(self, queue: str, *, is_low: bool) -> bool:
         """Tell whether a lock was made wrong, and no pool has had the time to correct it."""
         if queue not in self._wrong:
             return False
         scene = self.scene
         for_s = scene.now_s() - self._wrong[queue]
-        most_s = _CORRECTED_S if lock else _NOTICED_S
+        most_s = _NOTICED_S if is_low else _CORRECTED_S  # a low lock is 0 now and then
         most_s += _REQUESTS * scene.conditions.slowness_s()
         return min(for_s, scene.longest_undisturbed_s()) <= most_s
 
