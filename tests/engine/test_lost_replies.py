@@ -90,6 +90,23 @@ def test_an_execution_is_remembered_once_whatever_became_of_the_exchange_that_to
     assert pool.engine.ledger.totals["done"] == 1
 
 
+def test_a_lost_reply_does_not_settle_a_job_that_others_had_taken(stage: EngineStage) -> None:
+    pool = one_pool(stage)
+    jobs = stage.enqueuer.enqueue_many([("work", {"n": n}) for n in range(3)])
+    for _ in pool.claim():
+        pool.runner.run()
+    stage.redis.lrem(stage.key(f"jobs:work:{pool.id}:inprogress"), 1, jobs[1].raw)
+
+    lose_next_exchange(pool)
+    pool.work()
+
+    assert remembered(stage) == {
+        (jobs[0].id, "done"): 1, (jobs[1].id, "fenced"): 1, (jobs[2].id, "done"): 1,
+    }  # fmt: skip
+    totals = pool.engine.ledger.totals
+    assert (totals["done"], totals["fenced"]) == (2, 1)
+
+
 @pytest.mark.parametrize("happened", [True, False])
 def test_an_execution_is_remembered_once_though_its_pool_was_reaped_as_well(
     stage: EngineStage, happened: bool

@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 from workkit.core.clock import Instant
-from workkit.store.calls.exchange import tracked_keys
+from workkit.store.calls.server import tracked_keys
 from workkit.store.round_trip import Step
 
 __all__ = ["Noise"]

@@ -275,7 +275,7 @@ class Dispatcher:
         try:
             reply = yield from round_trip
         except BaseException:  # also for a bug of ours: a resync shows what has happened
-            self._pool_sync.lost(now, fates, records)
+            self._pool_sync.lost(now, fates, records, claims)
             self._replies.take()
             raise
         self._replies.take()

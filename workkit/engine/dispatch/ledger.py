@@ -111,6 +111,32 @@ class Ledger:
         if self._observers:
             self._observers.executed(fates)
 
+    def confirmed(
+        self, fates: Sequence[Fate], applied: Sequence[bool], records: Sequence[Record]
+    ) -> list[Fate]:
+        """Forget the jobs that an exchange has settled, and give up those that it has not.
+
+        If there are such, the script has told history nothing, so the records are kept.
+
+        Args:
+            fates: The fates that the exchange sent.
+            applied: One flag a fate.
+            records: The other records that it sent.
+
+        Returns:
+            The fates that Redis has applied.
+        """
+        if all(applied):
+            self.settled(fates)
+            return list(fates)
+        ours = [fate for fate, is_ours in zip(fates, applied, strict=True) if is_ours]
+        self.settled(ours)
+        for fate, is_ours in zip(fates, applied, strict=True):
+            if not is_ours:
+                self.fence_off(fate.execution)
+        self.records += [*records, *(fate.record for fate in ours)]
+        return ours
+
     def fence_off(self, execution: Execution) -> None:
         """Give up a job that another pool has taken over."""
         execution.fenced = True

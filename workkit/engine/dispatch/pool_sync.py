@@ -12,6 +12,7 @@ from workkit.core.history import Record
 from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.handling.execution import Fate, quick_fate
 from workkit.store.calls import beat, publish, resync
+from workkit.store.calls.exchange import flags
 from workkit.store.round_trip import Step
 
 __all__ = ["PoolSync"]
@@ -23,13 +24,14 @@ RESYNC_S: Final = 60.0
 
 
 class _Lost(NamedTuple):
-    """An exchange without a reply: the pool id, when it was sent, its fates and records."""
+    """An exchange without a reply: the pool id, when it was sent, and what it sent."""
 
     pool_id: str
     number: int
     sent_ms: int
     fates: list[Fate]
     records: list[Record]
+    claims: Mapping[str, int]
 
 
 class PoolSync:
@@ -68,16 +70,19 @@ class PoolSync:
         settled_in = self.registered and not self.reaped and not self._to_adopt
         return not settled_in or not self._in_step or now.monotonic_s >= self.next_s
 
-    def lost(self, now: Instant, fates: list[Fate], records: list[Record]) -> None:
+    def lost(
+        self, now: Instant, fates: list[Fate], records: list[Record], claims: Mapping[str, int]
+    ) -> None:
         """Record that the reply to an exchange was lost.
 
         Args:
             now: When it was sent.
             fates: The fates that it sent.
             records: The other records that it sent for history.
+            claims: What it claimed.
         """
         pool_id, number = self._identity.pool_id, self.fence + 1
-        self._lost = _Lost(pool_id, number, now.epoch_ms, fates, records)
+        self._lost = _Lost(pool_id, number, now.epoch_ms, fates, records, claims)
         self._in_step = False
 
     def doubt(self) -> None:
@@ -139,13 +144,13 @@ class PoolSync:
         """
         self._in_step = False
         for old_id in sorted(self._to_adopt):
-            applied = yield from resync.adopt(
+            last = yield from resync.adopt(
                 self._keys, old_id, self._identity.pool_id, self._board.names
             )
-            if applied is None:  # others have deleted the pool's keys; history may have the records
-                applied = yield from self._number_by_history(old_id)
+            if last is None:  # others have deleted the pool's keys; history may have the records
+                last = resync.LastExchange((yield from self._number_by_history(old_id)))
             self._to_adopt.discard(old_id)
-            self._resolve(old_id, applied)
+            self._resolve(old_id, last)
 
     def _number_by_history(self, old_id: str) -> Step[int]:
         """Return the number of the lost exchange if history has its records, else 0."""
@@ -158,19 +163,21 @@ class PoolSync:
         recorded = yield from resync.has_told(self._keys, old_id, lost.sent_ms, records[0])
         return lost.number if recorded else 0
 
-    def _resolve(self, pool_id: str, applied: int) -> None:
+    def _resolve(self, pool_id: str, last: resync.LastExchange) -> None:
         """Find out whether the lost exchange has happened; if not, send its contents again.
 
         Args:
             pool_id: An id of this pool.
-            applied: The number of the last exchange that has happened under this id.
+            last: The last exchange that has happened under this id.
         """
         if self._lost is None or self._lost.pool_id != pool_id:
             return
         lost, self._lost = self._lost, None
-        if applied >= lost.number:
-            self._ledger.settled(lost.fates)
-            self._found += lost.fates
+        if last.number >= lost.number:
+            bits = last.bits if last.number == lost.number else b""
+            self._found += self._ledger.confirmed(
+                lost.fates, flags(lost.fates, lost.claims, bits), lost.records
+            )
         else:
             self._ledger.put_back(lost.fates)
             self._ledger.records = lost.records + self._ledger.records
@@ -185,8 +192,8 @@ class PoolSync:
         if state is None:
             self.reaped = True
             return
-        applied, lists = state
-        self._resolve(self._identity.pool_id, applied)
+        last, lists = state
+        self._resolve(self._identity.pool_id, last)
         self._compare(lists, now)
         self._in_step, self._resynced_at = True, now.monotonic_s
 

@@ -74,28 +74,15 @@ class ReplyProcessor:
         if self._answer is None:
             return
         answer, self._answer = self._answer, None
-        ledger, fates, applied = self._ledger, answer.fates, answer.reply.applied
-        ledger.expected = 0
-        if all(applied):
-            self._settled(fates)
-        else:
-            settled = [fate for fate, ours in zip(fates, applied, strict=True) if ours]
-            self._settled(settled)
-            for fate, ours in zip(fates, applied, strict=True):
-                if not ours:
-                    ledger.fence_off(fate.execution)
-            # The script skipped history because some fates did not apply; send the rest again.
-            ledger.records += [*answer.records, *(fate.record for fate in settled)]
-        self._admit(answer.reply, answer.at)
-
-    def _settled(self, fates: list[Fate]) -> None:
-        self._ledger.settled(fates)
-        for fate in fates:
+        self._ledger.expected = 0
+        applied = answer.reply.applied
+        for fate in self._ledger.confirmed(answer.fates, applied, answer.records):
             execution = fate.execution
             if execution.options.max_concurrency:
                 self._board.mark_candidates([execution.queue])
             if execution.error_text:
                 self._events.settled(fate)
+        self._admit(answer.reply, answer.at)
 
     def _admit(self, reply: ExchangeReply, now: Instant) -> None:
         """Admit the claimed jobs and start those that can start."""

@@ -18,6 +18,8 @@ _RECOVERS_S: Final = 10.0
 #: It asks less than this, one request after the other, before it starts a job or returns it.
 _REQUESTS: Final = 25
 _EVERY_S: Final = 0.5
+#: Stands for the time since when a job waits, if it does not.
+_RUNS_S: Final = -1.0
 
 
 class _Run(NamedTuple):
@@ -43,7 +45,9 @@ class HeldJobsRun(Checker):
     rule = "what a pool holds runs, or goes back"
 
     def __init__(self) -> None:
-        self._waiting: dict[str, dict[str, tuple[str, float]]] = {}  # pool -> job -> queue, since
+        #: Pool → job → its queue, and since when it waits.
+        self._waiting: dict[str, dict[str, tuple[str, float]]] = {}
+        self._limited: dict[str, set[str]] = {}
         self._runs: dict[str, dict[str, _Run]] = {}  # pool -> job -> its run
         self._next_s = 0.0
 
@@ -65,26 +69,26 @@ class HeldJobsRun(Checker):
         """Follow what pools hold, and look how long it waits."""
         if change.command == RESTORED:
             self._waiting.clear()
-        else:
+        elif change.moves:
             for move in change.moves:
                 self._follow(move)
-        if change.command == "exchange" and any(move.was_claimed for move in change.moves):
-            self._look_at_claims(change)
+            if change.command == "exchange":
+                self._look_at_claims(change)
         now_s = self.scene.now_s()
         if now_s >= self._next_s:
             self._next_s = now_s + _EVERY_S
-            for pool in self._waiting:
-                self._look(pool, now_s)
+            for pool, waiting in self._waiting.items():
+                if waiting:
+                    self._look(pool, now_s)
 
     def _follow(self, move: Move) -> None:
-        before, after = move.before, move.after
-        since_s = self.scene.now_s()
-        was_waiting = after is not None
+        before, after = move
+        is_held = after is not None and after.place.kind == "in progress"
+        since_s = self.scene.now_s() if is_held else _RUNS_S
         if before is not None and before.place.kind == "in progress":
-            known = self._waiting.get(self.scene.host(before.place.pool_id), {})
-            was_waiting = before.job_id in known
-            since_s = known.pop(before.job_id, ("", since_s))[1]
-        if after is not None and after.place.kind == "in progress" and was_waiting:
+            known = self._waiting.get(self.scene.host(before.place.pool_id))
+            since_s = known.pop(before.job_id, ("", _RUNS_S))[1] if known else _RUNS_S
+        if after is not None and is_held and since_s != _RUNS_S:
             holder = self.scene.host(after.place.pool_id)
             if holder:  # not the list of a Go pool
                 waiting = self._waiting.setdefault(holder, {})
@@ -107,10 +111,13 @@ class HeldJobsRun(Checker):
     def _look_at_claims(self, change: RedisChange) -> None:
         """Check that there is a worker for each job of a queue with a limit."""
         conditions, pool = self.scene.conditions, change.pool
-        spec, now_s = conditions.spec(pool), self.scene.now_s()
-        limited = {
-            name for name, each in spec.registrations.items() if each.options.max_concurrency
-        }
+        limited = self._limited.get(pool)
+        if limited is None:
+            known = conditions.spec(pool).registrations.items()
+            limited = {name for name, each in known if each.options.max_concurrency}
+            self._limited[pool] = limited
+        if not limited:
+            return
         claimed = [
             move
             for move in change.moves
@@ -118,12 +125,13 @@ class HeldJobsRun(Checker):
         ]
         if not claimed or conditions.undisturbed_s(pool) < _RECOVERS_S:
             return
-        waiting = sum(queue in limited for queue, _ in self._waiting[pool].values())
+        concurrency, now_s = conditions.spec(pool).concurrency, self.scene.now_s()
+        waiting = sum(queue in limited for queue, _ in self._waiting.get(pool, {}).values())
         running = sum(run.until_s > now_s for run in self._runs.get(pool, {}).values())
-        if running + waiting > spec.concurrency:
+        if running + waiting > concurrency:
             self.violated(
                 f"{pool} claims it, runs {running} jobs and holds {waiting} of queues with a "
-                f"limit, with {spec.concurrency} workers", claimed[0].job_id,
+                f"limit, with {concurrency} workers", claimed[0].job_id,
             )  # fmt: skip
 
     def left(self, pool: str) -> None:

@@ -292,8 +292,11 @@ class IdlePoolsClaim(Checker):
         scene = self.scene
         if queue not in scene.conditions.spec(pool).registrations:
             return False
-        if scene.now_s() - self._suspects_s.get(queue, -_LEFT_ALONE_S) < _LEFT_ALONE_S:
-            return False
+        held_s = self._suspects_s.get(queue)
+        if held_s is not None:  # a pool that was frozen may have noticed its end only now
+            since_s = min(scene.now_s() - held_s, scene.conditions.healthy_s(pool))
+            if since_s < _LEFT_ALONE_S:
+                return False
         key = scene.keys.jobs(queue)
         if scene.read("TYPE", key) != b"list" or scene.is_paused(queue):
             return False

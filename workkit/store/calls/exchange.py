@@ -11,7 +11,7 @@ import msgspec
 from workkit.store import scripts
 from workkit.store.calls.layout import head, keys_and_args
 from workkit.store.keys import Keys, QueueKeys
-from workkit.store.replies import number, text
+from workkit.store.replies import text
 from workkit.store.round_trip import Command, RoundTrip, call
 
 __all__ = [
@@ -26,16 +26,15 @@ __all__ = [
     "Settled",
     "Settlement",
     "exchange",
+    "flags",
     "look",
     "read_exchange",
-    "tracked_keys",
 ]
 
 #: Maximum of claims of one queue in one exchange; Lua's stack bounds how much it can unpack.
 MAX_CLAIM: Final = 1_000
 #: The fates of jobs that go to a sorted set.
 _SCORED: Final = frozenset({b"r", b"x"})
-_TRACKED: Final = "tracking_total_keys:"
 
 
 class Effect(NamedTuple):
@@ -197,19 +196,7 @@ def exchange(
         history: Executions to append.
         meanwhile: Work to do while the server works.
     """
-    parts = {name: _Part([], [], []) for name in claims}
-    has_effects = False
-    for index, settlement in enumerate(settlements):
-        has_effects = has_effects or bool(settlement.effects)
-        part = parts.get(settlement.queue)
-        if part is None:
-            part = parts[settlement.queue] = _Part([], [], [])
-        if settlement.fate != b"d":
-            part.others.append(index)
-        elif settlement.begun:
-            part.begun.append(index)
-        else:
-            part.done.append(index)
+    parts, has_effects = _parts(settlements, claims)
     # The fields of `ExchangeKeys`; to build the record would take a tenth of a small exchange.
     key_list: list[bytes] = [
         keys.pool(pool_id), keys.retry, keys.dead, keys.history, keys.history_head,
@@ -235,6 +222,41 @@ def exchange(
         lambda replies: _parse(replies[0], list(parts), flat),
         meanwhile=meanwhile,
     )
+
+
+def _parts(
+    settlements: Sequence[Settlement], claims: Mapping[str, int]
+) -> tuple[dict[str, _Part], bool]:
+    """Return the settlements of each queue, and whether one of them has effects."""
+    parts = {name: _Part([], [], []) for name in claims}
+    has_effects = False
+    for index, settlement in enumerate(settlements):
+        has_effects = has_effects or bool(settlement.effects)
+        part = parts.get(settlement.queue)
+        if part is None:
+            part = parts[settlement.queue] = _Part([], [], [])
+        if settlement.fate != b"d":
+            part.others.append(index)
+        elif settlement.begun:
+            part.begun.append(index)
+        else:
+            part.done.append(index)
+    return parts, has_effects
+
+
+def flags(sent: Sequence[Settlement], claims: Mapping[str, int], bits: bytes) -> list[bool]:
+    """Tell which settlements were applied, by the bits that a script has left; b"" if all were."""
+    parts, _ = _parts(sent, claims)
+    flat = [index for part in parts.values() for index in (*part.done, *part.begun, *part.others)]
+    return _flags(flat, bits or b"1" * len(flat))
+
+
+def _flags(flat: Sequence[int], bits: bytes) -> list[bool]:
+    applied = [True] * len(flat)
+    if b"0" in bits:
+        for index, bit in zip(flat, bits, strict=True):
+            applied[index] = bit == ord("1")
+    return applied
 
 
 def _effects(
@@ -326,14 +348,10 @@ def _parse(reply: Any, names: list[str], flat: list[int]) -> ExchangeReply:
     status = reply[0].decode()
     if status != "ok":
         return ExchangeReply(status, detail=text(reply[1]) if len(reply) > 1 else "")
-    applied = [True] * len(flat)
-    if b"0" in reply[1]:
-        for index, bit in zip(flat, reply[1], strict=True):
-            applied[index] = bit == ord("1")
     claimed = [
         Claimed(name, got[1:], got[0].decode()) for name, got in zip(names, reply[3:], strict=True)
     ]
-    return ExchangeReply("ok", applied, int(reply[2]), claimed)
+    return ExchangeReply("ok", _flags(flat, reply[1]), int(reply[2]), claimed)
 
 
 class IdleLook(NamedTuple):
@@ -380,15 +398,3 @@ def look(
         return IdleLook(float(due) if due else None, by_state["1"], by_state["b"])
 
     return RoundTrip.one(call(scripts.LOOK, key_list, [len(open_ones)]), parse)
-
-
-def tracked_keys() -> RoundTrip[int | None]:
-    """Read how many keys the server tracks; None if the server does not say."""
-
-    def parse(replies: list[Any]) -> int | None:
-        reply = replies[0]
-        lines = text(reply).splitlines() if isinstance(reply, bytes) else []
-        found = (line.removeprefix(_TRACKED) for line in lines if line.startswith(_TRACKED))
-        return number(next(found, None))
-
-    return RoundTrip([("INFO", "stats")], parse, tolerant=True)

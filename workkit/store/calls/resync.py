@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,33 +13,56 @@ from workkit.store.keys import Keys
 from workkit.store.replies import number, pairs, text
 from workkit.store.round_trip import RoundTrip, call
 
-__all__ = ["adopt", "has_told", "resync"]
+__all__ = ["LastExchange", "adopt", "has_told", "resync"]
 
 #: How many entries of history `has_told` searches for a record.
 _LOOKED_AT: Final = 1_000
 
 
+class LastExchange(NamedTuple):
+    """The last exchange of a pool that was applied.
+
+    Attributes:
+        number: Its number.
+        bits: Which of its settlements were applied, "1" or "0" each, in the order of its script;
+            b"" if all were.
+    """
+
+    number: int
+    bits: bytes = b""
+
+
+def _read_last(said: Any) -> LastExchange | None:
+    """Read the field `applied`; None if there is none, or if it is malformed."""
+    text_of, _, bits = said.partition(b":") if isinstance(said, bytes) else (None, b"", b"")
+    known = number(text_of)
+    return None if known is None else LastExchange(known, bits)
+
+
 def resync(
     keys: Keys, pool_id: str, fence: int, queues: Sequence[str]
-) -> RoundTrip[tuple[int, dict[str, list[bytes]]] | None]:
+) -> RoundTrip[tuple[LastExchange, dict[str, list[bytes]]] | None]:
     """Read the jobs that the pool holds, and set a new fence.
 
     Returns:
-        An exchange that gives the number of the last applied exchange and the in-progress list of
-        each queue, newest first; None if the pool is not registered.
+        An exchange that gives the last applied exchange and the in-progress list of each queue,
+        newest first; None if the pool is not registered.
     """
     key_list = [keys.pool(pool_id), *(keys.queue(name, pool_id).inprogress for name in queues)]
 
-    def parse(reply: Any) -> tuple[int, dict[str, list[bytes]]] | None:
+    def parse(reply: Any) -> tuple[LastExchange, dict[str, list[bytes]]] | None:
         if reply[0] != b"ok":
             return None
         # A malformed number counts as old, so that no job is settled twice.
-        return number(reply[1]) or 0, dict(zip(queues, reply[2:], strict=True))
+        last = _read_last(reply[1]) or LastExchange(0)
+        return last, dict(zip(queues, reply[2:], strict=True))
 
     return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)
 
 
-def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundTrip[int | None]:
+def adopt(
+    keys: Keys, old_id: str, new_id: str, queues: Sequence[str]
+) -> RoundTrip[LastExchange | None]:
     """Move the jobs that a pool holds to its new id.
 
     Args:
@@ -49,15 +72,15 @@ def adopt(keys: Keys, old_id: str, new_id: str, queues: Sequence[str]) -> RoundT
         queues: The pool's queues.
 
     Returns:
-        An exchange that gives the number of the last exchange that was applied under the old id;
-        None if its heartbeat is gone.
+        An exchange that gives the last exchange that was applied under the old id; None if its
+        heartbeat is gone.
     """
     key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]
     for name in queues:
         old = keys.queue(name, old_id)
         key_list += (old.inprogress, keys.queue(name, new_id).inprogress, old.lock, old.lock_info)
     args = (old_id, new_id)
-    return RoundTrip.one(call(scripts.ADOPT, key_list, args), number)
+    return RoundTrip.one(call(scripts.ADOPT, key_list, args), _read_last)
 
 
 def has_told(keys: Keys, pool_id: str, since_ms: int, record: Record) -> RoundTrip[bool]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from workkit.errors import ServerError
 from workkit.store.keys import Keys
-from workkit.store.replies import text
+from workkit.store.replies import number, text
 from workkit.store.round_trip import RoundTrip
 
 __all__ = [
@@ -16,8 +16,11 @@ __all__ = [
     "server_ms",
     "server_time",
     "setting",
+    "tracked_keys",
     "types",
 ]
+
+_TRACKED: Final = "tracking_total_keys:"
 
 
 def info(*sections: str) -> RoundTrip[dict[str, str]]:
@@ -73,3 +76,15 @@ def types(found: Sequence[bytes]) -> RoundTrip[dict[bytes, str]]:
         [("TYPE", key) for key in found],
         lambda replies: {key: text(kind) for key, kind in zip(found, replies, strict=True)},
     )
+
+
+def tracked_keys() -> RoundTrip[int | None]:
+    """Read how many keys the server tracks; None if the server does not say."""
+
+    def parse(replies: list[Any]) -> int | None:
+        reply = replies[0]
+        lines = text(reply).splitlines() if isinstance(reply, bytes) else []
+        found = (line.removeprefix(_TRACKED) for line in lines if line.startswith(_TRACKED))
+        return number(next(found, None))
+
+    return RoundTrip([("INFO", "stats")], parse, tolerant=True)

@@ -151,6 +151,11 @@ for q = 1, queue_count do
   queue.released = released
 end
 
+-- The reply may be lost. Then the pool asks what was applied, and nobody else has told history.
+if not all_applied then
+  redis.call('HSET', KEYS[1], 'applied', ARGV[3] .. ':' .. table.concat(applied))
+end
+
 while ARGV[cursor] do
   local op, key, argument = ARGV[cursor + 1], KEYS[tonumber(ARGV[cursor + 2])], ARGV[cursor + 3]
   if applied[tonumber(ARGV[cursor])] == '1' then
