@@ -16,6 +16,8 @@ _RECOVERS_S: Final = 10.0
 _NEAR_S: Final = 2.5
 #: A heartbeat arrives within this time, on a line that is not slow; seconds.
 _ARRIVES_S: Final = 1.0
+#: A heartbeat follows the one before after 4 s; the rest is for its connection, seconds.
+_EVERY_S: Final = 6.0
 _FIELDS: Final = (
     "fence", "heartbeat_at", "job_names", "concurrency", "worker_ids", "host", "pid", "limits",
     "workkit", "started_at",
@@ -26,7 +28,8 @@ class HeartbeatsAreTrue(Checker):
     """A pool's heartbeat has its jobs, its workers, its limits, its host, and the time.
 
     It has these facts from its registration to its end, and says since when the pool runs, and how
-    many handlers it runs.
+    many handlers it runs. While requests take time, as they do as long as faults are planned, a
+    pool sends one every four seconds; a calm world postpones them.
     """
 
     rule = "heartbeats say what a pool is"
@@ -34,6 +37,7 @@ class HeartbeatsAreTrue(Checker):
     def __init__(self) -> None:
         self._changed_s: dict[str, float] = {}
         self._since_s: dict[int, float] = {}
+        self._newest_s: dict[str, float] = {}  # pool -> its newest heartbeat in a world with faults
 
     def changed(self, change: RedisChange) -> None:
         """Compare a heartbeat with the pool that has sent it."""
@@ -42,6 +46,7 @@ class HeartbeatsAreTrue(Checker):
         key = self.scene.keys.pool(self.scene.pool_id(change.pool))
         if key not in change.keys:
             return  # of a former process, or under a former id: it has arrived late
+        self._check_pace(change.pool)
         said = dict(zip(_FIELDS, self.scene.read("HMGET", key, *_FIELDS), strict=True))
         if said["fence"] is None:
             return  # the script has written nothing: the pool is not registered any more
@@ -86,6 +91,18 @@ class HeartbeatsAreTrue(Checker):
         busy = int(scene.read("HGET", key, "busy") or 0)
         if not least <= busy <= max(len(running), held):
             self.violated(f"{pool} says that it runs {busy} handlers, it runs {len(running)}")
+
+    def _check_pace(self, pool: str) -> None:
+        conditions, now_s = self.scene.conditions, self.scene.now_s()
+        slow_s = conditions.slowness_s()
+        before_s = self._newest_s.pop(pool, now_s)
+        if not slow_s:
+            return
+        self._newest_s[pool] = now_s
+        gap_s = now_s - before_s
+        least_s = min(conditions.undisturbed_s(pool) - _RECOVERS_S, conditions.runs_s(pool))
+        if _EVERY_S + 10 * slow_s < gap_s < least_s:
+            self.violated(f"{pool} has sent no heartbeat for {gap_s:.1f} s")
 
     def _check_facts(self, pool: str, said: dict[str, Any]) -> None:
         spec = self.scene.conditions.spec(pool)
