@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from workkit.core.clock import Clock
 from workkit.core.history import Record
-from workkit.engine.handling.execution import Execution, Fate, remember
+from workkit.engine.handling.execution import Execution, Fate
+from workkit.engine.handling.remembering import remember
 from workkit.engine.observing import Fenced, Observers
 
 __all__ = ["Ledger"]

@@ -11,31 +11,21 @@ from workkit.core import fingerprint
 from workkit.core.clock import Clock, Instant, monotonic_s
 from workkit.core.entropy import Entropy
 from workkit.core.history import Record
-from workkit.core.job import (
-    Job,
-    Payload,
-    args_json,
-    failed,
-    id_text,
-    millis_of,
-    postponed,
-    read,
-)
+from workkit.core.job import Job, Payload, failed, id_text, postponed, read
 from workkit.core.options import HistoryOptions, JobOptions
 from workkit.core.outcomes import OUTCOMES, Outcome
-from workkit.core.parents import with_parent
 from workkit.core.probes import Ended, Incoming, Runs
 from workkit.core.verdicts import Ruling
 from workkit.engine.handling.failures import Failure, examined, headline
 from workkit.engine.handling.handlers import Chain, Waits
+from workkit.engine.handling.remembering import remember
 from workkit.engine.process.courier import TELLER
 from workkit.errors import InvalidArgs
 from workkit.store.calls.exchange import Effect, Settlement
 
-__all__ = ["Execution", "Fate", "decide", "quick_fate", "remember"]
+__all__ = ["Execution", "Fate", "decide", "quick_fate"]
 
-#: Bounds of the details that history keeps on request.
-_MAX_ARGS_BYTES: Final = 4_096
+#: Bounds of the check-ins that history keeps on request.
 _MAX_CHECKINS: Final = 20
 _CHECKIN_CHARS: Final = 200
 #: Fates of jobs whose handler has not ended here.
@@ -349,52 +339,6 @@ def _fate(
         execution,
         remember(execution, outcome, finished.epoch_ms, reason),
     )
-
-
-def remember(execution: Execution, outcome: Outcome, finished_ms: int, reason: str = "") -> Record:
-    """Make the history record of an execution.
-
-    Args:
-        execution: The execution.
-        outcome: How it ended.
-        finished_ms: When, epoch milliseconds.
-        reason: An extra explanation, or "".
-    """
-    payload, error, started = execution.payload, execution.error_text, execution.started
-    details = execution.details
-    args, checkins = (None, ()) if details is None else _details(execution, details)
-    record = Record(
-        payload.id,
-        payload.name,
-        payload.enqueued_at,
-        started.epoch_ms if started else 0,
-        finished_ms,
-        outcome,
-        execution.fails,
-        headline(error) if error else "",
-        execution.fingerprint,
-        execution.worker_id,
-        reason or ("timeout" if execution.interrupted and error else ""),
-        args,
-        checkins,
-        millis_of(payload),
-    )
-    return record if execution.watched is None else with_parent(record, execution.raw)
-
-
-def _details(
-    execution: Execution, details: HistoryOptions
-) -> tuple[str | None, tuple[tuple[int, str], ...]]:
-    """Return the args and the check-ins that history keeps on request."""
-    args = None
-    if details.args:
-        try:
-            json = args_json(execution.raw)
-        except msgspec.MsgspecError:  # bytes that are not a job
-            json = b""
-        if 0 < len(json) <= _MAX_ARGS_BYTES:
-            args = json.decode("utf-8", "replace")
-    return args, tuple(execution.trail) if execution.trail else ()
 
 
 def _effects(execution: Execution, outcome: Outcome) -> tuple[Effect, ...]:
