@@ -165,8 +165,6 @@ class Simulation(Running, Replaying):
         self.client.actions.logic.log.program = ""
         self.disturbances = Disturbances(self.world, self.network, self.pools)
         self.scene = self.watched_by(checkers) if checkers else None
-        if self.scene is not None:
-            self.enqueuer.tell(self.clock, self.scene.asked)
 
     # Pools.
 

@@ -10,6 +10,7 @@ from workkit.engine.handling.execution import Execution
 from workkit.simulation.assertions import SHOWN
 from workkit.simulation.checkers import Checker, Scene, Violation
 from workkit.simulation.disturbances import Disturbances
+from workkit.simulation.enqueuing import WatchedEnqueuer
 from workkit.simulation.machine.world import HostClock, World
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.server import SimulatedServer
@@ -30,6 +31,7 @@ class Watching:
     clock: HostClock
     server: SimulatedServer
     pools: list[SimulatedPool]
+    enqueuer: WatchedEnqueuer
     disturbances: Disturbances
     scene: Scene | None
     raise_assertions: bool
@@ -46,6 +48,7 @@ class Watching:
             conditions=self.disturbances,
         )  # fmt: skip
         self.server.audience = scene
+        self.enqueuer.tell(self.clock, scene.asked)
         return scene
 
     def _clock_s(self, pool_name: str) -> float:
