@@ -56,7 +56,6 @@ class _WorldOutlet(NamedTuple):
 class Performing(Watching):
     """The part of a simulation that runs tasks, and single jobs."""
 
-    enqueuer: Enqueuer
     async_enqueuer: AsyncEnqueuer
     #: The id of the job that is performed; "" for none.
     _performing = ""
