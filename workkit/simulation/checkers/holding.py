@@ -22,6 +22,20 @@ _EVERY_S: Final = 0.5
 _RUNS_S: Final = -1.0
 
 
+class _Waiting(NamedTuple):
+    """A job that a pool holds and has not started.
+
+    Attributes:
+        queue: Its queue.
+        since_s: Since when, seconds since the world began.
+        pool_id: The id under which the pool holds it.
+    """
+
+    queue: str
+    since_s: float
+    pool_id: str
+
+
 class _Run(NamedTuple):
     """A handler that occupies a worker.
 
@@ -45,8 +59,7 @@ class HeldJobsRun(Checker):
     rule = "what a pool holds runs, or goes back"
 
     def __init__(self) -> None:
-        #: Pool → job → its queue, and since when it waits.
-        self._waiting: dict[str, dict[str, tuple[str, float]]] = {}
+        self._waiting: dict[str, dict[str, _Waiting]] = {}  # pool -> job -> how it waits
         self._limited: dict[str, set[str]] = {}
         self._runs: dict[str, dict[str, _Run]] = {}  # pool -> job -> its run
         self._next_s = 0.0
@@ -86,20 +99,26 @@ class HeldJobsRun(Checker):
         is_held = after is not None and after.place.kind == "in progress"
         since_s = self.scene.now_s() if is_held else _RUNS_S
         if before is not None and before.place.kind == "in progress":
-            known = self._waiting.get(self.scene.host(before.place.pool_id))
-            since_s = known.pop(before.job_id, ("", _RUNS_S))[1] if known else _RUNS_S
+            known = self._waiting.get(self.scene.host(before.place.pool_id), {}).pop(
+                before.job_id, None
+            )
+            since_s = _RUNS_S if known is None else known.since_s
         if after is not None and is_held and since_s != _RUNS_S:
             holder = self.scene.host(after.place.pool_id)
             if holder:  # not the list of a Go pool
                 waiting = self._waiting.setdefault(holder, {})
-                waiting[after.job_id] = after.place.queue, since_s
+                place = after.place
+                waiting[after.job_id] = _Waiting(place.queue, since_s, place.pool_id)
 
     def _look(self, pool: str, now_s: float) -> None:
         conditions = self.scene.conditions
         undisturbed_s = conditions.undisturbed_s(pool) - _RECOVERS_S
         most_s = _PATIENCE_S + _REQUESTS * conditions.slowness_s()
-        for job_id, (_, since_s) in self._waiting[pool].items():
-            waits_s = min(now_s - since_s, undisturbed_s)
+        pool_id = self.scene.pool_id(pool)
+        for job_id, waiting in self._waiting[pool].items():
+            if waiting.pool_id != pool_id:
+                continue  # a process that has crashed had asked for it, and was answered later
+            waits_s = min(now_s - waiting.since_s, undisturbed_s)
             if waits_s > most_s and waits_s > most_s + _ALONE_S * self._is_suspect(pool, job_id):
                 self.violated(f"{pool} has held it for {waits_s:.1f} s and not started it", job_id)
 
@@ -126,7 +145,10 @@ class HeldJobsRun(Checker):
         if not claimed or conditions.undisturbed_s(pool) < _RECOVERS_S:
             return
         concurrency, now_s = conditions.spec(pool).concurrency, self.scene.now_s()
-        waiting = sum(queue in limited for queue, _ in self._waiting.get(pool, {}).values())
+        waiting = sum(
+            each.queue in limited and each.pool_id == self.scene.pool_id(pool)
+            for each in self._waiting.get(pool, {}).values()
+        )
         running = sum(run.until_s > now_s for run in self._runs.get(pool, {}).values())
         if running + waiting > concurrency:
             self.violated(
