@@ -207,3 +207,16 @@ def test_handlers_know_their_jobs_while_others_run() -> None:
         assert seen == [True] * (2 * 3 + 3 * 3)
         with pytest.raises(PoolState):
             current_job()
+
+
+def test_a_pool_that_has_not_reached_redis_stops_in_time() -> None:
+    with Simulation(checkers=all_checkers()) as sim:
+        sim.stop_redis(60)
+        pool = sim.pool()
+        pool.job("work", lambda job: None)
+        pool.start()
+        sim.run_for(5)
+        pool.stop(timeout=2)
+        sim.run_for(4)
+        assert not pool.running
+        sim.assert_ran("work", times=0)

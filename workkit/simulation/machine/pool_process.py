@@ -241,6 +241,8 @@ class PoolProcess:
                     yield from self.engine.dispatcher.register()
                     break
                 except ServerError:
+                    if self.serving.stopping:
+                        return
                     yield Wait(_STARTS_AGAIN_S)  # as if a supervisor started it again
             self._heartbeat.start(self._beats.routine())
             self._maintenance.start(self._scheduler.routine())
