@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import WaitUntil
 from tests.notebooks.conftest import Morgue
 from tests.recording.made import MASKS
 from workkit import InvalidOption, ServerUnavailable
@@ -23,7 +24,11 @@ def page(view: Live) -> str:
     return text
 
 
-def test_the_live_view_shows_sizes_latencies_queues_and_workers(morgue: Morgue) -> None:
+def test_the_live_view_shows_sizes_latencies_queues_and_workers(
+    morgue: Morgue, wait_until: WaitUntil
+) -> None:
+    # Pools say once a second what their workers run.
+    wait_until(lambda: not any(each.is_busy for each in morgue.client.worker_observations()))
     view = Live(morgue.client)
     assert "0 queued, 0 running, 0 scheduled, 0 to retry, 13 dead" in page(view)
     assert "no worker is busy" in page(view)
