@@ -110,8 +110,19 @@ class RetriesKeepTheRules(Checker):
                 self._recoveries[move.job_id] += 1
                 if after.place.kind == "dead":
                     self._died_with_pool(move.job_id, change.pool)
-            elif change.command == "exchange" and after.place.kind in {"retry", "dead"}:
+            elif (
+                change.command == "exchange"
+                and after.place.kind in {"retry", "dead"}
+                and not self._is_stray(before, after)
+            ):
                 self._settled(move, before.job, after, after.job, change.pool)
+
+    def _is_stray(self, before: PlacedJob, after: PlacedJob) -> bool:
+        """Tell whether a job went to the retry set since its queue is no list any more."""
+        if before.raw != after.raw:
+            return False
+        key = self.scene.keys.jobs(before.place.queue)
+        return self.scene.read("TYPE", key) not in {b"list", b"none"}
 
     def _done(self, pool: str, job_id: str) -> None:
         """Check that a job that is gone has not failed."""

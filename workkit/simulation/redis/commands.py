@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -79,8 +80,15 @@ def command_name(command: Command) -> str:
     return first.name if isinstance(first, Script) else str(first)
 
 
-def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
+def changed_by(
+    command: Command, reply: Any, type_of: Callable[[bytes], bytes]
+) -> tuple[bytes, ...]:
     """Return the keys that a command may have changed, as far as its reply shows.
+
+    Args:
+        command: The command.
+        reply: The reply.
+        type_of: Returns the type of a key: jobs go back to the retry set if their queue is no list.
 
     `exchange` names every key of its queues but changes few of them. If all counted, pools that
     listen to these queues would be woken for nothing.
@@ -101,12 +109,14 @@ def changed_by(command: Command, reply: Any) -> tuple[bytes, ...]:
         fixed.pool, fixed.history, fixed.history_head, fixed.recoveries, fixed.begun,
     ]  # fmt: skip
     fates: set[bytes] = set()
+    strays = False
     for part, got in zip(call.parts, call.reply(reply).claimed, strict=True):
         mine, queue = {settled.fate for settled in part.settled}, part.keys
         if got.raws or b"b" in mine:
             changed.append(queue.jobs)
+        strays = strays or (b"b" in mine and type_of(queue.jobs) not in {b"list", b"none"})
         if got.raws or mine:
             changed += (queue.inprogress, queue.lock, queue.lock_info)
         fates |= mine
-    changed += [fixed.retry] * (b"r" in fates) + [fixed.dead] * (b"x" in fates)
+    changed += [fixed.retry] * (strays or b"r" in fates) + [fixed.dead] * (b"x" in fates)
     return (*changed, *call.effect_keys)

@@ -216,7 +216,7 @@ class SimulatedServer(Losing):
             command = asked
             if refused(reply):
                 return self.refusal.error()
-        changed = changed_by(command, reply)
+        changed = changed_by(command, reply, lambda key: self.read(("TYPE", key)))
         if mortal := [key for key in mortal if key in changed]:
             self._take_over(mortal)
         self._note(changed, who)
