@@ -159,7 +159,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         if not picked:
             return self.fitting(whole)
         shown = [column for column in self.columns if not column.title]
-        left = whole - sum(column.width + len(_GAP) for column in shown) + len(_GAP)
+        left = whole - _breadth(shown)
         for column in picked:
             left -= column.width + (len(_GAP) if shown else 0)
             if left < 0 and column is not picked[0]:
@@ -174,7 +174,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             whole: The width of the table, columns of the terminal.
         """
         shown = [column for column in self.columns if column.needs <= whole]
-        while sum(column.width for column in shown) + len(_GAP) * (len(shown) - 1) > whole:
+        while _breadth(shown) > whole:
             last = max(shown, key=lambda column: column.needs)
             if not last.needs:
                 break
@@ -278,7 +278,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """Return the columns that fit, and how wide they are."""
         whole = self.scrollable_content_region.width - int(self.show_vertical_scrollbar)
         shown = self._wanted(whole)
-        left = whole - sum(column.width for column in shown) - len(_GAP) * (len(shown) - 1)
+        left = whole - _breadth(shown)
         shares = sum(column.grows for column in shown)
         result = []
         for column in shown:
@@ -362,6 +362,11 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         changed = [y for y, row in self._drawn.items() if self._row(start + y) != row]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+
+def _breadth(columns: Sequence[TableColumn]) -> int:
+    """Return how wide columns are together at least, with the gaps between them."""
+    return sum(column.width for column in columns) + len(_GAP) * (len(columns) - 1)
 
 
 def _name(column: TableColumn) -> str:
