@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -134,6 +134,16 @@ def parts(address: str) -> tuple[str, str]:
     return url, token
 
 
+@asynccontextmanager
+async def let_in(address: str) -> AsyncIterator[tuple[ClientSession, str]]:
+    """Open the page once; gives a session with the cookie, and the address without a token."""
+    url, token = parts(address)
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+        async with session.get(url, params={"token": token}) as answer:
+            assert answer.status == 200
+        yield session, url
+
+
 @pytest.mark.parametrize("given", [(), ("--token", "s3cret"), ("--read-only",)])
 def test_a_token_and_the_origin_are_looked_at(
     stage: ConsoleStage, wait_until: WaitUntil, given: tuple[str, ...]
@@ -208,39 +218,36 @@ def test_a_file_goes_to_the_browser_and_never_to_a_path_of_the_server(
     outside = tmp_path / "stolen.csv"
 
     async def fetch(address: str) -> None:
-        url, token = parts(address)
-        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
-            async with session.get(url, params={"token": token}) as answer:
-                assert answer.status == 200
-            async with session.ws_connect(f"{url}ws?width=100&height=30") as page:
+        async with (
+            let_in(address) as (session, url),
+            session.ws_connect(f"{url}ws?width=100&height=30") as page,
+        ):
 
-                async def see(text: str) -> None:
-                    screen = ""
-                    async with asyncio.timeout(60):
-                        while text not in screen:
-                            found = await page.receive()
-                            if isinstance(found.data, bytes):
-                                screen = (screen + found.data.decode())[-50_000:]
-
-                await see("Needs attention")
-                await page.send_json(["stdin", "2"])
-                await see("Drains in")  # a heading that only the screen of the queues has
-                await page.send_json(["stdin", "e"])
-                await see("Download as")  # keys before it are for the list
-                await page.send_json(["stdin", f"\x15{outside}\r"])
-                await see("without a path")
-                await page.send_json(["stdin", "\x15queues.csv\r"])
+            async def see(text: str) -> None:
+                screen = ""
                 async with asyncio.timeout(60):
-                    while True:
+                    while text not in screen:
                         found = await page.receive()
-                        if isinstance(found.data, str) and "deliver_file_start" in found.data:
-                            break
-                key = json.loads(found.data)[1]
-                async with session.get(f"{url}download/{key}") as answer:
-                    assert answer.headers["Content-Disposition"] == (
-                        "attachment; filename=queues.csv"
-                    )
-                    assert (await answer.text()).startswith("job_name,count")
+                        if isinstance(found.data, bytes):
+                            screen = (screen + found.data.decode())[-50_000:]
+
+            await see("Needs attention")
+            await page.send_json(["stdin", "2"])
+            await see("Drains in")  # a heading that only the screen of the queues has
+            await page.send_json(["stdin", "e"])
+            await see("Download as")  # keys before it are for the list
+            await page.send_json(["stdin", f"\x15{outside}\r"])
+            await see("without a path")
+            await page.send_json(["stdin", "\x15queues.csv\r"])
+            async with asyncio.timeout(60):
+                while True:
+                    found = await page.receive()
+                    if isinstance(found.data, str) and "deliver_file_start" in found.data:
+                        break
+            key = json.loads(found.data)[1]
+            async with session.get(f"{url}download/{key}") as answer:
+                assert answer.headers["Content-Disposition"] == ("attachment; filename=queues.csv")
+                assert (await answer.text()).startswith("job_name,count")
 
     with served(stage, wait_until, cwd=tmp_path) as address:
         asyncio.run(fetch(address))
@@ -255,25 +262,24 @@ def test_views_of_a_browser_are_not_written_to_the_file_of_the_server(
     before, files = path.read_bytes(), set(tmp_path.iterdir())
 
     async def save(address: str) -> None:
-        url, token = parts(address)
-        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
-            async with session.get(url, params={"token": token}) as answer:
-                assert answer.status == 200
-            async with session.ws_connect(f"{url}ws?width=100&height=30") as page:
+        async with (
+            let_in(address) as (session, url),
+            session.ws_connect(f"{url}ws?width=100&height=30") as page,
+        ):
 
-                async def see(text: str) -> None:
-                    screen = ""
-                    async with asyncio.timeout(60):
-                        while text not in screen:
-                            found = await page.receive()
-                            if isinstance(found.data, bytes):
-                                screen = (screen + found.data.decode())[-50_000:]
+            async def see(text: str) -> None:
+                screen = ""
+                async with asyncio.timeout(60):
+                    while text not in screen:
+                        found = await page.receive()
+                        if isinstance(found.data, bytes):
+                            screen = (screen + found.data.decode())[-50_000:]
 
-                await see("Nothing needs attention")
-                await page.send_json(["stdin", ":view night\r"])
-                await see("newest first")
-                await page.send_json(["stdin", ":save mine\r"])
-                await see("until the console ends")
+            await see("Nothing needs attention")
+            await page.send_json(["stdin", ":view night\r"])
+            await see("newest first")
+            await page.send_json(["stdin", ":save mine\r"])
+            await see("until the console ends")
 
     with served(stage, wait_until, "--settings", str(path), cwd=tmp_path) as address:
         asyncio.run(save(address))
@@ -285,9 +291,7 @@ def test_too_many_consoles_and_sizes_that_no_screen_has_are_refused(
     stage: ConsoleStage, wait_until: WaitUntil
 ) -> None:
     async def ask(address: str) -> None:
-        url, token = parts(address)
-        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
-            await session.get(url, params={"token": token})
+        async with let_in(address) as (session, url):
             for size in ("width=0", "width=100000&height=30", "height=-1", "width=9e9", "width=²"):
                 with pytest.raises(WSServerHandshakeError) as refused:
                     await session.ws_connect(f"{url}ws?{size}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,22 +14,12 @@ from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerH
 from tests.conftest import PrivateServer, WaitUntil
 from tests.tools.cli.shell import Shell
 from tests.tui.stage import ConsoleStage
-from tests.tui.test_in_browser import parts, served, until_seen
+from tests.tui.test_in_browser import let_in, parts, served, until_seen
 from workkit import Enqueuer
 
 pytestmark = pytest.mark.one_server
 
 SIZE = "?width=140&height=30"
-
-
-@asynccontextmanager
-async def let_in(address: str) -> AsyncIterator[tuple[ClientSession, str]]:
-    """Open the page once; gives a session with the cookie, and the address without a token."""
-    url, token = parts(address)
-    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
-        async with session.get(url, params={"token": token}) as answer:
-            assert answer.status == 200
-        yield session, url
 
 
 def arguments_of_all() -> str:
