@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from workkit.core.history import TracedRecord, unpack
-from workkit.core.job import PERIODIC
 from workkit.core.outcomes import OUTCOMES, TOTALS
 from workkit.core.parents import parent_of
 from workkit.core.probes import attached
 from workkit.errors import JobTimeout
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
-from workkit.store.calls.exchange import HistoryBlob, read_exchange
+from workkit.simulation.checkers.settling import history_blob
+from workkit.store.calls.exchange import read_exchange
 from workkit.store.calls.layout import keys_and_args
 from workkit.store.replies import pairs
 
@@ -25,19 +25,8 @@ __all__ = [
     "HistoryIsExact",
     "Processes",
     "TotalsAreTrue",
-    "hidden",
-    "settled",
 ]
 
-#: Where the records stand among the arguments of an exchange: behind a pool, two fences, a time.
-_HISTORY_AT: Final = 4
-#: The outcomes by which a job can get to a place; "" is nowhere.
-_MEANS: Final[dict[str, frozenset[str]]] = {
-    "retry": frozenset({"retry", "postponed", "returned"}),
-    "dead": frozenset({"dead"}),
-    "queued": frozenset({"returned"}),
-    "": frozenset({"done", "discarded"}),
-}
 #: The outcomes that exchanges tell without settling a job.
 _UNSETTLED: Final = frozenset({"fenced", "recovered"})
 #: A pool knows what an exchange has done, and tells others, within this time, seconds.
@@ -48,60 +37,6 @@ SETTLED_S: Final = 20.0
 _NEAR_S: Final = 1.1
 #: After this time without a fault, replies arrive, seconds.
 _REPLIES_S: Final = 10.0
-
-
-class _Settled(NamedTuple):
-    """A job that an exchange has settled, with the record that was sent with it."""
-
-    move: Move
-    record: TracedRecord
-
-
-def _blob(change: RedisChange) -> HistoryBlob:
-    args = keys_and_args(change.sent)[1]
-    return HistoryBlob(*args[_HISTORY_AT : _HISTORY_AT + len(HistoryBlob._fields)])
-
-
-class _Newest:
-    """The newest change that was read; several checkers ask for it, one after the other."""
-
-    change: RedisChange | None = None
-    found: tuple[tuple[Move, TracedRecord | None], ...] = ()
-
-
-def settled(change: RedisChange) -> Iterator[tuple[Move, TracedRecord | None]]:
-    """Give the jobs that an exchange has settled, with their records, where there are such."""
-    if _Newest.change is not change:
-        _Newest.change, _Newest.found = change, tuple(_settled(change))
-    return iter(_Newest.found)
-
-
-def _settled(change: RedisChange) -> Iterator[tuple[Move, TracedRecord | None]]:
-    blob = _blob(change)
-    if not blob.max_records:
-        return
-    records: dict[str, list[TracedRecord]] = {}
-    for record in unpack(blob.blob) if blob.blob else ():
-        records.setdefault(record.job_id, []).append(record)
-    for move in change.moves:
-        if move.before is None or move.before.job is None or not move.came_from("in progress"):
-            continue
-        place = "" if move.after is None else move.after.place.kind
-        if place in _MEANS:
-            known = records.get(move.job_id, [])
-            mine = [each for each in known if each.outcome in _MEANS[place]]
-            if mine:  # a cron job may be there twice
-                known.remove(mine[0])
-            yield move, mine[0] if mine else None
-
-
-def hidden(change: RedisChange) -> Iterator[str]:
-    """Give the totals of cron jobs that an exchange may have settled while it claimed a copy."""
-    blob = _blob(change)
-    known = [record for _, record in settled(change)]
-    for record in unpack(blob.blob) if blob.blob else ():
-        if record.job_id.startswith(PERIODIC) and record not in known:
-            yield OUTCOMES[record.outcome].total
 
 
 class HistoryIsExact(Checker):
@@ -138,7 +73,7 @@ class HistoryIsExact(Checker):
             self._note_reaped(change)
         if change.command != "exchange" or not change.moves:
             return
-        found = list(settled(change))
+        found = list(change.settled)
         for move, record in found:
             if record is None:
                 place = move.after.place.kind if move.after is not None else "nowhere"
@@ -150,7 +85,7 @@ class HistoryIsExact(Checker):
             self._sent.update(keys)
         elif self.scene.conditions.undisturbed_s(change.pool) > _REPLIES_S:
             # Others have taken some of the jobs, so the pool sends the other records again.
-            blob = _blob(change).blob
+            blob = history_blob(change.sent).blob
             records = unpack(blob) if blob else ()
             keys += [_key(each) for each in records if each.outcome in _UNSETTLED]
             self._again.update(dict.fromkeys(keys, (change.pool, self.scene.now_s())))
@@ -273,7 +208,7 @@ def _is_trimmed(entries: Sequence[Any]) -> bool:
 
 def _fenced(change: RedisChange) -> Iterator[tuple[str, int, str, str]]:
     """Give the executions whose jobs other pools have taken, as the records of an exchange say."""
-    blob = _blob(change)
+    blob = history_blob(change.sent)
     for record in unpack(blob.blob) if blob.blob else ():
         if record.outcome == "fenced":
             yield _key(record)
@@ -351,12 +286,12 @@ class TotalsAreTrue(Processes):
             if process is not None:
                 fresh = self._fresh.setdefault(process, deque())
                 counts = self._counts.setdefault(process, Counter())
-                for _, record in settled(change):
+                for _, record in change.settled:
                     if record is not None:
                         total = OUTCOMES[record.outcome].total
                         counts[total] += 1
                         fresh.append((self.scene.now_s(), total))
-                self._hidden.setdefault(process, Counter()).update(hidden(change))
+                self._hidden.setdefault(process, Counter()).update(change.hidden)
                 fenced = self._fenced.setdefault(process, {})
                 for key in _fenced(change):
                     fenced.setdefault(key, self.scene.now_s())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 from workkit.core import job as wire
+from workkit.core.history import TracedRecord
 from workkit.core.job import Payload
 from workkit.core.options import JobOptions
 from workkit.core.undecodable import restore_undecodable
 from workkit.errors import Undecodable
+from workkit.simulation.checkers.settling import hidden, settled
 from workkit.store.round_trip import Command
 
 __all__ = [
@@ -106,7 +109,7 @@ class Move(NamedTuple):
         return self.came_from("queued") and self.went_to("in progress")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RedisChange:
     """The effect of one command.
 
@@ -130,6 +133,16 @@ class RedisChange:
     keys: Sequence[bytes]
     sent: Command = ()
     lists: Mapping[bytes, tuple[list[bytes], list[bytes]]] = field(default_factory=dict)
+
+    @cached_property
+    def settled(self) -> tuple[tuple[Move, TracedRecord | None], ...]:
+        """The jobs that an exchange has settled, with the records that were sent with them."""
+        return tuple(settled(self.sent, self.moves))
+
+    @cached_property
+    def hidden(self) -> tuple[str, ...]:
+        """The totals of cron jobs that an exchange may have settled while it claimed a copy."""
+        return tuple(hidden(self.sent, [record for _, record in self.settled]))
 
 
 class HandlerRun(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from workkit.core.history import Record, unpack
 from workkit.core.verdicts import Discard, Fail, Retry
 from workkit.errors import JobTimeout
-from workkit.simulation.checkers.accounts import KNOWS_S, settled
+from workkit.simulation.checkers.accounts import KNOWS_S
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
 from workkit.store.replies import pairs
@@ -68,7 +68,7 @@ class RecordsAreTrue(Checker):
         """Compare what an exchange settles with the records that it appends."""
         if change.command != "exchange" or not change.moves:
             return
-        for move, record in settled(change):
+        for move, record in change.settled:
             if record is not None:
                 self._compare(move, record, self._runs.pop((change.pool, move.job_id), None))
 

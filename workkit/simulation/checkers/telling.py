@@ -15,8 +15,6 @@ from workkit.simulation.checkers.accounts import (
     KNOWS_S,
     SETTLED_S,
     Processes,
-    hidden,
-    settled,
 )
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
@@ -77,7 +75,7 @@ class HooksAreCalled(Processes):
         if process is None:
             return
         expected = self._expected.setdefault(process, {})
-        for move, record in settled(change):
+        for move, record in change.settled:
             if record is not None and record.error and record.outcome in _TOLD:
                 for event in ("failed", "dead")[: 1 + (record.outcome == "dead")]:
                     failures = expected.setdefault((event, move.job_id), deque())
@@ -183,11 +181,11 @@ class ObserversHear(Processes):
         if process is None:
             return
         expected = self._expected.setdefault(process, {})
-        for move, record in settled(change):
+        for move, record in change.settled:
             if record is not None and OUTCOMES[record.outcome].total in COUNTED:
                 times = expected.setdefault((record.outcome, move.job_id), deque())
                 times.append(self.scene.now_s())
-        self._hidden.update((process[0], total) for total in hidden(change))
+        self._hidden.update((process[0], total) for total in change.hidden)
 
     def heard(self, pool: str, what: str, report: Any) -> None:
         """Check that what is heard has happened."""
