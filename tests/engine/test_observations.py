@@ -13,6 +13,7 @@ from tests.engine.signals import Gate, Notes
 from tests.engine.stage import EngineStage
 from tests.parity.gopeer import Clock, Scene
 from tests.support.handlers import nothing
+from tests.support.steps import StepPool
 from workkit import Client, Enqueuer, Job, ServerUnavailable
 from workkit.engine.handling.execution import Execution
 
@@ -25,6 +26,12 @@ def observation(stage: EngineStage, execution: Execution) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in fields.items()}
 
 
+def pool_for_slow_jobs(stage: EngineStage, concurrency: int = 1) -> StepPool:
+    worker = stage.pool(concurrency=concurrency)
+    worker.job("slow", nothing)
+    return stage.stepped(worker)
+
+
 def checkins(client: Client) -> set[str]:
     return {seen.checkin for seen in client.worker_observations() if seen.is_busy}
 
@@ -35,9 +42,7 @@ def test_a_running_job_is_shown_with_the_fields_of_the_original(
     (recorded,) = (
         entry for key, entry in golden("live_pool_state").items() if key.startswith("work:worker:")
     )
-    worker = stage.pool(concurrency=2)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage, concurrency=2)
     job = stage.enqueuer.enqueue("slow", {"a": 1})
     pool.turn()
     running = pool.runner.begin()
@@ -59,9 +64,7 @@ def test_a_running_job_is_shown_with_the_fields_of_the_original(
 
 
 def test_a_pool_of_the_original_reads_what_a_worker_runs(stage: EngineStage) -> None:
-    worker = stage.pool(concurrency=2)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage, concurrency=2)
     go = Scene(stage.redis, stage.namespace, Clock(stage.clock.now_s)).peer()
     job = stage.enqueuer.enqueue("slow", {"a": [1, "x"]})
     pool.turn()
@@ -74,9 +77,7 @@ def test_a_pool_of_the_original_reads_what_a_worker_runs(stage: EngineStage) -> 
 
 
 def test_an_observation_whose_reply_was_lost_goes_with_its_job(stage: EngineStage) -> None:
-    worker = stage.pool(concurrency=1)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage)
     stage.enqueuer.enqueue("slow")
     pool.turn()
     running = pool.runner.begin()
@@ -91,9 +92,7 @@ def test_an_observation_whose_reply_was_lost_goes_with_its_job(stage: EngineStag
 
 
 def test_an_observation_goes_with_its_job(stage: EngineStage) -> None:
-    worker = stage.pool(concurrency=2)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage, concurrency=2)
     stage.enqueuer.enqueue_many([("slow", None)] * 2)
     pool.turn()
     first, second = pool.runner.begin(), pool.runner.begin()
@@ -107,9 +106,7 @@ def test_an_observation_goes_with_its_job(stage: EngineStage) -> None:
 def test_the_next_job_of_a_worker_takes_the_place_of_the_last_with_its_check_in(
     stage: EngineStage,
 ) -> None:
-    worker = stage.pool(concurrency=1)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage)
     for _ in range(2):
         stage.enqueuer.enqueue("slow")
     pool.turn()
@@ -129,9 +126,7 @@ def test_the_next_job_of_a_worker_takes_the_place_of_the_last_with_its_check_in(
 def test_only_the_newest_check_in_is_kept_and_none_is_written_by_the_handler(
     stage: EngineStage,
 ) -> None:
-    worker = stage.pool(concurrency=1)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage)
     stage.enqueuer.enqueue("slow")
     pool.turn()
     running = pool.runner.begin()
@@ -150,9 +145,7 @@ def test_only_the_newest_check_in_is_kept_and_none_is_written_by_the_handler(
     ids=["no UTF-8", "null byte", "empty", "lines", "beyond the BMP"],
 )
 def test_a_check_in_of_any_text_is_shown(stage: EngineStage, message: str) -> None:
-    worker = stage.pool(concurrency=1)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage)
     stage.enqueuer.enqueue("slow")
     pool.turn()
     running = pool.runner.begin()
@@ -162,9 +155,7 @@ def test_a_check_in_of_any_text_is_shown(stage: EngineStage, message: str) -> No
 
 
 def test_nothing_is_written_about_a_job_that_has_nothing_new_to_say(stage: EngineStage) -> None:
-    worker = stage.pool(concurrency=1)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage)
     stage.enqueuer.enqueue("slow")
     pool.turn()
     pool.runner.begin()
@@ -178,9 +169,7 @@ def test_nothing_is_written_about_a_job_that_has_nothing_new_to_say(stage: Engin
 def test_the_observation_of_a_job_that_runs_for_days_is_renewed_before_it_expires(
     stage: EngineStage,
 ) -> None:
-    worker = stage.pool(concurrency=1)
-    worker.job("slow", nothing)
-    pool = stage.stepped(worker)
+    pool = pool_for_slow_jobs(stage)
     stage.enqueuer.enqueue("slow")
     pool.turn()
     running = pool.runner.begin()
