@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, quote_plus
 
@@ -85,3 +86,13 @@ def test_a_long_text_with_many_cuts_is_cleaned() -> None:
     secret = "-----BEGIN KEY-----\n" + "QUJD/+" * 300
     text = "some words... " * 2_000 + json.dumps(secret)[: MAX_CHECKIN_CHARS - 1]
     assert without(text, [secret]).startswith("some words... ")
+
+
+@given(st.binary(max_size=5), st.text(min_size=6, max_size=20), st.binary(max_size=5))
+def test_nothing_of_a_secret_is_left_in_base64(before: bytes, secret: str, after: bytes) -> None:
+    data = secret.encode("utf-8", "surrogatepass")
+    for encode in (b64encode, urlsafe_b64encode):
+        text = encode(before + data + after).decode()
+        left = without(text, [secret])
+        assert len(left.partition("[redacted]")[0]) <= len(before) * 8 // 6 + 1
+    assert data.hex() not in without(data.hex(), [secret])

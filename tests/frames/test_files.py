@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,20 @@ def _one_row(stage: ClientStage, text: str) -> Any:
 
     stage.lay("retry", {raw_job("NA", name="null", err=text, fails=1, args={"k": text}): 1e9})
     return frames.retry_jobs(stage.client)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "'=1", "''@", "'quoted"]
+)
+def test_no_cell_of_a_csv_file_is_a_formula_and_texts_come_back(
+    stage: ClientStage, tmp_path: Path, text: str
+) -> None:
+    frame = frames.flatten_args(_one_row(stage, text))
+    frames.write(frame, tmp_path / "x.csv", "retry")
+    with (tmp_path / "x.csv").open(newline="") as file:
+        _, row = csv.reader(file)
+    assert not [cell for cell in row if cell[:1] in set("=+-@\t\r\n")]
+    pd.testing.assert_frame_equal(frames.read(tmp_path / "x.csv", "retry"), frame)
 
 
 def test_a_file_without_the_frame_is_refused(tmp_path: Path) -> None:

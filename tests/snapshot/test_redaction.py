@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,51 @@ def test_a_secret_is_removed_wherever_its_job_has_it() -> None:
         "n": "[redacted]", "list": ["[redacted]", {"[redacted]": 1}], "other": 12,
     }  # fmt: skip
     assert json.loads(clean)["baggage"] == "who=[redacted]"
+
+
+FORMS: Any = [
+    {"headers": [["Authorization", f"Bearer {SECRET}"]]},
+    {"headers": ["Host", "x", "X-Api-Key", SECRET]},
+    {"fields": [{"name": "password", "value": SECRET}]},
+    {"fields": [{"key": "token", "values": [SECRET]}]},
+    {"argv": ["mysql", "--password", SECRET]},
+    {"argv": ["mysql", f"--password={SECRET}"]},
+    {"url": f"postgres://app:{SECRET}@db/x"},
+    {"url": f"https://db/x?page=1&access_token={SECRET}&n=2"},
+    {"text": f"Cookie: session={SECRET}"},
+    {"body": json.dumps({"password": SECRET})},
+    {"Authorization": f"Bearer {SECRET}"},
+]
+
+
+@pytest.mark.parametrize("args", FORMS, ids=lambda args: json.dumps(args)[:40])
+def test_a_secret_is_found_by_its_place_and_form_as_in_the_console(args: Any) -> None:
+    coded = base64.b64encode(f"app:{SECRET}".encode()).decode()
+    error = f"E: {SECRET}, as {coded}, of {args}"
+    clean = Redaction().job(raw_job("x", args=args, err=error, fails=1))
+    assert SECRET.encode() not in clean
+    assert coded[8:20].encode() not in clean
+    assert SECRET not in json.dumps(Masks(SECRETS).hide(args))
+    record = Record(
+        "x", "mail", 1, 2, 3, "dead", 1, error, "f", "w", "", json.dumps(args), ((1, error),)
+    )
+    (found,) = unpack(
+        Redaction().history(PackedHistory("1-0", "1", "p", "h", pack([record]), 1, "")).blob
+    )
+    assert SECRET not in f"{found.args}{found.error}{found.checkins}"
+
+
+def test_a_secret_that_only_an_error_or_a_checkin_shows_is_found_by_its_form() -> None:
+    error = f"OperationalError: postgres://app:{SECRET}@db refused"
+    clean = json.loads(Redaction().job(raw_job("x", args={"n": 1}, err=error, fails=1)))
+    assert clean["err"] == "OperationalError: postgres://app:[redacted]@db refused"
+    assert clean["args"] == {"n": 1}
+    record = Record("x", "mail", 1, 2, 3, "dead", 1, error, "f", "w", "", None, ((1, error),))
+    packed = PackedHistory("1-0", "1", "p", "h", pack([record]), 1, "")
+    (found,) = unpack(Redaction().history(packed).blob)
+    assert SECRET not in f"{found.error}{found.checkins}"
+    worker = WorkerObservation("w", is_busy=True, args_json="{}", checkin=error)
+    assert SECRET not in Redaction().worker(worker).checkin
 
 
 def test_the_hash_of_a_unique_key_cannot_be_looked_up() -> None:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from workkit.core.secrets import matcher, plain_name, without
+from workkit.core.secrets import Hints, matcher, plain_name, without
 
-__all__ = ["HIDDEN", "Masks"]
+__all__ = ["HIDDEN", "Masks", "note"]
 
 #: Shown in the place of a secret.
 HIDDEN: Final = "•••"
@@ -19,18 +19,23 @@ _NAMING: Final = ("name", "key", "header", "field")
 _VALUES: Final = ("value", "values")
 
 #: Longer keys are not names.
-_NAME_CHARS: Final = 200
+_NAME_CHARS: Final = 1_000
 _MOST_KNOWN: Final = 10_000
+_LINE_CHARS: Final = 500
 #: Quotes and commas around a value, characters.
 _PUNCTUATION: Final = 4
 #: A text without any of these holds nothing that is hidden by its form.
-_HINT: Final = re.compile(r"[:=]|bearer|basic|digest|token", re.IGNORECASE)
+_HINT: Final = re.compile(r"[:=]|(?i:bearer|basic|digest|token)\s")
+#: What follows the scheme in the value of a header, and the values of cookies.
+_SCHEMED: Final = re.compile(r"\A(?:Bearer|Basic|Digest|Token)\s+(\S+)\Z", re.IGNORECASE)
+_COOKIE: Final = re.compile(r"=([^\s;,=]{8,})")
 
 # The repetitions are bounded, so that a long unbroken text takes linear time.
-_URL: Final = re.compile(r"""(://[^\s/?#:@"']{0,200}:)[^\s/?#"']{1,300}(?=@)""")
-_URL_TOKEN: Final = re.compile(r"""(://)[^\s/?#:@"']{20,300}(?=@)""")
+_URL: Final = re.compile(r"""(://[^\s/?#:@"']{0,200}:)([^\s/?#"']{1,300})(?=@)""")
+_URL_TOKEN: Final = re.compile(r"""(://)([^\s/?#:@"']{20,300})(?=@)""")
 _SCHEME: Final = re.compile(
-    r"\b(Bearer\s+)[\w.~+/=-]{4,}|\b((?:Basic|Digest|Token)\s+)(?=[\w.~+/-]*[\d=])[\w.~+/=-]{6,}",
+    r"\b(Bearer\s+)([\w.~+/=-]{4,})"
+    r"|\b((?:Basic|Digest|Token)\s+)(?=[\w.~+/-]*[\d=])([\w.~+/=-]{6,})",
     re.IGNORECASE,
 )
 _HEADER: Final = re.compile(
@@ -56,12 +61,17 @@ class Masks:
     Args:
         patterns: Patterns of names; ``*`` stands for anything. Names are compared without regard
             to case, ``-``, ``_`` and ``.``; no pattern at all hides nothing.
+        instead: What stands in the place of a secret.
     """
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], instead: str = HIDDEN) -> None:
         self._secret = matcher(patterns) if patterns else None
+        self._hints = Hints(patterns)
+        self._instead = instead
         #: Name → whether it names a secret. Args repeat the same few names.
         self._known: dict[str, bool] = {}
+        #: Lines without such a name. Tracebacks repeat the same lines.
+        self._harmless: set[str] = set()
 
     def hide(self, value: Any) -> Any:
         """Return a copy of args in which all secrets are hidden, at any depth."""
@@ -69,7 +79,7 @@ class Masks:
             return value
         found: set[str] = set()
         hidden = self._hide(value, found)
-        return _replaced(hidden, found) if found else hidden
+        return _replaced(hidden, found, self._instead) if found else hidden
 
     def brief(self, value: Any, chars: int) -> Any:
         """Return the beginning of args in which secrets are hidden, for a line of a table.
@@ -84,7 +94,7 @@ class Masks:
         found: set[str] = set()
         self._collect(value, found)  # of all args: a secret at the end may also be at the beginning
         hidden = self._hide(short, set())
-        return _replaced(hidden, found) if found else hidden
+        return _replaced(hidden, found, self._instead) if found else hidden
 
     def text(self, text: str, args: Any = None) -> str:
         """Return a text, such as an error, in which secrets are hidden.
@@ -95,16 +105,55 @@ class Masks:
         """
         if self._secret is None or not text:
             return text
+        found: set[str] = set()
         if args:
-            found: set[str] = set()
             self._collect(args, found)
-            text = without(text, found, HIDDEN)
-        if not _HINT.search(text):
+            text = without(text, found, self._instead)
+        return self.in_text(text, found)
+
+    def in_text(self, text: str, found: set[str]) -> str:
+        """Return a text without the secrets that its form shows, and note them in `found`.
+
+        These are passwords in URLs, headers, and the values of pairs such as ``password=x``.
+        """
+        if self._secret is None:
             return text
-        text = _URL_TOKEN.sub(rf"\1{HIDDEN}", _URL.sub(rf"\1{HIDDEN}", text))
-        text = _HEADER.sub(self._header, text)
-        text = _SCHEME.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text)
-        return self._pairs(text)
+        if _HINT.search(text) is None:
+            return text
+        low = text.lower()
+        if "://" in low and "@" in low:
+            text = _URL.sub(lambda url: self._left(url[1], url[2], found), text)
+            text = _URL_TOKEN.sub(lambda url: self._left(url[1], url[2], found), text)
+        if "cookie" in low or "authorization" in low:
+            text = _HEADER.sub(lambda header: self._header(header, found), text)
+        if "bearer" in low or "basic" in low or "digest" in low or "token" in low:
+            text = _SCHEME.sub(lambda it: self._left(it[1] or it[3], it[2] or it[4], found), text)
+        return self._pairs(text, found) if self._may_name(low) else text
+
+    def _may_name(self, low: str) -> bool:
+        """Tell whether a text in lower case may have the name of a secret."""
+        for line in low.split("\n"):
+            if line in self._harmless:
+                continue
+            if self._hints.may_name(line.encode("utf-8", "replace")):
+                return True
+            if len(self._harmless) >= _MOST_KNOWN:
+                self._harmless.clear()
+            if len(line) <= _LINE_CHARS:
+                self._harmless.add(line)
+        return False
+
+    def may_hold(self, data: bytes) -> bool:
+        """Tell whether JSON without escapes may hold a secret; a cheap test, False for most."""
+        low = data.lower()
+        return self._secret is not None and (
+            (b"://" in low and b"@" in low)
+            or b"bearer" in low
+            or b"basic" in low
+            or b"digest" in low
+            or b"token" in low
+            or self._hints.may_have_key(low)
+        )
 
     def json(self, text: str) -> Any:
         """Return args that are written as JSON, without secrets; as text if they are not JSON."""
@@ -113,7 +162,8 @@ class Masks:
         except ValueError:
             return self.text(text)
 
-    def _is_secret(self, name: object) -> bool:
+    def is_secret(self, name: object) -> bool:
+        """Tell whether a name is that of a secret."""
         if self._secret is None or not isinstance(name, str) or len(name) > _NAME_CHARS:
             return False
         known = self._known.get(name)
@@ -124,65 +174,100 @@ class Masks:
             self._known[name] = known
         return known
 
-    def _collect(self, value: Any, found: set[str]) -> None:
-        """Note the values that are hidden by the names beside them."""
-        if isinstance(value, Mapping):
-            named = any(self._is_secret(value.get(each)) for each in _NAMING)
-            for key, inner in value.items():
-                if self._is_secret(key) or (named and str(key).lower() in _VALUES):
-                    _gone(inner, found)
-                elif not isinstance(inner, str):
-                    self._collect(inner, found)
-        elif isinstance(value, list | tuple):
-            for at, inner in enumerate(value):
-                if self._follows(value, at):
-                    _gone(inner, found)
-                elif not isinstance(inner, str):
-                    self._collect(inner, found)
+    def hidden_keys(self, value: Mapping[Any, Any]) -> set[Any]:
+        """Return the keys of an object whose values are hidden: by their names, or by another one.
 
-    def _follows(self, values: Sequence[Any], at: int) -> bool:
+        The name may be a value itself, as in ``{"name": "Authorization", "value": ...}``.
+        """
+        named = any(self.is_secret(value.get(each)) for each in _NAMING)
+        return {
+            key for key in value if self.is_secret(key) or (named and str(key).lower() in _VALUES)
+        }
+
+    def follows(self, values: Sequence[Any], at: int) -> bool:
         """Tell whether an item of a list is a secret, because of the name before it."""
         before = values[at - 1] if at else None
         option = isinstance(before, str) and before.startswith("-")
-        return (at % 2 == 1 or option) and self._is_secret(before)
+        return (at % 2 == 1 or option) and self.is_secret(before)
+
+    def _collect(self, value: Any, found: set[str]) -> None:
+        """Note the values that are hidden."""
+        if isinstance(value, Mapping):
+            hidden = self.hidden_keys(value)
+            for key, inner in value.items():
+                note(inner, found) if key in hidden else self._collect(inner, found)
+        elif isinstance(value, list | tuple):
+            for at, inner in enumerate(value):
+                note(inner, found) if self.follows(value, at) else self._collect(inner, found)
+        elif isinstance(value, str):
+            self.in_text(value, found)
 
     def _hide(self, value: Any, found: set[str]) -> Any:
         if isinstance(value, Mapping):
-            named = any(self._is_secret(value.get(each)) for each in _NAMING)
+            hidden = self.hidden_keys(value)
             return {
-                key: _gone(inner, found)
-                if self._is_secret(key) or (named and str(key).lower() in _VALUES)
-                else self._hide(inner, found)
+                key: self._gone(inner, found) if key in hidden else self._hide(inner, found)
                 for key, inner in value.items()
             }
         if isinstance(value, list | tuple):
             return self._hide_list(value, found)
-        return self.text(value) if isinstance(value, str) else value
+        return self.in_text(value, found) if isinstance(value, str) else value
 
     def _hide_list(self, values: Sequence[Any], found: set[str]) -> list[Any]:
         """Hide the values after names: in pairs, in flat lists of pairs, and after options."""
         return [
-            _gone(value, found) if self._follows(values, at) else self._hide(value, found)
+            self._gone(value, found) if self.follows(values, at) else self._hide(value, found)
             for at, value in enumerate(values)
         ]
 
-    def _header(self, found: re.Match[str]) -> str:
-        return f"{found[1]}{found[2]}{HIDDEN}" if self._is_secret(found[1]) else found[0]
+    def _gone(self, value: Any, found: set[str]) -> str:
+        note(value, found)
+        return self._instead
 
-    def _pairs(self, text: str) -> str:
+    def _left(self, kept: str, secret: str, found: set[str]) -> str:
+        """Return what is left of a text whose end is a secret, and note that."""
+        note(secret, found)
+        return f"{kept}{self._instead}"
+
+    def _header(self, header: re.Match[str], found: set[str]) -> str:
+        if not self.is_secret(header[1]):
+            return header[0]
+        for cookie in _COOKIE.findall(header[3]):
+            found.add(cookie)
+        return self._left(f"{header[1]}{header[2]}", header[3].strip(), found)
+
+    def _pairs(self, text: str, found: set[str]) -> str:
         """Hide the values of pairs such as password=x, password: x and "password": "x"."""
         parts, at = [], 0
-        for found in _NAME.finditer(text):
-            name = found[1]
-            if found.start() < at or not self._is_secret(name) or _TYPE.fullmatch(name):
+        for pair in _NAME.finditer(text):
+            name = pair[1]
+            if pair.start() < at or not self.is_secret(name) or _TYPE.fullmatch(name):
                 continue
-            value = _VALUE.match(text, found.end())
-            if value is None or value[0].startswith(HIDDEN):
+            value = _VALUE.match(text, pair.end())
+            if value is None or value[0].startswith(self._instead):
                 continue
             mark = value["open"] or value["quote"] or ""
-            parts += [text[at : found.end()], mark, HIDDEN, mark]
+            inner = value[0][len(mark) : len(value[0]) - len(mark)]
+            if mark or pair[0].endswith("="):  # a word after a colon may be part of a sentence
+                note(inner, found)
+            parts += [text[at : pair.end()], mark, self._instead, mark]
             at = value.end()
         return "".join([*parts, text[at:]])
+
+
+def note(value: Any, found: set[str]) -> None:
+    """Note the texts and numbers of a value that is hidden, to hide them elsewhere as well."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            note(inner, found)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            note(inner, found)
+    elif isinstance(value, str):
+        found.add(value)
+        found.update(_SCHEMED.findall(value))  # the library behind an error may show this alone
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        found.add(str(value))
 
 
 def _shortened(value: Any, left: list[int]) -> Any:
@@ -209,23 +294,10 @@ def _shortened(value: Any, left: list[int]) -> Any:
     return value
 
 
-def _gone(value: Any, found: set[str]) -> str:
-    """Note the texts and numbers of a value that is hidden."""
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            _gone(inner, found)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _gone(inner, found)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        found.add(str(value))
-    return HIDDEN
-
-
-def _replaced(value: Any, found: set[str]) -> Any:
+def _replaced(value: Any, found: set[str], instead: str) -> Any:
     """Hide the same values under other names as well."""
     if isinstance(value, dict):
-        return {key: _replaced(inner, found) for key, inner in value.items()}
+        return {key: _replaced(inner, found, instead) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_replaced(inner, found) for inner in value]
-    return without(value, found, HIDDEN) if isinstance(value, str) else value
+        return [_replaced(inner, found, instead) for inner in value]
+    return without(value, found, instead) if isinstance(value, str) else value

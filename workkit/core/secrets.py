@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from fnmatch import translate
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["LEAST_CHARS", "SECRETS", "matcher", "plain_name", "without"]
+__all__ = ["LEAST_CHARS", "SECRETS", "Hints", "matcher", "plain_name", "without"]
 
 #: Names of values that are secret; ``*`` stands for anything. Names are compared as `plain_name`
 #: returns them.
@@ -20,10 +22,19 @@ SECRETS: Final = (
     "dsn", "*databaseurl*", "*cardnumber*", "*cvv*", "cvc", "*iban*", "ssn*", "*ssn",
 )  # fmt: skip
 _BETWEEN: Final = re.compile(r"[-_.\s]+")
+_JOINING: Final = b"-_."
+_SPACES: Final = b" \t\r\n\f\v"
+_WILD: Final = re.compile(r"[*?]")
 _NEVER: Final = re.compile(r"(?!)")
 #: Shorter values are not replaced in texts: they occur there by chance.
 LEAST_CHARS: Final = 4
 _BYTE: Final = 256
+#: By the bytes before a value: its first character of Base64 that has no bits of them.
+_FIRST_WHOLE: Final = (0, 2, 3)
+#: Shorter parts of Base64 occur by chance.
+_LEAST_CODE: Final = 6
+#: The last character of Base64 also has bits of what follows.
+_REST_OF_CODE: Final = "[A-Za-z0-9+/_-]?={0,2}"
 #: Characters that every notation writes as they are.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]*")
@@ -37,6 +48,8 @@ _SHORT: Final = {"\n": "n|", "\r": "r|", "\t": "t|", "\b": "b|", "\f": "f|"}
 _ENTITIES: Final = {
     "&": ("amp",), "<": ("lt",), ">": ("gt",), '"': ("quot",), "'": ("apos",),
 }  # fmt: skip
+#: Shorter names are not looked for where spaces divide them.
+_LEAST_SPACED: Final = 6
 #: Where a text was cut, by `core.job`, by `Job.checkin` or by the libraries of others.
 _CUT: Final = re.compile(r"\n?\.\.\. \d+ bytes left out \.\.\.\n?|\.\.\.|…")
 
@@ -50,6 +63,52 @@ def matcher(patterns: Iterable[str]) -> re.Pattern[str]:
     """Return an expression that matches the plain names of secrets; without patterns, none."""
     joined = "|".join(translate(plain_name(pattern)) for pattern in patterns)
     return re.compile(joined) if joined else _NEVER
+
+
+class Hints:
+    """A cheap test for texts that may have the name of a secret.
+
+    Args:
+        patterns: The names, as `matcher` takes them.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        #: The letters of a pattern, and where no name may go on beside them.
+        self._known: dict[tuple[bytes, re.Pattern[bytes] | None], None] = {}
+        self._all = False
+        for pattern in patterns:
+            run = max(_WILD.split(plain_name(pattern)), key=len)
+            # The letters of another script, or of a class, tell nothing about what matches.
+            self._all |= not run or not run.isascii() or "[" in pattern
+            self._known[run.encode("ascii", "replace"), _edges(plain_name(pattern), run)] = None
+        self._long = [run for run, _ in self._known if len(run) >= _LEAST_SPACED]
+
+    def may_name(self, low: bytes) -> bool:
+        """Tell whether a text in UTF-8 and lower case, without escapes, may have such a name."""
+        if self._all:
+            return True
+        plain = low.translate(None, _JOINING)
+        for run, edges in self._known:
+            if run in plain and (edges is None or edges.search(plain)):
+                return True
+        return False
+
+    def may_have_key(self, low: bytes) -> bool:
+        """Tell the same of JSON, whose keys may have spaces, such as "card number"."""
+        if self.may_name(low):
+            return True
+        tight = low.translate(None, _JOINING + _SPACES)
+        for run in self._long:  # noqa: SIM110 - three times as fast, and called for each job
+            if run in tight:
+                return True
+        return False
+
+
+def _edges(pattern: str, run: str) -> re.Pattern[bytes] | None:
+    """Return an expression for the letters of a pattern that begin or end a name."""
+    before, _, after = pattern.partition(run)
+    first, last = "" if before else "(?<![a-z0-9])", "" if after else "(?![a-z0-9])"
+    return re.compile(f"{first}{re.escape(run)}{last}".encode()) if first or last else None
 
 
 def without(text: str, secrets: Iterable[str], instead: str = "[redacted]") -> str:
@@ -67,7 +126,23 @@ def without(text: str, secrets: Iterable[str], instead: str = "[redacted]") -> s
             text = text.replace(secret, instead)
         elif max(_RUN.findall(secret), key=len) in text:
             text = re.sub(_notations(secret), lambda _: instead, text)
+        for coded in _coded(secret):
+            if coded in text:
+                text = re.sub(rf"{re.escape(coded)}{_REST_OF_CODE}", lambda _: instead, text)
     return _without_parts(text, known, instead) if known and _CUT.search(text) else text
+
+
+@lru_cache(maxsize=1_024)
+def _coded(secret: str) -> frozenset[str]:
+    """Return a value in hexadecimal digits and in Base64, at any place of what was encoded."""
+    data = secret.encode("utf-8", "surrogatepass")
+    found = {data.hex(), data.hex().upper()}
+    for before, first in enumerate(_FIRST_WHOLE):
+        whole = (before + len(data)) * 8 // 6
+        code = b64encode(bytes(before) + data).decode()[first:whole]
+        if len(code) >= _LEAST_CODE:
+            found |= {code, code.replace("+", "-").replace("/", "_")}
+    return frozenset(found)
 
 
 def _notations(secret: str) -> str:

@@ -18,8 +18,9 @@ __all__ = ["FORMATS", "format_of", "read", "to_table", "write", "write_tables"]
 
 #: Format -> the suffix of its files.
 FORMATS: Final = {"parquet": ".parquet", "arrow": ".arrow", "csv": ".csv", "jsonl": ".jsonl"}
-#: Frames with texts that anybody can choose, so that a cell of CSV may be a formula.
-_GUARDED: Final = frozenset({"acts"})
+#: How a cell of CSV begins that a spreadsheet would compute. Names, errors and args of jobs are
+#: texts that anybody can choose.
+_COMPUTED: Final = "=+@\\-\\t\\r\\n"
 _MS_A_SECOND: Final = 1_000
 
 
@@ -117,9 +118,8 @@ def _arrow(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
 def _csv(file: IO[bytes], wanted: Any) -> Iterator[_Sink]:
     from pyarrow import csv
 
-    guard = _guarded if frame_of(wanted) in _GUARDED else _as_it_is
     with csv.CSVWriter(file, _plain_schema(wanted)) as writer:
-        yield _Converted(lambda table: writer.write_table(guard(_plainly(table))))
+        yield _Converted(lambda table: writer.write_table(_guarded(_plainly(table))))
 
 
 @contextmanager
@@ -135,24 +135,23 @@ def _jsonl(file: IO[bytes], _wanted: Any) -> Iterator[_Sink]:
     yield _Converted(write_rows)
 
 
-def _as_it_is(table: Any) -> Any:
-    return table
-
-
 def _guarded(table: Any) -> Any:
-    """Put an apostrophe before texts that a spreadsheet would compute, and before apostrophes."""
-    return _texts(table, "^(['=+@\\-\\t\\r\\n])", "'\\1")
+    """Put an apostrophe before texts that a spreadsheet would compute.
+
+    Those that look as if they had one get another, so that each text comes back as it was.
+    """
+    return _texts(table, f"\\A('*[{_COMPUTED}])", "'\\1")
 
 
 def _unguarded(table: Any) -> Any:
-    return _texts(table, "^'", "")
+    return _texts(table, f"\\A'('*[{_COMPUTED}])", "\\1")
 
 
 def _texts(table: Any, pattern: str, instead: str) -> Any:
     import pyarrow.compute as pc
 
     for at, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
             texts = pc.replace_substring_regex(table[field.name], pattern, instead)
             table = table.set_column(at, field, texts)
     return table
@@ -250,7 +249,7 @@ def _read_csv(path: str | os.PathLike[str], wanted: Any) -> Any:
             quoted_strings_can_be_null=False, null_values=[""],
         ),
     )  # fmt: skip
-    return _unguarded(table) if frame_of(wanted) in _GUARDED else table
+    return _unguarded(table)
 
 
 def _read_jsonl(path: str | os.PathLike[str], wanted: Any) -> Any:

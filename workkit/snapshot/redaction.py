@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final
@@ -13,20 +12,20 @@ import msgspec
 from workkit.core import job as wire
 from workkit.core.entropy import Entropy
 from workkit.core.history import PackedHistory, Record, pack, unpack
+from workkit.core.masks import Masks, note
 from workkit.core.records import WorkerObservation
-from workkit.core.secrets import LEAST_CHARS, SECRETS, matcher, plain_name, without
+from workkit.core.secrets import LEAST_CHARS, SECRETS, without
 from workkit.core.showing import shown
 from workkit.core.undecodable import UNDECODABLE
 from workkit.errors import InvalidOption, Undecodable
 
 __all__ = ["SECRETS", "Redaction"]
 
+_INSTEAD: Final = "[redacted]"
 _GONE: Final = msgspec.Raw(b'"[redacted]"')
 _SPACE: Final = b" \t\r\n"
 #: How true, false and null begin. They tell nothing about a secret, also where one is "false".
 _LITERALS: Final = {b"t", b"f", b"n"}
-_KEYS: Final = re.compile(rb'"([^"]*)"\s*:')
-_MOST_KNOWN: Final = 10_000
 #: Fields of a job that stay: without them it would be another job.
 _NAMING: Final = {"name", "id", "t", "args", "unique_key"}
 _decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -36,13 +35,14 @@ _encode: Final = msgspec.json.encode
 
 
 class Redaction:
-    """Removes the values of some keys from args in jobs, workers and history.
+    """Removes secret values from jobs, workers and history, as the console hides them (`Masks`).
 
     A key matches at any depth of the args, in upper or lower case, with and without ``-``, ``_``
-    and ``.``. A removed value is also removed wherever else the job has it: in its error, under
-    other keys, inside of other texts. The unique key contains the args, so it becomes a hash; equal
-    keys have equal hashes in one redaction only. A malformed payload is removed as a whole, since
-    its keys are unknown.
+    and ``.``; it may also be a text of its own, as in a list of headers. Passwords in URLs, headers
+    and pairs such as ``password=x`` go from any text. A removed value is also removed wherever else
+    the job has it: in its error, under other keys, inside of other texts. The unique key
+    contains the args, so it becomes a hash; equal keys have equal hashes in one redaction only. A
+    malformed payload is removed as a whole, since its keys are unknown.
 
     Args:
         patterns: Names of keys, with ``*`` and ``?``. Without patterns, nothing is removed.
@@ -56,10 +56,7 @@ class Redaction:
         if wrong := [each for each in patterns if not isinstance(each, str)]:
             raise InvalidOption(f"a key to leave out must be a text, not {shown(wrong[0])}")
         self.patterns = tuple(dict.fromkeys(pattern.lower() for pattern in patterns))
-        keys = (*self.patterns, UNDECODABLE)
-        self._key = matcher(keys)
-        #: Name → whether it names a secret. Jobs repeat the same few names.
-        self._known: dict[bytes, bool] = {}
+        self._masks = Masks((*self.patterns, UNDECODABLE), _INSTEAD)
         self._salt = Entropy().identifier().encode()
         self._history_of: Collection[str] = ()
         self._values_of: dict[str, frozenset[str]] = {}
@@ -83,17 +80,20 @@ class Redaction:
             args = wire.args_json(raw)
         except (Undecodable, msgspec.MsgspecError):
             return b"[redacted: %d bytes that are not a job]" % len(raw)
+        fields = _decode_object(raw)
+        told = fields.get("err", msgspec.Raw(b"null"))
         gone: set[str] = set()
-        clean = self._clean(args, gone)
-        if clean == args:
+        clean, error = self._clean(args, gone), msgspec.Raw(self._clean(bytes(told), gone))
+        if clean == args and error == told:
             return raw
         if job.id in self._history_of:
             self._values_of[job.id] = frozenset(gone)
-        fields = _decode_object(raw)
+        if "err" in fields:
+            fields["err"] = error
         others = fields.keys() - _NAMING
         fields |= {name: msgspec.Raw(_scrubbed(bytes(fields[name]), gone)) for name in others}
         fields["args"] = msgspec.Raw(_scrubbed(clean, gone))
-        if job.unique_key:
+        if job.unique_key and bytes(fields["args"]) != args:
             fields["unique_key"] = msgspec.Raw(_encode(self._hashed(job.unique_key)))
         return _encode(fields)
 
@@ -105,20 +105,7 @@ class Redaction:
     def _may_hold(self, raw: bytes) -> bool:
         """Tell whether a payload may hold a secret. A cheap test that is False for most."""
         whole = raw[:1] == b"{" and raw[-1:] == b"}"
-        return not whole or b"\\" in raw or self._names_secret(raw) or not _is_job(raw)
-
-    def _names_secret(self, json: bytes) -> bool:
-        """Tell whether JSON without escapes has a secret key, or a text that looks like one."""
-        return any(self._is_secret(name) for name in set(_KEYS.findall(json)))
-
-    def _is_secret(self, name: bytes) -> bool:
-        known = self._known.get(name)
-        if known is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            text = name.decode("utf-8", "replace")
-            known = self._known[name] = self._key.fullmatch(plain_name(text)) is not None
-        return known
+        return not whole or b"\\" in raw or self._masks.may_hold(raw) or not _is_job(raw)
 
     def args(self, raw: bytes) -> tuple[Any, frozenset[str]]:
         """Return a job's args without the secret values, and these values as texts."""
@@ -133,16 +120,17 @@ class Redaction:
 
     def worker(self, found: WorkerObservation) -> WorkerObservation:
         """Return what a worker runs, without the secret values."""
-        if not self.patterns or not found.args_json:
+        if not self.patterns:
             return found
         gone: set[str] = set()
-        args = self._text(found.args_json, gone)
-        return replace(found, args_json=args, checkin=without(found.checkin, gone))
+        args = self._json(found.args_json, gone) if found.args_json else ""
+        checkin = without(self._masks.in_text(found.checkin, gone), gone)
+        return replace(found, args_json=_scrubbed(args.encode(), gone).decode(), checkin=checkin)
 
     def history(self, entry: PackedHistory) -> PackedHistory:
         """Return an entry of history without the secret values."""
         if not self.patterns or not (
-            self._values_of or b"\\" in entry.blob or self._names_secret(entry.blob)
+            self._values_of or b"\\" in entry.blob or self._masks.may_hold(entry.blob)
         ):
             return entry
         try:
@@ -153,19 +141,23 @@ class Redaction:
 
     def _record(self, record: Record) -> Record:
         gone = set(self._values_of.get(record.job_id, ()))
-        args = None if record.args is None else self._text(record.args, gone)
+        args = None if record.args is None else self._json(record.args, gone)
+        error = self._masks.in_text(record.error, gone)
+        told = [(at, self._masks.in_text(message, gone)) for at, message in record.checkins]
         if not gone and args == record.args:
             return record
-        checkins = tuple((at, without(message, gone)) for at, message in record.checkins)
         return msgspec.structs.replace(
-            record, args=args, error=without(record.error, gone), checkins=checkins
+            record,
+            args=None if args is None else _scrubbed(args.encode(), gone).decode(),
+            error=without(error, gone),
+            checkins=tuple((at, without(message, gone)) for at, message in told),
         )
 
-    def _text(self, args: str, gone: set[str]) -> str:
+    def _json(self, text: str, gone: set[str]) -> str:
         try:
-            return _scrubbed(self._clean(args.encode(), gone), gone).decode()
+            return self._clean(text.encode(), gone).decode()
         except msgspec.MsgspecError:
-            return _encode("[redacted]").decode()
+            return _encode(_INSTEAD).decode()
 
     def _clean(self, json: bytes, gone: set[str]) -> bytes:
         """Return JSON without the secret values, and add them as texts to `gone`.
@@ -176,19 +168,40 @@ class Redaction:
         first = json.lstrip(_SPACE)[:1]
         if first == b"{":
             fields = _decode_object(json)
-            found = {key: self._value(key, value, gone) for key, value in fields.items()}
+            hidden = self._masks.hidden_keys({key: _text_of(raw) for key, raw in fields.items()})
+            found = {
+                key: _gone(value, gone) if key in hidden else self._clean_raw(value, gone)
+                for key, value in fields.items()
+            }
             return json if found == fields else _encode(found)
         if first == b"[":
             items = _decode_list(json)
-            clean = [msgspec.Raw(self._clean(bytes(item), gone)) for item in items]
+            before = [_text_of(item) for item in items]
+            clean = [
+                _gone(item, gone)
+                if self._masks.follows(before, at)
+                else self._clean_raw(item, gone)
+                for at, item in enumerate(items)
+            ]
             return json if clean == items else _encode(clean)
+        if first == b'"':
+            text: str = _decode_any(json)
+            left = self._masks.in_text(text, gone)
+            return json if left == text else _encode(left)
         return json
 
-    def _value(self, key: str, value: msgspec.Raw, gone: set[str]) -> msgspec.Raw:
-        if not self._is_secret(key.encode("utf-8", "replace")):
-            return msgspec.Raw(self._clean(bytes(value), gone))
-        _collect(_decode_any(value), gone)
-        return _GONE
+    def _clean_raw(self, json: msgspec.Raw, gone: set[str]) -> msgspec.Raw:
+        return msgspec.Raw(self._clean(bytes(json), gone))
+
+
+def _gone(value: msgspec.Raw, gone: set[str]) -> msgspec.Raw:
+    note(_decode_any(value), gone)
+    return _GONE
+
+
+def _text_of(json: msgspec.Raw) -> str | None:
+    """Return the text that JSON is; None if it is something else."""
+    return _decode_any(json) if bytes(json)[:1] == b'"' else None
 
 
 def _is_job(raw: bytes) -> bool:
@@ -197,19 +210,6 @@ def _is_job(raw: bytes) -> bool:
     except Undecodable:
         return False
     return True
-
-
-def _collect(value: Any, gone: set[str]) -> None:
-    if isinstance(value, dict):
-        for item in value.values():
-            _collect(item, gone)
-    elif isinstance(value, list):
-        for item in value:
-            _collect(item, gone)
-    elif isinstance(value, str) or (
-        isinstance(value, (int, float)) and not isinstance(value, bool)
-    ):
-        gone.add(str(value))
 
 
 def _scrubbed(json: bytes, gone: Collection[str]) -> bytes:
