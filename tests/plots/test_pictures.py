@@ -346,6 +346,35 @@ def test_the_waterfall_of_a_job_shows_waits_runs_and_errors() -> None:
     assert axes_of(plots.attempts(frame))[0].get_title(loc="left") == "Attempts of a (mail)"
 
 
+def test_what_stands_beside_an_attempt_stays_within_the_axes() -> None:
+    for frame in (
+        jobs((0, 10, 200), job_id="a", error="OSError: no"),
+        jobs((0, 190, 200), job_id="a", error="OSError: no"),
+        jobs((0, 1, 90), (90, 91, 200), job_id="a", error="OSError: no"),
+    ):
+        picture = plots.attempts(frame)
+        axes = axes_of(picture)[0]
+        picture.draw_without_rendering()
+        inside = axes.get_window_extent()
+        for text in axes.texts:
+            box = text.get_window_extent()
+            assert inside.x0 <= box.x0 < box.x1 <= inside.x1
+
+
+def test_a_worker_of_an_unknown_host_says_so() -> None:
+    frame = jobs((0, 1, 5), host=None)
+    assert [text.get_text() for text in axes_of(plots.workers(frame))[0].get_yticklabels()] == [
+        "(none) w1"
+    ]
+
+
+@pytest.mark.parametrize("draw", [plots.retry_ladder, plots.throughput, plots.latency_histogram])
+def test_few_executions_are_counted_in_whole_numbers(draw: Draw) -> None:
+    axes = axes_of(draw(jobs((0, 1, 5))))[0]
+    ticks = [tick for tick in axes.get_yticks() if 0 <= tick <= axes.get_ylim()[1]]
+    assert ticks == [0, 1]
+
+
 def test_each_execution_is_a_bar_of_its_worker() -> None:
     frame = jobs((0, 1, 5), (0, 6, 9), (0, 1, 3), worker_id=["w1", "w1", "w2"])
     axes = axes_of(plots.workers(frame))[0]

@@ -10,6 +10,7 @@ from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pd
 from workkit.frames.journeys import attempts as attempts_of
 from workkit.frames.journeys import is_attempt
+from workkit.frames.tallies import NONE
 from workkit.plots.extra import patches
 from workkit.plots.grids import extent, grid, of_history, seconds, time_passed
 from workkit.plots.marks import Mark, draw_marks
@@ -34,6 +35,8 @@ _ROW_IN: Final = 0.26
 _MOST_ROWS: Final = 40
 _MOST_BARS: Final = 20_000
 _WAIT: Final = "#d0d0d0"
+#: The share of the axis that a text beside a bar needs.
+_ROOM: Final = 0.55
 _BY: Final = ("host", "pool_id", "worker_id")
 
 
@@ -70,12 +73,7 @@ def attempts(history: Any, job_id: str | None = None, *, tz: str = "UTC") -> Pic
             axes.broken_barh([(waits[at], starts[at] - waits[at])], (at - 0.3, 0.6), color=_WAIT)
             width = max(ends[at] - starts[at], least)
             axes.broken_barh([(starts[at], width)], (at - 0.3, 0.6), color=OUTCOMES[row.outcome])
-            right = starts[at] > low + (high - low) * 0.55
-            axes.annotate(
-                _told(row), (waits[at] if right else starts[at] + width, at),
-                xytext=(-4 if right else 4, 0), textcoords="offset points", va="center",
-                ha="right" if right else "left", fontsize=8, annotation_clip=True,
-            )  # fmt: skip
+            _tell(axes, _told(row), at, (waits[at], starts[at], starts[at] + width), (low, high))
         axes.set_yticks(range(len(shown)), [str(number) for number in shown["attempt"]])
         axes.set_ylim(len(shown) - 0.4, -0.6)
         few = f", the last {len(shown)} of {len(rows)}" if len(rows) > len(shown) else ""
@@ -85,6 +83,33 @@ def attempts(history: Any, job_id: str | None = None, *, tz: str = "UTC") -> Pic
         time_axis(axes, tz)
         _outcome_legend(axes, shown["outcome"], (patches.Patch(color=_WAIT), "waited"))
     return picture
+
+
+def _tell(
+    axes: Any, text: str, at: int, bar: tuple[float, float, float], span: tuple[float, float]
+) -> None:
+    """Write a text beside the bar of an attempt, or on it where no side has room.
+
+    Args:
+        axes: Where.
+        text: The text.
+        at: The row of the attempt.
+        bar: When it began to wait, when it started, and where its bar ends.
+        span: The first and the last time of all attempts.
+    """
+    begin, start, end = ((one - span[0]) / (span[1] - span[0]) for one in bar)
+    if end <= _ROOM:
+        place, offset, side = bar[2], 4, "left"
+    elif begin >= 1 - _ROOM:
+        place, offset, side = bar[0], -4, "right"
+    else:
+        place, offset, side = (bar[1], 4, "left") if start <= _ROOM else (bar[2], -4, "right")
+    on_it = (offset > 0 and place == bar[1]) or (offset < 0 and place == bar[2])
+    back = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5} if on_it else None
+    axes.annotate(
+        text, (place, at), xytext=(offset, 0), textcoords="offset points", va="center", ha=side,
+        fontsize=8, annotation_clip=True, bbox=back,
+    )  # fmt: skip
 
 
 def _told(row: Any) -> str:
@@ -142,7 +167,7 @@ def workers(
             level = bars["worker_id"].map(place).to_numpy(dtype=float)
             _bars(axes, starts, ends, level, OUTCOMES[str(outcome)])
         words = [
-            f"{plain(row.host, 14)} {plain(worker, 8)}"
+            f"{NONE if pd.isna(row.host) else plain(row.host, 14)} {plain(worker, 8)}"
             for worker, row in zip(chosen.index, chosen.itertuples(), strict=True)
         ]
         axes.set_yticks(range(len(place)), words, fontsize=7.5)

@@ -28,6 +28,7 @@ from workkit.plots.picture import (
     Picture,
     about,
     colours,
+    count_axis,
     legend,
     look,
     new,
@@ -87,6 +88,7 @@ def throughput(
         picture, axes = new()
         items = _stacked(axes, rows["finished_at"], texts, labels, spans)
         axes.set(title=title, ylabel=f"executions per {spans.step}", ylim=(0, None))
+        count_axis(axes.yaxis)
         time_axis(axes, tz, spans.times[0], spans.times[-1])
         items += draw_gaps(axes, missing(history, gaps)) + draw_marks(axes, marks)
         legend(axes, items)
@@ -332,7 +334,7 @@ def errors(
                     color=bars.patches[0].get_facecolor(), markersize=8, markeredgecolor="white",
                 )  # fmt: skip
         axes.set(title=title, ylabel=f"failures per {spans.step}", ylim=(0, top))
-        axes.yaxis.set_major_locator(ticker.MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
+        count_axis(axes.yaxis)
         time_axis(axes, tz, spans.times[0], spans.times[-1])
         seen = lines.Line2D([], [], color="#555555", marker="v", linestyle="none")
         named += [(seen, "first seen"), *draw_marks(axes, marks)]

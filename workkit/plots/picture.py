@@ -26,6 +26,7 @@ __all__ = [
     "Picture",
     "about",
     "colours",
+    "count_axis",
     "legend",
     "look",
     "new",
@@ -194,6 +195,12 @@ def time_axis(axes: Any, tz: str, first: Any = None, end: Any = None) -> None:
     axes.set_xlabel(f"time ({tz})")
     if first is not None and end is not None and first < end:
         axes.set_xlim(*numbers([first, end]))
+
+
+def count_axis(axis: Any) -> None:
+    """Make an axis one of counts: its ticks are whole numbers, also where there are few."""
+    axis.set_major_locator(ticker.MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
+    axis.set_major_formatter("{x:,.0f}")
 
 
 def span_axis(axis: Any, *, log: bool = True) -> None:

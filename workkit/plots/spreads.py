@@ -19,6 +19,7 @@ from workkit.plots.picture import (
     Picture,
     about,
     colours,
+    count_axis,
     legend,
     look,
     new,
@@ -76,6 +77,7 @@ def latency_histogram(history: Any, *, by: str = "name") -> Picture:
             more = f"; {unknown:,} unknown" if unknown else ""
             axes.set_title(f"{word.capitalize()} of {len(ran):,} executions by {plain(by)}{more}")
             axes.set(ylabel="executions", ylim=(0, None))
+            count_axis(axes.yaxis)
             axes.set_xlim(bins[0], bins[-1])
             span_axis(axes.xaxis)
             legend(axes, items)
@@ -128,7 +130,7 @@ def retry_ladder(history: Any, *, name: str | None = None) -> Picture:
         axes.set(
             title=f"{title}, and how they ended", ylabel="attempts", ylim=(0, base.max() * 1.12)
         )
-        axes.yaxis.set_major_formatter("{x:,.0f}")
+        count_axis(axes.yaxis)
         legend(axes, items)
         seconds = rows["delay"].dt.total_seconds().clip(lower=_LEAST_S)
         spread = seconds.groupby(number.to_numpy()).quantile([0.1, 0.5, 0.9]).unstack().dropna()
