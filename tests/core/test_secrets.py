@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from workkit.core import gojson
 from workkit.core.job import MAX_CHECKIN_CHARS, bounded_error
-from workkit.core.secrets import without
+from workkit.core.secrets import SECRETS, Hints, matcher, plain_name, without
 
 NOTATIONS: dict[str, Callable[[str], str]] = {
     "repr": repr,
@@ -96,3 +96,18 @@ def test_nothing_of_a_secret_is_left_in_base64(before: bytes, secret: str, after
         left = without(text, [secret])
         assert len(left.partition("[redacted]")[0]) <= len(before) * 8 // 6 + 1
     assert data.hex() not in without(data.hex(), [secret])
+
+
+@given(
+    st.one_of(
+        st.sampled_from(["*", "", "**", "?", "[ab]*", "*ß*", "x*y", "*-*", "-"]),
+        st.sampled_from(SECRETS),
+        st.text("ab*?[]-", max_size=5),
+    ),
+    st.text("ab_-. ß=:[]", max_size=8) | st.sampled_from(["pin", "x-auth", "Auth Header", "SSN"]),
+)
+def test_a_name_that_matches_is_never_missed_by_the_cheap_test(pattern: str, name: str) -> None:
+    if matcher([pattern]).match(plain_name(name)):
+        json = f'{{"{name}": 1}}'.lower().encode()
+        assert Hints([pattern]).may_have_key(json)
+        assert "\n" in name or " " in name or Hints([pattern]).may_name(json)

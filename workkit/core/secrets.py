@@ -76,11 +76,13 @@ class Hints:
         #: The letters of a pattern, and where no name may go on beside them.
         self._known: dict[tuple[bytes, re.Pattern[bytes] | None], None] = {}
         self._all = False
-        for pattern in patterns:
-            run = max(_WILD.split(plain_name(pattern)), key=len)
+        for pattern in map(plain_name, patterns):
+            run = max(_WILD.split(pattern), key=len)
             # The letters of another script, or of a class, tell nothing about what matches.
-            self._all |= not run or not run.isascii() or "[" in pattern
-            self._known[run.encode("ascii", "replace"), _edges(plain_name(pattern), run)] = None
+            if not run or not run.isascii() or "[" in pattern:
+                self._all = True
+            else:
+                self._known[run.encode(), _edges(pattern, run)] = None
         self._long = [run for run, _ in self._known if len(run) >= _LEAST_SPACED]
 
     def may_name(self, low: bytes) -> bool:
