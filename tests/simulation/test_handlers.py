@@ -280,10 +280,12 @@ def test_a_handler_that_really_blocks_is_reported_with_its_stack(
     sim: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parking, "BLOCKED_S", 0.2)
-    release = threading.Event()
+    held = threading.Lock()
+    held.acquire()
 
     def hang_here(job: Job) -> None:
-        release.wait()
+        with held:
+            pass
         sim.sleep(1)  # too late to ask for anything
 
     sim.pool().job("work", hang_here)
@@ -293,7 +295,7 @@ def test_a_handler_that_really_blocks_is_reported_with_its_stack(
     ):
         sim.run_for(1)
     (blocked,) = _threads_of_handlers()
-    release.set()
+    held.release()
     blocked.join(timeout=10)
     assert not blocked.is_alive()
 

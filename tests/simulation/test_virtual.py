@@ -14,10 +14,12 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from random import random as early_random
 from time import monotonic as early_monotonic
 from time import sleep as early_sleep
@@ -45,6 +47,10 @@ def clocks() -> dict[str, float]:
         "utcnow": datetime.datetime.utcnow().replace(tzinfo=UTC).timestamp(),  # noqa: DTZ003
         "gmtime": datetime.datetime(*time.gmtime()[:6], tzinfo=UTC).timestamp(),
         "localtime": time.mktime(time.localtime()),
+        "ctime": time.mktime(time.strptime(time.ctime())),
+        "asctime": time.mktime(time.strptime(time.asctime())),
+        "CLOCK_TAI": time.clock_gettime(time.CLOCK_TAI),
+        "CLOCK_REALTIME_COARSE": time.clock_gettime_ns(5) / 1e9,
         "uuid1": (uuid.uuid1().time - 0x01B21DD213814000) / 1e7,
     }
 
@@ -58,6 +64,7 @@ def steady_clocks() -> dict[str, float]:
         "perf_counter_ns": time.perf_counter_ns() / 1e9,
         "clock_gettime": time.clock_gettime(time.CLOCK_MONOTONIC),
         "clock_gettime_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC) / 1e9,
+        "CLOCK_MONOTONIC_COARSE": time.clock_gettime(6),
         "imported early": early_monotonic(),
     }
 
@@ -205,8 +212,16 @@ def draws() -> list[object]:
     return [
         own.random(), random.random(), early_random(), random.choice(range(10**9)),
         random.SystemRandom().random(), secrets.token_hex(), secrets.randbelow(10**9),
-        os.urandom(8), uuid.uuid4(), uuid.uuid1(),
+        os.urandom(8), os.getrandom(8), uuid.uuid4(), uuid.uuid1(), free_name(),
     ]  # fmt: skip
+
+
+def free_name() -> str:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        tempfile.TemporaryDirectory(dir=directory) as one,
+    ):
+        return Path(one).name
 
 
 def drawn(seed: int) -> list[object]:
@@ -229,7 +244,7 @@ def drawn(seed: int) -> list[object]:
 
 def test_chance_in_handlers_comes_from_the_seed() -> None:
     first = drawn(1)
-    assert len(set(first)) == len(first) == 30
+    assert len(set(first)) == len(first) == 36
     assert drawn(1) == first
     assert not set(drawn(2)) & set(first)
 
@@ -458,6 +473,15 @@ def make_loop(job: Job) -> None:
     asyncio.new_event_loop().close()
 
 
+def make_loop_by_its_class(job: Job) -> None:
+    asyncio.SelectorEventLoop().close()
+
+
+def make_loop_with_a_runner(job: Job) -> None:
+    with asyncio.Runner() as runner:
+        runner.get_loop()
+
+
 def swallow(job: Job) -> None:
     with contextlib.suppress(Exception):
         connect(job)
@@ -477,6 +501,8 @@ def swallow(job: Job) -> None:
         (fork, "starts a process", "subprocesses"),
         (start_thread, "starts a thread", "threads"),
         (make_loop, "makes an event loop", "loops"),
+        (make_loop_by_its_class, "makes an event loop", "loops"),
+        (make_loop_with_a_runner, "makes an event loop", "loops"),
     ],
 )
 def test_a_real_thing_in_a_handler_is_refused_and_fails_the_test(

@@ -90,9 +90,7 @@ class PlannedCalls:
             self._called(counts, None)
             return
         if self._calls_loop is None:
-            self._calls_loop = VirtualLoop(  # type: ignore[abstract] # it has no sockets
-                self._calls_host, _no_stack
-            )
+            self._calls_loop = VirtualLoop(self._calls_host, _no_stack)
         self._calls_loop.create_task(self._awaited(result, action, counts))
 
     async def _awaited(self, result: object, action: Callable[..., object], counts: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from workkit.errors import JobTimeout, ServerError
@@ -13,7 +14,7 @@ from workkit.simulation.machine.parking import ParkedThreads, Stack
 from workkit.simulation.machine.process import Connection
 from workkit.simulation.machine.world import Timer, World, microseconds
 
-__all__ = ["AwaitRequest", "HandlerStack", "SendRequest", "SleepRequest"]
+__all__ = ["AwaitRequest", "HandlerStack", "SendRequest", "SleepRequest", "WaitRequest"]
 
 
 class SleepRequest:
@@ -27,6 +28,34 @@ class SleepRequest:
     def __init__(self, seconds: float, *, interruptible: bool) -> None:
         self.seconds = seconds
         self.interruptible = interruptible
+
+
+class WaitRequest:
+    """A request to wait until another thread of the simulation calls `release`.
+
+    It stands in for the lock on which a thread waits in `threading.Condition`.
+
+    Args:
+        timeout_s: How long at most, virtual seconds; None for ever.
+
+    Attributes:
+        wake: Ends the wait; None before it has begun and after it has ended.
+    """
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self.timeout_s = timeout_s
+        self.wake: Callable[[], object] | None = None
+
+    def release(self) -> None:
+        """End the wait.
+
+        Raises:
+            RuntimeError: It has ended already, so that `Condition.notify` wakes another one.
+        """
+        if self.wake is None:
+            raise RuntimeError("release unlocked lock")
+        wake, self.wake = self.wake, None
+        wake()
 
 
 class SendRequest:
@@ -111,6 +140,8 @@ class HandlerStack:
             self._ended(stack.error)
         elif isinstance(request, SleepRequest):
             self._sleep(request)
+        elif isinstance(request, WaitRequest):
+            self._wait(request)
         elif isinstance(request, AwaitRequest):
             self._awaiting = self._loop.create_task(request.coroutine, context=request.context)
             self._awaiting.add_done_callback(self._awaited)
@@ -127,6 +158,23 @@ class HandlerStack:
     def _slept(self) -> None:
         self._sleeping = None
         self._go_on(error=self._interrupt())
+
+    def _wait(self, wait: WaitRequest) -> None:
+        timer: Timer | None = None
+
+        def end(*, notified: bool) -> None:
+            wait.wake = None
+            self._go_on(notified, self._interrupt())
+
+        def wake() -> None:
+            if timer is not None:
+                World.cancel(timer)
+            self._host.soon(partial(end, notified=True))
+
+        wait.wake = wake
+        if wait.timeout_s is not None:
+            delay_us = microseconds(max(wait.timeout_s, 0))
+            timer = self._host.later(delay_us, partial(end, notified=False))
 
     def _awaited(self, task: asyncio.Task[Any]) -> None:
         self._awaiting = None

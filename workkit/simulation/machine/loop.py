@@ -53,8 +53,8 @@ class _SerialTask(asyncio.Task[Any]):
 class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
     """Runs callbacks and timers of asyncio as events of the world.
 
-    Sleeping, timeouts, tasks, futures, locks and queues work; sockets, subprocesses and executors
-    are real, so they do not.
+    Sleeping, timeouts, tasks, futures, locks, queues and threads work; sockets and subprocesses are
+    real, so they do not.
 
     Args:
         host: The machine that it runs on.
@@ -70,6 +70,8 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         self._closed = False
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._made = 0
+        self._task_factory: Any = None
+        self._exception_handler: Any = None
 
     def time(self) -> float:
         """Return the host's monotonic time, seconds."""
@@ -207,7 +209,13 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
         """Run a coroutine."""
         self._made = serial = self._made + 1
         name = options.pop("name", None) or f"Task-{serial}"
-        task = _SerialTask(serial, coro, loop=self, name=name, **options)
+        task: asyncio.Task[Any]
+        if self._task_factory is None:
+            task = _SerialTask(serial, coro, loop=self, name=name, **options)
+        else:
+            given = {key: value for key, value in options.items() if value is not None}
+            task = self._task_factory(self, coro, **given)
+            task.set_name(name)
         task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - crashes leave them
         self._tasks[task] = None
         task.add_done_callback(self._forget)
@@ -215,6 +223,14 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
+
+    def get_task_factory(self) -> Any:
+        """Return what makes tasks in place of asyncio, or None."""
+        return self._task_factory
+
+    def set_task_factory(self, factory: Any) -> None:
+        """Let something else make tasks. Their order in a set may differ between runs."""
+        self._task_factory = factory
 
     def get_debug(self) -> bool:
         """Tell whether asyncio runs in debug mode: never."""
@@ -262,12 +278,84 @@ class VirtualLoop(asyncio.AbstractEventLoop, Crossing):
     create_unix_connection = create_unix_server = connect_accepted_socket = _no_sockets
     sock_connect = sock_accept = sock_recv = sock_recv_into = sock_sendall = _no_sockets
     sock_recvfrom = sock_recvfrom_into = sock_sendto = sock_sendfile = _no_sockets
-    add_reader = add_writer = getaddrinfo = getnameinfo = _no_sockets
+    add_reader = add_writer = getaddrinfo = getnameinfo = sendfile = start_tls = _no_sockets
     subprocess_exec = subprocess_shell = connect_read_pipe = connect_write_pipe = _no_subprocesses
 
+    def remove_reader(self, fd: Any) -> bool:
+        """Return False: there is none."""
+        del fd
+        return False
+
+    remove_writer = remove_reader
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Return False: there is none."""
+        del sig
+        return False
+
+    def add_signal_handler(  # type: ignore[override]
+        self, sig: int, callback: Any, *args: Any
+    ) -> NoReturn:
+        """Refuse, as the loop of a real pool does.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        del sig, callback, args
+        raise RuntimeError(
+            "signals are handled in the main thread, and the loop of a pool runs in another one; "
+            "pool.run() and workkit worker handle SIGTERM and SIGINT"
+        )
+
+    def run_forever(self) -> NoReturn:
+        """Refuse: the loop runs already.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError("This event loop is already running")
+
+    def run_until_complete(self, future: Any) -> NoReturn:
+        """Refuse: the loop runs already.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        if asyncio.iscoroutine(future):
+            future.close()
+        raise RuntimeError("This event loop is already running")
+
+    def stop(self) -> NoReturn:
+        """Refuse: other handlers use the loop.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError("the event loop belongs to the pool, which stops it: call pool.stop()")
+
+    def set_debug(self, enabled: bool) -> None:
+        """Do nothing: the debug mode of asyncio measures real time."""
+
+    def set_default_executor(self, executor: Any) -> None:
+        """Do nothing: functions have stacks of their own, whatever the executor."""
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - of asyncio
+        """Do nothing: there is no executor."""
+
+    def get_exception_handler(self) -> Any:
+        """Return what is called with errors that nobody awaited, or None."""
+        return self._exception_handler
+
+    def set_exception_handler(self, handler: Any) -> None:
+        """Call something with errors that nobody awaited, instead of logging them."""
+        self._exception_handler = handler
+
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Log an error that nobody awaited."""
-        self.default_exception_handler(context)
+        """Report an error that nobody awaited."""
+        if self._exception_handler is None:
+            self.default_exception_handler(context)
+        else:
+            self._exception_handler(self, context)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Log an error that nobody awaited."""

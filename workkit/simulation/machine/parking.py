@@ -102,8 +102,9 @@ class Stack:
             where = "".join(traceback.format_stack(frames)) if frames is not None else ""
             raise HandlerBlocked(
                 f"{self._what} has blocked for {BLOCKED_S:g} s of real time. In a simulation a "
-                "handler may wait only with time.sleep, or asyncio.sleep if it is async; here is "
-                f"where it waits:\n{where}"
+                "handler may wait with time.sleep, Event.wait, Queue.get and the like, or with "
+                "asyncio if it is async, but not for a lock that another handler keeps while it "
+                f"waits; here is where it waits:\n{where}"
             )
         if self.ended:
             threads.give(worker)

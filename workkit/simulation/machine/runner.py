@@ -106,7 +106,7 @@ class SimulatedRunner:
         self._running: dict[int, _RunningHandler] = {}
         self._abandoned: list[_RunningHandler] = []
         self._pumping = False
-        self.loop = VirtualLoop(host, self._new_stack)  # type: ignore[abstract] # it has no sockets
+        self.loop = VirtualLoop(host, self._new_stack)
 
     # Called by the dispatcher.
 

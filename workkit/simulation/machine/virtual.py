@@ -17,6 +17,7 @@ import operator
 import os
 import random  # noqa: TID251 - its global generator gets the seed of the world
 import sys
+import tempfile
 import threading
 import time
 import uuid  # its functions are replaced where they are random
@@ -27,77 +28,35 @@ from typing import Any, Final, NamedTuple
 
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption, MissingExtra
+from workkit.simulation.machine.clocks import CLOCKS
 from workkit.simulation.machine.handler_stack import AwaitRequest, SleepRequest
 from workkit.simulation.machine.inside import HERE
 from workkit.simulation.machine.parking import current_stack
 from workkit.simulation.machine.refusing import NotSimulated, listen, refuse
+from workkit.simulation.machine.waiting import WAITS
 
 __all__ = ["VirtualTime"]
 
 _KINDS: Final = frozenset({BuiltinFunctionType, FunctionType, MethodType})
-#: Clocks that never go back; they have the time of the host.
-_MONOTONIC: Final = frozenset(
-    getattr(time, name)
-    for name in ("CLOCK_MONOTONIC", "CLOCK_MONOTONIC_RAW", "CLOCK_BOOTTIME", "CLOCK_UPTIME")
-    if hasattr(time, name)
-)
 #: The bit by which uuid1 tells a random number from that of a network card.
 _RANDOM_NODE: Final = 1 << 40
 #: Modules whose imported names stay, with those of the standard library: they measure real time.
 _LEFT_ALONE: Final = sys.stdlib_module_names | {"time_machine", "workkit", "pytest_workkit"}
 
-_real_monotonic = time.monotonic
-_real_monotonic_ns = time.monotonic_ns
-_real_perf_counter = time.perf_counter
-_real_perf_counter_ns = time.perf_counter_ns
-_real_clock_gettime = getattr(time, "clock_gettime", None)
-_real_clock_gettime_ns = getattr(time, "clock_gettime_ns", None)
 _real_sleep = time.sleep  # noqa: TID251 - for everybody else
 _real_urandom = os.urandom
+_real_getrandom = getattr(os, "getrandom", None)
+_real_candidate_names: Any = tempfile._get_candidate_names  # type: ignore[attr-defined] # noqa: SLF001 - all names come from it
 _real_seed = random.seed
 _real_seed_method = random.Random.seed
 _real_getnode = uuid.getnode
 _real_run = asyncio.run
-_real_new_event_loop = asyncio.new_event_loop
+_real_loop_init = asyncio.BaseEventLoop.__init__
 _real_as_completed = asyncio.as_completed
 _real_start_new_thread = _thread.start_new_thread
 
 
-# Time.
-
-
-def _monotonic() -> float:
-    host = HERE.host
-    return _real_monotonic() if host is None else host.clock.read().monotonic_s
-
-
-def _monotonic_ns() -> int:
-    host = HERE.host
-    return _real_monotonic_ns() if host is None else host.clock.monotonic_ns()
-
-
-def _perf_counter() -> float:
-    host = HERE.host
-    return _real_perf_counter() if host is None else host.clock.read().monotonic_s
-
-
-def _perf_counter_ns() -> int:
-    host = HERE.host
-    return _real_perf_counter_ns() if host is None else host.clock.monotonic_ns()
-
-
-def _clock_gettime(clock: int) -> float:
-    host = HERE.host
-    if host is None or clock not in _MONOTONIC:
-        return float(_real_clock_gettime(clock))  # type: ignore[misc] # replaced only if it exists
-    return host.clock.read().monotonic_s
-
-
-def _clock_gettime_ns(clock: int) -> int:
-    host = HERE.host
-    if host is None or clock not in _MONOTONIC:
-        return int(_real_clock_gettime_ns(clock))  # type: ignore[misc]
-    return host.clock.monotonic_ns()
+# Time. The clocks are in another module.
 
 
 def _sleep(seconds: float, /) -> None:
@@ -134,6 +93,24 @@ def _urandom(size: int, /) -> bytes:
     return _real_urandom(size) if host is None else host.world.chance.octets(size)
 
 
+def _getrandom(size: int, flags: int = 0) -> bytes:
+    host = HERE.host
+    if host is None:
+        return bytes(_real_getrandom(size, flags))  # type: ignore[misc] # replaced only if it exists
+    return host.world.chance.octets(size)
+
+
+def _candidate_names() -> Iterator[str]:
+    """Return what `tempfile` tries as names of files, until one is free."""
+    host = HERE.host
+    return iter(_real_candidate_names() if host is None else _drawn_names(host.world.chance))
+
+
+def _drawn_names(chance: Entropy) -> Iterator[str]:
+    while True:
+        yield chance.octets(5).hex()
+
+
 def _getnode() -> int:
     """Return the number of the host's network card, in the form of a random one."""
     host = HERE.host
@@ -165,11 +142,13 @@ def _run(main: Any, **options: Any) -> Any:
     return stack.ask(AwaitRequest(main))
 
 
-def _new_event_loop() -> asyncio.AbstractEventLoop:
+def _loop_init(self: Any) -> None:
+    """Begin a loop, however it is made: by `asyncio.Runner`, by a policy or by its class."""
     host = HERE.host
     if host is not None:
+        self._closed = True  # its __del__ asks
         refuse(host, "loops")
-    return _real_new_event_loop()
+    _real_loop_init(self)
 
 
 def _as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
@@ -203,26 +182,20 @@ class _Replacement(NamedTuple):
 
 
 def _replacements() -> Iterator[_Replacement]:
-    for name, real, virtual in (
-        ("monotonic", _real_monotonic, _monotonic),
-        ("monotonic_ns", _real_monotonic_ns, _monotonic_ns),
-        ("perf_counter", _real_perf_counter, _perf_counter),
-        ("perf_counter_ns", _real_perf_counter_ns, _perf_counter_ns),
-        ("clock_gettime", _real_clock_gettime, _clock_gettime),
-        ("clock_gettime_ns", _real_clock_gettime_ns, _clock_gettime_ns),
-        ("sleep", _real_sleep, _sleep),
-    ):
-        if real is not None:
-            yield _Replacement(time, name, real, virtual)
+    for place, name, real, virtual in (*CLOCKS, *WAITS):
+        yield _Replacement(place, name, real, virtual)
+    yield _Replacement(time, "sleep", _real_sleep, _sleep)
     yield _Replacement(os, "urandom", _real_urandom, _urandom)
+    if _real_getrandom is not None:
+        yield _Replacement(os, "getrandom", _real_getrandom, _getrandom)
+    yield _Replacement(tempfile, "_get_candidate_names", _real_candidate_names, _candidate_names)
     yield _Replacement(random, "_urandom", _real_urandom, _urandom)  # of SystemRandom and secrets
     yield _Replacement(uuid, "getnode", _real_getnode, _getnode)
     yield _Replacement(random, "seed", _real_seed, _seed)
     yield _Replacement(random.Random, "seed", _real_seed_method, _seed_method)
     for module in (asyncio, asyncio.runners):
         yield _Replacement(module, "run", _real_run, _run)
-    for module in (asyncio, asyncio.events):
-        yield _Replacement(module, "new_event_loop", _real_new_event_loop, _new_event_loop)
+    yield _Replacement(asyncio.BaseEventLoop, "__init__", _real_loop_init, _loop_init)
     for module in (asyncio, asyncio.tasks):
         yield _Replacement(module, "as_completed", _real_as_completed, _as_completed)
     if sys.version_info < (3, 12):  # later ones have audit events for it
