@@ -182,6 +182,14 @@ def test_defaults_are_the_objects_of_the_function() -> None:
     assert names is (work.function.__kwdefaults__ or {})["names"]
 
 
+def test_a_time_whose_offset_has_seconds_keeps_its_instant() -> None:
+    offset = datetime.timezone(datetime.timedelta(hours=-1, seconds=28))
+    task, at = task_of(datetime.datetime), datetime.datetime(1890, 1, 1, tzinfo=offset)
+    args = task.call(at).args
+    assert args == {"value": "1890-01-01T00:59:32Z"}
+    assert run(task, dict(args)) == at
+
+
 def test_a_missing_arg_is_named() -> None:
     with pytest.raises(ArgsMismatch, match=r"^args\.value: missing$"):
         run(task_of(int), {})

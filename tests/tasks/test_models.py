@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import dataclasses
+import datetime
+import math
+from typing import Annotated, Any, TypedDict
 
 import pytest
 
@@ -70,6 +73,70 @@ def test_a_field_that_would_reach_the_job_with_another_value_is_refused() -> Non
     with pytest.raises(InvalidArgs, match=r"args\.value: the field text of Grows would reach"):
         task_of(list[grows]).call([grows(text="a")])
     assert task_of(settles).call(settles(text="A")).args == {"value": {"text": "a"}}
+
+
+def test_a_field_that_is_never_written_is_refused_unless_it_has_its_default() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    pin = (str, pydantic.Field(default="", exclude=True))
+    hides: Any = pydantic.create_model("Hides", n=(int, ...), pin=pin)
+    outer: Any = pydantic.create_model("Outer", each=(dict[str, list[hides]], ...))
+    assert task_of(hides).call(hides(n=1)).args == {"value": {"n": 1}}
+    with pytest.raises(InvalidArgs, match=r"args\.value: the field pin of Hides .* is excluded"):
+        task_of(hides).call(hides(n=1, pin="1234"))
+    with pytest.raises(InvalidArgs, match=r"args\.value: the field each.* of Outer would reach"):
+        task_of(outer).call(outer(each={"a": [hides(n=1, pin="1234")]}))
+
+
+@pytest.mark.parametrize("alias", ["validation_alias", "serialization_alias"])
+def test_a_model_that_is_written_and_read_by_other_names_is_refused(alias: str) -> None:
+    pydantic = pytest.importorskip("pydantic")
+    model: Any = pydantic.create_model("Named", name=(str, pydantic.Field(**{alias: "fullName"})))
+    value = model.model_construct(name="Ann")
+    why = r"args\.value: Named is written without (fullName|name), which its reader needs.* alias="
+    with pytest.raises(InvalidArgs, match=why):
+        task_of(model).call(value)
+    both: Any = pydantic.create_model("Both", name=(str, pydantic.Field(alias="fullName")))
+    task = task_of(both)
+    assert task.call(both(fullName="Ann")).args == {"value": {"fullName": "Ann"}}
+    assert run(task, {"value": {"fullName": "Ann"}}).name == "Ann"
+
+
+def test_a_strict_model_reads_what_json_has_no_type_for() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    strict = pydantic.ConfigDict(strict=True)
+    model: Any = pydantic.create_model(
+        "Strict", __config__=strict, at=(datetime.datetime, ...), n=(int, ...)
+    )
+    task, noon = task_of(model), datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
+    args = task.call(model(at=noon, n=1)).args
+    assert args == {"value": {"at": "2026-03-01T12:00:00Z", "n": 1}}
+    assert run(task, dict(args)) == model(at=noon, n=1)
+    with pytest.raises(ArgsMismatch, match=r"^args\.value\.n: Input should be a valid integer"):
+        run(task, {"value": {"at": "2026-03-01T12:00:00Z", "n": "1"}})
+
+
+def test_numbers_without_a_json_form_are_named_also_in_a_model() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    model: Any = pydantic.create_model("Ratio", it=(float, ...))
+    for number in (math.nan, math.inf):
+        with pytest.raises(InvalidArgs, match=r"^args\.value\.it: (nan|inf) cannot be written"):
+            run(task_of(model), dict(task_of(model).call(model(it=number)).args or {}))
+
+
+def test_constraints_that_only_models_check_are_refused() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    positive = Annotated[int, pydantic.Field(gt=0)]
+    holder = dataclasses.make_dataclass("Holder", [("n", positive)])
+    fields = TypedDict("fields", {"n": positive})  # noqa: UP013 - a local name
+    upper = Annotated[str, pydantic.AfterValidator(str.upper)]
+    wrong = (positive, pydantic.PositiveInt, list[positive], holder, dict[str, fields], upper)
+    for kind in (*wrong, pydantic.conint(gt=3), pydantic.UUID4, pydantic.EmailStr, positive | None):
+        with pytest.raises(InvalidHandler, match=r"value: pydantic checks .* only in its models"):
+            task_of(kind)
+    remarked = Annotated[int, pydantic.Field(description="how many")]
+    model: Any = pydantic.create_model("Model", n=(positive, ...))
+    for kind in (remarked, pydantic.StrictInt, list[model]):
+        task_of(kind)
 
 
 def test_a_model_without_a_json_form_is_refused_with_its_place() -> None:

@@ -24,6 +24,7 @@ import pytest
 from workkit import (
     Call,
     Enqueuer,
+    InvalidArgs,
     InvalidHandler,
     InvalidName,
     InvalidOption,
@@ -62,6 +63,11 @@ class Right:
     n: int
 
 
+@dataclasses.dataclass
+class Unresolved:
+    n: Decimal
+
+
 def of_many(*sizes: int) -> None: ...
 def of_named(**sizes: int) -> None: ...
 def by_position(n: int, /) -> None: ...
@@ -84,6 +90,10 @@ def of_socket(n: socket.socket) -> None: ...
 def of_object(n: object) -> None: ...
 def of_function(n: Callable[[], None]) -> None: ...
 def of_pairs(n: dict[tuple[int, int], str]) -> None: ...
+def of_flags(n: dict[bool, str]) -> None: ...
+def of_mixed(n: dict[int | str, int]) -> None: ...
+def mangled(__n: int) -> None: ...  # noqa: PYI063 - the name is what is refused
+def of_nested(n: Unresolved) -> None: ...
 def of_own_list(n: list[Own]) -> None: ...
 def of_own_default(n: Own | None = None) -> None: ...
 def two_texts(n: bytes | str) -> None: ...
@@ -116,6 +126,10 @@ def generates(n: int) -> Iterator[int]:
         (of_object, r"object has no JSON form"),
         (of_function, r"Callable.* has no JSON form"),
         (of_pairs, r"the keys of its dict have no text form; use str or int keys"),
+        (of_flags, r"the keys of its dict have no text form; use str or int keys"),
+        (of_mixed, r'the keys 1 and "1" of its dict are the same on the wire'),
+        (mangled, r"__n begins with two underscores; give it another name"),
+        (of_nested, r"'Decimal' is not defined; define or import the name at the top of the mod"),
         (of_own_list, r"n has the type list.*Own has no JSON form"),
         (of_own_default, r"Own has no JSON form"),
         (two_texts, r"n has a type that cannot be read: Type unions.*; write two parameters, or"),
@@ -411,6 +425,17 @@ def test_a_lifespan_of_another_framework_loses_its_decorator() -> None:
         Tasks().lifespan(contextlib.contextmanager(opens))
     for right in (opens, functools.partial(opens)):
         Tasks().lifespan(right)
+
+
+def test_a_call_with_an_object_that_only_a_lifespan_provides_says_so() -> None:
+    def work(n: int, own: Own) -> None: ...
+
+    task = Tasks().task(work)
+    why = r"takes \(n\); a lifespan provides own, since Own has no JSON form"
+    with pytest.raises(InvalidArgs, match=why):
+        task.call(1, Own())
+    with pytest.raises(InvalidArgs, match=why):
+        task.call(1, own=Own())
 
 
 def test_a_pool_that_is_given_a_task_as_a_handler_points_to_the_registry() -> None:

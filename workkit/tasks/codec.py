@@ -6,7 +6,6 @@ unique job of Go and of Python has the same key.
 
 from __future__ import annotations
 
-import copy
 import datetime
 import decimal
 import enum
@@ -22,8 +21,10 @@ from uuid import UUID
 import msgspec
 
 from workkit.core.options import near_match, shown
+from workkit.engine.handling.values import named as name_of
 from workkit.errors import ArgsMismatch, InvalidArgs, InvalidHandler
 from workkit.tasks.models import decode_model, encode_model, is_model
+from workkit.tasks.pinpoint import pinpointed
 from workkit.tasks.schemas import published
 from workkit.tasks.signature import Parameter
 
@@ -37,10 +38,6 @@ _LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 _MESSAGE: Final = re.compile(
     r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?", re.DOTALL
 )
-#: The steps of a path: a field, an index, or some key.
-_STEP: Final = re.compile(r"\.[^.\[]+|\[[^\]]*\]")
-#: In a larger dict the wrong value is not searched for.
-_MOST_KEYS: Final = 1_000
 _FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
 #: The scalars that are text on the wire.
 _SCALARS: Final = (
@@ -53,6 +50,7 @@ _TEXTS: Final = (
     msgspec.inspect.DateType, msgspec.inspect.TimeType, msgspec.inspect.TimeDeltaType,
     msgspec.inspect.UUIDType, msgspec.inspect.DecimalType,
 )  # fmt: skip
+_MINUTE: Final = datetime.timedelta(minutes=1)
 _TOO_DEEP: Final = "nested too deeply, or contains itself"
 _SIMPLE: Final = frozenset({*_PLAIN, *_SCALARS})
 _CONTAINERS: Final = (list, set, frozenset, tuple, typing.Union, types.UnionType)
@@ -85,6 +83,7 @@ class Codec:
         parameters: Its parameters that are args.
         ignore_unknown: Whether args that it does not take are ignored.
         upgrade: Makes the args of older payloads those of today, or None.
+        provided: The annotations of the parameters that lifespans provide, by name, for messages.
 
     Raises:
         InvalidHandler: msgspec cannot read the types.
@@ -97,8 +96,10 @@ class Codec:
         *,
         ignore_unknown: bool = False,
         upgrade: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+        provided: Mapping[str, Any] | None = None,
     ) -> None:
         self._name = name
+        self._provided = provided or {}
         self._names = [parameter.name for parameter in parameters]
         self._types = {parameter.name: parameter.type for parameter in parameters}
         self._text = {each.name for each in parameters if _is_text(each.type)}
@@ -166,7 +167,11 @@ class Codec:
         unknown = [name for name in named if name not in self._names]
         hint = near_match(unknown[0], self._names) if unknown else ""
         why = f"got an unexpected keyword argument {unknown[0]!r}{hint}" if unknown else str(error)
-        return InvalidArgs(f"{self._name}: {why}; it takes ({', '.join(self._names)})")
+        others = "".join(
+            f"; a lifespan provides {each}, since {name_of(kind)} has no JSON form"
+            for each, kind in self._provided.items()
+        )
+        return InvalidArgs(f"{self._name}: {why}; it takes ({', '.join(self._names)}){others}")
 
     def _wire(self, name: str, value: Any) -> Any:
         """Return the JSON form of one arg.
@@ -191,7 +196,7 @@ class Codec:
             self._read_native(name, native)
         except msgspec.ValidationError as error:
             read = functools.partial(self._read_native, name)
-            text = _pinpointed(str(error), native, read)
+            text = pinpointed(str(error), native, read)
             raise ArgsMismatch(self._explained(text, f"args.{name}")) from None
         return _in_text(native)
 
@@ -245,7 +250,7 @@ class Codec:
         try:
             return self._convert(args)
         except msgspec.ValidationError as error:
-            text = _pinpointed(str(error), args, self._convert)
+            text = pinpointed(str(error), args, self._convert)
         except RecursionError:
             raise ArgsMismatch(f"args: {_TOO_DEEP}") from None
         raise ArgsMismatch(self._explained(text))
@@ -282,51 +287,6 @@ def _field(parameter: Parameter) -> Any:
     if isinstance(default, _PLAIN):
         return (parameter.name, parameter.type, default)
     return (parameter.name, parameter.type, msgspec.field(default_factory=lambda: default))
-
-
-def _pinpointed(text: str, value: Any, read: Callable[[Any], object]) -> str:
-    """Return msgspec's message with the keys of dicts, for which it writes an ellipsis.
-
-    Args:
-        text: The message.
-        value: What was read.
-        read: Reads it, and raises the same error for a value with only the wrong item.
-    """
-    before, at, path = text.rpartition("`$")
-    if "[...]" not in path:
-        return text
-    node: Any = (value := copy.deepcopy(value))
-    shown = ""
-    for step in _STEP.findall(path.removesuffix("`")):
-        key: Any = step[1:] if step[0] == "." else step[1:-1]
-        if step == "[...]":
-            key = _failing(text, node, functools.partial(read, value))
-            if key is None:
-                return text
-            shown += f".{key}" if isinstance(node, dict) else f"[{key}]"
-            key = key if isinstance(node, dict) else 0
-        else:
-            shown += step
-            key = int(key) if step[0] == "[" else key
-        node = node[key]
-    return f"{before}{at}{shown}`"
-
-
-def _failing(text: str, node: Any, read: Callable[[], object]) -> Any:
-    """Return the key whose value is wrong, and keep only that one; None if it is not found."""
-    items = list(node.items() if isinstance(node, dict) else enumerate(node))
-    for key, value in items[:_MOST_KEYS]:
-        node.clear()
-        if isinstance(node, dict):
-            node[key] = value
-        else:
-            node.append(value)
-        try:
-            read()
-        except msgspec.ValidationError as error:
-            if str(error) == text:
-                return key
-    return None
 
 
 def _is_text(hint: Any) -> bool:
@@ -379,6 +339,8 @@ def _in_text(value: Any) -> Any:
         return {key: _in_text(item) for key, item in value.items()}
     if kind is list or kind is tuple:
         return [_in_text(item) for item in value]
+    if isinstance(value, datetime.datetime) and (value.utcoffset() or _MINUTE) % _MINUTE:
+        value = value.astimezone(datetime.UTC)  # an old local time; offsets have whole minutes
     text: str = msgspec.to_builtins(value)
     return _go_time(text) if isinstance(value, (datetime.datetime, datetime.time)) else text
 

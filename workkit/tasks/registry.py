@@ -261,6 +261,7 @@ class Tasks(Modes):
             [parameter for parameter in parameters if not parameter.is_resource],
             ignore_unknown=unknown == "ignore",
             upgrade=upgrade,
+            provided={each.name: each.type for each in parameters if each.is_resource},
         )
         return Task(name, function, parameters, codec, job_options, self)
 

@@ -20,7 +20,7 @@ from workkit.engine.handling.results import label
 from workkit.engine.handling.shapes import is_async, is_generator
 from workkit.engine.handling.values import class_of, named
 from workkit.errors import InvalidHandler, InvalidOption
-from workkit.tasks.models import is_model, unwritten
+from workkit.tasks.models import is_model, unchecked, unwritten
 
 __all__ = ["RESOURCE", "Parameter", "check_upgrade", "read_parameters"]
 
@@ -139,6 +139,8 @@ def _check_kind(what: str, parameter: inspect.Parameter, *, first: bool) -> None
     own = parameter.name
     if first and own in {"self", "cls"}:
         raise _is_method(what, own)
+    if own.startswith("__"):
+        raise InvalidHandler(f"{what}: {own} begins with two underscores; give it another name")
     if parameter.kind is parameter.VAR_POSITIONAL:
         raise InvalidHandler(
             f"{what} takes *{own}, but the args of a job have names; write a parameter with a "
@@ -207,6 +209,12 @@ def _parameter(what: str, parameter: inspect.Parameter, hints: Mapping[str, Any]
     if isinstance(hint, type) and issubclass(hint, Job):
         raise _takes_job(what, own)
     is_resource = default is RESOURCE
+    if not is_resource and (ignored := unchecked(hint)) is not None:
+        one = named(ignored) if isinstance(ignored, type) else shown(ignored)
+        raise InvalidHandler(
+            f"{what}: {own}: pydantic checks {one} only in its models; put it into a BaseModel, or "
+            f"write a constraint that tasks check: {own}: Annotated[int, msgspec.Meta(gt=0)]"
+        )
     if not is_resource and (alien := _alien(what, own, hint)) is not None:
         if alien is not hint or default is not parameter.empty or _is_standard(alien):
             raise InvalidHandler(
@@ -254,8 +262,8 @@ def _alien_in(info: Any, seen: set[int]) -> Any:
     if id(info) in seen:
         return None
     seen.add(id(info))
-    if isinstance(info, msgspec.inspect.DictType) and isinstance(info.key_type, _NO_KEYS):
-        raise InvalidHandler("the keys of its dict have no text form; use str or int keys")
+    if isinstance(info, msgspec.inspect.DictType):
+        _check_keys(info.key_type)
     if isinstance(info, msgspec.inspect.CustomType):
         return None if is_model(info.cls) else info.cls
     if isinstance(info, msgspec.inspect.DataclassType) and is_model(info.cls):
@@ -277,6 +285,17 @@ def _alien_in(info: Any, seen: set[int]) -> Any:
     return None
 
 
+def _check_keys(info: Any) -> None:
+    """Refuse dicts whose keys do not come back from the wire, where each key is a text."""
+    if isinstance(info, _NO_KEYS):
+        raise InvalidHandler("the keys of its dict have no text form; use str or int keys")
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else ()
+    if len([each for each in kinds if isinstance(each, _KEYS)]) > 1:
+        raise InvalidHandler(
+            'the keys 1 and "1" of its dict are the same on the wire; use keys of one type'
+        )
+
+
 #: What helps, by a part of msgspec's message.
 _REMEDIES: Final = {
     "more than one custom type": "; put the union into a model: pydantic.RootModel[A | B]",
@@ -287,6 +306,8 @@ _REMEDIES: Final = {
     "more than one str-like": "; write two parameters, or str, and parse it in the function",
     "more than one array-like": "; write one of them, such as list",
     "Enums must contain": "; write values of one kind",
+    "is not defined": "; define or import the name at the top of the module, not below if "
+    "TYPE_CHECKING",
     "InitVar": "; make it a field, or write a dataclass only for the args",
     "Literal may only contain": "; write their values, or the enum itself",
     "ForwardRef(": "; an alias cannot contain itself here: write Any, or a class of such a field",
@@ -300,4 +321,7 @@ _NO_KEYS: Final = (
     msgspec.inspect.DictType,
     msgspec.inspect.StructType,
     msgspec.inspect.DataclassType,
+    msgspec.inspect.BoolType,
+    msgspec.inspect.NoneType,
 )
+_KEYS: Final = (msgspec.inspect.StrType, msgspec.inspect.IntType, msgspec.inspect.FloatType)
