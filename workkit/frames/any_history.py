@@ -15,7 +15,7 @@ from workkit.frames.files import read
 from workkit.frames.scanning import Scan
 from workkit.frames.schema import conform
 from workkit.frames.sources import Source, is_exported
-from workkit.frames.times import Time, epoch_s
+from workkit.frames.times import Time, epoch_s, moment
 
 __all__ = ["any_history"]
 
@@ -58,7 +58,7 @@ def any_history(
 
 def _within(frame: Any, since: Time | None, until: Time | None) -> Any:
     if (first_s := epoch_s(since)) is not None:
-        frame = frame[frame["finished_at"] >= pd.Timestamp(first_s, unit="s", tz="UTC")]
+        frame = frame[frame["finished_at"] >= moment(first_s)]
     if (end_s := epoch_s(until)) is not None:
-        frame = frame[frame["finished_at"] < pd.Timestamp(end_s, unit="s", tz="UTC")]
+        frame = frame[frame["finished_at"] < moment(end_s)]
     return frame

@@ -25,6 +25,7 @@ from typing import IO, Any, Final, Literal
 import msgspec
 
 from workkit.admin.steps.history import id_pair
+from workkit.core.options import shown
 from workkit.core.text import counted
 from workkit.errors import InvalidOption
 from workkit.frames.archive_changes import open_file, reading
@@ -43,6 +44,7 @@ __all__ = [
     "archive_gaps",
     "day_of",
     "files_of",
+    "folder_of",
     "is_late",
     "name_of",
     "readable_files",
@@ -183,6 +185,19 @@ class ArchiveFile:
             raise InvalidOption(f"{self.path} does not belong to an archive: {error}") from None
 
 
+def folder_of(directory: object) -> Path:
+    """Return the path of an archive.
+
+    Raises:
+        InvalidOption: It is not a path.
+    """
+    if not isinstance(directory, (str, os.PathLike)):
+        raise InvalidOption(f"an archive is a directory, so give its path, not {shown(directory)}")
+    if "\0" in os.fspath(directory):
+        raise InvalidOption(f"{shown(directory)} is not a path")
+    return Path(directory)
+
+
 def files_of(directory: Path) -> list[ArchiveFile]:
     """Return the files of an archive, the oldest first.
 
@@ -225,8 +240,9 @@ def archive_gaps(directory: str | Path) -> list[Gap]:
     """
     gaps: list[Gap] = []
     before: ArchiveFile | None = None
-    with reading(Path(directory)):
-        for file in readable_files(Path(directory)):
+    root = folder_of(directory)
+    with reading(root):
+        for file in readable_files(root):
             about = file.about()
             missing = 0 if before is None else file.missing_after(before, about)
             if before is not None and missing > 0:

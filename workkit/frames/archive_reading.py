@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -104,7 +104,10 @@ class Wanted:
 def _several(option: str, values: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if values is None:
         return None
-    several = (values,) if isinstance(values, str) else tuple(values)
+    several = (values,) if isinstance(values, str) else values
+    if not isinstance(several, Iterable):
+        raise InvalidOption(f"{option} must be a text or several texts, not {shown(values)}")
+    several = tuple(several)
     if wrong := [each for each in several if not isinstance(each, str)]:
         raise InvalidOption(f"{option} must be a text or several texts, not {shown(wrong[0])}")
     return several

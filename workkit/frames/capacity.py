@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from workkit.core.options import shown
 from workkit.core.text import counted
 from workkit.errors import InvalidOption, NoEstimate
+from workkit.frames.checks import check_count, check_share
 from workkit.frames.extra import np, pd
 from workkit.frames.neighbours import Blocks, Known, known_attempts, sums_of_blocks
 from workkit.frames.tallies import Executions, check_history, repeatable
@@ -94,8 +96,7 @@ class Capacity:
             InvalidOption: An argument is out of its range.
         """
         _check_quantile(quantile)
-        if not 0 < per_s < np.inf:
-            raise InvalidOption(f"per_s must be above 0, not {per_s!r}")
+        _check_rate(per_s)
         waits = _wait_s(per_s, self._runs_s, self._variations, self._workers(workers), quantile)
         return _estimate(waits)
 
@@ -132,6 +133,8 @@ class Capacity:
         Raises:
             InvalidOption: An argument is out of its range, or more than 100,000 are needed.
         """
+        _check_quantile(quantile)
+        _check_rate(per_s)
         bound_s = span_s(wait, "wait")
         need = max(int(per_s * self.run_s.value), 1)
         if need > _MOST_WORKERS:
@@ -263,14 +266,17 @@ def _at_once(lives: Any) -> int:
 
 
 def _checked_workers(workers: int) -> int:
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise InvalidOption(f"workers must be a whole number from 1, not {workers!r}")
+    check_count("workers", workers, 1, _MOST_WORKERS)
     return workers
 
 
+def _check_rate(per_s: object) -> None:
+    if isinstance(per_s, bool) or not isinstance(per_s, (int, float)) or not 0 < per_s < np.inf:
+        raise InvalidOption(f"per_s must be a number above 0, not {shown(per_s)}")
+
+
 def _check_quantile(quantile: float) -> None:
-    if not 0 < quantile < 1:
-        raise InvalidOption(f"quantile must be above 0 and below 1, not {quantile!r}")
+    check_share("quantile", quantile)
 
 
 def _all_busy(per_s: Any, run_s: Any, workers: int) -> Any:

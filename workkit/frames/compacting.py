@@ -21,6 +21,7 @@ from workkit.frames.archive_changes import changing, exchange, owner_only, prepa
 from workkit.frames.archive_files import (
     ArchiveFile,
     ArchiveHeader,
+    folder_of,
     name_of,
     readable_files,
     write_file,
@@ -72,7 +73,7 @@ def compact(
         InvalidOption: The directory is not an archive, another process is compacting it, its file
             system cannot exchange folders, or a file is damaged. The other days are compacted.
     """
-    root = Path(directory)
+    root = folder_of(directory)
     readable_files(root)  # refuses what is no archive
     done, failed = Compacted(), []
     with changing(root):
@@ -197,7 +198,7 @@ def forget(directory: str | os.PathLike[str], before: Time) -> int:
         InvalidOption: The directory is not an archive, another process is merging its files, or the
             time is not valid.
     """
-    root, before_s = Path(directory), epoch_s(before)
+    root, before_s = folder_of(directory), epoch_s(before)
     if before_s is None:
         raise InvalidOption("before must be a time or a span such as 90d, not None")
     check_time("before", before_s)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from workkit.errors import InvalidOption
 from workkit.frames.args import collected, to_series
+from workkit.frames.checks import check_count, check_share
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
 from workkit.frames.tallies import Executions, check_history
@@ -63,10 +63,8 @@ def compare(dead: Executions, done: Executions, *, least: int = 5, rate: float =
     Raises:
         InvalidOption: `least` or `rate` is out of range.
     """
-    if not 0 < rate < 1:
-        raise InvalidOption(f"rate must be above 0 and below 1, not {rate!r}")
-    if least < 1:
-        raise InvalidOption(f"least must be 1 or more, not {least!r}")
+    check_share("rate", rate)
+    check_count("least", least, 1)
     dead, done = _frame_of(dead), _frame_of(done)
     left_out: list[str] = []
     rows: list[tuple[str, str, int, int, int, int]] = []

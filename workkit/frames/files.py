@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
+from workkit.core.options import shown
 from workkit.core.whole_file import whole_file
 from workkit.errors import InvalidOption
-from workkit.frames.extra import pa
+from workkit.frames.extra import pa, pd
 from workkit.frames.schema import frame_of, schema, to_frame
 from workkit.frames.stored import from_stored, to_stored
 
@@ -34,6 +35,8 @@ def format_of(path: str | os.PathLike[str]) -> str:
     Raises:
         InvalidOption: The suffix is unknown.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidOption(f"a path must be a text or a Path, not {shown(path)}")
     for name, suffix in FORMATS.items():
         if os.fspath(path).endswith(suffix):
             return name
@@ -93,7 +96,7 @@ def write_tables(tables: Iterable[Any], file: IO[bytes], name: str, format: str)
 
 
 def _check_format(name: str) -> None:
-    if name not in FORMATS:
+    if not isinstance(name, str) or name not in FORMATS:
         raise InvalidOption(f"unknown format {name!r}; known are {', '.join(FORMATS)}")
 
 
@@ -299,6 +302,8 @@ def to_table(frame: Any, name: str) -> Any:
         InvalidOption: A column is missing or has another type, or has values that no file holds.
     """
     wanted = schema(name)
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidOption(f"a frame must be a DataFrame, not {shown(frame)}")
     if missing := [column for column in wanted.names if column not in frame.columns]:
         raise InvalidOption(f"this is not a frame of {name}: it has no {', '.join(missing)}")
     further = [column for column in frame.columns if column not in wanted.names]

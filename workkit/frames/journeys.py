@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from workkit.core.options import shown
 from workkit.core.outcomes import OUTCOMES, with_flag
 from workkit.errors import InvalidOption
 from workkit.frames.any_history import any_history
@@ -152,6 +153,8 @@ def _in_order(history: Any) -> Any:
 
 
 def _parents(args: Any, parent: str) -> Any:
+    if not isinstance(parent, str):
+        raise InvalidOption(f"parent must be the name of an arg, not {shown(parent)}")
     found = collected(args)
     if parent not in found and len(args):
         known = ", ".join(sorted(found)[:10]) or "none, since this history keeps no args"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from workkit.core.job import PERIODIC
 from workkit.errors import InvalidOption
+from workkit.frames.checks import check_quantiles
 from workkit.frames.delays import retried
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
@@ -94,9 +95,12 @@ def _labels(piece: Any, by: str | None) -> Any:
 def _step(freq: str) -> Any:
     """Read the length of a span."""
     try:
-        step = pd.Timedelta(pd.tseries.frequencies.to_offset(freq))
+        offset = pd.tseries.frequencies.to_offset(freq)
+        step = pd.Timedelta(offset) if offset is not None else pd.NaT
     except (ValueError, TypeError, OverflowError) as error:
         raise InvalidOption(f"freq must be a span such as 10s, 1min or 1h: {error}") from None
+    if pd.isna(step):
+        raise InvalidOption(f"freq must be a span such as 10s, 1min or 1h, not {freq!r}")
     if step < pd.Timedelta("1ms"):
         raise InvalidOption(f"freq must be at least a millisecond, not {freq!r}; write 10s or 1min")
     return step
@@ -149,8 +153,7 @@ def latency_quantiles(
         InvalidOption: The column is unknown, or a quantile is not from 0 to 1.
     """
     check_history(history, "latency_quantiles")
-    if any(not 0 <= quantile <= 1 for quantile in quantiles):
-        raise InvalidOption(f"quantiles must be from 0 to 1, not {list(quantiles)!r}")
+    check_quantiles(quantiles)
     if by is not None:
         check_column(history, by)
     spans = {name: Tally() for name in ("wait", "run", "retry_delay")}

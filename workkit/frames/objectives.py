@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from workkit.errors import InvalidOption
+from workkit.frames.checks import check_share
 from workkit.frames.extra import np, pd
 from workkit.frames.journeys import is_attempt
 from workkit.frames.tallies import (
@@ -87,8 +87,7 @@ def promise(wait: Span, target: float) -> tuple[float, float]:
         InvalidOption: An argument is out of its range.
     """
     bound_s = span_s(wait, "wait")
-    if not 0 < target < 1:
-        raise InvalidOption(f"target must be above 0 and below 1, such as 0.99, not {target!r}")
+    check_share("target", target)
     return bound_s, 1 - target
 
 

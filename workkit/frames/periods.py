@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from workkit.errors import InvalidOption
+from workkit.frames.checks import check_count, check_share
 from workkit.frames.differences import Change, errors, judged, rates, times
 from workkit.frames.extra import np, pd
 from workkit.frames.scanning import Scan
@@ -153,10 +154,8 @@ def regressions(history: Executions, *, least: int = 20, rate: float = 0.05) -> 
 
 
 def _check(least: int, rate: float) -> None:
-    if not 0 < rate < 1:
-        raise InvalidOption(f"rate must be above 0 and below 1, not {rate!r}")
-    if least < 2:  # noqa: PLR2004 - one execution has no spread
-        raise InvalidOption(f"least must be 2 or more, not {least!r}")
+    check_share("rate", rate)
+    check_count("least", least, 2)  # one execution has no spread
 
 
 def _layer(period: Period, span: tuple[Any, Any], numbers: dict[str, int], which: int) -> Layer:

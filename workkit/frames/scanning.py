@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -68,7 +68,7 @@ def scan(
 def _checked(columns: Sequence[str]) -> tuple[str, ...]:
     """Return the columns of history that are wanted, by their names in files or in frames."""
     known = list(_names())
-    if isinstance(columns, str) or not columns:
+    if isinstance(columns, str) or not isinstance(columns, Iterable) or not columns:
         raise InvalidOption(f"columns must be several names such as ['name'], not {shown(columns)}")
     for column in columns:
         if column not in known:

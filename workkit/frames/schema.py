@@ -281,8 +281,8 @@ def schema(name: str) -> Schema:
     Raises:
         InvalidOption: The frame is unknown.
     """
-    if name not in _SCHEMAS:
-        raise InvalidOption(f"unknown frame {name!r}; known are {', '.join(_SCHEMAS)}")
+    if not isinstance(name, str) or name not in _SCHEMAS:
+        raise InvalidOption(f"unknown frame {shown(name)}; known are {', '.join(_SCHEMAS)}")
     return _SCHEMAS[name]
 
 

@@ -173,5 +173,7 @@ def check_column(history: Executions, name: str) -> None:
         InvalidOption: It does not have it.
     """
     known = schema("history").names if isinstance(history, Scan) else history.columns
+    if not isinstance(name, str):
+        raise InvalidOption(f"by must be the name of one column, such as 'name', not {shown(name)}")
     if name not in known:
-        raise InvalidOption(f"unknown column {name!r}; known are {', '.join(known)}")
+        raise InvalidOption(f"unknown column {name!r}; known are {', '.join(map(str, known))}")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from workkit.core.clock import SystemClock
+from workkit.core.options import shown
 from workkit.core.text import read_span
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pd
 
 __all__ = ["Span", "Time", "epoch_s", "moment", "span_s"]
+
+#: The calendar, in epoch seconds.
+_FIRST_S: Final = -62_135_596_800
+_LAST_S: Final = 253_402_300_799
 
 #: Epoch seconds, a time with a zone, ISO 8601 with one, or a span before now such as "2h".
 Time: TypeAlias = float | datetime.datetime | str
@@ -59,7 +64,18 @@ def epoch_s(time: Time | None, now_s: float | None = None) -> float | None:
     Raises:
         InvalidOption: The value is not a time, or has no time zone.
     """
-    if time is None or (isinstance(time, (int, float)) and not isinstance(time, bool)):
+    if time is None:
+        return None
+    seconds = _seconds(time, now_s)
+    if not _FIRST_S <= seconds <= _LAST_S:
+        raise InvalidOption(
+            f"{shown(time)} is not a time of the years 1 to 9999; a number is epoch seconds"
+        )
+    return seconds
+
+
+def _seconds(time: Time, now_s: float | None) -> float:
+    if isinstance(time, (int, float)) and not isinstance(time, bool):
         return time
     span = read_span(time.strip()) if isinstance(time, str) else None
     if span is not None and span[1]:
@@ -68,10 +84,13 @@ def epoch_s(time: Time | None, now_s: float | None = None) -> float | None:
         stamp = pd.Timestamp(time)
     except (ValueError, TypeError):
         raise InvalidOption(
-            f"{time!r} is not a time; write 2030-01-31T08:00Z, epoch seconds, or a span such as 2h"
+            f"{shown(time)} is not a time; write 2030-01-31T08:00Z, epoch seconds, or a span such "
+            "as 2h"
         ) from None
     if stamp.tzinfo is None:
-        raise InvalidOption(f"{time!r} has no time zone; add Z for UTC or an offset such as +01:00")
+        raise InvalidOption(
+            f"{shown(time)} has no time zone; add Z for UTC or an offset such as +01:00"
+        )
     return float(stamp.timestamp())
 
 

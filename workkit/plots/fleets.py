@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from workkit.core.options import shown
 from workkit.core.outcomes import OUTCOMES as KNOWN
 from workkit.errors import InvalidOption
+from workkit.frames.checks import check_count
 from workkit.frames.extra import np, pd
 from workkit.frames.journeys import attempts as attempts_of
 from workkit.frames.journeys import is_attempt
@@ -58,30 +60,32 @@ def attempts(history: Any, job_id: str | None = None, *, tz: str = "UTC") -> Pic
         return nothing(about(history), "Attempts of a job")
     if job_id is None:
         job_id = str(every.loc[there, "job_id"].value_counts().index[0])
+    if not isinstance(job_id, str):
+        raise InvalidOption(f"job_id must be the id of a job, not {shown(job_id)}")
     rows = attempts_of(every[(every["job_id"] == job_id).to_numpy()])
     if not len(rows):
         raise InvalidOption(f"history has no attempt of the job {job_id!r}")
-    shown = rows.iloc[-_MOST_ROWS:].reset_index(drop=True)
-    began = shown["started_at"].fillna(shown["finished_at"])
-    queued = began - shown["wait"].fillna(pd.Timedelta(0))
-    starts, ends, waits = numbers(began), numbers(shown["finished_at"]), numbers(queued)
+    last = rows.iloc[-_MOST_ROWS:].reset_index(drop=True)
+    began = last["started_at"].fillna(last["finished_at"])
+    queued = began - last["wait"].fillna(pd.Timedelta(0))
+    starts, ends, waits = numbers(began), numbers(last["finished_at"]), numbers(queued)
     low, high = waits.min(), max(ends.max(), waits.min() + 1e-9)
     least = (high - low) / 300  # what ran for a moment is still to be seen
     with look():
-        picture, axes = new(1.0 + max(len(shown), 2) * _ROW_IN)
-        for at, row in enumerate(shown.itertuples()):
+        picture, axes = new(1.0 + max(len(last), 2) * _ROW_IN)
+        for at, row in enumerate(last.itertuples()):
             axes.broken_barh([(waits[at], starts[at] - waits[at])], (at - 0.3, 0.6), color=_WAIT)
             width = max(ends[at] - starts[at], least)
             axes.broken_barh([(starts[at], width)], (at - 0.3, 0.6), color=OUTCOMES[row.outcome])
             _tell(axes, _told(row), at, (waits[at], starts[at], starts[at] + width), (low, high))
-        axes.set_yticks(range(len(shown)), [str(number) for number in shown["attempt"]])
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        few = f", the last {len(shown)} of {len(rows)}" if len(rows) > len(shown) else ""
+        axes.set_yticks(range(len(last)), [str(number) for number in last["attempt"]])
+        axes.set_ylim(len(last) - 0.4, -0.6)
+        few = f", the last {len(last)} of {len(rows)}" if len(rows) > len(last) else ""
         name = plain(rows["name"].iloc[0], 30)
         axes.set_title(f"Attempts of {plain(job_id, 40)} ({name}){few}")
         axes.set(ylabel="attempt", xlim=(low - (high - low) * 0.02, high + (high - low) * 0.02))
         time_axis(axes, tz)
-        _outcome_legend(axes, shown["outcome"], (patches.Patch(color=_WAIT), "waited"))
+        _outcome_legend(axes, last["outcome"], (patches.Patch(color=_WAIT), "waited"))
     return picture
 
 
@@ -147,8 +151,7 @@ def workers(
         InvalidOption: The frame is no history, or an argument is not valid.
     """
     zone_of(tz)
-    if not 1 <= most <= _MOST_ROWS:
-        raise InvalidOption(f"most must be from 1 to {_MOST_ROWS}, not {most!r}")
+    check_count("most", most, 1, _MOST_ROWS)
     title = "What workers ran"
     rows = of_history(history)
     ran = rows[(rows["started_at"].notna() & rows["worker_id"].notna()).to_numpy()]

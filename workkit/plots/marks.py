@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from workkit.core.job import PERIODIC
+from workkit.core.options import shown
 from workkit.errors import InvalidOption
 from workkit.frames.archive_files import Gap
 from workkit.frames.extra import pd
@@ -77,6 +78,8 @@ def draw_marks(axes: Any, marks: Sequence[Mark]) -> list[tuple[Any, str]]:
     Raises:
         InvalidOption: One of them is no mark, or its time is not valid.
     """
+    if isinstance(marks, Mark) or not isinstance(marks, Iterable):
+        raise InvalidOption(f"marks must be several, such as [Mark(...)], not {shown(marks)}")
     low, high = axes.get_xlim()
     across = axes.get_xaxis_transform()
     slots, labels = [], 0
@@ -109,8 +112,12 @@ def draw_marks(axes: Any, marks: Sequence[Mark]) -> list[tuple[Any, str]]:
 
 def missing(history: Any, gaps: Sequence[Gap]) -> list[tuple[Any, Any]]:
     """Return the periods of which history is missing: gaps of archives, and what was trimmed."""
+    if isinstance(gaps, Gap) or not isinstance(gaps, Iterable):
+        raise InvalidOption(f"gaps must be several, such as archive_gaps gives, not {shown(gaps)}")
     spans = []
     for gap in gaps:
+        if not isinstance(gap, Gap):
+            raise InvalidOption(f"gaps must be of Gap, as from archive_gaps, not {shown(gap)}")
         first, end = _time(gap.after), _time(gap.before)
         if end is not None:
             spans.append((first if first is not None else end - pd.Timedelta("1min"), end))

@@ -8,7 +8,9 @@ from typing import Any, Final
 from workkit.core.outcomes import with_flag
 from workkit.errors import InvalidOption
 from workkit.frames.archive_files import Gap
+from workkit.frames.checks import check_count, check_quantiles, checked_limits
 from workkit.frames.extra import np, pd
+from workkit.frames.tallies import check_column
 from workkit.plots.extra import lines, patches, ticker
 from workkit.plots.grids import (
     OTHERS_LABEL,
@@ -78,8 +80,7 @@ def throughput(
     zone_of(tz)
     title = f"Throughput by {plain(by)}"
     rows = of_history(history)
-    if by not in rows:
-        raise InvalidOption(f"unknown column {by!r}; known are {', '.join(rows.columns)}")
+    check_column(rows, by)
     if not len(rows):
         return nothing(about(history), title)
     spans = grid(*extent(rows, history), freq)
@@ -138,10 +139,9 @@ def latency(
         InvalidOption: The frame is no history, or an argument is not valid.
     """
     zone_of(tz)
-    if not 0 < len(quantiles) <= len(_STYLES) or any(not 0 <= q <= 1 for q in quantiles):
-        raise InvalidOption(
-            f"quantiles must be 1 to 4 numbers from 0 to 1, not {list(quantiles)!r}"
-        )
+    check_quantiles(quantiles)
+    if not 0 < len(quantiles) <= len(_STYLES):
+        raise InvalidOption(f"quantiles must be 1 to 4 numbers, not {list(quantiles)!r}")
     rows = of_history(history)
     ran = rows[rows["started_at"].notna()]
     if not len(ran):
@@ -201,7 +201,7 @@ def concurrency(
         return nothing(about(history), title)
     spans = grid(*extent(ran, history, "started_at"), freq)
     texts, labels = top_labels(ran["name"], _TOP)
-    given = dict(limits or {})
+    given = checked_limits(limits)
     # A name with a limit has a row of its own, however rare it is.
     further = [name for name in given if name not in labels and (ran["name"] == name).any()]
     labels = [*labels, *further]
@@ -309,8 +309,7 @@ def errors(
         InvalidOption: The frame is no history, or an argument is not valid.
     """
     zone_of(tz)
-    if not 1 <= most <= _TOP:
-        raise InvalidOption(f"most must be from 1 to {_TOP}, not {most!r}")
+    check_count("most", most, 1, _TOP)
     title = "Failures by kind"
     rows = of_history(history)
     failed = rows[(rows["outcome"].isin(_FAILED) & rows["fingerprint"].notna()).to_numpy()]

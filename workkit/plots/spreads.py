@@ -8,8 +8,10 @@ from typing import Any, Final
 from workkit.core.outcomes import OUTCOMES as KNOWN
 from workkit.errors import InvalidOption
 from workkit.frames.capacity import Capacity
+from workkit.frames.checks import check_quantiles
 from workkit.frames.extra import np
 from workkit.frames.journeys import attempts
+from workkit.frames.tallies import check_column
 from workkit.frames.times import Span, span_s
 from workkit.plots.grids import OTHERS_LABEL, of_history, top_labels
 from workkit.plots.picture import (
@@ -50,8 +52,7 @@ def latency_histogram(history: Any, *, by: str = "name") -> Picture:
         InvalidOption: The frame is no history, or the column is unknown.
     """
     rows = of_history(history)
-    if by not in rows:
-        raise InvalidOption(f"unknown column {by!r}; known are {', '.join(rows.columns)}")
+    check_column(rows, by)
     ran = rows[rows["started_at"].notna()].reset_index(drop=True)
     if not len(ran):
         return nothing(about(history), "Waits and run times")
@@ -168,6 +169,7 @@ def capacity(
     """
     if not isinstance(estimate, Capacity):
         raise InvalidOption("capacity takes what frames.capacity returns; it may refuse a history")
+    check_quantiles(quantiles)
     if not 0 < len(quantiles) <= len(_STYLES):
         raise InvalidOption(f"quantiles must be 1 to 4 numbers, not {list(quantiles)!r}")
     most = estimate.most_per_s

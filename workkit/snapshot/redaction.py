@@ -52,6 +52,8 @@ class Redaction:
     """
 
     def __init__(self, patterns: Iterable[str] = SECRETS) -> None:
+        if not isinstance(patterns, Iterable):
+            raise InvalidOption(f"keys to leave out must be several texts, not {shown(patterns)}")
         patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         if wrong := [each for each in patterns if not isinstance(each, str)]:
             raise InvalidOption(f"a key to leave out must be a text, not {shown(wrong[0])}")

@@ -22,6 +22,7 @@ from workkit.frames.auditing.tries import (
     check_retries,
     unfinished,
 )
+from workkit.frames.checks import checked_limits
 from workkit.frames.sources import Source, is_archive, reader_of
 from workkit.frames.times import Time
 
@@ -149,9 +150,7 @@ def _evidence(
         beats = reader.worker_pool_heartbeats()
         if go is None and any(not beat.version for beat in beats):
             go = True
-    for name, limit in (limits or {}).items():
-        check_whole(f"the limit of {name!r}", limit, 0, 2**31)
-        known[name] = limit
+    known |= checked_limits(limits)
     if go:
         notes.append(
             "Go pools write no history: failures, slots and runs that are missing may be theirs, "
