@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -182,6 +183,27 @@ def test_a_partial_file_is_removed(writer: Writer, tmp_path: Path) -> None:
     left.write_bytes(b"PAR1 and no more")
     frames.archive(writer.stage.client, tmp_path)
     assert not left.exists()
+    assert archived(tmp_path) == writer.ids
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_behind(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write(1)
+    frames.archive(writer.stage.client, tmp_path)
+    writer.write(1)
+    before = sorted(tmp_path.rglob("*"))
+
+    def full(file: Any, *_: Any) -> int:
+        file.write(b"PAR1")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("workkit.frames.archiving.write_file", full)
+        with pytest.raises(InvalidOption, match="cannot be written: No space left on device"):
+            frames.archive(writer.stage.client, tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert frames.archive(writer.stage.client, tmp_path).records == 1
     assert archived(tmp_path) == writer.ids
 
 

@@ -226,6 +226,7 @@ def test_a_full_disk_is_named_and_loses_nothing(
     with pytest.raises(InvalidOption, match="cannot be changed: No space left on device"):
         frames.compact(tmp_path)
     monkeypatch.undo()
+    assert list((tmp_path / ".aside").iterdir()) == []
     assert jobs_of(tmp_path) == raw_jobs_of(tmp_path) == numbered(past.written)
     assert frames.compact(tmp_path).days == 3
     assert list((tmp_path / ".aside").iterdir()) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -128,6 +130,28 @@ def test_text_from_redis_is_never_a_formula(name: str) -> None:
 def test_the_name_in_a_title_is_never_a_formula() -> None:
     picture = plots.retry_ladder(jobs((0, 0, 1), name="$x$"), name="$x$")
     assert r"Attempts of \$x\$, and how they ended" in words(picture)
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = plots.throughput(day())
+    picture.savefig(tmp_path / "a.png", dpi=50)
+    picture.savefig(str(tmp_path / "b"), format="svg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.svg"]
+    before = (tmp_path / "a.png").read_bytes()
+    assert before.startswith(b"\x89PNG")
+    assert (tmp_path / "a.png").stat().st_mode & 0o777 == 0o644
+
+    def full(_figure: Any, path: Any, **_options: Any) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(InvalidOption, match="a.png cannot be written: No space left"):
+        picture.savefig(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.svg"]
 
 
 def test_a_formula_is_drawn_as_it_stands() -> None:

@@ -18,7 +18,7 @@ _NAME_CHARS: Final = 100
 
 
 @contextlib.contextmanager
-def whole_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole_path(path: str | os.PathLike[str], mode: int = 0o600) -> Iterator[Path]:
     """Give the path of an empty file beside `path`, which takes its place at the end.
 
     Only its owner can read a new file. A file that exists keeps its mode, and a link its target. If
@@ -26,6 +26,7 @@ def whole_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: The file.
+        mode: The mode of a new file, if not only its owner may read it.
 
     Yields:
         The path to write to.
@@ -39,7 +40,7 @@ def whole_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         raise InvalidOption(f"{named} is not a regular file, so it cannot be replaced")
     with _explained(named):
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+        mode = target.stat().st_mode & 0o777 if target.exists() else mode
         handle, made = tempfile.mkstemp(".partial", f".{target.name[:_NAME_CHARS]}.", target.parent)
         partial = Path(made)
         try:

@@ -111,10 +111,11 @@ def changing(root: Path) -> Iterator[None]:
     try:
         purge(root)
         yield
-        purge(root)
     except OSError as error:  # such as a full disk: all files of the archive are still there
         raise InvalidOption(f"{root} cannot be changed: {error.strerror or error}") from None
     finally:
+        with contextlib.suppress(OSError):  # the next change tries again
+            purge(root)
         os.close(handle)
 
 

@@ -22,6 +22,7 @@ from workkit.frames.archive_files import (
     Gap,
     day_of,
     files_of,
+    folder_of,
     is_late,
     name_of,
     write_file,
@@ -86,7 +87,7 @@ def archive(
             system has no locks of files.
         ServerError: Redis did not answer or refused. The files written so far are complete.
     """
-    root = Path(directory)
+    root = folder_of(directory)
     needs_locks(str(root))
     try:
         root.mkdir(mode=_OWNER_FOLDER, parents=True, exist_ok=True)
@@ -125,7 +126,11 @@ def _check_end(root: Path, newest: ArchiveFile, last_id: str) -> None:
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Lock the archive against other writers, and remove the partial files of a killed one."""
-    with open(root / LOCK, "w", opener=owner_only) as file:
+    with contextlib.ExitStack() as opened:
+        try:
+            file = opened.enter_context(open(root / LOCK, "w", opener=owner_only))
+        except OSError as error:
+            raise InvalidOption(f"{root} cannot be written: {error.strerror or error}") from None
         try:
             lock(file.fileno())
         except OSError:
@@ -202,10 +207,17 @@ class _ArchiveRun:
             redacted=self._redaction.patterns,
         )  # fmt: skip
         partial = self._root / f"{first}.{last}.partial"
-        with open(partial, "wb", opener=owner_only) as file:
-            write_file(file, [table], about)
         name = name_of(first, last, late=self._is_late(table))
-        added(partial, self._root / self._day() / name)
+        try:
+            with open(partial, "wb", opener=owner_only) as file:
+                write_file(file, [table], about)
+            added(partial, self._root / self._day() / name)
+        except OSError as error:  # such as a full disk; the next run goes on here
+            raise InvalidOption(
+                f"{self._root} cannot be written: {error.strerror or error}"
+            ) from None
+        finally:
+            partial.unlink(missing_ok=True)
         done = self.archived
         done.records += unpacker.read
         done.unreadable += unpacker.unreadable

@@ -7,14 +7,17 @@ dollar signs as a formula, and a control character would break the line.
 from __future__ import annotations
 
 import io
+import os
 import warnings
 import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from workkit.core.text import clean, clip
+from workkit.core.whole_file import whole_path
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pd
 from workkit.plots.extra import dates, figure, font_manager, mpl, ticker
@@ -49,6 +52,8 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "discarded": "#CC79A7", "returned": "#999999", "fenced": "#000000", "recovered": "#0072B2",
 }  # fmt: skip
 
+#: The mode of a new file: pictures are made to be shown.
+_MODE: Final = 0o644
 _WIDTH_IN: Final = 9.0
 _DPI: Final = 100
 _LABEL_COLUMNS: Final = 44
@@ -80,8 +85,23 @@ _STEPS: Final = (
 class Picture(figure.Figure):
     """A matplotlib figure that a notebook shows, and that no list of open figures keeps.
 
-    `savefig` writes it to a file.
+    `savefig` writes it to a file. If that fails, an old file stays as it was.
     """
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write the picture to a file, in the format of its suffix, or to an open file.
+
+        Raises:
+            InvalidOption: The file cannot be written.
+        """
+        if not isinstance(fname, (str, os.PathLike)):
+            super().savefig(fname, **options)
+            return
+        path = Path(fname)
+        form = options.pop("format", None) or path.suffix[1:] or mpl.rcParams["savefig.format"]
+        named = path if path.suffix else path.with_name(f"{path.name}.{form}")
+        with whole_path(named, _MODE) as partial:
+            super().savefig(partial, format=form, **options)
 
     def draw(self, renderer: Any) -> None:
         """Draw with the look of the other pictures, whatever the settings are by now."""
