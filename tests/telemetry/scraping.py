@@ -68,10 +68,10 @@ def collected(collector: Collector) -> Samples:
     return samples
 
 
-def get(url: str, **headers: str) -> tuple[int, str, Mapping[str, Any]]:
+def get(url: str, method: str = "GET", **headers: str) -> tuple[int, str, Mapping[str, Any]]:
     """Return the status, the body and the headers of a page."""
     try:
-        with urlopen(Request(url, headers=headers), timeout=30) as reply:  # noqa: S310 - our own
+        with urlopen(Request(url, headers=headers, method=method), timeout=30) as reply:  # noqa: S310 - our own
             return reply.status, reply.read().decode(), dict(reply.headers)
     except HTTPError as error:
         with error:

@@ -205,6 +205,35 @@ def test_a_queue_whose_key_has_a_wrong_type_does_not_hide_the_others(
     assert samples.of("workkit_lock_drift", queue="bad") is None
 
 
+#: Part of a queue's keys -> the metrics that cannot be known without it.
+OF_KEYS = {
+    "": {"workkit_queue_jobs", "workkit_queue_latency_seconds"},
+    ":paused": {"workkit_queue_paused"},
+    ":lock": {"workkit_queue_running", "workkit_lock_drift"},
+    ":lock_info": {"workkit_lock_drift"},
+    ":max_concurrency": {"workkit_queue_limit"},
+}
+
+
+@pytest.mark.parametrize("part", OF_KEYS)
+def test_what_a_key_of_a_wrong_type_hides_has_no_samples_and_the_key_is_named(
+    client: Client, redis_client: Redis, namespace: str, enqueuer: Enqueuer, part: str
+) -> None:
+    enqueuer.enqueue_many([("good", None), ("bad", None)])
+    key = f"{namespace}:jobs:bad{part}"
+    redis_client.delete(key)
+    redis_client.sadd(key, 1)
+    samples = exported(client)
+    assert samples.of("workkit_up") == 1
+    assert samples.of("workkit_key_broken", key=key) == 1
+    of_queues = {name for name in NAMES if name.startswith("workkit_queue_")}
+    for name in of_queues | {"workkit_lock_drift"}:
+        assert samples.of(name, queue="good") is not None
+        assert (samples.of(name, queue="bad") is None) == (name in OF_KEYS[part])
+    redis_client.delete(key)
+    assert exported(client).total("workkit_key_broken") == 0
+
+
 class Trips:
     """Counts the round trips and the commands of all links."""
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from prometheus_client import Metric
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from tests.conftest import PrivateServer, WaitUntil
-from tests.telemetry.scraping import get, scrape
+from tests.telemetry.scraping import get, read, scrape
 from tests.tools.cli.shell import Shell
 from workkit import Enqueuer, Job, WorkerPool
 from workkit.engine import health as pool_health
@@ -167,6 +168,39 @@ def test_probes_answer_text_or_json(serving: Callable[[Health], TelemetryServer]
         assert get(f"{server.url}/nowhere")[0] == 404
 
 
+@pytest.mark.parametrize("path", ["livez", "readyz", "metrics", "", "nowhere"])
+def test_head_gets_the_status_and_the_length_of_get_without_the_body(path: str) -> None:
+    with TelemetryServer([_One()], lambda: Health("running", ("it hangs",)), 0) as server:
+        code, text, headers = get(f"{server.url}/{path}")
+        head_code, head_text, head_headers = get(f"{server.url}/{path}", "HEAD")
+        assert (head_code, head_text) == (code, "")
+        assert int(head_headers["Content-Length"]) == len(text)
+        assert head_headers["Content-Type"] == headers["Content-Type"]
+
+
+def test_a_client_can_ask_for_some_metrics() -> None:
+    with TelemetryServer([_One()], lambda: Health("running"), 0) as server:
+
+        def asked(*names: str) -> set[str]:
+            query = "&".join(f"name[]={name}" for name in names)
+            return read(get(f"{server.url}/metrics?{query}")[1]).names()
+
+        assert asked("one") == {"one"}
+        assert asked("took_seconds_sum") == {"took_seconds_sum"}
+        assert asked("took_seconds") > {"took_seconds_sum", "took_seconds_bucket"}
+        assert asked("nothing") == set()
+        assert asked("one", "took_seconds_count") == {"one", "took_seconds_count"}
+
+
+class _One(Collector):
+    """Shows a gauge and a histogram."""
+
+    def collect(self) -> list[Metric]:
+        took = HistogramMetricFamily("took_seconds", "How long.")
+        took.add_metric((), [("1.0", 1), ("+Inf", 2)], 7)
+        return [gauge("one", "One.", (), [((), 1.0)]), took]
+
+
 def test_a_client_that_sends_nothing_does_not_delay_others(
     serving: Callable[[Health], TelemetryServer],
 ) -> None:
@@ -183,6 +217,12 @@ def test_a_port_that_is_in_use_is_named(serving: Callable[[Health], TelemetrySer
         pytest.raises(InvalidOption, match=rf"127\.0\.0\.1:{first.port}: address already in use"),
     ):
         TelemetryServer([], lambda: Health("running"), first.port)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, ".", "\ud800"])
+def test_an_address_that_is_the_name_of_no_host_is_named(host: str) -> None:
+    with pytest.raises(InvalidOption, match="cannot be served on .*: no such address; choose"):
+        TelemetryServer([], lambda: Health("running"), 0, host)
 
 
 def test_a_closed_server_frees_its_port(serving: Callable[[Health], TelemetryServer]) -> None:

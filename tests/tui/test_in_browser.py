@@ -37,6 +37,12 @@ _STARTED = "document.body && document.body.classList.contains('-first-byte')"
 ROOT = Path(__file__).parents[2]
 
 
+def test_an_address_that_is_the_name_of_no_host_is_told(stage: ConsoleStage) -> None:
+    shell = Shell(stage.url, stage.namespace)
+    told = shell.complaint("top", "--serve", "--read-only", "--port", "0", "--host", "a..b", code=2)
+    assert "cannot listen on a..b:0: no such address" in told
+
+
 @contextmanager
 def served(
     stage: ConsoleStage, wait_until: WaitUntil, *args: str, cwd: Path | None = None

@@ -14,6 +14,8 @@ __all__ = ["Gauges", "QueueGauge"]
 class QueueGauge:
     """The numbers of one queue, for monitoring.
 
+    A number is None if it cannot be read, because its key has a wrong type.
+
     Attributes:
         job_name: The name of its jobs.
         count: How many jobs wait.
@@ -22,16 +24,18 @@ class QueueGauge:
         running: How many of its jobs pools hold, as its lock says.
         max_concurrency: How many may run at once; 0 for no limit.
         lock_drift: How far its lock is above the number of jobs that pools hold; negative if it is
-            below. None if that cannot be read, because a key has a wrong type.
+            below.
+        wrong_keys: The keys that have a wrong type.
     """
 
     job_name: str
-    count: int
-    latency_s: float
-    paused: bool
-    running: int
-    max_concurrency: int
+    count: int | None
+    latency_s: float | None
+    paused: bool | None
+    running: int | None
+    max_concurrency: int | None
     lock_drift: int | None
+    wrong_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

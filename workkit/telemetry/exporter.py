@@ -33,7 +33,23 @@ _log = logging.getLogger("workkit")
 #: A scrape that has not read the namespace by then answers without it, seconds. Prometheus waits
 #: ten by default.
 SCRAPE_S: Final = 5.0
-_QUEUE: Final = ("queue",)
+#: The metrics of a queue: name, meaning, and the field of `QueueGauge`.
+_OF_QUEUES: Final = (
+    ("workkit_queue_jobs", "Jobs that wait in the queue.", "count"),
+    (
+        "workkit_queue_latency_seconds",
+        "How long the oldest job of the queue has waited.",
+        "latency_s",
+    ),
+    ("workkit_queue_paused", "Whether the queue is paused.", "paused"),
+    ("workkit_queue_running", "Jobs of the queue that pools hold.", "running"),
+    (
+        "workkit_queue_limit",
+        "How many jobs of the queue may run at once; 0 for no limit.",
+        "max_concurrency",
+    ),
+    ("workkit_lock_drift", "The queue's lock, less the jobs that pools hold.", "lock_drift"),
+)
 
 
 class NamespaceCollector(Collector):
@@ -64,16 +80,19 @@ class NamespaceCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Read the namespace and yield its metrics; only `workkit_up` if it cannot be read."""
         gauges, key = self._gauges()
+        wrong = [key] if key else []
+        if gauges is not None:
+            wrong = [key for queue in gauges.queues for key in queue.wrong_keys]
         yield gauge(
             "workkit_up",
             "Whether this scrape could read the namespace in Redis.",
             (),
             [((), float(gauges is not None))],
         )
-        if key:
+        if wrong:
             yield gauge(
-                "workkit_key_broken", "A key of a wrong type, because of which workkit_up is 0.",
-                ("key",), [((key,), 1.0)],
+                "workkit_key_broken", "A key of a wrong type; what it should say has no samples.",
+                ("key",), (((key,), 1.0) for key in wrong),
             )  # fmt: skip
         if gauges is not None:
             yield from self._queues(gauges)
@@ -142,35 +161,12 @@ class NamespaceCollector(Collector):
             _log.warning("metrics: %s; scrapes answer workkit_up 0 until it works", why)
 
     def _queues(self, gauges: Gauges) -> Iterator[GaugeMetricFamily]:
-        queues = gauges.queues
-        yield gauge(
-            "workkit_queue_jobs", "Jobs that wait in the queue.", _QUEUE,
-            (((queue.job_name,), queue.count) for queue in queues),
-        )  # fmt: skip
-        yield gauge(
-            "workkit_queue_latency_seconds", "How long the oldest job of the queue has waited.",
-            _QUEUE, (((queue.job_name,), queue.latency_s) for queue in queues),
-        )  # fmt: skip
-        yield gauge(
-            "workkit_queue_paused", "Whether the queue is paused.", _QUEUE,
-            (((queue.job_name,), queue.paused) for queue in queues),
-        )  # fmt: skip
-        yield gauge(
-            "workkit_queue_running", "Jobs of the queue that pools hold.", _QUEUE,
-            (((queue.job_name,), queue.running) for queue in queues),
-        )  # fmt: skip
-        yield gauge(
-            "workkit_queue_limit", "How many jobs of the queue may run at once; 0 for no limit.",
-            _QUEUE, (((queue.job_name,), queue.max_concurrency) for queue in queues),
-        )  # fmt: skip
-        yield gauge(
-            "workkit_lock_drift", "The queue's lock, less the jobs that pools hold.", _QUEUE,
-            (
-                ((queue.job_name,), queue.lock_drift)
-                for queue in queues
-                if queue.lock_drift is not None
-            ),
-        )  # fmt: skip
+        for name, meaning, field in _OF_QUEUES:
+            rows = ((queue.job_name, getattr(queue, field)) for queue in gauges.queues)
+            yield gauge(
+                name, meaning, ("queue",),
+                (((queue,), number) for queue, number in rows if number is not None),
+            )  # fmt: skip
 
     def _namespace(self, gauges: Gauges) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         sets = ("scheduled", "retry", "dead")

@@ -189,17 +189,18 @@ class _Processing:
             ),
             custom_sampling_context={"workkit_job": about},
         )
-        millis = max(millis_of(payload), 0)
-        waited_ms = job.started_ms - _MILLIS * payload.enqueued_at - millis
         for name, value in (
             ("messaging.system", "workkit"),
             (_MESSAGE_ID, payload.id),
             (_DESTINATION, payload.name),
-            ("messaging.message.receive.latency", max(waited_ms, 0)),
             ("messaging.message.retry.count", payload.fails),
             ("messaging.message.body.size", len(job.raw)),
         ):
             transaction.set_data(name, value)
+        if payload.enqueued_at > 0:  # else it is unknown how long the job has waited
+            since_ms = _MILLIS * payload.enqueued_at + max(millis_of(payload), 0)
+            waited_ms = max(job.started_ms - since_ms, 0)
+            transaction.set_data("messaging.message.receive.latency", waited_ms)
         return transaction
 
     def leave(self, entered: ExitStack | None) -> None:

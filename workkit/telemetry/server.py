@@ -14,8 +14,9 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from copy import copy
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from types import TracebackType
@@ -97,7 +98,7 @@ class TelemetryServer:
         port: int,
         host: str = DEFAULT_HOST,
     ) -> None:
-        registry = CollectorRegistry()
+        registry = _Registry()
         for collector in collectors:
             registry.register(_Guarded(collector))
         self._metrics = make_wsgi_app(registry)
@@ -145,11 +146,25 @@ class TelemetryServer:
 
     def _answer(self, environ: dict[str, Any], start: _StartResponse) -> Iterable[bytes]:
         try:
+            if environ.get("REQUEST_METHOD") == "HEAD":
+                return self._head(environ, start)
             return self._page(environ, start)
         except BaseException as error:  # noqa: BLE001 - a collector's samples may be anything
             _log.error("metrics: a request failed", exc_info=error)
             text = f"The answer cannot be made: {type(error).__name__}; see the log.\n"
             return _reply(start, HTTPStatus.INTERNAL_SERVER_ERROR, text)
+
+    def _head(self, environ: dict[str, Any], start: _StartResponse) -> Iterable[bytes]:
+        """Answer as to GET, without the body."""
+        head: list[tuple[str, list[tuple[str, str]]]] = []
+        body = self._page(
+            environ | {"REQUEST_METHOD": "GET"},
+            lambda *status_and_headers: head.append(status_and_headers),
+        )
+        ((status, headers),) = head
+        length = [("Content-Length", str(sum(map(len, body))))]
+        start(status, [each for each in headers if each[0] != "Content-Length"] + length)
+        return []
 
     def _page(self, environ: dict[str, Any], start: _StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "").rstrip("/")
@@ -159,7 +174,7 @@ class TelemetryServer:
         if path not in {"/livez", "/readyz"}:
             text = "There are /metrics, /livez and /readyz.\n"
             return _reply(start, HTTPStatus.NOT_FOUND if path else HTTPStatus.OK, text)
-        if environ.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
+        if environ.get("REQUEST_METHOD") != "GET":
             return _reply(start, HTTPStatus.METHOD_NOT_ALLOWED, "Use GET.\n")
         health = asked(self._health)
         is_well = health.live if path == "/livez" else health.ready
@@ -170,8 +185,7 @@ class TelemetryServer:
         else:
             text, kind = "; ".join(reasons) or "ok", "text/plain; charset=utf-8"
         status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
-        is_head = environ["REQUEST_METHOD"] == "HEAD"
-        return _reply(start, status, "" if is_head else f"{text}\n", kind)
+        return _reply(start, status, f"{text}\n", kind)
 
 
 class _Guarded(Collector):
@@ -185,6 +199,31 @@ class _Guarded(Collector):
         found: list[Metric] = []
         guarded(self._collector, "collect", then=found.extend)
         return [each for each in found if isinstance(each, Metric)]
+
+
+class _Registry(CollectorRegistry):
+    """A registry that does not know before a scrape which metrics its collectors have."""
+
+    def restricted_registry(self, names: Iterable[str]) -> Any:
+        """Return what shows only some metrics, which a client asks for with ``name[]``."""
+        return _Some(self, frozenset(names))
+
+
+class _Some(Collector):
+    """Shows the metrics and samples with some names."""
+
+    def __init__(self, whole: CollectorRegistry, names: frozenset[str]) -> None:
+        self._whole = whole
+        self._names = names
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them."""
+        for metric in self._whole.collect():
+            some = copy(metric)
+            if metric.name not in self._names:
+                some.samples = [each for each in metric.samples if each.name in self._names]
+            if some.samples:
+                yield some
 
 
 def _wants_json(environ: dict[str, Any]) -> bool:
@@ -214,7 +253,7 @@ def _bound(host: str, port: int) -> _Server:
         InvalidOption: It cannot listen there.
     """
     error: OSError | OverflowError = OSError("no such address")
-    with suppress(OSError):
+    with suppress(OSError, UnicodeError):  # the name of no host
         for family, *_, address in socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         ):

@@ -124,6 +124,22 @@ def test_a_send_is_a_span_and_an_execution_a_transaction_of_its_trace(
     assert sent.of("event") == []
 
 
+def test_a_job_that_does_not_say_when_it_was_enqueued_has_no_latency(
+    stage: EngineStage, sent: Collected
+) -> None:
+    pool = stage.pool()
+    pool.job("mail", lambda job: None)
+    job = {"name": "mail", "id": "1", "t": 0, "args": None}
+    stage.redis.lpush(stage.keys.jobs("mail"), json.dumps(job))
+    threaded = stage.threaded(pool)
+    threaded.turn()
+    threaded.settle()
+    (process,) = sent.of("transaction")
+    data = process["contexts"]["trace"]["data"]
+    assert data["messaging.message.id"] == "1"
+    assert "messaging.message.receive.latency" not in data
+
+
 def test_a_batch_is_one_span_with_its_size(stage: EngineStage, sent: Collected) -> None:
     with sentry_sdk.start_transaction(name="GET /"):
         stage.enqueuer.enqueue_many([("a", None), ("b", None)])

@@ -137,6 +137,7 @@ def test_a_url_that_is_none_is_a_mistake(url: str, why: str) -> None:
         (("top", "--refresh", "nan"), "invalid value for '--refresh': nan is not from", "top"),
         (("top", "--refresh", "0"), "invalid value for '--refresh': 0 is not from", "top"),
         (("top", "--serve", "--port", "70000"), "invalid value for '--port'", "top"),
+        (("metrics", "--host", "a..b"), "metrics cannot be served on a..b:9464: no such", None),
     ],
 )
 def test_a_mistake_in_the_command_is_told_in_one_line_and_a_hint(

@@ -18,6 +18,7 @@ from workkit.store.calls import pages, queues, survey, tally
 from workkit.store.calls.queues import QueueState
 from workkit.store.calls.tally import LockTally
 from workkit.store.keys import Keys
+from workkit.store.replies import text
 from workkit.store.round_trip import RoundTrip, Step, together
 
 __all__ = ["gauges"]
@@ -49,7 +50,7 @@ def gauges(keys: Keys, now_ms: int) -> Step[Gauges]:
     written, kept = extent[:2]
     return Gauges(
         taken_at=now_ms / 1000,
-        queues=[_gauge(state, locks.get(state.name), now_ms) for state in states],
+        queues=[_gauge(keys, state, locks.get(state.name), now_ms) for state in states],
         pools=[heartbeat_of(pool_id, rows[pool_id]) for pool_id in pool_ids],
         scheduled=found.scheduled,
         retry=found.retry,
@@ -90,14 +91,23 @@ def _with_strangers(
     }
 
 
-def _gauge(state: QueueState, lock: LockTally | None, now_ms: int) -> QueueGauge:
-    drift = None
-    if lock is not None and lock.lock is not None:
+def _gauge(keys: Keys, state: QueueState, lock: LockTally | None, now_ms: int) -> QueueGauge:
+    queue, wrong, drift = keys.queue(state.name, ""), state.wrong, None
+    if lock is None and queue.lock not in wrong:
+        wrong = (*wrong, queue.lock_info)
+    elif lock is not None and lock.lock is not None:
         drift = lock.lock - sum(lock.info.values())
+    has_jobs = queue.jobs not in wrong
     return QueueGauge(
-        state.name, state.length, _waited_s(state.oldest, now_ms), state.paused, state.running,
-        state.max_concurrency, drift,
-    )  # fmt: skip
+        state.name,
+        state.length if has_jobs else None,
+        _waited_s(state.oldest, now_ms) if has_jobs else None,
+        None if queue.paused in wrong else state.paused,
+        None if queue.lock in wrong else state.running,
+        None if queue.max_concurrency in wrong else state.max_concurrency,
+        drift,
+        tuple(map(text, wrong)),
+    )
 
 
 def _waited_s(oldest: bytes | None, now_ms: int) -> float:

@@ -29,7 +29,7 @@ class QueueState(NamedTuple):
         paused: Whether it is paused.
         running: How many of its jobs pools hold.
         max_concurrency: Its limit; 0 for none.
-        broken: Whether a key of the queue has a wrong type.
+        wrong: The keys of the queue that have a wrong type.
     """
 
     name: str
@@ -38,7 +38,12 @@ class QueueState(NamedTuple):
     paused: bool
     running: int
     max_concurrency: int
-    broken: bool
+    wrong: tuple[bytes, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        """Whether a key of the queue has a wrong type."""
+        return bool(self.wrong)
 
 
 def states(keys: Keys, names: Sequence[str]) -> RoundTrip[list[QueueState]]:
@@ -55,7 +60,7 @@ def states(keys: Keys, names: Sequence[str]) -> RoundTrip[list[QueueState]]:
         )
 
     def parse(replies: list[Any]) -> list[QueueState]:
-        return [_state(name, *replies[5 * at : 5 * at + 5]) for at, name in enumerate(names)]
+        return [_state(keys, name, replies[5 * at : 5 * at + 5]) for at, name in enumerate(names)]
 
     return RoundTrip(commands, parse, tolerant=True)
 
@@ -80,8 +85,18 @@ def pause(keys: Keys, name: str, act: ActEntry, *, wanted: bool) -> RoundTrip[bo
     return RoundTrip.one(command, lambda reply: bool(acts.check(keys, reply)))
 
 
-def _state(name: str, count: Any, oldest: Any, paused: Any, lock: Any, limit: Any) -> QueueState:
-    broken = any(isinstance(reply, Exception) for reply in (count, paused, lock, limit))
+def _state(keys: Keys, name: str, replies: Sequence[Any]) -> QueueState:
+    count, oldest, paused, lock, limit = replies
+    wrong: tuple[bytes, ...] = ()
+    if any(isinstance(reply, Exception) for reply in (count, paused, lock, limit)):
+        queue = keys.queue(name, "")
+        pairs = (
+            (queue.jobs, count),
+            (queue.paused, paused),
+            (queue.lock, lock),
+            (queue.max_concurrency, limit),
+        )
+        wrong = tuple(key for key, reply in pairs if isinstance(reply, Exception))
     return QueueState(
         name,
         count if isinstance(count, int) else 0,
@@ -89,5 +104,5 @@ def _state(name: str, count: Any, oldest: Any, paused: Any, lock: Any, limit: An
         isinstance(paused, bytes) and paused != b"0",
         max(number(lock) or 0, 0),
         max(number(limit) or 0, 0),
-        broken,
+        wrong,
     )

@@ -101,8 +101,11 @@ def serve_console(
             users,
             file.arguments,
         ).serve()
-    except OSError as error:
-        exits.complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
+    except (OSError, UnicodeError) as error:
+        why = "no such address"  # of a name that no host can have
+        if isinstance(error, OSError):
+            why = error.strerror or str(error)
+        exits.complain(f"cannot listen on {clean(host)}:{port}: {why}")
         click.get_current_context().exit(exits.USAGE)
 
 
