@@ -23,7 +23,7 @@ from workkit import (
     Retry,
     WorkerPool,
 )
-from workkit.simulation import NothingRan, Simulation, explore
+from workkit.simulation import Faults, NothingRan, Simulation, explore
 
 
 def test_a_world_is_not_idle_before_its_planned_calls_were_made() -> None:
@@ -215,6 +215,77 @@ def test_a_handler_cannot_sleep_for_a_negative_time() -> None:
         sim.run_until_idle()
         (dead,) = sim.client.dead_jobs().jobs
         assert "from 0 on" in dead.job.last_err
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda sim, pool: sim.crash(pool, before="exchnage"), "did you mean exchange"),
+        (lambda sim, pool: sim.crash(pool, after="no such"), "there is no command 'no such'"),
+        (lambda sim, pool: sim.crash(pool, after=0), "counted from 1, not 0"),
+        (lambda sim, pool: sim.freeze(pool, 5, after="begins"), "did you mean begin"),
+        (lambda sim, pool: sim.lose_reply(pool, "nothing"), "there is no command 'nothing'"),
+        (lambda sim, pool: sim.drop_request(pool, None), "there is no command None"),
+        (lambda sim, pool: sim.crash("pool-1"), "pass what sim.pool"),
+        (lambda sim, pool: sim.crash("pool-1", before="begin"), "pass what sim.pool"),
+        (lambda sim, pool: sim.freeze("pool-1", 5), "pass what sim.pool"),
+        (lambda sim, pool: sim.step_clock("pool-1", 5), "pass what sim.pool"),
+        (lambda sim, pool: sim.slow("pool-1", 5, by=1), "pass what sim.pool"),
+        (lambda sim, pool: sim.cut("pool-1", 5), "pass what sim.pool"),
+        (lambda sim, pool: sim.hold("pool-1", 5), "pass what sim.pool"),
+        (lambda sim, pool: sim.deploy("pool-1", timeout=5, restart_after=1), "pass what sim.pool"),
+        (lambda sim, pool: sim.step_clock(pool, "1h"), "a number of seconds, not '1h'"),
+        (lambda sim, pool: sim.step_clock(pool, float("inf")), "a number of seconds, not inf"),
+        (lambda sim, pool: sim.cut(pool, 5, only="both"), "one of '', 'requests', 'replies'"),
+        (lambda sim, pool: sim.refuse_writes(5, "FULL"), "one of 'OOM', 'READONLY'"),
+        (lambda sim, pool: sim.run_for("5m"), "a number of seconds from 0 on, not '5m'"),
+        (lambda sim, pool: sim.assert_ran("wrok", times=0), "did you mean work"),
+    ],
+)
+def test_a_call_that_names_nothing_is_refused(
+    call: Callable[[Any, Any], object], message: str
+) -> None:
+    with Simulation() as sim:
+        pool = sim.pool()
+        pool.job("work", nothing)
+        sim.enqueuer.enqueue("work")
+        with pytest.raises(InvalidOption, match=message):
+            call(sim, pool)
+        sim.run_until_idle()
+        sim.assert_ran("work", times=1)
+
+
+def test_a_verb_of_redis_is_a_command_in_any_case() -> None:
+    with Simulation() as sim:
+        pool = sim.pool()
+        pool.job("work", nothing)
+        sim.crash(pool, before="smembers", restart_after=1)
+        sim.run_for(120)
+        assert [event.detail["at"] for event in sim.trace.of(kind="fault")] == ["SMEMBERS"]
+        sim.assert_ran("work", times=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"faults": {"crash": 4}}, r"such as Faults\(crash=4\)"),
+        ({"start": "2027-01-01"}, "'2027-01-01' is not a time"),
+        ({"faults": Faults(crash=4), "only_faults": [99]}, "the plan of this seed has no fault 99"),
+        ({"only_faults": [0], "faults": []}, "it has no faults"),
+    ],
+)
+def test_an_option_that_names_nothing_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOption, match=message), Simulation(**options) as sim:
+        sim.pool().job("work", nothing)
+        sim.run_for(1)
+
+
+def test_faults_that_a_seed_does_not_have_are_refused_by_explore() -> None:
+    def scenario(sim: Simulation) -> None:
+        sim.pool().job("work", nothing)
+
+    with pytest.raises(InvalidOption, match="the plan of this seed has no fault 999"):
+        explore(scenario, seeds=[3], only_faults=[999])
 
 
 def test_a_time_in_the_past_is_refused_with_the_way_that_works() -> None:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from workkit.core.job import Job
+from workkit.core.options import near_match
 from workkit.core.records import ScheduledJob
+from workkit.errors import InvalidOption
+from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.trace import Event, Trace
 
 __all__ = ["SHOWN", "Assertions"]
@@ -19,6 +22,7 @@ class Assertions:
     """The assertions of a simulation."""
 
     trace: Trace
+    pools: list[SimulatedPool]
     seed: int | str
     #: Whether the test has asked which handlers ran, so that it may be right that none did.
     asked_what_ran = False
@@ -88,7 +92,10 @@ class Assertions:
 
         Raises:
             AssertionError: They were not; the message shows the timeline.
+            InvalidOption: `times` is 0, and no pool of the world has such a job.
         """
+        if times == 0:
+            self._check_known(name)
         found = [
             event
             for event in self.runs(name)
@@ -97,6 +104,15 @@ class Assertions:
         ]
         when = "" if at is None else f" at {at:g} s"
         self._count(f"{name!r}{_with(args)} ran{when}", len(found), times, name)
+
+    def _check_known(self, name: str) -> None:
+        """Refuse a name with a typo: its handler never runs."""
+        known = {job for pool in self.pools for job in pool.spec.registrations}
+        if self.pools and name not in known and not self.trace.of(name=name):
+            raise InvalidOption(
+                f"no pool of this simulation has a job {name!r}{near_match(name, known)}, "
+                "so its handler cannot run"
+            )
 
     def _count(self, what: str, found: int, times: int | None, name: str) -> None:
         if found == times or (times is None and found):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from workkit.core.entropy import Entropy
 from workkit.errors import InvalidOption
+from workkit.simulation import naming
 from workkit.simulation.disturbances import AFTER_STEP_S, UNANSWERED_S, Disturbances
 from workkit.simulation.faults import Fault, Faults
 from workkit.simulation.machine.durations import check_seconds
@@ -20,6 +21,9 @@ from workkit.simulation.spoiling import SPOILING, Spoiling
 from workkit.simulation.trace import Trace
 
 __all__ = ["Faulting"]
+
+#: What is lost when the connections of a pool are cut -> the kind of the fault.
+_CUTS: Final = {"": "cut", "requests": "unheard", "replies": "deaf"}
 
 
 class Faulting(Spoiling):
@@ -59,6 +63,7 @@ class Faulting(Spoiling):
                 self.plan = faults.vary(Entropy(f"{self.seed}/variant/{way}"), names, self.plan)
         else:
             self.plan = list(faults)
+        naming.check_indexes(self._only_faults, len(self.plan))
         for at, fault in enumerate(self.plan):
             if self._only_faults is None or at in self._only_faults:
                 self._planned.append(self.world.at(microseconds(fault.at_s), self.inject, fault))
@@ -161,6 +166,7 @@ class Faulting(Spoiling):
                 self.world.after(microseconds(restart_after), self._start_when_stopped, pool)
             return False
 
+        naming.check_pool(pool, self.pools)
         if restart_after is not None:
             check_seconds("restart_after", restart_after)
         if before is None and after is None:
@@ -195,9 +201,8 @@ class Faulting(Spoiling):
         which: int | str,
         spring: object,
     ) -> None:
-        count, name = (which, "") if isinstance(which, int) else (1, which)
-        if count < 1:
-            raise InvalidOption(f"commands are counted from 1, not {count}")
+        naming.check_pool(pool, self.pools)
+        count, name = naming.read_command(which)
         self._start_pools()
         self.run_postponed()
         pool.host.line.traps.append(Trap(when, count, name, spring))  # type: ignore[arg-type]
@@ -237,6 +242,7 @@ class Faulting(Spoiling):
             after: Freeze when Redis has carried out a command: its name, or N for the Nth command
                 from now. Its reply waits for the pool.
         """
+        naming.check_pool(pool, self.pools)
         check_seconds("the time of sim.freeze", seconds)
 
         def happen(_command: str) -> bool:
@@ -253,6 +259,8 @@ class Faulting(Spoiling):
 
     def step_clock(self, pool: SimulatedPool, seconds: float) -> None:
         """Step the wall clock of a pool's host; its monotonic clock is not affected."""
+        naming.check_pool(pool, self.pools)
+        naming.check_step(seconds)
         self._fault(pool.name, AFTER_STEP_S, fault="step", by_s=seconds)
         pool.clock.skew_us += microseconds(seconds)
 
@@ -265,6 +273,7 @@ class Faulting(Spoiling):
             by: How long a request or a reply takes for one way, seconds. A caller gives up after
                 its timeout (5 s, heartbeats 2 s), but its request still arrives.
         """
+        naming.check_pool(pool, self.pools)
         check_seconds("the time of sim.slow", seconds)
         check_seconds("by", by)
         self._fault(
@@ -289,13 +298,16 @@ class Faulting(Spoiling):
             only: "requests" if only these are lost, "replies" if only these are (and announcements
                 of changes); "" for both.
         """
+        naming.check_pool(pool, self.pools)
         check_seconds("the time of sim.cut", seconds)
-        kind = {"": "cut", "requests": "unheard", "replies": "deaf"}[only]
+        naming.check_choice("only", only, _CUTS)
+        kind = _CUTS[only]
         self._fault(pool.name, seconds + UNANSWERED_S, fault=kind, for_s=seconds)
         setattr(pool.host.line, f"{kind}_until_us", self.world.now_us + microseconds(seconds))
 
     def hold(self, pool: SimulatedPool, seconds: float) -> None:
         """Hold the requests of a pool back; all of them arrive when the time is over."""
+        naming.check_pool(pool, self.pools)
         check_seconds("the time of sim.hold", seconds)
         self._fault(pool.name, seconds + UNANSWERED_S, fault="hold", for_s=seconds)
         pool.host.line.hold_until_us = self.world.now_us + microseconds(seconds)
@@ -310,6 +322,7 @@ class Faulting(Spoiling):
             timeout: Seconds until unfinished jobs return to their queues; None waits for them.
             restart_after: Start it after this many seconds, once it has stopped; None for never.
         """
+        naming.check_pool(pool, self.pools)
         self._fault(pool.name, fault="stop", timeout=timeout)
         pool.stop(timeout)
         if restart_after is not None:
@@ -374,6 +387,7 @@ class Faulting(Spoiling):
                 memory. "READONLY" simulates a replica.
         """
         check_seconds("the time of sim.refuse_writes", seconds)
+        naming.check_choice("code", code, ("OOM", "READONLY"))
         self._fault("", seconds, UNANSWERED_S, fault=code.lower(), for_s=seconds)
         refusal = Refusal(code)
         self._refusals.append(refusal)

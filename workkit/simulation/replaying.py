@@ -19,7 +19,7 @@ from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.replay.fleet import read_fleet, read_pause_ms, read_pickup_ms, sized
 from workkit.simulation.replay.past import Arrival, Past, read_past
 from workkit.simulation.replay.script import Script
-from workkit.simulation.replay.what_if import BackoffIf, Moment, WhatIf
+from workkit.simulation.replay.what_if import BackoffIf, Moment, WhatIf, check_comes
 from workkit.store.calls.enqueue import enqueue_one
 from workkit.store.keys import Keys
 
@@ -153,6 +153,9 @@ class Replaying(Performing):
         what_if.check_names(frozenset(past.run_times_s))
         start_s = math.floor(past.start_ms / 1_000) - _HEAD_START_S
         outages, deploys = what_if.outages(start_s), what_if.deploys(start_s)
+        lasts_s = past.end_ms / 1_000 - start_s
+        check_comes("outage", [at_s for at_s, _ in outages], lasts_s)
+        check_comes("deploy", deploys, lasts_s)
         sim = cls(seed, start=start_s, **options)
         sim._prepare(past, what_if, frame, read_pause_ms(frame))
         groups = read_fleet(frame, reader)

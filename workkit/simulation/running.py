@@ -98,8 +98,9 @@ class Running(Assertions, Faulting, PlannedCalls, Performing):
             InvalidOption: The time is negative.
             AssertionError: A handler has failed with it; see `raise_assertions`.
         """
+        for each in (seconds, minutes, hours, days):
+            check_seconds("the time of sim.run_for", each, ends=True)
         total_s = seconds + 60 * minutes + 3_600 * hours + 86_400 * days
-        check_seconds("the time of sim.run_for", total_s, ends=True)
         self._run(self.world.now_us + microseconds(total_s), None)
 
     def run_until(
@@ -300,10 +301,14 @@ def epoch_s(when: datetime.datetime | float) -> float:
     """Return a time as epoch seconds.
 
     Raises:
-        InvalidOption: It is a datetime without a time zone.
+        InvalidOption: It is neither a number nor a datetime with a time zone.
     """
     if isinstance(when, datetime.datetime):
         if when.tzinfo is None:
             raise InvalidOption(f"{when!r} has no time zone; give it one, such as datetime.UTC")
         return when.timestamp()
+    if isinstance(when, bool) or not isinstance(when, (int, float)):
+        raise InvalidOption(
+            f"{shown(when)} is not a time; write a datetime with a time zone, or epoch seconds"
+        )
     return float(when)

@@ -23,6 +23,7 @@ from workkit.simulation.machine.host import Host
 from workkit.simulation.machine.network import Network
 from workkit.simulation.machine.parking import ParkedThreads
 from workkit.simulation.machine.world import HostClock, Timer, World
+from workkit.simulation.naming import check_faults
 from workkit.simulation.pool import SimulatedPool
 from workkit.simulation.redis.opening import is_real, open_backend
 from workkit.simulation.redis.server import SimulatedServer
@@ -126,6 +127,7 @@ class Simulation(Running, Replaying):
         self.threads = ParkedThreads()
         self.pools: list[SimulatedPool] = []
         self.plan: list[Fault] = []
+        check_faults(faults)
         self._faults = faults
         self._swarm = swarm
         self._only_faults = only_faults

@@ -314,6 +314,13 @@ def test_more_jobs_at_once_than_a_limit_are_named() -> None:
     assert found(after, limits={"work": 1}) == []
 
 
+def test_a_limit_of_a_job_that_history_does_not_have_says_nothing() -> None:
+    audit = frames.audit(past_of([done()]), limits={"wrok": 1, "work": 2})
+    (note,) = audit.notes
+    assert note.startswith("the limit of 'wrok' says nothing: no job of that name")
+    assert note.endswith("did you mean work?")
+
+
 def test_clocks_of_two_hosts_may_differ() -> None:
     rows = [
         {"at": 0.0, "run": 5.0, "job_id": "a"},
@@ -328,6 +335,16 @@ def test_a_worker_that_runs_two_jobs_at_once_is_named_unless_the_first_was_aband
     assert found(rows) == [("limit", "b")]
     abandoned = rows[0] | {"outcome": "dead", "reason": "timeout", "fails": 1}
     assert found([abandoned, rows[1]]) == []
+
+
+def test_a_worker_runs_several_jobs_within_a_millisecond() -> None:
+    rows = [
+        {"at": 0.0, "run": 5.0, "job_id": "long"},
+        {"at": 0.0, "run": 0.0, "job_id": "short"},
+        {"at": 0.0, "run": 0.0, "job_id": "as short"},
+    ]
+    assert found(rows) == []
+    assert found([*rows, {"at": 0.003, "run": 0.0, "job_id": "later"}]) == [("limit", "later")]
 
 
 def test_a_server_knows_its_limits() -> None:

@@ -393,6 +393,8 @@ def test_a_server_knows_limits_and_how_many_workers_a_pool_has() -> None:
         ({"outage": ("3h", 0)}, "the duration of outage must be seconds above 0"),
         ({"outage": ("soon", 5)}, "the time of outage must be like 3h"),
         ({"outage": (-5, 5)}, "the time of outage must be at or after the beginning"),
+        ({"outage": ("9h", 5)}, "the time of outage, 9h 0m after the beginning, is too late"),
+        ({"deploy": ["1s", "9h"]}, "the time of deploy, 9h 0m after the beginning, is too late"),
         ({"deploy": "2020-01-01T00:00Z"}, "the time of deploy must be at or after the beginning"),
         ({"deploy": datetime.datetime(2030, 1, 1)}, "has no time zone"),  # noqa: DTZ001
         ({"since": "2100-01-01T00:00Z"}, "history has no run to replay"),

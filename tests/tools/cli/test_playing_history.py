@@ -81,7 +81,7 @@ def test_the_predicted_history_is_a_file_and_its_events_are_shown(
         (["--what-if", "concurrency"], "'concurrency' must be NAME=VALUE; there are concurrency,"),
         (["--what-if", "concurrency=many"], "concurrency must be a whole number, not 'many'"),
         (["--what-if", "limits.mial=2"], "limits names 'mial', and history has no such job; did"),
-        (["--what-if", "limits=2"], "cannot change 'limits'"),
+        (["--what-if", "limits=2"], "limits needs the name of a job, such as limits.mail=2"),
         (["--what-if", "outage=3h"], "outage=3h must be TIME+DURATION, such as outage=3h+10m"),
         (["--what-if", "backoff=soon"], "backoff must be seconds above 0, or like 10m"),
         (["--out", "predicted.txt"], "'predicted.txt' does not end in .parquet"),

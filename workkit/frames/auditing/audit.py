@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from workkit.admin.reader import Reader
-from workkit.core.options import check_whole, shown
+from workkit.core.options import check_whole, near_match, shown
 from workkit.errors import InvalidOption
 from workkit.frames.any_history import any_history
 from workkit.frames.auditing.crowds import check_limits, check_order
@@ -130,6 +130,12 @@ def audit(
         for finding in check_archive(Path(str(source))):
             found.say(finding)
     _note(frame, evidence, notes)
+    notes.extend(
+        f"the limit of {name!r} says nothing: no job of that name is in this history"
+        f"{near_match(name, records.names)}"
+        for name in limits or ()
+        if name not in records.names
+    )
     return found.audit(notes)
 
 

@@ -28,7 +28,8 @@ def check_limits(records: Records, evidence: Evidence) -> Iterator[Hits]:
             rows = np.flatnonzero(held & (records.name == records.names.index(name)))
             yield _over(records, rows, name, limit, evidence.slack_ms)
     rows = np.flatnonzero(held & (records.worker >= 0) & ~records.is_outcome("returned"))
-    rows = rows[np.lexsort((records.started[rows], records.worker[rows]))]
+    # Of runs that started in the same millisecond, the one that ended in it came first.
+    rows = rows[np.lexsort((records.finished[rows], records.started[rows], records.worker[rows]))]
     same = records.worker[rows][1:] == records.worker[rows][:-1]
     overlap_ms = records.finished[rows][:-1] - records.started[rows][1:]
     other = records.job[rows][1:] != records.job[rows][:-1]  # else it is a duplicate

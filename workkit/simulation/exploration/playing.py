@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from workkit.simulation.checkers import Checker, Tally, Violation, all_checkers
 from workkit.simulation.exploration.coverage import Seed, StateWatch
 from workkit.simulation.faults import Fault, Faults
+from workkit.simulation.naming import NoSuchFault
 from workkit.simulation.simulation import START_S, Simulation
 from workkit.simulation.trace import Trace
 
@@ -172,6 +173,8 @@ def play(
         except AssertionError as error:
             what, _, timeline = str(error).partition("\n\n")
             failure = Failure(case, "the world comes to rest", what, "", tuple(sim.plan), timeline)
+        except NoSuchFault:  # the caller's mistake
+            raise
         except Exception as error:  # noqa: BLE001 - any error is a finding
             # Show where an error of Python was raised.
             lines = traceback.format_exc().splitlines()[-_TRACEBACK_LINES:]

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from workkit.core.options import check_whole, near_match, shown
-from workkit.core.text import read_span
+from workkit.core.text import age, read_span
 from workkit.errors import InvalidOption
 
-__all__ = ["Moment", "WhatIf", "read_what_if"]
+__all__ = ["Moment", "WhatIf", "check_comes", "read_what_if"]
 
 #: Seconds since the replay began, a datetime with a time zone, or either as text: "3h",
 #: "2026-11-25T02:00Z".
@@ -116,6 +116,20 @@ class WhatIf:
         return [_moment("deploy", at, start_s) for at in found]
 
 
+def check_comes(what: str, times_s: Sequence[float], lasts_s: float) -> None:
+    """Refuse times after the end of history, at which nothing would change.
+
+    Raises:
+        InvalidOption: The message says how long history lasts.
+    """
+    for at_s in times_s:
+        if at_s > lasts_s:
+            raise InvalidOption(
+                f"the time of {what}, {age(at_s)} after the beginning, is too late: this history "
+                f"lasts {age(lasts_s)}"
+            )
+
+
 def _listed(outage: Any) -> Any:
     """Take one pair for a list of pairs."""
     if isinstance(outage, (tuple, list)) and len(outage) == 2:  # noqa: PLR2004 - a pair
@@ -206,6 +220,8 @@ def _read_one(changes: dict[str, Any], what: str, value: str) -> None:
         changes[kind].append((at, for_s))
     elif kind == "deploy" and not job:
         changes[kind].append(value)
+    elif kind in {"limits", "priorities"}:
+        raise InvalidOption(f"{kind} needs the name of a job, such as {kind}.mail={value}")
     else:
         forms = [each.partition(".")[0] for each in _READ]
         raise InvalidOption(

@@ -114,11 +114,11 @@ def to_past(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     span = read_span(value.strip())
     if span is not None and span[1]:
         return max(now_s() - span[0], 0.0)
-    time = _time(value.strip())
+    time = _time(value.strip(), ", or a span before now such as 15m, 2h or 1d")
     return time if isinstance(time, float) else max(time.timestamp(), 0.0)
 
 
-def _time(value: str) -> datetime.datetime | float:
+def _time(value: str, more: str = "") -> datetime.datetime | float:
     import datetime
 
     if _NUMBER.fullmatch(value):
@@ -128,7 +128,7 @@ def _time(value: str) -> datetime.datetime | float:
     except ValueError:
         raise click.BadParameter(
             f"{value!r} is not a time; write 2030-01-31T09:00+01:00, 2030-01-31T08:00Z "
-            "or epoch seconds"
+            f"or epoch seconds{more}"
         ) from None
     if time.tzinfo is None:
         raise click.BadParameter(
