@@ -115,6 +115,34 @@ def test_no_screen_shows_a_control_character_or_reads_markup(
     stage.drive(play, size=size)
 
 
+def test_neither_names_of_other_programs_nor_deep_args_end_the_console(
+    stage: ConsoleStage,
+) -> None:
+    """Go takes names that workkit refuses, and Python has no stack for args of any depth."""
+    deep = {"password": "hunter2", "a": json.loads("[" * 400 + "]" * 400)}
+    for name in ("", "a,b", "nul\0", "mail:lock"):
+        stage.redis.sadd(stage.keys.known_jobs, name)
+        stage.redis.lpush(stage.keys.jobs(name), raw_job("1", name, t=stage.now - 60))
+    for key in (stage.keys.dead, stage.keys.retry, stage.keys.scheduled):
+        fields = {"fails": 2, "err": "hunter2 was wrong", "args": deep}
+        stage.redis.zadd(key, {raw_job("deep", "mail", t=stage.now - 60, **fields): stage.now + 60})
+
+    async def play(pilot: P, app: App) -> None:
+        for name, key in NUMBER.items():
+            await pilot.press("escape", "escape", key)
+            await stage.look(pilot, app)
+            for _ in range(4 if name == "queues" else 1):
+                await pilot.press("enter")
+                await stage.look(pilot, app)
+                assert "hunter2" not in shown(app)
+                await pilot.press("escape", "j")
+        assert app.is_running
+        assert app._recording is not None
+        assert app._recording.span is not None
+
+    stage.drive(play, size=(120, 36))
+
+
 def test_no_screen_of_the_past_shows_a_control_character_or_reads_markup(
     stage: ConsoleStage,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar, get_args
 
@@ -28,6 +28,7 @@ __all__ = [
     "WorkerObservation",
     "WorkerPoolHeartbeat",
     "check_place",
+    "queue_places",
 ]
 
 J = TypeVar("J")
@@ -224,6 +225,17 @@ class Queue:
     running: int = 0
     max_concurrency: int = 0
     broken: bool = False
+
+
+def queue_places(queues: Iterable[Queue]) -> Iterator[Place]:
+    """Yield the places of queues, except those whose jobs cannot be read.
+
+    A key of a wrong type holds no jobs. Other programs can enqueue jobs without a name, but no
+    place has an empty name.
+    """
+    for queue in queues:
+        if queue.job_name and not queue.broken:
+            yield Place("queued", queue.job_name)
 
 
 @dataclass(frozen=True, slots=True)

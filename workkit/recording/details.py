@@ -10,6 +10,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,7 @@ from workkit.core.records import (
     Page,
     Place,
     WorkerObservation,
+    queue_places,
 )
 from workkit.recording.deltas import Delta, State, key, name_of, played
 from workkit.recording.states import execution_of, execution_row
@@ -154,11 +156,10 @@ def read_details(reader: Reader, seen: Overview) -> Details:
             page = reader.jobs(place, 0, SET_JOBS, reverse=kind == "dead")
         places[place] = _part(page, from_top=kind == "dead")
     deep = sorted(
-        (queue for queue in seen.queues if queue.count and not queue.broken),
+        (queue for queue in seen.queues if queue.count),
         key=lambda queue: (-queue.count, queue.job_name),
     )
-    for queue in deep[:QUEUES]:
-        place = Place("queued", queue.job_name)
+    for place in islice(queue_places(deep), QUEUES):
         places[place] = _part(reader.jobs(place, 0, QUEUE_JOBS), from_top=False)
     actions = getattr(reader, "actions", None)
     operations: list[Operation] = actions.operations() if actions is not None else []

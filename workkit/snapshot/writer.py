@@ -15,7 +15,7 @@ from workkit._version import __version__
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.history import unpack
-from workkit.core.records import Kind, Place
+from workkit.core.records import Kind, Place, queue_places
 from workkit.core.whole_file import whole_path
 from workkit.errors import InvalidOption, WorkkitError
 from workkit.snapshot.format import FORMAT, SCHEMA, SnapshotHeader, State, pack
@@ -128,9 +128,7 @@ class _Writer:
     def _places(self, state: State) -> Iterator[Place]:
         for kind in _SETS:
             yield Place(kind)
-        for queue in state.overview.queues:
-            if not queue.broken:  # a key of a wrong type holds no jobs
-                yield Place("queued", queue.job_name)
+        yield from queue_places(state.overview.queues)
 
     def _jobs(self, place: Place) -> None:
         from_s, jobs = self._reader.now_s(), 0

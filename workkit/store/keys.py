@@ -15,7 +15,7 @@ from workkit.core.job import Job, Payload
 from workkit.core.showing import shown
 from workkit.errors import InvalidName
 
-__all__ = ["Keys", "QueueKeys", "check_name"]
+__all__ = ["Keys", "QueueKeys", "check_name", "check_stored_name"]
 
 _RESERVED_SUFFIXES: Final = (":paused", ":lock", ":lock_info", ":max_concurrency", ":inprogress")
 _INPROGRESS: Final = re.compile(r":([^:]+):inprogress\Z")
@@ -291,6 +291,20 @@ def check_name(name: object) -> str:
     for suffix in _RESERVED_SUFFIXES:
         if name.endswith(suffix):
             raise InvalidName(f"job name {name!r:.200} ends in {suffix!r}, which is reserved")
+    _check_text("job name", name)
+    return name
+
+
+def check_stored_name(name: str) -> str:
+    """Return the name of a queue to read, which another program may have made.
+
+    Go takes job names that `check_name` refuses.
+
+    Raises:
+        InvalidName: It is empty or is not text.
+    """
+    if not name:
+        raise InvalidName("a job name may not be empty")
     _check_text("job name", name)
     return name
 

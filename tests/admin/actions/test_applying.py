@@ -51,6 +51,21 @@ def test_jobs_that_match_but_came_later_are_not_changed(stage: ClientStage, plac
     assert set(stage.members(place)) == set(late)
 
 
+@pytest.mark.parametrize("verb", ["retry", "delete"])
+def test_jobs_with_scores_beyond_whole_numbers_are_acted_on(stage: ClientStage, verb: Verb) -> None:
+    """Other programs may have written nanoseconds, fractions, or anything that is a score."""
+    scores = (-1e300, float("-inf"), -5, 0, 1.5, 2**53 + 2, 1.8e18, 9.3e18, 1e300, float("inf"))
+    members = {raw_job(f"{n:05}"): score for n, score in enumerate(scores)}
+    stage.lay("dead", members)
+    made = plan(stage, verb, DEAD)
+    outcome = stage.client.actions.apply(made)
+    assert (outcome.done, outcome.gone) == (len(scores), 0)
+    assert stage.client.actions.undo(outcome.operation_id).back == len(scores)
+    assert stage.redis.zrange(stage.keys.dead, 0, -1, withscores=True) == sorted(
+        members.items(), key=lambda item: (item[1], item[0])
+    )
+
+
 def test_jobs_that_have_left_the_place_are_counted_as_gone(stage: ClientStage) -> None:
     lay_many(stage, "dead", 700)
     made = plan(stage, "delete", DEAD)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client.stage import SETS, ClientStage, SetName, raw_job
-from workkit import InvalidOption
+from workkit import InvalidName, InvalidOption
 from workkit.core.records import Batch, Place
 
 #: Ids of which several share a score, so that bytes decide their order.
@@ -119,6 +119,24 @@ def test_infinite_scores_do_not_stop_a_walk(stage: ClientStage) -> None:
         walk = stage.client.walk(Place("dead"), reverse=reverse, size=1)
         met = [item.job.raw for batch in walk for item in batch.jobs]
         assert met == sorted([b"a", b"b", b"c", b"d"], reverse=reverse)
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("name", ["a,b", "nul\0", "mail:lock", "a b", "日"])
+def test_queues_are_read_whose_names_only_other_programs_give(
+    stage: ClientStage, name: str
+) -> None:
+    stage.queue(name, raw_job("1", name), raw_job("2", name))
+    place = Place("queued", name)
+    for jobs in (
+        stage.client.jobs(place).jobs,
+        [item for batch in stage.client.walk(place) for item in batch.jobs],
+        list(stage.client.iter_queued_jobs(name)),
+    ):
+        assert [item.job.id for item in jobs] == ["1", "2"]
+    for refused in ("", "\ud800"):
+        with pytest.raises(InvalidName):
+            list(stage.client.iter_queued_jobs(refused))
 
 
 @pytest.mark.one_server

@@ -200,8 +200,12 @@ class QueuesScreen(ListScreen):
 
     def action_open(self) -> None:
         """Open the queue under the cursor."""
-        if self.current is not None:
-            self.console.open_screen(QueueScreen(self.current.job_name))
+        if self.current is None:
+            return
+        if not self.current.job_name:  # another program has enqueued it
+            self.notify("A queue without a name cannot be opened.", severity="warning")
+            return
+        self.console.open_screen(QueueScreen(self.current.job_name))
 
     def copies(self) -> list[Copy]:
         """Return the name of the queue under the cursor."""

@@ -34,6 +34,8 @@ __all__ = [
     "work",
 ]
 
+#: From here on, a double is a whole number.
+_WHOLE: Final = 2**53
 _FATES: Final[dict[str, Fate]] = {"1": "done", "0": "gone", "t": "refused"}
 
 
@@ -82,14 +84,22 @@ def set_page(
     """Read members of a span of scores, bounds included, and the next cursor; None at the end."""
     key = _key_of(keys, place)
     if cursor is None:
-        first = "-inf" if low <= -FOREVER else str(low)
-        last = "+inf" if high >= FOREVER else f"({high + 1}"
+        first, last = _bounds(low, high)
         rows = yield from pages.members_at(key, first, last, offset=0, count=count)
     else:
         _, rows = yield from pages.members_after(key, cursor.raw, cursor.score, count)
     inside = [(raw, score) for raw, score in rows if epoch(score) <= high]
     more = len(inside) == len(rows) and pages.is_full(rows, count)
     return [raw for raw, _ in inside], SetCursor(*inside[-1]) if more else None
+
+
+def _bounds(low: int, high: int) -> tuple[str, str]:
+    """Return the ends of a span of scores as Redis reads them; a fraction belongs to its second."""
+    first = "-inf" if low <= -FOREVER else str(low)
+    if high >= FOREVER:
+        return first, "+inf"
+    # Doubles from 2^53 on have no fractions, and `high + 1` may be the same double as `high`.
+    return first, f"({high + 1}" if high < _WHOLE else str(high)
 
 
 def queue_page(keys: Keys, place: Place, start: int, count: int) -> Step[tuple[list[bytes], bool]]:

@@ -26,7 +26,7 @@ from workkit.errors import (
 from workkit.store.calls import beat, pages, reap
 from workkit.store.calls import queues as queue_calls
 from workkit.store.calls.pages import SetName
-from workkit.store.keys import Keys, check_name
+from workkit.store.keys import Keys, check_stored_name
 from workkit.store.replies import number
 from workkit.store.round_trip import Step
 from workkit.store.walking import Item, Walk
@@ -54,7 +54,7 @@ __all__ = [
 _BATCH: Final = 500
 #: More pages than any list or set has.
 _LAST_PAGE: Final = 10**12
-#: Stands for an infinite score, epoch seconds.
+#: Stands for a score beyond int64, also an infinite one, epoch seconds.
 FOREVER: Final = 2**63 - 1
 _TOTALS: Final = ("busy", *TOTALS, "abandoned")
 
@@ -78,8 +78,8 @@ def _page_start(page: int, size: int) -> int:
 
 
 def epoch(score: float) -> int:
-    """Return a score in whole seconds. An infinite score (never ours) becomes an end of int64."""
-    if math.isfinite(score):
+    """Return a score in whole seconds. One beyond int64 (never ours) becomes its nearest end."""
+    if -FOREVER < score < FOREVER:
         return math.floor(score)
     return FOREVER if score > 0 else -FOREVER
 
@@ -182,7 +182,7 @@ def _observation(worker_id: str, row: dict[str, str]) -> WorkerObservation:
 
 def queued(keys: Keys, name: str, start: int, count: int) -> Step[tuple[int, list[QueuedJob]]]:
     """Return the length of a queue and some of its jobs."""
-    total, raws = yield from pages.queued(keys.jobs(check_name(name)), start, count)
+    total, raws = yield from pages.queued(keys.jobs(check_stored_name(name)), start, count)
     return total, [QueuedJob(start + at, read_job(raw, name)) for at, raw in enumerate(raws)]
 
 

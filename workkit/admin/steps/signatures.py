@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from workkit.core.signatures import Signature, read_signature
 from workkit.store.calls import beat, publish
-from workkit.store.keys import Keys, check_name
+from workkit.store.keys import Keys, check_stored_name
 from workkit.store.round_trip import Step
 
 __all__ = ["NOTHING", "Published", "published"]
@@ -44,7 +44,7 @@ def published(keys: Keys, name: str) -> Step[Published]:
     Raises:
         InvalidName: The name is not valid.
     """
-    check_name(name)
+    check_stored_name(name)
     pool_ids = sorted((yield from beat.registered(keys)))
     if not pool_ids:
         return NOTHING

@@ -18,7 +18,7 @@ from workkit.core.records import (
     check_place,
 )
 from workkit.store.calls import pages
-from workkit.store.keys import Keys, check_name
+from workkit.store.keys import Keys, check_stored_name
 from workkit.store.round_trip import Step
 from workkit.store.walking import Item, Walk, advance
 
@@ -94,7 +94,7 @@ def _rows(
 
 def _key_of(keys: Keys, place: Place) -> bytes:
     if place.kind == "queued":
-        return keys.jobs(check_name(place.queue))
+        return keys.jobs(check_stored_name(place.queue))
     return pages.set_key(keys, place.kind)
 
 

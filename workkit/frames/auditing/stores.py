@@ -8,7 +8,7 @@ from typing import Final
 
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
-from workkit.core.records import Place
+from workkit.core.records import Place, queue_places
 from workkit.core.text import counted
 from workkit.frames.archive_changes import open_file, reading
 from workkit.frames.archive_files import archive_gaps, files_of
@@ -87,6 +87,4 @@ def only_gone(hits: Hits, records: Records, reader: Reader) -> Hits:
 def _places(reader: Reader) -> Iterator[Place]:
     for kind in _SETS:
         yield Place(kind)
-    for queue in reader.queues():
-        if queue.count:
-            yield Place("queued", queue.job_name)
+    yield from queue_places(queue for queue in reader.queues() if queue.count)
