@@ -278,3 +278,16 @@ def test_the_names_of_secrets_are_compared_as_in_the_console(name: str) -> None:
 
 def test_the_console_and_snapshots_have_one_list_of_secrets() -> None:
     assert DEFAULT_MASKS is SECRETS
+
+
+@pytest.mark.parametrize("depth", [50, 250, 400, 700])
+def test_no_depth_keeps_a_secret_and_none_is_an_error(depth: int) -> None:
+    """Beyond some hundred levels Python has no stack to look for secrets."""
+    redaction = Redaction()
+    for before, after in (("[", "]"), ('{"a":', "}")):
+        args = before * depth + f'{{"password": "{SECRET}"}}' + after * depth
+        raw = f'{{"name":"mail","id":"1","t":1,"args":{{"a":{args}}}}}'.encode()
+        assert SECRET.encode() not in redaction.job(raw)
+        assert SECRET not in str(redaction.args(raw)[0])
+        worker = WorkerObservation("w", is_busy=True, args_json=args)
+        assert SECRET not in redaction.worker(worker).args_json

@@ -35,6 +35,19 @@ def test_values_are_hidden_by_their_names(name: str, value: Any) -> None:
     assert MASKS.hide({"deep": [{name: value}]}) == {"deep": [{name: HIDDEN}]}
 
 
+@pytest.mark.parametrize("depth", [50, 250, 400, 700])
+def test_no_depth_shows_a_secret_and_none_is_an_error(depth: int) -> None:
+    """Beyond some hundred levels Python has no stack to look for secrets."""
+    for before, after in (("[", "]"), ('{"a":', "}")):
+        text = before * depth + f'{{"password": "{SECRET}"}}' + after * depth
+        args = json.loads(text)
+        for hidden in (MASKS.hide(args), MASKS.json(text), MASKS.brief(args, 10_000)):
+            assert SECRET not in str(hidden)
+            assert HIDDEN in str(hidden)
+        assert SECRET not in MASKS.text(f"{SECRET} was refused", args)
+    assert MASKS.json("[" * 100_000) == {"nested too deeply to be shown": HIDDEN}
+
+
 @pytest.mark.parametrize(
     "name", ["author", "authors", "to", "keyboard", "passenger", "compass", "spinning", "lessNoise"]
 )

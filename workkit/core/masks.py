@@ -14,6 +14,9 @@ __all__ = ["HIDDEN", "Masks", "note"]
 #: Shown in the place of a secret.
 HIDDEN: Final = "•••"
 
+#: Stands for args in which secrets cannot be found: Python has no stack for their depth.
+_TOO_DEEP: Final = "nested too deeply to be shown"
+
 #: Members of an object that name its value, as in {"name": "Authorization", "value": …}.
 _NAMING: Final = ("name", "key", "header", "field")
 _VALUES: Final = ("value", "values")
@@ -74,12 +77,18 @@ class Masks:
         self._harmless: set[str] = set()
 
     def hide(self, value: Any) -> Any:
-        """Return a copy of args in which all secrets are hidden, at any depth."""
+        """Return a copy of args in which all secrets are hidden, at any depth.
+
+        Args that are nested by some hundred levels are hidden as a whole.
+        """
         if self._secret is None:
             return value
         found: set[str] = set()
-        hidden = self._hide(value, found)
-        return _replaced(hidden, found, self._instead) if found else hidden
+        try:
+            hidden = self._hide(value, found)
+            return _replaced(hidden, found, self._instead) if found else hidden
+        except RecursionError:
+            return {_TOO_DEEP: self._instead}
 
     def brief(self, value: Any, chars: int) -> Any:
         """Return the beginning of args in which secrets are hidden, for a line of a table.
@@ -88,13 +97,16 @@ class Masks:
             value: The args.
             chars: About how long they are as JSON.
         """
-        short = _shortened(value, [chars])
-        if self._secret is None:
-            return short
         found: set[str] = set()
-        self._collect(value, found)  # of all args: a secret at the end may also be at the beginning
-        hidden = self._hide(short, set())
-        return _replaced(hidden, found, self._instead) if found else hidden
+        try:
+            short = _shortened(value, [chars])
+            if self._secret is None:
+                return short
+            self._collect(value, found)  # of all: a secret at the end may also be at the beginning
+            hidden = self._hide(short, set())
+            return _replaced(hidden, found, self._instead) if found else hidden
+        except RecursionError:
+            return {_TOO_DEEP: self._instead}
 
     def text(self, text: str, args: Any = None) -> str:
         """Return a text, such as an error, in which secrets are hidden.
@@ -107,7 +119,10 @@ class Masks:
             return text
         found: set[str] = set()
         if args:
-            self._collect(args, found)
+            try:
+                self._collect(args, found)
+            except RecursionError:
+                return f"{self._instead} (its args are {_TOO_DEEP})"
             text = without(text, found, self._instead)
         return self.in_text(text, found)
 
@@ -161,6 +176,8 @@ class Masks:
             return self.hide(json.loads(text or "null"))
         except ValueError:
             return self.text(text)
+        except RecursionError:
+            return {_TOO_DEEP: self._instead}
 
     def is_secret(self, name: object) -> bool:
         """Tell whether a name is that of a secret."""

@@ -78,6 +78,12 @@ class Redaction:
         if not self.patterns or not self._may_hold(raw):
             return raw
         try:
+            return self._redacted(raw)
+        except RecursionError:  # args that are nested by some hundred levels
+            return b"[redacted: %d bytes that are nested too deeply]" % len(raw)
+
+    def _redacted(self, raw: bytes) -> bytes:
+        try:
             job = wire.decode(raw)
             args = wire.args_json(raw)
         except (Undecodable, msgspec.MsgspecError):
@@ -117,7 +123,7 @@ class Redaction:
             if self.patterns:
                 clean = _scrubbed(self._clean(clean, gone), gone)
             return _decode_any(clean), frozenset(gone)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return "[redacted]", frozenset(gone)
 
     def worker(self, found: WorkerObservation) -> WorkerObservation:
@@ -158,7 +164,7 @@ class Redaction:
     def _json(self, text: str, gone: set[str]) -> str:
         try:
             return self._clean(text.encode(), gone).decode()
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return _encode(_INSTEAD).decode()
 
     def _clean(self, json: bytes, gone: set[str]) -> bytes:
