@@ -5,7 +5,7 @@ The console lists them, and `workkit watch` reports when one begins and ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -25,6 +25,7 @@ __all__ = [
     "concerns",
     "each_concern",
     "held_up",
+    "in_lines",
     "troubles",
 ]
 
@@ -86,8 +87,18 @@ def concerns(seen: Overview, trends: Trends, taken: Mapping[str, int]) -> list[C
         trends: Rates and recent executions up to then.
         taken: Job name → how many workers take its jobs, see `takers`.
     """
+    return in_lines(seen, each_concern(seen, trends, taken))
+
+
+def in_lines(seen: Overview, each_one: Iterable[Concern]) -> list[Concern]:
+    """Return concerns for people, the worst first; one line stands for many of a kind.
+
+    Args:
+        seen: The overview in which they were found.
+        each_one: Concerns, one for each queue and pool.
+    """
     kinds: dict[Kind, list[Concern]] = {}
-    for concern in each_concern(seen, trends, taken):
+    for concern in each_one:
         kinds.setdefault(concern.kind, []).append(concern)
     found: list[Concern] = []
     for kind, each in kinds.items():

@@ -33,6 +33,20 @@ def test_what_begins_or_ends_to_need_attention_is_said_once(shell: Shell) -> Non
     assert len(new) == len(set(new))
 
 
+def test_a_trouble_that_goes_on_is_not_said_again_when_its_numbers_change(shell: Shell) -> None:
+    told = said(
+        shell, *["enqueue mail"] * 3, *["enqueue letter --count 2"] * 2,
+        "delete --all --queue mail --yes",
+    )  # fmt: skip
+    lines = [line for line in told if line.startswith(("new: ", "over: "))]
+    assert [line.partition(", oldest")[0] for line in lines] == [
+        "new: no pool is alive, and jobs are waiting",
+        "new: queue mail: no live worker takes its 1 job",
+        "new: queue letter: no live worker takes its 2 jobs",
+        "over: queue mail: no live worker takes its 3 jobs",
+    ]
+
+
 def test_an_empty_line_shows_the_overview_and_the_end_of_the_input_ends(shell: Shell) -> None:
     assert sum("0 queued" in line for line in said(shell, "", "")) == 2
 

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from workkit.admin.attention import concerns, held_up
+from workkit.admin.attention import each_concern, held_up, in_lines
 from workkit.admin.obstacles import takers
 from workkit.admin.trends import Trends
 from workkit.core.text import age, clean, counted
 from workkit.tools.cli.common.output import TableColumn, json_bytes, print_table
 
 if TYPE_CHECKING:
+    from workkit.admin.attention import Concern
     from workkit.admin.reader import Reader
     from workkit.core.records import Overview
 
-__all__ = ["print_glance", "troubles"]
+__all__ = ["each_trouble", "print_glance", "troubles"]
 
 #: At most this many queues are listed: nobody reads more than a screen.
 _MOST: Final = 20
@@ -72,6 +73,11 @@ def _counts(seen: Overview) -> dict[str, int]:
 def troubles(reader: Reader, seen: Overview | None = None) -> list[str]:
     """Return what needs attention, worst first, one line each; `seen` spares a reading."""
     seen = reader.overview() if seen is None else seen
+    return [concern.text for concern in in_lines(seen, each_trouble(reader, seen))]
+
+
+def each_trouble(reader: Reader, seen: Overview) -> list[Concern]:
+    """Return all concerns of an overview, one for each queue and pool."""
     from workkit.recording import Moment
 
     if isinstance(reader, Moment):
@@ -79,7 +85,7 @@ def troubles(reader: Reader, seen: Overview | None = None) -> list[str]:
     else:
         trends = Trends()
         trends.add(seen, reader.recent_history())
-    return [concern.text for concern in concerns(seen, trends, takers(seen))]
+    return list(each_concern(seen, trends, takers(seen)))
 
 
 def _document(reader: Reader, seen: Overview) -> dict[str, Any]:

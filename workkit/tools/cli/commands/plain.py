@@ -14,10 +14,12 @@ from typing import Final
 
 import click
 
+from workkit.admin.attention import Concern, in_lines
 from workkit.admin.reader import Reader
+from workkit.core.records import Overview
 from workkit.core.text import clean
 from workkit.errors import WorkkitError
-from workkit.tools.cli.commands.glance import print_glance, troubles
+from workkit.tools.cli.commands.glance import each_trouble, print_glance
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import Server
 
@@ -25,6 +27,8 @@ __all__ = ["LineMode"]
 
 _PROMPT: Final = "workkit> "
 _ENDS: Final = frozenset({"exit", "q", "quit"})
+#: What a concern is about: its kind, and the queue or pool.
+_Subject = tuple[str, str]
 #: The commands that change nothing on the server.
 _READING: Final = frozenset({
     "archive", "audit", "audit-log", "check", "export", "history", "jobs", "metrics", "pools",
@@ -49,7 +53,8 @@ class LineMode:
         self._server = server
         self._reader = reader
         self._read_only = read_only
-        self._known: list[str] = []
+        self._seen: Overview | None = None
+        self._known: dict[_Subject, Concern] = {}
 
     def run(self) -> None:
         """Show the overview, then run one command after the other."""
@@ -104,18 +109,26 @@ class LineMode:
 
     def _show(self) -> None:
         print_glance(self._reader, as_json=False)
-        self._known = troubles(self._reader)
+        self._seen, self._known = self._look()
+
+    def _look(self) -> tuple[Overview, dict[_Subject, Concern]]:
+        seen = self._reader.overview()
+        return seen, {(each.kind, each.about): each for each in each_trouble(self._reader, seen)}
 
     def _tell_changes(self) -> None:
-        """Say what has begun or ended to need attention since it was shown."""
-        found = troubles(self._reader)
-        for line in found:
-            if line not in self._known:
-                click.echo(f"new: {line}")
-        for line in self._known:
-            if line not in found:
-                click.echo(f"over: {line}")
-        self._known = found
+        """Say what has begun or ended to need attention since it was shown.
+
+        The sentences have numbers and ages, so it is not the sentences that are compared.
+        """
+        seen, found = self._look()
+        begun = [concern for subject, concern in found.items() if subject not in self._known]
+        for concern in in_lines(seen, begun):
+            click.echo(f"new: {concern.text}")
+        if self._seen is not None:
+            ended = [concern for subject, concern in self._known.items() if subject not in found]
+            for concern in in_lines(self._seen, ended):
+                click.echo(f"over: {concern.text}")
+        self._seen, self._known = seen, found
 
     @staticmethod
     def _guarded(step: Callable[[], None]) -> None:
