@@ -212,7 +212,7 @@ def test_only_names_of_the_console_and_of_this_machine_are_answered(
         ):  # fmt: skip
             assert await status(host) in {400, 403}, host
 
-    with served(stage, wait_until, "--public-url", "https://console.example.com/") as address:
+    with served(stage, wait_until, "--public-url", "https://console.example.com:443/") as address:
         asyncio.run(knock(address))
 
 
@@ -298,10 +298,20 @@ def test_too_many_consoles_and_sizes_that_no_screen_has_are_refused(
 ) -> None:
     async def ask(address: str) -> None:
         async with let_in(address) as (session, url):
-            for size in ("width=0", "width=100000&height=30", "height=-1", "width=9e9", "width=²"):
+            for size in (
+                "width=0",
+                "width=100000&height=30",
+                "height=-1",
+                "width=9e9",
+                "width=²",
+                f"width={999:09}9999",
+            ):
                 with pytest.raises(WSServerHandshakeError) as refused:
                     await session.ws_connect(f"{url}ws?{size}")
                 assert refused.value.status == 400
+            async with session.get(f"{url}ws?width=90&height=25") as no_page:
+                assert no_page.status == 400
+                assert await no_page.text() == "only the page of the console connects here"
             async with session.ws_connect(f"{url}ws?width=90&height=25") as page:
                 for junk in ("", "{", "[", "7", '["stdin", 7]', '["resize", {"width": "x"}]', "[]"):
                     await page.send_str(junk)
@@ -409,6 +419,29 @@ def test_a_wrong_user_is_refused_without_the_token(
     shell = Shell(redis_url, namespace)
     args = [part for user in users for part in ("--user", user)]
     message = shell.complaint("top", "--serve", *args, code=2)
+    assert told in message
+    assert "secret7" not in message
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--serve", "--once"), "give one of them"),
+        (("--serve", "--json"), "give one of them"),
+        (("--plain", "--json"), "give one of them"),
+        (("--port", "8001"), "--port is an option of --serve; add --serve"),
+        (("--once", "--token", "secret7"), "--token is an option of --serve"),
+        (("--once", "--user", "ann=secret7"), "--user is an option of --serve"),
+        (("--serve", "--public-url", "jobs.example.com"), "'jobs.example.com' is not the address"),
+        (("--serve", "--public-url", "ftp://jobs.example.com"), "is not the address of a page"),
+        (("--serve", "--public-url", "https://h:99999"), "is not the address of a page"),
+        (("--serve", "--public-url", "https://[::1"), "is not the address of a page"),
+    ],
+)
+def test_options_of_several_ways_and_addresses_of_no_page_are_refused(
+    redis_url: str, namespace: str, args: tuple[str, ...], told: str
+) -> None:
+    message = Shell(redis_url, namespace).complaint("top", *args, code=2)
     assert told in message
     assert "secret7" not in message
 

@@ -98,7 +98,7 @@ class ConsoleServer(Server):
             known[token or Entropy().identifier()] = f"{who_am_i()} in a browser"
         self._sessions = 0
         self._token, self._users = next(reversed(known)), known
-        self._public_host = urlsplit(public_url).netloc.lower() if public_url else ""
+        self._public_host = _host_of(public_url) if public_url else ""
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
@@ -124,6 +124,8 @@ class ConsoleServer(Server):
             raise web.HTTPForbidden(text="open this page with ?token=... in its address")
         _USER.set(user)
         if request.path.startswith("/ws"):
+            if not web.WebSocketResponse().can_prepare(request):
+                raise web.HTTPBadRequest(text="only the page of the console connects here")
             asked = request.match_info.get("place", "")
             if asked and self._place(asked) is None:
                 raise web.HTTPNotFound(text="there is no such namespace; open the first page")
@@ -162,7 +164,8 @@ class ConsoleServer(Server):
         """Run a console for a page, unless there are too many: each is a process."""
         for name in ("width", "height"):
             asked = request.query.get(name, "80")
-            if not (asked.isascii() and asked.isdigit() and 0 < int(asked[:9]) <= _MOST_CELLS):
+            digits = asked.isascii() and asked.isdigit() and len(asked) <= _DIGITS
+            if not digits or not 0 < int(asked) <= _MOST_CELLS:
                 raise web.HTTPBadRequest(text=f"{name} must be from 1 to {_MOST_CELLS:,}")
         if self._sessions >= MOST_SESSIONS:
             raise web.HTTPServiceUnavailable(
@@ -259,6 +262,13 @@ class ConsoleServer(Server):
 
     def initialize_logging(self) -> None:
         """Log nothing: errors are raised."""
+
+
+def _host_of(url: str) -> str:
+    """Return a URL's host and port as browsers send them: without the usual port."""
+    parts = urlsplit(url)
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    return parts.netloc.lower().removesuffix(usual)
 
 
 def _encoded(token: str) -> bytes:

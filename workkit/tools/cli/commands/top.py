@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from workkit.core.text import clean
 from workkit.errors import ServerError
@@ -23,7 +24,7 @@ from workkit.tools.cli.common.output import json_bytes
 from workkit.tools.cli.common.places import NamedServer, in_browser, places_of, served_place
 from workkit.tools.cli.common.recorded import moment_at, opened_reader, recording_options
 from workkit.tools.cli.common.serving import ServedFile, serve_console
-from workkit.tools.cli.common.values import to_interval, to_look_back, to_users
+from workkit.tools.cli.common.values import to_interval, to_look_back, to_page, to_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,8 @@ __all__ = ["top"]
 
 _PORT: Final = 8_000
 _HIGHEST_PORT: Final = 65_535
+#: Parameters that only --serve has.
+_OF_SERVING: Final = ("host", "port", "token", "users", "public_url")
 
 
 @click.command(
@@ -137,6 +140,7 @@ _HIGHEST_PORT: Final = 65_535
 )
 @click.option(
     "--public-url",
+    callback=to_page,
     metavar="URL",
     help="With --serve: the address that browsers use, if a proxy has another one.",
 )
@@ -171,6 +175,7 @@ def top(
     --token of your own or a --user is required.
     """
     _check_sources(snapshot, recording, at, serve=serve, plain=plain)
+    _check_ways(once=once or as_json, plain=plain, serve=serve)
     named = places_of(server, places)
     if len(named) > 1 and (snapshot or recording or plain):
         raise click.UsageError("several namespaces are shown by the console, --once and --json; "
@@ -289,3 +294,19 @@ def _check_sources(
         raise click.UsageError("--at is a time of a recording; name its file by --recording")
     if plain and (snapshot or recording or serve):
         raise click.UsageError("--plain works on a server, on a terminal; for a file, take --once")
+
+
+def _check_ways(*, once: bool, plain: bool, serve: bool) -> None:
+    """Refuse options of several ways to show a namespace, and those of --serve without it."""
+    if once + plain + serve > 1:
+        raise click.UsageError(
+            "--once and --json print an overview, --plain reads commands, --serve opens a page; "
+            "give one of them"
+        )
+    if serve:
+        return
+    context = click.get_current_context()
+    for name in _OF_SERVING:  # a variable of the environment may stay set
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "user" if name == "users" else name.replace("_", "-")
+            raise click.UsageError(f"--{option} is an option of --serve; add --serve")

@@ -19,9 +19,12 @@ __all__ = [
     "to_bytes",
     "to_count",
     "to_interval",
+    "to_job_id",
+    "to_job_ids",
     "to_look_back",
     "to_named",
     "to_object",
+    "to_page",
     "to_past",
     "to_seconds",
     "to_time",
@@ -52,6 +55,25 @@ def to_named(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     """Refuse an empty path, which is mostly a variable that is not set."""
     if not value:
         raise click.BadParameter("it is empty; write . for the current directory")
+    return value
+
+
+def to_job_id(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty id, which is mostly a variable that is not set.
+
+    Malformed payloads have an empty id, so it would pick one of them.
+    """
+    if value is not None and not value.strip():
+        raise click.BadParameter("a job id may not be empty")
+    return value
+
+
+def to_job_ids(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse empty ids among several; see `to_job_id`."""
+    for each in value:
+        to_job_id(ctx, param, each)
     return value
 
 
@@ -107,6 +129,25 @@ def to_time(
     return None if value is None else _time(value.strip())
 
 
+def to_page(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Check the address of a page."""
+    if value is None:
+        return None
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # reads it
+        right = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        right = False
+    if not right or parts.username or parts.query or parts.fragment:
+        raise click.BadParameter(
+            f"{value!r} is not the address of a page; write https://HOST or https://HOST/PATH"
+        )
+    return value
+
+
 def to_past(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
     """Parse a point in time, or a span with a unit before now; returns epoch seconds."""
     if value is None:
@@ -147,7 +188,12 @@ def to_object(
 
     try:
         text = sys.stdin.read() if value == "-" else value
-        parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        parsed = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_object,
+        )
     except RecursionError:
         raise click.BadParameter("the JSON is nested too deeply") from None
     except ValueError as error:
@@ -159,6 +205,15 @@ def to_object(
             f'args must be a JSON object such as {{"id": 7}}, not {type(parsed).__name__}'
         )
     return parsed
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    from workkit.admin.actions.new_args import named_twice
+
+    twice = named_twice(pairs)
+    if twice is not None:
+        raise click.BadParameter(f"the JSON has the name {twice!r:.200} twice in one object")
+    return dict(pairs)
 
 
 def _refuse_constant(name: str) -> float:
