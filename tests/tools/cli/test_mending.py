@@ -189,6 +189,18 @@ def test_jobs_of_several_places_are_an_action_for_each_place(shell: Shell, dead:
     assert (dead_left(shell), waiting(shell)) == (dead, [queued.id])
 
 
+def test_an_empty_id_picks_no_malformed_payload(shell: Shell, redis_client: Redis) -> None:
+    """It is mostly a variable of the shell that is not set."""
+    redis_client.zadd(f"{shell.namespace}:dead", {b"not a job": DIED_AT})
+    for command in (
+        ("delete", ""), ("delete", "", "--from", "dead"), ("retry", "a", " "), ("stack", ""),
+        ("edit", "", "--args", "{}", "--yes"), ("jobs", "find", ""), ("history", "--job", ""),
+    ):  # fmt: skip
+        told = shell.complaint(*command, code=2)
+        assert "a job id may not be empty" in told
+    assert redis_client.zcard(f"{shell.namespace}:dead") == 1
+
+
 def test_a_job_that_is_given_twice_is_acted_on_once(shell: Shell, dead: list[str]) -> None:
     assert shell.run("delete", dead[0], dead[0]).stdout == f"deleted {dead[0]} from the dead set\n"
 

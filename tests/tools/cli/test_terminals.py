@@ -45,6 +45,17 @@ def test_on_a_terminal_the_last_column_is_cut_to_its_width(shell: Shell) -> None
     assert width(shown.splitlines()[1]) in {79, 80}
 
 
+def test_one_very_long_name_does_not_push_other_rows_out_of_sight(shell: Shell) -> None:
+    shell.enqueuer.enqueue("n" * 5_000)
+    shell.enqueuer.enqueue("mail")
+    on_screen = on_terminal(shell, "queues", NO_COLOR="1").splitlines()
+    assert all(width(line) <= 80 for line in on_screen)
+    assert any(line.startswith("nnn") and "…" in line for line in on_screen)
+    in_a_pipe = {line.split()[0]: width(line) for line in shell.run("queues").stdout.splitlines()}
+    assert in_a_pipe["mail"] < 200
+    assert "n" * 5_000 in in_a_pipe
+
+
 def test_on_a_terminal_states_are_coloured_unless_that_is_unwanted(shell: Shell) -> None:
     shell.enqueuer.enqueue("send_email")
     shell.client.pause("send_email")

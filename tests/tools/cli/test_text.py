@@ -202,6 +202,7 @@ def test_integers_of_any_size_are_read_exactly() -> None:
         ("7", "not int"),
         ('{"n": NaN}', "JSON has no NaN"),
         ('{"n": 1e999}', "too large"),
+        ('{"n": {"a": 1, "b": 2, "a": 3}}', "the name 'a' twice in one object"),
         ("{" + '"a":{' * 100_000, "JSON"),
         ('{"n": ' + "9" * 5_000 + "}", "this is not valid JSON"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from workkit.core import gojson
 from workkit.core.options import MAX_JOB_BYTES
 from workkit.errors import InvalidArgs
 
-__all__ = ["args_text", "changed_paths", "difference", "read_args"]
+__all__ = ["args_text", "changed_paths", "difference", "named_twice", "read_args"]
 
 #: So many paths are named.
 _PATHS: Final = 10
@@ -68,12 +68,24 @@ def read_args(text: str | bytes) -> tuple[Mapping[str, Any] | None, bytes]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+    twice = named_twice(pairs)
+    if twice is not None:
         raise InvalidArgs(f"the args have the name {twice!r:.200} twice in one object")
-    return found
+    return dict(pairs)
+
+
+def named_twice(pairs: Sequence[tuple[str, Any]]) -> str | None:
+    """Return the first name that the members of a JSON object repeat; None if there is none.
+
+    Args:
+        pairs: The names and values, as a hook of `json` gets them.
+    """
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def _constant(name: str) -> Any:

@@ -141,7 +141,10 @@ def _describe(plan: Plan) -> list[str]:
     """Return the lines that explain a plan, below its first line."""
     lines = []
     if len(plan.queues) > 1:
-        shown = [f"{clean(name)} {count}" for name, count in list(plan.queues.items())[:_SHOWN]]
+        shown = [
+            f"{clean(name) or '(no job)'} {count}"
+            for name, count in list(plan.queues.items())[:_SHOWN]
+        ]
         more = len(plan.queues) - _SHOWN
         lines.append(", ".join(shown) + (f" and {more} more names" if more > 0 else ""))
     return [*lines, *(f"it {effect}" for effect in plan.effects())]

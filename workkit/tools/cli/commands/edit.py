@@ -15,6 +15,7 @@ from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.insisting import insist_option, naming_insist, tell_doubts
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import json_bytes, note
+from workkit.tools.cli.common.values import to_job_id
 
 if TYPE_CHECKING:
     from workkit.admin.actions import Edit
@@ -36,7 +37,7 @@ _COLORS: Final = {"-": "red", "+": "green", "@": "cyan"}
         "workkit edit 6f1c0a6e5d9b4f3a8e7d2c1b --args-file new.json --yes",
     )
 )
-@click.argument("job_id", metavar="JOB_ID")
+@click.argument("job_id", callback=to_job_id, metavar="JOB_ID")
 @click.option(
     "--from",
     "place",

@@ -20,7 +20,7 @@ from workkit.tools.cli.common.output import (
     print_table,
 )
 from workkit.tools.cli.common.recorded import reader_or_moment, recording_options, time_of
-from workkit.tools.cli.common.values import to_count, to_past
+from workkit.tools.cli.common.values import to_count, to_job_id, to_past
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ _COLUMNS: Final = (
 @click.option("--until", callback=to_past, metavar="WHEN", help="Ended before this.")
 @click.option("--name", metavar="NAME", help="Only jobs of this name.")
 @click.option("--outcome", type=click.Choice(tuple(OUTCOMES)), help="Only this outcome.")
-@click.option("--job", "job_id", metavar="JOB_ID", help="Only this job.")
+@click.option("--job", "job_id", callback=to_job_id, metavar="JOB_ID", help="Only this job.")
 @click.option(
     "--limit",
     type=int,

@@ -30,7 +30,7 @@ from workkit.tools.cli.common.recorded import (
     recording_options,
     time_of,
 )
-from workkit.tools.cli.common.values import to_count
+from workkit.tools.cli.common.values import to_count, to_job_id
 
 if TYPE_CHECKING:
     from workkit.admin.query import Query
@@ -339,7 +339,7 @@ def dead(reading: _Reading, *, extent: _Extent, as_json: bool) -> None:
     short_help="Find a job by its id.",
     epilog=examples("workkit jobs find 6f1c0a6e5d9b4f3a8e7d2c1b"),
 )
-@click.argument("job_id")
+@click.argument("job_id", callback=to_job_id)
 @_reading_options
 @json_option
 @click.pass_context

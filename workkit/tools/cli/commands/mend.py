@@ -14,6 +14,7 @@ from workkit.tools.cli.commands.by_id import act_on, found_anywhere, found_in
 from workkit.tools.cli.common.nothing import unknown
 from workkit.tools.cli.common.options import Server, examples, server_options
 from workkit.tools.cli.common.output import note
+from workkit.tools.cli.common.values import to_job_ids
 
 if TYPE_CHECKING:
     from workkit.admin.query import Query
@@ -35,7 +36,7 @@ _SETS: Final = ("scheduled", "retry", "dead")
         "workkit retry --all --from retry --dry-run",
     )
 )
-@click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1)
+@click.argument("job_ids", callback=to_job_ids, metavar="[JOB_ID]...", nargs=-1)
 @click.option(
     "--at",
     type=int,
@@ -110,7 +111,7 @@ def retry(
         "workkit delete --all --from dead --dry-run",
     )
 )
-@click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1)
+@click.argument("job_ids", callback=to_job_ids, metavar="[JOB_ID]...", nargs=-1)
 @click.option(
     "--from",
     "place",

@@ -10,6 +10,7 @@ import click
 from workkit.core.text import age, clean
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import json_bytes, note
+from workkit.tools.cli.common.values import to_job_id
 
 if TYPE_CHECKING:
     from workkit.core.stacks import RunningStack
@@ -18,7 +19,7 @@ __all__ = ["stack"]
 
 
 @click.command(epilog=examples("workkit stack 6f1c0a6e5d9b4f3a8e7d2c1b"))
-@click.argument("job_id", metavar="JOB_ID")
+@click.argument("job_id", callback=to_job_id, metavar="JOB_ID")
 @server_options
 @json_option
 def stack(server: Server, *, job_id: str, as_json: bool) -> None:

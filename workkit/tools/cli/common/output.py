@@ -33,6 +33,10 @@ _BATCH: Final = 500
 _GAP: Final = "  "
 #: The last column has at least this width, also on a narrow terminal.
 _LEAST: Final = 12
+#: Other columns have at least this width if a cell needs it, also on a narrow terminal.
+_LEAST_BEFORE: Final = 40
+#: In a pipe or a file, one long name pads the cells of the other rows to at most this width.
+_MOST_PADDED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class TableColumn:
 
 
 def print_table(columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> int:
-    """Print a table. On a terminal, the last column is cut to fit.
+    """Print a table. On a terminal, the last column is cut to fit, and very long names are cut.
 
     Args:
         columns: The columns.
@@ -61,11 +65,15 @@ def print_table(columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -
         The number of rows. Without rows, nothing is printed.
     """
     widths = [width(column.title) for column in columns]
+    most, cut = _bounds()
     total = 0
     source = iter(rows)
     while batch := [[clean(cell) for cell in row] for row in islice(source, _BATCH)]:
         # Later batches may need wider columns than the first.
         widths = [max(known, *(width(row[at]) for row in batch)) for at, known in enumerate(widths)]
+        widths[:-1] = [min(wide, most) for wide in widths[:-1]]
+        if cut:
+            batch = [[*(clip(cell, most) for cell in row[:-1]), row[-1]] for row in batch]
         room = _room(widths)
         lines = [_line(columns, widths, row, room) for row in batch]
         if not total:
@@ -76,13 +84,24 @@ def print_table(columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -
     return total
 
 
+def _bounds() -> tuple[int, bool]:
+    """Return how wide the columns before the last may be, and whether longer cells are cut."""
+    if not sys.stdout.isatty():
+        return _MOST_PADDED, False
+    return max(_terminal_width() // 2, _LEAST_BEFORE), True
+
+
+def _terminal_width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
 def _room(widths: Sequence[int]) -> int:
     """Return how wide the last column may be."""
     if not sys.stdout.isatty():
         return widths[-1]
-    import shutil
-
-    left = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+    left = _terminal_width() - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
     return min(max(left, _LEAST), widths[-1])
 
 
